@@ -1,0 +1,1 @@
+"""The search core: spaces, samplers, early termination. No web, queue or database."""
