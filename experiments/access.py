@@ -1,0 +1,103 @@
+"""Who may see and do what. Every query on behalf of somebody starts here.
+
+Viewers read, members also create and steer sweeps, admins also manage people. A
+superuser may do everything in every team. What somebody may not see does not exist.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.http import Http404
+
+from experiments.models import (
+    Artifact,
+    CodeSnapshot,
+    Event,
+    Experiment,
+    Membership,
+    Pool,
+    Sweep,
+    Team,
+    Trial,
+    User,
+)
+
+M = TypeVar("M", bound=Model)
+Role = Membership.Role
+READERS = (Role.VIEWER, Role.MEMBER, Role.ADMIN)
+STEERERS = (Role.MEMBER, Role.ADMIN)
+ADMINS = (Role.ADMIN,)
+
+
+def teams_for(user: User, *, roles: tuple[Role, ...] = READERS) -> QuerySet[Team]:
+    """The teams in which the user has one of the roles."""
+    if not user.is_active:
+        return Team.objects.none()
+    if user.is_superuser:
+        return Team.objects.all()
+    return Team.objects.filter(
+        pk__in=Membership.objects.filter(user=user, role__in=roles).values("team")
+    )
+
+
+def _within(queryset: QuerySet[M], path: str, user: User) -> QuerySet[M]:
+    """The rows whose team, found along ``path``, the user may read."""
+    if user.is_superuser and user.is_active:
+        return queryset
+    return queryset.filter(Q(**{f"{path}__in": teams_for(user).values("pk")}))
+
+
+def experiments_for(user: User) -> QuerySet[Experiment]:
+    return _within(Experiment.objects.all(), "team", user)
+
+
+def sweeps_for(user: User) -> QuerySet[Sweep]:
+    queryset = Sweep.objects.select_related("experiment__team", "created_by", "pool")
+    return _within(queryset, "experiment__team", user)
+
+
+def trials_for(user: User) -> QuerySet[Trial]:
+    queryset = Trial.objects.select_related("experiment__team", "sweep__experiment")
+    return _within(queryset, "experiment__team", user)
+
+
+def artifacts_for(user: User) -> QuerySet[Artifact]:
+    return _within(Artifact.objects.all(), "attempt__trial__experiment__team", user)
+
+
+def code_for(user: User) -> QuerySet[CodeSnapshot]:
+    return _within(CodeSnapshot.objects.all(), "team", user)
+
+
+def events_for(user: User) -> QuerySet[Event]:
+    return _within(Event.objects.all(), "team", user)
+
+
+def pools_for_team(team: Team) -> QuerySet[Pool]:
+    """The pools whose slots this team's sweeps may use."""
+    return Pool.objects.filter(teams=team)
+
+
+def can_read(user: User, team: Team) -> bool:
+    return teams_for(user).filter(pk=team.pk).exists()
+
+
+def can_steer(user: User, team: Team) -> bool:
+    """Whether the user may create, change and stop sweeps of the team."""
+    return teams_for(user, roles=STEERERS).filter(pk=team.pk).exists()
+
+
+def can_manage(user: User, team: Team) -> bool:
+    """Whether the user may add and remove the team's people."""
+    return teams_for(user, roles=ADMINS).filter(pk=team.pk).exists()
+
+
+def found_or_404(queryset: QuerySet[M], **lookup: object) -> M:
+    """The one row, or a 404 that does not tell absence from lack of access."""
+    try:
+        return queryset.get(**lookup)
+    except queryset.model.DoesNotExist as error:
+        name = queryset.model._meta.verbose_name
+        raise Http404(f"There is no such {name}, or it is not yours to see.") from error

@@ -1,0 +1,1 @@
+"""The HTTP API: for people's programs (native) and for workers (worker)."""

@@ -1,0 +1,70 @@
+"""What a worker needs to run one attempt: argv, environment, code and limits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.conf import settings
+
+from experiments.lifecycle import Claim
+from experiments.models import Sweep, Trial
+from experiments.search.command import render_command, value_text
+
+PROTOCOL = 1
+
+
+def attempt_spec(claim: Claim) -> dict[str, Any]:
+    """The AttemptSpec, with both of the attempt's secrets in it."""
+    attempt, trial = claim.attempt, claim.attempt.trial
+    sweep = trial.sweep
+    if sweep is None:
+        raise ValueError(f"trial {trial.pk} has no sweep and so no command to run")
+    template = sweep.definition["trial"]
+    return {
+        "attempt": attempt.pk,
+        "trial": trial.pk,
+        "number": trial.number,
+        "name": trial.label,
+        "protocol": PROTOCOL,
+        "argv": render_command(
+            template["command"], trial.params, sweep.definition.get("inputs", {})
+        ),
+        "environment": _environment(trial, sweep, token=claim.trial_token.secret),
+        "code": _code(sweep, attempt.pk),
+        "outputs_limit_bytes": settings.OUTPUTS_LIMIT_BYTES,
+        "log_limit_bytes": settings.LOG_LIMIT_BYTES,
+        "trial_timeout": sweep.trial_timeout,
+        "grace": settings.GRACE_SECONDS,
+        "heartbeat_seconds": settings.HEARTBEAT_SECONDS,
+        "lease_seconds": settings.LEASE_SECONDS,
+        "runner_token": claim.runner_token.secret,
+        "trial_token": claim.trial_token.secret,
+        "url": settings.SITE_URL,
+    }
+
+
+def _environment(trial: Trial, sweep: Sweep, *, token: str) -> dict[str, str]:
+    """The sweep's own variables, and on top of them what every trial is promised."""
+    given = sweep.definition["trial"].get("environment_variables") or {}
+    return {
+        **{name: str(value) for name, value in given.items()},
+        **{f"AZUREML_SWEEP_{k}": value_text(v) for k, v in trial.params.items()},
+        "SWEEPSITE_URL": settings.SITE_URL,
+        "SWEEPSITE_TRIAL_ID": str(trial.pk),
+        "SWEEPSITE_TOKEN": token,
+        "SWEEPSITE_PARAMS": json.dumps(trial.params),
+        "MLFLOW_TRACKING_URI": settings.SITE_URL,
+        "MLFLOW_TRACKING_TOKEN": token,
+        "MLFLOW_RUN_ID": str(trial.pk),
+        "MLFLOW_EXPERIMENT_ID": str(trial.experiment_id),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _code(sweep: Sweep, attempt_id: int) -> dict[str, str] | None:
+    if sweep.code is None:
+        return None
+    digest = sweep.code.digest
+    path = f"/api/worker/v1/attempts/{attempt_id}/code/{digest}.zip"
+    return {"digest": digest, "url": settings.SITE_URL + path}

@@ -1,0 +1,81 @@
+"""Who is calling: one authenticator for each kind of token.
+
+Tokens come in the Authorization header only and never as a cookie, so that no other
+site can make a browser call the API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+
+from experiments.models import ApiToken, Attempt, Pool, User, WorkerToken
+from experiments.tokens import same_digest, token_digest
+
+
+class WorkerAuth(HttpBearer):
+    """A pool's credential; ``request.auth`` is the pool."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Pool | None:
+        known = (
+            WorkerToken.objects.select_related("pool")
+            .filter(digest=token_digest(token), revoked_at=None)
+            .first()
+        )
+        if known is None:
+            return None
+        WorkerToken.objects.filter(pk=known.pk).update(last_used_at=Now())
+        return known.pool
+
+
+class RunnerAuth(HttpBearer):
+    """The runner's token of the attempt named in the path; ``request.auth`` is it."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
+        match = request.resolver_match
+        attempt = (
+            Attempt.objects.select_related("trial__sweep__experiment")
+            .filter(pk=match.kwargs["attempt_id"] if match else None)
+            .first()
+        )
+        if attempt and same_digest(token, attempt.runner_token_digest):
+            return attempt
+        return None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A person calling through an API token, with what the token allows."""
+
+    user: User
+    scope: str
+
+
+class UserAuth(HttpBearer):
+    """A person's API token; ``request.auth`` is a Caller."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
+        known = (
+            ApiToken.objects.select_related("user")
+            .filter(digest=token_digest(token), revoked_at=None, user__is_active=True)
+            .first()
+        )
+        if known is None:
+            return None
+        ApiToken.objects.filter(pk=known.pk).update(last_used_at=Now())
+        return Caller(known.user, known.scope)
+
+
+class TrialAuth(HttpBearer):
+    """A training process's token, for its own trial; ``request.auth`` is the attempt."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
+        match = request.resolver_match
+        attempts = Attempt.objects.select_related("trial__sweep__experiment").filter(
+            trial=match.kwargs["trial_id"] if match else None,
+            trial_token_digest=token_digest(token),
+        )
+        return attempts.first() if token.startswith("trl_") else None

@@ -1,0 +1,86 @@
+"""One shape for every refusal: {"error": {"code", "message", "fields"}}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from experiments.ingest import StaleAttempt, TooManyMetrics
+
+
+class ApiError(Exception):
+    """A refusal with its HTTP status, a code for programs and a sentence for people."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        fields: Mapping[str, list[str]] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.fields = status, code, dict(fields or {})
+
+
+def add_error_handlers(api: NinjaAPI) -> None:
+    """Make every exception that stands for a refusal answer in the one shape."""
+
+    def answer(
+        request: HttpRequest,
+        status: int,
+        code: str,
+        message: str,
+        fields: Mapping[str, list[str]] | None = None,
+    ) -> HttpResponse:
+        error = {"code": code, "message": message, "fields": dict(fields or {})}
+        return api.create_response(request, {"error": error}, status=status)
+
+    @api.exception_handler(ApiError)
+    def refused(request: HttpRequest, error: ApiError) -> HttpResponse:
+        return answer(request, error.status, error.code, str(error), error.fields)
+
+    @api.exception_handler(StaleAttempt)
+    def stale(request: HttpRequest, error: StaleAttempt) -> HttpResponse:
+        return answer(request, 409, "stale_attempt", str(error))
+
+    @api.exception_handler(TooManyMetrics)
+    def too_many(request: HttpRequest, error: TooManyMetrics) -> HttpResponse:
+        return answer(request, 422, "too_many_metrics", str(error))
+
+    @api.exception_handler(ValidationError)
+    def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+        message = "The request does not have the expected form."
+        return answer(request, 422, "invalid", message, _field_sentences(error))
+
+    @api.exception_handler(AuthenticationError)
+    def unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+        message = "A valid token is needed: Authorization: Bearer TOKEN."
+        return answer(request, 401, "unauthorized", message)
+
+    @api.exception_handler(PermissionDenied)
+    def forbidden(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
+        message = str(error) or "This token may not do that."
+        return answer(request, 403, "forbidden", message)
+
+    @api.exception_handler(Http404)
+    def missing(request: HttpRequest, error: Http404) -> HttpResponse:
+        message = str(error) or "There is nothing here."
+        return answer(request, 404, "not_found", message)
+
+    @api.exception_handler(HttpError)
+    def other(request: HttpRequest, error: HttpError) -> HttpResponse:
+        return answer(request, error.status_code, "refused", str(error))
+
+
+def _field_sentences(error: ValidationError) -> dict[str, list[str]]:
+    """Field paths without ninja's leading names for body and query."""
+    fields: dict[str, list[str]] = {}
+    for problem in error.errors:
+        path = [str(part) for part in problem["loc"]]
+        name = ".".join(path[2:] or path[-1:])
+        fields.setdefault(name, []).append(f"{problem['msg']}.")
+    return fields

@@ -1,0 +1,268 @@
+"""The workers' side of the site: sign on, claim attempts, and report on them.
+
+A pool's credential opens /hello to /claim; an attempt's own runner token everything
+below /attempts/{id}. Whatever an attempt sends is refused once it does not count.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.http import FileResponse, HttpRequest
+from ninja import NinjaAPI, Query, Schema
+from pydantic import Field
+
+from experiments import ingest, lifecycle, queues, storage
+from experiments.api.attempt_spec import PROTOCOL, attempt_spec
+from experiments.api.auth import RunnerAuth, WorkerAuth
+from experiments.api.errors import ApiError, add_error_handlers
+from experiments.api.points import PointsIn, ReplyOut
+from experiments.models import Artifact, Attempt, Pool, Worker
+from experiments.models.trials import AttemptState
+
+MOST_LOG_CHUNK = 256 << 10
+
+api = NinjaAPI(
+    title="sweepsite, for its workers",
+    urls_namespace="worker-api",
+    auth=RunnerAuth(),
+    docs_url=None,
+    openapi_url=None,
+)
+add_error_handlers(api)
+pool_auth = WorkerAuth()
+
+
+def check_protocol(request: HttpRequest) -> None:
+    spoken = request.headers.get("X-Sweepsite-Protocol", "")
+    if spoken != str(PROTOCOL):
+        raise ApiError(
+            426,
+            "protocol",
+            f"This worker speaks protocol {spoken or 'unknown'}, the site needs"
+            f" {PROTOCOL}. Install sweepsite {settings.VERSION} on the worker's host.",
+        )
+
+
+# --- a pool's workers -------------------------------------------------------------
+
+
+class HelloIn(Schema):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    host: Annotated[str, Field(max_length=100)]
+    boot_id: Annotated[str, Field(max_length=64)] = ""
+    pid: int
+    slots: Annotated[int, Field(ge=1, le=1_000)]
+    version: Annotated[str, Field(max_length=30)] = ""
+    python: Annotated[str, Field(max_length=30)] = ""
+
+
+class WorkerIn(Schema):
+    worker: int
+
+
+class SlotIn(WorkerIn):
+    slot: Annotated[int, Field(ge=0, le=1_000)]
+
+
+@api.post("/hello", auth=pool_auth)
+def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
+    """A worker process starts. Whatever its predecessor of this name ran is dead."""
+    check_protocol(request)
+    pool = _pool(request)
+    fields = body.dict(exclude={"name"})
+    worker, _ = Worker.objects.update_or_create(
+        pool=pool,
+        name=body.name,
+        defaults={**fields, "started_at": Now(), "seen_at": Now(), "stopped_at": None},
+    )
+    _lose(Attempt.objects.filter(worker=worker))
+    queues.wake_scheduler()
+    return {
+        "worker": worker.pk,
+        "pool": pool.name,
+        "heartbeat_seconds": settings.HEARTBEAT_SECONDS,
+    }
+
+
+@api.post("/beat", auth=pool_auth)
+def beat(request: HttpRequest, body: WorkerIn) -> dict[str, Any]:
+    check_protocol(request)
+    worker = _worker(request, body.worker)
+    Worker.objects.filter(pk=worker.pk).update(seen_at=Now(), stopped_at=None)
+    return {"drain": False}
+
+
+@api.post("/slots/idle", auth=pool_auth)
+def slot_idle(request: HttpRequest, body: SlotIn) -> dict[str, Any]:
+    """A slot's process has just started, so nothing runs in the slot: evidence that
+    whatever was running there is dead."""
+    check_protocol(request)
+    worker = _worker(request, body.worker)
+    return {"lost": _lose(Attempt.objects.filter(worker=worker, slot=body.slot))}
+
+
+@api.post("/bye", auth=pool_auth)
+def bye(request: HttpRequest, body: WorkerIn) -> dict[str, Any]:
+    worker = _worker(request, body.worker)
+    Worker.objects.filter(pk=worker.pk).update(stopped_at=Now())
+    return {}
+
+
+def _pool(request: HttpRequest) -> Pool:
+    pool: Pool = request.auth  # type: ignore[attr-defined]
+    return pool
+
+
+def _worker(request: HttpRequest, worker_id: int) -> Worker:
+    worker = Worker.objects.filter(pk=worker_id, pool=_pool(request)).first()
+    if worker is None:
+        raise ApiError(404, "unknown_worker", f"Worker {worker_id} is not known here.")
+    return worker
+
+
+def _lose(attempts: Any) -> list[int]:
+    lost = [
+        attempt.pk
+        for attempt in attempts.filter(state=AttemptState.RUNNING)
+        if lifecycle.lose_attempt(
+            attempt,
+            reason="worker_died",
+            message="The worker process that ran it ended without a word.",
+        )
+    ]
+    if lost:
+        queues.wake_scheduler()
+    return lost
+
+
+# --- one attempt ------------------------------------------------------------------
+
+
+@api.post("/attempts/{attempt_id}/claim", auth=pool_auth)
+def claim(request: HttpRequest, attempt_id: int, body: SlotIn) -> dict[str, Any]:
+    check_protocol(request)
+    worker = _worker(request, body.worker)
+    won = lifecycle.claim_attempt(attempt_id, worker=worker, slot=body.slot)
+    if won is None:
+        raise ApiError(409, "not_claimable", f"Attempt {attempt_id} is not waiting.")
+    return attempt_spec(won)
+
+
+class BeatIn(Schema):
+    elapsed: float | None = None
+    pid: int | None = None
+    memory_bytes: int | None = None
+
+
+@api.post("/attempts/{attempt_id}/heartbeat")
+def heartbeat(request: HttpRequest, attempt_id: int, body: BeatIn) -> dict[str, Any]:
+    attempt = _attempt(request)
+    if not lifecycle.beat(attempt, pid=body.pid, elapsed=body.elapsed):
+        raise ingest.StaleAttempt(f"Attempt {attempt_id} does not count any more.")
+    trial = attempt.trial
+    if not trial.stop_reason:
+        return {"stop": None}
+    return {
+        "stop": {
+            "reason": trial.stop_reason,
+            "message": trial.stop_message,
+            "grace": settings.GRACE_SECONDS,
+        }
+    }
+
+
+@api.post("/attempts/{attempt_id}/metrics", response=ReplyOut)
+def metrics(request: HttpRequest, attempt_id: int, body: PointsIn) -> ReplyOut:
+    points = [point.point() for point in body.points]
+    return ReplyOut.of(ingest.record(attempt_id, points))
+
+
+@api.post("/attempts/{attempt_id}/log")
+def log(
+    request: HttpRequest, attempt_id: int, seq: Annotated[int, Query(ge=0)]
+) -> dict[str, int]:
+    """Add the next chunk; one that was added before changes nothing."""
+    chunk = request.body
+    if len(chunk) > MOST_LOG_CHUNK:
+        raise ApiError(413, "too_large", f"At most {MOST_LOG_CHUNK} bytes a chunk.")
+    with transaction.atomic():
+        attempt = ingest.locked_attempt(attempt_id)
+        if seq == attempt.log_chunks:
+            storage.append_log(attempt_id, chunk)
+            attempt.log_chunks += 1
+            Attempt.objects.filter(pk=attempt_id).update(
+                log_chunks=attempt.log_chunks, log_bytes=F("log_bytes") + len(chunk)
+            )
+    return {"next": attempt.log_chunks}
+
+
+@api.put("/attempts/{attempt_id}/artifacts", response={201: dict[str, str]})
+def put_artifact(
+    request: HttpRequest,
+    attempt_id: int,
+    path: Annotated[str, Query(min_length=1, max_length=500)],
+    sha256: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
+) -> tuple[int, dict[str, str]]:
+    """Keep one file of the outputs folder; whole, or not at all."""
+    attempt = _running(request)
+    used = sum(attempt.artifacts.exclude(path=path).values_list("size", flat=True))
+    length = int(request.headers.get("Content-Length") or 0)
+    if used + length > settings.OUTPUTS_LIMIT_BYTES:
+        limit = settings.OUTPUTS_LIMIT_BYTES >> 20
+        raise ApiError(413, "outputs_too_large", f"At most {limit} MB of outputs.")
+    target = storage.output_path(attempt_id, sha256)
+    size, digest = storage.write_whole(target, iter(lambda: request.read(1 << 20), b""))
+    if digest != sha256:
+        target.unlink(missing_ok=True)
+        raise ApiError(422, "wrong_hash", "The body does not have that SHA-256.")
+    Artifact.objects.update_or_create(
+        attempt=attempt, path=path, defaults={"size": size, "sha256": sha256}
+    )
+    return 201, {}
+
+
+class FinishIn(Schema):
+    cause: lifecycle.Cause
+    exit_code: int | None = None
+    signal: int | None = None
+    code: Annotated[str, Field(max_length=40)] = ""
+    message: Annotated[str, Field(max_length=2_000)] = ""
+    elapsed: float | None = None
+    peak_memory: Annotated[int, Field(ge=0)] | None = None
+    log_dropped: Annotated[int, Field(ge=0)] = 0
+
+
+@api.post("/attempts/{attempt_id}/finish")
+def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, str]:
+    """The end. Said twice, the second time is answered like the first."""
+    attempt = _attempt(request)
+    lifecycle.finish_attempt(attempt, lifecycle.Outcome(**body.dict()))
+    queues.wake_scheduler()
+    attempt.trial.refresh_from_db(fields=["state"])
+    return {"state": attempt.trial.state}
+
+
+@api.get("/attempts/{attempt_id}/code/{digest}.zip")
+def code(request: HttpRequest, attempt_id: int, digest: str) -> FileResponse:
+    attempt = _running(request)
+    snapshot = attempt.trial.sweep.code if attempt.trial.sweep else None
+    if snapshot is None or snapshot.digest != digest:
+        raise ApiError(404, "not_found", "That is not this attempt's code.")
+    return FileResponse(storage.code_path(snapshot.digest).open("rb"))
+
+
+def _attempt(request: HttpRequest) -> Attempt:
+    attempt: Attempt = request.auth  # type: ignore[attr-defined]
+    return attempt
+
+
+def _running(request: HttpRequest) -> Attempt:
+    attempt = _attempt(request)
+    if attempt.state != AttemptState.RUNNING:
+        raise ingest.StaleAttempt(f"Attempt {attempt.pk} does not count any more.")
+    return attempt

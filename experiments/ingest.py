@@ -1,0 +1,204 @@
+"""The way in for metric points: the hot path of the whole application.
+
+One short transaction a batch: lock the attempt and see that it is still the one that
+counts, store the points that are new, number the reports of the primary metric, let
+the policy judge them, and answer whether to go on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from experiments.clock import database_now
+from experiments.judging import judge
+from experiments.models import Attempt, Metric, MetricPoint, Report, Trial
+from experiments.models.trials import AttemptState
+
+MOST_NAMES = 1_000
+
+
+class StaleAttempt(Exception):
+    """The attempt has ended, or another one has taken over."""
+
+
+class TooManyMetrics(Exception):
+    """The attempt would report more different names than are allowed."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One reported value. ``value`` may be NaN or an infinity."""
+
+    name: str
+    step: int
+    value: float
+    time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Whether the training process is asked to stop, and why, in words."""
+
+    stop: bool
+    reason: str = ""
+
+
+def record(attempt_id: int, points: Sequence[Point]) -> Reply:
+    """Store a batch; sending it again changes nothing.
+
+    Raises StaleAttempt or TooManyMetrics.
+    """
+    with transaction.atomic():
+        attempt = locked_attempt(attempt_id)
+        trial = attempt.trial
+        new = _store(attempt, points)
+        if trial.sweep is not None:
+            name = trial.sweep.primary_metric
+            reports = _number_reports(trial, [p for p in new if p.name == name])
+            judge(trial, attempt, reports)
+    return Reply(stop=bool(trial.stop_reason), reason=trial.stop_message)
+
+
+def locked_attempt(attempt_id: int) -> Attempt:
+    """The attempt, locked for the rest of the transaction, if it still counts.
+
+    Whoever takes over must update this row first, and so waits or comes before us.
+    """
+    try:
+        return (
+            Attempt.objects.select_for_update(of=("self",))
+            .select_related("trial__sweep__experiment")
+            .get(pk=attempt_id, state=AttemptState.RUNNING)
+        )
+    except Attempt.DoesNotExist as error:
+        raise StaleAttempt(
+            f"Attempt {attempt_id} has ended or another one has taken over."
+        ) from error
+
+
+def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
+    """Insert the points whose step is new for their metric, and return them."""
+    metrics = _metrics(attempt, {point.name for point in points})
+    known = _known_steps(metrics, points)
+    new: list[Point] = []
+    for point in points:
+        key = (metrics[point.name].pk, point.step)
+        if key not in known:
+            known.add(key)
+            new.append(point)
+    now = database_now() if new else None
+    MetricPoint.objects.bulk_create(
+        MetricPoint(
+            metric=metrics[point.name],
+            step=point.step,
+            value=_stored(point.value),
+            time=point.time or now,
+        )
+        for point in new
+    )
+    _summarise(metrics, new)
+    return new
+
+
+def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
+    """The attempt's series of these names, made where they are new."""
+    found = {m.name: m for m in attempt.metrics.filter(name__in=names)}
+    missing = sorted(names - found.keys())
+    if missing:
+        count = attempt.metrics.count() + len(missing)
+        if count > MOST_NAMES:
+            raise TooManyMetrics(
+                f"The attempt would have {count:,} different metric names; at most"
+                f" {MOST_NAMES:,} are allowed. Put changing parts, such as an epoch,"
+                " into step."
+            )
+        made = Metric.objects.bulk_create(
+            Metric(attempt=attempt, name=name) for name in missing
+        )
+        found.update((metric.name, metric) for metric in made)
+    return found
+
+
+def _known_steps(
+    metrics: dict[str, Metric], points: Sequence[Point]
+) -> set[tuple[int, int]]:
+    rows = MetricPoint.objects.filter(
+        metric__in=[metric.pk for metric in metrics.values() if metric.count],
+        step__in={point.step for point in points},
+    )
+    return set(rows.values_list("metric_id", "step"))
+
+
+def _stored(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _summarise(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
+    changed: dict[str, Metric] = {}
+    for point in points:
+        metric = changed.setdefault(point.name, metrics[point.name])
+        metric.count += 1
+        if metric.last_step is None or point.step >= metric.last_step:
+            metric.last_step, metric.last_value = point.step, _stored(point.value)
+        if math.isfinite(point.value):
+            low, high = metric.low, metric.high
+            metric.low = point.value if low is None else min(low, point.value)
+            metric.high = point.value if high is None else max(high, point.value)
+    Metric.objects.bulk_update(
+        changed.values(), ["count", "last_step", "last_value", "low", "high"]
+    )
+
+
+def _number_reports(trial: Trial, points: Sequence[Point]) -> list[Report]:
+    """Rows for new reports of the primary metric, in the order they arrived."""
+    if not points:
+        return []
+    last = trial.report_set.filter(n=trial.reports).first()
+    reports: list[Report] = []
+    for point in points:
+        last = _next_report(trial, last, point)
+        reports.append(last)
+    Report.objects.bulk_create(reports)
+    _keep_standing(trial, reports)
+    return reports
+
+
+def _next_report(trial: Trial, last: Report | None, point: Point) -> Report:
+    """The report after ``last``, with best and mean of the finite values so far."""
+    objective = trial.sweep.objective if trial.sweep else None
+    report = Report(
+        sweep_id=trial.sweep_id,
+        trial=trial,
+        n=last.n + 1 if last else 1,
+        step=point.step,
+        value=_stored(point.value),
+        best=last.best if last else None,
+        mean=last.mean if last else None,
+        finite=last.finite if last else 0,
+    )
+    if math.isfinite(point.value) and objective is not None:
+        loss = objective.loss
+        report.finite += 1
+        mean = report.mean or 0.0
+        report.mean = mean + (point.value - mean) / report.finite
+        if report.best is None or loss(point.value) < loss(report.best):
+            report.best = point.value
+    return report
+
+
+def _keep_standing(trial: Trial, reports: Sequence[Report]) -> None:
+    """Copy what lists show onto the trial's own row."""
+    last = reports[-1]
+    fields: dict[str, object] = {"reports": last.n, "last_value": last.value}
+    if last.best != trial.value:
+        first = next(report for report in reports if report.best == last.best)
+        fields.update(value=last.best, value_report=first.n)
+    Trial.objects.filter(pk=trial.pk).update(**fields, updated_at=Now())
+    for name, value in fields.items():
+        setattr(trial, name, value)

@@ -1,0 +1,32 @@
+"""The nouns of sweepsite as tables. Writes that change a state are in lifecycle.py."""
+
+from __future__ import annotations
+
+from experiments.models.audit import Event
+from experiments.models.metrics import Decision, Metric, MetricPoint, Report
+from experiments.models.outputs import Artifact
+from experiments.models.pools import Pool, Worker, WorkerToken
+from experiments.models.sweeps import CodeSnapshot, Experiment, Sweep
+from experiments.models.teams import ApiToken, Membership, Team, User
+from experiments.models.trials import Attempt, Trial
+
+__all__ = [
+    "ApiToken",
+    "Artifact",
+    "Attempt",
+    "CodeSnapshot",
+    "Decision",
+    "Event",
+    "Experiment",
+    "Membership",
+    "Metric",
+    "MetricPoint",
+    "Pool",
+    "Report",
+    "Sweep",
+    "Team",
+    "Trial",
+    "User",
+    "Worker",
+    "WorkerToken",
+]

@@ -1,0 +1,111 @@
+"""What a training process reported, and what the policy made of it.
+
+Numbers are in the metric's own sign. SQLite has no NaN, so NULL stands for it.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from experiments.models.sweeps import Sweep
+from experiments.models.trials import Attempt, Trial
+
+
+class Metric(models.Model):
+    """One named series of an attempt, with running statistics of its points."""
+
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="metrics")
+    name = models.CharField(max_length=250)
+    count = models.PositiveIntegerField(default=0)
+    last_step = models.BigIntegerField(null=True)
+    last_value = models.FloatField(null=True)
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("attempt", "name"), name="metric_name_once_per_attempt"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MetricPoint(models.Model):
+    """One value at one step. The first value sent for a step is the one that counts.
+
+    ``ordinal`` tells points of one step apart for protocols that allow several.
+    """
+
+    metric = models.ForeignKey(Metric, models.CASCADE, related_name="points")
+    step = models.BigIntegerField()
+    ordinal = models.PositiveIntegerField(default=0)
+    value = models.FloatField(null=True)
+    time = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("metric", "step", "ordinal"), name="point_step_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.value}"
+
+
+class Report(models.Model):
+    """The n-th report of the primary metric by a trial: what policies compare.
+
+    ``best`` and ``mean`` are over the finite values of the first n reports; NULL while
+    there is none. A new attempt starts over, so its trial's reports are removed.
+    """
+
+    sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="reports")
+    trial = models.ForeignKey(Trial, models.CASCADE, related_name="report_set")
+    n = models.PositiveIntegerField()
+    step = models.BigIntegerField()
+    value = models.FloatField(null=True)
+    best = models.FloatField(null=True)
+    mean = models.FloatField(null=True)
+    finite = models.PositiveIntegerField(default=0)
+    time = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("trial", "n"), name="report_n_once"),
+        )
+        indexes = (models.Index(fields=("sweep", "n"), name="report_by_n"),)
+
+    def __str__(self) -> str:
+        return f"report {self.n}: {self.value}"
+
+
+class Decision(models.Model):
+    """One verdict of the early termination policy with its inputs, *continue* too."""
+
+    trial = models.ForeignKey(Trial, models.CASCADE, related_name="decisions")
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="decisions")
+    policy = models.CharField(max_length=40)
+    settings = models.JSONField(default=dict)
+    n = models.PositiveIntegerField()
+    value = models.FloatField(null=True)
+    threshold = models.FloatField(null=True)
+    rivals = models.PositiveIntegerField()
+    setters = models.JSONField(default=list)
+    stop = models.BooleanField()
+    reason = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("n",)
+        constraints = (
+            models.UniqueConstraint(fields=("attempt", "n"), name="decision_n_once"),
+        )
+        indexes = (models.Index(fields=("trial", "n"), name="decision_by_trial"),)
+
+    def __str__(self) -> str:
+        return f"report {self.n}: {'stop' if self.stop else 'continue'}"

@@ -1,0 +1,78 @@
+"""Where trials run: pools, the worker processes in them and their credentials."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+from django.db.models.functions import Now
+
+from experiments.models.teams import Team, User
+
+# A worker signs on every ten seconds; three missed signs make it silent.
+SILENT_AFTER = timedelta(seconds=35)
+
+
+class Pool(models.Model):
+    """A named set of worker slots that some teams may use. One RQ queue each."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    teams = models.ManyToManyField(Team, related_name="pools", blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkerToken(models.Model):
+    """The credential of one pool's workers. Only the hash of its secret is kept."""
+
+    pool = models.ForeignKey(Pool, models.CASCADE, related_name="tokens")
+    prefix = models.CharField(max_length=12)
+    digest = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.pool} {self.prefix}…"
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> WorkerQuerySet:
+        """Workers that have given a sign of life lately, by the database's clock."""
+        return self.filter(
+            stopped_at=None, seen_at__gte=Now() - models.Value(SILENT_AFTER)
+        )
+
+
+class Worker(models.Model):
+    """One ``worker`` command on one host, with its slots."""
+
+    pool = models.ForeignKey(Pool, models.CASCADE, related_name="workers")
+    name = models.CharField(max_length=100)
+    host = models.CharField(max_length=100)
+    boot_id = models.CharField(max_length=64, blank=True)
+    pid = models.PositiveIntegerField(null=True)
+    slots = models.PositiveIntegerField(default=1)
+    version = models.CharField(max_length=30, blank=True)
+    python = models.CharField(max_length=30, blank=True)
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+    stopped_at = models.DateTimeField(null=True, blank=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("pool", "name"), name="worker_once_per_pool"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.pool}"

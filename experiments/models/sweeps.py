@@ -1,0 +1,162 @@
+"""Experiments, the sweeps in them and the code that their trials run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from experiments.models.pools import Pool
+from experiments.models.teams import Team, User
+from experiments.search.records import Objective
+
+
+class Experiment(models.Model):
+    """A team's shared question, with the sweeps that look for its answer."""
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="experiments")
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=60)
+    question = models.CharField(max_length=300, blank=True)
+    notes = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("team", "slug"), name="experiment_slug_once_per_team"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("experiment_detail", args=(self.pk,))
+
+
+class CodeSnapshot(models.Model):
+    """Files of a training script, kept once per content as one zip archive."""
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="code_snapshots")
+    digest = models.CharField(max_length=64)
+    files = models.JSONField(default=list)
+    size = models.PositiveBigIntegerField()
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("team", "digest"), name="code_digest_once_per_team"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
+class SweepState(models.TextChoices):
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+SWEEP_ENDS = frozenset(
+    {SweepState.COMPLETED, SweepState.CANCELLED, SweepState.FAILED}
+)
+
+
+class Sweep(models.Model):
+    """One search: its document, its limits, and where it stands.
+
+    ``definition`` is the canonical sweep document as it was started. What may change
+    while the sweep runs has columns of its own, which then say more than the document.
+    """
+
+    experiment = models.ForeignKey(Experiment, models.CASCADE, related_name="sweeps")
+    number = models.PositiveIntegerField()
+    name = models.CharField("display name", max_length=200, blank=True)
+    description = models.TextField(blank=True)
+    notes = models.TextField(blank=True)
+    tags = models.JSONField(default=dict, blank=True)
+
+    definition = models.JSONField()
+    code = models.ForeignKey(
+        CodeSnapshot, models.PROTECT, null=True, blank=True, related_name="sweeps"
+    )
+    pool = models.ForeignKey(Pool, models.PROTECT, related_name="sweeps")
+    primary_metric = models.CharField(max_length=250)
+    goal = models.CharField(
+        max_length=10, choices=[("minimize", "minimize"), ("maximize", "maximize")]
+    )
+    early_termination = models.JSONField(null=True, blank=True)
+    max_total_trials = models.PositiveIntegerField()
+    max_concurrent_trials = models.PositiveIntegerField()
+    max_failed_trials = models.PositiveIntegerField(null=True, blank=True)
+    timeout = models.FloatField("timeout, seconds", null=True, blank=True)
+    trial_timeout = models.FloatField("trial timeout, seconds", null=True, blank=True)
+
+    state = models.CharField(
+        max_length=10, choices=SweepState, default=SweepState.DRAFT
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    exhausted = models.BooleanField(default=False)
+    created_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    resumed_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("experiment", "number"), name="sweep_number_once"
+            ),
+        )
+        indexes = (models.Index(fields=("state",), name="sweep_by_state"),)
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """The name to say, such as ``digits-3``."""
+        return f"{self.experiment.slug}-{self.number}"
+
+    @property
+    def objective(self) -> Objective:
+        target = self.definition.get("objective", {}).get("target")
+        goal: Any = self.goal
+        return Objective(self.primary_metric, goal, target)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in SWEEP_ENDS
+
+    @property
+    def max_attempts(self) -> int:
+        """How often the infrastructure may lose one trial before it fails."""
+        return int(self.definition.get("retries", {}).get("max_attempts", 3))
+
+    def get_absolute_url(self) -> str:
+        return reverse("sweep_detail", args=(self.pk,))

@@ -1,0 +1,172 @@
+"""Trials, and the attempts at running them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from experiments.models.pools import Pool, Worker
+from experiments.models.sweeps import Experiment, Sweep
+
+
+class TrialState(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    TERMINATED = "terminated", "ended early"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+TRIAL_LIVE = frozenset({TrialState.QUEUED, TrialState.RUNNING})
+TRIAL_ENDS = frozenset(set(TrialState) - TRIAL_LIVE)
+# A failed trial's numbers are kept, but it is never the best.
+TRIAL_RANKED = frozenset(
+    {TrialState.COMPLETED, TrialState.TERMINATED, TrialState.CANCELLED}
+)
+
+
+class TrialQuerySet(models.QuerySet["Trial"]):
+    def live(self) -> TrialQuerySet:
+        return self.filter(state__in=TRIAL_LIVE)
+
+    def best_first(self, goal: str) -> TrialQuerySet:
+        """By value, the better first, without a value last, then by number."""
+        value = models.F("value")
+        order = value.desc if goal == "maximize" else value.asc
+        return self.order_by(order(nulls_last=True), "number")
+
+    def ranked(self, goal: str) -> TrialQuerySet:
+        """The trials that may be the best, the best first."""
+        ended = self.filter(state__in=TRIAL_RANKED, value__isnull=False)
+        return ended.best_first(goal)
+
+
+class Trial(models.Model):
+    """One configuration of a sweep, or a run logged by hand when it has no sweep."""
+
+    experiment = models.ForeignKey(Experiment, models.CASCADE, related_name="trials")
+    sweep = models.ForeignKey(
+        Sweep, models.CASCADE, null=True, blank=True, related_name="trials"
+    )
+    number = models.PositiveIntegerField()
+    params = models.JSONField(default=dict)
+    origin = models.CharField(max_length=40, blank=True)
+
+    state = models.CharField(
+        max_length=10, choices=TrialState, default=TrialState.QUEUED
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    stop_reason = models.CharField(max_length=40, blank=True)
+    stop_message = models.TextField(blank=True)
+    current_attempt = models.ForeignKey(
+        "Attempt", models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    # Kept by ingest.py at every report of the primary metric, in its own sign.
+    reports = models.PositiveIntegerField(default=0)
+    value = models.FloatField(null=True, blank=True)
+    value_report = models.PositiveIntegerField(null=True, blank=True)
+    last_value = models.FloatField(null=True, blank=True)
+
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    files_deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TrialQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("sweep", "number"), name="trial_number_once"
+            ),
+            models.UniqueConstraint(
+                fields=("experiment", "number"),
+                condition=models.Q(sweep=None),
+                name="run_number_once",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("sweep", "state", "value"), name="trial_by_value"),
+            models.Index(fields=("sweep", "updated_at"), name="trial_by_change"),
+        )
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """The name to say, such as ``digits-3/17``."""
+        return f"{self.sweep.label if self.sweep else self.experiment.slug}/{self.number}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in TRIAL_ENDS
+
+    @property
+    def is_stopping(self) -> bool:
+        return bool(self.stop_reason) and not self.has_ended
+
+    def get_absolute_url(self) -> str:
+        return reverse("trial_detail", args=(self.pk,))
+
+
+class AttemptState(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    LOST = "lost"
+
+
+class Attempt(models.Model):
+    """One try at running a trial. Whatever a worker sends names its attempt, and is
+    refused once the attempt is no longer running: the attempt is the fencing token."""
+
+    trial = models.ForeignKey(Trial, models.CASCADE, related_name="attempts")
+    n = models.PositiveIntegerField()
+    state = models.CharField(
+        max_length=10, choices=AttemptState, default=AttemptState.QUEUED
+    )
+    reason = models.CharField(max_length=40, blank=True)
+    message = models.TextField(blank=True)
+    pool = models.ForeignKey(Pool, models.PROTECT, related_name="attempts")
+    worker = models.ForeignKey(
+        Worker, models.SET_NULL, null=True, blank=True, related_name="attempts"
+    )
+    slot = models.PositiveIntegerField(null=True, blank=True)
+    pid = models.PositiveIntegerField(null=True, blank=True)
+    trial_token_digest = models.CharField(max_length=64, blank=True)
+    runner_token_digest = models.CharField(max_length=64, blank=True)
+
+    created_at = models.DateTimeField(db_default=Now())
+    rung_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    stop_asked_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    elapsed = models.FloatField("training time, seconds", null=True, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    signal = models.IntegerField(null=True, blank=True)
+    peak_memory = models.PositiveBigIntegerField(null=True, blank=True)
+    log_chunks = models.PositiveIntegerField(default=0)
+    log_bytes = models.PositiveBigIntegerField(default=0)
+    log_dropped = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("n",)
+        constraints = (
+            models.UniqueConstraint(fields=("trial", "n"), name="attempt_n_once"),
+        )
+        indexes = (
+            models.Index(fields=("state", "heartbeat_at"), name="attempt_by_beat"),
+            models.Index(fields=("worker", "slot", "state"), name="attempt_by_slot"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.trial} attempt {self.n}"

@@ -1,0 +1,45 @@
+"""What every page's frame needs: the viewer's teams and the one they are looking at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from experiments import access
+from experiments.models import Team, User
+
+SESSION_KEY = "team"
+
+
+def teams(request: HttpRequest) -> dict[str, Any]:
+    """``my_teams`` and ``current_team``; nothing for a visitor who is not logged in."""
+    user = request.user
+    if not isinstance(user, User):
+        return {"my_teams": (), "current_team": None}
+    mine = SimpleLazyObject(lambda: list(access.teams_for(user)))
+    return {
+        "my_teams": mine,
+        "current_team": SimpleLazyObject(lambda: choose_team(request, mine)),
+    }
+
+
+def choose_team(request: HttpRequest, mine: Any) -> Team | None:
+    """The team of the page's object, else the one picked last, else the first."""
+    shown = getattr(request, "team", None)
+    if shown is not None:
+        return shown if isinstance(shown, Team) else None
+    slug = request.session.get(SESSION_KEY)
+    teams = list(mine)
+    return next((team for team in teams if team.slug == slug), None) or (
+        teams[0] if teams else None
+    )
+
+
+def current_team(request: HttpRequest) -> Team | None:
+    """For views: the team the viewer is looking at."""
+    user = request.user
+    if not isinstance(user, User):
+        return None
+    return choose_team(request, access.teams_for(user))

@@ -1,0 +1,169 @@
+"""The one module that knows RQ and Redis. The queue is a doorbell and never the truth:
+a job carries an attempt's id; losing it, doubling it or flushing the queue costs time.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+from typing import Any
+
+from django.conf import settings
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from rq import Queue, Worker
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from experiments.runner.tree import die_with_parent
+
+logger = logging.getLogger(__name__)
+
+RUN_ATTEMPT = "experiments.jobs.run_attempt"
+WAKE_KEY = "sweepsite:wake"
+
+
+def connect(*, retries: int) -> Redis:
+    """A connection that retries with back-off. A plain URL in RQ_QUEUES has none."""
+    return Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=2,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), retries),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError, BusyLoadingError],
+    )
+
+
+@functools.cache
+def _connection() -> Redis:
+    """For the web server and the scheduler: give up soon, repair comes later."""
+    return connect(retries=1)
+
+
+def pool_queue(pool: str, connection: Redis | None = None) -> Queue:
+    return Queue(
+        pool, connection=connection or _connection(), serializer=JSONSerializer
+    )
+
+
+def ring(attempt_id: int, pool: str) -> bool:
+    """Tell the pool that an attempt waits. False: the queue does not answer."""
+    job_id = f"attempt-{attempt_id}"
+    try:
+        queue = pool_queue(pool)
+        # Look into the list itself: a job's hash can outlive its place in the queue.
+        if _connection().lpos(queue.key, job_id) is None:
+            queue.enqueue_call(
+                RUN_ATTEMPT,
+                args=(attempt_id,),
+                job_id=job_id,
+                timeout=-1,
+                result_ttl=0,
+                failure_ttl=86_400,
+            )
+    except RedisError as error:
+        logger.warning("attempt %s not rung: %s", attempt_id, error)
+        return False
+    return True
+
+
+def wake_scheduler() -> None:
+    """Ask for a scheduling round now. Lost wishes are made good by the slow tick."""
+    try:
+        with _connection().pipeline() as pipeline:
+            pipeline.lpush(WAKE_KEY, "1")
+            pipeline.ltrim(WAKE_KEY, 0, 9)
+            pipeline.execute()
+    except RedisError as error:
+        logger.warning("scheduler not woken: %s", error)
+
+
+def wait_for_wake(connection: Redis, *, seconds: float) -> bool:
+    """Sleep until somebody wakes the scheduler, at most so long; eats all wishes."""
+    try:
+        woken = connection.blpop([WAKE_KEY], timeout=seconds)
+        if woken is not None:
+            connection.delete(WAKE_KEY)
+    except RedisError as error:
+        logger.warning("the queue does not answer: %s", error)
+        return False
+    return woken is not None
+
+
+def answers() -> bool:
+    try:
+        return bool(_connection().ping())
+    except RedisError:
+        return False
+
+
+class RefusedJob(Exception):
+    """Something other than our doorbell lay in the queue."""
+
+
+class SlotWorker(Worker):
+    """An RQ worker that runs nothing but attempts and that outlives a queue outage.
+
+    Whoever can write to the queue could name any function, so everything but
+    ``run_attempt(<whole number>)`` without callbacks is refused unread.
+    """
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        refuse_foreign(job)
+        super().execute_job(job, queue)
+
+    def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
+        refuse_foreign(job)
+        return super().perform_job(job, queue, execution)
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        # A killed worker must not leave its horse, and so a training, behind.
+        die_with_parent(signal.SIGTERM)
+        super().main_work_horse(job, queue)
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        try:
+            super().maintain_heartbeats(job, execution)
+        except (RedisError, OSError) as error:
+            # RQ would quit here and leave the training without a guard.
+            logger.warning("queue away while a trial runs: %s", error)
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Hand the wish on: the runner stops its training and releases the attempt."""
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+
+
+def refuse_foreign(job: Job) -> None:
+    """Raise RefusedJob unless the job is a doorbell for one attempt."""
+    plain: list[Any] = [
+        job._success_callback_name,
+        job._failure_callback_name,
+        job._stopped_callback_name,
+        job.kwargs,
+        job.retries_left,
+    ]
+    args = job.args
+    rung = job.func_name == RUN_ATTEMPT and len(args) == 1 and type(args[0]) is int
+    if not rung or any(plain):
+        raise RefusedJob(f"refused a job that is no attempt: {job.func_name!r}")
+
+
+def slot_worker(pool: str, *, name: str) -> SlotWorker:
+    """A worker for one slot of a pool, ready for ``work()``."""
+    connection = connect(retries=60)
+    return SlotWorker(
+        [pool_queue(pool, connection)],
+        name=name,
+        connection=connection,
+        serializer=JSONSerializer,
+        job_monitoring_interval=5,
+        log_job_description=False,
+        worker_ttl=60,
+    )

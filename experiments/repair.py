@@ -1,0 +1,93 @@
+"""The slow tick: make good whatever was lost between two processes.
+
+Doorbells that nobody heard, workers that fell silent, deadlines that nobody kept,
+trials of a sweep that ended at the same moment. Every function may run at any time,
+any number of times, in any number of processes.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F, Q
+
+from experiments import lifecycle
+from experiments.clock import database_now
+from experiments.models import Attempt, Sweep
+from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.models.trials import AttemptState, TrialState
+from experiments.scheduling import ring_attempt
+
+logger = logging.getLogger(__name__)
+
+RING_AGAIN_AFTER = timedelta(seconds=10)
+
+
+def repair(*, declare_losses: bool) -> None:
+    """One round. Without ``declare_losses`` silence is not taken for death."""
+    ring_waiting()
+    end_strays()
+    end_overdue()
+    if declare_losses:
+        lose_silent()
+
+
+def ring_waiting() -> None:
+    """Ring attempts of running sweeps whose bell is old, or was never rung."""
+    waiting = Attempt.objects.filter(
+        Q(rung_at=None) | Q(rung_at__lt=database_now() - RING_AGAIN_AFTER),
+        state=AttemptState.QUEUED,
+        trial__sweep__state=SweepState.RUNNING,
+    )
+    for attempt in waiting.select_related("pool"):
+        ring_attempt(attempt.pk, attempt.pool)
+
+
+def end_strays() -> None:
+    """Stop live trials of ended sweeps: one may be created while its sweep ends."""
+    ended = Sweep.objects.filter(state__in=SWEEP_ENDS, trials__stop_reason="")
+    for sweep in ended.filter(
+        trials__state__in=(TrialState.QUEUED, TrialState.RUNNING)
+    ).distinct():
+        lifecycle.stop_live_trials(
+            sweep, reason=sweep.reason, message=sweep.message or "The sweep has ended."
+        )
+
+
+def end_overdue() -> None:
+    """Ask trials to stop whose runner has let their deadline pass."""
+    late = timedelta(seconds=settings.LEASE_SECONDS)
+    overdue = Attempt.objects.filter(
+        state=AttemptState.RUNNING,
+        stop_asked_at=None,
+        trial__sweep__trial_timeout__isnull=False,
+    ).annotate(limit=F("trial__sweep__trial_timeout"))
+    now = database_now()
+    for attempt in overdue.select_related("trial"):
+        if attempt.claimed_at + timedelta(seconds=attempt.limit) + late < now:
+            lifecycle.request_stop(
+                attempt.trial,
+                reason="trial_timeout",
+                message=f"The trial's time of {attempt.limit:g} s was over.",
+            )
+
+
+def lose_silent() -> None:
+    """Give up attempts whose runner has not been heard from for longer than a lease.
+
+    By then a runner that cannot reach the site has been told nothing; if it comes
+    back, its attempt is stale and it ends itself.
+    """
+    limit = database_now() - timedelta(seconds=settings.LEASE_SECONDS)
+    silent = Attempt.objects.filter(
+        state=AttemptState.RUNNING, heartbeat_at__lt=limit
+    ).select_related("worker")
+    for attempt in silent:
+        where = attempt.worker.name if attempt.worker else "its worker"
+        message = (
+            f"Nothing was heard from {where} for {settings.LEASE_SECONDS} s: power,"
+            " network, or a killed process."
+        )
+        lifecycle.lose_attempt(attempt, reason="silent", message=message)

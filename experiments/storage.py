@@ -1,0 +1,103 @@
+"""Files in the data folder: code archives, logs and outputs.
+
+No text from outside ever becomes part of a path: archives and outputs are named by
+their SHA-256, folders by a row's number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+
+# When a log outgrows its limit, a quarter of it stays as the head, half as the tail.
+LEFT_OUT = b"\n[sweepsite: %d bytes of the log left out here]\n"
+
+
+def _folder(*parts: str) -> Path:
+    path = Path(settings.HOME).joinpath("store", *parts)
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def code_path(digest: str) -> Path:
+    return _folder("code") / f"{digest}.zip"
+
+
+def log_path(attempt_id: int) -> Path:
+    return _folder("attempts", str(attempt_id)) / "log"
+
+
+def output_path(attempt_id: int, sha256: str) -> Path:
+    return _folder("attempts", str(attempt_id), "outputs") / sha256
+
+
+def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
+    """Write a file so that it is there whole or not at all; its size and SHA-256."""
+    digest, size = hashlib.sha256(), 0
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                size += file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return size, digest.hexdigest()
+
+
+def append_log(attempt_id: int, chunk: bytes) -> None:
+    """Add to an attempt's log, and cut its middle out when it outgrows the limit."""
+    path, limit = log_path(attempt_id), settings.LOG_LIMIT_BYTES
+    with path.open("ab") as file:
+        file.write(chunk)
+        size = file.tell()
+    if size > limit:
+        text = path.read_bytes()
+        head, tail = text[: limit // 4], text[-limit // 2 :]
+        gap = LEFT_OUT % (size - len(head) - len(tail))
+        write_whole(path, (head, gap, tail))
+
+
+def read_log(attempt_id: int, *, last: int | None = None) -> bytes:
+    """The log's bytes, or the last ones of it; empty when there is none."""
+    path = Path(settings.HOME) / "store" / "attempts" / str(attempt_id) / "log"
+    try:
+        with path.open("rb") as file:
+            if last is not None:
+                _seek_from_end(file, last)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _seek_from_end(file: BinaryIO, last: int) -> None:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - last))
+
+
+def attempt_bytes(attempt_ids: Iterable[int]) -> int:
+    """How much the logs and outputs of these attempts take."""
+    root = Path(settings.HOME) / "store" / "attempts"
+    files = (path for pk in attempt_ids for path in (root / str(pk)).rglob("*"))
+    return sum(path.stat().st_size for path in files if path.is_file())
+
+
+def delete_attempt_files(attempt_ids: Iterable[int]) -> None:
+    root = Path(settings.HOME) / "store" / "attempts"
+    for pk in attempt_ids:
+        shutil.rmtree(root / str(pk), ignore_errors=True)
+
+
+def delete_code(digest: str) -> None:
+    code_path(digest).unlink(missing_ok=True)

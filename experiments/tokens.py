@@ -1,0 +1,34 @@
+"""Secrets that are shown once: how they look, and how they are kept and compared.
+
+A token is ``kind_`` and 43 random characters (256 bits). Only its SHA-256 is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Literal, NamedTuple
+
+Kind = Literal["swp", "wrk", "run", "trl"]
+
+
+class Token(NamedTuple):
+    """``secret`` goes to its owner and nowhere else; the rest may be stored."""
+
+    secret: str
+    prefix: str
+    digest: str
+
+
+def new_token(kind: Kind) -> Token:
+    secret = f"{kind}_{secrets.token_urlsafe(32)}"
+    return Token(secret, secret[:8], token_digest(secret))
+
+
+def token_digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def same_digest(secret: str, digest: str) -> bool:
+    """Whether the secret has this digest, in constant time; never for an empty one."""
+    return bool(digest) and secrets.compare_digest(token_digest(secret), digest)

@@ -1,0 +1,27 @@
+#!/usr/bin/env python3
+"""Django's command line, with one clear line instead of a traceback for bad settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sweepsite.settings")
+    try:
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit(
+            "Django is not installed for this Python. Run the install command of the"
+            " README first: python3 -m pip install -r requirements.txt"
+        )
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"sweepsite: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""All configuration, read from the environment. README.md lists every variable."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    if text in {"", "0", "false", "no", "off", "1", "true", "yes", "on"}:
+        return default if not text else text in {"1", "true", "yes", "on"}
+    raise ImproperlyConfigured(f"{name} is {text!r}; allowed are 1 or 0, such as 1.")
+
+
+def env_int(name: str, default: int, *, low: int, high: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise ImproperlyConfigured(
+        f"{name} is {text!r}; allowed are whole numbers from {low} to {high},"
+        f" such as {default}."
+    )
+
+
+def env_url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
+    text = os.environ.get(name, "").strip() or default
+    if text and urlsplit(text).scheme not in schemes:
+        allowed = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ImproperlyConfigured(f"{name} is {text!r}; it must start with {allowed}.")
+    return text
+
+
+def home_folder() -> Path:
+    folder = Path(os.environ.get("SWEEPSITE_HOME", "") or BASE_DIR / ".sweepsite")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"SWEEPSITE_HOME is {str(folder)!r}, which cannot be made or opened:"
+            f" {error.strerror}."
+        ) from error
+    return folder.resolve()
+
+
+def secret_key(folder: Path) -> str:
+    """SWEEPSITE_SECRET_KEY, or one made at the first start and kept in the data folder."""
+    given = os.environ.get("SWEEPSITE_SECRET_KEY", "")
+    if given:
+        if len(given) < 32:
+            raise ImproperlyConfigured(
+                f"SWEEPSITE_SECRET_KEY has {len(given)} characters; at least 32 are"
+                " needed."
+            )
+        return given
+    path = folder / "secret_key"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+def redis_url(folder: Path) -> str:
+    """REDIS_URL, else the embedded server that ``up`` runs, else the usual port."""
+    embedded = folder / "redis_url"
+    default = embedded.read_text().strip() if embedded.exists() else ""
+    return env_url(
+        "REDIS_URL",
+        default or "redis://127.0.0.1:6379/0",
+        schemes=("redis", "rediss", "unix"),
+    )
+
+
+def database(folder: Path) -> dict[str, object]:
+    url = env_url(
+        "DATABASE_URL",
+        f"sqlite:///{folder / 'sweepsite.sqlite3'}",
+        schemes=("sqlite", "postgres", "postgresql"),
+    )
+    config: dict[str, object] = dict(dj_database_url.parse(url, conn_max_age=60))
+    config["CONN_HEALTH_CHECKS"] = True
+    if url.startswith("sqlite"):
+        # IMMEDIATE: a transaction that reads and then writes waits for its turn
+        # instead of failing at once. FULL: what was acknowledged survives a power cut.
+        config["OPTIONS"] = {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-20000;"
+                "PRAGMA journal_size_limit=27103364;"
+            ),
+        }
+    return config
+
+
+HOME = home_folder()
+SECRET_KEY = secret_key(HOME)
+DEBUG = env_bool("SWEEPSITE_DEBUG", default=False)
+SITE_URL = env_url(
+    "SWEEPSITE_URL", "http://127.0.0.1:8000", schemes=("http", "https")
+).rstrip("/")
+ALLOWED_HOSTS = [
+    host.strip()
+    for host in os.environ.get(
+        "SWEEPSITE_ALLOWED_HOSTS",
+        f"localhost,127.0.0.1,[::1],{urlsplit(SITE_URL).hostname}",
+    ).split(",")
+    if host.strip()
+]
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+
+# What sweepsite itself reads.
+REDIS_URL = redis_url(HOME)
+WORKER_TOKEN = os.environ.get("SWEEPSITE_WORKER_TOKEN", "")
+HEARTBEAT_SECONDS = env_int("SWEEPSITE_HEARTBEAT_SECONDS", 5, low=1, high=600)
+LEASE_SECONDS = env_int("SWEEPSITE_LEASE_SECONDS", 60, low=2, high=86_400)
+GRACE_SECONDS = env_int("SWEEPSITE_GRACE_SECONDS", 10, low=0, high=3_600)
+UPLOAD_LIMIT_BYTES = env_int("SWEEPSITE_UPLOAD_MB", 100, low=1, high=10_000) << 20
+OUTPUTS_LIMIT_BYTES = env_int("SWEEPSITE_OUTPUTS_MB", 1_000, low=0, high=1_000_000) << 20
+LOG_LIMIT_BYTES = env_int("SWEEPSITE_LOG_MB", 4, low=1, high=1_000) << 20
+
+INSTALLED_APPS = [
+    "experiments",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_rq",
+    "ninja",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "experiments.pages.middleware.ViewerTimeZoneMiddleware",
+]
+ROOT_URLCONF = "sweepsite.urls"
+WSGI_APPLICATION = "sweepsite.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "experiments.pages.context.teams",
+            ],
+            "builtins": ["experiments.templatetags.words"],
+        },
+    },
+]
+
+DATABASES = {"default": database(HOME)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "experiments.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", **options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"OPTIONS": {"min_length": 12}}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "login"
+
+# django-rq's own pages show the default pool's queue. experiments/queues.py opens
+# the connections that matter: a URL here would mean no retries at all.
+RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": -1}}
+RQ_SHOW_ADMIN_LINK = True
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "experiments.pages.static.ModuleManifestStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
+
+HTTPS = SITE_URL.startswith("https://")
+SECURE_SSL_REDIRECT = HTTPS and env_bool("SWEEPSITE_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_SAVE_EVERY_REQUEST = False
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if env_bool("SWEEPSITE_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["console"],
+        "level": os.environ.get("SWEEPSITE_LOG_LEVEL", "").upper() or "INFO",
+    },
+    "loggers": {"rq": {"level": "WARNING"}},
+}

@@ -1,0 +1,42 @@
+"""Every URL of the site. Each page's module has its own; the APIs guard themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.urls import URLPattern, URLResolver, include, path
+
+from experiments.api.native import api as native_api
+from experiments.api.worker import api as worker_api
+
+PAGES = (
+    "health",
+    "accounts",
+    "home",
+    "experiments",
+    "builder",
+    "sweeps",
+    "feeds",
+    "trials",
+    "compare",
+    "teams",
+)
+
+
+def without_session_login(urls: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The API's URLs, exempt from the login page: they ask for a token themselves."""
+    for pattern in urls[0]:
+        if isinstance(pattern, URLPattern):
+            login_not_required(pattern.callback)
+    return urls
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *(path("", include(f"experiments.pages.{page}")) for page in PAGES),
+    path("api/v1/", without_session_login(native_api.urls)),
+    path("api/worker/v1/", without_session_login(worker_api.urls)),
+    path("admin/", admin.site.urls),
+    path("django-rq/", include("django_rq.urls")),
+]
