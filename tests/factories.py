@@ -1,0 +1,205 @@
+"""Rows for tests, made in the ways the application makes them.
+
+Names are looked up before they are made, so ``user("ada")`` is one person in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+
+from experiments import ingest, lifecycle, submission
+from experiments.models import (
+    ApiToken,
+    Attempt,
+    Experiment,
+    Membership,
+    Pool,
+    Sweep,
+    Team,
+    Trial,
+    User,
+    Worker,
+    WorkerToken,
+)
+from experiments.models.trials import TRIAL_ENDS, AttemptState
+from experiments.search.definition import parse_document
+from experiments.tokens import new_token
+
+
+def user(name: str = "ada", **fields: Any) -> User:
+    """The person of that name; their password is ``correct horse battery``."""
+    known = User.objects.filter(username=name).first()
+    return known or User.objects.create_user(
+        name, password="correct horse battery", **fields
+    )
+
+
+def team(name: str = "Physics", **roles: str) -> Team:
+    """A team with a pool ``default``; roles such as ``ada="member"`` name its people."""
+    found, made = Team.objects.get_or_create(
+        name=name, defaults={"slug": name.lower().replace(" ", "-")}
+    )
+    if made:
+        pool(found)
+    for person, role in roles.items():
+        Membership.objects.update_or_create(
+            team=found, user=user(person), defaults={"role": role}
+        )
+    return found
+
+
+def pool(team: Team, name: str = "default") -> Pool:
+    found, _ = Pool.objects.get_or_create(name=name)
+    found.teams.add(team)
+    return found
+
+
+def api_token(user: User, scope: str = "write") -> str:
+    """A new token's secret."""
+    token = new_token("swp")
+    ApiToken.objects.create(
+        user=user, scope=scope, prefix=token.prefix, digest=token.digest
+    )
+    return token.secret
+
+
+def worker_token(pool: Pool) -> str:
+    """A new worker credential's secret."""
+    token = new_token("wrk")
+    WorkerToken.objects.create(pool=pool, prefix=token.prefix, digest=token.digest)
+    return token.secret
+
+
+def experiment(team: Team, name: str = "digits", **fields: Any) -> Experiment:
+    found = submission.find_or_create_experiment(team, name, user=None)
+    for field, value in fields.items():
+        setattr(found, field, value)
+    found.save()
+    return found
+
+
+def definition_document(**changes: Any) -> dict[str, Any]:
+    """A small valid sweep document; a change to None leaves the field out."""
+    document: dict[str, Any] = {
+        "experiment_name": "digits",
+        "trial": {"command": "python train.py --x ${{search_space.x}}"},
+        "search_space": {"x": {"type": "uniform", "min_value": 0.0, "max_value": 1.0}},
+        "sampling_algorithm": {"type": "random", "seed": 7},
+        "objective": {"primary_metric": "accuracy", "goal": "maximize"},
+        "limits": {"max_total_trials": 4, "max_concurrent_trials": 2},
+        **changes,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def sweep(
+    team: Team,
+    *,
+    state: str = "running",
+    user: User | None = None,
+    document: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Sweep:
+    """A sweep of the document, moved to a state; ``fields`` are set on its row."""
+    definition = parse_document(document or definition_document())
+    made = submission.create_sweep(team, definition, user=user)
+    now = timezone.now()
+    if state != "draft":
+        fields.setdefault("started_at", now)
+    if state in {"completed", "cancelled", "failed"}:
+        fields.setdefault("ended_at", now)
+    Sweep.objects.filter(pk=made.pk).update(state=state, **fields)
+    made.refresh_from_db()
+    return made
+
+
+def trial(
+    sweep: Sweep,
+    *,
+    state: str = "queued",
+    value: float | None = None,
+    elapsed: float | None = None,
+    params: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Trial:
+    """The sweep's next trial with its first attempt.
+
+    An ended trial has a finished attempt of ``elapsed`` seconds; for one that runs and
+    reports use ``claim`` and ``report``.
+    """
+    last = sweep.trials.aggregate(last=Max("number"))["last"]
+    number = 0 if last is None else last + 1
+    made = lifecycle.create_trial(
+        sweep, number=number, params=params or {"x": number / 10}, origin="random"
+    )
+    if made is None:
+        raise ValueError(f"trial number {number} of {sweep} is taken")
+    made.refresh_from_db()
+    ended = state in TRIAL_ENDS
+    if ended:
+        now = timezone.now()
+        fields = {"started_at": now, "ended_at": now, **fields}
+        Attempt.objects.filter(pk=made.current_attempt_id).update(
+            state=AttemptState.FINISHED, claimed_at=now, ended_at=now, elapsed=elapsed
+        )
+    Trial.objects.filter(pk=made.pk).update(
+        state=state, value=value, last_value=value, **fields
+    )
+    made.refresh_from_db()
+    return made
+
+
+def worker(pool: Pool, name: str = "host", *, slots: int = 2) -> Worker:
+    found, _ = Worker.objects.get_or_create(
+        pool=pool, name=name, defaults={"host": name, "slots": slots}
+    )
+    return found
+
+
+def claim(trial: Trial, *, slot: int = 0) -> lifecycle.Claim:
+    """A worker takes the queued trial, which runs from now on; with its tokens."""
+    attempt = trial.current_attempt
+    if attempt is None:
+        raise ValueError(f"trial {trial} has no attempt")
+    won = lifecycle.claim_attempt(attempt.pk, worker=worker(attempt.pool), slot=slot)
+    if won is None:
+        raise ValueError(f"attempt {attempt} is not to be had")
+    trial.refresh_from_db()
+    return won
+
+
+def report(
+    trial: Trial, values: Sequence[float], *, name: str = "accuracy", first_step: int = 0
+) -> ingest.Reply:
+    """The running trial reports the values at consecutive steps."""
+    points = [ingest.Point(name, first_step + i, v) for i, v in enumerate(values)]
+    reply = ingest.record(trial.current_attempt_id or 0, points)
+    trial.refresh_from_db()
+    return reply
+
+
+def reported_trial(
+    sweep: Sweep, values: Sequence[float], *, state: str = "running", **fields: Any
+) -> Trial:
+    """A trial that was claimed and has reported the values, then left in a state."""
+    made = trial(sweep, **fields)
+    attempt = claim(made).attempt
+    report(made, values)
+    if state == "completed":
+        lifecycle.finish_attempt(
+            attempt, lifecycle.Outcome(cause="exited", exit_code=0, elapsed=10.0)
+        )
+    elif state != "running":
+        lifecycle.request_stop(
+            made, reason="policy" if state == "terminated" else "user", message="Enough."
+        )
+        made.refresh_from_db()
+        lifecycle.finish_attempt(
+            attempt, lifecycle.Outcome(cause="stopped", elapsed=2.0)
+        )
+    made.refresh_from_db()
+    return made
