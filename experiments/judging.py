@@ -39,9 +39,7 @@ def judge(trial: Trial, attempt: Attempt, reports: Iterable[Report]) -> None:
             return
 
 
-def _keep(
-    verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy
-) -> None:
+def _keep(verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy) -> None:
     settings = policy.settings()
     Decision.objects.create(
         trial=trial,

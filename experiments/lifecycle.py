@@ -335,9 +335,7 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
     if outcome.cause == "released":
         return lose_attempt(attempt, reason="released", message=outcome.message)
     with transaction.atomic():
-        won = Attempt.objects.filter(
-            pk=attempt.pk, state=AttemptState.RUNNING
-        ).update(
+        won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
             state=AttemptState.FINISHED,
             ended_at=Now(),
             heartbeat_at=Now(),
@@ -414,9 +412,7 @@ def lose_attempt(attempt: Attempt, *, reason: str, message: str) -> bool:
     ("released") goes back to the queue without counting as a loss.
     """
     with transaction.atomic():
-        won = Attempt.objects.filter(
-            pk=attempt.pk, state=AttemptState.RUNNING
-        ).update(
+        won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
             state=AttemptState.LOST, reason=reason, message=message, ended_at=Now()
         )
         if not won:

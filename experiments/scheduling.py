@@ -77,7 +77,9 @@ def _end_at_target(sweep: Sweep) -> bool:
     trial = sweep.trials.filter(**{better: target}).order_by("number").first()
     if trial is None:
         return False
-    message = f"Trial {trial.number} reached the target {target:g} with {trial.value:g}."
+    message = (
+        f"Trial {trial.number} reached the target {target:g} with {trial.value:g}."
+    )
     lifecycle.complete_sweep(sweep, reason="target", message=message)
     lifecycle.stop_live_trials(sweep, reason="target", message=message)
     return True
@@ -199,7 +201,9 @@ def busy_slots(pool: Pool) -> int:
     """Attempts that hold a slot of the pool, or that are about to."""
     live = (AttemptState.QUEUED, AttemptState.RUNNING)
     attempts = Attempt.objects.filter(pool=pool, state__in=live)
-    return attempts.exclude(trial__sweep__state=SweepState.PAUSED, state="queued").count()
+    return attempts.exclude(
+        trial__sweep__state=SweepState.PAUSED, state="queued"
+    ).count()
 
 
 def ring_attempt(attempt_id: int, pool: Pool) -> None:

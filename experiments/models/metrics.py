@@ -109,3 +109,8 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"report {self.n}: {'stop' if self.stop else 'continue'}"
+
+    @property
+    def policy_words(self) -> str:
+        """The policy's name to start a sentence with, such as ``Median stopping``."""
+        return self.policy.replace("_", " ").capitalize()

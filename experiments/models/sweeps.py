@@ -75,9 +75,7 @@ class SweepState(models.TextChoices):
     FAILED = "failed"
 
 
-SWEEP_ENDS = frozenset(
-    {SweepState.COMPLETED, SweepState.CANCELLED, SweepState.FAILED}
-)
+SWEEP_ENDS = frozenset({SweepState.COMPLETED, SweepState.CANCELLED, SweepState.FAILED})
 
 
 class Sweep(models.Model):

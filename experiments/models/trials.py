@@ -102,7 +102,9 @@ class Trial(models.Model):
     @property
     def label(self) -> str:
         """The name to say, such as ``digits-3/17``."""
-        return f"{self.sweep.label if self.sweep else self.experiment.slug}/{self.number}"
+        return (
+            f"{self.sweep.label if self.sweep else self.experiment.slug}/{self.number}"
+        )
 
     @property
     def has_ended(self) -> bool:

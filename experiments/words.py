@@ -1,0 +1,108 @@
+"""Numbers, durations and times in words, by the same rules as static/js/format.js:
+a value reads the same before and after scripts take over."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+MINUS = "\u2212"
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+def number_text(value: object, digits: int = 4) -> str:
+    """Whole numbers whole, others with 4 significant digits, "–" for none."""
+    if value is None or value == "":
+        return "\u2013"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        if math.isnan(value):
+            return "NaN"
+        return "infinity" if value > 0 else f"{MINUS}infinity"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return _minus(str(int(value)))
+    return _significant(float(value), digits)
+
+
+def metric_text(value: float | None, digits: int = 4) -> str:
+    """A metric's value, which keeps its digits where it happens to be whole."""
+    if value is None or value == 0 or not math.isfinite(value):
+        return number_text(value)
+    return _significant(float(value), digits)
+
+
+def signed_text(value: float | None, digits: int = 4) -> str:
+    text = number_text(value, digits)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
+def exact_text(value: object) -> str:
+    """The shortest text that reads back as the same number."""
+    return "" if value is None else str(value)
+
+
+def share_text(value: float) -> str:
+    return f"{math.floor(value * 100 + 0.5)} %"
+
+
+def bytes_text(size: float) -> str:
+    """A size in B, kB, MB or GB (powers of ten), with 2 or 3 digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.1f} {unit}" if unit != "B" and size < 10 else f"{size:.0f} {unit}"
+
+
+def duration_text(seconds: float | timedelta | None) -> str:
+    """``0.9 s``, ``15 s``, ``3 m 02 s``, ``2 h 05 m``, ``2 d 13 h``; "–" for none."""
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    if seconds is None or not math.isfinite(seconds):
+        return "\u2013"
+    tenths = math.floor(seconds * 10 + 0.5) / 10
+    if tenths < 10:
+        return f"{tenths:.0f} s" if tenths.is_integer() else f"{tenths:.1f} s"
+    whole = math.floor(seconds + 1e-9)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} m {whole % MINUTE:02d} s"
+    if whole < 2 * DAY:
+        return f"{whole // HOUR} h {whole % HOUR // MINUTE:02d} m"
+    return f"{whole // DAY} d {whole % DAY // HOUR} h"
+
+
+def relative_text(moment: datetime, now: datetime) -> str:
+    """``now``, ``2 s ago``, ``yesterday``, ``3 Nov 2026``, ``in 21 days``."""
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) < 1:
+        return "now"
+    if abs(seconds) >= 30 * DAY:
+        return f"{moment.day} {moment:%b %Y}"
+    if seconds < 0:
+        return f"in {_distance(-seconds)}"
+    if DAY <= seconds < 2 * DAY:
+        return "yesterday"
+    return f"{_distance(seconds)} ago"
+
+
+def _distance(seconds: float) -> str:
+    for unit, size in (("s", MINUTE), ("m", HOUR), ("h", DAY)):
+        if seconds < size:
+            return f"{int(seconds // (size // 60 if unit != 'h' else HOUR))} {unit}"
+    days = int(seconds // DAY)
+    return "1 day" if days == 1 else f"{days} days"
+
+
+def _significant(value: float, digits: int) -> str:
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    exponent = int(power)
+    if exponent < -4 or exponent >= 6:
+        return _minus(f"{mantissa}e{exponent}")
+    return _minus(f"{value:.{max(0, digits - 1 - exponent)}f}")
+
+
+def _minus(text: str) -> str:
+    return MINUS + text[1:] if text.startswith("-") else text
