@@ -39,7 +39,7 @@ def user(name: str = "ada", **fields: Any) -> User:
 
 
 def team(name: str = "Physics", **roles: str) -> Team:
-    """A team with a pool ``default``; roles such as ``ada="member"`` name its people."""
+    """A team with a pool ``default``; ``ada="member"`` gives it a person."""
     found, made = Team.objects.get_or_create(
         name=name, defaults={"slug": name.lower().replace(" ", "-")}
     )
@@ -173,7 +173,11 @@ def claim(trial: Trial, *, slot: int = 0) -> lifecycle.Claim:
 
 
 def report(
-    trial: Trial, values: Sequence[float], *, name: str = "accuracy", first_step: int = 0
+    trial: Trial,
+    values: Sequence[float],
+    *,
+    name: str = "accuracy",
+    first_step: int = 0,
 ) -> ingest.Reply:
     """The running trial reports the values at consecutive steps."""
     points = [ingest.Point(name, first_step + i, v) for i, v in enumerate(values)]
@@ -194,9 +198,8 @@ def reported_trial(
             attempt, lifecycle.Outcome(cause="exited", exit_code=0, elapsed=10.0)
         )
     elif state != "running":
-        lifecycle.request_stop(
-            made, reason="policy" if state == "terminated" else "user", message="Enough."
-        )
+        reason = "policy" if state == "terminated" else "user"
+        lifecycle.request_stop(made, reason=reason, message="Enough.")
         made.refresh_from_db()
         lifecycle.finish_attempt(
             attempt, lifecycle.Outcome(cause="stopped", elapsed=2.0)
