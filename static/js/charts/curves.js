@@ -1,0 +1,214 @@
+// Learning curves: which trials pull ahead, and which were ended?
+//
+// Model: {
+//   objective: {metric, goal},           goal: "maximize" or "minimize"
+//   xLabel: "report (epoch)",            the axis title for x: report (optional)
+//   trials: [{id, number, state, best, value, reports, params: {name: value},
+//             curve: [[report, y, step?, seconds?], …]}],      y null: not finite
+// }
+// Options, also for set(): x "report" | "step" | "seconds"; y "stretched" | "linear" |
+// "log"; hidden: a Set of states that are not drawn.
+
+import { duration, metric } from "../format.js";
+import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
+import { STATES, isBetter, lookOf } from "../states.js";
+import { endMarks, endLabels } from "./curve_ends.js";
+import { axis, padded, palette, withAlpha } from "./defaults.js";
+import { liveChart } from "./live_chart.js";
+import { dot } from "./marks.js";
+import { createTooltip } from "./tooltip.js";
+
+const COLUMN = { report: 0, step: 2, seconds: 3 };
+const TITLES = { report: "report", step: "step", seconds: "seconds since its start" };
+const FREE_RIGHT = 48;
+// From here on smoothing costs more than it shows.
+const MANY = 120;
+const LAYER = { best: 0, failed: 2, running: 3, terminated: 4, completed: 5 };
+
+// The finite points of one curve on the chosen x; a null stays as a gap. Pure.
+export function pointsOf(trial, x) {
+  const column = COLUMN[x] ?? 0;
+  return trial.curve
+    .filter((point) => Number.isFinite(point[column]))
+    .map((point) => ({ x: point[column], y: point[1] }));
+}
+
+export function hasColumn(trials, x) {
+  return trials.some((trial) => trial.curve.some((point) => Number.isFinite(point[COLUMN[x]])));
+}
+
+function styleOf(trial, colours, few) {
+  const { fill } = colours;
+  const look = lookOf(trial).name;
+  const styles = {
+    best: { borderColor: fill.best, borderWidth: 3 },
+    running: { borderColor: fill.running, borderWidth: 1.75 },
+    completed: { borderColor: withAlpha(fill.completed, few ? 0.6 : 0.3), borderWidth: 1.1 },
+    terminated: { borderColor: fill.terminated, borderWidth: 1.25, borderDash: [4, 3] },
+    failed: { borderColor: fill.failed, borderWidth: 1.25 },
+  };
+  return styles[look] ?? { borderColor: colours.line2, borderWidth: 1 };
+}
+
+function dataset(trial, state, colours) {
+  const points = pointsOf(trial, state.x).map((point) => ({
+    x: point.x,
+    y: point.y === null ? Number.NaN : state.scale.forward(point.y),
+  }));
+  return {
+    trial,
+    data: points,
+    order: LAYER[lookOf(trial).name] ?? 6,
+    cubicInterpolationMode: state.count > MANY ? "default" : "monotone",
+    spanGaps: true,
+    ...styleOf(trial, colours, state.count <= 8),
+  };
+}
+
+// The best curve's halo: the same line in the ground's colour, below it.
+function haloOf(best, colours) {
+  return { ...best, halo: true, order: 0.5, borderColor: colours.surface, borderWidth: 6 };
+}
+
+function datasets(state, colours) {
+  const drawn = state.model.trials.filter(
+    (trial) => trial.curve.length > 0 && (trial.best || !state.hidden.has(trial.state)),
+  );
+  const sets = drawn.map((trial) => dataset(trial, state, colours));
+  const best = sets.find((set) => set.trial.best);
+  return best ? [...sets, haloOf(best, colours)] : sets;
+}
+
+function measure(state) {
+  state.hovered = null;
+  const { trials, objective } = state.model;
+  const all = trials.flatMap((trial) => trial.curve.map((point) => point[1]));
+  const values = all.filter(Number.isFinite);
+  const musts = trials.flatMap((trial) => (trial.best || trial.state === "running" ? [trial.value] : []));
+  const kind = state.y ?? preferredKind(values);
+  const xs = trials.flatMap((trial) => pointsOf(trial, state.x).map((point) => point.x));
+  state.count = trials.length;
+  state.scale = makeScale(kind, domainOf(values, { goal: objective.goal, musts }), objective.goal);
+  state.xs = xs.length > 0 ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
+  if (state.xs[0] === state.xs[1]) state.xs[1] += 1;
+}
+
+function xAxis(state, colours) {
+  const [min, max] = state.xs;
+  const whole = state.x !== "seconds";
+  const scale = whole
+    ? { forward: (v) => v, ticks: (pixels) => wholeTicks(min, max, pixels / 90), text: String }
+    : makeScale("linear", [min, max]);
+  const title = state.x === "report" && state.model.xLabel ? state.model.xLabel : TITLES[state.x];
+  return axis(scale, { title, colours, horizontal: true, min, max });
+}
+
+function options(state, colours) {
+  return {
+    layout: { padding: { right: FREE_RIGHT, top: 10 } },
+    events: ["mousemove", "mouseout", "touchstart"],
+    interaction: { mode: "nearest", intersect: false, axis: "xy" },
+    scales: {
+      x: xAxis(state, colours),
+      y: axis(state.scale, { colours, ...padded(state.scale) }),
+    },
+    onHover: (event, active, chart) => state.hover(event, active, chart),
+  };
+}
+
+function bestOf(model) {
+  return model.trials.find((trial) => trial.best) ?? null;
+}
+
+function againstBest(trial, best, x, y, goal) {
+  const point = best?.curve.find((own) => own[0] === x);
+  if (!point || point[1] === null || best.number === trial.number) return "";
+  const gap = Math.abs(point[1] - y);
+  const lead = isBetter(point[1], y, goal) ? "ahead by" : "behind by";
+  return `; the best was ${lead} ${metric(gap)}`;
+}
+
+function hoverLine(state, trial, index) {
+  const point = pointsOf(trial, state.x)[index];
+  const where = state.x === "seconds" ? `after ${duration(point.x)}` : `${state.x} ${point.x}`;
+  const rest = state.x === "report"
+    ? againstBest(trial, bestOf(state.model), point.x, point.y, state.model.objective.goal)
+    : "";
+  return `${where}: ${metric(point.y)}${rest}`;
+}
+
+// The trial under the pointer, if the pointer is near enough to one of its points.
+function nearest(event, active, chart) {
+  const near = active.find(({ datasetIndex }) => !chart.data.datasets[datasetIndex].halo);
+  const at = near && chart.getDatasetMeta(near.datasetIndex).data[near.index];
+  if (!at || Math.hypot(at.x - event.x, at.y - event.y) > 24) return null;
+  return { at, index: near.index, set: near.datasetIndex };
+}
+
+function hoverer(state, tip) {
+  return (event, active, chart) => {
+    const near = nearest(event, active, chart);
+    const changed = near?.set !== state.hovered?.set || near?.index !== state.hovered?.index;
+    state.hovered = near;
+    if (changed) chart.draw();
+    if (!near) {
+      tip.hide();
+      return;
+    }
+    const { trial } = chart.data.datasets[near.set];
+    const line = hoverLine(state, trial, near.index);
+    tip.show({ trial, best: bestOf(state.model), line }, near.at);
+  };
+}
+
+function drawHovered(chart, { set, at }, colours) {
+  const { ctx } = chart;
+  const meta = chart.getDatasetMeta(set);
+  const { trial } = chart.data.datasets[set];
+  const colour = colours.fill[lookOf(trial).name];
+  ctx.save();
+  ctx.beginPath();
+  meta.dataset.path(ctx);
+  ctx.lineWidth = trial.best ? 3 : 2.5;
+  ctx.strokeStyle = colour;
+  ctx.stroke();
+  ctx.restore();
+  dot(ctx, at.x, at.y, 4.5, colour, colours.surface);
+}
+
+function endsPlugin(state) {
+  return {
+    id: "ends",
+    afterDatasetsDraw(chart) {
+      const colours = palette();
+      const there = state.hovered && chart.data.datasets[state.hovered.set];
+      if (there) drawHovered(chart, state.hovered, colours);
+      endMarks(chart, colours);
+      endLabels(chart, colours, state.model);
+    },
+  };
+}
+
+// Draws into a canvas inside a positioned box; returns what liveChart returns.
+export function drawCurves(canvas, model, { x = "report", y = null, hidden = new Set() } = {}) {
+  const tip = createTooltip(canvas);
+  const state = { model, x, y, hidden, hovered: null };
+  state.hover = hoverer(state, tip);
+  const plugins = [endsPlugin(state)];
+  return liveChart(canvas, { type: "line", state, measure, datasets, options, plugins, tip });
+}
+
+// The same as a table, a row per trial. Pure.
+export function curvesTable(model) {
+  return {
+    caption: `${model.objective.metric}, trial by trial`,
+    columns: ["trial", "state", model.objective.metric, "reports", "last report"],
+    rows: model.trials.map((trial) => [
+      trial.number,
+      STATES[lookOf(trial).name].word,
+      metric(trial.value),
+      trial.reports,
+      metric(trial.curve.at(-1)?.[1] ?? null),
+    ]),
+  };
+}

@@ -1,0 +1,138 @@
+// Brings chart cards (templates/components/chart_card.html) to life.
+//
+// The card names its kind in data-chart and in data-model the json_script element that
+// holds its model. Its chips filter states, its selects set options of the same name,
+// its ⋯ menu shows the data as a table or saves a picture. What a person picks goes into
+// the URL (?x=, ?y= of the card's id), so that a link shows the same.
+
+import { bestSoFarTable, drawBestSoFar } from "./best_so_far.js";
+import { curvesTable, drawCurves } from "./curves.js";
+import { buildTable } from "./data_table.js";
+import { palette } from "./defaults.js";
+import { drawParallel, drawRamp, parallelTable } from "./parallel.js";
+import { drawLines, drawThreshold, linesTable, thresholdTable } from "./trial.js";
+import { countStates } from "../states.js";
+
+const KINDS = {
+  curves: [drawCurves, curvesTable],
+  "best-so-far": [drawBestSoFar, bestSoFarTable],
+  parallel: [drawParallel, parallelTable],
+  threshold: [drawThreshold, thresholdTable],
+  lines: [drawLines, linesTable],
+};
+
+const mounted = new WeakMap();
+
+function readModel(card) {
+  const source = document.getElementById(card.dataset.model);
+  if (!source) throw new Error(`Chart ${card.id}: there is no element "${card.dataset.model}".`);
+  return JSON.parse(source.textContent);
+}
+
+function remember(card, name, value) {
+  const url = new URL(location.href);
+  url.searchParams.set(`${card.id}.${name}`, value);
+  history.replaceState(history.state, "", url);
+}
+
+function remembered(card, name) {
+  return new URLSearchParams(location.search).get(`${card.id}.${name}`);
+}
+
+function wireSelects(card, handle) {
+  for (const select of card.querySelectorAll("[data-chart-select]")) {
+    const name = select.dataset.chartSelect;
+    const kept = remembered(card, name);
+    if ([...select.options].some((option) => option.value === kept)) select.value = kept;
+    select.hidden = false;
+    handle.set({ [name]: select.value });
+    select.addEventListener("change", () => {
+      handle.set({ [name]: select.value });
+      remember(card, name, select.value);
+    });
+  }
+}
+
+function wireChips(card, handle) {
+  const chips = [...card.querySelectorAll("[data-state-filter]")];
+  for (const chip of chips) {
+    chip.addEventListener("click", () => {
+      chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") === "false"));
+      const off = chips.filter((other) => other.getAttribute("aria-pressed") === "false");
+      handle.set({ hidden: new Set(off.map((other) => other.dataset.stateFilter)) });
+    });
+  }
+}
+
+function countChips(card, model) {
+  const counts = countStates(model.trials ?? []);
+  for (const chip of card.querySelectorAll("[data-state-filter]")) {
+    const number = chip.querySelector("[data-count]");
+    if (number) number.textContent = String(counts[chip.dataset.stateFilter] ?? 0);
+  }
+}
+
+// A picture needs a ground of its own: the canvas is transparent.
+function savePicture(card, canvas) {
+  const copy = document.createElement("canvas");
+  copy.width = canvas.width;
+  copy.height = canvas.height;
+  const ctx = copy.getContext("2d");
+  ctx.fillStyle = palette().surface;
+  ctx.fillRect(0, 0, copy.width, copy.height);
+  ctx.drawImage(canvas, 0, 0);
+  const link = document.createElement("a");
+  link.download = `${card.id}.png`;
+  link.href = copy.toDataURL("image/png");
+  link.click();
+}
+
+function wireMenu(card, canvas) {
+  const place = card.querySelector("[data-chart-data]");
+  const toggle = card.querySelector("[data-chart-table]");
+  toggle?.addEventListener("click", () => {
+    const shown = !place.classList.toggle("visually-hidden");
+    toggle.setAttribute("aria-pressed", String(shown));
+    toggle.textContent = shown ? "Hide the table" : "Show the data as a table";
+  });
+  card.querySelector("[data-chart-png]")?.addEventListener("click", () => savePicture(card, canvas));
+}
+
+function refresh(card, table, model) {
+  card.querySelector("[data-chart-data]")?.replaceChildren(buildTable(table(model)));
+  countChips(card, model);
+  const ramp = card.querySelector("[data-ramp]");
+  if (ramp) drawRamp(ramp, model.objective.metric);
+}
+
+function mount(card) {
+  const [draw, table] = KINDS[card.dataset.chart];
+  const canvas = card.querySelector("canvas");
+  const model = readModel(card);
+  const handle = draw(canvas, model);
+  const update = (next) => {
+    handle.update(next);
+    refresh(card, table, next);
+  };
+  wireSelects(card, handle);
+  wireChips(card, handle);
+  wireMenu(card, canvas);
+  refresh(card, table, model);
+  document.addEventListener("themechange", () => {
+    const ramp = card.querySelector("[data-ramp]");
+    if (ramp) drawRamp(ramp, model.objective.metric);
+  });
+  return { ...handle, update };
+}
+
+// Mounts every chart card below root. Already mounted ones stay as they are.
+export function mountCharts(root = document) {
+  for (const card of root.querySelectorAll("[data-chart]")) {
+    if (!mounted.has(card)) mounted.set(card, mount(card));
+  }
+}
+
+// The handle of a card, {chart, update(model), set(options), destroy()}, or undefined.
+export function chartOf(card) {
+  return mounted.get(card);
+}
