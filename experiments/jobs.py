@@ -5,45 +5,38 @@ This runs in the work-horse that RQ forks. It speaks HTTP only and never the dat
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import signal
-import subprocess
-import sys
 from types import FrameType
 
 from django.conf import settings
 
-from experiments.runner.site import Site, StaleAttempt
+from experiments.runner.launch import start_runner
+from experiments.worker_site import StaleAttempt, WorkerSite
+
+logger = logging.getLogger(__name__)
 
 
 def run_attempt(attempt_id: int) -> None:
     """Claim the attempt; if it is to be had, start its runner and wait for its end.
 
-    A job that comes twice or too late is refused by the site, and nothing happens.
+    A job that comes twice or too late is refused by the site, and nothing happens. If
+    the site is away, the job fails, and the scheduler rings for the attempt again.
     """
-    site = Site(settings.SITE_URL, settings.WORKER_TOKEN)
-    claim = {
-        "worker": int(os.environ["SWEEPSITE_WORKER_ID"]),
-        "slot": int(os.environ["SWEEPSITE_SLOT"]),
-    }
+    site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
+    worker = int(os.environ["SWEEPSITE_WORKER_ID"])
+    slot = int(os.environ["SWEEPSITE_SLOT_NUMBER"])
     try:
-        spec = site.post(f"/attempts/{attempt_id}/claim", claim)
-    except StaleAttempt:
+        spec = site.claim(attempt_id, worker=worker, slot=slot)
+    except StaleAttempt as refusal:
+        logger.debug("attempt %s: %s", attempt_id, refusal)
         return
-    _run(json.dumps(spec).encode())
-
-
-def _run(spec: bytes) -> None:
-    """Start the runner, hand it its order, pass on SIGTERM, and wait."""
-    runner = subprocess.Popen(
-        [sys.executable, "-m", "experiments.runner"],
-        stdin=subprocess.PIPE,
-        cwd=settings.BASE_DIR,
-    )
+    home = settings.HOME / "worker"
+    runner = start_runner(spec, home=home, slot=os.environ["SWEEPSITE_SLOT"])
 
     def pass_on(signum: int, frame: FrameType | None) -> None:
         runner.terminate()
 
     signal.signal(signal.SIGTERM, pass_on)
-    runner.communicate(spec)
+    runner.wait()

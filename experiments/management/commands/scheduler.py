@@ -1,0 +1,71 @@
+"""``manage.py scheduler``: the loop that places trials and repairs what was lost."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+
+from experiments import queues
+from experiments.repair import repair
+from experiments.scheduling import advance_all
+
+logger = logging.getLogger(__name__)
+
+TICK = 1.0
+REPAIR_EVERY = 3.0
+
+
+class Command(BaseCommand):
+    help = "Places trials and repairs what was lost. Any number may run."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stopping = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        loop = Rounds()
+        connection = queues.connect(retries=0)
+        while not self.stopping:
+            started = time.monotonic()
+            loop.round()
+            if not queues.wait_for_wake(connection, seconds=TICK) and not self.stopping:
+                # With the queue away the wait returns at once: keep the slow tick.
+                time.sleep(max(0.0, started + TICK - time.monotonic()))
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+
+class Rounds:
+    """Scheduling rounds, with a repair in some of them.
+
+    Silence counts as death only after a whole lease of undisturbed rounds: when this
+    process was just started, or the whole machine slept, the workers had no chance to
+    be heard.
+    """
+
+    def __init__(self) -> None:
+        self._last = self._undisturbed_since = time.monotonic()
+        self._repaired = float("-inf")
+
+    def round(self) -> None:
+        now = time.monotonic()
+        if now - self._last > settings.LEASE_SECONDS / 2:
+            self._undisturbed_since = now
+        self._last = now
+        close_old_connections()
+        try:
+            advance_all()
+            if now - self._repaired >= REPAIR_EVERY:
+                self._repaired = now
+                quiet = now - self._undisturbed_since
+                repair(declare_losses=quiet > settings.LEASE_SECONDS)
+        except DatabaseError:
+            logger.exception("a round failed; the next one tries again")
+            time.sleep(TICK)

@@ -1,0 +1,245 @@
+"""``manage.py up``: everything on one machine, supervised, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from experiments import embedded_queue, installation
+from experiments.demonstration import ensure_demo
+from experiments.supervision import Child, Supervisor
+
+QUEUE_PATIENCE = 20.0
+SITE_PATIENCE = 30.0
+
+
+class Command(BaseCommand):
+    help = "Runs everything on this machine: queue, scheduler, workers and web server."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--slots", type=int, default=2, help="trials at one time")
+        parser.add_argument("--demo", action="store_true", help="run the demo sweep")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not 1 <= options["port"] <= 65_535:
+            raise CommandError("--port must be from 1 to 65535, such as 8000.")
+        if not 0 <= options["slots"] <= 1_000:
+            raise CommandError("--slots must be from 0 to 1000, such as 2.")
+        with locked_folder(settings.HOME), runtime_folder() as runtime:
+            check_port(options["host"], options["port"])
+            Machine(options, runtime=runtime, say=self._say).run()
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+@contextlib.contextmanager
+def locked_folder(home: Path) -> Iterator[None]:
+    """Only one ``up`` on a data folder; the lock goes with the process."""
+    with (home / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise CommandError(
+                f"sweepsite runs on {home} already (process {lock.read().strip()})."
+                " Stop it first, or set SWEEPSITE_HOME to another folder."
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def runtime_folder() -> Iterator[Path]:
+    folder = embedded_queue.runtime_folder()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"Cannot listen on {host} port {port}: {error.strerror}. Choose"
+                f" another one, such as --port {port + 1 if port < 65_535 else 8000}."
+            ) from error
+
+
+class Machine:
+    """The processes of one installation, in the order in which they start."""
+
+    def __init__(
+        self, options: dict[str, Any], *, runtime: Path, say: Callable[[str], None]
+    ) -> None:
+        self.host, self.port = options["host"], options["port"]
+        self.slots, self.demo = options["slots"], options["demo"]
+        self.runtime, self.say = runtime, say
+        self.supervisor = Supervisor(say=say)
+        shown = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        shown = f"[{shown}]" if ":" in shown else shown
+        self.local_url = f"http://{shown}:{self.port}"
+        self.environment = {
+            **os.environ,
+            "SWEEPSITE_HOME": str(settings.HOME),
+            "SWEEPSITE_URL": os.environ.get("SWEEPSITE_URL") or self.local_url,
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.environment.pop("SWEEPSITE_WORKER_TOKEN", None)
+
+    def run(self) -> None:
+        self.supervisor.install_signals()
+        try:
+            self._start()
+            self.supervisor.run()
+        finally:
+            self.say("Stopping: running trials first, then the rest …")
+            self.supervisor.stop()
+            (settings.HOME / "redis_url").unlink(missing_ok=True)
+            self.say("Stopped. Trials that ran go back to the queue of the next start.")
+
+    def _start(self) -> None:
+        self.say(f"sweepsite {settings.VERSION}, data in {settings.HOME}")
+        queue_url = self._start_queue()
+        collect_static()
+        self.say("Preparing the database …")
+        call_command("migrate", verbosity=0, interactive=False)
+        password = installation.ensure_admin()
+        token = installation.embedded_worker_token("default")
+        self._start_site()
+        self._wait(lambda: embedded_queue.is_up(queue_url), "queue", QUEUE_PATIENCE)
+        self._add("scheduler", "scheduler")
+        self._wait(self._site_answers, "web", SITE_PATIENCE)
+        self._start_workers(token)
+        if self.demo and not self.supervisor.stopping:
+            self.say(ensure_demo())
+        connections.close_all()
+        self._greet(password)
+
+    def _greet(self, password: str | None) -> None:
+        if self.supervisor.stopping:
+            return
+        if password is not None:
+            shown = "as given in SWEEPSITE_ADMIN_PASSWORD"
+            if not os.environ.get("SWEEPSITE_ADMIN_PASSWORD"):
+                shown = f"{password}   (shown only now)"
+            self.say(f"\n  user      {installation.ADMIN}\n  password  {shown}")
+        url = self.environment["SWEEPSITE_URL"]
+        self.say(f"\nOpen {url}   ({self.slots} slots; Ctrl-C stops everything)\n")
+
+    # --- the processes ------------------------------------------------------------
+
+    def _start_queue(self) -> str:
+        """The queue of REDIS_URL, or a server of our own with a socket for this user."""
+        given = os.environ.get("REDIS_URL")
+        if given:
+            return given
+        try:
+            binary = embedded_queue.find_binary()
+        except embedded_queue.NoServer as error:
+            raise CommandError(str(error)) from error
+        server = self.runtime / "queue.sock"
+        url = f"unix://{server}?db=0"
+        self.environment["REDIS_URL"] = url
+        settings.REDIS_URL = url
+        (settings.HOME / "redis_url").write_text(url)
+        data = settings.HOME / "queue"
+        self._add_child(
+            "queue", embedded_queue.server_command(binary, socket=server, data=data)
+        )
+        return url
+
+    def _start_site(self) -> None:
+        argv = [sys.executable, "-m", "gunicorn", "sweepsite.wsgi"]
+        argv += ["--chdir", str(settings.BASE_DIR), "--worker-class", "gthread"]
+        argv += ["--workers", "1", "--threads", "8", "--keep-alive", "30"]
+        argv += ["--graceful-timeout", "3", "--log-level", "warning"]
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self._add_child("web", [*argv, "--bind", f"{host}:{self.port}"], patience=4.0)
+
+    def _start_workers(self, token: str) -> None:
+        if self.slots and not self.supervisor.stopping:
+            self.environment["SWEEPSITE_WORKER_TOKEN"] = token
+            self._add("worker", "worker", "--slots", str(self.slots), patience=10.0)
+            self.environment.pop("SWEEPSITE_WORKER_TOKEN")
+
+    def _add(self, name: str, *command: str, patience: float = 3.0) -> None:
+        manage = str(settings.BASE_DIR / "manage.py")
+        self._add_child(name, [sys.executable, manage, *command], patience=patience)
+
+    def _add_child(self, name: str, argv: list[str], *, patience: float = 3.0) -> None:
+        if self.supervisor.stopping:
+            return
+        log = settings.HOME / "logs" / f"{name}.log"
+        environment = dict(self.environment)
+        self.supervisor.add(Child(name, argv, environment, patience=patience, log=log))
+
+    # --- waiting ------------------------------------------------------------------
+
+    def _wait(self, ready: Callable[[], bool], name: str, patience: float) -> None:
+        """Until it is ready; the children are kept alive meanwhile."""
+        deadline = time.monotonic() + patience
+        while not self.supervisor.stopping and not ready():
+            self.supervisor.revive()
+            if time.monotonic() > deadline:
+                child = next(c for c in self.supervisor.children if c.name == name)
+                raise CommandError(
+                    f"The {name} did not come up within {patience:g} s. Its last"
+                    f" lines, from {child.log}:\n{child.last_lines()}"
+                )
+            time.sleep(0.05)
+
+    def _site_answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.local_url}/healthz", timeout=5):  # noqa: S310
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+
+def collect_static() -> None:
+    """Gather static files, unless exactly these were gathered before."""
+    mark = settings.STATIC_ROOT / ".fingerprint"
+    current = _static_fingerprint()
+    if mark.exists() and mark.read_text() == current:
+        return
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+    mark.write_text(current)
+
+
+def _static_fingerprint() -> str:
+    digest = hashlib.sha256(settings.VERSION.encode())
+    for folder in settings.STATICFILES_DIRS:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                facts = path.stat()
+                digest.update(f"{path}{facts.st_size}{facts.st_mtime_ns}".encode())
+    return digest.hexdigest()

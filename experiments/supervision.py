@@ -1,0 +1,174 @@
+"""Keep child processes running: start, restart with back-off, end in order.
+
+Children have sessions of their own, so that a Ctrl-C in the terminal reaches the
+supervisor alone; and they are told to end when it is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from experiments.runner.kernel import die_with_parent
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY, LONGEST_DELAY = 0.2, 30.0
+STEADY_AFTER = 10.0
+TICK = 0.1
+MOST_LOG = 10 << 20
+
+
+@dataclass
+class Child:
+    """One process to keep alive. ``patience``: seconds from SIGTERM to SIGKILL."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    patience: float = 3.0
+    log: Path | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    started_at: float = field(default=0.0, init=False)
+    next_start: float = field(default=0.0, init=False)
+    failures: int = field(default=0, init=False)
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        supervisor = os.getpid()
+        with self._output() as output:
+            self.process = subprocess.Popen(
+                self.argv,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                start_new_session=True,
+                preexec_fn=lambda: _end_with(supervisor),
+            )
+        self.started_at = time.monotonic()
+
+    @contextlib.contextmanager
+    def _output(self):  # type: ignore[no-untyped-def]
+        """The child's log, begun anew when it has grown large; None: our own output."""
+        if self.log is None:
+            yield None
+            return
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > MOST_LOG:
+            self.log.replace(self.log.with_suffix(".log.old"))
+        with self.log.open("ab") as file:
+            yield file
+
+    def note_end(self) -> None:
+        """Plan the next start: at once after a long run, ever later after short ones."""
+        now = time.monotonic()
+        steady = now - self.started_at > STEADY_AFTER
+        self.failures = 0 if steady else self.failures + 1
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** max(0, self.failures - 1))
+        self.next_start = now + (FIRST_DELAY if steady else delay)
+
+    def send(self, number: signal.Signals) -> None:
+        if self.process is not None and self.alive:
+            self.process.send_signal(number)
+
+    def last_lines(self, count: int = 8) -> str:
+        if self.log is None or not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def _end_with(supervisor: int) -> None:
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != supervisor:
+        os._exit(1)
+
+
+class Supervisor:
+    """Children in the order in which they start; they end in the reverse order."""
+
+    def __init__(self, *, say: Callable[[str], None]) -> None:
+        self.children: list[Child] = []
+        self.stopping = False
+        self.hurry = False
+        self._say = say
+
+    def install_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        self.hurry = self.stopping
+        self.stopping = True
+
+    def add(self, child: Child) -> Child:
+        """Start it now and keep it running from now on."""
+        self.children.append(child)
+        child.start()
+        return child
+
+    def run(
+        self, *, every: float | None = None, do: Callable[[], None] | None = None
+    ) -> None:
+        """Watch the children until a signal says stop; ``do`` something now and then."""
+        due = time.monotonic() + (every or 0)
+        while not self.stopping:
+            self.revive()
+            if do is not None and time.monotonic() >= due:
+                do()
+                due = time.monotonic() + (every or 0)
+            time.sleep(TICK)
+
+    def revive(self) -> None:
+        """Start again what has ended and whose time has come."""
+        now = time.monotonic()
+        for child in self.children:
+            if child.alive:
+                continue
+            if child.process is not None:
+                self._tell_end(child)
+                child.note_end()
+                child.process = None
+            if now >= child.next_start and not self.stopping:
+                child.start()
+
+    def _tell_end(self, child: Child) -> None:
+        code = child.process.returncode if child.process else None
+        self._say(f"{child.name} ended (code {code}); starting it again.")
+        if child.failures >= 2 and (lines := child.last_lines()):
+            self._say(lines)
+
+    def stop(self) -> None:
+        """End the children one after the other, the last started first."""
+        self.stopping = True
+        for child in reversed(self.children):
+            self._end(child)
+
+    def stop_together(self) -> None:
+        """End all of them at the same time."""
+        self.stopping = True
+        for child in self.children:
+            child.send(signal.SIGTERM)
+        for child in self.children:
+            self._end(child)
+
+    def _end(self, child: Child) -> None:
+        """SIGTERM, patience, SIGKILL; a second Ctrl-C ends the patience."""
+        child.send(signal.SIGTERM)
+        deadline = time.monotonic() + child.patience
+        while child.alive and time.monotonic() < deadline and not self.hurry:
+            time.sleep(TICK / 4)
+        child.send(signal.SIGKILL)
+        if child.process is not None:
+            child.process.wait()
