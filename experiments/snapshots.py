@@ -101,7 +101,8 @@ def _check_size(size: int) -> None:
     if size > settings.UPLOAD_LIMIT_BYTES:
         raise CodeError(
             f"The files take {size / 1e6:.1f} MB; at most"
-            f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB are allowed (SWEEPSITE_UPLOAD_MB)."
+            f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB are allowed"
+            " (SWEEPSITE_UPLOAD_MB)."
         )
 
 

@@ -12,10 +12,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from experiments.runner.kernel import die_with_parent
 
@@ -60,7 +61,7 @@ class Child:
         self.started_at = time.monotonic()
 
     @contextlib.contextmanager
-    def _output(self):  # type: ignore[no-untyped-def]
+    def _output(self) -> Iterator[IO[bytes] | None]:
         """The child's log, begun anew when it has grown large; None: our own output."""
         if self.log is None:
             yield None
@@ -72,7 +73,7 @@ class Child:
             yield file
 
     def note_end(self) -> None:
-        """Plan the next start: at once after a long run, ever later after short ones."""
+        """Plan the next start: soon after a long run, ever later after short ones."""
         now = time.monotonic()
         steady = now - self.started_at > STEADY_AFTER
         self.failures = 0 if steady else self.failures + 1
@@ -118,16 +119,17 @@ class Supervisor:
         child.start()
         return child
 
-    def run(
-        self, *, every: float | None = None, do: Callable[[], None] | None = None
-    ) -> None:
-        """Watch the children until a signal says stop; ``do`` something now and then."""
-        due = time.monotonic() + (every or 0)
+    def run(self, *, every: float = 0.0, do: Callable[[], None] | None = None) -> None:
+        """Watch the children until a signal says stop; ``do`` something now and then.
+
+        ``every`` is in seconds.
+        """
+        due = time.monotonic() + every
         while not self.stopping:
             self.revive()
             if do is not None and time.monotonic() >= due:
                 do()
-                due = time.monotonic() + (every or 0)
+                due = time.monotonic() + every
             time.sleep(TICK)
 
     def revive(self) -> None:

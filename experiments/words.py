@@ -11,7 +11,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 def number_text(value: object, digits: int = 4) -> str:
-    """Whole numbers whole, others with 4 significant digits, "–" for none."""
+    """Whole numbers whole, others with 4 significant digits, a dash for none."""
     if value is None or value == "":
         return "\u2013"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -56,7 +56,7 @@ def bytes_text(size: float) -> str:
 
 
 def duration_text(seconds: float | timedelta | None) -> str:
-    """``0.9 s``, ``15 s``, ``3 m 02 s``, ``2 h 05 m``, ``2 d 13 h``; "–" for none."""
+    """``0.9 s``, ``15 s``, ``3 m 02 s``, ``2 h 05 m``, ``2 d 13 h``; a dash for none."""
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     if seconds is None or not math.isfinite(seconds):

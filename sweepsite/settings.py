@@ -55,7 +55,7 @@ def home_folder() -> Path:
 
 
 def secret_key(folder: Path) -> str:
-    """SWEEPSITE_SECRET_KEY, or one made at the first start and kept in the data folder."""
+    """SWEEPSITE_SECRET_KEY, or one made at the first start and kept from then on."""
     given = os.environ.get("SWEEPSITE_SECRET_KEY", "")
     if given:
         if len(given) < 32:

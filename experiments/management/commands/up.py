@@ -156,7 +156,7 @@ class Machine:
     # --- the processes ------------------------------------------------------------
 
     def _start_queue(self) -> str:
-        """The queue of REDIS_URL, or a server of our own with a socket for this user."""
+        """The queue of REDIS_URL, or a server of our own behind a private socket."""
         given = os.environ.get("REDIS_URL")
         if given:
             return given

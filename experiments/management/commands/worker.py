@@ -1,4 +1,4 @@
-"""``manage.py worker``: slots that run trials, on any host. Never opens the database."""
+"""``manage.py worker``: slots that run trials, on any host, without the database."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""What people do to a sweep after it was created: steer it, and change its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from experiments import lifecycle, queues
+from experiments.models import Event, Sweep, User
+from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.search.definition import parse_document
+from experiments.search.problems import DefinitionError, Problem
+from experiments.submission import sweep_document, sweep_fields
+
+Action = Literal["start", "pause", "resume", "cancel"]
+
+LIMITS = (
+    "max_total_trials",
+    "max_concurrent_trials",
+    "max_failed_trials",
+    "timeout",
+    "trial_timeout",
+)
+# Field of the document to column of the sweep.
+TEXTS = {"display_name": "name", "description": "description", "tags": "tags"}
+MOST_NOTES = 100_000
+
+
+class NotPossible(Exception):
+    """The sweep's state does not allow it, with a sentence that says what would."""
+
+
+class Step(NamedTuple):
+    """One way to move a sweep: where it leads, and what to say when it cannot."""
+
+    move: Callable[..., bool]
+    target: SweepState
+    needs: str
+
+
+STEPS: Mapping[Action, Step] = {
+    "start": Step(lifecycle.start_sweep, SweepState.RUNNING, "a draft can be started"),
+    "pause": Step(
+        lifecycle.pause_sweep, SweepState.PAUSED, "a running sweep can be paused"
+    ),
+    "resume": Step(
+        lifecycle.resume_sweep, SweepState.RUNNING, "a paused sweep can be resumed"
+    ),
+    "cancel": Step(
+        lifecycle.cancel_sweep,
+        SweepState.CANCELLED,
+        "a sweep that has not ended can be cancelled",
+    ),
+}
+
+
+def steer(sweep: Sweep, action: Action, *, actor: User | None) -> Sweep:
+    """Move the sweep, which then says where it is; asking twice is asking once.
+
+    Raises NotPossible when it is somewhere from where no way leads there.
+    """
+    step = STEPS[action]
+    if step.move(sweep, actor=actor):
+        queues.wake_scheduler()
+        return sweep
+    sweep.refresh_from_db()
+    if sweep.state != step.target:
+        raise NotPossible(f"The sweep {sweep} is {sweep.state}; only {step.needs}.")
+    return sweep
+
+
+def change_sweep(
+    sweep: Sweep, changes: Mapping[str, Any], *, actor: User | None
+) -> Sweep:
+    """Change limits, early termination, name, description, tags and notes.
+
+    ``changes`` is a part of a sweep document with ``notes`` beside it; what it leaves
+    out stays. The whole is checked like a new document. Raises DefinitionError, also
+    for limits and early termination of a sweep that has ended.
+    """
+    with transaction.atomic():
+        sweep.refresh_from_db()
+        after = _checked(sweep, changes)
+        before = {name: getattr(sweep, name) for name in after}
+        changed = [name for name in after if after[name] != before[name]]
+        if not changed:
+            return sweep
+        Sweep.objects.filter(pk=sweep.pk).update(
+            **{name: after[name] for name in changed}, updated_at=Now()
+        )
+        Event.objects.create(
+            team_id=sweep.experiment.team_id,
+            actor=actor,
+            sweep=sweep,
+            verb="sweep changed",
+            message=f"Changed {', '.join(changed)}.",
+            data={
+                "before": {name: before[name] for name in changed},
+                "after": {name: after[name] for name in changed},
+            },
+        )
+    sweep.refresh_from_db()
+    queues.wake_scheduler()
+    return sweep
+
+
+def _checked(sweep: Sweep, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The new values of the sweep's columns, by column."""
+    limits = dict(changes.get("limits") or {})
+    searching = [f"limits.{name}" for name in limits]
+    searching += ["early_termination"] * ("early_termination" in changes)
+    if sweep.state in SWEEP_ENDS and searching:
+        raise DefinitionError(Problem(path, _ended(sweep)) for path in searching)
+    document = sweep_document(sweep)
+    given = {name: changes[name] for name in TEXTS if name in changes}
+    if "early_termination" in changes:
+        given["early_termination"] = changes["early_termination"]
+    document.update(given, limits={**document["limits"], **limits})
+    columns = sweep_fields(parse_document(document), sweep.code)
+    wanted = [name for name in LIMITS if name in limits]
+    wanted += [TEXTS.get(name, name) for name in given]
+    return {name: columns[name] for name in wanted} | _notes(changes)
+
+
+def _ended(sweep: Sweep) -> str:
+    return (
+        f"The sweep is {sweep.state}; only display_name, description, tags and notes"
+        " can be changed now."
+    )
+
+
+def _notes(changes: Mapping[str, Any]) -> dict[str, str]:
+    if "notes" not in changes:
+        return {}
+    notes = changes["notes"] or ""
+    if len(notes) > MOST_NOTES or "\0" in notes:
+        sentence = f"notes has at most {MOST_NOTES:,} characters, none of them NUL."
+        raise DefinitionError([Problem("notes", sentence)])
+    return {"notes": notes}
