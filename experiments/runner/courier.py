@@ -1,0 +1,110 @@
+"""The runner's one extra thread: it talks to the site while training runs.
+
+Requests may hang for seconds. Here they delay neither the reading of output nor the
+noticing of signals and of the training's end.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from experiments.runner.answers import SiteError, StaleAttempt, Stop
+from experiments.runner.delivery import Channels
+from experiments.runner.tree import Tree
+
+logger = logging.getLogger(__name__)
+
+TICK = 0.5
+FIRST_BEAT = 1.0
+LOG_EVERY = 1.0
+SPREAD = 0.1
+
+
+class Courier(threading.Thread):
+    """Beats, ships the log and empties a forgotten spool; tells of stops by `wake`."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        *,
+        tree: Tree,
+        beat_seconds: float,
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(name="courier", daemon=True)
+        self.stop: Stop | None = None
+        self.stale: StaleAttempt | None = None
+        self._site = channels.site
+        self._tree = tree
+        self._log = channels.shipper
+        self._spool = channels.spool
+        self._beat_seconds = beat_seconds
+        self._wake = wake
+        self._away = False
+        self._only_beats = False
+        self._over = threading.Event()
+        now = time.monotonic()
+        self._beat_at = now + min(FIRST_BEAT, beat_seconds)
+        self._log_at = now
+
+    def run(self) -> None:
+        while not self._over.is_set() and self.stale is None:
+            try:
+                self._round(time.monotonic())
+            except StaleAttempt as news:
+                logger.warning("the attempt is no longer ours: %s", news)
+                self.stale = news
+                self._wake()
+            except SiteError as problem:
+                self._note_absence(problem)
+            except Exception:
+                # Without beats the site would give the attempt to another worker.
+                logger.exception("the courier goes on after an unexpected error")
+            self._over.wait(min(TICK, max(0.01, self._beat_at - time.monotonic())))
+
+    def only_beat(self) -> None:
+        """From now on leave log and spool alone: the main thread sends the rest."""
+        self._only_beats = True
+
+    def finish(self) -> None:
+        """Send nothing any more, once a request under way has ended."""
+        self._over.set()
+
+    def _round(self, now: float) -> None:
+        if now >= self._beat_at:
+            self._beat(now)
+        if self._away or self._only_beats:
+            return
+        if now >= self._log_at and self._log.send_next():
+            self._log_at = now + LOG_EVERY
+        self._spool.send_forgotten()
+        self._take(self._spool.stop)
+
+    def _beat(self, now: float) -> None:
+        spread = random.uniform(1 - SPREAD, 1.0)  # noqa: S311 - only spreads the load
+        self._beat_at = now + self._beat_seconds * spread
+        stop = self._site.beat(
+            elapsed=self._tree.elapsed(),
+            pid=self._tree.pid,
+            memory=self._tree.memory_bytes(),
+        )
+        if self._away:
+            logger.info("the site answers again")
+        self._away = False
+        self._take(stop)
+
+    def _take(self, stop: Stop | None) -> None:
+        if stop is not None and self.stop is None:
+            logger.info("the site asks to stop: %s", stop.message)
+            self.stop = stop
+            self._wake()
+
+    def _note_absence(self, problem: SiteError) -> None:
+        """Train on: whatever cannot be sent now stays on the worker's disk."""
+        if not self._away:
+            logger.warning("the site is away, training goes on: %s", problem)
+        self._away = True

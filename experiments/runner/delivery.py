@@ -1,0 +1,109 @@
+"""After training: everything goes to the site, the word of the end last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.logs import OutputLog
+from experiments.runner.outputs import Collection, OutputFile, collect, upload
+from experiments.runner.patience import Patience
+from experiments.runner.report import Outcome, finish_report
+from experiments.runner.shipping import LogShipper
+from experiments.runner.site import Site
+from experiments.runner.spec import AttemptSpec
+from experiments.runner.spool import SpoolSender
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The ways to the site that one attempt uses, from its start to its end."""
+
+    site: Site
+    shipper: LogShipper
+    spool: SpoolSender
+
+    @classmethod
+    def open(cls, site: Site, folder: AttemptFolder) -> Channels:
+        """The log file must exist."""
+        return cls(site, LogShipper(folder.log, site), SpoolSender(folder.spool, site))
+
+
+class Delivery:
+    """Sends what one attempt has left behind."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        *,
+        spec: AttemptSpec,
+        folder: AttemptFolder,
+        log: OutputLog,
+        patience: Patience,
+    ) -> None:
+        self._site = channels.site
+        self._shipper = channels.shipper
+        self._spool = channels.spool
+        self._spec = spec
+        self._folder = folder
+        self._log = log
+        self._patience = patience
+
+    def everything(self, outcome: Outcome) -> None:
+        """Send points, log, outputs and the end, in this order.
+
+        Raises SiteAway when patience runs out, StaleAttempt, and Refused when the
+        site does not accept the end.
+        """
+        collection = collect(self._folder.outputs, limit=self._spec.outputs_limit_bytes)
+        self._close_log(outcome, collection)
+        self._send_all(self._spool.send_next)
+        self._send_all(self._shipper.send_next)
+        remarks = [collection.in_words(self._upload_all(collection)), self._points()]
+        dropped = self._log.dropped + self._shipper.dropped
+        report = finish_report(outcome, log_dropped=dropped, remarks=remarks)
+        state = self._patience.insist(lambda: self._site.finish(dict(report)))
+        logger.info(
+            "attempt %s: %s (%s), trial is %s",
+            self._spec.attempt,
+            outcome.cause,
+            report["message"],
+            state,
+        )
+
+    def _close_log(self, outcome: Outcome, collection: Collection) -> None:
+        self._log.close()
+        for sentence in (_last_word(outcome), collection.in_words([])):
+            if sentence:
+                self._log.note(sentence)
+
+    def _send_all(self, send_next: Callable[[], bool]) -> None:
+        while self._patience.insist(send_next):
+            pass
+
+    def _upload_all(self, collection: Collection) -> list[str]:
+        """Returns a sentence for each file that could not be stored."""
+        return [problem for file in collection.files if (problem := self._upload(file))]
+
+    def _upload(self, file: OutputFile) -> str:
+        if self._patience.over:
+            return f"{file.name} (the worker was shutting down)"
+        try:
+            return self._patience.insist(lambda: upload(file, self._site))
+        except OSError as problem:
+            return f"{file.name} ({problem})"
+
+    def _points(self) -> str:
+        count = self._spool.dropped
+        return f"{count} spooled metric points were unusable" if count else ""
+
+
+def _last_word(outcome: Outcome) -> str:
+    """The log's reader should see why it ends where it ends."""
+    if outcome.cause == "exited" and outcome.exit.code == 0:
+        return ""
+    return outcome.message

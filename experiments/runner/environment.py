@@ -1,0 +1,116 @@
+"""The environment of a training process: an allow-list, never the worker's own.
+
+A worker's environment holds the queue's password and the worker's credential, so
+nothing passes unless it is named here or by the worker's administrator.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.spec import AttemptSpec
+
+ATTEMPT_MARKER = "SWEEPSITE_ATTEMPT"
+SLOT_MARKER = "SWEEPSITE_SLOT"
+SPOOL = "SWEEPSITE_SPOOL"
+EXTRA_NAMES = "SWEEPSITE_PASS_ENVIRONMENT"
+
+CLIENT_FOLDER = Path(__file__).resolve().parent.parent / "client"
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+ALLOWED = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TMPDIR TMP TEMP
+        LD_LIBRARY_PATH DYLD_LIBRARY_PATH VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV
+        PYTHONUTF8 SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE
+        HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy
+        HF_HOME TORCH_HOME KERAS_HOME JAX_PLATFORMS NVIDIA_VISIBLE_DEVICES
+        NVIDIA_DRIVER_CAPABILITIES ROCR_VISIBLE_DEVICES HIP_VISIBLE_DEVICES
+        """,
+    )
+)
+ALLOWED_PREFIXES = (
+    *("LC_", "CUDA_", "CUDNN_", "NCCL_", "OMP_", "GOMP_", "KMP_", "MKL_", "XLA_"),
+    *("OPENBLAS_", "NUMEXPR_", "BLIS_", "VECLIB_", "XDG_CACHE_", "XDG_DATA_"),
+)
+# These never pass, whatever an administrator's pattern says.
+FORBIDDEN = re.compile(
+    r"SECRET|PASSW|TOKEN|CREDENTIAL|REDIS|VALKEY|DATABASE|PRIVATE|API_?KEY|ACCESS_?KEY",
+    re.IGNORECASE,
+)
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of a worker's environment that a training process may see.
+
+    SWEEPSITE_PASS_ENVIRONMENT adds names or patterns, as in "DATA_ROOT,MY_LAB_*".
+    """
+    patterns = _extra_patterns(environment)
+    return {
+        name: value
+        for name, value in environment.items()
+        if _may_pass(name, patterns) and not FORBIDDEN.search(name)
+    }
+
+
+def _extra_patterns(environment: Mapping[str, str]) -> list[str]:
+    return environment.get(EXTRA_NAMES, "").replace(",", " ").split()
+
+
+def _may_pass(name: str, patterns: list[str]) -> bool:
+    return (
+        name in ALLOWED
+        or name.startswith(ALLOWED_PREFIXES)
+        or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    )
+
+
+def training_environment(
+    spec: AttemptSpec, *, folder: AttemptFolder, worker: Mapping[str, str]
+) -> dict[str, str]:
+    """What the training process gets: the allowed, the sweep's own, then ours.
+
+    Later ones win, so a sweep cannot forge the markers by which its processes are
+    found and stopped.
+    """
+    environment = inherited(worker)
+    environment["PATH"] = _path_with_own_python(environment.get("PATH", DEFAULT_PATH))
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment |= spec.environment
+    environment |= {
+        "PYTHONPATH": _client_first(spec.environment.get("PYTHONPATH")),
+        "PWD": str(folder.work),
+        "SWEEPSITE_OUTPUTS": str(folder.outputs),
+        "SWEEPSITE_TRIAL_NAME": spec.name,
+        SPOOL: str(folder.spool),
+        ATTEMPT_MARKER: spec.attempt,
+    }
+    environment.pop(SLOT_MARKER, None)
+    if slot := worker.get(SLOT_MARKER):
+        environment[SLOT_MARKER] = slot
+    return environment
+
+
+def _path_with_own_python(path: str) -> str:
+    """A `python` inside a shell script should be the worker's too.
+
+    A virtual environment's folder goes first. A system folder such as /usr/bin goes
+    last, because in front it would hide what the administrator put before it.
+    """
+    own = os.path.dirname(sys.executable)
+    if own in path.split(os.pathsep):
+        return path
+    in_front = sys.prefix != sys.base_prefix
+    return os.pathsep.join([own, path] if in_front else [path, own])
+
+
+def _client_first(path: str | None) -> str:
+    return os.pathsep.join([str(CLIENT_FOLDER), *([path] if path else [])])

@@ -1,0 +1,68 @@
+"""How a training process ended, for people."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+SHELL_SIGNAL_BASE = 128
+HINTS = {
+    signal.SIGKILL: "possibly out of memory",
+    signal.SIGSEGV: "a crash inside native code",
+    signal.SIGBUS: "a crash inside native code, or shared memory ran out",
+    signal.SIGABRT: "the process gave up, often in native code",
+    signal.SIGFPE: "a forbidden calculation in native code",
+    signal.SIGILL: "an instruction this processor lacks",
+    signal.SIGXCPU: "the processor time limit was reached",
+}
+CODES = {
+    0: "exit code 0",
+    2: "exit code 2 (often a wrong argument or a missing script)",
+    126: "exit code 126: the shell found the command but could not execute it",
+    127: "exit code 127: command not found by the shell",
+}
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Either an exit code or the number of the signal that ended the process."""
+
+    code: int | None
+    signal: int | None
+
+    @classmethod
+    def from_return_code(cls, returned: int) -> Exit:
+        """From a subprocess return code, where a signal is negative."""
+        return cls(None, -returned) if returned < 0 else cls(returned, None)
+
+    def __str__(self) -> str:
+        return describe_exit(self.code, self.signal)
+
+
+NO_EXIT = Exit(None, None)
+
+
+def describe_exit(exit_code: int | None, signal: int | None) -> str:
+    """An exit in words, such as "killed by signal 9 (possibly out of memory)"."""
+    if signal is not None:
+        return f"killed by {_signal_in_words(signal)}"
+    if exit_code is None:
+        return "did not start"
+    if exit_code in CODES:
+        return CODES[exit_code]
+    if _is_signal(exit_code - SHELL_SIGNAL_BASE):
+        inner = _signal_in_words(exit_code - SHELL_SIGNAL_BASE)
+        return f"exit code {exit_code}: a child process was killed by {inner}"
+    return f"exit code {exit_code}"
+
+
+def _is_signal(number: int) -> bool:
+    return number in {member.value for member in signal.Signals}
+
+
+def _signal_in_words(number: int) -> str:
+    if not _is_signal(number):
+        return f"signal {number}"
+    name = signal.Signals(number)
+    hint = HINTS.get(name)
+    return f"signal {number} ({hint})" if hint else f"signal {number} ({name.name})"

@@ -1,0 +1,100 @@
+"""Removes what a dead runner has left: processes by their marker, folders by age.
+
+A worker calls this when a slot starts again or the site names lost attempts. It needs
+/proc, so on other systems than Linux it finds no processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.processes import environment_of, kill_if, marked
+from experiments.runner.spec import SAFE_ID
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+DAY = 24 * 3600.0
+
+
+def kill_attempts(attempts: Collection[str | int], *, home: Path) -> int:
+    """SIGKILL every process of these attempts; returns how many there were.
+
+    Only processes started for this worker home are touched: another site's attempts
+    on the same host may bear the same numbers. Raises TimeoutError when some cannot
+    be killed.
+    """
+    spools = {
+        str(AttemptFolder.of(home, str(attempt)).spool): str(attempt)
+        for attempt in attempts
+    }
+
+    def belongs(environment: Mapping[str, str]) -> bool:
+        attempt = spools.get(environment.get(SPOOL, ""))
+        return attempt is not None and environment.get(ATTEMPT_MARKER) == attempt
+
+    return _kill_all(belongs)
+
+
+def kill_slot(slot: str, *, home: Path) -> int:
+    """SIGKILL whatever any attempt of this slot has left, as kill_attempts does."""
+    within = f"{home.absolute() / 'attempts'}{os.sep}"
+
+    def belongs(environment: Mapping[str, str]) -> bool:
+        return (
+            ATTEMPT_MARKER in environment
+            and environment.get(SLOT_MARKER) == slot
+            and environment.get(SPOOL, "").startswith(within)
+        )
+
+    return _kill_all(belongs)
+
+
+def remove_attempt(attempt: str | int, *, home: Path) -> None:
+    """Remove a lost attempt's folder. Raises ValueError for an id of odd letters."""
+    if not SAFE_ID.fullmatch(str(attempt)):
+        raise ValueError(f"{attempt!r} is not an attempt id")
+    AttemptFolder.of(home, str(attempt)).remove()
+
+
+def clear(
+    home: Path, *, attempts_days: float = 7.0, code_days: float = 30.0
+) -> list[Path]:
+    """Remove attempt folders and cached code not touched for so many days."""
+    removed = []
+    for folder in _older(home / "attempts", attempts_days):
+        AttemptFolder(folder).remove()
+        removed.append(folder)
+    for archive in _older(home / "code", code_days):
+        archive.unlink(missing_ok=True)
+        removed.append(archive)
+    return removed
+
+
+def _older(folder: Path, days: float) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    limit = time.time() - days * DAY
+    return [path for path in folder.iterdir() if path.lstat().st_mtime < limit]
+
+
+def _kill_all(belongs: Callable[[Mapping[str, str]], bool]) -> int:
+    """Kill until a look finds nothing: a dying tree may still have forked."""
+    deadline = time.monotonic() + PATIENCE
+    killed: set[int] = set()
+    while found := marked(belongs):
+        for pid in found:
+            if kill_if(pid, lambda pid=pid: belongs(environment_of(pid))):  # type: ignore[misc]
+                killed.add(pid)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {found} cannot be killed")
+        time.sleep(0.005)
+    if killed:
+        logger.warning("killed %d processes of a dead runner", len(killed))
+    return len(killed)

@@ -1,0 +1,203 @@
+"""What a training process prints: read without ever blocking it, kept within bounds.
+
+Output goes to a file on the worker, so memory stays small however long the site is
+away. A flood is thinned to a steady rate; its last lines are kept for the end, because
+that is where a traceback stands.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments.runner.sizes import size_in_words
+
+logger = logging.getLogger(__name__)
+
+RATE = 64 * 1024  # bytes a second, averaged
+BURST = 256 * 1024
+RESUME = 32 * 1024
+TAIL = 32 * 1024
+LONGEST_LINE = 8 * 1024
+READ_SIZE = 64 * 1024
+READS_AT_ONCE = 16
+NOTICE_ROOM = 512
+
+
+def pump(fd: int, log: OutputLog) -> bool:
+    """Move what is readable from a non-blocking pipe to the log; False at its end.
+
+    Stops after a megabyte, so a flood cannot keep the runner from its other duties.
+    """
+    for _ in range(READS_AT_ONCE):
+        try:
+            data = os.read(fd, READ_SIZE)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        log.feed(data)
+    return True
+
+
+class OutputLog:
+    """The log file of one attempt: at most `limit` bytes, at most RATE a second."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path = path
+        self.written = 0
+        self.dropped = 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._clock = clock
+        self._tail_size = min(TAIL, limit // 4)
+        self._room = max(0, limit - self._tail_size - NOTICE_ROOM)
+        self._tokens = float(BURST)
+        self._refilled_at = clock()
+        self._lines = LineCutter()
+        self._left_out = 0
+        self._tail = bytearray()
+        self._ends_line = True
+
+    def feed(self, data: bytes) -> None:
+        """Take output as it comes; bytes are passed on raw."""
+        self._refill()
+        if self._left_out:
+            data = self._resume(data)
+        data = self._lines.cut(data) if data else b""
+        allowed = max(0, int(min(self._tokens, self._room)))
+        if len(data) <= allowed:
+            self._spend(data)
+            return
+        at = data.rfind(b"\n", 0, allowed) + 1 or allowed
+        self._spend(data[:at])
+        self._leave_out(data[at:])
+
+    def note(self, sentence: str) -> None:
+        """Add a line of the runner's own, outside the flood's limits."""
+        line = f"[sweepsite: {sentence}]\n".encode()
+        self._spend(line if self._ends_line else b"\n" + line)
+        self._lines.restart()
+
+    def close(self) -> None:
+        """Write what a flood's end has kept back, and close the file."""
+        if self._left_out:
+            tail = self._whole_lines_of_tail()
+            self._left_out -= len(tail)
+            self._lines.restart()
+            self._tell_left_out()
+            self._write(self._lines.cut(tail))
+        self._write(self._lines.rest())
+        self.dropped += self._lines.dropped
+
+    def release(self) -> None:
+        """Close the file; nothing can be added any more."""
+        os.close(self._fd)
+
+    def _refill(self) -> None:
+        now = self._clock()
+        gained = (now - self._refilled_at) * RATE
+        self._tokens = min(BURST, self._tokens + gained)
+        self._refilled_at = now
+
+    def _resume(self, data: bytes) -> bytes:
+        """Go on at the next line's start once there is room; b"" while there is not."""
+        end = data.find(b"\n") + 1
+        if not end or min(self._tokens, self._room) < RESUME:
+            self._leave_out(data)
+            return b""
+        self._leave_out(data[:end])
+        self._lines.restart()
+        self._tell_left_out()
+        return data[end:]
+
+    def _leave_out(self, data: bytes) -> None:
+        self._left_out += len(data)
+        self._tail += data[-self._tail_size :] if self._tail_size else b""
+        del self._tail[: max(0, len(self._tail) - self._tail_size)]
+
+    def _tell_left_out(self) -> None:
+        if self._left_out > 0:
+            self.dropped += self._left_out
+            self.note(f"{size_in_words(self._left_out)} of output left out")
+        self._left_out = 0
+        self._tail.clear()
+
+    def _whole_lines_of_tail(self) -> bytes:
+        tail = bytes(self._tail)
+        if len(tail) == self._left_out:
+            return tail
+        return tail[tail.find(b"\n") + 1 :]
+
+    def _spend(self, data: bytes) -> None:
+        self._tokens -= len(data)
+        self._room -= len(data)
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        """A full disk costs log lines, never the trial."""
+        view = memoryview(data)
+        while view:
+            try:
+                count = os.write(self._fd, view)
+            except OSError as problem:
+                logger.warning("output could not be written to disk: %s", problem)
+                self.dropped += len(view)
+                return
+            self.written += count
+            view = view[count:]
+        if data:
+            self._ends_line = data.endswith((b"\n", b"\r"))
+
+
+class LineCutter:
+    """Shortens lines of more than LONGEST_LINE bytes, across any chunks they come in.
+
+    A carriage return ends a line too: progress bars write nothing else for hours.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._column = 0
+        self._skipped = 0
+
+    def restart(self) -> None:
+        """The next byte begins a line."""
+        self.dropped += self._skipped
+        self._column = 0
+        self._skipped = 0
+
+    def cut(self, data: bytes) -> bytes:
+        return b"".join(map(self._cut_piece, data.splitlines(keepends=True)))
+
+    def rest(self) -> bytes:
+        """The remark on a line that was cut and never ended."""
+        remark = self._remark()
+        self.restart()
+        return remark
+
+    def _cut_piece(self, piece: bytes) -> bytes:
+        body = piece.rstrip(b"\r\n")
+        room = max(0, LONGEST_LINE - self._column)
+        self._column += len(body)
+        self._skipped += max(0, len(body) - room)
+        kept = body[:room]
+        ending = piece[len(body) :]
+        if not ending:
+            return kept
+        kept += self._remark() + ending
+        self.restart()
+        return kept
+
+    def _remark(self) -> bytes:
+        if not self._skipped:
+            return b""
+        return f" [sweepsite: {size_in_words(self._skipped)} left out]".encode()

@@ -1,0 +1,128 @@
+"""The files a training process leaves in its outputs folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.runner.answers import Refused
+from experiments.runner.site import Site
+from experiments.runner.sizes import size_in_words
+
+MOST_FILES = 10_000
+DEEPEST = 32
+NAMED_IN_MESSAGE = 3
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file to keep. `name` is its path below the outputs folder, with slashes."""
+
+    name: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is to be uploaded, and one sentence for each file that is not."""
+
+    files: tuple[OutputFile, ...]
+    left_out: tuple[str, ...]
+
+    def in_words(self, refused: list[str]) -> str:
+        """ "" when everything is kept, else what is not and why."""
+        problems = [*self.left_out, *refused]
+        if not problems:
+            return ""
+        named = "; ".join(problems[:NAMED_IN_MESSAGE])
+        more = len(problems) - NAMED_IN_MESSAGE
+        return f"not kept: {named}" + (f"; and {more} more" if more > 0 else "")
+
+
+def collect(folder: Path, *, limit: int) -> Collection:
+    """Choose the files to keep: plain ones only, at most `limit` bytes together.
+
+    Links are left out, since one could point at anything on the worker.
+    """
+    if folder.is_symlink():
+        return Collection((), ("outputs is a link",))
+    files: list[OutputFile] = []
+    left_out: list[str] = []
+    room = limit
+    for name, path, status in _walk(folder, "", 0):
+        problem = _problem(name, status, room=room, count=len(files), limit=limit)
+        if problem:
+            left_out.append(problem)
+            continue
+        room -= status.st_size
+        files.append(OutputFile(name, path, status.st_size))
+    return Collection(tuple(files), tuple(left_out))
+
+
+def upload(file: OutputFile, site: Site) -> str:
+    """Send one file; returns "" or the sentence with which the site refused it.
+
+    Raises SiteAway when it should be tried again, StaleAttempt when nothing should.
+    """
+    try:
+        with _open_plain(file.path) as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+            size = content.seek(0, os.SEEK_END)
+            content.seek(0)
+            site.send_artifact(file.name, sha256=digest, file=content, size=size)
+    except Refused as problem:
+        return f"{file.name} ({problem})"
+    return ""
+
+
+def _walk(
+    folder: Path, prefix: str, depth: int
+) -> Iterator[tuple[str, Path, os.stat_result]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        # Removed, or made unreadable, by the script itself: nothing to keep there.
+        return
+    for entry in entries:
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode) and depth < DEEPEST:
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", depth + 1)
+        else:
+            yield prefix + entry.name, Path(entry.path), status
+
+
+def _problem(
+    name: str, status: os.stat_result, *, room: int, count: int, limit: int
+) -> str:
+    """Why this file is left out; "" when it is kept."""
+    if stat.S_ISLNK(status.st_mode):
+        return f"{_printable(name)} is a link"
+    if not stat.S_ISREG(status.st_mode):
+        return f"{_printable(name)} is not a plain file"
+    if name != _printable(name):
+        return f"{_printable(name)} has characters in its name that cannot be kept"
+    if count >= MOST_FILES:
+        return f"{name} is beyond the limit of {MOST_FILES} files"
+    if status.st_size > room:
+        return (
+            f"{name} ({size_in_words(status.st_size)}) exceeds the limit of "
+            f"{size_in_words(limit)} for all outputs"
+        )
+    return ""
+
+
+def _printable(name: str) -> str:
+    """Names are bytes on disk; what is not text or would disturb a page is masked."""
+    text = name.encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _open_plain(path: Path) -> io.BufferedReader:
+    """Open without following a link that has taken the file's place meanwhile."""
+    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")

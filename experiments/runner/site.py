@@ -1,0 +1,95 @@
+"""The site as one attempt sees it: beat, report, deliver, finish."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO
+
+from experiments.runner.answers import (
+    Refused,
+    SiteAway,
+    SiteError,
+    StaleAttempt,
+    Stop,
+)
+from experiments.runner.connection import Connection
+
+__all__ = [
+    "Connection",
+    "Refused",
+    "Site",
+    "SiteAway",
+    "SiteError",
+    "StaleAttempt",
+    "Stop",
+]
+
+
+class Site:
+    """One attempt's calls. Raises as Connection does; usable from several threads."""
+
+    def __init__(self, url: str, *, attempt: str, token: str) -> None:
+        self._root = f"{url.rstrip('/')}/"
+        self._attempt = Connection(
+            f"{self._root}api/worker/v1/attempts/{attempt}", token
+        )
+
+    def beat(self, *, elapsed: float, pid: int, memory: int) -> Stop | None:
+        """Say that the attempt lives; the answer may ask it to stop.
+
+        `elapsed` in seconds of training, `memory` in bytes.
+        """
+        body = {"elapsed": round(elapsed, 3), "pid": pid, "memory_bytes": memory}
+        return _stop_from(self._attempt.send_json("heartbeat", body).get("stop"))
+
+    def send_points(self, points: Sequence[Mapping[str, object]]) -> Stop | None:
+        """Deliver metric points; the same ones may be sent again."""
+        answer = self._attempt.send_json("metrics", {"points": list(points)})
+        if not answer.get("stop"):
+            return None
+        reason = str(answer.get("reason") or "the site asked the trial to stop")
+        return Stop(reason=reason, message=reason)
+
+    def send_log(self, sequence: int, data: bytes) -> int:
+        """Append raw output; returns the sequence number that comes next."""
+        answer = self._attempt.send_bytes(f"log?seq={sequence}", data)
+        following = answer.get("next")
+        if not isinstance(following, int):
+            raise SiteAway(
+                f"the site answered a log chunk without its number: {answer}"
+            )
+        return following
+
+    def send_artifact(
+        self, path: str, *, sha256: str, file: IO[bytes], size: int
+    ) -> None:
+        """Upload one output file; `path` is relative, with slashes."""
+        query = urllib.parse.urlencode({"path": path, "sha256": sha256})
+        self._attempt.put_file(f"artifacts?{query}", file, size=size)
+
+    def finish(self, report: Mapping[str, object]) -> str:
+        """Report the end; returns the trial's state as the site now has it."""
+        return str(self._attempt.send_json("finish", report).get("state", ""))
+
+    def download(self, url: str) -> Iterator[bytes]:
+        """The bytes of a file of this site, in pieces.
+
+        Raises Refused for an address elsewhere: the token must not leave the site.
+        """
+        address = urllib.parse.urljoin(self._root, url)
+        if not address.startswith(self._root):
+            raise Refused(f"{address} is not on {self._root}")
+        return self._attempt.download(address)
+
+
+def _stop_from(stop: object) -> Stop | None:
+    if not isinstance(stop, dict):
+        return None
+    reason = str(stop.get("reason") or "stop")
+    grace = stop.get("grace")
+    return Stop(
+        reason=reason,
+        message=str(stop.get("message") or reason),
+        grace=max(0.0, float(grace)) if isinstance(grace, int | float) else None,
+    )

@@ -1,0 +1,150 @@
+"""What the site asks of one attempt, as the claim hands it over."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PROTOCOL = 1
+SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+
+
+class SpecError(ValueError):
+    """The specification on standard input cannot be carried out."""
+
+
+@dataclass(frozen=True)
+class CodeSource:
+    """A code snapshot: `digest` is the SHA-256 (hex) of the zip's bytes."""
+
+    digest: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptSpec:
+    """One attempt at a trial. Durations in seconds, sizes in bytes."""
+
+    attempt: str
+    trial: str
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    code: CodeSource | None
+    outputs_limit_bytes: int
+    log_limit_bytes: int
+    trial_timeout: float | None
+    grace: float
+    heartbeat_seconds: float
+    runner_token: str
+    url: str
+
+
+def parse_spec(text: bytes | str) -> AttemptSpec:
+    """Read an AttemptSpec from its JSON text.
+
+    Raises SpecError with one sentence that names the field and what is allowed.
+    """
+    try:
+        fields = json.loads(text)
+    except ValueError as problem:
+        raise SpecError(f"the specification is not JSON: {problem}") from problem
+    if not isinstance(fields, dict):
+        raise SpecError("the specification must be a JSON object")
+    _check_protocol(fields.get("protocol", PROTOCOL))
+    return AttemptSpec(
+        attempt=_identifier(fields, "attempt"),
+        trial=_identifier(fields, "trial"),
+        name=str(fields.get("name", "")),
+        argv=_argv(fields.get("argv")),
+        environment=_environment(fields.get("environment", {})),
+        code=_code(fields.get("code")),
+        outputs_limit_bytes=int(_number(fields, "outputs_limit_bytes", 1 << 30)),
+        log_limit_bytes=int(_number(fields, "log_limit_bytes", 10 << 20)),
+        trial_timeout=_optional_number(fields, "trial_timeout"),
+        grace=_number(fields, "grace", 10),
+        heartbeat_seconds=max(0.05, _number(fields, "heartbeat_seconds", 5)),
+        runner_token=_text(fields, "runner_token"),
+        url=_site_url(fields),
+    )
+
+
+def _check_protocol(protocol: object) -> None:
+    if protocol != PROTOCOL:
+        raise SpecError(
+            f"the site speaks worker protocol {protocol!r}, this worker {PROTOCOL}: "
+            "upgrade the older of the two"
+        )
+
+
+def _identifier(fields: Mapping[str, object], name: str) -> str:
+    """An id becomes a folder's name, so only harmless characters may pass."""
+    value = str(fields.get(name, ""))
+    if not SAFE_ID.fullmatch(value):
+        raise SpecError(
+            f"{name} is {value[:80]!r}; allowed are 1 to 64 letters, digits, - and _"
+        )
+    return value
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise SpecError(f"{name} is missing; it must be a text")
+    return value
+
+
+def _site_url(fields: Mapping[str, object]) -> str:
+    url = _text(fields, "url").rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise SpecError(f"url is {url!r}; it must begin with http:// or https://")
+    return url
+
+
+def _argv(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(map(_is_text, value)):
+        raise SpecError('argv must be a list of texts, such as ["python", "train.py"]')
+    return tuple(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _environment(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise SpecError("environment must be an object of texts")
+    for name, text in value.items():
+        if not isinstance(text, str) or not name or "=" in name or "\0" in name + text:
+            raise SpecError(f"environment has {name!r}; name and value must be texts")
+    return value
+
+
+def _code(value: object) -> CodeSource | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise SpecError("code must be null or an object with digest and url")
+    match = SHA256.fullmatch(str(value.get("digest", "")))
+    if match is None:
+        raise SpecError("code.digest must be a SHA-256 of 64 hexadecimal digits")
+    return CodeSource(digest=match[1], url=_text(value, "url"))
+
+
+def _number(fields: Mapping[str, object], name: str, default: float) -> float:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SpecError(f"{name} is {value!r}; it must be a number")
+    if not math.isfinite(value) or value < 0:
+        raise SpecError(f"{name} is {value!r}; it must be zero or more")
+    return float(value)
+
+
+def _optional_number(fields: Mapping[str, object], name: str) -> float | None:
+    return None if fields.get(name) is None else _number(fields, name, 0)

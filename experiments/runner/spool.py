@@ -1,0 +1,158 @@
+"""Metric points that the training process could not deliver itself.
+
+The client appends JSON lines to the spool and sends them with its next report. The
+runner sends what lies there for long, and everything once the process has ended. Who
+wants to send renames the file first, under a lock held only for that moment, so
+nothing is lost; what both send arrives once, because the site knows its points.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from experiments.runner.answers import Refused, Stop
+from experiments.runner.site import Site
+
+logger = logging.getLogger(__name__)
+
+POINTS_AT_ONCE = 500
+LONGEST_LINE = 16 * 1024
+QUIET_SECONDS = 15.0
+NON_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
+
+
+class SpoolSender:
+    """Sends the spool of one attempt, batch by batch; usable from two threads."""
+
+    def __init__(self, spool: Path, site: Site) -> None:
+        self.dropped = 0
+        self.stop: Stop | None = None
+        self._spool = spool
+        self._own = spool.with_name(f"{spool.name}.runner.sending")
+        self._site = site
+        self._offset = 0
+        self._current: Path | None = None
+        self._guard = threading.Lock()
+
+    def send_forgotten(self) -> None:
+        """While training runs: send what the client has not touched for a while.
+
+        Raises SiteError; nothing is lost by it.
+        """
+        with self._guard:
+            if self._current is None and _is_quiet(self._spool):
+                self._claim()
+            if self._current is not None:
+                self._send_batch(self._current)
+
+    def send_next(self) -> bool:
+        """After training: send one batch; False when nothing is left.
+
+        Raises SiteError; the same batch is then sent again by the next call.
+        """
+        with self._guard:
+            if self._current is None:
+                self._current = self._oldest()
+            if self._current is None and self._spool.exists():
+                self._claim()
+            if self._current is None:
+                return False
+            self._send_batch(self._current)
+            return True
+
+    def _oldest(self) -> Path | None:
+        """A file that a client had begun to send when it ended, or we had."""
+        found = self._spool.parent.glob(f"{self._spool.name}.*.sending")
+        return min(found, default=None, key=lambda path: path.stat().st_mtime)
+
+    def _claim(self) -> None:
+        with _locked(self._spool), contextlib.suppress(FileNotFoundError):
+            os.rename(self._spool, self._own)
+            self._current = self._own
+
+    def _send_batch(self, path: Path) -> None:
+        with path.open("rb") as file:
+            file.seek(self._offset)
+            points, ended = self._read_points(file)
+            reached = file.tell()
+        if points:
+            self._deliver(points)
+        self._offset = reached
+        if ended:
+            path.unlink()
+            self._current, self._offset = None, 0
+
+    def _read_points(self, file: BinaryIO) -> tuple[list[dict[str, object]], bool]:
+        points: list[dict[str, object]] = []
+        for _ in range(POINTS_AT_ONCE):
+            line = file.readline(LONGEST_LINE)
+            if not line:
+                return points, True
+            if point := _point(line):
+                points.append(point)
+            elif line.strip():
+                self.dropped += 1
+        return points, False
+
+    def _deliver(self, points: Sequence[Mapping[str, object]]) -> None:
+        """One bad point must not take the others with it: halve until it is alone."""
+        try:
+            self.stop = self._site.send_points(points) or self.stop
+        except Refused as problem:
+            if len(points) == 1:
+                logger.warning("a spooled point was refused: %s", problem)
+                self.dropped += 1
+                return
+            half = len(points) // 2
+            self._deliver(points[:half])
+            self._deliver(points[half:])
+
+
+@contextlib.contextmanager
+def _locked(spool: Path) -> Iterator[None]:
+    """The lock that the client takes too; both hold it for microseconds only."""
+    lock = os.open(f"{spool}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _is_quiet(spool: Path) -> bool:
+    try:
+        return time.time() - spool.stat().st_mtime > QUIET_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def _point(line: bytes) -> dict[str, object] | None:
+    """One point, or None for a torn or foreign line. NaN literals become texts."""
+    try:
+        point = json.loads(line, parse_constant=str)
+    except ValueError:
+        return None
+    if not isinstance(point, dict) or not isinstance(point.get("name"), str):
+        return None
+    if not isinstance(point.get("step"), int) or not _is_value(point.get("value")):
+        return None
+    return {
+        key: point[key] for key in ("name", "step", "value", "time") if key in point
+    }
+
+
+def _is_value(value: object) -> bool:
+    return value in NON_FINITE if isinstance(value, str) else _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

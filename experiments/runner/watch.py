@@ -1,0 +1,193 @@
+"""While training runs: output, signals, the site's wishes and the time limit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+
+from experiments.runner import kernel
+from experiments.runner.answers import Stop
+from experiments.runner.courier import Courier
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.logs import OutputLog, pump
+from experiments.runner.report import Outcome
+from experiments.runner.signals import Signals
+from experiments.runner.spec import AttemptSpec
+from experiments.runner.stopping import Step, Stopping
+from experiments.runner.tree import Tree, peak_memory_bytes
+
+logger = logging.getLogger(__name__)
+
+RELEASE_GRACE = 5.0
+# A script that was told to stop has had its time; SIGTERM is then a last call.
+LAST_CALL = 3.0
+LEAVING_LOOK = 0.25
+PARENT_LOOK = 1.0
+
+
+class Watch:
+    """Stays with one tree until nothing of it is left."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        *,
+        spec: AttemptSpec,
+        folder: AttemptFolder,
+        log: OutputLog,
+        signals: Signals,
+        courier: Courier,
+        parent: int,
+    ) -> None:
+        self._tree = tree
+        self._spec = spec
+        self._folder = folder
+        self._log = log
+        self._signals = signals
+        self._courier = courier
+        self._parent = parent
+        self._stopping = Stopping()
+        self._stop_seen: Stop | None = None
+        self._terminations = 0
+
+    def until_end(self) -> Outcome:
+        """Returns when the main process has ended and its leftovers are killed."""
+        with self._signals.watching(self._tree.output):
+            while not self._tree.reap():
+                now = time.monotonic()
+                self._take_news(now)
+                self._carry_out(self._stopping.step(now))
+                self._wait()
+        return self._outcome(left=self._clear_up())
+
+    def _take_news(self, now: float) -> None:
+        self._see_release(now)
+        self._see_stale(now)
+        self._see_stop(now)
+        self._see_timeout(now)
+
+    def _see_release(self, now: float) -> None:
+        if self._parent_is_gone() and not self._signals.terminations:
+            self._signals.terminations += 1
+        if self._signals.terminations == self._terminations:
+            return
+        self._terminations = self._signals.terminations
+        grace = min(self._spec.grace, RELEASE_GRACE) if self._terminations == 1 else 0.0
+        self._begin("released", "the worker is shutting down", now=now, grace=grace)
+
+    def _parent_is_gone(self) -> bool:
+        """Only where the kernel does not tell by a signal."""
+        return not kernel.LINUX and not kernel.parent_is(self._parent)
+
+    def _see_stale(self, now: float) -> None:
+        """Another attempt may be running already: no time to lose."""
+        if self._courier.stale is not None and self._stopping.cause != "stale":
+            self._stopping = Stopping()
+            self._begin("stale", str(self._courier.stale), now=now, grace=0.0)
+
+    def _see_stop(self, now: float) -> None:
+        if self._courier.stop is not self._stop_seen and self._courier.stop:
+            self._stop_seen = self._courier.stop
+            self._begin_stop(self._courier.stop, now)
+        if self._is_leaving() and not self._folder.told.exists():
+            self._stopping.ask_now(now=now, grace=self._spec.grace)
+
+    def _begin_stop(self, stop: Stop, now: float) -> None:
+        grace = self._spec.grace if stop.grace is None else stop.grace
+        leave = self._time_to_leave(grace)
+        if leave > 0:
+            last_call = min(grace, LAST_CALL)
+            self._begin("stopped", stop.message, now=now, grace=last_call, leave=leave)
+        else:
+            self._begin("stopped", stop.message, now=now, grace=grace)
+
+    def _time_to_leave(self, grace: float) -> float:
+        """What is left of the grace of a script that learnt of the stop by a reply.
+
+        It may be saving its work at this moment, and a SIGTERM would end it there.
+        """
+        try:
+            age = time.time() - self._folder.told.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+        return min(grace, max(0.0, grace - age))
+
+    def _is_leaving(self) -> bool:
+        return self._stopping.cause == "stopped" and not self._stopping.asked
+
+    def _see_timeout(self, now: float) -> None:
+        limit = self._spec.trial_timeout
+        if limit is None or self._stopping.cause or now < self._timeout_at():
+            return
+        message = f"the trial ran longer than its limit of {limit:g} s"
+        self._begin("trial_timeout", message, now=now, grace=self._spec.grace)
+
+    def _timeout_at(self) -> float:
+        limit = self._spec.trial_timeout
+        return math.inf if limit is None else self._tree.started_at + limit
+
+    def _begin(
+        self, cause: str, message: str, *, now: float, grace: float, leave: float = 0.0
+    ) -> None:
+        logger.info("stopping (%s): %s", cause, message)
+        self._stopping.begin(cause, message, now=now, grace=grace, leave=leave)
+
+    def _carry_out(self, step: Step | None) -> None:
+        if step is None:
+            return
+        logger.info("%s of process %d", step.value, self._tree.pid)
+        if step is Step.ASK:
+            self._leave_word()
+            self._tree.ask_to_end()
+        else:
+            self._tree.kill()
+
+    def _leave_word(self) -> None:
+        """For a script that handles SIGTERM and then looks for the reason."""
+        word = {"reason": self._stopping.message}
+        try:
+            self._folder.stop.write_text(json.dumps(word))
+        except OSError as problem:
+            logger.warning("the reason could not be left: %s", problem)
+
+    def _wait(self) -> None:
+        ready = self._signals.wait(self._seconds_to_next())
+        if self._tree.output in ready and not pump(self._tree.output, self._log):
+            self._signals.forget(self._tree.output)
+
+    def _seconds_to_next(self) -> float | None:
+        """None: nothing will happen by itself, only signals and output wake us."""
+        now = time.monotonic()
+        times = [self._stopping.next_time()]
+        if not self._stopping.cause:
+            times.append(self._timeout_at())
+        if self._is_leaving():
+            times.append(now + LEAVING_LOOK)
+        if not kernel.LINUX:
+            times.append(now + PARENT_LOOK)
+        soonest = min(times)
+        return None if math.isinf(soonest) else max(0.0, soonest - now)
+
+    def _clear_up(self) -> list[int]:
+        """Kill what the main process left running, and take the last of the output.
+
+        Not until the end of the pipe: something unkillable could hold it open.
+        """
+        left = self._tree.kill()
+        pump(self._tree.output, self._log)
+        return left
+
+    def _outcome(self, *, left: list[int]) -> Outcome:
+        end = self._tree.exit
+        message = self._stopping.message or str(end)
+        if left:
+            message += f"; processes {left} could not be killed"
+        return Outcome(
+            cause=self._stopping.cause or "exited",
+            message=message,
+            exit=end,
+            elapsed=self._tree.elapsed(),
+            peak_memory=peak_memory_bytes(),
+        )
