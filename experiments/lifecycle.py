@@ -200,6 +200,7 @@ def _queue_attempt(trial: Trial) -> Attempt:
     Trial.objects.filter(pk=trial.pk).update(
         current_attempt=attempt, state=TrialState.QUEUED, updated_at=Now()
     )
+    trial.current_attempt, trial.state = attempt, TrialState.QUEUED
     return attempt
 
 

@@ -1,0 +1,231 @@
+"""A whole installation started by ``manage.py up``, for tests with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "tests" / "scripts"
+PASSWORD = "only-for-this-test"
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RunningSite:
+    """One data folder, and the ``up`` that runs on it (if it runs)."""
+
+    def __init__(self, home: Path, *, slots: int = 2, **settings: str) -> None:
+        self.home, self.slots, self.port = home, slots, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output = home.parent / f"{home.name}-up.log"
+        self.environment = {
+            **os.environ,
+            "SWEEPSITE_HOME": str(home),
+            "SWEEPSITE_ADMIN_PASSWORD": PASSWORD,
+            "SWEEPSITE_HEARTBEAT_SECONDS": "1",
+            "SWEEPSITE_LEASE_SECONDS": "6",
+            "SWEEPSITE_GRACE_SECONDS": "2",
+            "DJANGO_SETTINGS_MODULE": "sweepsite.settings",
+            **settings,
+        }
+        for name in ("REDIS_URL", "SWEEPSITE_URL", "SWEEPSITE_SECRET_KEY"):
+            if name not in settings:
+                self.environment.pop(name, None)
+        self.token = ""
+
+    # --- the processes ------------------------------------------------------------
+
+    def start(self, *arguments: str) -> None:
+        """Start ``up`` and wait until its workers have signed on."""
+        command = self._manage("up", "--port", str(self.port))
+        command += ["--slots", str(self.slots), *arguments]
+        with self.output.open("ab") as output:
+            self.up = subprocess.Popen(
+                command,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_for(lambda: "Open http" in self.said(), "up to be ready", self.said)
+        if not self.token:
+            self.token = self.manage(
+                "token", "create", "--user", "admin", "--scope", "admin"
+            ).split()[-1]
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def _manage(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(ROOT / "manage.py"), *arguments]
+
+    def manage(self, *arguments: str) -> str:
+        """Run another command of the installation; its standard output."""
+        done = subprocess.run(
+            self._manage(*arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """End ``up`` and say how long that took, in seconds."""
+        began = time.monotonic()
+        self.up.send_signal(number)
+        self.up.wait(PATIENCE)
+        return time.monotonic() - began
+
+    def pids(self, *words: str) -> list[int]:
+        """Living processes of this installation whose command has all the words."""
+        return [pid for pid, command in self._processes() if set(words) <= set(command)]
+
+    def _processes(self) -> Iterator[tuple[int, list[str]]]:
+        mark = f"SWEEPSITE_HOME={self.home}".encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                command = (folder / "cmdline").read_bytes().decode().split("\0")
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            except (OSError, UnicodeDecodeError):
+                continue
+            ours = mark in environment or str(self.home) in " ".join(command)
+            if state != "Z" and ours and int(folder.name) != os.getpid():
+                yield int(folder.name), command
+
+    def training(self) -> list[int]:
+        """Living processes that carry the mark of one of our attempts."""
+        mark = f"SWEEPSITE_SPOOL={self.home}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes()
+                state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if mark in environment and state != "Z":
+                found.append(int(folder.name))
+        return found
+
+    # --- the API ------------------------------------------------------------------
+
+    def api(self, method: str, path: str, body: object = None) -> Any:
+        """A call of the native API; the answer's JSON. Raises HTTPError."""
+        request = urllib.request.Request(
+            f"{self.url}/api/v1{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                "Content-Type": "application/json",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def submit(self, **changes: Any) -> int:
+        """Start a sweep of the scripts in tests/scripts; its id."""
+        answer = self.api("POST", "/sweeps?start=true", sweep_document(**changes))
+        number: int = answer["id"]
+        return number
+
+    def sweep(self, sweep: int) -> dict[str, Any]:
+        answer: dict[str, Any] = self.api("GET", f"/sweeps/{sweep}")
+        return answer
+
+    def trials(self, sweep: int) -> list[dict[str, Any]]:
+        answer = self.api("GET", f"/sweeps/{sweep}/trials?limit=500&sort=number")
+        items: list[dict[str, Any]] = answer["items"]
+        return items
+
+    def wait_for_end(self, sweep: int, patience: float = PATIENCE) -> dict[str, Any]:
+        """Until the sweep has ended and no trial of it lives; the sweep."""
+
+        def ended() -> bool:
+            try:
+                if self.sweep(sweep)["state"] in {"draft", "running", "paused"}:
+                    return False
+                live = {"queued", "running"}
+                return not any(trial["state"] in live for trial in self.trials(sweep))
+            except (urllib.error.URLError, OSError):
+                return False
+
+        wait_for(ended, f"sweep {sweep} to end", lambda: self.story(sweep), patience)
+        return self.sweep(sweep)
+
+    def story(self, sweep: int) -> str:
+        """What to read when a test has failed."""
+        logs = sorted((self.home / "logs").glob("*.log"))
+        tails = (f"{log.name}:\n{log.read_text()[-3000:]}" for log in logs)
+        try:
+            rows = json.dumps(self.trials(sweep), indent=1)[:6000]
+        except OSError as error:
+            rows = str(error)
+        return "\n".join((self.said(), *tails, rows))
+
+
+def sweep_document(**changes: Any) -> dict[str, Any]:
+    """A quick sweep: four trials of train_ok.py, with any part replaced."""
+    files = {path.name: path.read_text() for path in SCRIPTS.glob("*.py")}
+    document: dict[str, Any] = {
+        "experiment_name": "quick",
+        "trial": {"command": "python train_ok.py", "code": {"files": files}},
+        "search_space": {"x": {"type": "uniform", "min_value": 0, "max_value": 1}},
+        "sampling_algorithm": {"type": "random", "seed": 1},
+        "objective": {"primary_metric": "accuracy", "goal": "maximize"},
+        "limits": {"max_total_trials": 4, "max_concurrent_trials": 2},
+    }
+    command = changes.pop("command", None)
+    variables = changes.pop("environment", None)
+    document.update(changes)
+    if command:
+        document["trial"]["command"] = command
+    if variables:
+        document["trial"]["environment_variables"] = variables
+    return document
+
+
+def wait_for(
+    condition: Callable[[], bool],
+    what: str,
+    story: Callable[[], str] = str,
+    patience: float = PATIENCE,
+) -> None:
+    """Look again and again until it is true; fail with the story when it takes long."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {what}\n{story()}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def running_site(
+    home: Path, *arguments: str, settings: Mapping[str, str] | None = None, **kw: Any
+) -> Iterator[RunningSite]:
+    site = RunningSite(home, **kw, **(settings or {}))
+    site.start(*arguments)
+    try:
+        yield site
+    finally:
+        if site.up.poll() is None:
+            site.stop()

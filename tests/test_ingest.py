@@ -1,0 +1,218 @@
+"""Points come in: once each, numbered, fenced, judged in the same request."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from experiments import ingest, lifecycle
+from experiments.ingest import Point
+from experiments.models import Decision, MetricPoint, Report, Sweep, Trial
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team())
+
+
+@pytest.fixture
+def trial(sweep: Sweep) -> Trial:
+    trial = factories.trial(sweep)
+    factories.claim(trial)
+    return trial
+
+
+def send(trial: Trial, *points: Point) -> ingest.Reply:
+    return ingest.record(trial.current_attempt_id, points)
+
+
+class TestPoints:
+    def test_the_same_batch_again_changes_nothing(self, trial: Trial) -> None:
+        batch = [Point("accuracy", step, 0.1 * step) for step in range(5)]
+        for _ in range(3):
+            send(trial, *batch)
+        assert MetricPoint.objects.count() == 5
+        assert Report.objects.filter(trial=trial).count() == 5
+        trial.refresh_from_db()
+        assert trial.reports == 5
+
+    def test_the_first_value_of_a_step_counts(self, trial: Trial) -> None:
+        send(trial, Point("accuracy", 1, 0.5), Point("accuracy", 1, 0.9))
+        send(trial, Point("accuracy", 1, 0.7))
+        assert MetricPoint.objects.get().value == 0.5
+        trial.refresh_from_db()
+        assert trial.value == 0.5
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_values_that_are_not_finite_are_kept_and_never_the_best(
+        self, trial: Trial, value: float
+    ) -> None:
+        send(trial, Point("accuracy", 0, 0.5), Point("accuracy", 1, value))
+        trial.refresh_from_db()
+        assert (trial.reports, trial.value) == (2, 0.5)
+        stored = MetricPoint.objects.get(step=1).value
+        assert stored is None if math.isnan(value) else stored == value
+
+    def test_reports_carry_the_best_and_the_mean_so_far(self, trial: Trial) -> None:
+        values = [0.2, math.nan, 0.6, 0.4]
+        send(trial, *(Point("accuracy", i, v) for i, v in enumerate(values)))
+        rows = Report.objects.order_by("n").values_list("n", "best", "mean")
+        expected = [(1, 0.2, 0.2), (2, 0.2, 0.2), (3, 0.6, 0.4), (4, 0.6, 0.4)]
+        assert [(n, b, pytest.approx(m)) for n, b, m in rows] == expected
+        trial.refresh_from_db()
+        assert (trial.value, trial.value_report) == (0.6, 3)
+
+    def test_minimizing_takes_the_lowest(self) -> None:
+        objective = {"primary_metric": "loss", "goal": "minimize"}
+        document = factories.definition_document(objective=objective)
+        trial = factories.trial(factories.sweep(factories.team(), document=document))
+        factories.claim(trial)
+        factories.report(trial, [0.9, 0.3, 0.5], name="loss")
+        assert (trial.value, trial.value_report, trial.last_value) == (0.3, 2, 0.5)
+
+    def test_a_report_counts_by_its_arrival_whatever_its_step(
+        self, trial: Trial
+    ) -> None:
+        for step in (7, 3, 5):
+            send(trial, Point("accuracy", step, 0.1))
+        rows = Report.objects.order_by("n").values_list("n", "step")
+        assert list(rows) == [(1, 7), (2, 3), (3, 5)]
+
+    def test_other_metrics_are_no_reports(self, trial: Trial) -> None:
+        send(trial, Point("loss", 0, 1.5), Point("accuracy ", 0, 0.5))
+        trial.refresh_from_db()
+        assert trial.reports == 0
+        assert set(trial.current_attempt.metrics.values_list("name", flat=True)) == {
+            "loss",
+            "accuracy ",
+        }
+
+    def test_too_many_names_are_refused_whole(self, trial: Trial) -> None:
+        many = [Point(f"metric-{i}", 0, 1.0) for i in range(ingest.MOST_NAMES + 1)]
+        with pytest.raises(ingest.TooManyMetrics, match="1,001"):
+            send(trial, *many)
+        assert not MetricPoint.objects.exists()
+
+
+class TestFence:
+    @pytest.mark.parametrize("end", ["finish", "lose"])
+    def test_an_attempt_that_does_not_count_is_refused(
+        self, trial: Trial, end: str
+    ) -> None:
+        attempt = trial.current_attempt
+        if end == "finish":
+            outcome = lifecycle.Outcome(cause="exited", exit_code=0)
+            lifecycle.finish_attempt(attempt, outcome)
+        else:
+            lifecycle.lose_attempt(attempt, reason="silent", message="Gone.")
+        with pytest.raises(ingest.StaleAttempt):
+            ingest.record(attempt.pk, [Point("accuracy", 0, 0.5)])
+        assert not MetricPoint.objects.exists()
+
+    def test_an_unknown_attempt_is_refused(self) -> None:
+        with pytest.raises(ingest.StaleAttempt):
+            ingest.record(999_999, [])
+
+    def test_an_empty_batch_asks_whether_to_stop(self, trial: Trial) -> None:
+        assert send(trial) == ingest.Reply(stop=False, reason="")
+        lifecycle.request_stop(trial, reason="user", message="Enough.")
+        assert send(trial) == ingest.Reply(stop=True, reason="Enough.")
+
+
+class TestCost:
+    def test_a_report_takes_the_same_queries_in_a_large_sweep(
+        self, sweep: Sweep
+    ) -> None:
+        Sweep.objects.filter(pk=sweep.pk).update(
+            early_termination={"type": "median_stopping"}
+        )
+        sweep.refresh_from_db()
+        counts = []
+        for rivals in (1, 20):
+            for _ in range(rivals):
+                factories.reported_trial(sweep, [0.5, 0.6], state="completed")
+            trial = factories.reported_trial(sweep, [0.7])
+            with CaptureQueriesContext(
+                connection,
+            ) as queries:
+                factories.report(trial, [0.8], first_step=1)
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+        assert counts[0] <= 20
+
+
+class TestJudging:
+    def median(self, team_name: str = "Physics", **settings: object) -> Sweep:
+        policy = {"type": "median_stopping", **settings}
+        document = factories.definition_document(early_termination=policy)
+        return factories.sweep(factories.team(team_name), document=document)
+
+    def test_the_reply_to_the_report_that_falls_behind_says_stop(self) -> None:
+        sweep = self.median(delay_evaluation=3)
+        factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        factories.reported_trial(sweep, [0.7, 0.8, 0.9], state="completed")
+        trial = factories.reported_trial(sweep, [0.1, 0.2])
+        assert not Decision.objects.filter(trial=trial).exists()
+        reply = factories.report(trial, [0.3], first_step=2)
+        assert reply.stop
+        decision = Decision.objects.get(trial=trial)
+        assert (decision.n, decision.value, decision.stop) == (3, 0.3, True)
+        assert decision.threshold == pytest.approx(0.7)
+        assert decision.rivals == 2
+        assert decision.settings["delay_evaluation"] == 3
+        assert trial.stop_reason == "policy"
+        assert trial.stop_message == reply.reason == decision.reason
+
+    def test_going_on_is_a_decision_too(self) -> None:
+        sweep = self.median()
+        factories.reported_trial(sweep, [0.5], state="completed")
+        trial = factories.reported_trial(sweep, [0.9])
+        decision = Decision.objects.get(trial=trial)
+        assert not decision.stop
+        assert decision.reason
+
+    def test_azures_worked_example(self) -> None:
+        """A is far ahead, B follows, C is below the median of the averages."""
+        sweep = self.median(delay_evaluation=5)
+        curves = {
+            "a": [0.5, 0.6, 0.7, 0.75, 0.8],
+            "b": [0.4, 0.45, 0.5, 0.55, 0.6],
+            "c": [0.2, 0.25, 0.3, 0.3, 0.35],
+        }
+        trials = {
+            name: factories.reported_trial(sweep, c) for name, c in curves.items()
+        }
+        stopped = {n: t.stop_reason == "policy" for n, t in trials.items()}
+        assert stopped == {"a": False, "b": False, "c": True}
+
+    def test_several_reports_in_one_batch_are_judged_one_by_one(self) -> None:
+        sweep = self.median()
+        factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        trial = factories.reported_trial(sweep, [0.9, 0.9, 0.9])
+        assert list(trial.decisions.values_list("n", flat=True)) == [1, 2, 3]
+
+    def test_no_report_is_judged_after_the_one_that_ended_the_trial(self) -> None:
+        sweep = self.median()
+        factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        trial = factories.reported_trial(sweep, [0.1, 0.9, 0.9])
+        assert list(trial.decisions.values_list("n", "stop")) == [(1, True)]
+
+    def test_another_sweeps_trials_are_no_rivals(self) -> None:
+        other = self.median("Chemistry")
+        factories.reported_trial(other, [0.9], state="completed")
+        trial = factories.reported_trial(self.median(), [0.1])
+        assert not trial.stop_reason
+        assert trial.decisions.get().rivals == 0
+
+    def test_a_lost_attempts_reports_are_no_rivals(self) -> None:
+        sweep = self.median()
+        ghost = factories.reported_trial(sweep, [0.9])
+        lifecycle.lose_attempt(ghost.current_attempt, reason="silent", message="Gone.")
+        trial = factories.reported_trial(sweep, [0.1])
+        assert trial.decisions.get().rivals == 0

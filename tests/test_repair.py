@@ -1,0 +1,99 @@
+"""The slow tick makes good what was lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from experiments import lifecycle, repair
+from experiments.clock import database_now
+from experiments.models import Attempt, Sweep
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team())
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Attempts whose doorbell was rung: the queue itself is not running here."""
+    ids: list[int] = []
+    monkeypatch.setattr(
+        "experiments.queues.ring",
+        lambda attempt, pool: bool(ids.append(attempt)) or True,
+    )
+    return ids
+
+
+def set_attempts(**fields: Any) -> None:
+    Attempt.objects.update(**fields)
+
+
+def test_a_bell_that_nobody_heard_is_rung_again(sweep: Sweep, rung: list[int]) -> None:
+    trial = factories.trial(sweep)
+    repair.ring_waiting()
+    repair.ring_waiting()
+    assert rung == [trial.current_attempt_id]
+    set_attempts(rung_at=database_now() - timedelta(seconds=11))
+    repair.ring_waiting()
+    assert rung == [trial.current_attempt_id] * 2
+
+
+def test_nothing_is_rung_for_a_paused_sweep(sweep: Sweep, rung: list[int]) -> None:
+    factories.trial(sweep)
+    lifecycle.pause_sweep(sweep)
+    repair.ring_waiting()
+    assert rung == []
+
+
+def test_a_silent_attempt_is_lost_only_when_silence_counts(
+    sweep: Sweep, settings: Any
+) -> None:
+    trial = factories.reported_trial(sweep, [0.5])
+    late = timedelta(seconds=settings.LEASE_SECONDS + 1)
+    set_attempts(heartbeat_at=Now() - late)
+    repair.repair(declare_losses=False)
+    trial.refresh_from_db()
+    assert trial.state == "running"
+    repair.repair(declare_losses=True)
+    trial.refresh_from_db()
+    assert trial.state == "queued"
+    assert trial.attempts.get(n=1).reason == "silent"
+
+
+def test_an_attempt_within_its_lease_is_left_alone(sweep: Sweep, settings: Any) -> None:
+    trial = factories.reported_trial(sweep, [0.5])
+    set_attempts(heartbeat_at=Now() - timedelta(seconds=settings.LEASE_SECONDS / 2))
+    repair.repair(declare_losses=True)
+    trial.refresh_from_db()
+    assert trial.state == "running"
+
+
+def test_a_trial_created_while_its_sweep_ended_is_cancelled(sweep: Sweep) -> None:
+    Sweep.objects.update(state="cancelled", reason="user", message="Enough.")
+    trial = factories.trial(sweep)
+    repair.end_strays()
+    trial.refresh_from_db()
+    assert (trial.state, trial.reason) == ("cancelled", "user")
+
+
+def test_a_deadline_that_no_runner_kept_is_kept_here(
+    sweep: Sweep, settings: Any
+) -> None:
+    Sweep.objects.update(trial_timeout=10)
+    trial = factories.reported_trial(sweep, [0.5])
+    repair.end_overdue()
+    trial.refresh_from_db()
+    assert not trial.stop_reason
+    late = timedelta(seconds=settings.LEASE_SECONDS + 11)
+    set_attempts(claimed_at=Now() - late)
+    repair.end_overdue()
+    trial.refresh_from_db()
+    assert trial.stop_reason == "trial_timeout"

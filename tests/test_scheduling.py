@@ -1,0 +1,192 @@
+"""Trials are placed within every limit; sweeps end when they should."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from experiments import lifecycle, scheduling
+from experiments.clock import database_now
+from experiments.models import Sweep, Trial, Worker
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def sweep(*, slots: int = 8, **limits: Any) -> Sweep:
+    document = factories.definition_document(
+        limits={"max_total_trials": 10, "max_concurrent_trials": 4, **limits}
+    )
+    made = factories.sweep(factories.team(), document=document)
+    if slots:
+        factories.worker(made.pool, slots=slots)
+    return made
+
+
+def end(trial: Trial, exit_code: int = 0, value: float | None = 0.5) -> None:
+    if trial.state == "queued":
+        factories.claim(trial)
+    if value is not None:
+        factories.report(trial, [value])
+    outcome = lifecycle.Outcome(
+        cause="exited", exit_code=exit_code, message=f"exit code {exit_code}"
+    )
+    lifecycle.finish_attempt(trial.current_attempt, outcome)
+
+
+def run_to_the_end(sweep: Sweep, **how: Any) -> None:
+    for _ in range(100):
+        scheduling.advance_all()
+        live = list(sweep.trials.live().order_by("number"))
+        if not live:
+            break
+        end(live[0], **how)
+    sweep.refresh_from_db()
+
+
+class TestPlacing:
+    def test_no_more_at_a_time_than_the_sweep_wants(self) -> None:
+        made = sweep(slots=8)
+        scheduling.advance_all()
+        assert made.trials.count() == 4
+
+    def test_no_more_than_there_are_free_slots(self) -> None:
+        made = sweep(slots=3)
+        scheduling.advance_all()
+        assert made.trials.count() == 3
+
+    def test_without_a_worker_one_trial_waits(self) -> None:
+        made = sweep(slots=0)
+        scheduling.advance_all()
+        scheduling.advance_all()
+        assert made.trials.count() == 1
+
+    def test_a_silent_workers_slots_do_not_count(self) -> None:
+        made = sweep(slots=3)
+        Worker.objects.update(seen_at=Now() - timedelta(minutes=5))
+        scheduling.advance_all()
+        assert made.trials.count() == 1
+
+    def test_a_freed_slot_is_filled_with_the_next_number(self) -> None:
+        made = sweep(slots=2)
+        scheduling.advance_all()
+        end(made.trials.get(number=0))
+        scheduling.advance_all()
+        assert list(made.trials.values_list("number", flat=True)) == [0, 1, 2]
+
+    def test_two_sweeps_share_the_slots_in_turn(self) -> None:
+        first, second = sweep(slots=4), sweep(slots=4)
+        scheduling.advance_all()
+        assert (first.trials.count(), second.trials.count()) == (2, 2)
+
+    def test_a_paused_sweep_gets_nothing(self) -> None:
+        made = sweep()
+        lifecycle.pause_sweep(made)
+        scheduling.advance_all()
+        assert not made.trials.exists()
+
+    def test_a_grid_of_six_gets_exactly_six_in_order(self) -> None:
+        document = factories.definition_document(
+            trial={"command": "python train.py"},
+            search_space={
+                "num_hidden_layers": {"type": "choice", "values": [1, 2, 3]},
+                "batch_size": {"type": "choice", "values": [16, 32]},
+            },
+            sampling_algorithm="grid",
+            limits={"max_total_trials": 100, "max_concurrent_trials": 2},
+        )
+        made = factories.sweep(factories.team(), document=document)
+        factories.worker(made.pool)
+        run_to_the_end(made)
+        rows = made.trials.order_by("number").values_list("params", flat=True)
+        assert [tuple(params.values()) for params in rows] == [
+            (layers, size) for layers in (1, 2, 3) for size in (16, 32)
+        ]
+        assert (made.state, made.reason) == ("completed", "exhausted")
+        assert "6 configurations" in made.message
+
+    def test_the_same_seed_gives_the_same_trials(self) -> None:
+        first, second = sweep(), sweep()
+        run_to_the_end(first)
+        run_to_the_end(second)
+        rows = [
+            list(s.trials.values_list("params", flat=True)) for s in (first, second)
+        ]
+        assert rows[0] == rows[1]
+        assert len(rows[0]) == 10
+
+
+class TestEnds:
+    def test_all_trials_tried_completes_the_sweep(self) -> None:
+        made = sweep()
+        run_to_the_end(made)
+        assert (made.state, made.reason) == ("completed", "max_total_trials")
+        assert made.trials.count() == 10
+        assert made.ended_at is not None
+
+    def test_a_bad_start_fails_the_sweep_and_says_why(self) -> None:
+        made = sweep(max_concurrent_trials=2)
+        run_to_the_end(made, exit_code=1)
+        assert (made.state, made.reason) == ("failed", "first_trials_failed")
+        assert "exit code 1" in made.message
+        assert made.trials.filter(state="failed").count() == 3
+
+    def test_one_good_trial_among_the_first_keeps_the_sweep_going(self) -> None:
+        made = sweep(slots=1)
+        scheduling.advance_all()
+        end(made.trials.get())
+        run_to_the_end(made, exit_code=1)
+        assert made.state == "completed"
+        assert made.trials.count() == 10
+
+    def test_a_small_sweep_whose_trials_all_failed_has_failed(self) -> None:
+        made = sweep(max_total_trials=2)
+        run_to_the_end(made, exit_code=1)
+        assert (made.state, made.reason) == ("failed", "all_failed")
+
+    def test_the_brake_on_failures_pauses_and_resuming_allows_as_many_again(
+        self,
+    ) -> None:
+        made = sweep(slots=1, max_failed_trials=2)
+        scheduling.advance_all()
+        end(made.trials.get())
+        for _ in range(2):
+            scheduling.advance_all()
+            end(made.trials.live().get(), exit_code=1)
+        scheduling.advance_all()
+        made.refresh_from_db()
+        assert (made.state, made.reason) == ("paused", "max_failed_trials")
+        assert "exit code 1" in made.message
+        lifecycle.resume_sweep(made)
+        scheduling.advance_all()
+        made.refresh_from_db()
+        assert made.state == "running"
+        assert made.trials.live().count() == 1
+
+    def test_when_its_time_is_over_the_sweep_and_its_trials_are_cancelled(
+        self,
+    ) -> None:
+        made = sweep(timeout=60)
+        scheduling.advance_all()
+        running = made.trials.first()
+        factories.claim(running)
+        Sweep.objects.update(started_at=database_now() - timedelta(seconds=61))
+        scheduling.advance_all()
+        made.refresh_from_db()
+        running.refresh_from_db()
+        assert (made.state, made.reason) == ("cancelled", "sweep_timeout")
+        assert running.stop_reason == "sweep_timeout"
+        assert made.trials.filter(state="queued").count() == 0
+
+    def test_a_round_takes_the_same_queries_however_many_trials_there_are(
+        self, django_assert_max_num_queries: Any
+    ) -> None:
+        made = sweep(slots=1, max_total_trials=50)
+        for _ in range(30):
+            factories.trial(made, state="completed", value=0.5)
+        with django_assert_max_num_queries(30):
+            scheduling.advance_all()
+        assert made.trials.count() == 31
