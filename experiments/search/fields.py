@@ -77,14 +77,18 @@ class Fields:
             return default
         return value
 
-    def option(self, key: str, default: str, options: Sequence[str]) -> str:
+    def option(
+        self, key: str, default: str, options: Sequence[str], *, required: str = ""
+    ) -> str:
         """One of a few words, in any case."""
-        value = self.raw(key)
+        value = self.raw(key, required=required)
         if value is None:
             return default
         if isinstance(value, str) and value.lower() in options:
             return value.lower()
-        self.error(key, f"{key} must be {listed(options, last='or')}: {shown(value)}.")
+        self.error(
+            key, f"{key} must be {listed(options, last='or')}, not {shown(value)}."
+        )
         return default
 
     def flag(self, key: str, default: bool) -> bool:
@@ -128,6 +132,11 @@ class Fields:
             )
             return default
         return value
+
+    def entries(self) -> list[tuple[str, object]]:
+        """Every field with its value, for a mapping whose names are free."""
+        self._known += map(str, self._document)
+        return [(str(name), value) for name, value in self._document.items()]
 
     def close(self) -> None:
         """Note every field that nobody asked for."""

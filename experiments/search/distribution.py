@@ -1,0 +1,142 @@
+"""The contract of a distribution: what one parameter of a search space may be."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from experiments.search.fields import is_number
+from experiments.search.partitions import MOST_VALUES, Partition
+from experiments.search.problems import DefinitionError, Problem, shown
+from experiments.search.records import JSONValue
+
+# The metadata of a dataclass field that is no field of the sweep document.
+UNDOCUMENTED = {"documented": False}
+
+
+@dataclass(frozen=True)
+class Distribution(ABC):
+    """A law for one parameter's value. The dataclass fields are the document's fields.
+
+    The constructor raises DefinitionError with every problem of its arguments. A
+    distribution over finitely many values has a `partition`: its indices are those of
+    `at`. Everything is drawn through the inverse of the distribution function: one
+    uniform number in [0, 1) gives one value.
+    """
+
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        problems = tuple(self.problems())
+        if problems:
+            raise DefinitionError(problems)
+
+    @classmethod
+    def documented_fields(cls) -> list[Field[Any]]:
+        """The fields of the sweep document, in the order of positional arguments."""
+        return [item for item in fields(cls) if item.metadata.get("documented", True)]
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with the arguments, by field."""
+        found = [
+            Problem(item.name, message)
+            for item in fields(self)
+            if (message := type_problem(item, getattr(self, item.name)))
+        ]
+        yield from found or self.range_problems()
+
+    @abstractmethod
+    def range_problems(self) -> Iterator[Problem]:
+        """What is wrong with arguments that are of the right type."""
+
+    def warnings(self) -> Iterator[Problem]:
+        """What is allowed but probably not meant, by field."""
+        return iter(())
+
+    @cached_property
+    @abstractmethod
+    def partition(self) -> Partition | None:
+        """The bands of the values; None when there are infinitely many."""
+
+    @abstractmethod
+    def quantile(self, share: float) -> JSONValue:
+        """The value at a share in [0, 1] of the probability."""
+
+    @abstractmethod
+    def encode(self, value: JSONValue) -> float:
+        """A share in [0, 1] whose quantile is the value, the middle one if many are.
+
+        Raises ValueError for a value that is not one of the distribution's.
+        """
+
+    @abstractmethod
+    def contains(self, value: object) -> bool:
+        """Whether the value can be drawn, its JSON type included."""
+
+    def at(self, index: int) -> JSONValue:
+        """The value of a band, for a finite distribution."""
+        raise ValueError(f"{self.kind} has no list of values.")
+
+    def sample(self, rng: np.random.Generator) -> JSONValue:
+        """One value drawn; takes one number from the generator."""
+        return self.quantile(float(rng.random()))
+
+    def count(self) -> int | None:
+        """How many values there are; None when infinitely many."""
+        return None if self.partition is None else self.partition.size
+
+    def dump(self) -> dict[str, JSONValue]:
+        """The mapping form; fields at their default are left out."""
+        document: dict[str, JSONValue] = {"type": self.kind}
+        for item in self.documented_fields():
+            value = getattr(self, item.name)
+            if value != item.default:
+                document[item.name] = list(value) if isinstance(value, tuple) else value
+        return document
+
+    def refuse(self, value: object) -> ValueError:
+        """The error for a value that is not one of the distribution's."""
+        return ValueError(f"{shown(value)} is not a value of {shown(self.dump())}.")
+
+
+def type_problem(item: Field[Any], value: object) -> str | None:
+    """What is wrong with an argument's type, by the annotation of its field."""
+    if item.type == "float" or (item.type == "float | None" and value is not None):
+        return number_problem(item.name, value)
+    if item.type == "int":
+        return integer_problem(item.name, value)
+    if item.type == "bool" and not isinstance(value, bool):
+        return f"{item.name} must be true or false, not {shown(value)}."
+    return None
+
+
+def integer_problem(name: str, value: object) -> str | None:
+    """What is wrong with a value that has to be a whole number within reach."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return f"{name} must be a whole number, such as 10, not {shown(value)}."
+    if abs(value) > MOST_VALUES:
+        return f"{name} must be between -2^48 and 2^48, not {shown(value)}."
+    return None
+
+
+def number_problem(name: str, value: object) -> str | None:
+    """What is wrong with a value that has to be a finite number."""
+    if is_number(value):
+        return None
+    hint = ""
+    if isinstance(value, str) and _reads_as_number(value):
+        hint = "; leave out the quotation marks"
+    return f"{name} must be a finite number, such as 0.1, not {shown(value)}{hint}."
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text[:100]))
+    except ValueError:
+        return False

@@ -1,0 +1,95 @@
+"""What is searched and how: `search_space` and `sampling_algorithm`, read together.
+
+They belong together because the sampler's `logbase` gives the space's logarithms their
+base, because a space written as text may name its sampling, and because not every
+sampler can search every space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from experiments.search.problems import Findings
+from experiments.search.records import JSONValue
+from experiments.search.samplers import (
+    Sampler,
+    check_space,
+    fresh_seed,
+    log_base,
+    make_sampler,
+    read_sampling,
+)
+from experiments.search.space import (
+    SearchSpace,
+    converted_name,
+    read_space,
+    read_space_text,
+)
+
+SPACE, SAMPLING = "search_space", "sampling_algorithm"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A space, and the canonical settings of its sampler.
+
+    `names` are the parameters' names, also of those that could not be read; None when
+    the space's text could not be read at all.
+    """
+
+    space: SearchSpace
+    settings: Mapping[str, JSONValue] = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
+
+    @property
+    def grid_size(self) -> int | None:
+        """The number of the grid's points, when this is a grid."""
+        is_grid = self.settings.get("type") == "grid" and len(self.space) > 0
+        return self.space.count() if is_grid else None
+
+    def sampler(self) -> Sampler:
+        """The sampler of a plan without problems."""
+        return make_sampler(self.settings, self.space)
+
+
+def read_plan(
+    search_space: object,
+    sampling: object,
+    findings: Findings,
+    *,
+    new_seed: Callable[[], int] = fresh_seed,
+) -> Plan:
+    """Read both fields; problems are noted, and the plan is then incomplete."""
+    named = None
+    readable = True
+    if isinstance(search_space, str):
+        text = read_space_text(search_space, findings, path=SPACE)
+        readable = text is not None
+        if text is not None:
+            named, search_space = text.sampling, text.parameters
+    settings = read_sampling(
+        named if sampling is None else sampling,
+        findings,
+        path=SAMPLING,
+        new_seed=new_seed,
+    )
+    if not readable:
+        return Plan(SearchSpace({}), settings or {})
+    space = read_space(search_space, findings, path=SPACE, log_base=log_base(settings))
+    if settings is not None:
+        check_space(settings, space, findings, path=SPACE)
+        _check_named(named, settings, findings)
+    given = search_space if isinstance(search_space, Mapping) else ()
+    return Plan(space, settings or {}, tuple(map(converted_name, given)))
+
+
+def _check_named(
+    named: str | None, settings: Mapping[str, JSONValue], findings: Findings
+) -> None:
+    if named not in (None, settings["type"]):
+        findings.error(
+            SAMPLING,
+            f"The search space names {named} sampling and sampling_algorithm says "
+            f"{settings['type']}; leave one of them out.",
+        )

@@ -1,0 +1,94 @@
+"""What a space will give, before it is run: real draws, for pictures and examples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from experiments.search.distributions import (
+    Distribution,
+    FloatRange,
+    IntRange,
+    Logarithmic,
+)
+from experiments.search.figures import significant
+from experiments.search.problems import shown
+from experiments.search.records import JSONValue
+from experiments.search.samplers import Sampler
+
+DRAWS = 2000
+BINS = 24
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of draws: one bar for a value, or for a bin of equal width.
+
+    `labels` has one text for a bar of values, and the two ends for bins; `scale` says
+    what the bins' widths are equal in; `edges` are the bins' borders, empty for values.
+    """
+
+    scale: Literal["values", "linear", "log"]
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]
+    edges: tuple[float, ...] = ()
+
+    def dump(self) -> dict[str, JSONValue]:
+        """The histogram as JSON."""
+        return {
+            "scale": self.scale,
+            "labels": list(self.labels),
+            "counts": list(self.counts),
+            "edges": list(self.edges),
+        }
+
+
+def histogram(
+    distribution: Distribution, *, seed: int = 0, draws: int = DRAWS, bins: int = BINS
+) -> Histogram:
+    """So many draws from a distribution, counted by value or in bins."""
+    rng = np.random.default_rng(seed)
+    values = [distribution.sample(rng) for _ in range(draws)]
+    count = distribution.count()
+    if count is not None and count <= bins:
+        return _of_values(distribution, values, count)
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    if len(numbers) < len(values):
+        return _of_values(distribution, values, bins)
+    return _of_numbers(np.array(numbers), bins, log=_is_logarithmic(distribution))
+
+
+def sampled_configurations(sampler: Sampler, number: int) -> list[dict[str, JSONValue]]:
+    """The first configurations that a sampler gives while nothing has run yet."""
+    suggestions = (sampler.suggest(index) for index in range(number))
+    return [dict(found.params) for found in suggestions if found is not None]
+
+
+def _of_values(
+    distribution: Distribution, values: list[JSONValue], bars: int
+) -> Histogram:
+    drawn = Counter(shown(value) for value in values)
+    names = [shown(distribution.at(index)) for index in range(bars)]
+    counts = tuple(drawn[name] for name in names)
+    return Histogram("values", tuple(name.strip('"') for name in names), counts)
+
+
+def _of_numbers(numbers: np.ndarray, bins: int, *, log: bool) -> Histogram:
+    log = log and bool(numbers.min() > 0)
+    counts, edges = np.histogram(np.log(numbers) if log else numbers, bins)
+    borders = np.exp(edges) if log else edges
+    return Histogram(
+        scale="log" if log else "linear",
+        labels=(significant(numbers.min()), significant(numbers.max())),
+        counts=tuple(counts.tolist()),
+        edges=tuple(borders.tolist()),
+    )
+
+
+def _is_logarithmic(distribution: Distribution) -> bool:
+    if isinstance(distribution, FloatRange | IntRange):
+        return distribution.log
+    return isinstance(distribution, Logarithmic)

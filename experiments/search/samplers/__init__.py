@@ -1,0 +1,111 @@
+"""Samplers by the name that a sweep document uses.
+
+A new sampler is a subclass of `Sampler` in a module of its own and a line in SAMPLERS.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from experiments.search.fields import Fields
+from experiments.search.problems import Findings, join, unknown_name
+from experiments.search.records import JSONValue
+from experiments.search.samplers.grid import GridSampler
+from experiments.search.samplers.random import RandomSampler
+from experiments.search.samplers.sampler import Sampler, Suggestion
+from experiments.search.space import SearchSpace
+
+SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
+    {sampler.kind: sampler for sampler in (RandomSampler, GridSampler)}
+)
+
+LARGEST_SEED = 2**63 - 1
+
+
+def fresh_seed() -> int:
+    """A seed that nobody has chosen, short enough to be read aloud."""
+    return secrets.randbelow(2**31)
+
+
+def read_sampling(
+    value: object,
+    findings: Findings,
+    *,
+    path: str,
+    default: str = "random",
+    new_seed: Callable[[], int] = fresh_seed,
+) -> dict[str, JSONValue] | None:
+    """The canonical settings of a document's sampling algorithm; None if invalid.
+
+    A mapping, a bare name, or null for `default`. A seed that is missing is filled in.
+    """
+    if value is None:
+        value = default
+    document = Fields.of(
+        {"type": value} if isinstance(value, str) else value, path, findings
+    )
+    if document is None:
+        return None
+    mark = len(findings.problems)
+    name = document.text("type", default).lower()
+    if name not in SAMPLERS:
+        message = unknown_name(name, SAMPLERS, kind="sampler")
+        findings.error(join(path, "type"), message)
+        return None
+    seed = document.integer("seed", None, least=0, most=LARGEST_SEED)
+    settings: dict[str, JSONValue] = {
+        "type": name,
+        "seed": new_seed() if seed is None else seed,
+        **SAMPLERS[name].read_own(document),
+    }
+    document.close()
+    return settings if findings.clean_since(mark) else None
+
+
+def log_base(settings: Mapping[str, JSONValue] | None) -> float:
+    """The base of the logarithms in which a space's log types are given."""
+    base = (settings or {}).get("logbase", math.e)
+    return float(base) if isinstance(base, int | float) else math.e
+
+
+def check_space(
+    settings: Mapping[str, JSONValue],
+    space: SearchSpace,
+    findings: Findings,
+    *,
+    path: str,
+) -> None:
+    """Note why the sampler of canonical settings cannot search a space."""
+    for problem in SAMPLERS[str(settings["type"])].space_problems(space):
+        findings.error(join(path, problem.path), problem.message)
+
+
+def make_sampler(mapping: Mapping[str, object] | str, space: SearchSpace) -> Sampler:
+    """The sampler of a document's `sampling_algorithm`. DefinitionError if invalid.
+
+    The space has to be parsed with the mapping's own `log_base`.
+    """
+    findings = Findings()
+    settings = read_sampling(mapping, findings, path="sampling_algorithm")
+    if settings is not None:
+        check_space(settings, space, findings, path="search_space")
+    findings.raise_if_any()
+    settings = settings or {}
+    return SAMPLERS[str(settings["type"])].from_settings(settings, space)
+
+
+__all__ = [
+    "SAMPLERS",
+    "GridSampler",
+    "RandomSampler",
+    "Sampler",
+    "Suggestion",
+    "check_space",
+    "fresh_seed",
+    "log_base",
+    "make_sampler",
+    "read_sampling",
+]

@@ -1,0 +1,69 @@
+"""Random search (Bergstra and Bengio, 2012)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from experiments.search.fields import Fields, is_number
+from experiments.search.problems import shown
+from experiments.search.records import JSONValue, TrialRecord
+from experiments.search.samplers.distinct import DistinctDraws
+from experiments.search.samplers.sampler import Sampler, Suggestion
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomSampler(Sampler):
+    """Independent draws from the space's own law.
+
+    A finite space is drawn from without replacement: trial k is the k-th distinct
+    configuration of a stream that follows from the seed, and none is left after the
+    last. `logbase` is the base of the logarithms that the space's log types are given
+    in; it has already been applied to the space.
+    """
+
+    kind: ClassVar[str] = "random"
+    needs_history: ClassVar[bool] = False
+
+    rule: str = "random"
+
+    @classmethod
+    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
+        own: dict[str, JSONValue] = {
+            "rule": document.option("rule", "random", ("random",))
+        }
+        base = _read_log_base(document)
+        if base != math.e:
+            own["logbase"] = base
+        return own
+
+    def suggest(
+        self, number: int, history: Sequence[TrialRecord] = ()
+    ) -> Suggestion | None:
+        if self.space.count() is None:
+            rng = np.random.default_rng([self.seed, number])
+            return Suggestion(self.space.sample(rng), self.kind)
+        params = self._distinct.configuration(number)
+        return None if params is None else Suggestion(params, self.kind)
+
+    @cached_property
+    def _distinct(self) -> DistinctDraws:
+        return DistinctDraws(self.space, self.seed)
+
+
+def _read_log_base(document: Fields) -> float:
+    base = document.raw("logbase")
+    if base is None or base == "e":
+        return math.e
+    if is_number(base) and 1 < base <= 1e6:
+        return base
+    document.error(
+        "logbase",
+        f'logbase must be "e" or a number above 1, such as 10, not {shown(base)}.',
+    )
+    return math.e

@@ -1,0 +1,70 @@
+"""The contract of a sampler: pure, it chooses the next trial's configuration."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from experiments.search.fields import Fields
+from experiments.search.problems import Problem
+from experiments.search.records import JSONValue, Params, TrialRecord
+from experiments.search.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A configuration, and where it came from: the sampler's word for its choice."""
+
+    params: Params
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler(ABC):
+    """Chooses configurations. What it chooses follows from the arguments alone.
+
+    A sampler that does not need the history gives trial k by the seed and k only,
+    whoever asks and in whatever order trials end.
+    """
+
+    kind: ClassVar[str]
+    needs_history: ClassVar[bool]
+
+    space: SearchSpace
+    seed: int
+
+    @classmethod
+    @abstractmethod
+    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
+        """This sampler's own settings, canonical, read from a document.
+
+        They are what stands in the document beside `type` and `seed`.
+        """
+
+    @classmethod
+    def space_problems(cls, space: SearchSpace) -> Iterator[Problem]:
+        """Why this sampler cannot search a space, by parameter."""
+        return iter(())
+
+    @classmethod
+    def from_settings(
+        cls, settings: Mapping[str, JSONValue], space: SearchSpace
+    ) -> Sampler:
+        """The sampler for canonical settings."""
+        own: dict[str, Any] = {
+            name: value
+            for name, value in settings.items()
+            if name in cls.__dataclass_fields__
+        }
+        return cls(**{**own, "space": space})
+
+    @abstractmethod
+    def suggest(
+        self, number: int, history: Sequence[TrialRecord] = ()
+    ) -> Suggestion | None:
+        """The configuration of trial `number`, from 0; None: the space is exhausted.
+
+        `history` holds every trial so far, also those that are queued or running.
+        """

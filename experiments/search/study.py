@@ -1,0 +1,145 @@
+"""A sweep in one process: ask for a trial, report while it runs, tell its end.
+
+    study = Study(
+        search_space={"x": {"type": "uniform", "min_value": -1, "max_value": 1}},
+        sampling_algorithm={"type": "random", "seed": 1},
+        objective={"primary_metric": "loss", "goal": "minimize"},
+    )
+    trial = study.ask()
+    decision = study.report(trial.number, step=1, value=0.7)
+    study.tell(trial.number, value=0.42, state="completed")
+
+The web application uses the same samplers and policies on rows of its database.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from experiments.search.fields import Fields
+from experiments.search.objective import read_objective
+from experiments.search.plan import read_plan
+from experiments.search.problems import Findings, listed
+from experiments.search.records import FINAL_STATES, Params, TrialRecord, Verdict
+from experiments.search.samplers import fresh_seed
+from experiments.search.standings import Standings
+from experiments.search.termination import read_policy
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration to try: its number, from 0, its values and their origin."""
+
+    number: int
+    params: Params
+    origin: str
+
+
+class StudyError(ValueError):
+    """A call that does not fit the state of the study."""
+
+
+class Study:
+    """A sweep whose trials are run by the caller, any number of them at a time.
+
+    The arguments are the sweep document's mappings. Raises DefinitionError when they
+    are not valid, and StudyError for a trial that is not running.
+    """
+
+    def __init__(
+        self,
+        *,
+        search_space: Mapping[str, object] | str,
+        objective: Mapping[str, object],
+        sampling_algorithm: Mapping[str, object] | str | None = None,
+        early_termination: Mapping[str, object] | str | None = None,
+        new_seed: Callable[[], int] = fresh_seed,
+    ) -> None:
+        findings = Findings()
+        self.objective = read_objective(Fields.of(objective, "objective", findings))
+        self.plan = read_plan(
+            search_space, sampling_algorithm, findings, new_seed=new_seed
+        )
+        self._policy = read_policy(
+            early_termination, self.objective, findings, path="early_termination"
+        )
+        findings.raise_if_any()
+        self._sampler = self.plan.sampler()
+        self._standings = Standings()
+        self._trials: dict[int, TrialRecord] = {}
+
+    @property
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """Every trial so far, by number."""
+        return tuple(self._trials.values())
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best of the trials that ended and did not fail; at a tie the first."""
+        ended = (
+            (self.objective.loss(trial.value), trial.number)
+            for trial in self._trials.values()
+            if trial.value is not None and trial.state not in ("running", "failed")
+        )
+        _, number = min(ended, default=(0.0, -1))
+        return self._trials.get(number)
+
+    def ask(self) -> Trial | None:
+        """The next trial, then running; None when the space is exhausted."""
+        number = len(self._trials)
+        history = self.trials if self._sampler.needs_history else ()
+        suggestion = self._sampler.suggest(number, history)
+        if suggestion is None:
+            return None
+        self._trials[number] = TrialRecord(number, suggestion.params, "running", None)
+        self._standings.start(number)
+        return Trial(number, suggestion.params, suggestion.origin)
+
+    def report(self, number: int, *, step: int, value: float) -> Verdict:
+        """A value of the primary metric; whether the trial should stop now.
+
+        What counts is how often a trial has reported: `step` is the caller's own. A
+        value of NaN or an infinity counts as a report without a value.
+        """
+        trial = self._running(number)
+        standing = self._standings.report(number, self.objective.loss(value))
+        if not standing.silent:
+            best = self.objective.value(standing.best)
+            self._trials[number] = trial = replace(trial, value=best)
+        report = standing.report
+        if self._policy is not None and self._policy.due(report):
+            rivals = self._standings.rivals(number, report)
+            return self._policy.judge(standing, rivals)
+        if self._policy is None:
+            reason = "There is no early termination."
+        else:
+            due = self._policy.next_check(report)
+            reason = f"Not judged at report {report}: the next check is at {due}."
+        return Verdict(False, report, trial.value, None, 0, (), reason)
+
+    def tell(
+        self, number: int, *, value: float | None = None, state: str = "completed"
+    ) -> TrialRecord:
+        """The end of a trial: completed, terminated, cancelled or failed.
+
+        Without a finite `value` the trial's value is the best that it reported.
+        """
+        trial = self._running(number)
+        if state not in FINAL_STATES:
+            allowed = listed(FINAL_STATES, last="or")
+            raise StudyError(f"A trial ends {allowed}, not {state!r}.")
+        if value is None or not math.isfinite(value):
+            value = trial.value
+        self._standings.finish(number)
+        self._trials[number] = replace(trial, value=value, state=state)
+        return self._trials[number]
+
+    def _running(self, number: int) -> TrialRecord:
+        trial = self._trials.get(number)
+        if trial is None:
+            raise StudyError(f"There is no trial {number}.")
+        if trial.state != "running":
+            raise StudyError(f"Trial {number} has ended already: {trial.state}.")
+        return trial
