@@ -18,7 +18,7 @@ function open(opener, event) {
   const row = opener.closest("tr, li");
   row?.classList.add("is-marked");
   dialog.showModal();
-  dialog.querySelector("[data-dialog-close]")?.focus();
+  dialog.querySelector("[data-dialog-close]")?.focus({ focusVisible: true });
   dialog.addEventListener("close", () => closed(row, opener), { once: true });
 }
 

@@ -11,8 +11,9 @@ const TIERS = [
   [0.2, 0.02, 0.002],
   [0.8, 0.3, 0.03, 0.003],
   [0.4, 0.6, 0.08, 0.06, 0.04, 0.008],
-  [0.9, 0.7, 0.07, 0.09, 0.15, 0.12, 0.025, 0.015],
 ];
+// Only for axes so short in values that the plainer ones leave them bare.
+const SPARE = [0.9, 0.7, 0.07, 0.09, 0.15, 0.12, 0.025, 0.015];
 
 export function stretch(value, goal) {
   const away = goal === "minimize" ? value : 1 - value;
@@ -84,12 +85,14 @@ export function stretchedTicks(low, high, goal, gap) {
   const from = Math.min(stretch(low, goal), stretch(high, goal)) - 1e-9;
   const to = Math.max(stretch(low, goal), stretch(high, goal)) + 1e-9;
   const kept = [];
-  for (const away of TIERS.flat()) {
+  const consider = (away) => {
     const at = -Math.log10(away);
-    if (at < from || at > to) continue;
-    if (kept.some((other) => Math.abs(other.at - at) < gap)) continue;
+    if (at < from || at > to) return;
+    if (kept.some((other) => Math.abs(other.at - at) < gap)) return;
     kept.push({ at, value: tidy(goal === "minimize" ? away : 1 - away) });
-  }
+  };
+  TIERS.flat().forEach(consider);
+  if (kept.length < 4) SPARE.forEach(consider);
   return kept.sort((a, b) => a.value - b.value).map((tick) => tick.value);
 }
 
@@ -129,7 +132,7 @@ function stretchedScale(low, high, goal) {
     forward: (value) => stretch(value, goal),
     inverse: (at) => unstretch(at, goal),
     ticks: (pixels) => {
-      const ticks = stretchedTicks(low, high, goal, (span * 19) / pixels);
+      const ticks = stretchedTicks(low, high, goal, (span * 22) / pixels);
       return ticks.length >= 3 ? ticks : plain(pixels);
     },
   };
@@ -172,7 +175,11 @@ export function domainOf(values, { goal = "maximize", musts = [] } = {}) {
   return [low - half, high + half];
 }
 
-// What an axis shows when nobody chose: stretched for metrics within 0 to 1.
-export function preferredKind(values) {
-  return canStretch(values) ? "stretched" : "linear";
+// What an axis shows when nobody chose: stretched for metrics within 0 to 1, log for
+// losses that fall by more than a tenth.
+export function preferredKind(values, goal = "maximize") {
+  if (canStretch(values)) return "stretched";
+  const finite = values.filter(Number.isFinite);
+  const low = Math.min(...finite);
+  return goal === "minimize" && low > 0 && Math.max(...finite) > 10 * low ? "log" : "linear";
 }

@@ -18,7 +18,7 @@ export function sharedScale(curves, { kind = null, goal = "maximize" } = {}) {
   const values = points.map((point) => point[1]).filter(Number.isFinite);
   const low = xs.length > 0 ? Math.min(...xs) : 0;
   const high = xs.length > 0 ? Math.max(...xs, low + 1) : 1;
-  return { x: [low, high], scale: makeScale(kind ?? preferredKind(values), domainOf(values, { goal }), goal) };
+  return { x: [low, high], scale: makeScale(kind ?? preferredKind(values, goal), domainOf(values, { goal }), goal) };
 }
 
 function placer({ x: [low, high], scale }) {

@@ -41,7 +41,7 @@ export function markHeight(trial, scale, floor) {
 function measure(state) {
   const { trials, objective, total } = state.model;
   const values = trials.map((trial) => trial.value).filter(Number.isFinite);
-  const kind = state.y ?? preferredKind(values);
+  const kind = state.y || preferredKind(values, objective.goal);
   const domain = domainOf(values, { goal: objective.goal });
   state.scale = makeScale(kind, domain, objective.goal);
   state.last = trials.reduce((most, trial) => Math.max(most, trial.number), 0);

@@ -86,6 +86,8 @@ export function endLabels(chart, colours, model) {
     .filter((trial) => found.has(trial.number))
     .map((trial) => labelOf(ctx, found.get(trial.number)));
   const area = { left: chartArea.left, right: width, top: 0, bottom: chartArea.bottom + 4 };
-  const marks = labels.map(({ x, y }) => ({ x: x - 4, y: y - 4, width: 8, height: 8 }));
+  const marks = [...found.values()]
+    .filter(({ trial }) => lookOf(trial).name !== "completed")
+    .map(({ x, y }) => ({ x: x - 4, y: y - 4, width: 8, height: 8 }));
   for (const label of placeLabels(labels, area, marks)) drawLabel(ctx, label, colours, bold);
 }

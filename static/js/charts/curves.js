@@ -7,11 +7,11 @@
 //             curve: [[report, y, step?, seconds?], …]}],      y null: not finite
 // }
 // Options, also for set(): x "report" | "step" | "seconds"; y "stretched" | "linear" |
-// "log"; hidden: a Set of states that are not drawn.
+// "log", or nothing: what suits the values; hidden: a Set of states that are not drawn.
 
-import { duration, metric } from "../format.js";
+import { duration, metric, signed } from "../format.js";
 import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
-import { STATES, isBetter, lookOf } from "../states.js";
+import { STATES, lookOf } from "../states.js";
 import { endMarks, endLabels } from "./curve_ends.js";
 import { axis, padded, palette, withAlpha } from "./defaults.js";
 import { liveChart } from "./live_chart.js";
@@ -20,6 +20,7 @@ import { createTooltip } from "./tooltip.js";
 
 const COLUMN = { report: 0, step: 2, seconds: 3 };
 const TITLES = { report: "report", step: "step", seconds: "seconds since its start" };
+// Free at the right for the best trial's label, at least.
 const FREE_RIGHT = 48;
 // From here on smoothing costs more than it shows.
 const MANY = 120;
@@ -85,7 +86,7 @@ function measure(state) {
   const all = trials.flatMap((trial) => trial.curve.map((point) => point[1]));
   const values = all.filter(Number.isFinite);
   const musts = trials.flatMap((trial) => (trial.best || trial.state === "running" ? [trial.value] : []));
-  const kind = state.y ?? preferredKind(values);
+  const kind = state.y || preferredKind(values, objective.goal);
   const xs = trials.flatMap((trial) => pointsOf(trial, state.x).map((point) => point.x));
   state.count = trials.length;
   state.scale = makeScale(kind, domainOf(values, { goal: objective.goal, musts }), objective.goal);
@@ -103,9 +104,14 @@ function xAxis(state, colours) {
   return axis(scale, { title, colours, horizontal: true, min, max });
 }
 
+function freeRight(model) {
+  const best = bestOf(model);
+  return best ? Math.max(FREE_RIGHT, metric(best.value).length * 7 + 13) : FREE_RIGHT;
+}
+
 function options(state, colours) {
   return {
-    layout: { padding: { right: FREE_RIGHT, top: 10 } },
+    layout: { padding: { right: freeRight(state.model), top: 10 } },
     events: ["mousemove", "mouseout", "touchstart"],
     interaction: { mode: "nearest", intersect: false, axis: "xy" },
     scales: {
@@ -120,19 +126,17 @@ function bestOf(model) {
   return model.trials.find((trial) => trial.best) ?? null;
 }
 
-function againstBest(trial, best, x, y, goal) {
+function againstBest(trial, best, x, y) {
   const point = best?.curve.find((own) => own[0] === x);
   if (!point || point[1] === null || best.number === trial.number) return "";
-  const gap = Math.abs(point[1] - y);
-  const lead = isBetter(point[1], y, goal) ? "ahead by" : "behind by";
-  return `; the best was ${lead} ${metric(gap)}`;
+  return `; best is ${signed(point[1] - y, 3)}`;
 }
 
 function hoverLine(state, trial, index) {
   const point = pointsOf(trial, state.x)[index];
   const where = state.x === "seconds" ? `after ${duration(point.x)}` : `${state.x} ${point.x}`;
   const rest = state.x === "report"
-    ? againstBest(trial, bestOf(state.model), point.x, point.y, state.model.objective.goal)
+    ? againstBest(trial, bestOf(state.model), point.x, point.y)
     : "";
   return `${where}: ${metric(point.y)}${rest}`;
 }

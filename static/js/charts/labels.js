@@ -21,7 +21,7 @@ function inside(box, area) {
 // The places a label may take about its point, the preferred first: right of it,
 // right and a little up or down, then left.
 function places(label) {
-  const { x, y, width, height, away = 7 } = label;
+  const { x, y, width, height, away = 8 } = label;
   const right = x + away;
   const left = x - away - width;
   const middle = y - height / 2;

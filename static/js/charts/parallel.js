@@ -111,7 +111,10 @@ function drawTicks(ctx, layout, colours, best) {
       ? axis.ticks
       : [{ at: axis.unsetAt, text: "not set" }, ...axis.ticks];
     const gap = layout.frame.flat ? 30 : 15;
+    // A choice that the best line's pill already names needs no tick beside it.
+    const named = best && axis.axis.kind === "choice" ? bestText(best, axis) : null;
     for (const { at, text } of thin(ticks, gap, hidden)) {
+      if (text === named) continue;
       pill(ctx, text, wordBox(ctx, layout, index, at, text), colours);
     }
   });

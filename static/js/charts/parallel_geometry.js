@@ -29,7 +29,7 @@ export function objectiveAxis(objective, trials) {
   const values = trials.map((trial) => trial.value);
   const { metric: name, goal } = objective;
   const domain = domainOf(values, { goal });
-  return { name, title: name, kind: "objective", domain, goal, scale: preferredKind(values), unset: false };
+  return { name, title: name, kind: "objective", domain, goal, scale: preferredKind(values, goal), unset: false };
 }
 
 // Where the axes stand across, evenly from `from` to `to`.
