@@ -1,0 +1,402 @@
+"""Report metrics from a training script, and learn whether to stop.
+
+    import sweepsite_client as sweep
+
+    p = sweep.params()                        # {} outside a sweep
+    for step in range(30):
+        if sweep.log(step=step, accuracy=0.9):   # True: asked to stop
+            break
+
+Outside a sweep everything does nothing, and `log` prints its line. Standard library
+only, Python 3.8 and later; safe to use from several threads and after a fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import math
+import operator
+import os
+import sys
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: no runner shares the spool there, so no lock is needed
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    *("log", "outputs", "params", "should_stop", "stop_reason"),
+    *("trial_id", "trial_name"),
+]
+
+CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
+# After a failed try of d seconds none for 20 d: a dead site costs a twentieth at most.
+COST = 20
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+POINTS_AT_ONCE, MOST_IN_MEMORY = 500, 10_000
+LARGEST_SPOOL = 32 * 1024 * 1024
+# So many reports after it was told to stop, a script is taken not to listen.
+PATIENCE = 3
+STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
+CLOSED = (ConnectionError, http.client.HTTPException)
+
+
+def params() -> dict[str, Any]:
+    """This trial's parameters by name; {} outside a sweep."""
+    values = json.loads(os.environ.get("SWEEPSITE_PARAMS") or "{}")
+    if not isinstance(values, dict):
+        raise ValueError("SWEEPSITE_PARAMS must be a JSON object")
+    return values
+
+
+def log(step: int | None = None, **metrics: Any) -> bool:
+    """Report metrics of one step; returns True once the trial is asked to stop.
+
+    `step` is a whole number, by default one more than the last one of this process,
+    beginning with 0. Values are anything float() takes but text: numpy scalars and
+    tensors of one element too; NaN and infinity are reported as such. A report that
+    cannot be delivered is kept and sent later. Raises TypeError or ValueError for a
+    bad call, and nothing else.
+    """
+    return _client().log(step, metrics)
+
+
+def should_stop() -> bool:
+    """Whether this trial has been asked to stop, as far as is known here."""
+    return bool(stop_reason())
+
+
+def stop_reason() -> str:
+    """Why it was asked to stop, in one sentence; "" while it was not."""
+    return _client().stop.reason()
+
+
+def outputs() -> str:
+    """A folder whose files are kept with the trial; it exists."""
+    folder = os.environ.get("SWEEPSITE_OUTPUTS") or os.path.abspath("outputs")
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def trial_id() -> str:
+    """This trial's id on the site; "" outside a sweep."""
+    return os.environ.get("SWEEPSITE_TRIAL_ID", "")
+
+
+def trial_name() -> str:
+    """This trial's name, such as "digits-3/17"; "" outside a sweep."""
+    return os.environ.get("SWEEPSITE_TRIAL_NAME", "")
+
+
+class _Away(Exception):
+    """The site gave no sensible answer; the points are to be sent again."""
+
+
+class _Refused(Exception):
+    """The site understood and will not have these points."""
+
+
+class _Stale(Exception):
+    """The site no longer counts on this trial."""
+
+
+class _Client:
+    """One process's way to report: it counts the steps and knows of a stop."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.pid = os.getpid()
+        self._lock = threading.RLock()
+        self._next_step = 0
+        spool = environ.get("SWEEPSITE_SPOOL") or ""
+        self.stop = _Stop(spool)
+        site = _site_from(environ)
+        self._reporter = _Reporter(site, _Spool(spool), self.stop) if site else None
+
+    def log(self, step: int | None, metrics: dict[str, Any]) -> bool:
+        if not metrics:
+            raise ValueError("log() needs a metric, for example log(step=1, loss=0.3)")
+        values = {name: _number(name, value) for name, value in metrics.items()}
+        with self._lock:
+            number = self._next_step if step is None else _whole(step)
+            self._next_step = number + 1
+            if self._reporter is None:
+                _print(number, values)
+                return False
+            common = {"step": number, "time": time.time()}
+            points = [{"name": n, "value": v, **common} for n, v in values.items()]
+            self._reporter.report(points)
+            return bool(self.stop.reason())
+
+
+class _Stop:
+    """The wish that this process ends: from the site's replies or from the runner."""
+
+    def __init__(self, spool: str) -> None:
+        self._note = f"{spool}.stop" if spool else ""
+        self._told = f"{spool}.told" if spool else ""
+        self._reason = ""
+        self._reports = 0
+
+    def reason(self) -> str:
+        if not self._reason and os.path.exists(self._note):
+            with contextlib.suppress(OSError, ValueError), open(self._note) as file:
+                self._reason = str(json.load(file)["reason"])
+        return self._reason
+
+    def ask(self, reason: str) -> None:
+        """A reply asks to stop: the runner then waits a little with its SIGTERM."""
+        if self._reason:
+            return
+        self._reason = reason
+        with contextlib.suppress(OSError), open(self._told, "w"):
+            pass  # without a runner the name is "" and this does nothing
+
+    def count_report(self) -> None:
+        """A script that goes on reporting is not on its way out: no time is due."""
+        self._reports += bool(self._reason)
+        if self._reports == PATIENCE:
+            with contextlib.suppress(OSError):
+                os.unlink(self._told)
+
+
+class _Reporter:
+    """Delivers points in their order, keeps them while the site is away."""
+
+    def __init__(self, site: _Site, spool: _Spool, stop: _Stop) -> None:
+        self._site = site
+        self._spool = spool
+        self._stop = stop
+        self._stale = False
+        self._retry_at = 0.0
+        self._pause = FIRST_PAUSE
+        self._warned: set[str] = set()
+
+    def report(self, points: list[dict[str, Any]]) -> None:
+        if self._stale:
+            return
+        self._stop.count_report()
+        if time.monotonic() < self._retry_at:
+            self._keep(points)
+            return
+        started = time.monotonic()
+        try:
+            self._send_kept()
+            self._deliver(points)
+            self._pause = FIRST_PAUSE
+        except _Away as problem:
+            self._keep(points)
+            self._back_off(time.monotonic() - started, problem)
+        except _Stale as problem:
+            self._stale = True
+            self._stop.ask(str(problem))
+
+    def _send_kept(self) -> None:
+        while True:
+            kept = self._spool.peek()
+            if not kept:
+                return
+            self._deliver(kept)
+            self._spool.drop(len(kept))
+
+    def _deliver(self, points: list[dict[str, Any]]) -> None:
+        """One bad point must not take the others with it: halve until it is alone."""
+        try:
+            answer = self._site.send(points)
+        except _Refused as problem:
+            self._warn("refused", f"points are refused: {problem}")
+            if len(points) > 1:
+                half = len(points) // 2
+                self._deliver(points[:half])
+                self._deliver(points[half:])
+            return
+        if answer.get("stop"):
+            self._stop.ask(str(answer.get("reason") or "asked to stop"))
+
+    def _keep(self, points: list[dict[str, Any]]) -> None:
+        try:
+            if not self._spool.add(points):
+                self._warn("full", "too many reports wait; new ones are lost")
+        except OSError as problem:
+            self._warn("disk", f"a report could not be kept: {problem}")
+
+    def _back_off(self, cost: float, problem: Exception) -> None:
+        self._warn("away", f"the site is away, reports are kept: {problem}")
+        self._retry_at = time.monotonic() + max(self._pause, COST * cost)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def _warn(self, kind: str, sentence: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            sys.stderr.write(f"sweepsite_client: {sentence}\n")
+
+
+class _Site:
+    """The metrics route of one trial over a connection that is kept open."""
+
+    def __init__(self, url: str, trial: str, token: str) -> None:
+        address = urllib.parse.urlsplit(url)
+        kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
+        if address.scheme == "https":
+            kind = http.client.HTTPSConnection
+        self._connection = kind(address.netloc, timeout=CONNECT_TIMEOUT)
+        self._path = f"{address.path.rstrip('/')}/api/v1/trials/{trial}/metrics"
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        }
+
+    def send(self, points: list[dict[str, Any]]) -> dict[str, Any]:
+        """Raises _Away, _Refused or _Stale."""
+        body = json.dumps({"points": points}, allow_nan=False).encode("utf-8")
+        if self._connection.sock is not None:
+            # A server closes an idle connection without a word; that is no outage.
+            with contextlib.suppress(*CLOSED):
+                return self._exchange(body)
+        try:
+            return self._exchange(body)
+        except CLOSED as problem:
+            raise _Away(f"{type(problem).__name__}: {problem}") from problem
+
+    def _connect(self) -> None:
+        self._connection.connect()
+        self._connection.sock.settimeout(ANSWER_TIMEOUT)
+
+    def _exchange(self, body: bytes) -> dict[str, Any]:
+        try:
+            if self._connection.sock is None:
+                self._connect()
+            self._connection.request("POST", self._path, body, self._headers)
+            response = self._connection.getresponse()
+            return _answer(response.status, response.read())
+        except (OSError, *CLOSED) as problem:
+            self._connection.close()
+            if isinstance(problem, CLOSED):
+                raise
+            raise _Away(f"{type(problem).__name__}: {problem}") from problem
+
+
+class _Spool:
+    """Points that wait: one JSON line each in a file that the runner reads too.
+
+    Who sends renames the file first, under a lock held only for that moment. Without
+    a path (no runner looks after this process) they wait in memory.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._own = f"{path}.{os.getpid()}.sending"
+        self._points: list[dict[str, Any]] = []
+
+    def add(self, points: list[dict[str, Any]]) -> bool:
+        if not self._path:
+            self._points += points[: max(0, MOST_IN_MEMORY - len(self._points))]
+            return len(self._points) < MOST_IN_MEMORY
+        lines = "".join(json.dumps(point) + "\n" for point in points)
+        with self._locked(), open(self._path, "a", encoding="utf-8") as file:
+            if file.tell() > LARGEST_SPOOL:
+                return False
+            file.write(lines)
+        return True
+
+    def peek(self) -> list[dict[str, Any]]:
+        """The oldest points, [] when there are none."""
+        if not self._points and self._path and os.path.exists(self._path):
+            with contextlib.suppress(OSError):
+                with self._locked():
+                    os.rename(self._path, self._own)
+                self._points = _points_in(self._own)
+        return self._points[:POINTS_AT_ONCE]
+
+    def drop(self, count: int) -> None:
+        """These have arrived. The file goes with the last: nothing is lost before."""
+        del self._points[:count]
+        if self._path and not self._points:
+            with contextlib.suppress(OSError):
+                os.unlink(self._own)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(f"{self._path}.lock", "a") as lock:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+_current: _Client | None = None
+
+
+def _client() -> _Client:
+    """This process's client; a fork needs its own connection and steps."""
+    global _current
+    if _current is None or _current.pid != os.getpid():
+        _current = _Client(dict(os.environ))
+    return _current
+
+
+def _site_from(environ: dict[str, str]) -> _Site | None:
+    names = ("SWEEPSITE_URL", "SWEEPSITE_TRIAL_ID", "SWEEPSITE_TOKEN")
+    values = [environ.get(name, "") for name in names]
+    return _Site(*values) if all(values) else None
+
+
+def _number(name: str, value: Any) -> Any:
+    """A finite float, or the text that stands for a non-finite one."""
+    if isinstance(value, (str, bytes)) or value is None:
+        raise TypeError(f"{name} is {value!r}, not a number; log({name}=0.5) would do")
+    try:
+        number = float(value)
+    except OverflowError as problem:
+        raise ValueError(f"{name} is too large for a float") from problem
+    except (TypeError, ValueError, RuntimeError) as problem:
+        kind = type(value).__name__
+        raise TypeError(f"{name} is a {kind}; it must be one number") from problem
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def _whole(step: Any) -> int:
+    if isinstance(step, float) and step.is_integer():
+        return int(step)
+    if not isinstance(step, bool):
+        with contextlib.suppress(TypeError):
+            return operator.index(step)
+    raise TypeError(f"step is {step!r}; it must be a whole number such as 3")
+
+
+def _answer(status: int, text: bytes) -> dict[str, Any]:
+    """Only the site's own error object counts: a proxy's page means "away"."""
+    try:
+        answer = json.loads(text.decode("utf-8") or "{}")
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict) and 200 <= status < 300:
+        return answer
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(error, dict) or status >= 500 or status in RETRY:
+        raise _Away(f"status {status}")
+    if status in STALE:
+        raise _Stale(str(error.get("message") or "this trial has ended"))
+    raise _Refused(f"{error.get('message')} {error.get('fields') or ''}")
+
+
+def _points_in(path: str) -> list[dict[str, Any]]:
+    """The points of a spool; a line that was torn by a crash is left out."""
+    points = []
+    with open(path, "rb") as file:
+        for line in file:
+            with contextlib.suppress(ValueError):
+                points.append(json.loads(line.decode("utf-8")))
+    return points
+
+
+def _print(step: int, values: dict[str, Any]) -> None:
+    parts = [f"{name}={float(value):.6g}" for name, value in values.items()]
+    print(f"step {step}", *parts, sep="  ", flush=True)
