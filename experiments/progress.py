@@ -54,7 +54,7 @@ def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
 
 
 def _share(sweep: Sweep, counts: Mapping[str, int]) -> float:
-    """Ended trials by all that there may be, 0 to 1; a completed sweep has come to 1."""
+    """Ended trials by all that there may be, 0 to 1; 1 for a completed sweep."""
     if sweep.state == SweepState.COMPLETED:
         return 1.0
     ended = sum(n for state, n in counts.items() if state not in TRIAL_LIVE)
@@ -81,7 +81,9 @@ def _best_trials(ids: Sequence[int]) -> dict[int, Trial]:
         sweep__in=ids, state__in=TRIAL_RANKED, value__isnull=False
     ).annotate(
         place=Window(
-            RowNumber(), partition_by=F("sweep"), order_by=[loss.asc(), F("number").asc()]
+            RowNumber(),
+            partition_by=F("sweep"),
+            order_by=[loss.asc(), F("number").asc()],
         )
     )
     best = ranked.filter(place=1).select_related("sweep__experiment")
@@ -121,5 +123,5 @@ def _median_times(ids: Sequence[int]) -> dict[int, float]:
     middle = completed.filter(twice__gte=-2, twice__lte=0).order_by()
     times: dict[int, list[float]] = {}
     for sweep_id, elapsed in middle.values_list("sweep", "current_attempt__elapsed"):
-        times.setdefault(sweep_id, []).append(elapsed)
+        times.setdefault(sweep_id, []).append(elapsed or 0.0)
     return {pk: fmean(values) for pk, values in times.items()}

@@ -82,7 +82,7 @@ def change_sweep(
     for limits and early termination of a sweep that has ended.
     """
     with transaction.atomic():
-        sweep.refresh_from_db()
+        sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
         after = _checked(sweep, changes)
         before = {name: getattr(sweep, name) for name in after}
         changed = [name for name in after if after[name] != before[name]]

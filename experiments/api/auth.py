@@ -15,6 +15,17 @@ from ninja.security import HttpBearer
 from experiments.models import ApiToken, Attempt, Pool, User, WorkerToken
 from experiments.tokens import same_digest, token_digest
 
+# More digits than a row's number has.
+MOST_DIGITS = 18
+
+
+def _named_in_path(request: HttpRequest, name: str) -> int:
+    """The number of that name in the path, which nobody has checked yet; else 0."""
+    match = request.resolver_match
+    text = str(match.kwargs.get(name, "")) if match else ""
+    plain = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    return int(text) if plain else 0
+
 
 class WorkerAuth(HttpBearer):
     """A pool's credential; ``request.auth`` is the pool."""
@@ -35,10 +46,9 @@ class RunnerAuth(HttpBearer):
     """The runner's token of the attempt named in the path; ``request.auth`` is it."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
-        match = request.resolver_match
         attempt = (
             Attempt.objects.select_related("trial__sweep__experiment")
-            .filter(pk=match.kwargs["attempt_id"] if match else None)
+            .filter(pk=_named_in_path(request, "attempt_id"))
             .first()
         )
         if attempt and same_digest(token, attempt.runner_token_digest):
@@ -70,12 +80,11 @@ class UserAuth(HttpBearer):
 
 
 class TrialAuth(HttpBearer):
-    """A training process's token, for its own trial; ``request.auth`` is the attempt."""
+    """A training process's token for its own trial; ``request.auth`` is the attempt."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
-        match = request.resolver_match
         attempts = Attempt.objects.select_related("trial__sweep__experiment").filter(
-            trial=match.kwargs["trial_id"] if match else None,
+            trial=_named_in_path(request, "trial_id"),
             trial_token_digest=token_digest(token),
         )
         return attempts.first() if token.startswith("trl_") else None

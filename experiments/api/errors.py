@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -50,6 +51,12 @@ def add_error_handlers(api: NinjaAPI) -> None:
     @api.exception_handler(TooManyMetrics)
     def too_many(request: HttpRequest, error: TooManyMetrics) -> HttpResponse:
         return answer(request, 422, "too_many_metrics", str(error))
+
+    @api.exception_handler(RequestDataTooBig)
+    def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+        message = f"The body is too large; at most {most} MB are allowed."
+        return answer(request, 413, "too_large", message)
 
     @api.exception_handler(ValidationError)
     def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:

@@ -1,11 +1,48 @@
-"""The native API for people's programs, at /api/v1/."""
+"""The native API for people's programs, at /api/v1/.
+
+Its description (openapi.json) and the page to browse it (docs) tell nothing about
+anybody's work, and so need no token.
+"""
 
 from __future__ import annotations
 
-from ninja import NinjaAPI
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Swagger
 
+from experiments.api import documents, outputs, reporting, sweeps, trials, uploads
 from experiments.api.auth import UserAuth
 from experiments.api.errors import add_error_handlers
+from experiments.search.problems import DefinitionError
 
-api = NinjaAPI(title="sweepsite", version="1", urls_namespace="api", auth=UserAuth())
+DESCRIPTION = """
+Every call carries a token: `Authorization: Bearer swp_…`. Make one on your account's
+page or with `manage.py token create --user NAME`. Errors have one shape:
+`{"error": {"code", "message", "fields": {path: [sentences]}}}`. Listings are
+`{"items": […], "next": cursor or null}`. Numbers that JSON does not have are the texts
+`"NaN"`, `"Infinity"` and `"-Infinity"`.
+"""
+
+api = NinjaAPI(
+    title="sweepsite",
+    version=settings.VERSION,
+    description=DESCRIPTION,
+    urls_namespace="api",
+    auth=UserAuth(),
+    # No badge that asks a foreign server to validate the description.
+    docs=Swagger(settings={"validatorUrl": None}),
+)
 add_error_handlers(api)
+for module in (documents, sweeps, trials, reporting, outputs, uploads):
+    api.add_router("", module.router)
+
+
+@api.exception_handler(DefinitionError)
+def invalid_definition(request: HttpRequest, error: DefinitionError) -> HttpResponse:
+    """Every problem of a document at once, by the path of its field."""
+    count = len(error.problems)
+    message = (
+        str(error) if count == 1 else f"The document has {count} problems, see fields."
+    )
+    body = {"code": "invalid", "message": message, "fields": error.by_path()}
+    return api.create_response(request, {"error": body}, status=422)

@@ -37,7 +37,7 @@ def _number(value: object) -> object:
 class PointIn(Schema):
     name: Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]+$")]
     step: Annotated[int, Field(ge=-MOST_STEP, le=MOST_STEP)]
-    value: Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=True)]
+    value: Annotated[float, Field(allow_inf_nan=True), BeforeValidator(_number)]
     time: float | None = Field(None, description="seconds since 1970, for display")
 
     def point(self) -> Point:
@@ -64,7 +64,7 @@ class ReplyOut(Schema):
         return cls(stop=reply.stop, reason=reply.reason)
 
 
-def json_number(value: float | None) -> float | None | Literal["Infinity", "-Infinity"]:
+def json_number(value: float | None) -> float | Literal["Infinity", "-Infinity"] | None:
     """A stored value for JSON, which has no infinities."""
     if value is None or math.isfinite(value):
         return value

@@ -1,0 +1,99 @@
+"""A trial's log and the files that it left behind. Nothing here is ever rendered:
+what training scripts write is hostile until proven otherwise."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from experiments import access, storage
+from experiments.api.callers import readable_trial, reader
+from experiments.api.errors import ApiError
+from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.schemas import answers
+from experiments.models import Artifact
+
+router = Router(tags=["outputs"])
+
+DOWNLOAD_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
+
+
+def _binary(content_type: str, meaning: str) -> dict[str, object]:
+    """The description of an answer that is no JSON."""
+    schema = {"type": "string", "format": "binary"}
+    content = {content_type: {"schema": schema}}
+    return {"responses": {200: {"description": meaning, "content": content}}}
+
+
+@router.get(
+    "/trials/{trial_id}/log",
+    response=answers(200, None),
+    openapi_extra=_binary("text/plain", "The log, as it was written."),
+)
+def log(
+    request: HttpRequest,
+    trial_id: int,
+    last: Annotated[int | None, Query(ge=1, description="Only the last bytes.")] = None,
+) -> HttpResponse:
+    """Standard output and error of the trial's last attempt."""
+    trial = readable_trial(request, trial_id)
+    attempt = trial.current_attempt_id
+    text = b"" if attempt is None else storage.read_log(attempt, last=last)
+    return HttpResponse(
+        text, content_type="text/plain; charset=utf-8", headers=DOWNLOAD_HEADERS
+    )
+
+
+class ArtifactOut(Schema):
+    id: int
+    path: Annotated[str, Field(description="relative to the outputs folder")]
+    size: Annotated[int, Field(description="bytes")]
+    sha256: str
+    created_at: datetime
+
+
+@router.get("/trials/{trial_id}/artifacts", response=answers(200, Listing[ArtifactOut]))
+def list_artifacts(
+    request: HttpRequest, trial_id: int, limit: Limit = 500, cursor: Cursor = None
+) -> Listing[ArtifactOut]:
+    """The files that the trial's last attempt left in its outputs folder."""
+    trial = readable_trial(request, trial_id)
+    artifacts = access.artifacts_for(reader(request)).filter(
+        attempt=trial.current_attempt_id
+    )
+    page, following = keyset_page(artifacts, Key("id"), limit=limit, cursor=cursor)
+    items = [ArtifactOut.from_orm(artifact) for artifact in page]
+    return Listing(items=items, next=following)
+
+
+@router.get(
+    "/trials/{trial_id}/artifacts/{artifact_id}",
+    response=answers(200, None),
+    openapi_extra=_binary("application/octet-stream", "The file's bytes."),
+)
+def download(request: HttpRequest, trial_id: int, artifact_id: int) -> HttpResponseBase:
+    artifact: Artifact = access.found_or_404(
+        access.artifacts_for(reader(request)), pk=artifact_id, attempt__trial=trial_id
+    )
+    path = storage.output_path(artifact.attempt_id, artifact.sha256)
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise ApiError(
+            404, "deleted", f"The files of trial {trial_id} were deleted."
+        ) from error
+    return FileResponse(
+        file,
+        as_attachment=True,
+        filename=artifact.path.rsplit("/", 1)[-1],
+        content_type="application/octet-stream",
+        headers=DOWNLOAD_HEADERS,
+    )

@@ -1,0 +1,83 @@
+"""What comes from a training process: metric points, and the end of a trial that
+somebody else's process runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from django.http import HttpRequest
+from ninja import Router, Schema
+from pydantic import Field
+
+from experiments import ingest, lifecycle, queues
+from experiments.api.auth import TrialAuth, UserAuth
+from experiments.api.callers import own_attempt, steerable_trial
+from experiments.api.errors import ApiError
+from experiments.api.points import PointsIn, ReplyOut
+from experiments.api.schemas import answers
+from experiments.clock import database_now
+from experiments.models import Attempt
+from experiments.models.trials import AttemptState
+
+router = Router(tags=["reporting"], auth=[TrialAuth(), UserAuth()])
+
+
+def _attempt(request: HttpRequest, trial_id: int) -> Attempt:
+    """The attempt that the token is for, or that a person's report counts for."""
+    attempt = own_attempt(request) or steerable_trial(request, trial_id).current_attempt
+    if attempt is None:
+        raise ingest.StaleAttempt(f"Trial {trial_id} has no attempt that runs.")
+    return attempt
+
+
+@router.post("/trials/{trial_id}/metrics", response=answers(200, ReplyOut))
+def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
+    """Report points; the reply may ask to stop. Sent again, they change nothing.
+
+    409 ``stale_attempt``: the attempt has ended or another one has taken over, and the
+    process that reports should end itself.
+    """
+    attempt = _attempt(request, trial_id)
+    return ReplyOut.of(ingest.record(attempt.pk, [p.point() for p in body.points]))
+
+
+class FinishIn(Schema):
+    state: Literal["completed", "failed"]
+    message: Annotated[str, Field(max_length=2_000)] = ""
+
+
+class FinishOut(Schema):
+    state: Annotated[str, Field(description="of the trial, which may be another one")]
+
+
+@router.post("/trials/{trial_id}/finish", response=answers(200, FinishOut))
+def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
+    """End a trial whose process this site did not launch.
+
+    A trial that was asked to stop is terminated or cancelled, whatever is said here.
+    """
+    attempt = _attempt(request, trial_id)
+    if attempt.runner_token_digest:
+        raise ApiError(
+            409,
+            "launched",
+            "This trial was launched by a worker, whose runner ends it when its process"
+            " exits; finish is for trials that run elsewhere.",
+        )
+    if attempt.state == AttemptState.QUEUED:
+        raise ingest.StaleAttempt(f"Attempt {attempt.pk} has not started yet.")
+    lifecycle.finish_attempt(attempt, _outcome(attempt, body))
+    queues.wake_scheduler()
+    attempt.trial.refresh_from_db()
+    return FinishOut(state=attempt.trial.state)
+
+
+def _outcome(attempt: Attempt, body: FinishIn) -> lifecycle.Outcome:
+    started = attempt.claimed_at or attempt.created_at
+    failed = body.state == "failed"
+    return lifecycle.Outcome(
+        cause="exited",
+        exit_code=int(failed),
+        message=body.message or ("Its process said that it failed." if failed else ""),
+        elapsed=(database_now() - started).total_seconds(),
+    )

@@ -1,0 +1,269 @@
+"""Sweeps and trials as they are answered. Times are ISO 8601 in UTC, durations seconds.
+
+Numbers that JSON does not have are the texts NaN, Infinity and -Infinity.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from django.conf import settings
+from ninja import Schema
+from pydantic import Field
+
+from experiments.api.points import json_number
+from experiments.models import Attempt, Decision, Sweep, Trial
+from experiments.progress import Progress
+from experiments.submission import sweep_document
+
+Number = float | Literal["NaN", "Infinity", "-Infinity"]
+Seconds = Annotated[float | None, Field(description="seconds")]
+
+
+def reported_number(value: float | None) -> Number:
+    """A value that was reported: the database keeps NaN as NULL."""
+    number = json_number(value)
+    return "NaN" if number is None else number
+
+
+class ErrorBody(Schema):
+    code: Annotated[str, Field(description="for programs; never changes")]
+    message: Annotated[str, Field(description="for people")]
+    fields: Annotated[
+        dict[str, list[str]], Field(description="path of a field to its sentences")
+    ]
+
+
+class ErrorOut(Schema):
+    error: ErrorBody
+
+
+REFUSALS = frozenset({400, 401, 403, 404, 409, 413, 415, 422})
+
+
+def answers(status: int, model: Any) -> dict[Any, Any]:
+    """The ``response`` of a route: its own answer, and the shape of every refusal."""
+    return {status: model, REFUSALS: ErrorOut}
+
+
+def page_url(row: Sweep | Trial) -> str:
+    return settings.SITE_URL + row.get_absolute_url()
+
+
+class BestOut(Schema):
+    id: int
+    number: int
+    name: str
+    state: str
+    value: float | None
+    params: dict[str, Any]
+    url: str
+
+    @classmethod
+    def of(cls, trial: Trial) -> BestOut:
+        return cls(
+            id=trial.pk,
+            number=trial.number,
+            name=trial.label,
+            state=trial.state,
+            value=trial.value,
+            params=trial.params,
+            url=page_url(trial),
+        )
+
+
+class LimitsOut(Schema):
+    max_total_trials: int
+    max_concurrent_trials: int
+    max_failed_trials: int | None
+    timeout: Seconds
+    trial_timeout: Seconds
+
+
+class ExperimentOut(Schema):
+    id: int
+    name: str
+    slug: str
+
+
+class ComputeOut(Schema):
+    spent: Annotated[
+        float, Field(description="Seconds of training, lost attempts included.")
+    ]
+    saved: Annotated[
+        float,
+        Field(
+            description="Estimate, in seconds: for every trial that the policy ended,"
+            " the median training time of the completed trials minus its own, and"
+            " never less than 0."
+        ),
+    ]
+
+
+class SweepRow(Schema):
+    """A sweep in a listing."""
+
+    id: int
+    name: Annotated[str, Field(description="the name to say, such as digits-3")]
+    number: int
+    url: str
+    state: str
+    reason: str
+    message: str
+    display_name: str
+    description: str
+    tags: dict[str, Any]
+    team: str
+    experiment: ExperimentOut
+    primary_metric: str
+    goal: str
+    limits: LimitsOut
+    early_termination: dict[str, Any] | None
+    pool: str
+    created_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    counts: Annotated[dict[str, int], Field(description="trials in each state")]
+    progress: Annotated[
+        float, Field(description="Share of the trials that have ended, 0 to 1.")
+    ]
+    best_trial: BestOut | None
+    compute: ComputeOut
+
+
+class SweepOut(SweepRow):
+    """A sweep with all that belongs to it, its document included."""
+
+    notes: str
+    definition: Annotated[
+        dict[str, Any],
+        Field(description="The sweep document, with what was changed since."),
+    ]
+
+
+def sweep_fields(sweep: Sweep, progress: Progress) -> dict[str, Any]:
+    """The fields of a SweepRow."""
+    own = (
+        "number state reason message description tags primary_metric goal"
+        " early_termination created_at started_at ended_at"
+    )
+    experiment = sweep.experiment
+    return {
+        **{name: getattr(sweep, name) for name in own.split()},
+        "id": sweep.pk,
+        "name": sweep.label,
+        "display_name": sweep.name,
+        "url": page_url(sweep),
+        "team": experiment.team.slug,
+        "experiment": ExperimentOut(
+            id=experiment.pk, name=experiment.name, slug=experiment.slug
+        ),
+        "limits": LimitsOut.from_orm(sweep),
+        "pool": sweep.pool.name,
+        "created_by": sweep.created_by.username if sweep.created_by else None,
+        "counts": dict(progress.counts),
+        "progress": progress.share,
+        "best_trial": BestOut.of(progress.best) if progress.best else None,
+        "compute": ComputeOut(spent=progress.spent, saved=progress.saved),
+    }
+
+
+def sweep_out(sweep: Sweep, progress: Progress) -> SweepOut:
+    return SweepOut(
+        **sweep_fields(sweep, progress),
+        notes=sweep.notes,
+        definition=sweep_document(sweep),
+    )
+
+
+class TrialRow(Schema):
+    """A trial in a listing."""
+
+    id: int
+    number: int
+    name: Annotated[str, Field(description="the name to say, such as digits-3/17")]
+    url: str
+    state: str
+    reason: str
+    message: str
+    stopping: Annotated[bool, Field(description="asked to stop, and not ended yet")]
+    params: dict[str, Any]
+    origin: Annotated[str, Field(description="how the sampler came upon it")]
+    value: Annotated[
+        float | None, Field(description="best finite value of the primary metric")
+    ]
+    last_value: Annotated[
+        Number | None, Field(description="last value of the primary metric")
+    ]
+    reports: Annotated[int, Field(description="reports of the primary metric")]
+    metrics: Annotated[
+        dict[str, Number], Field(description="last value of every metric")
+    ]
+    attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    elapsed: Annotated[
+        float | None, Field(description="seconds of training in the last attempt")
+    ]
+
+
+class AttemptOut(Schema):
+    """One try at running the trial."""
+
+    n: int
+    state: str
+    reason: str
+    message: str
+    worker: str | None
+    claimed_at: datetime | None
+    ended_at: datetime | None
+    elapsed: Seconds
+    exit_code: int | None
+    signal: int | None
+    peak_memory: Annotated[int | None, Field(description="bytes")]
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptOut:
+        worker = attempt.worker.name if attempt.worker else None
+        own = {name: getattr(attempt, name) for name in cls.model_fields}
+        return cls(**{**own, "worker": worker})
+
+
+class TrialOut(TrialRow):
+    """A trial with its sweep and every attempt at running it."""
+
+    sweep: int | None
+    experiment: int
+    stop_reason: str
+    stop_message: str
+    attempt_history: list[AttemptOut]
+
+
+class DecisionOut(Schema):
+    """One verdict of the early termination policy, with all that it rests on."""
+
+    interval: Annotated[int, Field(description="the report at which it was asked")]
+    attempt: int
+    policy: str
+    settings: dict[str, Any]
+    value: Annotated[float | None, Field(description="the trial's own best so far")]
+    threshold: float | None
+    rivals: Annotated[int, Field(description="how many trials it was compared with")]
+    setters: Annotated[
+        list[int], Field(description="numbers of the trials that set the threshold")
+    ]
+    stop: bool
+    reason: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, decision: Decision) -> DecisionOut:
+        own = {
+            name: getattr(decision, name)
+            for name in cls.model_fields
+            if name not in {"interval", "attempt"}
+        }
+        return cls(**own, interval=decision.n, attempt=decision.attempt.n)

@@ -1,0 +1,218 @@
+"""Sweeps: create, read, change and steer them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Header, Query, Router, Schema, Status
+from pydantic import ConfigDict
+
+from experiments import access, lifecycle, queues, steering
+from experiments.api.callers import (
+    chosen_team,
+    readable_sweep,
+    reader,
+    steerable_sweep,
+    writer,
+)
+from experiments.api.documents import DOCUMENT_BODY, read_document
+from experiments.api.errors import ApiError
+from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.rows import trial_rows
+from experiments.api.schemas import (
+    SweepOut,
+    SweepRow,
+    TrialRow,
+    answers,
+    sweep_fields,
+    sweep_out,
+)
+from experiments.api.uploads import TeamSlug
+from experiments.models import Event, Sweep, Team, User
+from experiments.models.sweeps import SweepState
+from experiments.progress import progress_of
+from experiments.search.definition import SweepDefinition, parse_document
+from experiments.submission import create_sweep
+
+router = Router(tags=["sweeps"])
+
+KEYS_LAST = timedelta(days=1)
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=200)
+]
+
+
+def _out(sweep: Sweep) -> SweepOut:
+    return sweep_out(sweep, progress_of([sweep])[sweep.pk])
+
+
+@router.post("/sweeps", response=answers(201, SweepOut), openapi_extra=DOCUMENT_BODY)
+def create(
+    request: HttpRequest,
+    start: Annotated[bool, Query(description="Start it at once.")] = False,
+    team: TeamSlug = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Status[SweepOut]:
+    """A sweep from a document, as JSON or YAML; a draft unless ``start`` is true.
+
+    With an ``Idempotency-Key`` header the same key, sent again by the same person
+    within a day, is answered with the sweep that it made the first time.
+    """
+    owner, user = chosen_team(request, team), writer(request)
+    definition = parse_document(read_document(request))
+    with transaction.atomic():
+        sweep = _create_once(owner, definition, user=user, key=idempotency_key)
+        if start:
+            lifecycle.start_sweep(sweep, actor=user)
+    if start:
+        queues.wake_scheduler()
+    return Status(201, _out(sweep))
+
+
+def _create_once(
+    team: Team, definition: SweepDefinition, *, user: User, key: str | None
+) -> Sweep:
+    if not key:
+        return create_sweep(team, definition, user=user)
+    # The person's row is the lock: the same key twice at once makes one sweep.
+    User.objects.select_for_update().get(pk=user.pk)
+    submitted = Event.objects.filter(
+        actor=user,
+        verb="sweep submitted",
+        sweep__isnull=False,
+        created_at__gt=timezone.now() - KEYS_LAST,
+        data__idempotency_key=key,
+    )
+    known = access.sweeps_for(user).filter(pk__in=submitted.values("sweep")).first()
+    if known is not None:
+        return known
+    sweep = create_sweep(team, definition, user=user)
+    Event.objects.create(
+        team=team,
+        actor=user,
+        sweep=sweep,
+        verb="sweep submitted",
+        data={"idempotency_key": key},
+    )
+    return sweep
+
+
+@router.get("/sweeps", response=answers(200, Listing[SweepRow]))
+def list_sweeps(
+    request: HttpRequest,
+    state: Annotated[list[SweepState] | None, Query()] = None,
+    experiment: Annotated[
+        str | None, Query(description="Slug or id of the experiment.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Listing[SweepRow]:
+    """The sweeps of your teams, the newest first."""
+    sweeps = access.sweeps_for(reader(request))
+    if state:
+        sweeps = sweeps.filter(state__in=state)
+    if experiment is not None:
+        by = "pk" if experiment.isascii() and experiment.isdigit() else "slug"
+        sweeps = sweeps.filter(**{f"experiment__{by}": experiment})
+    page, following = keyset_page(
+        sweeps, Key("id", descending=True), limit=limit, cursor=cursor
+    )
+    progress = progress_of(page)
+    rows = [SweepRow(**sweep_fields(sweep, progress[sweep.pk])) for sweep in page]
+    return Listing(items=rows, next=following)
+
+
+@router.get("/sweeps/{sweep_id}", response=answers(200, SweepOut))
+def get_sweep(request: HttpRequest, sweep_id: int) -> SweepOut:
+    return _out(readable_sweep(request, sweep_id))
+
+
+@router.get("/sweeps/{sweep_id}/best", response=answers(200, TrialRow))
+def best(request: HttpRequest, sweep_id: int) -> TrialRow:
+    """The best trial among those that completed, were ended early or cancelled."""
+    sweep = readable_sweep(request, sweep_id)
+    trials = sweep.trials.select_related("sweep__experiment", "current_attempt")
+    found = trials.ranked(sweep.goal).first()
+    if found is None:
+        raise ApiError(
+            404,
+            "no_best",
+            f"No trial of {sweep} has ended with a {sweep.primary_metric} yet.",
+        )
+    return trial_rows([found])[0]
+
+
+class LimitsIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    max_total_trials: int | None = None
+    max_concurrent_trials: int | None = None
+    max_failed_trials: int | None = None
+    timeout: float | str | None = None
+    trial_timeout: float | str | None = None
+
+
+class SweepIn(LimitsIn):
+    """A part of a sweep document; what is left out stays as it is.
+
+    The limits may stand under ``limits``, as in a document, or beside it.
+    """
+
+    limits: LimitsIn | None = None
+    early_termination: dict[str, Any] | None = None
+    display_name: str | None = None
+    description: str | None = None
+    tags: dict[str, Any] | None = None
+    notes: str | None = None
+
+    def changes(self) -> dict[str, Any]:
+        given = self.dict(exclude_unset=True)
+        beside = {name: given.pop(name) for name in steering.LIMITS if name in given}
+        limits = {**(given.pop("limits", None) or {}), **beside}
+        return {**given, "limits": limits} if limits else given
+
+
+@router.patch("/sweeps/{sweep_id}", response=answers(200, SweepOut))
+def change(request: HttpRequest, sweep_id: int, body: SweepIn) -> SweepOut:
+    """Change limits, early termination, name, description, tags and notes.
+
+    Also while the sweep runs. A sweep that has ended keeps its limits and policy.
+    """
+    sweep = steerable_sweep(request, sweep_id)
+    steering.change_sweep(sweep, body.changes(), actor=reader(request))
+    return _out(sweep)
+
+
+def _steer(request: HttpRequest, sweep_id: int, action: steering.Action) -> SweepOut:
+    sweep = steerable_sweep(request, sweep_id)
+    try:
+        return _out(steering.steer(sweep, action, actor=reader(request)))
+    except steering.NotPossible as error:
+        raise ApiError(409, "wrong_state", str(error)) from error
+
+
+@router.post("/sweeps/{sweep_id}/start", response=answers(200, SweepOut))
+def start(request: HttpRequest, sweep_id: int) -> SweepOut:
+    """Start a draft. Idempotent, as pause, resume and cancel are."""
+    return _steer(request, sweep_id, "start")
+
+
+@router.post("/sweeps/{sweep_id}/pause", response=answers(200, SweepOut))
+def pause(request: HttpRequest, sweep_id: int) -> SweepOut:
+    """No new trials from now on; running ones go on to their end."""
+    return _steer(request, sweep_id, "pause")
+
+
+@router.post("/sweeps/{sweep_id}/resume", response=answers(200, SweepOut))
+def resume(request: HttpRequest, sweep_id: int) -> SweepOut:
+    return _steer(request, sweep_id, "resume")
+
+
+@router.post("/sweeps/{sweep_id}/cancel", response=answers(200, SweepOut))
+def cancel(request: HttpRequest, sweep_id: int) -> SweepOut:
+    """End the sweep; its running trials are asked to stop."""
+    return _steer(request, sweep_id, "cancel")
