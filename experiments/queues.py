@@ -22,7 +22,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from experiments.runner.tree import die_with_parent
+from experiments.runner.kernel import die_with_parent
 
 logger = logging.getLogger(__name__)
 

@@ -177,19 +177,18 @@ class TestJudging:
         assert not decision.stop
         assert decision.reason
 
-    def test_azures_worked_example(self) -> None:
-        """A is far ahead, B follows, C is below the median of the averages."""
+    def test_a_worked_example_of_three_trials(self) -> None:
+        """Averages over five reports: A .67, B .50, C .28; bests .8, .6 and .35."""
         sweep = self.median(delay_evaluation=5)
-        curves = {
-            "a": [0.5, 0.6, 0.7, 0.75, 0.8],
-            "b": [0.4, 0.45, 0.5, 0.55, 0.6],
-            "c": [0.2, 0.25, 0.3, 0.3, 0.35],
-        }
-        trials = {
-            name: factories.reported_trial(sweep, c) for name, c in curves.items()
-        }
-        stopped = {n: t.stop_reason == "policy" for n, t in trials.items()}
-        assert stopped == {"a": False, "b": False, "c": True}
+        a = factories.reported_trial(sweep, [0.5, 0.6, 0.7, 0.75])
+        b = factories.reported_trial(sweep, [0.4, 0.45, 0.5, 0.55])
+        c = factories.reported_trial(sweep, [0.2, 0.25, 0.3, 0.3])
+        for trial, fifth in ((a, 0.8), (c, 0.35), (b, 0.6)):
+            factories.report(trial, [fifth], first_step=4)
+        stopped = [trial.stop_reason == "policy" for trial in (a, b, c)]
+        assert stopped == [False, False, True]
+        assert c.decisions.get().threshold == pytest.approx(0.67)
+        assert b.decisions.get().threshold == pytest.approx((0.67 + 0.28) / 2)
 
     def test_several_reports_in_one_batch_are_judged_one_by_one(self) -> None:
         sweep = self.median()

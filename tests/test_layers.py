@@ -14,8 +14,9 @@ LAYERS = (
     {"search"},
     {"runner", "client", "words", "tokens"},
     {"models", "clock"},
-    {"lifecycle", "access", "storage", "embedded_queue", "supervision"},
-    {"snapshots", "installation", "judging", "queues", "worker_site", "submission"},
+    {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"},
+    {"checking", "snapshots", "installation", "judging", "queues"}
+    | {"worker_site", "submission"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
 )

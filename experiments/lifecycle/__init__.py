@@ -1,0 +1,54 @@
+"""The state machine. Every change of a sweep's, trial's or attempt's state is here.
+
+A transition is one filtered UPDATE whose row count says who won; a caller that comes
+second changes nothing and is told so. Final states never change. Nothing here rings a
+doorbell: callers do, after the commit.
+"""
+
+from __future__ import annotations
+
+from experiments.lifecycle.attempts import (
+    Cause,
+    Claim,
+    Outcome,
+    beat,
+    claim_attempt,
+    finish_attempt,
+    lose_attempt,
+)
+from experiments.lifecycle.sweeps import (
+    cancel_sweep,
+    complete_sweep,
+    fail_sweep,
+    mark_exhausted,
+    pause_sweep,
+    resume_sweep,
+    start_sweep,
+)
+from experiments.lifecycle.trials import (
+    POLICY,
+    create_trial,
+    request_stop,
+    stop_live_trials,
+)
+
+__all__ = [
+    "POLICY",
+    "Cause",
+    "Claim",
+    "Outcome",
+    "beat",
+    "cancel_sweep",
+    "claim_attempt",
+    "complete_sweep",
+    "create_trial",
+    "fail_sweep",
+    "finish_attempt",
+    "lose_attempt",
+    "mark_exhausted",
+    "pause_sweep",
+    "request_stop",
+    "resume_sweep",
+    "start_sweep",
+    "stop_live_trials",
+]
