@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.runner.site import Connection, Refused, SiteAway, StaleAttempt
+from experiments.runner.answers import Refused, SiteAway, StaleAttempt
+from experiments.runner.connection import Connection
 
 __all__ = ["Refused", "SiteAway", "StaleAttempt", "WorkerSite"]
 

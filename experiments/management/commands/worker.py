@@ -24,7 +24,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from experiments import queues
 from experiments.runner import janitor
 from experiments.supervision import Child, Supervisor
-from experiments.worker_site import SiteAway, StaleAttempt, WorkerSite
+from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Host:
                 self.supervisor.add(self._slot_process(slot))
         self.supervisor.run(every=BEAT_EVERY, do=self._beat)
         self.supervisor.stop_together()
-        with contextlib.suppress(SiteAway, StaleAttempt):
+        with contextlib.suppress(Refused, SiteAway, StaleAttempt):
             self.site.bye(self.worker)
 
     def _sign_on(self) -> None:
@@ -117,7 +117,7 @@ class Host:
                 time.sleep(delay)
                 delay = min(2 * delay, 5.0)
                 continue
-            except StaleAttempt as problem:
+            except (Refused, StaleAttempt) as problem:
                 raise CommandError(
                     f"{settings.SITE_URL} refused this worker: {problem}"
                 ) from problem
@@ -149,9 +149,9 @@ class Host:
             self.site.beat(self.worker)
         except SiteAway as problem:
             logger.info("no answer to the beat: %s", problem)
-        except StaleAttempt as problem:
+        except (Refused, StaleAttempt) as problem:
             logger.warning("the site does not know this worker (%s)", problem)
-            with contextlib.suppress(SiteAway, StaleAttempt):
+            with contextlib.suppress(Refused, SiteAway, StaleAttempt):
                 self.worker = self._hello()["worker"]
 
     def _slot_process(self, slot: int) -> Child:

@@ -1,0 +1,44 @@
+"""``manage.py token create``: a person's key to the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from experiments.models import ApiToken, User
+from experiments.tokens import new_token
+
+
+class Command(BaseCommand):
+    help = "API tokens. The secret is printed once and cannot be shown again."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        create = actions.add_parser("create", help="make a token and print its secret")
+        create.add_argument("--user", required=True, help="whose token: a user's name")
+        create.add_argument("--name", default="", help="what the token is for")
+        create.add_argument(
+            "--scope", choices=ApiToken.Scope.values, default=ApiToken.Scope.WRITE
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = User.objects.filter(username=options["user"]).first()
+        if user is None:
+            names = ", ".join(User.objects.order_by("pk").values_list("username", flat=True)[:20])
+            raise CommandError(
+                f"There is no user {options['user']!r}; there are: {names or 'none yet'}."
+            )
+        token = new_token("swp")
+        ApiToken.objects.create(
+            user=user,
+            name=options["name"][:100],
+            scope=options["scope"],
+            prefix=token.prefix,
+            digest=token.digest,
+        )
+        self.stderr.write(
+            f"A token of scope {options['scope']} for {user.username}; keep it, it is"
+            " not shown again:"
+        )
+        self.stdout.write(token.secret)

@@ -1,0 +1,36 @@
+"""``manage.py worker-token create``: the credential of a pool's workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from experiments.models import Pool, WorkerToken
+from experiments.tokens import new_token
+
+
+class Command(BaseCommand):
+    help = "Credentials of workers. The secret is printed once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        create = actions.add_parser("create", help="make one and print its secret")
+        create.add_argument("--pool", required=True, help="the pool's name")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        pool = Pool.objects.filter(name=options["pool"]).first()
+        if pool is None:
+            names = ", ".join(Pool.objects.values_list("name", flat=True))
+            raise CommandError(
+                f"There is no pool {options['pool']!r}; there are: {names or 'none yet'}."
+            )
+        token = new_token("wrk")
+        WorkerToken.objects.create(
+            pool=pool, prefix=token.prefix, digest=token.digest
+        )
+        self.stderr.write(
+            f"A credential for workers of pool {pool.name}; set it as"
+            " SWEEPSITE_WORKER_TOKEN. It is not shown again:"
+        )
+        self.stdout.write(token.secret)
