@@ -32,8 +32,8 @@ class Progress:
     saved: float
 
     @property
-    def tried(self) -> int:
-        return sum(self.counts.values())
+    def ended(self) -> int:
+        return _ended(self.counts)
 
 
 def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
@@ -57,8 +57,11 @@ def _share(sweep: Sweep, counts: Mapping[str, int]) -> float:
     """Ended trials by all that there may be, 0 to 1; 1 for a completed sweep."""
     if sweep.state == SweepState.COMPLETED:
         return 1.0
-    ended = sum(n for state, n in counts.items() if state not in TRIAL_LIVE)
-    return min(1.0, ended / max(1, sweep.max_total_trials))
+    return min(1.0, _ended(counts) / max(1, sweep.max_total_trials))
+
+
+def _ended(counts: Mapping[str, int]) -> int:
+    return sum(n for state, n in counts.items() if state not in TRIAL_LIVE)
 
 
 def counts_by_sweep(ids: Sequence[int]) -> dict[int, dict[str, int]]:

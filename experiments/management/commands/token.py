@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from experiments.models import ApiToken, User
+from experiments.management.lookups import find_user
+from experiments.models import ApiToken
 from experiments.tokens import new_token
 
 
@@ -23,12 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = User.objects.filter(username=options["user"]).first()
-        if user is None:
-            names = ", ".join(User.objects.order_by("pk").values_list("username", flat=True)[:20])
-            raise CommandError(
-                f"There is no user {options['user']!r}; there are: {names or 'none yet'}."
-            )
+        user = find_user(options["user"])
         token = new_token("swp")
         ApiToken.objects.create(
             user=user,
@@ -39,6 +35,7 @@ class Command(BaseCommand):
         )
         self.stderr.write(
             f"A token of scope {options['scope']} for {user.username}; keep it, it is"
-            " not shown again:"
+            " not shown again:",
+            str,
         )
         self.stdout.write(token.secret)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from experiments.models import Pool, WorkerToken
+from experiments.management.lookups import find_pool
+from experiments.models import WorkerToken
 from experiments.tokens import new_token
 
 
@@ -19,18 +20,14 @@ class Command(BaseCommand):
         create.add_argument("--pool", required=True, help="the pool's name")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        pool = Pool.objects.filter(name=options["pool"]).first()
-        if pool is None:
-            names = ", ".join(Pool.objects.values_list("name", flat=True))
-            raise CommandError(
-                f"There is no pool {options['pool']!r}; there are: {names or 'none yet'}."
-            )
+        pool = find_pool(options["pool"])
         token = new_token("wrk")
         WorkerToken.objects.create(
             pool=pool, prefix=token.prefix, digest=token.digest
         )
         self.stderr.write(
             f"A credential for workers of pool {pool.name}; set it as"
-            " SWEEPSITE_WORKER_TOKEN. It is not shown again:"
+            " SWEEPSITE_WORKER_TOKEN. It is not shown again:",
+            str,
         )
         self.stdout.write(token.secret)

@@ -1,0 +1,91 @@
+"""A sweep's trials as a table for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from io import TextIOBase
+from typing import Any
+
+from experiments.models import Metric, Sweep, Trial
+from experiments.search.command import value_text
+
+CHUNK = 500
+# A spreadsheet takes a text that starts so for a formula, and runs it.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+OWN = (
+    "number",
+    "state",
+    "reason",
+    "value",
+    "last_value",
+    "reports",
+    "started_at",
+    "ended_at",
+)
+
+
+def write_csv(sweep: Sweep, file: TextIOBase) -> None:
+    """One row a trial, with ``params.`` and ``metrics.`` columns for all that occur."""
+    params, metrics = _param_names(sweep), _metric_names(sweep)
+    writer = csv.writer(file, lineterminator="\n")
+    headings = [
+        *OWN,
+        "elapsed",
+        *(f"params.{name}" for name in params),
+        *(f"metrics.{name}" for name in metrics),
+    ]
+    writer.writerow([cell(heading) for heading in headings])
+    for trial, last in _trials(sweep):
+        attempt = trial.current_attempt
+        values = [
+            *(getattr(trial, name) for name in OWN),
+            attempt.elapsed if attempt else None,
+            *(param_cell(trial.params, name) for name in params),
+            *(last.get(name) for name in metrics),
+        ]
+        writer.writerow([cell(value) for value in values])
+
+
+def cell(value: Any) -> Any:
+    """The value for a table: text is never a formula, what is unknown stays empty."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def param_cell(params: dict[str, Any], name: str) -> Any:
+    """Numbers as they are; everything else as a command line would have it."""
+    if name not in params:
+        return None
+    value = params[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number else value_text(value)
+
+
+def _param_names(sweep: Sweep) -> list[str]:
+    """In the order of the search space, and after it of their first use."""
+    names = dict.fromkeys(sweep.definition.get("search_space", {}))
+    for params in sweep.trials.values_list("params", flat=True).iterator():
+        names.update(dict.fromkeys(params))
+    return list(names)
+
+
+def _metric_names(sweep: Sweep) -> list[str]:
+    found = Metric.objects.filter(attempt__trial__sweep=sweep)
+    return list(found.order_by("name").values_list("name", flat=True).distinct())
+
+
+def _trials(sweep: Sweep) -> Iterator[tuple[Trial, dict[str, float | None]]]:
+    """Every trial by number, with the last values of its last attempt's metrics."""
+    rows = sweep.trials.select_related("current_attempt").order_by("number")
+    after = -1
+    while chunk := list(rows.filter(number__gt=after)[:CHUNK]):
+        metrics: dict[int, dict[str, float | None]] = {}
+        found = Metric.objects.filter(attempt__in=[t.current_attempt_id for t in chunk])
+        for attempt, name, value in found.values_list("attempt", "name", "last_value"):
+            metrics.setdefault(attempt, {})[name] = value
+        for trial in chunk:
+            yield trial, metrics.get(trial.current_attempt_id or 0, {})
+        after = chunk[-1].number
