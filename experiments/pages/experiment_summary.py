@@ -1,0 +1,101 @@
+"""What an experiment's page shows: its best value, its compute, its sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from experiments.models import Experiment
+from experiments.models.sweeps import SweepState
+from experiments.pages.experiment_chart import MOST_LINES, chart_model
+from experiments.pages.sweep_table import Compute, SweepRow, sweep_rows
+
+# Beyond this the oldest sweeps are left out of the page.
+MOST_SWEEPS = 200
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How much better the best sweep is than the next one."""
+
+    margin: float
+    over: SweepRow
+
+
+@dataclass(frozen=True)
+class Summary:
+    """``rows``: the experiment's sweeps, the newest first; with ``archived`` only
+    those that were put away."""
+
+    rows: Sequence[SweepRow]
+    sweep_count: int
+    archived_count: int
+
+    @cached_property
+    def comparable(self) -> Sequence[SweepRow]:
+        """Sweeps with a value that share the newest one's metric and goal."""
+        valued = [row for row in self.rows if row.best]
+        return [row for row in valued if _measure(row) == _measure(valued[0])]
+
+    @cached_property
+    def ranking(self) -> Sequence[SweepRow]:
+        rows = list(self.comparable)
+        highest = bool(rows) and rows[0].sweep.goal == "maximize"
+        return sorted(rows, key=_best_value, reverse=highest)
+
+    @property
+    def best(self) -> SweepRow | None:
+        return self.ranking[0] if self.ranking else None
+
+    @property
+    def lead(self) -> Lead | None:
+        if len(self.ranking) < 2:
+            return None
+        first, second = self.ranking[:2]
+        return Lead(_best_value(first) - _best_value(second), second)
+
+    @property
+    def compute(self) -> Compute:
+        return Compute(
+            sum(row.compute.used for row in self.rows),
+            sum(row.compute.saved for row in self.rows),
+        )
+
+    @property
+    def running_count(self) -> int:
+        return sum(row.sweep.state == SweepState.RUNNING for row in self.rows)
+
+    @property
+    def trial_count(self) -> int:
+        return sum(row.planned - row.counts["left"] for row in self.rows)
+
+    @cached_property
+    def chart(self) -> dict[str, Any] | None:
+        return chart_model(self.comparable)
+
+    @property
+    def chart_note(self) -> str:
+        left_out = len(self.comparable) - MOST_LINES
+        if left_out <= 0:
+            return ""
+        return f"The newest {MOST_LINES} sweeps; the table has {left_out} older ones."
+
+
+def _measure(row: SweepRow) -> tuple[str, str]:
+    return row.sweep.primary_metric, row.sweep.goal
+
+
+def _best_value(row: SweepRow) -> float:
+    if row.best is None:
+        raise ValueError(f"{row.sweep} has no value to compare")
+    return row.best.value
+
+
+def experiment_summary(experiment: Experiment, *, archived: bool) -> Summary:
+    sweeps = experiment.sweeps.select_related("experiment", "created_by")
+    shown = sweeps.filter(archived_at__isnull=not archived).order_by("-number")
+    put_away = experiment.sweeps.filter(archived_at__isnull=False).count()
+    rows = sweep_rows(list(shown[:MOST_SWEEPS]), one_scale=True)
+    return Summary(rows, shown.count(), put_away)

@@ -1,0 +1,233 @@
+"""Sweeps as lists show them: counts, best trial, compute and a small picture.
+
+A fixed number of queries, however many sweeps and trials there are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, F, Max, Min, RowRange, Sum, Value, Window
+from django.db.models.functions import Coalesce
+
+from experiments.models import Attempt, Sweep, Trial
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TRIAL_RANKED, TrialState
+from experiments.pages.sparkline import Sparkline, step_line
+
+# Fewer ended trials than this say too little about how long the rest will take.
+LEAST_FOR_FORECAST = 3
+SPELLED = {
+    "bayesian": "Bayesian",
+    "tpe": "TPE",
+    "cmaes": "CMA-ES",
+    "sobol": "Sobol",
+    "asha": "ASHA",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A trial that was better than every ended trial before it."""
+
+    trial_id: int
+    number: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Training time in seconds: ``used``, and what early ends have saved about."""
+
+    used: float = 0.0
+    saved: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """Saved, as a share of what would have been used."""
+        return self.saved / (self.used + self.saved) if self.saved else 0.0
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One sweep of a list. ``counts`` is what components/state_bar.html reads."""
+
+    sweep: Sweep
+    counts: Mapping[str, int]
+    steps: Sequence[Step]
+    compute: Compute
+    spark: Sparkline | None
+
+    @property
+    def best(self) -> Step | None:
+        return self.steps[-1] if self.steps else None
+
+    @property
+    def ended(self) -> int:
+        live = self.counts["left"] + self.counts["running"]
+        return self.planned - live
+
+    @property
+    def planned(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def took(self) -> timedelta | None:
+        started, ended = self.sweep.started_at, self.sweep.ended_at
+        return ended - started if started and ended else None
+
+    @property
+    def how(self) -> str:
+        """Sampler and policy in a few words, such as ``random, median stopping``."""
+        sampler = self.sweep.definition.get("sampling_algorithm", {}).get("type", "")
+        policy = (self.sweep.early_termination or {}).get("type", "")
+        kinds = (sampler, policy)
+        words = (SPELLED.get(kind, kind).replace("_", " ") for kind in kinds)
+        return ", ".join(filter(None, words))
+
+    def ends_in(self, now: datetime) -> float | None:
+        """About how many seconds the rest will take at the pace so far."""
+        started, done = self.sweep.started_at, self.ended
+        if started is None or done < LEAST_FOR_FORECAST or done >= self.planned:
+            return None
+        pace = (now - started).total_seconds() / done
+        return pace * (self.planned - done)
+
+
+def sweep_rows(sweeps: Sequence[Sweep], *, one_scale: bool = False) -> list[SweepRow]:
+    """Rows in the order of ``sweeps``. With ``one_scale`` the pictures of sweeps with
+    the same metric share a scale."""
+    ids = [sweep.pk for sweep in sweeps]
+    counts, computes = trial_counts(ids), compute_of(ids)
+    steps = best_so_far(sweeps)
+    scales = _common_scales(sweeps, steps) if one_scale else {}
+    return [
+        SweepRow(
+            sweep=sweep,
+            counts=(bar := _bar_counts(sweep, counts[sweep.pk])),
+            steps=steps[sweep.pk],
+            compute=computes[sweep.pk],
+            spark=_spark(sweep, steps[sweep.pk], bar, scales.get(sweep.primary_metric)),
+        )
+        for sweep in sweeps
+    ]
+
+
+def trial_counts(sweep_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """How many trials of each sweep are in each state."""
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    rows = Trial.objects.filter(sweep__in=sweep_ids).order_by()
+    for pk, state, n in rows.values_list("sweep", "state").annotate(n=Count("pk")):
+        counts[pk][state] = n
+    return counts
+
+
+def _bar_counts(sweep: Sweep, counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts for the state bar: queued and untried trials together are left."""
+    untried = max(0, sweep.max_total_trials - sum(counts.values()))
+    if sweep.state == SweepState.COMPLETED and sweep.reason == "exhausted":
+        untried = 0
+    shown = (
+        TrialState.COMPLETED,
+        TrialState.TERMINATED,
+        TrialState.FAILED,
+        TrialState.RUNNING,
+        TrialState.CANCELLED,
+    )
+    bar = {str(state): counts.get(state, 0) for state in shown}
+    return bar | {"left": untried + counts.get(TrialState.QUEUED, 0)}
+
+
+def compute_of(sweep_ids: Sequence[int]) -> dict[int, Compute]:
+    """Training time by sweep.
+
+    What an early end saved is the average time of the sweep's completed trials less
+    the time of the trial that was ended.
+    """
+    sums: dict[int, dict[str, tuple[int, float]]] = defaultdict(dict)
+    rows = (
+        Attempt.objects.filter(trial__sweep__in=sweep_ids)
+        .order_by()
+        .values_list("trial__sweep", "trial__state")
+        .annotate(
+            n=Count("trial", distinct=True),
+            seconds=Coalesce(Sum("elapsed"), Value(0.0)),
+        )
+    )
+    for pk, state, n, seconds in rows:
+        sums[pk][state] = (n, seconds)
+    computes = {pk: _compute(by_state) for pk, by_state in sums.items()}
+    return defaultdict(Compute, computes)
+
+
+def _compute(by_state: Mapping[str, tuple[int, float]]) -> Compute:
+    used = sum(seconds for _, seconds in by_state.values())
+    completed, whole = by_state.get(TrialState.COMPLETED, (0, 0.0))
+    terminated, spent = by_state.get(TrialState.TERMINATED, (0, 0.0))
+    if not completed:
+        return Compute(used)
+    return Compute(used, max(0.0, terminated * whole / completed - spent))
+
+
+def best_so_far(sweeps: Sequence[Sweep]) -> dict[int, list[Step]]:
+    """For each sweep its improvements in the order of trials; the last is the best."""
+    steps: dict[int, list[Step]] = defaultdict(list)
+    for goal in ("maximize", "minimize"):
+        ids = [sweep.pk for sweep in sweeps if sweep.goal == goal]
+        if not ids:
+            continue
+        for pk, trial_id, number, value in _improvements(ids, goal):
+            steps[pk].append(Step(trial_id, number, value))
+    return steps
+
+
+def _improvements(ids: Sequence[int], goal: str) -> Any:
+    """(sweep, trial, number, value) of trials that beat all before; by a window, so
+    that only these leave the database."""
+    best = Max if goal == "maximize" else Min
+    before = Window(
+        best("value"),
+        partition_by="sweep",
+        order_by="number",
+        frame=RowRange(end=-1),
+    )
+    ended = Trial.objects.filter(
+        sweep__in=ids, state__in=TRIAL_RANKED, value__isnull=False
+    ).annotate(before=before)
+    beats = "value__gt" if goal == "maximize" else "value__lt"
+    better = ended.filter(before=None) | ended.filter(**{beats: F("before")})
+    return better.order_by("sweep", "number").values_list(
+        "sweep", "pk", "number", "value"
+    )
+
+
+def _common_scales(
+    sweeps: Sequence[Sweep], steps: Mapping[int, Sequence[Step]]
+) -> Mapping[str, tuple[float, float]]:
+    """The lowest and the highest value by metric."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for sweep in sweeps:
+        values[sweep.primary_metric] += [step.value for step in steps[sweep.pk]]
+    return {metric: (min(v), max(v)) for metric, v in values.items() if v}
+
+
+def _spark(
+    sweep: Sweep,
+    steps: Sequence[Step],
+    bar: Mapping[str, int],
+    scale: tuple[float, float] | None,
+) -> Sparkline | None:
+    planned = sum(bar.values())
+    if not steps or not planned:
+        return None
+    tried = planned - bar["left"]
+    return step_line(
+        [(step.number / planned, step.value) for step in steps],
+        end=min(1.0, tried / planned),
+        scale=scale,
+        down_is_better=sweep.goal == "minimize",
+    )
