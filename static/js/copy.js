@@ -1,6 +1,6 @@
 // Buttons that copy. [data-copy] copies the [data-copy-source] beside it (or its own
-// data-copy value); [data-copy-shown] the shown panel of its [data-tabs]. They are hidden
-// until scripts run, as without them they would do nothing.
+// data-copy value); [data-copy-shown] the shown panel of its [data-tabs]. They also carry
+// data-needs-scripts, which hides them where scripts do not run.
 
 const SHOWN_FOR = 1600;
 
@@ -43,7 +43,6 @@ async function copy(button) {
 }
 
 export function wireCopy(root = document) {
-  for (const button of root.querySelectorAll("[data-copy], [data-copy-shown]")) button.hidden = false;
   root.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy], [data-copy-shown]");
     if (button) copy(button);

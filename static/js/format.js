@@ -8,6 +8,7 @@
 //             "infinity", "−infinity". A minus is U+2212. In Python: f"{v:.3e}" gives
 //             the exponent, then f"{v:.{max(0, 3 - exponent)}f}".
 //   signed    number with "+" or "−" before it.
+//   parameter text bare, numbers as above, anything else as JSON; "not set" for none.
 //   exact     the shortest text that reads back as the same number (repr in Python).
 //   count     whole, thousands parted by commas ("1,102").
 //   share     of 1, whole percent, a space before the sign ("17 %").
@@ -52,6 +53,14 @@ export function metric(value, digits = 4) {
 export function signed(value, digits = 4) {
   const text = number(value, digits);
   return value > 0 ? `+${text}` : text;
+}
+
+// A parameter's value as people write it: text bare, numbers as above, the rest as JSON;
+// undefined is a parameter that the trial does not set.
+export function parameter(value, digits = 4) {
+  if (value === undefined) return "not set";
+  if (typeof value === "string") return value;
+  return typeof value === "number" ? number(value, digits) : JSON.stringify(value);
 }
 
 export function exact(value) {

@@ -19,7 +19,7 @@ export function nextDelay({ hidden, failures }) {
 
 export function liveText(condition, seconds) {
   if (condition === "final") return "";
-  if (condition === "stopped") return "Not live: log in and reload";
+  if (condition === "stopped") return "No longer live: reload the page";
   if (condition === "reconnecting") return "Reconnecting";
   return seconds === null ? "Live" : `Live, updated ${Math.max(0, Math.floor(seconds))} s ago`;
 }

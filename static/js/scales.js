@@ -25,9 +25,13 @@ export function unstretch(position, goal) {
   return goal === "minimize" ? away : 1 - away;
 }
 
+function within(value) {
+  return value >= 0 && value <= 1;
+}
+
 export function canStretch(values) {
   const finite = values.filter(Number.isFinite);
-  return finite.length > 0 && finite.every((value) => value >= 0 && value <= 1);
+  return finite.length > 0 && finite.every(within);
 }
 
 function tidy(value) {
@@ -171,7 +175,7 @@ export function domainOf(values, { goal = "maximize", musts = [] } = {}) {
     high = Math.max(high, value);
   }
   if (high > low) return [low, high];
-  const half = Math.abs(low) / 10 || 0.5;
+  const half = within(low) ? Math.min(low, 1 - low) / 2 || 0.05 : Math.abs(low) / 10;
   return [low - half, high + half];
 }
 

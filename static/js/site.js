@@ -8,10 +8,9 @@ import { wireTabs } from "./tabs.js";
 const EVERY = 15000;
 
 function wireNotes() {
-  for (const button of document.querySelectorAll("[data-note-close]")) {
-    button.hidden = false;
-    button.addEventListener("click", () => button.closest("[data-note]").remove());
-  }
+  document.addEventListener("click", (event) => {
+    event.target.closest("[data-note-close]")?.closest("[data-note]").remove();
+  });
 }
 
 wireDialogs();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { count, duration, exact, metric, number, relative, share, signed } from "../../static/js/format.js";
+import { count, duration, exact, metric, number, parameter, relative, share, signed } from "../../static/js/format.js";
 
 test("numbers keep four significant digits and their trailing zeros", () => {
   assert.equal(number(0.97334), "0.9733");
@@ -78,4 +78,13 @@ test("times are relative until they are a month away", () => {
   assert.equal(before(12 * 86400), "12 days ago");
   assert.equal(before(40 * 86400), "15 Oct 2026");
   assert.equal(before(-21 * 86400), "in 21 days");
+});
+
+test("parameters are text, numbers, or whatever JSON holds", () => {
+  assert.equal(parameter("sgd"), "sgd");
+  assert.equal(parameter(0.0147357, 3), "0.0147");
+  assert.equal(parameter([64, 32]), "[64,32]");
+  assert.equal(parameter(false), "false");
+  assert.equal(parameter(null), "null");
+  assert.equal(parameter(undefined), "not set");
 });

@@ -97,3 +97,13 @@ test("one trial alone is the best", () => {
   const { lines } = layOut({ space: SPACE, objective: OBJECTIVE, trials: [TRIALS[0]] }, FRAME);
   assert.equal(lines[0].share, 1);
 });
+
+test("choices may be lists, equal when they read the same", () => {
+  const space = [{ name: "layers", kind: "choice", values: [[64], [64, 32]] }];
+  const trials = [trial(1, 0.5, { layers: [64] }), trial(2, 0.6, { layers: [64, 32] }), trial(3, 0.7, { layers: [64] })];
+  const [layers] = layOut({ space, objective: OBJECTIVE, trials }, FRAME).axes;
+  assert.ok(Math.abs(layers.places.get(1) - 150) < 5);
+  assert.ok(Math.abs(layers.places.get(3) - 150) < 5);
+  assert.equal(layers.places.get(2), 50);
+  assert.deepEqual(layers.ticks.map((tick) => tick.text), ["[64]", "[64,32]"]);
+});

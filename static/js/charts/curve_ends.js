@@ -7,7 +7,11 @@ import { font } from "./defaults.js";
 import { placeLabels } from "./labels.js";
 import { cross, dot, haloText, star } from "./marks.js";
 
-const RANK = { best: 0, failed: 2, running: 1, terminated: 3 };
+// More numbers than this are a crowd, not a help.
+const MOST = 14;
+// Up to so many every curve is named.
+export const FEW = 6;
+const RANK = { best: 0, running: 1, failed: 2, terminated: 3, completed: 4, cancelled: 5 };
 
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -15,18 +19,18 @@ function median(values) {
 }
 
 // The trials whose number is worth a label, the important first: the best, what runs,
-// what failed, and of the early ends those that came late. Pure.
+// what failed, and of the early ends those that came late; all where there are few. Pure.
 export function labelled(trials) {
   const ended = trials.filter((trial) => !trial.best && trial.state === "terminated");
   const usual = median(ended.map((trial) => trial.reports));
   const late = (trial) => ended.length <= 3 || trial.reports > usual * 1.15;
   const wanted = trials.filter((trial) => {
     const look = lookOf(trial).name;
-    return look in RANK && (look !== "terminated" || late(trial));
+    if (trials.length <= FEW) return look in RANK;
+    return look === "terminated" ? late(trial) : RANK[look] <= RANK.failed;
   });
-  return wanted.sort(
-    (a, b) => RANK[lookOf(a).name] - RANK[lookOf(b).name] || b.reports - a.reports,
-  );
+  const byRank = (a, b) => RANK[lookOf(a).name] - RANK[lookOf(b).name] || b.reports - a.reports;
+  return wanted.sort(byRank).slice(0, MOST);
 }
 
 // Where each drawn curve ends: Map of trial number to {x, y, trial}.
@@ -47,11 +51,14 @@ function ends(chart) {
 
 export function endMarks(chart, colours) {
   const { ctx, chartArea } = chart;
-  for (const { x, y, trial } of ends(chart).values()) {
+  const found = ends(chart);
+  const few = found.size <= FEW;
+  for (const { x, y, trial } of found.values()) {
     if (y > chartArea.bottom + 4) continue;
     const look = lookOf(trial).name;
     if (look === "best") dot(ctx, x, y, 4, colours.fill.best, colours.surface);
     if (look === "running") dot(ctx, x, y, 3.5, colours.fill.running, colours.surface);
+    if (look === "completed" && few) dot(ctx, x, y, 3.5, colours.fill.completed, colours.surface);
     if (look === "terminated") dot(ctx, x, y, 3.5, colours.fill.terminated);
     if (look === "failed") cross(ctx, x, y, 3, colours.fill.failed, colours.surface);
   }

@@ -12,7 +12,7 @@
 import { duration, metric, signed } from "../format.js";
 import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
 import { STATES, lookOf } from "../states.js";
-import { endMarks, endLabels } from "./curve_ends.js";
+import { FEW, endMarks, endLabels } from "./curve_ends.js";
 import { axis, padded, palette, withAlpha } from "./defaults.js";
 import { liveChart } from "./live_chart.js";
 import { dot } from "./marks.js";
@@ -44,7 +44,7 @@ function styleOf(trial, colours, few) {
   const styles = {
     best: { borderColor: fill.best, borderWidth: 3 },
     running: { borderColor: fill.running, borderWidth: 1.75 },
-    completed: { borderColor: withAlpha(fill.completed, few ? 0.6 : 0.3), borderWidth: 1.1 },
+    completed: { borderColor: withAlpha(fill.completed, few ? 0.8 : 0.3), borderWidth: few ? 1.75 : 1.1 },
     terminated: { borderColor: fill.terminated, borderWidth: 1.25, borderDash: [4, 3] },
     failed: { borderColor: fill.failed, borderWidth: 1.25 },
   };
@@ -62,7 +62,7 @@ function dataset(trial, state, colours) {
     order: LAYER[lookOf(trial).name] ?? 6,
     cubicInterpolationMode: state.count > MANY ? "default" : "monotone",
     spanGaps: true,
-    ...styleOf(trial, colours, state.count <= 8),
+    ...styleOf(trial, colours, state.count <= FEW),
   };
 }
 

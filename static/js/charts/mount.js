@@ -107,7 +107,7 @@ function refresh(card, table, model) {
 
 function mount(card) {
   const [draw, table] = KINDS[card.dataset.chart];
-  const canvas = card.querySelector("canvas");
+  const canvas = card.querySelector(".chart-box canvas");
   const model = readModel(card);
   const handle = draw(canvas, model);
   const update = (next) => {

@@ -9,7 +9,7 @@
 // A parameter that a trial does not set ends in a "not set" stop at the axis' low end.
 // Below 560 px the axes lie flat, stacked from top to bottom.
 
-import { metric, number } from "../format.js";
+import { metric, parameter } from "../format.js";
 import { STATES, lookOf } from "../states.js";
 import { Chart, font, palette, withAlpha } from "./defaults.js";
 import { thin } from "./labels.js";
@@ -122,8 +122,7 @@ function drawTicks(ctx, layout, colours, best) {
 
 function bestText(line, { axis }) {
   if (axis.kind === "objective") return metric(line.trial.value);
-  const value = line.trial.params[axis.name];
-  return value === undefined ? "not set" : number(value, 3);
+  return parameter(line.trial.params[axis.name], 3);
 }
 
 // The best line's value in an outlined pill beside its dot.
@@ -269,7 +268,7 @@ export function parallelTable({ objective, space, trials }) {
     rows: trials.map((trial) => [
       trial.number,
       STATES[lookOf(trial).name].word,
-      ...names.map((name) => (name in trial.params ? number(trial.params[name]) : "not set")),
+      ...names.map((name) => parameter(trial.params[name])),
       metric(trial.value),
     ]),
   };

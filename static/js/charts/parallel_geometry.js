@@ -2,11 +2,17 @@
 // which the axes follow one another, "along" the direction of each axis; upright charts
 // go across from left to right, flat ones (phones) from top to bottom.
 
+import { parameter } from "../format.js";
 import { domainOf, logTicks, makeScale, preferredKind, roundTicks, tickText } from "../scales.js";
 import { ranked } from "../states.js";
 
 const UNSET = 24;
 const SPREAD = 3;
+
+// Values of choices may be lists or mappings, which are equal when they read the same.
+function same(a, b) {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
 
 function sorted(values) {
   const numbers = values.every((value) => typeof value === "number");
@@ -54,7 +60,10 @@ function bandPlace(axis, low, high) {
   const size = (high - low) / axis.values.length;
   return {
     size,
-    place: (value) => low + size * (axis.values.findIndex((other) => other === value) + 0.5),
+    place(value) {
+      const index = axis.values.findIndex((other) => same(other, value));
+      return low + size * (Math.max(0, index) + 0.5);
+    },
   };
 }
 
@@ -68,9 +77,10 @@ function fan(members, centre, room, direction) {
 function groups(order, keyOf) {
   const found = new Map();
   for (const trial of order) {
-    const key = keyOf(trial);
+    const value = keyOf(trial);
+    const key = typeof value === "object" ? JSON.stringify(value) : value;
     if (!found.has(key)) found.set(key, []);
-    found.get(key).push(trial.number);
+    found.get(key).push(trial);
   }
   return found;
 }
@@ -88,9 +98,11 @@ export function layAxis(axis, order, low, high) {
   if (axis.kind === "choice") {
     const band = bandPlace(axis, start, high);
     laid.place = band.place;
-    laid.ticks = axis.values.map((value) => ({ at: band.place(value), text: String(value) }));
-    for (const [value, numbers] of groups(worstFirst, own)) {
+    laid.ticks = axis.values.map((value) => ({ at: band.place(value), text: parameter(value) }));
+    for (const members of groups(worstFirst, own).values()) {
+      const value = own(members[0]);
       if (value === undefined) continue;
+      const numbers = members.map((trial) => trial.number);
       const pairs = fan(numbers, band.place(value), Math.abs(band.size) * 0.62, direction);
       for (const [number, at] of pairs) laid.places.set(number, at);
     }

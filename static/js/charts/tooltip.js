@@ -1,7 +1,7 @@
 // The box beside the pointer: a trial, its value, its value here, and the parameters in
 // which it differs from the best trial. One box a chart, placed inside its frame.
 
-import { metric, number } from "../format.js";
+import { metric, parameter } from "../format.js";
 import { lookOf } from "../states.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -32,17 +32,13 @@ export function differences(trial, best) {
   }
   const names = [...new Set([...Object.keys(trial.params), ...Object.keys(best.params)])];
   return names
-    .filter((name) => trial.params[name] !== best.params[name])
+    .filter((name) => JSON.stringify(trial.params[name]) !== JSON.stringify(best.params[name]))
     .map((name) => ({ name, own: trial.params[name], best: best.params[name] }));
 }
 
-function written(value) {
-  return value === undefined ? "not set" : number(value, 3);
-}
-
 function row({ name, own, best }) {
-  const cells = [element("td", "", name), element("td", "", written(own))];
-  if (best !== null) cells.push(element("td", "", glyph("best"), written(best)));
+  const cells = [element("td", "", name), element("td", "", parameter(own, 3))];
+  if (best !== null) cells.push(element("td", "", glyph("best"), parameter(best, 3)));
   return element("tr", "", ...cells);
 }
 

@@ -11,18 +11,20 @@
 //   endedAt: 15                           the report after which it ended, or null
 // }
 // drawLines, model: {
-//   xLabel, goal (optional), y: "linear" | "log" (optional),
-//   series: [{name, points: [[x, y], …]}]
+//   xLabel, y: "linear" | "log" | "stretched" (optional),
+//   goal: with it better is up and the axis may be stretched, as for the objective;
+//         without it the axis is a plain one (optional),
+//   series: [{name, points: [[x, y], …]}]      an x that comes twice makes a stair
 // }
 
 import { metric } from "../format.js";
-import { domainOf, makeScale, wholeTicks } from "../scales.js";
+import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
 import { axis, font, padded, palette } from "./defaults.js";
 import { spread } from "./labels.js";
 import { liveChart } from "./live_chart.js";
 import { haloText } from "./marks.js";
 
-const DASHES = [[], [4, 3], [1.5, 3], [8, 3, 2, 3]];
+const DASHES = [[], [4, 3], [1.5, 3], [8, 3], [8, 3, 2, 3], [2, 2]];
 
 function numbers(lists, column) {
   return lists.flat().map((point) => point[column]).filter(Number.isFinite);
@@ -183,13 +185,18 @@ export function drawThreshold(canvas, model) {
 }
 
 function measureLines(state) {
-  const { series, goal, y = "linear" } = state.model;
+  const { series, goal, y } = state.model;
   const lists = series.map(({ points }) => points);
   const values = numbers(lists, 1);
-  const domain = domainOf(values, { goal: goal ?? "minimize" });
+  const kind = state.y || y || (goal ? preferredKind(values, goal) : "linear");
   state.xs = span(lists);
-  // Not the objective: the axis is not turned, whichever way is better.
-  state.scale = makeScale(y, domain);
+  // Only the objective's axis is turned so that better is up.
+  state.scale = makeScale(kind, domainOf(values, { goal: goal ?? "minimize" }), goal);
+}
+
+// Points above one another are corners of a stair, which smoothing would break.
+function hasStairs(points) {
+  return points.some((point, k) => k > 0 && point[0] === points[k - 1][0]);
 }
 
 function lineSets({ model, scale }, colours) {
@@ -198,7 +205,7 @@ function lineSets({ model, scale }, colours) {
     borderColor: k % 2 === 0 ? colours.ink3 : colours.ink,
     borderDash: DASHES[k % DASHES.length],
     borderWidth: 1.75,
-    cubicInterpolationMode: "monotone",
+    cubicInterpolationMode: hasStairs(points) ? "default" : "monotone",
   }));
 }
 

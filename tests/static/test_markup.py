@@ -1,0 +1,52 @@
+"""Templates keep to the content security policy and name glyphs that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKENS = ROOT / "static" / "css" / "tokens.css"
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+SHEETS = sorted(set((ROOT / "static/css").rglob("*.css")) - {TOKENS})
+SPRITE = set(
+    re.findall(r'<symbol id="([\w-]+)"', (ROOT / "static/icons.svg").read_text())
+)
+STATES = {"best", "completed", "terminated", "failed", "running", "cancelled", "queued"}
+COMMENT = re.compile(r"{% comment %}.*?{% endcomment %}", re.S)
+
+
+def body(path: Path) -> str:
+    return COMMENT.sub("", path.read_text())
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=relative)
+def test_a_template_has_no_inline_style_script_or_handler(path: Path) -> None:
+    text = body(path)
+    assert not re.search(r"\sstyle\s*=", text)
+    assert not re.search(r"\son[a-z]+\s*=\s*[\"']", text)
+    assert not re.search(r"<script(?![^>]*\ssrc=)", text)
+    assert "javascript:" not in text
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=relative)
+def test_every_glyph_that_a_template_names_is_in_the_sprite(path: Path) -> None:
+    named = re.findall(r'components/glyph\.html"\s+with\s+name="([\w-]+)"', body(path))
+    assert set(named) <= SPRITE
+
+
+def test_every_state_has_a_glyph() -> None:
+    assert STATES | {"draft", "paused", "left"} <= SPRITE
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=relative)
+def test_only_the_tokens_name_colours(path: Path) -> None:
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+    colours = re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)", text)
+    assert set(colours) <= {"#000"}  # of a mask, where only its opacity counts
