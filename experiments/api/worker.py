@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.http import FileResponse, HttpRequest
-from ninja import NinjaAPI, Query, Schema
+from ninja import NinjaAPI, Query, Schema, Status
 from pydantic import Field
 
 from experiments import ingest, lifecycle, queues, storage
@@ -207,7 +207,7 @@ def put_artifact(
     attempt_id: int,
     path: Annotated[str, Query(min_length=1, max_length=500)],
     sha256: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
-) -> tuple[int, dict[str, str]]:
+) -> Status[dict[str, str]]:
     """Keep one file of the outputs folder; whole, or not at all."""
     attempt = _running(request)
     used = sum(attempt.artifacts.exclude(path=path).values_list("size", flat=True))
@@ -223,7 +223,7 @@ def put_artifact(
     Artifact.objects.update_or_create(
         attempt=attempt, path=path, defaults={"size": size, "sha256": sha256}
     )
-    return 201, {}
+    return Status(201, {})
 
 
 class FinishIn(Schema):

@@ -1,0 +1,47 @@
+// The trial page: charts, finding in the log, and parts that stay fresh while it runs.
+
+import { chartOf, mountCharts } from "../charts/mount.js";
+import { refreshTimes } from "../format.js";
+import { startLive } from "../poll.js";
+import { wireLog } from "./log.js";
+
+const page = document.getElementById("trial");
+
+function replacePart(name, html) {
+  const part = page.querySelector(`[data-part="${name}"]`);
+  if (!part) return;
+  // Somebody who reads at the end of the log goes on reading at its end.
+  const atEnd = part.scrollHeight - part.scrollTop - part.clientHeight < 8;
+  part.innerHTML = html; // rendered and escaped by our own server
+  if (name === "log" && atEnd) part.scrollTop = part.scrollHeight;
+  refreshTimes(part);
+}
+
+function drawModels(models) {
+  for (const [id, model] of Object.entries(models)) {
+    const card = document.getElementById(id);
+    const chart = card && chartOf(card);
+    if (chart) chart.update(model);
+  }
+}
+
+function take(feed, log) {
+  for (const [name, html] of Object.entries(feed.parts)) replacePart(name, html);
+  if (feed.charts) drawModels(feed.charts);
+  page.querySelector("[data-why]").dataset.state = feed.state;
+  if (feed.parts.log !== undefined) log.refresh();
+}
+
+function wireSubmit() {
+  for (const select of document.querySelectorAll("[data-submit]")) {
+    select.addEventListener("change", () => select.form.requestSubmit());
+  }
+}
+
+mountCharts();
+wireSubmit();
+const log = wireLog(document.querySelector("[data-log]"));
+log.toEnd();
+if (page.dataset.final === "no") {
+  startLive(page.dataset.feed, (feed) => take(feed, log), { since: page.dataset.since });
+}

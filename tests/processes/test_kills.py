@@ -1,0 +1,103 @@
+"""Any process may be killed at any time: every trial still ends exactly once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.running_site import RunningSite, running_site, wait_for
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+
+TRIALS = 8
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    with running_site(tmp_path_factory.mktemp("kills") / "home") as site:
+        yield site
+
+
+VICTIMS = {
+    "web": ("gunicorn",),
+    "scheduler": ("scheduler",),
+    "slot": ("--only-slot", "0"),
+    "worker": ("worker", "--slots"),
+    "runner": ("experiments.runner",),
+    "queue": ("--appendonly",),
+}
+
+
+def start(site: RunningSite, witness: Path) -> int:
+    """A sweep of short trials; two of them run when this returns."""
+    sweep = site.submit(
+        command="python train_curve.py --reports 10 --pause 0.1"
+        " --height ${{search_space.x}}",
+        environment={"WITNESS": str(witness)},
+        limits={"max_total_trials": TRIALS, "max_concurrent_trials": 2},
+    )
+    wait_for(lambda: len(site.training()) >= 2, "two trials to run", site.said)
+    return sweep
+
+
+def victims(site: RunningSite, name: str) -> list[int]:
+    return site.pids(*VICTIMS[name])
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_killed_process_costs_no_trial(
+    site: RunningSite, victim: str, tmp_path: Path
+) -> None:
+    witness = tmp_path / "witness"
+    sweep = start(site, witness)
+    killed = victims(site, victim)
+    assert killed, f"no {victim} is running"
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(
+        lambda: bool(set(victims(site, victim)) - set(killed)),
+        f"a new {victim}",
+        site.said,
+    )
+    site.wait_for_end(sweep, patience=90)
+    check_one_end_each(site, sweep, witness)
+
+
+def check_one_end_each(site: RunningSite, sweep: int, witness: Path) -> None:
+    trials = site.trials(sweep)
+    assert [trial["number"] for trial in trials] == list(range(TRIALS))
+    assert {trial["state"] for trial in trials} == {"completed"}, site.story(sweep)
+    assert all(trial["reports"] == 10 for trial in trials)
+    for trial in trials:
+        points = site.api("GET", f"/trials/{trial['id']}/metrics?name=accuracy")
+        assert len(points["items"]) == 10
+    lines = [line.split() for line in witness.read_text().splitlines()]
+    attempts = Counter(attempt for word, attempt, *_ in lines if word == "START")
+    assert set(attempts.values()) == {1}, "an attempt ran twice"
+    ended = {attempt for word, attempt, *_ in lines if word == "END"}
+    assert len(ended) >= TRIALS
+    wait_for(lambda: not site.training(), "no process to be left", patience=15)
+
+
+def test_a_flushed_queue_costs_only_time(site: RunningSite, tmp_path: Path) -> None:
+    from redis import Redis
+
+    witness = tmp_path / "witness"
+    sweep = start(site, witness)
+    Redis.from_url((site.home / "redis_url").read_text()).flushall()
+    site.wait_for_end(sweep, patience=90)
+    check_one_end_each(site, sweep, witness)
+
+
+def test_killing_the_supervisor_leaves_no_process(tmp_path: Path) -> None:
+    with running_site(tmp_path / "home") as site:
+        start(site, tmp_path / "witness")
+        site.up.kill()
+        site.up.wait()
+        wait_for(lambda: not site.pids(), "all processes to end", patience=20)
+        wait_for(lambda: not site.training(), "all trainings to end", patience=20)

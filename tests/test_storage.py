@@ -1,0 +1,55 @@
+"""Files are whole or absent; a log keeps its head and its tail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import storage
+
+
+@pytest.fixture(autouse=True)
+def home(settings: Any, tmp_path: Path) -> Path:
+    settings.HOME = tmp_path
+    return tmp_path
+
+
+def test_a_write_that_breaks_off_leaves_nothing(home: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"half"
+        raise ConnectionError("cut")
+
+    with pytest.raises(ConnectionError):
+        storage.write_whole(home / "file", chunks())
+    assert list(home.iterdir()) == []
+
+
+def test_a_log_that_outgrows_its_limit_keeps_head_and_tail(settings: Any) -> None:
+    settings.LOG_LIMIT_BYTES = 1000
+    lines = [b"line %04d\n" % number for number in range(500)]
+    for line in lines:
+        storage.append_log(7, line)
+    text = storage.read_log(7)
+    assert len(text) <= 1100
+    assert text.startswith(lines[0])
+    assert text.endswith(lines[-1])
+    assert b"left out here" in text
+
+
+def test_the_last_bytes_of_a_log() -> None:
+    storage.append_log(7, b"one\ntwo\n")
+    assert storage.read_log(7, last=4) == b"two\n"
+    assert storage.read_log(7, last=100) == b"one\ntwo\n"
+    assert storage.read_log(8, last=4) == b""
+
+
+def test_deleting_an_attempts_files_frees_their_bytes() -> None:
+    storage.append_log(7, b"12345")
+    storage.write_whole(storage.output_path(7, "a" * 64), (b"123",))
+    storage.append_log(8, b"1")
+    assert storage.attempt_bytes([7, 8, 9]) == 9
+    storage.delete_attempt_files([7])
+    assert storage.attempt_bytes([7, 8, 9]) == 1
