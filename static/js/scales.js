@@ -57,12 +57,14 @@ export function roundTicks(low, high, target = 5) {
   return ticks;
 }
 
-// Whole numbers from low on: low itself, then the round ones, and high where it fits.
+// Whole numbers from low on: every one or every other, or low itself and then the round
+// ones.
 export function wholeTicks(low, high, target = 6) {
   if (!(high > low)) return [low];
   const step = Math.max(1, niceStep(high - low, target));
   const ticks = [low];
-  for (let value = Math.ceil((low + 1) / step) * step; value <= high; value += step) {
+  const first = step <= 2 ? low + step : Math.ceil((low + 1) / step) * step;
+  for (let value = first; value <= high; value += step) {
     if (value - low >= step * 0.45) ticks.push(value);
   }
   return ticks;

@@ -65,6 +65,8 @@ test("round ticks step by one, two or five", () => {
 test("whole ticks start at the first report and go on in round numbers", () => {
   assert.deepEqual(wholeTicks(1, 30, 7), [1, 5, 10, 15, 20, 25, 30]);
   assert.deepEqual(wholeTicks(1, 4, 7), [1, 2, 3, 4]);
+  assert.deepEqual(wholeTicks(1, 15, 7), [1, 3, 5, 7, 9, 11, 13, 15]);
+  assert.deepEqual(wholeTicks(1, 40, 4), [1, 10, 20, 30, 40]);
 });
 
 test("log ticks are decades, finer where there are few", () => {

@@ -18,7 +18,7 @@
 // }
 
 import { metric } from "../format.js";
-import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
+import { domainOf, makeScale, preferredKind, tickText, wholeTicks } from "../scales.js";
 import { axis, font, padded, palette } from "./defaults.js";
 import { spread } from "./labels.js";
 import { liveChart } from "./live_chart.js";
@@ -43,11 +43,10 @@ function onScale(points, scale) {
 
 function xAxis(state, colours, title) {
   const [min, max] = state.xs;
-  const scale = {
-    forward: (value) => value,
-    ticks: (pixels) => wholeTicks(min, max, pixels / 70),
-    text: String,
-  };
+  const counted = Number.isInteger(min) && Number.isInteger(max);
+  const scale = counted
+    ? { forward: (value) => value, ticks: (pixels) => wholeTicks(min, max, pixels / 70), text: tickText }
+    : makeScale("linear", [min, max]);
   return axis(scale, { title, colours, horizontal: true, min, max });
 }
 
@@ -190,6 +189,8 @@ function measureLines(state) {
   const values = numbers(lists, 1);
   const kind = state.y || y || (goal ? preferredKind(values, goal) : "linear");
   state.xs = span(lists);
+  // What is used up, such as compute, starts at nothing.
+  if (lists.some(hasStairs)) state.xs[0] = Math.min(0, state.xs[0]);
   // Only the objective's axis is turned so that better is up.
   state.scale = makeScale(kind, domainOf(values, { goal: goal ?? "minimize" }), goal);
 }
