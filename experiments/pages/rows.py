@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 import numpy as np
-from django.db.models import Window
-from django.db.models.functions import RowNumber
+from django.db.models import F, Q, Value, Window
+from django.db.models.functions import Greatest, RowNumber
 from django.urls import reverse
 
 from experiments.models import Attempt, Decision, Report, Sweep, Trial
@@ -25,7 +25,10 @@ MOST_CURVE_POINTS = 150
 
 
 class TrialRow(TypedDict):
-    """One trial; ``curve`` holds [report, value] pairs, null where it was not finite."""
+    """One trial; ``curve`` holds [report, value] pairs, null where it was not finite.
+
+    Where it was asked for, each point goes on with [… step, seconds since its start].
+    """
 
     id: int
     number: int
@@ -51,12 +54,23 @@ def best_trial(sweep: Sweep) -> Trial | None:
 
 
 def trial_rows(
-    sweep: Sweep, trials: Iterable[Trial], *, now: datetime, best_id: int | None
+    sweep: Sweep,
+    trials: Iterable[Trial],
+    *,
+    now: datetime,
+    best_id: int | None,
+    of: int | None = None,
+    most_points: int = MOST_CURVE_POINTS,
+    wide: bool = False,
 ) -> list[TrialRow]:
-    """Rows in the order of ``trials`` (with their current attempts selected)."""
+    """Rows in the order of ``trials`` (with their current attempts selected).
+
+    ``of`` is how many trials the sweep has, for the sentence of the best one;
+    ``most_points`` limits each curve, and ``wide`` adds step and seconds to its points.
+    """
     listed = list(trials)
     ids = [trial.pk for trial in listed]
-    curves = report_curves(ids)
+    curves = report_curves(ids, most=most_points, wide=wide)
     decisions = last_decisions(ids)
     policy = make_policy(sweep.early_termination, sweep.objective)
     return [
@@ -81,6 +95,7 @@ def trial_rows(
                 decision=decisions.get(trial.pk),
                 policy=policy,
                 is_best=trial.pk == best_id,
+                of=of,
             ),
         )
         for trial in listed
@@ -100,21 +115,50 @@ def elapsed_seconds(attempt: Attempt | None, now: datetime) -> float | None:
     return max(0.0, ((attempt.ended_at or now) - attempt.claimed_at).total_seconds())
 
 
-def report_curves(trial_ids: Sequence[int]) -> dict[int, list[list[float | None]]]:
-    """Primary-metric curves by trial, thinned to what a chart can show."""
+def report_curves(
+    trial_ids: Sequence[int], *, most: int = MOST_CURVE_POINTS, wide: bool = False
+) -> dict[int, list[list[float | None]]]:
+    """Primary-metric curves by trial, thinned to what a chart can show.
+
+    The database thins first (between ``most`` and twice as many points leave it), so
+    that a long training costs no more than a short one.
+    """
     curves: dict[int, list[list[float | None]]] = defaultdict(list)
-    rows = Report.objects.filter(trial__in=trial_ids).order_by("trial", "n")
-    for trial_id, n, value in rows.values_list("trial_id", "n", "value"):
+    stride = Greatest(Value(1), F("trial__reports") / Value(most))
+    rows = (
+        Report.objects.filter(trial__in=trial_ids)
+        .annotate(off=F("n") % stride)
+        .filter(Q(off=0) | Q(n=1) | Q(n=F("trial__reports")))
+        .order_by("trial", "n")
+    )
+    names = ["trial_id", "n", "value"]
+    names += ["step", "time", "trial__current_attempt__claimed_at"] if wide else []
+    for trial_id, n, value, *when in rows.values_list(*names):
         finite = value is not None and abs(value) != float("inf")
-        curves[trial_id].append([n, value if finite else None])
-    return {pk: thinned(curve) for pk, curve in curves.items()}
+        curves[trial_id].append([n, value if finite else None, *_placed(*when)])
+    return {pk: thinned(curve, most) for pk, curve in curves.items()}
 
 
-def thinned(curve: list[list[float | None]]) -> list[list[float | None]]:
-    """At most MOST_CURVE_POINTS of the points: evenly spread, both ends kept."""
-    if len(curve) <= MOST_CURVE_POINTS:
+def _placed(
+    step: int | None = None,
+    time: datetime | None = None,
+    started: datetime | None = None,
+) -> list[float | None]:
+    """Where else on the x axis a report stands; nothing for a narrow curve."""
+    if step is None:
+        return []
+    if time is None or started is None:
+        return [step, None]
+    return [step, round(max(0.0, (time - started).total_seconds()), 1)]
+
+
+def thinned(
+    curve: list[list[float | None]], most: int = MOST_CURVE_POINTS
+) -> list[list[float | None]]:
+    """At most so many of the points: evenly spread, both ends kept."""
+    if len(curve) <= most:
         return curve
-    kept = np.linspace(0, len(curve) - 1, MOST_CURVE_POINTS).round().astype(int)
+    kept = np.linspace(0, len(curve) - 1, most).round().astype(int)
     return [curve[index] for index in kept]
 
 
@@ -127,13 +171,27 @@ def last_decisions(trial_ids: Sequence[int]) -> Mapping[int, Decision]:
 
 
 def standing_sentence(
-    trial: Trial, *, decision: Decision | None, policy: Policy | None, is_best: bool
+    trial: Trial,
+    *,
+    decision: Decision | None,
+    policy: Policy | None,
+    is_best: bool,
+    of: int | None = None,
 ) -> str:
     """How the trial stands, or how it ended, in one short sentence."""
-    if is_best:
-        return "The best so far"
+    sentence = _standing(trial, decision, policy)
+    if not is_best:
+        return sentence
+    rank = f"best of {of}" if of is not None and of > 1 else "the best so far"
+    return f"{sentence.rstrip('.')}; {rank}"
+
+
+def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) -> str:
     if trial.state == TrialState.TERMINATED and decision is not None:
-        return f"{decision.policy_words} at report {decision.n}: {_against(decision)}"
+        name, report = decision.policy_words, decision.n
+        return f"{name} at report {report}: {_fell_short(decision)}"
+    if trial.state == TrialState.COMPLETED:
+        return "Ran to the end"
     if trial.has_ended:
         return trial.message
     if trial.is_stopping:
@@ -147,16 +205,32 @@ def _running_sentence(
     trial: Trial, decision: Decision | None, policy: Policy | None
 ) -> str:
     if decision is not None:
-        return f"Kept at report {decision.n}: {_against(decision)}"
+        return f"Kept at report {decision.n}: {_compared(decision, 'against')}"
     if not trial.reports:
         return "Started, no report yet"
     if policy is None:
-        return f"Running, {trial.reports} reports"
+        reports = "1 report" if trial.reports == 1 else f"{trial.reports} reports"
+        return f"Running, {reports}"
     return f"First check at report {policy.next_check(trial.reports)}"
 
 
-def _against(decision: Decision) -> str:
-    if decision.threshold is None:
+def _fell_short(decision: Decision) -> str:
+    """``0.553 was below 0.679``, or above where less is better."""
+    value, threshold = decision.value, decision.threshold
+    if value is None or threshold is None or value == threshold:
+        return _compared(decision, "against")
+    side = "below" if value < threshold else "above"
+    return _compared(decision, f"was {side}")
+
+
+def _compared(decision: Decision, word: str) -> str:
+    """The trial's own best and the policy's threshold, told apart by their digits."""
+    value, threshold = decision.value, decision.threshold
+    if threshold is None:
         return "nothing to compare with yet"
-    value = metric_text(decision.value) if decision.value is not None else "no value"
-    return f"{value} against {metric_text(decision.threshold)}"
+    if value is None:
+        return f"no value {word} {metric_text(threshold, 3)}"
+    digits = next(
+        (d for d in (3, 4, 5) if metric_text(value, d) != metric_text(threshold, d)), 6
+    )
+    return f"{metric_text(value, digits)} {word} {metric_text(threshold, digits)}"

@@ -1,0 +1,67 @@
+"""A search space as the axes of parallel coordinates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypedDict
+
+from experiments.pages.trial_cells import is_number
+from experiments.search.choice import Choice
+from experiments.search.distribution import Distribution
+from experiments.search.distributions import Logarithmic
+from experiments.search.space import SearchSpace
+
+# More values than this are drawn as numbers along an axis rather than as bands.
+MOST_BANDS = 12
+
+
+class Axis(TypedDict):
+    """``low`` and ``high`` are null where the law has no end; values then decide."""
+
+    name: str
+    kind: str
+    log: bool
+    low: float | None
+    high: float | None
+    values: list[Any]
+
+
+def space_axes(space: SearchSpace) -> list[Axis]:
+    """One axis for each parameter, in document order."""
+    return [_axis(name, law) for name, law in space.parameters.items()]
+
+
+def _axis(name: str, law: Distribution) -> Axis:
+    if isinstance(law, Choice) and not _is_long_scale(law):
+        values = list(law.distinct)
+        return Axis(
+            name=name, kind="choice", log=False, low=None, high=None, values=values
+        )
+    low, high = _ends(law)
+    return Axis(
+        name=name, kind="number", log=_is_log(law), low=low, high=high, values=[]
+    )
+
+
+def _is_long_scale(law: Choice) -> bool:
+    return len(law.distinct) > MOST_BANDS and all(map(is_number, law.distinct))
+
+
+def _is_log(law: Distribution) -> bool:
+    return isinstance(law, Logarithmic) or bool(getattr(law, "log", False))
+
+
+def _ends(law: Distribution) -> tuple[float | None, float | None]:
+    if isinstance(law, Choice):
+        numbers = [float(v) for v in law.distinct if isinstance(v, int | float)]
+        return min(numbers), max(numbers)
+    plain = getattr(law, "law", None)
+    source = law if hasattr(law, "low") else plain
+    low, high = getattr(source, "low", None), getattr(source, "high", None)
+    if low is None and hasattr(law, "upper"):
+        low, high = 0, law.upper - 1
+    return _finite(low), _finite(high)
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or math.isinf(number) else number

@@ -1,0 +1,67 @@
+"""The form that changes a sweep's limits while it has not ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from experiments import steering
+from experiments.models import Sweep, User
+from experiments.search.problems import DefinitionError
+
+PREFIX = "limits."
+
+
+class LimitsForm(forms.Form):
+    """The document's limits; what is left empty has no limit."""
+
+    max_total_trials = forms.IntegerField(
+        min_value=1,
+        max_value=100_000,
+        label="Trials in all",
+        help_text="Raise it to go on, lower it to end sooner.",
+    )
+    max_concurrent_trials = forms.IntegerField(
+        min_value=1,
+        max_value=10_000,
+        label="At a time",
+        help_text="Running trials are not stopped when it is lowered.",
+    )
+    max_failed_trials = forms.IntegerField(
+        min_value=1,
+        required=False,
+        label="Pause after failures",
+        help_text="Empty: failures do not pause the sweep.",
+    )
+    timeout = forms.FloatField(
+        min_value=0,
+        required=False,
+        label="Whole sweep, seconds",
+        help_text="Counted from its start. Empty: no limit.",
+    )
+    trial_timeout = forms.FloatField(
+        min_value=0,
+        required=False,
+        label="Each trial, seconds",
+        help_text="Empty: no limit.",
+    )
+
+    @classmethod
+    def of(cls, sweep: Sweep, data: Any = None) -> LimitsForm:
+        initial = {name: getattr(sweep, name) for name in cls.base_fields}
+        return cls(data, initial=initial)
+
+    def save(self, sweep: Sweep, *, actor: User) -> bool:
+        """Change what was changed. False: the form now says what is wrong."""
+        limits = {name: self.cleaned_data[name] for name in self.changed_data}
+        if not limits:
+            return True
+        try:
+            steering.change_sweep(sweep, {"limits": limits}, actor=actor)
+        except DefinitionError as error:
+            for problem in error.problems:
+                name = problem.path.removeprefix(PREFIX)
+                self.add_error(name if name in self.fields else None, problem.message)
+            return False
+        return True

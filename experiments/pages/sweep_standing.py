@@ -1,0 +1,181 @@
+"""Where one sweep stands: all that its four answer tiles say, in a dozen queries.
+
+None of them grows with the number of trials: counts, sums and medians are the
+database's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import fmean
+
+from django.db.models import Avg, Count, F, Q
+
+from experiments.models import Attempt, Sweep, Trial
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import (
+    TRIAL_ENDS,
+    TRIAL_LIVE,
+    TRIAL_RANKED,
+    AttemptState,
+    TrialState,
+)
+from experiments.progress import Progress, progress_of
+from experiments.search.problems import DefinitionError
+from experiments.search.samplers import log_base
+from experiments.search.space import SearchSpace
+
+# Fewer ended trials than this say too little about how long the rest will take.
+LEAST_FOR_FORECAST = 3
+
+
+@dataclass(frozen=True)
+class SweepStanding:
+    """One sweep now.
+
+    ``best`` has ended; ``leader`` stands in while nothing has: the best of what runs.
+    ``ranked`` counts the trials that ``best`` was chosen from, ``middle`` is their
+    median value, and ``since_best`` how many trials ended after the best one did.
+    ``took`` is the mean training time of ended trials and ``running_for`` the times of
+    the running ones so far, all in seconds.
+    """
+
+    sweep: Sweep
+    now: datetime
+    progress: Progress
+    combinations: int | None
+    runner_up: Trial | None
+    leader: Trial | None
+    ranked: int
+    middle: float | None
+    since_best: int
+    took: float | None
+    running_for: Sequence[float]
+
+    @property
+    def best(self) -> Trial | None:
+        return self.progress.best
+
+    @property
+    def ended(self) -> int:
+        return sum(n for state, n in self.counts.items() if state in TRIAL_ENDS)
+
+    @property
+    def live(self) -> int:
+        return sum(n for state, n in self.counts.items() if state in TRIAL_LIVE)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(self.progress.counts)
+
+    @property
+    def tried(self) -> int:
+        return self.progress.tried
+
+    @property
+    def planned(self) -> int:
+        """How many trials there will be: the budget, or the space where it is less."""
+        if self.sweep.exhausted:
+            return self.tried
+        most = self.sweep.max_total_trials
+        if self.combinations is not None:
+            most = min(most, self.combinations)
+        return max(most, self.tried)
+
+    @property
+    def bar(self) -> dict[str, int]:
+        """Counts for the state bar: queued and untried trials together are left."""
+        bar = {str(s): n for s, n in self.counts.items() if s != TrialState.QUEUED}
+        return bar | {"left": self.to_come - bar[TrialState.RUNNING]}
+
+    @property
+    def to_come(self) -> int:
+        """Trials that have not ended, those that run included."""
+        return self.planned - self.ended
+
+    @property
+    def ran_for(self) -> timedelta | None:
+        """From start to end, or until now."""
+        started = self.sweep.started_at
+        return (self.sweep.ended_at or self.now) - started if started else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long the rest takes at the pace so far, spread over the slots."""
+        unknown = self.took is None or self.ended < LEAST_FOR_FORECAST
+        if self.sweep.state != SweepState.RUNNING or unknown or not self.to_come:
+            return None
+        took = self.took or 0.0
+        rest = [max(0.0, took - time) for time in self.running_for]
+        waiting = self.to_come - len(rest)
+        slots = max(1, len(rest))
+        return max((sum(rest) + waiting * took) / slots, *rest, 0.0)
+
+
+def sweep_standing(sweep: Sweep, *, now: datetime) -> SweepStanding:
+    progress = progress_of([sweep])[sweep.pk]
+    best = progress.best
+    ranked = sweep.trials.ranked(sweep.goal)
+    facts = _facts(sweep, best)
+    return SweepStanding(
+        sweep=sweep,
+        now=now,
+        progress=progress,
+        combinations=combinations(sweep),
+        runner_up=ranked[1:2].first() if best else None,
+        leader=None if best else _leader(sweep),
+        ranked=facts["ranked"],
+        middle=_middle(sweep, facts["ranked"]),
+        since_best=facts["since"],
+        took=facts["took"],
+        running_for=_running_times(sweep, now),
+    )
+
+
+def search_space(sweep: Sweep) -> SearchSpace:
+    """The parsed search space; an empty one for a document that no longer reads."""
+    settings = sweep.definition.get("sampling_algorithm")
+    base = log_base(settings if isinstance(settings, dict) else None)
+    try:
+        return SearchSpace.parse(sweep.definition["search_space"], log_base=base)
+    except (DefinitionError, KeyError):
+        return SearchSpace({})
+
+
+def combinations(sweep: Sweep) -> int | None:
+    """How many different configurations there are; None for infinitely many."""
+    space = search_space(sweep)
+    return space.count() if len(space) else None
+
+
+def _facts(sweep: Sweep, best: Trial | None) -> dict[str, float]:
+    later = best.ended_at if best else None
+    facts: dict[str, float] = sweep.trials.filter(state__in=TRIAL_ENDS).aggregate(
+        ranked=Count("pk", filter=Q(state__in=TRIAL_RANKED, value__isnull=False)),
+        since=Count("pk", filter=Q(ended_at__gt=later)) if later else Count("pk"),
+        took=Avg("current_attempt__elapsed"),
+    )
+    return facts
+
+
+def _leader(sweep: Sweep) -> Trial | None:
+    """The best of the running trials so far."""
+    running = sweep.trials.live().filter(value__isnull=False)
+    return running.best_first(sweep.goal).first()
+
+
+def _middle(sweep: Sweep, count: int) -> float | None:
+    """The median value, from the middle one or two rows."""
+    if not count:
+        return None
+    values = sweep.trials.ranked(sweep.goal).values_list("value", flat=True)
+    return fmean(values[(count - 1) // 2 : count // 2 + 1])
+
+
+def _running_times(sweep: Sweep, now: datetime) -> list[float]:
+    claimed = Attempt.objects.filter(
+        trial__sweep=sweep, trial__current_attempt=F("pk"), state=AttemptState.RUNNING
+    ).values_list("claimed_at", flat=True)
+    return [max(0.0, (now - moment).total_seconds()) for moment in claimed if moment]

@@ -1,0 +1,118 @@
+// A sweep's page: charts, table and tiles, kept fresh by its feed.
+
+import { duration, refreshTimes } from "../format.js";
+import { startLive } from "../poll.js";
+import { hiddenStates, merged, withNews } from "./sweep_model.js";
+import { refreshTicked, showRows, wireTable } from "./sweep_table.js";
+
+const root = document.querySelector("[data-sweep]");
+const cards = [...document.querySelectorAll("[data-chart]")];
+const started = new WeakMap();
+let model = readModel();
+let charts = null;
+
+function readModel() {
+  const source = document.getElementById("sweep-model");
+  return source ? JSON.parse(source.textContent) : null;
+}
+
+// ---- parts ------------------------------------------------------------------------
+
+// HTML from the feed, unless it is what stands there already or a menu in it is open.
+function showPart(name, html) {
+  const part = document.querySelector(`[data-part="${name}"]`);
+  if (!part) return;
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  if (fresh.innerHTML === part.innerHTML || part.querySelector(".dropdown-menu.show")) return;
+  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  part.replaceChildren(fresh.content);
+  if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  refreshTimes(part);
+}
+
+// ---- durations that count on --------------------------------------------------------
+
+function tick() {
+  for (const element of document.querySelectorAll("[data-ticking]")) {
+    if (!started.has(element)) started.set(element, performance.now());
+    const since = (performance.now() - started.get(element)) / 1000;
+    element.textContent = duration(Math.floor(Number(element.dataset.ticking) + since));
+  }
+}
+
+// ---- charts -------------------------------------------------------------------------
+
+function wireStates(card) {
+  const chips = [...card.querySelectorAll("[data-state-filter]")];
+  const stateOf = (chip) => chip.dataset.stateFilter;
+  for (const state of hiddenStates(location.search, chips.map(stateOf))) {
+    chips.find((chip) => stateOf(chip) === state).click();
+  }
+  card.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-state-filter]")) return;
+    const shown = chips.filter((chip) => chip.getAttribute("aria-pressed") === "true").map(stateOf);
+    const url = new URL(location.href);
+    if (shown.length < chips.length) url.searchParams.set("states", shown.join(","));
+    else url.searchParams.delete("states");
+    history.replaceState(history.state, "", url);
+  });
+}
+
+async function drawCharts() {
+  if (cards.length === 0) return;
+  charts = await import("../charts/mount.js");
+  charts.mountCharts(document);
+  cards.forEach(wireStates);
+}
+
+function updateCharts(news) {
+  if (!model || !charts) return;
+  if (news.trials.length === 0 && news.total === model.total) return;
+  model = withNews(model, news);
+  for (const card of cards) charts.chartOf(card)?.update(model);
+}
+
+// ---- the feed -----------------------------------------------------------------------
+
+// The page was drawn without a table or charts: with the first trial it needs both.
+function needsReload(news) {
+  return news.order.length > 0 && !root.querySelector("[data-rows]");
+}
+
+function show(news) {
+  if (!news.changed) return;
+  if (needsReload(news)) {
+    location.reload();
+    return;
+  }
+  for (const [name, html] of Object.entries(news.parts)) showPart(name, html);
+  const body = root.querySelector("[data-rows]");
+  if (body) showRows(body, news.order, news.rows);
+  refreshTicked(root);
+  showCounts(news);
+  updateCharts(news);
+  tick();
+}
+
+function showCounts({ counts, cancel }) {
+  const tried = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  for (const element of document.querySelectorAll("[data-trial-count]")) element.textContent = String(tried);
+  const text = document.querySelector("#cancel-sweep .confirm-text");
+  if (text && cancel) text.textContent = cancel;
+}
+
+// ---- links that keep what was picked --------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-merge]");
+  if (link) link.href = merged(link.href, location.search, location.href);
+});
+
+if (root) {
+  wireTable(root);
+  drawCharts();
+  tick();
+  setInterval(tick, 1000);
+  if ("livePage" in root.dataset) startLive(root.dataset.feed, show, { since: root.dataset.since });
+}
