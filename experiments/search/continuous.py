@@ -29,6 +29,8 @@ class Continuous(Lawful):
         return min(max(number, lowest, self.law.low), LARGEST, self.law.high)
 
     def at(self, index: int) -> float:
+        if not self.law.constant:
+            raise self.unlisted()
         return self.quantile(0.5)
 
     def encode(self, value: JSONValue) -> float:

@@ -14,6 +14,7 @@ from experiments.search.command import value_text
 from experiments.search.fields import Fields, is_number
 from experiments.search.figures import counted
 from experiments.search.limits import (
+    MOST_TRIALS,
     Limits,
     Resources,
     Retries,
@@ -137,11 +138,13 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
 
 
 def _read_limits(document: Fields, plan: Plan) -> Limits:
-    is_grid = plan.settings.get("type") == "grid"
+    default = plan.grid_size or 1 if plan.is_grid else None
+    if default is not None and default > MOST_TRIALS:
+        default = None
     fields = document.inner(
-        "limits", required="" if is_grid else "{max_total_trials: 40}"
+        "limits", required="{max_total_trials: 40}" if default is None else ""
     )
-    limits = read_limits(fields, grid_size=plan.grid_size)
+    limits = read_limits(fields, default_total=default)
     size = plan.space.count() if plan.space.parameters else None
     if size is not None and size < limits.max_total_trials:
         document.warn(

@@ -80,8 +80,8 @@ class Distribution(ABC):
         """Whether the value can be drawn, its JSON type included."""
 
     def at(self, index: int) -> JSONValue:
-        """The value of a band, for a finite distribution."""
-        raise ValueError(f"{self.kind} has no list of values.")
+        """The value of a band; ValueError when there are infinitely many."""
+        raise self.unlisted()
 
     def sample(self, rng: np.random.Generator) -> JSONValue:
         """One value drawn; takes one number from the generator."""
@@ -103,6 +103,10 @@ class Distribution(ABC):
     def refuse(self, value: object) -> ValueError:
         """The error for a value that is not one of the distribution's."""
         return ValueError(f"{shown(value)} is not a value of {shown(self.dump())}.")
+
+    def unlisted(self) -> ValueError:
+        """The error for the index of a value where values have none."""
+        return ValueError(f"{self.kind} has infinitely many values here.")
 
 
 def type_problem(item: Field[Any], value: object) -> str | None:

@@ -90,7 +90,8 @@ class NormalLaw(Law):
         numbers = np.asarray(number, np.float64)
         if self.constant:
             return np.where(numbers < self.mu, 0.0, 1.0)
-        return np.asarray(ndtr((numbers - self.mu) / self.sigma), np.float64)
+        with np.errstate(over="ignore"):
+            return np.asarray(ndtr((numbers - self.mu) / self.sigma), np.float64)
 
 
 @dataclass(frozen=True)

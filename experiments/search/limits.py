@@ -46,21 +46,21 @@ class Resources:
     gpus: int = 0
 
 
-def read_limits(document: Fields | None, *, grid_size: int | None) -> Limits:
-    """`limits`. With a `grid_size`, the total may be left out and is the grid's size.
+def read_limits(document: Fields | None, *, default_total: int | None) -> Limits:
+    """`limits`. Without a `default_total`, `max_total_trials` is required.
 
     `document` is None when the field was left out or is no mapping, which has then been
     noted.
     """
-    size = grid_size if grid_size is not None and grid_size <= MOST_TRIALS else None
+    fallback = default_total or 1
     if document is None:
-        return Limits(size or 1, min(size or 1, MOST_CONCURRENT))
+        return Limits(fallback, min(fallback, MOST_CONCURRENT))
     total = document.integer(
         "max_total_trials",
-        size or 1,
+        fallback,
         least=1,
         most=MOST_TRIALS,
-        required="" if size else "40",
+        required="40" if default_total is None else "",
     )
     concurrent = document.integer(
         "max_concurrent_trials",

@@ -67,7 +67,7 @@ def checked_document(value: object) -> Mapping[str, object]:
     return value
 
 
-def _load(text: str) -> object:
+def _load(text: str) -> Any:
     if text.lstrip().startswith("{"):
         try:
             return json.loads(text, object_pairs_hook=_unique, parse_int=_integer)
@@ -75,7 +75,11 @@ def _load(text: str) -> object:
             pass  # YAML's flow style begins with a brace, too.
     try:
         _check_events(text)
-        return yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         raise _refusal(_placed(error)) from None
     except (yaml.YAMLError, UnicodeError) as error:

@@ -43,10 +43,13 @@ class Plan:
     names: tuple[str, ...] | None = None
 
     @property
+    def is_grid(self) -> bool:
+        return self.settings.get("type") == "grid"
+
+    @property
     def grid_size(self) -> int | None:
         """The number of the grid's points, when this is a grid."""
-        is_grid = self.settings.get("type") == "grid" and len(self.space) > 0
-        return self.space.count() if is_grid else None
+        return self.space.count() if self.is_grid else None
 
     def sampler(self) -> Sampler:
         """The sampler of a plan without problems."""

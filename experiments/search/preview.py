@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from experiments.search.command import value_text
 from experiments.search.distributions import (
     Distribution,
     FloatRange,
@@ -15,7 +17,6 @@ from experiments.search.distributions import (
     Logarithmic,
 )
 from experiments.search.figures import significant
-from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 from experiments.search.samplers import Sampler
 
@@ -29,6 +30,7 @@ class Histogram:
 
     `labels` has one text for a bar of values, and the two ends for bins; `scale` says
     what the bins' widths are equal in; `edges` are the bins' borders, empty for values.
+    Texts of which there are more than bars are counted for the first ones only.
     """
 
     scale: Literal["values", "linear", "log"]
@@ -70,10 +72,13 @@ def sampled_configurations(sampler: Sampler, number: int) -> list[dict[str, JSON
 def _of_values(
     distribution: Distribution, values: list[JSONValue], bars: int
 ) -> Histogram:
-    drawn = Counter(shown(value) for value in values)
-    names = [shown(distribution.at(index)) for index in range(bars)]
-    counts = tuple(drawn[name] for name in names)
-    return Histogram("values", tuple(name.strip('"') for name in names), counts)
+    drawn = Counter(json.dumps(value) for value in values)
+    shown_values = [distribution.at(index) for index in range(bars)]
+    return Histogram(
+        scale="values",
+        labels=tuple(value_text(value) for value in shown_values),
+        counts=tuple(drawn[json.dumps(value)] for value in shown_values),
+    )
 
 
 def _of_numbers(numbers: np.ndarray, bins: int, *, log: bool) -> Histogram:

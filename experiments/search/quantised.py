@@ -61,7 +61,9 @@ class Quantised(Lawful):
         return self._value(self._multiple(share))
 
     def at(self, index: int) -> int | float:
-        return self._value(index if self.ends is None else self.ends[0] + index)
+        if self.ends is None:
+            raise self.unlisted()
+        return self._value(self.ends[0] + index)
 
     def encode(self, value: JSONValue) -> float:
         if not is_number(value) or not self.contains(value):

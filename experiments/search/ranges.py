@@ -161,7 +161,7 @@ class FloatRange(Distribution):
 
     def at(self, index: int) -> float:
         if self.step is None:
-            raise ValueError("float without step has no list of values.")
+            raise self.unlisted()
         return float(Fraction(repr(self.low)) + index * Fraction(repr(self.step)))
 
     def encode(self, value: JSONValue) -> float:
