@@ -96,8 +96,8 @@ def can_manage(user: User, team: Team) -> bool:
 
 def found_or_404(queryset: QuerySet[M], **lookup: object) -> M:
     """The one row, or a 404 that does not tell absence from lack of access."""
-    try:
-        return queryset.get(**lookup)
-    except queryset.model.DoesNotExist as error:
+    found = queryset.filter(**lookup).first()
+    if found is None:
         name = queryset.model._meta.verbose_name
-        raise Http404(f"There is no such {name}, or it is not yours to see.") from error
+        raise Http404(f"There is no such {name}, or it is not yours to see.")
+    return found

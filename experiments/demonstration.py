@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
 
@@ -17,7 +18,8 @@ CODE = ("train.py", "network.py", "digits.csv.gz")
 
 def start_demo(team: Team, user: User | None) -> Sweep:
     """A new demo sweep for the team, started."""
-    document = dict(load_document((FOLDER / "sweep.yaml").read_text()))
+    text = (FOLDER / "sweep.yaml").read_text()
+    document: dict[str, Any] = dict(load_document(text))
     files = {name: (FOLDER / name).read_bytes() for name in CODE}
     code = snapshots.store_files(team, files, user=user)
     document["trial"] = {**document["trial"], "code": {"upload": code.digest}}

@@ -92,7 +92,7 @@ def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
         if key not in known:
             known.add(key)
             new.append(point)
-    now = database_now() if new else None
+    now = database_now()
     MetricPoint.objects.bulk_create(
         MetricPoint(
             metric=metrics[point.name],
@@ -173,7 +173,7 @@ def _next_report(trial: Trial, last: Report | None, point: Point) -> Report:
     """The report after ``last``, with best and mean of the finite values so far."""
     objective = trial.sweep.objective if trial.sweep else None
     report = Report(
-        sweep_id=trial.sweep_id,
+        sweep=trial.sweep,
         trial=trial,
         n=last.n + 1 if last else 1,
         step=point.step,

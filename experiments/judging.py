@@ -44,7 +44,7 @@ def _keep(verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy) -
     Decision.objects.create(
         trial=trial,
         attempt=attempt,
-        policy=settings["type"],
+        policy=str(settings["type"]),
         settings=settings,
         n=verdict.report,
         value=verdict.value,

@@ -11,11 +11,11 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import Q
 
 from experiments import lifecycle
 from experiments.clock import database_now
-from experiments.models import Attempt, Sweep
+from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState, TrialState
 from experiments.scheduling import ring_attempt
@@ -59,18 +59,20 @@ def end_strays() -> None:
 def end_overdue() -> None:
     """Ask trials to stop whose runner has let their deadline pass."""
     late = timedelta(seconds=settings.LEASE_SECONDS)
-    overdue = Attempt.objects.filter(
+    timed = Attempt.objects.filter(
         state=AttemptState.RUNNING,
         stop_asked_at=None,
         trial__sweep__trial_timeout__isnull=False,
-    ).annotate(limit=F("trial__sweep__trial_timeout"))
+    ).values_list("trial", "claimed_at", "trial__sweep__trial_timeout")
     now = database_now()
-    for attempt in overdue.select_related("trial"):
-        if attempt.claimed_at + timedelta(seconds=attempt.limit) + late < now:
+    for trial_id, claimed_at, limit in timed:
+        if claimed_at is None or limit is None:
+            continue
+        if claimed_at + timedelta(seconds=limit) + late < now:
             lifecycle.request_stop(
-                attempt.trial,
+                Trial.objects.get(pk=trial_id),
                 reason="trial_timeout",
-                message=f"The trial's time of {attempt.limit:g} s was over.",
+                message=f"The trial's time of {limit:g} s was over.",
             )
 
 

@@ -49,7 +49,7 @@ def sweep_fields(
     definition: SweepDefinition, code: CodeSnapshot | None
 ) -> dict[str, Any]:
     """The columns of a Sweep that come from its document."""
-    document = definition.dump()
+    document: dict[str, Any] = definition.dump()
     if code is not None:
         document["trial"]["code"] = {"upload": code.digest}
     limits = definition.limits
@@ -137,7 +137,7 @@ def _code(
 ) -> CodeSnapshot | None:
     """The snapshot that the document's ``code`` stands for. A path is refused: what
     lies on the server is not the document's to name."""
-    code = definition.trial.code
+    code: Any = definition.trial.code
     if code is None:
         return None
     if isinstance(code, str):

@@ -56,7 +56,7 @@ def bytes_text(size: float) -> str:
 
 
 def duration_text(seconds: float | timedelta | None) -> str:
-    """``0.9 s``, ``15 s``, ``3 m 02 s``, ``2 h 05 m``, ``2 d 13 h``; a dash for none."""
+    """``0.9 s``, ``15 s``, ``3 m 02 s``, ``2 h 05 m``, ``2 d 13 h``, or a dash."""
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     if seconds is None or not math.isfinite(seconds):

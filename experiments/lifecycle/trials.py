@@ -46,7 +46,9 @@ def create_trial(
 def queue_attempt(trial: Trial) -> Attempt:
     """The trial's next attempt, queued, which takes over as the current one."""
     last = trial.attempts.aggregate(last=Max("n"))["last"] or 0
-    pool_id = trial.sweep.pool_id if trial.sweep else None
+    if trial.sweep is None:
+        raise ValueError(f"trial {trial.pk} has no sweep, so nothing runs it")
+    pool_id = trial.sweep.pool_id
     attempt = Attempt.objects.create(trial=trial, n=last + 1, pool_id=pool_id)
     Trial.objects.filter(pk=trial.pk).update(
         current_attempt=attempt, state=TrialState.QUEUED, updated_at=Now()

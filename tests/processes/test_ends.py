@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -144,20 +145,22 @@ def test_values_reach_the_script_as_single_arguments(site: RunningSite) -> None:
     )
     site.wait_for_end(sweep)
     for trial in site.trials(sweep):
-        assert repr(trial["params"]["text"]) in log(site, trial["id"])
+        arguments = json.loads(log(site, trial["id"]))
+        assert arguments == ["--text", trial["params"]["text"]]
 
 
 def test_a_training_process_sees_no_secret_of_the_site(site: RunningSite) -> None:
     sweep = site.submit(command="python train_prints_env.py", limits=limits(1))
     site.wait_for_end(sweep)
-    printed = log(site, site.trials(sweep)[0]["id"])
-    names = {line.partition("=")[0] for line in printed.splitlines()}
+    names = set(json.loads(log(site, site.trials(sweep)[0]["id"]))["environment"])
     assert "SWEEPSITE_TOKEN" in names
     assert not {n for n in names if "REDIS" in n or "SECRET" in n or "WORKER" in n}
 
 
 def test_outputs_are_kept(site: RunningSite) -> None:
-    sweep = site.submit(command="python train_ok.py", limits=limits(1))
+    sweep = site.submit(
+        command="python train_ok.py 3 0 ${{search_space.x}}", limits=limits(1)
+    )
     site.wait_for_end(sweep)
     trial = site.trials(sweep)[0]["id"]
     items = site.api("GET", f"/trials/{trial}/artifacts")["items"]
