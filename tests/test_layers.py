@@ -17,7 +17,8 @@ LAYERS = (
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"},
     {"checking", "snapshots", "installation", "judging", "queues"}
     | {"worker_site", "submission"},
-    {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"},
+    {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
+    | {"folders", "tables", "terminal"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

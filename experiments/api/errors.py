@@ -88,6 +88,7 @@ def _field_sentences(error: ValidationError) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     for problem in error.errors:
         path = [str(part) for part in problem["loc"]]
-        name = ".".join(path[2:] or path[-1:])
+        inside = path[2:] if path[0] == "body" else path[1:]
+        name = ".".join(inside or path[-1:])
         fields.setdefault(name, []).append(f"{problem['msg']}.")
     return fields

@@ -1,0 +1,104 @@
+"""PATCH /sweeps/{id}: limits, policy and words, also while the sweep runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from experiments.models import Event, Team
+from tests import factories
+from tests.api.conftest import Api
+
+
+def test_limits_change_while_the_sweep_runs(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    answer = api.patch(
+        f"/sweeps/{sweep.pk}",
+        {"limits": {"max_total_trials": 9, "trial_timeout": 60}},
+    )
+    assert answer.status_code == 200
+    limits = answer.json()["limits"]
+    assert limits["max_total_trials"] == 9 and limits["trial_timeout"] == 60
+    assert limits["max_concurrent_trials"] == 2, "what is left out stays"
+    assert answer.json()["definition"]["limits"]["max_total_trials"] == 9
+
+
+def test_a_limit_may_stand_beside_the_rest(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"max_concurrent_trials": 1})
+    assert answer.json()["limits"]["max_concurrent_trials"] == 1
+
+
+def test_null_lifts_a_limit(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team, timeout=60.0)
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"limits": {"timeout": None}})
+    assert answer.json()["limits"]["timeout"] is None
+
+
+def test_the_policy_is_kept_in_canonical_form(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    policy = {"type": "median_stopping", "delay_evaluation": 3}
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"early_termination": policy})
+    assert answer.json()["early_termination"]["evaluation_interval"] == 1
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"early_termination": None})
+    assert answer.json()["early_termination"] is None
+
+
+def test_name_tags_and_notes_change(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team, state="completed")
+    words = {"display_name": "first look", "tags": {"gpu": "no"}, "notes": "Fine."}
+    answer = api.patch(f"/sweeps/{sweep.pk}", words)
+    assert answer.status_code == 200
+    assert words.items() <= answer.json().items()
+
+
+def test_an_ended_sweep_keeps_its_limits(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team, state="completed")
+    answer = api.patch(
+        f"/sweeps/{sweep.pk}", {"limits": {"timeout": 5}, "notes": "changed?"}
+    )
+    assert answer.status_code == 422
+    assert "limits.timeout" in answer.json()["error"]["fields"]
+    assert api.get(f"/sweeps/{sweep.pk}").json()["notes"] == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"limits": {"max_total_trials": 0}}, "limits.max_total_trials"),
+        ({"early_termination": {"type": "luck"}}, "early_termination.type"),
+        ({"search_space": {}}, "search_space"),
+        ({"limits": {"max_trials": 3}}, "limits.max_trials"),
+        ({"notes": "x" * 100_001}, "notes"),
+        ({"notes": "\x00"}, "notes"),
+        ({"tags": {"a": [1]}}, "tags.a"),
+    ],
+)
+def test_a_bad_change_names_its_field_and_changes_nothing(
+    api: Api, team: Team, body: dict[str, Any], field: str
+) -> None:
+    sweep = factories.sweep(team)
+    before = api.get(f"/sweeps/{sweep.pk}").json()
+    answer = api.patch(f"/sweeps/{sweep.pk}", body)
+    assert answer.status_code == 422
+    assert list(answer.json()["error"]["fields"]) == [field]
+    assert api.get(f"/sweeps/{sweep.pk}").json() == before
+
+
+def test_a_change_is_logged_with_before_and_after(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    api.patch(f"/sweeps/{sweep.pk}", {"limits": {"max_total_trials": 9}})
+    event = Event.objects.get(verb="sweep changed")
+    assert event.actor == factories.user("ada")
+    assert event.data == {
+        "before": {"max_total_trials": 4},
+        "after": {"max_total_trials": 9},
+    }
+
+
+def test_a_change_to_what_is_there_already_is_no_event(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"limits": {"max_total_trials": 4}})
+    assert answer.status_code == 200
+    assert not Event.objects.filter(verb="sweep changed").exists()

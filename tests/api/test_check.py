@@ -1,0 +1,66 @@
+"""POST /sweeps/check: what a document would try, without storing anything."""
+
+from __future__ import annotations
+
+from experiments.models import Sweep
+from tests import factories
+from tests.api.conftest import Api
+
+
+def test_a_valid_document_is_shown_in_canonical_form(api: Api) -> None:
+    document = factories.definition_document(search_space={"x": "uniform(0, 1)"})
+    answer = api.post("/sweeps/check", document)
+    assert answer.status_code == 200
+    checked = answer.json()
+    assert checked["valid"] and checked["problems"] == []
+    assert checked["document"]["search_space"]["x"]["type"] == "uniform"
+    assert checked["combinations"] is None
+    assert not Sweep.objects.exists()
+
+
+def test_the_preview_draws_from_the_space(api: Api) -> None:
+    space = {
+        "x": {"type": "uniform", "min_value": 2, "max_value": 3},
+        "batch": {"type": "choice", "values": [16, 32]},
+    }
+    answer = api.post("/sweeps/check", factories.definition_document(search_space=space))
+    preview = answer.json()["preview"]
+    assert len(preview["configurations"]) == 10
+    assert all(2 <= params["x"] <= 3 for params in preview["configurations"])
+    assert sum(preview["parameters"]["batch"]["counts"]) > 0
+    assert preview["parameters"]["batch"]["labels"] == ["16", "32"]
+
+
+def test_a_finite_space_has_a_number_of_combinations(api: Api) -> None:
+    space = {
+        "x": {"type": "choice", "values": [1, 2, 3]},
+        "y": {"type": "choice", "values": [1, 2]},
+    }
+    document = factories.definition_document(
+        search_space=space, sampling_algorithm={"type": "grid"}
+    )
+    checked = api.post("/sweeps/check", document).json()
+    assert checked["combinations"] == 6
+    assert len(checked["preview"]["configurations"]) == 6
+
+
+def test_an_invalid_document_is_answered_with_its_problems(api: Api) -> None:
+    answer = api.post("/sweeps/check", {"trial": {"command": "true"}, "nonsense": 1})
+    assert answer.status_code == 200
+    checked = answer.json()
+    assert not checked["valid"] and checked["document"] is None
+    paths = {problem["path"] for problem in checked["problems"]}
+    assert {"search_space", "objective", "nonsense"} <= paths
+
+
+def test_warnings_are_told(api: Api) -> None:
+    document = factories.definition_document(queue_settings={"job_tier": "spot"})
+    warnings = api.post("/sweeps/check", document).json()["warnings"]
+    assert [warning["path"] for warning in warnings] == ["queue_settings"]
+
+
+def test_extreme_laws_answer_in_json(api: Api) -> None:
+    space = {"x": {"type": "lognormal", "mu": 0, "sigma": 1000}}
+    answer = api.post("/sweeps/check", factories.definition_document(search_space=space))
+    assert answer.status_code == 200
+    assert b": Infinity" not in answer.content and b"NaN" not in answer.content
