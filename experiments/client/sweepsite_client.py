@@ -380,7 +380,7 @@ def _answer(status: int, text: bytes) -> dict[str, Any]:
     if isinstance(answer, dict) and 200 <= status < 300:
         return answer
     error = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(error, dict) or status >= 500 or status in RETRY:
+    if not isinstance(error, dict) or status // 100 != 4 or status in RETRY:
         raise _Away(f"status {status}")
     if status in STALE:
         raise _Stale(str(error.get("message") or "this trial has ended"))

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from experiments.runner import kernel
 from experiments.runner.attempt import Attempt, Worker
+from experiments.runner.launch import GIVE_UP_AFTER
 from experiments.runner.signals import Signals
 from experiments.runner.spec import SpecError, parse_spec
 
 logger = logging.getLogger("experiments.runner")
 
 BAD_SPEC = 2
-GIVE_UP_AFTER = 600.0
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from experiments.runner.environment import EXTRA_NAMES, SLOT_MARKER, inherited
 from experiments.runner.limits import VARIABLES
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+GIVE_UP_AFTER = 600.0
 OWN_SETTINGS = (PYTHON_OVERRIDE, EXTRA_NAMES, *VARIABLES)
 
 
@@ -24,12 +25,14 @@ def start_runner(
     home: Path,
     slot: str = "",
     worker: Mapping[str, str] | None = None,
+    give_up_after: float = GIVE_UP_AFTER,
 ) -> subprocess.Popen[bytes]:
     """Start a runner for an AttemptSpec (the claim's JSON) and hand it over.
 
     `home` is the worker's folder for attempts and code, `slot` a name that stays the
     same when the slot is started again (for `janitor.kill_slot`), `worker` the
-    environment to choose from, by default this process's. Wait for the returned
+    environment to choose from, by default this process's, and `give_up_after` the
+    seconds to insist on a delivery while the site is away. Wait for the returned
     process: 0, the site has everything; 1, something is left in the attempt's folder;
     2, the spec could not be read. Send it SIGTERM to release the attempt. Call it from
     the main thread: the runner ends itself when the calling thread is gone.
@@ -38,6 +41,7 @@ def start_runner(
         [
             *(sys.executable, "-m", "experiments.runner"),
             *("--home", str(home.absolute()), "--parent", str(os.getpid())),
+            *("--give-up-after", str(give_up_after)),
         ],
         stdin=subprocess.PIPE,
         cwd=PROJECT,

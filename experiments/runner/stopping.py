@@ -43,7 +43,7 @@ class Stopping:
         self._kill_at = min(self._kill_at, now + leave + grace)
 
     def ask_now(self, *, now: float, grace: float) -> None:
-        """The script does not leave by itself after all."""
+        """Leave no more time before SIGTERM."""
         self._ask_at = min(self._ask_at, now)
         self._kill_at = min(self._kill_at, now + grace)
 

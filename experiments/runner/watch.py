@@ -51,6 +51,7 @@ class Watch:
         self._stopping = Stopping()
         self._stop_seen: Stop | None = None
         self._terminations = 0
+        self._leaving_grace = 0.0
 
     def until_end(self) -> Outcome:
         """Returns when the main process has ended and its leftovers are killed."""
@@ -92,12 +93,14 @@ class Watch:
             self._stop_seen = self._courier.stop
             self._begin_stop(self._courier.stop, now)
         if self._is_leaving() and not self._folder.told.exists():
-            self._stopping.ask_now(now=now, grace=self._spec.grace)
+            # It goes on reporting, so it is not leaving after all.
+            self._stopping.ask_now(now=now, grace=self._leaving_grace)
 
     def _begin_stop(self, stop: Stop, now: float) -> None:
         grace = self._spec.grace if stop.grace is None else stop.grace
         leave = self._time_to_leave(grace)
         if leave > 0:
+            self._leaving_grace = grace
             last_call = min(grace, LAST_CALL)
             self._begin("stopped", stop.message, now=now, grace=last_call, leave=leave)
         else:
@@ -115,7 +118,7 @@ class Watch:
         return min(grace, max(0.0, grace - age))
 
     def _is_leaving(self) -> bool:
-        return self._stopping.cause == "stopped" and not self._stopping.asked
+        return self._leaving_grace > 0 and not self._stopping.asked
 
     def _see_timeout(self, now: float) -> None:
         limit = self._spec.trial_timeout

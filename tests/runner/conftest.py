@@ -1,0 +1,161 @@
+"""A stand-in site, and runners that are started as a worker starts them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from experiments.runner import janitor
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.launch import start_runner
+from experiments.runner.processes import marked
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+
+
+def _load(path: Path) -> ModuleType:
+    """The tests' folders are no packages, so a shared module is loaded by its path."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+StandInSite = _load(Path(__file__).with_name("stand_in_site.py")).StandInSite
+
+
+@pytest.fixture
+def site() -> Iterator[Any]:
+    standing_in = StandInSite()
+    yield standing_in
+    standing_in.hang = False
+    standing_in.go_away()
+
+
+def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+    """Wait for something that no event tells of, such as a process's end."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s")
+        time.sleep(0.005)
+    return result
+
+
+class Runners:
+    """Starts runners and sees to it that a failing test leaves nothing behind."""
+
+    def __init__(self, site: Any, home: Path) -> None:
+        self.site = site
+        self.home = home
+        self.witness = home / "witness"
+        self.started: list[Any] = []
+
+    def spec(self, *command: str, **changes: Any) -> dict[str, Any]:
+        argv = list(command)
+        if argv[0].startswith("train_"):
+            argv = ["python", str(SCRIPTS / f"{argv[0]}.py"), *argv[1:]]
+        environment = {
+            "WITNESS": str(self.witness),
+            "SWEEPSITE_URL": self.site.url,
+            "SWEEPSITE_TRIAL_ID": "7",
+            "SWEEPSITE_TOKEN": "trl_secret",
+            **changes.pop("environment", {}),
+        }
+        return {
+            **{"attempt": 41, "trial": 7, "number": 0, "name": "digits/0"},
+            **{"protocol": 1, "argv": argv, "environment": environment, "code": None},
+            **{"outputs_limit_bytes": 1_000_000, "log_limit_bytes": 4_000_000},
+            **{"trial_timeout": None, "grace": 0.5, "heartbeat_seconds": 0.1},
+            **{"lease_seconds": 60, "runner_token": "run_secret"},
+            **{"trial_token": "trl_secret", "url": self.site.url},
+            **changes,
+        }
+
+    def start(
+        self,
+        *command: str,
+        worker: dict[str, str] | None = None,
+        slot: str = "",
+        give_up_after: float = 600.0,
+        **changes: Any,
+    ) -> Any:
+        runner = start_runner(
+            self.spec(*command, **changes),
+            home=self.home,
+            slot=slot,
+            give_up_after=give_up_after,
+            worker={**os.environ, **(worker or {})},
+        )
+        self.started.append(runner)
+        return runner
+
+    def run(self, *command: str, **changes: Any) -> int:
+        code: int = self.start(*command, **changes).wait(timeout=20)
+        return code
+
+    def folder(self, attempt: int = 41) -> AttemptFolder:
+        return AttemptFolder.of(self.home, str(attempt))
+
+    def alive(self, attempt: int = 41) -> list[int]:
+        """Living processes that carry the attempt's marker."""
+        spool = str(self.folder(attempt).spool)
+        return marked(lambda env: env.get("SWEEPSITE_SPOOL") == spool)
+
+    def words(self) -> list[str]:
+        """What the scripts have written as witnesses so far: START, ASKED, END."""
+        if not self.witness.exists():
+            return []
+        return [line.split()[0] for line in self.witness.read_text().splitlines()]
+
+    def wait_for_word(self, word: str, count: int = 1) -> None:
+        until(lambda: self.words().count(word) >= count)
+
+    def clear_up(self) -> None:
+        for runner in self.started:
+            if runner.poll() is None:
+                os.kill(runner.pid, signal.SIGKILL)
+                runner.wait(timeout=5)
+        janitor.kill_attempts(range(100), home=self.home)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def runners(site: Any, home: Path) -> Iterator[Runners]:
+    started = Runners(site, home)
+    yield started
+    started.clear_up()
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    return until
+
+
+@pytest.fixture
+def scripts() -> Path:
+    return SCRIPTS
+
+
+@pytest.fixture
+def python() -> str:
+    return sys.executable

@@ -1,0 +1,207 @@
+"""A small real HTTP server in the site's place: it records, and misbehaves on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+WORKER_ROUTE = re.compile(r"/api/worker/v1/attempts/([^/]+)/(.+)")
+TRIAL_ROUTE = re.compile(r"/api/v1/trials/([^/]+)/metrics")
+
+
+class StandInSite:
+    """What came in, per kind, and the knobs for what goes out."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.beats: list[dict[str, Any]] = []
+        self.arrivals: list[dict[str, Any]] = []
+        self.points: dict[tuple[str, int], Any] = {}
+        self.log = b""
+        self.chunks = 0
+        self.artifacts: dict[str, bytes] = {}
+        self.finishes: list[dict[str, Any]] = []
+        self.requests: list[tuple[str, str, str]] = []
+        self.headers: list[dict[str, str]] = []
+        self.codes: dict[str, bytes] = {}
+        self.connections = 0
+        # Knobs.
+        self.stop: dict[str, Any] | None = None
+        self.reply_stop = ""
+        self.statuses: dict[str, int] = {}
+        self.refused_names: set[str] = set()
+        self.lose_replies: set[str] = set()
+        self.hang = False
+        self.page: bytes | None = None
+        self._server: Server | None = None
+        self._port = 0
+        self.come_back()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def come_back(self) -> None:
+        self._server = Server(("127.0.0.1", self._port), Handler)
+        self._server.site = self
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.01,)).start()
+
+    def go_away(self) -> None:
+        """As when the site's process is killed: open connections end too."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.cut_connections()
+            self._server.server_close()
+            self._server = None
+
+    def wait_for(
+        self, condition: Callable[[], object], *, seconds: float = 10.0
+    ) -> None:
+        with self.changed:
+            if not self.changed.wait_for(condition, timeout=seconds):
+                raise AssertionError(f"not within {seconds} s; requests: {self.requests}")
+
+    def add_code(self, body: bytes) -> dict[str, str]:
+        digest = hashlib.sha256(body).hexdigest()
+        self.codes[digest] = body
+        return {"digest": digest, "url": f"{self.url}/api/worker/v1/code/{digest}.zip"}
+
+    def text(self) -> str:
+        return self.log.decode("utf-8", "replace")
+
+    @property
+    def finish(self) -> dict[str, Any]:
+        """The one finish that came; more or fewer are an error."""
+        if len(self.finishes) != 1:
+            raise AssertionError(f"{len(self.finishes)} finishes: {self.finishes}")
+        return self.finishes[0]
+
+
+class Server(ThreadingHTTPServer):
+    site: StandInSite
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self.open_sockets: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open_sockets.add(request)
+        self.site.connections += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open_sockets.discard(request)
+        super().shutdown_request(request)
+
+    def cut_connections(self) -> None:
+        for connection in list(self.open_sockets):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Cut connections are part of the tests."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        site = self.server.site
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        while site.hang:
+            time.sleep(0.02)
+        with site.changed:
+            status, answer = self._handle(site, body)
+            site.changed.notify_all()
+        if self._action() in site.lose_replies:
+            site.lose_replies.discard(self._action())
+            self.close_connection = True
+            return
+        self._reply(status, answer)
+
+    do_PUT = do_POST
+    do_GET = do_POST
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Quiet."""
+
+    def _action(self) -> str:
+        path = urlsplit(self.path).path
+        if match := WORKER_ROUTE.fullmatch(path):
+            return match[2]
+        if TRIAL_ROUTE.fullmatch(path):
+            return "trial-metrics"
+        return "code" if "/code/" in path else path
+
+    def _handle(self, site: StandInSite, body: bytes) -> tuple[int, Any]:
+        action = self._action()
+        site.requests.append((self.command, self.path, action))
+        site.headers.append({k.lower(): v for k, v in self.headers.items()})
+        if status := site.statuses.get(action) or site.statuses.get("*"):
+            return status, _error(status)
+        if site.page is not None:
+            return 404, site.page
+        query = {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
+        if action == "heartbeat":
+            site.beats.append(json.loads(body))
+            return 200, {"stop": site.stop}
+        if action in ("metrics", "trial-metrics"):
+            return self._metrics(site, json.loads(body)["points"])
+        if action == "log":
+            if int(query["seq"]) == site.chunks:
+                site.log += body
+                site.chunks += 1
+            return 200, {"next": site.chunks}
+        if action == "artifacts":
+            if hashlib.sha256(body).hexdigest() != query["sha256"]:
+                return 422, _error(422)
+            site.artifacts[query["path"]] = body
+            return 201, {}
+        if action == "finish":
+            site.finishes.append(json.loads(body))
+            return 200, {"state": "completed"}
+        if action == "code":
+            code = site.codes.get(self.path.rsplit("/", 1)[1].removesuffix(".zip"))
+            return (200, code) if code is not None else (404, _error(404))
+        return 404, _error(404)
+
+    def _metrics(self, site: StandInSite, points: list[Any]) -> tuple[int, Any]:
+        if any(point["name"] in site.refused_names for point in points):
+            return 422, _error(422)
+        site.arrivals.extend(points)
+        for point in points:
+            site.points.setdefault((point["name"], point["step"]), point["value"])
+        return 200, {"stop": bool(site.reply_stop), "reason": site.reply_stop}
+
+    def _reply(self, status: int, answer: Any) -> None:
+        raw = isinstance(answer, bytes)
+        body = answer if raw else json.dumps(answer).encode()
+        self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+        self.send_header("Content-Type", "text/html" if raw else "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+
+def _error(status: int) -> dict[str, Any]:
+    code = "stale_attempt" if status == 409 else f"status_{status}"
+    return {"error": {"code": code, "message": f"that is a {status}", "fields": {}}}

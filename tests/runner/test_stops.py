@@ -1,0 +1,191 @@
+"""Ways in which a running trial is ended from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+STOP = {"reason": "policy", "message": "worse than the median", "grace": 0.5}
+
+
+def test_a_stop_in_a_heartbeat_ends_the_process(runners: Any, site: Any) -> None:
+    runner = runners.start("train_hang")
+    runners.wait_for_word("START")
+    site.stop = STOP
+    assert runner.wait(timeout=10) == 0
+    assert site.finish["cause"] == "stopped"
+    assert site.finish["signal"] == signal.SIGTERM
+    assert site.finish["message"] == "worse than the median"
+    assert site.text().endswith("[sweepsite: worse than the median]\n")
+    assert not runners.alive()
+
+
+def test_a_script_may_save_when_sigterm_comes(runners: Any, site: Any) -> None:
+    runner = runners.start("train_handles_sigterm", grace=10)
+    runners.wait_for_word("START")
+    site.stop = {**STOP, "grace": 10}
+    assert runner.wait(timeout=10) == 0
+    assert (site.finish["cause"], site.finish["exit_code"]) == ("stopped", 0)
+    assert site.artifacts == {"checkpoint.txt": b"worse than the median"}
+
+
+def test_a_deaf_process_is_killed_after_its_grace_and_not_before(
+    runners: Any, site: Any
+) -> None:
+    runner = runners.start("train_ignores_stop")
+    runners.wait_for_word("START")
+    started = time.monotonic()
+    site.stop = {**STOP, "grace": 1.0}
+    runner.wait(timeout=10)
+    assert 1.0 <= time.monotonic() - started < 5.0
+    assert site.finish["signal"] == signal.SIGKILL
+    assert site.finish["cause"] == "stopped"
+    assert not runners.alive()
+
+
+def test_a_script_told_by_a_reply_may_save_before_sigterm(
+    runners: Any, site: Any
+) -> None:
+    site.reply_stop = "worse than the median"
+    site.stop = {**STOP, "grace": 10}
+    runner = runners.start("train_saves_on_stop", "1.0", grace=10)
+    assert runner.wait(timeout=10) == 0
+    assert runners.words() == ["START", "ASKED", "END"]
+    assert site.finish["exit_code"] == 0
+    assert site.finish["cause"] == "stopped"
+    assert site.artifacts == {"checkpoint.txt": b"worse than the median"}
+
+
+def test_a_script_that_saves_for_ever_is_ended_all_the_same(
+    runners: Any, site: Any
+) -> None:
+    site.reply_stop = "worse than the median"
+    site.stop = {**STOP, "grace": 0.6}
+    started = time.monotonic()
+    runner = runners.start("train_saves_on_stop", "600", grace=0.6)
+    assert runner.wait(timeout=10) == 0
+    assert time.monotonic() - started < 8
+    assert site.finish["signal"] == signal.SIGTERM
+    assert not runners.alive()
+
+
+def test_a_script_that_goes_on_reporting_gets_sigterm_without_delay(
+    runners: Any, site: Any
+) -> None:
+    runner = runners.start("train_ignores_stop", grace=600)
+    runners.wait_for_word("START")
+    site.reply_stop = "worse than the median"
+    site.stop = {**STOP, "grace": 600}
+    site.wait_for(lambda: site.beats)
+    until = time.monotonic() + 5
+    while not runners.folder().stop.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert runners.folder().stop.exists(), "SIGTERM waits for the whole grace"
+    for _ in range(2):
+        runner.terminate()
+        time.sleep(0.05)
+    assert runner.wait(timeout=10) == 0
+
+
+def test_a_trial_is_ended_at_its_time_limit(runners: Any, site: Any) -> None:
+    started = time.monotonic()
+    assert runners.run("train_hang", trial_timeout=0.4) == 0
+    assert 0.4 <= time.monotonic() - started < 5
+    assert site.finish["cause"] == "trial_timeout"
+    assert "0.4 s" in site.finish["message"]
+    assert not runners.alive()
+
+
+def test_a_suspended_process_still_gets_its_sigterm(runners: Any, site: Any) -> None:
+    runner = runners.start("train_handles_sigterm", grace=10)
+    runners.wait_for_word("START")
+    site.wait_for(lambda: site.beats)
+    os.kill(site.beats[0]["pid"], signal.SIGSTOP)
+    site.stop = {**STOP, "grace": 10}
+    assert runner.wait(timeout=10) == 0
+    assert site.finish["exit_code"] == 0
+
+
+def test_sigterm_to_the_runner_releases_the_attempt(runners: Any, site: Any) -> None:
+    runner = runners.start("train_handles_sigterm", grace=10)
+    runners.wait_for_word("START")
+    runner.terminate()
+    assert runner.wait(timeout=10) == 0
+    assert site.finish["cause"] == "released"
+    assert site.finish["message"] == "the worker is shutting down"
+    assert runners.words() == ["START", "ASKED", "END"]
+    assert not runners.folder().root.exists()
+
+
+def test_a_second_sigterm_ends_the_grace(
+    runners: Any, site: Any, wait_until: Any
+) -> None:
+    runner = runners.start("train_ignores_stop", grace=600)
+    runners.wait_for_word("START")
+    runner.terminate()
+    wait_until(runners.folder().stop.exists)
+    assert runners.alive()
+    runner.terminate()
+    assert runner.wait(timeout=4) == 0
+    assert site.finish["cause"] == "released"
+    assert site.finish["signal"] == signal.SIGKILL
+
+
+def test_a_release_has_a_grace_of_its_own(runners: Any, site: Any) -> None:
+    runner = runners.start("train_ignores_stop", grace=0.3)
+    runners.wait_for_word("START")
+    runner.terminate()
+    assert runner.wait(timeout=4) == 0
+    assert site.finish["cause"] == "released"
+
+
+def test_the_first_cause_of_an_end_is_the_one_reported(
+    runners: Any, site: Any, wait_until: Any
+) -> None:
+    runner = runners.start("train_ignores_stop", grace=600)
+    runners.wait_for_word("START")
+    site.stop = {**STOP, "grace": 600}
+    wait_until(runners.folder().stop.exists)
+    for _ in range(2):
+        runner.terminate()
+        time.sleep(0.05)
+    assert runner.wait(timeout=10) == 0
+    assert site.finish["cause"] == "stopped"
+
+
+def test_ctrl_c_is_not_for_the_runner_but_its_child_keeps_it(
+    runners: Any, site: Any
+) -> None:
+    command = (
+        "import os, signal; "
+        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler); "
+        "os.kill(os.getppid(), signal.SIGINT)"
+    )
+    assert runners.run("python", "-c", command) == 0
+    assert site.text() == "True\n"
+    assert site.finish["cause"] == "exited"
+
+
+def test_a_stale_attempt_ends_at_once_and_without_a_word(
+    runners: Any, site: Any
+) -> None:
+    runner = runners.start("train_ignores_stop", grace=600)
+    runners.wait_for_word("START")
+    site.wait_for(lambda: site.points)
+    started = time.monotonic()
+    site.statuses["heartbeat"] = 409
+    assert runner.wait(timeout=10) == 0
+    assert time.monotonic() - started < 3
+    assert site.finishes == []
+    assert not runners.alive()
+    assert not runners.folder().root.exists()
+
+
+def test_an_attempt_found_stale_only_at_its_end_is_quiet_too(
+    runners: Any, site: Any
+) -> None:
+    site.statuses["finish"] = 409
+    assert runners.run("train_no_metric") == 0
+    assert not runners.folder().root.exists()

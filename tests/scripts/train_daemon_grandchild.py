@@ -1,0 +1,37 @@
+"""Leaves a daemon (double fork, setsid, deaf to SIGTERM) that holds standard output.
+
+Ends at once; with "wait" it stays, with "hang" it is deaf to SIGTERM too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+
+def witness(word: str) -> None:
+    if path := os.environ.get("WITNESS"):
+        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
+        with open(path, "a") as file:
+            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
+
+
+witness("START")
+sys.stdout.flush()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        witness("START")
+        print("the daemon lives", flush=True)
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+if "hang" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
+if "wait" in sys.argv:
+    time.sleep(600)
+witness("END")

@@ -1,0 +1,26 @@
+"""Prints as fast as it can for so many seconds; with "one-line" it ends no line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+
+def witness(word: str) -> None:
+    if path := os.environ.get("WITNESS"):
+        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
+        with open(path, "a") as file:
+            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
+
+
+seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+end = b"" if "one-line" in sys.argv else b"\n"
+block = b"".join(b"line %09d of very many" % i + end for i in range(2000))
+witness("START")
+until = time.monotonic() + seconds
+while time.monotonic() < until:
+    sys.stdout.buffer.write(block)
+sys.stdout.buffer.write(b"\nthe last words\n")
+sys.stdout.flush()
+witness("END")

@@ -1,0 +1,19 @@
+"""Takes file handles until it gets no more."""
+
+from __future__ import annotations
+
+import os
+import time
+
+
+def witness(word: str) -> None:
+    if path := os.environ.get("WITNESS"):
+        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
+        with open(path, "a") as file:
+            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
+
+
+witness("START")
+files = []
+while True:
+    files.append(os.open(os.devnull, os.O_RDONLY))

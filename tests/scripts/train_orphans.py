@@ -1,0 +1,25 @@
+"""Leaves many dead orphans to whoever adopts them. Arguments: how many, seconds."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+
+def witness(word: str) -> None:
+    if path := os.environ.get("WITNESS"):
+        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
+        with open(path, "a") as file:
+            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
+
+
+witness("START")
+for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 100):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os._exit(0)
+        os._exit(0)
+    os.wait()
+time.sleep(float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+witness("END")
