@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 
-from experiments.api import documents, outputs, reporting, sweeps, trials, uploads
+from experiments.api import documents, outputs, reporting, sweeps, uploads
 from experiments.api.auth import UserAuth
 from experiments.api.errors import add_error_handlers
 from experiments.search.problems import DefinitionError
@@ -33,7 +33,8 @@ api = NinjaAPI(
     docs=Swagger(settings={"validatorUrl": None}),
 )
 add_error_handlers(api)
-for module in (documents, sweeps, trials, reporting, outputs, uploads):
+# reporting adds its routes to the trials' router, which is the one it exports.
+for module in (documents, sweeps, reporting, outputs, uploads):
     api.add_router("", module.router)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Schema
 from pydantic import Field
 
 from experiments import ingest, lifecycle, queues
@@ -15,11 +15,13 @@ from experiments.api.callers import own_attempt, steerable_trial
 from experiments.api.errors import ApiError
 from experiments.api.points import PointsIn, ReplyOut
 from experiments.api.schemas import answers
+from experiments.api.trials import router
 from experiments.clock import database_now
 from experiments.models import Attempt
 from experiments.models.trials import AttemptState
 
-router = Router(tags=["reporting"], auth=[TrialAuth(), UserAuth()])
+# The trials' own router: one path has one view, which tells its methods apart.
+training_or_user = [TrialAuth(), UserAuth()]
 
 
 def _attempt(request: HttpRequest, trial_id: int) -> Attempt:
@@ -30,7 +32,11 @@ def _attempt(request: HttpRequest, trial_id: int) -> Attempt:
     return attempt
 
 
-@router.post("/trials/{trial_id}/metrics", response=answers(200, ReplyOut))
+@router.post(
+    "/trials/{trial_id}/metrics",
+    response=answers(200, ReplyOut),
+    auth=training_or_user,
+)
 def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     """Report points; the reply may ask to stop. Sent again, they change nothing.
 
@@ -50,7 +56,11 @@ class FinishOut(Schema):
     state: Annotated[str, Field(description="of the trial, which may be another one")]
 
 
-@router.post("/trials/{trial_id}/finish", response=answers(200, FinishOut))
+@router.post(
+    "/trials/{trial_id}/finish",
+    response=answers(200, FinishOut),
+    auth=training_or_user,
+)
 def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
     """End a trial whose process this site did not launch.
 
