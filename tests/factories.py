@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Max
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from experiments import ingest, lifecycle, submission
@@ -27,7 +28,7 @@ from experiments.models import (
 )
 from experiments.models.trials import TRIAL_ENDS, AttemptState
 from experiments.search.definition import parse_document
-from experiments.tokens import new_token
+from experiments.tokens import new_token, token_digest
 
 
 def user(name: str = "ada", **fields: Any) -> User:
@@ -65,6 +66,13 @@ def api_token(user: User, scope: str = "write") -> str:
         user=user, scope=scope, prefix=token.prefix, digest=token.digest
     )
     return token.secret
+
+
+def revoked_token(user: User) -> str:
+    """The secret of a token that was withdrawn."""
+    secret = api_token(user)
+    ApiToken.objects.filter(digest=token_digest(secret)).update(revoked_at=Now())
+    return secret
 
 
 def worker_token(pool: Pool) -> str:
@@ -170,6 +178,13 @@ def claim(trial: Trial, *, slot: int = 0) -> lifecycle.Claim:
         raise ValueError(f"attempt {attempt} is not to be had")
     trial.refresh_from_db()
     return won
+
+
+def lose(attempt: Attempt | None) -> None:
+    """The attempt's worker dies without a word."""
+    if attempt is None:
+        raise ValueError("there is no attempt to lose")
+    lifecycle.lose_attempt(attempt, reason="worker_died", message="The worker died.")
 
 
 def report(

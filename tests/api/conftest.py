@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,12 @@ from tests import factories
 @pytest.fixture(autouse=True)
 def _database(db: None) -> None:
     """Every test here has the database."""
+
+
+@pytest.fixture(autouse=True)
+def _data_folder(settings: Any, tmp_path: Path) -> None:
+    """Rows are rolled back and their numbers come again; files must not."""
+    settings.HOME = tmp_path
 
 
 class Api:

@@ -23,8 +23,8 @@ def test_the_preview_draws_from_the_space(api: Api) -> None:
         "x": {"type": "uniform", "min_value": 2, "max_value": 3},
         "batch": {"type": "choice", "values": [16, 32]},
     }
-    answer = api.post("/sweeps/check", factories.definition_document(search_space=space))
-    preview = answer.json()["preview"]
+    document = factories.definition_document(search_space=space)
+    preview = api.post("/sweeps/check", document).json()["preview"]
     assert len(preview["configurations"]) == 10
     assert all(2 <= params["x"] <= 3 for params in preview["configurations"])
     assert sum(preview["parameters"]["batch"]["counts"]) > 0
@@ -61,6 +61,7 @@ def test_warnings_are_told(api: Api) -> None:
 
 def test_extreme_laws_answer_in_json(api: Api) -> None:
     space = {"x": {"type": "lognormal", "mu": 0, "sigma": 1000}}
-    answer = api.post("/sweeps/check", factories.definition_document(search_space=space))
+    document = factories.definition_document(search_space=space)
+    answer = api.post("/sweeps/check", document)
     assert answer.status_code == 200
     assert b": Infinity" not in answer.content and b"NaN" not in answer.content

@@ -73,9 +73,7 @@ def test_without_a_value_there_is_no_best(api: Api, team: Team) -> None:
 def test_compute_spent_counts_every_attempt(api: Api, team: Team) -> None:
     sweep = factories.sweep(team)
     trial = factories.trial(sweep, state="completed", value=0.5, elapsed=10.0)
-    Attempt.objects.create(
-        trial=trial, n=2, pool=sweep.pool, state="lost", elapsed=2.5
-    )
+    Attempt.objects.create(trial=trial, n=2, pool=sweep.pool, state="lost", elapsed=2.5)
     assert api.get(f"/sweeps/{sweep.pk}").json()["compute"]["spent"] == 12.5
 
 
