@@ -1,0 +1,158 @@
+"""Trials side by side: who is compared with whom, and in what they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from experiments.models import Metric, Sweep, Trial
+from experiments.models.trials import TrialState
+from experiments.pages.metric_series import goal_of
+from experiments.pages.places import axes_of
+from experiments.pages.ranking import saved_seconds, usual_times
+from experiments.pages.rows import elapsed_seconds
+from experiments.progress import progress_of
+from experiments.search.records import Objective
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One of the compared trials. ``name`` tells it from the others: ``23``, or
+    ``digits-3/23`` where they are of several sweeps."""
+
+    trial: Trial
+    name: str
+    is_best: bool
+    elapsed: float | None
+    saved: float | None
+    metrics: Mapping[str, Metric]
+
+    @property
+    def glyph(self) -> str:
+        return "best" if self.is_best else self.trial.state
+
+    @property
+    def words(self) -> str:
+        """``trial 23``, to go into a sentence."""
+        return f"{'trial' if self.trial.sweep_id else 'run'} {self.name}"
+
+    @property
+    def per_report(self) -> float | None:
+        if not self.elapsed or not self.trial.reports:
+            return None
+        return self.elapsed / self.trial.reports
+
+
+class Comparison:
+    """The trials in their order: the reference, which is the best, comes first.
+
+    Trials whose sweeps have different objectives cannot be ordered; then the one that
+    was named first is the reference.
+    """
+
+    def __init__(self, trials: Sequence[Trial], now: datetime) -> None:
+        self.objective = shared_objective(trials)
+        self.now = now
+        sweeps = {t.sweep.pk: t.sweep for t in trials if t.sweep is not None}
+        self.sweeps = list(sweeps.values())
+        self.entrants = self._entrants(ordered(trials, self.objective))
+        self.axes = axes_of(self.reference.trial.sweep)
+
+    @property
+    def reference(self) -> Entrant:
+        return self.entrants[0]
+
+    @property
+    def others(self) -> Sequence[Entrant]:
+        return self.entrants[1:]
+
+    @property
+    def common_metrics(self) -> list[str]:
+        """Names that at least two of the trials have reported, but for the primary."""
+        primary = self.objective.primary_metric if self.objective else None
+        names: dict[str, int] = {}
+        for entrant in self.entrants:
+            for name in entrant.metrics:
+                names[name] = names.get(name, 0) + 1
+        return [n for n, count in sorted(names.items()) if count > 1 and n != primary]
+
+    def _entrants(self, trials: Sequence[Trial]) -> list[Entrant]:
+        best = {pk: p.best for pk, p in progress_of(self.sweeps).items()}
+        usual = usual_times(sweep.pk for sweep in self.sweeps)
+        metrics = _metrics(trials)
+        several = len({trial.sweep_id for trial in trials}) > 1
+        entrants = []
+        for trial in trials:
+            elapsed = elapsed_seconds(trial.current_attempt, self.now)
+            leader = best.get(trial.sweep_id or 0)
+            entrants.append(
+                Entrant(
+                    trial,
+                    name=trial.label if several else str(trial.number),
+                    is_best=leader is not None and leader.pk == trial.pk,
+                    elapsed=elapsed,
+                    saved=saved_seconds(trial, elapsed, usual.get(trial.sweep_id or 0)),
+                    metrics=metrics.get(trial.current_attempt_id or 0, {}),
+                )
+            )
+        return entrants
+
+
+def shared_objective(trials: Sequence[Trial]) -> Objective | None:
+    """The objective of all, or None where it is not one."""
+    found = {_key(trial.sweep) for trial in trials}
+    first = trials[0].sweep
+    return first.objective if len(found) == 1 and first is not None else None
+
+
+def _key(sweep: Sweep | None) -> tuple[str, str] | None:
+    return (sweep.primary_metric, sweep.goal) if sweep else None
+
+
+def ordered(trials: Sequence[Trial], objective: Objective | None) -> Sequence[Trial]:
+    """The best first, the others as they were named."""
+    if objective is None:
+        return trials
+    able = [t for t in trials if t.value is not None and t.state != TrialState.FAILED]
+    if not able:
+        return trials
+    best = min(able, key=lambda trial: (objective.loss(trial.value or 0), trial.number))
+    return [best, *(trial for trial in trials if trial.pk != best.pk)]
+
+
+def _metrics(trials: Sequence[Trial]) -> dict[int, dict[str, Metric]]:
+    """The series of the current attempts, by attempt and name."""
+    rows = Metric.objects.filter(
+        attempt__in=[t.current_attempt_id for t in trials if t.current_attempt_id]
+    )
+    found: dict[int, dict[str, Metric]] = {}
+    for metric in rows.order_by("name"):
+        found.setdefault(metric.attempt_id, {})[metric.name] = metric
+    return found
+
+
+def best_of_metric(metric: Metric) -> float | None:
+    """The end of the series' range that its name makes the better one."""
+    return metric.low if goal_of(metric.name) == "minimize" else metric.high
+
+
+def chart_trials(
+    comparison: Comparison, curves: Mapping[int, Any]
+) -> list[dict[str, Any]]:
+    """The trials of a chart's model, with the curves by trial id."""
+    return [
+        {
+            "id": entrant.trial.pk,
+            "number": entrant.trial.number,
+            "name": entrant.name,
+            "state": entrant.trial.state,
+            "best": entrant.is_best,
+            "value": entrant.trial.value,
+            "reports": entrant.trial.reports,
+            "params": entrant.trial.params,
+            "curve": curves.get(entrant.trial.pk, []),
+        }
+        for entrant in comparison.entrants
+    ]

@@ -1,0 +1,147 @@
+"""What a training process printed, made safe to show.
+
+Log text is hostile: it may carry terminal commands, hyperlinks, marks that turn the
+reading direction, and lines without end. Colours become names of fixed CSS classes,
+all else that is not text is left out. Templates escape the texts as any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+MOST_LINES = 200
+# Enough for MOST_LINES lines of usual length, and quick to read.
+MOST_BYTES = 128 << 10
+LONGEST_LINE = 2_000
+MOST_SPANS = 100
+
+# Colours (SGR): ESC [ numbers m.
+COLOUR = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)m")
+# Every other sequence: strings to the terminal (titles, hyperlinks), moves of the
+# cursor, and two-character commands. A string that never ends takes its line along.
+COMMAND = re.compile(
+    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-ln-~]"
+    r"|\x1b[ -/]*[0-Z\\^-~]?"
+)
+# Control characters but for the tab, marks of reading direction, and those that
+# other programs take for the end of a line.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+
+NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+STYLES = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
+STYLE_ENDS = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",)}
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a line; ``classes`` are CSS classes, or empty."""
+
+    text: str
+    classes: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line. ``ours``: a remark of sweepsite's own; ``cut``: characters left out."""
+
+    spans: Sequence[Span]
+    ours: bool = False
+    cut: int = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(span.text for span in self.spans)
+
+
+@dataclass
+class Pen:
+    """The colour and style that a terminal would write with now."""
+
+    colour: str = ""
+    styles: set[str] = field(default_factory=set)
+
+    @property
+    def classes(self) -> str:
+        names = [self.colour] * bool(self.colour) + sorted(self.styles)
+        return " ".join(f"ansi-{name}" for name in names)
+
+    def take(self, numbers: str) -> None:
+        """Follow the numbers of one colour sequence; unknown ones change nothing."""
+        codes = [int(code or 0) for code in re.split("[;:]", numbers[:100])]
+        while codes:
+            code = codes.pop(0)
+            if code in (38, 48):
+                colour = _long_colour(codes)
+                self.colour = colour if code == 38 else self.colour
+            else:
+                self._take(code)
+
+    def _take(self, code: int) -> None:
+        if code == 0:
+            self.colour, self.styles = "", set()
+        elif code in STYLES:
+            self.styles.add(STYLES[code])
+        elif code in STYLE_ENDS:
+            self.styles.difference_update(STYLE_ENDS[code])
+        elif 30 <= code <= 37 or 90 <= code <= 97:
+            self.colour = NAMES[code % 10]
+        elif code == 39:
+            self.colour = ""
+
+
+def _long_colour(codes: list[int]) -> str:
+    """The name of a colour given as 5;N or 2;R;G;B, whose numbers are taken away."""
+    kind = codes.pop(0) if codes else 0
+    if kind == 2:
+        del codes[:3]
+    number = codes.pop(0) if kind == 5 and codes else 16
+    return NAMES[number % 8] if number < 16 else ""
+
+
+def parse_log(data: bytes, *, most_lines: int = MOST_LINES) -> list[Line]:
+    """The last lines of a log, without what a terminal would not have shown as text.
+
+    Of a line that was written over (a progress bar) the last state is kept.
+    """
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    rows = text.removesuffix("\n").split("\n")[-most_lines:] if text else []
+    pen = Pen()
+    return [_line(_last_state(row), pen) for row in rows]
+
+
+def _last_state(row: str) -> str:
+    return next((part for part in reversed(row.split("\r")) if part.strip()), "")
+
+
+def _line(row: str, pen: Pen) -> Line:
+    spans: list[Span] = []
+    room, cut = LONGEST_LINE, 0
+    for text, classes in _pieces(COMMAND.sub("", row), pen):
+        kept = text[:room]
+        cut += len(text) - len(kept)
+        room -= len(kept)
+        if kept and len(spans) < MOST_SPANS:
+            spans.append(Span(kept, classes))
+        elif kept:
+            spans[-1] = Span(spans[-1].text + kept, spans[-1].classes)
+    ours = bool(spans) and spans[0].text.startswith(("[sweepsite:", "sweepsite:"))
+    return Line(tuple(spans), ours=ours, cut=cut)
+
+
+def _pieces(row: str, pen: Pen) -> Iterator[tuple[str, str]]:
+    """Texts and the classes that they are written in."""
+    for index, piece in enumerate(COLOUR.split(row)):
+        if index % 2:
+            pen.take(piece)
+        else:
+            yield UNSEEN.sub("", piece), pen.classes
+
+
+def last_lines(lines: Sequence[Line], count: int) -> Sequence[Line]:
+    """The last lines that say something."""
+    return [line for line in lines if line.text.strip()][-count:]

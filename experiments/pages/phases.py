@@ -1,0 +1,130 @@
+"""Attempts and times: what a trial spent its time with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from experiments.models import Attempt, Trial
+from experiments.models.trials import AttemptState
+from experiments.pages.rows import elapsed_seconds
+from experiments.runner.exits import describe_exit
+from experiments.words import duration_text
+
+# The whole bar in the units of its picture; no phase is thinner than THINNEST.
+BAR = 1_000
+THINNEST = 8
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One line: what, how long or where, and when it began."""
+
+    name: str
+    detail: str
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the bar. ``kind``: queued, training, stopping."""
+
+    kind: str
+    x: int
+    width: int
+
+
+def phases(trial: Trial, attempt: Attempt, now: datetime) -> list[Phase]:
+    return list(_phases(trial, attempt, now))
+
+
+def _phases(trial: Trial, attempt: Attempt, now: datetime) -> Iterator[Phase]:
+    claimed = attempt.claimed_at or attempt.ended_at
+    yield Phase(
+        "queued", _between(attempt.created_at, claimed or now), attempt.created_at
+    )
+    if attempt.claimed_at is not None:
+        took = duration_text(elapsed_seconds(attempt, now))
+        yield Phase("training", took, attempt.claimed_at)
+    if attempt.stop_asked_at is not None:
+        where = f"report {trial.reports}" if trial.reports else ""
+        yield Phase("asked to stop", where, attempt.stop_asked_at)
+    if attempt.ended_at is not None:
+        yield Phase(_end_words(attempt), _end_detail(attempt), attempt.ended_at)
+
+
+def _between(start: datetime, end: datetime) -> str:
+    return duration_text(max(0.0, (end - start).total_seconds()))
+
+
+def _end_words(attempt: Attempt) -> str:
+    if attempt.state == AttemptState.LOST:
+        return "lost"
+    if attempt.claimed_at is None:
+        return "withdrawn"
+    if attempt.exit_code is None and attempt.signal is None:
+        return "ended"
+    return describe_exit(attempt.exit_code, attempt.signal).partition(" (")[0]
+
+
+def _end_detail(attempt: Attempt) -> str:
+    if attempt.stop_asked_at is None or attempt.ended_at is None:
+        return ""
+    return f"{_between(attempt.stop_asked_at, attempt.ended_at)} later"
+
+
+def bar(attempt: Attempt, now: datetime) -> list[Part]:
+    """The phases of one attempt, to scale."""
+    end = attempt.ended_at or now
+    claimed = attempt.claimed_at or end
+    stop = min(attempt.stop_asked_at or end, end)
+    spans = [
+        ("queued", attempt.created_at, claimed),
+        ("training", claimed, max(claimed, stop)),
+        ("stopping", max(claimed, stop), end),
+    ]
+    lengths = [(kind, (to - start).total_seconds()) for kind, start, to in spans]
+    return _scaled([(kind, length) for kind, length in lengths if length > 0])
+
+
+def _scaled(lengths: Sequence[tuple[str, float]]) -> list[Part]:
+    total = sum(length for _, length in lengths) or 1.0
+    parts: list[Part] = []
+    x = 0
+    for kind, length in lengths:
+        width = max(THINNEST, round(BAR * length / total))
+        parts.append(Part(kind, x, width))
+        x += width
+    return parts
+
+
+def earlier(attempts: Sequence[Attempt], current: Attempt | None) -> list[str]:
+    """A sentence for every attempt before the current one."""
+    current_n = current.n if current else 0
+    return [_sentence(attempt) for attempt in attempts if attempt.n < current_n]
+
+
+def _sentence(attempt: Attempt) -> str:
+    where = f" on {attempt.worker.name}" if attempt.worker else ""
+    end = attempt.ended_at
+    since = attempt.claimed_at or attempt.created_at
+    after = f" after {_between(since, end)}" if end else ""
+    verb = "was lost" if attempt.state == AttemptState.LOST else "ended"
+    message = f": {attempt.message}" if attempt.message else "."
+    return f"Attempt {attempt.n} {verb}{where}{after}{message}"
+
+
+def attempts_in_words(attempts: Sequence[Attempt]) -> str:
+    """``One attempt, one worker``, ``2 attempts, slot 1 on ada-01``."""
+    count = len(attempts)
+    words = "One attempt" if count == 1 else f"{count} attempts"
+    place = slot_words(attempts[-1]) if attempts else ""
+    return f"{words}, {place}" if place else words
+
+
+def slot_words(attempt: Attempt | None) -> str:
+    """``slot 2 on ada-01``, or nothing before a worker came."""
+    if attempt is None or attempt.worker is None or attempt.slot is None:
+        return ""
+    return f"slot {attempt.slot} on {attempt.worker.name}"

@@ -1,0 +1,66 @@
+"""One trial's parameters beside those of the trial it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.models import Trial
+from experiments.pages.places import Axis, Picture, picture, same_value
+
+UNSET = object()
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    name: str
+    is_set: bool
+    value: Any
+    rival_is_set: bool
+    rival_value: Any
+    differs: bool
+    picture: Picture | None
+
+
+def parameter_rows(
+    trial: Trial,
+    rival: Trial | None,
+    axes: Mapping[str, Axis],
+    *,
+    best: Trial | None,
+) -> list[ParameterRow]:
+    """In the order of the space; what only the trials have comes last."""
+    names = dict.fromkeys([*axes, *trial.params, *(rival.params if rival else {})])
+    marked = [
+        (each, "best" if best and each.pk == best.pk else each.state)
+        for each in (rival, trial)
+        if each is not None
+    ]
+    return [_row(name, trial, rival, axes.get(name), marked) for name in names]
+
+
+def _row(
+    name: str,
+    trial: Trial,
+    rival: Trial | None,
+    axis: Axis | None,
+    marked: Sequence[tuple[Trial, str]],
+) -> ParameterRow:
+    value = trial.params.get(name, UNSET)
+    other = rival.params.get(name, UNSET) if rival else UNSET
+    return ParameterRow(
+        name=name,
+        is_set=value is not UNSET,
+        value=None if value is UNSET else value,
+        rival_is_set=other is not UNSET,
+        rival_value=None if other is UNSET else other,
+        differs=rival is not None and not _same(value, other),
+        picture=picture(axis, name, marked),
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is UNSET or other is UNSET:
+        return one is other
+    return same_value(one, other)

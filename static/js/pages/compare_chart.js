@@ -1,0 +1,134 @@
+// A few trials' curves over each other. Colour says the state, as everywhere; the
+// number at every line's end says which trial it is.
+//
+// Model: {objective: {metric, goal}, xLabel,
+//         trials: [{number, name, state, best, value, reports, curve: [[x, y], …]}]}
+// Option, also for set(): y "stretched" | "linear" | "log", or null for the best one.
+
+import { metric } from "../format.js";
+import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
+import { lookOf, word } from "../states.js";
+import { axis, font, padded, palette } from "../charts/defaults.js";
+import { spread } from "../charts/labels.js";
+import { liveChart } from "../charts/live_chart.js";
+import { cross, dot, haloText, star } from "../charts/marks.js";
+
+const WIDTHS = { best: 2.5, running: 1.75 };
+const DASHES = { terminated: [4, 3], cancelled: [1.5, 3] };
+// Tells apart lines of one state, where there are several.
+const AGAIN = [[], [6, 2], [2, 2], [8, 3, 2, 3]];
+
+// The dash of each line: its state's, or the next of its own where a state comes again.
+export function dashesOf(trials) {
+  const seen = new Map();
+  return trials.map((trial) => {
+    const look = lookOf(trial).name;
+    const before = seen.get(look) ?? 0;
+    seen.set(look, before + 1);
+    if (before === 0) return DASHES[look] ?? [];
+    return AGAIN[before % AGAIN.length];
+  });
+}
+
+function measure(state) {
+  const { trials, objective } = state.model;
+  const points = trials.flatMap((trial) => trial.curve);
+  const values = points.map((point) => point[1]).filter(Number.isFinite);
+  const xs = points.map((point) => point[0]);
+  state.goal = objective.goal;
+  state.scale = makeScale(state.y ?? preferredKind(values), domainOf(values, { goal: objective.goal }), objective.goal);
+  state.xs = xs.length > 0 ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
+  if (state.xs[0] === state.xs[1]) state.xs[1] += 1;
+}
+
+function datasets({ model, scale }, colours) {
+  const dashes = dashesOf(model.trials);
+  return model.trials.map((trial, index) => {
+    const look = lookOf(trial).name;
+    return {
+      trial,
+      data: trial.curve.map(([x, y]) => ({ x, y: Number.isFinite(y) ? scale.forward(y) : Number.NaN })),
+      borderColor: look === "cancelled" || look === "queued" ? colours.ink3 : colours.fill[look],
+      borderWidth: WIDTHS[look] ?? 1.75,
+      borderDash: dashes[index],
+      cubicInterpolationMode: "monotone",
+      spanGaps: true,
+      order: trial.best ? 0 : index + 1,
+    };
+  });
+}
+
+function options(state, colours) {
+  const [min, max] = state.xs;
+  const across = {
+    forward: (value) => value,
+    ticks: (pixels) => wholeTicks(min, max, pixels / 70),
+    text: String,
+  };
+  const longest = Math.max(...state.model.trials.map((trial) => trial.name.length));
+  return {
+    layout: { padding: { right: Math.min(120, 28 + longest * 7), top: 10 } },
+    events: [],
+    scales: {
+      x: axis(across, { title: state.model.xLabel, colours, horizontal: true, min, max }),
+      y: axis(state.scale, { colours, ...padded(state.scale) }),
+    },
+  };
+}
+
+function endsOf(chart) {
+  return chart.data.datasets.flatMap((set, index) => {
+    const end = chart.getDatasetMeta(index).data.filter((point) => Number.isFinite(point.y)).at(-1);
+    return end ? [{ x: end.x, y: end.y, trial: set.trial }] : [];
+  });
+}
+
+function drawMark(ctx, { x, y, trial }, colours) {
+  const look = lookOf(trial).name;
+  const colour = look === "cancelled" || look === "queued" ? colours.ink3 : colours.fill[look];
+  if (look === "failed") cross(ctx, x, y, 3, colour, colours.surface);
+  else dot(ctx, x, y, 3.5, colour, colours.surface);
+}
+
+function drawNames(chart, ends, colours) {
+  const { ctx, chartArea } = chart;
+  const centres = spread(ends.map((end) => end.y), 15, 8, chartArea.bottom - 4);
+  ends.forEach(({ x, trial }, k) => {
+    const look = lookOf(trial).name;
+    const style = { colour: colours.tone[look], halo: colours.surface, font: font(12, 600) };
+    const lead = trial.best ? 15 : 0;
+    if (trial.best) star(ctx, x + 14, centres[k] - 1, 6, colours.tone.best, colours.surface);
+    haloText(ctx, trial.name, x + 8 + lead, centres[k], style);
+  });
+}
+
+function endsPlugin() {
+  return {
+    id: "ends",
+    afterDatasetsDraw(chart) {
+      const colours = palette();
+      const ends = endsOf(chart);
+      for (const end of ends) drawMark(chart.ctx, end, colours);
+      drawNames(chart, ends, colours);
+    },
+  };
+}
+
+export function drawCompare(canvas, model, { y = null } = {}) {
+  const state = { model, y };
+  return liveChart(canvas, { type: "line", state, measure, datasets, options, plugins: [endsPlugin()] });
+}
+
+// The same as a table, a row per trial. Pure.
+export function compareTable({ objective, trials }) {
+  return {
+    caption: `${objective.metric}, trial by trial`,
+    columns: ["trial", "state", "first", "last"],
+    rows: trials.map((trial) => [
+      trial.name,
+      trial.best ? "best" : word(trial.state),
+      metric(trial.curve.at(0)?.[1] ?? null),
+      metric(trial.curve.at(-1)?.[1] ?? null),
+    ]),
+  };
+}
