@@ -50,10 +50,7 @@ CLOSED = (ConnectionError, http.client.HTTPException)
 
 def params() -> dict[str, Any]:
     """This trial's parameters by name; {} outside a sweep."""
-    values = json.loads(os.environ.get("SWEEPSITE_PARAMS") or "{}")
-    if not isinstance(values, dict):
-        raise ValueError("SWEEPSITE_PARAMS must be a JSON object")
-    return values
+    return dict(json.loads(os.environ.get("SWEEPSITE_PARAMS") or "{}"))
 
 
 def log(step: int | None = None, **metrics: Any) -> bool:
@@ -247,10 +244,8 @@ class _Site:
             kind = http.client.HTTPSConnection
         self._connection = kind(address.netloc, timeout=CONNECT_TIMEOUT)
         self._path = f"{address.path.rstrip('/')}/api/v1/trials/{trial}/metrics"
-        self._headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-        }
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers["Content-Type"] = "application/json"
 
     def send(self, points: list[dict[str, Any]]) -> dict[str, Any]:
         """Raises _Away, _Refused or _Stale."""
@@ -307,11 +302,13 @@ class _Spool:
 
     def peek(self) -> list[dict[str, Any]]:
         """The oldest points, [] when there are none."""
-        if not self._points and self._path and os.path.exists(self._path):
+        if not self._points and self._path:
             with contextlib.suppress(OSError):
-                with self._locked():
-                    os.rename(self._path, self._own)
+                if not os.path.exists(self._own):
+                    self._claim()
                 self._points = _points_in(self._own)
+                if not self._points:
+                    os.unlink(self._own)
         return self._points[:POINTS_AT_ONCE]
 
     def drop(self, count: int) -> None:
@@ -320,6 +317,11 @@ class _Spool:
         if self._path and not self._points:
             with contextlib.suppress(OSError):
                 os.unlink(self._own)
+
+    def _claim(self) -> None:
+        os.stat(self._path)  # most often nothing waits, and then no lock is needed
+        with self._locked():
+            os.rename(self._path, self._own)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -341,8 +343,7 @@ def _client() -> _Client:
 
 
 def _site_from(environ: dict[str, str]) -> _Site | None:
-    names = ("SWEEPSITE_URL", "SWEEPSITE_TRIAL_ID", "SWEEPSITE_TOKEN")
-    values = [environ.get(name, "") for name in names]
+    values = [environ.get(f"SWEEPSITE_{n}", "") for n in ("URL", "TRIAL_ID", "TOKEN")]
     return _Site(*values) if all(values) else None
 
 
@@ -373,10 +374,9 @@ def _whole(step: Any) -> int:
 
 def _answer(status: int, text: bytes) -> dict[str, Any]:
     """Only the site's own error object counts: a proxy's page means "away"."""
-    try:
+    answer = None
+    with contextlib.suppress(ValueError):
         answer = json.loads(text.decode("utf-8") or "{}")
-    except ValueError:
-        answer = None
     if isinstance(answer, dict) and 200 <= status < 300:
         return answer
     error = answer.get("error") if isinstance(answer, dict) else None

@@ -1,4 +1,4 @@
-"""A small real HTTP server in the site's place: it records, and misbehaves on demand."""
+"""A small real HTTP server in the site's place: records, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class StandInSite:
     ) -> None:
         with self.changed:
             if not self.changed.wait_for(condition, timeout=seconds):
-                raise AssertionError(f"not within {seconds} s; requests: {self.requests}")
+                raise AssertionError(
+                    f"not within {seconds} s; requests: {self.requests}"
+                )
 
     def add_code(self, body: bytes) -> dict[str, str]:
         digest = hashlib.sha256(body).hexdigest()

@@ -114,11 +114,9 @@ def test_output_is_seen_while_training_goes_on(runners: Any, site: Any) -> None:
 
 
 def test_the_end_of_a_trial_is_noticed_at_once(runners: Any, site: Any) -> None:
-    runners.run(
-        "python", "-c", "import time; print(time.time())", heartbeat_seconds=5
-    )
+    runners.run("python", "-c", "import time; print(time.time())", heartbeat_seconds=5)
     ended = float(site.text())
-    assert time.time() - ended < 1.0
+    assert time.time() - ended < 2.0
     assert len(site.beats) <= 1
 
 

@@ -146,7 +146,9 @@ def test_a_trial_runs_its_code_and_the_next_one_needs_no_download(
     script = b"import sys; print('from the snapshot', *sys.argv[1:])"
     snapshot = site.add_code(zipped(("train.py", script)))
     for attempt in (1, 2):
-        assert runners.run("python", "train.py", "x", attempt=attempt, code=snapshot) == 0
+        assert (
+            runners.run("python", "train.py", "x", attempt=attempt, code=snapshot) == 0
+        )
     assert site.log.count(b"from the snapshot x\n") == 1
     assert [action for _, _, action in site.requests].count("code") == 1
     assert [finish["exit_code"] for finish in site.finishes] == [0, 0]

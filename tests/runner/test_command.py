@@ -38,7 +38,7 @@ def code_with(site: Any, name: str, body: bytes, mode: int = 0o644) -> dict[str,
 def test_a_command_that_is_nowhere(runners: Any, site: Any) -> None:
     told = not_started(runners, site, "trian", "--lr", "1")
     assert told == (
-        "command_not_found: the command \"trian\" was not found on the worker's PATH"
+        'command_not_found: the command "trian" was not found on the worker\'s PATH'
     )
 
 

@@ -161,7 +161,7 @@ def test_a_full_disk_costs_output_and_nothing_else(clock: Clock) -> None:
 def test_a_real_flood_neither_fills_memory_nor_slows_the_script(
     runners: Any, site: Any, kind: str
 ) -> None:
-    runner = runners.start("train_floods_log", "2", kind, log_limit_bytes=10_000_000)
+    runner = runners.start("train_floods_log", "1", kind, log_limit_bytes=10_000_000)
     peak = 0
     while runner.poll() is None:
         with open(f"/proc/{runner.pid}/statm") as statm:
@@ -173,5 +173,5 @@ def test_a_real_flood_neither_fills_memory_nor_slows_the_script(
     assert runners.words() == ["START", "END"]
     assert site.finish["elapsed"] < 6
     assert site.text().endswith("the last words\n")
-    assert site.finish["log_dropped"] > 5_000_000
+    assert site.finish["log_dropped"] > 2_000_000
     assert len(site.log) < BURST + 6 * RATE + logs.TAIL + 4096

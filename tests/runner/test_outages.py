@@ -38,23 +38,21 @@ def test_training_goes_on_and_everything_arrives_when_the_site_is_back(
 def test_the_client_sends_what_it_kept_once_the_site_answers(
     runners: Any, site: Any, wait_until: Any
 ) -> None:
-    runner = runners.start("python", "-c", REPORTER, "300")
+    runner = runners.start("python", "-c", REPORTER, "150")
     site.wait_for(lambda: len(site.points) > 5)
     site.go_away()
     wait_until(runners.folder().spool.exists)
     site.come_back()
     assert runner.wait(timeout=20) == 0
     by_trial = [action for _, _, action in site.requests if action == "trial-metrics"]
-    assert len(by_trial) > 100
+    assert len(by_trial) > 50
     steps = [point["step"] for point in site.arrivals]
-    assert set(steps) == set(range(300))
-    assert len(steps) == 300, "nothing was sent twice"
+    assert set(steps) == set(range(150))
+    assert len(steps) == 150, "nothing was sent twice"
     assert steps == sorted(steps), "kept points come before new ones"
 
 
-def test_output_of_an_outage_arrives_once_and_in_order(
-    runners: Any, site: Any
-) -> None:
+def test_output_of_an_outage_arrives_once_and_in_order(runners: Any, site: Any) -> None:
     command = "import time\nfor i in range(150): print(i, flush=True); time.sleep(0.01)"
     runner = runners.start("python", "-c", command)
     site.wait_for(lambda: site.log)

@@ -1,0 +1,201 @@
+"""Reporting while the site is away: nothing lost, nothing doubled, nothing slow."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def in_order(site: Any) -> list[int]:
+    return [point["step"] for point in site.arrivals]
+
+
+def try_again_now(sweep: Any) -> None:
+    sweep._current._reporter._retry_at = 0.0
+
+
+def test_a_report_to_nobody_is_kept_on_disk(
+    sweep: Any, site: Any, spool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.go_away()
+    for step in range(3):
+        assert sweep.log(step=step, loss=float("nan")) is False
+    kept = [json.loads(line) for line in spool.read_text().splitlines()]
+    assert [point["step"] for point in kept] == [0, 1, 2]
+    assert {point["value"] for point in kept} == {"NaN"}
+    assert {*kept[0]} == {"name", "step", "value", "time"}
+    assert capsys.readouterr().err.count("the site is away, reports are kept") == 1
+
+
+def test_what_was_kept_is_sent_before_the_new(
+    sweep: Any, site: Any, spool: Path
+) -> None:
+    site.go_away()
+    for step in range(1200):
+        sweep.log(step=step, loss=1)
+    site.come_back()
+    try_again_now(sweep)
+    sweep.log(step=1200, loss=1)
+    assert in_order(site) == list(range(1201))
+    assert len(site.requests) == 4
+    assert [path.name for path in spool.parent.iterdir()] == ["spool.jsonl.lock"]
+
+
+def test_an_outage_while_the_kept_are_sent_loses_and_doubles_nothing(
+    sweep: Any, site: Any
+) -> None:
+    site.go_away()
+    for step in range(700):
+        sweep.log(step=step, loss=1)
+    site.come_back()
+    site.statuses["trial-metrics"] = 503
+    try_again_now(sweep)
+    sweep.log(step=700, loss=1)
+    site.statuses.clear()
+    try_again_now(sweep)
+    sweep.log(step=701, loss=1)
+    assert in_order(site) == list(range(702))
+
+
+def test_a_lost_reply_may_double_the_sending_but_not_the_point(
+    sweep: Any, site: Any
+) -> None:
+    site.lose_replies = {"trial-metrics"}
+    sweep.log(step=0, loss=1)
+    try_again_now(sweep)
+    sweep.log(step=1, loss=1)
+    assert in_order(site) == [0, 0, 1]
+
+
+def test_a_proxy_s_page_counts_as_an_outage(sweep: Any, site: Any, spool: Path) -> None:
+    site.page = b"<html>404</html>"
+    assert sweep.log(step=0, loss=1) is False
+    assert spool.exists()
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 302])
+def test_errors_of_the_site_count_as_outages(
+    sweep: Any, site: Any, spool: Path, status: int
+) -> None:
+    site.statuses["trial-metrics"] = status
+    assert sweep.log(step=0, loss=1) is False
+    assert spool.exists()
+
+
+def test_a_dead_site_costs_next_to_nothing(sweep: Any, site: Any) -> None:
+    site.go_away()
+    started = time.monotonic()
+    for step in range(1000):
+        sweep.log(step=step, loss=1)
+    assert time.monotonic() - started < 2.0
+
+
+def test_a_site_that_never_answers_costs_little_on_average(
+    sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "ANSWER_TIMEOUT", 0.4)
+    site.hang = True
+    started = time.monotonic()
+    for step in range(100):
+        sweep.log(step=step, loss=1)
+    assert 0.4 <= time.monotonic() - started < 2.0
+
+
+def test_the_pauses_between_tries_grow(sweep: Any, site: Any) -> None:
+    site.statuses["trial-metrics"] = 503
+    waits = []
+    for step in range(9):
+        sweep.log(step=step, loss=1)
+        waits.append(sweep._current._reporter._retry_at - time.monotonic())
+        try_again_now(sweep)
+    assert waits[0] > 0.4
+    assert waits[-1] > 25
+    assert len(site.requests) == 9
+
+
+def test_processes_of_one_trial_share_the_spool(
+    sweep: Any, site: Any, spool: Path
+) -> None:
+    site.go_away()
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            for step in range(50):
+                sweep.log(step=step, **{f"loss{number}": 1})
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    site.come_back()
+    sweep.log(step=0, main=1)
+    # A process that ended while it held some has left them to the runner.
+    left = [file.read_text() for file in spool.parent.glob("*.sending")]
+    assert len(site.points) == len(site.arrivals)
+    assert len(site.arrivals) + "".join(left).count("\n") == 201
+
+
+def test_a_line_torn_by_a_crash_harms_nobody(
+    sweep: Any, site: Any, spool: Path
+) -> None:
+    good = {"name": "loss", "step": 0, "value": 1.0}
+    spool.write_text(json.dumps(good) + "\n" + '{"name": "lo')
+    sweep.log(step=1, loss=1)
+    assert in_order(site) == [0, 1]
+
+
+def test_what_a_process_of_the_same_number_left_is_not_overwritten(
+    sweep: Any, site: Any, spool: Path
+) -> None:
+    old = {"name": "loss", "step": 0, "value": 1.0}
+    left = spool.with_name(f"spool.jsonl.{os.getpid()}.sending")
+    left.write_text(json.dumps(old) + "\n")
+    spool.write_text(json.dumps({**old, "step": 1}) + "\n")
+    sweep.log(step=2, loss=1)
+    assert in_order(site) == [0, 1, 2]
+
+
+def test_a_full_spool_takes_no_more_and_says_so(
+    sweep: Any,
+    site: Any,
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sweep, "LARGEST_SPOOL", 1000)
+    site.go_away()
+    for step in range(100):
+        assert sweep.log(step=step, loss=1) is False
+    assert spool.stat().st_size < 1200
+    assert capsys.readouterr().err.count("too many reports wait") == 1
+
+
+def test_a_spool_that_cannot_be_written_does_not_stop_training(
+    sweep: Any,
+    site: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SWEEPSITE_SPOOL", "/nowhere/at/all/spool.jsonl")
+    site.go_away()
+    assert sweep.log(step=0, loss=1) is False
+    assert "a report could not be kept" in capsys.readouterr().err
+
+
+def test_without_a_runner_reports_wait_in_memory(
+    sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SWEEPSITE_SPOOL")
+    monkeypatch.setattr(sweep, "MOST_IN_MEMORY", 20)
+    site.go_away()
+    for step in range(30):
+        sweep.log(step=step, loss=1)
+    site.come_back()
+    try_again_now(sweep)
+    sweep.log(step=30, loss=1)
+    assert in_order(site) == [*range(20), 30]

@@ -1,0 +1,249 @@
+"""Reporting metrics, with a site that answers."""
+
+from __future__ import annotations
+
+import ast
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def test_outside_a_sweep_everything_is_quiet(
+    outside: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert outside.params() == {}
+    assert outside.log(step=3, accuracy=0.91234567, loss=float("nan")) is False
+    assert outside.should_stop() is False
+    assert outside.stop_reason() == ""
+    assert outside.trial_id() == ""
+    assert capsys.readouterr().out == "step 3  accuracy=0.912346  loss=nan\n"
+
+
+def test_outside_a_sweep_outputs_is_a_folder_here(
+    outside: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path(outside.outputs()) == tmp_path / "outputs"
+    assert (tmp_path / "outputs").is_dir()
+
+
+def test_parameters_come_from_the_sweep(sweep: Any) -> None:
+    assert sweep.params() == {"lr": 0.1, "units": [8, 8]}
+    assert sweep.trial_id() == "7"
+
+
+def test_a_report_arrives_before_log_returns(
+    sweep: Any, site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = time.time()
+    assert sweep.log(step=4, accuracy=0.9, loss=0.3) is False
+    assert site.points == {("accuracy", 4): 0.9, ("loss", 4): 0.3}
+    assert all(before <= point["time"] <= time.time() for point in site.arrivals)
+    assert site.requests == [("POST", "/api/v1/trials/7/metrics", "trial-metrics")]
+    assert site.headers[0]["authorization"] == "Bearer trl_secret"
+    assert capsys.readouterr().out == ""
+
+
+def test_steps_count_up_by_themselves(sweep: Any, site: Any) -> None:
+    sweep.log(a=1)
+    sweep.log(a=1)
+    sweep.log(step=10, a=1)
+    sweep.log(a=1)
+    assert [point["step"] for point in site.arrivals] == [0, 1, 10, 11]
+
+
+def test_names_that_are_no_identifiers_may_be_used(sweep: Any, site: Any) -> None:
+    sweep.log(step=0, **{"val/loss": 1, "größe": 2})
+    assert site.points == {("val/loss", 0): 1.0, ("größe", 0): 2.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (float("nan"), "NaN"),
+        (float("inf"), "Infinity"),
+        (-float("inf"), "-Infinity"),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3.0),
+        (np.bool_(True), 1.0),
+        (np.array(0.25), 0.25),
+        (np.float64("nan"), "NaN"),
+        (True, 1.0),
+        (-0.0, 0.0),
+        (10**300, 1e300),
+    ],
+)
+def test_whatever_is_a_number_is_taken(
+    sweep: Any, site: Any, value: object, sent: object
+) -> None:
+    sweep.log(step=np.int32(2), x=value)
+    assert site.points == {("x", 2): sent}
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "sentence"),
+    [
+        ("0.9", TypeError, "x is '0.9', not a number; log\\(x=0.5\\) would do"),
+        (None, TypeError, "x is None, not a number"),
+        ([1, 2], TypeError, "x is a list; it must be one number"),
+        (np.array([1, 2]), TypeError, "x is a ndarray; it must be one number"),
+        (10**400, ValueError, "x is too large"),
+    ],
+)
+def test_what_is_no_number_is_a_mistake_with_a_sentence(
+    sweep: Any, site: Any, value: object, error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        sweep.log(step=1, x=value)
+    assert site.requests == []
+
+
+@pytest.mark.parametrize("step", ["1", 1.5, True, {"loss": 1}])
+def test_a_step_is_a_whole_number(sweep: Any, step: object) -> None:
+    with pytest.raises(TypeError, match="it must be a whole number such as 3"):
+        sweep.log(step, loss=1)
+
+
+def test_a_report_of_nothing_is_a_mistake(sweep: Any) -> None:
+    with pytest.raises(ValueError, match="log\\(\\) needs a metric"):
+        sweep.log(step=1)
+
+
+def test_a_stop_in_the_reply_is_told_to_the_script_and_its_runner(
+    sweep: Any, site: Any, spool: Path
+) -> None:
+    site.reply_stop = "worse than the median"
+    assert sweep.log(step=1, loss=1) is True
+    assert sweep.should_stop() is True
+    assert sweep.stop_reason() == "worse than the median"
+    assert spool.with_name("spool.jsonl.told").exists()
+
+
+def test_a_script_that_goes_on_reporting_is_still_heard_but_not_waited_for(
+    sweep: Any, site: Any, spool: Path
+) -> None:
+    site.reply_stop = "worse than the median"
+    sweep.log(step=0, loss=1)
+    for step in range(1, 3):
+        sweep.log(step=step, loss=1)
+    assert spool.with_name("spool.jsonl.told").exists()
+    assert sweep.log(step=3, loss=1) is True
+    assert not spool.with_name("spool.jsonl.told").exists()
+    assert len(site.points) == 4
+
+
+def test_a_stop_by_the_runner_is_seen_without_a_report(sweep: Any, spool: Path) -> None:
+    assert sweep.should_stop() is False
+    spool.with_name("spool.jsonl.stop").write_text('{"reason": "time is up"}')
+    assert sweep.should_stop() is True
+    assert sweep.stop_reason() == "time is up"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409])
+def test_an_ended_trial_stops_the_script_and_is_left_in_peace(
+    sweep: Any, site: Any, status: int
+) -> None:
+    site.statuses["trial-metrics"] = status
+    assert sweep.log(step=0, loss=1) is True
+    assert sweep.stop_reason() == f"that is a {status}"
+    assert sweep.log(step=1, loss=1) is True
+    assert len(site.requests) == 1
+
+
+def test_a_refused_report_is_said_once_and_training_goes_on(
+    sweep: Any, site: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.refused_names = {"odd"}
+    assert sweep.log(step=0, loss=1, odd=2) is False
+    assert sweep.log(step=1, loss=1, odd=2) is False
+    assert site.points == {("loss", 0): 1.0, ("loss", 1): 1.0}
+    assert capsys.readouterr().err.count("points are refused: that is a 422") == 1
+
+
+def test_reports_share_one_connection_and_are_quick(sweep: Any, site: Any) -> None:
+    durations = []
+    for step in range(50):
+        started = time.perf_counter()
+        sweep.log(step=step, loss=1)
+        durations.append(time.perf_counter() - started)
+    assert site.connections == 1
+    assert statistics.median(durations) < 0.02
+
+
+def test_a_connection_that_the_server_closed_is_opened_again(
+    sweep: Any, site: Any, spool: Path
+) -> None:
+    sweep.log(step=0, loss=1)
+    site.go_away()
+    site.come_back()
+    sweep.log(step=1, loss=1)
+    assert len(site.points) == 2
+    assert not spool.exists()
+
+
+def test_threads_may_report_at_the_same_time(sweep: Any, site: Any) -> None:
+    def report(worker: int) -> None:
+        for step in range(25):
+            sweep.log(step=step, **{f"loss{worker}": 1})
+
+    threads = [threading.Thread(target=report, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(site.points) == 100
+    assert site.connections == 1
+
+
+def test_a_fork_reports_over_a_connection_of_its_own(sweep: Any, site: Any) -> None:
+    sweep.log(step=0, loss=1)
+    child = os.fork()
+    if child == 0:
+        sweep.log(step=1, loss=1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    sweep.log(step=2, loss=1)
+    assert sorted(site.points) == [("loss", 0), ("loss", 1), ("loss", 2)]
+    assert site.connections == 2
+
+
+def test_the_site_may_live_below_a_path(
+    sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEPSITE_URL", f"{site.url}/lab/sweeps/")
+    sweep.log(step=0, loss=1)
+    assert site.requests[0][1] == "/lab/sweeps/api/v1/trials/7/metrics"
+
+
+def test_the_one_file_is_all_it_needs(client_path: Path) -> None:
+    command = "import sweepsite_client as s; s.log(loss=1)"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-W",
+            "error",
+            "-c",
+            f"import sys; sys.path.insert(0, {str(client_path.parent)!r}); {command}",
+        ],
+        capture_output=True,
+        text=True,
+        env={},
+        check=True,
+    )
+    assert done.stdout == "step 0  loss=1\n"
+    assert done.stderr == ""
+
+
+def test_it_is_written_for_python_3_8(client_path: Path) -> None:
+    tree = ast.parse(client_path.read_text(), feature_version=(3, 8))
+    assert isinstance(tree, ast.Module)
