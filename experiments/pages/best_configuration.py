@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import yaml
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from experiments.models import Artifact, Sweep, Trial
 from experiments.search.command import CommandError, render_command
@@ -71,10 +74,23 @@ def _origin(sweep: Sweep, trial: Trial) -> str:
     return ", ".join(facts)
 
 
-def as_python(params: Mapping[str, Any], origin: str) -> str:
-    """A dictionary with the exact values."""
-    lines = [f"    {name!r}: {value!r}," for name, value in params.items()]
-    return "\n".join([f"# {origin}", "params = {", *lines, "}"])
+def as_python(params: Mapping[str, Any], origin: str) -> SafeString:
+    """A dictionary with the exact values; the values are marked for colour."""
+    lines = [
+        format_html('    {}: <span class="value">{}</span>,\n', literal(name), text)
+        for name, text in ((name, literal(value)) for name, value in params.items())
+    ]
+    body = format_html_join("", "{}", ((line,) for line in lines))
+    return format_html("# {}\nparams = {}\n{}{}", origin, "{", body, "}")
+
+
+def literal(value: Any) -> str:
+    """A Python literal of a JSON value, with double quotes as most code has them."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)
 
 
 def as_yaml(params: Mapping[str, Any], origin: str) -> str:

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import re
-import signal as signals
 from collections.abc import Mapping
 
 from experiments.models import Attempt, Trial
+from experiments.runner.exits import describe_exit
 
-SIGNALS: Mapping[int, str] = {
-    signals.SIGKILL: "killed from outside, most often because memory ran out",
-    signals.SIGTERM: "asked to end from outside",
-    signals.SIGSEGV: "it crashed in native code",
-    signals.SIGABRT: "it gave up in native code",
-    signals.SIGBUS: "it crashed on a memory access, often for want of shared memory",
-    signals.SIGINT: "interrupted",
-}
-EXITS: Mapping[int, str] = {
-    1: "the script stopped at an error of its own",
-    2: "the script did not understand its arguments",
-    126: "the command is there but may not be executed",
-    127: "the command was not found",
-}
 REASONS: Mapping[str, str] = {
     "no_metric": "it ended well but never reported the primary metric",
     "command_not_found": "its command was not found on the worker",
@@ -74,19 +60,12 @@ USUAL = (
 
 
 def end_in_words(trial: Trial, attempt: Attempt | None) -> str:
-    """``exit code 1 (the script stopped at an error of its own)``."""
-    if attempt is not None and attempt.signal is not None:
-        return f"signal {attempt.signal} ({_signal_words(attempt.signal)})"
-    code = attempt.exit_code if attempt is not None else None
-    if code is not None and code > 128 and code - 128 in SIGNALS:
-        return f"exit code {code} ({SIGNALS[code - 128]})"
-    if code:
-        return f"exit code {code} ({EXITS.get(code, EXITS[1])})"
-    return REASONS.get(trial.reason, "it failed")
-
-
-def _signal_words(number: int) -> str:
-    return SIGNALS.get(number, "ended from outside")
+    """``exit code 1 (an error in the script itself)``, ``killed by signal 9 (…)``."""
+    if attempt is None or (attempt.signal is None and not attempt.exit_code):
+        return REASONS.get(trial.reason, "it failed")
+    words = describe_exit(attempt.exit_code, attempt.signal)
+    plain = words == f"exit code {attempt.exit_code}"
+    return f"{words} (an error in the script itself)" if plain else words
 
 
 def advice(trial: Trial, error: str, *, metric: str, pool: str) -> str:

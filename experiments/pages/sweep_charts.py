@@ -87,7 +87,7 @@ def chart_chips(counts: dict[str, int]) -> list[dict[str, Any]]:
         TrialState.CANCELLED,
     )
     return [
-        {"state": str(state), "count": counts[state], "word": state.label}
+        {"state": str(state), "count": counts[state], "word": state.label.lower()}
         for state in order
         if counts[state]
     ]
@@ -111,9 +111,9 @@ def _spreads(rows: Sequence[TrialRow]) -> list[tuple[str, str]]:
     values = [p[1] for row in rows for p in row["curve"] if p[1] is not None]
     spreads = [("linear", "y: linear")]
     if values and min(values) >= 0 and max(values) <= 1:
-        spreads.insert(0, ("stretched", "y: stretched to the ideal"))
+        spreads.insert(0, ("stretched", "y: stretched"))
     if values and min(values) > 0:
-        spreads.append(("log", "y: logarithmic"))
+        spreads.append(("log", "y: log"))
     return spreads
 
 

@@ -13,6 +13,11 @@ from experiments.search.problems import DefinitionError
 PREFIX = "limits."
 
 
+def _plain(limit: float | None) -> float | None:
+    """Whole numbers without ``.0``."""
+    return int(limit) if limit is not None and limit == int(limit) else limit
+
+
 class LimitsForm(forms.Form):
     """The document's limits; what is left empty has no limit."""
 
@@ -49,7 +54,7 @@ class LimitsForm(forms.Form):
 
     @classmethod
     def of(cls, sweep: Sweep, data: Any = None) -> LimitsForm:
-        initial = {name: getattr(sweep, name) for name in cls.base_fields}
+        initial = {name: _plain(getattr(sweep, name)) for name in cls.base_fields}
         return cls(data, initial=initial)
 
     def save(self, sweep: Sweep, *, actor: User) -> bool:

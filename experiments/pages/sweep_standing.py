@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import fmean
+from typing import Any
 
 from django.db.models import Avg, Count, F, Q
 
@@ -72,7 +73,7 @@ class SweepStanding:
 
     @property
     def tried(self) -> int:
-        return self.progress.tried
+        return sum(self.counts.values())
 
     @property
     def planned(self) -> int:
@@ -150,9 +151,9 @@ def combinations(sweep: Sweep) -> int | None:
     return space.count() if len(space) else None
 
 
-def _facts(sweep: Sweep, best: Trial | None) -> dict[str, float]:
+def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
     later = best.ended_at if best else None
-    facts: dict[str, float] = sweep.trials.filter(state__in=TRIAL_ENDS).aggregate(
+    facts: dict[str, Any] = sweep.trials.filter(state__in=TRIAL_ENDS).aggregate(
         ranked=Count("pk", filter=Q(state__in=TRIAL_RANKED, value__isnull=False)),
         since=Count("pk", filter=Q(ended_at__gt=later)) if later else Count("pk"),
         took=Avg("current_attempt__elapsed"),
@@ -171,7 +172,8 @@ def _middle(sweep: Sweep, count: int) -> float | None:
     if not count:
         return None
     values = sweep.trials.ranked(sweep.goal).values_list("value", flat=True)
-    return fmean(values[(count - 1) // 2 : count // 2 + 1])
+    middle = values[(count - 1) // 2 : count // 2 + 1]
+    return fmean(value for value in middle if value is not None)
 
 
 def _running_times(sweep: Sweep, now: datetime) -> list[float]:

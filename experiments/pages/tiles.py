@@ -13,7 +13,7 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.sweep_standing import SweepStanding
 from experiments.search.figures import counted
-from experiments.words import duration_text, metric_text, share_text, signed_text
+from experiments.words import MINUS, duration_text, metric_text, share_text, signed_text
 
 # After the end: whether it would pay to try so many more.
 MORE = 20
@@ -114,7 +114,17 @@ def _lead(sweep: Sweep, best: float, other: float, trial: Trial | None = None) -
     side = "over" if sweep.goal == "maximize" else "under"
     if best == other:
         return Lead("level", "with", trial)
-    return Lead(signed_text(best - other, 3), side, trial)
+    return Lead(_gap(best, other), side, trial)
+
+
+def _gap(best: float, other: float) -> str:
+    """The difference with the decimals that the best value shows, or two digits."""
+    decimals = len(metric_text(best).partition(".")[2])
+    gap = round(best - other, decimals)
+    if gap == 0 or abs(gap) >= 1000:
+        return signed_text(best - other, 2)
+    sign = "+" if gap > 0 else MINUS
+    return f"{sign}{abs(gap):.{decimals}f}"
 
 
 def _no_value(standing: SweepStanding) -> str:
@@ -304,5 +314,5 @@ def _since_best(standing: SweepStanding) -> str:
     if best is None:
         return f"{counted(standing.ended, 'trial')} ended, none with a value."
     if not since:
-        return f"Trial {best.number} is the newest, and the best."
+        return f"No trial has ended since trial {best.number}, the best."
     return f"{counted(since, 'trial')} ended since trial {best.number}, none better."

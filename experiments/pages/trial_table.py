@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Case, F, Max, OrderBy, Value, When
@@ -141,7 +142,7 @@ class TrialTable:
 
     def _order(self) -> OrderBy:
         down, key = self.sort.startswith("-"), self.sort.removeprefix("-")
-        fields = {
+        fields: dict[str, Any] = {
             "number": F("number"),
             "value": F("value"),
             "reports": F("reports"),
@@ -178,7 +179,9 @@ class TrialTable:
         """What the page's feed has to know to send the same rows."""
         names = ("sort", "state", "ticked", "page")
         query = QueryDict(mutable=True)
-        query.update({name: self.query[name] for name in names if name in self.query})
+        for name in names:
+            if name in self.query:
+                query[name] = self.query.get(name, "")
         query["part"] = "overview" if self.few else "trials"
         return query.urlencode()
 
@@ -205,7 +208,10 @@ class TrialTable:
         turned = first.removeprefix("-") if first.startswith("-") else f"-{first}"
         sort = turned if self.sort == first else first
         here = self.sort.removeprefix("-") == key
-        way = "descending" if self.sort.startswith("-") else "ascending"
+        falls = self.sort.startswith("-")
+        if key == "value" and self.sweep.goal == "maximize":
+            falls = not falls
+        way = "descending" if falls else "ascending"
         return Column(title, numeric, self.link(sort=sort), way if here else "")
 
     def chips(self, counts: Mapping[str, int]) -> list[Chip]:
@@ -216,7 +222,7 @@ class TrialTable:
         return [whole] + [
             Chip(
                 state,
-                f"{counts[state]:,} {state.label}",
+                f"{counts[state]:,} {state.label.lower()}",
                 self.link(state=state),
                 state == self.state,
             )

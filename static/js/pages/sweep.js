@@ -1,6 +1,6 @@
 // A sweep's page: charts, table and tiles, kept fresh by its feed.
 
-import { duration, refreshTimes } from "../format.js";
+import { count, duration, refreshTimes } from "../format.js";
 import { startLive } from "../poll.js";
 import { hiddenStates, merged, withNews } from "./sweep_model.js";
 import { refreshTicked, showRows, wireTable } from "./sweep_table.js";
@@ -96,8 +96,8 @@ function show(news) {
 }
 
 function showCounts({ counts, cancel }) {
-  const tried = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  for (const element of document.querySelectorAll("[data-trial-count]")) element.textContent = String(tried);
+  const tried = Object.values(counts).reduce((sum, each) => sum + each, 0);
+  for (const element of document.querySelectorAll("[data-trial-count]")) element.textContent = count(tried);
   const text = document.querySelector("#cancel-sweep .confirm-text");
   if (text && cancel) text.textContent = cancel;
 }
