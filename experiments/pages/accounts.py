@@ -9,6 +9,8 @@ from django.contrib import messages
 from django.contrib.auth import views
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
@@ -52,6 +54,14 @@ class LoginView(views.LoginView):
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         login_guard.log_failure(self.request, form.data.get("username", ""))
         return super().form_invalid(form)
+
+
+@login_not_required
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The administration's own login form would have no brake: ours stands in."""
+    if request.user.is_authenticated:
+        raise PermissionDenied
+    return redirect_to_login(request.GET.get("next", ""))
 
 
 class BlockedForm(AuthenticationForm):
@@ -103,6 +113,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("login/", LoginView.as_view(), name="login"),
+    path("admin/login/", admin_login),
     path("logout/", views.LogoutView.as_view(), name="logout"),
     path("settings/", profile, name="profile"),
     path("settings/password/", PasswordChangeView.as_view(), name="password_change"),

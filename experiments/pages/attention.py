@@ -12,7 +12,7 @@ from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.slots import PoolSlots, SlotMap
-from experiments.words import duration_text
+from experiments.words import HOUR, MINUTE, duration_text
 
 FAILURES_SHOWN_FOR = timedelta(days=7)
 MOST_NOTICES = 6
@@ -79,7 +79,7 @@ def _waiting(team: Team, slots: SlotMap, now: datetime) -> Iterator[Notice]:
     )
     for sweep in sweeps[:MOST_NOTICES]:
         pool = empty[sweep.pool_id]
-        waited = duration_text((now - sweep.since).total_seconds())
+        waited = _roughly(now - sweep.since)
         yield Notice(
             sweep,
             "queued",
@@ -94,8 +94,16 @@ def _no_worker(pool: PoolSlots, now: datetime) -> str:
     if not pool.hosts:
         return f"Pool {name} has no worker. Start one on any machine:"
     last = max((host.worker for host in pool.hosts), key=lambda worker: worker.seen_at)
-    silence = duration_text((now - last.seen_at).total_seconds())
+    silence = _roughly(now - last.seen_at)
     return (
         f"Pool {name} has no worker: {last.host} was last heard from {silence} ago."
         " Start one on any machine:"
     )
+
+
+def _roughly(time: timedelta) -> str:
+    """A duration without seconds once it has minutes: ``41 m``."""
+    seconds = time.total_seconds()
+    if MINUTE <= seconds < HOUR:
+        return f"{seconds // MINUTE:.0f} m"
+    return duration_text(seconds)

@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from experiments.models import Trial
 from experiments.models.trials import TRIAL_ENDS, TRIAL_RANKED
 from experiments.pages.sweep_table import SweepRow
+from experiments.words import metric_text
 
 # More lines than this cannot be told apart.
 MOST_LINES = 6
@@ -29,10 +30,11 @@ def chart_model(rows: Sequence[SweepRow]) -> dict[str, Any] | None:
     unit, seconds = _unit(max(row.compute.used for row in drawn))
     series = [
         {
-            "name": row.sweep.label,
+            "name": f"{row.sweep.label} {metric_text(found[row.sweep.pk][-1][1])}",
             "points": _stairs(found[row.sweep.pk], row.compute.used, seconds),
         }
         for row in drawn
+        if found[row.sweep.pk]
     ]
     return {
         "xLabel": f"compute used by the sweep, {unit}",
@@ -50,16 +52,18 @@ def _unit(longest: float) -> tuple[str, float]:
     return "slot-hours", 3600.0
 
 
-def _stairs(steps: Sequence[Point], end: float, unit: float) -> list[list[float]]:
-    """Corners of the step line: each value holds until the next, the last to the
-    end."""
-    corners: list[list[float]] = []
+def _stairs(
+    steps: Sequence[Point], end: float, unit: float
+) -> list[list[float | None]]:
+    """Corners of the step line: each value holds until the next, the last to the end.
+    A first corner without a value makes the axis start at 0."""
+    corners: list[list[float | None]] = [[0.0, None]]
     for used, value in steps:
-        if corners:
+        if corners[-1][1] is not None:
             corners.append([used / unit, corners[-1][1]])
         corners.append([used / unit, value])
-    if corners:
-        corners.append([max(end, steps[-1][0]) / unit, corners[-1][1]])
+    last, value = steps[-1]
+    corners.append([max(end, last) / unit, value])
     return corners
 
 

@@ -11,6 +11,7 @@ from experiments.models import Experiment
 from experiments.models.sweeps import SweepState
 from experiments.pages.experiment_chart import MOST_LINES, chart_model
 from experiments.pages.sweep_table import Compute, SweepRow, sweep_rows
+from experiments.words import MINUS, metric_text, signed_text
 
 # Beyond this the oldest sweeps are left out of the page.
 MOST_SWEEPS = 200
@@ -22,6 +23,14 @@ class Lead:
 
     margin: float
     over: SweepRow
+    digits: int
+
+    @property
+    def text(self) -> str:
+        """With as many digits after the point as the best value has, if that says
+        anything."""
+        text = f"{self.margin:+.{self.digits}f}".replace("-", MINUS)
+        return text if text.strip(f"+{MINUS}0.") else signed_text(self.margin)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,9 @@ class Summary:
         if len(self.ranking) < 2:
             return None
         first, second = self.ranking[:2]
-        return Lead(_best_value(first) - _best_value(second), second)
+        value = _best_value(first)
+        digits = len(metric_text(value).partition(".")[2])
+        return Lead(value - _best_value(second), second, digits)
 
     @property
     def compute(self) -> Compute:

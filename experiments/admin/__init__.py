@@ -1,0 +1,13 @@
+"""Django's own administration, for staff: every table, most of them only to read."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from experiments.admin import events, metrics, pools, sweeps, teams, trials
+
+__all__ = ["events", "metrics", "pools", "sweeps", "teams", "trials"]
+
+admin.site.site_header = "sweepsite administration"
+admin.site.site_title = "sweepsite administration"
+admin.site.index_title = "Tables"

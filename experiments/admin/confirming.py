@@ -1,0 +1,75 @@
+"""Actions that ask before they delete: a page that counts what will be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from experiments.admin.reading import staff
+from experiments.cleanup import StillRunning, Toll
+from experiments.words import bytes_text
+
+# The page sends every row's number back, and a form has only so many fields.
+MOST_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """``count`` says what a deletion takes, ``delete`` does it; ``rows`` puts the toll
+    into (label, amount) pairs."""
+
+    action: str
+    title: str
+    warning: str
+    count: Callable[[QuerySet[Any]], Toll]
+    delete: Callable[..., Toll]
+    rows: Callable[[Toll], list[tuple[str, object]]]
+
+    def run(
+        self, page: Any, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse | None:
+        """Ask first; delete when the answer comes back."""
+        if queryset.count() > MOST_ROWS:
+            page.message_user(
+                request, f"Choose at most {MOST_ROWS:,} rows at once.", messages.ERROR
+            )
+            return None
+        if "confirmed" not in request.POST:
+            return self._ask(page, request, queryset)
+        try:
+            toll = self.delete(queryset, actor=staff(request))
+        except StillRunning as problem:
+            page.message_user(request, str(problem), messages.ERROR)
+            return None
+        told = ", ".join(f"{amount} {label}" for label, amount in self.rows(toll))
+        page.message_user(request, f"Deleted: {told}.", messages.SUCCESS)
+        return None
+
+    def _ask(
+        self, page: Any, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponse:
+        context = {
+            **admin.site.each_context(request),
+            "title": self.title,
+            "warning": self.warning,
+            "rows": self.rows(self.count(queryset)),
+            "objects": list(queryset[:20]),
+            "more": max(0, queryset.count() - 20),
+            "ids": list(queryset.values_list("pk", flat=True)),
+            "action": self.action,
+            "checkbox": helpers.ACTION_CHECKBOX_NAME,
+            "opts": page.model._meta,
+        }
+        template = "admin/experiments/confirm_deletion.html"
+        return TemplateResponse(request, template, context)
+
+
+def size_row(toll: Toll) -> tuple[str, object]:
+    return "of files", bytes_text(toll.bytes)

@@ -1,0 +1,57 @@
+"""Pools, the workers in them and their credentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from experiments.admin.reading import ReadOnlyAdmin, staff
+from experiments.models import Event, Pool, Worker, WorkerToken
+
+
+@admin.register(Pool)
+class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "created_at")
+    list_filter = ("teams",)
+    search_fields = ("name",)
+    filter_horizontal = ("teams",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A pool's name is the name of its queue, on which workers listen."""
+        return ("name",) if obj else ()
+
+
+@admin.register(WorkerToken)
+class WorkerTokenAdmin(ReadOnlyAdmin):
+    list_display = ("pool", "prefix", "created_by", "last_used_at", "revoked_at")
+    list_filter = ("pool", ("revoked_at", admin.EmptyFieldListFilter))
+    list_select_related = ("pool", "created_by")
+    search_fields = ("prefix", "pool__name")
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return staff(request).has_perm("experiments.change_workertoken")
+
+    @admin.action(description="Revoke the chosen credentials", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[WorkerToken]) -> None:
+        tokens = list(queryset.filter(revoked_at=None).select_related("pool"))
+        queryset.filter(revoked_at=None).update(revoked_at=Now())
+        Event.objects.bulk_create(
+            Event(actor=staff(request), verb="credential revoked", message=str(token))
+            for token in tokens
+        )
+        told = f"{len(tokens)} credentials revoked."
+        self.message_user(request, told, messages.SUCCESS)
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    list_display = ("name", "pool", "host", "slots", "version", "seen_at", "stopped_at")
+    list_filter = ("pool", ("stopped_at", admin.EmptyFieldListFilter))
+    list_select_related = ("pool",)
+    search_fields = ("name", "host")

@@ -1,0 +1,158 @@
+"""Experiments, sweeps and code snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+
+from experiments import cleanup, lifecycle, queues
+from experiments.admin.confirming import Deletion, size_row
+from experiments.admin.reading import ReadOnlyAdmin, staff
+from experiments.cleanup import Toll
+from experiments.models import CodeSnapshot, Event, Experiment, Sweep
+from experiments.words import bytes_text
+
+
+def _sweep_rows(toll: Toll) -> list[tuple[str, object]]:
+    return [
+        ("sweeps", toll.sweeps),
+        ("trials", f"{toll.trials:,}"),
+        ("metric points", f"{toll.points:,}"),
+        size_row(toll),
+    ]
+
+
+DELETE_SWEEPS = Deletion(
+    action="delete_with_files",
+    title="Delete sweeps with their trials and files?",
+    warning="This cannot be undone. Sweeps that still run are refused: cancel first.",
+    count=cleanup.sweeps_toll,
+    delete=cleanup.delete_sweeps,
+    rows=_sweep_rows,
+)
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "team", "question", "created_by", "created_at")
+    list_filter = ("team", ("archived_at", admin.EmptyFieldListFilter))
+    list_select_related = ("team", "created_by")
+    search_fields = ("name", "slug", "question")
+    readonly_fields = ("slug", "team", "created_by", "created_at")
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only empty ones: deleting others would leave files behind."""
+        allowed = super().has_delete_permission(request, obj)
+        filled = obj is None or obj.sweeps.exists() or obj.trials.exists()
+        return allowed and not filled
+
+
+@admin.register(Sweep)
+class SweepAdmin(ReadOnlyAdmin):
+    list_display = (
+        "label",
+        "name",
+        "team",
+        "state",
+        "pool",
+        "created_by",
+        "created_at",
+    )
+    list_filter = (
+        "state",
+        "pool",
+        "experiment__team",
+        ("archived_at", admin.EmptyFieldListFilter),
+    )
+    list_select_related = ("experiment__team", "pool", "created_by")
+    search_fields = ("name", "experiment__name", "experiment__slug", "primary_metric")
+    date_hierarchy = None
+    actions = ("cancel", "archive", "restore", "delete_with_files")
+
+    @admin.display(description="sweep", ordering="pk")
+    def label(self, sweep: Sweep) -> str:
+        return sweep.label
+
+    @admin.display(ordering="experiment__team__name")
+    def team(self, sweep: Sweep) -> str:
+        return sweep.experiment.team.name
+
+    def has_steer_permission(self, request: HttpRequest) -> bool:
+        return staff(request).has_perm("experiments.change_sweep")
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return staff(request).has_perm("experiments.delete_sweep")
+
+    @admin.action(description="Cancel the chosen sweeps", permissions=["steer"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
+        sweeps = queryset.select_related("experiment")
+        won = sum(lifecycle.cancel_sweep(s, actor=staff(request)) for s in sweeps)
+        queues.wake_scheduler()
+        told = f"{won} sweeps cancelled; their running trials are asked to stop."
+        self.message_user(request, told, messages.SUCCESS)
+
+    @admin.action(description="Archive the chosen sweeps", permissions=["steer"])
+    def archive(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
+        over = queryset.exclude(state__in=cleanup.ACTIVE).filter(archived_at=None)
+        left = queryset.filter(state__in=cleanup.ACTIVE).count()
+        done = _put_away(over, request, verb="sweep archived", archived_at=Now())
+        self.message_user(request, f"{done} sweeps archived.", messages.SUCCESS)
+        if left:
+            told = f"{left} were left where they are: they are not over yet."
+            self.message_user(request, told, messages.WARNING)
+
+    @admin.action(description="Bring the chosen sweeps back", permissions=["steer"])
+    def restore(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
+        away = queryset.filter(archived_at__isnull=False)
+        done = _put_away(away, request, verb="sweep restored", archived_at=None)
+        self.message_user(request, f"{done} sweeps are back.", messages.SUCCESS)
+
+    @admin.action(
+        description="Delete the chosen sweeps with their files", permissions=["erase"]
+    )
+    def delete_with_files(
+        self, request: HttpRequest, queryset: QuerySet[Sweep]
+    ) -> HttpResponse | None:
+        return DELETE_SWEEPS.run(self, request, queryset)
+
+
+def _put_away(
+    sweeps: QuerySet[Sweep], request: HttpRequest, *, verb: str, archived_at: Any
+) -> int:
+    rows = list(sweeps.select_related("experiment"))
+    chosen = Sweep.objects.filter(pk__in=[sweep.pk for sweep in rows])
+    chosen.update(archived_at=archived_at, updated_at=Now())
+    Event.objects.bulk_create(
+        Event(
+            team_id=sweep.experiment.team_id,
+            actor=staff(request),
+            sweep=sweep,
+            verb=verb,
+        )
+        for sweep in rows
+    )
+    return len(rows)
+
+
+@admin.register(CodeSnapshot)
+class CodeSnapshotAdmin(ReadOnlyAdmin):
+    list_display = ("short", "team", "bytes", "created_by", "created_at")
+    list_filter = ("team",)
+    list_select_related = ("team", "created_by")
+    search_fields = ("digest",)
+
+    @admin.display(description="snapshot")
+    def short(self, snapshot: CodeSnapshot) -> str:
+        return str(snapshot)
+
+    @admin.display(description="size", ordering="size")
+    def bytes(self, snapshot: CodeSnapshot) -> str:
+        return bytes_text(snapshot.size)

@@ -1,0 +1,86 @@
+"""People, teams, memberships and API tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from experiments.admin.reading import ReadOnlyAdmin, staff
+from experiments.models import ApiToken, Event, Membership, Team, User
+
+
+class UserMemberships(admin.TabularInline):  # type: ignore[type-arg]
+    model = Membership
+    extra = 0
+    autocomplete_fields = ("team",)
+
+
+class TeamMemberships(admin.TabularInline):  # type: ignore[type-arg]
+    model = Membership
+    extra = 0
+    autocomplete_fields = ("user",)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+    inlines = (UserMemberships,)
+    list_display = ("username", "first_name", "last_name", "email", "is_staff")
+
+
+@admin.register(Team)
+class TeamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "slug", "people", "created_at")
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (TeamMemberships,)
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
+        teams: QuerySet[Team] = super().get_queryset(request)
+        return teams.annotate(people=Count("memberships"))
+
+    @admin.display(ordering="people")
+    def people(self, team: Any) -> int:
+        return int(team.people)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only teams without experiments: deleting those would leave files behind."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and obj is not None and not obj.experiments.exists()
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("user", "team", "role", "created_at")
+    list_filter = ("role", "team")
+    list_select_related = ("user", "team")
+    search_fields = ("user__username", "team__name")
+    autocomplete_fields = ("user", "team")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    list_display = ("user", "name", "prefix", "scope", "last_used_at", "revoked_at")
+    list_filter = ("scope", ("revoked_at", admin.EmptyFieldListFilter))
+    list_select_related = ("user",)
+    search_fields = ("name", "prefix", "user__username")
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return staff(request).has_perm("experiments.change_apitoken")
+
+    @admin.action(description="Revoke the chosen tokens", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        tokens = list(queryset.filter(revoked_at=None))
+        queryset.filter(revoked_at=None).update(revoked_at=Now())
+        Event.objects.bulk_create(
+            Event(actor=staff(request), verb="token revoked", message=str(token))
+            for token in tokens
+        )
+        self.message_user(request, f"{len(tokens)} tokens revoked.", messages.SUCCESS)

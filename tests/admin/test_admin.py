@@ -1,0 +1,227 @@
+"""Django's administration: what staff may look at, and the few things they may do."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from experiments import storage
+from experiments.models import (
+    Artifact,
+    Attempt,
+    Decision,
+    Event,
+    MetricPoint,
+    Sweep,
+    Trial,
+    User,
+)
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+READ_ONLY = (Attempt, Artifact, Decision, Event, MetricPoint, Sweep, Trial)
+OURS = [model for model in admin.site._registry if model.__module__.startswith("exp")]
+
+
+@pytest.fixture
+def root() -> Client:
+    person = factories.user("root", is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def changelist(model: type) -> str:
+    return reverse(f"admin:experiments_{model.__name__.lower()}_changelist")
+
+
+def fill(trials: int) -> Sweep:
+    """A sweep of trials, each with an attempt, points, a report, a file and an event."""
+    team = factories.team("Physics", ada="member")
+    sweep = factories.sweep(team, user=factories.user("ada"))
+    for index in range(trials):
+        trial = factories.reported_trial(sweep, [0.1, 0.2], state="completed")
+        attempt = trial.current_attempt
+        assert attempt is not None
+        Artifact.objects.create(
+            attempt=attempt, path=f"file-{index}", size=1, sha256="0" * 64
+        )
+        Decision.objects.create(
+            trial=trial, attempt=attempt, policy="bandit", n=1, rivals=0, stop=False
+        )
+        Event.objects.create(team=team, sweep=sweep, trial=trial, verb="seen")
+    return sweep
+
+
+def queries(client: Client, url: str) -> int:
+    with CaptureQueriesContext(connection, ) as captured:
+        assert client.get(url).status_code == 200
+    return len(captured)
+
+
+def test_every_table_has_a_list(root: Client) -> None:
+    fill(1)
+    assert len(OURS) == 18
+    for model in OURS:
+        assert root.get(changelist(model)).status_code == 200, model
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_lists_ask_no_more_for_thirty_rows(root: Client, model: type) -> None:
+    fill(1)
+    few = queries(root, changelist(model))
+    fill(29)
+    for index in range(28):
+        person = factories.user(f"person-{index}")
+        factories.api_token(person)
+        other = factories.team(f"Team {index}", **{person.username: "member"})
+        factories.worker_token(factories.pool(other, f"pool-{index}"))
+        factories.worker(factories.pool(other, f"pool-{index}"), f"host-{index}")
+        factories.experiment(other, created_by=person)
+        factories.sweep(other, user=person)
+    assert queries(root, changelist(model)) <= few + 1
+
+
+@pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model.__name__)
+def test_what_machines_write_is_only_read(root: Client, model: type) -> None:
+    fill(1)
+    row = model._default_manager.first()  # type: ignore[attr-defined]
+    name = f"admin:experiments_{model.__name__.lower()}"
+    assert root.get(reverse(f"{name}_add")).status_code == 403
+    assert root.post(reverse(f"{name}_delete", args=(row.pk,))).status_code == 403
+    assert root.post(reverse(f"{name}_change", args=(row.pk,)), {}).status_code == 403
+    assert root.get(reverse(f"{name}_change", args=(row.pk,))).status_code == 200
+
+
+def test_secrets_are_in_no_page(root: Client) -> None:
+    sweep = fill(1)
+    secret = factories.worker_token(sweep.pool)
+    attempt = Attempt.objects.get()
+    token = sweep.pool.tokens.get(prefix=secret[:8])
+    page = root.get(f"/admin/experiments/attempt/{attempt.pk}/change/").content.decode()
+    assert attempt.runner_token_digest and attempt.runner_token_digest not in page
+    page = root.get(f"/admin/experiments/workertoken/{token.pk}/change/").content
+    assert token.digest.encode() not in page
+
+
+def act(client: Client, model: type, action: str, *rows: int, **more: str) -> str:
+    data = {"action": action, "_selected_action": list(rows), **more}
+    return client.post(changelist(model), data, follow=True).content.decode()
+
+
+def test_cancelling_stops_sweeps_and_is_logged(root: Client) -> None:
+    sweep = fill(1)
+    page = act(root, Sweep, "cancel", sweep.pk)
+    sweep.refresh_from_db()
+    assert sweep.state == "cancelled"
+    assert "1 sweeps cancelled" in page
+    event = Event.objects.get(verb="sweep cancelled")
+    assert event.actor == User.objects.get(username="root")
+
+
+def test_archiving_leaves_running_sweeps_where_they_are(root: Client) -> None:
+    running, ended = fill(0), factories.sweep(factories.team(), state="completed")
+    act(root, Sweep, "archive", running.pk, ended.pk)
+    running.refresh_from_db()
+    ended.refresh_from_db()
+    assert running.archived_at is None
+    assert ended.archived_at is not None
+    assert Event.objects.filter(verb="sweep archived", sweep=ended).count() == 1
+
+
+def test_deleting_a_sweep_asks_and_counts_what_is_lost(root: Client) -> None:
+    sweep = fill(2)
+    Sweep.objects.update(state="completed")
+    storage.append_log(Attempt.objects.first().pk, b"x" * 1234)  # type: ignore[union-attr]
+    page = act(root, Sweep, "delete_with_files", sweep.pk)
+    for fact in ("<strong>1</strong> sweeps", "<strong>2</strong> trials"):
+        assert fact in page
+    assert "<strong>4</strong> metric points" in page
+    assert "1.2 kB" in page
+    assert Sweep.objects.filter(pk=sweep.pk).exists()
+
+
+def test_a_confirmed_deletion_takes_rows_and_files(
+    root: Client, django_capture_on_commit_callbacks: object
+) -> None:
+    sweep = fill(1)
+    Sweep.objects.update(state="completed")
+    attempt = Attempt.objects.get()
+    storage.append_log(attempt.pk, b"hello")
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        page = act(root, Sweep, "delete_with_files", sweep.pk, confirmed="yes")
+    assert "Deleted: 1 sweeps, 1 trials" in page
+    assert not Trial.objects.exists()
+    assert storage.read_log(attempt.pk) == b""
+    assert Event.objects.filter(verb="sweep deleted").count() == 1
+
+
+def test_running_sweeps_are_not_deleted(root: Client) -> None:
+    sweep = fill(1)
+    page = act(root, Sweep, "delete_with_files", sweep.pk, confirmed="yes")
+    assert "not over yet. Cancel first, then delete." in page
+    assert Trial.objects.count() == 1
+
+
+def test_staff_without_the_permission_see_no_such_action(client: Client) -> None:
+    sweep = fill(1)
+    clerk = factories.user("clerk", is_staff=True)
+    client.force_login(clerk)
+    response = client.post(
+        changelist(Sweep), {"action": "cancel", "_selected_action": [sweep.pk]}
+    )
+    assert response.status_code == 403
+    sweep.refresh_from_db()
+    assert sweep.state == "running"
+
+
+def test_files_of_a_trial_go_and_its_numbers_stay(
+    root: Client, django_capture_on_commit_callbacks: object
+) -> None:
+    fill(1)
+    trial = Trial.objects.get()
+    attempt = Attempt.objects.get()
+    storage.append_log(attempt.pk, b"hello")
+    assert "5 B" in act(root, Trial, "delete_files", trial.pk)
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        act(root, Trial, "delete_files", trial.pk, confirmed="yes")
+    trial.refresh_from_db()
+    assert trial.files_deleted_at is not None
+    assert storage.read_log(attempt.pk) == b""
+    assert not Artifact.objects.exists()
+    assert MetricPoint.objects.count() == 2
+    assert Event.objects.filter(trial=trial, verb="trial files deleted").count() == 1
+
+
+def test_files_of_a_live_trial_stay(root: Client) -> None:
+    sweep = fill(0)
+    trial = factories.reported_trial(sweep, [0.5])
+    page = act(root, Trial, "delete_files", trial.pk, confirmed="yes")
+    assert "not over yet" in page
+    trial.refresh_from_db()
+    assert trial.files_deleted_at is None
+
+
+def test_hostile_names_are_text(root: Client) -> None:
+    sweep = fill(1)
+    Sweep.objects.update(state="completed", name="<script>alert(1)</script>")
+    sweep.experiment.slug = "<b>x</b>"
+    sweep.experiment.save()
+    for page in (
+        root.get(changelist(Sweep)).content.decode(),
+        act(root, Sweep, "delete_with_files", sweep.pk),
+    ):
+        assert "<script>alert" not in page
+        assert "<b>x</b>" not in page
+
+
+def test_the_administration_has_no_login_form_of_its_own(client: Client) -> None:
+    response = client.get("/admin/", follow=True)
+    assert response.redirect_chain[-1][0].startswith("/login/?next=/admin/")
+    client.force_login(factories.user("ada"))
+    assert client.get("/admin/", follow=True).status_code == 403
