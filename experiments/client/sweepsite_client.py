@@ -42,8 +42,7 @@ COST = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 POINTS_AT_ONCE, MOST_IN_MEMORY = 500, 10_000
 LARGEST_SPOOL = 32 * 1024 * 1024
-# So many reports after it was told to stop, a script is taken not to listen.
-PATIENCE = 3
+PATIENCE = 3  # reports after which a script that was told to stop seems not to listen
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
 CLOSED = (ConnectionError, http.client.HTTPException)
 
@@ -239,9 +238,8 @@ class _Site:
 
     def __init__(self, url: str, trial: str, token: str) -> None:
         address = urllib.parse.urlsplit(url)
-        kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
-        if address.scheme == "https":
-            kind = http.client.HTTPSConnection
+        secure = address.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self._connection = kind(address.netloc, timeout=CONNECT_TIMEOUT)
         self._path = f"{address.path.rstrip('/')}/api/v1/trials/{trial}/metrics"
         self._headers = {"Authorization": f"Bearer {token}"}

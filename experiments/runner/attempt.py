@@ -73,7 +73,7 @@ class Attempt:
                 *(self._spec.attempt, problem, self._folder.root),
             )
             return KEPT
-        self._folder.remove()
+        self._folder.discard()
         return DELIVERED
 
     def _run(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,28 @@ class AttemptFolder:
         self.root.chmod(0o700)
 
     def remove(self) -> None:
-        """Remove the folder, read-only parts of it too."""
-        if self.root.exists():
-            shutil.rmtree(self.root, onerror=_make_writable_and_retry)
+        """Remove the folder. Raises OSError for what belongs to another user."""
+        if not self.root.exists():
+            return
+        try:
+            shutil.rmtree(self.root)
+        except PermissionError:
+            # A script may leave folders without permissions; they are ours to remove.
+            _permit(self.root)
+            shutil.rmtree(self.root)
+
+    def discard(self) -> None:
+        """Remove the folder as far as that is possible."""
+        try:
+            self.remove()
+        except OSError as problem:
+            logger.warning("%s could not be removed: %s", self.root, problem)
 
 
-def _make_writable_and_retry(
-    remove: Callable[[str], object], path: str, _problem: object
-) -> None:
-    """A script may leave folders without write permission; they are ours to remove."""
-    for place in (os.path.dirname(path), path):
-        if os.path.lexists(place) and not os.path.islink(place):
-            os.chmod(place, stat.S_IRWXU)
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
-    elif os.path.lexists(path):
-        remove(path)
+def _permit(folder: Path) -> None:
+    """Give the owner every right to a folder and the folders in it."""
+    folder.chmod(stat.S_IRWXU)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _permit(Path(entry.path))

@@ -60,7 +60,7 @@ def remove_attempt(attempt: str | int, *, home: Path) -> None:
     """Remove a lost attempt's folder. Raises ValueError for an id of odd letters."""
     if not SAFE_ID.fullmatch(str(attempt)):
         raise ValueError(f"{attempt!r} is not an attempt id")
-    AttemptFolder.of(home, str(attempt)).remove()
+    AttemptFolder.of(home, str(attempt)).discard()
 
 
 def clear(
@@ -69,7 +69,7 @@ def clear(
     """Remove attempt folders and cached code not touched for so many days."""
     removed = []
     for folder in _older(home / "attempts", attempts_days):
-        AttemptFolder(folder).remove()
+        AttemptFolder(folder).discard()
         removed.append(folder)
     for archive in _older(home / "code", code_days):
         archive.unlink(missing_ok=True)

@@ -130,11 +130,3 @@ def test_names_travel_unharmed(runners: Any, site: Any) -> None:
     command = f"import os; os.mkdir('outputs/a b&c=d'); open('outputs/{name}', 'w')"
     assert runners.run("python", "-c", command) == 0
     assert site.artifacts == {name: b""}
-
-
-def test_a_folder_without_write_permission_is_removed_all_the_same(
-    runners: Any, site: Any
-) -> None:
-    command = "mkdir -p deep/er && touch deep/er/file && chmod 500 deep/er deep"
-    assert runners.run("sh", "-c", command) == 0
-    assert not runners.folder().root.exists()
