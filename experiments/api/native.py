@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Swagger
+from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import documents, outputs, reporting, sweeps, uploads
 from experiments.api.auth import UserAuth
-from experiments.api.errors import add_error_handlers
+from experiments.api.errors import ApiError, add_error_handlers
 from experiments.search.problems import DefinitionError
 
 DESCRIPTION = """
@@ -36,6 +36,23 @@ add_error_handlers(api)
 # reporting adds its routes to the trials' router, which is the one it exports.
 for module in (documents, sweeps, reporting, outputs, uploads):
     api.add_router("", module.router)
+others = Router()
+
+
+@others.api_operation(
+    ["GET", "POST", "PUT", "PATCH", "DELETE"],
+    "/{path:rest}",
+    auth=None,
+    include_in_schema=False,
+)
+def nowhere(request: HttpRequest, rest: str) -> HttpResponse:
+    """Whatever is not a route: a 404 for programs, not the site's page."""
+    raise ApiError(
+        404, "no_route", f"There is no {request.path}; the routes are in /api/v1/docs."
+    )
+
+
+api.add_router("", others)
 
 
 @api.exception_handler(DefinitionError)

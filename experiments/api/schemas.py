@@ -39,7 +39,7 @@ class ErrorOut(Schema):
     error: ErrorBody
 
 
-REFUSALS = frozenset({400, 401, 403, 404, 409, 413, 415, 422})
+REFUSALS = frozenset({400, 401, 403, 404, 409, 411, 413, 415, 422})
 
 
 def answers(status: int, model: Any) -> dict[Any, Any]:

@@ -73,8 +73,7 @@ def upload(request: HttpRequest, team: TeamSlug = None) -> Status[UploadOut]:
 def _archive(request: HttpRequest) -> bytes:
     multipart = request.content_type == "multipart/form-data"
     limit = settings.UPLOAD_LIMIT_BYTES
-    length = int(request.headers.get("Content-Length") or 0)
-    _refuse_beyond(limit + multipart * MULTIPART_ROOM, length)
+    _refuse_beyond(limit + multipart * MULTIPART_ROOM, _length(request))
     if not multipart:
         return _read(request, limit)
     files = [file for _, found in request.FILES.lists() for file in found]
@@ -83,6 +82,16 @@ def _archive(request: HttpRequest) -> bytes:
         raise ApiError(422, "invalid", sentence, {"file": [sentence]})
     content: bytes = files[0].read()
     return content
+
+
+def _length(request: HttpRequest) -> int:
+    """What the caller says; a body without a length would be read as an empty one."""
+    text = request.headers.get("Content-Length", "")
+    if not (text.isascii() and text.isdigit()):
+        raise ApiError(
+            411, "length_required", "An upload needs the header Content-Length."
+        )
+    return int(text)
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:

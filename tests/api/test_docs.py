@@ -51,6 +51,14 @@ def test_bodies_that_are_read_by_hand_are_described(
     assert "application/zip" in upload and "multipart/form-data" in upload
 
 
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/sweeps/", "/api/v1/a/b"])
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_what_is_no_route_is_a_404_for_programs(path: str, method: str) -> None:
+    answer = getattr(Client(), method)(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "no_route"
+
+
 def test_the_page_runs_under_the_content_policy() -> None:
     answer = Client().get("/api/v1/docs")
     assert answer.status_code == 200

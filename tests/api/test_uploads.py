@@ -97,7 +97,7 @@ def test_an_upload_of_another_team_is_none(api: Api, team: Team) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"not an archive", zipped({}), zipped(FILES)[:-30]]
+    "body", [b"not an archive", zipped({}), zipped(FILES)[:-30]]
 )
 def test_what_is_no_archive_is_refused(api: Api, body: bytes) -> None:
     answer = api.post("/uploads", body, content_type="application/zip")
@@ -130,6 +130,11 @@ def test_what_is_too_large_is_refused(api: Api, settings: Any, body: bytes) -> N
     assert answer.status_code in {413, 422}
     assert "SWEEPSITE_UPLOAD_MB" in answer.json()["error"]["message"]
     assert not CodeSnapshot.objects.exists()
+
+
+def test_a_body_without_a_length_is_refused(api: Api) -> None:
+    answer = api.post("/uploads", content_type="application/zip")
+    assert answer.status_code == 411
 
 
 def test_a_viewer_may_not_upload(team: Team) -> None:

@@ -65,6 +65,8 @@ class Command(BaseCommand):
     # --- writing ------------------------------------------------------------------
 
     def do_submit(self, options: dict[str, Any]) -> None:
+        if options["watch"] and options["no_start"]:
+            raise CommandError("A draft does not run; leave out --no-start or --watch.")
         user = find_user(options["user"]) if options["user"] else None
         team = find_team(options["team"], user)
         document = read_file(Path(options["file"]))
@@ -89,8 +91,6 @@ class Command(BaseCommand):
 
     def _watch(self, sweep: Sweep) -> None:
         """Exits 0 when the sweep completes, 1 when it ends otherwise."""
-        if sweep.state == SweepState.DRAFT:
-            raise CommandError("A draft does not run; leave out --no-start or --watch.")
         try:
             terminal.watch(sweep, self.stdout)
         except KeyboardInterrupt:
