@@ -35,8 +35,23 @@ def run_attempt(attempt_id: int) -> None:
     home = settings.HOME / "worker"
     runner = start_runner(spec, home=home, slot=os.environ["SWEEPSITE_SLOT"])
 
+    stopping = False
+
     def pass_on(signum: int, frame: FrameType | None) -> None:
-        runner.terminate()
+        nonlocal stopping
+        stopping = True
+        if runner.poll() is None:
+            runner.terminate()
+        else:
+            _leave()
 
     signal.signal(signal.SIGTERM, pass_on)
     runner.wait()
+    if stopping:
+        _leave()
+
+
+def _leave() -> None:
+    """The worker goes down. Nobody needs what RQ would note about this job, and noting
+    it could take minutes when the queue is gone."""
+    os._exit(0)

@@ -153,24 +153,24 @@ class Supervisor:
 
     def stop(self) -> None:
         """End the children one after the other, the last started first."""
-        self.stopping = True
         for child in reversed(self.children):
-            self._end(child)
+            self._end([child])
 
     def stop_together(self) -> None:
         """End all of them at the same time."""
-        self.stopping = True
-        for child in self.children:
-            child.send(signal.SIGTERM)
-        for child in self.children:
-            self._end(child)
+        self._end(self.children)
 
-    def _end(self, child: Child) -> None:
+    def _end(self, children: Sequence[Child]) -> None:
         """SIGTERM, patience, SIGKILL; a second Ctrl-C ends the patience."""
-        child.send(signal.SIGTERM)
-        deadline = time.monotonic() + child.patience
-        while child.alive and time.monotonic() < deadline and not self.hurry:
-            time.sleep(TICK / 4)
-        child.send(signal.SIGKILL)
-        if child.process is not None:
-            child.process.wait()
+        self.stopping = True
+        for child in children:
+            child.send(signal.SIGTERM)
+        began = time.monotonic()
+        for child in children:
+            deadline = began + child.patience
+            while child.alive and time.monotonic() < deadline and not self.hurry:
+                time.sleep(TICK / 4)
+        for child in children:
+            child.send(signal.SIGKILL)
+            if child.process is not None:
+                child.process.wait()

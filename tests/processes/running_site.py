@@ -98,7 +98,11 @@ class RunningSite:
 
     def pids(self, *words: str) -> list[int]:
         """Living processes of this installation whose command has all the words."""
-        return [pid for pid, command in self._processes() if set(words) <= set(command)]
+        return [
+            pid
+            for pid, command in self._processes()
+            if all(any(word in part for part in command) for word in words)
+        ]
 
     def _processes(self) -> Iterator[tuple[int, list[str]]]:
         mark = f"SWEEPSITE_HOME={self.home}".encode()
@@ -107,9 +111,10 @@ class RunningSite:
                 environment = (folder / "environ").read_bytes().split(b"\0")
                 command = (folder / "cmdline").read_bytes().decode().split("\0")
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+                inside = (folder / "cwd").readlink().is_relative_to(self.home)
             except (OSError, UnicodeDecodeError):
                 continue
-            ours = mark in environment or str(self.home) in " ".join(command)
+            ours = mark in environment or inside
             if state != "Z" and ours and int(folder.name) != os.getpid():
                 yield int(folder.name), command
 

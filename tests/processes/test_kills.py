@@ -29,7 +29,7 @@ VICTIMS = {
     "slot": ("--only-slot", "0"),
     "worker": ("worker", "--slots"),
     "runner": ("experiments.runner",),
-    "queue": ("--appendonly",),
+    "queue": ("valkey-server",),
 }
 
 
