@@ -108,9 +108,8 @@ def _measured(
 ) -> tuple[int, int]:
     """How many values a value holds, and how deep it is; shared parts count again."""
     if not isinstance(value, Mapping | list):
-        if value is None or isinstance(value, str | bool | int | float):
-            return 1, 0
-        raise _refusal(f"The document may hold JSON values only, not {shown(value)}.")
+        _check_scalar(value)
+        return 1, 0
     size, height = known.get(id(value), (0, 0))
     if depth + height > DEEPEST:
         raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
@@ -119,12 +118,32 @@ def _measured(
     for key in value if isinstance(value, Mapping) else ():
         if not isinstance(key, str):
             raise _refusal(f"Field names must be text; {shown(key)} needs quotes.")
+        _check_scalar(key)
     parts = value.values() if isinstance(value, Mapping) else value
     measures = [_measured(part, depth + 1, known) for part in parts]
     size = 1 + sum(measure[0] for measure in measures)
     height = 1 + max((measure[1] for measure in measures), default=0)
     known[id(value)] = size, height
     return size, height
+
+
+def _check_scalar(value: object) -> None:
+    if isinstance(value, str):
+        if "\0" in value or not (value.isascii() or _is_utf8(value)):
+            raise _refusal(
+                "Text must not contain the character NUL or half of a surrogate pair, "
+                f"as {shown(value)} does."
+            )
+    elif value is not None and not isinstance(value, bool | int | float):
+        raise _refusal(f"The document may hold JSON values only, not {shown(value)}.")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -148,7 +167,7 @@ def _refusal(message: str) -> DefinitionError:
 def _placed(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     place = f"Line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    what = error.problem or "this cannot be read"
+    what = ", ".join(filter(None, (error.context, error.problem)))
     return f"{place}{what[:1].upper()}{what[1:]}."
 
 
@@ -208,3 +227,4 @@ for _name, _construct in (
     ("map", _construct_mapping),
 ):
     _Loader.add_constructor(_TAG + _name, _construct)
+_Loader.add_constructor(None, yaml.SafeLoader.construct_undefined)

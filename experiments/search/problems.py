@@ -68,6 +68,8 @@ def shown(value: object, *, most: int = 60) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
         text = f"a {type(value).__name__}"
+    # Half of a surrogate pair cannot be sent or stored.
+    text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -82,7 +84,10 @@ def listed(names: Iterable[object], *, last: str = "and") -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant, if any comes close."""
     names = {other.lower(): other for other in known}
-    close = difflib.get_close_matches(name[:100].lower(), names, n=1, cutoff=0.6)
+    meant = name[:100].lower()
+    close = difflib.get_close_matches(meant, names, n=1, cutoff=0.6)
+    if not close and len(meant) > 2:
+        close = [other for other in names if other.startswith(meant)]
     return names[close[0]] if close else None
 
 

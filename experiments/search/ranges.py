@@ -156,6 +156,8 @@ class FloatRange(Distribution):
         if self.partition is not None:
             return self.at(int(self.partition.indices(share)))
         # e to the logarithm of a bound may miss the bound by a rounding.
+        if share in (0, 1):
+            return float(self.high if share else self.low)
         number = float(self.law.quantile(share))
         return min(max(number, float(self.low)), float(self.high))
 

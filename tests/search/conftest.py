@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("search", deadline=None, database=None, max_examples=40)
+settings.register_profile(
+    "search",
+    deadline=None,
+    database=None,
+    max_examples=40,
+    # The contract suites are run by one subclass for each sampler and policy.
+    suppress_health_check=[HealthCheck.differing_executors],
+)
 settings.load_profile("search")

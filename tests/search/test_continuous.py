@@ -99,9 +99,7 @@ def test_bounds_that_are_logarithms_give_no_warning(
     ("distribution", "value"),
     [(Normal(3, 0), 3.0), (LogNormal(0, 0), 1.0), (LogUniform(2, 2), math.exp(2))],
 )
-def test_a_law_without_spread_has_one_value(
-    distribution: Normal, value: float
-) -> None:
+def test_a_law_without_spread_has_one_value(distribution: Normal, value: float) -> None:
     assert distribution.count() == 1
     assert distribution.quantile(0.01) == distribution.at(0) == value
     assert distribution.encode(value) == 0.5

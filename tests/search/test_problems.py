@@ -50,6 +50,10 @@ def test_a_shown_value_may_be_a_knot() -> None:
     assert shown(knot) == "a list"
 
 
+def test_a_shown_value_can_always_be_sent() -> None:
+    assert shown("\ud800").encode() == b'"\\ud800"'
+
+
 def test_names_are_listed_as_in_a_sentence() -> None:
     assert listed([]) == ""
     assert listed(["a"]) == "a"

@@ -128,9 +128,7 @@ def test_a_space_may_be_text() -> None:
         ),
     ],
 )
-def test_what_is_no_space_is_a_problem(
-    document: object, path: str, words: str
-) -> None:
+def test_what_is_no_space_is_a_problem(document: object, path: str, words: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         SearchSpace.parse(document)
     (problem,) = caught.value.problems

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from experiments.search.problems import DefinitionError, Findings
+from experiments.search.samplers import (
+    SAMPLERS,
+    GridSampler,
+    RandomSampler,
+    fresh_seed,
+    make_sampler,
+    read_sampling,
+)
+from experiments.search.space import SearchSpace
+
+SPACE = SearchSpace.parse({"a": "choice(1, 2)"})
+
+
+def test_every_sampler_stands_under_its_own_name() -> None:
+    assert dict(SAMPLERS) == {"random": RandomSampler, "grid": GridSampler}
+    assert all(sampler.kind == name for name, sampler in SAMPLERS.items())
+
+
+@pytest.mark.parametrize("given", ["grid", "GRID", {"type": "Grid"}])
+def test_a_sampler_may_be_named_in_any_case(given: object) -> None:
+    sampler = make_sampler(given, SPACE)  # type: ignore[arg-type]
+    assert isinstance(sampler, GridSampler)
+
+
+def test_settings_are_canonical_and_read_back_the_same() -> None:
+    findings = Findings()
+    settings = read_sampling(
+        {"type": "RANDOM", "logbase": "e"}, findings, path="s", new_seed=lambda: 5
+    )
+    assert settings == {"type": "random", "seed": 5, "rule": "random"}
+    assert read_sampling(settings, findings, path="s") == settings
+    assert findings.problems == []
+
+
+def test_a_fresh_seed_is_small_and_rarely_the_same() -> None:
+    seeds = {fresh_seed() for _ in range(20)}
+    assert len(seeds) > 15
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "path", "words"),
+    [
+        ({"type": "sobol"}, "type", "there are random and grid"),
+        ({"type": "tpe"}, "type", "there are random and grid"),
+        ({"type": "rand"}, "type", "did you mean random?"),
+        ({"type": 3}, "type", "must be text"),
+        ({"seed": "x"}, "seed", "whole number"),
+        ({"seed": 2**63}, "seed", "whole number"),
+        ({"rule": "sobol"}, "rule", 'must be random, not "sobol"'),
+        ({"type": "grid", "rule": "random"}, "rule", "no field"),
+        ([], "", "mapping"),
+    ],
+)
+def test_bad_settings_are_problems(mapping: object, path: str, words: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        make_sampler(mapping, SPACE)  # type: ignore[arg-type]
+    (problem,) = caught.value.problems
+    assert problem.path == f"sampling_algorithm.{path}".rstrip(".")
+    assert words in problem.message

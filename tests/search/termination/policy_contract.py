@@ -1,0 +1,224 @@
+"""What every policy keeps to. A policy's tests subclass PolicyContract."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.search.problems import DefinitionError
+from experiments.search.records import Objective, Rivals, Standing, Verdict
+from experiments.search.termination import Policy, make_policy
+
+MAXIMIZE = Objective("accuracy", "maximize")
+MINIMIZE = Objective("loss", "minimize")
+CURVES = st.lists(
+    st.floats(-10, 10).map(lambda x: round(x, 3)) | st.just(math.nan),
+    min_size=6,
+    max_size=6,
+)
+
+
+def standing(objective: Objective, values: Sequence[float]) -> Standing:
+    """The standing after a curve of values, computed from all of them at once."""
+    losses = [objective.loss(value) for value in values]
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return Standing(
+        report=len(losses),
+        best=min(finite, default=math.inf),
+        mean=math.fsum(finite) / len(finite) if finite else math.inf,
+    )
+
+
+def rivals(
+    objective: Objective,
+    curves: Mapping[int, Sequence[float]],
+    report: int,
+    *,
+    ended: Sequence[int] = (),
+) -> Rivals:
+    """The trials, by number, that have reported so often, cut there."""
+    far = {k: curve[:report] for k, curve in curves.items() if len(curve) >= report}
+    stands = [standing(objective, curve) for curve in far.values()]
+    return Rivals(
+        np.array(list(far), np.int64),
+        np.array([stand.best for stand in stands]),
+        np.array([stand.mean for stand in stands]),
+        np.array([number not in ended for number in far], np.bool_),
+    )
+
+
+def judged(
+    policy: Policy, values: Sequence[float], curves: Mapping[int, Sequence[float]]
+) -> Verdict:
+    """The verdict on a curve, after its last value, among others."""
+    own = standing(policy.objective, values)
+    return policy.judge(own, rivals(policy.objective, curves, len(values)))
+
+
+class PolicyContract:
+    """Subclasses name valid settings of their policy."""
+
+    settings: ClassVar[Mapping[str, object]]
+
+    def make(self, objective: Objective = MAXIMIZE, **more: object) -> Policy:
+        policy = make_policy({**self.settings, **more}, objective)
+        assert policy is not None
+        return policy
+
+    def test_its_settings_are_canonical(self) -> None:
+        policy = self.make(evaluation_interval=2, delay_evaluation=6, min_rivals=3)
+        settings = policy.settings()
+        assert settings == {**settings, **self.settings}
+        assert json.loads(json.dumps(settings)) == settings
+        again = make_policy(settings, MAXIMIZE)
+        assert again == policy and again.settings() == settings
+        assert {"evaluation_interval", "delay_evaluation", "min_rivals"} < set(settings)
+
+    @pytest.mark.parametrize(
+        ("interval", "delay", "reports"),
+        [
+            (1, 0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+            (0, 0, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+            (None, None, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+            (2, 0, [2, 4, 6, 8, 10, 12]),
+            (1, 5, [5, 6, 7, 8, 9, 10, 11, 12]),
+            (1, 10, [10, 11, 12]),
+            (2, 5, [6, 8, 10, 12]),
+            (2, 6, [6, 8, 10, 12]),
+            (5, 10, [10]),
+        ],
+    )
+    def test_it_is_asked_at_these_reports(
+        self, interval: int | None, delay: int | None, reports: list[int]
+    ) -> None:
+        policy = self.make(evaluation_interval=interval, delay_evaluation=delay)
+        assert [n for n in range(1, 13) if policy.due(n)] == reports
+        assert not policy.due(0)
+
+    def test_a_long_interval_begins_at_the_delay(self) -> None:
+        policy = self.make(evaluation_interval=100, delay_evaluation=200)
+        assert [n for n in range(500) if policy.due(n)] == [200, 300, 400]
+
+    @given(
+        interval=st.integers(0, 7), delay=st.integers(0, 20), report=st.integers(0, 30)
+    )
+    def test_the_next_check_is_the_next_report_at_which_it_is_asked(
+        self, interval: int, delay: int, report: int
+    ) -> None:
+        policy = self.make(evaluation_interval=interval, delay_evaluation=delay)
+        later = (n for n in range(report + 1, 100) if policy.due(n))
+        assert policy.next_check(report) == next(later)
+
+    @given(curves=st.lists(CURVES, min_size=1, max_size=9), report=st.integers(1, 6))
+    def test_both_goals_mirror_each_other(
+        self, curves: list[list[float]], report: int
+    ) -> None:
+        up = self.mirrored(MAXIMIZE, curves, report, 1)
+        down = self.mirrored(MINIMIZE, curves, report, -1)
+        if self.symmetric:
+            assert up.stop == down.stop
+            assert up.setters == down.setters
+        assert up.rivals == down.rivals and up.report == down.report == report
+
+    symmetric: ClassVar[bool] = True
+
+    def mirrored(
+        self, objective: Objective, curves: list[list[float]], report: int, sign: int
+    ) -> Verdict:
+        own, *others = [[sign * value for value in curve] for curve in curves]
+        return judged(
+            self.make(objective), own[:report], dict(enumerate(others, start=1))
+        )
+
+    @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
+    @given(curves=st.lists(CURVES, min_size=1, max_size=9), report=st.integers(1, 6))
+    def test_a_verdict_says_all_that_it_rests_on(
+        self, objective: Objective, curves: list[list[float]], report: int
+    ) -> None:
+        own, *others = curves
+        verdict = judged(
+            self.make(objective), own[:report], dict(enumerate(others, start=1))
+        )
+        assert verdict.report == report
+        assert verdict.rivals == len(others)
+        assert set(verdict.setters) <= set(range(1, len(curves)))
+        for number in (verdict.value, verdict.threshold):
+            assert number is None or math.isfinite(number)
+        start = "Ended after report" if verdict.stop else "Kept at report"
+        assert verdict.reason.startswith(f"{start} {report}")
+        assert verdict.reason.endswith(".") and "\n" not in verdict.reason
+        assert "nan" not in verdict.reason and "inf" not in verdict.reason
+        json.dumps(verdict.__dict__, allow_nan=False)
+
+    @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
+    @given(curves=st.lists(CURVES, min_size=1, max_size=9), report=st.integers(1, 6))
+    def test_the_leader_and_its_equals_go_on(
+        self, objective: Objective, curves: list[list[float]], report: int
+    ) -> None:
+        stands = [standing(objective, curve[:report]) for curve in curves]
+        leader = min(range(len(curves)), key=lambda index: stands[index].best)
+        others = {k: curve for k, curve in enumerate(curves) if k != leader}
+        assert not judged(self.make(objective), curves[leader][:report], others).stop
+        twins = {**others, 99: curves[leader]}
+        assert not judged(self.make(objective), curves[leader][:report], twins).stop
+
+    @pytest.mark.parametrize("min_rivals", [1, 3])
+    def test_without_enough_rivals_every_trial_goes_on(self, min_rivals: int) -> None:
+        policy = self.make(min_rivals=min_rivals)
+        others = {k: [0.9, 0.9, 0.9] for k in range(1, min_rivals)}
+        verdict = judged(policy, [0.1, 0.1, 0.1], others)
+        assert not verdict.stop
+        assert verdict.threshold is None and verdict.setters == ()
+        assert str(len(others) or "none") in verdict.reason
+
+    @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
+    def test_trials_without_any_value_do_not_end_each_other(
+        self, objective: Objective
+    ) -> None:
+        silent = [math.nan, math.inf, -math.inf]
+        verdict = judged(
+            self.make(objective), silent, dict.fromkeys(range(1, 9), silent)
+        )
+        assert not verdict.stop
+        assert verdict.value is None and verdict.threshold is None
+
+    @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
+    def test_a_trial_without_a_value_is_worse_than_any_other(
+        self, objective: Objective
+    ) -> None:
+        others = {k: [0.5, 0.5, 0.5] for k in range(1, 9)}
+        verdict = judged(self.make(objective), [math.nan] * 3, others)
+        assert verdict.stop
+        assert verdict.value is None and verdict.threshold is not None
+        assert "no finite value" in verdict.reason
+
+    def test_it_has_a_name_in_words(self) -> None:
+        assert self.make(delay_evaluation=5).in_words().endswith(" after report 5")
+        assert "every 2nd report" in self.make(evaluation_interval=2).in_words()
+        plain = self.make().in_words()
+        assert "report" not in plain and plain
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("evaluation_interval", -1),
+            ("evaluation_interval", 1.5),
+            ("delay_evaluation", -1),
+            ("delay_evaluation", "5"),
+            ("min_rivals", 0),
+            ("evaluation_intervall", 1),
+        ],
+    )
+    def test_a_bad_field_is_a_problem_at_its_path(
+        self, field: str, value: object
+    ) -> None:
+        with pytest.raises(DefinitionError) as caught:
+            self.make(**{field: value})
+        assert list(caught.value.by_path()) == [f"early_termination.{field}"]

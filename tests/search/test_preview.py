@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from experiments.search.distributions import (
+    Choice,
+    Distribution,
+    FloatRange,
+    IntRange,
+    LogUniform,
+    Normal,
+    QUniform,
+    Uniform,
+)
+from experiments.search.preview import histogram, sampled_configurations
+from experiments.search.samplers import make_sampler
+from experiments.search.space import SearchSpace
+from tests.search.strategies import DISTRIBUTIONS
+
+
+@given(distribution=DISTRIBUTIONS)
+def test_any_distribution_has_a_picture(distribution: Distribution) -> None:
+    picture = histogram(distribution, draws=200, bins=12)
+    assert sum(picture.counts) == 200
+    assert len(picture.counts) <= 12
+    json.dumps(picture.dump(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "scale", "labels"),
+    [
+        (Choice((16, 32, "sgd", True, None)), "values", "16 32 sgd true null"),
+        (QUniform(1, 10, 4), "values", "4 8"),
+        (IntRange(1, 3, log=True), "values", "1 2 3"),
+    ],
+)
+def test_a_few_values_have_a_bar_each(
+    distribution: Distribution, scale: str, labels: str
+) -> None:
+    picture = histogram(distribution)
+    assert picture.scale == scale
+    assert " ".join(picture.labels) == labels
+    assert len(picture.counts) == len(picture.labels) and picture.edges == ()
+    assert all(picture.counts)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "scale", "low", "high"),
+    [
+        (Uniform(0.05, 0.1), "linear", 0.05, 0.1),
+        (LogUniform(-6, -1), "log", 0.00248, 0.3679),
+        (FloatRange(1e-4, 0.1, log=True), "log", 1e-4, 0.1),
+        (FloatRange(1, 2), "linear", 1, 2),
+        (IntRange(1, 1000, log=True), "log", 1, 1000),
+    ],
+    ids=str,
+)
+def test_a_range_has_bins_and_ticks_at_its_ends(
+    distribution: Distribution, scale: str, low: float, high: float
+) -> None:
+    picture = histogram(distribution, bins=10)
+    assert picture.scale == scale
+    assert len(picture.edges) == len(picture.counts) + 1 == 11
+    assert picture.edges[0] == pytest.approx(low, rel=0.05)
+    assert picture.edges[-1] == pytest.approx(high, rel=0.05)
+    assert float(picture.labels[0]) == pytest.approx(low, rel=0.05)
+    widths = np.diff(np.log(picture.edges) if scale == "log" else picture.edges)
+    assert widths == pytest.approx([widths[0]] * 10)
+
+
+def test_the_draws_are_real_and_those_of_the_seed() -> None:
+    one = histogram(Normal(10, 3), seed=1)
+    assert one == histogram(Normal(10, 3), seed=1)
+    assert one != histogram(Normal(10, 3), seed=2)
+    # A bell: most in the middle, few at the ends.
+    assert max(one.counts) > 5 * max(one.counts[0], one.counts[-1], 1)
+
+
+def test_more_texts_than_bars_are_counted_for_the_first() -> None:
+    picture = histogram(Choice(tuple(f"t{index}" for index in range(100))), bins=5)
+    assert picture.labels == ("t0", "t1", "t2", "t3", "t4")
+
+
+def test_the_first_configurations_of_a_sampler_are_shown() -> None:
+    space = SearchSpace.parse({"a": "choice(1, 2)", "lr": "uniform(0, 1)"})
+    sampler = make_sampler({"type": "random", "seed": 3}, space)
+    found = sampled_configurations(sampler, 5)
+    assert len(found) == 5
+    assert all(space.contains(params) for params in found)
+    assert found == sampled_configurations(sampler, 5)
+
+
+def test_fewer_are_shown_when_there_are_no_more() -> None:
+    sampler = make_sampler({"type": "grid"}, SearchSpace.parse({"a": "choice(1, 2)"}))
+    assert sampled_configurations(sampler, 5) == [{"a": 1}, {"a": 2}]
