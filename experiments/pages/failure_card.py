@@ -83,11 +83,12 @@ def headline(standing: SweepStanding) -> str:
     if sweep.reason == "first_trials_failed":
         return f"The first {of} failed, so the sweep was stopped."
     if sweep.has_ended and failed == standing.tried:
-        return f"All {counted(failed, 'trial')} failed."
+        return f"All {failed:,} trials failed." if failed > 1 else "Its trial failed."
     if sweep.has_ended:
         return f"{of} failed, and none gave a value."
-    so_far = "All" if failed == standing.ended else "Most"
-    return f"{so_far} of the {counted(standing.ended, 'trial')} that ended have failed."
+    if standing.ended == 1:
+        return "The one trial that has ended failed."
+    return f"{failed} of the {standing.ended:,} trials that ended have failed."
 
 
 def _cause(sweep: Sweep, trial: Trial) -> str:

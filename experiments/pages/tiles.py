@@ -21,7 +21,7 @@ MORE = 20
 SETTLED, NEARLY = 0.1, 0.35
 
 WHY_ENDED: Mapping[str, str] = {
-    "max_total_trials": "ended because all {tried} were tried",
+    "max_total_trials": "ended because all {tried:,} were tried",
     "exhausted": "ended because every configuration was tried",
     "target": "ended because the target was reached",
     "sweep_timeout": "ended because its time was over",
@@ -162,6 +162,8 @@ def _most(standing: SweepStanding) -> str:
 
 def why_ended(standing: SweepStanding) -> str:
     words = WHY_ENDED.get(standing.sweep.reason, standing.sweep.state)
+    if standing.tried == 1:
+        words = words.replace("all {tried:,} were", "its one trial was")
     return words.format(tried=standing.tried)
 
 

@@ -112,7 +112,9 @@ def test_a_small_space_bounds_the_number_of_trials() -> None:
 
 def test_an_ended_sweep_says_why() -> None:
     sweep = sweep_with(0.5, state="completed", reason="max_total_trials")
-    assert progress_tile(standing_of(sweep)).aside == "ended because all 1 were tried"
+    assert progress_tile(standing_of(sweep)).aside == (
+        "ended because its one trial was tried"
+    )
 
 
 def test_early_ends_save_what_the_median_completed_trial_takes_beyond_them() -> None:
@@ -127,9 +129,7 @@ def test_early_ends_save_what_the_median_completed_trial_takes_beyond_them() -> 
 def test_compute_counts_lost_attempts_too() -> None:
     sweep = sweep_with(0.5)
     trial = sweep.trials.get()
-    Attempt.objects.create(
-        trial=trial, n=2, pool=sweep.pool, state="lost", elapsed=5.0
-    )
+    Attempt.objects.create(trial=trial, n=2, pool=sweep.pool, state="lost", elapsed=5.0)
     assert compute_tile(standing_of(sweep)).used == 15
 
 
