@@ -84,6 +84,7 @@ def test_an_entry_that_could_leave_its_folder_spoils_the_whole(
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(
     "entries", [[("a", b"1"), ("a", b"2")], [("a", b"1"), ("a/b", b"2")]]
 )
