@@ -140,6 +140,7 @@ def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:
         and {
             "objective": {"metric": objective.primary_metric, "goal": objective.goal},
             "xLabel": "report",
+            "turned": True,
             "trials": chart_trials(comparison, report_curves(ids)),
         },
         "other_names": names,
@@ -147,6 +148,7 @@ def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:
         "other_chart": {
             "objective": {"metric": other, "goal": goal_of(other)},
             "xLabel": "step",
+            "turned": False,
             "trials": chart_trials(comparison, _metric_curves(comparison, other)),
         },
     }

@@ -9,7 +9,7 @@ from statistics import stdev
 from experiments.models import Report, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.comparison import Comparison, Entrant
-from experiments.pages.differences import plain_text, times_as_long
+from experiments.pages.differences import length_words, plain_text
 from experiments.pages.places import same_value
 from experiments.words import number_text
 
@@ -126,8 +126,8 @@ def _course(reference: Entrant, entrant: Entrant) -> Iterator[str]:
         yield "was cancelled"
     elif trial.state in (TrialState.RUNNING, TrialState.QUEUED):
         yield f"is {trial.state}"
-    elif long := times_as_long(entrant.elapsed, reference.elapsed):
-        yield f"took {long}"
+    elif length := length_words(entrant.elapsed, reference.elapsed):
+        yield length
 
 
 def all_words(count: int) -> str:

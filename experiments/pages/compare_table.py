@@ -11,8 +11,9 @@ from experiments.pages.comparison import Comparison, Entrant, best_of_metric
 from experiments.pages.differences import difference_text, ratio_text
 from experiments.pages.metric_series import goal_of
 from experiments.pages.places import Picture, picture, same_value
+from experiments.pages.verdicts import decimals_of, fixed_text, gap_text
 from experiments.templatetags.words import parameter
-from experiments.words import bytes_text, duration_text, metric_text, signed_text
+from experiments.words import bytes_text, duration_text
 
 MOST_METRICS = 8
 # Above this ratio to either side a cost is marked as different.
@@ -207,12 +208,12 @@ def _at_reports(reports: Sequence[int | None]) -> str:
 def _metric_row(
     name: str, values: Sequence[float | None], *, aside: str = "", tone: str = ""
 ) -> Row:
-    reference = values[0]
+    decimals = decimals_of(values)
     cells = [
         Cell(
-            metric_text(value),
+            fixed_text(value, decimals),
             title="" if value is None else str(value),
-            note=_metric_note(value, reference) if index else "",
+            note=_gap(value, values[0], decimals) if index else "",
             strong=index == 0 and bool(tone),
             tone=tone if index == 0 else "",
         )
@@ -221,13 +222,10 @@ def _metric_row(
     return Row(name, cells, aside=aside)
 
 
-def _metric_note(value: float | None, reference: float | None) -> str:
+def _gap(value: float | None, reference: float | None, decimals: int) -> str:
     if value is None or reference is None or value == reference:
         return ""
-    gap = value - reference
-    size = max(abs(value), abs(reference))
-    digits = 3 if abs(gap) < size / 10 else 4
-    return signed_text(gap, digits)
+    return gap_text(value - reference, decimals)
 
 
 # --- cost -----------------------------------------------------------------------------

@@ -6,9 +6,7 @@ import math
 from typing import Any
 
 from experiments.pages.places import Axis, same_value
-from experiments.words import duration_text, number_text, signed_text
-
-NOT_SET = object()
+from experiments.words import number_text, share_text, signed_text
 
 
 def difference_text(axis: Axis | None, value: Any, reference: Any) -> str:
@@ -46,16 +44,16 @@ def plain_text(value: float, digits: int) -> str:
     return text
 
 
-def times_as_long(seconds: float | None, reference: float | None) -> str:
-    """``2.4 times as long``, or empty when about as long."""
+def length_words(seconds: float | None, reference: float | None) -> str:
+    """``took 2.4 times as long``, ``took 59 % less time``; empty when unknown."""
     if not seconds or not reference:
         return ""
     ratio = seconds / reference
     if 0.9 <= ratio <= 1.1:
-        return "about as long"
-    if ratio < 0.1:
-        return f"{duration_text(seconds)} instead of {duration_text(reference)}"
-    return f"{plain_text(ratio, 2)} times as long"
+        return "took about as long"
+    if ratio < 1:
+        return f"took {share_text(1 - ratio)} less time"
+    return f"took {plain_text(ratio, 2)} times as long"
 
 
 def _is_number(value: object) -> bool:

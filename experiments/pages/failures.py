@@ -25,7 +25,7 @@ def lead(rows: TrialRows, name: str) -> Sentence:
     """``Trial 14 failed after report 4: exit code 1.``"""
     reports = rows.trial.reports
     when = f" after report {reports}" if reports else ""
-    return format_html("{} failed{}: {}.", name, when, _what(rows).rstrip("."))
+    return format_html("{} failed{}: {}.", name, when, _what(rows))
 
 
 def _what(rows: TrialRows) -> Sentence:
@@ -39,13 +39,16 @@ def _what(rows: TrialRows) -> Sentence:
         )
     if trial.reason == "lost":
         return "its worker was lost, and no attempt is left"
-    return trial.message[:1].lower() + trial.message[1:] or trial.reason
+    message = trial.message.rstrip(".")
+    return message[:1].lower() + message[1:] or trial.reason
 
 
 def notes(rows: TrialRows) -> list[Sentence]:
     """The runner's own sentence, and how many others failed alike."""
-    trial, found = rows.trial, []
-    if trial.reason in {"exit_code", "signal", "lost"} and trial.message:
+    trial = rows.trial
+    said = _what(rows) if trial.reason in {"exit_code", "signal", "lost"} else None
+    found = []
+    if said and trial.message and trial.message.rstrip(".") != said:
         found.append(_whole(trial.message))
     alike = rows.field.alike
     if alike:

@@ -24,7 +24,7 @@ COLOUR = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)m")
 COMMAND = re.compile(
     r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-ln-~]"
-    r"|\x1b[ -/]*[0-Z\\^-~]?"
+    r"|\x1b(?!\[[0-9;:]*m)[ -/]*[0-~]?"
 )
 # Control characters but for the tab, marks of reading direction, and those that
 # other programs take for the end of a line.

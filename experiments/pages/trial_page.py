@@ -24,11 +24,11 @@ from experiments.pages.threshold import (
 )
 from experiments.pages.trial_parameters import parameter_rows
 from experiments.pages.trial_rows import TrialRows
-from experiments.pages.verdicts import FEW, SOME, unjudged_until, verdict_rows
+from experiments.pages.verdicts import FEW, SOME, verdict_rows
 from experiments.pages.why import why_of
 
 # The parts of the page that its feed brings anew, each with a template of its own.
-PARTS = ("head", "why", "decisions", "attempts", "log", "outputs")
+PARTS = ("head", "why", "decisions", "metrics", "attempts", "log", "outputs")
 FAILURE_LINES = 6
 MOST_OUTPUTS = 500
 
@@ -37,7 +37,6 @@ def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str
     """Everything that the page shows but what never changes while it is open."""
     trial = rows.trial
     return {
-        "rows": rows,
         "trial": trial,
         "sweep": trial.sweep,
         "attempt": rows.attempt,
@@ -87,13 +86,12 @@ def failure_lines(rows: TrialRows) -> Any:
 
 def decisions_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
     whole = query.get("decisions") == "all"
-    first = rows.policy.next_check(0) if rows.policy else 1
-    unjudged = unjudged_until(rows.trial, rows.decisions, first)
+    first = rows.first_check
     count = len(rows.decisions)
     return {
         "verdicts": verdict_rows(rows.decisions, rows.objective, whole=whole),
-        "unjudged": unjudged,
-        "first_check": unjudged + 1,
+        "unjudged": min(rows.trial.reports, first - 1),
+        "first_check": first,
         "has_policy": rows.policy is not None or count > 0,
         "more_decisions": 0 if whole or count <= FEW else count,
         "more_on_phones_only": count <= SOME,
@@ -115,10 +113,11 @@ def attempts_context(rows: TrialRows) -> dict[str, Any]:
 
 
 def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
-    first = rows.policy.next_check(0) if rows.policy else 1
-    unjudged = unjudged_until(rows.trial, rows.decisions, first) if rows.policy else 0
     curve = threshold_model(
-        rows.trial, rows.decisions, policy=rows.policy_kind, unjudged=unjudged
+        rows.trial,
+        rows.decisions,
+        policy=rows.policy_kind,
+        unjudged=rows.first_check - 1,
     )
     groups = groups_of(rows.other_metrics)
     group = picked_group(groups, query.get("metric", ""))
@@ -128,6 +127,7 @@ def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
         "metric_groups": groups,
         "metric_group": group,
         "lines": lines_model(group),
+        "other_choices": [pair for pair in query.items() if pair[0] != "metric"],
     }
 
 

@@ -15,7 +15,7 @@ from experiments.models import Attempt, Decision, Event, Metric, Trial
 from experiments.pages.log_text import MOST_BYTES, Line, parse_log
 from experiments.pages.ranking import Field, field_of, saved_seconds
 from experiments.pages.rows import elapsed_seconds
-from experiments.pages.verdicts import Checks, checks_of
+from experiments.pages.verdicts import Checks, checks_of, first_check
 from experiments.scheduling import busy_slots, pool_slots
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
@@ -78,6 +78,12 @@ class TrialRows:
         if self.checks.last is not None:
             return self.checks.last.policy
         return self.policy.kind if self.policy else ""
+
+    @property
+    def first_check(self) -> int:
+        """The report at which the policy looked, or will look, first; 1 without one."""
+        planned = self.policy.next_check(0) if self.policy else 1
+        return first_check(self.decisions, planned)
 
     @cached_property
     def field(self) -> Field:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from experiments.models import Decision, Trial
+from experiments.models import Decision
 from experiments.search.records import Objective
 from experiments.words import MINUS, metric_text, signed_text
 
@@ -54,7 +54,7 @@ def verdict_rows(
             margin,
             own=fixed_text(decision.value, decimals),
             threshold=fixed_text(decision.threshold, decimals),
-            gap=_gap_text(decision, decimals),
+            gap=_gap(decision, decimals),
             bar=_bar(margin, largest),
         )
         for decision, margin in zip(decisions, margins, strict=True)
@@ -89,11 +89,15 @@ def fixed_text(number: float | None, decimals: int) -> str:
     return f"{number:.{decimals}f}".replace("-", MINUS)
 
 
-def _gap_text(decision: Decision, decimals: int) -> str:
+def _gap(decision: Decision, decimals: int) -> str:
     """The own best minus the threshold, in the metric's own sign."""
     if decision.value is None or decision.threshold is None:
         return metric_text(None)
-    gap = decision.value - decision.threshold
+    return gap_text(decision.value - decision.threshold, decimals)
+
+
+def gap_text(gap: float, decimals: int) -> str:
+    """A signed number with so many decimals, or two digits where those say nothing."""
     if not 0 <= decimals <= 7 or abs(gap) < 0.5 * 10**-decimals:
         return signed_text(gap, 2)
     return f"{gap:+.{decimals}f}".replace("-", MINUS)
@@ -148,8 +152,6 @@ def checks_of(decisions: Sequence[Decision], objective: Objective) -> Checks:
     )
 
 
-def unjudged_until(trial: Trial, decisions: Sequence[Decision], first: int) -> int:
-    """The last report before the first check; ``first`` is when the policy begins."""
-    if decisions:
-        return decisions[0].n - 1
-    return min(trial.reports, first - 1)
+def first_check(decisions: Sequence[Decision], planned: int) -> int:
+    """The report of the first check: the one that was, else the one to come."""
+    return decisions[0].n if decisions else planned

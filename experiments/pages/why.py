@@ -288,7 +288,9 @@ def _cancelled(rows: TrialRows) -> Why:
 def _kept_notes(rows: TrialRows) -> list[Sentence]:
     if rows.trial.value is None:
         return []
-    return ["Its reports are kept, and it may still be the best."]
+    if rows.field.is_best(rows.trial):
+        return [f"Its reports are kept, and it is the best of {rows.field.ranked}."]
+    return ["Its reports are kept, and it has its place in the ranking."]
 
 
 def _queued(rows: TrialRows) -> Why:

@@ -8,7 +8,6 @@ function wireTable(card, model) {
   const place = card.querySelector("[data-chart-data]");
   const toggle = card.querySelector("[data-chart-table]");
   place.replaceChildren(buildTable(compareTable(model)));
-  toggle.hidden = false;
   toggle.addEventListener("click", () => {
     const shown = !place.classList.toggle("visually-hidden");
     toggle.setAttribute("aria-pressed", String(shown));
@@ -21,7 +20,6 @@ function wireScale(card, chart) {
   const name = `${card.id}.y`;
   const kept = new URLSearchParams(location.search).get(name);
   if ([...select.options].some((option) => option.value === kept)) select.value = kept;
-  select.hidden = false;
   const set = () => chart.set({ y: select.value || null });
   select.addEventListener("change", () => {
     const url = new URL(location.href);
@@ -41,7 +39,6 @@ function mount(card) {
 
 function wireSwitch() {
   for (const box of document.querySelectorAll("[data-go]")) {
-    box.closest("[data-switch]").hidden = false;
     box.addEventListener("change", () => location.assign(box.dataset.go));
   }
 }

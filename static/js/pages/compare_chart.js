@@ -1,7 +1,7 @@
 // A few trials' curves over each other. Colour says the state, as everywhere; the
 // number at every line's end says which trial it is.
 //
-// Model: {objective: {metric, goal}, xLabel,
+// Model: {objective: {metric, goal}, xLabel, turned: whether better is up,
 //         trials: [{number, name, state, best, value, reports, curve: [[x, y], …]}]}
 // Option, also for set(): y "stretched" | "linear" | "log", or null for the best one.
 
@@ -30,13 +30,22 @@ export function dashesOf(trials) {
   });
 }
 
+function plainKind(values) {
+  const low = Math.min(...values);
+  return low > 0 && Math.max(...values) > 10 * low ? "log" : "linear";
+}
+
 function measure(state) {
-  const { trials, objective } = state.model;
+  const { trials, objective, turned } = state.model;
   const points = trials.flatMap((trial) => trial.curve);
   const values = points.map((point) => point[1]).filter(Number.isFinite);
   const xs = points.map((point) => point[0]);
-  state.goal = objective.goal;
-  state.scale = makeScale(state.y ?? preferredKind(values), domainOf(values, { goal: objective.goal }), objective.goal);
+  const domain = domainOf(values, { goal: objective.goal });
+  // Only the objective's axis is turned so that better is up; of other metrics the
+  // name is all that says which way is better.
+  state.scale = turned
+    ? makeScale(state.y ?? preferredKind(values, objective.goal), domain, objective.goal)
+    : makeScale(state.y ?? plainKind(values), domain);
   state.xs = xs.length > 0 ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
   if (state.xs[0] === state.xs[1]) state.xs[1] += 1;
 }

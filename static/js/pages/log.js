@@ -36,14 +36,12 @@ export function wireLog(root) {
     wrap.setAttribute("aria-pressed", String(on));
   }
 
-  find.hidden = false;
   find.value = asked.get("find") ?? "";
   find.addEventListener("input", () => {
     keep("find", find.value);
     refresh();
   });
   if (wrap) {
-    wrap.hidden = false;
     wrap.addEventListener("click", () => {
       const on = wrap.getAttribute("aria-pressed") !== "true";
       keep("wrap", on ? "1" : "");

@@ -12,17 +12,20 @@ function replacePart(name, html) {
   if (!part) return;
   // Somebody who reads at the end of the log goes on reading at its end.
   const atEnd = part.scrollHeight - part.scrollTop - part.clientHeight < 8;
+  for (const card of part.querySelectorAll("[data-chart]")) chartOf(card)?.destroy();
   part.innerHTML = html; // rendered and escaped by our own server
   if (name === "log" && atEnd) part.scrollTop = part.scrollHeight;
   refreshTimes(part);
 }
 
 function drawModels(models) {
+  page.dataset.reports = models.curve.reports?.length > 0 ? "yes" : "no";
   for (const [id, model] of Object.entries(models)) {
+    document.getElementById(`${id}-model`).textContent = JSON.stringify(model);
     const card = document.getElementById(id);
-    const chart = card && chartOf(card);
-    if (chart) chart.update(model);
+    if (card && chartOf(card)) chartOf(card).update(model);
   }
+  mountCharts();
 }
 
 function take(feed, log) {
@@ -32,16 +35,12 @@ function take(feed, log) {
   if (feed.parts.log !== undefined) log.refresh();
 }
 
-function wireSubmit() {
-  for (const select of document.querySelectorAll("[data-submit]")) {
-    select.addEventListener("change", () => select.form.requestSubmit());
-  }
-}
-
 mountCharts();
-wireSubmit();
 const log = wireLog(document.querySelector("[data-log]"));
 log.toEnd();
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
 if (page.dataset.final === "no") {
   startLive(page.dataset.feed, (feed) => take(feed, log), { since: page.dataset.since });
 }
