@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Max, Q
-from django.db.models.functions import Now
+from django.db.models import Count, F, Max, Q
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
@@ -79,11 +79,12 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
 
 
 def _with_counts(experiments: Any) -> Any:
+    """With what the list shows of their sweeps; the last changed first."""
     return experiments.annotate(
         sweep_count=Count("sweeps"),
         running_count=Count("sweeps", filter=Q(sweeps__state=SweepState.RUNNING)),
-        changed_at=Max("sweeps__updated_at"),
-    )
+        changed_at=Coalesce(Max("sweeps__updated_at"), F("created_at")),
+    ).order_by("-changed_at", "-pk")
 
 
 @require_GET

@@ -41,7 +41,7 @@ def changelist(model: type) -> str:
 
 
 def fill(trials: int) -> Sweep:
-    """A sweep of trials, each with an attempt, points, a report, a file and an event."""
+    """A sweep of trials, each with an attempt, points, a report, a file, an event."""
     team = factories.team("Physics", ada="member")
     sweep = factories.sweep(team, user=factories.user("ada"))
     for index in range(trials):
@@ -59,7 +59,7 @@ def fill(trials: int) -> Sweep:
 
 
 def queries(client: Client, url: str) -> int:
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         assert client.get(url).status_code == 200
     return len(captured)
 

@@ -1,0 +1,174 @@
+"""Accounts: logging in with a brake, the password, the viewer's own page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from experiments.models import Event, User
+from experiments.pages import login_guard
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery"
+NEW = "purple monkey dishwasher"
+
+
+def log_in(
+    client: Client, name: str = "ada", password: str = PASSWORD, **extra: Any
+) -> Any:
+    data = {"username": name, "password": password}
+    return client.post("/login/", data, **extra)
+
+
+def fail(client: Client, times: int, name: str = "ada", **extra: Any) -> None:
+    for _ in range(times):
+        assert log_in(client, name, "wrong", **extra).status_code == 200
+
+
+@pytest.fixture
+def ada() -> User:
+    factories.team("Physics", ada="member")
+    return factories.user("ada")
+
+
+def test_logging_in_leads_home_and_is_logged(client: Client, ada: User) -> None:
+    assert log_in(client)["Location"] == "/"
+    event = Event.objects.get(verb="logged in")
+    assert (event.actor, event.data["address"]) == (ada, "127.0.0.1")
+
+
+def test_next_leads_only_to_this_site(client: Client, ada: User) -> None:
+    for target, place in (("/experiments/", "/experiments/"), ("//evil.example", "/")):
+        data = {"username": "ada", "password": PASSWORD, "next": target}
+        assert Client().post("/login/", data)["Location"] == place
+
+
+def test_the_answer_for_unknown_names_is_the_same(client: Client, ada: User) -> None:
+    known = log_in(client, "ada", "wrong").content.decode()
+    unknown = log_in(client, "nobody", "wrong").content.decode()
+    sentence = "Please enter a correct username and password"
+    assert sentence in known
+    assert sentence in unknown
+
+
+@pytest.mark.parametrize("name", ["ada", "nobody"])
+def test_ten_failures_shut_the_door_for_a_while(
+    client: Client, ada: User, name: str
+) -> None:
+    fail(client, login_guard.MOST_FAILURES, name)
+    response = log_in(client, name)
+    assert response.status_code == 429
+    assert 590 <= int(response["Retry-After"]) <= 601
+    assert "10 failed tries for this name" in response.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_the_door_opens_when_the_failures_are_old(client: Client, ada: User) -> None:
+    fail(client, login_guard.MOST_FAILURES)
+    Event.objects.update(created_at=timezone.now() - timedelta(minutes=11))
+    assert log_in(client).status_code == 302
+
+
+def test_the_spelling_of_a_name_does_not_help(client: Client, ada: User) -> None:
+    fail(client, 5, "ada")
+    fail(client, 5, " ADA ")
+    assert log_in(client).status_code == 429
+
+
+def test_other_names_and_addresses_are_not_shut_out(client: Client, ada: User) -> None:
+    factories.user("max")
+    fail(client, login_guard.MOST_FAILURES)
+    assert log_in(client, REMOTE_ADDR="10.0.0.9").status_code == 302
+    assert log_in(Client(), "max").status_code == 302
+
+
+def test_a_forged_forwarded_address_does_not_help(client: Client, ada: User) -> None:
+    for index in range(login_guard.MOST_FAILURES):
+        log_in(client, "ada", "wrong", HTTP_X_FORWARDED_FOR=f"10.0.0.{index}")
+    assert log_in(client, HTTP_X_FORWARDED_FOR="10.0.0.99").status_code == 429
+
+
+def test_behind_a_proxy_its_word_counts(
+    client: Client, ada: User, settings: Any
+) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    fail(client, 10, HTTP_X_FORWARDED_FOR="1.1.1.1, 10.0.0.5")
+    assert log_in(client, HTTP_X_FORWARDED_FOR="2.2.2.2, 10.0.0.5").status_code == 429
+    assert log_in(client, HTTP_X_FORWARDED_FOR="10.0.0.6").status_code == 302
+
+
+def test_what_was_typed_is_not_in_the_log(client: Client, ada: User) -> None:
+    fail(client, 1, "my-secret-password")
+    event = Event.objects.get(verb="login failed")
+    assert "my-secret" not in f"{event.message} {event.data}"
+
+
+def test_logging_out_takes_a_post(client: Client, ada: User) -> None:
+    log_in(client)
+    assert client.get("/logout/").status_code == 405
+    client.post("/logout/")
+    assert client.get("/")["Location"] == "/login/?next=/"
+
+
+def test_a_new_password_ends_the_other_sessions(client: Client, ada: User) -> None:
+    other = Client()
+    log_in(client)
+    log_in(other)
+    data = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    response = client.post("/settings/password/", data)
+    assert response["Location"] == "/settings/password/done/"
+    assert client.get("/settings/password/done/").status_code == 200
+    assert client.get("/").status_code == 200
+    assert other.get("/").status_code == 302
+    assert Event.objects.get(verb="password changed").actor == ada
+
+
+def test_a_short_password_is_refused(client: Client, ada: User) -> None:
+    log_in(client)
+    data = {
+        "old_password": PASSWORD,
+        "new_password1": "short",
+        "new_password2": "short",
+    }
+    response = client.post("/settings/password/", data)
+    assert "at least 12 characters" in response.content.decode()
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)
+
+
+def test_the_profile_shows_and_keeps_the_viewers_name(
+    client: Client, ada: User
+) -> None:
+    log_in(client)
+    data = {"first_name": "Ada", "last_name": "<b>Byron</b>", "email": ""}
+    assert client.post("/settings/", data)["Location"] == "/settings/"
+    text = client.get("/settings/").content.decode()
+    assert "Ada &lt;b&gt;Byron" in text
+    assert "<b>Byron" not in text
+    assert 'href="/teams/physics/"' in text
+
+
+def test_the_profile_gives_nobody_more_rights(client: Client, ada: User) -> None:
+    log_in(client)
+    client.post(
+        "/settings/", {"first_name": "", "is_superuser": "on", "is_staff": "on"}
+    )
+    ada.refresh_from_db()
+    assert not ada.is_superuser
+    assert not ada.is_staff
+
+
+def test_a_visitor_is_sent_to_the_login(client: Client) -> None:
+    for url in ("/settings/", "/settings/password/", "/settings/tokens/new/"):
+        assert client.get(url)["Location"] == f"/login/?next={url}"
+
+
+def test_a_closed_account_cannot_log_in(client: Client, ada: User) -> None:
+    User.objects.update(is_active=False)
+    assert log_in(client).status_code == 200
+    assert "_auth_user_id" not in client.session

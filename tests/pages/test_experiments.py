@@ -1,0 +1,203 @@
+"""Experiments: the list, one of them, and who may change what."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from experiments.models import Event, Experiment
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def team() -> object:
+    return factories.team("Physics", ada="member", vera="viewer")
+
+
+@pytest.fixture
+def ada(client: Client, team: object) -> Client:
+    client.force_login(factories.user("ada"))
+    return client
+
+
+@pytest.fixture
+def vera(team: object) -> Client:
+    client = Client()
+    client.force_login(factories.user("vera"))
+    return client
+
+
+def filled() -> Experiment:
+    """Two completed sweeps, the second one better by 0.05."""
+    for best in (0.9, 0.95):
+        sweep = factories.sweep(factories.team(), state="completed")
+        for value in (0.7, best, 0.8):
+            factories.trial(sweep, state="completed", value=value, elapsed=60.0)
+        factories.trial(sweep, state="failed", elapsed=5.0)
+    return Experiment.objects.get()
+
+
+def text_of(client: Client, url: str) -> str:
+    response = client.get(url)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_an_empty_list_says_what_to_do(ada: Client, vera: Client) -> None:
+    assert "Open one" in text_of(ada, "/experiments/")
+    assert "/experiments/new/" not in text_of(vera, "/experiments/")
+
+
+def test_the_list_has_the_teams_experiments_only(ada: Client) -> None:
+    factories.experiment(factories.team(), "digits", question="How far?")
+    factories.experiment(factories.team("Chemistry"), "acids")
+    text = text_of(ada, "/experiments/")
+    assert "digits" in text
+    assert "How far?" in text
+    assert "acids" not in text
+
+
+def test_an_experiment_is_opened_with_a_question(ada: Client) -> None:
+    response = ada.post(
+        "/experiments/new/",
+        {"name": "Digits 2", "question": "How far?", "tags": "demo, numpy, demo"},
+    )
+    made = Experiment.objects.get()
+    assert response["Location"] == f"/experiments/{made.pk}/"
+    assert (made.slug, made.tags) == ("digits-2", ["demo", "numpy"])
+    assert (made.team, made.created_by) == (factories.team(), factories.user("ada"))
+    assert Event.objects.get(verb="experiment created").actor == factories.user("ada")
+
+
+def test_a_name_that_is_taken_is_refused_with_a_way_out(ada: Client) -> None:
+    factories.experiment(factories.team(), "digits")
+    response = ada.post("/experiments/new/", {"name": "Digits"})
+    assert response.status_code == 422
+    assert "such as digits-2" in response.content.decode()
+
+
+def test_another_name_leaves_the_names_of_sweeps_alone(ada: Client) -> None:
+    made = factories.experiment(factories.team(), "digits")
+    ada.post(f"/experiments/{made.pk}/edit/", {"name": "Numbers", "question": ""})
+    made.refresh_from_db()
+    assert (made.name, made.slug) == ("Numbers", "digits")
+
+
+def test_notes_keep_their_lines_and_are_text(ada: Client) -> None:
+    made = factories.experiment(factories.team(), "digits")
+    notes = f"first\nsecond {HOSTILE}"
+    ada.post(f"/experiments/{made.pk}/notes/", {"notes": notes})
+    text = text_of(ada, made.get_absolute_url())
+    assert "first<br>second &lt;script&gt;" in text
+    assert "<script>alert" not in text
+
+
+def test_the_answer_so_far_stands_beside_the_question(ada: Client) -> None:
+    text = text_of(ada, filled().get_absolute_url())
+    for part in ("0.9500", "digits-2/1", "+0.0500", "digits-1/1", "6 m 10 s"):
+        assert part in text
+
+
+def test_best_so_far_is_drawn_against_the_compute_used(ada: Client) -> None:
+    text = text_of(ada, filled().get_absolute_url())
+    source = text.split('id="best-model" type="application/json">')[1]
+    model = json.loads(source.split("</script>")[0])
+    newest = model["series"][0]
+    assert model["xLabel"] == "compute used by the sweep, slot-minutes"
+    assert newest["name"] == "digits-2 0.9500"
+    assert newest["points"][:4] == [[0.0, None], [1.0, 0.7], [2.0, 0.7], [2.0, 0.95]]
+    assert newest["points"][-1] == [pytest.approx(185 / 60), 0.95]
+
+
+def test_sweeps_without_a_value_are_no_obstacle(ada: Client) -> None:
+    sweep = factories.sweep(factories.team(), state="failed")
+    factories.trial(sweep, state="failed")
+    text = text_of(ada, sweep.experiment.get_absolute_url())
+    assert "no value reported" in text
+    assert "best-model" not in text
+
+
+def test_sweeps_of_another_metric_are_not_compared(ada: Client) -> None:
+    experiment = filled()
+    document = factories.definition_document(
+        objective={"primary_metric": "loss", "goal": "minimize"}
+    )
+    sweep = factories.sweep(factories.team(), document=document)
+    factories.trial(sweep, state="completed", value=0.01)
+    text = text_of(ada, experiment.get_absolute_url())
+    assert "Best loss" in text
+    assert "Ahead by" not in text
+
+
+def test_archiving_puts_an_experiment_out_of_the_list(ada: Client) -> None:
+    made = factories.experiment(factories.team(), "digits")
+    ada.post(f"/experiments/{made.pk}/archive/")
+    assert made.get_absolute_url() not in text_of(ada, "/experiments/")
+    assert made.get_absolute_url() in text_of(ada, "/experiments/?archived")
+    ada.post(f"/experiments/{made.pk}/archive/", {"restore": "1"})
+    assert made.get_absolute_url() in text_of(ada, "/experiments/")
+
+
+def test_viewers_read_and_change_nothing(vera: Client) -> None:
+    experiment = filled()
+    url = experiment.get_absolute_url()
+    text = text_of(vera, url)
+    for link in ("edit/", "notes/", "archive/", "New sweep here"):
+        assert link not in text
+    for page in (f"{url}edit/", f"{url}notes/", f"{url}archive/", "/experiments/new/"):
+        assert vera.post(page, {"name": "mine"}).status_code == 403
+    experiment.refresh_from_db()
+    assert experiment.name == "digits"
+
+
+def test_experiments_of_other_teams_do_not_exist(ada: Client) -> None:
+    other = factories.experiment(factories.team("Chemistry"), "acids")
+    for page in ("", "edit/", "notes/"):
+        assert ada.get(f"{other.get_absolute_url()}{page}").status_code == 404
+    assert ada.post(f"{other.get_absolute_url()}archive/").status_code == 404
+
+
+def test_a_visitor_is_sent_to_the_login(client: Client) -> None:
+    for url in ("/experiments/", "/experiments/new/", "/experiments/1/"):
+        assert client.get(url)["Location"] == f"/login/?next={url}"
+
+
+def test_hostile_names_are_text(ada: Client) -> None:
+    experiment = filled()
+    Experiment.objects.update(
+        name=HOSTILE, question=HOSTILE, tags=[HOSTILE], slug="</script><b>"
+    )
+    for url in ("/experiments/", experiment.get_absolute_url()):
+        text = text_of(ada, url)
+        assert "<script>alert" not in text
+        assert "</script><b>" not in text
+
+
+def count_queries(client: Client, url: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        text_of(client, url)
+    return len(captured)
+
+
+def test_queries_do_not_grow_with_sweeps(ada: Client) -> None:
+    url = filled().get_absolute_url()
+    few = count_queries(ada, url)
+    for _ in range(5):
+        filled()
+    assert count_queries(ada, url) == few < 20
+
+
+def test_queries_do_not_grow_with_experiments(ada: Client) -> None:
+    factories.experiment(factories.team(), "first", created_by=factories.user("ada"))
+    few = count_queries(ada, "/experiments/")
+    for index in range(20):
+        person = factories.user(f"person-{index}")
+        factories.experiment(factories.team(), f"number {index}", created_by=person)
+    assert count_queries(ada, "/experiments/") == few < 12

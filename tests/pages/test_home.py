@@ -1,0 +1,210 @@
+"""Home: what runs, what needs a person, what is new; and the first start."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from experiments.models import Experiment, Sweep, Trial, Worker
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def ada(client: Client) -> Client:
+    factories.team("Physics", ada="member", vera="viewer")
+    client.force_login(factories.user("ada"))
+    return client
+
+
+def page(client: Client, url: str = "/") -> str:
+    response = client.get(url)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def running_sweep(**fields: object) -> Sweep:
+    sweep = factories.sweep(factories.team(), user=factories.user("ada"), **fields)
+    factories.trial(sweep, state="completed", value=0.8, elapsed=10.0)
+    factories.trial(sweep, state="completed", value=0.9, elapsed=10.0)
+    factories.trial(sweep, state="terminated", value=0.3, elapsed=2.0)
+    factories.reported_trial(sweep, [0.5])
+    return sweep
+
+
+def test_a_visitor_is_sent_to_the_login(client: Client) -> None:
+    assert client.get("/")["Location"] == "/login/?next=/"
+    assert client.get("/home/feed.json").status_code == 302
+
+
+def test_somebody_without_a_team_is_told_what_to_do(client: Client) -> None:
+    client.force_login(factories.user("alone"))
+    assert "You are in no team yet" in page(client)
+
+
+def test_the_first_start_offers_the_demo(ada: Client) -> None:
+    factories.worker(factories.pool(factories.team()), slots=3)
+    text = page(ada)
+    assert "Nothing has run here yet" in text
+    assert 'action="/demo/"' in text
+    assert "3 slots ready" in text
+
+
+def test_a_viewer_is_not_offered_what_they_may_not_do(client: Client) -> None:
+    factories.team("Physics", vera="viewer")
+    client.force_login(factories.user("vera"))
+    text = page(client)
+    assert "Nothing has run here yet" in text
+    assert "/demo/" not in text
+    assert client.post("/demo/").status_code == 403
+
+
+def test_the_demo_starts_with_one_click(ada: Client) -> None:
+    response = ada.post("/demo/")
+    sweep = Sweep.objects.get()
+    assert response["Location"] == sweep.get_absolute_url()
+    assert (sweep.state, sweep.created_by) == ("running", factories.user("ada"))
+    assert sweep.experiment.team == factories.team()
+
+
+def test_a_running_sweep_shows_progress_and_best_value(ada: Client) -> None:
+    sweep = running_sweep(started_at=timezone.now() - timedelta(seconds=60))
+    text = page(ada)
+    assert sweep.label in text
+    assert "<strong>3</strong> of 4 trials" in text
+    for part in ("2 completed", "1 ended early", "1 running", "0.9000", "trial 1"):
+        assert part in text
+    assert "ends in about 20 s" in text
+
+
+def test_the_best_of_a_minimized_metric_is_the_lowest(ada: Client) -> None:
+    document = factories.definition_document(
+        objective={"primary_metric": "loss", "goal": "minimize"}
+    )
+    sweep = factories.sweep(factories.team(), document=document)
+    for value in (0.5, 0.2, 0.4):
+        factories.trial(sweep, state="completed", value=value)
+    factories.trial(sweep, state="failed", value=0.1)
+    text = page(ada)
+    assert "0.2000" in text
+    assert "0.1000" not in text
+
+
+def test_slots_show_what_runs_in_them(ada: Client) -> None:
+    sweep = running_sweep()
+    text = page(ada)
+    assert f'title="{sweep.label}/3"' in text
+    assert "1 of 2 busy" in text
+
+
+def test_of_other_teams_only_the_name_shows_in_a_slot(ada: Client) -> None:
+    running_sweep()
+    secret = factories.team("Chemistry", carl="member")
+    other = factories.sweep(
+        secret, document=factories.definition_document(experiment_name="topsecret")
+    )
+    factories.claim(factories.trial(other), slot=1)
+    text = page(ada)
+    assert "Chemistry" in text
+    assert "topsecret" not in text
+
+
+def test_a_silent_worker_is_shown_as_silent(ada: Client) -> None:
+    running_sweep()
+    Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=41))
+    text = page(ada)
+    assert "no sign of life" in text
+    assert "none ready" in text
+
+
+def test_a_sweep_without_a_worker_needs_attention(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    factories.trial(sweep)
+    Trial.objects.update(created_at=timezone.now() - timedelta(minutes=41))
+    text = page(ada)
+    assert "has waited 41 m for a slot" in text
+    assert "python manage.py worker --pool default" in text
+
+
+def test_failed_and_paused_sweeps_need_attention(ada: Client) -> None:
+    team = factories.team()
+    factories.sweep(team, state="failed", reason="all_failed", message="Out of memory")
+    factories.sweep(team, state="paused", reason="max_failed_trials")
+    factories.sweep(
+        team,
+        state="failed",
+        message="long ago",
+        ended_at=timezone.now() - timedelta(days=30),
+    )
+    text = page(ada)
+    assert "ended: every trial failed" in text
+    assert "Out of memory" in text
+    assert "paused itself" in text
+    assert "long ago" not in text
+
+
+def test_hostile_names_are_text(ada: Client) -> None:
+    running_sweep(name=HOSTILE)
+    factories.sweep(factories.team(), state="failed", name=HOSTILE, message=HOSTILE)
+    Experiment.objects.update(name=HOSTILE)
+    text = page(ada)
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_other_teams_do_not_show(ada: Client) -> None:
+    factories.sweep(factories.team("Chemistry"), name="not yours")
+    assert "not yours" not in page(ada)
+
+
+def test_the_feed_is_silent_while_nothing_changes(ada: Client) -> None:
+    running_sweep()
+    since = ada.get("/home/feed.json").json()["since"]
+    again = ada.get("/home/feed.json", {"since": since}).json()
+    assert again == {"since": since, "final": False, "parts": {}}
+
+
+def test_the_feed_sends_only_the_parts_that_changed(ada: Client) -> None:
+    sweep = running_sweep()
+    since = ada.get("/home/feed.json").json()["since"]
+    factories.trial(sweep, state="completed", value=0.99, elapsed=5.0)
+    parts = ada.get("/home/feed.json", {"since": since}).json()["parts"]
+    assert "0.9900" in parts["running"]
+    assert parts["recent"] is None
+
+
+def test_the_page_stands_where_its_feed_goes_on(ada: Client) -> None:
+    running_sweep()
+    text = page(ada)
+    since = text.split('data-since="')[1].split('"')[0]
+    assert ada.get("/home/feed.json", {"since": since}).json()["parts"] == {}
+
+
+def count_queries(client: Client, url: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        page(client, url)
+    return len(captured)
+
+
+@pytest.mark.parametrize("url", ["/", "/home/feed.json"])
+def test_queries_do_not_grow_with_sweeps_and_trials(ada: Client, url: str) -> None:
+    running_sweep()
+    factories.sweep(factories.team(), state="failed")
+    waiting = factories.sweep(factories.team())
+    factories.trial(waiting)
+    few = count_queries(ada, url)
+    for _ in range(5):
+        running_sweep()
+        sweep = factories.sweep(factories.team(), state="completed")
+        for _ in range(10):
+            factories.trial(sweep, state="completed", value=0.5, elapsed=1.0)
+        factories.sweep(factories.team(), state="failed")
+    assert count_queries(ada, url) == few
+    assert few < 40

@@ -1,0 +1,267 @@
+"""Teams: who is in them, who may change that, and the tokens of the viewer."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from experiments.models import ApiToken, Event, Membership, Team, User
+from experiments.tokens import token_digest
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+HOSTILE = "<script>alert(1)</script>"
+URL = "/teams/physics/"
+
+
+@pytest.fixture
+def team() -> Team:
+    return factories.team("Physics", ada="admin", max="member", vera="viewer")
+
+
+def logged_in(name: str) -> Client:
+    client = Client()
+    client.force_login(factories.user(name))
+    return client
+
+
+@pytest.fixture
+def ada(team: Team) -> Client:
+    return logged_in("ada")
+
+
+def text_of(client: Client, url: str = URL) -> str:
+    response = client.get(url)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def role(name: str) -> str:
+    return Membership.objects.get(team__slug="physics", user__username=name).role
+
+
+def member_url(name: str, action: str) -> str:
+    return f"{URL}members/{factories.user(name).pk}/{action}/"
+
+
+def test_everybody_in_the_team_sees_its_people_and_pools(team: Team) -> None:
+    factories.worker(factories.pool(team), "host-7", slots=3)
+    text = text_of(logged_in("vera"))
+    for part in ("ada", "max", "vera", "host-7", "0 of 3"):
+        assert part in text
+    assert "Add a person" not in text
+    assert "/remove/" not in text
+
+
+def test_an_admin_adds_somebody_with_an_account(ada: Client, team: Team) -> None:
+    factories.user("new")
+    ada.post(f"{URL}members/", {"username": "new", "role": "viewer"})
+    assert role("new") == "viewer"
+    event = Event.objects.get(verb="member added")
+    assert (event.team, event.actor) == (team, factories.user("ada"))
+    assert event.message == "new as viewer"
+
+
+def test_an_unknown_name_is_not_an_account_by_accident(ada: Client) -> None:
+    response = ada.post(f"{URL}members/", {"username": "nwe", "role": "member"})
+    assert response.status_code == 422
+    assert "There is no account &#x27;nwe&#x27;" in response.content.decode()
+    assert not User.objects.filter(username="nwe").exists()
+
+
+def test_a_new_account_gets_a_password_that_is_shown_once(ada: Client) -> None:
+    data = {"username": "new", "role": "member", "create": "on"}
+    response = ada.post(f"{URL}members/", data)
+    found = re.search(
+        r"<code data-copy-source>([^<]+)</code>", response.content.decode()
+    )
+    assert found
+    assert factories.user("new").check_password(found[1])
+    assert role("new") == "member"
+    assert "no-store" in response["Cache-Control"]
+    assert found[1] not in text_of(ada)
+    assert not Event.objects.filter(message__contains=found[1]).exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"username": "max", "create": ""}, "max is in the team already"),
+        ({"username": "known", "create": "on"}, "There is an account"),
+        ({"username": "a b", "create": "on"}, "valid username"),
+    ],
+)
+def test_a_person_that_cannot_be_added_is_explained(
+    ada: Client, data: dict[str, str], sentence: str
+) -> None:
+    factories.user("known")
+    response = ada.post(f"{URL}members/", {"role": "member", **data})
+    assert response.status_code == 422
+    assert sentence in response.content.decode()
+
+
+def test_an_admin_changes_roles(ada: Client) -> None:
+    ada.post(member_url("max", "role"), {"role": "admin"})
+    assert role("max") == "admin"
+    assert Event.objects.get(verb="role changed").message == "max: member to admin"
+
+
+def test_a_role_that_does_not_exist_is_refused(ada: Client) -> None:
+    response = ada.post(member_url("max", "role"), {"role": "king"}, follow=True)
+    assert "allowed are viewer, member, admin" in response.content.decode()
+    assert role("max") == "member"
+
+
+def test_the_last_admin_stays_one(ada: Client) -> None:
+    for action, data in (("role", {"role": "viewer"}), ("remove", {})):
+        response = ada.post(member_url("ada", action), data, follow=True)
+        assert "would be left without an admin" in response.content.decode()
+    assert role("ada") == "admin"
+    assert not Event.objects.exists()
+
+
+def test_removing_somebody_asks_first(ada: Client) -> None:
+    text = text_of(ada, member_url("max", "remove"))
+    assert "Remove max from team Physics?" in text
+    assert role("max") == "member"
+    ada.post(member_url("max", "remove"))
+    assert not Membership.objects.filter(user__username="max").exists()
+    assert Event.objects.get(verb="member removed").message == "max, member"
+    assert User.objects.filter(username="max").exists()
+
+
+def test_an_admin_may_leave_when_there_is_another(ada: Client) -> None:
+    Membership.objects.filter(user__username="max").update(role="admin")
+    assert ada.post(member_url("ada", "remove"))["Location"] == "/"
+    assert ada.get(URL).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["max", "vera"])
+def test_only_admins_manage_people(team: Team, name: str) -> None:
+    client = logged_in(name)
+    posts = {
+        f"{URL}members/": {"username": "ada", "role": "viewer"},
+        member_url("ada", "role"): {"role": "viewer"},
+        member_url("ada", "remove"): {},
+    }
+    for url, data in posts.items():
+        assert client.post(url, data).status_code == 403
+    assert role("ada") == "admin"
+
+
+def test_other_teams_do_not_exist(ada: Client) -> None:
+    factories.team("Chemistry", carl="admin")
+    carl = factories.user("carl").pk
+    assert ada.get("/teams/chemistry/").status_code == 404
+    for url in ("members/", f"members/{carl}/role/", f"members/{carl}/remove/"):
+        assert ada.post(f"/teams/chemistry/{url}").status_code == 404
+    assert ada.post(f"{URL}members/{carl}/remove/").status_code == 404
+
+
+def test_the_picked_team_is_the_one_that_home_shows(ada: Client) -> None:
+    factories.team("Zoology", ada="viewer")
+    ada.post("/teams/zoology/switch/")
+    assert "<title>Zoology" in text_of(ada, "/")
+    assert ada.session["team"] == "zoology"
+    ada.post("/teams/switch/", {"team": "physics"})
+    assert ada.session["team"] == "physics"
+
+
+def test_a_foreign_team_cannot_be_picked(ada: Client) -> None:
+    factories.team("Chemistry")
+    assert ada.post("/teams/chemistry/switch/").status_code == 404
+    assert ada.get("/teams/physics/switch/").status_code == 405
+
+
+def test_superusers_make_teams_with_pools(team: Team) -> None:
+    factories.user("root", is_superuser=True)
+    root, pool = logged_in("root"), factories.pool(team, "gpu")
+    response = root.post("/teams/new/", {"name": "Sea Life", "pools": [pool.pk]})
+    made = Team.objects.get(slug="sea-life")
+    assert response["Location"] == "/teams/sea-life/"
+    assert list(made.pools.all()) == [pool]
+    assert made.memberships.get().role == "admin"
+
+
+@pytest.mark.parametrize("name", ["new", "Switch", "!!!", "Physics "])
+def test_names_that_make_no_address_of_their_own_are_refused(
+    team: Team, name: str
+) -> None:
+    factories.user("root", is_superuser=True)
+    assert logged_in("root").post("/teams/new/", {"name": name}).status_code == 422
+    assert Team.objects.count() == 1
+
+
+def test_others_make_no_teams(ada: Client) -> None:
+    assert ada.get("/teams/new/").status_code == 403
+    assert ada.post("/teams/new/", {"name": "Mine"}).status_code == 403
+
+
+def test_a_token_is_shown_once_and_kept_as_a_hash(ada: Client) -> None:
+    data = {"name": "ci-nightly", "scope": "read", "back": URL}
+    response = ada.post("/settings/tokens/new/", data)
+    found = re.search(r"swp_[\w-]{43}", response.content.decode())
+    assert found
+    token = ApiToken.objects.get()
+    assert token.digest == token_digest(found[0])
+    assert (token.user, token.scope) == (factories.user("ada"), "read")
+    assert f'href="{URL}"' in response.content.decode()
+    text = text_of(ada)
+    assert "ci-nightly" in text
+    assert found[0] not in text
+    assert Event.objects.get(verb="token created").actor == factories.user("ada")
+
+
+def test_a_token_needs_a_label(ada: Client) -> None:
+    data = {"name": "", "scope": "read"}
+    response = ada.post("/settings/tokens/new/", data, follow=True)
+    assert "No token was made." in response.content.decode()
+    assert not ApiToken.objects.exists()
+
+
+def test_a_token_never_leads_to_another_site(ada: Client) -> None:
+    data = {"name": "x", "scope": "read", "back": "https://evil.example/"}
+    assert b"evil.example" not in ada.post("/settings/tokens/new/", data).content
+
+
+def test_revoking_a_token_asks_first_and_is_final(ada: Client) -> None:
+    factories.api_token(factories.user("ada"))
+    url = f"/settings/tokens/{ApiToken.objects.get().pk}/revoke/"
+    assert "Revoke token" in text_of(ada, url)
+    ada.post(url)
+    assert ApiToken.objects.get().revoked_at is not None
+    assert ada.post(url).status_code == 404
+    assert Event.objects.filter(verb="token revoked").count() == 1
+
+
+def test_tokens_of_others_do_not_exist(ada: Client) -> None:
+    factories.api_token(factories.user("max"))
+    url = f"/settings/tokens/{ApiToken.objects.get().pk}/revoke/"
+    assert ada.post(url).status_code == 404
+    assert ApiToken.objects.get().revoked_at is None
+
+
+def test_hostile_names_are_text(ada: Client, team: Team) -> None:
+    User.objects.filter(username="max").update(first_name=HOSTILE)
+    Team.objects.update(name=HOSTILE)
+    ApiToken.objects.create(user=factories.user("ada"), name=HOSTILE, digest="x")
+    text = text_of(ada)
+    assert "<script>alert" not in text
+    assert text.count("&lt;script&gt;alert") > 3
+
+
+def test_queries_do_not_grow_with_people_and_workers(ada: Client, team: Team) -> None:
+    factories.worker(factories.pool(team), "host")
+    with CaptureQueriesContext(connection) as few:
+        text_of(ada)
+    for index in range(15):
+        Membership.objects.create(team=team, user=factories.user(f"p-{index}"))
+        factories.worker(factories.pool(team, f"pool-{index}"), f"host-{index}")
+        factories.api_token(factories.user("ada"))
+    with CaptureQueriesContext(connection) as many:
+        text_of(ada)
+    assert len(many) == len(few) < 20
