@@ -1,0 +1,125 @@
+"""From a checked form to a draft, exactly once, and from a draft to a running sweep."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from experiments import access, lifecycle, queues
+from experiments.models import CodeSnapshot, Event, Experiment, Sweep, Team, User
+from experiments.models.sweeps import SweepState
+from experiments.pages.code_files import kept_files
+from experiments.search.definition import SweepDefinition
+from experiments.submission import (
+    create_sweep,
+    find_or_create_experiment,
+    sweep_fields,
+)
+
+TOKENS_LAST = timedelta(days=7)
+
+
+class AlreadyStarted(Exception):
+    """The form's sweep is no draft any more."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        super().__init__(f"The sweep {sweep} is {sweep.state}; only drafts change.")
+        self.sweep = sweep
+
+
+def submit_once(
+    team: Team,
+    definition: SweepDefinition,
+    *,
+    user: User,
+    token: str,
+    start: bool,
+    draft: Sweep | None = None,
+) -> Sweep:
+    """Create the form's sweep, or change the draft that it has become; maybe start it.
+
+    A form has a one-time token. The person's row is locked (SQLite lets one writer in
+    at a time anyway), so that of two requests with one token the second finds what the
+    first has made. Raises DefinitionError, and AlreadyStarted for a second start.
+    """
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        draft = draft or _sweep_of(token, user)
+        if draft is None:
+            sweep = create_sweep(team, definition, user=user)
+            _log(sweep, user, "sweep submitted", form_token=token)
+        else:
+            sweep = _replace(draft, definition, user=user)
+        if start:
+            lifecycle.start_sweep(sweep, actor=user)
+            transaction.on_commit(queues.wake_scheduler)
+    return sweep
+
+
+def _sweep_of(token: str, user: User) -> Sweep | None:
+    """The sweep that a form with this token has made already."""
+    made = Event.objects.filter(
+        actor=user,
+        verb="sweep submitted",
+        created_at__gt=timezone.now() - TOKENS_LAST,
+        data__form_token=token,
+    )
+    return access.sweeps_for(user).filter(pk__in=made.values("sweep")).first()
+
+
+def _replace(sweep: Sweep, definition: SweepDefinition, *, user: User) -> Sweep:
+    """Put another document in the place of a draft's."""
+    team = sweep.experiment.team
+    code = _code(team, definition, user)
+    fields = {
+        **sweep_fields(definition, code),
+        "code": code,
+        "pool": access.pools_for_team(team).get(name=definition.compute),
+        "updated_at": Now(),
+    }
+    drafts = Sweep.objects.filter(pk=sweep.pk, state=SweepState.DRAFT)
+    if not drafts.update(**fields):
+        sweep.refresh_from_db()
+        raise AlreadyStarted(sweep)
+    experiment = find_or_create_experiment(team, definition.experiment_name, user=user)
+    if experiment.pk != sweep.experiment_id:
+        _move(sweep, experiment)
+    _log(sweep, user, "sweep changed")
+    sweep = Sweep.objects.select_related("experiment__team").get(pk=sweep.pk)
+    return sweep
+
+
+def _move(sweep: Sweep, experiment: Experiment) -> None:
+    """Into another experiment, with the next number there."""
+    while True:
+        last = experiment.sweeps.aggregate(last=Max("number"))["last"] or 0
+        try:
+            with transaction.atomic():
+                Sweep.objects.filter(pk=sweep.pk).update(
+                    experiment=experiment, number=last + 1
+                )
+                return
+        except IntegrityError:
+            if not experiment.sweeps.filter(number=last + 1).exists():
+                raise
+
+
+def _code(team: Team, definition: SweepDefinition, user: User) -> CodeSnapshot | None:
+    code = definition.trial.code
+    if not isinstance(code, dict):
+        return None
+    return kept_files(team, user, str(code.get("upload", "")))
+
+
+def _log(sweep: Sweep, user: User, verb: str, **data: str) -> None:
+    Event.objects.create(
+        team_id=sweep.experiment.team_id,
+        actor=user,
+        sweep=sweep,
+        verb=verb,
+        data=data,
+    )

@@ -1,0 +1,228 @@
+"""Values as people type them into a field, and back: `16, 32, sgd, "16", true`.
+
+Reading what was written gives the same values, with their JSON types.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+from experiments.search.durations import DAY, HOUR, MINUTE, seconds_of
+from experiments.search.problems import shown
+from experiments.search.records import JSONValue
+
+WHOLE = re.compile(r"[-+]?[0-9]+")
+NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+LONGEST_NUMBER = 400
+DEEPEST = 20
+CONSTANTS: dict[str, JSONValue] = {
+    **{"true": True, "false": False, "null": None},
+    **{"True": True, "False": False, "None": None},
+}
+
+
+class ValuesError(ValueError):
+    """A list of values that cannot be read, with a sentence that says why."""
+
+
+def read_number(text: str) -> JSONValue:
+    """A number, None for nothing; what is no number stays the text that it is."""
+    plain = text.strip().replace("\N{MINUS SIGN}", "-")
+    if not plain:
+        return None
+    if not NUMBER.fullmatch(plain) or len(plain) > LONGEST_NUMBER:
+        return text.strip()
+    if WHOLE.fullmatch(plain):
+        return int(plain)
+    number = float(plain)
+    return number if math.isfinite(number) else text.strip()
+
+
+def write_scalar(value: object) -> str:
+    """A field's text for a value: text as it is, nothing for None, the rest as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def read_plain(text: str) -> JSONValue:
+    """A number, true, false, or text; quotes keep a number text."""
+    text = text.strip()
+    if text in ("true", "false"):
+        return text == "true"
+    number = read_number(text)
+    return number if isinstance(number, int | float) else read_quoted(text)
+
+
+def write_plain(value: JSONValue) -> str:
+    """The text that `read_plain` reads as this value."""
+    if isinstance(value, str) and _same(read_plain(value), value) and _one_line(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_quoted(text: str) -> str:
+    """Text; in double quotes it may hold line breaks and blanks at its ends."""
+    text = text.strip()
+    try:
+        value = json.loads(text) if text.startswith('"') else text
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def write_quoted(value: str) -> str:
+    """The text that `read_quoted` reads as this value."""
+    if read_quoted(value) == value and _one_line(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_duration(text: str) -> JSONValue:
+    """Seconds for `10 m` or `1 h`; what is no duration stays the text that it is."""
+    seconds = seconds_of(text)
+    if seconds is None:
+        return text.strip() or None
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def write_duration(value: object) -> str:
+    """`1 h 30 m` for 5400, and for any other way to write it in a document."""
+    seconds = read_duration(value) if isinstance(value, str) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return write_scalar(value)
+    if not float(seconds).is_integer() or seconds <= 0:
+        return write_scalar(value) if seconds <= 0 else f"{seconds} s"
+    parts, rest = [], int(seconds)
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")):
+        number, rest = divmod(rest, size)
+        parts += [f"{number} {unit}"] * bool(number)
+    return " ".join(parts)
+
+
+def read_values(text: str) -> list[JSONValue]:
+    """The values of a list, with or without brackets. Raises ValuesError.
+
+    Numbers, true, false and null are what they are in JSON, quotes make text of
+    anything, brackets a list; other words are text.
+    """
+    reader = _Reader(text)
+    values = reader.values(nested=0)
+    if len(values) == 1 and text.strip().startswith("["):
+        return values[0] if isinstance(values[0], list) else values
+    return values
+
+
+def write_values(values: list[JSONValue]) -> str:
+    """The text that `read_values` reads as these values."""
+    text = ", ".join(map(_write_value, values))
+    return f"[{text}]" if len(values) == 1 and isinstance(values[0], list) else text
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+
+    def values(self, *, nested: int) -> list[JSONValue]:
+        """Values up to the end of the text, or up to the closing bracket."""
+        if nested > DEEPEST:
+            raise ValuesError(f"Lists may be nested {DEEPEST} levels deep.")
+        found: list[JSONValue] = []
+        while True:
+            self._skip(" \t\r\n,")
+            if self._place == len(self._text):
+                if nested:
+                    raise ValuesError("A bracket [ is never closed by ].")
+                return found
+            if nested and self._text[self._place] == "]":
+                self._place += 1
+                return found
+            found.append(self._value(nested))
+
+    def _value(self, nested: int) -> JSONValue:
+        start = self._place
+        first = self._text[start]
+        if first == "[":
+            self._place += 1
+            value: JSONValue = self.values(nested=nested + 1)
+        elif first in '"{':
+            value = self._json(start)
+        elif first == "'":
+            value = self._single()
+        else:
+            return self._bare(nested)
+        self._end(start, nested)
+        return value
+
+    def _json(self, start: int) -> JSONValue:
+        try:
+            decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+            value, self._place = decoder.raw_decode(self._text, start)
+        except (ValueError, RecursionError):
+            rest = shown(self._text[start:], most=40)
+            what = "A quotation mark is never closed"
+            if self._text[start] == "{":
+                what = "This mapping is no JSON"
+            raise ValuesError(f"{what}: {rest}.") from None
+        found: JSONValue = value
+        return found
+
+    def _single(self) -> str:
+        end = self._text.find("'", self._place + 1)
+        if end < 0:
+            rest = shown(self._text[self._place :], most=40)
+            raise ValuesError(f"A quotation mark is never closed: {rest}.")
+        text = self._text[self._place + 1 : end]
+        self._place = end + 1
+        return text
+
+    def _bare(self, nested: int) -> JSONValue:
+        start = self._place
+        stops = ",]" if nested else ","
+        while self._place < len(self._text) and self._text[self._place] not in stops:
+            self._place += 1
+        word = self._text[start : self._place].strip()
+        return CONSTANTS[word] if word in CONSTANTS else read_number(word)
+
+    def _end(self, start: int, nested: int) -> None:
+        """After quotes and brackets only a comma may follow."""
+        written = self._text[start : self._place]
+        self._skip(" \t\r\n")
+        rest = self._text[self._place : self._place + 1]
+        if rest and rest not in (",]" if nested else ","):
+            raise ValuesError(f"A comma is missing after {shown(written, most=40)}.")
+
+    def _skip(self, letters: str) -> None:
+        while self._place < len(self._text) and self._text[self._place] in letters:
+            self._place += 1
+
+
+def _write_value(value: JSONValue) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_write_value, value))}]"
+    if isinstance(value, str) and _reads_bare(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _reads_bare(text: str) -> bool:
+    """Whether the text needs no quotes, inside of brackets either."""
+    try:
+        return _one_line(text) and _same(read_values(f"[{text}]"), [text])
+    except ValuesError:
+        return False
+
+
+def _one_line(text: str) -> bool:
+    return text.isprintable()
+
+
+def _same(one: JSONValue, other: JSONValue) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _refuse_constant(name: str) -> JSONValue:
+    raise ValueError(name)

@@ -1,0 +1,174 @@
+// The server's look at the form while somebody types: problems, pictures, YAML.
+
+import { barModel, byBox, shownProblems, stepState } from "./problems.js";
+import { followRows } from "./rows.js";
+import { paintLines } from "./twin.js";
+
+const WAIT = 350;
+
+export function wirePreview(form) {
+  const touched = new Set();
+  let timer = 0;
+  let request = null;
+  let last = null;
+
+  const all = () => form.elements.shows.value === "1";
+  const ask = () => {
+    clearTimeout(timer);
+    timer = setTimeout(send, WAIT);
+  };
+
+  async function send() {
+    request?.abort();
+    request = new AbortController();
+    const data = new FormData(form);
+    for (const name of ["files", "paste", "paths"]) data.delete(name);
+    try {
+      const address = form.dataset.previewUrl + location.search;
+      const answer = await fetch(address, { method: "POST", body: data, signal: request.signal });
+      if (!answer.ok) return;
+      last = await answer.json();
+      show(form, last, touched, all());
+    } catch (error) {
+      if (error.name !== "AbortError") console.warn("preview:", error.message);
+    }
+  }
+
+  const touch = (event) => {
+    const field = event.target.closest("[data-field]")?.dataset.field;
+    if (field && event.type === "change") touched.add(field);
+    ask();
+  };
+  form.addEventListener("input", touch);
+  form.addEventListener("change", touch);
+  return {
+    ask,
+    touch: (field) => touched.add(field),
+    rowsMoved(order) {
+      const moved = followRows(touched, order);
+      touched.clear();
+      for (const field of moved) touched.add(field);
+      ask();
+    },
+  };
+}
+
+function show(form, answer, touched, all) {
+  if (answer.yaml_problems) return showTextProblems(form, answer.yaml_problems);
+  const shown = shownProblems(answer.problems, touched, all);
+  showSentences(form, byBox(shown), byBox(answer.warnings));
+  markFields(form, new Set(shown.map((problem) => problem.field)));
+  showBar(form, barModel(all ? answer.problems : shown));
+  showRows(form, answer.rows);
+  showWords(form, answer);
+  for (const step of form.querySelectorAll("[data-step]")) {
+    const state = stepState(Number(step.dataset.step), answer.problems, shown);
+    step.classList.toggle("step-wrong", state === "wrong");
+    step.classList.toggle("step-done", state === "done");
+  }
+  paintLines(form, answer, shown);
+}
+
+function sentence(form, kind, text) {
+  const part = form.querySelector(`template[data-template="${kind}"]`).content.cloneNode(true);
+  part.querySelector("span").textContent = text;
+  return part;
+}
+
+function showSentences(form, problems, warnings) {
+  for (const box of form.querySelectorAll("[data-problems]")) {
+    const name = box.dataset.problems;
+    box.replaceChildren(
+      ...(problems.get(name) ?? []).map((problem) => sentence(form, "problem", problem.message)),
+      ...(warnings.get(name) ?? []).map((warning) => sentence(form, "warning", warning.message)),
+    );
+  }
+}
+
+function markFields(form, wrong) {
+  for (const field of form.querySelectorAll("[data-field]")) {
+    if (field.dataset.field === "paste") continue;
+    const isWrong = wrong.has(field.dataset.field);
+    field.classList.toggle("is-wrong", isWrong);
+    const control = field.querySelector("input, select, textarea");
+    if (isWrong) control?.setAttribute("aria-invalid", "true");
+    else control?.removeAttribute("aria-invalid");
+  }
+}
+
+function showRows(form, rows) {
+  const elements = form.querySelectorAll("[data-rows] > [data-row]");
+  if (elements.length !== rows.length) return; // another answer is on its way
+  elements.forEach((element, index) => {
+    const row = rows[index];
+    element.classList.toggle("is-wrong", Boolean(element.querySelector(".is-wrong")));
+    element.querySelector("[data-hint]").textContent = row.hint;
+    element.querySelector("[data-summary]").textContent = row.summary;
+    for (const place of element.querySelectorAll("[data-picture]")) place.innerHTML = row.picture;
+    element.querySelector("[data-repairs]").replaceChildren(...row.repairs.map(repairButton));
+  });
+}
+
+function repairButton([value, words]) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "submit", name: "do", value, textContent: words });
+  button.className = "button button-link";
+  return button;
+}
+
+function showWords(form, answer) {
+  const set = (selector, text) => {
+    for (const element of form.querySelectorAll(selector)) element.textContent = text;
+  };
+  set("[data-trials]", answer.trials);
+  set("[data-combinations]", answer.combinations);
+  set("[data-grid-text]", answer.grid);
+  set("[data-unused]", answer.unused);
+  set('[data-question="3"]', answer.space);
+  const draws = form.querySelector("[data-draws]");
+  if (draws) draws.innerHTML = answer.draws;
+}
+
+function showBar(form, bar) {
+  const place = form.querySelector("[data-bar]");
+  place.replaceChildren();
+  if (bar.count === 0) return;
+  const line = sentence(form, "problem", `${bar.text} `).firstElementChild;
+  line.className = "text-failed";
+  bar.links.forEach(({ anchor, label }, index) => {
+    const link = document.createElement("a");
+    link.className = "text-failed";
+    link.href = `#${anchor}`;
+    link.textContent = label;
+    line.append(index ? ", " : "", link);
+  });
+  if (bar.more) line.append(` and ${bar.more} more`);
+  place.append(line);
+}
+
+function showTextProblems(form, problems) {
+  const place = form.querySelector("[data-yaml-problems]");
+  if (!place) return;
+  place.closest(".field").classList.toggle("is-wrong", problems.length > 0);
+  place.replaceChildren(
+    ...problems.map(({ line, path, message }) => {
+      const part = sentence(form, "problem", "");
+      const text = part.querySelector("span");
+      if (line) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "button button-link";
+        button.dataset.line = line;
+        button.textContent = `line ${line}`;
+        text.append(button, " ");
+      }
+      if (path) {
+        const code = document.createElement("code");
+        code.textContent = path;
+        text.append(code, " ");
+      }
+      text.append(message);
+      return part;
+    }),
+  );
+}

@@ -1,0 +1,151 @@
+// Rows of the search space in the page: add, remove, move, another kind, open on phones.
+
+import { movedIndex, namedAttributes, renumbered, slotStates } from "./rows.js";
+
+export function wireRows(form, preview) {
+  const list = form.querySelector("[data-rows]");
+  const kinds = JSON.parse(document.getElementById("kind-table").textContent);
+  const all = () => [...list.querySelectorAll(":scope > [data-row]")];
+
+  const renumber = () => {
+    const order = all().map((row) => Number(row.dataset.row));
+    all().forEach((row, index) => number(row, index));
+    preview.rowsMoved(order);
+  };
+  const open = (row) => {
+    for (const other of all()) setOpen(other, other === row);
+  };
+  const actions = {
+    add() {
+      const template = form.querySelector('template[data-template="row"]');
+      const row = template.content.firstElementChild.cloneNode(true);
+      list.append(row);
+      row.dataset.row = "-1"; // none of the old ones
+      renumber();
+      dress(row);
+      open(row);
+      row.querySelector("[name$='-name']").focus();
+    },
+    remove(row) {
+      const next = row.nextElementSibling ?? row.previousElementSibling;
+      row.remove();
+      renumber();
+      (next?.querySelector("[name$='-name']") ?? form.querySelector("[data-add]")).focus();
+    },
+    move(row, by) {
+      const rows = all();
+      const place = movedIndex(rows.indexOf(row), by, rows.length);
+      if (place === null) return;
+      rows[place][by > 0 ? "after" : "before"](row);
+      renumber();
+      row.querySelector("summary").focus();
+    },
+  };
+  const dress = (row) => {
+    row.querySelector("[data-grip]").hidden = false;
+    showKind(row, kinds);
+  };
+
+  form.addEventListener("click", (event) => onClick(event, actions, open));
+  list.addEventListener("change", (event) => {
+    if (event.target.matches("[data-kind]")) showKind(event.target.closest("[data-row]"), kinds);
+  });
+  list.addEventListener("input", (event) => mirrorName(event.target));
+  wireDrag(list, all, renumber);
+  for (const row of all()) dress(row);
+  return { open };
+}
+
+function onClick(event, actions, open) {
+  const row = event.target.closest("[data-row]");
+  if (event.target.closest("[data-add]")) {
+    event.preventDefault();
+    actions.add();
+  } else if (row && event.target.closest("[data-remove]")) {
+    event.preventDefault();
+    actions.remove(row);
+  } else if (row && event.target.closest("[data-move]")) {
+    event.preventDefault();
+    actions.move(row, Number(event.target.closest("[data-move]").dataset.move));
+  } else if (row && event.target.closest("[data-toggle]")) {
+    if (row.classList.contains("is-open")) setOpen(row, false);
+    else open(row);
+  }
+  for (const menu of document.querySelectorAll("[data-menu][open]")) {
+    if (!menu.contains(event.target) || event.target.closest("[data-move]")) menu.open = false;
+  }
+}
+
+function setOpen(row, isOpen) {
+  row.classList.toggle("is-open", isOpen);
+  row.querySelector("[data-toggle]").setAttribute("aria-expanded", String(isOpen));
+}
+
+function number(row, index) {
+  row.dataset.row = index;
+  row.querySelector('[name="row"]').value = index;
+  for (const element of row.querySelectorAll("*")) {
+    for (const name of namedAttributes()) {
+      // The texts that somebody typed are properties, not attributes.
+      if (element.hasAttribute(name) && !(name === "value" && element.matches("input, option"))) {
+        element.setAttribute(name, renumbered(element.getAttribute(name), index));
+      }
+    }
+  }
+}
+
+function showKind(row, kinds) {
+  const select = row.querySelector("[data-kind]");
+  const kind = kinds[select.value];
+  const slots = [...row.querySelectorAll("[data-slot]")];
+  const texts = Object.fromEntries(slots.map((slot) => [slot.dataset.slot, slot.querySelector("input").value]));
+  const states = slotStates(Object.keys(texts), kind, texts);
+  states.forEach(({ used, label, disabled }, index) => {
+    slots[index].hidden = !used;
+    slots[index].querySelector("input").disabled = disabled;
+    if (label) slots[index].querySelector("[data-slot-label]").textContent = label;
+  });
+  row.querySelector("[data-unit-slot]").hidden = !kind?.logs;
+  row.querySelector("[data-summary-kind]").textContent = select.selectedOptions[0]?.textContent ?? "";
+}
+
+function mirrorName(input) {
+  if (!input.name?.endsWith("-name")) return;
+  const shown = input.closest("[data-row]").querySelector("[data-summary-name]");
+  shown.textContent = input.value || "new parameter";
+}
+
+function wireDrag(list, all, renumber) {
+  let dragged = null;
+  const clear = () => {
+    for (const row of all()) row.classList.remove("is-target", "is-dragged");
+  };
+  list.addEventListener("dragstart", (event) => {
+    if (!event.target.closest?.("[data-grip]")) return;
+    dragged = event.target.closest("[data-row]");
+    dragged.classList.add("is-dragged");
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", "");
+    event.dataTransfer.setDragImage(dragged, 8, 16);
+  });
+  list.addEventListener("dragover", (event) => {
+    const row = event.target.closest("[data-row]");
+    if (!dragged || !row) return;
+    event.preventDefault();
+    for (const other of all()) other.classList.toggle("is-target", other === row && row !== dragged);
+  });
+  list.addEventListener("drop", (event) => {
+    const row = event.target.closest("[data-row]");
+    if (!dragged || !row) return;
+    event.preventDefault();
+    if (row !== dragged) {
+      const rows = all();
+      row[rows.indexOf(dragged) < rows.indexOf(row) ? "after" : "before"](dragged);
+      renumber();
+    }
+  });
+  list.addEventListener("dragend", () => {
+    clear();
+    dragged = null;
+  });
+}

@@ -1,0 +1,45 @@
+// The YAML beside the form: coloured, its wrong lines marked; and as a text to edit.
+
+import { lineRange, pieces } from "./yaml.js";
+
+// Colour the keys and placeholders of the lines that stand there.
+export function colourLines(root) {
+  for (const code of root.querySelectorAll(".yaml code")) {
+    code.replaceChildren(
+      ...pieces(code.textContent).map(({ kind, text }) => {
+        if (kind === "text") return document.createTextNode(text);
+        const span = document.createElement("span");
+        span.className = kind === "key" ? "key" : "placeholder-name";
+        span.textContent = text;
+        return span;
+      }),
+    );
+  }
+}
+
+// New lines from the server. Marks are shown only once a problem is shown in the form.
+export function paintLines(form, answer, shown) {
+  const twin = form.querySelector("[data-twin]");
+  if (!twin) return;
+  const top = twin.scrollTop;
+  twin.innerHTML = answer.twin;
+  twin.scrollTop = top;
+  if (shown.length === 0) {
+    for (const line of twin.querySelectorAll(".is-wrong")) line.classList.remove("is-wrong");
+  }
+  colourLines(twin);
+  const copy = form.querySelector("[data-copy-yaml]");
+  if (copy) copy.dataset.copy = answer.yaml;
+}
+
+export function wireTwin(form) {
+  colourLines(form);
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-line]");
+    const text = form.querySelector("[data-yaml]");
+    if (!button || !text) return;
+    const [start, end] = lineRange(text.value, Number(button.dataset.line));
+    text.focus();
+    text.setSelectionRange(start, end);
+  });
+}
