@@ -154,7 +154,7 @@ class Sweep(models.Model):
     @property
     def max_attempts(self) -> int:
         """How often the infrastructure may lose one trial before it fails."""
-        return int(self.definition.get("retries", {}).get("max_attempts", 3))
+        return int(self.definition.get("retries", {}).get("max_attempts", 2))
 
     def get_absolute_url(self) -> str:
         return reverse("sweep_detail", args=(self.pk,))

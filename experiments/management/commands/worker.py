@@ -97,6 +97,7 @@ class Host:
 
     def run(self) -> None:
         self.supervisor.install_signals()
+        janitor.clear(settings.HOME / "worker")
         self._sign_on()
         for slot in range(self.slots):
             if not self.supervisor.stopping:
