@@ -1,0 +1,237 @@
+"""The sentence that says why a trial is where it is, in every state."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments import lifecycle
+from experiments.models import Attempt, Decision, Sweep, Trial
+from experiments.models.trials import AttemptState
+from experiments.pages.failures import near_misses
+from experiments.pages.trial_rows import TrialRows
+from experiments.pages.verdicts import verdict_rows
+from experiments.pages.why import Why, told_apart, why_of
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+MEDIAN = {"type": "median_stopping", "evaluation_interval": 1, "delay_evaluation": 2}
+Outcome = lifecycle.Outcome
+
+
+def sweep_with(policy: dict[str, object] | None, **objective: str) -> Sweep:
+    goal = {"primary_metric": "accuracy", "goal": "maximize", **objective}
+    document = factories.definition_document(early_termination=policy, objective=goal)
+    return factories.sweep(factories.team(), document=document)
+
+
+def why(trial: Trial) -> Why:
+    fresh = Trial.objects.select_related(
+        "sweep__pool", "sweep__experiment", "experiment", "current_attempt__worker"
+    ).get(pk=trial.pk)
+    return why_of(TrialRows(fresh))
+
+
+def finish(trial: Trial, **outcome: object) -> Trial:
+    attempt = trial.current_attempt
+    assert attempt is not None
+    lifecycle.finish_attempt(attempt, Outcome(**{"cause": "exited", **outcome}))
+    trial.refresh_from_db()
+    return trial
+
+
+def ended_by_median() -> Trial:
+    sweep = sweep_with(MEDIAN)
+    for values in ([0.5, 0.7, 0.8], [0.6, 0.8, 0.9], [0.4, 0.6, 0.7]):
+        factories.reported_trial(sweep, values, state="completed")
+    trial = factories.reported_trial(sweep, [0.3, 0.62, 0.61])
+    assert trial.stop_reason == "policy"
+    return finish(trial, cause="stopped")
+
+
+def test_a_trial_ended_by_the_median_says_both_numbers_and_their_origin() -> None:
+    trial = ended_by_median()
+    found = why(trial)
+    assert found.lead == (
+        "Trial 3 ended after report 3: its best accuracy <strong>0.6200</strong> was"
+        " below <strong>0.6667</strong>, the median of 3 other trials\u2019 averages"
+        " over the same 3 reports."
+    )
+    notes = " ".join(found.notes)
+    assert "Median stopping, checked at every report from the 2nd." in notes
+    assert "One check passed, at report 2 with 0.020 to spare." in notes
+    assert "Accuracy had not risen since report 2." in notes
+    assert "The threshold lay at <a href=" in notes
+
+
+def test_a_trial_ended_by_the_bandit_links_the_leader() -> None:
+    sweep = sweep_with({"type": "bandit", "slack_amount": 0.1})
+    leader = factories.reported_trial(sweep, [0.9], state="completed")
+    trial = finish(factories.reported_trial(sweep, [0.5]), cause="stopped")
+    lead = why(trial).lead
+    assert "<strong>0.5000</strong> was below <strong>0.8000</strong>" in lead
+    assert f'<a href="{leader.get_absolute_url()}">trial 0</a>' in lead
+
+
+def test_a_trial_that_minimises_was_above_the_threshold() -> None:
+    sweep = sweep_with({"type": "bandit", "slack_amount": 0.1}, goal="minimize")
+    factories.reported_trial(sweep, [0.1], state="completed")
+    trial = finish(factories.reported_trial(sweep, [0.9]), cause="stopped")
+    assert "was above" in why(trial).lead
+
+
+def test_a_verdict_in_unknown_words_is_repeated_as_it_is() -> None:
+    trial = ended_by_median()
+    Decision.objects.filter(trial=trial, stop=True).update(
+        reason="Something <b>else</b>.", policy="unheard_of"
+    )
+    assert why(trial).lead == (
+        "Trial 3 ended after report 3: something &lt;b&gt;else&lt;/b&gt;."
+    )
+
+
+def test_numbers_that_look_alike_are_told_apart() -> None:
+    assert told_apart(0.811101, 0.811104) == ("0.811101", "0.811104")
+    assert told_apart(0.81, 0.82) == ("0.8100", "0.8200")
+
+
+def test_the_best_trial_says_its_lead() -> None:
+    sweep = sweep_with(None)
+    factories.reported_trial(sweep, [0.7], state="completed")
+    best = factories.reported_trial(sweep, [0.9], state="completed")
+    found = why(best)
+    assert "ran to the end and is the best of 2" in found.lead
+    assert "0.200 ahead of" in found.lead
+    assert found.notes == ["No policy ends trials of this sweep early."]
+
+
+def test_a_completed_trial_says_its_rank_and_how_close_it_came() -> None:
+    sweep = sweep_with(MEDIAN)
+    factories.reported_trial(sweep, [0.5, 0.9], state="completed")
+    trial = factories.reported_trial(sweep, [0.6, 0.8], state="completed")
+    found = why(trial)
+    assert "rank 2 of 2 with <strong>0.8000</strong>, 0.100 behind" in found.lead
+    assert "One check passed, at report 2 with 0.10 to spare." in found.notes
+
+
+def test_a_running_trial_says_when_the_next_check_comes() -> None:
+    sweep = sweep_with({**MEDIAN, "evaluation_interval": 4, "delay_evaluation": 6})
+    trial = factories.reported_trial(sweep, [0.5])
+    notes = why(trial).notes
+    assert "Median stopping, checked at every 4th report from the 8th." in notes
+    assert "The first check comes at report 8." in notes
+
+
+def test_a_running_trial_that_was_kept_says_against_what() -> None:
+    sweep = sweep_with(MEDIAN)
+    factories.reported_trial(sweep, [0.2, 0.4], state="completed")
+    found = why(factories.reported_trial(sweep, [0.5, 0.5]))
+    assert (
+        "goes on: at report 2 its best accuracy <strong>0.5000</strong>" in found.lead
+    )
+    assert "was above <strong>0.3000</strong>, the average of" in found.lead
+    assert "The next check comes at report 3." in found.notes
+
+
+def test_a_failed_trial_says_its_exit_code_once() -> None:
+    trial = factories.reported_trial(sweep_with(None), [0.5])
+    found = why(finish(trial, exit_code=3, message="exit code 3"))
+    assert found.lead == "Trial 0 failed after report 1: exit code 3."
+    assert not found.notes
+    assert any("last lines of the log" in step for step in found.advice)
+
+
+def test_a_killed_trial_is_told_about_memory() -> None:
+    trial = factories.reported_trial(sweep_with(None), [0.5])
+    found = why(finish(trial, signal=9, peak_memory=15_900_000_000))
+    assert "killed by signal 9" in found.lead
+    assert "16 GB" in found.advice[0]
+
+
+def test_a_trial_without_its_metric_is_told_what_was_nearly_meant() -> None:
+    trial = factories.trial(sweep_with(None))
+    factories.claim(trial)
+    for name in ("Accuracy", "loss", "<i>"):
+        factories.report(trial, [0.5], name=name)
+    found = why(finish(trial, exit_code=0))
+    assert "without reporting <strong>accuracy</strong>, the primary metric" in (
+        found.lead
+    )
+    assert "Did you mean <strong>Accuracy</strong>?" in found.advice[0]
+    assert "<i>" in found.advice[1] and not hasattr(found.advice[1], "__html__")
+
+
+def test_near_misses_ignore_case_and_signs() -> None:
+    names = ["Val-Accuracy", "loss", "acurracy", "epoch"]
+    assert near_misses("accuracy", names) == ["Val-Accuracy", "acurracy"]
+    assert near_misses("accuracy", ["loss"]) == []
+
+
+def test_trials_that_failed_alike_are_counted() -> None:
+    sweep = sweep_with(None)
+    for _ in range(3):
+        trial = finish(factories.reported_trial(sweep, [0.5]), exit_code=1)
+    assert (
+        "2 other trials of this sweep failed for the same reason." in why(trial).notes
+    )
+
+
+def test_a_cancelled_trial_says_by_whom() -> None:
+    sweep = sweep_with(None)
+    lifecycle.start_sweep(sweep)
+    trial = factories.trial(sweep)
+    lifecycle.cancel_sweep(sweep, actor=factories.user("ada"))
+    assert why(trial).lead == "Trial 0 was cancelled with its sweep by ada."
+
+
+def test_a_trial_that_ran_out_of_time_says_so_and_what_to_try() -> None:
+    sweep = sweep_with(None)
+    Sweep.objects.filter(pk=sweep.pk).update(trial_timeout=90)
+    trial = factories.reported_trial(sweep, [0.5])
+    found = why(finish(trial, cause="trial_timeout", message="Its 90 s were over."))
+    assert found.lead == "Trial 0 was cancelled after report 1: its 90 s were over."
+    assert "1 m 30 s" in found.advice[0]
+
+
+def test_a_queued_trial_without_workers_is_given_the_command() -> None:
+    found = why(factories.trial(sweep_with(None)))
+    assert "no worker of pool default" in found.lead
+    assert found.command == "python manage.py worker --pool default --slots 2"
+
+
+def test_a_queued_trial_says_how_many_slots_are_taken() -> None:
+    sweep = sweep_with(None)
+    factories.reported_trial(sweep, [0.5])
+    found = why(factories.trial(sweep))
+    assert found.lead == (
+        "Trial 1 waits for a free slot of pool default: 2 slots, 2 taken."
+    )
+    assert not found.command
+
+
+def test_a_lost_trial_says_how_often() -> None:
+    sweep = sweep_with(None)
+    trial = factories.reported_trial(sweep, [0.5])
+    Attempt.objects.filter(trial=trial).update(state=AttemptState.LOST)
+    Trial.objects.filter(pk=trial.pk).update(
+        state="failed", reason="lost", message="No sign of life for 60 s."
+    )
+    found = why(trial)
+    assert "its worker was lost" in found.lead
+    assert "No sign of life for 60 s." in found.notes
+    assert "went away once" in found.advice[0]
+
+
+def test_the_short_table_keeps_the_first_the_closest_and_the_last() -> None:
+    trial = ended_by_median()
+    decisions = [
+        Decision(
+            n=n, value=0.5, threshold=0.5 - abs(n - 10) / 100 - 0.001, stop=n == 30
+        )
+        for n in range(5, 31)
+    ]
+    rows = verdict_rows(decisions, TrialRows(trial).objective, whole=False)
+    always = [row.decision.n for row in rows if row.rank == 0]
+    assert always == [5, 10, 28, 29, 30]
+    assert sum(row.rank < 2 for row in rows) == 12
+    whole = verdict_rows(decisions, TrialRows(trial).objective, whole=True)
+    assert not any(row.rank for row in whole)
