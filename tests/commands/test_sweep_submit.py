@@ -143,6 +143,11 @@ def test_warnings_do_not_stop_it(run: Run, tmp_path: Path) -> None:
 # --- watching ---------------------------------------------------------------------
 
 
+# Watching renews its database connection, which a test's transaction would not outlive.
+outside_transactions = pytest.mark.django_db(transaction=True)
+
+
+@outside_transactions
 @pytest.mark.parametrize(("end", "code"), [("completed", 0), ("failed", 1)])
 def test_watching_lasts_until_the_end_and_exits_by_it(
     run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int
@@ -166,6 +171,7 @@ def test_watching_lasts_until_the_end_and_exits_by_it(
     assert lines[-1] == f"digits-1 {end}: That was it."
 
 
+@outside_transactions
 def test_ctrl_c_ends_the_watching_only(
     run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
