@@ -131,6 +131,7 @@ def _news(view: SweepView, seen: Token, changed: set[int]) -> dict[str, Any]:
                 {"chips": view.table.chips(standing.counts)},
             ),
             **({"answers": view.answers_html()} if view.table.few else {}),
+            **({} if same else {"heads": _heads(view)}),
         },
         "order": [row.row["id"] for row in rows],
         "rows": {
@@ -139,6 +140,10 @@ def _news(view: SweepView, seen: Token, changed: set[int]) -> dict[str, Any]:
             if not same or row.row["id"] in changed or row.row["best"]
         },
     }
+
+
+def _heads(view: SweepView) -> str:
+    return render_to_string("experiments/sweep/heads.html", {"table": view.table})
 
 
 def _head(request: HttpRequest, view: SweepView) -> str:

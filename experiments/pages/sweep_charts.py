@@ -78,7 +78,8 @@ def chart_note(tried: int) -> str:
 
 
 def chart_chips(counts: dict[str, int]) -> list[dict[str, Any]]:
-    """State chips of the learning curves: legend and filter in one."""
+    """State chips of the learning curves: legend and filter in one. States that no
+    trial is in have one too, which scripts hide for as long as that is so."""
     order = (
         TrialState.COMPLETED,
         TrialState.TERMINATED,
@@ -89,7 +90,6 @@ def chart_chips(counts: dict[str, int]) -> list[dict[str, Any]]:
     return [
         {"state": str(state), "count": counts[state], "word": state.label.lower()}
         for state in order
-        if counts[state]
     ]
 
 

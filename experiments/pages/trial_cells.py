@@ -114,6 +114,10 @@ class Spark:
     x: float
     y: float
 
+    @property
+    def is_dot(self) -> bool:
+        return "L" not in self.path
+
 
 @dataclass(frozen=True)
 class SparkScale:

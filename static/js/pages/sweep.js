@@ -59,11 +59,19 @@ function wireStates(card) {
   });
 }
 
+// A state that no trial is in needs no chip; it may come later.
+function hideEmptyChips(card) {
+  for (const chip of card.querySelectorAll("[data-state-filter]")) {
+    chip.hidden = chip.querySelector("[data-count]")?.textContent === "0";
+  }
+}
+
 async function drawCharts() {
   if (cards.length === 0) return;
   charts = await import("../charts/mount.js");
   charts.mountCharts(document);
   cards.forEach(wireStates);
+  cards.forEach(hideEmptyChips);
 }
 
 function updateCharts(news) {
@@ -71,6 +79,7 @@ function updateCharts(news) {
   if (news.trials.length === 0 && news.total === model.total) return;
   model = withNews(model, news);
   for (const card of cards) charts.chartOf(card)?.update(model);
+  cards.forEach(hideEmptyChips);
 }
 
 // ---- the feed -----------------------------------------------------------------------
@@ -91,6 +100,7 @@ function show(news) {
   if (body) showRows(body, news.order, news.rows);
   refreshTicked(root);
   showCounts(news);
+  showBest(news);
   updateCharts(news);
   tick();
 }
@@ -100,6 +110,13 @@ function showCounts({ counts, cancel }) {
   for (const element of document.querySelectorAll("[data-trial-count]")) element.textContent = count(tried);
   const text = document.querySelector("#cancel-sweep .confirm-text");
   if (text && cancel) text.textContent = cancel;
+}
+
+function showBest({ best }) {
+  const button = root.querySelector("[data-compare-best]");
+  if (!button) return;
+  button.hidden = best === null;
+  button.value = best ?? "";
 }
 
 // ---- links that keep what was picked --------------------------------------------------

@@ -1,22 +1,39 @@
 // The charts' model of a sweep's page, brought up to date. Pure.
 
+import { isBetter } from "../states.js";
+
+const RANKED = new Set(["completed", "terminated", "cancelled"]);
+
 // The model with changed trials in it, the star on `best`, and no more than the newest
-// `model.most` trials beside those that were already there as earlier best ones.
+// `model.most` trials beside those that were the best in their time.
 export function withNews(model, { trials, best, total }) {
   const byId = new Map(model.trials.map((trial) => [trial.id, trial]));
   for (const trial of trials) byId.set(trial.id, trial);
   const all = [...byId.values()].map((trial) =>
     trial.best === (trial.id === best) ? trial : { ...trial, best: trial.id === best },
   );
-  return { ...model, total, trials: newest(all, model.most) };
+  return { ...model, total, trials: newest(all, model.most, model.objective.goal) };
 }
 
-// Plain trials that have grown too old are let go; improvements stay.
-export function newest(trials, most) {
+// The ids of trials that beat all before them.
+export function leaders(trials, goal) {
+  const found = new Set();
+  let best = null;
+  for (const trial of [...trials].sort((a, b) => a.number - b.number)) {
+    if (!RANKED.has(trial.state) || !isBetter(trial.value, best, goal)) continue;
+    best = trial.value;
+    found.add(trial.id);
+  }
+  return found;
+}
+
+// Plain trials that have grown too old are let go; leaders stay.
+export function newest(trials, most, goal) {
   const sorted = [...trials].sort((a, b) => b.number - a.number);
   if (sorted.length <= most) return sorted;
   const last = sorted[most - 1].number;
-  return sorted.filter((trial) => trial.number >= last || trial.best || trial.kept);
+  const led = leaders(trials, goal);
+  return sorted.filter((trial) => trial.number >= last || trial.best || led.has(trial.id));
 }
 
 // States that a URL's ?states= leaves out, of those that there are.
