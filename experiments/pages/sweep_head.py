@@ -13,8 +13,9 @@ from django.urls import reverse
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
+from experiments.pages.search_tile import sampler_of
 from experiments.pages.sweep_access import may_steer
-from experiments.pages.tiles import day_and_clock, sampler_of
+from experiments.pages.tiles import day_and_clock
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError
 from experiments.search.termination import make_policy

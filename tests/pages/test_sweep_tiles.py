@@ -8,14 +8,13 @@ import pytest
 from django.utils import timezone
 
 from experiments.models import Attempt, Sweep
+from experiments.pages.search_tile import chance_to_improve, search_tile
 from experiments.pages.sweep_standing import SweepStanding, sweep_standing
 from experiments.pages.tiles import (
     best_tile,
-    chance_to_improve,
     compute_tile,
     day_and_clock,
     progress_tile,
-    search_tile,
 )
 from tests import factories
 
