@@ -32,9 +32,12 @@ def main() -> None:
     if path is None:
         sys.exit("Chromium is not on PATH; set CHROMIUM to its path.")
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, chromium(path) as browser:
-        with running_site(Path(folder) / "home", "--demo") as site:
-            take_all(site, browser)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        chromium(path) as browser,
+        running_site(Path(folder) / "home", "--demo") as site,
+    ):
+        take_all(site, browser)
 
 
 def take_all(site: RunningSite, browser: Browser) -> None:

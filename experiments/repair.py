@@ -11,13 +11,13 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from experiments import lifecycle
 from experiments.clock import database_now
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
-from experiments.models.trials import AttemptState, TrialState
+from experiments.models.trials import AttemptState
 from experiments.scheduling import ring_attempt
 
 logger = logging.getLogger(__name__)
@@ -47,10 +47,8 @@ def ring_waiting() -> None:
 
 def end_strays() -> None:
     """Stop live trials of ended sweeps: one may be created while its sweep ends."""
-    ended = Sweep.objects.filter(state__in=SWEEP_ENDS, trials__stop_reason="")
-    for sweep in ended.filter(
-        trials__state__in=(TrialState.QUEUED, TrialState.RUNNING)
-    ).distinct():
+    strays = Trial.objects.live().filter(sweep=OuterRef("pk"), stop_reason="")
+    for sweep in Sweep.objects.filter(Exists(strays), state__in=SWEEP_ENDS):
         lifecycle.stop_live_trials(
             sweep, reason=sweep.reason, message=sweep.message or "The sweep has ended."
         )

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from experiments.models.fields import OrderedJSONField
 from experiments.models.pools import Pool
 from experiments.models.teams import Team, User
 from experiments.search.records import Objective
@@ -92,7 +93,7 @@ class Sweep(models.Model):
     notes = models.TextField(blank=True)
     tags = models.JSONField(default=dict, blank=True)
 
-    definition = models.JSONField()
+    definition = OrderedJSONField()
     code = models.ForeignKey(
         CodeSnapshot, models.PROTECT, null=True, blank=True, related_name="sweeps"
     )

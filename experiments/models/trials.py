@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from experiments.models.fields import OrderedJSONField
 from experiments.models.pools import Pool, Worker
 from experiments.models.sweeps import Experiment, Sweep
 
@@ -51,7 +52,7 @@ class Trial(models.Model):
         Sweep, models.CASCADE, null=True, blank=True, related_name="trials"
     )
     number = models.PositiveIntegerField()
-    params = models.JSONField(default=dict)
+    params = OrderedJSONField(default=dict)
     origin = models.CharField(max_length=40, blank=True)
 
     state = models.CharField(
