@@ -12,6 +12,7 @@ from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import documents, outputs, reporting, sweeps, uploads
 from experiments.api.auth import UserAuth
+from experiments.api.bodies import BodyParser
 from experiments.api.errors import ApiError, add_error_handlers
 from experiments.search.problems import DefinitionError
 
@@ -29,6 +30,7 @@ api = NinjaAPI(
     description=DESCRIPTION,
     urls_namespace="api",
     auth=UserAuth(),
+    parser=BodyParser(),
     # No badge that asks a foreign server to validate the description.
     docs=Swagger(settings={"validatorUrl": None}),
 )

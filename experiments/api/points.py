@@ -23,7 +23,7 @@ def _number(value: object) -> object:
         try:
             return float(value)
         except OverflowError:
-            return math.copysign(math.inf, value)
+            return math.inf if value > 0 else -math.inf
     if isinstance(value, str):
         names = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
         if value not in names:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from experiments import ingest, lifecycle, queues
 from experiments.api.auth import TrialAuth, UserAuth
+from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import own_attempt, steerable_trial
 from experiments.api.errors import ApiError
 from experiments.api.points import PointsIn, ReplyOut
@@ -49,7 +50,7 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
 
 class FinishIn(Schema):
     state: Literal["completed", "failed"]
-    message: Annotated[str, Field(max_length=2_000)] = ""
+    message: Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)] = ""
 
 
 class FinishOut(Schema):

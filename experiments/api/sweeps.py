@@ -12,6 +12,7 @@ from ninja import Header, Query, Router, Schema, Status
 from pydantic import ConfigDict
 
 from experiments import access, lifecycle, queues, steering
+from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import (
     chosen_team,
     readable_sweep,
@@ -106,7 +107,8 @@ def list_sweeps(
     request: HttpRequest,
     state: Annotated[list[SweepState] | None, Query()] = None,
     experiment: Annotated[
-        str | None, Query(description="Slug or id of the experiment.")
+        str | None,
+        Query(pattern=WITHOUT_NUL, description="Slug or id of the experiment."),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,

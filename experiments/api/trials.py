@@ -12,6 +12,7 @@ from ninja import Query, Router, Schema
 
 from experiments import lifecycle, queues
 from experiments.api.auth import TrialAuth, UserAuth
+from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import (
     readable_sweep,
     readable_trial,
@@ -97,7 +98,9 @@ class PointOut(Schema):
 def metrics(
     request: HttpRequest,
     trial_id: int,
-    name: Annotated[str | None, Query(description="Only this metric.")] = None,
+    name: Annotated[
+        str | None, Query(pattern=WITHOUT_NUL, description="Only this metric.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=10_000, description="Points a page.")] = 1_000,
     downsample: Annotated[
         int | None,

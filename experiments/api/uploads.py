@@ -10,6 +10,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from experiments import snapshots
+from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import chosen_team
 from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
@@ -41,7 +42,10 @@ ARCHIVE_BODY: dict[str, Any] = {
 
 TeamSlug = Annotated[
     str | None,
-    Query(description="Slug of the team; without it the first that you may steer."),
+    Query(
+        pattern=WITHOUT_NUL,
+        description="Slug of the team; without it the first that you may steer.",
+    ),
 ]
 
 

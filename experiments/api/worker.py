@@ -19,6 +19,7 @@ from pydantic import Field
 from experiments import ingest, lifecycle, queues, storage
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
 from experiments.api.auth import RunnerAuth, WorkerAuth
+from experiments.api.bodies import BodyParser
 from experiments.api.errors import ApiError, add_error_handlers
 from experiments.api.points import PointsIn, ReplyOut
 from experiments.models import Artifact, Attempt, Pool, Worker
@@ -30,6 +31,7 @@ api = NinjaAPI(
     title="sweepsite, for its workers",
     urls_namespace="worker-api",
     auth=RunnerAuth(),
+    parser=BodyParser(),
     docs_url=None,
     openapi_url=None,
 )

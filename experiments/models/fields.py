@@ -9,7 +9,10 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 if TYPE_CHECKING:
-    _TextField = models.TextField[Any, Any]
+
+    class _TextField(models.TextField[Any, Any]):
+        _pyi_private_set_type: Any
+        _pyi_private_get_type: Any
 else:
     _TextField = models.TextField
 

@@ -18,7 +18,7 @@ from experiments.pages.code_files import kept_files
 from experiments.pages.context import current_team
 from experiments.pages.sweep_access import viewer_of
 from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.problems import DefinitionError, Problem, listed
+from experiments.search.problems import DefinitionError, Problem, listed, shown
 from experiments.submission import sweep_document
 
 
@@ -38,14 +38,14 @@ class Bench:
 
     def first_entries(self) -> Entries:
         """What the form holds when it is opened."""
-        shown = self.draft or self.source
-        if shown is None:
+        sweep = self.draft or self.source
+        if sweep is None:
             name = self.experiment.name if self.experiment else "default"
             pool = access.pools_for_team(self.team).values_list("name", flat=True)
             return Entries.fresh(experiment_name=name, compute=pool.first() or "")
-        definition = parse_document(self._document(shown))
+        definition = parse_document(self._document(sweep))
         entries = entries_of(definition)
-        code = shown.code.digest if shown.code else ""
+        code = sweep.code.digest if sweep.code else ""
         name = "" if self.source else entries.text("display_name")
         return entries.with_texts(code=code, display_name=name)
 
@@ -76,7 +76,9 @@ class Bench:
             try:
                 kept = snapshots.store_files(self.team, contents, user=self.user)
             except snapshots.CodeError as error:
-                raise DefinitionError([Problem("trial.code.files", str(error))]) from error
+                raise DefinitionError(
+                    [Problem("trial.code.files", str(error))]
+                ) from error
             return kept.digest
         found = kept_files(self.team, self.user, str(code.get("upload", "")))
         return found.digest if found else None
@@ -89,11 +91,11 @@ class Bench:
         name = entries.text("compute").strip()
         pools = list(access.pools_for_team(self.team).values_list("name", flat=True))
         if name.removeprefix("azureml:") not in pools:
-            known = f"allowed: {listed(pools, last='or')}" if pools else "it has none yet"
+            allowed = listed(pools, last="or") if pools else "none yet"
             yield Problem(
                 "compute",
-                f"The team {self.team.name} may use no pool {name or 'without a name'}; "
-                f"{known}.",
+                f"The pool must be one of the team {self.team.name}: {allowed}, not "
+                f"{shown(name)}.",
             )
 
     def _code_problems(self, entries: Entries) -> Iterator[Problem]:
@@ -101,8 +103,8 @@ class Bench:
         if code and kept_files(self.team, self.user, code) is None:
             yield Problem(
                 "trial.code",
-                f"The team {self.team.name} has no upload {code[:SHORT_DIGEST]}; choose "
-                "the files again.",
+                f"The team {self.team.name} has no upload {code[:SHORT_DIGEST]}; "
+                "choose the files again.",
             )
         if folder and not code:
             yield Problem(

@@ -176,8 +176,8 @@ def _place(path: str, row_paths: Sequence[RowPath], rows: Sequence[Row]) -> Plac
             return Place(name, name, label, section)
     for index, inner in _rows_with(path, row_paths):
         return _row_place(index, rows[index], inner)
-    for prefix, (field, label, section) in WHOLE_PARTS.items():
-        if _inside(path, prefix):
+    for part, (field, label, section) in WHOLE_PARTS.items():
+        if _inside(path, part):
             return Place(field, field, label, section)
     return Place("document", "document", path or "the document", 0)
 
@@ -186,9 +186,7 @@ def _inside(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(f"{prefix}.")
 
 
-def _rows_with(
-    path: str, row_paths: Sequence[RowPath]
-) -> Iterator[tuple[int, str]]:
+def _rows_with(path: str, row_paths: Sequence[RowPath]) -> Iterator[tuple[int, str]]:
     """The rows that a path is of, the longest name first, and the rest of the path."""
     found = [
         (len(name), row.index, path.removeprefix(f"search_space.{name}").lstrip("."))

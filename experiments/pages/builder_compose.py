@@ -70,10 +70,10 @@ def compose(entries: Entries) -> Composed:
         problems += [Problem(".".join(path), fault) for fault in faults]
         if pairs:
             _put(document, path, pairs)
-    space, row_paths, faults = _space(entries)
+    space, row_paths, row_problems = _space(entries)
     document["search_space"] = space
     ordered = {key: document[key] for key in ORDER if key in document}
-    return Composed(ordered, (*problems, *faults), row_paths)
+    return Composed(ordered, (*problems, *row_problems), row_paths)
 
 
 def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:

@@ -67,7 +67,9 @@ def _limit(name: str, label: str) -> Single:
 SINGLES: Mapping[str, Single] = {
     single.name: single
     for single in (
-        Single("experiment_name", ("experiment_name",), "experiment", LIMITS, read_line),
+        Single(
+            "experiment_name", ("experiment_name",), "experiment", LIMITS, read_line
+        ),
         Single("display_name", ("display_name",), "display name", LIMITS, read_line),
         Single("description", ("description",), "description", LIMITS, read_text),
         Single("command", ("trial", "command"), "command", RUN, read_text),
@@ -80,11 +82,15 @@ SINGLES: Mapping[str, Single] = {
         ),
         Single("goal", ("objective", "goal"), "goal", OBJECTIVE, read_line),
         Single("target", ("objective", "target"), "target", OBJECTIVE),
-        Single("sampler", ("sampling_algorithm", "type"), "sampler", SAMPLER, read_line),
+        Single(
+            "sampler", ("sampling_algorithm", "type"), "sampler", SAMPLER, read_line
+        ),
         Single("seed", ("sampling_algorithm", "seed"), "seed", SAMPLER),
         Single("rule", ("sampling_algorithm", "rule"), "rule", SAMPLER, read_line),
         Single("logbase", ("sampling_algorithm", "logbase"), "log base", SAMPLER),
-        Single("policy", ("early_termination", "type"), "policy", TERMINATION, read_line),
+        Single(
+            "policy", ("early_termination", "type"), "policy", TERMINATION, read_line
+        ),
         _policy("slack_factor", "slack factor"),
         _policy("slack_amount", "slack amount"),
         _policy("truncation_percentage", "percentage"),

@@ -34,9 +34,8 @@ def entries_of(definition: SweepDefinition) -> Entries:
 def entries_of_faulty(document: Mapping[str, Any]) -> Entries | None:
     """The form for a document with problems; None when the form would hide some."""
     filled = _fill(document, exact=True)
-    if filled is None or problems_of(compose(filled).document) != problems_of(document):
-        return None
-    return filled
+    same = problems_of(compose(filled).document) == problems_of(document)
+    return filled if same else None
 
 
 def problems_of(document: Mapping[str, Any]) -> set[Problem]:
@@ -117,9 +116,11 @@ def _space_of(document: Mapping[str, Any]) -> dict[str, Any]:
         text = parse_space(space)
     except ExpressionError:
         return {}
-    named = {} if text.sampling is None or document.get("sampling_algorithm") else {
-        "sampling_algorithm": {"type": text.sampling}
-    }
+    named = (
+        {}
+        if text.sampling is None or document.get("sampling_algorithm")
+        else {"sampling_algorithm": {"type": text.sampling}}
+    )
     return {"search_space": text.parameters, **named}
 
 

@@ -18,9 +18,9 @@ from experiments.pages.space_pictures import (
 )
 from experiments.search.distributions import Distribution
 from experiments.search.preview import sampled_configurations
+from experiments.search.problems import Findings, listed
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
-from experiments.search.problems import Findings, listed
 from experiments.search.space import SearchSpace
 
 DRAWS = 5
@@ -158,9 +158,7 @@ class Preview:
     def _sampler(self) -> Sampler | None:
         settings: Mapping[str, Any] = self.check.document.get("sampling_algorithm", {})
         findings = Findings()
-        known = read_sampling(
-            settings, findings, path="", new_seed=lambda: ANY_SEED
-        )
+        known = read_sampling(settings, findings, path="", new_seed=lambda: ANY_SEED)
         if known is None or not self.space:
             return None
         check_space(known, self.space, findings, path="")

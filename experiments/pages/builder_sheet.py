@@ -78,14 +78,12 @@ class Sheet:
         """The sheet once somebody wants a sweep of it: everything wrong is shown."""
         return replace(self, shows=True)
 
-    def with_files(self, files: Sequence[UploadedFile], paths: str) -> Sheet:
+    def with_files(self, files: Sequence[UploadedFile[bytes]], paths: str) -> Sheet:
         """Keep files that were sent, whatever else is wrong."""
         if not files:
             return self
         try:
-            kept = keep_files(
-                self.bench.team, files, paths=paths, user=self.bench.user
-            )
+            kept = keep_files(self.bench.team, files, paths=paths, user=self.bench.user)
         except snapshots.CodeError as error:
             return replace(self, file_problem=str(error), shows=True)
         return replace(
@@ -104,9 +102,7 @@ class Sheet:
             return self.with_yaml_applied()
         stepped = step(self.entries, do)
         shows = self.shows or do == "update"
-        return replace(
-            self, entries=stepped.entries, focus=stepped.focus, shows=shows
-        )
+        return replace(self, entries=stepped.entries, focus=stepped.focus, shows=shows)
 
     def with_yaml_applied(self) -> Sheet:
         """Fill the form from the text, if it can hold all that stands there.
@@ -138,9 +134,7 @@ class Sheet:
         try:
             pasted = read_pasted(self.paste, base=self.entries.log_base)
         except PasteError as error:
-            return replace(
-                self, paste_problems=error.sentences, focus="field-paste"
-            )
+            return replace(self, paste_problems=error.sentences, focus="field-paste")
         entries = pasted.put_into(self.entries)
         return replace(self, entries=entries, paste="", focus="field-space", shows=True)
 

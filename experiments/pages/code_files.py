@@ -22,8 +22,7 @@ MOST_NAMES = 3
 
 @dataclass(frozen=True)
 class KeptFiles:
-    """A snapshot in the words of the form: `train.py, digits.csv.gz`, `2 files, 412 kB`.
-    """
+    """A snapshot in words: `train.py, digits.csv.gz` and `2 files, 412 kB`."""
 
     digest: str
     names: str
@@ -41,7 +40,7 @@ class KeptFiles:
 
 
 def keep_files(
-    team: Team, files: Sequence[UploadedFile], *, paths: str, user: User
+    team: Team, files: Sequence[UploadedFile[bytes]], *, paths: str, user: User
 ) -> CodeSnapshot:
     """Keep the files as a snapshot; one archive alone is unpacked.
 
@@ -70,7 +69,7 @@ def kept_files(team: Team, user: User, digest: str) -> CodeSnapshot | None:
     return mine[0] if len(mine) == 1 else None
 
 
-def _paths(files: Sequence[UploadedFile], paths: str) -> list[str]:
+def _paths(files: Sequence[UploadedFile[bytes]], paths: str) -> list[str]:
     names = [file.name or "" for file in files]
     try:
         given: Any = json.loads(paths) if paths else names
@@ -81,7 +80,7 @@ def _paths(files: Sequence[UploadedFile], paths: str) -> list[str]:
 
 
 def _contents(
-    files: Sequence[UploadedFile], names: Sequence[str]
+    files: Sequence[UploadedFile[bytes]], names: Sequence[str]
 ) -> Mapping[str, bytes]:
     contents: dict[str, bytes] = {}
     for name, file in zip(names, files, strict=True):

@@ -3,6 +3,7 @@ every field in such a text."""
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import yaml
 
 from experiments.search.problems import join
 
-WIDTH = 50
+WIDTH = 48
 # YAML 1.1 knows fewer numbers than the documents' reader: text that looks like one of
 # the others needs quotes, too.
 NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
@@ -37,6 +38,8 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", OCTAL, ["0"])
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
+    if not text.replace("\n", "").isprintable():
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -53,11 +56,7 @@ _Dumper.add_representer(float, _represent_float)
 
 def yaml_text(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
     """The document as YAML: the upper levels on lines, what is deeper in braces."""
-    dumper = _Dumper("", sort_keys=False)
-    try:
-        node = dumper.represent_data(dict(document))
-    finally:
-        dumper.dispose()
+    node = _Dumper(io.StringIO(), sort_keys=False).represent_data(dict(document))
     _set_style(node, 0)
     text: str = yaml.serialize(
         node, Dumper=_Dumper, width=width, allow_unicode=True, explicit_start=False

@@ -70,7 +70,7 @@ def _sampler_name(sampling: object) -> str | None:
 def _parts(text: str) -> tuple[Any, Any]:
     """What stands for the space, and for the sampling, in the text."""
     if not text.strip():
-        raise PasteError(["Paste a space, such as {\"batch_size\": choice(16, 32)}."])
+        raise PasteError(['Paste a space, such as {"batch_size": choice(16, 32)}.'])
     try:
         parse_space(text)
     except ExpressionError as error:

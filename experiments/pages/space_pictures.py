@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.pages.space_rows import Row
 from experiments.pages.value_text import ValuesError, read_number, read_values
-from experiments.search.distributions import Distribution, Logarithmic
+from experiments.search.distributions import (
+    Distribution,
+    FloatRange,
+    IntRange,
+    Logarithmic,
+)
 from experiments.search.fields import is_number
 from experiments.search.figures import counted, significant
+from experiments.search.lawful import Lawful
 from experiments.search.notation import read_distribution
 from experiments.search.preview import Histogram, histogram
 from experiments.search.problems import Findings
@@ -19,7 +25,7 @@ from experiments.words import number_text
 WIDTH, HEIGHT, GAP = 150.0, 24.0, 1.5
 DRAWS = 600
 MOST_LABELS = 6
-LETTER = 6.2
+LETTER = 6.0
 LONGEST_LABEL = 14
 
 
@@ -57,9 +63,26 @@ def law_of(row: Row, base: float) -> Distribution | None:
 
 def picture_of(law: Distribution) -> Picture:
     """Real draws from the distribution, counted."""
-    counted_draws = histogram(law, draws=DRAWS)
-    bars = _bars(counted_draws)
-    return Picture(bars, _ticks(counted_draws, bars), _words(counted_draws))
+    drawn = histogram(law, draws=DRAWS)
+    bounds = _bounds(law)
+    if drawn.scale != "values" and bounds:
+        drawn = replace(drawn, labels=bounds)
+    bars = _bars(drawn)
+    return Picture(bars, _ticks(drawn, bars), _words(drawn))
+
+
+def _bounds(law: Distribution) -> tuple[str, str] | None:
+    """The ends of what can be drawn, where there are any."""
+    match law:
+        case FloatRange() | IntRange():
+            low, high = float(law.low), float(law.high)
+        case Lawful():
+            low, high = float(law.law.low), float(law.law.high)
+        case _:
+            return None
+    if not math.isfinite(high) or not math.isfinite(low):
+        return None
+    return significant(low), significant(high)
 
 
 def hint_of(row: Row, law: Distribution | None, base: float) -> str:
@@ -127,10 +150,10 @@ def _ticks(drawn: Histogram, bars: Sequence[Bar]) -> list[Tick]:
     low, high = (_minus(text) for text in drawn.labels)
     ticks = [Tick(0, "start", low), Tick(WIDTH, "end", high)]
     if drawn.scale == "log":
-        room = WIDTH - LETTER * (len(low) + len(high))
-        middle = significant(drawn.edges[len(drawn.edges) // 2], 1)
-        if room > LETTER * (len(middle) + 9):
-            ticks.insert(1, Tick(WIDTH / 2, "middle", f"{middle} (log)"))
+        middle = f"{significant(drawn.edges[len(drawn.edges) // 2], 1)} (log)"
+        half = LETTER * (len(middle) / 2 + max(len(low), len(high)))
+        if half < WIDTH / 2:
+            ticks.insert(1, Tick(WIDTH / 2, "middle", middle))
     return ticks
 
 

@@ -25,6 +25,7 @@ from experiments.search.space import converted_name
 LISTS = ("values", "probabilities")
 MOST_DIGITS = 8
 MOST_WHOLE = 1e6
+EXACT_LOGARITHMS = {math.e: math.log, 2.0: math.log2, 10.0: math.log10}
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,13 @@ def logarithm(number: float, base: float) -> float:
             "This must be above 0, because the logarithm of 0 has no value, "
             f"not {shown(number)}. Allowed: any number above 0, such as 0.0001."
         )
-    return math.log(number) if base == math.e else math.log(number) / math.log(base)
+    if base in EXACT_LOGARITHMS:
+        return EXACT_LOGARITHMS[base](number)
+    return math.log(number) / math.log(base)
 
 
 def natural_text(bound: object, base: float) -> str | None:
-    """The short number whose logarithm is exactly the bound; None when there is none.
-    """
+    """The short number whose logarithm is exactly the bound; None if there is none."""
     if not is_number(bound) or abs(bound * math.log(base)) > 700:
         return None
     value = math.exp(bound) if base == math.e else base**bound
@@ -181,12 +183,16 @@ def _mapping(value: object) -> Mapping[str, object] | None:
     if not isinstance(value, Call) or value.name.lower() not in DISTRIBUTIONS:
         return None
     kind = DISTRIBUTIONS[value.name.lower()]
-    args = value.args
-    if kind.kind == "choice" and args:
-        only_list = len(args) == 1 and isinstance(args[0], list)
-        args = (args[0] if only_list else list(args),)
+    given = value.args
+    if kind.kind == "choice" and given:
+        only_list = len(given) == 1 and isinstance(given[0], list)
+        given = (given[0] if only_list else list(given),)
     names = (item.name for item in kind.documented_fields())
-    return {"type": kind.kind, **dict(zip(names, args, strict=False)), **value.keywords}
+    return {
+        "type": kind.kind,
+        **dict(zip(names, given, strict=False)),
+        **value.keywords,
+    }
 
 
 def _written(slot: str, value: object) -> str:

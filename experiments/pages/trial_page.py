@@ -28,13 +28,22 @@ from experiments.pages.verdicts import FEW, SOME, verdict_rows
 from experiments.pages.why import why_of
 
 # The parts of the page that its feed brings anew, each with a template of its own.
-PARTS = ("head", "why", "decisions", "metrics", "attempts", "log", "outputs")
+PARTS = (
+    "head",
+    "why",
+    "decisions",
+    "parameters",
+    "metrics",
+    "attempts",
+    "log",
+    "outputs",
+)
 FAILURE_LINES = 6
 MOST_OUTPUTS = 500
 
 
 def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str, Any]:
-    """Everything that the page shows but what never changes while it is open."""
+    """What the page and its parts show, the buttons as far as the viewer may."""
     trial = rows.trial
     return {
         "trial": trial,
@@ -51,6 +60,7 @@ def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str
         "why": why_of(rows),
         "failure_lines": failure_lines(rows),
         **decisions_context(rows, query),
+        **parameters_context(rows),
         **attempts_context(rows),
         **charts_context(rows, query),
         "log": rows.log,
@@ -58,8 +68,7 @@ def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str
     }
 
 
-def still_context(rows: TrialRows) -> dict[str, Any]:
-    """What stays as it is while the page is open."""
+def parameters_context(rows: TrialRows) -> dict[str, Any]:
     field, trial = rows.field, rows.trial
     best = field.leaders[0] if field.leaders else None
     rival = field.rival_of(trial)
@@ -67,8 +76,6 @@ def still_context(rows: TrialRows) -> dict[str, Any]:
         "rival": rival,
         "rival_is_best": bool(rival and best and rival.pk == best.pk),
         "parameters": parameter_rows(trial, rival, axes_of(trial.sweep), best=best),
-        "run": hand_run(trial),
-        "run_tabs": run_tabs(trial),
     }
 
 

@@ -28,7 +28,7 @@ from experiments.pages.trial_page import (
     digest,
     page_context,
     rendered_parts,
-    still_context,
+    run_tabs,
 )
 from experiments.pages.trial_rows import TrialRows, neighbours
 
@@ -69,12 +69,13 @@ def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
     rows = TrialRows(_trial(request, pk))
     mark = rows.mark
     before, after = neighbours(rows.trial)
-    context = {**_context(request, rows), **still_context(rows)}
+    context = _context(request, rows)
     parts = rendered_parts(context)
     context |= {
         "before": before,
         "after": after,
         "parts": parts,
+        "run_tabs": run_tabs(rows.trial),
         "since": _since(mark, parts),
     }
     return render(request, "experiments/trial/detail.html", context)

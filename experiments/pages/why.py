@@ -235,8 +235,7 @@ def _running(rows: TrialRows) -> Why:
     trial = rows.trial
     name = trial_name(trial)
     if trial.is_stopping:
-        lead = f"{name} was asked to stop: {_lower(trial.stop_message)}"
-        return Why(lead, ["It may save its work first, and is then ended."])
+        return Why(_stopping_lead(rows), ["It may save its work, and is then ended."])
     if not trial.reports:
         return Why(f"{name} has started and not reported yet.", _coming_notes(rows), ())
     last = rows.checks.last
@@ -253,6 +252,18 @@ def _running(rows: TrialRows) -> Why:
         "{} goes on: at report {} {}.", name, last.n, _against(rows, last)
     )
     return Why(lead, [*_coming_notes(rows), _checks_sentence(rows)])
+
+
+def _stopping_lead(rows: TrialRows) -> Sentence:
+    name, decision = trial_name(rows.trial), rows.checks.ended
+    if decision is None:
+        return f"{name} was asked to stop: {_lower(rows.trial.stop_message)}"
+    return format_html(
+        "{} was asked to stop after report {}: {}.",
+        name,
+        decision.n,
+        _against(rows, decision),
+    )
 
 
 def _coming_notes(rows: TrialRows) -> list[Sentence]:

@@ -129,6 +129,24 @@ def test_a_person_may_report_for_a_running_trial(api: Api, trial: Trial) -> None
 
 
 @pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("1" + "0" * 400, "Infinity"),
+        ("-1" + "0" * 400, "-Infinity"),
+        ("1e999", "Infinity"),
+        ("NaN", "NaN"),
+        ("5e-324", 5e-324),
+    ],
+)
+def test_extreme_numbers_are_kept(
+    api: Api, trial: Trial, number: str, told: Any
+) -> None:
+    body = f'{{"points": [{{"name": "extreme", "step": 0, "value": {number}}}]}}'
+    assert api.post(f"/trials/{trial.pk}/metrics", body).status_code == 200
+    assert api.get(f"/trials/{trial.pk}").json()["metrics"]["extreme"] == told
+
+
+@pytest.mark.parametrize(
     "point",
     [
         {"name": "accuracy", "step": 0},
@@ -158,9 +176,14 @@ def test_more_than_1000_points_are_refused(api: Api, trial: Trial) -> None:
     assert api.post(f"/trials/{trial.pk}/metrics", body).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["{", "[" * 100_000, r'{"points": [{"name": "\ud800", "step": 0, "value": 1}]}'],
+    ids=["cut off", "too deep", "half a pair"],
+)
 def test_a_body_that_is_no_json_is_refused_in_the_one_shape(
-    api: Api, trial: Trial
+    api: Api, trial: Trial, body: str
 ) -> None:
-    answer = api.post(f"/trials/{trial.pk}/metrics", "{")
+    answer = api.post(f"/trials/{trial.pk}/metrics", body)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]

@@ -132,6 +132,14 @@ def test_a_running_trial_that_was_kept_says_against_what() -> None:
     assert "The next check comes at report 3." in found.notes
 
 
+def test_a_trial_that_is_being_ended_says_so_already() -> None:
+    sweep = sweep_with({"type": "bandit", "slack_amount": 0.1})
+    factories.reported_trial(sweep, [0.9], state="completed")
+    found = why(factories.reported_trial(sweep, [0.5]))
+    assert "was asked to stop after report 1: its best accuracy" in found.lead
+    assert found.notes == ["It may save its work, and is then ended."]
+
+
 def test_a_failed_trial_says_its_exit_code_once() -> None:
     trial = factories.reported_trial(sweep_with(None), [0.5])
     found = why(finish(trial, exit_code=3, message="exit code 3"))
