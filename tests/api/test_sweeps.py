@@ -130,7 +130,9 @@ def test_the_listing_filters_by_state_and_experiment(api: Api, team: Team) -> No
     assert ids("experiment=nothing") == []
 
 
-@pytest.mark.parametrize("query", ["state=lost", "limit=0", "cursor=abc", "experiment=%00"])
+@pytest.mark.parametrize(
+    "query", ["state=lost", "limit=0", "cursor=abc", "experiment=%00"]
+)
 def test_a_bad_query_names_its_field(api: Api, query: str) -> None:
     answer = api.get(f"/sweeps?{query}")
     assert answer.status_code == 422
