@@ -9,8 +9,9 @@ from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
 from experiments.pages.failures import near_misses
 from experiments.pages.trial_rows import TrialRows
+from experiments.pages.verdict_words import told_apart
 from experiments.pages.verdicts import verdict_rows
-from experiments.pages.why import Why, told_apart, why_of
+from experiments.pages.why import Why, why_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db
