@@ -143,7 +143,7 @@ def best(request: HttpRequest, sweep_id: int) -> TrialRow:
         raise ApiError(
             404,
             "no_best",
-            f"No trial of {sweep} has ended with a {sweep.primary_metric} yet.",
+            f"No ended trial of {sweep} has a value of {sweep.primary_metric} yet.",
         )
     return trial_rows([found])[0]
 

@@ -81,7 +81,7 @@ class Command(BaseCommand):
             sweep = create_sweep(team, definition, user=user)
             if not options["no_start"]:
                 lifecycle.start_sweep(sweep, actor=user)
-        queues.wake_scheduler()
+                transaction.on_commit(queues.wake_scheduler)
         for warning in definition.warnings:
             self.stderr.write(f"warning: {warning}", str)
         self.stdout.write(f"{sweep.label} (id {sweep.pk}) {url_of(sweep)}")
@@ -148,7 +148,7 @@ class Command(BaseCommand):
         trial = sweep.trials.ranked(sweep.goal).first()
         if trial is None:
             raise CommandError(
-                f"No trial of {sweep} has ended with a {sweep.primary_metric} yet."
+                f"No ended trial of {sweep} has a value of {sweep.primary_metric} yet."
             )
         self.stdout.write(f"{trial.label} (id {trial.pk}) {trial.state}")
         self.stdout.write(f"{sweep.primary_metric}: {trial.value!r}")
