@@ -98,6 +98,15 @@ def test_the_best_trial_is_marked_and_pinned(sweep: Sweep) -> None:
     assert rows[1][1] == ""
 
 
+def test_the_link_to_all_trials_shows_once_rows_are_left_out(sweep: Sweep) -> None:
+    for count in (1, 10):
+        for _ in range(count):
+            factories.trial(sweep, state="completed", value=0.5)
+        link = re.search(r'<a class="show-all" data-show-all([^>]*)>', page(sweep))
+        assert link is not None
+        assert ("hidden" in link[1]) == (count == 1)
+
+
 def test_charts_get_the_trials_with_their_curves(sweep: Sweep) -> None:
     factories.reported_trial(sweep, [0.5, 0.75])
     found = re.search(

@@ -105,9 +105,11 @@ function show(news) {
   tick();
 }
 
-function showCounts({ counts, cancel }) {
+function showCounts({ counts, cancel, order }) {
   const tried = Object.values(counts).reduce((sum, each) => sum + each, 0);
   for (const element of document.querySelectorAll("[data-trial-count]")) element.textContent = count(tried);
+  const all = root.querySelector("[data-show-all]");
+  if (all) all.hidden = tried <= order.length;
   const text = document.querySelector("#cancel-sweep .confirm-text");
   if (text && cancel) text.textContent = cancel;
 }
