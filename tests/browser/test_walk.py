@@ -1,0 +1,135 @@
+"""One walk through the whole product, in a real browser, on a real installation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser_launch import chromium, complaints, find_chromium, log_in
+from tests.processes.running_site import PASSWORD, SCRIPTS, RunningSite, running_site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+SPACE = """RandomParameterSampling( {
+        "height": choice(0.9, 0.5, 0.2),
+        "keep_probability": uniform(0.05, 0.1)
+    }
+)"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    path = find_chromium()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed; CI needs it")
+        pytest.skip("Chromium is not on PATH; set CHROMIUM to its path")
+    with (
+        running_site(tmp_path_factory.mktemp("walk") / "home") as site,
+        chromium(path) as browser,
+    ):
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(30_000)
+        page.site = site  # type: ignore[attr-defined]
+        yield page
+
+
+@pytest.fixture
+def site(page: Page) -> RunningSite:
+    site: RunningSite = page.site  # type: ignore[attr-defined]
+    return site
+
+
+def test_from_the_login_to_the_star(page: Page, site: RunningSite) -> None:
+    found = complaints(page)
+    log_in(page, site.url, user="admin", password=PASSWORD)
+    expect(page.get_by_text("Nothing has run here yet")).to_be_visible()
+    fill_the_form(page)
+    page.get_by_role("button", name="Start sweep").click()
+    page.wait_for_url("**/sweeps/*/")
+    expect(page.get_by_role("heading", name="walk-1")).to_be_visible()
+    watch_it_finish(page)
+    look_at_the_best(page)
+    assert found == []
+
+
+def fill_the_form(page: Page) -> None:
+    page.get_by_role("link", name="New sweep").first.click()
+    page.set_input_files("input[name=files]", SCRIPTS / "train_curve.py")
+    expect(page.get_by_text("train_curve.py").first).to_be_visible()
+    page.fill(
+        "[name=command]",
+        "python train_curve.py --pause 0.1 --reports 8"
+        " --height ${{search_space.height}}",
+    )
+    page.fill("[name=primary_metric]", "accuracy")
+    page.get_by_text("Paste a space").click()
+    page.fill("[name=paste]", SPACE)
+    page.locator("[name=do][value=paste]").click()
+    expect(page.locator("[name$='-name']").first).to_have_value("height")
+    page.fill("[name=max_total_trials]", "6")
+    page.fill("[name=max_concurrent_trials]", "2")
+    page.fill("[name=experiment_name]", "walk")
+    page.fill("[name=display_name]", "a first walk")
+
+
+def watch_it_finish(page: Page) -> None:
+    """Without a reload: the page follows the sweep by itself."""
+    badge = page.locator("h1 ~ .badge-state, h1 .badge-state").first
+    expect(badge).to_contain_text("running", timeout=20_000)
+    expect(badge).to_contain_text("completed", timeout=90_000)
+    expect(page.get_by_text("All 6 trials were tried").first).to_be_visible()
+
+
+def look_at_the_best(page: Page) -> None:
+    best = page.locator("tr.is-best")
+    expect(best).to_contain_text("best")
+    expect(best.locator(".glyph-best").first).to_be_visible()
+    expect(best).to_contain_text("0.8965")
+    best.get_by_role("link").first.click()
+    page.wait_for_url("**/trials/*/")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Trial")
+    expect(page.get_by_text("step 8 accuracy 0.8965")).to_be_visible()
+
+
+def test_wrong_entries_stay_and_are_explained(page: Page, site: RunningSite) -> None:
+    page.goto(f"{site.url}/sweeps/new/")
+    page.fill("[name=command]", "python train.py")
+    page.fill("[name=max_total_trials]", "many")
+    page.get_by_role("button", name="Start sweep").click()
+    expect(page.locator("[name=max_total_trials]")).to_have_value("many")
+    expect(page.locator("[name=command]")).to_have_value("python train.py")
+    expect(page.locator(".field-error").first).to_be_visible()
+
+
+PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")
+MORE_PAGES = ("/sweeps/1/settings/", "/sweeps/1/events/", "/trials/1/", "/settings/")
+LAST_PAGES = ("/compare/?trials=1,2", "/teams/default/", "/sweeps/new/?clone=1")
+
+
+@pytest.mark.parametrize("path", PAGES + MORE_PAGES + LAST_PAGES)
+def test_every_page_is_narrow_enough_for_a_phone_and_quiet(
+    page: Page, site: RunningSite, path: str
+) -> None:
+    found = complaints(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(site.url + path)
+    page.wait_for_timeout(300)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    assert found == []
+
+
+def test_the_documentation_of_the_api_needs_no_other_server(
+    page: Page, site: RunningSite
+) -> None:
+    found = complaints(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site.url}/api/v1/docs")
+    expect(page.get_by_text("/api/v1/uploads").first).to_be_visible()
+    assert [url for url in asked if not url.startswith((site.url, "data:"))] == []
+    assert found == []

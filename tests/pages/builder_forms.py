@@ -1,0 +1,52 @@
+"""What a browser would send from the builder's form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.test import Client
+from django.urls import reverse
+
+RowTexts = Mapping[str, str]
+X: RowTexts = {"name": "x", "kind": "uniform", "low": "0", "high": "1"}
+
+
+def form(rows: Sequence[RowTexts] = (X,), **texts: str) -> dict[str, Any]:
+    """The fields of a filled form; a text of "" is a field that was left empty."""
+    fields: dict[str, Any] = {
+        "team": "physics",
+        "form_token": "token-of-this-form",
+        "experiment_name": "digits",
+        "command": "python train.py",
+        "primary_metric": "accuracy",
+        "goal": "maximize",
+        "sampler": "random",
+        "policy": "none",
+        "max_total_trials": "4",
+        "max_concurrent_trials": "2",
+        "compute": "default",
+        "do": "save",
+        **texts,
+        "row": [str(index) for index in range(len(rows))],
+    }
+    for index, row in enumerate(rows):
+        for name, text in row.items():
+            fields[f"row-{index}-{name}"] = text
+    return fields
+
+
+def send(client: Client, fields: Mapping[str, Any], query: str = "") -> Any:
+    return client.post(reverse("sweep_create") + query, fields)
+
+
+def preview(client: Client, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer that the page's scripts get."""
+    answer: dict[str, Any] = client.post(reverse("sweep_preview"), fields).json()
+    return answer
+
+
+def problems(client: Client, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Field to sentence."""
+    found = preview(client, fields)["problems"]
+    return {problem["field"]: problem["message"] for problem in found}
