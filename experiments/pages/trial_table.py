@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, F, Max, OrderBy, Value, When
+from django.db.models import Case, F, JSONField, Max, OrderBy, Value, When
 from django.db.models.fields.json import KeyTransform
+from django.db.models.functions import Cast
 from django.http import QueryDict
 
 from experiments.models import Sweep, Trial
@@ -151,7 +152,9 @@ class TrialTable:
                 *(When(state=s, then=Value(k)) for k, s in enumerate(STATES))
             ),
         }
-        by = fields.get(key) or KeyTransform(key.removeprefix(PARAMETER), "params")
+        # The column is text, so that keys keep their order; values sort as JSON.
+        params = Cast("params", JSONField())
+        by = fields.get(key) or KeyTransform(key.removeprefix(PARAMETER), params)
         if key == "value" and self.sweep.goal == "maximize":
             down = not down
         return OrderBy(by, descending=down, nulls_last=True)
