@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, RowRange, Sum, Value, Window
+from django.db.models import Count, F, Max, Min, Q, RowRange, Sum, Value, Window
 from django.db.models.functions import Coalesce
 
 from experiments.models import Attempt, Sweep, Trial
@@ -199,7 +199,7 @@ def _improvements(ids: Sequence[int], goal: str) -> Any:
         sweep__in=ids, state__in=TRIAL_RANKED, value__isnull=False
     ).annotate(before=before)
     beats = "value__gt" if goal == "maximize" else "value__lt"
-    better = ended.filter(before=None) | ended.filter(**{beats: F("before")})
+    better = ended.filter(Q(before=None) | Q(**{beats: F("before")}))
     return better.order_by("sweep", "number").values_list(
         "sweep", "pk", "number", "value"
     )

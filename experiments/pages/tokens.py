@@ -38,7 +38,9 @@ def tokens_of(user: User) -> Sequence[ApiToken]:
     return list(user.api_tokens.filter(revoked_at=None).order_by("-pk"))
 
 
-def token_questions(tokens: Sequence[ApiToken]) -> list[tuple[ApiToken, dict[str, object]]]:
+def token_questions(
+    tokens: Sequence[ApiToken],
+) -> list[tuple[ApiToken, dict[str, object]]]:
     return [(token, revocation_question(token)) for token in tokens]
 
 

@@ -225,3 +225,10 @@ def test_the_administration_has_no_login_form_of_its_own(client: Client) -> None
     assert response.redirect_chain[-1][0].startswith("/login/?next=/admin/")
     client.force_login(factories.user("ada"))
     assert client.get("/admin/", follow=True).status_code == 403
+
+
+def test_the_queues_pages_are_for_staff_only(client: Client) -> None:
+    response = client.get("/django-rq/", follow=True)
+    assert response.redirect_chain[-1][0] == "/login/?next=/django-rq/"
+    client.force_login(factories.user("ada"))
+    assert client.get("/django-rq/", follow=True).status_code == 403

@@ -89,9 +89,9 @@ def test_the_best_of_a_minimized_metric_is_the_lowest(ada: Client) -> None:
         objective={"primary_metric": "loss", "goal": "minimize"}
     )
     sweep = factories.sweep(factories.team(), document=document)
+    factories.trial(sweep, state="failed", value=0.1)
     for value in (0.5, 0.2, 0.4):
         factories.trial(sweep, state="completed", value=value)
-    factories.trial(sweep, state="failed", value=0.1)
     text = page(ada)
     assert "0.2000" in text
     assert "0.1000" not in text
