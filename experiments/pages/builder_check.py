@@ -134,6 +134,16 @@ def check_entries(entries: Entries, *, more: Sequence[Problem] = ()) -> Check:
     )
 
 
+def has_field(path: str, composed: Composed, entries: Entries) -> bool:
+    """Whether a problem at a path of the document can be mended in the form."""
+    for index, inner in _rows_with(path, composed.row_paths):
+        fields = {"", "type", "log"} | {s.field for s in entries.rows[index].law.slots}
+        return inner.partition(".")[0] in fields
+    whole = {".".join(single.path) for single in SINGLES.values()} | {*WHOLE_PARTS}
+    free = (".".join(prefix) for prefix, _, _ in PAIRS.values())
+    return path in whole or any(_inside(path, prefix) for prefix in free)
+
+
 def _parsed(
     document: Mapping[str, Any],
 ) -> tuple[list[Problem], Sequence[Problem], SweepDefinition | None]:

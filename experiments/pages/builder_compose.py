@@ -14,12 +14,19 @@ from experiments.pages.builder_fields import (
     PAIRS,
     SINGLES,
 )
-from experiments.pages.value_text import read_plain, read_quoted
+from experiments.pages.value_text import (
+    read_mapping,
+    read_plain,
+    read_quoted,
+    write_mapping,
+)
 from experiments.search.problems import Problem, join, shown
 
 DIGEST_LENGTH = 64
 # Enough to tell snapshots apart, and to be read.
 SHORT_DIGEST = 12
+# Mappings whose names are free; the form has the whole of them.
+FREE = frozenset({"search_space", "inputs", "tags"})
 ORDER = (
     "experiment_name",
     "display_name",
@@ -73,7 +80,37 @@ def compose(entries: Entries) -> Composed:
     space, row_paths, row_problems = _space(entries)
     document["search_space"] = space
     ordered = {key: document[key] for key in ORDER if key in document}
+    _carry(ordered, read_mapping(entries.text("extra")))
     return Composed(ordered, (*problems, *row_problems), row_paths)
+
+
+def left_over(document: Mapping[str, Any], composed: Mapping[str, Any]) -> str:
+    """As JSON, what a document has and the form's own document has not.
+
+    Of a setting that is one of several types the type is kept, too: the rest has a
+    meaning with that type only.
+    """
+    extra: dict[str, Any] = {}
+    for key, value in document.items():
+        own = composed.get(key)
+        if own is None:
+            extra[key] = value
+        elif isinstance(value, Mapping) and key not in FREE:
+            more = {name: value[name] for name in value if name not in own}
+            if more and "type" in value:
+                more["type"] = value["type"]
+            extra |= {key: more} if more else {}
+    return write_mapping(extra)
+
+
+def _carry(document: dict[str, Any], extra: Mapping[str, Any]) -> None:
+    for key, value in extra.items():
+        own = document.get(key)
+        if own is None and key not in ORDER:
+            document[key] = value
+        elif isinstance(own, dict) and isinstance(value, Mapping) and key not in FREE:
+            if value.get("type", own.get("type")) == own.get("type"):
+                document[key] = {**value, **own}
 
 
 def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:
@@ -138,7 +175,7 @@ def _space(
             message = f"There is another parameter with the name {row.key}."
             problems.append(Problem(join("search_space", key), message))
         mapping, faults = row.document(entries.log_base)
-        space[key] = mapping
+        space[key] = {**row.carried, **mapping}
         names = dict.fromkeys((key, row.name_as_read))
         paths.append(RowPath(index, (key,) if key != row.key else tuple(names)))
         for field, message in faults.items():

@@ -150,6 +150,6 @@ RARE_FIELDS = frozenset(
     {"display_name", "description", "tags", "max_attempts", "max_failed_trials"}
 )
 # Fields that only carry something, and lists that are read in their own way.
-CARRIED = ("code", "folder")
+CARRIED = ("code", "folder", "extra")
 TEXTS = (*SINGLES, *PAIRS, *CARRIED)
 NO_POLICY = "none"

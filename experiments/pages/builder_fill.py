@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.pages.builder_compose import compose
+from experiments.pages.builder_check import has_field
+from experiments.pages.builder_compose import compose, left_over
 from experiments.pages.builder_entries import Entries
 from experiments.pages.builder_fields import NO_POLICY, PAIRS, SINGLES
 from experiments.pages.space_rows import Row, row_from
 from experiments.pages.value_text import write_plain, write_quoted
-from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.definition import DEFAULT_NAME, SweepDefinition, parse_document
 from experiments.search.expressions import ExpressionError, parse_space
 from experiments.search.fields import is_number
 from experiments.search.problems import DefinitionError, Problem
@@ -23,19 +24,39 @@ PLAIN: Mapping[tuple[str, ...], object] = {
     ("early_termination", "slack_factor"): 0,
     ("early_termination", "slack_amount"): 0,
     ("early_termination", "min_rivals"): 1,
+    ("early_termination", "exclude_finished_jobs"): False,
 }
 
 
 def entries_of(definition: SweepDefinition) -> Entries:
     """The form for a valid document."""
-    return _fill(definition.dump(), exact=False)
+    document = definition.dump()
+    return _with_left_over(_fill(document, exact=False), document)
 
 
 def entries_of_faulty(document: Mapping[str, Any]) -> Entries | None:
     """The form for a document with problems; None when the form would hide some."""
-    filled = _fill(document, exact=True)
-    same = problems_of(compose(filled).document) == problems_of(document)
-    return filled if same else None
+    filled = _with_left_over(_fill(document, exact=True), document)
+    composed, problems = compose(filled), problems_of(document)
+    same = problems_of(composed.document) == problems
+    reachable = all(has_field(problem.path, composed, filled) for problem in problems)
+    return filled if same and reachable else None
+
+
+def _with_left_over(entries: Entries, document: Mapping[str, Any]) -> Entries:
+    """The entries, carrying along what the form has no field for."""
+    needed = {key: _needed(key, value) for key, value in document.items()}
+    needed = {key: value for key, value in needed.items() if value not in (None, {})}
+    return entries.with_texts(extra=left_over(needed, compose(entries).document))
+
+
+def _needed(key: str, value: Any) -> Any:
+    """A setting without what says nothing, which the form leaves out on purpose."""
+    if key == "resources" and value == {"gpus": 0}:
+        return None
+    if not isinstance(value, Mapping):
+        return value
+    return {name: v for name, v in value.items() if not _is_plain((key, name), v)}
 
 
 def problems_of(document: Mapping[str, Any]) -> set[Problem]:
@@ -51,6 +72,8 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
     whole = {**document, **_by_name(document, "sampling_algorithm", "random")}
     whole.update(_by_name(document, "early_termination", NO_POLICY))
     whole.update(_space_of(document))
+    whole.setdefault("experiment_name", DEFAULT_NAME)
+    whole.setdefault("compute", DEFAULT_NAME)
     texts = {
         name: single.write(_shown(whole, single.path))
         for name, single in SINGLES.items()
@@ -87,8 +110,12 @@ def pairs_text(pairs: object, write: Callable[[Any], str]) -> str:
 
 def _shown(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
     value = _at(document, path)
+    return None if _is_plain(path, value) else value
+
+
+def _is_plain(path: tuple[str, ...], value: object) -> bool:
     plain = PLAIN.get(path)
-    return None if value == plain and type(value) is type(plain) else value
+    return value == plain and type(value) is type(plain) and plain is not None
 
 
 def _at(document: Any, path: tuple[str, ...]) -> Any:

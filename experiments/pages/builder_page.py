@@ -17,6 +17,7 @@ from experiments.pages.code_files import KeptFiles, kept_files
 from experiments.pages.space_kinds import KINDS
 from experiments.pages.space_rows import Row
 from experiments.pages.space_views import by_box, kind_table, row_view, row_views
+from experiments.pages.value_text import read_mapping
 from experiments.search.definition import parse_document
 from experiments.search.figures import counted
 from experiments.search.loading import load_document
@@ -43,6 +44,7 @@ def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
         "told": _told(sheet),
         "sections": {str(n): n in check.wrong_sections for n in SECTIONS},
         "rows": row_views(sheet),
+        "carried": list(read_mapping(check.entries.text("extra"))),
         "template_row": row_view("__row__", Row(), frozenset()),
         "kinds": list(KINDS.values()),
         "kind_table": kind_table(),

@@ -28,6 +28,7 @@ MOST_PICTURES = 60
 MOST_COLUMNS = 6
 # Any seed will do while the sweep has none of its own yet.
 ANY_SEED = 0
+NOT_SET = "not set"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Preview:
 
     @cached_property
     def space(self) -> SearchSpace:
-        """The parameters that are right already."""
+        """The space, or of a wrong one the parameters that are right already."""
+        if self.check.definition is not None:
+            return self.check.definition.search_space
         pairs = zip(self.check.entries.rows, self._all_laws, strict=True)
         return SearchSpace({row.name_as_read: law for row, law in pairs if law})
 
@@ -127,7 +130,7 @@ class Preview:
         found = sampled_configurations(sampler, DRAWS)
         return DrawTable(
             names=names,
-            rows=[[params[name] for name in names] for params in found],
+            rows=[[params.get(name, NOT_SET) for name in names] for params in found],
             are_first=self.check.definition is not None and self._is_settled,
             more_names=len(self.space) - len(names),
             left_out=[

@@ -33,7 +33,7 @@ def step(entries: Entries, do: str) -> Stepped:
     if verb == "remove":
         rows = [row for place, row in enumerate(entries.rows) if place != index]
         return Stepped(entries.with_rows(rows), "field-space")
-    if verb in ("natural", "above0"):
+    if verb in ("natural", "above0", "plain"):
         return _repaired(entries, index, verb)
     return Stepped(entries)
 
@@ -57,9 +57,12 @@ def _repaired(entries: Entries, index: int, verb: str) -> Stepped:
     row = entries.rows[index]
     if verb == "natural":
         row = replace(row, unit=NATURAL)
+    elif verb == "plain":
+        row = replace(row, extra="")
     else:
         row = row.with_text("low", SMALLEST)
-    return Stepped(entries.with_row(index, row), f"row-{index}-low")
+    focus = "name" if verb == "plain" else "low"
+    return Stepped(entries.with_row(index, row), f"row-{index}-{focus}")
 
 
 SMALLEST = "0.000001"

@@ -11,8 +11,10 @@ from django.http import QueryDict
 from experiments.pages.space_kinds import KINDS, LN, NATURAL, SLOTS, Kind, kind_key
 from experiments.pages.value_text import (
     ValuesError,
+    read_mapping,
     read_number,
     read_values,
+    write_mapping,
     write_scalar,
     write_values,
 )
@@ -30,12 +32,16 @@ EXACT_LOGARITHMS = {math.e: math.log, 2.0: math.log2, 10.0: math.log10}
 
 @dataclass(frozen=True)
 class Row:
-    """A parameter as entered. `texts` has a text for every slot, used or not."""
+    """A parameter as entered. `texts` has a text for every slot, used or not.
+
+    `extra` is JSON: what the document says of the parameter beyond the form's slots.
+    """
 
     name: str = ""
     kind: str = "choice"
     unit: str = NATURAL
     texts: Mapping[str, str] = field(default_factory=dict)
+    extra: str = ""
 
     @classmethod
     def from_post(cls, data: QueryDict, index: str) -> Row:
@@ -44,6 +50,7 @@ class Row:
             kind=data.get(f"row-{index}-kind", "choice"),
             unit=LN if data.get(f"row-{index}-unit") == LN else NATURAL,
             texts={slot: data.get(f"row-{index}-{slot}", "") for slot in SLOTS},
+            extra=data.get(f"row-{index}-extra", ""),
         )
 
     @property
@@ -67,6 +74,11 @@ class Row:
     @property
     def name_as_read(self) -> str:
         return converted_name(self.key)
+
+    @property
+    def carried(self) -> Mapping[str, object]:
+        """What `extra` holds, such as a condition."""
+        return read_mapping(self.extra)
 
     def text(self, slot: str) -> str:
         return self.texts.get(slot, "")
@@ -125,11 +137,13 @@ def row_from(name: str, value: object, *, base: float, as_logs: bool) -> Row | N
     if mapping is None or type_name not in DISTRIBUTIONS:
         return None
     row = Row(name, kind_key(type_name, log=mapping.get("log") is True), LN)
+    own = {"type", "log", *(slot.field for slot in row.law.slots)}
+    extra = {key: given for key, given in mapping.items() if key not in own}
     texts = {
         slot.slot: _written(slot.slot, mapping.get(slot.field))
         for slot in row.law.slots
     }
-    row = replace(row, texts=texts)
+    row = replace(row, texts=texts, extra=write_mapping(extra))
     if row.law.in_logs and not as_logs:
         return _in_natural_units(row, mapping, base)
     return row if row.law.in_logs else replace(row, unit=NATURAL)

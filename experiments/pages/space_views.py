@@ -14,6 +14,7 @@ from experiments.pages.space_pictures import Picture
 from experiments.pages.space_rows import Row
 from experiments.pages.value_text import read_number
 from experiments.search.fields import is_number
+from experiments.search.problems import shown
 
 SLOT_NAMES: Mapping[str, str] = {
     "low": "lower bound",
@@ -66,8 +67,11 @@ class RowView:
     is_open: bool = False
 
     @property
-    def box(self) -> str:
-        return f"row-{self.index}"
+    def carried(self) -> Sequence[tuple[str, str]]:
+        """What the row carries along, in words: `when`, `optimizer = sgd`."""
+        return [
+            (name, carried_words(value)) for name, value in self.row.carried.items()
+        ]
 
     @property
     def known_kind(self) -> bool:
@@ -138,6 +142,16 @@ def _repairs(index: int, row: Row, check: Check) -> list[Repair]:
     if warned and row.law.in_logs and not row.in_natural_units:
         repairs.append(Repair(f"natural:{index}", "Read them as natural units"))
     return repairs
+
+
+def carried_words(value: object) -> str:
+    """A condition as people read it, anything else as in a document."""
+    if isinstance(value, Mapping):
+        parts = [f"{name} = {carried_words(given)}" for name, given in value.items()]
+        return " and ".join(parts)
+    if isinstance(value, list) and not any(isinstance(v, list | dict) for v in value):
+        return " or ".join(map(str, value))
+    return shown(value)
 
 
 def by_box(problems: Sequence[FieldProblem]) -> dict[str, list[FieldProblem]]:

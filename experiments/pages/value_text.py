@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 
 from experiments.search.durations import DAY, HOUR, MINUTE, seconds_of
 from experiments.search.problems import shown
@@ -70,7 +71,7 @@ def read_quoted(text: str) -> str:
         value = json.loads(text) if text.startswith('"') else text
     except ValueError:
         return text
-    return value if isinstance(value, str) else text
+    return value if isinstance(value, str) and _is_whole(value) else text
 
 
 def write_quoted(value: str) -> str:
@@ -78,6 +79,20 @@ def write_quoted(value: str) -> str:
     if read_quoted(value) == value and _one_line(value):
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+def read_mapping(text: str) -> dict[str, JSONValue]:
+    """A mapping that the form carries along as JSON; empty for anything else."""
+    try:
+        value = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) and _is_whole(value) else {}
+
+
+def write_mapping(mapping: Mapping[str, object]) -> str:
+    """The text that `read_mapping` reads as this mapping; nothing for an empty one."""
+    return json.dumps(mapping, default=str) if mapping else ""
 
 
 def read_duration(text: str) -> JSONValue:
@@ -167,6 +182,8 @@ class _Reader:
             if self._text[start] == "{":
                 what = "This mapping is no JSON"
             raise ValuesError(f"{what}: {rest}.") from None
+        if not _is_whole(value):
+            raise ValuesError("Text must not contain half of a surrogate pair.")
         found: JSONValue = value
         return found
 
@@ -214,6 +231,15 @@ def _reads_bare(text: str) -> bool:
         return _one_line(text) and _same(read_values(f"[{text}]"), [text])
     except ValuesError:
         return False
+
+
+def _is_whole(value: object) -> bool:
+    """Whether all text in a value is made of whole characters."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _one_line(text: str) -> bool:

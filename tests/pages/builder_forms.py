@@ -8,8 +8,40 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
+from experiments.models import Team
+from tests import factories
+
 RowTexts = Mapping[str, str]
 X: RowTexts = {"name": "x", "kind": "uniform", "low": "0", "high": "1"}
+BATCH: RowTexts = {
+    "name": "batch_size",
+    "kind": "choice",
+    "values": "16, 32, 64, 128",
+}
+RATE: RowTexts = {"name": "learning_rate", "kind": "normal", "mu": "10", "sigma": "3"}
+KEEP: RowTexts = {
+    "name": "keep_probability",
+    "kind": "uniform",
+    "low": "0.05",
+    "high": "0.1",
+}
+
+
+def physics_team() -> Team:
+    """The team whose form it is, with a person of every role."""
+    return factories.team("Physics", ada="member", victor="viewer", root="admin")
+
+
+def member(client: Client) -> Client:
+    """The browser of a member of the team."""
+    physics_team()
+    client.force_login(factories.user("ada"))
+    return client
+
+
+def page(response: Any) -> str:
+    """The text of an answer."""
+    return str(response.content.decode())
 
 
 def form(rows: Sequence[RowTexts] = (X,), **texts: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // The search space's rows: their names in the form, and which fields a kind has. Pure.
 
 const NAMED = ["id", "name", "for", "value", "aria-describedby", "data-field", "data-problems"];
-const MARK = /^(row-|up:|down:|remove:|natural:|above0:)(__row__|\d+)(?=-|$)/;
+const MARK = /^(row-|up:|down:|remove:|natural:|above0:|plain:)(__row__|\d+)(?=-|$)/;
 
 // An attribute's text with the row's number replaced; other texts stay as they are.
 export function renumbered(text, index) {
