@@ -52,7 +52,7 @@ def complaints(page: Page) -> list[str]:
 
     def note(message: Any) -> None:
         if message.type in {"error", "warning"}:
-            found.append(message.text)
+            found.append(f"{message.text} ({message.location.get('url')})")
 
     page.on("console", note)
     page.on("pageerror", lambda error: found.append(str(error)))

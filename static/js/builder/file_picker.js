@@ -31,6 +31,8 @@ export function wireFiles(form, preview) {
     }
   };
   input.addEventListener("change", () => send(input.files));
+  // Chosen before this script was there.
+  if (input.files.length) send(input.files);
   folder.addEventListener("change", () => send(folder.files));
   form.querySelector("[data-drop-files]").addEventListener("click", (event) => {
     event.preventDefault();
