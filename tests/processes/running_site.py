@@ -65,11 +65,15 @@ class RunningSite:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_for(lambda: "Open http" in self.said(), "up to be ready", self.said)
+        wait_for(self._ready, "up to be ready", self.said)
         if not self.token:
             self.token = self.manage(
                 "token", "create", "--user", "admin", "--scope", "admin"
             ).split()[-1]
+
+    def _ready(self) -> bool:
+        assert self.up.poll() is None, f"up has ended:\n{self.said()}"
+        return "Open http" in self.said()
 
     def said(self) -> str:
         return self.output.read_text()
