@@ -1,0 +1,143 @@
+"""Sweeps of other systems, read from their own files, and written for them.
+
+The format is told from the content. Whatever cannot be mapped is listed with its path
+and line; nothing is left out silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from experiments.search.importers.azure_script import looks_like_script, read_script
+from experiments.search.importers.exporters import EXPORTERS, export_sweep
+from experiments.search.importers.formats import FORMATS, READINGS, Reading
+from experiments.search.importers.imported import FinishedTrial, Imported, Note
+from experiments.search.importers.lines import lines_of
+from experiments.search.importers.optuna_storage import MAGIC, read_storage
+from experiments.search.importers.source import Log, Source
+from experiments.search.loading import load_document
+from experiments.search.problems import DefinitionError, Problem, listed, unknown_name
+
+MOST_CHARACTERS = 4_000_000
+# What most of a foreign document's values may be; our own may hold code.
+MOST_FOREIGN = 1_000_000
+
+
+def import_sweep(content: str | bytes, *, name: str = "", format: str = "") -> Imported:
+    """A sweep of any known format as a sweep document of this site.
+
+    `name` says which step of a pipeline or which study of a storage is meant, where
+    there are several. `format` is one of FORMATS when the content shall be read as that
+    and no other. Raises DefinitionError, with paths of the content, when it cannot be
+    read, is of no known format, or is wrong in itself.
+    """
+    if format and format not in FORMATS:
+        raise _refusal(unknown_name(format, FORMATS, kind="format"))
+    if isinstance(content, bytes):
+        if content.startswith(MAGIC) and format in ("", "optuna"):
+            return _storage(content, name)
+        content = _decoded(content)
+    content = content.removeprefix("\ufeff")
+    if format in ("", "azure") and looks_like_script(content):
+        return _script(content)
+    return _document(content, name, format)
+
+
+def _storage(content: bytes, name: str) -> Imported:
+    log = Log()
+    document = read_storage(content, log, name=name)
+    return _imported("optuna", document, log, ["SQLite", "studies", "trials"], 0)
+
+
+def _script(content: str) -> Imported:
+    log = Log()
+    document = read_script(content, log)
+    return _imported("azure", document, log, ["Python that uses Azure's SDK"], 0)
+
+
+def _document(content: str, name: str, format: str) -> Imported:
+    lines = _lines(content)
+    loaded = load_document(content)
+    reading, marks = _recognised(loaded, format)
+    log = Log(lines)
+    document = reading.read(Source(loaded, "", log), name)
+    return _imported(reading.format, document, log, marks, _leaves(loaded))
+
+
+def _lines(content: str) -> Mapping[str, int]:
+    """The lines; a document so large that it must hold code has none."""
+    return lines_of(content) if len(content) <= MOST_FOREIGN else {}
+
+
+def _recognised(
+    document: Mapping[str, object], format: str
+) -> tuple[Reading, list[str]]:
+    for reading in READINGS:
+        marks = reading.marks(document)
+        if marks and format in ("", reading.format):
+            return reading, marks
+    if format:
+        # Whoever insists is told what is missing for that format.
+        readings = [reading for reading in READINGS if reading.format == format]
+        return readings[-1], []
+    known = listed(FORMATS.values(), last="or")
+    fields = listed(list(document)[:5]) or "nothing"
+    raise _refusal(
+        f"This is not {known}. It has {fields}; a sweep has at least search_space, "
+        "trial and objective here, method and parameters at W&B, kind: Experiment in "
+        "Katib, searchSpace in NNI, distributions in Optuna."
+    )
+
+
+def _imported(
+    format: str,
+    document: Mapping[str, object],
+    log: Log,
+    marks: list[str],
+    settings: int,
+) -> Imported:
+    log.findings.raise_if_any()
+    return Imported(
+        format=format,
+        document=document,  # type: ignore[arg-type]
+        notes=log.in_order(),
+        trials=tuple(log.trials),
+        recognised_by=tuple(marks),
+        settings=settings,
+    )
+
+
+def _leaves(value: object) -> int:
+    """The number of values: what is no mapping, lists of plain values as one."""
+    if isinstance(value, Mapping):
+        return sum(map(_leaves, value.values()))
+    if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        return sum(map(_leaves, value))
+    return 1
+
+
+def _decoded(content: bytes) -> str:
+    if len(content) > MOST_CHARACTERS:
+        raise _refusal(f"A document may have {MOST_CHARACTERS:,} bytes.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refusal(
+            f"This is neither text in UTF-8 (byte {error.start + 1} is not) nor an "
+            "Optuna storage file."
+        ) from None
+
+
+def _refusal(message: str) -> DefinitionError:
+    return DefinitionError([Problem("", message)])
+
+
+__all__ = [
+    "EXPORTERS",
+    "FORMATS",
+    "FinishedTrial",
+    "Imported",
+    "Note",
+    "export_sweep",
+    "import_sweep",
+]

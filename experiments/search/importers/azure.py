@@ -1,0 +1,199 @@
+"""Azure ML's v2 sweep job, whose schema our own document extends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from experiments.search.importers import missing
+from experiments.search.importers.source import Source, compact, json_value
+from experiments.search.problems import shown
+from experiments.search.records import JSONValue
+
+LEGACY = re.compile(r"(?<![{$])\{(search_space|inputs)\.(\w+)\}")
+OUTPUT = re.compile(r"\$\{\{\s*outputs\.(\w+)\s*\}\}")
+INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
+# Addresses that only Azure, or only the network, can resolve.
+REMOTE = ("azureml:", "git+", "http:", "https:", "azureml.")
+ELSEWHERE = {
+    "name": "The name of an Azure job has no counterpart; sweeps are numbered here.",
+    "properties": "Properties belong to Azure's own records.",
+    "identity": "Trials run as the worker does, without an Azure identity.",
+    "queue_settings": "There are no job tiers or priorities of this kind here.",
+    "services": "No interactive services are started beside a trial.",
+    "environment": "Trials run in the worker's own environment.",
+    "distribution": "A trial is one process; the command may start others itself.",
+    "settings": "Pipeline settings have no counterpart in a sweep.",
+    "parent": "A sweep here has no parent job.",
+}
+ADDITIONS = ("constraints", "retries")
+OLD_LIMITS = ("max_total_trials", "max_concurrent_trials")
+
+
+def read_azure(source: Source, name: str = "") -> dict[str, JSONValue]:
+    """The sweep document of a v2 sweep job."""
+    for mark in ("$schema", "type"):
+        source.take(mark)
+    document: dict[str, JSONValue] = {}
+    source.carry(document, "experiment_name", "display_name", "description", "tags")
+    inputs = dict(_inputs(source.inner("inputs")))
+    space = json_value(source.take("search_space"))
+    names = set(space) if isinstance(space, Mapping) else set()
+    document["trial"] = _trial(source, inputs, names)
+    document["inputs"] = inputs
+    document["search_space"] = space
+    document["sampling_algorithm"] = _lowered(
+        json_value(source.first("sampling_algorithm", "algorithm")[1])
+    )
+    source.carry(document, "objective")
+    document["early_termination"] = _lowered(
+        json_value(source.take("early_termination"))
+    )
+    document["limits"] = _limits(source)
+    document["compute"] = _compute(source)
+    _leave(source, document)
+    return compact(document)
+
+
+def _lowered(value: JSONValue) -> JSONValue:
+    """A name, or a mapping with a type, in small letters as here."""
+    if isinstance(value, str):
+        return value.lower()
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return {**value, "type": str(value["type"]).lower()}
+    return value
+
+
+def _limits(source: Source) -> JSONValue:
+    given = json_value(source.take("limits"))
+    limits = dict(given) if isinstance(given, dict) else {}
+    for key in OLD_LIMITS:
+        source.carry(limits, key)
+    minutes = source.number("timeout_minutes")
+    if minutes is not None:
+        limits["timeout"] = minutes * 60
+    return limits if limits or given is None else given
+
+
+def _compute(source: Source) -> JSONValue:
+    compute = source.take("compute")
+    if isinstance(compute, dict) and isinstance(compute.get("target"), str):
+        compute = compute["target"]
+    if not isinstance(compute, str):
+        return json_value(compute)
+    pool = compute.removeprefix("azureml:").partition(":")[0]
+    if pool != compute:
+        source.changed(
+            "compute",
+            f"The compute {compute} becomes the worker pool {pool}.",
+            "Name a pool that has workers, such as default.",
+        )
+    return pool
+
+
+def _trial(
+    source: Source, inputs: dict[str, JSONValue], space: set[str]
+) -> dict[str, JSONValue]:
+    value = source.take("trial")
+    if isinstance(value, str):
+        command = missing.no_command(
+            source.log,
+            source.at("trial"),
+            f"The command is in a component of its own, {shown(value)}.",
+        )
+        return {"command": command}
+    trial = source.mapping("trial", value)
+    for mark in ("$schema", "type"):
+        trial.take(mark)
+    document: dict[str, JSONValue] = {}
+    if trial.has("command"):
+        document["command"] = _command(trial, inputs, space)
+    elif trial.given():
+        document["command"] = missing.no_command(
+            source.log, source.at("trial"), "The trial has no command."
+        )
+    _code(trial, document)
+    trial.carry(document, "environment_variables")
+    for key in ("environment", "distribution", "services", "identity"):
+        trial.leave(key, ELSEWHERE[key])
+    trial.leave("resources", "Nodes and instance types have no counterpart here.")
+    trial.close("a trial here")
+    return document
+
+
+def _code(trial: Source, document: dict[str, JSONValue]) -> None:
+    code = trial.take("code")
+    if isinstance(code, str) and code.startswith(REMOTE):
+        trial.leave(
+            "code",
+            f"The code is at {shown(code)}, which this site does not fetch.",
+            "Upload the folder, or name a folder beside the document.",
+        )
+    else:
+        trial.carry(document, "code")
+
+
+def _command(trial: Source, inputs: dict[str, JSONValue], space: set[str]) -> JSONValue:
+    """The command with today's placeholders."""
+    command = trial.take("command")
+    if not isinstance(command, str):
+        return json_value(command)
+    text = LEGACY.sub(r"${{\1.\2}}", command)
+    if text != command:
+        trial.changed("command", "Placeholders are written ${{search_space.x}} now.")
+    if OUTPUT.search(text):
+        text = OUTPUT.sub(r"outputs/\1", text)
+        trial.changed(
+            "command",
+            "${{outputs.x}} becomes the path outputs/x: what a trial writes there is "
+            "kept. The script has to make the folder itself.",
+        )
+
+    def own_group(match: re.Match[str]) -> str:
+        name = match[1]
+        swept = name in space and name not in inputs
+        return f"${{{{search_space.{name}}}}}" if swept else match[0]
+
+    return INPUT.sub(own_group, text)
+
+
+def _inputs(source: Source) -> Iterator[tuple[str, JSONValue]]:
+    for name, value in source.entries():
+        if isinstance(value, Mapping):
+            yield name, _bound(source.mapping(name, value), source, name)
+        elif value is not None:
+            if isinstance(value, str) and "${{parent." in value:
+                source.changed(name, f"{shown(value)} is known to the pipeline only.")
+            yield name, json_value(value)
+
+
+def _bound(data: Source, inputs: Source, name: str) -> JSONValue:
+    """A data input as the text of its path, a declared one as its value."""
+    _, value = data.first("path", "value", "default", "file", "folder")
+    kind = data.text("type")
+    if value is None:
+        data.problem("path", f"The input {name} has neither a path nor a value.")
+    elif kind not in ("number", "integer", "string", "boolean"):
+        inputs.changed(
+            name,
+            f"Azure mounts or downloads {shown(value)}; here the command gets the path "
+            "as text.",
+            "Give a path that every worker can read.",
+        )
+    data.leave("mode", "Data is neither mounted nor downloaded here.")
+    data.close("an input here")
+    return json_value(value)
+
+
+def _leave(source: Source, document: dict[str, JSONValue]) -> None:
+    source.carry(document, *ADDITIONS)
+    for key, why in ELSEWHERE.items():
+        source.leave(key, why)
+    source.leave(
+        "outputs", "What a trial writes to ./outputs is kept; nothing is mounted."
+    )
+    resources = source.inner("resources")
+    if resources.has("gpus"):
+        document["resources"] = {"gpus": json_value(resources.take("gpus"))}
+    resources.close("the resources of a trial here")
+    source.close("a sweep here")

@@ -1,0 +1,81 @@
+"""An Azure ML pipeline: one of its sweep steps becomes the sweep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from experiments.search.importers.azure import ELSEWHERE, read_azure
+from experiments.search.importers.source import Source, compact
+from experiments.search.problems import listed
+from experiments.search.records import JSONValue
+
+PARENT_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.(\w+)\s*\}\}\s*")
+# The step's own wins over the pipeline's.
+SHARED = ("experiment_name", "description", "tags", "compute")
+
+
+def read_pipeline(source: Source, name: str = "") -> dict[str, JSONValue]:
+    """The sweep document of the step with a name, or of the only sweep step."""
+    for mark in ("$schema", "type"):
+        source.take(mark)
+    steps = dict(source.inner("jobs").entries())
+    chosen = _chosen(source, steps, name)
+    for step in steps:
+        if step != chosen:
+            source.log.left_out(
+                source.at(f"jobs.{step}"),
+                f"The step {step} does not belong to the sweep {chosen}.",
+                "Run it by itself, before or after the sweep.",
+            )
+    shared: dict[str, JSONValue] = {}
+    source.carry(shared, *SHARED)
+    settings = source.inner("settings")
+    compute = settings.take("default_compute")
+    if compute is not None:
+        shared.setdefault("compute", str(compute).removeprefix("azureml:"))
+    settings.close("a sweep here")
+    shared["display_name"] = source.text("display_name") or chosen
+    step_value = _with_inputs(steps.get(chosen), source.inner("inputs"))
+    document = read_azure(
+        source.inner("jobs").mapping(chosen, step_value) if chosen else source
+    )
+    for key in ("name", "properties", "identity"):
+        source.leave(key, ELSEWHERE[key])
+    source.leave("outputs", "A pipeline's outputs have no counterpart here.")
+    source.close("a sweep here")
+    return {**compact(shared), **document}
+
+
+def _chosen(source: Source, steps: Mapping[str, object], name: str) -> str:
+    sweeps = [
+        step
+        for step, value in steps.items()
+        if isinstance(value, Mapping)
+        and (
+            str(value.get("type")).startswith("sweep")
+            or value.get("search_space") is not None
+        )
+    ]
+    if name in sweeps or len(sweeps) == 1:
+        return name if name in sweeps else sweeps[0]
+    source.problem(
+        "jobs",
+        f"The pipeline has {len(sweeps)} sweep steps, {listed(sweeps)}; say which one "
+        "is meant by its name."
+        if sweeps
+        else "The pipeline has no step of the type sweep.",
+    )
+    return ""
+
+
+def _with_inputs(step: object, pipeline: Source) -> object:
+    """A step whose references to the pipeline's inputs are their values."""
+    values = dict(pipeline.entries())
+    if not isinstance(step, Mapping) or not isinstance(step.get("inputs"), Mapping):
+        return step
+    inputs = {}
+    for name, value in step["inputs"].items():
+        match = PARENT_INPUT.fullmatch(value) if isinstance(value, str) else None
+        inputs[name] = values.get(match[1], value) if match else value
+    return {**step, "inputs": inputs}

@@ -1,0 +1,161 @@
+"""Which format a document is of, told from its content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from experiments.search.importers.azure import read_azure
+from experiments.search.importers.azure_pipeline import read_pipeline
+from experiments.search.importers.azure_wire import is_wire, read_wire
+from experiments.search.importers.katib import read_katib
+from experiments.search.importers.nni import read_nni, read_nni_space
+from experiments.search.importers.optuna import read_optuna
+from experiments.search.importers.optuna_laws import is_distribution
+from experiments.search.importers.source import Source, json_value
+from experiments.search.importers.wandb import read_wandb
+from experiments.search.records import JSONValue
+
+Document: TypeAlias = Mapping[str, object]
+LEGACY = re.compile(r"(?<![{$])\{(?:search_space|inputs)\.\w+\}")
+CLOUD = ("identity", "queue_settings", "properties", "services")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How documents of one shape are known and read.
+
+    `marks` gives the settings by which a document is known, none if it is another.
+    `read` takes the document and the name of a step, where there are several.
+    """
+
+    format: str
+    marks: Callable[[Document], list[str]]
+    read: Callable[[Source, str], dict[str, JSONValue]]
+
+
+def _part(document: Document, key: str) -> Document:
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _present(document: Document, *keys: str) -> list[str]:
+    return [key for key in keys if document.get(key) is not None]
+
+
+def _katib(document: Document) -> list[str]:
+    version = str(document.get("apiVersion", ""))
+    if version.startswith("kubeflow.org/") and document.get("kind") == "Experiment":
+        return [f"apiVersion: {version[:40]}", "kind: Experiment"]
+    if document.get("kind") == "Experiment" and "spec" in document:
+        return ["kind: Experiment", "spec"]
+    return []
+
+
+def _pipeline(document: Document) -> list[str]:
+    if document.get("type") == "pipeline":
+        return ["type: pipeline"]
+    steps = _part(document, "jobs").values()
+    if any(isinstance(step, Mapping) and "search_space" in step for step in steps):
+        return ["jobs"]
+    return []
+
+
+def _azure(document: Document) -> list[str]:
+    if "search_space" not in document and "trial" not in document:
+        return []
+    trial = _part(document, "trial")
+    kind = str(document.get("type", "")).lower()
+    marks = ["$schema"] if "$schema" in document else []
+    if kind in ("sweep", "sweep_job"):
+        marks.append(f"type: {kind}")
+    marks += _present(document, *CLOUD, "algorithm")
+    marks += [f"trial.{key}" for key in _present(trial, "environment", "distribution")]
+    if isinstance(document.get("trial"), str):
+        marks.append("trial")
+    if str(document.get("compute", "")).startswith("azureml:"):
+        marks.append("compute: azureml:…")
+    command = trial.get("command")
+    if isinstance(command, str) and LEGACY.search(command):
+        marks.append("{search_space.…} in the command")
+    return marks
+
+
+def _own(document: Document) -> list[str]:
+    marks = _present(document, "trial", "search_space", "objective")
+    return marks if "search_space" in marks and "parameters" not in document else []
+
+
+def _wandb(document: Document) -> list[str]:
+    methods = ("grid", "random", "bayes", "custom")
+    marks = []
+    if document.get("method") in methods:
+        marks.append(f"method: {document['method']}")
+    marks += _present(document, "parameters", "program", "early_terminate", "run_cap")
+    enough = "parameters" in marks or "program" in marks
+    return marks if (enough and "method" in document) or len(marks) > 1 else []
+
+
+def _nni(document: Document) -> list[str]:
+    marks = _present(
+        document,
+        "searchSpace",
+        "searchSpaceFile",
+        "searchSpacePath",
+        "trialCommand",
+        "trialConcurrency",
+        "maxTrialNumber",
+        "maxTrialNum",
+    )
+    return marks if len(marks) > 1 or "searchSpace" in marks else []
+
+
+def _nni_space(document: Document) -> list[str]:
+    values = list(document.values())
+    if values and all(isinstance(item, Mapping) and "_type" in item for item in values):
+        return ["_type", "_value"]
+    return []
+
+
+def _optuna(document: Document) -> list[str]:
+    values = list(document.values())
+    if values and all(map(is_distribution, values)):
+        return ["Optuna's distributions"]
+    for key in ("distributions", "search_space"):
+        inner = _part(document, key).values()
+        if inner and all(map(is_distribution, inner)):
+            return [key]
+    trials = document.get("trials")
+    if isinstance(trials, list) and _present(document, "study_name", "directions"):
+        return [*_present(document, "study_name", "directions"), "trials"]
+    if isinstance(trials, list) and "direction" in document:
+        return ["direction", "trials"]
+    return []
+
+
+def _as_it_is(source: Source, name: str) -> dict[str, JSONValue]:
+    return {key: json_value(value) for key, value in source.entries()}
+
+
+# The first one that knows a document reads it.
+READINGS = (
+    Reading("katib", _katib, read_katib),
+    Reading("azure", _pipeline, read_pipeline),
+    Reading("azure", is_wire, read_wire),
+    Reading("optuna", _optuna, read_optuna),
+    Reading("nni", _nni, read_nni),
+    Reading("nni", _nni_space, read_nni_space),
+    Reading("azure", _azure, read_azure),
+    Reading("sweepsite", _own, _as_it_is),
+    Reading("wandb", _wandb, read_wandb),
+)
+FORMATS: Mapping[str, str] = {
+    "sweepsite": "a sweep document of this site",
+    "azure": "an Azure ML sweep",
+    "wandb": "a Weights & Biases sweep",
+    "katib": "a Katib experiment",
+    "nni": "an NNI experiment",
+    "optuna": "an Optuna study",
+}

@@ -1,0 +1,116 @@
+"""Optuna's distributions, of version 3 and later and the older ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TypeAlias
+
+from experiments.search.fields import is_number
+from experiments.search.importers.source import json_value
+from experiments.search.records import JSONValue
+
+Law: TypeAlias = "dict[str, JSONValue]"
+LONGEST_JSON = 100_000
+SHORT = {
+    "float": "FloatDistribution",
+    "int": "IntDistribution",
+    "categorical": "CategoricalDistribution",
+}
+FLOATS = (
+    "FloatDistribution",
+    "UniformDistribution",
+    "LogUniformDistribution",
+    "DiscreteUniformDistribution",
+)
+INTS = ("IntDistribution", "IntUniformDistribution", "IntLogUniformDistribution")
+
+
+def is_distribution(value: object) -> bool:
+    """Whether a value is one of Optuna's distributions, or the JSON text of one."""
+    kind, _ = _parts(value)
+    return kind in (*FLOATS, *INTS, "CategoricalDistribution")
+
+
+def law_of(value: object) -> Law | None:
+    """The distribution here for one of Optuna's; None if it is none."""
+    kind, given = _parts(value)
+    if kind == "CategoricalDistribution":
+        choices = given.get("choices")
+        is_list = isinstance(choices, list) and choices
+        return {"type": "choice", "values": json_value(choices)} if is_list else None
+    if kind not in FLOATS + INTS:
+        return None
+    low, high = given.get("low"), given.get("high")
+    if not is_number(low) or not is_number(high):
+        return None
+    log = bool(given.get("log")) or "Log" in kind
+    step = (
+        given.get("q") if kind == "DiscreteUniformDistribution" else given.get("step")
+    )
+    return _range(kind in INTS, low, high, log, step if is_number(step) else None)
+
+
+def merged(one: Law, other: Law) -> Law | None:
+    """A distribution that holds both; None if there is none."""
+    if one == other:
+        return one
+    if one.get("type") != other.get("type") or one.get("type") == "choice":
+        return None
+    low, high = (
+        choose(number for number in (one[key], other[key]) if is_number(number))
+        for choose, key in ((min, "low"), (max, "high"))
+    )
+    return {**other, "low": low, "high": high}
+
+
+def external(law: Law, value: object, choices: object) -> JSONValue:
+    """A parameter's value from the number that Optuna stores for it."""
+    if isinstance(choices, list):
+        place = int(value) if is_number(value) else -1
+        return json_value(choices[place]) if 0 <= place < len(choices) else None
+    if not is_number(value):
+        return json_value(value)
+    if law.get("type") == "int":
+        return int(value)
+    return snapped(law, float(value))
+
+
+def snapped(law: Law, value: float) -> float:
+    """A value of a stepped range without the rounding of sums."""
+    low, step = law.get("low"), law.get("step")
+    if not is_number(low) or not is_number(step) or step <= 0:
+        return value
+    exact_low, exact_step = Fraction(repr(low)), Fraction(repr(step))
+    return float(
+        exact_low + round((Fraction(value) - exact_low) / exact_step) * exact_step
+    )
+
+
+def _range(whole: bool, low: float, high: float, log: bool, step: float | None) -> Law:
+    if low == high and not whole:
+        return {"type": "choice", "values": [low]}
+    law: Law = {"type": "int" if whole else "float", "low": low, "high": high}
+    if log:
+        return {**law, "log": True}
+    if step is None or (whole and step == 1):
+        return law
+    return {**law, "step": step}
+
+
+def _parts(value: object) -> tuple[str, Mapping[str, object]]:
+    """The class and the attributes of a distribution, in any of its notations."""
+    if isinstance(value, str) and len(value) <= LONGEST_JSON:
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return "", {}
+    if not isinstance(value, Mapping):
+        return "", {}
+    name, attributes = value.get("name"), value.get("attributes")
+    if isinstance(name, str) and isinstance(attributes, Mapping):
+        return name, attributes
+    kind = value.get("type")
+    is_short = isinstance(kind, str) and ("choices" in value or "high" in value)
+    return (SHORT.get(str(kind), ""), value) if is_short else ("", {})

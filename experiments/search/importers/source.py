@@ -1,0 +1,197 @@
+"""A foreign document read key by key, so that no key is lost without a note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from experiments.search.fields import is_number
+from experiments.search.importers.imported import FinishedTrial, Note, NoteKind
+from experiments.search.importers.lines import place
+from experiments.search.problems import Findings, shown
+from experiments.search.records import JSONValue
+
+WHOLE = re.compile(r"[-+]?[0-9]{1,60}")
+NUMBER = re.compile(
+    r"[-+]?(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][-+]?[0-9]{1,4})?"
+)
+MOST_PROBLEMS = 100
+
+
+@dataclass
+class Log:
+    """What was noticed while a document was read; `lines` maps its paths to lines."""
+
+    lines: Mapping[str, int] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
+    notes: dict[Note, None] = field(default_factory=dict)
+    trials: list[FinishedTrial] = field(default_factory=list)
+
+    def note(
+        self, kind: NoteKind, path: str, message: str, alternative: str = ""
+    ) -> None:
+        """Note a setting that is left out or changed, each sentence once."""
+        self.notes[Note(path, self.line(path), kind, message, alternative)] = None
+
+    def changed(self, path: str, message: str, alternative: str = "") -> None:
+        self.note("changed", path, message, alternative)
+
+    def left_out(self, path: str, message: str, alternative: str = "") -> None:
+        self.note("left out", path, message, alternative)
+
+    def line(self, path: str) -> int | None:
+        """The line of a path, or of the innermost one around it that has a line."""
+        while path:
+            if path in self.lines:
+                return self.lines[path]
+            path = path.rpartition(".")[0]
+        return None
+
+    def in_order(self) -> tuple[Note, ...]:
+        """The notes by line; what has no line comes last."""
+        last = 1 + max(self.lines.values(), default=0)
+        return tuple(sorted(self.notes, key=lambda note: note.line or last))
+
+    def problem(self, path: str, message: str) -> None:
+        """Note that the document is wrong; too many problems end the reading."""
+        self.findings.error(path, message)
+        if len(self.findings.problems) > MOST_PROBLEMS:
+            self.findings.raise_if_any()
+
+
+class Source:
+    """One mapping of a foreign document. A null counts as left out, as with Fields."""
+
+    def __init__(self, mapping: Mapping[str, object], path: str, log: Log) -> None:
+        self.path = path
+        self.log = log
+        self._mapping = mapping
+        self._known: set[str] = set()
+
+    def at(self, key: str | int) -> str:
+        """The path of a key."""
+        return place(self.path, key)
+
+    def has(self, key: str) -> bool:
+        return self._mapping.get(key) is not None
+
+    def given(self) -> list[str]:
+        """Every key that is there, known or not."""
+        return list(self._mapping)
+
+    def take(self, key: str) -> object:
+        """The value as it stands, None when left out; the key is accounted for."""
+        self._known.add(key)
+        return self._mapping.get(key)
+
+    def first(self, *keys: str) -> tuple[str, object]:
+        """The first of several names that is there, with its value."""
+        for key in keys:
+            if self.has(key):
+                return key, self.take(key)
+        return keys[0], None
+
+    def inner(self, key: str) -> Source:
+        """A mapping inside this one; an empty one when left out or not a mapping."""
+        return self.mapping(key, self.take(key))
+
+    def mapping(self, key: str | int, value: object) -> Source:
+        """A value at a key that has to be a mapping, as a source of its own."""
+        if value is not None and not isinstance(value, Mapping):
+            self.problem(key, f"{key} must be a mapping, not {shown(value)}.")
+        return Source(
+            value if isinstance(value, Mapping) else {}, self.at(key), self.log
+        )
+
+    def entries(self) -> list[tuple[str, object]]:
+        """Every key with its value, for a mapping whose names are free."""
+        self._known |= self._mapping.keys()
+        return list(self._mapping.items())
+
+    def items(self, key: str) -> list[object]:
+        """A list inside this mapping; empty when left out or not a list."""
+        value = self.take(key)
+        if value is not None and not isinstance(value, list):
+            self.problem(key, f"{key} must be a list, not {shown(value)}.")
+        return value if isinstance(value, list) else []
+
+    def text(self, key: str) -> str:
+        """A text, "" when left out; a number counts as its digits."""
+        value = self.take(key)
+        if value is None or isinstance(value, str):
+            return value or ""
+        if is_number(value):
+            return str(value)
+        self.problem(key, f"{key} must be text, not {shown(value)}.")
+        return ""
+
+    def number(self, key: str) -> float | None:
+        """A finite number, as a number or as text; None when left out."""
+        return self.as_number(key, self.take(key))
+
+    def as_number(self, key: str, value: object) -> float | None:
+        """A value at a key as a number; None, with a problem, if it is none."""
+        if value is None:
+            return None
+        number = number_of(value)
+        if number is None:
+            self.problem(key, f"{key} must be a finite number, not {shown(value)}.")
+        return number
+
+    def carry(self, document: dict[str, JSONValue], *keys: str) -> None:
+        """Copy keys to a document as they stand; its own rules check them."""
+        for key in keys:
+            value = self.take(key)
+            if value is not None:
+                document[key] = json_value(value)
+
+    def changed(self, key: str, message: str, alternative: str = "") -> None:
+        """Note that a key means something else here."""
+        self._known.add(key)
+        self.log.changed(self.at(key), message, alternative)
+
+    def leave(self, key: str, message: str, alternative: str = "") -> None:
+        """Leave a key out, with a note if it is there."""
+        self._known.add(key)
+        if self.has(key):
+            self.log.left_out(self.at(key), message, alternative)
+
+    def problem(self, key: str | int, message: str) -> None:
+        """Note that the foreign document itself is wrong."""
+        if isinstance(key, str):
+            self._known.add(key)
+        self.log.problem(self.at(key), message)
+
+    def close(self, where: str) -> None:
+        """Note every key that nobody asked for as left out of `where`."""
+        for key in self._mapping:
+            if key not in self._known:
+                self.leave(key, f"{key} has no counterpart in {where}.")
+
+
+def number_of(value: object) -> float | None:
+    """A finite number from a number or its digits; None for anything else."""
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        value = int(value) if WHOLE.fullmatch(value.strip()) else float(value)
+    return value if is_number(value) else None
+
+
+def json_value(value: object) -> JSONValue:
+    """A value of a loaded document with mappings and lists of its own."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def compact(document: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
+    """A mapping without the entries that are null or empty."""
+    return {
+        key: value
+        for key, value in document.items()
+        if value is not None and value not in ("", {}, [])
+    }

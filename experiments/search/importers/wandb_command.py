@@ -1,0 +1,184 @@
+"""The command of a Weights & Biases sweep, its macros written out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.search.importers import missing
+from experiments.search.importers.source import Source
+from experiments.search.importers.wandb_space import Parameter
+from experiments.search.importers.words import fixed, joined, parameter
+from experiments.search.problems import shown
+
+USUAL = ["${env}", "${interpreter}", "${program}", "${args}"]
+MACRO = re.compile(r"\$\{([a-z_]+)(?::([^}]*))?\}")
+PLAIN = {"env": "/usr/bin/env", "interpreter": "python"}
+FILE = "args.json"
+# Writes its first argument to a file and then runs the rest.
+WRITER = ["bash", "-c", f'printf %s "$1" > {FILE}; shift; exec "$@"', "-"]
+
+
+@dataclass
+class _Writer:
+    source: Source
+    parameters: Sequence[Parameter]
+    program: str
+    takes_values: bool = False
+    writes_file: bool = False
+
+    def words(self, items: Sequence[object]) -> list[str]:
+        words: list[str] = []
+        for index, item in enumerate(items):
+            words += self._expanded(str(item), index)
+        if words[:1] == [PLAIN["env"]] and "=" not in "".join(words[1:2]):
+            words = words[1:]
+        if self.writes_file:
+            words = [*WRITER, self._json() or "", *words]
+        return words
+
+    def _expanded(self, item: str, index: int) -> list[str]:
+        whole = MACRO.fullmatch(item)
+        if whole and whole[1].startswith("args"):
+            return self._arguments(whole[1], index)
+
+        def filled(match: re.Match[str]) -> str:
+            return self._macro(match, index)
+
+        return [MACRO.sub(filled, item)]
+
+    def _macro(self, match: re.Match[str], index: int) -> str:
+        name, argument = match[1], match[2]
+        if name in PLAIN:
+            return PLAIN[name]
+        if name == "program":
+            return self.program
+        if name == "envvar":
+            self._change(
+                index,
+                f"The variable {argument} is not looked up when the command is built.",
+                "Let the script read its environment, or run the command by bash -c.",
+            )
+        elif name.startswith("args"):
+            return " ".join(self._arguments(name, index))
+        else:
+            self._change(index, f"The macro {match[0]} has no meaning here.")
+        return match[0]
+
+    def _arguments(self, macro: str, index: int) -> list[str]:
+        self.takes_values = True
+        if macro == "args_json":
+            return self._as_json(index)
+        if macro == "args_json_file":
+            return self._as_file(index)
+        if macro == "args_no_equals":
+            pairs = ((f"--{p.option}", _value(p)) for p in self.parameters)
+            return [word for pair in pairs for word in pair]
+        if macro == "args_no_boolean_flags":
+            flags = [p.option for p in self.parameters if p.boolean]
+            if flags:
+                self._change(
+                    index,
+                    f"The switch --{flags[0]} is given as --{flags[0]}=true or "
+                    f"--{flags[0]}=false, not left out when it is false.",
+                )
+        elif macro not in ("args", "args_no_hyphens"):
+            self._change(index, f"The macro ${{{macro}}} has no meaning here.")
+        hyphens = "" if macro == "args_no_hyphens" else "--"
+        return [f"{hyphens}{p.option}={_value(p)}" for p in self.parameters]
+
+    def _as_json(self, index: int) -> list[str]:
+        text = self._json()
+        if text is None:
+            self._unwritable(index)
+        return [text or "{}"]
+
+    def _as_file(self, index: int) -> list[str]:
+        if self._json() is None:
+            self._unwritable(index)
+            return []
+        self.writes_file = True
+        self._change(
+            index,
+            f"A small shell step before the program writes {FILE}, in the trial's own "
+            "folder.",
+        )
+        return [FILE]
+
+    def _unwritable(self, index: int) -> None:
+        self.source.log.left_out(
+            self.source.at(f"command.{index}"),
+            "The values cannot be put into one JSON text, because some parameter's "
+            "values are partly text, or text with quotes in it.",
+            "The script finds the values as JSON in the variable SWEEPSITE_PARAMS.",
+        )
+
+    def _json(self) -> str | None:
+        """The JSON text of all values, in their groups; None if there can be none."""
+        tree: dict[str, object] = {}
+        for item in self.parameters:
+            if item.text is None or not _is_quotable(item):
+                return None
+            level = tree
+            for group in item.groups[:-1]:
+                inner = level.setdefault(group, {})
+                level = inner if isinstance(inner, dict) else {}
+            level[item.groups[-1]] = item
+        return _text(tree)
+
+    def _change(self, index: int, message: str, alternative: str = "") -> None:
+        self.source.log.changed(
+            self.source.at(f"command.{index}"), message, alternative
+        )
+
+
+def read_command(source: Source, parameters: Sequence[Parameter]) -> str:
+    """The text of the command, with a placeholder for every parameter."""
+    program = source.text("program")
+    given = source.take("command")
+    if isinstance(given, str):
+        given = given.split()
+    if given is not None and not isinstance(given, list):
+        source.problem("command", f"command must be a list, not {shown(given)}.")
+    if not isinstance(given, list) or not given:
+        if not program:
+            why = "The sweep names no program."
+            return missing.no_command(source.log, source.at("program"), why)
+        given = USUAL
+    writer = _Writer(source, parameters, program)
+    words = writer.words(given)
+    if not writer.takes_values:
+        source.changed(
+            "command",
+            "There the script asks wandb.config for its values; here they follow the "
+            "command as --name value.",
+            "The script also finds them as JSON in the variable SWEEPSITE_PARAMS.",
+        )
+    return joined(words)
+
+
+def _value(item: Parameter) -> str:
+    return fixed(item.name) if item.constant else parameter(item.name)
+
+
+def _is_quotable(item: Parameter) -> bool:
+    values = item.law.get("values", [item.value])
+    texts = (
+        [value for value in values or [] if isinstance(value, str)]
+        if isinstance(values, list)
+        else []
+    )
+    return all(json.dumps(text, ensure_ascii=False) == f'"{text}"' for text in texts)
+
+
+def _text(tree: dict[str, object]) -> str:
+    parts = []
+    for key, item in tree.items():
+        if isinstance(item, Parameter):
+            value = f'"{_value(item)}"' if item.text else _value(item)
+        else:
+            value = _text(item) if isinstance(item, dict) else "{}"
+        parts.append(f"{json.dumps(key)}: {value}")
+    return "{" + ", ".join(parts) + "}"
