@@ -108,9 +108,15 @@ def _carry(document: dict[str, Any], extra: Mapping[str, Any]) -> None:
         own = document.get(key)
         if own is None and key not in ORDER:
             document[key] = value
-        elif isinstance(own, dict) and isinstance(value, Mapping) and key not in FREE:
-            if value.get("type", own.get("type")) == own.get("type"):
-                document[key] = {**value, **own}
+        elif key not in FREE and _is_rest_of(own, value):
+            document[key] = {**value, **(own or {})}
+
+
+def _is_rest_of(own: Any, rest: Any) -> bool:
+    """Whether both are settings of one type."""
+    if not isinstance(own, Mapping) or not isinstance(rest, Mapping):
+        return False
+    return bool(rest.get("type", own.get("type")) == own.get("type"))
 
 
 def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:

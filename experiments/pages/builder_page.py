@@ -66,7 +66,10 @@ def preview_answer(sheet: Sheet) -> dict[str, Any]:
     rows = row_views(sheet)
     return {
         "yaml": preview.yaml,
-        "problems": [problem.dump() for problem in check.problems],
+        "problems": [
+            {**problem.dump(), "line": line}
+            for problem, line in zip(check.problems, preview.wrong_lines, strict=True)
+        ],
         "warnings": [warning.dump() for warning in check.warnings],
         "combinations": preview.combinations,
         "trials": context["trials"],

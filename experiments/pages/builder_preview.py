@@ -144,10 +144,15 @@ class Preview:
     def yaml(self) -> str:
         return yaml_text(self.check.document)
 
+    @cached_property
+    def wrong_lines(self) -> Sequence[int | None]:
+        """For every problem its line in the twin; None when it has none."""
+        lines = lines_by_path(self.yaml)
+        return [line_of(problem.path, lines) for problem in self.check.problems]
+
     def yaml_lines(self, *, marked: bool) -> Sequence[YamlLine]:
         """The twin's lines; `marked` shows which are wrong."""
-        lines = lines_by_path(self.yaml) if marked else {}
-        wrong = {line_of(problem.path, lines) for problem in self.check.problems}
+        wrong = self.wrong_lines if marked else ()
         return [
             YamlLine(number, text, number in wrong)
             for number, text in enumerate(self.yaml.rstrip("\n").split("\n"), 1)

@@ -12,7 +12,7 @@ import yaml
 
 from experiments.search.problems import join
 
-WIDTH = 48
+WIDTH = 42
 # YAML 1.1 knows fewer numbers than the documents' reader: text that looks like one of
 # the others needs quotes, too.
 NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")

@@ -6,7 +6,6 @@ export function wireFiles(form, preview) {
   const area = form.querySelector("[data-files]");
   const input = form.querySelector("#field-files");
   const folder = form.querySelector("[data-folder-input]");
-  form.querySelector("[data-folder-label]").hidden = false;
 
   const send = async (files) => {
     const picked = chosen([...files]);

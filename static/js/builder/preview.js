@@ -133,8 +133,9 @@ function showBar(form, bar) {
   const place = form.querySelector("[data-bar]");
   place.replaceChildren();
   if (bar.count === 0) return;
-  const line = sentence(form, "problem", `${bar.text} `).firstElementChild;
-  line.className = "text-failed";
+  const part = sentence(form, "problem", `${bar.text} `).firstElementChild;
+  part.className = "text-failed";
+  const line = part.querySelector("span");
   bar.links.forEach(({ anchor, label }, index) => {
     const link = document.createElement("a");
     link.className = "text-failed";
@@ -143,7 +144,7 @@ function showBar(form, bar) {
     line.append(index ? ", " : "", link);
   });
   if (bar.more) line.append(` and ${bar.more} more`);
-  place.append(line);
+  place.append(part);
 }
 
 function showTextProblems(form, problems) {

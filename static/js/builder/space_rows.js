@@ -22,7 +22,7 @@ export function wireRows(form, preview) {
       list.append(row);
       row.dataset.row = "-1"; // none of the old ones
       renumber();
-      dress(row);
+      showKind(row, kinds);
       open(row);
       row.querySelector("[name$='-name']").focus();
     },
@@ -41,10 +41,6 @@ export function wireRows(form, preview) {
       row.querySelector("summary").focus();
     },
   };
-  const dress = (row) => {
-    row.querySelector("[data-grip]").hidden = false;
-    showKind(row, kinds);
-  };
 
   form.addEventListener("click", (event) => onClick(event, actions, open));
   list.addEventListener("change", (event) => {
@@ -52,7 +48,7 @@ export function wireRows(form, preview) {
   });
   list.addEventListener("input", (event) => mirrorName(event.target));
   wireDrag(list, all, renumber);
-  for (const row of all()) dress(row);
+  for (const row of all()) showKind(row, kinds);
   return { open };
 }
 

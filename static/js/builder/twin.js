@@ -17,16 +17,15 @@ export function colourLines(root) {
   }
 }
 
-// New lines from the server. Marks are shown only once a problem is shown in the form.
+// New lines from the server, those of the problems that the form shows marked.
 export function paintLines(form, answer, shown) {
   const twin = form.querySelector("[data-twin]");
   if (!twin) return;
   const top = twin.scrollTop;
   twin.innerHTML = answer.twin;
   twin.scrollTop = top;
-  if (shown.length === 0) {
-    for (const line of twin.querySelectorAll(".is-wrong")) line.classList.remove("is-wrong");
-  }
+  const wrong = new Set(shown.map((problem) => problem.line));
+  twin.querySelectorAll("li").forEach((line, index) => line.classList.toggle("is-wrong", wrong.has(index + 1)));
   colourLines(twin);
   const copy = form.querySelector("[data-copy-yaml]");
   if (copy) copy.dataset.copy = answer.yaml;

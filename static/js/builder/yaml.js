@@ -25,6 +25,7 @@ export function pieces(line) {
 // Where line `number` (from 1) begins and ends in a text.
 export function lineRange(text, number) {
   const lines = text.split("\n");
-  const start = lines.slice(0, number - 1).reduce((sum, line) => sum + line.length + 1, 0);
+  const before = lines.slice(0, number - 1).reduce((sum, line) => sum + line.length + 1, 0);
+  const start = Math.min(before, text.length);
   return [start, start + (lines[number - 1] ?? "").length];
 }

@@ -25,7 +25,6 @@ function wirePicked(name) {
 // Phones show the form or its YAML.
 function wireViews() {
   const group = form.querySelector("[data-views]");
-  group.hidden = false;
   const show = (view) => {
     form.dataset.view = view;
     for (const button of group.querySelectorAll("[data-show]")) {
