@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -127,16 +128,16 @@ class Machine:
     def _start(self) -> None:
         self.say(f"sweepsite {settings.VERSION}, data in {settings.HOME}")
         queue_url = self._start_queue()
-        collect_static()
         self.say("Preparing the database …")
-        call_command("migrate", verbosity=0, interactive=False)
-        password = installation.ensure_admin()
-        token = installation.embedded_worker_token("default")
+        with collecting_static():
+            call_command("migrate", verbosity=0, interactive=False)
+            password = installation.ensure_admin()
+            token = installation.embedded_worker_token("default")
         self._start_site()
         self._wait(lambda: embedded_queue.is_up(queue_url), "queue", QUEUE_PATIENCE)
         self._add("scheduler", "scheduler")
-        self._wait(self._site_answers, "web", SITE_PATIENCE)
         self._start_workers(token)
+        self._wait(self._site_answers, "web", SITE_PATIENCE)
         if self.demo and not self.supervisor.stopping:
             self.say(ensure_demo())
         connections.close_all()
@@ -225,13 +226,27 @@ class Machine:
             return False
 
 
-def collect_static() -> None:
-    """Gather static files, unless exactly these were gathered before."""
+@contextlib.contextmanager
+def collecting_static() -> Iterator[None]:
+    """Gather static files meanwhile, unless exactly these were gathered before."""
     mark = settings.STATIC_ROOT / ".fingerprint"
     current = _static_fingerprint()
     if mark.exists() and mark.read_text() == current:
+        yield
         return
-    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+    manage = str(settings.BASE_DIR / "manage.py")
+    collecting = subprocess.Popen(
+        [sys.executable, manage, "collectstatic", "--noinput", "--clear", "-v", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        output, _ = collecting.communicate()
+    if collecting.returncode:
+        raise CommandError(f"Static files could not be gathered:\n{output.decode()}")
     mark.write_text(current)
 
 

@@ -22,9 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         pool = find_pool(options["pool"])
         token = new_token("wrk")
-        WorkerToken.objects.create(
-            pool=pool, prefix=token.prefix, digest=token.digest
-        )
+        WorkerToken.objects.create(pool=pool, prefix=token.prefix, digest=token.digest)
         self.stderr.write(
             f"A credential for workers of pool {pool.name}; set it as"
             " SWEEPSITE_WORKER_TOKEN. It is not shown again:",
