@@ -19,9 +19,11 @@ MOST_LINES = 6
 Point = tuple[float, float]
 
 
-def chart_model(rows: Sequence[SweepRow]) -> dict[str, Any] | None:
+def chart_model(
+    rows: Sequence[SweepRow], *, best: SweepRow | None
+) -> dict[str, Any] | None:
     """The model of a "lines" chart for sweeps of one metric, the first ones of
-    ``rows``; None when none of them has a value yet."""
+    ``rows``, with a star for ``best``; None when none of them has a value yet."""
     drawn = [row for row in rows if row.best][:MOST_LINES]
     if not drawn:
         return None
@@ -32,12 +34,14 @@ def chart_model(rows: Sequence[SweepRow]) -> dict[str, Any] | None:
         {
             "name": f"{row.sweep.label} {metric_text(found[row.sweep.pk][-1][1])}",
             "points": _stairs(found[row.sweep.pk], row.compute.used, seconds),
+            "best": row is best,
         }
         for row in drawn
         if found[row.sweep.pk]
     ]
     return {
         "xLabel": f"compute used by the sweep, {unit}",
+        "xMin": 0,
         "goal": goal,
         "series": series,
     }
@@ -52,14 +56,12 @@ def _unit(longest: float) -> tuple[str, float]:
     return "slot-hours", 3600.0
 
 
-def _stairs(
-    steps: Sequence[Point], end: float, unit: float
-) -> list[list[float | None]]:
-    """Corners of the step line: each value holds until the next, the last to the end.
-    A first corner without a value makes the axis start at 0."""
-    corners: list[list[float | None]] = [[0.0, None]]
+def _stairs(steps: Sequence[Point], end: float, unit: float) -> list[list[float]]:
+    """Corners of the step line: each value holds until the next, the last to the
+    end."""
+    corners: list[list[float]] = []
     for used, value in steps:
-        if corners[-1][1] is not None:
+        if corners:
             corners.append([used / unit, corners[-1][1]])
         corners.append([used / unit, value])
     last, value = steps[-1]

@@ -84,7 +84,7 @@ class Summary:
 
     @cached_property
     def chart(self) -> dict[str, Any] | None:
-        return chart_model(self.comparable)
+        return chart_model(self.comparable, best=self.best)
 
     @property
     def chart_note(self) -> str:

@@ -88,7 +88,7 @@ def points_of(metrics: Sequence[Metric]) -> dict[int, Points]:
 
 
 def lines_model(group: Group | None) -> dict[str, Any]:
-    """The model of static/js/charts/trial.js's drawLines."""
+    """The model of static/js/charts/lines.js."""
     if group is None:
         return {"xLabel": "step", "series": []}
     points = points_of(group.metrics)

@@ -29,7 +29,7 @@ def compared_in_words(policy: str) -> str:
 def threshold_model(
     trial: Trial, decisions: Sequence[Decision], *, policy: str, unjudged: int
 ) -> dict[str, Any]:
-    """The model that static/js/charts/trial.js draws; three queries."""
+    """The model that static/js/charts/threshold.js draws; three queries."""
     sweep = trial.sweep
     if sweep is None:
         return {}

@@ -59,3 +59,17 @@ export function ranked(trials, goal) {
     .filter((trial) => Number.isFinite(trial.value))
     .sort((a, b) => sign * (a.value - b.value) || a.number - b.number);
 }
+
+// States in which a trial may be the best: a failed trial's value does not count, that of
+// a running one does not yet.
+const RANKED = new Set(["completed", "terminated", "cancelled"]);
+
+// Trials that beat all ranked ones before them, in the order of their numbers.
+export function leaders(trials, goal) {
+  const found = [];
+  for (const trial of [...trials].sort((a, b) => a.number - b.number)) {
+    if (!RANKED.has(trial.state) || !isBetter(trial.value, found.at(-1)?.value, goal)) continue;
+    found.push(trial);
+  }
+  return found;
+}

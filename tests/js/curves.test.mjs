@@ -6,7 +6,7 @@ import { test } from "node:test";
 globalThis.Chart = { DatasetController: class {}, register() {} };
 const { labelled } = await import("../../static/js/charts/curve_ends.js");
 const { curvesTable, hasColumn, pointsOf } = await import("../../static/js/charts/curves.js");
-const { incumbents, markHeight } = await import("../../static/js/charts/best_so_far.js");
+const { bestSoFarTable, incumbents, markHeight, placesOf } = await import("../../static/js/charts/best_so_far.js");
 const { differences, placeTip } = await import("../../static/js/charts/tooltip.js");
 const { rankColour } = await import("../../static/js/charts/viridis.js");
 
@@ -55,6 +55,25 @@ test("the best so far only ever improves, and goes on to the last trial", () => 
   assert.deepEqual(incumbents(trials, "maximize"), [[1, 0.5], [4, 0.8], [5, 0.8]]);
   assert.deepEqual(incumbents(trials, "minimize"), [[1, 0.5], [2, 0.4], [5, 0.4]]);
   assert.deepEqual(incumbents([], "minimize"), []);
+});
+
+test("a failed trial's value is never the best so far, a running one's not yet", () => {
+  const trials = [
+    trial(0, "completed"),
+    trial(1, "failed", { value: 0.9 }),
+    trial(2, "running", { value: 0.8 }),
+    trial(3, "terminated", { value: 0.6 }),
+  ];
+  assert.deepEqual(incumbents(trials, "maximize"), [[0, 0.5], [3, 0.6]]);
+  const model = { objective: { metric: "accuracy", goal: "maximize" }, trials };
+  assert.deepEqual(bestSoFarTable(model).rows.map((row) => row[3]), ["0.5000", "0.5000", "0.5000", "0.6000"]);
+});
+
+test("trials count from 0: of 40, six are left after trial 33", () => {
+  const trials = Array.from({ length: 34 }, (_, number) => trial(number, "completed"));
+  assert.deepEqual(placesOf(trials, 40), { last: 33, end: 39, left: 6 });
+  assert.deepEqual(placesOf([], 3), { last: -1, end: 2, left: 3 });
+  assert.equal(placesOf(trials).left, 0);
 });
 
 test("failed trials and those without a value stand on the floor", () => {

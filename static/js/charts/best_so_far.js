@@ -2,14 +2,14 @@
 //
 // Model: {
 //   objective: {metric, goal},
-//   trials: [{id, number, state, best, value, params, …}],   any order
+//   trials: [{id, number, state, best, value, params, …}],   any order, numbers from 0
 //   total: 40            the number of trials allowed (optional; those left are a band)
 // }
 // Options: y "stretched" | "linear" | "log".
 
 import { metric } from "../format.js";
 import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
-import { STATES, isBetter, lookOf } from "../states.js";
+import { STATES, leaders, lookOf } from "../states.js";
 import { axis, font, padded, palette } from "./defaults.js";
 import { liveChart } from "./live_chart.js";
 import { haloText, roundedBox, stateMark } from "./marks.js";
@@ -18,17 +18,17 @@ import { createTooltip } from "./tooltip.js";
 // The best value after each trial, as [[number, value], …] from the first value on,
 // with a last point at the last trial. Pure.
 export function incumbents(trials, goal) {
-  const steps = [];
-  let best = null;
-  const byNumber = [...trials].sort((a, b) => a.number - b.number);
-  for (const trial of byNumber) {
-    if (!isBetter(trial.value, best, goal)) continue;
-    best = trial.value;
-    steps.push([trial.number, best]);
-  }
-  const last = byNumber.at(-1)?.number;
-  if (steps.length > 0 && last > steps.at(-1)[0]) steps.push([last, best]);
+  const steps = leaders(trials, goal).map(({ number, value }) => [number, value]);
+  const last = Math.max(...trials.map((trial) => trial.number));
+  if (steps.length > 0 && last > steps.at(-1)[0]) steps.push([last, steps.at(-1)[1]]);
   return steps;
+}
+
+// The last trial's number (-1 without trials), the last place on the axis, and how many
+// trials are left. Pure.
+export function placesOf(trials, total = 0) {
+  const last = trials.reduce((most, trial) => Math.max(most, trial.number), -1);
+  return { last, end: Math.max(total - 1, last, 1), left: Math.max(0, total - last - 1) };
 }
 
 // Where a trial's mark stands: at its value, or on the floor when it has none. Pure.
@@ -44,9 +44,7 @@ function measure(state) {
   const kind = state.y || preferredKind(values, objective.goal);
   const domain = domainOf(values, { goal: objective.goal });
   state.scale = makeScale(kind, domain, objective.goal);
-  state.last = trials.reduce((most, trial) => Math.max(most, trial.number), 0);
-  state.end = Math.max(total ?? 0, state.last, 2);
-  state.left = Math.max(0, (total ?? 0) - state.last);
+  Object.assign(state, placesOf(trials, total));
   state.range = padded(state.scale, 0.14, 0.1);
   state.floor = state.range.min + (state.range.max - state.range.min) * 0.035;
 }
@@ -77,14 +75,14 @@ function datasets(state, colours) {
 function options(state, colours) {
   const xScale = {
     forward: (value) => value,
-    ticks: (pixels) => wholeTicks(1, state.end, pixels / 100),
+    ticks: (pixels) => wholeTicks(0, state.end, pixels / 100),
     text: String,
   };
   return {
     layout: { padding: { right: 16, top: 20 } },
     interaction: { mode: "nearest", intersect: true },
     scales: {
-      x: axis(xScale, { title: "trial", colours, horizontal: true, min: 0.4, max: state.end + 0.6 }),
+      x: axis(xScale, { title: "trial", colours, horizontal: true, min: -0.6, max: state.end + 0.6 }),
       y: axis(state.scale, { colours, ...state.range }),
     },
     onHover: (event, active, chart) => state.hover(active, chart),
@@ -151,14 +149,14 @@ export function drawBestSoFar(canvas, model, { y = null } = {}) {
   return liveChart(canvas, { type: "scatter", state, measure, datasets, options, plugins, tip });
 }
 
-export function bestSoFarTable(model) {
-  const rows = [...model.trials].sort((a, b) => a.number - b.number);
+export function bestSoFarTable({ objective, trials }) {
+  const led = new Map(leaders(trials, objective.goal).map(({ number, value }) => [number, value]));
   let best = null;
   return {
-    caption: `Best ${model.objective.metric} so far, trial by trial`,
-    columns: ["trial", "state", model.objective.metric, "best so far"],
-    rows: rows.map((trial) => {
-      if (isBetter(trial.value, best, model.objective.goal)) best = trial.value;
+    caption: `Best ${objective.metric} so far, trial by trial`,
+    columns: ["trial", "state", objective.metric, "best so far"],
+    rows: [...trials].sort((a, b) => a.number - b.number).map((trial) => {
+      best = led.get(trial.number) ?? best;
       return [trial.number, STATES[lookOf(trial).name].word, metric(trial.value), metric(best)];
     }),
   };

@@ -2,15 +2,16 @@
 //
 // The card names its kind in data-chart and in data-model the json_script element that
 // holds its model. Its chips filter states, its selects set options of the same name,
-// its ⋯ menu shows the data as a table or saves a picture. What a person picks goes into
-// the URL (?x=, ?y= of the card's id), so that a link shows the same.
+// its ⋯ menu shows the data as a table or saves a picture.
 
 import { bestSoFarTable, drawBestSoFar } from "./best_so_far.js";
 import { curvesTable, drawCurves } from "./curves.js";
 import { buildTable } from "./data_table.js";
 import { palette } from "./defaults.js";
+import { drawLines, linesTable } from "./lines.js";
 import { drawParallel, drawRamp, parallelTable } from "./parallel.js";
-import { drawLines, drawThreshold, linesTable, thresholdTable } from "./trial.js";
+import { hiddenStates, remember, remembered } from "./picked.js";
+import { drawThreshold, thresholdTable } from "./threshold.js";
 import { countStates } from "../states.js";
 
 const KINDS = {
@@ -29,16 +30,6 @@ function readModel(card) {
   return JSON.parse(source.textContent);
 }
 
-function remember(card, name, value) {
-  const url = new URL(location.href);
-  url.searchParams.set(`${card.id}.${name}`, value);
-  history.replaceState(history.state, "", url);
-}
-
-function remembered(card, name) {
-  return new URLSearchParams(location.search).get(`${card.id}.${name}`);
-}
-
 function wireSelects(card, handle) {
   for (const select of card.querySelectorAll("[data-chart-select]")) {
     const name = select.dataset.chartSelect;
@@ -53,22 +44,32 @@ function wireSelects(card, handle) {
   }
 }
 
+const stateOf = (chip) => chip.dataset.stateFilter;
+const isOff = (chip) => chip.getAttribute("aria-pressed") === "false";
+
 function wireChips(card, handle) {
   const chips = [...card.querySelectorAll("[data-state-filter]")];
+  const hide = () => handle.set({ hidden: new Set(chips.filter(isOff).map(stateOf)) });
+  const off = new Set(hiddenStates(remembered(card, "states"), chips.map(stateOf)));
   for (const chip of chips) {
+    if (off.has(stateOf(chip))) chip.setAttribute("aria-pressed", "false");
     chip.addEventListener("click", () => {
-      chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") === "false"));
-      const off = chips.filter((other) => other.getAttribute("aria-pressed") === "false");
-      handle.set({ hidden: new Set(off.map((other) => other.dataset.stateFilter)) });
+      chip.setAttribute("aria-pressed", String(isOff(chip)));
+      const shown = chips.filter((other) => !isOff(other)).map(stateOf);
+      remember(card, "states", shown.length < chips.length ? shown.join(",") : null);
+      hide();
     });
   }
+  if (off.size > 0) hide();
 }
 
+// A state that no trial is in needs no chip; it may come later.
 function countChips(card, model) {
   const counts = countStates(model.trials ?? []);
   for (const chip of card.querySelectorAll("[data-state-filter]")) {
-    const number = chip.querySelector("[data-count]");
-    if (number) number.textContent = String(counts[chip.dataset.stateFilter] ?? 0);
+    const count = counts[stateOf(chip)] ?? 0;
+    chip.hidden = count === 0;
+    chip.querySelector("[data-count]").textContent = String(count);
   }
 }
 

@@ -20,13 +20,38 @@ import { createTooltip } from "./tooltip.js";
 import { rankColour } from "./viridis.js";
 
 const NARROW = 560;
+// Beside the outer upright axes: room for words, at least and at most.
+const MARGIN = 46;
+const WIDEST = 140;
 
 // The drawing area in the directions of the axes; flat charts swap x and y.
-function frameOf({ width, height }) {
+function frameOf({ width, height }, left = MARGIN, right = MARGIN) {
   const flat = width < NARROW;
   return flat
     ? { flat, acrossFrom: 34, acrossTo: height - 26, alongLow: 40, alongHigh: width - 22 }
-    : { flat, acrossFrom: 46, acrossTo: width - 46, alongLow: height - 14, alongHigh: 34 };
+    : { flat, acrossFrom: left, acrossTo: width - right, alongLow: height - 14, alongHigh: 34 };
+}
+
+// The layout whose outer axes leave room for their ticks and for the best line's pill.
+function fittedLayout(chart, model) {
+  const plain = frameOf(chart);
+  const layout = { frame: plain, ...layOut(model, plain) };
+  if (plain.flat) return layout;
+  const best = layout.lines.find((line) => line.trial.best);
+  const frame = frameOf(
+    chart,
+    roomBeside(chart.ctx, layout.axes[0], best),
+    roomBeside(chart.ctx, layout.axes.at(-1), null),
+  );
+  return { frame, ...layOut(model, frame) };
+}
+
+function roomBeside(ctx, axis, best) {
+  ctx.font = font(11.5);
+  const texts = axis.ticks.map(({ text }) => text).concat(axis.unsetAt === null ? [] : ["not set"]);
+  const ticks = texts.map((text) => ctx.measureText(text).width + 13);
+  const pill = best ? pillWidth(ctx, bestText(best, axis), false) + 9 : 0;
+  return Math.min(WIDEST, Math.max(MARGIN, pill, ...ticks));
 }
 
 function point(frame, across, along) {
@@ -97,7 +122,7 @@ function wordBox(ctx, layout, index, at, text, room = 0) {
   const { across } = axes[index];
   if (frame.flat) return { x: at - width / 2, y: across + 4, width, height: 15 };
   const last = index === axes.length - 1;
-  const x = last ? across + 5 + room : across - width - 5 - room;
+  const x = last ? across + 5 + room : Math.max(2, across - width - 5 - room);
   return { x, y: at - 8, width, height: 16 };
 }
 
@@ -125,17 +150,21 @@ function bestText(line, { axis }) {
   return parameter(line.trial.params[axis.name], 3);
 }
 
+function pillWidth(ctx, text, starred) {
+  ctx.font = font(11.5, 600);
+  return ctx.measureText(text).width + (starred ? 28 : 14);
+}
+
 // The best line's value in an outlined pill beside its dot.
 function drawBestPill(ctx, layout, line, index, colours) {
   const { frame, axes } = layout;
   const axis = axes[index];
   const text = bestText(line, axis);
   const starred = axis.axis.kind === "objective";
-  ctx.font = font(11.5, 600);
-  const width = ctx.measureText(text).width + (starred ? 28 : 14);
+  const width = pillWidth(ctx, text, starred);
   const [x, y] = point(frame, axis.across, line.places[index]);
-  const room = frame.flat ? Math.max(2, Math.min(x - width / 2, frame.alongHigh + 20 - width)) : x - width - 7;
-  const box = { x: room, y: frame.flat ? y - 24 : y - 9, width, height: 18 };
+  const left = frame.flat ? Math.min(x - width / 2, frame.alongHigh + 20 - width) : x - width - 7;
+  const box = { x: Math.max(2, left), y: frame.flat ? y - 24 : y - 9, width, height: 18 };
   roundedBox(ctx, box, 4, { fill: colours.surface, stroke: colours.fill.best });
   if (starred) star(ctx, box.x + 12, box.y + 9, 5.5, colours.tone.best);
   ctx.fillStyle = colours.tone.best;
@@ -200,8 +229,7 @@ class ParallelController extends Chart.DatasetController {
 
   update() {
     const { model, state } = this.getDataset();
-    const frame = frameOf(this.chart);
-    state.layout = { frame, ...layOut(model, frame) };
+    state.layout = fittedLayout(this.chart, model);
   }
 
   draw() {

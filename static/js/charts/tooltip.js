@@ -1,5 +1,6 @@
 // The box beside the pointer: a trial, its value, its value here, and the parameters in
-// which it differs from the best trial. One box a chart, placed inside its frame.
+// which it differs from the best trial; or, in charts of one trial, a place on the axis
+// and the values there. One box a chart, placed inside its frame.
 
 import { metric, parameter } from "../format.js";
 import { lookOf } from "../states.js";
@@ -42,15 +43,23 @@ function row({ name, own, best }) {
   return element("tr", "", ...cells);
 }
 
-function fill(box, { trial, best, line }) {
+function trialHead(trial) {
   const look = lookOf(trial);
   const head = element("div", `chart-tip-head state-${look.name}`, glyph(look.glyph));
   head.append(element("strong", "", `Trial ${trial.number}`), element("span", "", look.word));
   head.append(element("span", "push", metric(trial.value)));
-  const rows = differences(trial, best).slice(0, 8).map(row);
+  return head;
+}
+
+// content: {trial, best, line} or {title, rows: [{name, text}], line}.
+function fill(box, { trial, best, title, rows = [], line }) {
+  const head = trial ? trialHead(trial) : element("div", "chart-tip-head", element("strong", "", title));
+  const lines = trial
+    ? differences(trial, best).slice(0, 8).map(row)
+    : rows.map(({ name, text }) => element("tr", "", element("td", "", name), element("td", "", text)));
   box.replaceChildren(head);
   if (line) box.append(element("p", "chart-tip-line", line));
-  if (rows.length > 0) box.append(element("table", "", element("tbody", "", ...rows)));
+  if (lines.length > 0) box.append(element("table", "", element("tbody", "", ...lines)));
 }
 
 // Beside the point, on the side with room, never outside the frame.

@@ -2,7 +2,7 @@
 
 import { count, duration, refreshTimes } from "../format.js";
 import { startLive } from "../poll.js";
-import { hiddenStates, merged, withNews } from "./sweep_model.js";
+import { merged, withNews } from "./sweep_model.js";
 import { refreshTicked, showRows, wireTable } from "./sweep_table.js";
 
 const root = document.querySelector("[data-sweep]");
@@ -43,35 +43,10 @@ function tick() {
 
 // ---- charts -------------------------------------------------------------------------
 
-function wireStates(card) {
-  const chips = [...card.querySelectorAll("[data-state-filter]")];
-  const stateOf = (chip) => chip.dataset.stateFilter;
-  for (const state of hiddenStates(location.search, chips.map(stateOf))) {
-    chips.find((chip) => stateOf(chip) === state).click();
-  }
-  card.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-state-filter]")) return;
-    const shown = chips.filter((chip) => chip.getAttribute("aria-pressed") === "true").map(stateOf);
-    const url = new URL(location.href);
-    if (shown.length < chips.length) url.searchParams.set("states", shown.join(","));
-    else url.searchParams.delete("states");
-    history.replaceState(history.state, "", url);
-  });
-}
-
-// A state that no trial is in needs no chip; it may come later.
-function hideEmptyChips(card) {
-  for (const chip of card.querySelectorAll("[data-state-filter]")) {
-    chip.hidden = chip.querySelector("[data-count]")?.textContent === "0";
-  }
-}
-
 async function drawCharts() {
   if (cards.length === 0) return;
   charts = await import("../charts/mount.js");
   charts.mountCharts(document);
-  cards.forEach(wireStates);
-  cards.forEach(hideEmptyChips);
 }
 
 function updateCharts(news) {
@@ -79,7 +54,6 @@ function updateCharts(news) {
   if (news.trials.length === 0 && news.total === model.total) return;
   model = withNews(model, news);
   for (const card of cards) charts.chartOf(card)?.update(model);
-  cards.forEach(hideEmptyChips);
 }
 
 // ---- the feed -----------------------------------------------------------------------

@@ -1,0 +1,124 @@
+// A few named lines: other metrics of a trial, sweeps against what they used.
+//
+// Model: {
+//   xLabel, y: "linear" | "log" | "stretched" (optional),
+//   goal: with it better is up and the axis may be stretched, as for the objective;
+//         without it the axis is a plain one (optional),
+//   xMin: where the x axis starts, if not at the first point (optional),
+//   series: [{name, points: [[x, y], …], best (optional)}]
+//         an x that comes twice makes a stair; the best series gets a star
+// }
+
+import { metric, number } from "../format.js";
+import { domainOf, makeScale, preferredKind } from "../scales.js";
+import { font, palette } from "./defaults.js";
+import { columnFor, drawEndWords } from "./end_words.js";
+import { drawPlace, lineOptions, numbers, onScale, placeHover, span } from "./line_frame.js";
+import { liveChart } from "./live_chart.js";
+import { createTooltip } from "./tooltip.js";
+
+const DASHES = [[], [4, 3], [1.5, 3], [8, 3], [8, 3, 2, 3], [2, 2]];
+
+function measure(state) {
+  const { series, goal, y, xMin = null } = state.model;
+  const lists = series.map(({ points }) => points);
+  const values = numbers(lists, 1);
+  const kind = state.y || y || (goal ? preferredKind(values, goal) : "linear");
+  state.hovered = null;
+  state.xs = span(lists, xMin);
+  // Only the objective's axis is turned so that better is up.
+  state.scale = makeScale(kind, domainOf(values, { goal: goal ?? "minimize" }), goal);
+}
+
+// Points above one another are corners of a stair, which smoothing would break.
+function hasStairs(points) {
+  return points.some((point, k) => k > 0 && point[0] === points[k - 1][0]);
+}
+
+function colourOf({ best }, k, colours) {
+  if (best) return colours.fill.best;
+  return k % 2 === 0 ? colours.ink3 : colours.ink;
+}
+
+function datasets({ model, scale }, colours) {
+  return model.series.map((series, k) => ({
+    data: onScale(series.points, scale),
+    borderColor: colourOf(series, k, colours),
+    borderDash: series.best ? [] : DASHES[k % DASHES.length],
+    borderWidth: series.best ? 2.5 : 1.75,
+    cubicInterpolationMode: hasStairs(series.points) ? "default" : "monotone",
+    order: series.best ? 0 : k + 1,
+  }));
+}
+
+function namesPlugin(state) {
+  return {
+    id: "names",
+    afterDatasetsDraw(chart) {
+      const colours = palette();
+      const labels = state.model.series.map(({ name, best }, index) => ({
+        index,
+        lines: [name],
+        colour: best ? colours.tone.best : index % 2 === 0 ? colours.ink2 : colours.ink,
+        weight: 600,
+        starred: best,
+      }));
+      drawEndWords(chart, labels, colours);
+      drawPlace(chart, state, colours);
+    },
+  };
+}
+
+// A series' value at x: that of its point there, the last of several; a stair holds its
+// value until the next point. null before its first point and after its last. Pure.
+export function valueAt(points, x) {
+  const there = points.filter((point) => point[0] === x).at(-1);
+  if (there) return there[1];
+  if (!hasStairs(points) || points.length === 0 || x > points.at(-1)[0]) return null;
+  return points.filter((point) => point[0] < x).at(-1)?.[1] ?? null;
+}
+
+function contentAt({ model, scale }, x) {
+  const colours = palette();
+  const found = model.series
+    .map((series, k) => ({ name: series.name, value: valueAt(series.points, x), colour: colourOf(series, k, colours) }))
+    .filter(({ value }) => Number.isFinite(value));
+  return {
+    title: `${model.xLabel}: ${number(x)}`,
+    rows: found.map(({ name, value }) => ({ name, text: metric(value) })),
+    marks: found.map(({ value, colour }) => ({ y: scale.forward(value), colour })),
+  };
+}
+
+// Returns what liveChart returns.
+export function drawLines(canvas, model) {
+  const tip = createTooltip(canvas);
+  const state = { model, hovered: null };
+  const places = () => numbers(state.model.series.map(({ points }) => points), 0);
+  state.hover = placeHover(state, tip, places, (x) => contentAt(state, x));
+  const room = () => {
+    const ctx = canvas.getContext("2d");
+    ctx.font = font(11.5, 600);
+    const names = state.model.series.map(({ name, best }) => (best ? `★ ${name}` : name));
+    return columnFor(names, canvas.parentElement.clientWidth, (text) => ctx.measureText(text).width);
+  };
+  return liveChart(canvas, {
+    type: "line",
+    state,
+    tip,
+    measure,
+    datasets,
+    options: (now, colours) => lineOptions(now, colours, now.model.xLabel, room()),
+    plugins: [namesPlugin(state)],
+  });
+}
+
+export function linesTable({ series, xLabel = "x" }) {
+  const xs = [...new Set(series.flatMap(({ points }) => points.map((point) => point[0])))];
+  const at = (points, x) => points.find((point) => point[0] === x)?.[1] ?? null;
+  return {
+    caption: series.map(({ name }) => name).join(", "),
+    columns: [xLabel, ...series.map(({ name }) => name)],
+    rows: xs.sort((a, b) => a - b).map((x) => [number(x), ...series.map(({ points }) => metric(at(points, x)))]),
+  };
+}

@@ -1,0 +1,163 @@
+// One trial against the threshold that it was judged by.
+//
+// Model: {
+//   metric, goal, xLabel: "report (epoch)",
+//   state: "terminated",                  whose tones the trial's own lines take
+//   reports: [[n, value], …],             as reported; null where not finite
+//   best: [[n, value], …],                the best up to each report
+//   threshold: [[n, value], …],           from the first report that was judged
+//   rivals: [[[n, value], …], …],         running averages of the other trials
+//   unjudgedUntil: 4,                     the last report that no check looked at, or 0
+//   endedAt: 15                           the report after which it ended, or null
+// }
+
+import { metric } from "../format.js";
+import { domainOf, makeScale } from "../scales.js";
+import { font, palette } from "./defaults.js";
+import { drawEndWords } from "./end_words.js";
+import { drawPlace, lineOptions, numbers, onScale, placeHover, span } from "./line_frame.js";
+import { liveChart } from "./live_chart.js";
+import { haloText } from "./marks.js";
+import { createTooltip } from "./tooltip.js";
+
+function thresholdSets({ model, scale }, colours) {
+  const fill = colours.fill[model.state] ?? colours.accent;
+  const line = (points, style) => ({ data: onScale(points, scale), ...style });
+  return [
+    line(model.best, { borderColor: fill, borderWidth: 2.5, order: 1 }),
+    line(model.threshold, { borderColor: colours.ink, borderWidth: 2, order: 2 }),
+    line(model.reports, { borderColor: fill, borderWidth: 1.25, borderDash: [4, 3], order: 3 }),
+    ...model.rivals.map((points) => line(points, { borderColor: colours.line2, borderWidth: 1, order: 4 })),
+  ];
+}
+
+function measureThreshold(state) {
+  const { model } = state;
+  state.hovered = null;
+  const own = [model.best, model.threshold, model.reports];
+  const musts = numbers([model.best, model.threshold], 1);
+  const values = numbers([...own, ...model.rivals], 1);
+  state.xs = span(own);
+  state.scale = makeScale("linear", domainOf(values, { goal: model.goal, musts }), model.goal);
+}
+
+function drawUnjudged(chart, model, colours) {
+  if (!model.unjudgedUntil) return;
+  const { ctx, chartArea: area, scales } = chart;
+  const right = Math.min(area.right, scales.x.getPixelForValue(model.unjudgedUntil + 0.5));
+  ctx.save();
+  ctx.fillStyle = colours.sunken;
+  ctx.fillRect(area.left, area.top, right - area.left, area.height);
+  ctx.restore();
+}
+
+// Above the lines, so that it can be read; shortened where the part is narrow.
+function nameUnjudged(chart, model, colours) {
+  if (!model.unjudgedUntil) return;
+  const { ctx, chartArea: area, scales } = chart;
+  const room = scales.x.getPixelForValue(model.unjudgedUntil + 0.5) - area.left - 8;
+  ctx.font = font(11.5);
+  const texts = [`not judged before report ${model.unjudgedUntil + 1}`, "not judged"];
+  const text = texts.find((each) => ctx.measureText(each).width <= room);
+  const style = { colour: colours.ink3, halo: colours.sunken, font: font(11.5) };
+  if (text) haloText(ctx, text, area.left + 6, area.top + 10, style);
+}
+
+function drawEnded(chart, model, colours) {
+  if (!model.endedAt) return;
+  const { ctx, chartArea: area, scales } = chart;
+  const x = scales.x.getPixelForValue(model.endedAt);
+  ctx.save();
+  ctx.setLineDash([3, 3]);
+  ctx.strokeStyle = colours.fill[model.state] ?? colours.line2;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.moveTo(x, area.top);
+  ctx.lineTo(x, area.bottom);
+  ctx.stroke();
+  ctx.restore();
+}
+
+function thresholdWords(chart, model, colours) {
+  const wide = chart.width >= 560;
+  const tone = colours.tone[model.state] ?? colours.accent;
+  const valued = (word, points) => {
+    const text = metric(points.at(-1)?.[1] ?? null);
+    return wide ? [`${word} ${text}`] : [word, text];
+  };
+  const labels = [
+    { index: 1, lines: valued("threshold", model.threshold), colour: colours.ink, weight: 600 },
+    { index: 0, lines: valued("own best", model.best), colour: tone, weight: 600 },
+    { index: 2, lines: ["its reports"], colour: tone, weight: 400 },
+  ];
+  drawEndWords(chart, labels, colours);
+}
+
+function thresholdPlugin(state) {
+  return {
+    id: "threshold",
+    beforeDraw: (chart) => drawUnjudged(chart, state.model, palette()),
+    afterDatasetsDraw(chart) {
+      const colours = palette();
+      drawEnded(chart, state.model, colours);
+      nameUnjudged(chart, state.model, colours);
+      thresholdWords(chart, state.model, colours);
+      drawPlace(chart, state, colours);
+    },
+  };
+}
+
+// What stands at a report: [{name, value}] of those that have a value there. Pure.
+export function valuesAt({ reports, best, threshold }, n) {
+  const named = [["reported", reports], ["own best", best], ["threshold", threshold]];
+  return named.flatMap(([name, points]) => {
+    const value = points.find((point) => point[0] === n)?.[1];
+    return Number.isFinite(value) ? [{ name, value }] : [];
+  });
+}
+
+function contentAt({ model, scale }, n) {
+  const colours = palette();
+  const own = colours.fill[model.state] ?? colours.accent;
+  const found = valuesAt(model, n);
+  return {
+    title: `Report ${n}`,
+    rows: found.map(({ name, value }) => ({ name, text: metric(value) })),
+    marks: found.map(({ name, value }) => ({
+      y: scale.forward(value),
+      colour: name === "threshold" ? colours.ink : own,
+    })),
+  };
+}
+
+// Returns what liveChart returns.
+export function drawThreshold(canvas, model) {
+  const tip = createTooltip(canvas);
+  const state = { model, hovered: null };
+  const places = () => state.model.reports.map((point) => point[0]);
+  state.hover = placeHover(state, tip, places, (n) => contentAt(state, n));
+  return liveChart(canvas, {
+    type: "line",
+    state,
+    tip,
+    measure: measureThreshold,
+    datasets: thresholdSets,
+    options: (now, colours) =>
+      lineOptions(now, colours, now.model.xLabel ?? "report", canvas.parentElement.clientWidth < 560 ? 70 : 130),
+    plugins: [thresholdPlugin(state)],
+  });
+}
+
+export function thresholdTable(model) {
+  const at = (points, n) => points.find((point) => point[0] === n)?.[1] ?? null;
+  return {
+    caption: `${model.metric} against the threshold, report by report`,
+    columns: ["report", "reported", "own best", "threshold"],
+    rows: model.reports.map(([n, value]) => [
+      n,
+      metric(value),
+      metric(at(model.best, n)),
+      metric(at(model.threshold, n)),
+    ]),
+  };
+}

@@ -1,0 +1,59 @@
+// Charts of plain lines need Chart.js only to draw; their pure parts are tested with an
+// empty stand-in for the browser's global.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+globalThis.Chart = { DatasetController: class {}, register() {} };
+const { columnFor, shortened } = await import("../../static/js/charts/end_words.js");
+const { nearestPlace, span } = await import("../../static/js/charts/line_frame.js");
+const { linesTable, valueAt } = await import("../../static/js/charts/lines.js");
+const { valuesAt } = await import("../../static/js/charts/threshold.js");
+
+const measure = (text) => text.length * 7;
+
+test("a name that does not fit is shortened with an ellipsis", () => {
+  assert.equal(shortened("digits-3", 100, measure), "digits-3");
+  const short = shortened("a very long experiment-12", 70, measure);
+  assert.ok(short.endsWith("…") && measure(short) <= 70);
+});
+
+test("names take less room beside lines on a phone than on a wide screen", () => {
+  const names = ["x".repeat(60)];
+  assert.ok(columnFor(names, 360, measure) < 110);
+  assert.ok(columnFor(names, 360, measure) < columnFor(names, 900, measure));
+  assert.ok(columnFor(["ab"], 900, measure) < 60);
+});
+
+test("the x axis starts where the model says, else at the first point", () => {
+  const lists = [[[3, 1], [8, 2]]];
+  assert.deepEqual(span(lists), [3, 8]);
+  assert.deepEqual(span(lists, 0), [0, 8]);
+  assert.deepEqual(span([], 0), [0, 1]);
+  assert.deepEqual(span([[[5, 1]]]), [5, 6]);
+});
+
+test("the place nearest to the pointer is found", () => {
+  assert.equal(nearestPlace([1, 2, 5], 4), 5);
+  assert.equal(nearestPlace([1, 2, 5], -3), 1);
+  assert.equal(nearestPlace([], 4), null);
+});
+
+test("a stair holds its value until the next corner, a plain line does not", () => {
+  const stair = [[1, 0.5], [4, 0.5], [4, 0.8], [9, 0.8]];
+  assert.equal(valueAt(stair, 0.5), null);
+  assert.equal(valueAt(stair, 3), 0.5);
+  assert.equal(valueAt(stair, 4), 0.8);
+  assert.equal(valueAt(stair, 10), null);
+  assert.equal(valueAt([[1, 0.5], [3, 0.7]], 2), null);
+});
+
+test("at a report stand only those values that there are", () => {
+  const model = { reports: [[1, null], [2, 0.4]], best: [[2, 0.4]], threshold: [[2, 0.6]] };
+  assert.deepEqual(valuesAt(model, 1), []);
+  assert.deepEqual(valuesAt(model, 2).map((each) => each.name), ["reported", "own best", "threshold"]);
+});
+
+test("the table of lines has a row for each place", () => {
+  const table = linesTable({ xLabel: "step", series: [{ name: "loss", points: [[2, 0.5], [1, 1]] }] });
+  assert.deepEqual(table.rows, [["1", "1.000"], ["2", "0.5000"]]);
+});
