@@ -1,0 +1,103 @@
+"""The doorbell on a real server: rung once, and nothing but attempts is run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from experiments import embedded_queue, queues
+from tests.processes.running_site import wait_for
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = embedded_queue.runtime_folder()
+    socket = folder / "queue.sock"
+    command = embedded_queue.server_command(
+        embedded_queue.find_binary(),
+        socket=socket,
+        data=tmp_path_factory.mktemp("queue"),
+    )
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    address = f"unix://{socket}?db=0"
+    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=10)
+    yield address
+    server.terminate()
+    server.wait()
+    folder.rmdir()
+
+
+@pytest.fixture
+def redis(url: str, settings: Any) -> Iterator[Redis]:
+    settings.REDIS_URL = url
+    queues._connection.cache_clear()
+    connection = Redis.from_url(url)
+    connection.flushall()
+    yield connection
+    queues._connection.cache_clear()
+
+
+def test_ringing_twice_leaves_one_bell(redis: Redis) -> None:
+    assert queues.ring(7, "default")
+    assert queues.ring(7, "default")
+    queue = queues.pool_queue("default")
+    assert queue.job_ids == ["attempt-7"]
+    job = queue.fetch_job("attempt-7")
+    assert job is not None
+    assert (job.func_name, job.args) == (queues.RUN_ATTEMPT, [7])
+    assert job.timeout == -1
+
+
+def test_a_bell_whose_place_in_the_queue_was_lost_is_rung_anew(redis: Redis) -> None:
+    queues.ring(7, "default")
+    redis.delete("rq:queue:default")
+    queues.ring(7, "default")
+    assert queues.pool_queue("default").job_ids == ["attempt-7"]
+
+
+def test_waking_ends_the_schedulers_wait_and_wishes_do_not_pile_up(
+    redis: Redis,
+) -> None:
+    for _ in range(50):
+        queues.wake_scheduler()
+    assert queues.wait_for_wake(redis, seconds=1)
+    assert not queues.wait_for_wake(redis, seconds=0.1)
+
+
+def test_a_dead_queue_is_survived_by_whoever_rings(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    queues._connection.cache_clear()
+    assert not queues.ring(7, "default")
+    queues.wake_scheduler()
+    assert not queues.answers()
+    queues._connection.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "extra"),
+    [
+        ("os.system", ("touch {mark}",), {}),
+        (queues.RUN_ATTEMPT, ("7",), {}),
+        (queues.RUN_ATTEMPT, (7, 8), {}),
+        (queues.RUN_ATTEMPT, (7,), {"kwargs": {"x": 1}}),
+    ],
+)
+def test_a_foreign_job_is_refused(
+    redis: Redis, tmp_path: Path, function: str, args: Any, extra: dict[str, Any]
+) -> None:
+    mark = tmp_path / "mark"
+    filled = tuple(a.format(mark=mark) if isinstance(a, str) else a for a in args)
+    queue = Queue("default", connection=redis, serializer=JSONSerializer)
+    job = queue.enqueue_call(function, args=filled, timeout=-1, **extra)
+    worker = queues.slot_worker("default", name=f"test-{os.getpid()}-{id(job)}")
+    with pytest.raises(queues.RefusedJob):
+        worker.execute_job(job, queue)
+    assert not mark.exists()

@@ -1,0 +1,83 @@
+"""Settings come from the environment; a bad one stops the start in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if "SWEEPSITE" not in k}
+    environment.pop("DATABASE_URL", None)
+    environment["DJANGO_SETTINGS_MODULE"] = "sweepsite.settings"
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env={**environment, **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SWEEPSITE_LEASE_SECONDS", "soon"),
+        ("SWEEPSITE_LOG_MB", "-1"),
+        ("SWEEPSITE_DEBUG", "perhaps"),
+        ("SWEEPSITE_SECRET_KEY", "short"),
+        ("SWEEPSITE_URL", "sweeps.example.org"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("REDIS_URL", "localhost:6379"),
+        ("SWEEPSITE_HOME", "/dev/null/x"),
+    ],
+)
+def test_a_bad_value_is_named_in_one_line(
+    name: str, value: str, tmp_path: Path
+) -> None:
+    done = manage("check", **{"SWEEPSITE_HOME": str(tmp_path), name: value})
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert name in done.stderr
+    if name != "SWEEPSITE_SECRET_KEY":
+        assert value in done.stderr
+
+
+def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert manage("check", SWEEPSITE_HOME=str(tmp_path)).returncode == 0
+    key = tmp_path / "secret_key"
+    assert len(key.read_text()) >= 50
+    assert key.stat().st_mode & 0o077 == 0
+
+
+def test_a_worker_without_its_settings_says_which_are_missing(tmp_path: Path) -> None:
+    done = manage("worker", SWEEPSITE_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert "SWEEPSITE_URL and SWEEPSITE_WORKER_TOKEN must be set" in done.stderr
+
+
+def test_every_setting_is_documented() -> None:
+    sources = [ROOT / "sweepsite/settings.py", *(ROOT / "experiments").rglob("*.py")]
+    text = "\n".join(path.read_text() for path in sources)
+    read = r"(?:environ(?:\.get)?[\[(]|env_\w+\(\s*)\"(SWEEPSITE_\w+|[A-Z]+_URL)\""
+    used = set(re.findall(read, text))
+    used |= set(re.findall(r'"(SWEEPSITE_(?:LIMIT|PASS|PYTHON)\w*)"', text))
+    # These pass between our own processes, or are what a trial finds.
+    inner = {"SWEEPSITE_WORKER_ID", "SWEEPSITE_SLOT_NUMBER", "SWEEPSITE_SLOT"}
+    inner |= {"SWEEPSITE_SPOOL"}
+    trial = set(
+        re.findall(r"SWEEPSITE_\w+", (ROOT / "docs/training-script.md").read_text())
+    )
+    pages = (ROOT / "README.md", ROOT / "docs/administration.md")
+    told = set(re.findall(r"[A-Z]+_\w+", "\n".join(p.read_text() for p in pages)))
+    assert len(used) > 15
+    assert used - inner - trial - told == set()
