@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from experiments.search.fields import is_number
 
@@ -19,7 +20,8 @@ def _power(base: float, exponent: float) -> object:
     return float(base) ** float(exponent)
 
 
-OPERATORS: Mapping[type[ast.operator], Callable[[float, float], object]] = {
+Operators: TypeAlias = Mapping[type[ast.operator], Callable[[float, float], object]]
+OPERATORS: Operators = {
     ast.Add: lambda left, right: left + right,
     ast.Sub: lambda left, right: left - right,
     ast.Mult: lambda left, right: left * right,
@@ -28,9 +30,23 @@ OPERATORS: Mapping[type[ast.operator], Callable[[float, float], object]] = {
 }
 
 
-def combined(operator: ast.operator, left: object, right: object) -> float | None:
+# Constraints compare whole numbers, too.
+DIVIDING_OPERATORS: Operators = {
+    **OPERATORS,
+    ast.FloorDiv: lambda left, right: left // right,
+    ast.Mod: lambda left, right: left % right,
+}
+
+
+def combined(
+    operator: ast.operator,
+    left: object,
+    right: object,
+    *,
+    operators: Operators = OPERATORS,
+) -> float | None:
     """The result of one step; None when it is not a finite number, or not allowed."""
-    compute = OPERATORS.get(type(operator))
+    compute = operators.get(type(operator))
     if compute is None or not is_number(left) or not is_number(right):
         return None
     try:

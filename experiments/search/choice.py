@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from experiments.search.branch import Branch
 from experiments.search.distribution import Distribution, number_problem
 from experiments.search.partitions import Even, Partition, Weighted
 from experiments.search.problems import Problem, join, shown
 from experiments.search.records import JSONValue
+from experiments.search.values import identity, value_problem
 
 MOST_LISTED = 10_000
 
@@ -21,11 +22,15 @@ class Choice(Distribution):
 
     A value that is listed twice is one value, twice as likely. `probabilities`, one for
     each value, add up to 1.
+
+    A value may be a branch with distributions of its own (a nested choice). On its own
+    the choice is then one among branches, each standing for itself in the form that it
+    has in a document; a SearchSpace gives the branch's own parameters their values.
     """
 
     kind = "choice"
 
-    values: tuple[JSONValue, ...]
+    values: tuple[JSONValue | Branch, ...]
     probabilities: tuple[float, ...] | None = None
 
     def range_problems(self) -> Iterator[Problem]:
@@ -42,7 +47,7 @@ class Choice(Distribution):
                 f"values may list {MOST_LISTED:,} values, not {len(self.values):,}.",
             )
         for index, value in enumerate(self.values):
-            problem = _value_problem(value)
+            problem = _problem(value)
             if problem:
                 yield Problem(join("values", index), problem)
         if self.probabilities is not None:
@@ -59,14 +64,24 @@ class Choice(Distribution):
     @cached_property
     def distinct(self) -> tuple[JSONValue, ...]:
         """The different values, in the order of their first mention."""
-        return tuple({_identity(value): value for value in self.values}.values())
+        forms = map(_form, self.values)
+        return tuple({identity(form): form for form in forms}.values())
+
+    @cached_property
+    def branches(self) -> Mapping[str, Branch]:
+        """The branches by `key`, in order; empty for a choice among plain values."""
+        return {
+            identity(_form(value)): value
+            for value in self.values
+            if isinstance(value, Branch)
+        }
 
     @cached_property
     def partition(self) -> Partition:
         weights = self.probabilities or (1.0,) * len(self.values)
         sums = dict.fromkeys(self._places, 0.0)
         for value, weight in zip(self.values, weights, strict=True):
-            sums[_identity(value)] += weight
+            sums[identity(_form(value))] += weight
         if len(set(sums.values())) == 1:
             return Even(len(sums))
         return Weighted(tuple(sums.values()))
@@ -80,17 +95,26 @@ class Choice(Distribution):
     def encode(self, value: JSONValue) -> float:
         if not self.contains(value):
             raise self.refuse(value)
-        return self.partition.middle(self._places[_identity(value)])
+        return self.partition.middle(self._places[identity(value)])
 
     def contains(self, value: object) -> bool:
         try:
-            return _identity(value) in self._places
+            return identity(value) in self._places
         except (TypeError, ValueError):
             return False
 
+    def key(self, value: JSONValue) -> str:
+        return identity(value)
+
+    def place(self, key: str) -> int:
+        return self._places[key]
+
+    def dump(self) -> dict[str, JSONValue]:
+        return {**super().dump(), "values": [_form(value) for value in self.values]}
+
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {_identity(value): place for place, value in enumerate(self.distinct)}
+        return {identity(value): place for place, value in enumerate(self.distinct)}
 
     def _probability_problems(self) -> Iterator[Problem]:
         given = self.probabilities
@@ -112,30 +136,14 @@ class Choice(Distribution):
             )
 
 
-def _identity(value: object) -> str:
-    """Text that is equal exactly for equal values of equal JSON type."""
-    return json.dumps(value, sort_keys=True, allow_nan=False)
+def _form(value: JSONValue | Branch) -> JSONValue:
+    """A value as it stands in a document."""
+    return value.dump() if isinstance(value, Branch) else value
 
 
-def _value_problem(value: object) -> str | None:
+def _problem(value: object) -> str | None:
+    if isinstance(value, Branch):
+        return None
     if isinstance(value, Mapping):
-        return (
-            "A value that is a mapping (a nested space) is not supported yet; list "
-            f"plain values, not {shown(value)}."
-        )
-    try:
-        _identity(value)
-    except (TypeError, ValueError, RecursionError):
-        return (
-            "A value must be text, a finite number, true, false, null or a list of "
-            f"these, not {shown(value)}."
-        )
-    if _holds_nul(value):
-        return "A value must not contain the character NUL."
-    return None
-
-
-def _holds_nul(value: object) -> bool:
-    if isinstance(value, list):
-        return any(_holds_nul(item) for item in value)
-    return isinstance(value, str) and "\0" in value
+        return f"A mapping has to be a Branch (a nested space), not {shown(value)}."
+    return value_problem(value)

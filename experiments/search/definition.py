@@ -75,6 +75,7 @@ class SweepDefinition:
             "trial": self.trial.dump(),
             "inputs": dict(self.inputs),
             "search_space": self.search_space.dump(),
+            "constraints": [rule.text for rule in self.search_space.constraints],
             "sampling_algorithm": dict(self.sampling_algorithm),
             "objective": dump_objective(self.objective),
             "early_termination": dict(self.early_termination or {}),
@@ -107,6 +108,7 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         document.raw("search_space"),
         document.raw("sampling_algorithm"),
         findings,
+        constraints=document.raw("constraints"),
         new_seed=new_seed,
     )
     inputs = read_inputs(document.inner("inputs"))
@@ -184,10 +186,6 @@ def _read_compute(document: Fields) -> str:
 
 def _read_leftovers(document: Fields) -> None:
     document.option("type", "sweep", ("sweep",))
-    if document.raw("constraints"):
-        document.error(
-            "constraints", "Constraints are not supported yet; leave the field out."
-        )
     for key in IGNORED:
         if document.raw(key) is not None and key != "$schema":
             document.warn(key, f"{key} has no meaning here and is ignored.")

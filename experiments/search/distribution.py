@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import Field, dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
@@ -82,6 +82,17 @@ class Distribution(ABC):
     def at(self, index: int) -> JSONValue:
         """The value of a band; ValueError when there are infinitely many."""
         raise self.unlisted()
+
+    def key(self, value: Any) -> Hashable:
+        """Equal for two values exactly when they are one value of the distribution."""
+        key: Hashable = value
+        return key
+
+    def place(self, key: Any) -> int:
+        """The band of the value with a key, where there are finitely many."""
+        if self.partition is None:
+            raise self.unlisted()
+        return int(self.partition.indices(self.encode(key)))
 
     def sample(self, rng: np.random.Generator) -> JSONValue:
         """One value drawn; takes one number from the generator."""

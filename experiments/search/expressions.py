@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from experiments.search.arithmetic import combined
 from experiments.search.fields import is_number
 from experiments.search.problems import shown
+from experiments.search.source import ExpressionError, Source
 
-MOST_CHARACTERS = 50_000
 DEEPEST = 20
 LONGEST_RANGE = 10_000
 
@@ -29,16 +29,6 @@ CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 
 # A JSON value in which a call may stand in the place of a value.
 Literal: TypeAlias = object
-
-
-class ExpressionError(ValueError):
-    """Text that cannot be read, with the place: both count from 1."""
-
-    def __init__(self, message: str, *, line: int, column: int) -> None:
-        super().__init__(f"Line {line}, column {column}: {message}")
-        self.message = message
-        self.line = line
-        self.column = column
 
 
 @dataclass(frozen=True)
@@ -90,26 +80,12 @@ def parse_space(text: str) -> SpaceText:
     return SpaceText(parameters, sampling)
 
 
-class _Reader:
-    """The text and its syntax tree; knows the place of every node."""
-
-    def __init__(self, text: str) -> None:
-        if len(text) > MOST_CHARACTERS:
-            raise ExpressionError(
-                f"The text has {len(text):,} characters; up to {MOST_CHARACTERS:,} are "
-                "allowed.",
-                line=1,
-                column=1,
-            )
-        # Indented text, as it is pasted from an article, must not be taken for a block.
-        self._text = text.strip()
-        before = text[: len(text) - len(text.lstrip())]
-        self._lines_before = before.count("\n")
-        self._columns_before = len(before) - (before.rfind("\n") + 1)
+class _Reader(Source):
+    """The text's values and calls."""
 
     def expression(self) -> ast.expr:
         """The one expression of the text, without an assignment in front."""
-        body = self._tree().body
+        body = self.module().body
         if len(body) != 1:
             place = body[1] if body else None
             self.refuse(place, "There must be exactly one expression here.")
@@ -175,30 +151,6 @@ class _Reader:
             "distributions by their bare names can stand here.",
         )
 
-    def refuse(self, node: ast.AST | None, message: str) -> NoReturn:
-        """Raise ExpressionError at a node's place."""
-        line = getattr(node, "lineno", 1)
-        start = getattr(node, "col_offset", 0)
-        # The syntax tree counts bytes of UTF-8; people count characters.
-        written = self._text.split("\n")[line - 1].encode()[:start]
-        self._raise(message, line, len(written.decode(errors="ignore")) + 1)
-
-    def _raise(self, message: str, line: int, column: int) -> NoReturn:
-        raise ExpressionError(
-            message,
-            line=line + self._lines_before,
-            column=column + (self._columns_before if line == 1 else 0),
-        )
-
-    def _tree(self) -> ast.Module:
-        try:
-            return ast.parse(self._text)
-        except SyntaxError as error:
-            message = f"This cannot be read: {error.msg}."
-            self._raise(message, error.lineno or 1, max(error.offset or 1, 1))
-        except (ValueError, MemoryError, RecursionError):
-            self._raise("This cannot be read: it is nested too deeply.", 1, 1)
-
     def _constant(self, node: ast.expr, value: object) -> Literal:
         if value is None or isinstance(value, bool | str):
             return value
@@ -262,3 +214,6 @@ class _Reader:
         if len(numbers[: LONGEST_RANGE + 1]) > LONGEST_RANGE:
             self.refuse(node, f"range may give up to {LONGEST_RANGE:,} numbers.")
         return list(numbers)
+
+
+__all__ = ["Call", "ExpressionError", "SpaceText", "parse_call", "parse_space"]

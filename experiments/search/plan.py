@@ -1,7 +1,7 @@
-"""What is searched and how: `search_space` and `sampling_algorithm`, read together.
+"""What is searched and how: `search_space`, `constraints` and `sampling_algorithm`.
 
-They belong together because the sampler's `logbase` gives the space's logarithms their
-base, because a space written as text may name its sampling, and because not every
+They are read together because the sampler's `logbase` gives the space's logarithms
+their base, because a space written as text may name its sampling, and because not every
 sampler can search every space.
 """
 
@@ -61,9 +61,10 @@ def read_plan(
     sampling: object,
     findings: Findings,
     *,
+    constraints: object = None,
     new_seed: Callable[[], int] = fresh_seed,
 ) -> Plan:
-    """Read both fields; problems are noted, and the plan is then incomplete."""
+    """Read these fields; problems are noted, and the plan is then incomplete."""
     named = None
     readable = True
     if isinstance(search_space, str):
@@ -79,12 +80,20 @@ def read_plan(
     )
     if not readable:
         return Plan(SearchSpace({}), settings or {})
-    space = read_space(search_space, findings, path=SPACE, log_base=log_base(settings))
+    space = read_space(
+        search_space,
+        findings,
+        path=SPACE,
+        log_base=log_base(settings),
+        constraints=constraints,
+    )
     if settings is not None:
         check_space(settings, space, findings, path=SPACE)
         _check_named(named, settings, findings)
     given = search_space if isinstance(search_space, Mapping) else ()
-    return Plan(space, settings or {}, tuple(map(converted_name, given)))
+    return Plan(
+        space, settings or {}, tuple(converted_name(str(name)) for name in given)
+    )
 
 
 def _check_named(

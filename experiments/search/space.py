@@ -3,48 +3,122 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.search.addresses import Named, addresses
+from experiments.search.axes import Axis
+from experiments.search.conditions import When, dump_condition
+from experiments.search.constraints import Constraint
 from experiments.search.distributions import Distribution
-from experiments.search.expressions import ExpressionError, SpaceText, parse_space
-from experiments.search.notation import read_distribution
-from experiments.search.problems import Findings, Problem, join, shown, unknown_name
+from experiments.search.feasibility import InfeasibleError, Rejection
+from experiments.search.finite import FiniteSpace
+from experiments.search.layout import Layout, Values, lay_out
+from experiments.search.problems import Findings, Problem, shown, unknown_name
 from experiments.search.records import JSONValue, Params
+from experiments.search.restrictions import read_constraints
+from experiments.search.space_document import (
+    MOST_PARAMETERS,
+    NAME,
+    converted_name,
+    read_parameters,
+    read_space_text,
+)
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MOST_PARAMETERS = 500
-LONGEST_NAME = 200
+# Where an axis that is not active stands in the unit cube.
+NEUTRAL = 0.5
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """What every parameter of a trial may be.
 
-    `parameters` maps names to distributions; its order is that of the document, of the
-    unit cube's axes, and of the grid's digits (the last one turns fastest).
+    `parameters` maps names to distributions in document order. `conditions` says of
+    some what other parameters must be for them to count (`when`); a parameter that is
+    not active is absent from a configuration. All meet the `constraints`.
+
+    For samplers the space is a cube with one axis for each of `axes`: parameters, and
+    after a nested choice the parameters of its branches. Raises DefinitionError, at the
+    first use, for conditions that cannot be.
     """
 
     parameters: Mapping[str, Distribution]
+    conditions: Mapping[str, When] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
 
     @classmethod
-    def parse(cls, document: object, *, log_base: float = math.e) -> SearchSpace:
+    def parse(
+        cls, document: object, *, log_base: float = math.e, constraints: object = None
+    ) -> SearchSpace:
         """The space of a document: a mapping, or text. DefinitionError if invalid."""
         findings = Findings()
-        space = read_space(document, findings, path="search_space", log_base=log_base)
+        space = read_space(
+            document,
+            findings,
+            path="search_space",
+            log_base=log_base,
+            constraints=constraints,
+        )
         findings.raise_if_any()
         return space
 
     def __len__(self) -> int:
         return len(self.parameters)
 
+    @cached_property
+    def layout(self) -> Layout:
+        """How the axes hang together."""
+        findings = Findings()
+        layout = lay_out(self.parameters, self.conditions, findings, path="")
+        findings.raise_if_any()
+        return layout
+
+    @property
+    def axes(self) -> Mapping[str, Axis]:
+        """The unit cube's axes by name, in document order."""
+        return self.layout.axes
+
+    @cached_property
+    def addresses(self) -> Mapping[str, Named]:
+        """All that commands, conditions and constraints can name."""
+        return addresses(self.parameters, self.conditions)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every parameter has finitely many values."""
+        return all(axis.law.count() is not None for axis in self.axes.values())
+
     def sample(self, rng: np.random.Generator) -> dict[str, JSONValue]:
-        """One configuration; takes one number from the generator for a parameter."""
-        return {name: law.sample(rng) for name, law in self.parameters.items()}
+        """One configuration; a draw takes one number from the generator for each axis.
+
+        Draws that do not meet the constraints are rejected. Raises InfeasibleError when
+        almost none does.
+        """
+        point = self._rejection.point(rng)
+        if point is not None:
+            return self.decode(point)
+        values = self.finite.drawn(rng) if self.is_finite else None
+        if values is None:
+            raise InfeasibleError(
+                f"None of {self._rejection.most_draws:,} random configurations met the "
+                "constraints."
+            )
+        return self.layout.assembled(values)
+
+    def flat(self, params: Params) -> dict[str, JSONValue]:
+        """The value of every active axis, those inside nested choices among them.
+
+        The value of a nested choice itself is its branch as it stands in the document.
+        """
+        return self.layout.traced(params)
+
+    def meets_constraints(self, params: Params) -> bool:
+        """Whether a configuration meets all constraints."""
+        return all(constraint.meets(params) for constraint in self.constraints)
 
     def problems(self, params: Params) -> tuple[Problem, ...]:
         """Why a configuration is not one of this space, by parameter."""
@@ -55,54 +129,102 @@ class SearchSpace:
         return not any(True for _ in self._problems(params))
 
     def count(self) -> int | None:
-        """The exact number of configurations; None when there are infinitely many."""
-        counts = [law.count() for law in self.parameters.values()]
-        if any(count is None for count in counts):
-            return None
-        return math.prod(count for count in counts if count is not None)
+        """The exact number of configurations; None for infinitely many.
+
+        Conditions and constraints are counted in. None also where more than
+        `listing.MOST_LISTED` would have to be tried on the constraints: `count_words`
+        tells the two apart.
+        """
+        return self.finite.count if self.is_finite else None
+
+    def count_words(self) -> str:
+        """The number of configurations as text: `12`, or why there is none."""
+        count = self.count()
+        if count is not None:
+            return f"{count:,}"
+        if not self.is_finite:
+            return "infinitely many"
+        return f"at most {self.finite.at_most:,}"
 
     def configuration(self, index: int) -> dict[str, JSONValue]:
         """The index-th configuration of a finite space, the last parameter fastest.
 
-        Raises IndexError outside of 0 to count() - 1, ValueError for infinite spaces.
+        A parameter that others depend on comes before them. Raises IndexError where
+        there are not so many, ValueError for infinite spaces.
         """
-        count = self.count()
-        if count is None:
+        if not self.is_finite:
             raise ValueError("The space is not finite: its points have no numbers.")
-        if not 0 <= index < count:
-            raise IndexError(f"The space has {count:,} points; there is no {index:,}.")
-        params: dict[str, JSONValue] = {}
-        for name, law in reversed(tuple(self.parameters.items())):
-            index, digit = divmod(index, law.count() or 1)
-            params[name] = law.at(digit)
-        return {name: params[name] for name in self.parameters}
+        values = self.finite.values(index) if index >= 0 else None
+        if values is None:
+            words = self.count_words()
+            raise IndexError(f"The space has {words} points; there is no {index:,}.")
+        return self.layout.assembled(values)
 
     def encode(self, params: Params) -> NDArray[np.float64]:
         """A configuration as a point of the unit cube. ValueError if not inside.
 
         An axis is a parameter's distribution function, so that the space's own law is
-        uniform on the cube; a value of a finite one is the middle of its band.
+        uniform on the cube; a value of a finite one is the middle of its band. An axis
+        that is not active stands at NEUTRAL.
         """
-        return np.array(
-            [law.encode(params[name]) for name, law in self.parameters.items()]
-        )
+        point = np.full(len(self.axes), NEUTRAL)
+        values = self.flat(params)
+        for place, (name, axis) in enumerate(self.axes.items()):
+            if name in values:
+                point[place] = axis.law.encode(values[name])
+            elif name in params:
+                raise axis.law.refuse(params[name])
+        return point
 
     def decode(
         self, point: Sequence[float] | NDArray[np.float64]
     ) -> dict[str, JSONValue]:
-        """The configuration at a point of the unit cube."""
-        pairs = zip(self.parameters.items(), point, strict=True)
-        return {name: law.quantile(float(share)) for (name, law), share in pairs}
+        """The configuration at a point of the unit cube.
+
+        What stands at axes that are not active makes no difference. Constraints are
+        not looked at.
+        """
+        shares = dict(zip(self.axes, point, strict=True))
+        values = self.layout.decided(
+            self.layout.order,
+            lambda axis: axis.law.quantile(float(shares[axis.name])),
+        )
+        return self.layout.assembled(values)
+
+    def emptiness(self) -> str | None:
+        """Why the constraints leave nothing or almost nothing; None if they do not."""
+        if not self.constraints:
+            return None
+        count = self.count()
+        if count == 0:
+            return "No configuration meets all constraints."
+        return None if count else self._rejection.problem()
 
     def dump(self) -> dict[str, JSONValue]:
-        """The mapping form of every parameter."""
-        return {name: law.dump() for name, law in self.parameters.items()}
+        """The mapping form of every parameter, conditions included."""
+        return {name: self._dumped(name) for name in self.parameters}
+
+    @cached_property
+    def finite(self) -> FiniteSpace:
+        """The space as a list of configurations, if `is_finite`."""
+        return FiniteSpace(self.layout, self.constraints)
+
+    @cached_property
+    def _rejection(self) -> Rejection:
+        return Rejection(self.layout, self.constraints)
+
+    def _dumped(self, name: str) -> dict[str, JSONValue]:
+        document = self.parameters[name].dump()
+        if name in self.conditions:
+            document["when"] = dump_condition(self.conditions[name])
+        return document
 
     def _problems(self, params: Params) -> Iterator[Problem]:
+        values = self.flat(params)
+        wrong = False
         for name, law in self.parameters.items():
-            if name not in params:
-                yield Problem(name, f"{name} has no value.")
-            elif not law.contains(params[name]):
+            if name in params and name not in values:
+                wrong = True
                 allowed = shown(law.dump(), most=200)
                 yield Problem(
                     name, f"{name} is {shown(params[name])}; allowed is {allowed}."
@@ -111,73 +233,67 @@ class SearchSpace:
             if name not in self.parameters:
                 message = unknown_name(name, self.parameters, kind="parameter")
                 yield Problem(name, message)
+        if not wrong:
+            yield from self._activity_problems(values)
+            for number, constraint in enumerate(self.constraints):
+                if not constraint.meets(params):
+                    yield Problem(
+                        f"constraints.{number}", f"{constraint.text} is not met."
+                    )
+
+    def _activity_problems(self, values: Values) -> Iterator[Problem]:
+        for name in self.parameters:
+            active = self.layout.is_active(self.axes[name], values)
+            if active and name not in values:
+                yield Problem(name, f"{name} has no value.")
+            elif name in values and not active:
+                condition = shown(dump_condition(self.conditions[name]), most=200)
+                yield Problem(name, f"{name} has a value only when {condition}.")
 
 
 def read_space(
-    document: object, findings: Findings, *, path: str, log_base: float
+    document: object,
+    findings: Findings,
+    *,
+    path: str,
+    log_base: float,
+    constraints: object = None,
 ) -> SearchSpace:
     """The space of a document, with problems noted; what is wrong is left out."""
-    if isinstance(document, str):
-        text = read_space_text(document, findings, path=path)
-        document = text.parameters if text else None
-        if document is None:
-            return SearchSpace({})
-    if not isinstance(document, Mapping) or not document:
+    mark = len(findings.problems)
+    read = read_parameters(document, findings, path=path, log_base=log_base)
+    conditions = {
+        name: condition
+        for name, condition in read.conditions.items()
+        if not read.unread.intersection(other.partition(".")[0] for other in condition)
+    }
+    layout = lay_out(read.parameters, conditions, findings, path=path)
+    if len(layout.axes) > MOST_PARAMETERS:
         findings.error(
             path,
-            "search_space must be a mapping of at least one name to a distribution, "
-            f"such as {{lr: {{type: float, low: 0.001, high: 0.1}}}}, "
-            f"not {shown(document)}.",
+            f"search_space may have {MOST_PARAMETERS} parameters, those inside choices "
+            f"included, not {len(layout.axes)}.",
         )
-        return SearchSpace({})
-    if len(document) > MOST_PARAMETERS:
-        findings.error(
-            path,
-            f"search_space may have {MOST_PARAMETERS} parameters, not {len(document)}.",
-        )
-        return SearchSpace({})
-    parameters: dict[str, Distribution] = {}
-    for given, value in document.items():
-        name = _read_name(given, parameters, path, findings)
-        law = read_distribution(
-            value, join(path, name or str(given)), findings, log_base=log_base
-        )
-        if name is not None and law is not None:
-            parameters[name] = law
-    return SearchSpace(parameters)
+    rules = read_constraints(
+        constraints,
+        addresses(read.parameters, conditions),
+        findings,
+        unread=read.unread,
+    )
+    if not findings.clean_since(mark):
+        return SearchSpace(read.parameters)
+    space = SearchSpace(read.parameters, conditions, rules)
+    problem = space.emptiness()
+    if problem:
+        findings.error("constraints", problem)
+    return space
 
 
-def converted_name(text: str) -> str:
-    """A parameter's name in documents: `--learning-rate` becomes `learning_rate`."""
-    return text.lstrip("-").replace("-", "_")
-
-
-def read_space_text(text: str, findings: Findings, *, path: str) -> SpaceText | None:
-    """A space written as text; None when a problem was noted."""
-    try:
-        return parse_space(text)
-    except ExpressionError as error:
-        findings.error(path, str(error))
-        return None
-
-
-def _read_name(
-    given: object, taken: Mapping[str, object], path: str, findings: Findings
-) -> str | None:
-    """A parameter's name. A dashed one, `--learning-rate`, is converted."""
-    text = str(given)
-    name = converted_name(text)
-    place = join(path, text)
-    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        findings.error(
-            place,
-            "A parameter's name must be letters, digits and underscores, not starting "
-            f"with a digit, such as learning_rate, not {shown(text)}.",
-        )
-        return None
-    if name in taken:
-        findings.error(place, f"There is another parameter with the name {name}.")
-        return None
-    if name != text:
-        findings.warn(place, f"The parameter {text} is called {name} here.")
-    return name
+__all__ = [
+    "NAME",
+    "InfeasibleError",
+    "SearchSpace",
+    "converted_name",
+    "read_space",
+    "read_space_text",
+]

@@ -15,7 +15,7 @@ The web application uses the same samplers and policies on rows of its database.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.search.fields import Fields
@@ -54,13 +54,18 @@ class Study:
         search_space: Mapping[str, object] | str,
         objective: Mapping[str, object],
         sampling_algorithm: Mapping[str, object] | str | None = None,
+        constraints: Sequence[str] | None = None,
         early_termination: Mapping[str, object] | str | None = None,
         new_seed: Callable[[], int] = fresh_seed,
     ) -> None:
         findings = Findings()
         self.objective = read_objective(Fields.of(objective, "objective", findings))
         self.plan = read_plan(
-            search_space, sampling_algorithm, findings, new_seed=new_seed
+            search_space,
+            sampling_algorithm,
+            findings,
+            constraints=constraints,
+            new_seed=new_seed,
         )
         self._policy = read_policy(
             early_termination, self.objective, findings, path="early_termination"
@@ -86,8 +91,21 @@ class Study:
         _, number = min(ended, default=(0.0, -1))
         return self._trials.get(number)
 
+    @property
+    def reached_target(self) -> bool:
+        """Whether a trial has a value at least as good as the objective's target."""
+        return any(
+            trial.value is not None and self.objective.reached(trial.value)
+            for trial in self._trials.values()
+        )
+
     def ask(self) -> Trial | None:
-        """The next trial, then running; None when the space is exhausted."""
+        """The next trial, then running.
+
+        None when the space is exhausted, or when a trial has reached the target.
+        """
+        if self.reached_target:
+            return None
         number = len(self._trials)
         history = self.trials if self._sampler.needs_history else ()
         suggestion = self._sampler.suggest(number, history)

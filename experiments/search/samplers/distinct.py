@@ -13,30 +13,28 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.partitions import Partition
 from experiments.search.records import JSONValue
+from experiments.search.screens import Rows
 from experiments.search.space import SearchSpace
 
-# A space up to this size is put in order as a whole.
-LARGEST_RANKED = 2**17
 BLOCK = 1024
 # So many independent draws from a larger space; from then on all configurations are
-# equally likely, lest a very uneven law repeat itself without end.
+# likely, lest a very uneven law repeat itself without end.
 MOST_DRAWS = 2**18
+# Where configurations could not be counted, so many draws in a row that give nothing
+# new mean that there is nothing new.
+BARREN_DRAWS = 2**18
 
 
-def ranked(partitions: list[Partition], rng: np.random.Generator) -> NDArray[np.int64]:
+def ranked(
+    log_masses: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64]:
     """All configurations' indices in the order of successive sampling.
 
     An exponential race: configuration i arrives after an exponential time with its
     probability as the rate, and the order of arrival is that of successive draws
     without replacement (Efraimidis and Spirakis, 2006).
     """
-    log_masses = np.zeros(1)
-    with np.errstate(divide="ignore"):
-        for partition in partitions:
-            own = np.log(partition.masses())
-            log_masses = (log_masses[:, np.newaxis] + own).ravel()
     arrivals = np.log(rng.standard_exponential(len(log_masses))) - log_masses
     return np.argsort(arrivals, kind="stable").astype(np.int64)
 
@@ -52,45 +50,55 @@ class DistinctDraws:
 
     def configuration(self, number: int) -> dict[str, JSONValue] | None:
         """The number-th distinct configuration, from 0; None when there are no more."""
-        count = self.space.count()
-        if count is None or number >= count:
+        row = self._row(number)
+        if row is None:
             return None
-        if count <= LARGEST_RANKED:
-            return self.space.configuration(int(self._order[number]))
-        while len(self._rows) <= number:
-            self._extend(next(self._blocks))
-        laws = self.space.parameters.items()
-        digits = self._rows[number].tolist()
-        return {
-            name: law.at(digit) for (name, law), digit in zip(laws, digits, strict=True)
-        }
+        return self.space.layout.assembled(self.space.finite.of_row(row))
 
-    @cached_property
-    def _partitions(self) -> list[Partition]:
-        laws = self.space.parameters.values()
-        return [law.partition for law in laws if law.partition is not None]
+    def _row(self, number: int) -> Rows | None:
+        finite = self.space.finite
+        if finite.count is not None and number >= finite.count:
+            return None
+        if finite.rows is not None:
+            return np.asarray(finite.rows[self._order[number]])
+        barren = 0
+        while len(self._rows) <= number:
+            found = self._extend(next(self._blocks))
+            barren = 0 if found else barren + BLOCK
+            if finite.count is None and barren >= BARREN_DRAWS:
+                return None
+        return self._rows[number]
 
     @cached_property
     def _order(self) -> NDArray[np.int64]:
-        return ranked(self._partitions, np.random.default_rng(self.seed))
+        masses = self.space.finite.log_masses
+        return ranked(masses, np.random.default_rng(self.seed))
 
     @cached_property
-    def _blocks(self) -> Iterator[NDArray[np.int64]]:
+    def _blocks(self) -> Iterator[Rows]:
         return self._drawn_blocks()
 
-    def _drawn_blocks(self) -> Iterator[NDArray[np.int64]]:
+    def _drawn_blocks(self) -> Iterator[Rows]:
         rng = np.random.default_rng(self.seed)
-        sizes = np.array([partition.size for partition in self._partitions])
+        axes = self.space.layout.order
+        laws = [axis.law.partition for axis in axes if axis.law.partition is not None]
+        sizes = np.array([law.size for law in laws])
+        allowed = self.space.finite.listing.allowed
         for _ in range(MOST_DRAWS // BLOCK):
             shares = rng.random((BLOCK, len(sizes)))
-            columns = zip(self._partitions, shares.T, strict=True)
-            yield np.column_stack([law.indices(column) for law, column in columns])
+            columns = zip(laws, shares.T, strict=True)
+            yield allowed(
+                np.column_stack([law.indices(column) for law, column in columns])
+            )
         while True:
-            yield rng.integers(0, sizes, (BLOCK, len(sizes)))
+            yield allowed(rng.integers(0, sizes, (BLOCK, len(sizes))))
 
-    def _extend(self, block: NDArray[np.int64]) -> None:
+    def _extend(self, block: Rows) -> int:
+        """Add what is new; the answer is how many."""
+        before = len(self._rows)
         for row in block:
             identity = row.tobytes()
             if identity not in self._seen:
                 self._seen.add(identity)
                 self._rows.append(row)
+        return len(self._rows) - before

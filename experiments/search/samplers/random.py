@@ -23,7 +23,9 @@ class RandomSampler(Sampler):
 
     A finite space is drawn from without replacement: trial k is the k-th distinct
     configuration of a stream that follows from the seed, and none is left after the
-    last. `logbase` is the base of the logarithms that the space's log types are given
+    last. Where there are constraints, draws that do not meet them are rejected.
+
+    `logbase` is the base of the logarithms that the space's log types are given
     in; it has already been applied to the space.
     """
 
@@ -45,7 +47,7 @@ class RandomSampler(Sampler):
     def suggest(
         self, number: int, history: Sequence[TrialRecord] = ()
     ) -> Suggestion | None:
-        if self.space.count() is None:
+        if not self.space.is_finite:
             rng = np.random.default_rng([self.seed, number])
             return Suggestion(self.space.sample(rng), self.kind)
         params = self._distinct.configuration(number)

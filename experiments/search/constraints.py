@@ -1,0 +1,280 @@
+"""Constraints: what the values of a configuration have to be to each other.
+
+A small language, `layers * batch_size <= 256`, read as Python's syntax tree and never
+evaluated as Python: numbers, quoted text, true, false, null, parameters by name (or by
+address, `network.layers`), + - * / // % **, comparisons, `in`, and, or, not, min, max
+and abs.
+
+A constraint that names a parameter which is not active does not apply. Where an
+operation has no finite result (a division by 0, text compared with a number) the
+constraint is not met.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from experiments.search.addresses import ABSENT, value_at
+from experiments.search.arithmetic import DIVIDING_OPERATORS, combined
+from experiments.search.comparisons import (
+    EQUALITIES,
+    ORDERINGS,
+    NoResult,
+    Test,
+    as_boolean,
+    as_number,
+)
+from experiments.search.fields import is_number
+from experiments.search.problems import listed, shown, unknown_name
+from experiments.search.records import Params
+from experiments.search.source import ExpressionError, Source
+from experiments.search.values import KINDS, kind_of
+
+LONGEST = 2_000
+DEEPEST = 50
+CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs}
+NUMBER, BOOLEAN = frozenset(["number"]), frozenset(["boolean"])
+EXAMPLE = "layers * batch_size <= 256"
+
+Values: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One constraint; `addresses` are the parameters that it names."""
+
+    text: str
+    addresses: tuple[str, ...] = field(compare=False)
+    check: Callable[[Values], object] = field(compare=False, repr=False)
+
+    def applies(self, params: Params) -> bool:
+        """Whether every parameter that is named is active."""
+        return all(value_at(params, name) is not ABSENT for name in self.addresses)
+
+    def meets(self, params: Params) -> bool:
+        """Whether a configuration is allowed."""
+        values = {name: value_at(params, name) for name in self.addresses}
+        if any(value is ABSENT for value in values.values()):
+            return True
+        try:
+            return self.check(values) is True
+        except NoResult:
+            return False
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A part: which kinds its value may be of, and how the value is found."""
+
+    kinds: frozenset[str]
+    value: Callable[[Values], object]
+    is_constant: bool = False
+
+
+def parse_constraint(text: str, known: Mapping[str, Iterable[str]]) -> Constraint:
+    """Read a constraint. `known` has the kinds of value at every address.
+
+    Raises ExpressionError for anything that is no constraint over these.
+    """
+    reader = _Reader(text, known)
+    node = reader.whole()
+    check = reader.read(node)
+    reader.need(node, check, "boolean")
+    if not reader.named:
+        reader.refuse(node, f"A constraint names a parameter, such as {EXAMPLE}.")
+    return Constraint(text.strip(), tuple(reader.named), check.value)
+
+
+class _Reader(Source):
+    """Turns the syntax tree into functions of the values."""
+
+    def __init__(self, text: str, known: Mapping[str, Iterable[str]]) -> None:
+        super().__init__(text, most=LONGEST)
+        self._known = known
+        self.named: dict[str, None] = {}
+
+    def read(self, node: ast.expr, depth: int = 0) -> _Term:
+        if depth > DEEPEST:
+            self.refuse(node, f"Nothing may be nested deeper than {DEEPEST} levels.")
+        inner = depth + 1
+        match node:
+            case ast.Constant(value=value):
+                return self._constant(node, value)
+            case ast.Name(id=name) if name in CONSTANTS:
+                return self._constant(node, CONSTANTS[name])
+            case ast.Name() | ast.Attribute():
+                return self._parameter(node)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return self._negated(operand, inner)
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+                zero = _fixed(0)
+                sign = ast.Sub() if isinstance(node.op, ast.USub) else ast.Add()
+                return self._computed(node, sign, zero, self._number(operand, inner))
+            case ast.BinOp(left=left, op=sign, right=right):
+                one, other = (self._number(side, inner) for side in (left, right))
+                return self._computed(node, sign, one, other)
+            case ast.BoolOp(op=joint, values=parts):
+                return self._joined(joint, parts, inner)
+            case ast.Compare():
+                return self._compared(node, inner)
+            case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
+                return self._called(node, name, inner)
+        self.refuse(
+            node,
+            "Only numbers, quoted text, parameters, + - * / // % **, comparisons, in, "
+            f"and, or, not, min, max and abs can stand here, such as {EXAMPLE}.",
+        )
+
+    def need(self, node: ast.expr, term: _Term, kind: str) -> None:
+        """Refuse a part that cannot be of a kind."""
+        if kind not in term.kinds:
+            found = listed((KINDS[k] for k in KINDS if k in term.kinds), last="or")
+            self.refuse(
+                node,
+                f"{self._words(node)} is {found}, and {KINDS[kind]} is needed here, as "
+                f"in {EXAMPLE}.",
+            )
+
+    def _words(self, node: ast.expr) -> str:
+        return shown(self.segment(node), most=40).strip('"')
+
+    def _constant(self, node: ast.expr, value: object) -> _Term:
+        if not (value is None or isinstance(value, bool | str) or is_number(value)):
+            self.refuse(node, f"{shown(value)} is neither a finite number nor text.")
+        return _fixed(value)
+
+    def _parameter(self, node: ast.expr) -> _Term:
+        names: list[str] = []
+        inner = node
+        while isinstance(inner, ast.Attribute):
+            names.append(inner.attr)
+            inner = inner.value
+        if not isinstance(inner, ast.Name):
+            self.refuse(node, "A dot stands after the name of a nested choice only.")
+        address = ".".join([inner.id, *reversed(names)])
+        if address not in self._known:
+            message = unknown_name(address, self._known, kind="parameter")
+            self.refuse(node, f"{message} Text stands in quotation marks.")
+        self.named[address] = None
+        return _Term(frozenset(self._known[address]), lambda values: values[address])
+
+    def _number(self, node: ast.expr, depth: int) -> _Term:
+        term = self.read(node, depth)
+        self.need(node, term, "number")
+        return term
+
+    def _computed(
+        self, node: ast.expr, sign: ast.operator, left: _Term, right: _Term
+    ) -> _Term:
+        if type(sign) not in DIVIDING_OPERATORS:
+            self.refuse(node, "Numbers are combined by + - * / // % and ** only.")
+
+        def value(values: Values) -> float:
+            result = combined(
+                sign,
+                left.value(values),
+                right.value(values),
+                operators=DIVIDING_OPERATORS,
+            )
+            if result is None:
+                raise NoResult
+            return result
+
+        return self._folded(node, _Term(NUMBER, value), [left, right])
+
+    def _folded(self, node: ast.expr, term: _Term, parts: Sequence[_Term]) -> _Term:
+        """A part of constants is computed once."""
+        if not all(part.is_constant for part in parts):
+            return term
+        try:
+            return _fixed(term.value({}))
+        except NoResult:
+            self.refuse(node, "This has no finite result.")
+
+    def _called(self, node: ast.Call, name: str, depth: int) -> _Term:
+        if node.keywords or (len(node.args) != 1) == (name == "abs") or not node.args:
+            takes = "one number" if name == "abs" else "two numbers or more"
+            self.refuse(node, f"{name} takes {takes}.")
+        terms = [self._number(item, depth) for item in node.args]
+        function = FUNCTIONS[name]
+
+        def value(values: Values) -> object:
+            return function(*(as_number(term.value(values)) for term in terms))
+
+        return self._folded(node, _Term(NUMBER, value), terms)
+
+    def _negated(self, operand: ast.expr, depth: int) -> _Term:
+        term = self._boolean(operand, depth)
+        return _Term(BOOLEAN, lambda values: not as_boolean(term.value(values)))
+
+    def _joined(self, joint: ast.boolop, parts: list[ast.expr], depth: int) -> _Term:
+        terms = [self._boolean(part, depth) for part in parts]
+        every = all if isinstance(joint, ast.And) else any
+        return _Term(
+            BOOLEAN,
+            lambda values: every(as_boolean(term.value(values)) for term in terms),
+        )
+
+    def _boolean(self, node: ast.expr, depth: int) -> _Term:
+        term = self.read(node, depth)
+        self.need(node, term, "boolean")
+        return term
+
+    def _compared(self, node: ast.Compare, depth: int) -> _Term:
+        """A chain, `1 <= a < b`: every neighbours' comparison has to hold."""
+        left, pairs = self.read(node.left, depth), []
+        before: ast.expr = node.left
+        for sign, after in zip(node.ops, node.comparators, strict=True):
+            if isinstance(sign, ast.In | ast.NotIn):
+                right = self._members(after, depth)
+            else:
+                right = self.read(after, depth)
+            test = self._test(sign, (before, left), (after, right))
+            pairs.append((left, test, right))
+            before, left = after, right
+        return _Term(
+            BOOLEAN,
+            lambda values: all(
+                test(one.value(values), other.value(values))
+                for one, test, other in pairs
+            ),
+        )
+
+    def _members(self, node: ast.expr, depth: int) -> _Term:
+        if not isinstance(node, ast.Tuple | ast.List) or not node.elts:
+            self.refuse(node, 'in needs a list, such as optimizer in ["sgd", "adam"].')
+        terms = [self.read(item, depth) for item in node.elts]
+        kinds = frozenset[str]().union(*(term.kinds for term in terms))
+        return _Term(kinds, lambda values: [term.value(values) for term in terms])
+
+    def _test(
+        self,
+        sign: ast.cmpop,
+        left: tuple[ast.expr, _Term],
+        right: tuple[ast.expr, _Term],
+    ) -> Test:
+        if type(sign) in ORDERINGS:
+            for node, term in (left, right):
+                self.need(node, term, "number")
+            compare = ORDERINGS[type(sign)]
+            return lambda one, other: compare(as_number(one), as_number(other))
+        if isinstance(sign, ast.Is | ast.IsNot):
+            self.refuse(left[0], "Values are compared by == and !=, not by is.")
+        if not left[1].kinds & right[1].kinds:
+            self.refuse(
+                right[0],
+                f"{self._words(left[0])} is never of the type of "
+                f"{self._words(right[0])}.",
+            )
+        return EQUALITIES[type(sign)]
+
+
+def _fixed(value: object) -> _Term:
+    return _Term(frozenset([kind_of(value)]), lambda values: value, is_constant=True)
+
+
+__all__ = ["Constraint", "ExpressionError", "parse_constraint"]

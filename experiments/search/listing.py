@@ -1,0 +1,167 @@
+"""The configurations of a finite space one by one, where they cannot be counted.
+
+Axes are expanded one after the other, a block of rows at a time, and a screen drops
+rows as soon as it knows enough of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.axes import Axis, Gate
+from experiments.search.feasibility import InfeasibleError
+from experiments.search.layout import Layout
+from experiments.search.screens import INACTIVE, Rows, Screen
+
+# So many configurations are listed; a space with more is not counted by listing.
+MOST_LISTED = 2**17
+# So many rows, unfinished ones included, are looked at for a list or between two finds.
+MOST_ROWS = 2**20
+BLOCK = 4096
+
+
+@dataclass
+class Listing:
+    """The rows of a space's digits in order, found as they are asked for."""
+
+    layout: Layout
+    screens: list[Screen]
+    _found: list[Rows] = field(default_factory=list, init=False)
+    _count: int = field(default=0, init=False)
+    _looked_at: int = field(default=0, init=False)
+
+    @cached_property
+    def all(self) -> Rows | None:
+        """Every row, when there are not too many to list."""
+        while self._looked_at <= MOST_ROWS and self._count <= MOST_LISTED:
+            if not self._more():
+                break
+        else:
+            return None
+        return np.concatenate([*self._found, self._start[:0]])
+
+    def row(self, number: int) -> Rows | None:
+        """The number-th row; None when there are no more.
+
+        Raises InfeasibleError when the search for it takes too long.
+        """
+        mark = self._looked_at
+        while self._count <= number:
+            before = self._count
+            if not self._more():
+                return None
+            if self._count > before:
+                mark = self._looked_at
+            if self._looked_at - mark > MOST_ROWS:
+                raise InfeasibleError(
+                    f"After {self._count:,} configurations no other that meets all "
+                    f"constraints was found among {MOST_ROWS:,}."
+                )
+        for block in self._found:
+            if number < len(block):
+                return np.asarray(block[number])
+            number -= len(block)
+        return None
+
+    def _more(self) -> bool:
+        """Go one step on; False at the end."""
+        rows = next(self._blocks, None)
+        if rows is None:
+            return False
+        if len(rows):
+            self._found.append(rows)
+            self._count += len(rows)
+        return True
+
+    @cached_property
+    def _start(self) -> Rows:
+        return np.full((1, len(self.layout.order)), INACTIVE, np.int64)
+
+    @cached_property
+    def _blocks(self) -> Iterator[Rows]:
+        return self._expanded()
+
+    def _expanded(self) -> Iterator[Rows]:
+        """Complete rows, in order; an empty block where a step completed none."""
+        depth = len(self.layout.order)
+        stack = [(0, self._start, 0)]
+        while stack:
+            place, rows, first = stack.pop()
+            if place == depth:
+                yield rows
+                continue
+            grown, left, start = self._step(place, rows, first)
+            if len(left):
+                stack.append((place, left, start))
+            grown = self._screened(grown, place)
+            if len(grown):
+                stack.append((place + 1, grown, 0))
+            yield self._start[:0]
+
+    def _step(self, place: int, rows: Rows, first: int) -> tuple[Rows, Rows, int]:
+        """As many rows as fit into a block, each with every digit at a place.
+
+        Also the rows that are left, and the digit at which the first of them goes on: a
+        row with too many digits for one block is expanded over several.
+        """
+        axis = self.layout.order[place]
+        active = self.active(axis, rows)
+        sizes = np.where(active, axis.law.count() or 1, 1)
+        fitting = int(np.searchsorted(np.cumsum(sizes), BLOCK, side="right"))
+        if fitting:
+            grown = _grown(rows[:fitting], sizes[:fitting], place)
+            grown[~np.repeat(active[:fitting], sizes[:fitting]), place] = INACTIVE
+            left, start = rows[fitting:], 0
+        else:
+            last = min(first + BLOCK, int(sizes[0]))
+            grown = np.repeat(rows[:1], last - first, axis=0)
+            grown[:, place] = np.arange(first, last)
+            done = last == sizes[0]
+            left, start = (rows[1:], 0) if done else (rows, last)
+        self._looked_at += len(grown) if axis.law.count() != 1 else 0
+        return grown, left, start
+
+    def _screened(self, rows: Rows, place: int) -> Rows:
+        for screen in self.screens:
+            if screen.last == place:
+                rows = screen.passed(rows)
+        return rows
+
+    def allowed(self, rows: Rows) -> Rows:
+        """Of rows with a digit for every axis those that are configurations."""
+        for place, axis in enumerate(self.layout.order):
+            rows[~self.active(axis, rows), place] = INACTIVE
+        for screen in self.screens:
+            rows = screen.passed(rows)
+        return rows
+
+    def active(self, axis: Axis, rows: Rows) -> NDArray[np.bool_]:
+        """In which rows an axis is active, by the digits before it."""
+        active = np.ones(len(rows), np.bool_)
+        for gate in axis.gates:
+            active &= self._passes(gate, rows)
+        return active
+
+    def _passes(self, gate: Gate, rows: Rows) -> NDArray[np.bool_]:
+        digits = rows[:, self._places[gate.axis]]
+        law = self.layout.axes[gate.axis].law
+        passing = np.array([law.place(key) for key in gate.keys], np.int64)
+        allowed = np.isin(digits, passing)
+        return np.where(digits == INACTIVE, gate.open, allowed)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {axis.name: place for place, axis in enumerate(self.layout.order)}
+
+
+def _grown(rows: Rows, sizes: NDArray[np.int64], place: int) -> Rows:
+    """Every row once for each of so many digits at a place."""
+    grown = np.repeat(rows, sizes, axis=0)
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    grown[:, place] = np.arange(len(grown)) - starts
+    return grown

@@ -1,0 +1,111 @@
+"""`search_space` of a document: names, distributions and conditions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from experiments.search.conditions import When, read_condition
+from experiments.search.distributions import Distribution
+from experiments.search.expressions import ExpressionError, SpaceText, parse_space
+from experiments.search.notation import read_parameter
+from experiments.search.problems import Findings, join, shown
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MOST_PARAMETERS = 500
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class SpaceDocument:
+    """What was read; `unread` names what could not be."""
+
+    parameters: dict[str, Distribution] = field(default_factory=dict)
+    conditions: dict[str, When] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+
+
+def read_parameters(
+    document: object, findings: Findings, *, path: str, log_base: float
+) -> SpaceDocument:
+    """The parameters of a document, with problems noted; what is wrong is left out."""
+    read = SpaceDocument()
+    for given, value in _entries(document, findings, path).items():
+        name = _read_name(given, read, path, findings)
+        place = join(path, name or str(given))
+        law, when = read_parameter(value, place, findings, log_base=log_base)
+        if name is None:
+            continue
+        if law is None:
+            read.unread.add(name)
+            continue
+        read.parameters[name] = law
+        if when is not None:
+            condition = read_condition(when, join(place, "when"), findings)
+            read.conditions[name] = {
+                converted_name(other): values for other, values in condition.items()
+            }
+    return read
+
+
+def _entries(
+    document: object, findings: Findings, path: str
+) -> Mapping[object, object]:
+    """The parameters as they stand; none when a problem was noted."""
+    if isinstance(document, str):
+        text = read_space_text(document, findings, path=path)
+        if text is None:
+            return {}
+        document = text.parameters
+    if not isinstance(document, Mapping) or not document:
+        findings.error(
+            path,
+            "search_space must be a mapping of at least one name to a distribution, "
+            f"such as {{lr: {{type: float, low: 0.001, high: 0.1}}}}, "
+            f"not {shown(document)}.",
+        )
+        return {}
+    if len(document) > MOST_PARAMETERS:
+        findings.error(
+            path,
+            f"search_space may have {MOST_PARAMETERS} parameters, not {len(document)}.",
+        )
+        return {}
+    return document
+
+
+def converted_name(text: str) -> str:
+    """A parameter's name in documents: `--learning-rate` becomes `learning_rate`."""
+    return text.lstrip("-").replace("-", "_")
+
+
+def read_space_text(text: str, findings: Findings, *, path: str) -> SpaceText | None:
+    """A space written as text; None when a problem was noted."""
+    try:
+        return parse_space(text)
+    except ExpressionError as error:
+        findings.error(path, str(error))
+        return None
+
+
+def _read_name(
+    given: object, read: SpaceDocument, path: str, findings: Findings
+) -> str | None:
+    """A parameter's name. A dashed one, `--learning-rate`, is converted."""
+    text = str(given)
+    name = converted_name(text)
+    place = join(path, text)
+    if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        findings.error(
+            place,
+            "A parameter's name must be letters, digits and underscores, not starting "
+            f"with a digit, such as learning_rate, not {shown(text)}.",
+        )
+        return None
+    if name in read.parameters or name in read.unread:
+        findings.error(place, f"There is another parameter with the name {name}.")
+        return None
+    if name != text:
+        findings.warn(place, f"The parameter {text} is called {name} here.")
+    return name
