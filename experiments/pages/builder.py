@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
@@ -11,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import snapshots
 from experiments.models.sweeps import SweepState
-from experiments.pages.builder_bench import Bench, bench_for_new
+from experiments.pages.builder_bench import Bench, bench_for_new, new_token
 from experiments.pages.builder_page import page_context, preview_answer
 from experiments.pages.builder_sheet import Sheet, posted_sheet
 from experiments.pages.code_files import KeptFiles, keep_files
@@ -20,7 +22,7 @@ from experiments.pages.sweep_access import may_steer, sweep_to_read, viewer_of
 from experiments.search.problems import DefinitionError
 
 START, SAVE = "start", "save"
-LONGEST_TOKEN = 64
+TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 @never_cache
@@ -98,7 +100,7 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
             bench.team,
             definition,
             user=bench.user,
-            token=request.POST.get("form_token", "")[:LONGEST_TOKEN],
+            token=_token(request),
             start=start,
             draft=bench.draft,
         )
@@ -116,9 +118,14 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
 
 
 def _page(request: HttpRequest, sheet: Sheet, *, status: int = 200) -> HttpResponse:
-    token = request.POST.get("form_token", "")[:LONGEST_TOKEN]
-    context = page_context(sheet, token=token)
+    context = page_context(sheet, token=_token(request))
     return render(request, "experiments/builder/page.html", context, status=status)
+
+
+def _token(request: HttpRequest) -> str:
+    """The form's one-time token; a new one where the form has none."""
+    token = request.POST.get("form_token", "")
+    return token if TOKEN.fullmatch(token) else new_token()
 
 
 def _refused(request: HttpRequest, bench: Bench) -> HttpResponse:

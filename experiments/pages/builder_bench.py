@@ -156,6 +156,8 @@ def _chosen(queryset: Any, request: HttpRequest, name: str) -> Any:
 def _posted_team(request: HttpRequest, user: User) -> Team | None:
     """The team that the form was opened for, wherever its person has been since."""
     slug = request.POST.get("team", "") if request.method == "POST" else ""
+    if not slug.isprintable():
+        raise Http404("There is no such team.")
     return access.found_or_404(access.teams_for(user), slug=slug) if slug else None
 
 

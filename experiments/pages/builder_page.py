@@ -8,7 +8,6 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from experiments.models import Experiment, Team
-from experiments.pages.builder_bench import new_token
 from experiments.pages.builder_cards import policy_cards, pool_choices, sampler_cards
 from experiments.pages.builder_check import Check
 from experiments.pages.builder_fields import RARE_FIELDS, SECTIONS
@@ -34,7 +33,7 @@ def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
         "bench": bench,
         "team": bench.team,
         "sheet": sheet,
-        "token": token or new_token(),
+        "token": token,
         "texts": check.entries.texts,
         "kept": _kept(sheet),
         "wrong": {problem.place.field for problem in shown},

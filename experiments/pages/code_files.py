@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from experiments.words import bytes_text
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 MOST_NAMES = 3
+DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def keep_files(
 def kept_files(team: Team, user: User, digest: str) -> CodeSnapshot | None:
     """The team's snapshot of that digest, or the only one that begins like it."""
     digest = digest.strip()
-    if len(digest) < 8:
+    if not DIGEST.fullmatch(digest):
         return None
     mine = access.code_for(user).filter(team=team, digest__startswith=digest)[:2]
     return mine[0] if len(mine) == 1 else None

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from experiments import snapshots
 from experiments.models import Sweep, Team
+from experiments.pages.builder_fields import TEXTS
 from tests import factories
 from tests.pages.builder_forms import (
     X,
@@ -118,13 +119,15 @@ ODD = ["\0", "\u202e", "\u2028", "9" * 5000, "[" * 5000, '"\\ud800"', '"\\u0000"
 @pytest.mark.parametrize("text", ODD)
 def test_odd_text_gives_problems_and_never_an_error(ada: Client, text: str) -> None:
     row = {"name": text, "kind": "choice", "values": text}
-    names = ("command", "seed", "timeout", "inputs", "description", "environment")
+    names = [name for name in TEXTS if name not in ("sampler", "policy")]
     fields = form([row, {**X, "low": text}], **dict.fromkeys(names, text), paste=text)
-    fields["inputs"] = f"a={text}"
+    fields |= {"inputs": f"a={text}", "tags": f"a={text}", "form_token": text}
     for do in ("save", "paste", "yaml"):
         assert send(ada, {**fields, "do": do}).status_code in (200, 422)
+        only = form(tags=f"a={text}", description=text, form_token=text, do=do)
+        assert send(ada, only).status_code in (200, 302, 422)
+        assert send(ada, form(team=text, do=do)).status_code in (400, 404)
     assert preview(ada, fields)["problems"]
-    assert not Sweep.objects.exists()
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(
