@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 
 import sweepsite_client as sweep
-
-
-def witness(word: str) -> None:
-    if path := os.environ.get("WITNESS"):
-        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
-        with open(path, "a") as file:
-            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
-
+from witness import witness
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--height", type=float, default=1.0)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
-
-def witness(word: str) -> None:
-    if path := os.environ.get("WITNESS"):
-        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
-        with open(path, "a") as file:
-            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
-
+from witness import witness
 
 seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
 end = b"" if "one-line" in sys.argv else b"\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -10,13 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 import sweepsite_client as sweep
-
-
-def witness(word: str) -> None:
-    if path := os.environ.get("WITNESS"):
-        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
-        with open(path, "a") as file:
-            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
+from witness import witness
 
 
 def save(_signal: int, _frame: FrameType | None) -> None:

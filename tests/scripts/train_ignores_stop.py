@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
 import sweepsite_client as sweep
-
-
-def witness(word: str) -> None:
-    if path := os.environ.get("WITNESS"):
-        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
-        with open(path, "a") as file:
-            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
-
+from witness import witness
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 witness("START")

@@ -6,13 +6,7 @@ import os
 import sys
 import time
 
-
-def witness(word: str) -> None:
-    if path := os.environ.get("WITNESS"):
-        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
-        with open(path, "a") as file:
-            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
-
+from witness import witness
 
 witness("START")
 for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 100):

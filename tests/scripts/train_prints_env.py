@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
 
-
-def witness(word: str) -> None:
-    if path := os.environ.get("WITNESS"):
-        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
-        with open(path, "a") as file:
-            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
-
+from witness import witness
 
 witness("START")
 print(json.dumps({"environment": dict(os.environ), "folder": os.getcwd()}))

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
 
 import sweepsite_client as sweep
-
-
-def witness(word: str) -> None:
-    if path := os.environ.get("WITNESS"):
-        attempt = os.environ.get("SWEEPSITE_ATTEMPT", "-")
-        with open(path, "a") as file:
-            file.write(f"{word} {attempt} {os.getpid()} {time.time()}\n")
-
+from witness import witness
 
 saving = float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
 witness("START")
