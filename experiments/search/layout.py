@@ -116,11 +116,11 @@ class Layout:
         for key, branch in axis.branches.items():
             if value.keys() != branch.entries.keys():
                 continue
-            same = all(
+            alike = all(
                 same(value[name], constant)
                 for name, constant in branch.constants.items()
             )
-            found = self._inner_parts(axis.inner[key], value) if same else None
+            found = self._inner_parts(axis.inner[key], value) if alike else None
             if found is not None:
                 return {axis.name: branch.dump(), **found}
         return None
