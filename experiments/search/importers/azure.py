@@ -77,8 +77,10 @@ def _limits(source: Source) -> JSONValue:
 
 def _compute(source: Source) -> JSONValue:
     compute = source.take("compute")
-    if isinstance(compute, dict) and isinstance(compute.get("target"), str):
-        compute = compute["target"]
+    if isinstance(compute, Mapping):
+        target = source.mapping("compute", compute)
+        compute = target.text("target")
+        target.close("a worker pool")
     if not isinstance(compute, str):
         return json_value(compute)
     pool = compute.removeprefix("azureml:").partition(":")[0]

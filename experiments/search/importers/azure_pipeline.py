@@ -72,10 +72,17 @@ def _chosen(source: Source, steps: Mapping[str, object], name: str) -> str:
 def _with_inputs(step: object, pipeline: Source) -> object:
     """A step whose references to the pipeline's inputs are their values."""
     values = dict(pipeline.entries())
-    if not isinstance(step, Mapping) or not isinstance(step.get("inputs"), Mapping):
+    if not isinstance(step, Mapping):
         return step
-    inputs = {}
-    for name, value in step["inputs"].items():
+    given = step.get("inputs")
+    if not isinstance(given, Mapping):
+        given = {}
+    inputs, used = {}, set()
+    for name, value in given.items():
         match = PARENT_INPUT.fullmatch(value) if isinstance(value, str) else None
         inputs[name] = values.get(match[1], value) if match else value
+        used.add(match[1] if match else "")
+    for name in values:
+        if name not in used:
+            pipeline.leave(name, "The sweep step does not use this input.")
     return {**step, "inputs": inputs}

@@ -45,6 +45,7 @@ class _Script:
     document: dict[str, JSONValue] = field(default_factory=dict)
     metric: dict[str, JSONValue] = field(default_factory=dict)
     limits: dict[str, JSONValue] = field(default_factory=dict)
+    spaces: dict[str, str] = field(default_factory=dict)
 
     def note(self, node: ast.AST, name: str, message: str) -> None:
         self.log.lines = {**self.log.lines, name: getattr(node, "lineno", 1)}
@@ -56,7 +57,7 @@ class _Script:
             node = node.elts[0]
         called = _called(node)
         if called in SAMPLINGS or isinstance(node, ast.Dict):
-            self._space(node, called)
+            self._space(name, node, called)
         elif called in POLICIES and isinstance(node, ast.Call):
             self._policy(node, called)
         elif called == "HyperDriveConfig" and isinstance(node, ast.Call):
@@ -68,8 +69,12 @@ class _Script:
         else:
             self._setting(name, node)
 
-    def _space(self, node: ast.expr, called: str) -> None:
-        segment = ast.get_source_segment(self.text, node) or ""
+    def _space(self, name: str, node: ast.expr, called: str) -> None:
+        if called:
+            self.document["sampling_algorithm"] = {"type": SAMPLINGS[called]}
+        segment = self._meant(node)
+        self.spaces[name] = segment
+        self.document["search_space"] = segment
         try:
             parse_space(segment)
         except ExpressionError as error:
@@ -77,9 +82,13 @@ class _Script:
             column = error.column + (node.col_offset if error.line == 1 else 0)
             message = f"Line {error.line + where}, column {column}: {error.message}"
             self.log.problem("search_space", message)
-        self.document["search_space"] = segment
-        if called:
-            self.document["sampling_algorithm"] = {"type": SAMPLINGS[called]}
+
+    def _meant(self, node: ast.expr) -> str:
+        """The text of a space; one that was named before is meant by its name."""
+        given = node.args[0] if isinstance(node, ast.Call) and node.args else None
+        if isinstance(given, ast.Name) and given.id in self.spaces:
+            return self.spaces[given.id]
+        return ast.get_source_segment(self.text, node) or ""
 
     def _policy(self, node: ast.Call, called: str) -> None:
         settings: dict[str, JSONValue] = {"type": POLICIES[called]}
@@ -157,13 +166,13 @@ def _named(tree: ast.Module, script: _Script) -> Iterator[tuple[str, ast.expr]]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             continue
         if isinstance(node, ast.Expr):
-            yield "search_space", node.value
+            yield f"line {node.lineno}", node.value
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             yield node.targets[0].id, node.value
         else:
             segment = ast.get_source_segment(script.text, node) or "This"
             message = f"{shown(segment, most=40)} has no counterpart in a sweep here."
-            script.note(node, f"line_{node.lineno}", message)
+            script.note(node, f"line {node.lineno}", message)
 
 
 def _fill(script: _Script) -> None:

@@ -13,7 +13,7 @@ from experiments.search.importers.azure_wire import is_wire, read_wire
 from experiments.search.importers.katib import read_katib
 from experiments.search.importers.nni import read_nni, read_nni_space
 from experiments.search.importers.optuna import read_optuna
-from experiments.search.importers.optuna_laws import is_distribution
+from experiments.search.importers.optuna_laws import is_distribution, is_unmistakable
 from experiments.search.importers.source import Source, json_value
 from experiments.search.importers.wandb import read_wandb
 from experiments.search.records import JSONValue
@@ -121,11 +121,14 @@ def _nni_space(document: Document) -> list[str]:
 
 def _optuna(document: Document) -> list[str]:
     values = list(document.values())
-    if values and all(map(is_distribution, values)):
+    if any(map(is_unmistakable, values)):
         return ["Optuna's distributions"]
-    for key in ("distributions", "search_space"):
+    for key, known in (
+        ("distributions", is_distribution),
+        ("search_space", is_unmistakable),
+    ):
         inner = _part(document, key).values()
-        if inner and all(map(is_distribution, inner)):
+        if any(map(known, inner)):
             return [key]
     trials = document.get("trials")
     if isinstance(trials, list) and _present(document, "study_name", "directions"):

@@ -71,9 +71,7 @@ def _algorithm(algorithm: Source) -> tuple[Settings, Settings]:
     policy: Settings = {}
     if name == "hyperband":
         eta = number_of(given.pop("eta", None)) or 3
-        for setting in ("r_l", "resource_name"):
-            given.pop(setting, None)
-        policy = halving(algorithm, "algorithmName", 1, eta)
+        policy = halving(algorithm, 1, eta)
     elif name == "multivariate-tpe":
         algorithm.changed(
             "algorithmName",
@@ -142,6 +140,12 @@ def _stopping(spec: Source) -> Settings:
         rule.changed(
             "algorithmName",
             f"There is no policy {shown(name)} here; median stopping stands in.",
+        )
+    else:
+        rule.log.changed(
+            rule.path,
+            "Katib holds a trial's latest value against the first reports of trials "
+            "that have ended; here its best is held against the averages of all.",
         )
     given = _settings(rule)
     policy: Settings = {"type": "median_stopping"}

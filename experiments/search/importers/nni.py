@@ -157,7 +157,7 @@ def _tuner(source: Source) -> tuple[Settings, str, Settings]:
     sampling: Settings = {"type": TUNERS.get(plain, "random")}
     policy: Settings = {}
     if plain in ("hyperband", "bohb"):
-        policy = halving(arguments, "eta", 1, arguments.number("eta") or 3)
+        policy = halving(tuner, 1, arguments.number("eta") or 3)
     elif plain not in SAME and name:
         place = "name" if tuner.has("name") else f"builtin{key.capitalize()}Name"
         tuner.changed(
@@ -226,5 +226,7 @@ def _limits(source: Source, sampling: Settings) -> dict[str, JSONValue]:
         key, value = source.first(*names)
         seconds = seconds_of(value) if isinstance(value, str) else value
         if value is not None:
-            limits[ours] = seconds if is_number(seconds) else json_value(value)
+            limits[ours] = json_value(value)
+        if is_number(seconds):
+            limits[ours] = int(seconds) if float(seconds).is_integer() else seconds
     return limits

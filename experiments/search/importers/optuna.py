@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from experiments.search.fields import is_number
@@ -13,10 +13,11 @@ from experiments.search.importers.imported import FinishedTrial
 from experiments.search.importers.names import Names
 from experiments.search.importers.optuna_laws import (
     Law,
-    is_distribution,
+    is_unmistakable,
     law_of,
     merged,
     snapped,
+    unknown_fields,
 )
 from experiments.search.importers.source import Log, Source, compact, json_value
 from experiments.search.problems import shown
@@ -91,7 +92,7 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
 
 def read_optuna(source: Source, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of a study as JSON, or of distributions alone."""
-    if all(is_distribution(value) for _, value in source.entries()):
+    if any(is_unmistakable(value) for _, value in source.entries()):
         return sweep_of(OptunaStudy(distributions=dict(source.entries())), source.log)
     source = Source(dict(source.entries()), source.path, source.log)
     study = OptunaStudy(name=source.text("study_name") or source.text("name"))
@@ -105,7 +106,7 @@ def read_optuna(source: Source, name: str = "") -> dict[str, JSONValue]:
     _, space = source.first("distributions", "search_space")
     if isinstance(space, Mapping):
         study.distributions = dict(space)
-    study.tags = _tags(source.inner("user_attrs").entries())
+    study.tags = _tags(source.inner("user_attrs"))
     source.leave("system_attrs", "Optuna's own records of the study are not needed.")
     for index, value in enumerate(source.items("trials")):
         study.trials.append(_trial(source.mapping(f"trials.{index}", value)))
@@ -164,12 +165,14 @@ def _numbers(value: object) -> list[float]:
     return [number for number in values if is_number(number)]
 
 
-def _tags(entries: Iterable[tuple[str, object]]) -> dict[str, JSONValue]:
-    return {
-        key: json_value(value)
-        for key, value in entries
-        if isinstance(value, bool | str) or is_number(value)
-    }
+def _tags(attributes: Source) -> dict[str, JSONValue]:
+    tags: dict[str, JSONValue] = {}
+    for key, value in attributes.entries():
+        if isinstance(value, bool | str) or is_number(value):
+            tags[key] = json_value(value)
+        else:
+            attributes.leave(key, "A tag is one text or number.")
+    return tags
 
 
 def _laws(study: OptunaStudy, log: Log) -> dict[str, Law]:
@@ -184,6 +187,8 @@ def _laws(study: OptunaStudy, log: Log) -> dict[str, Law]:
             last[name] = value
             path = f"distributions.{name}"
             law = law_of(value)
+            for key in unknown_fields(value):
+                log.left_out(f"{path}.{key}", f"{key} is no part of a distribution.")
             if law is None:
                 log.problem(path, f"{shown(value)} is no distribution of Optuna.")
             elif name not in laws:

@@ -25,12 +25,32 @@ FLOATS = (
     "DiscreteUniformDistribution",
 )
 INTS = ("IntDistribution", "IntUniformDistribution", "IntLogUniformDistribution")
+FIELDS = ("low", "high", "log", "step", "q", "choices")
 
 
 def is_distribution(value: object) -> bool:
     """Whether a value is one of Optuna's distributions, or the JSON text of one."""
     kind, _ = _parts(value)
     return kind in (*FLOATS, *INTS, "CategoricalDistribution")
+
+
+def is_unmistakable(value: object) -> bool:
+    """Whether it is one that names its class, as no other format's does."""
+    short = isinstance(value, Mapping) and "name" not in value
+    return is_distribution(value) and not short
+
+
+def unknown_fields(value: object) -> list[str]:
+    """What a distribution holds that none of Optuna's has."""
+    if isinstance(value, str):
+        return []
+    _, given = _parts(value)
+    outer = value if isinstance(value, Mapping) and given is not value else {}
+    known = ("type", "name") if given is value else ()
+    return [
+        *(key for key in outer if key not in ("name", "attributes")),
+        *(key for key in given if key not in (*FIELDS, *known)),
+    ]
 
 
 def law_of(value: object) -> Law | None:

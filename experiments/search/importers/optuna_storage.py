@@ -178,9 +178,9 @@ class _Storage:
     ) -> None:
         waiting = {number for number, trial in trials.items() if not trial.values}
         for number, value in self._rows(table, f"trial_id, {column}"):
-            if number in waiting and is_number(value):
-                if final or trials[number].state != "FAIL":
-                    trials[number].values.append(float(value))
+            counts = number in waiting and (final or trials[number].state != "FAIL")
+            if counts and is_number(value):
+                trials[number].values.append(float(value))
 
     def _columns(self, table: str) -> set[str]:
         if table not in self._tables:

@@ -13,10 +13,8 @@ from experiments.search.termination import POLICIES
 HALVING = "asha"
 
 
-def halving(
-    source: Source, key: str, first: int, factor: float
-) -> dict[str, JSONValue]:
-    """What stands for Hyperband and successive halving, noted at a key.
+def halving(source: Source, first: int, factor: float) -> dict[str, JSONValue]:
+    """What stands for Hyperband and successive halving; noted at the whole rule.
 
     `first` is the report at which a trial is judged first, `factor` (eta) how much
     longer the next stretch is, and one in how many goes on.
@@ -25,15 +23,15 @@ def halving(
     if HALVING in POLICIES:
         whole = max(math.floor(factor), 2)
         reports = listed([first, first * whole, first * whole**2])
-        source.changed(
-            key,
+        source.log.changed(
+            source.path,
             "Its brackets become the one of ASHA: trials are judged at reports "
             f"{reports} and so on, and one in {whole} goes on each time.",
             "Take median stopping instead.",
         )
         return {"type": HALVING, "min_resource": first, "reduction_factor": whole}
-    source.changed(
-        key,
+    source.log.changed(
+        source.path,
         "Successive halving is not among the policies here. Median stopping takes its "
         f"place: a trial ends when, after {counted(first, 'report')} or later, its "
         "best is worse than the median of the others.",

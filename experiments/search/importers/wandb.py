@@ -107,12 +107,11 @@ def _hyperband(source: Source) -> dict[str, JSONValue]:
     if first is None and (last is None or brackets is None):
         rule.problem("min_iter", "min_iter is required, or max_iter together with s.")
         return {}
-    key = "min_iter"
+    by_its_start = first is not None
     if first is None and last is not None and brackets is not None:
-        key = "s"
         first = last / eta ** min(max(brackets, 0), 50)
-    policy = halving(rule, key, int(first or 1), eta)
-    if key == "min_iter":
+    policy = halving(rule, int(first or 1), eta)
+    if by_its_start:
         rule.leave("s", "How many brackets there are follows from min_iter and eta.")
         rule.leave("max_iter", "Trials are judged for as long as they report.")
     rule.leave("strict", "There is one rule for ending trials here.")

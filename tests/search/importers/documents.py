@@ -1,0 +1,64 @@
+"""The table of documents: each with what it becomes, its notes, or its problems.
+
+A case is a text, then sections that begin with `===`: `FORMAT becomes` with the sweep
+document as YAML, `notes` with a line each (kind, path, line, sentence), `trials` with a
+JSON list each (parameters, value, state), or `problems` (path, sentence). `halving` has
+the first report and the factor of a rule that becomes ASHA where there is that policy.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from experiments.search.termination import POLICIES
+
+FOLDER = Path(__file__).parent / "cases"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One document and what is expected of it."""
+
+    name: str
+    text: str
+    format: str = ""
+    document: dict[str, object] = field(default_factory=dict)
+    notes: list[list[str]] = field(default_factory=list)
+    trials: list[list[object]] = field(default_factory=list)
+    problems: list[list[str]] = field(default_factory=list)
+    halving: tuple[int, int] | None = None
+
+    @property
+    def becomes(self) -> dict[str, object]:
+        """The expected document, with ASHA where this site has it."""
+        if self.halving is None or "asha" not in POLICIES:
+            return self.document
+        first, factor = self.halving
+        rule = {"type": "asha", "min_resource": first, "reduction_factor": factor}
+        return {**self.document, "early_termination": rule}
+
+
+def read_case(path: Path) -> Case:
+    text, *sections = path.read_text().split("=== ")
+    case = {"name": f"{path.parent.name}/{path.stem}", "text": text}
+    for section in sections:
+        title, _, body = section.partition("\n")
+        rows = [line.split(" | ") for line in body.splitlines()]
+        if title.endswith(" becomes"):
+            case["format"] = title.partition(" ")[0]
+            case["document"] = yaml.safe_load(body)
+        elif title == "trials":
+            case["trials"] = [json.loads(line) for line in body.splitlines()]
+        elif title == "halving":
+            case["halving"] = tuple(map(int, body.split()))
+        else:
+            case[title] = rows
+    return Case(**case)
+
+
+CASES = [read_case(path) for path in sorted(FOLDER.glob("*/*.case"))]
+GOOD = [case for case in CASES if not case.problems]
