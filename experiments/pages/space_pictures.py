@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from experiments.pages.space_rows import Row
-from experiments.pages.value_text import ValuesError, read_number, read_values
+from experiments.pages.value_text import (
+    ValuesError,
+    read_number,
+    read_values,
+    write_values,
+)
 from experiments.search.distributions import (
     Distribution,
     FloatRange,
@@ -105,7 +110,7 @@ def summary_of(row: Row) -> str:
     """The row's values in a few words, as a closed row of the phone's form shows it."""
     if row.kind == "choice":
         try:
-            return ", ".join(map(str, read_values(row.text("values")))) or "no values"
+            return write_values(read_values(row.text("values"))) or "no values"
         except ValuesError:
             return row.text("values")
     parts = [row.text(slot.slot).strip() for slot in row.law.slots]
