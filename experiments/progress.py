@@ -18,12 +18,26 @@ from experiments.models.trials import TRIAL_LIVE, TRIAL_RANKED, TrialState
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where one sweep stands. ``spent`` and ``saved`` are seconds of training.
+class Compute:
+    """Training time in seconds: ``used``, by lost attempts too, and ``saved``.
 
     ``saved`` is an estimate: for each trial that the policy ended, the median time of
-    the completed trials minus its own time, and never less than nothing.
+    the sweep's completed trials minus its own time, and never less than nothing.
     """
+
+    used: float = 0.0
+    saved: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """Saved, as a share of what would have been used."""
+        return self.saved / (self.used + self.saved) if self.saved else 0.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where one sweep stands. ``spent`` and ``saved`` are seconds of training, as
+    Compute has them."""
 
     counts: Mapping[str, int]
     share: float
@@ -40,14 +54,14 @@ def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
     """The progress of each sweep by its id, in five queries however many they are."""
     ids = [sweep.pk for sweep in sweeps]
     counts, best = counts_by_sweep(ids), _best_trials(ids)
-    spent, saved = _spent(ids), _saved(ids)
+    computes = compute_of(ids)
     return {
         sweep.pk: Progress(
             counts=counts[sweep.pk],
             share=_share(sweep, counts[sweep.pk]),
             best=best.get(sweep.pk),
-            spent=spent.get(sweep.pk) or 0.0,
-            saved=saved.get(sweep.pk) or 0.0,
+            spent=computes[sweep.pk].used,
+            saved=computes[sweep.pk].saved,
         )
         for sweep in sweeps
     }
@@ -93,27 +107,40 @@ def _best_trials(ids: Sequence[int]) -> dict[int, Trial]:
     return {trial.sweep_id: trial for trial in best if trial.sweep_id is not None}
 
 
+def compute_of(ids: Sequence[int]) -> dict[int, Compute]:
+    """Training time by sweep, in three queries however many they are."""
+    spent, saved = _spent(ids), _saved(ids)
+    return {pk: Compute(spent.get(pk) or 0.0, saved.get(pk) or 0.0) for pk in ids}
+
+
+def saved_by(trial: Trial, elapsed: float | None, usual: float | None) -> float | None:
+    """What one early end saved, with the ``usual`` time of a completed trial; None
+    when nothing was saved."""
+    if trial.state != TrialState.TERMINATED or elapsed is None or usual is None:
+        return None
+    return usual - elapsed if usual > elapsed else None
+
+
 def _spent(ids: Sequence[int]) -> dict[int, float]:
-    """Seconds of training in each sweep, those of lost attempts included."""
     attempts = Attempt.objects.filter(trial__sweep__in=ids).order_by()
     rows = attempts.values_list("trial__sweep").annotate(total=Sum("elapsed"))
     return dict(rows)
 
 
 def _saved(ids: Sequence[int]) -> dict[int, float]:
-    medians = _median_times(ids)
-    if not medians:
-        return {}
+    medians = usual_times(ids)
+    # Without a completed trial nothing is known to be saved.
     usual = Case(
         *(When(sweep=pk, then=Value(median)) for pk, median in medians.items()),
+        default=Value(0.0),
         output_field=FloatField(),
     )
     saved = Greatest(usual - F("current_attempt__elapsed"), Value(0.0))
-    ended = Trial.objects.filter(sweep__in=medians, state=TrialState.TERMINATED)
+    ended = Trial.objects.filter(sweep__in=ids, state=TrialState.TERMINATED)
     return dict(ended.order_by().values_list("sweep").annotate(total=Sum(saved)))
 
 
-def _median_times(ids: Sequence[int]) -> dict[int, float]:
+def usual_times(ids: Sequence[int]) -> dict[int, float]:
     """The median training time of each sweep's completed trials, in seconds."""
     time = F("current_attempt__elapsed")
     completed = Trial.objects.filter(

@@ -11,9 +11,8 @@ from experiments.models import Metric, Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.metric_series import goal_of
 from experiments.pages.places import axes_of
-from experiments.pages.ranking import saved_seconds, usual_times
 from experiments.pages.rows import elapsed_seconds
-from experiments.progress import progress_of
+from experiments.progress import progress_of, saved_by, usual_times
 from experiments.search.records import Objective
 
 
@@ -80,7 +79,7 @@ class Comparison:
 
     def _entrants(self, trials: Sequence[Trial]) -> list[Entrant]:
         best = {pk: p.best for pk, p in progress_of(self.sweeps).items()}
-        usual = usual_times(sweep.pk for sweep in self.sweeps)
+        usual = usual_times([sweep.pk for sweep in self.sweeps])
         metrics = _metrics(trials)
         several = len({trial.sweep_id for trial in trials}) > 1
         entrants = []
@@ -93,7 +92,7 @@ class Comparison:
                     name=trial.label if several else str(trial.number),
                     is_best=leader is not None and leader.pk == trial.pk,
                     elapsed=elapsed,
-                    saved=saved_seconds(trial, elapsed, usual.get(trial.sweep_id or 0)),
+                    saved=saved_by(trial, elapsed, usual.get(trial.sweep_id or 0)),
                     metrics=metrics.get(trial.current_attempt_id or 0, {}),
                 )
             )

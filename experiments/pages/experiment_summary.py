@@ -10,7 +10,8 @@ from typing import Any
 from experiments.models import Experiment
 from experiments.models.sweeps import SweepState
 from experiments.pages.experiment_chart import MOST_LINES, chart_model
-from experiments.pages.sweep_table import Compute, SweepRow, sweep_rows
+from experiments.pages.sweep_table import SweepRow, sweep_rows
+from experiments.progress import Compute
 from experiments.words import MINUS, metric_text, signed_text
 
 # Beyond this the oldest sweeps are left out of the page.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.utils.html import format_html
+
 from experiments import storage
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.pages.failure_words import advice, end_in_words
+from experiments.pages.failures import Failure, Sentence, advice, cause
 from experiments.pages.log_text import Line, last_lines, parse_log
 from experiments.pages.sweep_standing import SweepStanding
 from experiments.search.figures import counted
@@ -18,6 +20,10 @@ MOST_LINES = 12
 LOG_BYTES = 16 << 10
 # Failures are looked through for their cause, the newest first.
 MOST_COMPARED = 200
+FIRST_ONE = (
+    "Then clone the sweep with the repaired code; trying one trial first"
+    " (max_total_trials: 1) costs little."
+)
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,13 @@ class FailureCard:
     """Two sentences, the last failed trial with the end of its log, and what to try."""
 
     headline: str
-    cause: str
+    cause: Sentence
     facts: str
     trial: Trial
-    ended_with: str
+    ended_with: Sentence
     error: str
     lines: Sequence[Line]
-    advice: str
+    advice: Sequence[Sentence]
 
 
 def needs_failure_card(standing: SweepStanding) -> bool:
@@ -49,29 +55,25 @@ def failure_card(standing: SweepStanding) -> FailureCard | None:
     sweep = standing.sweep
     if not needs_failure_card(standing):
         return None
-    trials = sweep.trials.filter(state=TrialState.FAILED)
-    trial = trials.select_related("current_attempt").latest("ended_at", "number")
-    log = storage.read_log(trial.current_attempt_id or 0, last=LOG_BYTES)
-    lines = last_lines(parse_log(log), MOST_LINES)
-    error = error_line(lines) or trial.message
+    failure = _last_failure(sweep)
     return FailureCard(
         headline=headline(standing),
-        cause=_cause(sweep, trial),
+        cause=_cause(sweep, failure),
         facts=_facts(standing),
-        trial=trial,
-        ended_with=end_in_words(trial, trial.current_attempt),
-        error=error,
-        lines=lines,
-        advice=advice(trial, error, metric=sweep.primary_metric, pool=sweep.pool.name),
+        trial=failure.trial,
+        ended_with=cause(failure),
+        error=failure.error or failure.trial.message,
+        lines=failure.log,
+        advice=[*advice(failure), FIRST_ONE],
     )
 
 
-def error_line(lines: Sequence[Line]) -> str:
-    """The line that names the error: the last one that is neither ours nor indented."""
-    for line in reversed(lines):
-        if not line.ours and not line.text[:1].isspace():
-            return line.text
-    return ""
+def _last_failure(sweep: Sweep) -> Failure:
+    trials = sweep.trials.filter(state=TrialState.FAILED)
+    related = trials.select_related("current_attempt", "sweep")
+    trial = related.latest("ended_at", "number")
+    log = storage.read_log(trial.current_attempt_id or 0, last=LOG_BYTES)
+    return Failure(trial, last_lines(parse_log(log), MOST_LINES))
 
 
 def headline(standing: SweepStanding) -> str:
@@ -91,14 +93,14 @@ def headline(standing: SweepStanding) -> str:
     return f"{failed} of the {standing.ended:,} trials that ended have failed."
 
 
-def _cause(sweep: Sweep, trial: Trial) -> str:
+def _cause(sweep: Sweep, failure: Failure) -> Sentence:
     """Whether it is always the same, in one sentence."""
     newest = sweep.trials.filter(state=TrialState.FAILED).order_by("-number")
     seen = list(newest.values_list("reason", "message")[:MOST_COMPARED])
-    words = end_in_words(trial, trial.current_attempt)
     if len(seen) > 1 and len(set(seen)) == 1:
-        return f"All {len(seen)} ended alike: {words}."
-    return f"Trial {trial.number} was the last: {words}."
+        return format_html("All {} ended alike: {}.", len(seen), cause(failure))
+    number = failure.trial.number
+    return format_html("Trial {} was the last: {}.", number, cause(failure))
 
 
 def _facts(standing: SweepStanding) -> str:

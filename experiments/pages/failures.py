@@ -2,59 +2,120 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from experiments.models import Attempt, Metric, Trial
+from experiments.pages.log_text import Line
 from experiments.runner.exits import describe_exit
 from experiments.words import bytes_text, duration_text
 
-if TYPE_CHECKING:
-    from experiments.pages.trial_rows import TrialRows
-
 KILLED = 9
 MOST_NAMES = 10
+ENDED_BY_ITSELF = frozenset({"exit_code", "signal"})
+# What a line of the log says about the cause, and what helps then.
+SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"(ModuleNotFoundError|ImportError).*?'([\w.]+)'"),
+        "Install {found} for the Python that runs the workers, or start the command"
+        " with the Python that has it.",
+    ),
+    (
+        re.compile(r"out of memory|MemoryError|OOM|Cannot allocate memory", re.I),
+        "Make each trial smaller (its batch size or model), or let fewer trials share"
+        " the memory: lower max_concurrent_trials.",
+    ),
+    (
+        re.compile(r"FileNotFoundError|No such file or directory", re.I),
+        "Add the missing file to the code of the sweep, or name it by its whole path:"
+        " a trial starts in a folder of its own that holds only the code.",
+    ),
+    (
+        re.compile(r"unrecognized arguments|required: |invalid \w+ value|usage: "),
+        "Compare the command with the arguments that the script takes; a name may be"
+        " spelt differently.",
+    ),
+    (
+        re.compile(r"Permission ?denied|PermissionError", re.I),
+        "Let the script write into its outputs folder ($SWEEPSITE_OUTPUTS) instead.",
+    ),
+)
 
 Sentence = str | SafeString
 
 
-def lead(rows: TrialRows, name: str) -> Sentence:
-    """``Trial 14 failed after report 4: exit code 1.``"""
-    reports = rows.trial.reports
-    when = f" after report {reports}" if reports else ""
-    return format_html("{} failed{}: {}.", name, when, _what(rows))
+@dataclass(frozen=True)
+class Failure:
+    """One trial that gave no result. ``log``: its last lines."""
+
+    trial: Trial
+    log: Sequence[Line] = ()
+
+    @property
+    def attempt(self) -> Attempt | None:
+        return self.trial.current_attempt
+
+    @property
+    def error(self) -> str:
+        """The line that names the error: the last neither ours nor indented."""
+        for line in reversed(self.log):
+            if not line.ours and not line.text[:1].isspace():
+                return line.text
+        return ""
+
+    @property
+    def metric(self) -> str:
+        sweep = self.trial.sweep
+        return sweep.primary_metric if sweep else "its metric"
+
+    def reported(self) -> list[str]:
+        """The names of the metrics that it has reported."""
+        found = Metric.objects.filter(attempt=self.attempt).order_by("name")
+        return list(found.values_list("name", flat=True))
 
 
-def _what(rows: TrialRows) -> Sentence:
-    trial, attempt = rows.trial, rows.attempt
-    if trial.reason in {"exit_code", "signal"} and attempt is not None:
+# --- what happened ------------------------------------------------------------------
+
+
+def cause(failure: Failure) -> Sentence:
+    """The end in a few words: ``exit code 1``, ``its worker was lost, …``."""
+    trial, attempt = failure.trial, failure.attempt
+    if trial.reason in ENDED_BY_ITSELF and attempt is not None:
         return describe_exit(attempt.exit_code, attempt.signal)
     if trial.reason == "no_metric":
         return format_html(
             "it ended without reporting <strong>{}</strong>, the primary metric",
-            rows.objective.primary_metric,
+            failure.metric,
         )
     if trial.reason == "lost":
         return "its worker was lost, and no attempt is left"
     message = trial.message.rstrip(".")
-    return message[:1].lower() + message[1:] or trial.reason
+    return message[:1].lower() + message[1:] or trial.reason or "it failed"
 
 
-def notes(rows: TrialRows) -> list[Sentence]:
+def lead(failure: Failure, name: str) -> Sentence:
+    """``Trial 14 failed after report 4: exit code 1.``"""
+    reports = failure.trial.reports
+    when = f" after report {reports}" if reports else ""
+    return format_html("{} failed{}: {}.", name, when, cause(failure))
+
+
+def notes(failure: Failure, *, alike: int) -> list[Sentence]:
     """The runner's own sentence, and how many others failed alike."""
-    trial = rows.trial
-    said = _what(rows) if trial.reason in {"exit_code", "signal", "lost"} else None
-    found = []
-    if said and trial.message and trial.message.rstrip(".") != said:
+    trial = failure.trial
+    found: list[Sentence] = []
+    told = trial.reason in ENDED_BY_ITSELF or trial.reason == "lost"
+    if told and trial.message and trial.message.rstrip(".") != cause(failure):
         found.append(_whole(trial.message))
-    alike = rows.field.alike
     if alike:
         others = "One other trial" if alike == 1 else f"{alike:,} other trials"
         found.append(f"{others} of this sweep failed for the same reason.")
-    return list(found)
+    return found
 
 
 def _whole(sentence: str) -> str:
@@ -62,19 +123,34 @@ def _whole(sentence: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def advice(rows: TrialRows) -> Sequence[Sentence]:
-    """What to try, the likeliest first; empty where nothing is known."""
-    advise = ADVICE.get(rows.trial.reason)
-    return advise(rows) if advise else ()
+# --- what to try --------------------------------------------------------------------
 
 
-def _exit_code(rows: TrialRows) -> Sequence[Sentence]:
-    code = rows.attempt.exit_code if rows.attempt else None
-    run = "Run the command below by hand, in the folder of the code, to see it fail."
+def advice(failure: Failure) -> Sequence[Sentence]:
+    """What to try, the likeliest first: by the log, then by the way it ended."""
+    signs = by_log(failure.error)
+    by_reason = ADVICE.get(failure.trial.reason)
+    return [*signs, *(by_reason(failure) if by_reason else ())]
+
+
+def by_log(error: str) -> list[Sentence]:
+    for pattern, text in SIGNS:
+        found = pattern.search(error)
+        if found:
+            return [text.replace("{found}", found[found.lastindex or 0])]
+    return []
+
+
+def _exit_code(failure: Failure) -> Sequence[Sentence]:
+    code = failure.attempt.exit_code if failure.attempt else None
+    run = (
+        "Run the command of the trial by hand, in the folder of the code, to see it"
+        " fail."
+    )
     if code == 2:
         first = (
-            "Compare the command below with the arguments that the script takes:"
-            " exit code 2 mostly means that one is unknown or missing."
+            "Compare the command with the arguments that the script takes: exit code 2"
+            " mostly means that one is unknown or missing."
         )
         return (first, run)
     if code in (126, 127):
@@ -85,8 +161,8 @@ def _exit_code(rows: TrialRows) -> Sequence[Sentence]:
     return ("The last lines of the log mostly name the line that failed.", run)
 
 
-def _signal(rows: TrialRows) -> Sequence[Sentence]:
-    attempt = rows.attempt
+def _signal(failure: Failure) -> Sequence[Sentence]:
+    attempt = failure.attempt
     peak = attempt.peak_memory if attempt else None
     if attempt is None or attempt.signal != KILLED:
         return ("Look for a crash of a native library in the last lines of the log.",)
@@ -98,9 +174,8 @@ def _signal(rows: TrialRows) -> Sequence[Sentence]:
     )
 
 
-def _no_metric(rows: TrialRows) -> Sequence[Sentence]:
-    wanted = rows.objective.primary_metric
-    names = [metric.name for metric in rows.metrics]
+def _no_metric(failure: Failure) -> Sequence[Sentence]:
+    wanted, names = failure.metric, failure.reported()
     if not names:
         return (
             f"It reported no metric at all. In the script, sweep.log(step=step,"
@@ -134,8 +209,8 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _lost(rows: TrialRows) -> Sequence[Sentence]:
-    count = sum(attempt.state == "lost" for attempt in rows.attempts)
+def _lost(failure: Failure) -> Sequence[Sentence]:
+    count = failure.trial.attempts.filter(state="lost").count()
     times = "once" if count == 1 else f"{count} times"
     return (
         f"A worker that ran it went away {times}. Look at the host's memory and at the"
@@ -144,38 +219,33 @@ def _lost(rows: TrialRows) -> Sequence[Sentence]:
     )
 
 
-def _command_not_found(rows: TrialRows) -> Sequence[Sentence]:
-    return (
-        "The program must be on the PATH of the worker, or be a path inside the code."
-        " 'python' is always there: it is the interpreter that runs the worker.",
-    )
-
-
-def _not_executable(rows: TrialRows) -> Sequence[Sentence]:
-    return (
-        "Start a script by its interpreter, such as python train.py or bash run.sh.",
-    )
-
-
-def _code_missing(rows: TrialRows) -> Sequence[Sentence]:
-    return ("The archive of the code could not be unpacked; upload the code again.",)
-
-
-def _trial_timeout(rows: TrialRows) -> Sequence[Sentence]:
-    limit = rows.trial.sweep.trial_timeout if rows.trial.sweep else None
+def _trial_timeout(failure: Failure) -> Sequence[Sentence]:
+    sweep = failure.trial.sweep
+    limit = sweep.trial_timeout if sweep else None
     words = f" (now {duration_text(limit)})" if limit else ""
     return (
         f"Fewer epochs, or a longer limits.trial_timeout{words}, let such a trial end.",
     )
 
 
-ADVICE: Mapping[str, Callable[[TrialRows], Sequence[Sentence]]] = {
+def _always(*sentences: Sentence) -> Callable[[Failure], Sequence[Sentence]]:
+    return lambda failure: sentences
+
+
+ADVICE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
     "exit_code": _exit_code,
     "signal": _signal,
     "no_metric": _no_metric,
     "lost": _lost,
-    "command_not_found": _command_not_found,
-    "not_executable": _not_executable,
-    "code_missing": _code_missing,
+    "command_not_found": _always(
+        "The program must be on the PATH of the worker, or be a path inside the code."
+        " 'python' is always there: it is the interpreter that runs the worker."
+    ),
+    "not_executable": _always(
+        "Start a script by its interpreter, such as python train.py or bash run.sh."
+    ),
+    "code_missing": _always(
+        "The archive of the code could not be unpacked; upload the code again."
+    ),
     "trial_timeout": _trial_timeout,
 }

@@ -17,7 +17,8 @@ from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.pages.attention import Notice, notices
 from experiments.pages.slots import SlotMap, slot_map
-from experiments.pages.sweep_table import Compute, SweepRow, compute_of, sweep_rows
+from experiments.pages.sweep_table import SweepRow, sweep_rows
+from experiments.progress import Compute, compute_of
 
 MOST_RUNNING = 12
 MOST_RECENT = 12

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from django.db.models import Count, Max, Q
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, TrialState
+from experiments.progress import usual_times
 
 
 @dataclass(frozen=True)
@@ -80,27 +79,3 @@ def _is_ahead(sweep: Sweep, trial: Trial) -> Q:
     better = "value__gt" if sweep.goal == "maximize" else "value__lt"
     tied_before = Q(value=trial.value, number__lt=trial.number)
     return Q(**{better: trial.value}) | tied_before
-
-
-def usual_times(sweeps: Iterable[int]) -> dict[int, float]:
-    """The median training time of each sweep's completed trials, in seconds."""
-    rows = Trial.objects.filter(
-        sweep__in=list(sweeps),
-        state=TrialState.COMPLETED,
-        current_attempt__elapsed__gte=0,
-    ).values_list("sweep_id", "current_attempt__elapsed")
-    times: dict[int, list[float]] = defaultdict(list)
-    for sweep_id, elapsed in rows.order_by():
-        if sweep_id is not None and elapsed is not None:
-            times[sweep_id].append(elapsed)
-    return {pk: median(values) for pk, values in times.items()}
-
-
-def saved_seconds(
-    trial: Trial, elapsed: float | None, usual: float | None
-) -> float | None:
-    """What an early end has saved: the usual time of a completed trial without the
-    trial's own, as the sweep's page counts it. None when nothing was saved."""
-    if trial.state != TrialState.TERMINATED or elapsed is None or usual is None:
-        return None
-    return usual - elapsed if usual > elapsed else None

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, Q, RowRange, Sum, Value, Window
-from django.db.models.functions import Coalesce
+from django.db.models import F, Max, Min, Q, RowRange, Window
 
-from experiments.models import Attempt, Sweep, Trial
+from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_RANKED, TrialState
 from experiments.pages.sparkline import Sparkline, step_line
+from experiments.progress import Compute, compute_of, counts_by_sweep
 
 # Fewer ended trials than this say too little about how long the rest will take.
 LEAST_FOR_FORECAST = 3
@@ -37,19 +37,6 @@ class Step:
     trial_id: int
     number: int
     value: float
-
-
-@dataclass(frozen=True)
-class Compute:
-    """Training time in seconds: ``used``, and what early ends have saved about."""
-
-    used: float = 0.0
-    saved: float = 0.0
-
-    @property
-    def share(self) -> float:
-        """Saved, as a share of what would have been used."""
-        return self.saved / (self.used + self.saved) if self.saved else 0.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +89,7 @@ def sweep_rows(sweeps: Sequence[Sweep], *, one_scale: bool = False) -> list[Swee
     """Rows in the order of ``sweeps``. With ``one_scale`` the pictures of sweeps with
     the same metric share a scale."""
     ids = [sweep.pk for sweep in sweeps]
-    counts, computes = trial_counts(ids), compute_of(ids)
+    counts, computes = counts_by_sweep(ids), compute_of(ids)
     steps = best_so_far(sweeps)
     scales = _common_scales(sweeps, steps) if one_scale else {}
     return [
@@ -117,15 +104,6 @@ def sweep_rows(sweeps: Sequence[Sweep], *, one_scale: bool = False) -> list[Swee
     ]
 
 
-def trial_counts(sweep_ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """How many trials of each sweep are in each state."""
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    rows = Trial.objects.filter(sweep__in=sweep_ids).order_by()
-    for pk, state, n in rows.values_list("sweep", "state").annotate(n=Count("pk")):
-        counts[pk][state] = n
-    return counts
-
-
 def _bar_counts(sweep: Sweep, counts: Mapping[str, int]) -> dict[str, int]:
     """Counts for the state bar: queued and untried trials together are left."""
     untried = max(0, sweep.max_total_trials - sum(counts.values()))
@@ -138,39 +116,8 @@ def _bar_counts(sweep: Sweep, counts: Mapping[str, int]) -> dict[str, int]:
         TrialState.RUNNING,
         TrialState.CANCELLED,
     )
-    bar = {str(state): counts.get(state, 0) for state in shown}
-    return bar | {"left": untried + counts.get(TrialState.QUEUED, 0)}
-
-
-def compute_of(sweep_ids: Sequence[int]) -> dict[int, Compute]:
-    """Training time by sweep.
-
-    What an early end saved is the average time of the sweep's completed trials less
-    the time of the trial that was ended.
-    """
-    sums: dict[int, dict[str, tuple[int, float]]] = defaultdict(dict)
-    rows = (
-        Attempt.objects.filter(trial__sweep__in=sweep_ids)
-        .order_by()
-        .values_list("trial__sweep", "trial__state")
-        .annotate(
-            n=Count("trial", distinct=True),
-            seconds=Coalesce(Sum("elapsed"), Value(0.0)),
-        )
-    )
-    for pk, state, n, seconds in rows:
-        sums[pk][state] = (n, seconds)
-    computes = {pk: _compute(by_state) for pk, by_state in sums.items()}
-    return defaultdict(Compute, computes)
-
-
-def _compute(by_state: Mapping[str, tuple[int, float]]) -> Compute:
-    used = sum(seconds for _, seconds in by_state.values())
-    completed, whole = by_state.get(TrialState.COMPLETED, (0, 0.0))
-    terminated, spent = by_state.get(TrialState.TERMINATED, (0, 0.0))
-    if not completed:
-        return Compute(used)
-    return Compute(used, max(0.0, terminated * whole / completed - spent))
+    bar = {str(state): counts[state] for state in shown}
+    return bar | {"left": untried + counts[TrialState.QUEUED]}
 
 
 def best_so_far(sweeps: Sequence[Sweep]) -> dict[int, list[Step]]:

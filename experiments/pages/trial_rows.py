@@ -13,9 +13,10 @@ from django.utils import timezone
 from experiments import storage
 from experiments.models import Attempt, Decision, Event, Metric, Trial
 from experiments.pages.log_text import MOST_BYTES, Line, parse_log
-from experiments.pages.ranking import Field, field_of, saved_seconds
+from experiments.pages.ranking import Field, field_of
 from experiments.pages.rows import elapsed_seconds
 from experiments.pages.verdicts import Checks, checks_of, first_check
+from experiments.progress import saved_by
 from experiments.scheduling import busy_slots, pool_slots
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
@@ -95,7 +96,7 @@ class TrialRows:
 
     @property
     def saved(self) -> float | None:
-        return saved_seconds(self.trial, self.elapsed, self.field.usual_time)
+        return saved_by(self.trial, self.elapsed, self.field.usual_time)
 
     @cached_property
     def setter_urls(self) -> Mapping[int, str]:

@@ -153,10 +153,11 @@ def _coming_notes(rows: TrialRows) -> list[Sentence]:
 
 
 def _failed(rows: TrialRows) -> Why:
+    failure = failures.Failure(rows.trial, rows.log)
     return Why(
-        failures.lead(rows, trial_name(rows.trial)),
-        failures.notes(rows),
-        failures.advice(rows),
+        failures.lead(failure, trial_name(rows.trial)),
+        failures.notes(failure, alike=rows.field.alike),
+        failures.advice(failure),
     )
 
 
@@ -170,7 +171,7 @@ def _cancelled(rows: TrialRows) -> Why:
         lead = f"{name} was cancelled {thing}by {who}{when}."
         return Why(lead, _kept_notes(rows))
     lead = f"{name} was cancelled{when}: {lower_first(trial.message)}"
-    return Why(lead, _kept_notes(rows), failures.advice(rows))
+    return Why(lead, _kept_notes(rows), failures.advice(failures.Failure(trial)))
 
 
 def _kept_notes(rows: TrialRows) -> list[Sentence]:

@@ -112,8 +112,10 @@ def test_best_so_far_is_drawn_against_the_compute_used(ada: Client) -> None:
     newest = model["series"][0]
     assert model["xLabel"] == "compute used by the sweep, slot-minutes"
     assert newest["name"] == "digits-2 0.9500"
-    assert newest["points"][:4] == [[0.0, None], [1.0, 0.7], [2.0, 0.7], [2.0, 0.95]]
+    assert model["xMin"] == 0
+    assert newest["points"][:3] == [[1.0, 0.7], [2.0, 0.7], [2.0, 0.95]]
     assert newest["points"][-1] == [pytest.approx(185 / 60), 0.95]
+    assert [line["best"] for line in model["series"]] == [True, False]
 
 
 def test_sweeps_without_a_value_are_no_obstacle(ada: Client) -> None:

@@ -220,7 +220,7 @@ def test_a_metric_that_was_never_reported_is_named_in_the_advice() -> None:
     sweep = factories.sweep(team, state="failed", reason="all_failed")
     factories.trial(sweep, state="failed", reason="no_metric", message="No metric.")
     text = page(sweep)
-    assert "it ended well but never reported the primary metric" in text
+    assert "it ended without reporting <strong>accuracy</strong>" in text
     assert "accuracy=0.9" in text
 
 

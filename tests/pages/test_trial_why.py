@@ -7,7 +7,8 @@ import pytest
 from experiments import lifecycle
 from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
-from experiments.pages.failures import near_misses
+from experiments.pages.failures import Failure, advice, near_misses
+from experiments.pages.log_text import Line, Span
 from experiments.pages.trial_rows import TrialRows
 from experiments.pages.verdict_words import told_apart
 from experiments.pages.verdicts import verdict_rows
@@ -147,6 +148,14 @@ def test_a_failed_trial_says_its_exit_code_once() -> None:
     assert found.lead == "Trial 0 failed after report 1: exit code 3."
     assert not found.notes
     assert any("last lines of the log" in step for step in found.advice)
+
+
+def test_a_line_of_the_log_that_names_the_cause_comes_first() -> None:
+    trial = finish(factories.reported_trial(sweep_with(None), [0.5]), exit_code=1)
+    line = Line([Span("ModuleNotFoundError: No module named 'torch'")])
+    steps = advice(Failure(trial, [line, Line([Span("exit code 1")], ours=True)]))
+    assert steps[0].startswith("Install torch for the Python that runs the workers")
+    assert "last lines of the log" in steps[1]
 
 
 def test_a_killed_trial_is_told_about_memory() -> None:
