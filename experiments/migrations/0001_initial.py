@@ -115,7 +115,7 @@ class Migration(migrations.Migration):
             name='Experiment',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
+                ('name', models.CharField(max_length=200)),
                 ('slug', models.SlugField(max_length=60)),
                 ('question', models.CharField(blank=True, max_length=300)),
                 ('notes', models.TextField(blank=True)),

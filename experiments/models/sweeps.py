@@ -18,7 +18,7 @@ class Experiment(models.Model):
     """A team's shared question, with the sweeps that look for its answer."""
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="experiments")
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=200)
     slug = models.SlugField(max_length=60)
     question = models.CharField(max_length=300, blank=True)
     notes = models.TextField(blank=True)

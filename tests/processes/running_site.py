@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def new_database(server: str) -> str:
+    """The URL of an empty database on a PostgreSQL server."""
+    import psycopg
+    from django.db import connection
+
+    facts = connection.settings_dict
+    name = f"site_{uuid.uuid4().hex}"
+    with psycopg.connect(
+        host=facts["HOST"], user=facts["USER"], dbname="postgres", autocommit=True
+    ) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+    return server.rpartition("/")[0] + f"/{name}"
 
 
 class RunningSite:
@@ -49,6 +64,8 @@ class RunningSite:
         for name in ("REDIS_URL", "SWEEPSITE_URL", "SWEEPSITE_SECRET_KEY"):
             if name not in settings:
                 self.environment.pop(name, None)
+        if server := os.environ.get("TEST_DATABASE_URL"):
+            self.environment["DATABASE_URL"] = new_database(server)
         self.token = ""
 
     # --- the processes ------------------------------------------------------------
