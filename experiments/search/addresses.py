@@ -43,6 +43,8 @@ def addresses(
 def value_at(params: Params, address: str) -> object:
     """The value at an address of a configuration, or ABSENT."""
     value: object = params
+    if "." not in address:
+        return params.get(address, ABSENT)
     for name in address.split("."):
         if not isinstance(value, Mapping) or name not in value:
             return ABSENT

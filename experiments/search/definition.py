@@ -123,6 +123,7 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         trial=read_trial(
             document.inner("trial", required="{command: python train.py}"),
             parameters=plan.names,
+            optional=plan.optional,
             inputs=inputs,
         ),
         inputs=inputs,
@@ -141,7 +142,8 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
 
 def _read_limits(document: Fields, plan: Plan) -> Limits:
     default = plan.grid_size or 1 if plan.is_grid else None
-    if default is not None and default > MOST_TRIALS:
+    uncounted = plan.space.is_finite and plan.space.count() is None
+    if uncounted or (default is not None and default > MOST_TRIALS):
         default = None
     fields = document.inner(
         "limits", required="{max_total_trials: 40}" if default is None else ""

@@ -20,8 +20,12 @@ from experiments.search.screens import INACTIVE, Rows, Screen
 
 # So many configurations are listed; a space with more is not counted by listing.
 MOST_LISTED = 2**17
-# So many rows, unfinished ones included, are looked at for a list or between two finds.
-MOST_ROWS = 2**20
+# The same where each of them may have to be put to a test.
+MOST_TESTED = 2**15
+# So much is done for a list, or between two finds: rows that are looked at, unfinished
+# ones included, a test of a constraint counting as several rows.
+MOST_WORK = 2**20
+WORK_OF_TEST = 16
 BLOCK = 4096
 
 
@@ -33,12 +37,18 @@ class Listing:
     screens: list[Screen]
     _found: list[Rows] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
-    _looked_at: int = field(default=0, init=False)
+    _rows: int = field(default=0, init=False)
+
+    @property
+    def work(self) -> int:
+        """What was done so far."""
+        return self._rows + WORK_OF_TEST * sum(screen.tested for screen in self.screens)
 
     @cached_property
     def all(self) -> Rows | None:
         """Every row, when there are not too many to list."""
-        while self._looked_at <= MOST_ROWS and self._count <= MOST_LISTED:
+        most = MOST_TESTED if self.screens else MOST_LISTED
+        while self.work <= MOST_WORK and self._count <= most:
             if not self._more():
                 break
         else:
@@ -50,17 +60,17 @@ class Listing:
 
         Raises InfeasibleError when the search for it takes too long.
         """
-        mark = self._looked_at
+        mark = self.work
         while self._count <= number:
             before = self._count
             if not self._more():
                 return None
             if self._count > before:
-                mark = self._looked_at
-            if self._looked_at - mark > MOST_ROWS:
+                mark = self.work
+            if self.work - mark > MOST_WORK:
                 raise InfeasibleError(
                     f"After {self._count:,} configurations no other that meets all "
-                    f"constraints was found among {MOST_ROWS:,}."
+                    "constraints was found in time."
                 )
         for block in self._found:
             if number < len(block):
@@ -123,7 +133,7 @@ class Listing:
             grown[:, place] = np.arange(first, last)
             done = last == sizes[0]
             left, start = (rows[1:], 0) if done else (rows, last)
-        self._looked_at += len(grown) if axis.law.count() != 1 else 0
+        self._rows += len(grown) if axis.law.count() != 1 else 0
         return grown, left, start
 
     def _screened(self, rows: Rows, place: int) -> Rows:

@@ -7,7 +7,7 @@ sampler can search every space.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from experiments.search.problems import Findings
@@ -34,13 +34,15 @@ SPACE, SAMPLING = "search_space", "sampling_algorithm"
 class Plan:
     """A space, and the canonical settings of its sampler.
 
-    `names` are the parameters' names, also of those that could not be read; None when
-    the space's text could not be read at all.
+    `names` are the parameters' names and the addresses in nested choices, also of those
+    that could not be read; None when the space's text could not be read at all. Those
+    in `optional` have no value in some configurations.
     """
 
     space: SearchSpace
     settings: Mapping[str, JSONValue] = field(default_factory=dict)
     names: tuple[str, ...] | None = None
+    optional: frozenset[str] = frozenset()
 
     @property
     def is_grid(self) -> bool:
@@ -90,10 +92,28 @@ def read_plan(
     if settings is not None:
         check_space(settings, space, findings, path=SPACE)
         _check_named(named, settings, findings)
-    given = search_space if isinstance(search_space, Mapping) else ()
-    return Plan(
-        space, settings or {}, tuple(converted_name(str(name)) for name in given)
-    )
+    optional = (name for name, found in space.addresses.items() if not found.always)
+    names = tuple(dict.fromkeys(_names(search_space, space)))
+    return Plan(space, settings or {}, names, frozenset(optional))
+
+
+def _names(document: object, space: SearchSpace) -> Iterator[str]:
+    given = document if isinstance(document, Mapping) else {}
+    yield from map(converted_name, map(str, given))
+    yield from space.addresses
+    for text, value in given.items():
+        name = converted_name(str(text))
+        if name not in space.parameters:
+            yield from _inner_names(name, value)
+
+
+def _inner_names(name: str, value: object) -> Iterator[str]:
+    """What would be the addresses in a nested choice that could not be read."""
+    branches = value.get("values") if isinstance(value, Mapping) else None
+    for branch in branches if isinstance(branches, list) else ():
+        for inner, entry in branch.items() if isinstance(branch, Mapping) else ():
+            yield f"{name}.{inner}"
+            yield from _inner_names(f"{name}.{inner}", entry)
 
 
 def _check_named(

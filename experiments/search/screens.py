@@ -29,6 +29,11 @@ class Screen:
     _known: dict[bytes, bool] = field(default_factory=dict, init=False)
 
     @property
+    def tested(self) -> int:
+        """How many different values were put to the test."""
+        return len(self._known)
+
+    @property
     def last(self) -> int:
         """The place of the last axis that is looked at."""
         return max(self.places)
@@ -79,6 +84,10 @@ def _places(layout: Layout, names: set[str]) -> list[int]:
 
 
 def _meeting(layout: Layout, constraint: Constraint) -> Callable[[Values], bool]:
+    if not any(
+        layout.axes[name].branches for name in layout.named(constraint.addresses)
+    ):
+        return constraint.meets
     return lambda values: constraint.meets(layout.assembled(values))
 
 

@@ -131,9 +131,9 @@ class SearchSpace:
     def count(self) -> int | None:
         """The exact number of configurations; None for infinitely many.
 
-        Conditions and constraints are counted in. None also where more than
-        `listing.MOST_LISTED` would have to be tried on the constraints: `count_words`
-        tells the two apart.
+        Conditions and constraints are counted in. None also for more than
+        `listing.MOST_TESTED` where each has to be put to the constraints: `is_finite`
+        and `count_words` tell the two apart.
         """
         return self.finite.count if self.is_finite else None
 

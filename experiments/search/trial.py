@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
@@ -49,10 +49,12 @@ def read_trial(
     *,
     parameters: Sequence[str] | None,
     inputs: Iterable[str],
+    optional: Collection[str] = (),
 ) -> TrialTemplate:
     """`trial`; its command is checked against the names of parameters and inputs.
 
-    `parameters` is None when they are not known, because the space cannot be read.
+    `parameters` is None when they are not known, because the space cannot be read;
+    those that are `optional` have no value in some trials.
     """
     if document is None:
         return TrialTemplate("")
@@ -60,7 +62,8 @@ def read_trial(
         "command", "", required="python train.py", most=LONGEST_COMMAND
     )
     if command:
-        _check_command(document, command, parameters, inputs)
+        problems = list(command_problems(command, parameters, inputs, optional))
+        _note_command(document, command, problems, parameters or ())
     template = TrialTemplate(
         command=command,
         code=read_code(document),
@@ -108,17 +111,13 @@ def _read_environment(document: Fields | None) -> dict[str, str]:
     return environment
 
 
-def _check_command(
-    document: Fields,
-    command: str,
-    parameters: Sequence[str] | None,
-    inputs: Iterable[str],
+def _note_command(
+    document: Fields, command: str, problems: list[str], parameters: Sequence[str]
 ) -> None:
-    problems = list(command_problems(command, parameters, inputs))
     for message in problems:
         document.error("command", message)
     if not problems:
-        for message in command_warnings(command, parameters or ()):
+        for message in command_warnings(command, parameters):
             document.warn("command", message)
 
 
