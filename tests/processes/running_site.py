@@ -135,7 +135,8 @@ class RunningSite:
                 inside = (folder / "cwd").readlink().is_relative_to(self.home)
             except (OSError, UnicodeDecodeError):
                 continue
-            ours = mark in environment or inside
+            named = any(str(self.home) in part for part in command)
+            ours = mark in environment or inside or named
             if state != "Z" and ours and int(folder.name) != os.getpid():
                 yield int(folder.name), command
 
