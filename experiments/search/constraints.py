@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
-from experiments.search.addresses import ABSENT, value_at
 from experiments.search.arithmetic import DIVIDING_OPERATORS, combined
 from experiments.search.comparisons import (
     EQUALITIES,
@@ -27,9 +26,9 @@ from experiments.search.comparisons import (
     as_boolean,
     as_number,
 )
+from experiments.search.constraint import Constraint, Values
 from experiments.search.fields import is_number
 from experiments.search.problems import listed, shown, unknown_name
-from experiments.search.records import Params
 from experiments.search.source import ExpressionError, Source
 from experiments.search.values import KINDS, kind_of
 
@@ -39,31 +38,6 @@ CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs}
 NUMBER, BOOLEAN = frozenset(["number"]), frozenset(["boolean"])
 EXAMPLE = "layers * batch_size <= 256"
-
-Values: TypeAlias = Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """One constraint; `addresses` are the parameters that it names."""
-
-    text: str
-    addresses: tuple[str, ...] = field(compare=False)
-    check: Callable[[Values], object] = field(compare=False, repr=False)
-
-    def applies(self, params: Params) -> bool:
-        """Whether every parameter that is named is active."""
-        return all(value_at(params, name) is not ABSENT for name in self.addresses)
-
-    def meets(self, params: Params) -> bool:
-        """Whether a configuration is allowed."""
-        values = {name: value_at(params, name) for name in self.addresses}
-        if any(value is ABSENT for value in values.values()):
-            return True
-        try:
-            return self.check(values) is True
-        except NoResult:
-            return False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from experiments.search.distributions import (
 from experiments.search.figures import significant
 from experiments.search.records import JSONValue
 from experiments.search.samplers import Sampler
+from experiments.search.space import SearchSpace
 
 DRAWS = 2000
 BINS = 24
@@ -30,13 +31,16 @@ class Histogram:
 
     `labels` has one text for a bar of values, and the two ends for bins; `scale` says
     what the bins' widths are equal in; `edges` are the bins' borders, empty for values.
-    Texts of which there are more than bars are counted for the first ones only.
+    Texts of which there are more than bars are counted for the first ones only. `share`
+    is the part of all draws in which the parameter was active: the others are not
+    counted.
     """
 
     scale: Literal["values", "linear", "log"]
     labels: tuple[str, ...]
     counts: tuple[int, ...]
     edges: tuple[float, ...] = ()
+    share: float = 1.0
 
     def dump(self) -> dict[str, JSONValue]:
         """The histogram as JSON."""
@@ -45,6 +49,7 @@ class Histogram:
             "labels": list(self.labels),
             "counts": list(self.counts),
             "edges": list(self.edges),
+            "share": self.share,
         }
 
 
@@ -54,19 +59,43 @@ def histogram(
     """So many draws from a distribution, counted by value or in bins."""
     rng = np.random.default_rng(seed)
     values = [distribution.sample(rng) for _ in range(draws)]
-    count = distribution.count()
-    if count is not None and count <= bins:
-        return _of_values(distribution, values, count)
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    if len(numbers) < len(values):
-        return _of_values(distribution, values, bins)
-    return _of_numbers(np.array(numbers), bins, log=_is_logarithmic(distribution))
+    return _counted(distribution, values, bins)
+
+
+def space_histograms(
+    space: SearchSpace, *, seed: int = 0, draws: int = DRAWS, bins: int = BINS
+) -> dict[str, Histogram]:
+    """A histogram for every axis of a space, over the draws in which it is active.
+
+    The draws are those of the space as a whole: its constraints are met.
+    """
+    drawn = space.sample_axes(np.random.default_rng(seed), draws)
+    pictures = {}
+    for name, axis in space.axes.items():
+        values = [one[name] for one in drawn if name in one]
+        picture = _counted(axis.law, values, bins)
+        pictures[name] = replace(picture, share=len(values) / len(drawn))
+    return pictures
 
 
 def sampled_configurations(sampler: Sampler, number: int) -> list[dict[str, JSONValue]]:
     """The first configurations that a sampler gives while nothing has run yet."""
     suggestions = (sampler.suggest(index) for index in range(number))
     return [dict(found.params) for found in suggestions if found is not None]
+
+
+def _counted(
+    distribution: Distribution, values: list[JSONValue], bins: int
+) -> Histogram:
+    count = distribution.count()
+    if count is not None and count <= bins:
+        return _of_values(distribution, values, count)
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    if len(numbers) < len(values):
+        return _of_values(distribution, values, bins)
+    if not numbers:
+        return Histogram(scale="linear", labels=(), counts=())
+    return _of_numbers(np.array(numbers), bins, log=_is_logarithmic(distribution))
 
 
 def _of_values(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +18,8 @@ from experiments.search.distributions import Distribution
 from experiments.search.feasibility import InfeasibleError, Rejection
 from experiments.search.finite import FiniteSpace
 from experiments.search.layout import Layout, Values, lay_out
-from experiments.search.problems import Findings, Problem, shown, unknown_name
+from experiments.search.misfits import misfits
+from experiments.search.problems import Findings, Problem
 from experiments.search.records import JSONValue, Params
 from experiments.search.restrictions import read_constraints
 from experiments.search.space_document import (
@@ -31,6 +32,8 @@ from experiments.search.space_document import (
 
 # Where an axis that is not active stands in the unit cube.
 NEUTRAL = 0.5
+# So many draws may be rejected for each one that a picture is made of.
+MOST_REJECTED = 10
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,18 @@ class SearchSpace:
         Draws that do not meet the constraints are rejected. Raises InfeasibleError when
         almost none does.
         """
-        point = self._rejection.point(rng)
-        if point is not None:
-            return self.decode(point)
-        values = self.finite.drawn(rng) if self.is_finite else None
-        if values is None:
-            raise InfeasibleError(
-                f"None of {self._rejection.most_draws:,} random configurations met the "
-                "constraints."
-            )
-        return self.layout.assembled(values)
+        return self.layout.assembled(self._drawn(rng))
+
+    def sample_axes(self, rng: np.random.Generator, number: int) -> list[Values]:
+        """So many draws as the values of active axes, for pictures of the space.
+
+        There are fewer where the constraints reject most draws, but at least one.
+        """
+        found = [self._drawn(rng)]
+        most = self._rejection.drawn + MOST_REJECTED * number
+        while len(found) < number and self._rejection.drawn < most:
+            found.append(self._drawn(rng))
+        return found
 
     def flat(self, params: Params) -> dict[str, JSONValue]:
         """The value of every active axis, those inside nested choices among them.
@@ -122,11 +127,11 @@ class SearchSpace:
 
     def problems(self, params: Params) -> tuple[Problem, ...]:
         """Why a configuration is not one of this space, by parameter."""
-        return tuple(self._problems(params))
+        return tuple(misfits(self, params))
 
     def contains(self, params: Params) -> bool:
         """Whether the space could have drawn the configuration."""
-        return not any(True for _ in self._problems(params))
+        return not any(True for _ in misfits(self, params))
 
     def count(self) -> int | None:
         """The exact number of configurations; None for infinitely many.
@@ -184,12 +189,7 @@ class SearchSpace:
         What stands at axes that are not active makes no difference. Constraints are
         not looked at.
         """
-        shares = dict(zip(self.axes, point, strict=True))
-        values = self.layout.decided(
-            self.layout.order,
-            lambda axis: axis.law.quantile(float(shares[axis.name])),
-        )
-        return self.layout.assembled(values)
+        return self.layout.assembled(self._values_at(point))
 
     def emptiness(self) -> str | None:
         """Why the constraints leave nothing or almost nothing; None if they do not."""
@@ -213,42 +213,30 @@ class SearchSpace:
     def _rejection(self) -> Rejection:
         return Rejection(self.layout, self.constraints)
 
+    def _drawn(self, rng: np.random.Generator) -> Values:
+        point = self._rejection.point(rng)
+        if point is not None:
+            return self._values_at(point)
+        values = self.finite.drawn(rng) if self.is_finite else None
+        if values is None:
+            raise InfeasibleError(
+                f"None of {self._rejection.most_draws:,} random configurations met the "
+                "constraints."
+            )
+        return values
+
+    def _values_at(self, point: Sequence[float] | NDArray[np.float64]) -> Values:
+        shares = dict(zip(self.axes, point, strict=True))
+        return self.layout.decided(
+            self.layout.order,
+            lambda axis: axis.law.quantile(float(shares[axis.name])),
+        )
+
     def _dumped(self, name: str) -> dict[str, JSONValue]:
         document = self.parameters[name].dump()
         if name in self.conditions:
             document["when"] = dump_condition(self.conditions[name])
         return document
-
-    def _problems(self, params: Params) -> Iterator[Problem]:
-        values = self.flat(params)
-        wrong = False
-        for name, law in self.parameters.items():
-            if name in params and name not in values:
-                wrong = True
-                allowed = shown(law.dump(), most=200)
-                yield Problem(
-                    name, f"{name} is {shown(params[name])}; allowed is {allowed}."
-                )
-        for name in params:
-            if name not in self.parameters:
-                message = unknown_name(name, self.parameters, kind="parameter")
-                yield Problem(name, message)
-        if not wrong:
-            yield from self._activity_problems(values)
-            for number, constraint in enumerate(self.constraints):
-                if not constraint.meets(params):
-                    yield Problem(
-                        f"constraints.{number}", f"{constraint.text} is not met."
-                    )
-
-    def _activity_problems(self, values: Values) -> Iterator[Problem]:
-        for name in self.parameters:
-            active = self.layout.is_active(self.axes[name], values)
-            if active and name not in values:
-                yield Problem(name, f"{name} has no value.")
-            elif name in values and not active:
-                condition = shown(dump_condition(self.conditions[name]), most=200)
-                yield Problem(name, f"{name} has a value only when {condition}.")
 
 
 def read_space(
