@@ -1,4 +1,4 @@
-"""What a sweep document would try, before anything is stored."""
+"""A sweep's text of any known format, and what it would try; nothing is stored."""
 
 from __future__ import annotations
 
@@ -7,10 +7,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.importers import Imported, import_sweep
+from experiments.search.importers.formats import READINGS
+from experiments.search.loading import load_document
 from experiments.search.preview import histogram, sampled_configurations
+from experiments.search.problems import DefinitionError
 from experiments.search.samplers import make_sampler
 
 MOST_CONFIGURATIONS = 10
+# One of them makes a document that nobody recognises one of ours, with mistakes.
+OURS = frozenset({"trial", "search_space", "objective", "limits"})
+
+
+def read_sweep(content: str | bytes, *, part: str = "", format: str = "") -> Imported:
+    """A text or file of any known format. Raises DefinitionError.
+
+    `part` names a step or a study where there are several. A document of no known
+    format that has fields of ours is read as ours, so that each mistake is told.
+    """
+    try:
+        return import_sweep(content, name=part, format=format)
+    except DefinitionError:
+        if format or not _is_ours(content):
+            raise
+    return import_sweep(content, format="sweepsite")
+
+
+def _is_ours(content: str | bytes) -> bool:
+    text = content if isinstance(content, str) else content.decode(errors="replace")
+    try:
+        document = load_document(text)
+    except DefinitionError:
+        return False
+    known = any(reading.marks(document) for reading in READINGS)
+    return not known and not OURS.isdisjoint(document)
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Query, Router, Schema
 from pydantic import Field
 
+from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import reader
 from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
-from experiments.checking import check_document
-from experiments.search.loading import load_document
+from experiments.checking import check_document, read_sweep
+from experiments.search.importers import Imported, Note
 from experiments.search.problems import DefinitionError, Problem
+from experiments.warm_trials import usable_trials
 
 router = Router(tags=["sweeps"])
 
@@ -23,6 +24,9 @@ YAML = "application/yaml"
 YAML_TYPES = frozenset(
     {YAML, "application/x-yaml", "text/yaml", "text/x-yaml", "text/vnd.yaml"}
 )
+# Python that uses Azure's SDK is text, an Optuna storage is a file.
+TEXT_TYPES = frozenset({"text/plain", "text/x-python"})
+FILE_TYPES = frozenset({"application/octet-stream", "application/vnd.sqlite3"})
 # The body is read by hand, so the description of the API is told about it here.
 DOCUMENT_BODY = {
     "requestBody": {
@@ -33,24 +37,44 @@ DOCUMENT_BODY = {
         },
     }
 }
+FormatName = Annotated[
+    str,
+    Query(
+        alias="format",
+        pattern=WITHOUT_NUL,
+        description="sweepsite, azure, wandb, katib, nni or optuna, if the body shall"
+        " be read as that; else it is told from the content.",
+    ),
+]
+PartName = Annotated[
+    str,
+    Query(
+        alias="part",
+        pattern=WITHOUT_NUL,
+        description="Which step of a pipeline or study of a storage is meant.",
+    ),
+]
 
 
-def read_document(request: HttpRequest) -> Mapping[str, object]:
-    """The mapping in the body. Raises DefinitionError, or ApiError for its type."""
-    if request.content_type not in {JSON, *YAML_TYPES}:
+def read_body(request: HttpRequest, *, format: str, part: str) -> Imported:
+    """The sweep in the body. Raises DefinitionError, or ApiError for its type."""
+    kind = request.content_type
+    if kind in FILE_TYPES:
+        return read_sweep(request.body, part=part, format=format)
+    if kind not in {JSON, *YAML_TYPES, *TEXT_TYPES}:
         raise ApiError(
             415,
             "content_type",
-            f"The content type is {request.content_type or 'missing'!r}; allowed are"
-            f" {JSON} and {YAML}.",
+            f"The content type is {kind or 'missing'!r}; allowed are {JSON}, {YAML},"
+            " text/plain and, for a storage file, application/octet-stream.",
         )
     try:
         text = request.body.decode()
     except UnicodeDecodeError as error:
         raise DefinitionError([Problem("", "The document is not UTF-8.")]) from error
-    if request.content_type == JSON and not text.lstrip().startswith("{"):
+    if kind == JSON and not text.lstrip().startswith("{"):
         raise DefinitionError([Problem("", "The body is not a JSON object.")])
-    return load_document(text)
+    return read_sweep(text, part=part, format=format)
 
 
 class ProblemOut(Schema):
@@ -62,6 +86,18 @@ class ProblemOut(Schema):
         return cls(path=problem.path, message=problem.message)
 
 
+class NoteOut(Schema):
+    path: Annotated[str, Field(description="in the text that was sent; may be empty")]
+    line: int | None
+    kind: Annotated[str, Field(description="left out, or changed")]
+    message: str
+    alternative: str
+
+    @classmethod
+    def of(cls, note: Note) -> NoteOut:
+        return cls(**vars(note))
+
+
 class PreviewOut(Schema):
     parameters: Annotated[
         dict[str, Any], Field(description="a histogram of each parameter's values")
@@ -71,41 +107,66 @@ class PreviewOut(Schema):
 
 class CheckOut(Schema):
     valid: bool
+    format: Annotated[
+        str | None, Field(description="of what was sent; null when not recognised")
+    ] = None
+    notes: Annotated[
+        list[NoteOut], Field(description="what does not carry over as it is")
+    ] = []
     document: Annotated[
         dict[str, Any] | None, Field(description="in canonical form; null if invalid")
-    ]
+    ] = None
     combinations: Annotated[
         int | None, Field(description="different configurations; null: infinitely many")
-    ]
-    preview: PreviewOut | None
-    warnings: list[ProblemOut]
-    problems: list[ProblemOut]
+    ] = None
+    preview: PreviewOut | None = None
+    trials: Annotated[int, Field(description="finished trials that come along")] = 0
+    warnings: Annotated[
+        list[ProblemOut], Field(description="what is allowed but not meant, and notes")
+    ] = []
+    problems: list[ProblemOut] = []
 
 
 @router.post(
     "/sweeps/check", response=answers(200, CheckOut), openapi_extra=DOCUMENT_BODY
 )
-def check(request: HttpRequest) -> CheckOut:
-    """Check a document and show what would be tried. Nothing is stored."""
+def check(
+    request: HttpRequest, format_name: FormatName = "", part: PartName = ""
+) -> CheckOut:
+    """Check a document and show what would be tried. Nothing is stored.
+
+    It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna; Python that uses
+    Azure's SDK comes as text/plain, an Optuna storage as application/octet-stream.
+    """
     reader(request)
     try:
-        checked = check_document(read_document(request))
+        imported = read_body(request, format=format_name, part=part)
+    except DefinitionError as error:
+        return CheckOut(valid=False, problems=_problems(error))
+    notes = [NoteOut.of(note) for note in imported.notes]
+    try:
+        checked = check_document(imported.document)
     except DefinitionError as error:
         return CheckOut(
-            valid=False,
-            document=None,
-            combinations=None,
-            preview=None,
-            warnings=[],
-            problems=[ProblemOut.of(problem) for problem in error.problems],
+            valid=False, format=imported.format, notes=notes, problems=_problems(error)
         )
+    definition = checked.definition
     return CheckOut(
         valid=True,
-        document=checked.definition.dump(),
+        format=imported.format,
+        notes=notes,
+        document=definition.dump(),
         combinations=checked.combinations,
         preview=PreviewOut(
             parameters=checked.histograms, configurations=checked.configurations
         ),
-        warnings=[ProblemOut.of(warning) for warning in checked.definition.warnings],
-        problems=[],
+        trials=len(usable_trials(definition.search_space, imported.trials)),
+        warnings=[
+            *(ProblemOut(path=note.path, message=note.message) for note in notes),
+            *map(ProblemOut.of, definition.warnings),
+        ],
     )
+
+
+def _problems(error: DefinitionError) -> list[ProblemOut]:
+    return [ProblemOut.of(problem) for problem in error.problems]

@@ -20,7 +20,13 @@ from experiments.api.callers import (
     steerable_sweep,
     writer,
 )
-from experiments.api.documents import DOCUMENT_BODY, read_document
+from experiments.api.documents import (
+    DOCUMENT_BODY,
+    FormatName,
+    NoteOut,
+    PartName,
+    read_body,
+)
 from experiments.api.errors import ApiError
 from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
 from experiments.api.rows import trial_rows
@@ -38,6 +44,7 @@ from experiments.models.sweeps import SweepState
 from experiments.progress import progress_of
 from experiments.search.definition import SweepDefinition, parse_document
 from experiments.submission import create_sweep
+from experiments.warm_trials import add_finished_trials
 
 router = Router(tags=["sweeps"])
 
@@ -51,27 +58,47 @@ def _out(sweep: Sweep) -> SweepOut:
     return sweep_out(sweep, progress_of([sweep])[sweep.pk])
 
 
-@router.post("/sweeps", response=answers(201, SweepOut), openapi_extra=DOCUMENT_BODY)
+class CreatedOut(SweepOut):
+    """A new sweep, with what the document was and what of it did not carry over."""
+
+    format: str
+    import_notes: list[NoteOut]
+
+
+@router.post(
+    "/sweeps", response=answers(201, CreatedOut), openapi_extra=DOCUMENT_BODY
+)
 def create(
     request: HttpRequest,
     start: Annotated[bool, Query(description="Start it at once.")] = False,
     team: TeamSlug = None,
+    format_name: FormatName = "",
+    part: PartName = "",
     idempotency_key: IdempotencyKey = None,
-) -> Status[SweepOut]:
+) -> Status[CreatedOut]:
     """A sweep from a document, as JSON or YAML; a draft unless ``start`` is true.
+
+    It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna, whose finished
+    trials become the first ones of the sweep.
 
     With an ``Idempotency-Key`` header the same key, sent again by the same person
     within a day, is answered with the sweep that it made the first time.
     """
     owner, user = chosen_team(request, team), writer(request)
-    definition = parse_document(read_document(request))
+    imported = read_body(request, format=format_name, part=part)
+    definition = parse_document(imported.document)
     with transaction.atomic():
         sweep = _create_once(owner, definition, user=user, key=idempotency_key)
+        add_finished_trials(sweep, definition.search_space, imported.trials)
         if start:
             lifecycle.start_sweep(sweep, actor=user)
     if start:
         queues.wake_scheduler()
-    return Status(201, _out(sweep))
+    notes = [NoteOut.of(note) for note in imported.notes]
+    created = CreatedOut(
+        **_out(sweep).dict(), format=imported.format, import_notes=notes
+    )
+    return Status(201, created)
 
 
 def _create_once(
