@@ -41,9 +41,7 @@ def read_condition(value: object, path: str, findings: Findings) -> When:
     for name, given in value.items():
         place = join(path, str(name))
         values = tuple(given) if isinstance(given, list | tuple) else (given,)
-        problem = next(filter(None, map(value_problem, values)), None)
-        if not values:
-            problem = "A condition needs at least one value, such as [sgd]."
+        problem = _values_problem(values, str(name))
         if problem:
             findings.error(place, problem)
         else:
@@ -72,12 +70,25 @@ def condition_gates(
     return gates, problems
 
 
+def _values_problem(values: tuple[object, ...], name: str) -> str | None:
+    if not values:
+        return "A condition needs at least one value, such as [sgd]."
+    if any(isinstance(value, Mapping) for value in values):
+        return (
+            "A condition cannot list a mapping; it can name an entry of it, such as "
+            f"{{{name}.kind: [a]}}."
+        )
+    return next(filter(None, map(value_problem, values)), None)
+
+
 def _unmeant(name: str, address: str, axes: Mapping[str, Axis]) -> str | None:
     root = address.partition(".")[0]
     if root == name:
         return f"{name} cannot depend on itself."
     if root not in axes:
         known = [other for other in axes if "." not in other and other != name]
+        if not known:
+            return "There is no other parameter that it could depend on."
         return unknown_name(address, known, kind="parameter")
     return None
 

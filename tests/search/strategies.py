@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hypothesis import strategies as st
 
+from experiments.search.branch import Branch
+from experiments.search.conditions import When
 from experiments.search.distributions import (
     Choice,
     Distribution,
@@ -20,6 +24,7 @@ from experiments.search.distributions import (
     Uniform,
 )
 from experiments.search.problems import DefinitionError
+from experiments.search.records import JSONValue
 from experiments.search.space import SearchSpace
 
 SCALARS = (
@@ -79,3 +84,65 @@ DISTRIBUTIONS = st.one_of(*KINDS.values())
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)
 SPACES = st.dictionaries(NAMES, DISTRIBUTIONS, min_size=1, max_size=5).map(SearchSpace)
 FINITE_SPACES = SPACES.filter(lambda space: space.count() is not None)
+
+
+def _branches(inner: st.SearchStrategy[Distribution]) -> st.SearchStrategy[Branch]:
+    entries = st.dictionaries(NAMES, SCALARS | inner, max_size=3)
+    return entries.map(Branch)
+
+
+SMALL_LAWS = st.one_of(
+    st.lists(SCALARS, min_size=1, max_size=3).map(tuple).map(Choice),
+    st.integers(1, 3).map(RandInt),
+    st.just(QUniform(1, 10, 4)),
+    st.just(FloatRange(0, 1, step=0.5)),
+)
+
+
+def nested(laws: st.SearchStrategy[Distribution]) -> st.SearchStrategy[Choice]:
+    """Choices of which some values are branches with laws of their own."""
+    deeper = st.lists(_branches(laws) | SCALARS, min_size=1, max_size=3)
+    inner = laws | deeper.map(tuple).map(Choice)
+    values = st.lists(_branches(inner) | SCALARS, min_size=1, max_size=3)
+    return values.map(tuple).map(Choice)
+
+
+@st.composite
+def conditional_spaces(
+    draw: st.DrawFn, laws: st.SearchStrategy[Distribution]
+) -> SearchSpace:
+    """Spaces with nested choices, and with conditions in any direction."""
+    given = st.dictionaries(NAMES, laws | nested(laws), min_size=1, max_size=4)
+    parameters = draw(given)
+    order = draw(st.permutations(list(parameters)))
+    conditions: dict[str, When] = {}
+    for place, name in enumerate(order):
+        able = [found for other in order[:place] for found in asked(other, parameters)]
+        if able and draw(st.booleans()):
+            chosen = draw(st.lists(st.sampled_from(able), min_size=1, max_size=3))
+            conditions[name] = {
+                address: tuple(value for other, value in chosen if other == address)
+                for address, _ in chosen
+            }
+    return SearchSpace(parameters, conditions)
+
+
+def asked(
+    name: str, parameters: Mapping[str, Distribution]
+) -> list[tuple[str, JSONValue]]:
+    """Some of what a condition can ask: an address, and a value that it may have."""
+    law = parameters[name]
+    size = law.count() or 0
+    values = [law.at(index) for index in range(min(size, 3))]
+    found = [(name, value) for value in values if not isinstance(value, dict)]
+    for branch in law.branches.values() if isinstance(law, Choice) else ():
+        found += [(f"{name}.{key}", one) for key, one in branch.constants.items()]
+        for key in branch.laws:
+            found += [
+                (f"{name}.{one}", value) for one, value in asked(key, branch.laws)
+            ]
+    return found
+
+
+CONDITIONAL_SPACES = conditional_spaces(DISTRIBUTIONS)
+SMALL_SPACES = conditional_spaces(SMALL_LAWS)
