@@ -15,18 +15,26 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from experiments import folders, lifecycle, queues, tables, terminal
-from experiments.checking import check_document
+from experiments.checking import check_document, read_sweep
 from experiments.management.lookups import find_sweep, find_team, find_user, url_of
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
 from experiments.progress import progress_of
-from experiments.search.definition import load_document, parse_document
+from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.importers import (
+    EXPORTERS,
+    FORMATS,
+    Imported,
+    Note,
+    export_sweep,
+)
 from experiments.search.problems import DefinitionError
 from experiments.submission import create_sweep, sweep_document
+from experiments.warm_trials import add_finished_trials, usable_trials
 
 SHOWN_CONFIGURATIONS = 5
 MOST_LISTED = 1_000
-FORMATS = ("yaml", "json", "csv")
+MOST_BYTES = 64 << 20
 
 
 class Command(BaseCommand):
@@ -35,24 +43,42 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         submit = actions.add_parser("submit", help="create a sweep and start it")
-        submit.add_argument("file", metavar="FILE", help="a YAML or JSON document")
         submit.add_argument("--experiment", metavar="NAME", help="not the file's")
         submit.add_argument("--no-start", action="store_true", help="leave it a draft")
         submit.add_argument("--watch", action="store_true", help="until it has ended")
         submit.add_argument("--team", metavar="SLUG", help="if there are several")
         submit.add_argument("--user", metavar="NAME", help="on whose behalf")
         check = actions.add_parser("check", help="check a document, store nothing")
-        check.add_argument("file", metavar="FILE")
+        for reading in (submit, check):
+            reading.add_argument(
+                "file",
+                metavar="FILE",
+                help="our own YAML or JSON, or a sweep of Azure ML, W&B, Katib, NNI or"
+                " Optuna",
+            )
+            reading.add_argument(
+                "--format",
+                choices=FORMATS,
+                default="",
+                help="what the file is, if it is not to be told from its content",
+            )
+            reading.add_argument(
+                "--part",
+                metavar="NAME",
+                default="",
+                help="which step of a pipeline or study of a storage",
+            )
         actions.add_parser("list", help="the newest sweeps")
         for action, meaning in (
             ("show", "where a sweep stands"),
             ("best", "its best trial"),
-            ("export", "its document (yaml, json) or its trials (csv)"),
+            ("export", "its document, or its trials (csv)"),
         ):
             reading = actions.add_parser(action, help=meaning)
             reading.add_argument("id", metavar="ID", help="such as 7 or digits-3")
             if action == "export":
-                reading.add_argument("--format", choices=FORMATS, default="yaml")
+                kinds = ("yaml", "json", "csv", *EXPORTERS)
+                reading.add_argument("--format", choices=kinds, default="yaml")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -69,7 +95,8 @@ class Command(BaseCommand):
             raise CommandError("A draft does not run; leave out --no-start or --watch.")
         user = find_user(options["user"]) if options["user"] else None
         team = find_team(options["team"], user)
-        document = read_file(Path(options["file"]))
+        imported = read_file(options)
+        document = dict(imported.document)
         if options["experiment"]:
             document["experiment_name"] = options["experiment"]
         definition = parse_document(document)
@@ -79,11 +106,15 @@ class Command(BaseCommand):
             definition = parse_document(document)
         with transaction.atomic():
             sweep = create_sweep(team, definition, user=user)
+            space = definition.search_space
+            number = add_finished_trials(sweep, space, imported.trials)
             if not options["no_start"]:
                 lifecycle.start_sweep(sweep, actor=user)
                 transaction.on_commit(queues.wake_scheduler)
-        for warning in definition.warnings:
+        for warning in (*note_lines(imported), *map(str, definition.warnings)):
             self.stderr.write(f"warning: {warning}", str)
+        if number:
+            self.stderr.write(f"{number:,} finished trials come along.", str)
         self.stdout.write(f"{sweep.label} (id {sweep.pk}) {url_of(sweep)}")
         self.stdout.flush()
         if options["watch"]:
@@ -101,19 +132,38 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def do_check(self, options: dict[str, Any]) -> None:
-        path = Path(options["file"])
-        checked = check_document(read_file(path))
-        code = checked.definition.trial.code
-        if isinstance(code, str):
-            folders.read_folder(path.parent / code)
-        count = checked.combinations
-        self.stdout.write(yaml_text(checked.definition.dump()))
-        words = "infinitely many" if count is None else f"{count:,}"
-        self.stdout.write(f"# combinations: {words}")
+        imported = read_file(options)
+        checked = check_document(imported.document)
+        definition = checked.definition
+        lines = [*note_lines(imported), *map(str, definition.warnings)]
+        lines += self._folder_lines(definition, imported, Path(options["file"]))
+        self.stdout.write(yaml_text(definition.dump()))
+        self.stdout.write(f"# read as: {FORMATS[imported.format]}")
+        self.stdout.write(f"# combinations: {definition.search_space.count_words()}")
         for params in checked.configurations[:SHOWN_CONFIGURATIONS]:
             self.stdout.write(f"# such as: {json.dumps(params, ensure_ascii=False)}")
-        for warning in checked.definition.warnings:
+        usable = len(usable_trials(definition.search_space, imported.trials))
+        if imported.trials:
+            number = len(imported.trials)
+            self.stdout.write(f"# finished trials: {number:,}, {usable:,} come along")
+        for warning in lines:
             self.stdout.write(f"# warning: {warning}")
+
+    def _folder_lines(
+        self, definition: SweepDefinition, imported: Imported, file: Path
+    ) -> list[str]:
+        """A missing folder is a mistake in our own document; a foreign one may have
+        come here without its code."""
+        code = definition.trial.code
+        if not isinstance(code, str):
+            return []
+        try:
+            folders.read_folder(file.parent / code)
+        except DefinitionError as error:
+            if imported.format == "sweepsite":
+                raise
+            return [str(problem) for problem in error.problems]
+        return []
 
     # --- reading ------------------------------------------------------------------
 
@@ -158,20 +208,44 @@ class Command(BaseCommand):
         sweep = find_sweep(options["id"])
         if options["format"] == "csv":
             tables.write_csv(sweep, self.stdout)
+        elif options["format"] in EXPORTERS:
+            self._export(sweep, options["format"])
         elif options["format"] == "json":
             text = json.dumps(sweep_document(sweep), indent=2, ensure_ascii=False)
             self.stdout.write(text)
         else:
             self.stdout.write(yaml_text(sweep_document(sweep)))
 
+    def _export(self, sweep: Sweep, format_name: str) -> None:
+        """For another system; what it does not know goes to the error output."""
+        document = parse_document(sweep_document(sweep)).dump()
+        text, notes = export_sweep(document, format_name)
+        self.stdout.write(text.rstrip())
+        for line in map(note_line, notes):
+            self.stderr.write(f"warning: {line}", str)
 
-def read_file(path: Path) -> dict[str, Any]:
+
+def read_file(options: dict[str, Any]) -> Imported:
+    path = Path(options["file"])
     try:
-        return dict(load_document(path.read_text(encoding="utf-8")))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{path} is not UTF-8 text.") from error
+    if len(content) > MOST_BYTES:
+        raise CommandError(f"{path} is too large; {MOST_BYTES >> 20} MB are allowed.")
+    return read_sweep(content, part=options["part"], format=options["format"])
+
+
+def note_lines(imported: Imported) -> list[str]:
+    return [note_line(note) for note in imported.notes]
+
+
+def note_line(note: Note) -> str:
+    """Such as `early_terminate.s: Left out. … (line 31)`."""
+    line = f"(line {note.line})" if note.line else ""
+    parts = (f"{note.kind.capitalize()}.", note.message, note.alternative, line)
+    return f"{note.path or 'the file as a whole'}: {' '.join(filter(None, parts))}"
 
 
 def yaml_text(document: dict[str, Any]) -> str:
