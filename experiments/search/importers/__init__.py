@@ -15,12 +15,14 @@ from experiments.search.importers.imported import FinishedTrial, Imported, Note
 from experiments.search.importers.lines import lines_of
 from experiments.search.importers.optuna_storage import MAGIC, read_storage
 from experiments.search.importers.source import Log, Source
-from experiments.search.loading import load_document
-from experiments.search.problems import DefinitionError, Problem, listed, unknown_name
-
-MOST_CHARACTERS = 4_000_000
-# What most of a foreign document's values may be; our own may hold code.
-MOST_FOREIGN = 1_000_000
+from experiments.search.loading import MOST_CHARACTERS, load_document
+from experiments.search.problems import (
+    DefinitionError,
+    Problem,
+    listed,
+    shown,
+    unknown_name,
+)
 
 
 def import_sweep(content: str | bytes, *, name: str = "", format: str = "") -> Imported:
@@ -56,17 +58,12 @@ def _script(content: str) -> Imported:
 
 
 def _document(content: str, name: str, format: str) -> Imported:
-    lines = _lines(content)
+    lines = lines_of(content)
     loaded = load_document(content)
     reading, marks = _recognised(loaded, format)
     log = Log(lines)
     document = reading.read(Source(loaded, "", log), name)
     return _imported(reading.format, document, log, marks, _leaves(loaded))
-
-
-def _lines(content: str) -> Mapping[str, int]:
-    """The lines; a document so large that it must hold code has none."""
-    return lines_of(content) if len(content) <= MOST_FOREIGN else {}
 
 
 def _recognised(
@@ -81,7 +78,7 @@ def _recognised(
         readings = [reading for reading in READINGS if reading.format == format]
         return readings[-1], []
     known = listed(FORMATS.values(), last="or")
-    fields = listed(list(document)[:5]) or "nothing"
+    fields = listed(map(shown, list(document)[:5])) or "nothing"
     raise _refusal(
         f"This is not {known}. It has {fields}; a sweep has at least search_space, "
         "trial and objective here, method and parameters at W&B, kind: Experiment in "

@@ -85,7 +85,8 @@ def _azure(document: Document) -> list[str]:
 
 def _own(document: Document) -> list[str]:
     marks = _present(document, "trial", "search_space", "objective")
-    return marks if "search_space" in marks and "parameters" not in document else []
+    enough = len(marks) > 1 or "search_space" in marks
+    return marks if enough and "parameters" not in document else []
 
 
 def _wandb(document: Document) -> list[str]:

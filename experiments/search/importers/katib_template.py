@@ -8,14 +8,21 @@ from collections.abc import Iterator, Mapping
 from experiments.search.importers import missing
 from experiments.search.importers.names import Names
 from experiments.search.importers.source import Source, json_value
-from experiments.search.importers.words import joined, parameter
+from experiments.search.importers.words import (
+    LONGEST_COMMAND,
+    joined,
+    parameter,
+    too_long,
+)
 from experiments.search.problems import listed, shown
 from experiments.search.records import JSONValue
 
-REFERENCE = re.compile(r"\$\{trialParameters\.([^}]+)\}")
-META = re.compile(r"\$\{trialSpec\.(\w+)(?:\[[^\]]*\])?\}")
+REFERENCE = re.compile(r"\$\{trialParameters\.([^}]{1,200})\}")
+META = re.compile(r"\$\{trialSpec\.(\w+)(?:\[[^\]]{0,200}\])?\}")
 DEPENDENT = re.compile(r"\$\([A-Za-z_]\w*\)")
 DEEPEST = 12
+# Stands for a name that only the cluster has.
+UNNAMED = "trial"
 PARTS = {
     "retain": "Finished trials and their logs are always kept here.",
     "primaryPodLabels": "There are no pods here.",
@@ -54,8 +61,9 @@ def _references(template: Source, names: Names) -> dict[str, str | None]:
         if known is None and META.fullmatch(reference):
             item.changed(
                 "reference",
-                f"{reference} is a name in the cluster; SWEEPSITE_TRIAL_ID is the "
-                "trial's name here.",
+                f"{reference} is a name in the cluster; the command says {UNNAMED} in "
+                "its place.",
+                "The variable SWEEPSITE_TRIAL_ID has the trial's name here.",
             )
         elif known is None:
             message = f"There is no parameter {shown(reference)}."
@@ -92,6 +100,12 @@ def _containers(source: Source, path: str, depth: int) -> Iterator[Source]:
 def _trial(
     container: Source, trial_spec: Source, references: Mapping[str, str | None]
 ) -> dict[str, JSONValue]:
+    given = [*container.items("command"), *container.items("args")]
+    if too_long(given):
+        container.problem(
+            "command", f"A command may have {LONGEST_COMMAND:,} characters."
+        )
+        container.log.findings.raise_if_any()
     words = [
         _filled(container, key, item, references)
         for key in ("command", "args")
@@ -129,7 +143,7 @@ def _filled(
             message = f"trialParameters does not list {shown(name)}."
             container.problem(key, message)
         known = references.get(name)
-        return parameter(known) if known else match[0]
+        return parameter(known) if known else UNNAMED
 
     text = str(item)
     if DEPENDENT.search(text) or META.search(text):

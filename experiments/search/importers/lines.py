@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from experiments.search.loading import DEEPEST
+from experiments.search.loading import DEEPEST, MOST_CHARACTERS
 from experiments.search.problems import DefinitionError, Problem, join
 
-# Foreign documents hold settings, no code: far fewer values than our own may have.
-MOST_VALUES = 50_000
+# Of settings; a document with code in it has few and long values.
+MOST_VALUES = 40_000
 LONGEST_PATH, LONGEST_KEY = 1_000, 200
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -89,6 +89,8 @@ def lines_of(text: str) -> Mapping[str, int]:
     Raises DefinitionError for what is too large or too deep to be a foreign sweep.
     """
     walk = _Walk()
+    if len(text) > MOST_CHARACTERS:
+        raise _refusal(f"A document may have {MOST_CHARACTERS:,} characters.")
     try:
         for event in _events(text):
             walk.follow(event)

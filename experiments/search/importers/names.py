@@ -9,6 +9,8 @@ from experiments.search.problems import shown
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_NAME = 200
+# As many parameters and constants as this may be read.
+MOST_NAMES = 1_000
 
 
 class Names:
@@ -23,6 +25,9 @@ class Names:
         """The name of a parameter here; the same one whenever it is asked for."""
         if foreign in self._given:
             return self._given[foreign]
+        if len(self._given) >= MOST_NAMES:
+            self._log.problem(path, f"There may be {MOST_NAMES} parameters, not more.")
+            self._log.findings.raise_if_any()
         name = self._free(valid_name(foreign))
         self._given[foreign] = name
         if name != foreign:

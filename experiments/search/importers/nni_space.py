@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
-from experiments.search.importers.names import Names
+from experiments.search.importers.names import LONGEST_NAME, Names
 from experiments.search.importers.source import Source, json_value
 from experiments.search.problems import shown, unknown_name
 from experiments.search.records import JSONValue
@@ -70,6 +70,9 @@ def _choice(
         if isinstance(value, Mapping) and depth < DEEPEST:
             branch = item.mapping(f"_value.{index}", value)
             label = branch.text("_name") or f"option_{index}"
+            if len(label) > LONGEST_NAME:
+                branch.problem("_name", f"A name may have {LONGEST_NAME} characters.")
+                continue
             values.append(label)
             branches.append((label, branch))
         else:

@@ -182,7 +182,7 @@ def _laws(study: OptunaStudy, log: Log) -> dict[str, Law]:
     every = [study.distributions, *(trial.distributions for trial in study.trials)]
     for distributions in every:
         for name, value in distributions.items():
-            if last.get(name) is value:
+            if name in last and last[name] is value:
                 continue
             last[name] = value
             path = f"distributions.{name}"

@@ -30,6 +30,8 @@ LONGEST = 0.6
 INSTRUCTIONS = 10_000
 PRAGMAS = ("query_only = 1", "trusted_schema = 0", "cell_size_check = 1")
 MOST_JSON = 4_000_000
+# In bytes; a schema can make up longer ones than the file holds.
+LONGEST_TEXT = 1_000_000
 NEEDED = ("studies", "trials", "trial_params")
 
 
@@ -57,6 +59,7 @@ def _opened(content: bytes) -> Iterator[sqlite3.Connection]:
         path.write_bytes(content)
         address = f"{path.as_uri()}?mode=ro&immutable=1"
         with closing(sqlite3.connect(address, uri=True)) as database:
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_TEXT)
             deadline = time.process_time() + LONGEST
             database.set_progress_handler(
                 lambda: time.process_time() > deadline, INSTRUCTIONS

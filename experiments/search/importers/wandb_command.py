@@ -10,13 +10,21 @@ from dataclasses import dataclass
 from experiments.search.importers import missing
 from experiments.search.importers.source import Source
 from experiments.search.importers.wandb_space import Parameter
-from experiments.search.importers.words import fixed, joined, parameter
+from experiments.search.importers.words import (
+    LONGEST_COMMAND,
+    fixed,
+    joined,
+    parameter,
+    too_long,
+)
 from experiments.search.problems import shown
 
 USUAL = ["${env}", "${interpreter}", "${program}", "${args}"]
-MACRO = re.compile(r"\$\{([a-z_]+)(?::([^}]*))?\}")
+MACRO = re.compile(r"\$\{([a-z_]+)(?::([^}]{0,200}))?\}")
 PLAIN = {"env": "/usr/bin/env", "interpreter": "python"}
 FILE = "args.json"
+MOST_ARGUMENTS = 5_000
+LONGEST_TEXT = 1_000
 # Writes its first argument to a file and then runs the rest.
 WRITER = ["bash", "-c", f'printf %s "$1" > {FILE}; shift; exec "$@"', "-"]
 
@@ -28,6 +36,7 @@ class _Writer:
     program: str
     takes_values: bool = False
     writes_file: bool = False
+    given: int = 0
 
     def words(self, items: Sequence[object]) -> list[str]:
         words: list[str] = []
@@ -69,6 +78,10 @@ class _Writer:
 
     def _arguments(self, macro: str, index: int) -> list[str]:
         self.takes_values = True
+        self.given += len(self.parameters)
+        if self.given > MOST_ARGUMENTS:
+            self.source.problem("command", "command repeats its values too often.")
+            self.source.log.findings.raise_if_any()
         if macro == "args_json":
             return self._as_json(index)
         if macro == "args_json_file":
@@ -142,6 +155,9 @@ def read_command(source: Source, parameters: Sequence[Parameter]) -> str:
         given = given.split()
     if given is not None and not isinstance(given, list):
         source.problem("command", f"command must be a list, not {shown(given)}.")
+    if isinstance(given, list) and too_long([program, *given]):
+        source.problem("command", f"command may have {LONGEST_COMMAND:,} characters.")
+        given = USUAL
     if not isinstance(given, list) or not given:
         if not program:
             why = "The sweep names no program."
@@ -164,13 +180,16 @@ def _value(item: Parameter) -> str:
 
 
 def _is_quotable(item: Parameter) -> bool:
+    """Whether quotation marks around its texts make JSON of them."""
     values = item.law.get("values", [item.value])
     texts = (
-        [value for value in values or [] if isinstance(value, str)]
-        if isinstance(values, list)
-        else []
+        [v for v in values if isinstance(v, str)] if isinstance(values, list) else []
     )
-    return all(json.dumps(text, ensure_ascii=False) == f'"{text}"' for text in texts)
+    return all(
+        len(text) <= LONGEST_TEXT
+        and json.dumps(text, ensure_ascii=False) == f'"{text}"'
+        for text in texts
+    )
 
 
 def _text(tree: dict[str, object]) -> str:

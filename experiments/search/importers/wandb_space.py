@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from experiments.search.importers.names import Names
+from experiments.search.importers.names import LONGEST_NAME, Names
 from experiments.search.importers.source import Source, json_value
 from experiments.search.problems import shown, unknown_name
 from experiments.search.records import JSONValue
@@ -50,6 +50,9 @@ def _members(
 ) -> Iterator[Parameter]:
     for name, value in source.entries():
         place = (*groups, name)
+        if len(name) > LONGEST_NAME:
+            source.problem(name, f"A name may have {LONGEST_NAME} characters.")
+            continue
         member = source.mapping(name, value)
         if member.has("parameters") and len(place) < DEEPEST:
             source.changed(

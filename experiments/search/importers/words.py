@@ -8,6 +8,8 @@ from collections.abc import Iterable
 PLACEHOLDER = re.compile(r"\$\{\{[^{}]*\}\}")
 PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+~^!#\[\](){}*?-]+")
 
+LONGEST_COMMAND = 20_000
+
 DEFAULT_COMMAND = "python train.py"
 
 
@@ -19,6 +21,11 @@ def parameter(name: str) -> str:
 def fixed(name: str) -> str:
     """The placeholder of an input's value."""
     return f"${{{{inputs.{name}}}}}"
+
+
+def too_long(words: Iterable[object]) -> bool:
+    """Whether words are more than any command of ours may have."""
+    return sum(len(str(word)) + 1 for word in words) > LONGEST_COMMAND
 
 
 def joined(words: Iterable[str]) -> str:

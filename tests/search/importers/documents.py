@@ -61,4 +61,6 @@ def read_case(path: Path) -> Case:
 
 
 CASES = [read_case(path) for path in sorted(FOLDER.glob("*/*.case"))]
+# Read well, but wrong as they stand: whoever parses them says so.
+INVALID = ("our_own_with_a_typo", "script_with_a_policy_that_is_no_literal")
 GOOD = [case for case in CASES if not case.problems]

@@ -10,11 +10,10 @@ from experiments.search.definition import parse_document
 from experiments.search.importers import FORMATS, import_sweep
 from experiments.search.problems import DefinitionError
 from experiments.search.samplers import SAMPLERS
-from tests.search.importers.documents import CASES, GOOD, Case
+from tests.search.importers.documents import CASES, GOOD, INVALID, Case
 
 # The document names these before this site has them.
 COMING = ("sampling_algorithm.type", "sampling_algorithm.rule")
-INVALID = ("our_own_with_a_typo", "script_with_a_policy_that_is_no_literal")
 WRONG = [case for case in CASES if case.problems]
 
 

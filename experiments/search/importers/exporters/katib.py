@@ -14,6 +14,7 @@ from experiments.search.importers.exporters.shared import (
     log_base,
     named_command,
     natural,
+    note_unused,
     number,
     values_of,
     without_condition,
@@ -232,7 +233,9 @@ def _template(source: Source, names: list[str]) -> dict[str, JSONValue]:
     inputs = dict(source.inner("inputs").entries())
     text = named_command(source, trial.text("command"), names)
     words = split_command(text) if not source.log.findings.problems else []
-    used = [name for name in names if f"search_space.{name}" in text]
+    note_unused(source, inputs, text)
+    named = {match[2] for match in PLACE.finditer(text) if match[1] == "search_space"}
+    used = [name for name in names if name in named]
     container: dict[str, JSONValue] = {
         "name": CONTAINER,
         "image": "IMAGE",

@@ -6,7 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from experiments.search.command import CommandError, placeholders, split_command
+from experiments.search.command import (
+    CommandError,
+    Placeholder,
+    placeholders,
+    split_command,
+)
 from experiments.search.fields import is_number
 from experiments.search.importers.source import Source, json_value
 from experiments.search.importers.words import parameter
@@ -90,6 +95,23 @@ def named_command(source: Source, command: str, names: list[str]) -> str:
     if used:
         return command
     return " ".join([command, *(f"--{name} {parameter(name)}" for name in names)])
+
+
+def note_unused(source: Source, inputs: Mapping[str, object], command: str) -> None:
+    """Note the inputs that the command does not name, and that thus go nowhere."""
+    named = {item.name for item in _placeholders(command) if item.group == "inputs"}
+    for name in inputs:
+        if name not in named:
+            source.log.left_out(
+                source.at(f"inputs.{name}"), "The command does not use this input."
+            )
+
+
+def _placeholders(command: str) -> tuple[Placeholder, ...]:
+    try:
+        return placeholders(command)
+    except CommandError:
+        return ()
 
 
 def log_base(source: Source) -> float:

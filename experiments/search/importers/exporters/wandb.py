@@ -14,6 +14,7 @@ from experiments.search.importers.exporters.shared import (
     log_base,
     named_command,
     natural,
+    note_unused,
     number,
     values_of,
     without_condition,
@@ -90,6 +91,7 @@ class _Command:
         ]
         shown = ["${program}" if word == self.program else word for word in kept]
         self.words = ["${env}", *environment, *shown, "${args}"]
+        note_unused(source, inputs, text)
         trial.leave("code", "W&B runs the script in the folder where the agent is.")
         trial.close("a W&B sweep")
 
