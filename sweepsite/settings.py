@@ -199,8 +199,15 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
 # django-rq's own pages show the default pool's queue. experiments/queues.py opens
-# the connections that matter: a URL here would mean no retries at all.
-RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": -1}}
+# the connections that matter: a URL here would mean no retries at all. Jobs are JSON,
+# as the queue writes them: what stands in a queue is never unpickled.
+RQ_QUEUES = {
+    "default": {
+        "URL": REDIS_URL,
+        "DEFAULT_TIMEOUT": -1,
+        "SERIALIZER": "rq.serializers.JSONSerializer",
+    }
+}
 RQ_SHOW_ADMIN_LINK = True
 
 LANGUAGE_CODE = "en-us"

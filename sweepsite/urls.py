@@ -22,6 +22,7 @@ PAGES = (
     "trials",
     "compare",
     "teams",
+    "queue_pages",
 )
 
 
@@ -38,5 +39,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", without_session_login(native_api.urls)),
     path("api/worker/v1/", without_session_login(worker_api.urls)),
     path("admin/", admin.site.urls),
-    path("django-rq/", include("django_rq.urls")),
 ]

@@ -37,8 +37,10 @@ def _trials(request: HttpRequest) -> QuerySet[Trial]:
     )
 
 
-def asked_ids(text: str) -> list[int]:
-    """The ids of ``trials=1,2,3``, each once; 404 for anything else."""
+def asked_ids(request: HttpRequest) -> list[int]:
+    """The ids of ``trials=1,2,3``, or of ``trials=1&trials=2`` as a form without
+    scripts sends them, each once; 404 for anything else."""
+    text = ",".join(request.GET.getlist("trials"))
     parts = [part.strip() for part in text[:500].split(",") if part.strip()]
     if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
         raise Http404("trials must be numbers, such as trials=1,2,3.")
@@ -63,7 +65,7 @@ def _found(request: HttpRequest, ids: Sequence[int]) -> list[Trial]:
 
 @require_GET
 def compare(request: HttpRequest) -> HttpResponse:
-    ids = asked_ids(request.GET.get("trials", ""))
+    ids = asked_ids(request)
     trials = _found(request, ids[: MOST + 1])
     problem = _problem(trials)
     if problem:
@@ -167,7 +169,7 @@ def _metric_curves(comparison: Comparison, name: str) -> dict[int, Any]:
 @require_GET
 def compare_add(request: HttpRequest) -> HttpResponse:
     """Adds the trial of a number (of the first trial's sweep) or of a label."""
-    ids = asked_ids(request.GET.get("trials", ""))
+    ids = asked_ids(request)
     wanted = request.GET.get("number", "").strip()
     trial = _by_name(request, _found(request, ids), wanted)
     if trial is None:

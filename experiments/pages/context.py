@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -14,15 +15,28 @@ SESSION_KEY = "team"
 
 
 def teams(request: HttpRequest) -> dict[str, Any]:
-    """``my_teams`` and ``current_team``; nothing for a visitor who is not logged in."""
+    """``my_teams``, ``current_team``, and whether the viewer ``can_create`` sweeps in
+    it; nothing for a visitor who is not logged in."""
     user = request.user
     if not isinstance(user, User):
-        return {"my_teams": (), "current_team": None}
-    mine = SimpleLazyObject(lambda: list(access.teams_for(user)))
+        return {"my_teams": (), "current_team": None, "can_create": False}
+    mine = SimpleLazyObject(lambda: list(_with_rights(user)))
+    shown = SimpleLazyObject(lambda: choose_team(request, mine))
     return {
         "my_teams": mine,
-        "current_team": SimpleLazyObject(lambda: choose_team(request, mine)),
+        "current_team": shown,
+        "can_create": SimpleLazyObject(
+            lambda: any(team.steers for team in mine if team == shown)
+        ),
     }
+
+
+def _with_rights(user: User) -> Any:
+    """The user's teams, each with whether the user ``steers`` it."""
+    steered = access.teams_for(user, roles=access.STEERERS)
+    return access.teams_for(user).annotate(
+        steers=Exists(steered.filter(pk=OuterRef("pk")))
+    )
 
 
 def choose_team(request: HttpRequest, mine: Any) -> Team | None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from experiments.models import Experiment
-from experiments.models.sweeps import SweepState
+from django.db.models import Count, Max
+from django.template.loader import render_to_string
+
+from experiments.models import Experiment, Trial
+from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.pages.experiment_chart import MOST_LINES, chart_model
+from experiments.pages.live_parts import digest
 from experiments.pages.sweep_table import SweepRow, sweep_rows
 from experiments.progress import Compute
 from experiments.words import MINUS, metric_text, signed_text
 
 # Beyond this the oldest sweeps are left out of the page.
 MOST_SWEEPS = 200
+# The parts of the page that its feed may replace, each with a template of its own.
+PARTS = ("facts", "answer", "chart", "sweeps")
 
 
 @dataclass(frozen=True)
@@ -111,3 +117,25 @@ def experiment_summary(experiment: Experiment, *, archived: bool) -> Summary:
     put_away = experiment.sweeps.filter(archived_at__isnull=False).count()
     rows = sweep_rows(list(shown[:MOST_SWEEPS]), one_scale=True)
     return Summary(rows, shown.count(), put_away)
+
+
+def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        part: render_to_string(f"experiments/experiments/{part}.html", dict(context))
+        for part in PARTS
+    }
+
+
+def version(experiment: Experiment) -> str:
+    """A mark that changes whenever a sweep or a trial of the page has changed, from
+    two aggregates over indexed columns."""
+    live = Trial.objects.filter(
+        sweep__experiment=experiment, sweep__state__in=set(SweepState) - SWEEP_ENDS
+    )
+    facts = (
+        experiment.sweeps.aggregate(
+            Max("updated_at"), Count("pk"), Count("archived_at")
+        ),
+        live.aggregate(Max("updated_at"), Count("pk")),
+    )
+    return digest(repr(facts))

@@ -9,9 +9,10 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, F, Max, Q
 from django.db.models.functions import Coalesce, Now
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import access
@@ -19,7 +20,12 @@ from experiments.models import Event, Experiment, Team, User
 from experiments.models.sweeps import SweepState
 from experiments.pages.context import current_team
 from experiments.pages.experiment_forms import ExperimentForm, NotesForm
-from experiments.pages.experiment_summary import experiment_summary
+from experiments.pages.experiment_summary import (
+    experiment_summary,
+    rendered_parts,
+    version,
+)
+from experiments.pages.live_parts import changed_parts, is_current, token_of
 
 PAGE_SIZE = 50
 
@@ -90,14 +96,42 @@ def _with_counts(experiments: Any) -> Any:
 @require_GET
 def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
     experiment = readable(request, pk)
+    mark = version(experiment)
+    context = _detail(request, experiment)
+    parts = rendered_parts(context)
+    context |= {"parts": parts, "since": token_of(mark, parts)}
+    return render(request, "experiments/experiments/detail.html", context)
+
+
+def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
     archived = "archived" in request.GET
-    context = {
+    return {
         "experiment": experiment,
         "summary": experiment_summary(experiment, archived=archived),
         "archived": archived,
         "can_steer": access.can_steer(viewer(request), experiment.team),
     }
-    return render(request, "experiments/experiments/detail.html", context)
+
+
+@require_GET
+@never_cache
+def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
+    """The parts that have changed ``?since=``, as HTML, and the chart's model; final
+    when no sweep of the page is running."""
+    experiment = readable(request, pk)
+    since, mark = request.GET.get("since", ""), version(experiment)
+    if is_current(since, mark):
+        return JsonResponse({"since": since, "final": False, "parts": {}})
+    context = _detail(request, experiment)
+    parts, summary = rendered_parts(context), context["summary"]
+    return JsonResponse(
+        {
+            "since": token_of(mark, parts),
+            "final": not summary.running_count,
+            "parts": changed_parts(since, parts),
+            "charts": {"best": summary.chart},
+        }
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -167,6 +201,7 @@ urlpatterns = [
     path("experiments/", experiment_list, name="experiment_list"),
     path("experiments/new/", experiment_create, name="experiment_create"),
     path("experiments/<int:pk>/", experiment_detail, name="experiment_detail"),
+    path("experiments/<int:pk>/feed.json", experiment_feed, name="experiment_feed"),
     path("experiments/<int:pk>/edit/", experiment_edit, name="experiment_edit"),
     path("experiments/<int:pk>/notes/", experiment_notes, name="experiment_notes"),
     path(

@@ -21,10 +21,11 @@ from django.views.decorators.http import require_GET
 
 from experiments.clock import database_now
 from experiments.models import Sweep, Trial
+from experiments.pages.live_parts import digest
 from experiments.pages.sweep_access import may_steer, sweep_to_read
 from experiments.pages.sweep_charts import MOST_TRIALS, chart_row
 from experiments.pages.sweep_head import cancel_text, frame
-from experiments.pages.sweep_view import SweepView, digest
+from experiments.pages.sweep_view import SweepView
 
 # A transaction may commit a little after the time that it stamped on its rows.
 OVERLAP = timedelta(seconds=2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -15,7 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 from experiments import access, demonstration, queues
 from experiments.models import User
 from experiments.pages.context import current_team
-from experiments.pages.overview import PARTS, Overview, short_digest, version
+from experiments.pages.live_parts import changed_parts, is_current, token_of
+from experiments.pages.overview import Overview, version
 
 
 @require_GET
@@ -33,36 +32,26 @@ def home(request: HttpRequest) -> HttpResponse:
     parts = overview.rendered_parts()
     context |= {
         "parts": parts,
-        "since": _since(mark, parts),
+        "since": token_of(mark, parts),
         "new_sweep_is_primary": steers,
     }
     return render(request, "experiments/home.html", context)
 
 
-def _since(mark: str, parts: Mapping[str, str]) -> str:
-    """Where a page stands: the team's mark, then what it shows of each part."""
-    return ".".join([mark, *(short_digest(parts[part]) for part in PARTS)])
-
-
 @require_GET
 @never_cache
 def home_feed(request: HttpRequest) -> JsonResponse:
-    """The parts that have changed ``?since=``, as HTML; null for the others."""
+    """The parts that have changed ``?since=``, as HTML."""
     team = current_team(request)
     if team is None:
         raise Http404("You are in no team.")
     since = request.GET.get("since", "")
     mark = version(team)
-    if since.startswith(f"{mark}."):
+    if is_current(since, mark):
         return JsonResponse({"since": since, "final": False, "parts": {}})
     parts = Overview(team).rendered_parts()
-    now = _since(mark, parts)
-    seen = dict(zip(PARTS, since.split(".")[1:], strict=False))
-    changed = {
-        part: None if seen.get(part) == short_digest(html) else html
-        for part, html in parts.items()
-    }
-    return JsonResponse({"since": now, "final": False, "parts": changed})
+    news = {"since": token_of(mark, parts), "parts": changed_parts(since, parts)}
+    return JsonResponse({**news, "final": False})
 
 
 @require_POST

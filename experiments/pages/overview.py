@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from experiments.models import Attempt, Pool, Sweep, Team, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.pages.attention import Notice, notices
+from experiments.pages.live_parts import digest
 from experiments.pages.slots import SlotMap, slot_map
 from experiments.pages.sweep_table import SweepRow, sweep_rows
 from experiments.progress import Compute, compute_of
@@ -122,8 +122,4 @@ def version(team: Team) -> str:
             Count("pk"), Max("claimed_at")
         ),
     )
-    return short_digest(repr(facts))
-
-
-def short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return digest(repr(facts))

@@ -3,7 +3,6 @@ table and charts, fetched together. The overview and its feed share it."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -15,6 +14,7 @@ from django.template.loader import render_to_string
 from experiments.models import Sweep, Trial
 from experiments.pages.best_configuration import BestConfiguration, best_configuration
 from experiments.pages.failure_card import FailureCard, failure_card
+from experiments.pages.live_parts import digest
 from experiments.pages.rows import TrialRow, trial_rows
 from experiments.pages.sweep_charts import points_each
 from experiments.pages.sweep_standing import SweepStanding, sweep_standing
@@ -94,7 +94,3 @@ class SweepView:
 
     def context(self) -> dict[str, Any]:
         return {"view": self, "standing": self.standing, "table": self.table}
-
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -169,8 +168,3 @@ def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:
         part: render_to_string(f"experiments/trial/{part}.html", dict(context))
         for part in PARTS
     }
-
-
-def digest(html: str) -> str:
-    """Short text that changes with the part."""
-    return hashlib.sha256(html.encode()).hexdigest()[:12]

@@ -23,13 +23,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from experiments import access, lifecycle, queues, storage
 from experiments.models import Artifact, Event, Trial, User
-from experiments.pages.trial_page import (
-    PARTS,
-    digest,
-    page_context,
-    rendered_parts,
-    run_tabs,
-)
+from experiments.pages.live_parts import changed_parts, is_current, token_of
+from experiments.pages.trial_page import page_context, rendered_parts, run_tabs
 from experiments.pages.trial_rows import TrialRows, neighbours
 
 # For files of other people: nothing in them may run, and nothing may be guessed.
@@ -76,14 +71,9 @@ def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "after": after,
         "parts": parts,
         "run_tabs": run_tabs(rows.trial),
-        "since": _since(mark, parts),
+        "since": token_of(mark, parts),
     }
     return render(request, "experiments/trial/detail.html", context)
-
-
-def _since(mark: str, parts: dict[str, str]) -> str:
-    """Where a page stands: the rows' mark, then what it shows of each part."""
-    return "~".join([mark, *(digest(parts[part]) for part in PARTS)])
 
 
 @require_GET
@@ -93,15 +83,12 @@ def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
     rows = TrialRows(_trial(request, pk))
     since, mark = request.GET.get("since", ""), rows.mark
     answer: dict[str, Any] = {"final": rows.trial.has_ended, "state": rows.trial.state}
-    if since.startswith(f"{mark}~"):
+    if is_current(since, mark):
         return JsonResponse({**answer, "since": since, "parts": {}})
     context = _context(request, rows)
     parts = rendered_parts(context)
-    seen = dict(zip(PARTS, since.split("~")[1:], strict=False))
-    answer["since"] = _since(mark, parts)
-    answer["parts"] = {
-        part: html for part, html in parts.items() if seen.get(part) != digest(html)
-    }
+    answer["since"] = token_of(mark, parts)
+    answer["parts"] = changed_parts(since, parts)
     answer["charts"] = {"curve": context["curve"], "metrics": context["lines"]}
     return JsonResponse(answer)
 

@@ -280,6 +280,12 @@ def test_what_is_no_trial_is_not_found(ada: Client, text: str) -> None:
     assert ada.get(address).status_code == 404
 
 
+def test_a_form_without_scripts_sends_each_trial_by_itself(ada: Client) -> None:
+    worse, best = two_trials()
+    plain = page(ada, f"/compare/?trials={worse.pk}&trials={best.pk}&trials={worse.pk}")
+    assert "Compare 2 trials" in plain
+
+
 def test_too_few_and_too_many_are_told_what_to_do(ada: Client) -> None:
     sweep = made_sweep()
     trials = [factories.trial(sweep) for _ in range(9)]

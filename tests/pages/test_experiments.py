@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from experiments.models import Event, Experiment
+from experiments.models import Event, Experiment, Sweep
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -123,7 +124,7 @@ def test_sweeps_without_a_value_are_no_obstacle(ada: Client) -> None:
     factories.trial(sweep, state="failed")
     text = text_of(ada, sweep.experiment.get_absolute_url())
     assert "no value reported" in text
-    assert "best-model" not in text
+    assert "data-chart=" not in text
 
 
 def test_sweeps_of_another_metric_are_not_compared(ada: Client) -> None:
@@ -203,3 +204,45 @@ def test_queries_do_not_grow_with_experiments(ada: Client) -> None:
         person = factories.user(f"person-{index}")
         factories.experiment(factories.team(), f"number {index}", created_by=person)
     assert count_queries(ada, "/experiments/") == few < 12
+
+
+def feed(client: Client, experiment: Any, **query: str) -> dict[str, Any]:
+    answer = client.get(f"/experiments/{experiment.pk}/feed.json", query)
+    assert answer.status_code == 200
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_the_feed_is_silent_while_nothing_changes(ada: Client) -> None:
+    experiment = filled()
+    since = feed(ada, experiment)["since"]
+    again = feed(ada, experiment, since=since)
+    assert again == {"since": since, "final": False, "parts": {}}
+
+
+def test_the_feed_sends_what_a_trial_changed(ada: Client) -> None:
+    experiment = filled()
+    page = text_of(ada, experiment.get_absolute_url())
+    since = page.split('data-since="')[1].split('"')[0]
+    sweep = experiment.sweeps.earliest("number")
+    Sweep.objects.filter(pk=sweep.pk).update(state="running")
+    factories.trial(sweep, state="completed", value=0.9912)
+    news = feed(ada, experiment, since=since)
+    assert "0.9912" in news["parts"]["answer"] and "chart" not in news["parts"]
+    assert news["charts"]["best"]["series"][-1]["name"].endswith("0.9912")
+    assert news["final"] is False
+
+
+def test_the_page_polls_only_while_a_sweep_runs(ada: Client) -> None:
+    experiment = filled()
+    assert "data-live-page" not in text_of(ada, experiment.get_absolute_url())
+    experiment.sweeps.update(state="running")
+    assert "data-live-page" in text_of(ada, experiment.get_absolute_url())
+
+
+def test_the_feed_is_the_teams_own(client: Client) -> None:
+    experiment = filled()
+    url = f"/experiments/{experiment.pk}/feed.json"
+    assert client.get(url).status_code == 302
+    client.force_login(factories.user("stranger"))
+    assert client.get(url).status_code == 404

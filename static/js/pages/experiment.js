@@ -1,7 +1,16 @@
-// An experiment's page: its chart comes to life.
+// An experiment's page: its chart, kept fresh while one of its sweeps runs.
 
-import { applyDefaults } from "../charts/defaults.js";
+import { releaseCharts, showModels } from "../charts/live_models.js";
 import { mountCharts } from "../charts/mount.js";
+import { showParts } from "../parts.js";
+import { startLive } from "../poll.js";
 
-applyDefaults();
+const page = document.querySelector("[data-experiment]");
+
+function show({ parts, charts }) {
+  showParts(parts, { root: page, release: releaseCharts });
+  if (charts) showModels(charts);
+}
+
 mountCharts();
+if ("livePage" in page.dataset) startLive(page.dataset.feed, show, { since: page.dataset.since });

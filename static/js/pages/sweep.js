@@ -1,6 +1,7 @@
 // A sweep's page: charts, table and tiles, kept fresh by its feed.
 
-import { count, duration, refreshTimes } from "../format.js";
+import { count, duration } from "../format.js";
+import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";
 import { merged, withNews } from "./sweep_model.js";
 import { refreshTicked, showRows, wireTable } from "./sweep_table.js";
@@ -14,21 +15,6 @@ let charts = null;
 function readModel() {
   const source = document.getElementById("sweep-model");
   return source ? JSON.parse(source.textContent) : null;
-}
-
-// ---- parts ------------------------------------------------------------------------
-
-// HTML from the feed, unless it is what stands there already or a menu in it is open.
-function showPart(name, html) {
-  const part = document.querySelector(`[data-part="${name}"]`);
-  if (!part) return;
-  const fresh = document.createElement("template");
-  fresh.innerHTML = html;
-  if (fresh.innerHTML === part.innerHTML || part.querySelector(".dropdown-menu.show")) return;
-  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  part.replaceChildren(fresh.content);
-  if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-  refreshTimes(part);
 }
 
 // ---- durations that count on --------------------------------------------------------
@@ -69,7 +55,7 @@ function show(news) {
     location.reload();
     return;
   }
-  for (const [name, html] of Object.entries(news.parts)) showPart(name, html);
+  showParts(news.parts);
   const body = root.querySelector("[data-rows]");
   if (body) showRows(body, news.order, news.rows);
   refreshTicked(root);

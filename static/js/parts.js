@@ -1,0 +1,31 @@
+// Parts of a page that its feed sends anew as HTML, rendered and escaped by our server.
+
+import { refreshTimes } from "./format.js";
+
+// What has the focus keeps it: a link is found again by where it leads.
+function focusedHref(part) {
+  return part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+}
+
+// Replaces what stands in the part, unless it is the same already or a menu in it is
+// open. release(part) is called before, to take down what lives in it.
+export function showPart(part, html, { release = () => {} } = {}) {
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  if (fresh.innerHTML === part.innerHTML || part.querySelector(".dropdown-menu.show")) return;
+  const focused = focusedHref(part);
+  release(part);
+  part.replaceChildren(fresh.content);
+  refreshTimes(part);
+  if (focused === null) return;
+  const again = [...part.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused);
+  again?.focus({ preventScroll: true });
+}
+
+// parts: {name: html} of elements with data-part below root.
+export function showParts(parts, { root = document, release } = {}) {
+  for (const [name, html] of Object.entries(parts)) {
+    const part = root.querySelector(`[data-part="${name}"]`);
+    if (part) showPart(part, html, { release });
+  }
+}

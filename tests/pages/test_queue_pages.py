@@ -1,0 +1,113 @@
+"""RQ's own pages: a policy of their own, and a sentence when the queue is down."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments import embedded_queue, queues
+from experiments.pages.queue_pages import script_digests
+from tests import factories
+from tests.processes.running_site import wait_for
+
+pytestmark = pytest.mark.django_db
+CLOSED = "unix:///nowhere/queue.sock?db=0"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = embedded_queue.runtime_folder()
+    socket = folder / "queue.sock"
+    command = embedded_queue.server_command(
+        embedded_queue.find_binary(),
+        socket=socket,
+        data=tmp_path_factory.mktemp("queue"),
+    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    address = f"unix://{socket}?db=0"
+    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=10)
+    yield address
+    process.terminate()
+    process.wait()
+    folder.rmdir()
+
+
+@pytest.fixture
+def root(settings: Any) -> Client:
+    use(settings, CLOSED)
+    client = Client()
+    client.force_login(factories.user("root", is_staff=True, is_superuser=True))
+    return client
+
+
+def use(settings: Any, address: str) -> None:
+    settings.REDIS_URL = address
+    settings.RQ_QUEUES = {"default": {**settings.RQ_QUEUES["default"], "URL": address}}
+    queues._connection.cache_clear()
+
+
+def policy_of(response: Any) -> dict[str, list[str]]:
+    parts = response["Content-Security-Policy"].split(";")
+    return {name: sources for name, *sources in (part.split() for part in parts)}
+
+
+def inline_scripts(html: str) -> list[str]:
+    return re.findall(r"<script(?![^>]* src=)[^>]*>(.*?)</script>", html, re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["", "queues/0/", "queues/0/failed/", "workers/0/"])
+def test_the_policy_allows_the_packages_own_scripts_and_styles(
+    root: Client, settings: Any, server: str, page: str
+) -> None:
+    use(settings, server)
+    assert queues.ring(7, "default")
+    response = root.get(f"/django-rq/{page}")
+    assert response.status_code == 200
+    policy = policy_of(response)
+    assert policy["style-src"] == ["'self'", "'unsafe-inline'"]
+    assert "'unsafe-inline'" not in policy["script-src"]
+    for script in inline_scripts(response.content.decode()):
+        digest = hashlib.sha256(script.encode()).digest()
+        assert f"'sha256-{base64.b64encode(digest).decode()}'" in policy["script-src"]
+
+
+def test_a_job_of_ours_can_be_looked_at(
+    root: Client, settings: Any, server: str
+) -> None:
+    use(settings, server)
+    assert queues.ring(7, "default")
+    response = root.get("/django-rq/queues/0/attempt-7/")
+    assert response.status_code == 200
+    assert queues.RUN_ATTEMPT in response.content.decode()
+
+
+@pytest.mark.parametrize("page", ["/", "/admin/", "/experiments/", "/login/"])
+def test_no_other_page_has_a_looser_policy(root: Client, page: str) -> None:
+    response = root.get(page)
+    policy = policy_of(response)
+    assert policy["default-src"] == ["'self'"]
+    assert "script-src" not in policy and "style-src" not in policy
+
+
+@pytest.mark.parametrize("page", ["", "queues/0/", "workers/0/", "queues/0/attempt-7/"])
+def test_while_the_queue_is_down_the_pages_say_so(root: Client, page: str) -> None:
+    response = root.get(f"/django-rq/{page}")
+    assert response.status_code == 503
+    assert "The queue does not answer" in response.content.decode()
+
+
+def test_scripts_that_are_filled_in_when_drawn_are_not_allowed(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<script src="a.js"></script><script>one()</script><script>{{ two }}</script>'
+    )
+    digest = base64.b64encode(hashlib.sha256(b"one()").digest()).decode()
+    assert script_digests(tmp_path) == [f"'sha256-{digest}'"]
