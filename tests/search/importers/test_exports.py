@@ -182,6 +182,7 @@ def test_what_weights_and_biases_does_not_have_is_noted():
         "sampling_algorithm.seed",
         "tags",
         "trial.code",
+        "trial.command",
         "search_space.momentum.when",
         "search_space.layers",
         "search_space.width",
@@ -275,9 +276,9 @@ def test_wandb_gets_each_value_by_its_own_name():
         "OMP_NUM_THREADS=2",
         "python",
         "${program}",
+        "${args}",
         "-n",
         "30",
-        "${args}",
     ]
     assert sweep["metric"] == {"name": "acc", "goal": "maximize", "target": 0.99}
 
@@ -288,6 +289,14 @@ def test_a_value_under_another_name_is_noted_for_wandb():
     said = [note.message for note in notes if note.path == "trial.command"]
     assert len(said) == 2
     assert "--rate becomes --lr" in said[0]
+
+
+def test_values_without_hyphens_stay_without_them_at_wandb():
+    command = "fit lr=${{search_space.lr}} kind=${{search_space.kind}}"
+    sweep = {**PLAIN, "trial": {"command": command}}
+    text, notes = export_sweep(sweep, "wandb")
+    assert yaml.safe_load(text)["command"] == ["${env}", "fit", "${args_no_hyphens}"]
+    assert "trial.command" not in {note.path for note in notes}
 
 
 def test_a_constant_of_wandb_comes_back_as_an_input():
