@@ -27,6 +27,7 @@ from experiments.search.comparisons import (
     as_number,
 )
 from experiments.search.constraint import Constraint, Values
+from experiments.search.disguises import disguised, undisguised
 from experiments.search.fields import is_number
 from experiments.search.problems import listed, shown, unknown_name
 from experiments.search.source import ExpressionError, Source
@@ -67,7 +68,7 @@ class _Reader(Source):
     """Turns the syntax tree into functions of the values."""
 
     def __init__(self, text: str, known: Mapping[str, Iterable[str]]) -> None:
-        super().__init__(text, most=LONGEST)
+        super().__init__(disguised(text), most=LONGEST)
         self._known = known
         self.named: dict[str, None] = {}
 
@@ -114,7 +115,7 @@ class _Reader(Source):
             )
 
     def _words(self, node: ast.expr) -> str:
-        return shown(self.segment(node), most=40).strip('"')
+        return shown(undisguised(self.segment(node)), most=40).strip('"')
 
     def _constant(self, node: ast.expr, value: object) -> _Term:
         if not (value is None or isinstance(value, bool | str) or is_number(value)):
@@ -129,7 +130,7 @@ class _Reader(Source):
             inner = inner.value
         if not isinstance(inner, ast.Name):
             self.refuse(node, "A dot stands after the name of a nested choice only.")
-        address = ".".join([inner.id, *reversed(names)])
+        address = undisguised(".".join([inner.id, *reversed(names)]))
         if address not in self._known:
             message = unknown_name(address, self._known, kind="parameter")
             self.refuse(node, f"{message} Text stands in quotation marks.")

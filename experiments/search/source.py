@@ -68,8 +68,13 @@ class Source:
         self._raise(message, line, len(written.decode(errors="ignore")) + 1)
 
     def _unreadable(self, error: SyntaxError) -> NoReturn:
-        message = f"This cannot be read: {error.msg}."
-        self._raise(message, error.lineno or 1, max(error.offset or 1, 1))
+        message = f"This cannot be read: {error.msg.rstrip('.?')}."
+        if error.lineno is None:
+            self._raise(message, 1, 1)
+        line = min(max(error.lineno, 1), self._text.count("\n") + 1)
+        # At the end of the text Python has no column.
+        end = len(self._text.split("\n")[line - 1]) + 1
+        self._raise(message, line, max(error.offset or 0, 0) or end)
 
     def _nested_too_deeply(self) -> NoReturn:
         self._raise("This cannot be read: it is nested too deeply.", 1, 1)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -122,7 +122,6 @@ def test_a_dumped_space_is_read_back_equal(space: SearchSpace) -> None:
     assert list(again.axes) == list(space.axes)
 
 
-@settings(max_examples=60)
 @given(space=SMALL_SPACES.filter(lambda space: (space.finite.at_most or 0) < 3000))
 def test_a_grid_is_every_configuration_once_and_so_is_random(
     space: SearchSpace,
