@@ -16,6 +16,7 @@ PAGES = (
     "accounts",
     "home",
     "experiments",
+    "import_page",
     "builder",
     "sweeps",
     "feeds",

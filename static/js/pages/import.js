@@ -1,0 +1,35 @@
+// The import page: a file is read as soon as it is chosen or dropped, keys are coloured.
+// Without scripts a button sends the file.
+
+import { colourLines } from "../builder/twin.js";
+
+const form = document.querySelector("[data-import]");
+
+function wireFile(input) {
+  input.addEventListener("change", () => {
+    if (input.files.length) form.requestSubmit();
+  });
+  const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+  form.addEventListener("dragover", (event) => {
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    form.classList.add("is-over");
+  });
+  form.addEventListener("dragleave", (event) => {
+    if (!form.contains(event.relatedTarget)) form.classList.remove("is-over");
+  });
+  form.addEventListener("drop", (event) => {
+    form.classList.remove("is-over");
+    if (!holdsFiles(event) || !event.dataTransfer.files.length) return;
+    event.preventDefault();
+    const one = new DataTransfer();
+    one.items.add(event.dataTransfer.files[0]);
+    input.files = one.files;
+    form.requestSubmit();
+  });
+}
+
+if (form) {
+  wireFile(form.querySelector("[data-file]"));
+  colourLines(document);
+}
