@@ -221,7 +221,7 @@ PROBLEMS = [
     ("inputs", {"a": [1]}, "inputs.a", "must be a number"),
     ("search_space", None, "search_space", "at least one name"),
     ("search_space.lr.min_value", 2, "search_space.lr.max_value", "above"),
-    ("search_space.lr.when", {"a": [1]}, "search_space.lr.when.a", "no parameter"),
+    ("search_space.lr.when", {"a": [1]}, "search_space.lr.when.a", "no other parameter"),
     ("search_space.x", {"type": "choice"}, "search_space.x.values", "required"),
     ("constraints", ["a < b"], "constraints.0", 'no parameter "a"'),
     ("constraints", 3, "constraints", "list of texts"),
@@ -345,3 +345,64 @@ def test_any_value_anywhere_is_read_or_refused(path: str, value: object) -> None
         assert all(problem.message for problem in error.problems)
     else:
         assert round_trip(definition) == definition
+
+
+CONDITIONAL = {
+    **SMALL,
+    "trial": {
+        "command": "run --o ${{search_space.o}} --m ${{search_space.m}} "
+        "--n ${{search_space.net.units}}"
+    },
+    "search_space": {
+        "o": 'choice("sgd", "adam")',
+        "m": {"type": "float", "low": 0, "high": 1, "when": {"o": "sgd"}},
+        "net": 'choice({"kind": "mlp", "units": choice(8, 16)}, {"kind": "none"})',
+    },
+    "constraints": ["m * net.units < 8"],
+}
+
+
+def test_a_conditional_document_comes_back_from_its_dump() -> None:
+    definition = parse_document(CONDITIONAL)
+    assert definition.warnings == ()
+    assert round_trip(definition) == definition
+    dump = definition.dump()
+    assert dump["constraints"] == ["m * net.units < 8"]
+    assert dump["search_space"]["m"]["when"] == {"o": ["sgd"]}  # type: ignore[index]
+
+
+def test_a_placeholder_of_a_conditional_parameter_must_be_one_to_leave_out() -> None:
+    document = {**CONDITIONAL, "trial": {"command": "run ${{search_space.m}}"}}
+    found = problems_of(document)
+    assert list(found) == ["trial.command"]
+    assert "m has no value in some trials" in found["trial.command"][0]
+    document = {**CONDITIONAL, "trial": {"command": "run ${{search_space.net.kind}}"}}
+    parse_document(document)
+
+
+def test_an_entry_of_a_choice_with_a_problem_is_no_second_problem() -> None:
+    values = [{"units": {"type": "randint", "upper": 0}}]
+    document = {
+        **CONDITIONAL,
+        "search_space": {
+            **CONDITIONAL["search_space"],  # type: ignore[dict-item]
+            "net": {"type": "choice", "values": values},
+        },
+    }
+    assert list(problems_of(document)) == ["search_space.net.values.0.units.upper"]
+
+
+def test_a_grid_that_cannot_be_counted_needs_a_total() -> None:
+    document = {name: value for name, value in GRID.items() if name != "limits"}
+    document["search_space"] = {f"x{i}": "randint(100)" for i in range(5)}
+    document["constraints"] = ["x0 < x1"]
+    assert list(problems_of(document)) == ["limits"]
+    document["limits"] = {"max_total_trials": 50}
+    assert parse_document(document).search_space.count() is None
+
+
+def test_a_grid_names_what_it_cannot_list_inside_a_choice() -> None:
+    document = {**GRID, "search_space": {"a": 'choice({"b": uniform(0, 1)}, 2)'}}
+    found = problems_of(document)
+    assert list(found) == ["search_space.a"]
+    assert "a.b is uniform" in found["search_space.a"][0]

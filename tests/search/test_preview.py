@@ -16,10 +16,14 @@ from experiments.search.distributions import (
     QUniform,
     Uniform,
 )
-from experiments.search.preview import histogram, sampled_configurations
+from experiments.search.preview import (
+    histogram,
+    sampled_configurations,
+    space_histograms,
+)
 from experiments.search.samplers import make_sampler
 from experiments.search.space import SearchSpace
-from tests.search.strategies import DISTRIBUTIONS
+from tests.search.strategies import CONDITIONAL_SPACES, DISTRIBUTIONS
 
 
 @given(distribution=DISTRIBUTIONS)
@@ -97,3 +101,59 @@ def test_the_first_configurations_of_a_sampler_are_shown() -> None:
 def test_fewer_are_shown_when_there_are_no_more() -> None:
     sampler = make_sampler({"type": "grid"}, SearchSpace.parse({"a": "choice(1, 2)"}))
     assert sampled_configurations(sampler, 5) == [{"a": 1}, {"a": 2}]
+
+
+def test_a_conditional_parameter_is_pictured_where_it_counts() -> None:
+    space = SearchSpace.parse(
+        {
+            "optimizer": 'choice("sgd", "adam", "lion", "rms")',
+            "m": {"type": "choice", "values": [1, 2], "when": {"optimizer": "sgd"}},
+            "net": 'choice({"units": uniform(0, 1)}, {"k": 1}, 3)',
+        }
+    )
+    pictures = space_histograms(space, draws=1200)
+    assert list(pictures) == ["optimizer", "m", "net", "net.units"]
+    assert pictures["optimizer"].share == pictures["net"].share == 1
+    assert pictures["m"].share == pytest.approx(1 / 4, abs=0.1)
+    assert sum(pictures["m"].counts) == round(1200 * pictures["m"].share)
+    assert pictures["net.units"].share == pytest.approx(1 / 3, abs=0.1)
+    assert pictures["net.units"].scale == "linear"
+    assert sum(pictures["net"].counts) == 1200
+    json.dumps([one.dump() for one in pictures.values()], allow_nan=False)
+    assert pictures == space_histograms(space, draws=1200)
+
+
+def test_pictures_of_a_space_keep_to_its_constraints() -> None:
+    space = SearchSpace.parse(
+        {"a": "uniform(0, 1)", "b": "uniform(0, 1)"}, constraints=["a + b < 0.1"]
+    )
+    picture = space_histograms(space, draws=100)["a"]
+    assert picture.edges[-1] < 0.1
+    # Fewer draws than asked for, because most are rejected.
+    assert 1 <= sum(picture.counts) < 100
+
+
+def test_a_parameter_that_never_counted_has_an_empty_picture() -> None:
+    rare = {"type": "choice", "values": [0, 1], "probabilities": [0.999999, 0.000001]}
+    space = SearchSpace.parse(
+        {
+            "rare": rare,
+            "x": {
+                "type": "uniform",
+                "min_value": 0,
+                "max_value": 1,
+                "when": {"rare": 1},
+            },
+        }
+    )
+    picture = space_histograms(space, draws=50)["x"]
+    assert (picture.share, picture.counts, picture.edges) == (0, (), ())
+
+
+@given(space=CONDITIONAL_SPACES)
+def test_any_space_has_a_picture_for_every_axis(space: SearchSpace) -> None:
+    pictures = space_histograms(space, draws=30, bins=6)
+    assert list(pictures) == list(space.axes)
+    for picture in pictures.values():
+        assert sum(picture.counts) <= round(30 * picture.share)
+        json.dumps(picture.dump(), allow_nan=False)

@@ -224,3 +224,40 @@ def test_the_library_needs_no_web_framework_queue_or_database() -> None:
 
 def test_a_study_does_not_even_need_yaml() -> None:
     assert "yaml" not in imported_by("experiments.search.study")
+
+
+def test_no_trial_comes_after_one_that_reached_the_target() -> None:
+    loop = study(objective={**MAXIMIZE, "target": 0.9})
+    first, second = numbers_of(loop, 2)
+    loop.report(first, step=1, value=0.89)
+    assert loop.ask() is not None and not loop.reached_target
+    loop.report(second, step=1, value=0.9)
+    assert loop.reached_target and loop.ask() is None
+    loop.tell(second, value=0.95)
+    assert loop.ask() is None
+    assert loop.best is not None and loop.best.number == second
+
+
+def test_a_target_that_is_minimised_is_reached_from_above() -> None:
+    loop = study(objective={**MINIMIZE, "target": 0.1})
+    (first,) = numbers_of(loop, 1)
+    loop.tell(first, value=0.2)
+    assert loop.ask() is not None
+    loop.tell(1, value=0.1)
+    assert loop.ask() is None
+
+
+def test_constraints_and_conditions_hold_in_a_study() -> None:
+    loop = study(
+        search_space={
+            "o": 'choice("sgd", "adam")',
+            "m": {"type": "float", "low": 0, "high": 1, "when": {"o": "sgd"}},
+            "n": "int(1, 4)",
+        },
+        constraints=["m * n < 1", "n < 4"],
+    )
+    asked = [loop.ask() for _ in range(60)]
+    found = [trial.params for trial in asked if trial is not None]
+    assert {one["n"] for one in found} == {1, 2, 3}
+    assert all(("m" in one) == (one["o"] == "sgd") for one in found)
+    assert all(one["m"] * one["n"] < 1 for one in found if "m" in one)  # type: ignore[operator]
