@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's command line, with one clear line instead of a traceback for bad settings."""
+"""Django's command line, with one line instead of a traceback for bad settings."""
 
 from __future__ import annotations
 

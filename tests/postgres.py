@@ -54,16 +54,20 @@ def postgres() -> Iterator[str]:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         as_owner = {"user": owner.pw_uid, "group": owner.pw_gid} if owner else {}
         subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust"]
-            + ["-E", "UTF8", "--no-sync"],
+            [
+                *(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust"),
+                *("-E", "UTF8", "--no-sync"),
+            ],
             check=True,
             stdout=subprocess.DEVNULL,
             **as_owner,  # type: ignore[arg-type]
         )
         server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, "-h", ""]
-            + ["-c", "fsync=off", "-c", "synchronous_commit=off"]
-            + ["-c", "full_page_writes=off"],
+            [
+                *(binaries / "postgres", "-D", data, "-k", folder, "-h", ""),
+                *("-c", "fsync=off", "-c", "synchronous_commit=off"),
+                *("-c", "full_page_writes=off"),
+            ],
             stderr=(folder / "log").open("wb"),
             **as_owner,  # type: ignore[arg-type]
         )
