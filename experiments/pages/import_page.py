@@ -26,7 +26,7 @@ from experiments.pages.import_content import (
 )
 from experiments.pages.import_lines import source_lines, target_lines
 from experiments.pages.import_reading import Reading, read_content
-from experiments.pages.import_space import first_draws, parameter_views
+from experiments.pages.import_space import first_draws, parameter_views, trials_table
 from experiments.search.importers import FORMATS
 from experiments.search.problems import DefinitionError
 from experiments.warm_trials import add_finished_trials
@@ -146,6 +146,9 @@ def reading_context(reading: Reading) -> dict[str, Any]:
         "trials": import_words.trials_words(reading),
         "missing": import_words.missing_script(reading),
         "finished": import_words.finished_words(reading),
+        "best": trials_table(definition, import_words.best_trials(reading))
+        if definition
+        else None,
         "space_words": import_words.space_words(reading),
         "yaml": text,
         "source": source_lines(reading),

@@ -63,7 +63,7 @@ def read_content(
     try:
         imported = read_sweep(content.data, part=part, format=format)
         document = dict(imported.document)
-        notes = [*imported.notes, *settle(document, team, imported, content)]
+        notes = merged(imported.notes, settle(document, team, imported, content))
         if experiment is not None:
             document["experiment_name"] = experiment.name
         definition = parse_document(document, new_seed=lambda: _seed(content))
@@ -94,6 +94,14 @@ def settle(
         Note(path, lines.get(path), "left out" if gone else "changed", message, advice)
         for path, gone, message, advice in filter(None, found)
     ]
+
+
+def merged(notes: Sequence[Note], settled: Sequence[Note]) -> list[Note]:
+    """All notes by line, one a setting of those that the team's own replaces."""
+    replaced = {note.path for note in settled}
+    kept = [note for note in notes if note.path not in replaced]
+    last = max((note.line or 0 for note in notes), default=0) + 1
+    return sorted([*kept, *settled], key=lambda note: note.line or last)
 
 
 Found = tuple[str, bool, str, str]

@@ -13,6 +13,7 @@ from experiments.pages.space_rows import row_from
 from experiments.pages.space_views import carried_words
 from experiments.search.definition import SweepDefinition
 from experiments.search.distributions import Distribution
+from experiments.search.importers import FinishedTrial
 from experiments.search.preview import sampled_configurations
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -38,7 +39,7 @@ class Draws:
 
     names: Sequence[str]
     rows: Sequence[Sequence[JSONValue]]
-    more: int
+    more: int = 0
 
 
 def parameter_views(definition: SweepDefinition) -> list[ParameterView]:
@@ -84,3 +85,17 @@ def first_draws(definition: SweepDefinition) -> Draws:
     found = sampled_configurations(sampler, DRAWS)
     rows = [[params.get(name, NOT_SET) for name in names] for params in found]
     return Draws(names, rows, len(space) - len(names))
+
+
+def trials_table(
+    definition: SweepDefinition, trials: Sequence[FinishedTrial]
+) -> Draws | None:
+    """Trials with their values; None for none."""
+    names = list(definition.search_space.parameters)[: MOST_COLUMNS - 1]
+    rows = [
+        [trial.value, *(trial.params.get(name, NOT_SET) for name in names)]
+        for trial in trials
+    ]
+    more = len(definition.search_space) - len(names)
+    metric = definition.objective.primary_metric
+    return Draws([metric, *names], rows, more) if rows else None

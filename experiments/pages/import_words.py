@@ -8,15 +8,18 @@ from pathlib import PurePosixPath
 from experiments.pages.import_reading import Reading
 from experiments.search.command import split_command
 from experiments.search.figures import counted
-from experiments.search.importers import FORMATS
+from experiments.search.importers import FORMATS, FinishedTrial
 from experiments.search.problems import listed
 
+MOST_BEST = 5
 SCRIPTS = (".py", ".sh", ".jl", ".r", ".R", ".js", ".lua", ".pl", ".m")
 
 
 def lead(reading: Reading) -> str:
     """The answer in a sentence or two."""
     imported = reading.imported
+    if imported is None and reading.parts and not reading.part:
+        return f"This holds {counted(len(reading.parts), 'sweep')}: choose one."
     if imported is None:
         return "This could not be read as a sweep."
     name = f"This is {FORMATS[imported.format]}"
@@ -99,6 +102,19 @@ def finished_words(reading: Reading) -> Sequence[str]:
             f" limit becomes {total:,} trials.",
         ]
     return sentences
+
+
+def best_trials(reading: Reading) -> list[FinishedTrial]:
+    """The best of the trials that come along, the best first."""
+    if reading.definition is None:
+        return []
+    loss = reading.definition.objective.loss
+    ranked = [
+        (loss(trial.value), place, trial)
+        for place, trial in enumerate(reading.trials)
+        if trial.value is not None and trial.state != "failed"
+    ]
+    return [trial for _, _, trial in sorted(ranked)[:MOST_BEST]]
 
 
 def space_words(reading: Reading) -> str:
