@@ -88,9 +88,10 @@ def headline(standing: SweepStanding) -> str:
         return f"All {failed:,} trials failed." if failed > 1 else "Its trial failed."
     if sweep.has_ended:
         return f"{of} failed, and none gave a value."
-    if standing.ended == 1:
-        return "The one trial that has ended failed."
-    return f"{failed} of the {standing.ended:,} trials that ended have failed."
+    if failed < standing.ended:
+        return f"{failed} of the {standing.ended:,} trials that ended have failed."
+    few = {1: "The one trial that has ended failed.", 2: "Both trials so far failed."}
+    return few.get(failed, f"All {failed:,} trials so far failed.")
 
 
 def _cause(sweep: Sweep, failure: Failure) -> Sentence:

@@ -62,7 +62,10 @@ class Failure:
 
     @property
     def error(self) -> str:
-        """The line that names the error: the last neither ours nor indented."""
+        """The line of the log that names the error: the last neither ours nor
+        indented, of a process that ended by itself."""
+        if self.trial.reason not in ENDED_BY_ITSELF:
+            return ""
         for line in reversed(self.log):
             if not line.ours and not line.text[:1].isspace():
                 return line.text
@@ -127,10 +130,12 @@ def _whole(sentence: str) -> str:
 
 
 def advice(failure: Failure) -> Sequence[Sentence]:
-    """What to try, the likeliest first: by the log, then by the way it ended."""
+    """What to try, the likeliest first. What the log says is better than the first
+    guess by the way it ended."""
     signs = by_log(failure.error)
     by_reason = ADVICE.get(failure.trial.reason)
-    return [*signs, *(by_reason(failure) if by_reason else ())]
+    guesses = by_reason(failure) if by_reason else ()
+    return [*signs, *guesses[1:]] if signs else guesses
 
 
 def by_log(error: str) -> list[Sentence]:
@@ -177,9 +182,12 @@ def _signal(failure: Failure) -> Sequence[Sentence]:
 def _no_metric(failure: Failure) -> Sequence[Sentence]:
     wanted, names = failure.metric, failure.reported()
     if not names:
+        named = (
+            f"{wanted}=value" if wanted.isidentifier() else f'**{{"{wanted}": value}}'
+        )
         return (
-            f"It reported no metric at all. In the script, sweep.log(step=step,"
-            f" {wanted}=value) or a printed line {wanted}=0.9 reports one.",
+            "It reported no metric at all. In the script, import sweepsite_client as"
+            f" sweep; then sweep.log(step=step, {named}) reports it.",
         )
     shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
     reported = f"It reported {shown}. Names must be equal to the letter."

@@ -193,7 +193,7 @@ def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) ->
     if trial.state == TrialState.COMPLETED:
         return "Ran to the end"
     if trial.has_ended:
-        return trial.message
+        return trial.message[:1].upper() + trial.message[1:]
     if trial.is_stopping:
         return f"Asked to stop: {trial.stop_message}"
     if trial.state == TrialState.QUEUED:

@@ -44,7 +44,7 @@ class SweepView:
             trials.values(),
             now=self.now,
             best_id=best.pk if best else None,
-            of=self.standing.tried,
+            of=self.standing.ranked,
             most_points=points_each(len(trials)),
             wide=bool(self.charted),
         )

@@ -75,7 +75,7 @@ export function logTicks(low, high, target = 5) {
   const first = Math.floor(Math.log10(low) + 1e-9);
   const last = Math.ceil(Math.log10(high) - 1e-9);
   const every = Math.max(1, Math.ceil((last - first) / target));
-  const leads = last - first <= 2 ? [1, 2, 5] : [1];
+  const leads = Math.log10(high / low) <= 2.2 ? [1, 2, 5] : [1];
   const ticks = [];
   for (let power = first; power <= last; power += every) {
     for (const lead of leads) {
@@ -153,6 +153,11 @@ export function makeScale(kind, [low, high], goal = "maximize") {
   else if (kind === "log" && low > 0) scale = logScale(low, high, sign);
   else scale = linearScale(low, high, sign);
   return { ...scale, domain: [low, high], text: tickText };
+}
+
+// The same axis without ticks, where there is no value whose place they would tell.
+export function bare(scale) {
+  return { ...scale, ticks: () => [] };
 }
 
 function quantile(sorted, share) {

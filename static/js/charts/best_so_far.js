@@ -8,7 +8,7 @@
 // Options: y "stretched" | "linear" | "log".
 
 import { metric } from "../format.js";
-import { domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
+import { bare, domainOf, makeScale, preferredKind, wholeTicks } from "../scales.js";
 import { STATES, leaders, lookOf } from "../states.js";
 import { axis, font, padded, palette } from "./defaults.js";
 import { liveChart } from "./live_chart.js";
@@ -43,7 +43,8 @@ function measure(state) {
   const values = trials.map((trial) => trial.value).filter(Number.isFinite);
   const kind = state.y || preferredKind(values, objective.goal);
   const domain = domainOf(values, { goal: objective.goal });
-  state.scale = makeScale(kind, domain, objective.goal);
+  const scale = makeScale(kind, domain, objective.goal);
+  state.scale = values.length > 0 ? scale : bare(scale);
   Object.assign(state, placesOf(trials, total));
   state.range = padded(state.scale, 0.14, 0.1);
   state.floor = state.range.min + (state.range.max - state.range.min) * 0.035;

@@ -12,6 +12,7 @@
 import { metric, parameter } from "../format.js";
 import { STATES, lookOf } from "../states.js";
 import { Chart, font, palette, withAlpha } from "./defaults.js";
+import { shortened } from "./end_words.js";
 import { thin } from "./labels.js";
 import { liveChart } from "./live_chart.js";
 import { dot, haloText, roundedBox, star } from "./marks.js";
@@ -126,6 +127,13 @@ function wordBox(ctx, layout, index, at, text, room = 0) {
   return { x, y: at - 8, width, height: 16 };
 }
 
+// Choices that lie side by side on a flat axis have as much room as their bands.
+function fitted(ctx, { frame }, { axis, start, end }) {
+  if (!frame.flat || axis.kind !== "choice") return (text) => text;
+  const room = Math.abs(end - start) / axis.values.length - 10;
+  return (text) => shortened(text, room, (each) => ctx.measureText(each).width);
+}
+
 function drawTicks(ctx, layout, colours, best) {
   ctx.font = font(11.5);
   layout.axes.forEach((axis, index) => {
@@ -138,9 +146,11 @@ function drawTicks(ctx, layout, colours, best) {
     const gap = layout.frame.flat ? 30 : 15;
     // A choice that the best line's pill already names needs no tick beside it.
     const named = best && axis.axis.kind === "choice" ? bestText(best, axis) : null;
+    const fitting = fitted(ctx, layout, axis);
     for (const { at, text } of thin(ticks, gap, hidden)) {
       if (text === named) continue;
-      pill(ctx, text, wordBox(ctx, layout, index, at, text), colours);
+      const shown = fitting(text);
+      pill(ctx, shown, wordBox(ctx, layout, index, at, shown), colours);
     }
   });
 }
