@@ -16,7 +16,7 @@ from experiments.search.problems import DefinitionError, Problem
 from experiments.search.space import SearchSpace
 
 IMPORTED = "imported"
-MESSAGE = "It ended before this sweep began and was imported with its value."
+MESSAGE = "That was before this sweep began; it was imported."
 BATCH = 500
 
 
