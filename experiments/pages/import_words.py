@@ -38,6 +38,8 @@ def _carried(reading: Reading) -> str:
         verb = "does" if len(told) == 1 else "do"
         return f"{things} in it {verb} not carry over as it is." if told else ""
     settings = counted(total, "setting")
+    if not lost and total == 1:
+        return "Its one setting carries over as it is."
     if not lost:
         return f"All of its {settings} carry over as they are."
     do = "does" if lost == 1 else "do"
