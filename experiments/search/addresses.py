@@ -60,10 +60,15 @@ def _entries(law: Distribution) -> dict[str, Named]:
     branches = law.branches.values()
     inner = [_of_branch(branch) for branch in branches]
     whole = len(law.branches) == len(law.distinct)
-    for rest in dict.fromkeys(rest for entries in inner for rest in entries):
-        found = [entries[rest] for entries in inner if rest in entries]
-        always = whole and len(found) == len(inner) and all(f.always for f in found)
-        own[rest] = Named(frozenset().union(*(f.kinds for f in found)), always)
+    found: dict[str, list[Named]] = {}
+    for entries in inner:
+        for rest, named in entries.items():
+            found.setdefault(rest, []).append(named)
+    for rest, all_named in found.items():
+        kinds = frozenset[str]().union(*(named.kinds for named in all_named))
+        everywhere = whole and len(all_named) == len(inner)
+        always = everywhere and all(named.always for named in all_named)
+        own[rest] = Named(kinds, always)
     return own
 
 

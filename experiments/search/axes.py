@@ -61,21 +61,26 @@ def _add(axes: dict[str, Axis], axis: Axis) -> None:
     axes[axis.name] = axis
     inner: dict[Hashable, dict[str, str]] = {
         key: {
-            name: _add_inner(axes, axis, key, name, law)
+            name: _add_inner(axes, axis, (number, key), name, law)
             for name, law in branch.laws.items()
         }
-        for key, branch in axis.branches.items()
+        for number, (key, branch) in enumerate(axis.branches.items())
     }
     axes[axis.name] = replace(axis, inner=inner)
 
 
 def _add_inner(
-    axes: dict[str, Axis], outer: Axis, key: str, name: str, law: Distribution
+    axes: dict[str, Axis],
+    outer: Axis,
+    branch: tuple[int, str],
+    name: str,
+    law: Distribution,
 ) -> str:
-    """The name of the axis for one entry of a branch.
+    """The name of the axis for one entry of a branch (its number and key).
 
     Branches that give a name the same law share its axis.
     """
+    number, key = branch
     own = f"{outer.name}.{name}"
     twin = axes.get(own)
     if twin is not None and repr(twin.law) == repr(law):
@@ -83,7 +88,6 @@ def _add_inner(
         axes[own] = replace(twin, gates=(replace(gate, keys=gate.keys | {key}),))
         return own
     if twin is not None:
-        number = list(outer.branches).index(key)
         own = f"{outer.name}.{number}.{name}"
     gate = Gate(outer.name, frozenset([key]))
     _add(axes, Axis(own, f"{outer.address}.{name}", law, (gate,)))

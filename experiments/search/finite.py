@@ -87,7 +87,7 @@ class FiniteSpace:
         """One configuration by its probability; None when they cannot be listed."""
         if self.rows is None or not len(self.rows):
             return None
-        masses = np.exp(self.log_masses - self.log_masses.max())
+        masses = np.exp(self.log_masses - np.max(self.log_masses))
         number = rng.choice(len(masses), p=masses / masses.sum())
         return self.of_row(self.rows[number])
 

@@ -17,12 +17,15 @@ from experiments.search.distributions import (
     Logarithmic,
 )
 from experiments.search.figures import significant
+from experiments.search.layout import Values
 from experiments.search.records import JSONValue
 from experiments.search.samplers import Sampler
 from experiments.search.space import SearchSpace
 
 DRAWS = 2000
 BINS = 24
+# So many draws may be rejected for each one that is pictured.
+MOST_REJECTED = 10
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def space_histograms(
 
     The draws are those of the space as a whole: its constraints are met.
     """
-    drawn = space.sample_axes(np.random.default_rng(seed), draws)
+    drawn = _drawn(space, seed, draws)
     pictures = {}
     for name, axis in space.axes.items():
         values = [one[name] for one in drawn if name in one]
@@ -82,6 +85,16 @@ def sampled_configurations(sampler: Sampler, number: int) -> list[dict[str, JSON
     """The first configurations that a sampler gives while nothing has run yet."""
     suggestions = (sampler.suggest(index) for index in range(number))
     return [dict(found.params) for found in suggestions if found is not None]
+
+
+def _drawn(space: SearchSpace, seed: int, number: int) -> list[Values]:
+    """So many draws; fewer, but at least one, where most of them are rejected."""
+    rng = np.random.default_rng(seed)
+    found = [space.draw(rng)]
+    most = space.rejection.drawn + MOST_REJECTED * number
+    while len(found) < number and space.rejection.drawn < most:
+        found.append(space.draw(rng))
+    return found
 
 
 def _counted(

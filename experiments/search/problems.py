@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+# Comparing two names takes time by the product of their lengths.
+LONGEST_COMPARED = 60
+
 
 class Problem(NamedTuple):
     """`path` names the field (`limits.timeout`); `message` says what is allowed."""
@@ -83,8 +86,10 @@ def listed(names: Iterable[object], *, last: str = "and") -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant, if any comes close."""
-    names = {other.lower(): other for other in known}
+    names = {other.lower(): other for other in known if len(other) <= LONGEST_COMPARED}
     meant = name[:100].lower()
+    if len(meant) > LONGEST_COMPARED:
+        return None
     close = difflib.get_close_matches(meant, names, n=1, cutoff=0.6)
     if not close and len(meant) > 2:
         close = [other for other in names if other.startswith(meant)]

@@ -12,6 +12,8 @@ from experiments.search.source import ExpressionError
 
 FIELD = "constraints"
 MOST_CONSTRAINTS = 200
+# After so many that cannot be read the others are not looked at.
+MOST_UNREAD = 20
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -44,7 +46,13 @@ def read_constraints(
         return ()
     kinds = {address: named.kinds for address, named in known.items()}
     found: list[Constraint] = []
+    mark = len(findings.problems)
     for number, text in enumerate(texts):
+        if len(findings.problems) - mark == MOST_UNREAD:
+            findings.error(
+                FIELD, f"After these {MOST_UNREAD} no others were looked at."
+            )
+            break
         place = join(FIELD, number)
         if not isinstance(text, str):
             findings.error(

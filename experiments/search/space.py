@@ -32,8 +32,6 @@ from experiments.search.space_document import (
 
 # Where an axis that is not active stands in the unit cube.
 NEUTRAL = 0.5
-# So many draws may be rejected for each one that a picture is made of.
-MOST_REJECTED = 10
 
 
 @dataclass(frozen=True)
@@ -101,18 +99,20 @@ class SearchSpace:
         Draws that do not meet the constraints are rejected. Raises InfeasibleError when
         almost none does.
         """
-        return self.layout.assembled(self._drawn(rng))
+        return self.layout.assembled(self.draw(rng))
 
-    def sample_axes(self, rng: np.random.Generator, number: int) -> list[Values]:
-        """So many draws as the values of active axes, for pictures of the space.
-
-        There are fewer where the constraints reject most draws, but at least one.
-        """
-        found = [self._drawn(rng)]
-        most = self._rejection.drawn + MOST_REJECTED * number
-        while len(found) < number and self._rejection.drawn < most:
-            found.append(self._drawn(rng))
-        return found
+    def draw(self, rng: np.random.Generator) -> Values:
+        """As `sample`, but the values of the active axes by name."""
+        point = self.rejection.point(rng)
+        if point is not None:
+            return self._values_at(point)
+        values = self.finite.drawn(rng) if self.is_finite else None
+        if values is None:
+            raise InfeasibleError(
+                f"None of {self.rejection.most_draws:,} random configurations met the "
+                "constraints."
+            )
+        return values
 
     def flat(self, params: Params) -> dict[str, JSONValue]:
         """The value of every active axis, those inside nested choices among them.
@@ -131,7 +131,7 @@ class SearchSpace:
 
     def contains(self, params: Params) -> bool:
         """Whether the space could have drawn the configuration."""
-        return not any(True for _ in misfits(self, params))
+        return next(misfits(self, params), None) is None
 
     def count(self) -> int | None:
         """The exact number of configurations; None for infinitely many.
@@ -198,7 +198,7 @@ class SearchSpace:
         count = self.count()
         if count == 0:
             return "No configuration meets all constraints."
-        return None if count else self._rejection.problem()
+        return None if count else self.rejection.problem()
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form of every parameter, conditions included."""
@@ -210,20 +210,9 @@ class SearchSpace:
         return FiniteSpace(self.layout, self.constraints)
 
     @cached_property
-    def _rejection(self) -> Rejection:
+    def rejection(self) -> Rejection:
+        """The draws that the constraints let pass, and how many were made."""
         return Rejection(self.layout, self.constraints)
-
-    def _drawn(self, rng: np.random.Generator) -> Values:
-        point = self._rejection.point(rng)
-        if point is not None:
-            return self._values_at(point)
-        values = self.finite.drawn(rng) if self.is_finite else None
-        if values is None:
-            raise InfeasibleError(
-                f"None of {self._rejection.most_draws:,} random configurations met the "
-                "constraints."
-            )
-        return values
 
     def _values_at(self, point: Sequence[float] | NDArray[np.float64]) -> Values:
         shares = dict(zip(self.axes, point, strict=True))
@@ -250,11 +239,7 @@ def read_space(
     """The space of a document, with problems noted; what is wrong is left out."""
     mark = len(findings.problems)
     read = read_parameters(document, findings, path=path, log_base=log_base)
-    conditions = {
-        name: condition
-        for name, condition in read.conditions.items()
-        if not read.unread.intersection(other.partition(".")[0] for other in condition)
-    }
+    conditions = read.readable_conditions
     layout = lay_out(read.parameters, conditions, findings, path=path)
     if len(layout.axes) > MOST_PARAMETERS:
         findings.error(
@@ -262,12 +247,9 @@ def read_space(
             f"search_space may have {MOST_PARAMETERS} parameters, those inside choices "
             f"included, not {len(layout.axes)}.",
         )
-    rules = read_constraints(
-        constraints,
-        addresses(read.parameters, conditions),
-        findings,
-        unread=read.unread,
-    )
+        return SearchSpace({})
+    known = addresses(read.parameters, conditions) if constraints else {}
+    rules = read_constraints(constraints, known, findings, unread=read.unread)
     if not findings.clean_since(mark):
         return SearchSpace(read.parameters)
     space = SearchSpace(read.parameters, conditions, rules)

@@ -25,6 +25,17 @@ class SpaceDocument:
     conditions: dict[str, When] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
 
+    @property
+    def readable_conditions(self) -> dict[str, When]:
+        """The conditions that name nothing unread."""
+        return {
+            name: condition
+            for name, condition in self.conditions.items()
+            if not self.unread.intersection(
+                other.partition(".")[0] for other in condition
+            )
+        }
+
 
 def read_parameters(
     document: object, findings: Findings, *, path: str, log_base: float

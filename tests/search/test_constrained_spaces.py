@@ -197,6 +197,16 @@ def test_constraints_of_every_size_are_judged_in_bounded_time() -> None:
     assert time.process_time() - started < 10
 
 
+def test_many_constraints_that_cannot_be_read_are_refused_in_bounded_time() -> None:
+    names = {f"{'y' * 190}{index}": "randint(3)" for index in range(500)}
+    started = time.process_time()
+    with pytest.raises(DefinitionError) as caught:
+        space_of(names, *(f"{'y' * 50}{index}q < 3" for index in range(200)))
+    assert time.process_time() - started < 5
+    paths = [problem.path for problem in caught.value.problems]
+    assert paths == [*(f"constraints.{index}" for index in range(20)), "constraints"]
+
+
 def test_rules_survive_being_written_and_read() -> None:
     space = space_of(SGD, " momentum * layers <= 1 ")
     assert [rule.text for rule in space.constraints] == ["momentum * layers <= 1"]

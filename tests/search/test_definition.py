@@ -221,7 +221,12 @@ PROBLEMS = [
     ("inputs", {"a": [1]}, "inputs.a", "must be a number"),
     ("search_space", None, "search_space", "at least one name"),
     ("search_space.lr.min_value", 2, "search_space.lr.max_value", "above"),
-    ("search_space.lr.when", {"a": [1]}, "search_space.lr.when.a", "no other parameter"),
+    (
+        "search_space.lr.when",
+        {"a": [1]},
+        "search_space.lr.when.a",
+        "no other parameter",
+    ),
     ("search_space.x", {"type": "choice"}, "search_space.x.values", "required"),
     ("constraints", ["a < b"], "constraints.0", 'no parameter "a"'),
     ("constraints", 3, "constraints", "list of texts"),
