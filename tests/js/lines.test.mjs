@@ -4,17 +4,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 globalThis.Chart = { DatasetController: class {}, register() {} };
-const { columnFor, shortened } = await import("../../static/js/charts/end_words.js");
+const { columnFor, columnsOf, shortened } = await import("../../static/js/charts/end_words.js");
 const { nearestPlace, span } = await import("../../static/js/charts/line_frame.js");
 const { linesTable, valueAt } = await import("../../static/js/charts/lines.js");
 const { valuesAt } = await import("../../static/js/charts/threshold.js");
 
 const measure = (text) => text.length * 7;
 
-test("a name that does not fit is shortened with an ellipsis", () => {
+test("a name that does not fit is shortened, and keeps the end that tells it apart", () => {
   assert.equal(shortened("digits-3", 100, measure), "digits-3");
   const short = shortened("a very long experiment-12", 70, measure);
-  assert.ok(short.endsWith("…") && measure(short) <= 70);
+  assert.ok(short.startsWith("a v") && short.endsWith("-12") && short.includes("…"));
+  assert.ok(measure(short) <= 70);
 });
 
 test("names take less room beside lines on a phone than on a wide screen", () => {
@@ -22,6 +23,12 @@ test("names take less room beside lines on a phone than on a wide screen", () =>
   assert.ok(columnFor(names, 360, measure) < 110);
   assert.ok(columnFor(names, 360, measure) < columnFor(names, 900, measure));
   assert.ok(columnFor(["ab"], 900, measure) < 60);
+});
+
+test("only labels above one another make room for each other", () => {
+  const [short, long, other] = [[40, 90], [400, 480], [410, 470]].map(([left, right]) => ({ left, right }));
+  assert.deepEqual(columnsOf([long, short, other]), [[short], [long, other]]);
+  assert.deepEqual(columnsOf([]), []);
 });
 
 test("the x axis starts where the model says, else at the first point", () => {

@@ -1,4 +1,4 @@
-// Words at the ends of lines, in one column at the right of a chart.
+// Words at the ends of lines, where the chart leaves room at its right.
 
 import { font } from "./defaults.js";
 import { spread } from "./labels.js";
@@ -8,13 +8,17 @@ import { haloText, star } from "./marks.js";
 const AWAY = 8;
 const STAR = 15;
 
-// The text, or as much of its beginning as fits into `room` with an ellipsis after it.
-// measure(text) gives pixels. Pure.
+// The text, or as much of its beginning and its end as fits into `room` with an ellipsis
+// between: long names often differ at their ends. measure(text) gives pixels. Pure.
 export function shortened(text, room, measure) {
   if (measure(text) <= room) return text;
+  const cut = (kept) => {
+    const head = Math.ceil(kept * 0.4);
+    return `${text.slice(0, head).trimEnd()}…${text.slice(text.length - kept + head).trimStart()}`;
+  };
   let kept = text.length - 1;
-  while (kept > 1 && measure(`${text.slice(0, kept).trimEnd()}…`) > room) kept -= 1;
-  return `${text.slice(0, kept).trimEnd()}…`;
+  while (kept > 2 && measure(cut(kept)) > room) kept -= 1;
+  return cut(kept);
 }
 
 // The place that whole words take beside lines: no more than a quarter of the chart on
@@ -30,25 +34,48 @@ function lastPoint(chart, index) {
   return points.at(-1) ?? null;
 }
 
+// Groups of labels, {left, right, …}, that stand one above another; those beside each
+// other need not make room. Pure.
+export function columnsOf(labels) {
+  const columns = [];
+  let right = -Infinity;
+  for (const label of [...labels].sort((a, b) => a.left - b.left)) {
+    if (label.left < right) columns.at(-1).push(label);
+    else columns.push([label]);
+    right = Math.max(right, label.right);
+  }
+  return columns;
+}
+
 // Moved apart where they meet, shortened where the chart ends. labels: [{index (of the
 // dataset), lines: [text], colour, weight, starred (optional)}].
 export function drawEndWords(chart, labels, colours) {
-  const { ctx, chartArea } = chart;
-  const found = labels
-    .map((label) => ({ ...label, end: lastPoint(chart, label.index) }))
-    .filter((label) => label.end);
-  const tall = Math.max(15, ...found.map((label) => label.lines.length * 14 + 1));
-  const centres = spread(found.map((label) => label.end.y), tall, 8, chartArea.bottom - 6);
-  found.forEach(({ lines, colour, weight, starred, end }, k) => {
-    const top = centres[k] - ((lines.length - 1) * 14) / 2;
-    const left = Math.max(end.x, chartArea.left) + AWAY;
+  const found = labels.flatMap((label) => placedLabel(chart, label));
+  for (const column of columnsOf(found)) drawColumn(chart, column, colours);
+}
+
+function placedLabel(chart, { index, lines, colour, weight, starred = false }) {
+  const { ctx, chartArea, width } = chart;
+  const end = lastPoint(chart, index);
+  if (!end) return [];
+  ctx.font = font(11.5, weight);
+  const measure = (text) => ctx.measureText(text).width;
+  const left = Math.max(end.x, chartArea.left) + AWAY;
+  const x = left + (starred ? STAR : 0);
+  const texts = lines.map((text) => shortened(text, width - x, measure));
+  const right = x + Math.max(...texts.map(measure));
+  return [{ left, right, x, y: end.y, texts, colour, weight, starred }];
+}
+
+function drawColumn({ ctx, chartArea }, column, colours) {
+  const tall = Math.max(15, ...column.map(({ texts }) => texts.length * 14 + 1));
+  const centres = spread(column.map(({ y }) => y), tall, 8, chartArea.bottom - 6);
+  column.forEach(({ left, x, texts, colour, weight, starred }, k) => {
+    const top = centres[k] - ((texts.length - 1) * 14) / 2;
     if (starred) star(ctx, left + 6, top, 6, colour, colours.surface);
-    const x = left + (starred ? STAR : 0);
-    ctx.font = font(11.5, weight);
-    lines.forEach((text, row) => {
-      const fitting = shortened(text, chart.width - x, (each) => ctx.measureText(each).width);
+    texts.forEach((text, row) => {
       const style = { colour, halo: colours.surface, font: font(11.5, weight) };
-      haloText(ctx, fitting, x, top + row * 14, style);
+      haloText(ctx, text, x, top + row * 14, style);
     });
   });
 }
