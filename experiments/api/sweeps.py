@@ -49,9 +49,7 @@ from experiments.warm_trials import add_finished_trials
 router = Router(tags=["sweeps"])
 
 KEYS_LAST = timedelta(days=1)
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", max_length=200)
-]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
 
 
 def _out(sweep: Sweep) -> SweepOut:
@@ -65,9 +63,7 @@ class CreatedOut(SweepOut):
     import_notes: list[NoteOut]
 
 
-@router.post(
-    "/sweeps", response=answers(201, CreatedOut), openapi_extra=DOCUMENT_BODY
-)
+@router.post("/sweeps", response=answers(201, CreatedOut), openapi_extra=DOCUMENT_BODY)
 def create(
     request: HttpRequest,
     start: Annotated[bool, Query(description="Start it at once.")] = False,
