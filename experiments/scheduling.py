@@ -16,7 +16,12 @@ from experiments import lifecycle, queues
 from experiments.clock import database_now
 from experiments.models import Attempt, Pool, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import TRIAL_LIVE, AttemptState, TrialState
+from experiments.models.trials import (
+    IMPORTED,
+    TRIAL_LIVE,
+    AttemptState,
+    TrialState,
+)
 from experiments.search.definition import parse_document
 from experiments.search.records import TrialRecord
 from experiments.search.samplers import Suggestion, make_sampler
@@ -53,9 +58,9 @@ def settle(sweep: Sweep) -> bool:
 
 
 def trial_counts(sweep: Sweep) -> dict[str, int]:
-    """How many trials are in each state; every state is there."""
+    """How many of its own trials are in each state; every state is there."""
     counts = dict.fromkeys(TrialState.values, 0)
-    rows = Trial.objects.filter(sweep=sweep).order_by().values_list("state")
+    rows = sweep.trials.own().order_by().values_list("state")
     counts.update(rows.annotate(count=Count("pk")))
     return counts
 
@@ -102,7 +107,7 @@ def _pause_after_failures(sweep: Sweep) -> bool:
     most = sweep.max_failed_trials
     if most is None:
         return False
-    failures = sweep.trials.filter(state=TrialState.FAILED)
+    failures = sweep.trials.own().filter(state=TrialState.FAILED)
     if sweep.resumed_at is not None:
         failures = failures.filter(ended_at__gt=sweep.resumed_at)
     count = failures.count()
@@ -116,7 +121,8 @@ def _pause_after_failures(sweep: Sweep) -> bool:
 
 
 def _last_failure(sweep: Sweep) -> str:
-    trial = sweep.trials.filter(state=TrialState.FAILED).order_by("-ended_at").first()
+    failures = sweep.trials.own().filter(state=TrialState.FAILED)
+    trial = failures.order_by("-ended_at").first()
     return f"The last, trial {trial.number}: {trial.message}" if trial else ""
 
 
@@ -126,12 +132,13 @@ def _live(counts: dict[str, int]) -> int:
 
 def _complete(sweep: Sweep, counts: dict[str, int]) -> bool:
     tried = sum(counts.values())
-    if _live(counts) or not (sweep.exhausted or tried >= sweep.max_total_trials):
+    budget = sweep.max_total_trials - imported_trials(sweep)
+    if _live(counts) or not (sweep.exhausted or tried >= budget):
         return False
     if tried and counts[TrialState.FAILED] == tried:
         message = f"All {tried} trials failed. {_last_failure(sweep)}"
         return lifecycle.fail_sweep(sweep, reason="all_failed", message=message)
-    if tried < sweep.max_total_trials:
+    if tried < budget:
         message = f"Every one of the {tried} configurations of the space was tried."
         return lifecycle.complete_sweep(sweep, reason="exhausted", message=message)
     message = f"All {tried} trials were tried."
@@ -165,10 +172,19 @@ def place_trial(sweep: Sweep) -> Trial | None:
 
 
 def suggest(sweep: Sweep, number: int) -> Suggestion | None:
-    """The sampler's choice for this trial number; None when the space is exhausted."""
+    """The sampler's choice for this trial number; None when the space is exhausted.
+
+    A sampler that goes by the number alone counts from the sweep's own first trial.
+    """
     definition = parse_document(sweep.definition)
     sampler = make_sampler(definition.sampling_algorithm, definition.search_space)
-    return sampler.suggest(number, history(sweep) if sampler.needs_history else ())
+    if sampler.needs_history:
+        return sampler.suggest(number, history(sweep))
+    return sampler.suggest(number - imported_trials(sweep), ())
+
+
+def imported_trials(sweep: Sweep) -> int:
+    return sweep.trials.filter(origin=IMPORTED).count()
 
 
 def history(sweep: Sweep) -> Sequence[TrialRecord]:

@@ -10,12 +10,12 @@ from django.db.models.functions import Now
 
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
+from experiments.models.trials import IMPORTED
 from experiments.search.importers import FinishedTrial
 from experiments.search.limits import MOST_TRIALS
 from experiments.search.problems import DefinitionError, Problem
 from experiments.search.space import SearchSpace
 
-IMPORTED = "imported"
 MESSAGE = "That was before this sweep began; it was imported."
 BATCH = 500
 

@@ -11,6 +11,9 @@ from django.db.models.functions import Now
 from experiments import lifecycle, scheduling
 from experiments.clock import database_now
 from experiments.models import Sweep, Trial, Worker
+from experiments.search.definition import parse_document
+from experiments.search.importers import FinishedTrial
+from experiments.warm_trials import add_finished_trials
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +110,29 @@ class TestPlacing:
         ]
         assert (made.state, made.reason) == ("completed", "exhausted")
         assert "6 configurations" in made.message
+
+    def test_trials_from_elsewhere_neither_shorten_a_grid_nor_count_as_failures(
+        self,
+    ) -> None:
+        document = factories.definition_document(
+            search_space={"x": {"type": "choice", "values": [1, 2, 3]}},
+            sampling_algorithm="grid",
+            limits={"max_total_trials": 3, "max_failed_trials": 1},
+        )
+        made = factories.sweep(factories.team(), document=document, state="draft")
+        elsewhere = [
+            FinishedTrial(params={"x": 3}, value=0.1, state="completed"),
+            FinishedTrial(params={"x": 2}, value=None, state="failed"),
+        ]
+        space = parse_document(document).search_space
+        assert add_finished_trials(made, space, elsewhere) == 2
+        lifecycle.start_sweep(made)
+        factories.worker(made.pool)
+        run_to_the_end(made)
+        assert made.state == "completed"
+        tried = made.trials.own().order_by("number")
+        assert [trial.params["x"] for trial in tried] == [1, 2, 3]
+        assert [trial.number for trial in tried] == [2, 3, 4]
 
     def test_the_same_seed_gives_the_same_trials(self) -> None:
         first, second = sweep(), sweep()

@@ -28,7 +28,15 @@ TRIAL_RANKED = frozenset(
 )
 
 
+# The origin of trials that ended elsewhere, before their sweep began.
+IMPORTED = "imported"
+
+
 class TrialQuerySet(models.QuerySet["Trial"]):
+    def own(self) -> TrialQuerySet:
+        """Those that the sweep itself has tried."""
+        return self.exclude(origin=IMPORTED)
+
     def live(self) -> TrialQuerySet:
         return self.filter(state__in=TRIAL_LIVE)
 
