@@ -60,7 +60,8 @@ def test_from_the_login_to_the_star(page: Page, site: RunningSite) -> None:
 
 def fill_the_form(page: Page) -> None:
     page.get_by_role("link", name="New sweep").first.click()
-    page.set_input_files("input[name=files]", SCRIPTS / "train_curve.py")
+    files = [SCRIPTS / name for name in ("train_curve.py", "witness.py")]
+    page.set_input_files("input[name=files]", files)
     expect(page.get_by_text("train_curve.py").first).to_be_visible()
     page.fill(
         "[name=command]",
