@@ -13,16 +13,16 @@ from experiments.api.worker import api as worker_api
 
 PAGES = (
     "health",
-    "accounts",
-    "home",
-    "experiments",
-    "import_page",
-    "builder",
-    "sweeps",
-    "feeds",
-    "trials",
-    "compare",
-    "teams",
+    "accounts.views",
+    "home.views",
+    "experiments.views",
+    "importing.views",
+    "builder.views",
+    "sweep.views",
+    "sweep.feed",
+    "trial.views",
+    "compare.views",
+    "teams.views",
     "queue_pages",
 )
 

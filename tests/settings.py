@@ -10,7 +10,7 @@ os.environ.setdefault("SWEEPSITE_SECRET_KEY", "only-for-tests-" + "x" * 32)
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
-from sweepsite.settings import *  # noqa: E402, F403
+from sweepsite.settings import *  # noqa: F403
 
 ALLOWED_HOSTS = ["*"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent / "experiments"
 # A package may import what stands in a lower layer, and its own layer.
 LAYERS = (
     {"search"},
-    {"runner", "client", "words", "tokens"},
+    {"runner", "client", "words", "tokens", "document_yaml"},
     {"models", "clock"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"},
     {"checking", "snapshots", "installation", "judging", "queues"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, TypedDict
 
-from experiments.pages.trial_cells import is_number
+from experiments.pages.sweep.trial_cells import is_number
 from experiments.search.choice import Choice
 from experiments.search.distribution import Distribution
 from experiments.search.distributions import Logarithmic

@@ -96,9 +96,7 @@ def test_an_upload_of_another_team_is_none(api: Api, team: Team) -> None:
     assert "trial.code.upload" in answer.json()["error"]["fields"]
 
 
-@pytest.mark.parametrize(
-    "body", [b"not an archive", zipped({}), zipped(FILES)[:-30]]
-)
+@pytest.mark.parametrize("body", [b"not an archive", zipped({}), zipped(FILES)[:-30]])
 def test_what_is_no_archive_is_refused(api: Api, body: bytes) -> None:
     answer = api.post("/uploads", body, content_type="application/zip")
     assert answer.status_code == 422

@@ -116,9 +116,7 @@ def test_an_invalid_file_is_told_field_by_field(run: Run, tmp_path: Path) -> Non
     assert not Sweep.objects.exists()
 
 
-def test_a_missing_file_and_a_missing_folder_are_told(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_missing_file_and_a_missing_folder_are_told(run: Run, tmp_path: Path) -> None:
     ran = run("sweep", "submit", tmp_path / "none.yaml")
     assert ran.code == 1 and "cannot be read" in ran.err
     ran = run("sweep", "submit", written(tmp_path / "sweep.yaml", code="./none"))

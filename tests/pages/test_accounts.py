@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from experiments.models import Event, User
-from experiments.pages import login_guard
+from experiments.pages.accounts import login_guard
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from experiments import snapshots
 from experiments.models import Sweep, Team
-from experiments.pages.builder_fields import TEXTS
+from experiments.pages.builder.fields import TEXTS
 from tests import factories
 from tests.pages.builder_forms import (
     X,

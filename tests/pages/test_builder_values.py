@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.document_yaml import line_of, lines_by_path, yaml_text
 from experiments.pages import value_text
-from experiments.pages.document_yaml import line_of, lines_by_path, yaml_text
-from experiments.pages.space_rows import natural_text
+from experiments.pages.builder.space_rows import natural_text
 from experiments.search.loading import load_document
 
 PLAIN = (

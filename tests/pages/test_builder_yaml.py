@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 
 from experiments.models import CodeSnapshot, Sweep, Team
-from experiments.pages.builder_compose import compose, left_over
-from experiments.pages.builder_entries import Entries
-from experiments.pages.builder_steps import step
-from experiments.pages.space_rows import row_from
+from experiments.pages.builder.compose import compose, left_over
+from experiments.pages.builder.entries import Entries
+from experiments.pages.builder.space_rows import row_from
+from experiments.pages.builder.steps import step
 from tests.pages.builder_forms import (
     BATCH,
     KEEP,

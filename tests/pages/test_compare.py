@@ -15,10 +15,14 @@ from django.utils import timezone
 
 from experiments import ingest, storage
 from experiments.models import Attempt, Sweep, Trial
-from experiments.pages.compare_lead import lead_of
-from experiments.pages.compare_table import as_text, equal_rows, sections
-from experiments.pages.comparison import Comparison
-from experiments.pages.differences import difference_text, length_words, ratio_text
+from experiments.pages.compare.comparison import Comparison
+from experiments.pages.compare.differences import (
+    difference_text,
+    length_words,
+    ratio_text,
+)
+from experiments.pages.compare.lead import lead_of
+from experiments.pages.compare.table import as_text, equal_rows, sections
 from experiments.pages.places import Axis, axes_of, picture
 from tests import factories
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.models import Sweep, Trial
-from experiments.pages import feeds
-from experiments.pages.feeds import Token
+from experiments.pages.sweep import feed as feeds
+from experiments.pages.sweep.feed import Token
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.models import Sweep
-from experiments.pages.builder_check import check_entries
-from experiments.pages.builder_fill import entries_of
+from experiments.pages.builder.check import check_entries
+from experiments.pages.builder.fill import entries_of
 from experiments.search.definition import parse_document
 from tests import factories
 from tests.pages.builder_forms import member, page

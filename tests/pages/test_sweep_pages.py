@@ -131,7 +131,7 @@ def test_charts_get_the_trials_with_their_curves(sweep: Sweep) -> None:
 def test_of_many_trials_the_newest_are_drawn_and_the_page_says_so(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.pages.sweep_charts.MOST_TRIALS", 3)
+    monkeypatch.setattr("experiments.pages.sweep.charts.MOST_TRIALS", 3)
     for value in (0.1, 0.9, 0.2, 0.3, 0.4, 0.5):
         factories.trial(sweep, state="completed", value=value)
     text = page(sweep)

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from experiments.models import Sweep
 from experiments.pages.rows import best_trial, report_curves, trial_rows
-from experiments.pages.sweep_view import SweepView
-from experiments.pages.trial_cells import SparkScale, padded, parameter_cells
-from experiments.pages.trial_table import TrialTable
+from experiments.pages.sweep.trial_cells import SparkScale, padded, parameter_cells
+from experiments.pages.sweep.trial_table import TrialTable
+from experiments.pages.sweep.view_state import SweepView
 from tests import factories
 
 pytestmark = pytest.mark.django_db

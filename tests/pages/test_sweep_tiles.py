@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from experiments.models import Attempt, Sweep
-from experiments.pages.search_tile import chance_to_improve, search_tile
-from experiments.pages.sweep_standing import SweepStanding, sweep_standing
-from experiments.pages.tiles import (
+from experiments.pages.sweep.search_tile import chance_to_improve, search_tile
+from experiments.pages.sweep.standing import SweepStanding, sweep_standing
+from experiments.pages.sweep.tiles import (
     best_tile,
     compute_tile,
     day_and_clock,

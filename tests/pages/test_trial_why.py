@@ -9,10 +9,10 @@ from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
 from experiments.pages.failures import Failure, advice, near_misses
 from experiments.pages.log_text import Line, Span
-from experiments.pages.trial_rows import TrialRows
-from experiments.pages.verdict_words import told_apart
-from experiments.pages.verdicts import verdict_rows
-from experiments.pages.why import Why, why_of
+from experiments.pages.trial.attempt_rows import TrialRows
+from experiments.pages.trial.verdict_words import told_apart
+from experiments.pages.trial.verdicts import verdict_rows
+from experiments.pages.trial.why import Why, why_of
 from tests import factories
 
 pytestmark = pytest.mark.django_db

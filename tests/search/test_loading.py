@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.loading import checked_document, load_document
+from experiments.search.loading import (
+    MOST_CHARACTERS,
+    checked_document,
+    load_document,
+)
 from experiments.search.problems import DefinitionError
 
 # Of the processor's time; only the longest documents take more than milliseconds.
-SECONDS = 5.0
+SECONDS = 1.0
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 JSON = st.recursive(
     st.none()
@@ -131,7 +135,8 @@ DEEP_ALIASES = "a0: &a0 [x]\n" + "".join(
         ("x: &a {y: *a}", "recursive"),
         (DEEP_ALIASES, "deeper than 40"),
         (LAUGHS, "aliases"),
-        ("x: [" + "1," * 100_001 + "]", "100,000"),
+        ("x: [" + "1," * 40_001 + "]", "more than 40,000"),
+        ('{"x": [' + "1.5," * 100_001 + "1]}", "more than 100,000"),
         ("a: &a 1\nb: [" + "*a," * 201 + "]", "200 aliases"),
         ("x" * 4_000_001, "4,000,000"),
     ],
@@ -143,6 +148,71 @@ def test_what_is_no_document_is_refused_in_time(text: str, words: str) -> None:
     assert time.process_time() - started < SECONDS
     assert words in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+def longest(piece: str, start: str = "", end: str = "") -> str:
+    """A text of as many pieces as a document may have characters."""
+    most = MOST_CHARACTERS - len(start) - len(end)
+    return start + piece * (most // len(piece)) + end
+
+
+LONGEST = {
+    "flow list": longest("1,", "x: [", "]"),
+    "flow mapping": longest("a: ,", "x: {", "}"),
+    "block list": longest("- 1\n", "x:\n"),
+    "block mapping": "".join(f"k{n}: 1\n" for n in range(350_000)),
+    "anchors": longest("&a 1,", "x: [", "]"),
+    "documents": longest("--- a\n"),
+    "integers in JSON": longest("1,", '{"x": [', "1]}"),
+    "floats in JSON": longest("1.5,", '{"x": [', "1]}"),
+    "texts in JSON": longest('"",', '{"x": [', "1]}"),
+    "mappings in JSON": longest("{},", '{"x": [', "1]}"),
+    "lists in JSON": longest("[],", '{"x": [', "1]}"),
+    "names in JSON": json.dumps({f"k{n}": 1 for n in range(250_000)}),
+    "a list as JSON": longest("1,", "[", "1]"),
+    "JSON that is cut off": longest("1,", '{"x": ['),
+    "lists in lists": '{"x":' + ("[" + "1," * 99_000) * 20 + "1" + "]" * 20 + "}",
+    "a name twice": "{" + ",".join(f'"k{n}":""' for n in range(90_000)) + ',"k9":1}',
+    "a name twice in YAML": "".join(f"k{n}: 1\n" for n in range(19_000)) + "k9: 1",
+}
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_a_text_of_more_values_than_any_sweep_is_refused_in_time(name: str) -> None:
+    started = time.process_time()
+    with pytest.raises(DefinitionError):
+        load_document(LONGEST[name])
+    assert time.process_time() - started < SECONDS
+
+
+CODE = longest("    x = {'a': [1, 2], \"b\": y}  # one, two\n")[:3_000_000]
+WITH_CODE = {
+    "a block": "x: |1\n " + CODE.replace("\n", "\n "),
+    "JSON": json.dumps({"x": CODE}),
+    "quotes in YAML": "x: " + json.dumps(CODE),
+}
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_code_is_one_value_however_long_it_is(name: str) -> None:
+    started = time.process_time()
+    found = load_document(WITH_CODE[name])["x"]
+    assert time.process_time() - started < SECONDS
+    assert str(found).strip() == CODE.strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: [" + "1," * 39_000 + "]",
+        "".join(f"k{n}: 1.5e-3\n" for n in range(19_900)),
+        '{"x": [' + "{}," * 90_000 + "1]}",
+    ],
+)
+def test_a_text_of_as_many_values_as_allowed_is_read_in_time(text: str) -> None:
+    started = time.process_time()
+    assert load_document(text)
+    assert time.process_time() - started < SECONDS
 
 
 def test_a_merge_key_is_a_field_like_any_other() -> None:

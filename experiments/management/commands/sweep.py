@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from experiments import folders, lifecycle, queues, tables, terminal
 from experiments.checking import check_document, read_sweep
+from experiments.document_yaml import yaml_text
 from experiments.management.lookups import find_sweep, find_team, find_user, url_of
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
@@ -249,4 +249,4 @@ def note_line(note: Note) -> str:
 
 
 def yaml_text(document: dict[str, Any]) -> str:
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).rstrip()
+    return yaml_text(document, width=88).rstrip()

@@ -1,0 +1,1 @@
+"""The form that makes a sweep, as fields and as YAML."""

@@ -1,0 +1,80 @@
+"""The choices that the page offers: samplers, policies, pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from experiments.clock import database_now
+from experiments.models import Team
+from experiments.pages.builder.fields import NO_POLICY
+from experiments.pages.home.slots import PoolSlots, slot_map
+from experiments.search.figures import counted
+from experiments.search.samplers import SAMPLERS
+from experiments.search.termination import POLICIES
+
+
+@dataclass(frozen=True)
+class Card:
+    """One choice among a few, with a sentence on when to use it."""
+
+    value: str
+    name: str
+    text: str
+
+
+SAMPLER_CARDS = (
+    (
+        "random",
+        "Random",
+        "Independent draws. Good for a first look and very many trials.",
+    ),
+    ("grid", "Grid", "Every combination of listed values, in order."),
+)
+POLICY_CARDS = (
+    (
+        "median_stopping",
+        "Median stopping",
+        "Ends what is worse than the typical trial. Safe default.",
+    ),
+    ("bandit", "Bandit", "Ends what is far from the best. Needs a known slack."),
+    ("truncation_selection", "Truncation", "Ends the worst share at every check."),
+    (NO_POLICY, "None", "Every trial runs to its end."),
+)
+
+
+def sampler_cards(picked: str) -> list[Card]:
+    return _cards(SAMPLER_CARDS, SAMPLERS, picked)
+
+
+def policy_cards(picked: str) -> list[Card]:
+    return _cards(POLICY_CARDS, (*POLICIES, NO_POLICY), picked)
+
+
+def _cards(
+    known: Sequence[tuple[str, str, str]], registry: Iterable[str], picked: str
+) -> list[Card]:
+    """The cards; one more for whatever is picked that has none."""
+    cards = [Card(*card) for card in known]
+    names = [card.value for card in cards]
+    others = [name for name in registry if name not in names]
+    cards += [Card(name, name.replace("_", " ").capitalize(), "") for name in others]
+    if picked not in [card.value for card in cards]:
+        cards.append(Card(picked, picked[:60], "Not known here."))
+    return cards
+
+
+def pool_choices(team: Team, picked: str) -> list[tuple[str, str]]:
+    """Every pool of the team with its slots in words; the picked one in any case."""
+    slots = slot_map(team, database_now())
+    pools = [(pool.pool.name, _slot_words(pool)) for pool in slots.pools]
+    if picked not in [name for name, _ in pools]:
+        words = "not one of the team's pools" if picked else "choose a pool"
+        pools.append((picked, words))
+    return pools
+
+
+def _slot_words(pool: PoolSlots) -> str:
+    if not pool.total:
+        return "no worker now"
+    return f"{counted(pool.total, 'slot')}, {pool.total - pool.busy} free now"

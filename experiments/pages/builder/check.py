@@ -1,0 +1,228 @@
+"""The whole check of what was entered: every problem beside its own field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from experiments.pages.builder.compose import Composed, RowPath, compose
+from experiments.pages.builder.entries import Entries
+from experiments.pages.builder.fields import (
+    PAIRS,
+    RUN,
+    SAMPLER,
+    SINGLES,
+    SPACE,
+    TERMINATION,
+)
+from experiments.pages.builder.space_rows import Row
+from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.problems import DefinitionError, Problem
+from experiments.search.space import NAME
+
+# The column of an experiment's name; documents allow more.
+LONGEST_EXPERIMENT = 100
+# Parts of the document that are one field of the form as a whole.
+WHOLE_PARTS: Mapping[str, tuple[str, str, int]] = {
+    "trial.code": ("files", "files", RUN),
+    "trial": ("command", "command", RUN),
+    "objective": ("primary_metric", "primary metric", 2),
+    "limits": ("max_total_trials", "trials", 6),
+    "sampling_algorithm": ("sampler", "sampler", SAMPLER),
+    "early_termination": ("policy", "policy", TERMINATION),
+    "retries": ("max_attempts", "attempts", 6),
+    "search_space": ("space", "search space", SPACE),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A field of the form: its id, the field whose box holds the sentence, what the
+    sticky bar calls it, and its section."""
+
+    field: str
+    box: str
+    label: str
+    section: int
+
+    @property
+    def anchor(self) -> str:
+        """The id of the control."""
+        is_row = self.field.startswith("row-")
+        return self.field if is_row else f"field-{self.field}"
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One sentence at its place; `path` is the document's."""
+
+    place: Place
+    path: str
+    message: str
+
+    def dump(self) -> dict[str, Any]:
+        """The problem as JSON for the page's scripts."""
+        place = self.place
+        return {
+            "field": place.field,
+            "anchor": place.anchor,
+            "box": place.box,
+            "label": place.label,
+            "section": place.section,
+            "path": self.path,
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was entered, as a document, with everything that is wrong with it.
+
+    `definition` is None while there are problems.
+    """
+
+    entries: Entries
+    composed: Composed
+    definition: SweepDefinition | None
+    problems: Sequence[FieldProblem]
+    warnings: Sequence[FieldProblem]
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        return self.composed.document
+
+    @cached_property
+    def wrong_fields(self) -> frozenset[str]:
+        return frozenset(problem.place.field for problem in self.problems)
+
+    @cached_property
+    def wrong_rows(self) -> frozenset[int]:
+        return frozenset(
+            index
+            for index in range(len(self.entries.rows))
+            if any(problem.place.box == f"row-{index}" for problem in self.problems)
+        )
+
+    @cached_property
+    def wrong_sections(self) -> frozenset[int]:
+        return frozenset(problem.place.section for problem in self.problems)
+
+
+def check_entries(entries: Entries, *, more: Sequence[Problem] = ()) -> Check:
+    """Check the entries; `more` is what only the database knows to be wrong.
+
+    Of two sources that find fault with one field, the earlier one is heard: what
+    cannot be written into a document, the document's own check, then `more`.
+    """
+    composed = compose(entries)
+    parsed, warnings, definition = _parsed(composed.document)
+    found: list[Problem] = []
+    for source in (composed.problems, parsed, (*_too_long(entries), *more)):
+        taken = {problem.path for problem in found}
+        found += [problem for problem in source if problem.path not in taken]
+    placed = sorted(
+        (_placed(problem, composed, entries) for problem in found), key=_in_order
+    )
+    return Check(
+        entries=entries,
+        composed=composed,
+        definition=None if placed else definition,
+        problems=placed,
+        warnings=[_placed(problem, composed, entries) for problem in warnings],
+    )
+
+
+def has_field(path: str, composed: Composed, entries: Entries) -> bool:
+    """Whether a problem at a path of the document can be mended in the form."""
+    for index, inner in _rows_with(path, composed.row_paths):
+        fields = {"", "type", "log"} | {s.field for s in entries.rows[index].law.slots}
+        return inner.partition(".")[0] in fields
+    whole = {".".join(single.path) for single in SINGLES.values()} | {*WHOLE_PARTS}
+    free = (".".join(prefix) for prefix, _, _ in PAIRS.values())
+    return path in whole or any(_inside(path, prefix) for prefix in free)
+
+
+def _parsed(
+    document: Mapping[str, Any],
+) -> tuple[list[Problem], Sequence[Problem], SweepDefinition | None]:
+    try:
+        definition = parse_document(document)
+    except DefinitionError as error:
+        return list(error.problems), (), None
+    return [], definition.warnings, definition
+
+
+def _too_long(entries: Entries) -> list[Problem]:
+    name = entries.text("experiment_name").strip()
+    if len(name) <= LONGEST_EXPERIMENT:
+        return []
+    message = (
+        f"An experiment's name has at most {LONGEST_EXPERIMENT} characters, such as "
+        f"digits; this one has {len(name)}."
+    )
+    return [Problem("experiment_name", message)]
+
+
+def _in_order(problem: FieldProblem) -> tuple[int, int]:
+    """By section, and by row within the search space."""
+    box = problem.place.box
+    row = int(box.removeprefix("row-")) if box.startswith("row-") else -1
+    return problem.place.section, row
+
+
+def _placed(problem: Problem, composed: Composed, entries: Entries) -> FieldProblem:
+    place = _place(problem.path, composed.row_paths, entries.rows)
+    return FieldProblem(place, problem.path, problem.message)
+
+
+def _place(path: str, row_paths: Sequence[RowPath], rows: Sequence[Row]) -> Place:
+    for name, single in SINGLES.items():
+        if path == ".".join(single.path):
+            return Place(name, name, single.label, single.section)
+    for name, (prefix, label, section) in PAIRS.items():
+        if _inside(path, ".".join(prefix)):
+            return Place(name, name, label, section)
+    for index, inner in _rows_with(path, row_paths):
+        return _row_place(index, rows[index], inner)
+    for part, (field, label, section) in WHOLE_PARTS.items():
+        if _inside(path, part):
+            return Place(field, field, label, section)
+    return Place("document", "document", path or "the document", 0)
+
+
+def _inside(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}.")
+
+
+def _rows_with(path: str, row_paths: Sequence[RowPath]) -> Iterator[tuple[int, str]]:
+    """The rows that a path is of, the longest name first, and the rest of the path."""
+    found = [
+        (len(name), row.index, path.removeprefix(f"search_space.{name}").lstrip("."))
+        for row in row_paths
+        for name in row.names
+        if _inside(path, f"search_space.{name}")
+    ]
+    for _, index, inner in sorted(found, key=lambda item: -item[0]):
+        yield index, inner
+
+
+def _row_place(index: int, row: Row, inner: str) -> Place:
+    slot = _slot(row, inner)
+    labels = {slot.slot: slot.label for slot in row.law.slots}
+    word = labels.get(slot, slot)
+    name = row.key or f"parameter {index + 1}"
+    label = name if slot in ("name", "kind") else f"{name}, {word}"
+    return Place(f"row-{index}-{slot}", f"row-{index}", label, SPACE)
+
+
+def _slot(row: Row, inner: str) -> str:
+    """The slot of a field's path; without a field it is the name or the kind."""
+    field = inner.partition(".")[0]
+    for slot in row.law.slots:
+        if slot.field == field:
+            return slot.slot
+    if not field and not NAME.fullmatch(row.name_as_read):
+        return "name"
+    return "kind"

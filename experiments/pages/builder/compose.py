@@ -1,0 +1,198 @@
+"""From what was entered to a sweep document, valid or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.pages.builder.entries import Entries
+from experiments.pages.builder.fields import (
+    NO_POLICY,
+    OF_POLICY,
+    OF_SAMPLER,
+    PAIRS,
+    SINGLES,
+)
+from experiments.pages.value_text import (
+    read_mapping,
+    read_plain,
+    read_quoted,
+    write_mapping,
+)
+from experiments.search.problems import Problem, join, shown
+
+DIGEST_LENGTH = 64
+# Enough to tell snapshots apart, and to be read.
+SHORT_DIGEST = 12
+# Mappings whose names are free; the form has the whole of them.
+FREE = frozenset({"search_space", "inputs", "tags"})
+ORDER = (
+    "experiment_name",
+    "display_name",
+    "description",
+    "tags",
+    "trial",
+    "inputs",
+    "objective",
+    "search_space",
+    "sampling_algorithm",
+    "early_termination",
+    "limits",
+    "compute",
+    "retries",
+)
+
+
+@dataclass(frozen=True)
+class RowPath:
+    """Where in the document a row's problems may be."""
+
+    index: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A document, what cannot even be written into one, and the rows' paths.
+
+    `problems` with a path that the document's own check reports, too, replace that.
+    """
+
+    document: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+    row_paths: tuple[RowPath, ...]
+
+
+def compose(entries: Entries) -> Composed:
+    """The document of the entries."""
+    document: dict[str, Any] = {"trial": _code(entries)}
+    problems: list[Problem] = []
+    for name, single in SINGLES.items():
+        value = single.read(entries.text(name))
+        if value is not None and _applies(name, entries):
+            _put(document, single.path, value)
+    for name, (path, _, _) in PAIRS.items():
+        pairs, faults = read_pairs(entries.text(name), plain=name == "inputs")
+        problems += [Problem(".".join(path), fault) for fault in faults]
+        if pairs:
+            _put(document, path, pairs)
+    space, row_paths, row_problems = _space(entries)
+    document["search_space"] = space
+    ordered = {key: document[key] for key in ORDER if key in document}
+    _carry(ordered, read_mapping(entries.text("extra")))
+    return Composed(ordered, (*problems, *row_problems), row_paths)
+
+
+def left_over(document: Mapping[str, Any], composed: Mapping[str, Any]) -> str:
+    """As JSON, what a document has and the form's own document has not.
+
+    Of a setting that is one of several types the type is kept, too: the rest has a
+    meaning with that type only.
+    """
+    extra: dict[str, Any] = {}
+    for key, value in document.items():
+        own = composed.get(key)
+        if own is None:
+            extra[key] = value
+        elif isinstance(value, Mapping) and key not in FREE:
+            more = {name: value[name] for name in value if name not in own}
+            if more and "type" in value:
+                more["type"] = value["type"]
+            extra |= {key: more} if more else {}
+    return write_mapping(extra)
+
+
+def _carry(document: dict[str, Any], extra: Mapping[str, Any]) -> None:
+    for key, value in extra.items():
+        own = document.get(key)
+        if own is None and key not in ORDER:
+            document[key] = value
+        elif key not in FREE and _is_rest_of(own, value):
+            document[key] = {**value, **(own or {})}
+
+
+def _is_rest_of(own: Any, rest: Any) -> bool:
+    """Whether both are settings of one type."""
+    if not isinstance(own, Mapping) or not isinstance(rest, Mapping):
+        return False
+    return bool(rest.get("type", own.get("type")) == own.get("type"))
+
+
+def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:
+    """The pairs of lines `name=value`, and a sentence for every line that is none.
+
+    `plain` values may be numbers, true and false; others are text.
+    """
+    read: Callable[[str], Any] = read_plain if plain else read_quoted
+    pairs: dict[str, Any] = {}
+    faults: list[str] = []
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        name, sign, value = line.partition("=")
+        name = name.strip()
+        if not line.strip():
+            continue
+        if not sign or not name:
+            faults.append(
+                f"Line {number} must be name=value, such as epochs=30, "
+                f"not {shown(line.strip())}."
+            )
+        elif name in pairs:
+            faults.append(f"Line {number} gives {name} a second time.")
+        else:
+            pairs[name] = read(value)
+    return pairs, faults
+
+
+def _applies(name: str, entries: Entries) -> bool:
+    """Whether a field means anything with the sampler and policy that are picked."""
+    if SINGLES[name].path[0] == "early_termination" and entries.policy == NO_POLICY:
+        return False
+    samplers = OF_SAMPLER.get(name, frozenset({entries.sampler}))
+    policies = OF_POLICY.get(name, frozenset({entries.policy}))
+    return entries.sampler in samplers and entries.policy in policies
+
+
+def _put(document: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    for key in path[:-1]:
+        document = document.setdefault(key, {})
+    document[path[-1]] = value
+
+
+def _code(entries: Entries) -> dict[str, Any]:
+    code, folder = entries.text("code").strip(), entries.text("folder").strip()
+    if code:
+        short = code[:SHORT_DIGEST] if len(code) == DIGEST_LENGTH else code
+        return {"code": {"upload": short}}
+    return {"code": folder} if folder else {}
+
+
+def _space(
+    entries: Entries,
+) -> tuple[dict[str, Any], tuple[RowPath, ...], list[Problem]]:
+    space: dict[str, Any] = {}
+    paths: list[RowPath] = []
+    problems: list[Problem] = []
+    for index, row in enumerate(entries.rows):
+        if row.is_blank:
+            continue
+        key = _free_key(row.key, space)
+        if key != row.key:
+            message = f"There is another parameter with the name {row.key}."
+            problems.append(Problem(join("search_space", key), message))
+        mapping, faults = row.document(entries.log_base)
+        space[key] = {**row.carried, **mapping}
+        names = dict.fromkeys((key, row.name_as_read))
+        paths.append(RowPath(index, (key,) if key != row.key else tuple(names)))
+        for field, message in faults.items():
+            problems.append(Problem(f"search_space.{key}.{field}", message))
+    return space, tuple(paths), problems
+
+
+def _free_key(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, or for a second one of the same name a key that is none yet, so that
+    the rest of its row is checked, too."""
+    key, number = name, 2
+    while key in taken:
+        key, number = f"{name} ({number})", number + 1
+    return key

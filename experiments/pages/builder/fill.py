@@ -1,0 +1,159 @@
+"""From a sweep document to what the form would hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from experiments.pages.builder.check import has_field
+from experiments.pages.builder.compose import compose, left_over
+from experiments.pages.builder.entries import Entries
+from experiments.pages.builder.fields import NO_POLICY, PAIRS, SINGLES
+from experiments.pages.builder.space_rows import Row, row_from
+from experiments.pages.value_text import write_plain, write_quoted
+from experiments.search.definition import DEFAULT_NAME, SweepDefinition, parse_document
+from experiments.search.expressions import ExpressionError, parse_space
+from experiments.search.fields import is_number
+from experiments.search.problems import DefinitionError, Problem
+from experiments.search.termination import POLICIES
+
+# Settings that a document spells out and that need no text in the form.
+PLAIN: Mapping[tuple[str, ...], object] = {
+    ("sampling_algorithm", "rule"): "random",
+    ("early_termination", "slack_factor"): 0,
+    ("early_termination", "slack_amount"): 0,
+    ("early_termination", "min_rivals"): 1,
+    ("early_termination", "exclude_finished_jobs"): False,
+}
+
+
+def entries_of(definition: SweepDefinition) -> Entries:
+    """The form for a valid document."""
+    document = definition.dump()
+    return _with_left_over(_fill(document, exact=False), document)
+
+
+def entries_of_faulty(document: Mapping[str, Any]) -> Entries | None:
+    """The form for a document with problems; None when the form would hide some."""
+    filled = _with_left_over(_fill(document, exact=True), document)
+    composed, problems = compose(filled), problems_of(document)
+    same = problems_of(composed.document) == problems
+    reachable = all(has_field(problem.path, composed, filled) for problem in problems)
+    return filled if same and reachable else None
+
+
+def _with_left_over(entries: Entries, document: Mapping[str, Any]) -> Entries:
+    """The entries, carrying along what the form has no field for."""
+    needed = {key: _needed(key, value) for key, value in document.items()}
+    needed = {key: value for key, value in needed.items() if value not in (None, {})}
+    return entries.with_texts(extra=left_over(needed, compose(entries).document))
+
+
+def _needed(key: str, value: Any) -> Any:
+    """A setting without what says nothing, which the form leaves out on purpose."""
+    if key == "resources" and value == {"gpus": 0}:
+        return None
+    if not isinstance(value, Mapping):
+        return value
+    return {name: v for name, v in value.items() if not _is_plain((key, name), v)}
+
+
+def problems_of(document: Mapping[str, Any]) -> set[Problem]:
+    """What is wrong with a document."""
+    try:
+        parse_document(document)
+    except DefinitionError as error:
+        return set(error.problems)
+    return set()
+
+
+def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
+    whole = {**document, **_by_name(document, "sampling_algorithm", "random")}
+    whole.update(_by_name(document, "early_termination", NO_POLICY))
+    whole.update(_space_of(document))
+    whole.setdefault("experiment_name", DEFAULT_NAME)
+    whole.setdefault("compute", DEFAULT_NAME)
+    texts = {
+        name: single.write(_shown(whole, single.path))
+        for name, single in SINGLES.items()
+    }
+    for name, (path, _, _) in PAIRS.items():
+        write = write_plain if name == "inputs" else write_quoted
+        texts[name] = pairs_text(_at(whole, path), write)
+    base = _at(whole, ("sampling_algorithm", "logbase"))
+    rows = space_rows(
+        whole.get("search_space"),
+        base=float(base) if is_number(base) and base > 1 else math.e,
+        as_logs=exact,
+    )
+    return Entries({**texts, **_code_texts(_at(whole, ("trial", "code")))}, rows)
+
+
+def space_rows(space: object, *, base: float, as_logs: bool) -> tuple[Row, ...]:
+    """A row for every parameter that can be one."""
+    if not isinstance(space, Mapping):
+        return ()
+    rows = (
+        row_from(str(name), value, base=base, as_logs=as_logs)
+        for name, value in space.items()
+    )
+    return tuple(row for row in rows if row is not None)
+
+
+def pairs_text(pairs: object, write: Callable[[Any], str]) -> str:
+    """Lines `name=value`."""
+    if not isinstance(pairs, Mapping):
+        return ""
+    return "\n".join(f"{name}={write(value)}" for name, value in pairs.items())
+
+
+def _shown(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
+    value = _at(document, path)
+    return None if _is_plain(path, value) else value
+
+
+def _is_plain(path: tuple[str, ...], value: object) -> bool:
+    plain = PLAIN.get(path)
+    return value == plain and type(value) is type(plain) and plain is not None
+
+
+def _at(document: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document
+
+
+def _by_name(document: Mapping[str, Any], key: str, default: str) -> dict[str, Any]:
+    """A setting that may be its bare name, as a mapping with the name we use."""
+    value = document.get(key) or default
+    given = value if isinstance(value, Mapping) else {"type": value}
+    name = str(given.get("type", default))
+    plain = {kind.replace("_", ""): kind for kind in POLICIES}
+    known = plain.get(name.lower().replace("_", ""), name.lower())
+    return {key: {**given, "type": known}}
+
+
+def _space_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A space that is written as text, as a mapping, with the sampling it names."""
+    space = document.get("search_space")
+    if not isinstance(space, str):
+        return {}
+    try:
+        text = parse_space(space)
+    except ExpressionError:
+        return {}
+    named = (
+        {}
+        if text.sampling is None or document.get("sampling_algorithm")
+        else {"sampling_algorithm": {"type": text.sampling}}
+    )
+    return {"search_space": text.parameters, **named}
+
+
+def _code_texts(code: object) -> dict[str, str]:
+    upload = code.get("upload") if isinstance(code, Mapping) else None
+    return {
+        "code": upload if isinstance(upload, str) else "",
+        "folder": code if isinstance(code, str) else "",
+    }

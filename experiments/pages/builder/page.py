@@ -1,0 +1,179 @@
+"""What the builder's templates and scripts are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from experiments.models import Experiment, Team
+from experiments.pages.builder.cards import policy_cards, pool_choices, sampler_cards
+from experiments.pages.builder.check import Check
+from experiments.pages.builder.fields import RARE_FIELDS, SECTIONS
+from experiments.pages.builder.sheet import Sheet, TextProblem, text_problems
+from experiments.pages.builder.space_kinds import KINDS
+from experiments.pages.builder.space_rows import Row
+from experiments.pages.builder.space_views import (
+    by_box,
+    kind_table,
+    row_view,
+    row_views,
+)
+from experiments.pages.code_files import KeptFiles, kept_files
+from experiments.pages.value_text import read_mapping
+from experiments.search.definition import parse_document
+from experiments.search.figures import counted
+from experiments.search.loading import load_document
+from experiments.search.problems import DefinitionError
+
+MOST_EXPERIMENTS = 200
+
+
+def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
+    """The whole page."""
+    check, bench = sheet.check, sheet.bench
+    shown = check.problems if sheet.shows else ()
+    return {
+        "bench": bench,
+        "team": bench.team,
+        "sheet": sheet,
+        "token": token,
+        "texts": check.entries.texts,
+        "kept": _kept(sheet),
+        "wrong": {problem.place.field for problem in shown},
+        "problems": shown,
+        "boxes": by_box(shown),
+        "warned": by_box(check.warnings),
+        "told": _told(sheet),
+        "sections": {str(n): n in check.wrong_sections for n in SECTIONS},
+        "rows": row_views(sheet),
+        "carried": list(read_mapping(check.entries.text("extra"))),
+        "template_row": row_view("__row__", Row(), frozenset()),
+        "kinds": list(KINDS.values()),
+        "kind_table": kind_table(),
+        "samplers": sampler_cards(check.entries.sampler),
+        "policies": policy_cards(check.entries.policy),
+        "pools": pool_choices(bench.team, check.entries.text("compute")),
+        "experiments": _experiment_names(bench.team),
+        "rare_open": any(problem.place.field in RARE_FIELDS for problem in shown),
+        **_preview_context(sheet),
+    }
+
+
+def preview_answer(sheet: Sheet) -> dict[str, Any]:
+    """The same for the page's scripts, which ask while somebody types."""
+    if sheet.yaml is not None:
+        return {"yaml_problems": [p.dump() for p in _text_check(sheet)]}
+    check, preview = sheet.check, sheet.preview
+    context = _preview_context(sheet)
+    rows = row_views(sheet)
+    return {
+        "yaml": preview.yaml,
+        "problems": [
+            {**problem.dump(), "line": line}
+            for problem, line in zip(check.problems, preview.wrong_lines, strict=True)
+        ],
+        "warnings": [warning.dump() for warning in check.warnings],
+        "combinations": preview.combinations,
+        "trials": context["trials"],
+        "unused": context["unused"],
+        "grid": context["grid_text"],
+        "space": context["space_words"],
+        "twin": render_to_string("experiments/builder/lines.html", context),
+        "draws": render_to_string("experiments/builder/draws.html", context),
+        "rows": [
+            {
+                "hint": view.hint,
+                "summary": view.summary,
+                "picture": render_to_string(
+                    "experiments/builder/picture.html", {"view": view}
+                ),
+                "repairs": [[repair.do, repair.words] for repair in view.repairs],
+            }
+            for view in rows
+        ],
+    }
+
+
+def _preview_context(sheet: Sheet) -> dict[str, Any]:
+    preview, entries = sheet.preview, sheet.entries
+    return {
+        "preview": preview,
+        "lines": preview.yaml_lines(marked=sheet.shows),
+        "draws": preview.draws,
+        "trials": _trials_words(sheet.check),
+        "unused": _unused_words(sheet.check),
+        "grid_text": preview.in_the_grid_way,
+        "space_words": _space_words(sheet),
+        "entries": entries,
+    }
+
+
+def _text_check(sheet: Sheet) -> Sequence[TextProblem]:
+    """What is wrong with the text that is being typed."""
+    text = sheet.yaml or ""
+    try:
+        parse_document(load_document(text))
+    except DefinitionError as error:
+        return text_problems(text, error.problems)
+    return ()
+
+
+def _told(sheet: Sheet) -> list[str]:
+    """What a pasted document had that the form has no place for."""
+    placed = {warning.message for warning in sheet.check.warnings}
+    return [
+        sentence
+        for sentence in sheet.warnings
+        if not any(sentence.endswith(message) for message in placed)
+    ]
+
+
+def _kept(sheet: Sheet) -> KeptFiles | None:
+    bench = sheet.bench
+    found = kept_files(bench.team, bench.user, sheet.entries.text("code"))
+    return KeptFiles.of(found) if found else None
+
+
+def _experiment_names(team: Team) -> list[str]:
+    names = Experiment.objects.filter(team=team, archived_at=None)
+    return list(names.values_list("name", flat=True)[:MOST_EXPERIMENTS])
+
+
+def _trials_words(check: Check) -> str:
+    """`40, 4 at a time`."""
+    limits = check.document.get("limits", {})
+    total, at_once = (
+        limits.get(name) for name in ("max_total_trials", "max_concurrent_trials")
+    )
+    if check.definition is not None:
+        total = check.definition.limits.max_total_trials
+        at_once = check.definition.limits.max_concurrent_trials
+    words = f"{total:,}" if isinstance(total, int) else "not set"
+    return f"{words}, {at_once} at a time" if isinstance(at_once, int) else words
+
+
+def _unused_words(check: Check) -> str:
+    """What the command does with the parameters."""
+    command = check.entries.text("command")
+    number = sum(not row.is_blank for row in check.entries.rows)
+    if not number or "${{search_space." in command.replace(" ", ""):
+        return (
+            "${{search_space.name}} stands for a parameter, ${{inputs.name}} for an"
+            " input. No shell runs it."
+        )
+    parameters = counted(number, "parameter")
+    them = "is" if number == 1 else "are"
+    return f"The {parameters} that it does not name {them} appended as --name value."
+
+
+def _space_words(sheet: Sheet) -> str:
+    """`6 parameters, 3 of them continuous`."""
+    rows = [row for row in sheet.entries.rows if not row.is_blank]
+    if not rows:
+        return "Which values shall be tried"
+    words = counted(len(rows), "parameter")
+    laws = sheet.preview.space.parameters.values()
+    continuous = sum(law.count() is None for law in laws)
+    return f"{words}, {continuous} of them continuous" if continuous else words

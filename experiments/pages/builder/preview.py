@@ -1,0 +1,182 @@
+"""What the form's sweep would try: pictures, combinations, the first draws, YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from experiments.document_yaml import line_of, lines_by_path, yaml_text
+from experiments.pages.builder.check import Check
+from experiments.pages.builder.space_pictures import (
+    Picture,
+    hint_of,
+    law_of,
+    picture_of,
+    summary_of,
+)
+from experiments.search.distributions import Distribution
+from experiments.search.preview import sampled_configurations
+from experiments.search.problems import Findings, listed
+from experiments.search.records import JSONValue
+from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
+from experiments.search.space import SearchSpace
+
+DRAWS = 5
+MOST_PICTURES = 60
+MOST_COLUMNS = 6
+# Any seed will do while the sweep has none of its own yet.
+ANY_SEED = 0
+NOT_SET = "not set"
+
+
+@dataclass(frozen=True)
+class YamlLine:
+    number: int
+    text: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class DrawTable:
+    """A few configurations; `left_out` names parameters that cannot be drawn yet."""
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[JSONValue]]
+    are_first: bool
+    more_names: int
+    left_out: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A look at what was entered, valid or not."""
+
+    check: Check
+
+    @cached_property
+    def laws(self) -> Sequence[Distribution | None]:
+        """The distribution of every row; None while the row is blank or wrong."""
+        entries = self.check.entries
+        return [
+            None
+            if row.is_blank or index in self.check.wrong_rows
+            else law_of(row, entries.log_base)
+            for index, row in enumerate(entries.rows)
+        ]
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The space, or of a wrong one the parameters that are right already."""
+        if self.check.definition is not None:
+            return self.check.definition.search_space
+        pairs = zip(self.check.entries.rows, self._all_laws, strict=True)
+        return SearchSpace({row.name_as_read: law for row, law in pairs if law})
+
+    @cached_property
+    def _all_laws(self) -> Sequence[Distribution | None]:
+        """As `laws`, with those that only the grid cannot use."""
+        base = self.check.entries.log_base
+        named = {row.name_as_read: n for n, row in enumerate(self.check.entries.rows)}
+        return [
+            law
+            or (law_of(row, base) if row.key and named[row.name_as_read] == n else None)
+            for n, (row, law) in enumerate(
+                zip(self.check.entries.rows, self.laws, strict=True)
+            )
+        ]
+
+    def picture(self, index: int) -> Picture | None:
+        law = self._all_laws[index]
+        return picture_of(law) if law and index < MOST_PICTURES else None
+
+    def hint(self, index: int) -> str:
+        row = self.check.entries.rows[index]
+        return hint_of(row, self._all_laws[index], self.check.entries.log_base)
+
+    def summary(self, index: int) -> str:
+        return summary_of(self.check.entries.rows[index])
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """Whether every row that holds something can be drawn from."""
+        rows = zip(self.check.entries.rows, self._all_laws, strict=True)
+        return bool(self.space) and all(law or row.is_blank for row, law in rows)
+
+    @cached_property
+    def combinations(self) -> str:
+        """How many different configurations there are, in words."""
+        if not self.is_complete:
+            return "not known yet"
+        count = self.space.count()
+        return "infinitely many" if count is None else f"{count:,}"
+
+    @cached_property
+    def in_the_grid_way(self) -> str:
+        """What keeps a grid from listing the space, in words; empty if nothing."""
+        names = [name for name, law in self.space.parameters.items() if not law.count()]
+        if not names:
+            return ""
+        stands = "stands" if len(names) == 1 else "stand"
+        return f"{_few(names)} {stands} in the way: a grid needs values to list."
+
+    @cached_property
+    def draws(self) -> DrawTable | None:
+        sampler = self._sampler()
+        if sampler is None:
+            return None
+        names = list(self.space.parameters)[:MOST_COLUMNS]
+        found = sampled_configurations(sampler, DRAWS)
+        return DrawTable(
+            names=names,
+            rows=[[params.get(name, NOT_SET) for name in names] for params in found],
+            are_first=self.check.definition is not None and self._is_settled,
+            more_names=len(self.space) - len(names),
+            left_out=[
+                row.key or f"parameter {index + 1}"
+                for index, row in enumerate(self.check.entries.rows)
+                if not row.is_blank and not self._all_laws[index]
+            ],
+        )
+
+    @cached_property
+    def yaml(self) -> str:
+        return yaml_text(self.check.document)
+
+    @cached_property
+    def wrong_lines(self) -> Sequence[int | None]:
+        """For every problem its line in the twin; None when it has none."""
+        lines = lines_by_path(self.yaml)
+        return [line_of(problem.path, lines) for problem in self.check.problems]
+
+    def yaml_lines(self, *, marked: bool) -> Sequence[YamlLine]:
+        """The twin's lines; `marked` shows which are wrong."""
+        wrong = self.wrong_lines if marked else ()
+        return [
+            YamlLine(number, text, number in wrong)
+            for number, text in enumerate(self.yaml.rstrip("\n").split("\n"), 1)
+        ]
+
+    @property
+    def _is_settled(self) -> bool:
+        entries = self.check.entries
+        return entries.sampler == "grid" or bool(entries.text("seed").strip())
+
+    def _sampler(self) -> Sampler | None:
+        settings: Mapping[str, Any] = self.check.document.get("sampling_algorithm", {})
+        findings = Findings()
+        known = read_sampling(settings, findings, path="", new_seed=lambda: ANY_SEED)
+        if known is None or not self.space:
+            return None
+        check_space(known, self.space, findings, path="")
+        if findings.problems:
+            return None
+        kind = SAMPLERS[str(known["type"])]
+        return None if kind.needs_history else kind.from_settings(known, self.space)
+
+
+def _few(names: Sequence[str]) -> str:
+    if len(names) <= 3:
+        return listed(names)
+    return f"{listed([*names[:2], f'{len(names) - 2} more'])}"

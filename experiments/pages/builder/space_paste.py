@@ -1,0 +1,92 @@
+"""A space that is pasted as text: the article's expressions, or YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.pages.builder.entries import Entries
+from experiments.pages.builder.fill import space_rows
+from experiments.pages.builder.space_rows import Row
+from experiments.search.expressions import ExpressionError, parse_space
+from experiments.search.loading import load_document
+from experiments.search.plan import read_plan
+from experiments.search.problems import DefinitionError, Findings
+from experiments.search.space import converted_name
+
+
+class PasteError(ValueError):
+    """Text that is no space, with the sentences that say why."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = list(sentences)
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """Rows, and the sampler that the text names."""
+
+    rows: Sequence[Row]
+    sampler: str | None
+
+    def put_into(self, entries: Entries) -> Entries:
+        """Rows of the same name are replaced in their place, others come after."""
+        new = {row.name_as_read: row for row in self.rows}
+        kept = [
+            new.pop(row.name_as_read, row) for row in entries.rows if not row.is_blank
+        ]
+        filled = entries.with_rows([*kept, *new.values()])
+        if self.sampler is None:
+            return filled
+        return filled.with_texts(sampler=self.sampler)
+
+
+def read_pasted(text: str, *, base: float) -> Pasted:
+    """The rows of a pasted text. Raises PasteError."""
+    space, sampling = _parts(text)
+    findings = Findings()
+    plan = read_plan(space, sampling, findings, new_seed=lambda: 0)
+    if isinstance(space, str):
+        parsed = parse_space(space)
+        space, sampling = parsed.parameters, sampling or parsed.sampling
+    given = space if isinstance(space, Mapping) else {}
+    # Problems with a value show in its row; a value that cannot be a row is refused.
+    mapping = {converted_name(name): value for name, value in given.items()}
+    mapping.update((name, law.dump()) for name, law in plan.space.parameters.items())
+    rows = space_rows(mapping, base=base, as_logs=False)
+    if not rows or len(rows) < len(given):
+        raise PasteError([str(problem) for problem in findings.problems])
+    return Pasted(rows, _sampler_name(sampling))
+
+
+def _sampler_name(sampling: object) -> str | None:
+    if isinstance(sampling, Mapping):
+        sampling = sampling.get("type")
+    return sampling.lower() if isinstance(sampling, str) else None
+
+
+def _parts(text: str) -> tuple[Any, Any]:
+    """What stands for the space, and for the sampling, in the text."""
+    if not text.strip():
+        raise PasteError(['Paste a space, such as {"batch_size": choice(16, 32)}.'])
+    try:
+        parse_space(text)
+    except ExpressionError as error:
+        document = _document(text, error)
+    else:
+        return text, None
+    if "search_space" not in document:
+        return document, None
+    return document["search_space"], document.get("sampling_algorithm")
+
+
+def _document(text: str, error: ExpressionError) -> Mapping[str, object]:
+    """The text as YAML; when it is neither, the sentence of what it looks like."""
+    try:
+        return load_document(text)
+    except DefinitionError as other:
+        looks_like_calls = "Sampling" in text or text.lstrip().startswith("{")
+        sentences = [str(problem) for problem in other.problems]
+        raise PasteError([str(error)] if looks_like_calls else sentences) from None

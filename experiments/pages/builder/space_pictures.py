@@ -1,0 +1,191 @@
+"""What a row of the search space will give: a picture of real draws, and words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from experiments.pages.builder.space_rows import Row
+from experiments.pages.value_text import (
+    ValuesError,
+    read_number,
+    read_values,
+    write_values,
+)
+from experiments.search.distributions import (
+    Distribution,
+    FloatRange,
+    IntRange,
+    Logarithmic,
+)
+from experiments.search.fields import is_number
+from experiments.search.figures import counted, significant
+from experiments.search.lawful import Lawful
+from experiments.search.notation import read_distribution
+from experiments.search.preview import Histogram, histogram
+from experiments.search.problems import Findings
+from experiments.words import number_text
+
+WIDTH, HEIGHT, GAP = 150.0, 24.0, 1.5
+DRAWS = 600
+MOST_LABELS = 6
+LETTER = 6.0
+LONGEST_LABEL = 14
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Tick:
+    x: float
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Bars and ticks in a box of 150 by 40; `words` say the same without a picture."""
+
+    bars: Sequence[Bar]
+    ticks: Sequence[Tick]
+    words: str
+
+
+def law_of(row: Row, base: float) -> Distribution | None:
+    """The row's distribution; None while something is wrong with it."""
+    mapping, problems = row.document(base)
+    findings = Findings()
+    law = read_distribution(mapping, "", findings, log_base=base)
+    return None if problems else law
+
+
+def picture_of(law: Distribution) -> Picture:
+    """Real draws from the distribution, counted."""
+    drawn = histogram(law, draws=DRAWS)
+    bounds = _bounds(law)
+    if drawn.scale != "values" and bounds:
+        drawn = replace(drawn, labels=bounds)
+    bars = _bars(drawn)
+    return Picture(bars, _ticks(drawn, bars), _words(drawn))
+
+
+def _bounds(law: Distribution) -> tuple[str, str] | None:
+    """The ends of what can be drawn, where there are any."""
+    match law:
+        case FloatRange() | IntRange():
+            low, high = float(law.low), float(law.high)
+        case Lawful():
+            low, high = float(law.law.low), float(law.law.high)
+        case _:
+            return None
+    if not math.isfinite(high) or not math.isfinite(low):
+        return None
+    return significant(low), significant(high)
+
+
+def hint_of(row: Row, law: Distribution | None, base: float) -> str:
+    """Bounds in the other unit: logarithms for natural ones, values for logarithms."""
+    if law is None or not isinstance(law, Logarithmic):
+        return ""
+    if not row.law.in_logs:
+        return _median_words(law)
+    if not row.in_natural_units:
+        return f"{significant(law.law.low)} to {significant(law.law.high)}"
+    low, high = (read_number(row.text(slot)) for slot in ("low", "high"))
+    if not is_number(low) or not is_number(high):
+        return ""
+    name = "ln" if base == math.e else f"log base {number_text(base)}"
+    bounds = [number_text(math.log(n) / math.log(base), 3) for n in (low, high)]
+    return f"{name} {bounds[0]} to {bounds[1]}"
+
+
+def summary_of(row: Row) -> str:
+    """The row's values in a few words, as a closed row of the phone's form shows it."""
+    if row.kind == "choice":
+        try:
+            return write_values(read_values(row.text("values"))) or "no values"
+        except ValuesError:
+            return row.text("values")
+    parts = [row.text(slot.slot).strip() for slot in row.law.slots]
+    bounds = " to ".join(part or "?" for part in parts[:2])
+    if row.kind == "randint":
+        return f"0 to below {bounds}"
+    step = f", {row.law.slots[2].label} {parts[2]}" if parts[2:] and parts[2] else ""
+    unit = "" if row.in_natural_units or not row.law.in_logs else "ln "
+    return f"{unit}{bounds}{step}"
+
+
+def _median_words(law: Logarithmic) -> str:
+    low, middle, high = (
+        significant(float(law.law.quantile(share)), 3) for share in (0.025, 0.5, 0.975)
+    )
+    return f"median {middle}, mostly {low} to {high}"
+
+
+def _bars(drawn: Histogram) -> list[Bar]:
+    number = len(drawn.counts)
+    most = max(drawn.counts, default=0) or 1
+    gap = GAP if drawn.scale != "values" else min(10.0, WIDTH / number / 4)
+    step = (WIDTH + gap) / number
+    bars = []
+    for index, count in enumerate(drawn.counts):
+        height = max(HEIGHT * count / most, 1.0 if count else 0.0)
+        y = HEIGHT - height
+        bars.append(
+            Bar(
+                round(index * step, 2),
+                round(y, 2),
+                round(max(step - gap, 0.8), 2),
+                round(height, 2),
+            )
+        )
+    return bars
+
+
+def _ticks(drawn: Histogram, bars: Sequence[Bar]) -> list[Tick]:
+    if drawn.scale == "values":
+        return _value_ticks(drawn, bars)
+    low, high = (_minus(text) for text in drawn.labels)
+    ticks = [Tick(0, "start", low), Tick(WIDTH, "end", high)]
+    if drawn.scale == "log":
+        middle = f"{significant(drawn.edges[len(drawn.edges) // 2], 1)} (log)"
+        half = LETTER * (len(middle) / 2 + max(len(low), len(high)))
+        if half < WIDTH / 2:
+            ticks.insert(1, Tick(WIDTH / 2, "middle", middle))
+    return ticks
+
+
+def _value_ticks(drawn: Histogram, bars: Sequence[Bar]) -> list[Tick]:
+    """Every value's label where all fit, else the first and the last."""
+    labels = [_cut(label) for label in drawn.labels]
+    step = WIDTH / len(labels)
+    if len(labels) <= MOST_LABELS and all(
+        len(label) * LETTER < step + 2 for label in labels
+    ):
+        return [
+            Tick(round(bar.x + bar.width / 2, 2), "middle", label)
+            for bar, label in zip(bars, labels, strict=True)
+        ]
+    ends = [Tick(0, "start", labels[0]), Tick(WIDTH, "end", labels[-1])]
+    return ends if len(labels) > 1 else ends[:1]
+
+
+def _words(drawn: Histogram) -> str:
+    if drawn.scale == "values":
+        return f"Drawn from {counted(len(drawn.labels), 'value')}."
+    return f"Drawn from {drawn.labels[0]} to {drawn.labels[1]}."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}\u2026"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text

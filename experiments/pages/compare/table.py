@@ -1,0 +1,215 @@
+"""The compare table: rows of cells, each set against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiments.models import Trial
+from experiments.pages.compare.cells import Cell, Row
+from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
+from experiments.pages.compare.costs import CostBar, cost_bars, cost_rows
+from experiments.pages.compare.differences import difference_text
+from experiments.pages.metric_series import goal_of
+from experiments.pages.places import picture, same_value
+from experiments.pages.trial.verdicts import decimals_of, fixed_text, gap_text
+from experiments.templatetags.words import parameter
+
+MOST_METRICS = 8
+
+UNSET = object()
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    rows: Sequence[Row]
+    bars: Sequence[CostBar] = field(default=())
+
+
+def sections(comparison: Comparison, *, only_differences: bool) -> list[Section]:
+    """Parameters, setup, metrics, cost; without what is equal, if so wished."""
+    parameters, setup = parameter_rows(comparison), setup_rows(comparison)
+    if only_differences:
+        parameters = [row for row in parameters if row.differs]
+        setup = [row for row in setup if row.differs]
+    found = [
+        Section("Parameters", parameters),
+        Section("Metrics", list(metric_rows(comparison))),
+        Section("What it cost", list(cost_rows(comparison)), cost_bars(comparison)),
+        Section("Setup", setup),
+    ]
+    return [section for section in found if section.rows]
+
+
+def equal_rows(comparison: Comparison) -> list[str]:
+    """Names, and values where they are short, of what is the same in all."""
+    rows = [*parameter_rows(comparison), *setup_rows(comparison)]
+    equal = [row for row in rows if not row.differs]
+    return [
+        f"{row.name} {row.cells[0].text}" if len(row.cells[0].text) < 16 else row.name
+        for row in equal
+    ]
+
+
+# --- parameters and setup -----------------------------------------------------------
+
+
+def parameter_rows(comparison: Comparison) -> list[Row]:
+    params = [entrant.trial.params for entrant in comparison.entrants]
+    known = [name for each in params for name in each]
+    return [
+        _parameter(comparison, n) for n in dict.fromkeys([*comparison.axes, *known])
+    ]
+
+
+def _parameter(comparison: Comparison, name: str) -> Row:
+    axis = comparison.axes.get(name)
+    values = [e.trial.params.get(name, UNSET) for e in comparison.entrants]
+    marked = [(entrant.trial, entrant.glyph) for entrant in comparison.entrants]
+    return Row(
+        name,
+        [
+            _plain_cell(value, values[0], lambda a, b: difference_text(axis, a, b))
+            for value in values
+        ],
+        picture=picture(axis, name, marked),
+        differs=not all(_same(value, values[0]) for value in values),
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is UNSET or other is UNSET:
+        return one is other
+    return same_value(one, other)
+
+
+def _plain_cell(
+    value: Any, reference: Any, difference: Callable[[Any, Any], str]
+) -> Cell:
+    same = _same(value, reference)
+    if value is UNSET:
+        return Cell("not set", unset=True, strong=not same)
+    note = "" if same or reference is UNSET else difference(value, reference)
+    return Cell(
+        parameter(value), title=str(value), note=note, same=same, strong=not same
+    )
+
+
+def setup_rows(comparison: Comparison) -> list[Row]:
+    trials = [entrant.trial for entrant in comparison.entrants]
+    setups = [_setup(trial) for trial in trials]
+    names = dict.fromkeys(name for setup in setups for name in setup)
+    rows = []
+    for name in names:
+        values = [setup.get(name, UNSET) for setup in setups]
+        cells = [_plain_cell(value, values[0], lambda a, b: "") for value in values]
+        differs = not all(_same(value, values[0]) for value in values)
+        rows.append(Row(name, cells, differs=differs))
+    return rows
+
+
+def _setup(trial: Trial) -> dict[str, Any]:
+    """What a trial ran with, besides its parameters."""
+    sweep, attempt = trial.sweep, trial.current_attempt
+    found: dict[str, Any] = {}
+    if sweep is not None:
+        template = sweep.definition.get("trial", {})
+        found["code"] = str(sweep.code) if sweep.code else "none"
+        found["command"] = template.get("command", "")
+        found |= _inputs(trial)
+        found["pool"] = sweep.pool.name
+    if attempt is not None and attempt.worker is not None:
+        found["host"] = attempt.worker.host
+        found["Python"] = attempt.worker.python or UNSET
+    return {name: value for name, value in found.items() if value is not UNSET}
+
+
+def _inputs(trial: Trial) -> dict[str, Any]:
+    inputs = trial.sweep.definition.get("inputs", {}) if trial.sweep else {}
+    # An input may have a parameter's name; then it would be taken for it.
+    return {k if k not in trial.params else f"input {k}": v for k, v in inputs.items()}
+
+
+# --- metrics --------------------------------------------------------------------------
+
+
+def metric_rows(comparison: Comparison) -> Iterator[Row]:
+    objective = comparison.objective
+    if objective is not None:
+        name = objective.primary_metric
+        trials = [entrant.trial for entrant in comparison.entrants]
+        yield _metric_row(
+            f"{name}, best",
+            [trial.value for trial in trials],
+            aside=_at_reports([trial.value_report for trial in trials]),
+            tone="best" if comparison.reference.is_best else "",
+        )
+        yield _metric_row(
+            f"{name}, last",
+            [trial.last_value for trial in trials],
+            aside=_at_reports([trial.reports or None for trial in trials]),
+        )
+    for name in comparison.common_metrics[:MOST_METRICS]:
+        lower = goal_of(name) == "minimize"
+        yield _metric_row(
+            f"{name}, {'lowest' if lower else 'highest'}",
+            [_metric_value(entrant, name) for entrant in comparison.entrants],
+        )
+
+
+def _metric_value(entrant: Entrant, name: str) -> float | None:
+    metric = entrant.metrics.get(name)
+    return best_of_metric(metric) if metric else None
+
+
+def _at_reports(reports: Sequence[int | None]) -> str:
+    if not any(reports):
+        return ""
+    return "at report " + ", ".join(str(n or "\u2013") for n in reports)
+
+
+def _metric_row(
+    name: str, values: Sequence[float | None], *, aside: str = "", tone: str = ""
+) -> Row:
+    decimals = decimals_of(values)
+    cells = [
+        Cell(
+            fixed_text(value, decimals),
+            title="" if value is None else str(value),
+            note=_gap(value, values[0], decimals) if index else "",
+            strong=index == 0 and bool(tone),
+            tone=tone if index == 0 else "",
+        )
+        for index, value in enumerate(values)
+    ]
+    return Row(name, cells, aside=aside)
+
+
+def _gap(value: float | None, reference: float | None, decimals: int) -> str:
+    if value is None or reference is None or value == reference:
+        return ""
+    return gap_text(value - reference, decimals)
+
+
+# --- as text ----------------------------------------------------------------------
+
+
+def as_text(comparison: Comparison, found: Sequence[Section]) -> str:
+    """The table as lines of columns parted by tabs, for a spreadsheet."""
+    lines = ["\t".join(["", *(entrant.name for entrant in comparison.entrants)])]
+    for section in found:
+        for row in section.rows:
+            lines.append("\t".join([row.name, *(_pasted(cell) for cell in row.cells)]))
+    return "\n".join(lines)
+
+
+def _pasted(cell: Cell) -> str:
+    """A cell's exact value; text that a spreadsheet would calculate is quoted."""
+    text = " ".join((cell.title or cell.text).split())
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return text

@@ -1,0 +1,206 @@
+"""Compare: a few trials side by side, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET
+
+from experiments import access, storage
+from experiments.models import Trial, User
+from experiments.pages.compare.comparison import Comparison, chart_trials
+from experiments.pages.compare.lead import all_words, lead_of
+from experiments.pages.compare.table import as_text, equal_rows, sections
+from experiments.pages.log_text import last_lines, parse_log
+from experiments.pages.metric_series import goal_of, points_of
+from experiments.pages.rows import report_curves
+
+FEWEST, MOST = 2, 8
+LOG_LINES = 6
+LOG_BYTES = 16 << 10
+
+
+def _trials(request: HttpRequest) -> QuerySet[Trial]:
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return access.trials_for(request.user).select_related(
+        "sweep__pool", "sweep__code", "current_attempt__worker"
+    )
+
+
+def asked_ids(request: HttpRequest) -> list[int]:
+    """The ids of ``trials=1,2,3``, or of ``trials=1&trials=2`` as a form without
+    scripts sends them, each once; 404 for anything else."""
+    text = ",".join(request.GET.getlist("trials"))
+    parts = [part.strip() for part in text[:500].split(",") if part.strip()]
+    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+        raise Http404("trials must be numbers, such as trials=1,2,3.")
+    return list(dict.fromkeys(int(part) for part in parts))
+
+
+def compare_url(ids: Sequence[int], **more: str) -> str:
+    query = {"trials": ",".join(map(str, ids)), **more}
+    return f"{reverse('compare')}?{urlencode(query, doseq=False).replace('%2C', ',')}"
+
+
+def _found(request: HttpRequest, ids: Sequence[int]) -> list[Trial]:
+    """The trials in the order asked for; 404 when one is not there to see."""
+    found = {trial.pk: trial for trial in _trials(request).filter(pk__in=ids)}
+    if len(found) < len(ids):
+        raise Http404("One of these trials does not exist, or is not yours to see.")
+    if found:
+        team = found[ids[0]].experiment.team
+        request.team = team  # type: ignore[attr-defined]
+    return [found[pk] for pk in ids]
+
+
+@require_GET
+def compare(request: HttpRequest) -> HttpResponse:
+    ids = asked_ids(request)
+    trials = _found(request, ids[: MOST + 1])
+    problem = _problem(trials)
+    if problem:
+        context = {"problem": problem, "trials": trials, "ids": ",".join(map(str, ids))}
+        return render(request, "experiments/compare/few.html", context)
+    comparison = Comparison(trials, timezone.now())
+    everything = request.GET.get("all") == "1"
+    context = {
+        **_page(request, comparison, everything=everything),
+        **_charts(comparison, request.GET.get("metric", "")),
+    }
+    return render(request, "experiments/compare/page.html", context)
+
+
+def _problem(trials: Sequence[Trial]) -> str:
+    if len(trials) < FEWEST:
+        return "Comparing takes at least two trials; add one more by its number."
+    if len(trials) > MOST:
+        return f"At most {MOST} trials fit side by side; take some out."
+    if len({trial.experiment.team_id for trial in trials}) > 1:
+        return "These trials belong to different teams; a comparison stays in one."
+    return ""
+
+
+def _page(
+    request: HttpRequest, comparison: Comparison, *, everything: bool
+) -> dict[str, Any]:
+    ids = [entrant.trial.pk for entrant in comparison.entrants]
+    keep = {"all": "1"} if everything else {}
+    found = sections(comparison, only_differences=not everything)
+    return {
+        "comparison": comparison,
+        "lead": lead_of(comparison),
+        "columns": [
+            {
+                "entrant": entrant,
+                "remove_url": compare_url([i for i in ids if i != entrant.trial.pk]),
+                "log": _log(entrant.trial),
+            }
+            for entrant in comparison.entrants
+        ],
+        "sections": found,
+        "as_text": as_text(comparison, found),
+        "equal": [] if everything else equal_rows(comparison),
+        "all_words": all_words(len(ids)),
+        "everything": everything,
+        "switch_url": compare_url(ids, **({} if everything else {"all": "1"})),
+        "link": request.build_absolute_uri(compare_url(ids, **keep)),
+        "ids": ",".join(map(str, ids)),
+        "can_add": len(ids) < MOST,
+        "codes": {t.sweep.code for t in _swept(comparison) if t.sweep and t.sweep.code},
+    }
+
+
+def _swept(comparison: Comparison) -> list[Trial]:
+    return [e.trial for e in comparison.entrants if e.trial.sweep is not None]
+
+
+def _log(trial: Trial) -> Any:
+    attempt = trial.current_attempt
+    if attempt is None or not attempt.log_bytes or trial.files_deleted_at:
+        return ()
+    lines = parse_log(storage.read_log(attempt.pk, last=LOG_BYTES))
+    return last_lines(lines, LOG_LINES)
+
+
+def _charts(comparison: Comparison, wanted: str) -> dict[str, Any]:
+    """The primary metric's curves, and those of one other metric."""
+    ids = [entrant.trial.pk for entrant in comparison.entrants]
+    objective, names = comparison.objective, comparison.common_metrics
+    other = wanted if wanted in names else next(iter(names), "")
+    return {
+        "primary_chart": objective
+        and {
+            "objective": {"metric": objective.primary_metric, "goal": objective.goal},
+            "xLabel": "report",
+            "turned": True,
+            "trials": chart_trials(comparison, report_curves(ids)),
+        },
+        "other_names": names,
+        "other_name": other,
+        "other_chart": {
+            "objective": {"metric": other, "goal": goal_of(other)},
+            "xLabel": "step",
+            "turned": False,
+            "trials": chart_trials(comparison, _metric_curves(comparison, other)),
+        },
+    }
+
+
+def _metric_curves(comparison: Comparison, name: str) -> dict[int, Any]:
+    series = {
+        entrant.trial.pk: entrant.metrics[name]
+        for entrant in comparison.entrants
+        if name in entrant.metrics
+    }
+    points = points_of(list(series.values()))
+    return {pk: points[metric.pk] for pk, metric in series.items()}
+
+
+@require_GET
+def compare_add(request: HttpRequest) -> HttpResponse:
+    """Adds the trial of a number (of the first trial's sweep) or of a label."""
+    ids = asked_ids(request)
+    wanted = request.GET.get("number", "").strip()
+    trial = _by_name(request, _found(request, ids), wanted)
+    if trial is None:
+        messages.error(
+            request,
+            f"There is no trial {wanted[:80]!r} to add. Give its number, such as 17,"
+            " or its name, such as digits-3/17.",
+        )
+        return redirect(compare_url(ids))
+    return redirect(compare_url(list(dict.fromkeys([*ids, trial.pk]))))
+
+
+def _by_name(
+    request: HttpRequest, trials: Sequence[Trial], wanted: str
+) -> Trial | None:
+    label, _, number = wanted.rpartition("/")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return None
+    found = _trials(request).filter(number=int(number))
+    if not label:
+        return found.filter(sweep=trials[0].sweep_id).first() if trials else None
+    slug, _, sweep = label.rpartition("-")
+    if not (sweep.isascii() and sweep.isdigit() and len(sweep) < 10):
+        return None
+    named = found.filter(sweep__experiment__slug=slug, sweep__number=int(sweep))
+    if trials:
+        named = named.filter(experiment__team=trials[0].experiment.team_id)
+    return named.first()
+
+
+urlpatterns = [
+    path("compare/", compare, name="compare"),
+    path("compare/add/", compare_add, name="compare_add"),
+]

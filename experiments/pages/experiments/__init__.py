@@ -1,0 +1,1 @@
+"""The experiments of a team, and one of them."""

@@ -1,0 +1,210 @@
+"""Experiments: the list of a team's, one of them, and its forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Count, F, Max, Q
+from django.db.models.functions import Coalesce, Now
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from experiments import access
+from experiments.models import Event, Experiment, Team, User
+from experiments.models.sweeps import SweepState
+from experiments.pages.context import current_team
+from experiments.pages.experiments.forms import ExperimentForm, NotesForm
+from experiments.pages.experiments.summary import (
+    experiment_summary,
+    rendered_parts,
+    version,
+)
+from experiments.pages.live_parts import changed_parts, is_current, token_of
+
+PAGE_SIZE = 50
+
+
+def viewer(request: HttpRequest) -> User:
+    """The person who asks; anybody else has been sent to the login page."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def readable(request: HttpRequest, pk: int) -> Experiment:
+    """The experiment, if it is the viewer's to see; its team becomes the page's."""
+    queryset = access.experiments_for(viewer(request))
+    experiment = access.found_or_404(
+        queryset.select_related("team", "created_by"), pk=pk
+    )
+    request.team = experiment.team  # type: ignore[attr-defined]
+    return experiment
+
+
+def steerable(request: HttpRequest, pk: int) -> Experiment:
+    """The same, for those who may change it."""
+    experiment = readable(request, pk)
+    if not access.can_steer(viewer(request), experiment.team):
+        raise PermissionDenied
+    return experiment
+
+
+def log(experiment: Experiment, actor: User, verb: str) -> None:
+    Event.objects.create(
+        team=experiment.team,
+        actor=actor,
+        verb=verb,
+        message=experiment.name,
+        data={"experiment": experiment.pk},
+    )
+
+
+@require_GET
+def experiment_list(request: HttpRequest) -> HttpResponse:
+    team, user = current_team(request), viewer(request)
+    if team is None:
+        return render(request, "experiments/home/no_team.html")
+    archived = "archived" in request.GET
+    every = Experiment.objects.filter(team=team)
+    shown = every.filter(archived_at__isnull=not archived).select_related("created_by")
+    page = Paginator(_with_counts(shown), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {
+        "team": team,
+        "page": page,
+        "archived": archived,
+        "archived_count": every.filter(archived_at__isnull=False).count(),
+        "can_steer": access.can_steer(user, team),
+    }
+    return render(request, "experiments/experiments/list.html", context)
+
+
+def _with_counts(experiments: Any) -> Any:
+    """With what the list shows of their sweeps; the last changed first."""
+    return experiments.annotate(
+        sweep_count=Count("sweeps"),
+        running_count=Count("sweeps", filter=Q(sweeps__state=SweepState.RUNNING)),
+        changed_at=Coalesce(Max("sweeps__updated_at"), F("created_at")),
+    ).order_by("-changed_at", "-pk")
+
+
+@require_GET
+def experiment_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    experiment = readable(request, pk)
+    mark = version(experiment)
+    context = _detail(request, experiment)
+    parts = rendered_parts(context)
+    context |= {"parts": parts, "since": token_of(mark, parts)}
+    return render(request, "experiments/experiments/detail.html", context)
+
+
+def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
+    archived = "archived" in request.GET
+    return {
+        "experiment": experiment,
+        "summary": experiment_summary(experiment, archived=archived),
+        "archived": archived,
+        "can_steer": access.can_steer(viewer(request), experiment.team),
+    }
+
+
+@require_GET
+@never_cache
+def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
+    """The parts that have changed ``?since=``, as HTML, and the chart's model; final
+    when no sweep of the page is running."""
+    experiment = readable(request, pk)
+    since, mark = request.GET.get("since", ""), version(experiment)
+    if is_current(since, mark):
+        return JsonResponse({"since": since, "final": False, "parts": {}})
+    context = _detail(request, experiment)
+    parts, summary = rendered_parts(context), context["summary"]
+    return JsonResponse(
+        {
+            "since": token_of(mark, parts),
+            "final": not summary.running_count,
+            "parts": changed_parts(since, parts),
+            "charts": {"best": summary.chart},
+        }
+    )
+
+
+@require_http_methods(["GET", "POST"])
+def experiment_create(request: HttpRequest) -> HttpResponse:
+    team, user = current_team(request), viewer(request)
+    if team is None or not access.can_steer(user, team):
+        raise PermissionDenied
+    form = ExperimentForm(request.POST or None, team=team)
+    if request.method == "POST" and form.is_valid():
+        form.instance.created_by = user
+        experiment = form.save()
+        log(experiment, user, "experiment created")
+        return redirect(experiment)
+    return _form_page(request, form, title="New experiment", team=team)
+
+
+@require_http_methods(["GET", "POST"])
+def experiment_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    experiment = steerable(request, pk)
+    team = experiment.team
+    form = ExperimentForm(request.POST or None, instance=experiment, team=team)
+    if request.method == "POST" and form.is_valid():
+        log(form.save(), viewer(request), "experiment changed")
+        return redirect(experiment)
+    title = f"Edit {form.initial['name']}"
+    return _form_page(request, form, title=title, team=team)
+
+
+@require_http_methods(["GET", "POST"])
+def experiment_notes(request: HttpRequest, pk: int) -> HttpResponse:
+    experiment = steerable(request, pk)
+    form = NotesForm(request.POST or None, instance=experiment)
+    if request.method == "POST" and form.is_valid():
+        log(form.save(), viewer(request), "experiment notes changed")
+        return redirect(experiment)
+    title = f"Notes on {experiment.name}"
+    return _form_page(request, form, title=title, team=experiment.team)
+
+
+def _form_page(
+    request: HttpRequest, form: Any, *, title: str, team: Team
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "title": title,
+        "team": team,
+        "experiment": form.instance if form.instance.pk else None,
+    }
+    status = 422 if form.errors else 200
+    template = "experiments/experiments/form.html"
+    return render(request, template, context, status=status)
+
+
+@require_POST
+def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
+    """Put the experiment away, or with ``restore`` bring it back."""
+    experiment = steerable(request, pk)
+    restore = "restore" in request.POST
+    Experiment.objects.filter(pk=pk).update(archived_at=None if restore else Now())
+    verb = "restored" if restore else "archived"
+    log(experiment, viewer(request), f"experiment {verb}")
+    messages.success(request, f"Experiment {experiment.name} was {verb}.")
+    return redirect(experiment)
+
+
+urlpatterns = [
+    path("experiments/", experiment_list, name="experiment_list"),
+    path("experiments/new/", experiment_create, name="experiment_create"),
+    path("experiments/<int:pk>/", experiment_detail, name="experiment_detail"),
+    path("experiments/<int:pk>/feed.json", experiment_feed, name="experiment_feed"),
+    path("experiments/<int:pk>/edit/", experiment_edit, name="experiment_edit"),
+    path("experiments/<int:pk>/notes/", experiment_notes, name="experiment_notes"),
+    path(
+        "experiments/<int:pk>/archive/", experiment_archive, name="experiment_archive"
+    ),
+]

@@ -1,0 +1,1 @@
+"""Home: what is running, what needs somebody, what is new in the team."""

@@ -1,0 +1,1 @@
+"""Sweeps of other systems, read before anything is stored."""

@@ -1,0 +1,161 @@
+"""The import page: a sweep of another system, read and shown before a draft is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from experiments.document_yaml import yaml_text
+from experiments.pages.builder.bench import Bench, bench_for_new, new_token
+from experiments.pages.builder.drafts import submit_once
+from experiments.pages.builder.views import TOKEN
+from experiments.pages.importing import words as import_words
+from experiments.pages.importing.content import (
+    MOST_TEXT,
+    Content,
+    ContentError,
+    sent_content,
+)
+from experiments.pages.importing.lines import source_lines, target_lines
+from experiments.pages.importing.reading import Reading, read_content
+from experiments.pages.importing.space import first_draws, parameter_views, trials_table
+from experiments.search.importers import FORMATS
+from experiments.search.problems import DefinitionError
+from experiments.warm_trials import add_finished_trials
+
+CREATE, DOWNLOAD, EDIT = "create", "download", "edit"
+NOTHING = "Paste a sweep, or choose a file."
+WIDTH = 76
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One request: whose page it is, and what it was sent."""
+
+    request: HttpRequest
+    bench: Bench
+
+    def page(
+        self,
+        *,
+        status: int = 200,
+        text: str = "",
+        sentence: str = "",
+        reading: Reading | None = None,
+    ) -> HttpResponse:
+        """The page with a reading, or the one to begin with."""
+        token = self.request.POST.get("form_token", "")
+        context: dict[str, Any] = {
+            "bench": self.bench,
+            "team": self.bench.team,
+            "token": token if TOKEN.fullmatch(token) else new_token(),
+            "formats": list(FORMATS.items()),
+            "most_text": MOST_TEXT,
+            "text": text,
+            "sentence": sentence,
+            "reading": reading,
+        }
+        if reading is not None:
+            context |= reading_context(reading)
+        template = "experiments/import/page.html"
+        return render(self.request, template, context, status=status)
+
+    def read(self, content: Content) -> Reading:
+        # What was said about the last content says nothing about a new file.
+        said = {} if "file" in self.request.FILES else self.request.POST
+        return read_content(
+            content,
+            self.bench.team,
+            experiment=self.bench.experiment,
+            format=said.get("format", ""),
+            part=said.get("part", ""),
+        )
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def sweep_import(request: HttpRequest) -> HttpResponse:
+    """Read what was pasted or chosen; nothing is stored before `do=create`."""
+    desk = Desk(request, bench_for_new(request))
+    if not desk.bench.may_create:
+        template, context = "experiments/builder/refused.html", {"team": request.team}  # type: ignore[attr-defined]
+        return render(request, template, context, status=403)
+    if request.method == "GET":
+        return desk.page()
+    try:
+        content = sent_content(request)
+    except ContentError as error:
+        return desk.page(status=422, sentence=str(error))
+    if content is None:
+        return desk.page(status=422, sentence=NOTHING)
+    # A file that was chosen since is looked at before anything is made of it.
+    do = "" if "file" in request.FILES else request.POST.get("do", "")
+    if do == EDIT:
+        return desk.page(text=content.text)
+    return _answer(desk, desk.read(content), do)
+
+
+def _answer(desk: Desk, reading: Reading, do: str) -> HttpResponse:
+    if reading.definition is None:
+        return desk.page(reading=reading, status=422)
+    if do == DOWNLOAD:
+        text = yaml_text(reading.definition.dump(), width=WIDTH)
+        response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
+        response["Content-Disposition"] = 'attachment; filename="sweep.yaml"'
+        return response
+    return _created(desk, reading) if do == CREATE else desk.page(reading=reading)
+
+
+def _created(desk: Desk, reading: Reading) -> HttpResponse:
+    definition, bench = reading.definition, desk.bench
+    token = desk.request.POST.get("form_token", "")
+    if definition is None or not TOKEN.fullmatch(token):
+        return desk.page(reading=reading, status=422)
+    try:
+        with transaction.atomic():
+            sweep = submit_once(
+                bench.team, definition, user=bench.user, token=token, start=False
+            )
+            space = definition.search_space
+            add_finished_trials(sweep, space, reading.trials)
+    except DefinitionError as error:
+        # A pool or files that the team does not have.
+        messages.error(desk.request, str(error))
+        return desk.page(reading=reading, status=422)
+    script = import_words.missing_script(reading)
+    then = f" Add {script} and start it." if script else ""
+    messages.success(desk.request, f"Draft {sweep} is saved.{then}")
+    return redirect("sweep_edit", pk=sweep.pk)
+
+
+def reading_context(reading: Reading) -> dict[str, Any]:
+    """What the page shows of a reading."""
+    definition = reading.definition
+    document = definition.dump() if definition else reading.document
+    text = yaml_text(document, width=WIDTH) if document else ""
+    return {
+        "lead": import_words.lead(reading),
+        "trials": import_words.trials_words(reading),
+        "missing": import_words.missing_script(reading),
+        "finished": import_words.finished_words(reading),
+        "best": trials_table(definition, import_words.best_trials(reading))
+        if definition
+        else None,
+        "space_words": import_words.space_words(reading),
+        "yaml": text,
+        "source": source_lines(reading),
+        "target": target_lines(reading, text),
+        "parameters": parameter_views(definition) if definition else (),
+        "draws": first_draws(definition) if definition else None,
+    }
+
+
+urlpatterns = [path("sweeps/import/", sweep_import, name="sweep_import")]

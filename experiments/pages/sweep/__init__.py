@@ -1,0 +1,1 @@
+"""One sweep's pages: overview, trials, settings and events, and their feed."""

@@ -1,0 +1,108 @@
+"""The best trial's configuration, ready to use: as Python, as YAML and as a command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from experiments.document_yaml import yaml_text
+from experiments.models import Artifact, Sweep, Trial
+from experiments.search.command import CommandError, render_command
+from experiments.search.figures import counted
+
+MOST_OUTPUTS = 6
+
+
+class CodeTab(TypedDict):
+    """One tab of components/code_card.html."""
+
+    id: str
+    name: str
+    code: str
+
+
+@dataclass(frozen=True)
+class BestConfiguration:
+    """``outputs`` are the first few of ``count`` files that the trial left behind."""
+
+    trial: Trial
+    tabs: Sequence[CodeTab]
+    outputs: Sequence[Artifact]
+    count: int
+
+    @property
+    def number_text(self) -> str:
+        return str(self.trial.number)
+
+    @property
+    def left_out(self) -> int:
+        return self.count - len(self.outputs)
+
+
+def best_configuration(sweep: Sweep, trial: Trial) -> BestConfiguration:
+    files = Artifact.objects.filter(attempt=trial.current_attempt_id)
+    return BestConfiguration(
+        trial=trial,
+        tabs=configuration_tabs(sweep, trial),
+        outputs=list(files[:MOST_OUTPUTS]),
+        count=files.count(),
+    )
+
+
+def configuration_tabs(sweep: Sweep, trial: Trial) -> list[CodeTab]:
+    origin = _origin(sweep, trial)
+    return [
+        CodeTab(id="python", name="Python", code=as_python(trial.params, origin)),
+        CodeTab(id="yaml", name="YAML", code=as_yaml(trial.params, origin)),
+        CodeTab(id="command", name="Command", code=as_command(sweep, trial.params)),
+    ]
+
+
+def _origin(sweep: Sweep, trial: Trial) -> str:
+    """Where the values come from, in one line."""
+    metric = " ".join(sweep.primary_metric.split())
+    facts = [f"{sweep.label}/{trial.number}: {metric} {trial.value}"]
+    facts.append(counted(trial.reports, "report"))
+    if sweep.code is not None:
+        facts.append(f"code {sweep.code.digest[:8]}")
+    return ", ".join(facts)
+
+
+def as_python(params: Mapping[str, Any], origin: str) -> SafeString:
+    """A dictionary with the exact values; the values are marked for colour."""
+    lines = [
+        format_html('    {}: <span class="value">{}</span>,\n', literal(name), text)
+        for name, text in ((name, literal(value)) for name, value in params.items())
+    ]
+    body = format_html_join("", "{}", ((line,) for line in lines))
+    return format_html("# {}\nparams = {}\n{}{}", origin, "{", body, "}")
+
+
+def literal(value: Any) -> str:
+    """A Python literal of a JSON value, with double quotes as most code has them."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)
+
+
+def as_yaml(params: Mapping[str, Any], origin: str) -> str:
+    text = yaml_text(params, width=88)
+    return f"# {origin}\n{text.rstrip()}"
+
+
+def as_command(sweep: Sweep, params: Mapping[str, Any]) -> str:
+    """The argument list that the trial ran with, quoted for a shell."""
+    template = sweep.definition.get("trial", {}).get("command", "")
+    inputs = sweep.definition.get("inputs", {})
+    try:
+        return shlex.join(render_command(template, params, inputs))
+    except CommandError as error:
+        return f"# {error}"

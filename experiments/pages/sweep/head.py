@@ -1,0 +1,123 @@
+"""The frame of a sweep's four pages: title, facts, actions and tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from experiments.models import Sweep
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TrialState
+from experiments.pages.sweep.permission import may_steer
+from experiments.pages.sweep.search_tile import sampler_of
+from experiments.pages.sweep.tiles import day_and_clock
+from experiments.search.figures import counted
+from experiments.search.problems import DefinitionError
+from experiments.search.termination import make_policy
+from experiments.words import duration_text
+
+SAMPLERS: Mapping[str, str] = {"grid": "every combination in turn"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The line below the title. ``running`` counts on while the page is open."""
+
+    goal: str
+    metric: str
+    plain: tuple[str, ...]
+    when: str
+    running: float | None = None
+
+
+@dataclass(frozen=True)
+class Tab:
+    name: str
+    title: str
+    url: str
+    count: int | None = None
+
+
+def frame(
+    request: HttpRequest, sweep: Sweep, counts: Mapping[str, int], *, now: datetime
+) -> dict[str, Any]:
+    """What templates/experiments/sweep/frame.html needs."""
+    return {
+        "sweep": sweep,
+        "facts": sweep_facts(sweep, now=now),
+        "tabs": tabs(sweep, tried=sum(counts.values())),
+        "can_steer": may_steer(request, sweep),
+        "clone_url": f"{reverse('sweep_create')}?clone={sweep.pk}",
+        "cancel_text": cancel_text(sweep, counts),
+        "now": now,
+    }
+
+
+def tabs(sweep: Sweep, *, tried: int) -> list[Tab]:
+    pages = (
+        ("sweep_detail", "Overview", None),
+        ("sweep_trials", "Trials", tried),
+        ("sweep_settings", "Settings", None),
+        ("sweep_events", "Events", None),
+    )
+    return [
+        Tab(name, title, reverse(name, args=(sweep.pk,)), count)
+        for name, title, count in pages
+    ]
+
+
+def sweep_facts(sweep: Sweep, *, now: datetime) -> Facts:
+    sampler = sampler_of(sweep)
+    pool = f"pool {sweep.pool.name}, {sweep.max_concurrent_trials} at a time"
+    return Facts(
+        goal=sweep.goal,
+        metric=sweep.primary_metric,
+        plain=(SAMPLERS.get(sampler, f"{sampler} sampler"), _policy(sweep), pool),
+        when=_when(sweep, now),
+        running=_running(sweep, now),
+    )
+
+
+def _policy(sweep: Sweep) -> str:
+    try:
+        policy = make_policy(sweep.early_termination, sweep.objective)
+    except DefinitionError:
+        return "early termination of an unknown kind"
+    return policy.in_words() if policy else "no early termination"
+
+
+def _when(sweep: Sweep, now: datetime) -> str:
+    by = f" by {sweep.created_by.display_name}" if sweep.created_by else ""
+    if sweep.started_at is None:
+        return f"created {day_and_clock(sweep.created_at, now)}{by}"
+    start = day_and_clock(sweep.started_at, now)
+    if sweep.ended_at is None:
+        return f"started {start}{by}"
+    end = day_and_clock(sweep.ended_at, now)
+    took = duration_text(sweep.ended_at - sweep.started_at)
+    if start.rpartition(" ")[0] == end.rpartition(" ")[0]:
+        end = end.rpartition(" ")[2]
+    return f"{start} to {end}{by}, took {took}"
+
+
+def _running(sweep: Sweep, now: datetime) -> float | None:
+    if sweep.state != SweepState.RUNNING or sweep.started_at is None:
+        return None
+    return (now - sweep.started_at).total_seconds()
+
+
+def cancel_text(sweep: Sweep, counts: Mapping[str, int]) -> str:
+    """What cancelling loses."""
+    running = counts[TrialState.RUNNING]
+    verb = "stops" if running == 1 else "stop"
+    lost = f"{counted(running, 'running trial')} {verb}" if running else "Nothing runs"
+    left = max(0, sweep.max_total_trials - sum(counts.values()))
+    left += counts[TrialState.QUEUED]
+    verb = "is" if left == 1 else "are"
+    rest = f", {counted(left, 'trial')} {verb} not started" if left else ""
+    return f"{lost}{rest}; results are kept. A cancelled sweep cannot go on."

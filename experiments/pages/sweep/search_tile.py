@@ -1,0 +1,118 @@
+"""What a search is doing, and how much may still be found, in honest words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from experiments.models import Sweep
+from experiments.models.sweeps import SweepState
+from experiments.pages.sweep.standing import SweepStanding
+from experiments.search.figures import counted
+from experiments.words import share_text
+
+# After the end: whether it would pay to try so many more.
+MORE = 20
+# A chance up to this means settled; up to the second, close to settled.
+SETTLED, NEARLY = 0.1, 0.35
+
+
+@dataclass(frozen=True)
+class SearchTile:
+    title: str
+    text: str
+    chance: str = ""
+    chance_of: str = ""
+
+
+def search_tile(standing: SweepStanding) -> SearchTile:
+    """What the search is doing, without claiming more than the sampler can."""
+    sampler = sampler_of(standing.sweep)
+    if standing.sweep.state == SweepState.DRAFT:
+        return SearchTile("Not started", "Nothing has been tried yet.")
+    words = _TILES.get(sampler, _other_tile)
+    return words(standing)
+
+
+def sampler_of(sweep: Sweep) -> str:
+    settings = sweep.definition.get("sampling_algorithm", {})
+    return str(settings.get("type", "random"))
+
+
+def _grid_tile(standing: SweepStanding) -> SearchTile:
+    whole = standing.combinations or standing.planned
+    title = "Going through the grid"
+    if standing.sweep.has_ended:
+        title = "All tried" if standing.ended >= whole else "Not all tried"
+    text = f"{standing.ended:,} of {counted(whole, 'combination')} tried."
+    if whole > standing.planned:
+        text += f" The budget ends at {standing.planned:,}."
+    return SearchTile(title, f"{text} {_since_best(standing)}".strip())
+
+
+def _random_tile(standing: SweepStanding) -> SearchTile:
+    since, best = _since_best(standing), standing.best
+    if best is None:
+        return SearchTile(
+            "Over" if standing.sweep.has_ended else "Exploring at random", since
+        )
+    whole = standing.combinations
+    if whole is not None and standing.tried >= whole:
+        return SearchTile("Settled", f"Every one of {whole:,} combinations was tried.")
+    over = standing.sweep.has_ended
+    more = MORE if over else standing.to_come
+    if whole is not None:
+        more = min(more, whole - standing.ended)
+    chance = chance_to_improve(standing.ranked, more)
+    return SearchTile(
+        title=_settled(chance) if over else "Exploring at random",
+        text=since,
+        chance=share_text(chance) if more else "",
+        chance_of=_chance_words(more, best.number, over=over),
+    )
+
+
+def _chance_words(more: int, best: int, *, over: bool) -> str:
+    if not more:
+        return ""
+    if over:
+        return f"Chance that {more} more beat trial {best}:"
+    if more == 1:
+        return "Chance that the one to come beats it:"
+    return f"Chance that one of the {more:,} to come beats it:"
+
+
+def _other_tile(standing: SweepStanding) -> SearchTile:
+    title = "Search ended" if standing.sweep.has_ended else "Searching"
+    return SearchTile(title, _since_best(standing))
+
+
+_TILES: Mapping[str, Callable[[SweepStanding], SearchTile]] = {
+    "random": _random_tile,
+    "grid": _grid_tile,
+}
+
+
+def chance_to_improve(ranked: int, more: int) -> float:
+    """The chance that the best of ``more`` new draws beats all of ``ranked`` old ones.
+
+    Draws from one law are exchangeable: the greatest of them all is as likely to be
+    any one of them, and so is among the new with N / (n + N). Holds without
+    replacement too; ties make it an upper bound.
+    """
+    return more / (ranked + more) if ranked + more else 0.0
+
+
+def _settled(chance: float) -> str:
+    if chance <= SETTLED:
+        return "Settled"
+    return "Close to settled" if chance <= NEARLY else "Not settled yet"
+
+
+def _since_best(standing: SweepStanding) -> str:
+    best, since = standing.best, standing.since_best
+    if best is None:
+        return f"{counted(standing.ended, 'trial')} ended, none with a value."
+    if not since:
+        return f"No trial has ended since trial {best.number}, the best."
+    return f"{counted(since, 'trial')} ended since trial {best.number}, none better."

@@ -1,0 +1,212 @@
+"""The four answers at the top of a sweep's page, in words. Pure: no queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from experiments.models import Sweep, Trial
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TrialState
+from experiments.pages.sweep.search_tile import SearchTile, search_tile
+from experiments.pages.sweep.standing import SweepStanding
+from experiments.search.figures import counted
+from experiments.words import MINUS, duration_text, metric_text, share_text, signed_text
+
+WHY_ENDED: Mapping[str, str] = {
+    "max_total_trials": "ended because all {tried:,} were tried",
+    "exhausted": "ended because every configuration was tried",
+    "target": "ended because the target was reached",
+    "sweep_timeout": "ended because its time was over",
+    "first_trials_failed": "stopped because the first all failed",
+    "all_failed": "ended: all have failed",
+    "user": "cancelled by a person",
+}
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How far the best is ahead of something: ``+0.0067`` ``over`` the next."""
+
+    gap: str
+    side: str
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True)
+class BestTile:
+    metric: str
+    trial: Trial | None
+    leads: tuple[Lead, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ProgressTile:
+    label: str
+    aside: str
+    value: int
+    unit: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ComputeTile:
+    """``used`` and ``saved`` in whole seconds, for the bar."""
+
+    used: int
+    saved: int
+    early: str
+    share: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    best: BestTile
+    progress: ProgressTile
+    compute: ComputeTile
+    search: SearchTile
+
+
+def sweep_tiles(standing: SweepStanding) -> Tiles:
+    return Tiles(
+        best=best_tile(standing),
+        progress=progress_tile(standing),
+        compute=compute_tile(standing),
+        search=search_tile(standing),
+    )
+
+
+# --- best -------------------------------------------------------------------------
+
+
+def best_tile(standing: SweepStanding) -> BestTile:
+    sweep, best = standing.sweep, standing.best
+    if best is None or best.value is None:
+        return BestTile(sweep.primary_metric, None, text=_no_value(standing))
+    leads = []
+    runner_up, middle = standing.runner_up, standing.middle
+    if runner_up is not None and runner_up.value is not None:
+        leads.append(_lead(sweep, best.value, runner_up.value, runner_up))
+    if middle is not None and standing.ranked > 2:
+        leads.append(_lead(sweep, best.value, middle))
+    text = "" if leads else "The only trial with a value so far."
+    return BestTile(sweep.primary_metric, best, tuple(leads), text)
+
+
+def _lead(sweep: Sweep, best: float, other: float, trial: Trial | None = None) -> Lead:
+    side = "over" if sweep.goal == "maximize" else "under"
+    if best == other:
+        return Lead("level", "with", trial)
+    return Lead(_gap(best, other), side, trial)
+
+
+def _gap(best: float, other: float) -> str:
+    """The difference with the decimals that the best value shows, or two digits."""
+    decimals = len(metric_text(best).partition(".")[2])
+    gap = round(best - other, decimals)
+    if gap == 0 or abs(gap) >= 1000:
+        return signed_text(best - other, 2)
+    sign = "+" if gap > 0 else MINUS
+    return f"{sign}{abs(gap):.{decimals}f}"
+
+
+def _no_value(standing: SweepStanding) -> str:
+    leader, counts = standing.leader, standing.counts
+    if leader is not None:
+        value = metric_text(leader.value)
+        return f"Trial {leader.number} leads with {value}; it counts once it has ended."
+    if counts[TrialState.RUNNING]:
+        return "No trial has reported it yet."
+    if standing.sweep.has_ended:
+        return "No trial has reported it."
+    return "Comes with the first trial that ends."
+
+
+# --- progress ---------------------------------------------------------------------
+
+
+def progress_tile(standing: SweepStanding) -> ProgressTile:
+    sweep, over = standing.sweep, standing.sweep.has_ended
+    unit = f"of {counted(standing.planned, 'trial')} ended"
+    if over and standing.ran_for is not None:
+        unit = f"of {_most(standing)} in {duration_text(standing.ran_for)}"
+    return ProgressTile(
+        label="Trials" if over else "Progress",
+        aside=why_ended(standing) if over else _forecast(sweep, standing),
+        value=standing.ended,
+        unit=unit,
+        counts=standing.bar,
+    )
+
+
+def _most(standing: SweepStanding) -> str:
+    return counted(standing.planned, "trial")
+
+
+def why_ended(standing: SweepStanding) -> str:
+    words = WHY_ENDED.get(standing.sweep.reason, standing.sweep.state)
+    if standing.tried == 1:
+        words = words.replace("all {tried:,} were", "its one trial was")
+    return words.format(tried=standing.tried)
+
+
+def _forecast(sweep: Sweep, standing: SweepStanding) -> str:
+    if sweep.state == SweepState.DRAFT:
+        return "not started"
+    if sweep.state == SweepState.PAUSED:
+        return f"paused, {standing.live} still running" if standing.live else "paused"
+    left = standing.seconds_left
+    if left is None:
+        return "end not known yet"
+    end = standing.now + timedelta(seconds=left)
+    return f"ends in about {_rounded(left)}, {day_and_clock(end, standing.now)}"
+
+
+def _rounded(seconds: float) -> str:
+    """An estimate without more digits than it has: tens of seconds, then minutes."""
+    step = 10 if seconds < 600 else 60
+    text = duration_text(max(1, round(seconds / step)) * step)
+    return text.removesuffix(" 00 s") if seconds >= 60 else text
+
+
+def day_and_clock(moment: datetime, now: datetime) -> str:
+    """``14:25`` of today, ``yesterday 14:25``, ``3 Nov 14:25``."""
+    local, today = timezone.localtime(moment), timezone.localtime(now).date()
+    clock = f"{local:%H:%M}"
+    days = (today - local.date()).days
+    if days == 0:
+        return clock
+    if days in (1, -1):
+        return f"{'yesterday' if days == 1 else 'tomorrow'} {clock}"
+    year = f" {local.year}" if local.year != today.year else ""
+    return f"{local.day} {local:%b}{year} {clock}"
+
+
+# --- compute ----------------------------------------------------------------------
+
+
+def compute_tile(standing: SweepStanding) -> ComputeTile:
+    used, saved = standing.progress.spent, standing.progress.saved
+    early = standing.counts[TrialState.TERMINATED]
+    return ComputeTile(
+        used=round(used),
+        saved=round(saved),
+        early=counted(early, "early end"),
+        share=share_text(saved / (used + saved)) if saved else "",
+        text="" if saved else _nothing_saved(standing, early),
+    )
+
+
+def _nothing_saved(standing: SweepStanding, early: int) -> str:
+    if not standing.sweep.early_termination:
+        return "No early termination: each trial runs to its end."
+    if not early:
+        return "No trial was ended early so far."
+    if not standing.counts[TrialState.COMPLETED]:
+        return f"{counted(early, 'early end')}; the saving shows once one completes."
+    return f"{counted(early, 'early end')}, none shorter than a usual trial."

@@ -1,0 +1,145 @@
+"""The people of a team: adding them, their roles, removing them."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from experiments import access
+from experiments.models import Event, Membership, Team, User
+from experiments.pages.teams.forms import PersonForm
+from experiments.pages.teams.summary import (
+    readable_team,
+    removal_question,
+    team_page,
+)
+
+Role = Membership.Role
+
+
+def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
+    """The team and the viewer, who must be one of its admins."""
+    team, user = readable_team(request, slug)
+    if not access.can_manage(user, team):
+        raise PermissionDenied
+    return team, user
+
+
+def log(team: Team, actor: User, verb: str, person: User, message: str) -> None:
+    Event.objects.create(
+        team=team, actor=actor, verb=verb, message=message, data={"user": person.pk}
+    )
+
+
+@require_POST
+@never_cache
+def member_add(request: HttpRequest, slug: str) -> HttpResponse:
+    team, actor = managed_team(request, slug)
+    form = PersonForm(request.POST, team=team)
+    if not form.is_valid():
+        return team_page(request, team, actor, person_form=form, status=422)
+    name, role = form.cleaned_data["username"], form.cleaned_data["role"]
+    password = "" if form.person else secrets.token_urlsafe(12)
+    with transaction.atomic():
+        person = form.person or User.objects.create_user(name, password=password)
+        Membership.objects.create(team=team, user=person, role=role)
+        log(team, actor, "member added", person, f"{name} as {role}")
+    if not password:
+        messages.success(request, f"{name} is in the team now, as {role}.")
+        return redirect("team_detail", team.slug)
+    context = {"team": team, "person": person, "password": password, "role": role}
+    return render(request, "experiments/teams/account_made.html", context)
+
+
+class LastAdmin(Exception):
+    """The change would leave the team without an admin."""
+
+
+def change_role(team: Team, user_id: int, role: Role | None) -> Membership | None:
+    """Give a member another role, or remove them (None). Returns the membership as it
+    was, or None when there is none; raises LastAdmin instead of orphaning the team."""
+    with transaction.atomic():
+        # Locked together, so that two admins cannot demote each other at once.
+        everyone = list(
+            Membership.objects.select_for_update().filter(team=team).order_by("pk")
+        )
+        member = next((m for m in everyone if m.user_id == user_id), None)
+        if member is None:
+            return None
+        admins = [m for m in everyone if m.role == Role.ADMIN]
+        if admins == [member] and role != Role.ADMIN:
+            raise LastAdmin
+        rows = Membership.objects.filter(pk=member.pk)
+        if role is None:
+            rows.delete()
+        else:
+            rows.update(role=role)
+    return member
+
+
+def _refuse(request: HttpRequest, team: Team) -> HttpResponse:
+    messages.error(
+        request,
+        f"Team {team.name} would be left without an admin. Make somebody else an admin"
+        " first.",
+    )
+    return redirect("team_detail", team.slug)
+
+
+@require_POST
+def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    team, actor = managed_team(request, slug)
+    person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
+    role = request.POST.get("role", "")
+    if role not in Role.values:
+        allowed = ", ".join(Role.values)
+        messages.error(request, f"The role is {role!r}; allowed are {allowed}.")
+        return redirect("team_detail", team.slug)
+    try:
+        before = change_role(team, pk, Role(role))
+    except LastAdmin:
+        return _refuse(request, team)
+    if before is not None and before.role != role:
+        change = f"{person.username}: {before.role} to {role}"
+        log(team, actor, "role changed", person, change)
+        messages.success(request, f"{person.username} is {role} now.")
+    return redirect("team_detail", team.slug)
+
+
+@require_http_methods(["GET", "POST"])
+def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Without scripts the question is a page of its own; with them a dialog."""
+    team, actor = managed_team(request, slug)
+    person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
+    if request.method != "POST":
+        context = {"team": team, "question": removal_question(team, person)}
+        return render(request, "experiments/teams/confirm.html", context)
+    try:
+        before = change_role(team, pk, None)
+    except LastAdmin:
+        return _refuse(request, team)
+    if before is not None:
+        log(team, actor, "member removed", person, f"{person.username}, {before.role}")
+        messages.success(request, f"{person.username} is no longer in the team.")
+    if person == actor:
+        return redirect("home")
+    return redirect("team_detail", team.slug)
+
+
+urlpatterns = [
+    path("teams/<slug:slug>/members/", member_add, name="member_add"),
+    path("teams/<slug:slug>/members/<int:pk>/role/", member_role, name="member_role"),
+    path(
+        "teams/<slug:slug>/members/<int:pk>/remove/",
+        member_remove,
+        name="member_remove",
+    ),
+]

@@ -1,0 +1,102 @@
+"""A team's page: its people, its pools, and the viewer's own tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments import access
+from experiments.models import Experiment, Membership, Team, User
+from experiments.pages.experiments.views import viewer
+from experiments.pages.home.slots import PoolSlots, slot_map
+from experiments.pages.teams.forms import ROLES, PersonForm
+from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
+
+
+@dataclass(frozen=True)
+class Member:
+    """One row of the people's list. ``fixed``: the only admin, who must stay one."""
+
+    membership: Membership
+    fixed: bool
+    team: Team
+
+    @property
+    def user(self) -> User:
+        return self.membership.user
+
+    @property
+    def removal(self) -> dict[str, object]:
+        return removal_question(self.team, self.user)
+
+
+def removal_question(team: Team, person: User) -> dict[str, object]:
+    """What components/confirm_body.html asks."""
+    return {
+        "confirm_id": f"remove-{person.pk}",
+        "title": f"Remove {person.username} from team {team.name}?",
+        "text": f"{person.display_name} no longer sees this team and its experiments.",
+        "rows": [
+            ("stays", "their account, and the sweeps they started, which go on"),
+            ("ends", "what their API tokens may do in this team"),
+        ],
+        "action": reverse("member_remove", args=(team.slug, person.pk)),
+        "verb": "Remove",
+        "keep": f"Keep {person.username}",
+        "keep_url": reverse("team_detail", args=(team.slug,)),
+        "note": "Will be in the audit log",
+    }
+
+
+def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
+    """The team, if it is the viewer's to see, and the viewer."""
+    user = viewer(request)
+    team = access.found_or_404(access.teams_for(user), slug=slug)
+    request.team = team  # type: ignore[attr-defined]
+    return team, user
+
+
+def members_of(team: Team) -> Sequence[Member]:
+    memberships = list(
+        team.memberships.select_related("user").order_by("user__username")
+    )
+    admins = sum(m.role == Membership.Role.ADMIN for m in memberships)
+    return [
+        Member(m, fixed=m.role == Membership.Role.ADMIN and admins == 1, team=team)
+        for m in memberships
+    ]
+
+
+def pools_of(team: Team) -> Sequence[PoolSlots]:
+    return slot_map(team, timezone.now()).pools
+
+
+def team_page(
+    request: HttpRequest,
+    team: Team,
+    user: User,
+    *,
+    person_form: PersonForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    context: dict[str, Any] = {
+        "team": team,
+        "members": members_of(team),
+        "roles": ROLES,
+        "pools": pools_of(team),
+        "experiment_count": Experiment.objects.filter(
+            team=team, archived_at=None
+        ).count(),
+        "can_manage": access.can_manage(user, team),
+        "person_form": person_form or PersonForm(team=team),
+        "tokens": token_questions(tokens_of(user)),
+        "token_form": TokenForm(),
+        "back": reverse("team_detail", args=(team.slug,)),
+    }
+    return render(request, "experiments/teams/detail.html", context, status=status)

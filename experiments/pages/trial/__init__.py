@@ -1,0 +1,1 @@
+"""One trial: how it went and why it ended."""

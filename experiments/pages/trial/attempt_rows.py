@@ -1,0 +1,163 @@
+"""All rows that one trial's page is made of, in a fixed number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.db.models import F, Sum
+from django.utils import timezone
+
+from experiments import storage
+from experiments.models import Attempt, Decision, Event, Metric, Trial
+from experiments.pages.log_text import MOST_BYTES, Line, parse_log
+from experiments.pages.ranking import Field, field_of
+from experiments.pages.rows import elapsed_seconds
+from experiments.pages.trial.verdicts import Checks, checks_of, first_check
+from experiments.progress import saved_by
+from experiments.scheduling import busy_slots, pool_slots
+from experiments.search.problems import DefinitionError
+from experiments.search.records import Objective
+from experiments.search.termination import Policy, make_policy
+
+NO_OBJECTIVE = Objective("", "minimize")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The pool that a queued trial waits for."""
+
+    pool: str
+    slots: int
+    busy: int
+
+
+class TrialRows:
+    """A trial with what belongs to it. Rows are read when they are first asked for."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.now: datetime = timezone.now()
+
+    @property
+    def attempt(self) -> Attempt | None:
+        return self.trial.current_attempt
+
+    @cached_property
+    def attempts(self) -> Sequence[Attempt]:
+        return list(self.trial.attempts.select_related("worker"))
+
+    @cached_property
+    def objective(self) -> Objective:
+        return self.trial.sweep.objective if self.trial.sweep else NO_OBJECTIVE
+
+    @cached_property
+    def decisions(self) -> Sequence[Decision]:
+        """The verdicts on the current attempt."""
+        return list(Decision.objects.filter(attempt=self.attempt).order_by("n"))
+
+    @cached_property
+    def checks(self) -> Checks:
+        return checks_of(self.decisions, self.objective)
+
+    @cached_property
+    def policy(self) -> Policy | None:
+        """The policy that judged the trial last, else the sweep's present one."""
+        sweep, last = self.trial.sweep, self.checks.last
+        if sweep is None:
+            return None
+        settings = last.settings if last else sweep.early_termination
+        try:
+            return make_policy(settings, self.objective)
+        except DefinitionError:
+            return None
+
+    @property
+    def policy_kind(self) -> str:
+        if self.checks.last is not None:
+            return self.checks.last.policy
+        return self.policy.kind if self.policy else ""
+
+    @property
+    def first_check(self) -> int:
+        """The report at which the policy looked, or will look, first; 1 without one."""
+        planned = self.policy.next_check(0) if self.policy else 1
+        return first_check(self.decisions, planned)
+
+    @cached_property
+    def field(self) -> Field:
+        return field_of(self.trial)
+
+    @property
+    def elapsed(self) -> float | None:
+        return elapsed_seconds(self.attempt, self.now)
+
+    @property
+    def saved(self) -> float | None:
+        return saved_by(self.trial, self.elapsed, self.field.usual_time)
+
+    @cached_property
+    def setter_urls(self) -> Mapping[int, str]:
+        """Pages of the trials that set the last threshold, by number."""
+        last = self.checks.ended or self.checks.last
+        numbers = last.setters if last else []
+        rows = Trial.objects.filter(sweep=self.trial.sweep_id, number__in=numbers)
+        return {trial.number: trial.get_absolute_url() for trial in rows}
+
+    @cached_property
+    def metrics(self) -> Sequence[Metric]:
+        """The series of the current attempt, by name."""
+        return list(Metric.objects.filter(attempt=self.attempt).order_by("name"))
+
+    @property
+    def other_metrics(self) -> Sequence[Metric]:
+        primary = self.objective.primary_metric
+        return [metric for metric in self.metrics if metric.name != primary]
+
+    @cached_property
+    def log(self) -> Sequence[Line]:
+        if self.attempt is None or not self.attempt.log_bytes:
+            return ()
+        return parse_log(storage.read_log(self.attempt.pk, last=MOST_BYTES))
+
+    @cached_property
+    def cancel_event(self) -> Event | None:
+        """Who cancelled the trial, or the sweep that it went down with."""
+        own = Event.objects.filter(trial=self.trial, verb="trial cancelled")
+        of_sweep = Event.objects.filter(
+            sweep=self.trial.sweep, verb="sweep cancelled", trial=None
+        )
+        events = (own | of_sweep) if self.trial.sweep else own
+        own_first = F("trial").desc(nulls_last=True)
+        return events.select_related("actor").order_by(own_first, "-pk").first()
+
+    @cached_property
+    def queue(self) -> Queue | None:
+        sweep = self.trial.sweep
+        if sweep is None:
+            return None
+        pool = sweep.pool
+        return Queue(pool.name, pool_slots(pool), busy_slots(pool))
+
+    @property
+    def mark(self) -> str:
+        """Changes whenever the page would show something else."""
+        trial, attempt = self.trial, self.attempt
+        points = Metric.objects.filter(attempt=attempt).aggregate(n=Sum("count"))["n"]
+        parts = [trial.updated_at.timestamp(), points or 0]
+        if attempt is not None:
+            parts += [attempt.pk, attempt.log_chunks, bool(attempt.stop_asked_at)]
+        if not trial.has_ended:
+            # What a live trial took, and who is busy, changes without its rows.
+            parts.append(int(self.now.timestamp()) // 5)
+        return "-".join(str(part) for part in parts)
+
+
+def neighbours(trial: Trial) -> tuple[Trial | None, Trial | None]:
+    """The trials before and after it by number, of the same sweep."""
+    same = Trial.objects.filter(experiment=trial.experiment_id, sweep=trial.sweep_id)
+    before = same.filter(number__lt=trial.number).order_by("-number").first()
+    after = same.filter(number__gt=trial.number).order_by("number").first()
+    return before, after

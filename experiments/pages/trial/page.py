@@ -1,0 +1,170 @@
+"""What the templates of one trial's page show, and its parts that stay fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from experiments.models import Artifact, Trial
+from experiments.pages.commands import hand_run
+from experiments.pages.log_text import last_lines
+from experiments.pages.metric_series import groups_of, lines_model, picked_group
+from experiments.pages.places import axes_of
+from experiments.pages.trial import phases
+from experiments.pages.trial.attempt_rows import TrialRows
+from experiments.pages.trial.parameters import parameter_rows
+from experiments.pages.trial.threshold import (
+    compared_in_words,
+    threshold_label,
+    threshold_model,
+)
+from experiments.pages.trial.verdicts import FEW, SOME, verdict_rows
+from experiments.pages.trial.why import why_of
+
+# The parts of the page that its feed brings anew, each with a template of its own.
+PARTS = (
+    "head",
+    "why",
+    "decisions",
+    "parameters",
+    "metrics",
+    "attempts",
+    "log",
+    "outputs",
+)
+FAILURE_LINES = 6
+MOST_OUTPUTS = 500
+
+
+def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str, Any]:
+    """What the page and its parts show, the buttons as far as the viewer may."""
+    trial = rows.trial
+    return {
+        "trial": trial,
+        "sweep": trial.sweep,
+        "attempt": rows.attempt,
+        "field": rows.field,
+        "is_best": rows.field.is_best(trial),
+        "elapsed": rows.elapsed,
+        "saved": rows.saved,
+        "slot": phases.slot_words(rows.attempt),
+        "recent": trial.ended_at and (rows.now - trial.ended_at).days < 1,
+        "can_cancel": steers and not trial.has_ended and not trial.stop_reason,
+        "compare_url": compare_url(rows),
+        "why": why_of(rows),
+        "failure_lines": failure_lines(rows),
+        **decisions_context(rows, query),
+        **parameters_context(rows),
+        **attempts_context(rows),
+        **charts_context(rows, query),
+        "log": rows.log,
+        "outputs": outputs_of(rows),
+    }
+
+
+def parameters_context(rows: TrialRows) -> dict[str, Any]:
+    field, trial = rows.field, rows.trial
+    best = field.leaders[0] if field.leaders else None
+    rival = field.rival_of(trial)
+    return {
+        "rival": rival,
+        "rival_is_best": bool(rival and best and rival.pk == best.pk),
+        "parameters": parameter_rows(trial, rival, axes_of(trial.sweep), best=best),
+    }
+
+
+def compare_url(rows: TrialRows) -> str:
+    rival = rows.field.rival_of(rows.trial)
+    if rival is None:
+        return ""
+    ids = f"{rival.pk},{rows.trial.pk}"
+    return f"{reverse('compare')}?{urlencode({'trials': ids}, safe=',')}"
+
+
+def failure_lines(rows: TrialRows) -> Any:
+    return last_lines(rows.log, FAILURE_LINES) if rows.trial.state == "failed" else ()
+
+
+def decisions_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
+    whole = query.get("decisions") == "all"
+    first = rows.first_check
+    count = len(rows.decisions)
+    return {
+        "verdicts": verdict_rows(rows.decisions, rows.objective, whole=whole),
+        "unjudged": min(rows.trial.reports, first - 1),
+        "first_check": first,
+        "has_policy": rows.policy is not None or count > 0,
+        "more_decisions": 0 if whole or count <= FEW else count,
+        "more_on_phones_only": count <= SOME,
+        "decisions_url": with_query(query, decisions="all"),
+        "compared": compared_in_words(rows.policy_kind),
+    }
+
+
+def attempts_context(rows: TrialRows) -> dict[str, Any]:
+    attempt = rows.attempt
+    if attempt is None:
+        return {"phases": [], "bar": [], "earlier": [], "attempts_words": ""}
+    return {
+        "phases": phases.phases(rows.trial, attempt, rows.now),
+        "bar": phases.bar(attempt, rows.now),
+        "earlier": phases.earlier(rows.attempts, attempt),
+        "attempts_words": phases.attempts_in_words(rows.attempts),
+    }
+
+
+def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
+    curve = threshold_model(
+        rows.trial,
+        rows.decisions,
+        policy=rows.policy_kind,
+        unjudged=rows.first_check - 1,
+    )
+    groups = groups_of(rows.other_metrics)
+    group = picked_group(groups, query.get("metric", ""))
+    return {
+        "curve": curve,
+        "curve_label": threshold_label(rows.trial, curve),
+        "metric_groups": groups,
+        "metric_group": group,
+        "lines": lines_model(group),
+        "other_choices": [pair for pair in query.items() if pair[0] != "metric"],
+    }
+
+
+def outputs_of(rows: TrialRows) -> list[Artifact]:
+    """The files of the current attempt, by path."""
+    if rows.attempt is None or rows.trial.files_deleted_at:
+        return []
+    return list(rows.attempt.artifacts.all()[:MOST_OUTPUTS])
+
+
+def run_tabs(trial: Trial) -> list[dict[str, str]]:
+    run = hand_run(trial)
+    if run is None:
+        return []
+    tabs = [
+        {"id": "shell", "name": "Shell", "code": run.line},
+        {"id": "environment", "name": "Environment", "code": run.environment},
+        {"id": "values", "name": "Values", "code": run.parameters},
+    ]
+    return [tab for tab in tabs if tab["code"]]
+
+
+def with_query(query: QueryDict, **changes: str) -> str:
+    changed = query.copy()
+    for name, value in changes.items():
+        changed[name] = value
+    return f"?{changed.urlencode()}"
+
+
+def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        part: render_to_string(f"experiments/trial/{part}.html", dict(context))
+        for part in PARTS
+    }

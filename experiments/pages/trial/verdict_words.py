@@ -1,0 +1,139 @@
+"""A policy's verdicts in words: one against its threshold, and all of them together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from experiments.models import Decision
+from experiments.pages.trial.attempt_rows import TrialRows
+from experiments.search.figures import ordinal
+from experiments.search.termination import Policy
+from experiments.words import metric_text, number_text
+
+# The end of a policy's own sentence: what the threshold is.
+THRESHOLD_WORDS = re.compile(r"(?:was (?:below|above)|against) \S+, (.+)\.$", re.DOTALL)
+TRIAL_NAME = re.compile(r"\btrial (\d+)\b")
+
+Sentence = str | SafeString
+
+
+def against_words(rows: TrialRows, decision: Decision) -> Sentence:
+    """``its best accuracy 0.8111 was below 0.8157, the median of …``"""
+    words = _threshold_words(rows, decision)
+    if decision.threshold is None or not words:
+        return lower_first(decision.reason.removesuffix("."))
+    metric = rows.objective.primary_metric
+    own, limit = told_apart(decision.value, decision.threshold)
+    if decision.value is None:
+        return format_html(
+            "no finite {} against <strong>{}</strong>, {}", metric, limit, words
+        )
+    return format_html(
+        "its best {} <strong>{}</strong> {} <strong>{}</strong>, {}",
+        metric,
+        own,
+        _side(rows, decision),
+        limit,
+        words,
+    )
+
+
+def _side(rows: TrialRows, decision: Decision) -> str:
+    worse = "below" if rows.objective.maximizes else "above"
+    better = "above" if rows.objective.maximizes else "below"
+    if decision.value == decision.threshold:
+        return "was equal to"
+    return f"was {worse if decision.stop else better}"
+
+
+def _threshold_words(rows: TrialRows, decision: Decision) -> Sentence:
+    """What the threshold is, in the policy's own words, its trials linked."""
+    match = THRESHOLD_WORDS.search(decision.reason)
+    if match is None:
+        return ""
+    words = match[1].replace("'", "\u2019")
+    if decision.policy == "median_stopping":
+        reports = "report" if decision.n == 1 else f"{decision.n} reports"
+        words += f" over the same {reports}"
+    return linked_trials(words, rows.setter_urls)
+
+
+def linked_trials(text: str, urls: Mapping[int, str]) -> SafeString:
+    """The text, escaped, with every ``trial 12`` that has a page linked to it."""
+    pieces: list[Sentence] = []
+    for index, piece in enumerate(TRIAL_NAME.split(text)):
+        url = urls.get(int(piece)) if index % 2 else None
+        if index % 2 == 0:
+            pieces.append(piece)
+        elif url is None:
+            pieces.append(f"trial {piece}")
+        else:
+            pieces.append(format_html('<a href="{}">trial {}</a>', url, piece))
+    return format_html_join("", "{}", ((piece,) for piece in pieces))
+
+
+def told_apart(one: float | None, other: float | None) -> tuple[str, str]:
+    """Two numbers with 4 digits, or up to 6 where they would look alike."""
+    texts = metric_text(one), metric_text(other)
+    for digits in (5, 6):
+        if texts[0] != texts[1] or one == other:
+            break
+        texts = metric_text(one, digits), metric_text(other, digits)
+    return texts
+
+
+def policy_sentence(rows: TrialRows) -> str:
+    if rows.policy is None:
+        last = rows.checks.last
+        return f"{last.policy_words}." if last else ""
+    name = rows.policy.name_in_words()
+    return f"{name[:1].upper()}{name[1:]}, {_schedule(rows.policy)}."
+
+
+def _schedule(policy: Policy) -> str:
+    every = policy.evaluation_interval
+    first = policy.next_check(0)
+    words = "every report" if every == 1 else f"every {ordinal(every)} report"
+    return f"checked at {words}" + (f" from the {ordinal(first)}" if first > 1 else "")
+
+
+def checks_sentence(rows: TrialRows) -> str:
+    checks = rows.checks
+    if not checks.passed:
+        return "It was the first check." if checks.ended else ""
+    count = "One check" if checks.passed == 1 else f"{checks.passed} checks"
+    if checks.closest is None or checks.spare is None:
+        return f"{count} passed, without enough rivals for a comparison."
+    spare = number_text(checks.spare, 2)
+    if checks.passed == 1:
+        return f"{count} passed, at report {checks.closest.n} with {spare} to spare."
+    return (
+        f"{count} passed; it was closest at report {checks.closest.n},"
+        f" with {spare} to spare."
+    )
+
+
+def standstill_sentence(rows: TrialRows) -> str:
+    trial, metric = rows.trial, rows.objective.primary_metric
+    if trial.value_report is None or trial.value_report >= trial.reports:
+        return ""
+    turn = "risen" if rows.objective.maximizes else "fallen"
+    name = metric[:1].upper() + metric[1:]
+    return f"{name} had not {turn} since report {trial.value_report}."
+
+
+def setters_sentence(rows: TrialRows, decision: Decision) -> Sentence:
+    """Who set the threshold, unless the lead has said so."""
+    numbers = [n for n in decision.setters if f"trial {n}" not in decision.reason]
+    if not numbers:
+        return ""
+    names = " and ".join(f"trial {n}" for n in numbers[:2])
+    return linked_trials(f"The threshold lay at {names}.", rows.setter_urls)
+
+
+def lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,180 @@
+"""One trial: what happened in it, and why it ended."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+)
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from experiments import access, lifecycle, queues, storage
+from experiments.models import Artifact, Event, Trial, User
+from experiments.pages.live_parts import changed_parts, is_current, token_of
+from experiments.pages.trial.attempt_rows import TrialRows, neighbours
+from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
+
+# For files of other people: nothing in them may run, and nothing may be guessed.
+HOSTILE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
+
+
+def _user(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def _trials(user: User) -> QuerySet[Trial]:
+    return access.trials_for(user).select_related(
+        "sweep__pool", "sweep__code", "current_attempt__worker"
+    )
+
+
+def _trial(request: HttpRequest, pk: int) -> Trial:
+    """The trial, if the viewer may see it; its team goes into the top bar."""
+    trial = access.found_or_404(_trials(_user(request)), pk=pk)
+    request.team = trial.experiment.team  # type: ignore[attr-defined]
+    return trial
+
+
+def _context(request: HttpRequest, rows: TrialRows) -> dict[str, Any]:
+    steers = access.can_steer(_user(request), rows.trial.experiment.team)
+    return page_context(rows, request.GET, steers=steers)
+
+
+@require_GET
+@never_cache
+def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
+    rows = TrialRows(_trial(request, pk))
+    mark = rows.mark
+    before, after = neighbours(rows.trial)
+    context = _context(request, rows)
+    parts = rendered_parts(context)
+    context |= {
+        "before": before,
+        "after": after,
+        "parts": parts,
+        "run_tabs": run_tabs(rows.trial),
+        "since": token_of(mark, parts),
+    }
+    return render(request, "experiments/trial/detail.html", context)
+
+
+@require_GET
+@never_cache
+def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
+    """The parts of the page that have changed ``?since=``, as HTML, and its charts."""
+    rows = TrialRows(_trial(request, pk))
+    since, mark = request.GET.get("since", ""), rows.mark
+    answer: dict[str, Any] = {"final": rows.trial.has_ended, "state": rows.trial.state}
+    if is_current(since, mark):
+        return JsonResponse({**answer, "since": since, "parts": {}})
+    context = _context(request, rows)
+    parts = rendered_parts(context)
+    answer["since"] = token_of(mark, parts)
+    answer["parts"] = changed_parts(since, parts)
+    answer["charts"] = {"curve": context["curve"], "metrics": context["lines"]}
+    return JsonResponse(answer)
+
+
+@require_GET
+def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
+    """The whole log of the current attempt, or of ``?attempt=N``, as it was printed."""
+    trial = _trial(request, pk)
+    wanted = request.GET.get("attempt", "")
+    attempts = trial.attempts.all()
+    attempt = (
+        attempts.filter(n=int(wanted)).first()
+        if wanted.isascii() and wanted.isdigit() and len(wanted) < 6
+        else trial.current_attempt
+    )
+    if attempt is None:
+        raise Http404("There is no such attempt.")
+    name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
+    response = HttpResponse(
+        storage.read_log(attempt.pk), content_type="text/plain; charset=utf-8"
+    )
+    _distrust(response)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _distrust(response: HttpResponseBase) -> None:
+    for name, value in HOSTILE_HEADERS.items():
+        response[name] = value
+
+
+@require_GET
+def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileResponse:
+    trial = _trial(request, pk)
+    own: QuerySet[Artifact] = access.artifacts_for(_user(request))
+    artifact = access.found_or_404(own, pk=artifact_pk, attempt__trial=trial)
+    target = storage.output_path(artifact.attempt_id, artifact.sha256)
+    if not target.exists():
+        raise Http404("The file has been removed to free space.")
+    response = FileResponse(
+        target.open("rb"),
+        as_attachment=True,
+        filename=posixpath.basename(artifact.path),
+        content_type="application/octet-stream",
+    )
+    _distrust(response)
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks first; then the trial is asked to stop, and keeps what it has reported."""
+    trial, user = _trial(request, pk), _user(request)
+    if not access.can_steer(user, trial.experiment.team):
+        raise PermissionDenied
+    if request.method == "GET":
+        return render(request, "experiments/trial/cancel.html", {"trial": trial})
+    message = f"Cancelled by {user.display_name}."
+    if lifecycle.request_stop(trial, reason="user", message=message):
+        _log_cancel(trial, user)
+        queues.wake_scheduler()
+        messages.success(request, f"Trial {trial.number} is asked to stop.")
+    else:
+        messages.info(request, f"Trial {trial.number} had ended or was stopping.")
+    return redirect(trial)
+
+
+def _log_cancel(trial: Trial, user: User) -> None:
+    Event.objects.create(
+        team=trial.experiment.team,
+        actor=user,
+        sweep=trial.sweep,
+        trial=trial,
+        verb="trial cancelled",
+        message=f"Trial {trial.number} was cancelled after {trial.reports} reports.",
+    )
+
+
+urlpatterns = [
+    path("trials/<int:pk>/", trial_detail, name="trial_detail"),
+    path("trials/<int:pk>/feed.json", trial_feed, name="trial_feed"),
+    path("trials/<int:pk>/log", trial_log, name="trial_log"),
+    path(
+        "trials/<int:pk>/outputs/<int:artifact_pk>/",
+        artifact_download,
+        name="artifact_download",
+    ),
+    path("trials/<int:pk>/cancel/", trial_cancel, name="trial_cancel"),
+]

@@ -1,0 +1,216 @@
+"""Why a trial is where it is: one sentence in plain words, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.html import format_html
+
+from experiments.models import Trial
+from experiments.models.trials import TrialState
+from experiments.pages import failures
+from experiments.pages.trial.attempt_rows import TrialRows
+from experiments.pages.trial.verdict_words import (
+    Sentence,
+    against_words,
+    checks_sentence,
+    lower_first,
+    policy_sentence,
+    setters_sentence,
+    standstill_sentence,
+)
+from experiments.words import metric_text, number_text
+
+
+@dataclass(frozen=True)
+class Why:
+    """``lead`` is the one sentence, ``notes`` what stands below it, ``advice`` what to
+    try next, ``command`` one that would help."""
+
+    lead: Sentence
+    notes: Sequence[Sentence] = ()
+    advice: Sequence[Sentence] = ()
+    command: str = ""
+
+
+def why_of(rows: TrialRows) -> Why:
+    return SENTENCES[TrialState(rows.trial.state)](rows)
+
+
+def trial_name(trial: Trial) -> str:
+    return f"{'Trial' if trial.sweep_id else 'Run'} {trial.number}"
+
+
+# --- ended early ------------------------------------------------------------------
+
+
+def _terminated(rows: TrialRows) -> Why:
+    trial, decision = rows.trial, rows.checks.ended
+    if decision is None:
+        return Why(f"{trial_name(trial)} ended early. {trial.message}")
+    notes = [
+        policy_sentence(rows),
+        checks_sentence(rows),
+        standstill_sentence(rows),
+        setters_sentence(rows, decision),
+    ]
+    lead = format_html(
+        "{} ended after report {}: {}.",
+        trial_name(trial),
+        decision.n,
+        against_words(rows, decision),
+    )
+    return Why(lead, [note for note in notes if note])
+
+
+# --- the other states ---------------------------------------------------------------
+
+
+def _completed(rows: TrialRows) -> Why:
+    trial = rows.trial
+    lead = format_html("{} ran to the end{}.", trial_name(trial), _place(rows))
+    return Why(lead, _judged_notes(rows, "It was never close to an early end."))
+
+
+def _place(rows: TrialRows) -> Sentence:
+    """``: rank 5 of 30, 0.0067 behind trial 23`` or the lead of the best."""
+    trial, field = rows.trial, rows.field
+    if field.rank is None or trial.value is None:
+        return ""
+    value = metric_text(trial.value)
+    other = field.rival_of(trial)
+    if other is None or other.value is None:
+        return format_html(" with <strong>{}</strong>", value)
+    gap = number_text(abs(trial.value - other.value), 3)
+    link = format_html(
+        '<a href="{}">trial {}</a>', other.get_absolute_url(), other.number
+    )
+    if field.is_best(trial):
+        words = "and is the best of {} with <strong>{}</strong>, {} ahead of {}"
+        return format_html(f" {words}", field.ranked, value, gap, link)
+    return format_html(
+        ": rank {} of {} with <strong>{}</strong>, {} behind {}",
+        field.rank,
+        field.ranked,
+        value,
+        gap,
+        link,
+    )
+
+
+def _judged_notes(rows: TrialRows, unthreatened: str) -> list[Sentence]:
+    if rows.policy is None and not rows.decisions:
+        return ["No policy ends trials of this sweep early."] * bool(rows.trial.sweep)
+    policy = policy_sentence(rows)
+    if not rows.decisions:
+        return [policy, "It was never checked."]
+    return [policy, checks_sentence(rows) or unthreatened]
+
+
+def _running(rows: TrialRows) -> Why:
+    trial = rows.trial
+    name = trial_name(trial)
+    if trial.is_stopping:
+        return Why(_stopping_lead(rows), ["It may save its work, and is then ended."])
+    if not trial.reports:
+        return Why(f"{name} has started and not reported yet.", _coming_notes(rows), ())
+    last = rows.checks.last
+    if last is None:
+        lead = format_html(
+            "{} is running: best {} <strong>{}</strong> after {} reports.",
+            name,
+            rows.objective.primary_metric,
+            metric_text(trial.value),
+            trial.reports,
+        )
+        return Why(lead, _coming_notes(rows))
+    lead = format_html(
+        "{} goes on: at report {} {}.", name, last.n, against_words(rows, last)
+    )
+    return Why(lead, [*_coming_notes(rows), checks_sentence(rows)])
+
+
+def _stopping_lead(rows: TrialRows) -> Sentence:
+    name, decision = trial_name(rows.trial), rows.checks.ended
+    if decision is None:
+        return f"{name} was asked to stop: {lower_first(rows.trial.stop_message)}"
+    return format_html(
+        "{} was asked to stop after report {}: {}.",
+        name,
+        decision.n,
+        against_words(rows, decision),
+    )
+
+
+def _coming_notes(rows: TrialRows) -> list[Sentence]:
+    if rows.policy is None:
+        sentence = "No policy ends trials of this sweep early."
+        return [sentence] * bool(rows.trial.sweep)
+    coming = rows.policy.next_check(rows.trial.reports)
+    which = "next" if rows.decisions else "first"
+    return [policy_sentence(rows), f"The {which} check comes at report {coming}."]
+
+
+def _failed(rows: TrialRows) -> Why:
+    failure = failures.Failure(rows.trial, rows.log)
+    return Why(
+        failures.lead(failure, trial_name(rows.trial)),
+        failures.notes(failure, alike=rows.field.alike),
+        failures.advice(failure),
+    )
+
+
+def _cancelled(rows: TrialRows) -> Why:
+    trial, event = rows.trial, rows.cancel_event
+    name = trial_name(trial)
+    when = f" after report {trial.reports}" if trial.reports else ""
+    who = event.actor.display_name if event and event.actor else ""
+    if trial.reason == "user" and who:
+        thing = "with its sweep " if event and event.trial_id is None else ""
+        lead = f"{name} was cancelled {thing}by {who}{when}."
+        return Why(lead, _kept_notes(rows))
+    lead = f"{name} was cancelled{when}: {lower_first(trial.message)}"
+    return Why(lead, _kept_notes(rows), failures.advice(failures.Failure(trial)))
+
+
+def _kept_notes(rows: TrialRows) -> list[Sentence]:
+    if rows.trial.value is None:
+        return []
+    if rows.field.is_best(rows.trial):
+        return [f"Its reports are kept, and it is the best of {rows.field.ranked}."]
+    return ["Its reports are kept, and it has its place in the ranking."]
+
+
+def _queued(rows: TrialRows) -> Why:
+    trial, queue = rows.trial, rows.queue
+    name = trial_name(trial)
+    if queue is None:
+        return Why(f"{name} has not started.")
+    if trial.sweep is not None and trial.sweep.state == "paused":
+        return Why(f"{name} waits: its sweep is paused. Resume the sweep to run it.")
+    if not queue.slots:
+        lead = f"{name} waits: no worker of pool {queue.pool} has given a sign of life."
+        note = "This starts one, with two slots, on any host that reaches the site:"
+        command = f"python manage.py worker --pool {queue.pool} --slots 2"
+        return Why(lead, [note], command=command)
+    slots = "1 slot" if queue.slots == 1 else f"{queue.slots} slots"
+    busy = min(queue.busy, queue.slots)
+    lead = f"{name} waits for a free slot of pool {queue.pool}: {slots}, {busy} taken."
+    return Why(lead, _lost_notes(rows))
+
+
+def _lost_notes(rows: TrialRows) -> list[Sentence]:
+    if len(rows.attempts) < 2:
+        return []
+    return [f"Attempt {rows.attempts[-1].n}: the one before was lost."]
+
+
+SENTENCES: Mapping[TrialState, Callable[[TrialRows], Why]] = {
+    TrialState.TERMINATED: _terminated,
+    TrialState.COMPLETED: _completed,
+    TrialState.RUNNING: _running,
+    TrialState.FAILED: _failed,
+    TrialState.CANCELLED: _cancelled,
+    TrialState.QUEUED: _queued,
+}
