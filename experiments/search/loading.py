@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -18,9 +20,12 @@ from experiments.search.problems import DefinitionError, Problem, shown
 
 MOST_CHARACTERS = 4_000_000
 MOST_VALUES = 100_000
+# What the YAML parser reads in half a second.
+MOST_YAML_VALUES = 40_000
 MOST_ALIASES = 200
 DEEPEST = 40
 LONGEST_NUMBER = 400
+QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 
 # The C parser where it was built, which is some ten times as fast.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,7 +41,11 @@ _TAG = "tag:yaml.org,2002:"
 
 
 def load_document(text: str) -> Mapping[str, object]:
-    """The mapping that a YAML or JSON text holds. Raises DefinitionError."""
+    """The mapping that a YAML or JSON text holds. Raises DefinitionError.
+
+    A text of YAML may hold up to MOST_YAML_VALUES keys and values, one of JSON up to
+    MOST_VALUES; what holds more is refused before it has been read to its end.
+    """
     if len(text) > MOST_CHARACTERS:
         raise _refusal(
             f"The document has {len(text):,} characters; up to {MOST_CHARACTERS:,} are "
@@ -58,21 +67,16 @@ def checked_document(value: object) -> Mapping[str, object]:
     """
     if not isinstance(value, Mapping):
         raise _refusal(f"The document must be a mapping of fields, not {shown(value)}.")
-    size, _ = _measured(value, 0, {})
-    if size > MOST_VALUES:
-        raise _refusal(
-            f"The document holds {size:,} values, aliases written out; up to "
-            f"{MOST_VALUES:,} are allowed."
-        )
+    _Measure().of(value, 0)
     return value
 
 
 def _load(text: str) -> Any:
-    if text.lstrip().startswith("{"):
+    if text.lstrip()[:1] in ("{", "[") and _is_short(text):
         try:
             return json.loads(text, object_pairs_hook=_unique, parse_int=_integer)
         except json.JSONDecodeError:
-            pass  # YAML's flow style begins with a brace, too.
+            pass  # YAML's flow style begins with a bracket, too.
     try:
         _check_events(text)
         loader = _Loader(text)
@@ -88,9 +92,10 @@ def _load(text: str) -> Any:
 
 
 def _check_events(text: str) -> None:
-    """Refuse what is too deep or full of aliases before anything is built from it."""
-    depth = aliases = 0
+    """Refuse what is too large, too deep or full of aliases before it is built."""
+    depth = aliases = values = 0
     for event in yaml.parse(text, Loader=_Base):
+        values += isinstance(event, yaml.NodeEvent)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -101,30 +106,67 @@ def _check_events(text: str) -> None:
             raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
         if aliases > MOST_ALIASES:
             raise _refusal(f"The document has more than {MOST_ALIASES} aliases.")
+        if values > MOST_YAML_VALUES:
+            raise _too_many(MOST_YAML_VALUES)
 
 
-def _measured(
-    value: object, depth: int, known: dict[int, tuple[int, int]]
-) -> tuple[int, int]:
-    """How many values a value holds, and how deep it is; shared parts count again."""
-    if not isinstance(value, Mapping | list):
-        _check_scalar(value)
-        return 1, 0
-    size, height = known.get(id(value), (0, 0))
-    if depth + height > DEEPEST:
-        raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
-    if size:
+def _is_short(text: str) -> bool:
+    """Whether a text has few enough values to be built, if it is JSON."""
+    opened, parted = text.count("[") + text.count("{"), text.count(",")
+    if max(opened, parted) > MOST_VALUES:
+        # Those of code, which stands in quotes, do not count.
+        bare = QUOTED.sub("", text)
+        opened, parted = bare.count("[") + bare.count("{"), bare.count(",")
+    return max(opened, parted) <= MOST_VALUES
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        twice = next(name for name, number in names.items() if number > 1)
+        raise _refusal(f"The field {shown(twice)} is given twice.")
+    return mapping
+
+
+@dataclass
+class _Measure:
+    """Measures a value; what is shared is looked at once, but counts each time."""
+
+    seen: int = 0
+    known: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def of(self, value: object, depth: int) -> tuple[int, int]:
+        """How many values a value holds, and how deep it is."""
+        if not isinstance(value, Mapping | list):
+            _check_scalar(value)
+            return 1, 0
+        size, height = self.known.get(id(value), (0, 0))
+        if depth + height > DEEPEST:
+            raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
+        if size:
+            return size, height
+        self.seen += 1 + len(value)
+        if self.seen > 2 * MOST_VALUES:
+            # A mapping in a list has been counted twice.
+            raise _too_many(MOST_VALUES)
+        size, height = self._inside(value, depth)
+        if size > MOST_VALUES:
+            raise _too_many(MOST_VALUES)
+        self.known[id(value)] = size, height
         return size, height
-    for key in value if isinstance(value, Mapping) else ():
-        if not isinstance(key, str):
-            raise _refusal(f"Field names must be text; {shown(key)} needs quotes.")
-        _check_scalar(key)
-    parts = value.values() if isinstance(value, Mapping) else value
-    measures = [_measured(part, depth + 1, known) for part in parts]
-    size = 1 + sum(measure[0] for measure in measures)
-    height = 1 + max((measure[1] for measure in measures), default=0)
-    known[id(value)] = size, height
-    return size, height
+
+    def _inside(
+        self, value: Mapping[object, object] | list[object], depth: int
+    ) -> tuple[int, int]:
+        for key in value if isinstance(value, Mapping) else ():
+            if not isinstance(key, str):
+                raise _refusal(f"Field names must be text; {shown(key)} needs quotes.")
+            _check_scalar(key)
+        parts = value.values() if isinstance(value, Mapping) else value
+        measures = [self.of(part, depth + 1) for part in parts]
+        size = 1 + sum(measure[0] for measure in measures)
+        return size, 1 + max((measure[1] for measure in measures), default=0)
 
 
 def _check_scalar(value: object) -> None:
@@ -146,15 +188,6 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    mapping = dict(pairs)
-    if len(mapping) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _refusal(f"The field {shown(twice)} is given twice.")
-    return mapping
-
-
 def _integer(text: str) -> int | float:
     # Beyond this no number of ours is valid, and reading the digits takes long.
     return int(text, 10) if len(text) <= LONGEST_NUMBER else math.inf
@@ -162,6 +195,13 @@ def _integer(text: str) -> int | float:
 
 def _refusal(message: str) -> DefinitionError:
     return DefinitionError([Problem("", message)])
+
+
+def _too_many(most: int) -> DefinitionError:
+    return _refusal(
+        f"The document holds more than {most:,} values, aliases written out. Code "
+        "counts as one value, however long it is."
+    )
 
 
 def _placed(error: yaml.MarkedYAMLError) -> str:
