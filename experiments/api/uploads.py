@@ -64,7 +64,9 @@ def upload(request: HttpRequest, team: TeamSlug = None) -> Status[UploadOut]:
     owner = chosen_team(request, team)
     try:
         snapshot = snapshots.store_archive(
-            owner, _archive(request), user=request.auth.user  # type: ignore[attr-defined]
+            owner,
+            _archive(request),
+            user=request.auth.user,  # type: ignore[attr-defined]
         )
     except snapshots.CodeError as error:
         raise ApiError(422, "invalid", str(error), {"body": [str(error)]}) from error

@@ -137,7 +137,7 @@ class Command(BaseCommand):
         definition = checked.definition
         lines = [*note_lines(imported), *map(str, definition.warnings)]
         lines += self._folder_lines(definition, imported, Path(options["file"]))
-        self.stdout.write(yaml_text(definition.dump()))
+        self.stdout.write(document_text(definition.dump()))
         self.stdout.write(f"# read as: {FORMATS[imported.format]}")
         self.stdout.write(f"# combinations: {definition.search_space.count_words()}")
         for params in checked.configurations[:SHOWN_CONFIGURATIONS]:
@@ -214,7 +214,7 @@ class Command(BaseCommand):
             text = json.dumps(sweep_document(sweep), indent=2, ensure_ascii=False)
             self.stdout.write(text)
         else:
-            self.stdout.write(yaml_text(sweep_document(sweep)))
+            self.stdout.write(document_text(sweep_document(sweep)))
 
     def _export(self, sweep: Sweep, format_name: str) -> None:
         """For another system; what it does not know goes to the error output."""
@@ -248,5 +248,5 @@ def note_line(note: Note) -> str:
     return f"{note.path or 'the file as a whole'}: {' '.join(filter(None, parts))}"
 
 
-def yaml_text(document: dict[str, Any]) -> str:
+def document_text(document: dict[str, Any]) -> str:
     return yaml_text(document, width=88).rstrip()
