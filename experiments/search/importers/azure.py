@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from experiments.search.importers import missing
+from experiments.search.importers.samplings import sampled_here
 from experiments.search.importers.source import Source, compact, json_value
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -42,9 +43,7 @@ def read_azure(source: Source, name: str = "") -> dict[str, JSONValue]:
     document["trial"] = _trial(source, inputs, names)
     document["inputs"] = inputs
     document["search_space"] = space
-    document["sampling_algorithm"] = _lowered(
-        json_value(source.first("sampling_algorithm", "algorithm")[1])
-    )
+    document["sampling_algorithm"] = _sampling(source)
     source.carry(document, "objective")
     document["early_termination"] = _lowered(
         json_value(source.take("early_termination"))
@@ -62,6 +61,16 @@ def _lowered(value: JSONValue) -> JSONValue:
     if isinstance(value, dict) and isinstance(value.get("type"), str):
         return {**value, "type": str(value["type"]).lower()}
     return value
+
+
+def _sampling(source: Source) -> JSONValue:
+    key, given = source.first("sampling_algorithm", "algorithm")
+    sampling, place = _lowered(json_value(given)), source.at(key)
+    if isinstance(sampling, dict):
+        return sampled_here(sampling, source.log, f"{place}.type", inside=place)
+    named: dict[str, JSONValue] = {"type": sampling}
+    here = sampled_here(named, source.log, place)
+    return sampling if here == named else here
 
 
 def _limits(source: Source) -> JSONValue:

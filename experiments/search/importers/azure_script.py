@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from experiments.search.expressions import SAMPLINGS, ExpressionError, parse_space
 from experiments.search.importers import missing
+from experiments.search.importers.samplings import FOREIGN, sampled_here
 from experiments.search.importers.source import Log, compact
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -71,8 +72,8 @@ class _Script:
 
     def _space(self, name: str, node: ast.expr, called: str) -> None:
         if called:
-            self.document["sampling_algorithm"] = {"type": SAMPLINGS[called]}
-        segment = self._meant(node)
+            self._sampling(name, node, SAMPLINGS[called])
+        node, segment = self._meant(node)
         self.spaces[name] = segment
         self.document["search_space"] = segment
         try:
@@ -83,12 +84,23 @@ class _Script:
             message = f"Line {error.line + where}, column {column}: {error.message}"
             self.log.problem("search_space", message)
 
-    def _meant(self, node: ast.expr) -> str:
-        """The text of a space; one that was named before is meant by its name."""
-        given = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    def _sampling(self, name: str, node: ast.expr, kind: str) -> None:
+        self.log.lines = {**self.log.lines, name: node.lineno}
+        here = sampled_here({"type": kind}, self.log, name)
+        self.document["sampling_algorithm"] = here
+
+    def _meant(self, node: ast.expr) -> tuple[ast.expr, str]:
+        """A space with its text; one that was named before is meant by its name.
+
+        The class of a sampler that a site may lack is left out around it: the sampling
+        says as much, or that random search stands in.
+        """
+        given = _space_in(node)
         if isinstance(given, ast.Name) and given.id in self.spaces:
-            return self.spaces[given.id]
-        return ast.get_source_segment(self.text, node) or ""
+            return node, self.spaces[given.id]
+        if given is not None and SAMPLINGS.get(_called(node)) in FOREIGN:
+            node = given
+        return node, ast.get_source_segment(self.text, node) or ""
 
     def _policy(self, node: ast.Call, called: str) -> None:
         settings: dict[str, JSONValue] = {"type": POLICIES[called]}
@@ -203,6 +215,14 @@ def _called(node: ast.expr | None) -> str:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id
     return ""
+
+
+def _space_in(node: ast.expr) -> ast.expr | None:
+    """What a sampling class gets as its space."""
+    if not isinstance(node, ast.Call):
+        return None
+    named = (item.value for item in node.keywords if item.arg == "parameter_space")
+    return next(iter([*node.args, *named]), None)
 
 
 def _plain(node: ast.expr) -> JSONValue:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from experiments.search.importers import missing
 from experiments.search.importers.names import Names
+from experiments.search.importers.samplings import sampled_here
 from experiments.search.importers.source import Source, compact, json_value
 from experiments.search.problems import listed, shown, unknown_name
 from experiments.search.records import JSONValue
@@ -75,11 +76,13 @@ def _generator(source: Source) -> dict[str, JSONValue]:
         space[names.give(given, parameters.at(given))] = json_value(value)
     options: dict[str, JSONValue] = {"type": sampling}
     properties = source.inner("properties")
+    inside = properties if properties.given() else source
     properties.carry(options, *SAMPLING_OPTIONS)
     properties.close("the sampling here")
     source.carry(options, *SAMPLING_OPTIONS)
     source.close("the sampling here")
-    return {"search_space": space, "sampling_algorithm": options}
+    here = sampled_here(options, source.log, source.at("name"), inside=inside.path)
+    return {"search_space": space, "sampling_algorithm": here}
 
 
 def _objective(source: Source) -> dict[str, JSONValue]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from experiments.search.importers.azure import read_azure
+from experiments.search.importers.azure_marks import azure_marks
 from experiments.search.importers.azure_pipeline import read_pipeline
 from experiments.search.importers.azure_wire import is_wire, read_wire
 from experiments.search.importers.katib import read_katib
@@ -19,8 +19,6 @@ from experiments.search.importers.wandb import read_wandb
 from experiments.search.records import JSONValue
 
 Document: TypeAlias = Mapping[str, object]
-LEGACY = re.compile(r"(?<![{$])\{(?:search_space|inputs)\.\w+\}")
-CLOUD = ("identity", "queue_settings", "properties", "services")
 
 
 @dataclass(frozen=True)
@@ -61,26 +59,6 @@ def _pipeline(document: Document) -> list[str]:
     if any(isinstance(step, Mapping) and "search_space" in step for step in steps):
         return ["jobs"]
     return []
-
-
-def _azure(document: Document) -> list[str]:
-    if "search_space" not in document and "trial" not in document:
-        return []
-    trial = _part(document, "trial")
-    kind = str(document.get("type", "")).lower()
-    marks = ["$schema"] if "$schema" in document else []
-    if kind in ("sweep", "sweep_job"):
-        marks.append(f"type: {kind}")
-    marks += _present(document, *CLOUD, "algorithm")
-    marks += [f"trial.{key}" for key in _present(trial, "environment", "distribution")]
-    if isinstance(document.get("trial"), str):
-        marks.append("trial")
-    if str(document.get("compute", "")).startswith("azureml:"):
-        marks.append("compute: azureml:…")
-    command = trial.get("command")
-    if isinstance(command, str) and LEGACY.search(command):
-        marks.append("{search_space.…} in the command")
-    return marks
 
 
 def _own(document: Document) -> list[str]:
@@ -151,7 +129,7 @@ READINGS = (
     Reading("optuna", _optuna, read_optuna),
     Reading("nni", _nni, read_nni),
     Reading("nni", _nni_space, read_nni_space),
-    Reading("azure", _azure, read_azure),
+    Reading("azure", azure_marks, read_azure),
     Reading("sweepsite", _own, _as_it_is),
     Reading("wandb", _wandb, read_wandb),
 )

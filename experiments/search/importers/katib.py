@@ -10,6 +10,7 @@ from experiments.search.importers.katib_space import read_parameters
 from experiments.search.importers.katib_template import read_template
 from experiments.search.importers.names import Names
 from experiments.search.importers.policies import halving
+from experiments.search.importers.samplings import model_based, sampled_here
 from experiments.search.importers.source import Source, compact, json_value, number_of
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -67,12 +68,16 @@ def _algorithm(algorithm: Source) -> tuple[Settings, Settings]:
     """The sampling, and the policy that Hyperband implies."""
     name = algorithm.text("algorithmName").lower()
     given = _settings(algorithm)
-    sampling: Settings = dict(ALGORITHMS.get(name, {"type": "random"}))
+    wanted: Settings = dict(ALGORITHMS.get(name, {"type": "random"}))
+    seed = number_of(given.pop("random_state", None))
+    if seed is not None and name != "grid":
+        wanted["seed"] = seed
+    sampling = sampled_here(wanted, algorithm.log, algorithm.at("algorithmName"))
     policy: Settings = {}
     if name == "hyperband":
         eta = number_of(given.pop("eta", None)) or 3
         policy = halving(algorithm, 1, eta)
-    elif name == "multivariate-tpe":
+    elif name == "multivariate-tpe" and sampling == wanted:
         algorithm.changed(
             "algorithmName",
             "It becomes the sampler tpe, which looks at one parameter at a time.",
@@ -81,11 +86,8 @@ def _algorithm(algorithm: Source) -> tuple[Settings, Settings]:
         algorithm.changed(
             "algorithmName",
             f"There is no sampler {shown(name)} here; random search stands in.",
-            "Choose a model-based sampler, such as bayesian.",
+            model_based(),
         )
-    seed = number_of(given.pop("random_state", None))
-    if seed is not None and name != "grid":
-        sampling["seed"] = seed
     for setting in given:
         algorithm.log.left_out(
             algorithm.at("algorithmSettings"),

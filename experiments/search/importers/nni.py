@@ -11,6 +11,7 @@ from experiments.search.importers import missing
 from experiments.search.importers.names import Names
 from experiments.search.importers.nni_space import read_space
 from experiments.search.importers.policies import halving
+from experiments.search.importers.samplings import available, sampled_here
 from experiments.search.importers.source import Source, compact, json_value
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -34,6 +35,8 @@ TUNERS: Mapping[str, str] = {
 }
 # What is the same algorithm here and there.
 SAME = ("random", "gridsearch", "tpe", "gp", "gptuner")
+# What ends trials by successive halving, too.
+BRACKETS = ("hyperband", "bohb")
 METRIC = "default"
 SERVICE = {
     "authorName": "Whoever creates the sweep here is its author.",
@@ -154,22 +157,31 @@ def _tuner(source: Source) -> tuple[Settings, str, Settings]:
     tuner, name, arguments = _named(source, key)
     goal = arguments.text("optimize_mode").lower()
     plain = name.lower()
-    sampling: Settings = {"type": TUNERS.get(plain, "random")}
-    policy: Settings = {}
-    if plain in ("hyperband", "bohb"):
-        policy = halving(tuner, 1, arguments.number("eta") or 3)
-    elif plain not in SAME and name:
-        place = "name" if tuner.has("name") else f"builtin{key.capitalize()}Name"
-        tuner.changed(
-            place if tuner.has(place) else "className",
-            f"There is no tuner {shown(name)} here; {sampling['type']} stands in.",
-        )
+    wanted: Settings = {"type": TUNERS.get(plain, "random")}
     seed = arguments.number("seed")
     if seed is not None:
-        sampling["seed"] = seed
+        wanted["seed"] = seed
+    place = _place(tuner, key)
+    if name and plain not in (*SAME, *BRACKETS):
+        sampling = {**wanted, "type": available(TUNERS.get(plain, "random"))}
+        tuner.changed(
+            place,
+            f"There is no tuner {shown(name)} here; {sampling['type']} stands in.",
+        )
+    else:
+        sampling = sampled_here(wanted, source.log, tuner.at(place))
+    policy: Settings = {}
+    if plain in BRACKETS:
+        policy = halving(tuner, 1, arguments.number("eta") or 3)
     arguments.close("the sampling here")
     tuner.close("the sampling here")
     return sampling, goal, policy
+
+
+def _place(tuner: Source, key: str) -> str:
+    """The setting that names an algorithm, in either version."""
+    names = ("name", f"builtin{key.capitalize()}Name")
+    return next(filter(tuner.has, names), "className")
 
 
 def _objective(source: Source, goal: str) -> dict[str, JSONValue]:

@@ -22,6 +22,7 @@ from experiments.search.importers.optuna_laws import (
 from experiments.search.importers.source import Log, Source, compact, json_value
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
+from experiments.search.samplers import SAMPLERS
 
 STATES = {"COMPLETE": "completed", "PRUNED": "terminated", "FAIL": "failed"}
 # The numbers that Optuna's own enumerations have.
@@ -85,9 +86,16 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
         "",
         "Which sampler and pruner a study uses is not stored: this is a random search "
         "without early termination.",
-        "Choose the sampler tpe and median stopping for what Optuna does by default.",
+        _like_optuna(),
     )
     return compact(document)
+
+
+def _like_optuna() -> str:
+    """What comes near to what a study does by default."""
+    if "tpe" in SAMPLERS:
+        return "Choose the sampler tpe and median stopping for Optuna's own defaults."
+    return "Choose median stopping, which is Optuna's default, too."
 
 
 def read_optuna(source: Source, name: str = "") -> dict[str, JSONValue]:

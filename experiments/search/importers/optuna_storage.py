@@ -43,7 +43,7 @@ def read_storage(content: bytes, log: Log, *, name: str) -> dict[str, JSONValue]
     if len(content) > MOST_BYTES:
         raise _refusal(f"A storage file may have {MOST_BYTES // 2**20} MB.")
     try:
-        with _opened(content) as database:
+        with opened(content) as database:
             study = _Storage(database).study(name)
     except (sqlite3.Error, OverflowError, UnicodeError, ValueError) as error:
         if isinstance(error, DefinitionError):
@@ -53,7 +53,11 @@ def read_storage(content: bytes, log: Log, *, name: str) -> dict[str, JSONValue]
 
 
 @contextmanager
-def _opened(content: bytes) -> Iterator[sqlite3.Connection]:
+def opened(content: bytes) -> Iterator[sqlite3.Connection]:
+    """A copy of a SQLite file, to be read only, with limits of time and length.
+
+    A query that takes too long raises sqlite3.Error.
+    """
     with TemporaryDirectory(prefix="storage-") as folder:
         path = Path(folder, "copy.db")
         path.write_bytes(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 
-from experiments.search.importers.optuna_storage import MAGIC, MOST_BYTES, _opened
+from experiments.search.importers.optuna_storage import MAGIC, MOST_BYTES, opened
 from experiments.search.loading import load_document
 from experiments.search.problems import DefinitionError
 
@@ -43,7 +43,7 @@ def _studies(content: bytes) -> list[str]:
     if len(content) > MOST_BYTES:
         return []
     try:
-        with _opened(content) as database:
+        with opened(content) as database:
             rows = database.execute(STUDIES, (MOST_PARTS,)).fetchall()
     except (sqlite3.Error, OverflowError, UnicodeError):
         return []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from experiments.search.importers import missing
 from experiments.search.importers.names import Names
 from experiments.search.importers.policies import halving
+from experiments.search.importers.samplings import model_based, sampled_here
 from experiments.search.importers.source import Source, compact
 from experiments.search.importers.wandb_command import read_command
 from experiments.search.importers.wandb_space import Parameter, read_parameters
@@ -38,7 +39,7 @@ def read_wandb(source: Source, name: str = "") -> dict[str, JSONValue]:
         "search_space": {
             item.name: item.law for item in parameters if not item.constant
         },
-        "sampling_algorithm": {"type": _method(source)},
+        "sampling_algorithm": _sampling(source),
         "objective": _objective(source),
         "early_termination": _hyperband(source),
     }
@@ -49,6 +50,10 @@ def read_wandb(source: Source, name: str = "") -> dict[str, JSONValue]:
     return compact(document)
 
 
+def _sampling(source: Source) -> dict[str, JSONValue]:
+    return sampled_here({"type": _method(source)}, source.log, source.at("method"))
+
+
 def _method(source: Source) -> str:
     method = source.text("method").lower()
     if method in METHODS:
@@ -57,7 +62,7 @@ def _method(source: Source) -> str:
         source.leave(
             "scheduler",
             "A search with code of its own cannot run here; random search stands in.",
-            "Choose a model-based sampler, such as bayesian.",
+            model_based(),
         )
         return "random"
     message = (
