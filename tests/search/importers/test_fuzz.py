@@ -106,6 +106,9 @@ HOSTILE = {
     "quotes": "a: '" + "''" * 1_000_000,
     "long list": "method: random\nparameters: [" + "1," * 1_000_000 + "1]",
     "long json": '{"method": "random", "parameters": [' + "1," * 1_900_000 + "1]}",
+    "no lines": '{"name": "\\ud83d\\ude00", "type": "sweep", "search_space": {'
+    + ", ".join(f'"p{n}": {{"type": "choice"}}' for n in range(30_000))
+    + "}}",
     "many keys": "method: random\n" + "".join(f"k{n}: 1\n" for n in range(20_000)),
     "many parameters": "method: random\nparameters:\n"
     + "".join(f"  p{n}: {{distribution: unifrom}}\n" for n in range(10_000)),
@@ -164,6 +167,16 @@ def test_hostile_text_is_refused_or_read_within_a_second(name: str):
 def test_what_is_hostile_is_refused_with_a_reason(name: str):
     with pytest.raises(DefinitionError):
         import_sweep(HOSTILE[name])
+
+
+def test_code_of_many_commas_is_read_within_a_second():
+    code = "f(1, 2, 3)\n" * 100_000
+    own = {"trial": {"command": "fit", "code": {"files": {"fit.py": code}}}}
+    own |= {"search_space": {"x": "uniform(0, 1)"}, "display_name": "\N{CAT}"}
+    start = time.process_time()
+    imported = import_sweep(json.dumps(own))
+    assert time.process_time() - start < 1
+    assert imported.document == own
 
 
 def test_text_in_another_encoding_is_refused_with_the_byte():
