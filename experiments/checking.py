@@ -10,7 +10,7 @@ from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.importers import Imported, import_sweep
 from experiments.search.importers.formats import READINGS
 from experiments.search.loading import load_document
-from experiments.search.preview import histogram, sampled_configurations
+from experiments.search.preview import sampled_configurations, space_histograms
 from experiments.search.problems import DefinitionError
 from experiments.search.samplers import make_sampler
 
@@ -47,11 +47,14 @@ def _is_ours(content: str | bytes) -> bool:
 class Checked:
     """A valid definition, and a look at its search space.
 
-    ``combinations`` is None when there are infinitely many.
+    ``combinations`` is None when there are infinitely many, or too many to be put to
+    the constraints one by one; ``combinations_words`` tells which. ``histograms`` are
+    those of all axes, parameters inside nested choices included.
     """
 
     definition: SweepDefinition
     combinations: int | None
+    combinations_words: str
     histograms: dict[str, dict[str, Any]]
     configurations: list[dict[str, Any]]
 
@@ -64,8 +67,9 @@ def check_document(document: Mapping[str, object]) -> Checked:
     return Checked(
         definition=definition,
         combinations=space.count(),
+        combinations_words=space.count_words(),
         histograms={
-            name: dict(histogram(law).dump()) for name, law in space.parameters.items()
+            name: dict(found.dump()) for name, found in space_histograms(space).items()
         },
         configurations=sampled_configurations(sampler, MOST_CONFIGURATIONS),
     )
