@@ -35,6 +35,14 @@ test("trials without a value are not drawn, and the best is drawn last", () => {
   assert.deepEqual(layout().lines.map((line) => line.trial.number), [1, 3, 2]);
 });
 
+test("a failed trial is not ranked, whatever its value", () => {
+  const failed = { ...trial(5, 0.99, { units: 16, rate: 0.1, momentum: 1 }), state: "failed" };
+  const { lines, axes } = layOut({ space: SPACE, objective: OBJECTIVE, trials: [...TRIALS, failed] }, FRAME);
+  assert.deepEqual(lines.map((line) => line.trial.number), [1, 3, 2]);
+  assert.equal(lines.at(-1).share, 1);
+  assert.ok(!axes.at(-1).places.has(5));
+});
+
 test("the best has share 1 and the worst 0", () => {
   const shares = Object.fromEntries(layout().lines.map((line) => [line.trial.number, line.share]));
   assert.deepEqual(shares, { 1: 0, 2: 1, 3: 0.5 });

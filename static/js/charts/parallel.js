@@ -5,6 +5,7 @@
 //   space: [{name, kind: "number" | "choice", log, low, high, values: [...]}],
 //          in the order of the axes; the objective follows as the last one
 //   trials: [{id, number, state, best, value, params, …}]   drawn when value is finite
+//          and the trial did not fail
 // }
 // A parameter that a trial does not set ends in a "not set" stop at the axis' low end.
 // Below 560 px the axes lie flat, stacked from top to bottom.

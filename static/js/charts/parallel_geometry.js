@@ -133,10 +133,11 @@ function ticksOf(axis, scale, length) {
   return [low, ...kept, high];
 }
 
-// Everything a drawing needs: the trials with a value, worst first, each with its rank's
+// Everything a drawing needs: the trials that have a value and did not fail, worst first, each with its rank's
 // share (1 the best), and the laid axes with their place across.
 export function layOut({ space, objective, trials }, frame) {
-  const order = ranked(trials, objective.goal);
+  const counting = trials.filter((trial) => trial.state !== "failed");
+  const order = ranked(counting, objective.goal);
   const axes = [...space.map((parameter) => axisOf(parameter, order)), objectiveAxis(objective, order)];
   const across = positions(axes.length, frame.acrossFrom, frame.acrossTo);
   const laid = axes.map((axis, k) => ({
