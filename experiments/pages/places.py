@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.models import Sweep, Trial
-from experiments.search.definition import parse_document
+from experiments.pages.spaces import axis_values, search_space, trial_params
+from experiments.search import axes
 from experiments.search.distributions import Choice, Distribution, Logarithmic
 from experiments.search.lawful import Bell
-from experiments.search.problems import DefinitionError
 
 # Of more values than this the picture shows the line only.
 MOST_DOTS = 12
@@ -84,20 +84,18 @@ def _spread(index: int, count: int) -> float:
 
 
 def axes_of(sweep: Sweep | None) -> dict[str, Axis]:
-    """The axes of a sweep's parameters by name, in document order."""
-    if sweep is None:
-        return {}
-    try:
-        space = parse_document(sweep.definition).search_space
-    except DefinitionError:
-        # A document of an older version may not be read any more; its trials are.
-        return {}
-    return {name: _axis(name, law) for name, law in space.parameters.items()}
+    """The axes of a sweep's parameters by name, in document order.
+
+    None for a document of an older version that is not read any more.
+    """
+    space = search_space(sweep)
+    return {name: _axis(name, axis) for name, axis in space.axes.items()}
 
 
-def _axis(name: str, law: Distribution) -> Axis:
+def _axis(name: str, axis: axes.Axis) -> Axis:
+    law = axis.law
     if isinstance(law, Choice):
-        return Axis(name, choices=law.distinct)
+        return Axis(name, choices=axis_values(axis))
     tail = 0.001 if isinstance(law, Bell) else 0.0
     log = isinstance(law, Logarithmic) or bool(getattr(law, "log", False))
     low, high = law.quantile(tail), law.quantile(1 - tail)
@@ -141,11 +139,11 @@ def picture(
     """Where (trial, glyph) lie on the axis. None without an axis."""
     if axis is None:
         return None
+    valued = [(trial, glyph, trial_params(trial)) for trial, glyph in trials]
     placed = [
         (place, trial, glyph)
-        for trial, glyph in trials
-        if name in trial.params
-        and (place := axis.place(trial.params[name])) is not None
+        for trial, glyph, params in valued
+        if name in params and (place := axis.place(params[name])) is not None
     ]
     marks = [
         Mark(

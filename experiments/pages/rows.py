@@ -16,7 +16,8 @@ from django.db.models.functions import Greatest, RowNumber
 from django.urls import reverse
 
 from experiments.models import Attempt, Decision, Report, Sweep, Trial
-from experiments.models.trials import TrialState
+from experiments.models.trials import IMPORTED, TrialState
+from experiments.pages.spaces import flat_params, search_space
 from experiments.search.termination import Policy, make_policy
 from experiments.words import metric_text
 
@@ -72,6 +73,7 @@ def trial_rows(
     ids = [trial.pk for trial in listed]
     curves = report_curves(ids, most=most_points, wide=wide)
     decisions = last_decisions(ids)
+    space = search_space(sweep)
     policy = make_policy(sweep.early_termination, sweep.objective)
     return [
         TrialRow(
@@ -85,7 +87,7 @@ def trial_rows(
             value_report=trial.value_report,
             last_value=trial.last_value,
             reports=trial.reports,
-            params=trial.params,
+            params=flat_params(space, trial.params),
             curve=curves.get(trial.pk, []),
             elapsed=elapsed_seconds(trial.current_attempt, now),
             started=_iso(trial.started_at),
@@ -187,6 +189,8 @@ def standing_sentence(
 
 
 def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) -> str:
+    if trial.origin == IMPORTED:
+        return "Imported: it ended elsewhere"
     if trial.state == TrialState.TERMINATED and decision is not None:
         name, report = decision.policy_words, decision.n
         return f"{name} at report {report}: {_fell_short(decision)}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, TypedDict
 
+from experiments.pages.spaces import axis_values
 from experiments.pages.sweep.trial_cells import is_number
+from experiments.search import axes
 from experiments.search.choice import Choice
 from experiments.search.distribution import Distribution
 from experiments.search.distributions import Logarithmic
@@ -27,13 +29,15 @@ class Axis(TypedDict):
 
 
 def space_axes(space: SearchSpace) -> list[Axis]:
-    """One axis for each parameter, in document order."""
-    return [_axis(name, law) for name, law in space.parameters.items()]
+    """One axis for each parameter, in document order, after a nested choice those
+    of its branches."""
+    return [_axis(name, axis) for name, axis in space.axes.items()]
 
 
-def _axis(name: str, law: Distribution) -> Axis:
+def _axis(name: str, axis: axes.Axis) -> Axis:
+    law = axis.law
     if isinstance(law, Choice) and not _is_long_scale(law):
-        values = list(law.distinct)
+        values = axis_values(axis)
         return Axis(
             name=name, kind="choice", log=False, low=None, high=None, values=values
         )

@@ -174,6 +174,7 @@ def _space_words(sheet: Sheet) -> str:
     if not rows:
         return "Which values shall be tried"
     words = counted(len(rows), "parameter")
-    laws = sheet.preview.space.parameters.values()
-    continuous = sum(law.count() is None for law in laws)
+    axes = sheet.preview.space.axes.values()
+    endless = (axis.name for axis in axes if axis.law.count() is None)
+    continuous = len({name.partition(".")[0] for name in endless})
     return f"{words}, {continuous} of them continuous" if continuous else words

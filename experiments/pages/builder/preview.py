@@ -16,12 +16,13 @@ from experiments.pages.builder.space_pictures import (
     picture_of,
     summary_of,
 )
+from experiments.pages.spaces import flat_params
 from experiments.search.distributions import Distribution
 from experiments.search.preview import sampled_configurations
 from experiments.search.problems import Findings, listed
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
-from experiments.search.space import SearchSpace
+from experiments.search.space import SearchSpace, read_space
 
 DRAWS = 5
 MOST_PICTURES = 60
@@ -71,8 +72,29 @@ class Preview:
         """The space, or of a wrong one the parameters that are right already."""
         if self.check.definition is not None:
             return self.check.definition.search_space
-        pairs = zip(self.check.entries.rows, self._all_laws, strict=True)
-        return SearchSpace({row.name_as_read: law for row, law in pairs if law})
+        return self._read[0]
+
+    @cached_property
+    def _read(self) -> tuple[SearchSpace, bool]:
+        """The space of the rows that are right, and whether all that was said of them
+        (conditions and constraints) could be used."""
+        entries, document = self.check.entries, self.check.document
+        right = {
+            path.names[0]: document["search_space"][path.names[0]]
+            for path in self.check.composed.row_paths
+            if self._all_laws[path.index]
+        }
+        findings = Findings()
+        space = read_space(
+            right,
+            findings,
+            path="search_space",
+            log_base=entries.log_base,
+            constraints=document.get("constraints"),
+        )
+        if findings.problems:
+            return SearchSpace(space.parameters), False
+        return space, True
 
     @cached_property
     def _all_laws(self) -> Sequence[Distribution | None]:
@@ -102,22 +124,25 @@ class Preview:
     def is_complete(self) -> bool:
         """Whether every row that holds something can be drawn from."""
         rows = zip(self.check.entries.rows, self._all_laws, strict=True)
-        return bool(self.space) and all(law or row.is_blank for row, law in rows)
+        known = self.check.definition is not None or self._read[1]
+        whole = all(law or row.is_blank for row, law in rows)
+        return bool(self.space) and known and whole
 
     @cached_property
     def combinations(self) -> str:
         """How many different configurations there are, in words."""
         if not self.is_complete:
             return "not known yet"
-        count = self.space.count()
-        return "infinitely many" if count is None else f"{count:,}"
+        return self.space.count_words()
 
     @cached_property
     def in_the_grid_way(self) -> str:
         """What keeps a grid from listing the space, in words; empty if nothing."""
-        names = [name for name, law in self.space.parameters.items() if not law.count()]
-        if not names:
+        if self.space.is_finite:
             return ""
+        axes = self.space.axes.values()
+        endless = (axis.address for axis in axes if axis.law.count() is None)
+        names = list(dict.fromkeys(endless))
         stands = "stands" if len(names) == 1 else "stand"
         return f"{_few(names)} {stands} in the way: a grid needs values to list."
 
@@ -126,13 +151,14 @@ class Preview:
         sampler = self._sampler()
         if sampler is None:
             return None
-        names = list(self.space.parameters)[:MOST_COLUMNS]
-        found = sampled_configurations(sampler, DRAWS)
+        names = list(self.space.axes)[:MOST_COLUMNS]
+        draws = sampled_configurations(sampler, DRAWS)
+        found = [flat_params(self.space, params) for params in draws]
         return DrawTable(
             names=names,
             rows=[[params.get(name, NOT_SET) for name in names] for params in found],
             are_first=self.check.definition is not None and self._is_settled,
-            more_names=len(self.space) - len(names),
+            more_names=len(self.space.axes) - len(names),
             left_out=[
                 row.key or f"parameter {index + 1}"
                 for index, row in enumerate(self.check.entries.rows)

@@ -54,11 +54,20 @@ def read_pasted(text: str, *, base: float) -> Pasted:
     given = space if isinstance(space, Mapping) else {}
     # Problems with a value show in its row; a value that cannot be a row is refused.
     mapping = {converted_name(name): value for name, value in given.items()}
-    mapping.update((name, law.dump()) for name, law in plan.space.parameters.items())
+    for name, entry in plan.space.dump().items():
+        mapping[name] = _with_condition(entry, mapping.get(name))
     rows = space_rows(mapping, base=base, as_logs=False)
     if not rows or len(rows) < len(given):
         raise PasteError([str(problem) for problem in findings.problems])
     return Pasted(rows, _sampler_name(sampling))
+
+
+def _with_condition(entry: object, given: object) -> object:
+    """The entry, with a condition as it was given: one that is wrong is left out of the
+    space, but shown in its row."""
+    if not isinstance(entry, Mapping) or not isinstance(given, Mapping):
+        return entry
+    return {**entry, "when": given["when"]} if "when" in given else entry
 
 
 def _sampler_name(sampling: object) -> str | None:

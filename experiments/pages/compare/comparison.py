@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from experiments.models import Metric, Sweep, Trial
@@ -12,6 +13,7 @@ from experiments.models.trials import TrialState
 from experiments.pages.metric_series import goal_of
 from experiments.pages.places import axes_of
 from experiments.pages.rows import elapsed_seconds
+from experiments.pages.spaces import trial_params
 from experiments.progress import progress_of, saved_by, usual_times
 from experiments.search.records import Objective
 
@@ -36,6 +38,11 @@ class Entrant:
     def words(self) -> str:
         """``trial 23``, to go into a sentence."""
         return f"{'trial' if self.trial.sweep_id else 'run'} {self.name}"
+
+    @cached_property
+    def params(self) -> Mapping[str, Any]:
+        """Its values by axis, those inside nested choices among them."""
+        return trial_params(self.trial)
 
     @property
     def per_report(self) -> float | None:
@@ -150,7 +157,7 @@ def chart_trials(
             "best": entrant.is_best,
             "value": entrant.trial.value,
             "reports": entrant.trial.reports,
-            "params": entrant.trial.params,
+            "params": entrant.params,
             "curve": curves.get(entrant.trial.pk, []),
         }
         for entrant in comparison.entrants

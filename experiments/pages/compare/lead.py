@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
+from typing import Any
 
 from experiments.models import Report, Trial
-from experiments.models.trials import TrialState
+from experiments.models.trials import IMPORTED, TrialState
 from experiments.pages.compare.comparison import Comparison, Entrant
 from experiments.pages.compare.differences import length_words, plain_text
 from experiments.pages.places import same_value
@@ -95,19 +96,19 @@ def last_values(trial: Trial) -> list[float]:
 def _difference(comparison: Comparison, entrant: Entrant) -> str:
     """``Trial 6 differs in 4 of 5 parameters and took 2.4 times as long.``"""
     name = entrant.words[:1].upper() + entrant.words[1:]
-    facts = [_count_words(comparison.reference.trial, entrant.trial)]
+    facts = [_count_words(comparison.reference.params, entrant.params)]
     facts += _course(comparison.reference, entrant)
     if len(facts) > 1:
         facts = [", ".join(facts[:-1]), facts[-1]]
     return f"{name} {' and '.join(facts)}."
 
 
-def _count_words(reference: Trial, trial: Trial) -> str:
-    names = dict.fromkeys([*reference.params, *trial.params])
+def _count_words(reference: Mapping[str, Any], params: Mapping[str, Any]) -> str:
+    names = dict.fromkeys([*reference, *params])
     count = sum(
-        name not in reference.params
-        or name not in trial.params
-        or not same_value(reference.params[name], trial.params[name])
+        name not in reference
+        or name not in params
+        or not same_value(reference[name], params[name])
         for name in names
     )
     if not count:
@@ -118,7 +119,9 @@ def _count_words(reference: Trial, trial: Trial) -> str:
 
 def _course(reference: Entrant, entrant: Entrant) -> Iterator[str]:
     trial = entrant.trial
-    if trial.state == TrialState.TERMINATED:
+    if trial.origin == IMPORTED:
+        yield "ended elsewhere"
+    elif trial.state == TrialState.TERMINATED:
         yield f"was ended early after report {trial.reports}"
     elif trial.state == TrialState.FAILED:
         yield "failed"

@@ -57,7 +57,7 @@ def equal_rows(comparison: Comparison) -> list[str]:
 
 
 def parameter_rows(comparison: Comparison) -> list[Row]:
-    params = [entrant.trial.params for entrant in comparison.entrants]
+    params = [entrant.params for entrant in comparison.entrants]
     known = [name for each in params for name in each]
     return [
         _parameter(comparison, n) for n in dict.fromkeys([*comparison.axes, *known])
@@ -66,7 +66,7 @@ def parameter_rows(comparison: Comparison) -> list[Row]:
 
 def _parameter(comparison: Comparison, name: str) -> Row:
     axis = comparison.axes.get(name)
-    values = [e.trial.params.get(name, UNSET) for e in comparison.entrants]
+    values = [e.params.get(name, UNSET) for e in comparison.entrants]
     marked = [(entrant.trial, entrant.glyph) for entrant in comparison.entrants]
     return Row(
         name,

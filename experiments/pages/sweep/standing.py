@@ -23,10 +23,8 @@ from experiments.models.trials import (
     AttemptState,
     TrialState,
 )
+from experiments.pages.spaces import search_space
 from experiments.progress import Progress, progress_of
-from experiments.search.problems import DefinitionError
-from experiments.search.samplers import log_base
-from experiments.search.space import SearchSpace
 
 # Fewer ended trials than this say too little about how long the rest will take.
 LEAST_FOR_FORECAST = 3
@@ -135,18 +133,9 @@ def sweep_standing(sweep: Sweep, *, now: datetime) -> SweepStanding:
     )
 
 
-def search_space(sweep: Sweep) -> SearchSpace:
-    """The parsed search space; an empty one for a document that no longer reads."""
-    settings = sweep.definition.get("sampling_algorithm")
-    base = log_base(settings if isinstance(settings, dict) else None)
-    try:
-        return SearchSpace.parse(sweep.definition["search_space"], log_base=base)
-    except (DefinitionError, KeyError):
-        return SearchSpace({})
-
-
 def combinations(sweep: Sweep) -> int | None:
-    """How many different configurations there are; None for infinitely many."""
+    """How many different configurations there are; None for infinitely many, or where
+    their number is not known."""
     space = search_space(sweep)
     return space.count() if len(space) else None
 

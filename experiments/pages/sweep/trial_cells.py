@@ -11,7 +11,7 @@ from typing import Any
 
 from experiments.pages.rows import TrialRow, thinned
 from experiments.search.choice import Choice
-from experiments.search.distribution import Distribution
+from experiments.search.space import SearchSpace
 from experiments.words import exact_text, metric_text, number_text
 
 # As wide as a digit and as a point, where figures are tabular.
@@ -36,11 +36,11 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def numeric_parameters(space: Mapping[str, Distribution]) -> dict[str, bool]:
-    """For each parameter whether all of its values are numbers."""
+def numeric_parameters(space: SearchSpace) -> dict[str, bool]:
+    """For each axis of the space whether all of its values are numbers."""
     return {
-        name: not isinstance(law, Choice) or all(map(is_number, law.distinct))
-        for name, law in space.items()
+        name: not isinstance(axis.law, Choice) or all(map(is_number, axis.law.distinct))
+        for name, axis in space.axes.items()
     }
 
 

@@ -20,7 +20,7 @@ from django.http import QueryDict
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialQuerySet, TrialState
 from experiments.pages.rows import TrialRow
-from experiments.pages.sweep.standing import search_space
+from experiments.pages.spaces import search_space
 from experiments.pages.sweep.trial_cells import (
     Cell,
     Spark,
@@ -92,7 +92,7 @@ class TrialTable:
         self.query = query
         self.best = best
         self.few = few
-        self.numeric = numeric_parameters(search_space(sweep).parameters)
+        self.numeric = numeric_parameters(search_space(sweep))
         self.state = self._known(query.get("state", ""), set(TrialState))
         keys = {"state", "number", "value", "reports", "took"}
         keys |= {PARAMETER + name for name in self.numeric}
@@ -152,12 +152,18 @@ class TrialTable:
                 *(When(state=s, then=Value(k)) for k, s in enumerate(STATES))
             ),
         }
-        # The column is text, so that keys keep their order; values sort as JSON.
-        params = Cast("params", JSONField())
-        by = fields.get(key) or KeyTransform(key.removeprefix(PARAMETER), params)
+        by = fields.get(key) or self._value_of(key.removeprefix(PARAMETER))
         if key == "value" and self.sweep.goal == "maximize":
             down = not down
         return OrderBy(by, descending=down, nulls_last=True)
+
+    def _value_of(self, name: str) -> Cast | KeyTransform:
+        """A parameter's value; one of a nested choice is looked up inside of it."""
+        # The column is text, so that keys keep their order; values sort as JSON.
+        found: Cast | KeyTransform = Cast("params", JSONField())
+        for key in search_space(self.sweep).axes[name].address.split("."):
+            found = KeyTransform(key, found)
+        return found
 
     # --- what stands around them --------------------------------------------------
 

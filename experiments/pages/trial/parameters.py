@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.models import Trial
 from experiments.pages.places import Axis, Picture, picture, same_value
+from experiments.pages.spaces import trial_params
 
 UNSET = object()
 
@@ -31,31 +32,32 @@ def parameter_rows(
     best: Trial | None,
 ) -> list[ParameterRow]:
     """In the order of the space; what only the trials have comes last."""
-    names = dict.fromkeys([*axes, *trial.params, *(rival.params if rival else {})])
+    own, others = trial_params(trial), trial_params(rival) if rival else None
+    names = dict.fromkeys([*axes, *own, *(others or {})])
     marked = [
         (each, "best" if best and each.pk == best.pk else each.state)
         for each in (rival, trial)
         if each is not None
     ]
-    return [_row(name, trial, rival, axes.get(name), marked) for name in names]
+    return [_row(name, own, others, axes.get(name), marked) for name in names]
 
 
 def _row(
     name: str,
-    trial: Trial,
-    rival: Trial | None,
+    own: Mapping[str, Any],
+    others: Mapping[str, Any] | None,
     axis: Axis | None,
     marked: Sequence[tuple[Trial, str]],
 ) -> ParameterRow:
-    value = trial.params.get(name, UNSET)
-    other = rival.params.get(name, UNSET) if rival else UNSET
+    value = own.get(name, UNSET)
+    other = UNSET if others is None else others.get(name, UNSET)
     return ParameterRow(
         name=name,
         is_set=value is not UNSET,
         value=None if value is UNSET else value,
         rival_is_set=other is not UNSET,
         rival_value=None if other is UNSET else other,
-        differs=rival is not None and not _same(value, other),
+        differs=others is not None and not _same(value, other),
         picture=picture(axis, name, marked),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 
 from experiments.models import Trial
-from experiments.models.trials import TrialState
+from experiments.models.trials import IMPORTED, TrialState
 from experiments.pages import failures
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.verdict_words import (
@@ -69,6 +69,9 @@ def _terminated(rows: TrialRows) -> Why:
 
 def _completed(rows: TrialRows) -> Why:
     trial = rows.trial
+    if trial.origin == IMPORTED:
+        words = "{}, imported, ended elsewhere{}."
+        return Why(format_html(words, trial_name(trial), _place(rows)))
     lead = format_html("{} ran to the end{}.", trial_name(trial), _place(rows))
     return Why(lead, _judged_notes(rows, "It was never close to an early end."))
 
