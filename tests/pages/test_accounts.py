@@ -80,6 +80,14 @@ def test_the_spelling_of_a_name_does_not_help(client: Client, ada: User) -> None
     assert log_in(client).status_code == 429
 
 
+def test_letters_that_look_alike_share_one_brake(client: Client) -> None:
+    factories.user("admin")
+    spellings = ("\uff41dmin", "admi\uff2e", "\u24d0dmin", "\u3000admin", "admin")
+    for name in spellings:
+        fail(client, 2, name)
+    assert log_in(client, "ad\uff4din").status_code == 429
+
+
 def test_other_names_and_addresses_are_not_shut_out(client: Client, ada: User) -> None:
     factories.user("max")
     fail(client, login_guard.MOST_FAILURES)
