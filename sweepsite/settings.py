@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from redis.connection import parse_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -34,12 +37,34 @@ def env_int(name: str, default: int, *, low: int, high: int) -> int:
     )
 
 
+def env_level(name: str, default: str) -> str:
+    text = os.environ.get(name, "").strip().upper() or default
+    allowed = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    if text in allowed:
+        return text
+    raise ImproperlyConfigured(
+        f"{name} is {os.environ[name]!r}; allowed are {', '.join(allowed)}."
+    )
+
+
 def env_url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
     text = os.environ.get(name, "").strip() or default
-    if text and urlsplit(text).scheme not in schemes:
+    try:
+        parts = urlsplit(text)
+        # Reading the port checks it.
+        known = parts.scheme in schemes and (parts.port or True)
+    except ValueError as error:
+        raise bad_url(name, text, f"which is no URL: {error}") from error
+    if not known:
         allowed = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise ImproperlyConfigured(f"{name} is {text!r}; it must start with {allowed}.")
+        raise bad_url(name, text, f"it must start with {allowed}")
     return text
+
+
+def bad_url(name: str, text: str, why: str) -> ImproperlyConfigured:
+    """The refusal of a URL; it goes to terminals and logs, so without a password."""
+    shown = re.sub(r"//[^/]*@", "//***@", text)
+    return ImproperlyConfigured(f"{name} is {shown!r}; {why.rstrip('.')}.")
 
 
 def home_folder() -> Path:
@@ -74,24 +99,48 @@ def secret_key(folder: Path) -> str:
     return path.read_text()
 
 
+def site_url() -> str:
+    url = env_url("SWEEPSITE_URL", "http://127.0.0.1:8000", schemes=("http", "https"))
+    if not urlsplit(url).hostname:
+        raise bad_url(
+            "SWEEPSITE_URL", url, "a host is missing, as in https://sweeps.example.org"
+        )
+    return url.rstrip("/")
+
+
 def redis_url(folder: Path) -> str:
     """REDIS_URL, else the embedded server that ``up`` runs, else the usual port."""
     embedded = folder / "redis_url"
     default = embedded.read_text().strip() if embedded.exists() else ""
-    return env_url(
+    url = env_url(
         "REDIS_URL",
         default or "redis://127.0.0.1:6379/0",
         schemes=("redis", "rediss", "unix"),
     )
+    try:
+        options = parse_url(url)
+    except ValueError as error:
+        raise bad_url("REDIS_URL", url, str(error)) from error
+    if url.startswith("unix") and not options.get("path"):
+        why = "the path of the socket is missing, as in unix:///run/valkey.sock"
+        raise bad_url("REDIS_URL", url, why)
+    return url
 
 
-def database(folder: Path) -> dict[str, object]:
+def database(folder: Path) -> dict[str, Any]:
     url = env_url(
         "DATABASE_URL",
         f"sqlite:///{folder / 'sweepsite.sqlite3'}",
         schemes=("sqlite", "postgres", "postgresql"),
     )
-    config: dict[str, object] = dict(dj_database_url.parse(url, conn_max_age=60))
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
+    except ValueError as error:
+        raise bad_url("DATABASE_URL", url, str(error)) from error
+    # A service of libpq names the database itself.
+    if not (config["NAME"] or config.get("OPTIONS", {}).get("service")):
+        why = "the name of the database is missing, as in postgres://USER@HOST/NAME"
+        raise bad_url("DATABASE_URL", url, why)
     config["CONN_HEALTH_CHECKS"] = True
     if url.startswith("sqlite"):
         # IMMEDIATE: a transaction that reads and then writes waits for its turn
@@ -111,9 +160,7 @@ def database(folder: Path) -> dict[str, object]:
 HOME = home_folder()
 SECRET_KEY = secret_key(HOME)
 DEBUG = env_bool("SWEEPSITE_DEBUG", default=False)
-SITE_URL = env_url(
-    "SWEEPSITE_URL", "http://127.0.0.1:8000", schemes=("http", "https")
-).rstrip("/")
+SITE_URL = site_url()
 ALLOWED_HOSTS = [
     host.strip()
     for host in os.environ.get(
@@ -262,7 +309,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {
         "handlers": ["console"],
-        "level": os.environ.get("SWEEPSITE_LOG_LEVEL", "").upper() or "INFO",
+        "level": env_level("SWEEPSITE_LOG_LEVEL", "INFO"),
     },
     "loggers": {"rq": {"level": "WARNING"}},
 }

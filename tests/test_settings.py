@@ -34,9 +34,19 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("SWEEPSITE_LOG_MB", "-1"),
         ("SWEEPSITE_DEBUG", "perhaps"),
         ("SWEEPSITE_SECRET_KEY", "short"),
+        ("SWEEPSITE_LOG_LEVEL", "foo"),
         ("SWEEPSITE_URL", "sweeps.example.org"),
+        ("SWEEPSITE_URL", "http://[abc"),
+        ("SWEEPSITE_URL", "http://"),
+        ("SWEEPSITE_URL", "http://sweeps.example.org:abc"),
         ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_URL", "postgres://h:abc/db"),
+        ("DATABASE_URL", "postgres://"),
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "unix:"),
+        ("REDIS_URL", "unix://"),
+        ("REDIS_URL", "redis://h:abc"),
+        ("REDIS_URL", "redis://h?db=x"),
         ("SWEEPSITE_HOME", "/dev/null/x"),
     ],
 )
@@ -49,6 +59,16 @@ def test_a_bad_value_is_named_in_one_line(
     assert name in done.stderr
     if name != "SWEEPSITE_SECRET_KEY":
         assert value in done.stderr
+
+
+@pytest.mark.parametrize("secret", ["p", "p@ss", "12#4"])
+def test_a_bad_url_is_told_without_its_password(secret: str, tmp_path: Path) -> None:
+    url = f"postgres://ada:{secret}@h:abc/db"
+    done = manage("check", SWEEPSITE_HOME=str(tmp_path), DATABASE_URL=url)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "DATABASE_URL is 'postgres://***@h:abc/db'" in done.stderr
+    assert f":{secret}@" not in done.stderr
 
 
 def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
