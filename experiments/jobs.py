@@ -12,8 +12,9 @@ from types import FrameType
 
 from django.conf import settings
 
+from experiments.runner import janitor
 from experiments.runner.launch import start_runner
-from experiments.worker_site import StaleAttempt, WorkerSite
+from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +47,24 @@ def run_attempt(attempt_id: int) -> None:
             _leave()
 
     signal.signal(signal.SIGTERM, pass_on)
-    runner.wait()
+    ended = runner.wait()
     if stopping:
         _leave()
+    if ended != 0:
+        logger.warning("attempt %s: its runner ended with %s", attempt_id, ended)
+        # It could not end the training's own children. Some that cannot be killed
+        # (TimeoutError) keep the slot from being idle, and the lease decides.
+        janitor.kill_attempts([attempt_id], home=home)
+        _tell_idle(site, worker=worker, slot=slot)
+
+
+def _tell_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
+    """The attempt is lost if the site has not heard its end, also when the runner
+    had to keep something in its folder. Without an answer the lease decides."""
+    try:
+        site.slot_idle(worker, slot)
+    except (Refused, SiteAway, StaleAttempt) as problem:
+        logger.info("the site did not hear that slot %s is idle: %s", slot, problem)
 
 
 def _leave() -> None:

@@ -68,6 +68,43 @@ def test_a_killed_process_costs_no_trial(
     check_one_end_each(site, sweep, witness)
 
 
+def test_a_killed_runner_leaves_no_daemon_and_the_site_hears_of_it_at_once(
+    tmp_path: Path,
+) -> None:
+    # The lease is so long that only the worker's word can bring the second attempt.
+    settings = {"SWEEPSITE_LEASE_SECONDS": "600"}
+    with running_site(tmp_path / "home", settings=settings) as site:
+        witness = tmp_path / "witness"
+        sweep = site.submit(
+            command="python train_daemon_grandchild.py wait",
+            environment={"WITNESS": str(witness)},
+            limits={"max_total_trials": 1, "max_concurrent_trials": 1},
+            retries={"max_attempts": 2},
+        )
+        wait_for(lambda: len(started(witness)) == 2, "the daemon", site.said)
+        first = started(witness)
+        os.kill(site.pids("experiments.runner")[0], signal.SIGKILL)
+        wait_for(
+            lambda: len(started(witness)) == 4,
+            "a second attempt",
+            lambda: site.story(sweep),
+        )
+        assert not set(first) & set(site.training())
+        (second,) = site.pids("experiments.runner")
+        os.kill(second, signal.SIGKILL)
+        site.wait_for_end(sweep)
+        wait_for(lambda: not site.training(), "no process to be left", patience=5)
+        assert len(started(witness)) == 4
+
+
+def started(witness: Path) -> list[int]:
+    """The ids of the processes that have started."""
+    if not witness.exists():
+        return []
+    lines = [line.split() for line in witness.read_text().splitlines()]
+    return [int(pid) for word, _, pid, _ in lines if word == "START"]
+
+
 def check_one_end_each(site: RunningSite, sweep: int, witness: Path) -> None:
     trials = site.trials(sweep)
     assert [trial["number"] for trial in trials] == list(range(TRIALS))
