@@ -19,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from rq import Queue, Worker
 from rq.executions import Execution
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from experiments.runner.kernel import die_with_parent
@@ -40,6 +40,22 @@ def connect(*, retries: int) -> Redis:
     )
 
 
+class AttemptJob(Job):
+    """A job that calls nobody back, whatever its hash names.
+
+    RQ would import and call a function named there even for a job that is never run:
+    when it clears away what seems abandoned. The names stay readable, so that a job
+    that has some is refused.
+    """
+
+    success_callback = failure_callback = stopped_callback = None
+
+    def send_webhooks(
+        self, status: str | JobStatus, *, exc_string: str | None = None
+    ) -> None:
+        """Send nothing: a URL from the queue is nothing to open."""
+
+
 @functools.cache
 def _connection() -> Redis:
     """For the web server and the scheduler: give up soon, repair comes later."""
@@ -48,7 +64,10 @@ def _connection() -> Redis:
 
 def pool_queue(pool: str, connection: Redis | None = None) -> Queue:
     return Queue(
-        pool, connection=connection or _connection(), serializer=JSONSerializer
+        pool,
+        connection=connection or _connection(),
+        job_class=AttemptJob,
+        serializer=JSONSerializer,
     )
 
 
@@ -114,6 +133,8 @@ class SlotWorker(Worker):
     ``run_attempt(<whole number>)`` without callbacks is refused unread.
     """
 
+    job_class = AttemptJob
+
     def execute_job(self, job: Job, queue: Queue) -> None:
         refuse_foreign(job)
         super().execute_job(job, queue)
@@ -146,6 +167,7 @@ def refuse_foreign(job: Job) -> None:
         job._success_callback_name,
         job._failure_callback_name,
         job._stopped_callback_name,
+        job.webhooks,
         job.kwargs,
         job.retries_left,
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,13 +92,19 @@ def secret_key(folder: Path) -> str:
             )
         return given
     path = folder / "secret_key"
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_urlsafe(50))
+    if not path.exists():
+        _make_secret_key(path)
     return path.read_text()
+
+
+def _make_secret_key(path: Path) -> None:
+    """Whole or not at all: two that start at once both read the first one's key."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name) as file:
+        file.write(secrets.token_urlsafe(50))
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 def site_url() -> str:
@@ -247,7 +255,8 @@ LOGOUT_REDIRECT_URL = "login"
 
 # django-rq's own pages show the default pool's queue. experiments/queues.py opens
 # the connections that matter: a URL here would mean no retries at all. Jobs are JSON,
-# as the queue writes them: what stands in a queue is never unpickled.
+# as the queue writes them: what stands in a queue is never unpickled; and a job that
+# names callbacks gets none.
 RQ_QUEUES = {
     "default": {
         "URL": REDIS_URL,
@@ -255,6 +264,7 @@ RQ_QUEUES = {
         "SERIALIZER": "rq.serializers.JSONSerializer",
     }
 }
+RQ = {"JOB_CLASS": "experiments.queues.AttemptJob"}
 RQ_SHOW_ADMIN_LINK = True
 
 LANGUAGE_CODE = "en-us"

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from rq import Queue
+from rq import Callback, Queue
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
+from rq.webhook import Webhook
 
 from experiments import embedded_queue, queues
 from tests.processes.running_site import wait_for
@@ -88,6 +90,12 @@ def test_a_dead_queue_is_survived_by_whoever_rings(settings: Any) -> None:
         (queues.RUN_ATTEMPT, ("7",), {}),
         (queues.RUN_ATTEMPT, (7, 8), {}),
         (queues.RUN_ATTEMPT, (7,), {"kwargs": {"x": 1}}),
+        (queues.RUN_ATTEMPT, (7,), {"on_failure": Callback("os.system")}),
+        (
+            queues.RUN_ATTEMPT,
+            (7,),
+            {"webhooks": [Webhook("http://127.0.0.1:1/", job_status="failed")]},
+        ),
     ],
 )
 def test_a_foreign_job_is_refused(
@@ -96,8 +104,52 @@ def test_a_foreign_job_is_refused(
     mark = tmp_path / "mark"
     filled = tuple(a.format(mark=mark) if isinstance(a, str) else a for a in args)
     queue = Queue("default", connection=redis, serializer=JSONSerializer)
-    job = queue.enqueue_call(function, args=filled, timeout=-1, **extra)
+    queue.enqueue_call(function, args=filled, job_id="foreign", timeout=-1, **extra)
+    job = queues.pool_queue("default").fetch_job("foreign")
+    assert job is not None
     worker = queues.slot_worker("default", name=f"test-{os.getpid()}-{id(job)}")
     with pytest.raises(queues.RefusedJob):
         worker.execute_job(job, queue)
     assert not mark.exists()
+
+
+CALLED: list[str] = []
+
+
+def note_the_call(job: Job, *_: object) -> None:
+    CALLED.append(job.id)
+
+
+def abandon(redis: Redis) -> None:
+    """Leave a foreign job with a callback behind, as if its worker had died."""
+    queue = Queue("default", connection=redis, serializer=JSONSerializer)
+    job = queue.enqueue_call(
+        "os.getpid",
+        job_id="foreign",
+        on_failure=Callback(f"{__name__}.note_the_call"),
+    )
+    queue.remove(job)
+    job.set_status(JobStatus.STARTED)
+    redis.zadd(queue.started_job_registry.key, {"foreign:1": 1})
+
+
+def test_clearing_away_an_abandoned_job_calls_nothing_that_it_names(
+    redis: Redis,
+) -> None:
+    CALLED.clear()
+    abandon(redis)
+    plain = Queue("default", connection=redis, serializer=JSONSerializer)
+    plain.started_job_registry.cleanup()
+    assert CALLED == ["foreign"], "the job would have been called back"
+    redis.flushall()
+    abandon(redis)
+    worker = queues.slot_worker("default", name="test-cleanup")
+    worker.clean_registries()
+    assert plain.failed_job_registry.get_job_ids() == ["foreign"]
+    assert CALLED == ["foreign"]
+
+
+def test_the_admin_pages_read_jobs_that_call_nobody(redis: Redis) -> None:
+    from django_rq import get_queue
+
+    assert get_queue("default").job_class is queues.AttemptJob
