@@ -8,6 +8,7 @@ the policy judge them, and answer whether to go on.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +57,10 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
     """
     with transaction.atomic():
         attempt = locked_attempt(attempt_id)
-        trial = attempt.trial
+        # Read after the lock: what was joined to it may be older than the wait for it.
+        trial = Trial.objects.select_related("sweep__experiment").get(
+            pk=attempt.trial_id
+        )
         new = _store(attempt, points)
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
@@ -83,25 +87,32 @@ def locked_attempt(attempt_id: int) -> Attempt:
 
 
 def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
-    """Insert the points whose step is new for their metric, and return them."""
+    """Insert the points that are new, and return them.
+
+    A point is known by its step and its time: the same again is a repetition, another
+    time at the same step a further report. Without a time the first of a step counts.
+    """
     metrics = _metrics(attempt, {point.name for point in points})
-    known = _known_steps(metrics, points)
-    new: list[Point] = []
-    for point in points:
-        key = (metrics[point.name].pk, point.step)
-        if key not in known:
-            known.add(key)
-            new.append(point)
+    known = _known_times(metrics, points)
     now = database_now()
-    MetricPoint.objects.bulk_create(
-        MetricPoint(
-            metric=metrics[point.name],
+    new: list[Point] = []
+    rows: list[MetricPoint] = []
+    for point in points:
+        metric = metrics[point.name]
+        times = known[metric.pk, point.step]
+        if times and (point.time is None or point.time in times):
+            continue
+        row = MetricPoint(
+            metric=metric,
             step=point.step,
+            ordinal=len(times),
             value=_stored(point.value),
             time=point.time or now,
         )
-        for point in new
-    )
+        times.append(row.time)
+        rows.append(row)
+        new.append(point)
+    MetricPoint.objects.bulk_create(rows)
     _summarise(metrics, new)
     return new
 
@@ -125,14 +136,18 @@ def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
     return found
 
 
-def _known_steps(
+def _known_times(
     metrics: dict[str, Metric], points: Sequence[Point]
-) -> set[tuple[int, int]]:
+) -> dict[tuple[int, int], list[datetime]]:
+    """When each metric was reported at the steps of these points."""
     rows = MetricPoint.objects.filter(
         metric__in=[metric.pk for metric in metrics.values() if metric.count],
         step__in={point.step for point in points},
     )
-    return set(rows.values_list("metric_id", "step"))
+    known: dict[tuple[int, int], list[datetime]] = defaultdict(list)
+    for metric_id, step, time in rows.values_list("metric_id", "step", "time"):
+        known[metric_id, step].append(time)
+    return known
 
 
 def _stored(value: float) -> float | None:

@@ -18,11 +18,12 @@ from experiments.clock import database_now
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
-from experiments.scheduling import ring_attempt
+from experiments.scheduling import end_at_timeout, ring_attempt
 
 logger = logging.getLogger(__name__)
 
 RING_AGAIN_AFTER = timedelta(seconds=10)
+LONGEST_PAUSE = 120
 
 
 def repair(*, declare_losses: bool) -> None:
@@ -30,6 +31,7 @@ def repair(*, declare_losses: bool) -> None:
     ring_waiting()
     end_strays()
     end_overdue()
+    end_paused()
     if declare_losses:
         lose_silent()
 
@@ -41,13 +43,24 @@ def ring_waiting() -> None:
         state=AttemptState.QUEUED,
         trial__sweep__state=SweepState.RUNNING,
     )
+    now = database_now()
     for attempt in waiting.select_related("pool"):
-        ring_attempt(attempt.pk, attempt.pool)
+        if attempt.created_at + pause_before(attempt.n) <= now:
+            ring_attempt(attempt.pk, attempt.pool)
+
+
+def pause_before(n: int) -> timedelta:
+    """How long the n-th attempt waits: a host in trouble must not eat them all."""
+    return timedelta(seconds=min(LONGEST_PAUSE, 2 ** (n - 2) if n > 2 else 0))
 
 
 def end_strays() -> None:
-    """Stop live trials of ended sweeps: one may be created while its sweep ends."""
-    strays = Trial.objects.live().filter(sweep=OuterRef("pk"), stop_reason="")
+    """Stop live trials of ended sweeps: one may be created, or be lost and queued
+    again, at the very moment at which its sweep ends."""
+    strays = Trial.objects.live().filter(
+        Q(stop_reason="") | Q(current_attempt__state=AttemptState.QUEUED),
+        sweep=OuterRef("pk"),
+    )
     for sweep in Sweep.objects.filter(Exists(strays), state__in=SWEEP_ENDS):
         lifecycle.stop_live_trials(
             sweep, reason=sweep.reason, message=sweep.message or "The sweep has ended."
@@ -74,6 +87,13 @@ def end_overdue() -> None:
             )
 
 
+def end_paused() -> None:
+    """A sweep's time runs on while it is paused."""
+    paused = Sweep.objects.filter(state=SweepState.PAUSED, timeout__isnull=False)
+    for sweep in paused.select_related("experiment"):
+        end_at_timeout(sweep)
+
+
 def lose_silent() -> None:
     """Give up attempts whose runner has not been heard from for longer than a lease.
 
@@ -90,4 +110,6 @@ def lose_silent() -> None:
             f"Nothing was heard from {where} for {settings.LEASE_SECONDS} s: power,"
             " network, or a killed process."
         )
-        lifecycle.lose_attempt(attempt, reason="silent", message=message)
+        lifecycle.lose_attempt(
+            attempt, reason="silent", message=message, unheard_since=limit
+        )

@@ -7,9 +7,11 @@ filtered updates of lifecycle.py keep them from doing anything twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
+from django.db import DatabaseError
 from django.db.models import Count, Max, Q, Sum
 
 from experiments import lifecycle, queues
@@ -37,9 +39,26 @@ def advance_all() -> None:
         .annotate(live=Count("trials", filter=Q(trials__state__in=TRIAL_LIVE)))
         .order_by("live", "id")
     )
-    waiting = [sweep for sweep in running if not settle(sweep)]
+    waiting = [sweep for sweep in running if _guarded(settle, sweep) is False]
     while waiting:
-        waiting = [sweep for sweep in waiting if place_trial(sweep)]
+        waiting = [sweep for sweep in waiting if _guarded(place_trial, sweep)]
+
+
+T = TypeVar("T")
+
+
+def _guarded(step: Callable[[Sweep], T], sweep: Sweep) -> T | None:
+    """One sweep's step. A sweep that cannot be handled is paused and says why: it must
+    not keep the others from going on. None: it failed."""
+    try:
+        return step(sweep)
+    except DatabaseError:
+        raise
+    except Exception as error:
+        logger.exception("sweep %s cannot be scheduled", sweep.pk)
+        message = f"The scheduler could not go on with this sweep: {error}"
+        lifecycle.pause_sweep(sweep, reason="internal_error", message=message)
+        return None
 
 
 # --- ending -----------------------------------------------------------------------
@@ -49,7 +68,7 @@ def settle(sweep: Sweep) -> bool:
     """End or pause a sweep if it is time to. True: it needs no new trials now."""
     counts = trial_counts(sweep)
     return (
-        _end_at_timeout(sweep)
+        end_at_timeout(sweep)
         or _end_at_target(sweep)
         or _fail_after_bad_start(sweep, counts)
         or _pause_after_failures(sweep)
@@ -65,7 +84,7 @@ def trial_counts(sweep: Sweep) -> dict[str, int]:
     return counts
 
 
-def _end_at_timeout(sweep: Sweep) -> bool:
+def end_at_timeout(sweep: Sweep) -> bool:
     if sweep.timeout is None or sweep.started_at is None:
         return False
     if database_now() < sweep.started_at + timedelta(seconds=sweep.timeout):
@@ -79,7 +98,8 @@ def _end_at_target(sweep: Sweep) -> bool:
     if target is None:
         return False
     better = "value__gte" if sweep.goal == "maximize" else "value__lte"
-    trial = sweep.trials.filter(**{better: target}).order_by("number").first()
+    reached = sweep.trials.exclude(state=TrialState.FAILED).filter(**{better: target})
+    trial = reached.order_by("number").first()
     if trial is None:
         return False
     message = (

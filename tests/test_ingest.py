@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -48,6 +50,21 @@ class TestPoints:
         assert MetricPoint.objects.get().value == 0.5
         trial.refresh_from_db()
         assert trial.value == 0.5
+
+    def test_another_time_at_the_same_step_is_a_further_report(
+        self, trial: Trial
+    ) -> None:
+        """A script that logs once a batch with the epoch as its step."""
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        batch = [
+            Point("accuracy", 0, value, start + timedelta(seconds=value))
+            for value in (0.1, 0.3, 0.2)
+        ]
+        for _ in range(2):
+            send(trial, *batch)
+        trial.refresh_from_db()
+        assert (trial.reports, trial.value, trial.last_value) == (3, 0.3, 0.2)
+        assert MetricPoint.objects.count() == 3
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
     def test_values_that_are_not_finite_are_kept_and_never_the_best(
@@ -215,3 +232,32 @@ class TestJudging:
         lifecycle.lose_attempt(ghost.current_attempt, reason="silent", message="Gone.")
         trial = factories.reported_trial(sweep, [0.1])
         assert trial.decisions.get().rivals == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite lets one writer in at a time"
+)
+def test_reports_that_come_at_the_same_time_are_numbered_one_by_one() -> None:
+    trial = factories.trial(factories.sweep(factories.team()))
+    attempt = factories.claim(trial).attempt
+    errors: list[Exception] = []
+
+    def report(first: int) -> None:
+        try:
+            for step in range(first, first + 10):
+                ingest.record(attempt.pk, [Point("accuracy", step, step / 100)])
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=report, args=(100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    trial.refresh_from_db()
+    assert trial.reports == 40
+    assert Report.objects.filter(trial=trial).count() == 40

@@ -97,3 +97,35 @@ def test_a_deadline_that_no_runner_kept_is_kept_here(
     repair.end_overdue()
     trial.refresh_from_db()
     assert trial.stop_reason == "trial_timeout"
+
+
+def test_a_trial_queued_again_while_its_sweep_was_cancelled_ends(sweep: Sweep) -> None:
+    """The loss and the cancelling met: the wish is there, and so is a new attempt."""
+    trial = factories.trial(sweep)
+    Sweep.objects.update(state="cancelled", reason="user", message="Enough.")
+    trial.__class__.objects.update(stop_reason="user", stop_message="Enough.")
+    repair.end_strays()
+    trial.refresh_from_db()
+    assert (trial.state, trial.reason) == ("cancelled", "user")
+
+
+def test_an_attempt_that_was_heard_after_all_is_not_lost(sweep: Sweep) -> None:
+    trial = factories.reported_trial(sweep, [0.5])
+    limit = database_now() - timedelta(seconds=60)
+    assert not lifecycle.lose_attempt(
+        trial.current_attempt, reason="silent", message="Gone.", unheard_since=limit
+    )
+
+
+def test_the_time_of_a_paused_sweep_runs_on(sweep: Sweep) -> None:
+    Sweep.objects.update(timeout=60, started_at=Now() - timedelta(seconds=61))
+    sweep.refresh_from_db()
+    lifecycle.pause_sweep(sweep)
+    repair.end_paused()
+    sweep.refresh_from_db()
+    assert (sweep.state, sweep.reason) == ("cancelled", "sweep_timeout")
+
+
+def test_a_host_in_trouble_gets_attempts_more_and_more_slowly() -> None:
+    waits = [repair.pause_before(n).total_seconds() for n in (1, 2, 3, 5, 20)]
+    assert waits == [0, 0, 2, 8, 120]

@@ -216,3 +216,34 @@ class TestEnds:
         with django_assert_max_num_queries(30):
             scheduling.advance_all()
         assert made.trials.count() == 31
+
+    def test_a_sweep_that_cannot_be_handled_is_paused_and_the_others_go_on(
+        self,
+    ) -> None:
+        bad, good = sweep(), sweep()
+        document = {**bad.definition, "sampling_algorithm": {"type": "gone"}}
+        Sweep.objects.filter(pk=bad.pk).update(definition=document)
+        scheduling.advance_all()
+        bad.refresh_from_db()
+        assert (bad.state, bad.reason) == ("paused", "internal_error")
+        assert good.trials.count() == 4
+
+    def test_a_failed_trial_does_not_reach_the_target(self) -> None:
+        document = factories.definition_document(
+            objective={
+                "primary_metric": "accuracy",
+                "goal": "maximize",
+                "target": 0.4,
+            }
+        )
+        made = factories.sweep(factories.team(), document=document)
+        factories.worker(made.pool, slots=1)
+        scheduling.advance_all()
+        end(made.trials.get(), exit_code=1)
+        scheduling.advance_all()
+        made.refresh_from_db()
+        assert made.state == "running"
+        end(made.trials.live().get())
+        scheduling.advance_all()
+        made.refresh_from_db()
+        assert (made.state, made.reason) == ("completed", "target")

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from experiments.models import ApiToken, Attempt, Pool, User, WorkerToken
+from experiments.models.trials import AttemptState
 from experiments.tokens import same_digest, token_digest
 
 # More digits than a row's number has.
@@ -87,4 +88,7 @@ class TrialAuth(HttpBearer):
             trial=_named_in_path(request, "trial_id"),
             trial_token_digest=token_digest(token),
         )
+        if request.method == "GET":
+            # Reading ends with the attempt; a late report is told so by its own code.
+            attempts = attempts.filter(state=AttemptState.RUNNING)
         return attempts.first() if token.startswith("trl_") else None

@@ -6,6 +6,7 @@ below /attempts/{id}. Whatever an attempt sends is refused once it does not coun
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated, Any
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.http import FileResponse, HttpRequest
 from ninja import NinjaAPI, Query, Schema, Status
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from experiments import ingest, lifecycle, queues, storage
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
@@ -26,6 +27,9 @@ from experiments.models import Artifact, Attempt, Pool, Worker
 from experiments.models.trials import AttemptState
 
 MOST_LOG_CHUNK = 256 << 10
+Small = Annotated[int, Field(gt=-(2**31), lt=2**31)]
+# No database keeps NUL in a text, and an attempt's end must not fail for one.
+WITHOUT_NUL = AfterValidator(lambda text: text.replace("\0", ""))
 
 api = NinjaAPI(
     title="sweepsite, for its workers",
@@ -76,6 +80,7 @@ def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
     """A worker process starts. Whatever its predecessor of this name ran is dead."""
     check_protocol(request)
     pool = _pool(request)
+    _check_name_is_free(pool, body)
     fields = body.dict(exclude={"name"})
     worker, _ = Worker.objects.update_or_create(
         pool=pool,
@@ -89,6 +94,17 @@ def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
         "pool": pool.name,
         "heartbeat_seconds": settings.HEARTBEAT_SECONDS,
     }
+
+
+def _check_name_is_free(pool: Pool, body: HelloIn) -> None:
+    """Two hosts may bear one name; that of a living worker is not given away."""
+    others = Worker.objects.alive().filter(pool=pool, name=body.name)
+    if others.exclude(boot_id=body.boot_id).exists():
+        raise ApiError(
+            409,
+            "name_taken",
+            f"A worker {body.name!r} of another host runs in pool {pool.name}.",
+        )
 
 
 @api.post("/beat", auth=pool_auth)
@@ -157,7 +173,7 @@ def claim(request: HttpRequest, attempt_id: int, body: SlotIn) -> dict[str, Any]
 
 class BeatIn(Schema):
     elapsed: float | None = None
-    pid: int | None = None
+    pid: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     memory_bytes: int | None = None
 
 
@@ -207,33 +223,45 @@ def log(
 def put_artifact(
     request: HttpRequest,
     attempt_id: int,
-    path: Annotated[str, Query(min_length=1, max_length=500)],
+    path: Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]+$")],
     sha256: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
 ) -> Status[dict[str, str]]:
     """Keep one file of the outputs folder; whole, or not at all."""
-    attempt = _running(request)
+    _check_room(
+        _running(request), path, int(request.headers.get("Content-Length") or 0)
+    )
+    target = storage.output_path(attempt_id, sha256)
+    incoming = target.with_name(f".{uuid.uuid4().hex}")
+    try:
+        body = iter(lambda: request.read(1 << 20), b"")
+        size, digest = storage.write_whole(incoming, body)
+        if digest != sha256:
+            raise ApiError(422, "wrong_hash", "The body does not have that SHA-256.")
+        with transaction.atomic():
+            attempt = ingest.locked_attempt(attempt_id)
+            _check_room(attempt, path, size)
+            Artifact.objects.update_or_create(
+                attempt=attempt, path=path, defaults={"size": size, "sha256": sha256}
+            )
+            incoming.replace(target)
+    finally:
+        incoming.unlink(missing_ok=True)
+    return Status(201, {})
+
+
+def _check_room(attempt: Attempt, path: str, size: int) -> None:
     used = sum(attempt.artifacts.exclude(path=path).values_list("size", flat=True))
-    length = int(request.headers.get("Content-Length") or 0)
-    if used + length > settings.OUTPUTS_LIMIT_BYTES:
+    if used + size > settings.OUTPUTS_LIMIT_BYTES:
         limit = settings.OUTPUTS_LIMIT_BYTES >> 20
         raise ApiError(413, "outputs_too_large", f"At most {limit} MB of outputs.")
-    target = storage.output_path(attempt_id, sha256)
-    size, digest = storage.write_whole(target, iter(lambda: request.read(1 << 20), b""))
-    if digest != sha256:
-        target.unlink(missing_ok=True)
-        raise ApiError(422, "wrong_hash", "The body does not have that SHA-256.")
-    Artifact.objects.update_or_create(
-        attempt=attempt, path=path, defaults={"size": size, "sha256": sha256}
-    )
-    return Status(201, {})
 
 
 class FinishIn(Schema):
     cause: lifecycle.Cause
-    exit_code: int | None = None
-    signal: int | None = None
-    code: Annotated[str, Field(max_length=40)] = ""
-    message: Annotated[str, Field(max_length=2_000)] = ""
+    exit_code: Small | None = None
+    signal: Small | None = None
+    code: Annotated[str, Field(max_length=40), WITHOUT_NUL] = ""
+    message: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
     elapsed: float | None = None
     peak_memory: Annotated[int, Field(ge=0)] | None = None
     log_dropped: Annotated[int, Field(ge=0)] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from django.db import transaction
@@ -153,14 +154,24 @@ def _no_metric_message(trial: Trial) -> str:
     )
 
 
-def lose_attempt(attempt: Attempt, *, reason: str, message: str) -> bool:
+def lose_attempt(
+    attempt: Attempt,
+    *,
+    reason: str,
+    message: str,
+    unheard_since: datetime | None = None,
+) -> bool:
     """The infrastructure lost a running attempt: try again, or give the trial up.
 
     A trial that was asked to stop ends now; one whose worker was shut down in order
-    ("released") goes back to the queue without counting as a loss.
+    ("released") goes back to the queue without counting as a loss. ``unheard_since``
+    leaves one alone that has given a sign of life after all.
     """
+    running = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING)
+    if unheard_since is not None:
+        running = running.filter(heartbeat_at__lt=unheard_since)
     with transaction.atomic():
-        won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
+        won = running.update(
             state=AttemptState.LOST, reason=reason, message=message, ended_at=Now()
         )
         if not won:

@@ -95,7 +95,9 @@ class Study:
     def reached_target(self) -> bool:
         """Whether a trial has a value at least as good as the objective's target."""
         return any(
-            trial.value is not None and self.objective.reached(trial.value)
+            trial.value is not None
+            and trial.state != "failed"
+            and self.objective.reached(trial.value)
             for trial in self._trials.values()
         )
 

@@ -92,6 +92,15 @@ class TestHosts:
         own = pool.post("/slots/idle", {"worker": worker, "slot": 0})
         assert own.json() == {"lost": [spec["attempt"]]}
 
+    def test_a_living_workers_name_is_not_given_to_another_host(
+        self, pool: Caller
+    ) -> None:
+        assert hello(pool, boot_id="one").status_code == 200
+        answer = hello(pool, boot_id="two")
+        assert answer.status_code == 409
+        assert answer.json()["error"]["code"] == "name_taken"
+        assert hello(pool, boot_id="one").status_code == 200
+
     def test_another_protocol_is_refused_in_words(self, sweep: Sweep) -> None:
         token = factories.worker_token(sweep.pool)
         answer = hello(Caller(token, protocol="0"))

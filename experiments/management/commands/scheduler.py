@@ -61,11 +61,13 @@ class Rounds:
         self._last = now
         close_old_connections()
         try:
-            advance_all()
             if now - self._repaired >= REPAIR_EVERY:
                 self._repaired = now
                 quiet = now - self._undisturbed_since
                 repair(declare_losses=quiet > settings.LEASE_SECONDS)
+            advance_all()
         except DatabaseError:
+            # While the database was away, no sign of life could be noted either.
+            self._undisturbed_since = time.monotonic()
             logger.exception("a round failed; the next one tries again")
             time.sleep(TICK)
