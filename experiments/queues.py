@@ -116,10 +116,16 @@ def wait_for_wake(connection: Redis, *, seconds: float) -> bool:
 
 
 def answers() -> bool:
+    return not trouble()
+
+
+def trouble() -> str:
+    """Why the queue does not answer; empty when it does."""
     try:
-        return bool(_connection().ping())
-    except RedisError:
-        return False
+        _connection().ping()
+    except RedisError as error:
+        return str(error) or type(error).__name__
+    return ""
 
 
 class RefusedJob(Exception):

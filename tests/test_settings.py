@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if "SWEEPSITE" not in k}
-    environment.pop("DATABASE_URL", None)
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        environment.pop(name, None)
     environment["DJANGO_SETTINGS_MODULE"] = "sweepsite.settings"
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
@@ -82,7 +83,8 @@ def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
 def test_a_worker_without_its_settings_says_which_are_missing(tmp_path: Path) -> None:
     done = manage("worker", SWEEPSITE_HOME=str(tmp_path))
     assert done.returncode == 1
-    assert "SWEEPSITE_URL and SWEEPSITE_WORKER_TOKEN must be set" in done.stderr
+    missing = "SWEEPSITE_URL, SWEEPSITE_WORKER_TOKEN, REDIS_URL"
+    assert f"These must be set: {missing}." in done.stderr
 
 
 def test_every_setting_is_documented() -> None:

@@ -29,7 +29,7 @@ from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
 logger = logging.getLogger(__name__)
 
 BEAT_EVERY = 10.0
-NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN")
+NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN", "REDIS_URL")
 
 
 class Command(BaseCommand):
@@ -47,8 +47,9 @@ class Command(BaseCommand):
         missing = [name for name in NEEDED if not os.environ.get(name)]
         if missing:
             raise CommandError(
-                f"{' and '.join(missing)} must be set. The token comes from"
-                " 'manage.py worker-token create --pool NAME' on the server."
+                f"These must be set: {', '.join(missing)}. The token comes from"
+                " 'manage.py worker-token create --pool NAME' on the server; REDIS_URL"
+                " is the site's own, such as redis://:PASSWORD@SERVER:6379/0."
             )
         if not 1 <= options["slots"] <= 1_000:
             raise CommandError("--slots must be from 1 to 1000, such as 2.")
@@ -98,6 +99,7 @@ class Host:
     def run(self) -> None:
         self.supervisor.install_signals()
         janitor.clear(settings.HOME / "worker")
+        self._wait_for_queue()
         self._sign_on()
         for slot in range(self.slots):
             if not self.supervisor.stopping:
@@ -107,16 +109,28 @@ class Host:
         with contextlib.suppress(Refused, SiteAway, StaleAttempt):
             self.site.bye(self.worker)
 
-    def _sign_on(self) -> None:
-        """Wait for the site as long as it takes; a refusal ends the worker."""
+    def _wait_for_queue(self) -> None:
+        """Slots that no bell reaches must not be counted as free."""
+        for _ in self._tries():
+            if not (problem := queues.trouble()):
+                return
+            logger.info("waiting for the queue of REDIS_URL: %s", problem)
+
+    def _tries(self) -> Iterator[None]:
+        """Try at once, then less and less often, until the worker is to stop."""
         delay = 0.1
         while not self.supervisor.stopping:
+            yield
+            time.sleep(delay)
+            delay = min(2 * delay, 5.0)
+
+    def _sign_on(self) -> None:
+        """Wait for the site as long as it takes; a refusal ends the worker."""
+        for _ in self._tries():
             try:
                 answer = self._hello()
             except SiteAway as problem:
                 logger.info("waiting for %s: %s", settings.SITE_URL, problem)
-                time.sleep(delay)
-                delay = min(2 * delay, 5.0)
                 continue
             except (Refused, StaleAttempt) as problem:
                 raise CommandError(
