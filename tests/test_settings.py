@@ -6,9 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from sweepsite.settings import secret_key
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,6 +82,31 @@ def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
     key = tmp_path / "secret_key"
     assert len(key.read_text()) >= 50
     assert key.stat().st_mode & 0o077 == 0
+
+
+def test_all_that_start_at_once_have_the_same_secret_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SWEEPSITE_SECRET_KEY")
+    starts = 4
+    barrier = threading.Barrier(starts)
+
+    def start(folder: Path) -> str:
+        barrier.wait(10)
+        return secret_key(folder)
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(starts) as pool:
+            for number in range(30):
+                folder = tmp_path / str(number)
+                folder.mkdir()
+                keys = set(pool.map(start, [folder] * starts))
+                assert len(keys) == 1 and len(keys.pop()) >= 50
+                assert [path.name for path in folder.iterdir()] == ["secret_key"]
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def test_a_worker_without_its_settings_says_which_are_missing(tmp_path: Path) -> None:
