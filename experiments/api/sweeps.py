@@ -49,7 +49,9 @@ from experiments.warm_trials import add_finished_trials
 router = Router(tags=["sweeps"])
 
 KEYS_LAST = timedelta(days=1)
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)]
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", max_length=200, pattern=WITHOUT_NUL)
+]
 
 
 def _out(sweep: Sweep) -> SweepOut:

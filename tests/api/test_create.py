@@ -140,6 +140,13 @@ def test_the_same_key_gives_the_same_sweep(api: Api) -> None:
     assert Sweep.objects.count() == 1
 
 
+def test_a_key_that_no_database_keeps_is_refused(api: Api) -> None:
+    answer = _post_with_key(api, "k\x001")
+    assert answer.status_code == 422
+    assert any("Key" in name for name in answer.json()["error"]["fields"])
+    assert not Sweep.objects.exists()
+
+
 def test_another_key_and_another_person_make_another_sweep(api: Api) -> None:
     factories.team("Physics", bob="member")
     bob = Api(factories.api_token(factories.user("bob")))
