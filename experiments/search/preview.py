@@ -27,6 +27,9 @@ BINS = 24
 # So many draws may be rejected for each one that is pictured.
 MOST_REJECTED = 10
 
+# Half of the largest float: the width of a range must be one too.
+MOST_DRAWN = 8e307
+
 
 @dataclass(frozen=True)
 class Histogram:
@@ -124,15 +127,28 @@ def _of_values(
 
 
 def _of_numbers(numbers: np.ndarray, bins: int, *, log: bool) -> Histogram:
+    """Bars of equal width; one bar where floats have no room for more."""
+    numbers = np.clip(numbers, -MOST_DRAWN, MOST_DRAWN)
     log = log and bool(numbers.min() > 0)
-    counts, edges = np.histogram(np.log(numbers) if log else numbers, bins)
-    borders = np.exp(edges) if log else edges
+    drawn = np.log(numbers) if log else numbers
+    low, high = _spread(float(drawn.min()), float(drawn.max()))
+    room = len(set(np.linspace(low, high, bins + 1))) == bins + 1
+    counts, edges = np.histogram(drawn, bins if room else 1, range=(low, high))
+    borders = np.clip(np.exp(edges), 0, MOST_DRAWN) if log else edges
     return Histogram(
         scale="log" if log else "linear",
         labels=(significant(numbers.min()), significant(numbers.max())),
         counts=tuple(counts.tolist()),
         edges=tuple(borders.tolist()),
     )
+
+
+def _spread(low: float, high: float) -> tuple[float, float]:
+    """The ends of the picture; one value alone stands in the middle of it."""
+    if low < high:
+        return low, high
+    half = max(0.5, abs(low) * 1e-6)
+    return low - half, high + half
 
 
 def _is_logarithmic(distribution: Distribution) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -157,3 +158,18 @@ def test_any_space_has_a_picture_for_every_axis(space: SearchSpace) -> None:
     for picture in pictures.values():
         assert sum(picture.counts) <= round(30 * picture.share)
         json.dumps(picture.dump(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"type": "uniform", "min_value": -1e308, "max_value": 1e308},
+        {"type": "normal", "mu": 1e308, "sigma": 1},
+        {"type": "lognormal", "mu": 700, "sigma": 9},
+        {"type": "normal", "mu": 5, "sigma": 0},
+    ],
+)
+def test_ranges_at_the_end_of_what_floats_hold_have_a_picture(document) -> None:
+    (histogram,) = space_histograms(SearchSpace.parse({"x": document})).values()
+    assert sum(histogram.counts) > 0
+    assert all(math.isfinite(edge) for edge in histogram.edges)

@@ -6,6 +6,7 @@ Works on the database directly, with the rights of whoever may run manage.py.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ class Command(BaseCommand):
                 reading.add_argument("--format", choices=kinds, default="yaml")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Transitions are for the logs of what runs for long, not for this output.
+        logging.getLogger("experiments").setLevel(logging.WARNING)
         try:
             getattr(self, f"do_{options['action']}")(options)
         except DefinitionError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import socket
@@ -116,6 +117,8 @@ class Machine:
 
     def run(self) -> None:
         self.supervisor.install_signals()
+        # Our own output is for people; the children have logs of their own.
+        logging.getLogger("experiments").setLevel(logging.WARNING)
         try:
             self._start()
             self.supervisor.run()
