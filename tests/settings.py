@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ.setdefault("SWEEPSITE_HOME", tempfile.mkdtemp(prefix="sweepsite-tests-"))
+if "SWEEPSITE_HOME" not in os.environ:
+    home = tempfile.mkdtemp(prefix="sweepsite-tests-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ["SWEEPSITE_HOME"] = home
 os.environ.setdefault("SWEEPSITE_SECRET_KEY", "only-for-tests-" + "x" * 32)
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
