@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import platform
+import secrets
 import signal
 import socket
 import sys
@@ -15,8 +16,9 @@ import tempfile
 import time
 from argparse import SUPPRESS
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -30,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 BEAT_EVERY = 10.0
 NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN", "REDIS_URL")
+
+# The code of the site's refusal when a living worker elsewhere bears the name.
+NAME_TAKEN = "name_taken"
 
 
 class Command(BaseCommand):
@@ -54,8 +59,7 @@ class Command(BaseCommand):
         if not 1 <= options["slots"] <= 1_000:
             raise CommandError("--slots must be from 1 to 1000, such as 2.")
         if options["only_slot"] is None:
-            with unique_name(options["pool"]) as name:
-                Host(name, pool=options["pool"], slots=options["slots"]).run()
+            Host(options["pool"], slots=options["slots"]).run()
         else:
             run_slot(
                 options["only_slot"],
@@ -65,33 +69,55 @@ class Command(BaseCommand):
             )
 
 
-@contextlib.contextmanager
-def unique_name(pool: str) -> Iterator[str]:
-    """This host's name, or host-2, host-3, … when other workers run here already.
+@dataclass(frozen=True)
+class Name:
+    """A worker's name, and what tells its holder from others that bear it."""
 
-    The lock goes with the process, so a worker that was killed and started again has
-    its old name, and the site knows at once that what it ran is dead.
+    text: str
+    boot_id: str
+
+
+def free_names(pool: str) -> Iterator[Name]:
+    """This host's name, host-2, host-3, … without those of other workers here.
+
+    A name is held until the next one is asked for. The lock goes with the process, so
+    a worker that was killed and started again has its old name, and the site knows at
+    once that what it ran is dead. Hosts (or containers, which share a boot id) of one
+    name do not see each other's locks; that is why each lock has an id for the site.
     """
     host = socket.gethostname()[:80]
     place = hashlib.sha256(f"{settings.SITE_URL} {pool}".encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"sweepsite-workers-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for number in range(1, 1_000):
-        with (folder / f"{place}-{number}").open("w") as lock:
+        with (folder / f"{place}-{number}").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield host if number == 1 else f"{host}-{number}"
-            return
-    raise CommandError("1000 workers run on this host already.")
+            text = host if number == 1 else f"{host}-{number}"
+            yield Name(text, f"{boot_id()} {lock_id(lock)}".strip())
+    raise CommandError("1000 workers of this host's name run already.")
+
+
+def lock_id(lock: IO[str]) -> str:
+    """Made at random when the lock is first held, and kept in it."""
+    lock.seek(0)
+    if known := lock.read(8):
+        return known
+    made = secrets.token_hex(4)
+    lock.write(made)
+    lock.flush()
+    return made
 
 
 class Host:
     """The parent of this host's slots: signs on, beats, keeps the slots running."""
 
-    def __init__(self, name: str, *, pool: str, slots: int) -> None:
-        self.name, self.pool, self.slots = name, pool, slots
+    def __init__(self, pool: str, *, slots: int) -> None:
+        self.pool, self.slots = pool, slots
+        self.names = free_names(pool)
+        self.name = next(self.names)
         self.site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
         self.supervisor = Supervisor(say=logger.warning)
         self.worker = 0
@@ -133,6 +159,10 @@ class Host:
                 logger.info("waiting for %s: %s", settings.SITE_URL, problem)
                 continue
             except (Refused, StaleAttempt) as problem:
+                if NAME_TAKEN in str(problem):
+                    logger.info("trying another name: %s", problem)
+                    self.name = next(self.names)
+                    continue
                 raise CommandError(
                     f"{settings.SITE_URL} refused this worker: {problem}"
                 ) from problem
@@ -142,9 +172,9 @@ class Host:
 
     def _hello(self) -> dict[str, Any]:
         return self.site.hello(
-            name=self.name,
+            name=self.name.text,
             host=socket.gethostname()[:100],
-            boot_id=boot_id(),
+            boot_id=self.name.boot_id,
             pid=os.getpid(),
             slots=self.slots,
             version=settings.VERSION,
@@ -172,7 +202,7 @@ class Host:
     def _slot_process(self, slot: int) -> Child:
         argv = [sys.executable, sys.argv[0], "worker", "--pool", self.pool]
         argv += ["--only-slot", str(slot), "--worker-id", str(self.worker)]
-        argv += ["--worker-name", self.name]
+        argv += ["--worker-name", self.name.text]
         # A training's own grace of five seconds, and time to send what is left.
         return Child(f"slot {slot}", argv, os.environ, patience=9.0)
 
