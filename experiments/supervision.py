@@ -26,16 +26,23 @@ FIRST_DELAY, LONGEST_DELAY = 0.2, 30.0
 STEADY_AFTER = 10.0
 TICK = 0.1
 MOST_LOG = 10 << 20
+# Seconds for a whole stop, and for a child when they are used up.
+STOP_WITHIN, A_MOMENT = 13.0, 0.5
 
 
 @dataclass
 class Child:
-    """One process to keep alive. ``patience``: seconds from SIGTERM to SIGKILL."""
+    """One process to keep alive.
+
+    ``patience``: at most so many seconds from SIGTERM to SIGKILL. ``ends``: children
+    with a lower number are ended first, those with the same one at the same time.
+    """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str]
     patience: float = 3.0
+    ends: int = 0
     log: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
@@ -97,7 +104,7 @@ def _end_with(supervisor: int) -> None:
 
 
 class Supervisor:
-    """Children in the order in which they start; they end in the reverse order."""
+    """Children in the order in which they start; they end as their ``ends`` say."""
 
     def __init__(self, *, say: Callable[[str], None]) -> None:
         self.children: list[Child] = []
@@ -151,23 +158,22 @@ class Supervisor:
         if child.failures >= 2 and (lines := child.last_lines()):
             self._say(lines)
 
-    def stop(self) -> None:
-        """End the children one after the other, the last started first."""
-        for child in reversed(self.children):
-            self._end([child])
-
-    def stop_together(self) -> None:
-        """End all of them at the same time."""
-        self._end(self.children)
-
-    def _end(self, children: Sequence[Child]) -> None:
-        """SIGTERM, patience, SIGKILL; a second Ctrl-C ends the patience."""
+    def stop(self, *, within: float = STOP_WITHIN) -> None:
+        """End all children in about so many seconds, whatever their patience sums to:
+        who asked for the stop kills before long."""
         self.stopping = True
+        limit = time.monotonic() + within
+        for turn in sorted({child.ends for child in self.children}):
+            self._end([c for c in self.children if c.ends == turn], limit=limit)
+
+    def _end(self, children: Sequence[Child], *, limit: float) -> None:
+        """SIGTERM, patience, SIGKILL; a second Ctrl-C ends the patience."""
         for child in children:
             child.send(signal.SIGTERM)
         began = time.monotonic()
+        left = max(limit - began, A_MOMENT)
         for child in children:
-            deadline = began + child.patience
+            deadline = began + min(child.patience, left)
             while child.alive and time.monotonic() < deadline and not self.hurry:
                 time.sleep(TICK / 4)
         for child in children:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.supervision import Child, Supervisor
+from experiments.supervision import A_MOMENT, Child, Supervisor
 from tests.processes.running_site import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,23 +60,56 @@ def test_a_child_that_ends_again_and_again_is_started_less_and_less_often(
     assert [round(delay, 1) for delay in delays] == [0.2, 0.4, 0.8, 1.6]
 
 
-def test_a_child_deaf_to_sigterm_is_killed_after_its_patience(
-    supervisor: Supervisor, tmp_path: Path
-) -> None:
-    ready = tmp_path / "ready"
+def add_deaf(supervisor: Supervisor, ready: Path, **fields: object) -> Child:
     script = (
         "import signal, time, pathlib; signal.signal(15, signal.SIG_IGN);"
         f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     )
-    deaf = supervisor.add(child(script, patience=0.3))
+    deaf = supervisor.add(child(script, **fields))
     wait_for(ready.exists, "the child to be deaf", patience=10)
+    return deaf
+
+
+def test_a_child_deaf_to_sigterm_is_killed_after_its_patience(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    deaf = add_deaf(supervisor, tmp_path / "ready", patience=0.3)
     supervisor.stop()
     assert deaf.process.returncode == -signal.SIGKILL
 
 
-def test_children_end_in_the_reverse_order(
+def test_one_deadline_holds_for_all_that_are_deaf(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
+    deaf = [
+        add_deaf(supervisor, tmp_path / str(turn), patience=30.0, ends=turn)
+        for turn in range(3)
+    ]
+    began = time.monotonic()
+    supervisor.stop(within=1.0)
+    took = time.monotonic() - began
+    assert [each.process.returncode for each in deaf] == [-signal.SIGKILL] * 3
+    moments = 2 * A_MOMENT
+    assert 1.0 + moments <= took < 1.0 + moments + 2.0
+
+
+def test_the_last_to_end_has_a_moment_for_it_when_time_is_up(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    add_deaf(supervisor, tmp_path / "deaf", patience=30.0)
+    ready = tmp_path / "ready"
+    script = (
+        "import signal, sys, time, pathlib;"
+        "signal.signal(15, lambda *_: sys.exit(7));"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    willing = supervisor.add(child(script, ends=1))
+    wait_for(ready.exists, "the child to be ready", patience=10)
+    supervisor.stop(within=0.1)
+    assert willing.process.returncode == 7
+
+
+def test_children_end_in_their_turns(supervisor: Supervisor, tmp_path: Path) -> None:
     order = tmp_path / "order"
     script = (
         "import signal, sys, time\n"
@@ -87,12 +120,12 @@ def test_children_end_in_the_reverse_order(
         f"open({str(tmp_path)!r} + '/ready-NAME', 'w').close()\n"
         "time.sleep(60)\n"
     )
-    for name in ("first", "second"):
-        supervisor.add(child(script.replace("NAME", name)))
+    for turn, name in ((1, "second"), (0, "first")):
+        supervisor.add(child(script.replace("NAME", name), ends=turn))
     for name in ("first", "second"):
         wait_for((tmp_path / f"ready-{name}").exists, f"{name} to run", patience=10)
     supervisor.stop()
-    assert order.read_text() == "second first "
+    assert order.read_text() == "first second "
 
 
 def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from experiments.supervision import Child, Supervisor
 
 QUEUE_PATIENCE = 20.0
 SITE_PATIENCE = 30.0
+# Workers say to the site what became of their trials, so they end first.
+ENDS = {"worker": 0, "scheduler": 1, "web": 1, "queue": 2}
 
 
 class Command(BaseCommand):
@@ -174,9 +176,8 @@ class Machine:
         settings.REDIS_URL = url
         (settings.HOME / "redis_url").write_text(url)
         data = settings.HOME / "queue"
-        self._add_child(
-            "queue", embedded_queue.server_command(binary, socket=server, data=data)
-        )
+        command = embedded_queue.server_command(binary, socket=server, data=data)
+        self._add_child("queue", command)
         return url
 
     def _start_site(self) -> None:
@@ -200,9 +201,10 @@ class Machine:
     def _add_child(self, name: str, argv: list[str], *, patience: float = 3.0) -> None:
         if self.supervisor.stopping:
             return
-        log = settings.HOME / "logs" / f"{name}.log"
-        environment = dict(self.environment)
-        self.supervisor.add(Child(name, argv, environment, patience=patience, log=log))
+        child = Child(name, argv, dict(self.environment), patience=patience)
+        child.log = settings.HOME / "logs" / f"{name}.log"
+        child.ends = ENDS[name]
+        self.supervisor.add(child)
 
     # --- waiting ------------------------------------------------------------------
 

@@ -131,7 +131,7 @@ class Host:
             if not self.supervisor.stopping:
                 self.supervisor.add(self._slot_process(slot))
         self.supervisor.run(every=BEAT_EVERY, do=self._beat)
-        self.supervisor.stop_together()
+        self.supervisor.stop()
         with contextlib.suppress(Refused, SiteAway, StaleAttempt):
             self.site.bye(self.worker)
 
