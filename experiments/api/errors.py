@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -30,57 +31,66 @@ class ApiError(Exception):
 def add_error_handlers(api: NinjaAPI) -> None:
     """Make every exception that stands for a refusal answer in the one shape."""
 
-    def answer(
-        request: HttpRequest,
-        status: int,
-        code: str,
-        message: str,
-        fields: Mapping[str, list[str]] | None = None,
-    ) -> HttpResponse:
-        error = {"code": code, "message": message, "fields": dict(fields or {})}
-        return api.create_response(request, {"error": error}, status=status)
+    def handle(kind: type[Exception], refusal: Callable[[Any], ApiError]) -> None:
+        def answer(request: HttpRequest, error: Any) -> HttpResponse:
+            told = refusal(error)
+            body = {"code": told.code, "message": str(told), "fields": told.fields}
+            return api.create_response(request, {"error": body}, status=told.status)
 
-    @api.exception_handler(ApiError)
-    def refused(request: HttpRequest, error: ApiError) -> HttpResponse:
-        return answer(request, error.status, error.code, str(error), error.fields)
+        api.add_exception_handler(kind, answer)
 
-    @api.exception_handler(StaleAttempt)
-    def stale(request: HttpRequest, error: StaleAttempt) -> HttpResponse:
-        return answer(request, 409, "stale_attempt", str(error))
+    for kind, refusal in REFUSALS.items():
+        handle(kind, refusal)
 
-    @api.exception_handler(TooManyMetrics)
-    def too_many(request: HttpRequest, error: TooManyMetrics) -> HttpResponse:
-        return answer(request, 422, "too_many_metrics", str(error))
 
-    @api.exception_handler(RequestDataTooBig)
-    def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
-        message = f"The body is too large; at most {most} MB are allowed."
-        return answer(request, 413, "too_large", message)
+def _stale(error: StaleAttempt) -> ApiError:
+    return ApiError(409, "stale_attempt", str(error))
 
-    @api.exception_handler(ValidationError)
-    def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-        message = "The request does not have the expected form."
-        return answer(request, 422, "invalid", message, _field_sentences(error))
 
-    @api.exception_handler(AuthenticationError)
-    def unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-        message = "A valid token is needed: Authorization: Bearer TOKEN."
-        return answer(request, 401, "unauthorized", message)
+def _too_many_metrics(error: TooManyMetrics) -> ApiError:
+    return ApiError(422, "too_many_metrics", str(error))
 
-    @api.exception_handler(PermissionDenied)
-    def forbidden(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
-        message = str(error) or "This token may not do that."
-        return answer(request, 403, "forbidden", message)
 
-    @api.exception_handler(Http404)
-    def missing(request: HttpRequest, error: Http404) -> HttpResponse:
-        message = str(error) or "There is nothing here."
-        return answer(request, 404, "not_found", message)
+def _too_large(error: RequestDataTooBig) -> ApiError:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+    return ApiError(
+        413, "too_large", f"The body is too large; at most {most} MB are allowed."
+    )
 
-    @api.exception_handler(HttpError)
-    def other(request: HttpRequest, error: HttpError) -> HttpResponse:
-        return answer(request, error.status_code, "refused", str(error))
+
+def _invalid(error: ValidationError) -> ApiError:
+    message = "The request does not have the expected form."
+    return ApiError(422, "invalid", message, _field_sentences(error))
+
+
+def _unauthorized(error: AuthenticationError) -> ApiError:
+    message = "A valid token is needed: Authorization: Bearer TOKEN."
+    return ApiError(401, "unauthorized", message)
+
+
+def _forbidden(error: PermissionDenied) -> ApiError:
+    return ApiError(403, "forbidden", str(error) or "This token may not do that.")
+
+
+def _not_found(error: Http404) -> ApiError:
+    return ApiError(404, "not_found", str(error) or "There is nothing here.")
+
+
+def _refused(error: HttpError) -> ApiError:
+    return ApiError(error.status_code, "refused", str(error))
+
+
+REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
+    ApiError: lambda error: error,
+    StaleAttempt: _stale,
+    TooManyMetrics: _too_many_metrics,
+    RequestDataTooBig: _too_large,
+    ValidationError: _invalid,
+    AuthenticationError: _unauthorized,
+    PermissionDenied: _forbidden,
+    Http404: _not_found,
+    HttpError: _refused,
+}
 
 
 def _field_sentences(error: ValidationError) -> dict[str, list[str]]:
