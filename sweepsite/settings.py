@@ -126,7 +126,7 @@ def redis_url(folder: Path) -> str:
         schemes=("redis", "rediss", "unix"),
     )
     try:
-        options = parse_url(url)
+        options = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise bad_url("REDIS_URL", url, str(error)) from error
     if url.startswith("unix") and not options.get("path"):
