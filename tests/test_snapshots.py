@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
+import random
+import struct
 import tarfile
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -102,6 +109,139 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_unread(
     assert len(bomb.getvalue()) < 2000
     with pytest.raises(snapshots.CodeError, match=r"1\.0 MB"):
         snapshots.store_archive(team, bomb.getvalue(), user=None)
+
+
+def longname(size: int, *, levels: int = 1) -> bytes:
+    """A tar header that announces a name of this many letters, and the name."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, size
+    name = b"n" * size + b"\0" * (-size % 512)
+    return (info.tobuf(tarfile.GNU_FORMAT) + name) * levels
+
+
+def most_memory(team: Team, data: bytes, match: str) -> int:
+    """Bytes that refusing the archive took at most; checks the sentence as well."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(snapshots.CodeError, match=match) as caught:
+            snapshots.store_archive(team, data, user=None)
+        assert len(str(caught.value)) < 500
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_header_that_unpacks_to_too_much_is_refused(
+    team: Team, settings: Any, compress: Callable[[bytes], bytes]
+) -> None:
+    settings.UPLOAD_LIMIT_BYTES = 1 << 20
+    bomb = compress(longname(60 << 20))
+    assert len(bomb) < 100_000
+    assert most_memory(team, bomb, "unpacks to more than 17 MB") < 40 << 20
+
+
+@pytest.mark.parametrize("compress", [lzma.compress, bytes])
+def test_a_header_within_the_limit_is_not_read_either(
+    team: Team, compress: Callable[[bytes], bytes]
+) -> None:
+    bomb = compress(longname(8 << 20))
+    assert most_memory(team, bomb, "header of more than 128 KB") < 30 << 20
+
+
+def test_attributes_for_all_members_are_not_kept_for_each(team: Team) -> None:
+    buffer = io.BytesIO()
+    names = {f"k{number}": "v" for number in range(6_000)}
+    with tarfile.open(fileobj=buffer, mode="w", pax_headers=names) as archive:
+        for number in range(300):
+            archive.addfile(tarfile.TarInfo(f"f{number}"))
+        info = tarfile.TarInfo("link")
+        info.type = tarfile.SYMTYPE
+        archive.addfile(info)
+    assert most_memory(team, buffer.getvalue(), "'link' is a link") < 20 << 20
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_a_zip_that_lies_about_a_size_is_not_inflated(team: Team, method: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("zeros", b"\0" * (50 << 20))
+    lie = struct.pack("<L", 10)
+    data = buffer.getvalue().replace(struct.pack("<L", 50 << 20), lie)
+    assert most_memory(team, data, "zip archive") < 20 << 20
+
+
+def test_a_name_is_refused_for_its_length_and_not_echoed(team: Team) -> None:
+    for data in (zipped({"n" * 60_000: b""}), tarred({"n" * 60_000: b""})):
+        with pytest.raises(snapshots.CodeError, match="60,000 characters") as caught:
+            snapshots.store_archive(team, data, user=None)
+        assert "n" * 200 in str(caught.value)
+        assert "n" * 201 not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_folders_count_as_files_do(
+    team: Team, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(snapshots, "MOST_FILES", 3)
+    names = [f"d{number}{ending}" for number in range(4)]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.type = tarfile.DIRTYPE if ending else tarfile.REGTYPE
+            archive.addfile(info)
+    for data in (zipped(dict.fromkeys(names, b"")), buffer.getvalue()):
+        with pytest.raises(snapshots.CodeError, match="more than 3 files and folders"):
+            snapshots.store_archive(team, data, user=None)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_damage_in_any_compression_is_told_in_words(
+    team: Team, compress: Callable[[bytes], bytes]
+) -> None:
+    content = random.Random(1).randbytes(5_000)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("x")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    whole = compress(buffer.getvalue())
+    middle = len(whole) // 2
+    for data in (
+        whole[:middle],
+        whole[:middle] + b"\xff" * 40 + whole[middle + 40 :],
+        whole[:20] + b"\xff" * 40 + whole[60:],
+    ):
+        with pytest.raises(snapshots.CodeError, match="neither a zip nor a tar"):
+            snapshots.store_archive(team, data, user=None)
+
+
+def test_damage_inside_a_zip_is_told_in_words(team: Team) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x", b"hello " * 500)
+    data = bytearray(buffer.getvalue())
+    data[31:41] = b"\xff" * 10
+    with pytest.raises(snapshots.CodeError, match="zip archive cannot be read"):
+        snapshots.store_archive(team, bytes(data), user=None)
+
+
+def test_headers_upon_headers_are_told_in_words(team: Team) -> None:
+    with pytest.raises(snapshots.CodeError):
+        snapshots.store_archive(team, longname(1, levels=3_000), user=None)
+
+
+def test_a_name_that_is_no_text_is_refused(team: Team) -> None:
+    with pytest.raises(snapshots.CodeError, match="not allowed"):
+        snapshots.store_archive(team, tarred({"caf\udce9.py": b""}), user=None)
+
+
+def test_a_file_that_is_also_a_folder_is_refused(team: Team) -> None:
+    files = {"a": b"1", "a/b/c": b"2"}
+    for data in (zipped(files), tarred(files)):
+        with pytest.raises(snapshots.CodeError, match="'a' is a file and also"):
+            snapshots.store_archive(team, data, user=None)
 
 
 def test_a_lost_archive_is_written_again(team: Team) -> None:
