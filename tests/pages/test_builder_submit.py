@@ -22,6 +22,7 @@ from tests.pages.builder_forms import (
     member,
     page,
     physics_team,
+    preview,
     send,
 )
 
@@ -233,3 +234,28 @@ def test_files_beyond_the_limit_are_refused_with_a_sentence(
     settings.UPLOAD_LIMIT_BYTES = 1 << 20
     data = {**form(), "files": [upload("big.bin", b"0" * ((1 << 20) + 1))]}
     assert "at most 1 MB" in page(send(ada, data))
+
+
+def test_a_refusal_stays_until_other_files_are_chosen_or_removed(ada: Client) -> None:
+    refused = form(do="start", refused="code.zip is neither a zip nor a tar.")
+    assert preview(ada, refused)["problems"][0]["section"] == 1
+    response = send(ada, refused)
+    assert response.status_code == 422
+    assert response.context["wrong"] == {"files"}
+    assert page(response).count("code.zip is neither a zip nor a tar.") >= 2
+    assert "Remove files" in page(response)
+    removed = send(ada, {**refused, "do": "nofiles"})
+    assert "neither a zip" not in page(removed)
+    files = [upload("train.py", b"print(1)")]
+    assert send(ada, {**refused, "files": files}).status_code == 302
+
+
+def test_a_script_that_is_not_among_the_files_is_warned_of(ada: Client) -> None:
+    warned = preview(ada, form(command="python train.py"))["warnings"]
+    assert [warning["field"] for warning in warned] == ["files"]
+    assert warned[0]["message"].startswith("train.py is not among the files;")
+    assert not preview(ada, form(command="python -m train"))["warnings"]
+    assert not preview(ada, form(command="python /opt/train.py"))["warnings"]
+    code = snapshots.store_files(physics_team(), {"train.py": b"1"}, user=None).digest
+    assert not preview(ada, form(code=code, command="python ./train.py"))["warnings"]
+    assert preview(ada, form(code=code, command="python other.py"))["warnings"]

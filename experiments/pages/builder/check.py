@@ -110,8 +110,11 @@ class Check:
         return frozenset(problem.place.section for problem in self.problems)
 
 
-def check_entries(entries: Entries, *, more: Sequence[Problem] = ()) -> Check:
-    """Check the entries; `more` is what only the database knows to be wrong.
+def check_entries(
+    entries: Entries, *, more: Sequence[Problem] = (), doubts: Sequence[Problem] = ()
+) -> Check:
+    """Check the entries; `more` is what only the database knows to be wrong, and
+    `doubts` are warnings of the same origin.
 
     Of two sources that find fault with one field, the earlier one is heard: what
     cannot be written into a document, the document's own check, then `more`.
@@ -130,7 +133,9 @@ def check_entries(entries: Entries, *, more: Sequence[Problem] = ()) -> Check:
         composed=composed,
         definition=None if placed else definition,
         problems=placed,
-        warnings=[_placed(problem, composed, entries) for problem in warnings],
+        warnings=[
+            _placed(problem, composed, entries) for problem in (*warnings, *doubts)
+        ],
     )
 
 

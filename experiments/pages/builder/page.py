@@ -20,7 +20,7 @@ from experiments.pages.builder.space_views import (
     row_view,
     row_views,
 )
-from experiments.pages.code_files import KeptFiles, kept_files
+from experiments.pages.code_files import KeptFiles
 from experiments.pages.value_text import read_mapping
 from experiments.search.definition import parse_document
 from experiments.search.figures import counted
@@ -40,7 +40,7 @@ def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
         "sheet": sheet,
         "token": token,
         "texts": check.entries.texts,
-        "kept": _kept(sheet),
+        "kept": KeptFiles.of(sheet.kept) if sheet.kept else None,
         "wrong": {problem.place.field for problem in shown},
         "problems": shown,
         "boxes": by_box(shown),
@@ -128,12 +128,6 @@ def _told(sheet: Sheet) -> list[str]:
         for sentence in sheet.warnings
         if not any(sentence.endswith(message) for message in placed)
     ]
-
-
-def _kept(sheet: Sheet) -> KeptFiles | None:
-    bench = sheet.bench
-    found = kept_files(bench.team, bench.user, sheet.entries.text("code"))
-    return KeptFiles.of(found) if found else None
 
 
 def _experiment_names(team: Team) -> list[str]:

@@ -13,17 +13,20 @@ from django.http import QueryDict
 
 from experiments import snapshots
 from experiments.document_yaml import line_of, lines_by_path
+from experiments.models import CodeSnapshot
 from experiments.pages.builder.bench import Bench, adopted
 from experiments.pages.builder.check import Check, check_entries
 from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fill import entries_of, entries_of_faulty
 from experiments.pages.builder.preview import Preview
+from experiments.pages.builder.scripts import missing_script
 from experiments.pages.builder.space_paste import PasteError, read_pasted
 from experiments.pages.builder.steps import step
-from experiments.pages.code_files import keep_files
+from experiments.pages.code_files import keep_files, kept_files
 from experiments.search.loading import load_document
 from experiments.search.problems import DefinitionError, Problem
 
+LONGEST_REFUSAL = 1000
 LINE = re.compile(r"Line (\d{1,7}), column")
 
 
@@ -45,6 +48,8 @@ class Sheet:
     """`shows` says whether problems are shown: not before something was sent.
 
     `yaml` is the document as text while it is edited as text, else None.
+    `file_problem` says why the files that were chosen last could not be kept; it
+    stays until others are chosen or all are removed.
     """
 
     bench: Bench
@@ -63,7 +68,23 @@ class Sheet:
         more = self.bench.problems(self.entries)
         if self.file_problem:
             more.insert(0, Problem("trial.code", self.file_problem))
-        return check_entries(self.entries, more=more)
+        return check_entries(self.entries, more=more, doubts=self._doubts)
+
+    @cached_property
+    def kept(self) -> CodeSnapshot | None:
+        """The files of the sweep, where they are kept already."""
+        code = self.entries.text("code")
+        return kept_files(self.bench.team, self.bench.user, code)
+
+    @property
+    def _doubts(self) -> Sequence[Problem]:
+        """Whether the command's script comes with the files, where they are known."""
+        known = self.kept or not self.entries.text("code").strip()
+        if self.file_problem or self.entries.text("folder").strip() or not known:
+            return ()
+        paths = {str(file["path"]) for file in self.kept.files} if self.kept else ()
+        words = missing_script(self.entries.text("command"), paths)
+        return [Problem("trial.code", words)] if words else ()
 
     @cached_property
     def preview(self) -> Preview:
@@ -86,9 +107,8 @@ class Sheet:
             kept = keep_files(self.bench.team, files, paths=paths, user=self.bench.user)
         except snapshots.CodeError as error:
             return replace(self, file_problem=str(error), shows=True)
-        return replace(
-            self, entries=self.entries.with_texts(code=kept.digest, folder="")
-        )
+        entries = self.entries.with_texts(code=kept.digest, folder="")
+        return replace(self, entries=entries, file_problem="")
 
     def after(self, do: str) -> Sheet:
         """The sheet after a button that stores nothing."""
@@ -102,7 +122,13 @@ class Sheet:
             return self.with_yaml_applied()
         stepped = step(self.entries, do)
         shows = self.shows or do == "update"
-        return replace(self, entries=stepped.entries, focus=stepped.focus, shows=shows)
+        return replace(
+            self,
+            entries=stepped.entries,
+            focus=stepped.focus,
+            shows=shows,
+            file_problem="" if do == "nofiles" else self.file_problem,
+        )
 
     def with_yaml_applied(self) -> Sheet:
         """Fill the form from the text, if it can hold all that stands there.
@@ -148,6 +174,7 @@ def posted_sheet(bench: Bench, data: QueryDict) -> Sheet:
         shows=data.get("shows") == "1",
         paste=data.get("paste", ""),
         yaml=data.get("yaml", "").replace("\r\n", "\n") if in_yaml else None,
+        file_problem=data.get("refused", "")[:LONGEST_REFUSAL],
     )
 
 

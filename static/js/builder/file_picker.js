@@ -11,7 +11,7 @@ export function wireFiles(form, preview) {
     const picked = chosen([...files]);
     if (picked.length === 0) return;
     if (picked.length > MOST_FILES) {
-      complain(form, `There are ${picked.length} files; at most ${MOST_FILES} can be sent one by one. Pack them as one zip.`);
+      complain(form, preview, `There are ${picked.length} files; at most ${MOST_FILES} can be sent one by one. Pack them as one zip.`);
       return;
     }
     area.classList.add("is-busy");
@@ -19,9 +19,9 @@ export function wireFiles(form, preview) {
       const answer = await fetch(form.dataset.filesUrl, { method: "POST", body: body(form, picked) });
       const kept = await answer.json();
       if (answer.ok) showKept(form, kept);
-      else complain(form, kept.error);
+      else complain(form, preview, kept.error);
     } catch {
-      complain(form, "The files did not arrive. Is the site still there? Choose them again.");
+      complain(form, preview, "The files did not arrive. Is the site still there? Choose them again.");
     } finally {
       area.classList.remove("is-busy");
       input.value = "";
@@ -53,6 +53,7 @@ function body(form, picked) {
 function showKept(form, { digest, names, size }) {
   form.querySelector("[data-code]").value = digest;
   form.querySelector("[data-folder]").value = "";
+  form.querySelector("[data-refused]").value = "";
   form.querySelector("[data-kept]").hidden = !digest;
   form.querySelector("[data-kept-names]").textContent = names;
   form.querySelector("[data-kept-size]").textContent = size;
@@ -61,10 +62,16 @@ function showKept(form, { digest, names, size }) {
   form.querySelector('[data-problems="files"]').replaceChildren();
 }
 
-function complain(form, sentence) {
+// The sentence goes with the form from now on, so that every answer of the server repeats
+// it until other files are chosen or all are removed.
+function complain(form, preview, sentence) {
+  form.querySelector("[data-refused]").value = sentence;
+  form.querySelector("[data-drop-files]").hidden = false;
+  preview.touch("files");
   const part = form.querySelector('template[data-template="problem"]').content.cloneNode(true);
   part.querySelector("span").textContent = sentence;
   form.querySelector('[data-problems="files"]').replaceChildren(part);
+  preview.ask();
 }
 
 function wireDrop(area, send) {
