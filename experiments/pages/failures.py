@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments.models import Attempt, Metric, Trial
+from experiments.models import Attempt, Metric, Sweep, Trial
 from experiments.pages.log_text import Line
 from experiments.runner.exits import describe_exit
 from experiments.words import bytes_text, duration_text
@@ -26,7 +26,9 @@ SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
         " with the Python that has it.",
     ),
     (
-        re.compile(r"out of memory|MemoryError|OOM|Cannot allocate memory", re.I),
+        re.compile(
+            r"out of memory|MemoryError\b|\bOOM(Killed)?\b|Cannot allocate memory", re.I
+        ),
         "Make each trial smaller (its batch size or model), or let fewer trials share"
         " the memory: lower max_concurrent_trials.",
     ),
@@ -99,6 +101,12 @@ def cause(failure: Failure) -> Sentence:
         return "its worker was lost, and no attempt is left"
     message = trial.message.rstrip(".")
     return message[:1].lower() + message[1:] or trial.reason or "it failed"
+
+
+def out_of_time(sweep: Sweep | None) -> str:
+    """``their time of 5 s``, without ``their``: the limit of a trial in words."""
+    limit = sweep.trial_timeout if sweep else None
+    return f"time of {duration_text(limit)}" if limit else "time"
 
 
 def lead(failure: Failure, name: str) -> Sentence:

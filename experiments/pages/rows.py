@@ -16,7 +16,9 @@ from django.db.models.functions import Greatest, RowNumber
 from django.urls import reverse
 
 from experiments.models import Attempt, Decision, Report, Sweep, Trial
+from experiments.models.sweeps import SweepState
 from experiments.models.trials import IMPORTED, TrialState
+from experiments.pages.failures import out_of_time
 from experiments.pages.spaces import flat_params, search_space
 from experiments.search.termination import Policy, make_policy
 from experiments.words import metric_text
@@ -50,7 +52,10 @@ class TrialRow(TypedDict):
 
 
 def best_trial(sweep: Sweep) -> Trial | None:
-    """The trial that carries the star, if any has ended with a value."""
+    """The trial that carries the star, if any has ended with a value. A failed sweep
+    has none: what it cut off is no answer."""
+    if sweep.state == SweepState.FAILED:
+        return None
     return sweep.trials.ranked(sweep.goal).first()
 
 
@@ -196,6 +201,8 @@ def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) ->
         return f"{name} at report {report}: {_fell_short(decision)}"
     if trial.state == TrialState.COMPLETED:
         return "Ran to the end"
+    if trial.has_ended and trial.reason == "trial_timeout":
+        return f"Ran out of its {out_of_time(trial.sweep)}"
     if trial.has_ended:
         return trial.message[:1].upper() + trial.message[1:]
     if trial.is_stopping:

@@ -262,3 +262,41 @@ def test_events_tell_who_did_what(sweep: Sweep) -> None:
     assert "sweep paused" in text
     assert "sweep created" in text
     assert "ada" in text
+
+
+def test_values_of_failed_trials_are_not_denied() -> None:
+    sweep = failed_sweep(state="failed", reason="all_failed")
+    sweep.trials.filter(number__lt=2).update(value=0.5)
+    text = page(sweep)
+    assert "None reported accuracy" not in text
+    assert (
+        "2 reported accuracy before they failed; failed trials are never the best."
+    ) in text
+
+
+def test_what_a_failed_sweep_cut_off_is_no_best_configuration() -> None:
+    sweep = failed_sweep(state="failed", reason="first_trials_failed")
+    factories.trial(sweep, state="cancelled", reason="first_trials_failed", value=0.9)
+    text = page(sweep)
+    assert "ready to use" not in text
+    assert "data-compare-best hidden" in text
+    assert "1 trial had reported accuracy when the sweep was stopped" in text
+
+
+def test_trials_that_all_ran_out_of_time_are_told_of_instead_of_answers() -> None:
+    sweep = factories.sweep(
+        factories.team(ada="member"), state="completed", reason="max_total_trials"
+    )
+    Sweep.objects.filter(pk=sweep.pk).update(trial_timeout=5)
+    for _ in range(3):
+        factories.trial(sweep, state="cancelled", reason="trial_timeout")
+    text = page(sweep)
+    assert "All 3 trials ran out of their time of 5 s before reporting" in text
+    assert "Ran out of its time of 5 s" in text
+    assert "tiles-sweep" not in text
+
+
+def test_a_sweep_that_ended_without_a_value_says_no_value_was_reported() -> None:
+    sweep = factories.sweep(factories.team(ada="member"), state="cancelled")
+    factories.trial(sweep, state="cancelled", reason="user")
+    assert "No value was reported" in page(sweep)

@@ -7,7 +7,7 @@ import pytest
 from experiments import lifecycle
 from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
-from experiments.pages.failures import Failure, advice, near_misses
+from experiments.pages.failures import Failure, advice, by_log, near_misses
 from experiments.pages.log_text import Line, Span
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.verdict_words import told_apart
@@ -253,3 +253,10 @@ def test_the_short_table_keeps_the_first_the_closest_and_the_last() -> None:
     assert sum(row.rank < 2 for row in rows) == 12
     whole = verdict_rows(decisions, TrialRows(trial).objective, whole=True)
     assert not any(row.rank for row in whole)
+
+
+def test_only_words_about_memory_are_read_as_memory() -> None:
+    assert not by_log("RuntimeError: boom")
+    assert not by_log("KeyError: 'room'")
+    for line in ("torch.OutOfMemoryError: x", "killed: OOM", "CUDA out of memory"):
+        assert "batch size" in by_log(line)[0]

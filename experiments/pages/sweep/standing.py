@@ -7,7 +7,7 @@ database's work.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Any
@@ -34,11 +34,11 @@ LEAST_FOR_FORECAST = 3
 class SweepStanding:
     """One sweep now.
 
-    ``best`` has ended; ``leader`` stands in while nothing has: the best of what runs.
-    ``ranked`` counts the trials that ``best`` was chosen from, ``middle`` is their
-    median value, and ``since_best`` how many trials ended after the best one did.
-    ``took`` is the mean training time of ended trials and ``running_for`` the times of
-    the running ones so far, all in seconds.
+    ``best`` has ended, and a failed sweep has none; ``leader`` stands in while nothing
+    has: the best of what runs. ``ranked`` counts the trials that ``best`` was chosen
+    from, ``middle`` is their median value, and ``since_best`` how many trials ended
+    after the best one did. ``took`` is the mean training time of ended trials and
+    ``running_for`` the times of the running ones so far, all in seconds.
     """
 
     sweep: Sweep
@@ -115,6 +115,9 @@ class SweepStanding:
 
 def sweep_standing(sweep: Sweep, *, now: datetime) -> SweepStanding:
     progress = progress_of([sweep])[sweep.pk]
+    if sweep.state == SweepState.FAILED:
+        # What a failed sweep cut off on its way is no answer.
+        progress = replace(progress, best=None)
     best = progress.best
     ranked = sweep.trials.ranked(sweep.goal)
     facts = _facts(sweep, best)

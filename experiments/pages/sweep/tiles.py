@@ -21,7 +21,7 @@ WHY_ENDED: Mapping[str, str] = {
     "exhausted": "ended because every configuration was tried",
     "target": "ended because the target was reached",
     "sweep_timeout": "ended because its time was over",
-    "first_trials_failed": "stopped because the first all failed",
+    "first_trials_failed": "stopped because its first trials all failed",
     "all_failed": "ended: all have failed",
     "user": "cancelled by a person",
 }
@@ -42,6 +42,7 @@ class BestTile:
     trial: Trial | None
     leads: tuple[Lead, ...] = ()
     text: str = ""
+    title: str = "No value yet"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def sweep_tiles(standing: SweepStanding) -> Tiles:
 def best_tile(standing: SweepStanding) -> BestTile:
     sweep, best = standing.sweep, standing.best
     if best is None or best.value is None:
+        if sweep.has_ended and not standing.live:
+            return BestTile(sweep.primary_metric, None, title="No value was reported")
         return BestTile(sweep.primary_metric, None, text=_no_value(standing))
     leads = []
     runner_up, middle = standing.runner_up, standing.middle
@@ -122,8 +125,6 @@ def _no_value(standing: SweepStanding) -> str:
         return f"Trial {leader.number} leads with {value}; it counts once it has ended."
     if counts[TrialState.RUNNING]:
         return "No trial has reported it yet."
-    if standing.sweep.has_ended:
-        return "No trial has reported it."
     return "Comes with the first trial that ends."
 
 
