@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Min, Q
+from django.db.models import Min, Q, QuerySet
 
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
@@ -34,16 +35,24 @@ class Notice:
 
 def notices(team: Team, slots: SlotMap, now: datetime) -> Sequence[Notice]:
     """The most pressing first, in two queries."""
-    found = [*_waiting(team, slots, now), *_broken(team, now)]
-    return found[:MOST_NOTICES]
+    return [*_waiting(team, slots, now), *_broken(team, now)][:MOST_NOTICES]
+
+
+def notice_count(team: Team, slots: SlotMap, now: datetime) -> int:
+    """How many there are, those that are not shown included."""
+    return _waiting_sweeps(team, slots, now).count() + _broken_sweeps(team, now).count()
+
+
+def _broken_sweeps(team: Team, now: datetime) -> QuerySet[Sweep]:
+    recent = Q(state=SweepState.FAILED, ended_at__gt=now - FAILURES_SHOWN_FOR)
+    paused = Q(state=SweepState.PAUSED, reason="max_failed_trials")
+    return Sweep.objects.filter(
+        recent | paused, experiment__team=team, archived_at=None
+    ).select_related("experiment")
 
 
 def _broken(team: Team, now: datetime) -> Iterator[Notice]:
-    recent = Q(state=SweepState.FAILED, ended_at__gt=now - FAILURES_SHOWN_FOR)
-    paused = Q(state=SweepState.PAUSED, reason="max_failed_trials")
-    sweeps = Sweep.objects.filter(
-        recent | paused, experiment__team=team, archived_at=None
-    ).select_related("experiment")
+    sweeps = _broken_sweeps(team, now)
     for sweep in sweeps.order_by("-updated_at")[:MOST_NOTICES]:
         if sweep.state == SweepState.PAUSED:
             yield Notice(
@@ -63,10 +72,14 @@ def _failure(sweep: Sweep) -> str:
     return titles.get(sweep.reason, "failed")
 
 
-def _waiting(team: Team, slots: SlotMap, now: datetime) -> Iterator[Notice]:
+def _empty_pools(slots: SlotMap) -> dict[int, PoolSlots]:
+    return {pool.pool.pk: pool for pool in slots.pools if not pool.total}
+
+
+def _waiting_sweeps(team: Team, slots: SlotMap, now: datetime) -> QuerySet[Any]:
     """Running sweeps whose trials wait in a pool without a living worker."""
-    empty = {pool.pool.pk: pool for pool in slots.pools if not pool.total}
-    sweeps = (
+    empty = _empty_pools(slots)
+    return (
         Sweep.objects.filter(
             experiment__team=team, state=SweepState.RUNNING, pool__in=list(empty)
         )
@@ -77,7 +90,11 @@ def _waiting(team: Team, slots: SlotMap, now: datetime) -> Iterator[Notice]:
         .filter(since__lt=now - PATIENCE)
         .order_by("since")
     )
-    for sweep in sweeps[:MOST_NOTICES]:
+
+
+def _waiting(team: Team, slots: SlotMap, now: datetime) -> Iterator[Notice]:
+    empty = _empty_pools(slots)
+    for sweep in _waiting_sweeps(team, slots, now)[:MOST_NOTICES]:
         pool = empty[sweep.pool_id]
         waited = _roughly(now - sweep.since)
         yield Notice(

@@ -15,7 +15,7 @@ from experiments.models import Attempt, Pool, Sweep, Team, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
-from experiments.pages.home.attention import Notice, notices
+from experiments.pages.home.attention import Notice, notice_count, notices
 from experiments.pages.home.slots import SlotMap, slot_map
 from experiments.pages.live_parts import digest
 from experiments.progress import Compute, compute_of
@@ -75,6 +75,15 @@ class Overview:
     @cached_property
     def notices(self) -> Sequence[Notice]:
         return notices(self.team, self.slots, self.now)
+
+    @cached_property
+    def notice_count(self) -> int:
+        """How many notices there are, those that are not shown included."""
+        return notice_count(self.team, self.slots, self.now)
+
+    @property
+    def notices_left(self) -> int:
+        return self.notice_count - len(self.notices)
 
     @cached_property
     def month(self) -> Month:
