@@ -63,7 +63,9 @@ def test_a_viewer_is_not_offered_what_they_may_not_do(client: Client) -> None:
     text = page(client)
     assert "Nothing has run here yet" in text
     assert "/demo/" not in text
-    assert client.post("/demo/").status_code == 403
+    refused = client.post("/demo/")
+    assert refused.status_code == 403
+    assert "This is not yours to do" in refused.content.decode()
 
 
 def test_the_demo_starts_with_one_click(ada: Client) -> None:
@@ -208,3 +210,12 @@ def test_queries_do_not_grow_with_sweeps_and_trials(ada: Client, url: str) -> No
         factories.sweep(factories.team(), state="failed")
     assert count_queries(ada, url) == few
     assert few < 40
+
+
+def test_what_needs_attention_beyond_the_list_is_counted(ada: Client) -> None:
+    for _ in range(10):
+        factories.sweep(factories.team(), state="failed", reason="all_failed")
+    text = page(ada)
+    assert text.count("ended: every trial failed") == 6
+    assert ">and 4 more</a>" in text
+    assert 'Needs attention</h2><span class="chip">10</span>' in text
