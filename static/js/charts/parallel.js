@@ -25,6 +25,7 @@ const NARROW = 560;
 // Beside the outer upright axes: room for words, at least and at most.
 const MARGIN = 46;
 const WIDEST = 140;
+const PILL_ROOM = 46;
 
 // The drawing area in the directions of the axes; flat charts swap x and y.
 function frameOf({ width, height }, left = MARGIN, right = MARGIN) {
@@ -149,11 +150,17 @@ function drawTicks(ctx, layout, colours, best) {
     const named = best && axis.axis.kind === "choice" ? bestText(best, axis) : null;
     const fitting = fitted(ctx, layout, axis);
     for (const { at, text } of thin(ticks, gap, hidden)) {
-      if (text === named) continue;
+      if (text === named || underPill(layout, axis, at, hidden)) continue;
       const shown = fitting(text);
       pill(ctx, shown, wordBox(ctx, layout, index, at, shown), colours);
     }
   });
+}
+
+// On a flat axis the best line's pill stands below, where the ticks are: those of a
+// number beside it give way.
+function underPill({ frame }, { axis }, at, hidden) {
+  return frame.flat && axis.kind !== "choice" && hidden.some((own) => Math.abs(own - at) < PILL_ROOM);
 }
 
 function bestText(line, { axis }) {
@@ -166,7 +173,8 @@ function pillWidth(ctx, text, starred) {
   return ctx.measureText(text).width + (starred ? 28 : 14);
 }
 
-// The best line's value in an outlined pill beside its dot.
+// The best line's value in an outlined pill beside its dot: left of it on upright axes,
+// below it on flat ones, whose names stand above.
 function drawBestPill(ctx, layout, line, index, colours) {
   const { frame, axes } = layout;
   const axis = axes[index];
@@ -175,7 +183,7 @@ function drawBestPill(ctx, layout, line, index, colours) {
   const width = pillWidth(ctx, text, starred);
   const [x, y] = point(frame, axis.across, line.places[index]);
   const left = frame.flat ? Math.min(x - width / 2, frame.alongHigh + 20 - width) : x - width - 7;
-  const box = { x: Math.max(2, left), y: frame.flat ? y - 24 : y - 9, width, height: 18 };
+  const box = { x: Math.max(2, left), y: frame.flat ? y + 6 : y - 9, width, height: 18 };
   roundedBox(ctx, box, 4, { fill: colours.surface, stroke: colours.fill.best });
   if (starred) star(ctx, box.x + 12, box.y + 9, 5.5, colours.tone.best);
   ctx.fillStyle = colours.tone.best;
