@@ -259,3 +259,14 @@ def test_a_script_that_is_not_among_the_files_is_warned_of(ada: Client) -> None:
     code = snapshots.store_files(physics_team(), {"train.py": b"1"}, user=None).digest
     assert not preview(ada, form(code=code, command="python ./train.py"))["warnings"]
     assert preview(ada, form(code=code, command="python other.py"))["warnings"]
+
+
+def test_a_grid_says_how_many_trials_will_run_and_shows_values_as_typed(
+    ada: Client,
+) -> None:
+    row = {"name": "rate", "kind": "choice", "values": "0.1, 0.25"}
+    grid = form([row], sampler="grid", max_total_trials="40")
+    answer = preview(ada, grid)
+    assert answer["trials"] == "2, 2 at a time"
+    assert ">0.1<" in answer["draws"]
+    assert preview(ada, {**grid, "max_total_trials": "1"})["trials"].startswith("1, ")

@@ -22,7 +22,7 @@ from experiments.pages.builder.space_views import (
 )
 from experiments.pages.code_files import KeptFiles
 from experiments.pages.value_text import read_mapping
-from experiments.search.definition import parse_document
+from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.figures import counted
 from experiments.search.loading import load_document
 from experiments.search.problems import DefinitionError
@@ -142,10 +142,18 @@ def _trials_words(check: Check) -> str:
         limits.get(name) for name in ("max_total_trials", "max_concurrent_trials")
     )
     if check.definition is not None:
-        total = check.definition.limits.max_total_trials
+        total = _will_run(check.definition)
         at_once = check.definition.limits.max_concurrent_trials
     words = f"{total:,}" if isinstance(total, int) else "not set"
     return f"{words}, {at_once} at a time" if isinstance(at_once, int) else words
+
+
+def _will_run(definition: SweepDefinition) -> int:
+    """How many trials there will be: a grid ends with its last combination."""
+    limit = definition.limits.max_total_trials
+    count = definition.search_space.count()
+    is_grid = definition.sampling_algorithm["type"] == "grid"
+    return min(limit, count) if is_grid and count is not None else limit
 
 
 def _unused_words(check: Check) -> str:

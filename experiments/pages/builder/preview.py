@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from experiments.search.problems import Findings, listed
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
 from experiments.search.space import SearchSpace, read_space
+from experiments.words import exact_text, number_text
 
 DRAWS = 5
 MOST_PICTURES = 60
@@ -30,6 +32,8 @@ MOST_COLUMNS = 6
 # Any seed will do while the sweep has none of its own yet.
 ANY_SEED = 0
 NOT_SET = "not set"
+# Numbers of so many signs are shown as they are.
+LONGEST_EXACT = 6
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class DrawTable:
     are_first: bool
     more_names: int
     left_out: Sequence[str]
+
+    @property
+    def cells(self) -> Sequence[Sequence[tuple[str, str]]]:
+        """Every value as it is shown, and in full."""
+        return [[(_shown(v), exact_text(v)) for v in row] for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -200,6 +209,16 @@ class Preview:
             return None
         kind = SAMPLERS[str(known["type"])]
         return None if kind.needs_history else kind.from_settings(known, self.space)
+
+
+def _shown(value: JSONValue) -> str:
+    """A value of a few digits as it was typed, others cut to four digits."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | list | dict) or value is None:
+        return json.dumps(value)
+    exact = exact_text(value)
+    return exact if len(exact) <= LONGEST_EXACT else number_text(value)
 
 
 def _few(names: Sequence[str]) -> str:
