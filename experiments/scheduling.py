@@ -7,7 +7,7 @@ filtered updates of lifecycle.py keep them from doing anything twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -25,8 +25,10 @@ from experiments.models.trials import (
     TrialState,
 )
 from experiments.search.definition import parse_document
+from experiments.search.history import History
 from experiments.search.records import TrialRecord
 from experiments.search.samplers import Suggestion, make_sampler
+from experiments.search.space import SearchSpace
 
 logger = logging.getLogger(__name__)
 
@@ -197,21 +199,26 @@ def suggest(sweep: Sweep, number: int) -> Suggestion | None:
     A sampler that goes by the number alone counts from the sweep's own first trial.
     """
     definition = parse_document(sweep.definition)
-    sampler = make_sampler(definition.sampling_algorithm, definition.search_space)
+    sampler = make_sampler(
+        definition.sampling_algorithm,
+        definition.search_space,
+        budget=sweep.max_total_trials,
+    )
     if sampler.needs_history:
-        return sampler.suggest(number, history(sweep))
-    return sampler.suggest(number - imported_trials(sweep), ())
+        return sampler.suggest(number, history(sweep, sampler.space))
+    return sampler.suggest(number - imported_trials(sweep))
 
 
 def imported_trials(sweep: Sweep) -> int:
     return sweep.trials.filter(origin=IMPORTED).count()
 
 
-def history(sweep: Sweep) -> Sequence[TrialRecord]:
+def history(sweep: Sweep, space: SearchSpace) -> History:
+    """Every trial of the sweep, as samplers see it."""
     rows = sweep.trials.order_by("number").values_list(
         "number", "params", "state", "value"
     )
-    return [TrialRecord(*row) for row in rows]
+    return History.of(space, sweep.objective, (TrialRecord(*row) for row in rows))
 
 
 def _has_place(sweep: Sweep) -> bool:

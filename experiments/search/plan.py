@@ -53,9 +53,9 @@ class Plan:
         """The number of the grid's points, when this is a grid."""
         return self.space.count() if self.is_grid else None
 
-    def sampler(self) -> Sampler:
-        """The sampler of a plan without problems."""
-        return make_sampler(self.settings, self.space)
+    def sampler(self, *, budget: int | None = None) -> Sampler:
+        """The sampler of a plan without problems, for so many trials."""
+        return make_sampler(self.settings, self.space, budget=budget)
 
 
 def read_plan(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.search.fields import Fields
+from experiments.search.history import History
 from experiments.search.objective import read_objective
 from experiments.search.plan import read_plan
 from experiments.search.problems import Findings, listed
@@ -56,6 +57,7 @@ class Study:
         sampling_algorithm: Mapping[str, object] | str | None = None,
         constraints: Sequence[str] | None = None,
         early_termination: Mapping[str, object] | str | None = None,
+        max_total_trials: int | None = None,
         new_seed: Callable[[], int] = fresh_seed,
     ) -> None:
         findings = Findings()
@@ -71,7 +73,8 @@ class Study:
             early_termination, self.objective, findings, path="early_termination"
         )
         findings.raise_if_any()
-        self._sampler = self.plan.sampler()
+        self._sampler = self.plan.sampler(budget=max_total_trials)
+        self._history = History(self.plan.space, self.objective)
         self._standings = Standings()
         self._trials: dict[int, TrialRecord] = {}
 
@@ -109,11 +112,11 @@ class Study:
         if self.reached_target:
             return None
         number = len(self._trials)
-        history = self.trials if self._sampler.needs_history else ()
-        suggestion = self._sampler.suggest(number, history)
+        suggestion = self._sampler.suggest(number, self._history)
         if suggestion is None:
             return None
         self._trials[number] = TrialRecord(number, suggestion.params, "running", None)
+        self._history.start(number, suggestion.params)
         self._standings.start(number)
         return Trial(number, suggestion.params, suggestion.origin)
 
@@ -129,6 +132,9 @@ class Study:
             best = self.objective.value(standing.best)
             self._trials[number] = trial = replace(trial, value=best)
         report = standing.report
+        self._history.update(
+            number, state=trial.state, value=trial.value, reports=report
+        )
         if self._policy is not None and self._policy.due(report):
             rivals = self._standings.rivals(number, report)
             return self._policy.judge(standing, rivals)
@@ -154,6 +160,7 @@ class Study:
             value = trial.value
         self._standings.finish(number)
         self._trials[number] = replace(trial, value=value, state=state)
+        self._history.update(number, state=state, value=value)
         return self._trials[number]
 
     def _running(self, number: int) -> TrialRecord:

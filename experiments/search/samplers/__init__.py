@@ -83,10 +83,16 @@ def check_space(
         findings.error(join(path, problem.path), problem.message)
 
 
-def make_sampler(mapping: Mapping[str, object] | str, space: SearchSpace) -> Sampler:
+def make_sampler(
+    mapping: Mapping[str, object] | str,
+    space: SearchSpace,
+    *,
+    budget: int | None = None,
+) -> Sampler:
     """The sampler of a document's `sampling_algorithm`. DefinitionError if invalid.
 
-    The space has to be parsed with the mapping's own `log_base`.
+    The space has to be parsed with the mapping's own `log_base`. `budget` is the number
+    of trials that there may be, where it is known.
     """
     findings = Findings()
     settings = read_sampling(mapping, findings, path="sampling_algorithm")
@@ -94,7 +100,8 @@ def make_sampler(mapping: Mapping[str, object] | str, space: SearchSpace) -> Sam
         check_space(settings, space, findings, path="search_space")
     findings.raise_if_any()
     settings = settings or {}
-    return SAMPLERS[str(settings["type"])].from_settings(settings, space)
+    kind = SAMPLERS[str(settings["type"])]
+    return kind.from_settings(settings, space, budget=budget)
 
 
 __all__ = [

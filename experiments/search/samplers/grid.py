@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from experiments.search.fields import Fields
+from experiments.search.history import History
 from experiments.search.problems import Problem
-from experiments.search.records import JSONValue, TrialRecord
+from experiments.search.records import JSONValue
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.space import SearchSpace
 
@@ -43,10 +44,12 @@ class GridSampler(Sampler):
                     "qloguniform and float with step.",
                 )
 
-    def suggest(
-        self, number: int, history: Sequence[TrialRecord] = ()
-    ) -> Suggestion | None:
+    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         values = self.space.finite.values(number)
         if values is None:
             return None
         return Suggestion(self.space.layout.assembled(values), self.kind)
+
+    def in_words(self, history: History | None = None) -> str:
+        count = self.space.count_words()
+        return f"Going through the grid in order: {count} configurations."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -11,8 +11,9 @@ from typing import ClassVar
 import numpy as np
 
 from experiments.search.fields import Fields, is_number
+from experiments.search.history import History
 from experiments.search.problems import shown
-from experiments.search.records import JSONValue, TrialRecord
+from experiments.search.records import JSONValue
 from experiments.search.samplers.distinct import DistinctDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
 
@@ -44,14 +45,15 @@ class RandomSampler(Sampler):
             own["logbase"] = base
         return own
 
-    def suggest(
-        self, number: int, history: Sequence[TrialRecord] = ()
-    ) -> Suggestion | None:
+    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         if not self.space.is_finite:
             rng = np.random.default_rng([self.seed, number])
             return Suggestion(self.space.sample(rng), self.kind)
         params = self._distinct.configuration(number)
         return None if params is None else Suggestion(params, self.kind)
+
+    def in_words(self, history: History | None = None) -> str:
+        return "Independent draws from the space: no trial depends on another."
 
     @cached_property
     def _distinct(self) -> DistinctDraws:

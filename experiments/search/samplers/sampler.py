@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from experiments.search.fields import Fields
+from experiments.search.history import History
 from experiments.search.problems import Problem
-from experiments.search.records import JSONValue, Params, TrialRecord
+from experiments.search.records import JSONValue, Params
 from experiments.search.space import SearchSpace
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A configuration, and where it came from: the sampler's word for its choice."""
+    """A configuration, and where it came from: the sampler's word for its choice.
+
+    `origin` is at most 40 characters, for people: "initial design", "model" …
+    """
 
     params: Params
     origin: str
@@ -26,7 +30,8 @@ class Sampler(ABC):
     """Chooses configurations. What it chooses follows from the arguments alone.
 
     A sampler that does not need the history gives trial k by the seed and k only,
-    whoever asks and in whatever order trials end.
+    whoever asks and in whatever order trials end. `budget` is the number of trials
+    that the sweep may have, where it is known.
     """
 
     kind: ClassVar[str]
@@ -34,6 +39,7 @@ class Sampler(ABC):
 
     space: SearchSpace
     seed: int
+    budget: int | None = None
 
     @classmethod
     @abstractmethod
@@ -50,7 +56,11 @@ class Sampler(ABC):
 
     @classmethod
     def from_settings(
-        cls, settings: Mapping[str, JSONValue], space: SearchSpace
+        cls,
+        settings: Mapping[str, JSONValue],
+        space: SearchSpace,
+        *,
+        budget: int | None = None,
     ) -> Sampler:
         """The sampler for canonical settings."""
         own: dict[str, Any] = {
@@ -58,13 +68,16 @@ class Sampler(ABC):
             for name, value in settings.items()
             if name in cls.__dataclass_fields__
         }
-        return cls(**{**own, "space": space})
+        return cls(**{**own, "space": space, "budget": budget})
 
     @abstractmethod
-    def suggest(
-        self, number: int, history: Sequence[TrialRecord] = ()
-    ) -> Suggestion | None:
+    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         """The configuration of trial `number`, from 0; None: the space is exhausted.
 
-        `history` holds every trial so far, also those that are queued or running.
+        `history` holds every trial so far, also those that are queued or running; None
+        is as good as one without trials.
         """
+
+    def in_words(self, history: History | None = None) -> str:
+        """What it is doing now and why, in one plain sentence."""
+        return f"{self.kind.capitalize()} search."

@@ -1,0 +1,195 @@
+"""Every trial of a sweep so far, as arrays that samplers compute with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.records import Objective, Params, TrialRecord
+from experiments.search.space import NEUTRAL, SearchSpace
+
+PENDING, COMPLETED, TERMINATED, CANCELLED, FAILED = range(5)
+CODES = {
+    "queued": PENDING,
+    "running": PENDING,
+    "completed": COMPLETED,
+    "terminated": TERMINATED,
+    "cancelled": CANCELLED,
+    "failed": FAILED,
+}
+FIRST_SIZE = 64
+
+Number = TypeVar("Number", bound=np.generic)
+
+
+class History:
+    """The trials of one sweep in the order of their numbers.
+
+    It is built up: `start` for a new trial, `update` for how it stands, `expect` for
+    what is expected of one that did not run to its end. Each trial's configuration is
+    encoded once. All values are LOSSES: lower is better.
+
+    With n trials and D axes of the space there are `numbers` (n,), `points` (n, D) in
+    the unit cube, `active` (n, D), `states` (n,) as codes of this module, `losses`
+    (n,) with infinity where nothing finite was logged, `reports` (n,), and `expected`
+    and `spread` (n,): the final loss that is expected of a trial that did not run to
+    its end, and the standard deviation of that; NaN where nothing is expected.
+
+    A configuration that the space could not have drawn, of an earlier version of it or
+    added by hand, has no point. It is left out, and counted in `outside`.
+    """
+
+    def __init__(self, space: SearchSpace, objective: Objective) -> None:
+        self.space = space
+        self.objective = objective
+        self.outside = 0
+        self._rows: dict[int, int] = {}
+        self._sorted = True
+        axes = len(space.axes)
+        self._numbers = np.empty(FIRST_SIZE, np.int64)
+        self._points = np.empty((FIRST_SIZE, axes))
+        self._active = np.empty((FIRST_SIZE, axes), np.bool_)
+        self._states = np.empty(FIRST_SIZE, np.int8)
+        self._losses = np.empty(FIRST_SIZE)
+        self._reports = np.empty(FIRST_SIZE, np.int64)
+        self._expected = np.empty(FIRST_SIZE)
+        self._spread = np.empty(FIRST_SIZE)
+
+    @classmethod
+    def of(
+        cls, space: SearchSpace, objective: Objective, records: Iterable[TrialRecord]
+    ) -> History:
+        """The history that these records make up, in whatever order they come."""
+        history = cls(space, objective)
+        for record in records:
+            history.start(record.number, record.params)
+            history.update(record.number, state=record.state, value=record.value)
+        return history
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._rows
+
+    def start(self, number: int, params: Params) -> None:
+        """A trial with these values is there, and waits or runs."""
+        values = self.space.flat(params)
+        try:
+            point = self.space.encode(params)
+        except ValueError:
+            self.outside += 1
+            return
+        row = len(self._rows)
+        if row == len(self._numbers):
+            self._grow()
+        if row and number < self._numbers[row - 1]:
+            self._sorted = False
+        self._rows[number] = row
+        self._numbers[row] = number
+        self._points[row] = point
+        self._active[row] = [name in values for name in self.space.axes]
+        self._states[row] = PENDING
+        self._losses[row] = math.inf
+        self._reports[row] = 0
+        self._expected[row] = self._spread[row] = math.nan
+
+    def update(
+        self,
+        number: int,
+        *,
+        state: str,
+        value: float | None,
+        reports: int | None = None,
+    ) -> None:
+        """How a trial stands: its state's name, and the best value in its own sign.
+
+        `reports` is left as it was where it is not given.
+        """
+        row = self._rows.get(number)
+        if row is None:
+            return
+        self._states[row] = CODES[state]
+        self._losses[row] = math.inf if value is None else self.objective.loss(value)
+        if reports is not None:
+            self._reports[row] = reports
+
+    def expect(self, number: int, *, loss: float, spread: float) -> None:
+        """What a trial would have come to, had it run to its end."""
+        row = self._rows.get(number)
+        if row is not None:
+            self._expected[row], self._spread[row] = loss, spread
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        return self._ordered(self._numbers)
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        return self._ordered(self._points)
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        return self._ordered(self._active)
+
+    @property
+    def states(self) -> NDArray[np.int8]:
+        return self._ordered(self._states)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        return self._ordered(self._losses)
+
+    @property
+    def reports(self) -> NDArray[np.int64]:
+        return self._ordered(self._reports)
+
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        return self._ordered(self._expected)
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        return self._ordered(self._spread)
+
+    @property
+    def pending(self) -> NDArray[np.bool_]:
+        """Which trials have not ended."""
+        pending: NDArray[np.bool_] = self.states == PENDING
+        return pending
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which trials failed, or ended without a finite value."""
+        failed: NDArray[np.bool_] = self.states == FAILED
+        return failed | ~(self.pending | np.isfinite(self.losses))
+
+    def _ordered(self, column: NDArray[Number]) -> NDArray[Number]:
+        rows = column[: len(self)]
+        return rows if self._sorted else rows[np.argsort(self._numbers[: len(self)])]
+
+    def _grow(self) -> None:
+        for name, column in vars(self).items():
+            if isinstance(column, np.ndarray):
+                setattr(self, name, np.concatenate([column, np.empty_like(column)]))
+
+
+def empty(space: SearchSpace, objective: Objective | None = None) -> History:
+    """A history without trials."""
+    return History(space, objective or Objective("loss", "minimize"))
+
+
+__all__ = [
+    "CANCELLED",
+    "COMPLETED",
+    "FAILED",
+    "NEUTRAL",
+    "PENDING",
+    "TERMINATED",
+    "History",
+    "empty",
+]
