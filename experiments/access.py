@@ -80,10 +80,6 @@ def pools_for_team(team: Team) -> QuerySet[Pool]:
     return Pool.objects.filter(teams=team)
 
 
-def can_read(user: User, team: Team) -> bool:
-    return teams_for(user).filter(pk=team.pk).exists()
-
-
 def can_steer(user: User, team: Team) -> bool:
     """Whether the user may create, change and stop sweeps of the team."""
     return teams_for(user, roles=STEERERS).filter(pk=team.pk).exists()

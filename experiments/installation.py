@@ -34,12 +34,10 @@ def ensure_admin() -> str | None:
     return password
 
 
-def new_worker_token(pool: Pool, *, user: User | None = None) -> Token:
+def new_worker_token(pool: Pool) -> Token:
     """A further credential for the pool's workers; its secret is shown only now."""
     token = new_token("wrk")
-    WorkerToken.objects.create(
-        pool=pool, prefix=token.prefix, digest=token.digest, created_by=user
-    )
+    WorkerToken.objects.create(pool=pool, prefix=token.prefix, digest=token.digest)
     return token
 
 

@@ -3,6 +3,32 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from experiments import embedded_queue
+from tests.processes.running_site import wait_for
 
 # Playwright's synchronous calls run inside an event loop, which Django takes for ours.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+@pytest.fixture(scope="module")
+def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running server; it ends with the module."""
+    folder = embedded_queue.runtime_folder()
+    socket = folder / "queue.sock"
+    command = embedded_queue.server_command(
+        embedded_queue.find_binary(),
+        socket=socket,
+        data=tmp_path_factory.mktemp("queue"),
+    )
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    address = f"unix://{socket}?db=0"
+    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=10)
+    yield address
+    server.terminate()
+    server.wait()
+    folder.rmdir()

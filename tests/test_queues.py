@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,33 +14,14 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
-from experiments import embedded_queue, queues
-from tests.processes.running_site import wait_for
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = embedded_queue.runtime_folder()
-    socket = folder / "queue.sock"
-    command = embedded_queue.server_command(
-        embedded_queue.find_binary(),
-        socket=socket,
-        data=tmp_path_factory.mktemp("queue"),
-    )
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    address = f"unix://{socket}?db=0"
-    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=10)
-    yield address
-    server.terminate()
-    server.wait()
-    folder.rmdir()
+from experiments import queues
 
 
 @pytest.fixture
-def redis(url: str, settings: Any) -> Iterator[Redis]:
-    settings.REDIS_URL = url
+def redis(queue_url: str, settings: Any) -> Iterator[Redis]:
+    settings.REDIS_URL = queue_url
     queues._connection.cache_clear()
-    connection = Redis.from_url(url)
+    connection = Redis.from_url(queue_url)
     connection.flushall()
     yield connection
     queues._connection.cache_clear()

@@ -5,39 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from experiments import embedded_queue, queues
+from experiments import queues
 from experiments.pages.queue_pages import script_digests
 from tests import factories
-from tests.processes.running_site import wait_for
 
 pytestmark = pytest.mark.django_db
 CLOSED = "unix:///nowhere/queue.sock?db=0"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = embedded_queue.runtime_folder()
-    socket = folder / "queue.sock"
-    command = embedded_queue.server_command(
-        embedded_queue.find_binary(),
-        socket=socket,
-        data=tmp_path_factory.mktemp("queue"),
-    )
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    address = f"unix://{socket}?db=0"
-    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=10)
-    yield address
-    process.terminate()
-    process.wait()
-    folder.rmdir()
 
 
 @pytest.fixture
@@ -65,9 +44,9 @@ def inline_scripts(html: str) -> list[str]:
 
 @pytest.mark.parametrize("page", ["", "queues/0/", "queues/0/failed/", "workers/0/"])
 def test_the_policy_allows_the_packages_own_scripts_and_styles(
-    root: Client, settings: Any, server: str, page: str
+    root: Client, settings: Any, queue_url: str, page: str
 ) -> None:
-    use(settings, server)
+    use(settings, queue_url)
     assert queues.ring(7, "default")
     response = root.get(f"/django-rq/{page}")
     assert response.status_code == 200
@@ -80,9 +59,9 @@ def test_the_policy_allows_the_packages_own_scripts_and_styles(
 
 
 def test_a_job_of_ours_can_be_looked_at(
-    root: Client, settings: Any, server: str
+    root: Client, settings: Any, queue_url: str
 ) -> None:
-    use(settings, server)
+    use(settings, queue_url)
     assert queues.ring(7, "default")
     response = root.get("/django-rq/queues/0/attempt-7/")
     assert response.status_code == 200

@@ -6,9 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from experiments.installation import new_worker_token
 from experiments.management.lookups import find_pool
-from experiments.models import WorkerToken
-from experiments.tokens import new_token
 
 
 class Command(BaseCommand):
@@ -21,8 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         pool = find_pool(options["pool"])
-        token = new_token("wrk")
-        WorkerToken.objects.create(pool=pool, prefix=token.prefix, digest=token.digest)
+        token = new_worker_token(pool)
         self.stderr.write(
             f"A credential for workers of pool {pool.name}; set it as"
             " SWEEPSITE_WORKER_TOKEN. It is not shown again:",
