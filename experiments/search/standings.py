@@ -1,103 +1,219 @@
 """How the trials of one sweep stand, report by report, kept up as reports come in.
 
-A column holds every trial's standing after its n-th report, so that the rivals at a
-report are at hand without a scan of what was reported before.
+Every question of a policy is looked up in orders that are kept sorted: nothing is
+scanned, however many trials and reports there are.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from array import array
+from bisect import insort
+from collections.abc import Callable, Iterator
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.records import Rivals, Standing
+from experiments.search.columns import Column, ColumnRivals
+from experiments.search.termination.evidence import (
+    MOST_FINISHED,
+    Evidence,
+    Finished,
+    Ranked,
+    Rivals,
+    Standing,
+)
 
-FIRST_SIZE = 16
+T = TypeVar("T")
 
 
-@dataclass
-class _Run:
+class Run:
     """One trial's own numbers so far: losses, infinity where not finite."""
 
-    reports: int = 0
-    finite: int = 0
-    best: float = math.inf
-    mean: float = math.inf
+    __slots__ = ("best", "finite", "losses", "mean", "number")
 
-    def add(self, loss: float) -> Standing:
-        self.reports += 1
-        if math.isfinite(loss):
-            self.finite += 1
-            self.best = min(self.best, loss)
-            before = 0.0 if self.finite == 1 else self.mean
-            # Each part is divided on its own: a sum of large losses may overflow.
-            self.mean = before + (loss / self.finite - before / self.finite)
-        return Standing(self.reports, self.best, self.mean)
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.losses = array("d")
+        self.finite = 0
+        self.best = math.inf
+        self.mean = math.inf
+
+    def add(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            self.losses.append(math.inf)
+            return
+        self.losses.append(loss)
+        self.finite += 1
+        if loss < self.best:
+            self.best = loss
+        before = 0.0 if self.finite == 1 else self.mean
+        # Each part is divided on its own: a sum of large losses may overflow.
+        self.mean = before + (loss / self.finite - before / self.finite)
+
+    def standing(self) -> Standing:
+        """After the latest report."""
+        return Standing(len(self.losses), self.best, self.mean, self.losses[-1])
+
+    def standings(self) -> Iterator[Standing]:
+        """After each report, to the same bits as they were then."""
+        again = Run(self.number)
+        for loss in self.losses:
+            again.add(loss)
+            yield again.standing()
 
 
-class _Column:
-    """The standings after one report number, in the order of arrival."""
+class Completed:
+    """The curves of the trials that ran to their own end with a finite value."""
 
     def __init__(self) -> None:
-        self._size = 0
-        self._numbers = np.empty(FIRST_SIZE, np.int64)
-        self._losses = np.empty((2, FIRST_SIZE))
+        self._latest: list[int] = []
+        self._curves: dict[int, NDArray[np.float64]] = {}
+        self.derived: dict[object, object] = {}
 
-    def add(self, number: int, standing: Standing) -> None:
-        if self._size == len(self._numbers):
-            self._numbers = np.concatenate([self._numbers, self._numbers])
-            self._losses = np.concatenate([self._losses, self._losses], axis=1)
-        self._numbers[self._size] = number
-        self._losses[:, self._size] = standing.best, standing.mean
-        self._size += 1
+    def add(self, run: Run) -> None:
+        insort(self._latest, run.number)
+        curve = np.array(run.losses)
+        curve.flags.writeable = False
+        self._curves[run.number] = curve
+        if len(self._latest) > MOST_FINISHED:
+            del self._curves[self._latest.pop(0)]
+        self.derived = {}
 
-    def others(self, number: int, running: NDArray[np.bool_]) -> Rivals:
-        """Everyone's standing but one trial's."""
-        numbers = self._numbers[: self._size]
-        kept = numbers != number
-        best, mean = self._losses[:, : self._size]
-        rivals = numbers[kept]
-        return Rivals(rivals, best[kept], mean[kept], running[rivals])
+    @property
+    def numbers(self) -> list[int]:
+        """Ascending."""
+        return self._latest
+
+    def curves(self) -> list[NDArray[np.float64]]:
+        return [self._curves[number] for number in self._latest]
 
 
-@dataclass
+class Finalists(Finished):
+    """The finished trials beside one that is judged, and so is not among them."""
+
+    __slots__ = ("_best", "_completed")
+
+    def __init__(self, completed: Completed, best: float) -> None:
+        self._completed = completed
+        self._best = best
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        return np.array(self._completed.numbers, np.int64)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.array([len(curve) for curve in self.curves()], np.int64)
+
+    def curves(self) -> list[NDArray[np.float64]]:
+        return self._completed.curves()
+
+    def best_of_all(self) -> float:
+        return self._best
+
+    def derived(self, make: Callable[[Finished], T]) -> T:
+        kept = self._completed.derived
+        if make not in kept:
+            kept[make] = make(self)
+        return cast("T", kept[make])
+
+
+class StandingEvidence(Evidence):
+    """The latest report of a running trial."""
+
+    __slots__ = ("_own", "_run", "_standings")
+
+    def __init__(self, standings: Standings, run: Run) -> None:
+        self._standings = standings
+        self._run = run
+        self._own = run.standing()
+
+    @property
+    def number(self) -> int:
+        return self._run.number
+
+    @property
+    def report(self) -> int:
+        return self._own.report
+
+    @property
+    def own(self) -> Standing:
+        return self._own
+
+    def losses(self) -> NDArray[np.float64]:
+        return np.array(self._run.losses)
+
+    @property
+    def rivals(self) -> Rivals:
+        column = self._standings.column(self._own.report)
+        return ColumnRivals(column, self._run.number, self._own)
+
+    @property
+    def finished(self) -> Finished:
+        return self._standings.finished(self._run.number)
+
+
 class Standings:
-    """Standings of the trials 0, 1, 2 … of a sweep."""
+    """Standings of the trials of a sweep, by number. Each is started once."""
 
-    _runs: dict[int, _Run] = field(default_factory=dict, init=False)
-    _columns: list[_Column] = field(default_factory=list, init=False)
-    _running: NDArray[np.bool_] = field(
-        default_factory=lambda: np.zeros(FIRST_SIZE, np.bool_), init=False
-    )
+    def __init__(self) -> None:
+        self._runs: dict[int, Run] = {}
+        self._columns: list[Column] = []
+        self._running: set[int] = set()
+        self._completed = Completed()
+        # The two best trials of all: whoever is judged, one of them is another.
+        self._leaders: list[Ranked] = []
 
     def start(self, number: int) -> None:
         """A trial begins to run."""
-        while number >= len(self._running):
-            grown = np.zeros(len(self._running), np.bool_)
-            self._running = np.concatenate([self._running, grown])
-        self._running[number] = True
-        self._runs[number] = _Run()
+        self._runs[number] = Run(number)
+        self._running.add(number)
 
-    def finish(self, number: int) -> None:
-        """A trial has ended; its standings remain."""
-        self._running[number] = False
-
-    def report(self, number: int, loss: float) -> Standing:
+    def report(self, number: int, loss: float) -> None:
         """A trial's next report. NaN and infinities count, but give no value."""
-        standing = self._runs[number].add(loss)
-        if standing.report > len(self._columns):
-            self._columns.append(_Column())
-        self._columns[standing.report - 1].add(number, standing)
-        return standing
+        run = self._runs[number]
+        before = run.best
+        run.add(loss)
+        report = len(run.losses)
+        if report > len(self._columns):
+            self._columns.append(Column(self._running))
+        self._columns[report - 1].add(number, run.best, run.mean)
+        if run.best < before:
+            self._lead(number, run.best)
+
+    def finish(self, number: int, *, completed: bool = True) -> None:
+        """A trial has ended, by itself (completed) or not; its standings remain."""
+        self._running.discard(number)
+        run = self._runs[number]
+        columns = self._columns[: len(run.losses)]
+        if any(column.tells_running for column in columns):
+            for column, standing in zip(columns, run.standings(), strict=True):
+                column.end(number, standing.best, standing.mean)
+        if completed and not math.isinf(run.best):
+            self._completed.add(run)
+
+    def evidence(self, number: int) -> Evidence:
+        """What a policy may look at after the latest report of a running trial."""
+        return StandingEvidence(self, self._runs[number])
 
     def best(self, number: int) -> float:
         """A trial's best loss so far, infinity without a finite one."""
         return self._runs[number].best
 
-    def rivals(self, number: int, report: int) -> Rivals:
-        """The other trials that have come as far as a report, cut there."""
-        if report > len(self._columns):
-            return Rivals.none()
-        return self._columns[report - 1].others(number, self._running)
+    def column(self, report: int) -> Column:
+        """The trials that have come as far as a report, cut there."""
+        return self._columns[report - 1]
+
+    def finished(self, number: int) -> Finished:
+        """The finished trials, seen from another one."""
+        others = [loss for leader, loss in self._leaders if leader != number]
+        return Finalists(self._completed, min(others, default=math.inf))
+
+    def _lead(self, number: int, best: float) -> None:
+        if len(self._leaders) == 2 and best >= self._leaders[1].loss:
+            return
+        others = [leader for leader in self._leaders if leader.number != number]
+        ranked = sorted([*others, Ranked(number, best)], key=lambda one: one.loss)
+        self._leaders = ranked[:2]

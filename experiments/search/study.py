@@ -23,10 +23,11 @@ from experiments.search.history import History
 from experiments.search.objective import read_objective
 from experiments.search.plan import read_plan
 from experiments.search.problems import Findings, listed
-from experiments.search.records import FINAL_STATES, Params, TrialRecord, Verdict
+from experiments.search.records import FINAL_STATES, Params, TrialRecord
 from experiments.search.samplers import fresh_seed
 from experiments.search.standings import Standings
 from experiments.search.termination import read_policy
+from experiments.search.termination.evidence import Verdict
 
 
 @dataclass(frozen=True)
@@ -127,23 +128,26 @@ class Study:
         value of NaN or an infinity counts as a report without a value.
         """
         trial = self._running(number)
-        standing = self._standings.report(number, self.objective.loss(value))
-        if not standing.silent:
-            best = self.objective.value(standing.best)
+        self._standings.report(number, self.objective.loss(value))
+        evidence = self._standings.evidence(number)
+        if not evidence.own.silent:
+            best = self.objective.value(evidence.own.best)
             self._trials[number] = trial = replace(trial, value=best)
-        report = standing.report
         self._history.update(
-            number, state=trial.state, value=trial.value, reports=report
+            number, state=trial.state, value=trial.value, reports=evidence.report
         )
-        if self._policy is not None and self._policy.due(report):
-            rivals = self._standings.rivals(number, report)
-            return self._policy.judge(standing, rivals)
+        if self._policy is not None and self._policy.due(evidence.report):
+            return self._policy.judge(evidence)
+        reason = self._why_unjudged(evidence.report)
+        return Verdict(False, evidence.report, trial.value, None, 0, (), reason)
+
+    def _why_unjudged(self, report: int) -> str:
         if self._policy is None:
-            reason = "There is no early termination."
-        else:
-            due = self._policy.next_check(report)
-            reason = f"Not judged at report {report}: the next check is at {due}."
-        return Verdict(False, report, trial.value, None, 0, (), reason)
+            return "There is no early termination."
+        due = self._policy.next_check(report)
+        if due is None:
+            return f"Not judged at report {report}, nor later."
+        return f"Not judged at report {report}: the next check is at {due}."
 
     def tell(
         self, number: int, *, value: float | None = None, state: str = "completed"
@@ -158,7 +162,7 @@ class Study:
             raise StudyError(f"A trial ends {allowed}, not {state!r}.")
         if value is None or not math.isfinite(value):
             value = trial.value
-        self._standings.finish(number)
+        self._standings.finish(number, completed=state == "completed")
         self._trials[number] = replace(trial, value=value, state=state)
         self._history.update(number, state=state, value=value)
         return self._trials[number]

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 
-from experiments.search.records import Objective, Rivals, Standing
+from experiments.search.records import Objective
 
 MAXIMIZE = Objective("accuracy", "maximize", target=0.99)
 MINIMIZE = Objective("loss", "minimize", target=0.1)
@@ -36,22 +35,3 @@ def test_the_target_is_reached_by_a_value_at_least_as_good() -> None:
     assert MINIMIZE.reached(0.1) and not MINIMIZE.reached(0.11)
     assert not Objective("loss", "minimize").reached(-1e300)
     assert not MINIMIZE.reached(math.nan)
-
-
-def test_a_standing_without_a_finite_value_is_silent() -> None:
-    assert Standing(3, math.inf, math.inf).silent
-    assert not Standing(3, 0.5, 0.5).silent
-
-
-def test_only_running_rivals_can_be_picked_out() -> None:
-    rivals = Rivals(
-        np.array([1, 4, 6]),
-        np.array([0.1, 0.2, 0.3]),
-        np.array([0.4, 0.5, 0.6]),
-        np.array([True, False, True]),
-    )
-    kept = rivals.only_running()
-    assert kept.numbers.tolist() == [1, 6]
-    assert kept.best.tolist() == [0.1, 0.3]
-    assert kept.mean.tolist() == [0.4, 0.6]
-    assert len(kept) == 2 and len(Rivals.none()) == 0

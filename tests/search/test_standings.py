@@ -7,55 +7,77 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.records import Standing
 from experiments.search.standings import Standings
+from experiments.search.termination.evidence import MOST_FINISHED, Evidence, Rivals
+from tests.search.termination.scanned import ScannedEvidence
 
-LOSSES = st.floats(-100, 100) | st.just(math.inf)
-# Which trial reports next, and what: trials report at their own pace.
-REPORTS = st.lists(st.tuples(st.integers(0, 40), LOSSES), max_size=120)
+LOSSES = st.integers(-3, 3).map(float) | st.floats(-100, 100) | st.just(math.inf)
+# Which trial reports next, what, and how it ends afterwards: each at its own pace.
+REPORTS = st.lists(
+    st.tuples(
+        st.integers(0, 12), LOSSES, st.sampled_from(["", "", "", "completed", "ended"])
+    ),
+    max_size=120,
+)
 
 
-def computed(losses: list[float]) -> Standing:
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    mean = math.fsum(finite) / len(finite) if finite else math.inf
-    return Standing(len(losses), min(finite, default=math.inf), mean)
+def same_rivals(rivals: Rivals, scanned: Rivals) -> None:
+    assert len(rivals) == len(scanned)
+    assert rivals.leader() == scanned.leader()
+    median, setters = scanned.median_of_means()
+    assert rivals.median_of_means() == (pytest.approx(median), setters)
+    assert [rivals.ranked(k) for k in range(len(rivals))] == [
+        scanned.ranked(k) for k in range(len(scanned))
+    ]
+    for loss in (-1.0, 0.0, 2.5, math.inf):
+        assert rivals.better_than(loss) == scanned.better_than(loss)
 
 
-@given(reports=REPORTS, ended=st.sets(st.integers(0, 40)))
-def test_they_are_those_of_a_scan_of_all_reports(
-    reports: list[tuple[int, float]], ended: set[int]
+def same(evidence: Evidence, scanned: Evidence) -> None:
+    assert evidence.number == scanned.number
+    assert evidence.report == scanned.report == evidence.own.report
+    assert evidence.own == pytest.approx(scanned.own)
+    assert evidence.losses().tolist() == scanned.losses().tolist()
+    same_rivals(evidence.rivals, scanned.rivals)
+    same_rivals(evidence.rivals.only_running(), scanned.rivals.only_running())
+    finished, again = evidence.finished, scanned.finished
+    assert finished.numbers.tolist() == again.numbers.tolist()
+    assert finished.lengths.tolist() == again.lengths.tolist()
+    assert [c.tolist() for c in finished.curves()] == [
+        c.tolist() for c in again.curves()
+    ]
+    assert finished.best_of_all() == again.best_of_all()
+
+
+@given(reports=REPORTS)
+def test_they_answer_like_a_scan_of_all_reports(
+    reports: list[tuple[int, float, str]],
 ) -> None:
     standings, curves = Standings(), dict[int, list[float]]()
-    for number, loss in reports:
+    ended, completed = list[int](), list[int]()
+    for number, loss, end in reports:
+        if number in ended or number in completed:
+            continue
         if number not in curves:
             standings.start(number)
         curves.setdefault(number, []).append(loss)
-        standing = standings.report(number, loss)
-        scanned = computed(curves[number])
-        assert standing.report == scanned.report
-        assert standing.best == scanned.best == standings.best(number)
-        assert standing.mean == pytest.approx(scanned.mean)
-    for number in ended & set(curves):
-        standings.finish(number)
-    for own in curves:
-        for report in range(1, 5):
-            rivals = standings.rivals(own, report)
-            others = {
-                number: computed(losses[:report])
-                for number, losses in curves.items()
-                if number != own and len(losses) >= report
-            }
-            assert sorted(rivals.numbers.tolist()) == sorted(others)
-            for place, number in enumerate(rivals.numbers.tolist()):
-                assert rivals.best[place] == others[number].best
-                assert rivals.mean[place] == pytest.approx(others[number].mean)
-                assert rivals.running[place] == (number not in ended)
+        standings.report(number, loss)
+        scanned = ScannedEvidence(number, curves, ended=ended, completed=completed)
+        same(standings.evidence(number), scanned)
+        assert standings.best(number) == scanned.own.best
+        if end:
+            standings.finish(number, completed=end == "completed")
+            (completed if end == "completed" else ended).append(number)
 
 
-def test_nobody_has_come_to_a_report_that_was_never_made() -> None:
+def test_a_trial_that_started_and_did_not_report_is_no_rival() -> None:
     standings = Standings()
     standings.start(0)
-    assert len(standings.rivals(0, 1)) == 0
+    standings.start(1)
+    standings.report(0, 1.0)
+    assert len(standings.evidence(0).rivals) == 0
+    assert standings.evidence(0).rivals.leader() is None
+    assert math.isinf(standings.evidence(0).finished.best_of_all())
 
 
 def test_many_trials_are_kept() -> None:
@@ -63,29 +85,63 @@ def test_many_trials_are_kept() -> None:
     for number in range(1000):
         standings.start(number)
         standings.report(number, float(number))
-    rivals = standings.rivals(500, 1)
-    assert len(rivals) == 999
-    assert rivals.best.sum() == sum(range(1000)) - 500
-    assert rivals.running.all()
+    standings.start(1000)
+    standings.report(1000, 500.0)
+    rivals = standings.evidence(1000).rivals
+    assert len(rivals) == 1000
+    assert rivals.better_than(500.0) == 500
+    assert rivals.ranked(999).number == 999
+    assert rivals.median_of_means() == (499.5, (499, 500))
 
 
-def test_rivals_do_not_change_under_the_hands_of_who_got_them() -> None:
+def test_only_the_latest_finished_trials_are_learnt_from() -> None:
     standings = Standings()
-    for number in range(3):
+    for number in range(MOST_FINISHED + 10, 0, -1):
         standings.start(number)
         standings.report(number, float(number))
-    rivals = standings.rivals(0, 1)
+        standings.finish(number)
+    finished = standings.finished(0)
+    assert finished.numbers.tolist() == list(range(11, MOST_FINISHED + 11))
+    assert finished.best_of_all() == 1.0
+
+
+def test_a_finished_curve_cannot_be_written_to() -> None:
+    standings = Standings()
+    standings.start(0)
+    standings.report(0, 1.0)
+    standings.finish(0)
+    (curve,) = standings.finished(1).curves()
+    with pytest.raises(ValueError, match="read-only"):
+        curve[0] = 2.0
+
+
+def test_what_is_derived_from_the_finished_is_worked_out_once_for_each_set() -> None:
+    standings, calls = Standings(), list[int]()
+
+    def count(finished: object) -> int:
+        calls.append(len(calls))
+        return len(calls)
+
+    for number in range(3):
+        standings.start(number)
+        standings.report(number, 1.0)
+    standings.finish(0)
+    assert [standings.finished(1).derived(count) for _ in range(3)] == [1, 1, 1]
     standings.finish(1)
-    standings.start(3)
-    standings.report(3, 9.0)
-    assert rivals.numbers.tolist() == [1, 2]
-    assert rivals.running.tolist() == [True, True]
-    assert np.isfinite(rivals.best).all()
+    assert standings.evidence(2).finished.derived(count) == 2
 
 
 def test_a_mean_of_huge_losses_does_not_overflow() -> None:
     standings = Standings()
     standings.start(0)
     for _ in range(3):
-        standing = standings.report(0, 1.5e308)
-    assert standing.mean == pytest.approx(1.5e308)
+        standings.report(0, 1.5e308)
+    assert standings.evidence(0).own.mean == pytest.approx(1.5e308)
+
+
+def test_a_negative_infinity_is_no_value() -> None:
+    standings = Standings()
+    standings.start(0)
+    standings.report(0, -math.inf)
+    assert standings.evidence(0).own.silent
+    assert np.isinf(standings.evidence(0).losses()).all()

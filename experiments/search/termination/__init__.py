@@ -13,7 +13,7 @@ from experiments.search.problems import Findings, join, unknown_name
 from experiments.search.records import Objective
 from experiments.search.termination.bandit import BanditPolicy
 from experiments.search.termination.median import MedianStoppingPolicy
-from experiments.search.termination.policy import Policy, Threshold
+from experiments.search.termination.policy import Policy
 from experiments.search.termination.truncation import TruncationSelectionPolicy
 
 POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
@@ -74,7 +74,6 @@ __all__ = [
     "BanditPolicy",
     "MedianStoppingPolicy",
     "Policy",
-    "Threshold",
     "TruncationSelectionPolicy",
     "make_policy",
     "read_policy",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
+from typing import Any, ClassVar
 
 from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.problems import shown
-from experiments.search.records import Rivals, Standing
-from experiments.search.termination.policy import Policy, Threshold
+from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.policy import Ruling
 
 
 @dataclass(frozen=True, kw_only=True)
-class BanditPolicy(Policy):
+class BanditPolicy(ComparingPolicy):
     """Ends a trial whose best is worse than the best of all by more than a slack.
 
     With B the best value up to the same report, the slack is `slack_amount`, or for a
@@ -31,7 +31,7 @@ class BanditPolicy(Policy):
     slack_amount: float = 0
 
     @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, float | bool]:
+    def read_own(cls, document: Fields) -> Mapping[str, Any]:
         factor = document.number("slack_factor", 0, least=0)
         amount = document.number("slack_amount", 0, least=0)
         if (factor > 0) == (amount > 0):
@@ -48,18 +48,19 @@ class BanditPolicy(Policy):
             )
         return {"slack_factor": factor, "slack_amount": amount}
 
-    def threshold(self, own: Standing, rivals: Rivals) -> Threshold | None:
-        leader = int(np.lexsort((rivals.numbers, rivals.best))[0])
-        best = min(own.best, float(rivals.best[leader]))
-        if best == float("inf"):
-            return None
-        limit = best + self._gap(best)
-        if own.best <= best:
-            return Threshold(limit, (), "the limit beside its own best")
-        number = int(rivals.numbers[leader])
-        shown_best = significant(self.objective.value(best))
-        words = f"the limit beside {shown_best}, the best of trial {number}"
-        return Threshold(limit, (number,), words, scale=abs(best))
+    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+        own, leader = evidence.own.best, rivals.leader()
+        if leader is None or own <= leader.loss:
+            return None if math.isinf(own) else Limit(own + self._gap(own), ())
+        best = leader.loss
+        return Limit(best + self._gap(best), (leader.number,), scale=abs(best))
+
+    def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        leader = rivals.leader()
+        if leader is None or not ruling.setters:
+            return "the limit beside its own best"
+        best = significant(self.objective.value(leader.loss))
+        return f"the limit beside {best}, the best of trial {leader.number}"
 
     def name_in_words(self) -> str:
         if self.slack_factor > 0:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from experiments.search.fields import Fields
-from experiments.search.records import Rivals, Standing
-from experiments.search.termination.policy import Policy, Threshold
+from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.policy import Ruling
 
 
 @dataclass(frozen=True, kw_only=True)
-class MedianStoppingPolicy(Policy):
+class MedianStoppingPolicy(ComparingPolicy):
     """Ends a trial whose best is worse than the median of the rivals' averages.
 
     A rival's average is the mean of its finite values up to the same report. With an
@@ -23,23 +20,13 @@ class MedianStoppingPolicy(Policy):
 
     kind: ClassVar[str] = "median_stopping"
 
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, float | bool]:
-        return {}
+    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit:
+        return Limit(*rivals.median_of_means())
 
-    def threshold(self, own: Standing, rivals: Rivals) -> Threshold:
-        order = np.lexsort((rivals.numbers, rivals.mean))
-        half = len(order) // 2
-        middle = (
-            order[half : half + 1] if len(order) % 2 else order[half - 1 : half + 1]
-        )
-        setters = tuple(sorted(int(number) for number in rivals.numbers[middle]))
-        if len(order) == 1:
-            words = f"the average of trial {setters[0]}"
-        else:
-            words = f"the median of {len(order):,} other trials' averages"
-        halves = rivals.mean[middle] / len(middle)
-        return Threshold(float(halves.sum()), setters, words)
+    def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        if len(rivals) == 1:
+            return f"the average of trial {ruling.setters[0]}"
+        return f"the median of {len(rivals):,} other trials' averages"
 
     def name_in_words(self) -> str:
         return "median stopping"

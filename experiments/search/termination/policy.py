@@ -6,35 +6,29 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 from experiments.search.fields import Fields
-from experiments.search.figures import counted, ordinal, significant, told_apart
-from experiments.search.records import JSONValue, Objective, Rivals, Standing, Verdict
+from experiments.search.figures import counted, ordinal
+from experiments.search.records import JSONValue, Objective
+from experiments.search.termination.evidence import Evidence, Rivals, Verdict
 
-# Sums in another order may differ in the last bits. Two numbers that close count as
-# equal, and equality survives.
-ROUNDING = 1e-12
+OnMissing: TypeAlias = Literal["worst", "stop", "ignore"]
+ON_MISSING: tuple[OnMissing, ...] = ("worst", "stop", "ignore")
+MOST_REPORTS = 10**9
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """The LOSS that a trial's best must not exceed, who set it, and what it is.
+class Ruling(NamedTuple):
+    """What a policy decided, before it is put into words.
 
-    `scale` is the size of the largest number that it was computed from.
+    `limit` is the LOSS that the trial is held against, infinity for none; `facts` are
+    the policy's own numbers.
     """
 
-    loss: float
-    setters: tuple[int, ...]
-    words: str
-    scale: float = 0.0
-
-    def passed_by(self, loss: float) -> bool:
-        """Whether a loss is no worse than the threshold, rounding forgiven."""
-        if loss <= self.loss:
-            return True
-        size = max(abs(loss), abs(self.loss), self.scale)
-        return math.isfinite(size) and loss - self.loss <= ROUNDING * size
+    stop: bool
+    limit: float = math.inf
+    setters: tuple[int, ...] = ()
+    facts: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,38 +38,50 @@ class Policy(ABC):
     Let n be the number of times that the trial has reported the primary metric. The
     policy is asked when n is at least `delay_evaluation` and a multiple of
     `evaluation_interval`. With fewer than `min_rivals` other trials that have come as
-    far, every trial goes on. Comparisons are strict: equality survives.
+    far, every trial goes on. `on_missing` tells what a report of NaN or an infinity
+    means at a check: `worst`, the trial is judged by its finite reports, and without
+    any it is worse than every other; `stop`, it ends; `ignore`, it goes on unjudged.
     """
 
     kind: ClassVar[str]
+    fewest_rivals: ClassVar[int] = 1
 
     objective: Objective
     evaluation_interval: int = 1
     delay_evaluation: int = 0
     min_rivals: int = 1
+    on_missing: OnMissing = "worst"
 
     @classmethod
     def read(cls, document: Fields, objective: Objective) -> Self:
         """A policy from the fields of a document; problems are noted there."""
-        interval = document.integer("evaluation_interval", 1, least=0, most=10**9)
+        least = cls.fewest_rivals
+        interval = document.integer(
+            "evaluation_interval", 1, least=0, most=MOST_REPORTS
+        )
         return cls(
             objective=objective,
             evaluation_interval=interval or 1,
             delay_evaluation=document.integer(
-                "delay_evaluation", 0, least=0, most=10**9
+                "delay_evaluation", 0, least=0, most=MOST_REPORTS
             ),
-            min_rivals=document.integer("min_rivals", 1, least=1, most=100_000),
+            min_rivals=document.integer("min_rivals", least, least=least, most=100_000),
+            on_missing=read_on_missing(document),
             **cls.read_own(document),
         )
 
     @classmethod
-    @abstractmethod
-    def read_own(cls, document: Fields) -> Mapping[str, float | bool]:
+    def read_own(cls, document: Fields) -> Mapping[str, Any]:
         """This policy's own constructor arguments, read from a document."""
+        return {}
 
     @abstractmethod
-    def threshold(self, own: Standing, rivals: Rivals) -> Threshold | None:
-        """What the trial is held against; None when nothing can end it."""
+    def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
+        """What is decided about a trial that has enough rivals."""
+
+    @abstractmethod
+    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        """A ruling in words: one sentence that names the report."""
 
     @abstractmethod
     def name_in_words(self) -> str:
@@ -92,20 +98,43 @@ class Policy(ABC):
             and report % self.evaluation_interval == 0
         )
 
-    def next_check(self, report: int) -> int:
-        """The number of the next report, after this one, at which it is asked."""
+    def next_check(self, report: int) -> int | None:
+        """The number of the next report, after this one, at which it is asked.
+
+        None when it will not be asked again.
+        """
         earliest = max(report + 1, self.delay_evaluation)
         return -(-earliest // self.evaluation_interval) * self.evaluation_interval
 
-    def judge(self, own: Standing, rivals: Rivals) -> Verdict:
-        """The verdict after `own.report` reports, against rivals cut there."""
-        rivals = self.considered(rivals)
-        if len(rivals) < self.min_rivals:
-            return self._verdict(own, rivals, None, self._too_few(own, rivals))
-        threshold = self.threshold(own, rivals)
-        if threshold is None:
-            return self._verdict(own, rivals, None, self._unopposed(own, rivals))
-        return self._verdict(own, rivals, threshold, self._sentence(own, threshold))
+    def ends(self, evidence: Evidence) -> bool:
+        """Whether the trial ends: `judge(evidence).stop` without the words."""
+        if self.on_missing != "worst" and math.isinf(evidence.own.last):
+            return self.on_missing == "stop"
+        rivals = self.considered(evidence.rivals)
+        return len(rivals) >= self.min_rivals and self.ruling(evidence, rivals).stop
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """The verdict after the report that the evidence is about."""
+        rivals = self.considered(evidence.rivals)
+        if self.on_missing != "worst" and math.isinf(evidence.own.last):
+            ruling = Ruling(stop=self.on_missing == "stop")
+            words = _missing(evidence.report, self.on_missing)
+        elif len(rivals) < self.min_rivals:
+            ruling = Ruling(stop=False)
+            words = _too_few(evidence.report, self.min_rivals, len(rivals))
+        else:
+            ruling = self.ruling(evidence, rivals)
+            words = self.sentence(evidence, rivals, ruling)
+        return Verdict(
+            stop=ruling.stop,
+            report=evidence.report,
+            value=self.own_sign(evidence.own.best),
+            threshold=self.own_sign(ruling.limit),
+            rivals=len(rivals),
+            setters=ruling.setters,
+            reason=words,
+            facts=ruling.facts,
+        )
 
     def settings(self) -> dict[str, JSONValue]:
         """The canonical mapping of the policy, every field with its value."""
@@ -125,45 +154,31 @@ class Policy(ABC):
             words += f" after report {self.delay_evaluation}"
         return words
 
-    def _verdict(
-        self, own: Standing, rivals: Rivals, threshold: Threshold | None, reason: str
-    ) -> Verdict:
-        limit = math.inf if threshold is None else threshold.loss
-        return Verdict(
-            stop=threshold is not None and not threshold.passed_by(own.best),
-            report=own.report,
-            value=self._own_sign(own.best),
-            threshold=self._own_sign(limit),
-            rivals=len(rivals),
-            setters=() if threshold is None else threshold.setters,
-            reason=reason,
-        )
-
-    def _own_sign(self, loss: float) -> float | None:
+    def own_sign(self, loss: float) -> float | None:
+        """A loss in the metric's own sign; None for none."""
         return self.objective.value(loss) if math.isfinite(loss) else None
 
-    def _sentence(self, own: Standing, threshold: Threshold) -> str:
-        if math.isinf(threshold.loss):
-            return f"Kept at report {own.report}: the others have no finite value yet."
-        best, limit = told_apart(
-            self.objective.value(own.best), self.objective.value(threshold.loss)
-        )
-        held = f"{limit}, {threshold.words}."
-        if threshold.passed_by(own.best):
-            return f"Kept at report {own.report}: {best} against {held}"
-        if own.silent:
-            return f"Ended after report {own.report}: no finite value against {held}"
-        side = "below" if self.objective.maximizes else "above"
-        return f"Ended after report {own.report}: its best {best} was {side} {held}"
 
-    def _too_few(self, own: Standing, rivals: Rivals) -> str:
-        need = counted(self.min_rivals, "other trial")
-        have = len(rivals) or "none"
+def read_on_missing(document: Fields) -> OnMissing:
+    """The field `on_missing`."""
+    name = document.option("on_missing", "worst", ON_MISSING)
+    return next(known for known in ON_MISSING if known == name)
+
+
+def _missing(report: int, on_missing: OnMissing) -> str:
+    if on_missing == "stop":
         return (
-            f"Kept at report {own.report}: a comparison needs {need} with as many "
-            f"reports, and there {'is' if have == 1 else 'are'} {have}."
+            f"Ended after report {report}: it was no finite number, and on_missing is "
+            "stop."
         )
+    return (
+        f"Kept at report {report}: it was no finite number, and on_missing is ignore."
+    )
 
-    def _unopposed(self, own: Standing, rivals: Rivals) -> str:
-        best = significant(self.objective.value(own.best))
-        return f"Kept at report {own.report} with {best}: no trial ends at this point."
+
+def _too_few(report: int, need: int, have: int) -> str:
+    return (
+        f"Kept at report {report}: a comparison needs {counted(need, 'other trial')} "
+        f"with as many reports, and there {'is' if have == 1 else 'are'} "
+        f"{have or 'none'}."
+    )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
+from typing import Any, ClassVar
 
 from experiments.search.fields import Fields
-from experiments.search.records import Rivals, Standing
-from experiments.search.termination.policy import Policy, Threshold
+from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.policy import Ruling
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruncationSelectionPolicy(Policy):
+class TruncationSelectionPolicy(ComparingPolicy):
     """Ends a trial that is among the worst `truncation_percentage` percent.
 
     With k trials (the rivals and the trial itself) the last c = floor(k P / 100) end:
@@ -28,7 +27,7 @@ class TruncationSelectionPolicy(Policy):
     exclude_finished_jobs: bool = False
 
     @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, float | bool]:
+    def read_own(cls, document: Fields) -> Mapping[str, Any]:
         return {
             "truncation_percentage": document.integer(
                 "truncation_percentage", 20, least=1, most=99, required="20"
@@ -39,18 +38,22 @@ class TruncationSelectionPolicy(Policy):
     def considered(self, rivals: Rivals) -> Rivals:
         return rivals.only_running() if self.exclude_finished_jobs else rivals
 
-    def threshold(self, own: Standing, rivals: Rivals) -> Threshold | None:
-        field = len(rivals) + 1
-        ending = field * self.truncation_percentage // 100
+    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+        ending = self._ending(rivals)
         if ending == 0:
             return None
-        order = np.lexsort((rivals.numbers, rivals.best))
-        last_kept = int(order[field - ending - 1])
-        number = int(rivals.numbers[last_kept])
-        words = (
-            f"the best of trial {number}; the last {ending:,} of {field:,} trials end"
+        last_kept = rivals.ranked(len(rivals) - ending)
+        return Limit(last_kept.loss, (last_kept.number,))
+
+    def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        return (
+            f"the best of trial {ruling.setters[0]}; the last {self._ending(rivals):,} "
+            f"of {len(rivals) + 1:,} trials end"
         )
-        return Threshold(float(rivals.best[last_kept]), (number,), words)
 
     def name_in_words(self) -> str:
         return f"truncation of the last {self.truncation_percentage} %"
+
+    def _ending(self, rivals: Rivals) -> int:
+        """How many of the trials, the one that is judged included, end."""
+        return (len(rivals) + 1) * self.truncation_percentage // 100

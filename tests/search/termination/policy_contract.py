@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.search.problems import DefinitionError
-from experiments.search.records import Objective, Rivals, Standing, Verdict
+from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
+from experiments.search.termination.evidence import Verdict
+from tests.search.termination.scanned import judged, losses, standing
 
 MAXIMIZE = Objective("accuracy", "maximize")
 MINIMIZE = Objective("loss", "minimize")
@@ -23,43 +24,6 @@ CURVES = st.lists(
     min_size=6,
     max_size=6,
 )
-
-
-def standing(objective: Objective, values: Sequence[float]) -> Standing:
-    """The standing after a curve of values, computed from all of them at once."""
-    losses = [objective.loss(value) for value in values]
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    return Standing(
-        report=len(losses),
-        best=min(finite, default=math.inf),
-        mean=math.fsum(finite) / len(finite) if finite else math.inf,
-    )
-
-
-def rivals(
-    objective: Objective,
-    curves: Mapping[int, Sequence[float]],
-    report: int,
-    *,
-    ended: Sequence[int] = (),
-) -> Rivals:
-    """The trials, by number, that have reported so often, cut there."""
-    far = {k: curve[:report] for k, curve in curves.items() if len(curve) >= report}
-    stands = [standing(objective, curve) for curve in far.values()]
-    return Rivals(
-        np.array(list(far), np.int64),
-        np.array([stand.best for stand in stands]),
-        np.array([stand.mean for stand in stands]),
-        np.array([number not in ended for number in far], np.bool_),
-    )
-
-
-def judged(
-    policy: Policy, values: Sequence[float], curves: Mapping[int, Sequence[float]]
-) -> Verdict:
-    """The verdict on a curve, after its last value, among others."""
-    own = standing(policy.objective, values)
-    return policy.judge(own, rivals(policy.objective, curves, len(values)))
 
 
 class PolicyContract:
@@ -162,7 +126,7 @@ class PolicyContract:
     def test_the_leader_and_its_equals_go_on(
         self, objective: Objective, curves: list[list[float]], report: int
     ) -> None:
-        stands = [standing(objective, curve[:report]) for curve in curves]
+        stands = [standing(losses(objective, curve[:report])) for curve in curves]
         leader = min(range(len(curves)), key=lambda index: stands[index].best)
         others = {k: curve for k, curve in enumerate(curves) if k != leader}
         assert not judged(self.make(objective), curves[leader][:report], others).stop

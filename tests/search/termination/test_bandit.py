@@ -11,12 +11,8 @@ from experiments.search.fields import Fields
 from experiments.search.problems import DefinitionError, Findings
 from experiments.search.records import Objective
 from experiments.search.termination import BanditPolicy, make_policy
-from tests.search.termination.policy_contract import (
-    MAXIMIZE,
-    MINIMIZE,
-    PolicyContract,
-    judged,
-)
+from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
+from tests.search.termination.scanned import judged
 
 
 class TestBanditWithAFactor(PolicyContract):

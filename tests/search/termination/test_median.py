@@ -8,12 +8,8 @@ import pytest
 
 from experiments.search.records import Objective
 from experiments.search.termination import MedianStoppingPolicy
-from tests.search.termination.policy_contract import (
-    MAXIMIZE,
-    MINIMIZE,
-    PolicyContract,
-    judged,
-)
+from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
+from tests.search.termination.scanned import judged
 
 A = [0.5, 0.6, 0.7, 0.75, 0.8]
 B = [0.4, 0.45, 0.5, 0.55, 0.6]

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import TruncationSelectionPolicy, make_policy
-from tests.search.termination.policy_contract import (
-    MAXIMIZE,
-    MINIMIZE,
-    PolicyContract,
-    judged,
-    rivals,
-    standing,
-)
+from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
+from tests.search.termination.scanned import judged
 
 
 class TestTruncationSelection(PolicyContract):
@@ -122,14 +116,13 @@ def test_early_values_of_older_trials_are_met_by_younger_ones() -> None:
 
 def test_finished_trials_may_be_left_out() -> None:
     curves = {1: [0.9], 2: [0.8], 3: [0.1]}
-    own = standing(MAXIMIZE, [0.5])
-    others = rivals(MAXIMIZE, curves, 1, ended=[1, 2])
-    assert truncation(50).judge(own, others).stop
-    verdict = truncation(50, running_only=True).judge(own, others)
+    ended = [1, 2]
+    assert judged(truncation(50), [0.5], curves, ended=ended).stop
+    running_only = truncation(50, running_only=True)
+    verdict = judged(running_only, [0.5], curves, ended=ended)
     assert not verdict.stop
     assert verdict.rivals == 1
-    all_ended = rivals(MAXIMIZE, curves, 1, ended=[1, 2, 3])
-    assert truncation(50, running_only=True).judge(own, all_ended).rivals == 0
+    assert judged(running_only, [0.5], curves, ended=[1, 2, 3]).rivals == 0
 
 
 @pytest.mark.parametrize("value", [None, 0, 100, 150, 20.5, "20", True])

@@ -1,0 +1,75 @@
+"""Policies that hold a trial's best against one number."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from experiments.search.figures import significant, told_apart
+from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.policy import Policy, Ruling
+
+# Sums in another order may differ in the last bits. Two numbers that close count as
+# equal, and equality survives.
+ROUNDING = 1e-12
+UNOPPOSED = Ruling(stop=False)
+
+
+class Limit(NamedTuple):
+    """The LOSS that a trial's best must not exceed, and the trials that set it.
+
+    `scale` is the size of the largest number that it was computed from.
+    """
+
+    loss: float
+    setters: tuple[int, ...]
+    scale: float = 0.0
+
+    def passed_by(self, loss: float) -> bool:
+        """Whether a loss is no worse than the limit, rounding forgiven."""
+        if loss <= self.loss:
+            return True
+        size = max(abs(loss), abs(self.loss), self.scale)
+        return math.isfinite(size) and loss - self.loss <= ROUNDING * size
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparingPolicy(Policy):
+    """Ends a trial whose best is worse than a limit. Equality survives."""
+
+    @abstractmethod
+    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+        """What the trial is held against; None when nothing can end it."""
+
+    @abstractmethod
+    def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        """What the limit is, as in `the average of trial 3`."""
+
+    def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
+        limit = self.limit(evidence, rivals)
+        if limit is None:
+            return UNOPPOSED
+        stop = not limit.passed_by(evidence.own.best)
+        return Ruling(stop, limit.loss, limit.setters)
+
+    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        own = evidence.own
+        if ruling is UNOPPOSED:
+            best = significant(self.objective.value(own.best))
+            return (
+                f"Kept at report {own.report} with {best}: no trial ends at this point."
+            )
+        if math.isinf(ruling.limit):
+            return f"Kept at report {own.report}: the others have no finite value yet."
+        best, limit = told_apart(
+            self.objective.value(own.best), self.objective.value(ruling.limit)
+        )
+        held = f"{limit}, {self.limit_in_words(evidence, rivals, ruling)}."
+        if not ruling.stop:
+            return f"Kept at report {own.report}: {best} against {held}"
+        if own.silent:
+            return f"Ended after report {own.report}: no finite value against {held}"
+        side = "below" if self.objective.maximizes else "above"
+        return f"Ended after report {own.report}: its best {best} was {side} {held}"

@@ -1,0 +1,165 @@
+"""Evidence as whole curves, every question answered by a scan of all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.records import Objective
+from experiments.search.termination import Policy
+from experiments.search.termination.evidence import (
+    MOST_FINISHED,
+    Evidence,
+    Finished,
+    Ranked,
+    Rivals,
+    Standing,
+    Verdict,
+)
+
+
+def standing(losses: Sequence[float]) -> Standing:
+    """The standing after some losses, computed from all of them at once."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return Standing(
+        report=len(losses),
+        best=min(finite, default=math.inf),
+        mean=math.fsum(finite) / len(finite) if finite else math.inf,
+        last=losses[-1],
+    )
+
+
+class ScannedRivals(Rivals):
+    def __init__(self, stands: Mapping[int, Standing], running: set[int]) -> None:
+        self.stands = stands
+        self.running = running
+
+    def __len__(self) -> int:
+        return len(self.stands)
+
+    def leader(self) -> Ranked | None:
+        finite = [r for r in self._by_best() if math.isfinite(r.loss)]
+        return finite[0] if finite else None
+
+    def median_of_means(self) -> tuple[float, tuple[int, ...]]:
+        means = sorted((stand.mean, number) for number, stand in self.stands.items())
+        if not means:
+            return math.inf, ()
+        middle = means[(len(means) - 1) // 2 : len(means) // 2 + 1]
+        median = sum(mean / len(middle) for mean, _ in middle)
+        return median, tuple(sorted(number for _, number in middle))
+
+    def better_than(self, loss: float) -> int:
+        return sum(stand.best < loss for stand in self.stands.values())
+
+    def ranked(self, place: int) -> Ranked:
+        return self._by_best()[place]
+
+    def only_running(self) -> Rivals:
+        kept = {n: stand for n, stand in self.stands.items() if n in self.running}
+        return ScannedRivals(kept, self.running)
+
+    def _by_best(self) -> list[Ranked]:
+        ranked = [Ranked(number, stand.best) for number, stand in self.stands.items()]
+        return sorted(ranked, key=lambda one: (one.loss, one.number))
+
+
+class ScannedFinished(Finished):
+    def __init__(self, curves: Mapping[int, Sequence[float]], best: float) -> None:
+        self.kept = dict(sorted(curves.items())[-MOST_FINISHED:])
+        self.best = best
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        return np.array(list(self.kept), np.int64)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.array([len(curve) for curve in self.kept.values()], np.int64)
+
+    def curves(self) -> list[NDArray[np.float64]]:
+        return [np.array(curve, float) for curve in self.kept.values()]
+
+    def best_of_all(self) -> float:
+        return self.best
+
+
+class ScannedEvidence(Evidence):
+    """The latest report of `number` among curves of losses.
+
+    `ended` are the trials that do not run any more, `completed` those of them that
+    ran to their own end.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        curves: Mapping[int, Sequence[float]],
+        *,
+        ended: Sequence[int] = (),
+        completed: Sequence[int] = (),
+    ) -> None:
+        self.curves = curves
+        self.running = set(curves) - set(ended) - set(completed)
+        self.completed = completed
+        self._number = number
+
+    @property
+    def number(self) -> int:
+        return self._number
+
+    @property
+    def report(self) -> int:
+        return len(self.curves[self.number])
+
+    @property
+    def own(self) -> Standing:
+        return standing(self.curves[self.number])
+
+    def losses(self) -> NDArray[np.float64]:
+        return np.array(self.curves[self.number], float)
+
+    @property
+    def rivals(self) -> Rivals:
+        stands = {
+            number: standing(curve[: self.report])
+            for number, curve in self.curves.items()
+            if number != self.number and len(curve) >= self.report
+        }
+        return ScannedRivals(stands, self.running)
+
+    @property
+    def finished(self) -> Finished:
+        others = {n: curve for n, curve in self.curves.items() if n != self.number}
+        curves = {
+            number: others[number]
+            for number in self.completed
+            if any(math.isfinite(loss) for loss in others[number])
+        }
+        best = min((standing(c).best for c in others.values() if c), default=math.inf)
+        return ScannedFinished(curves, best)
+
+
+def losses(objective: Objective, values: Sequence[float]) -> list[float]:
+    return [objective.loss(value) for value in values]
+
+
+def judged(
+    policy: Policy,
+    values: Sequence[float],
+    others: Mapping[int, Sequence[float]],
+    *,
+    number: int = 1000,
+    ended: Sequence[int] = (),
+    completed: Sequence[int] = (),
+) -> Verdict:
+    """The verdict on a curve, after its last value, among others."""
+    curves = {k: losses(policy.objective, curve) for k, curve in others.items()}
+    curves[number] = losses(policy.objective, values)
+    evidence = ScannedEvidence(number, curves, ended=ended, completed=completed)
+    verdict = policy.judge(evidence)
+    assert policy.ends(evidence) is verdict.stop
+    return verdict
