@@ -100,7 +100,7 @@ def test_a_whole_document_is_read() -> None:
         "evaluation_interval": 1,
         "delay_evaluation": 5,
         "min_rivals": 1,
-            "on_missing": "worst",
+        "on_missing": "worst",
     }
     assert definition.warnings == ()
 
