@@ -13,13 +13,14 @@ from types import MappingProxyType
 from experiments.search.fields import Fields
 from experiments.search.problems import Findings, join, unknown_name
 from experiments.search.records import JSONValue
+from experiments.search.samplers.bayesian import BayesianSampler
 from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.random import RandomSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.space import SearchSpace
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
-    {sampler.kind: sampler for sampler in (RandomSampler, GridSampler)}
+    {sampler.kind: sampler for sampler in (RandomSampler, GridSampler, BayesianSampler)}
 )
 
 LARGEST_SEED = 2**63 - 1
@@ -106,6 +107,7 @@ def make_sampler(
 
 __all__ = [
     "SAMPLERS",
+    "BayesianSampler",
     "GridSampler",
     "RandomSampler",
     "Sampler",

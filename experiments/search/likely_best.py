@@ -1,0 +1,103 @@
+"""Which of the trials tried is likely the best, where each was measured with noise."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.history import COMPLETED, History
+from experiments.search.surrogate.encoding import Encoding
+from experiments.search.surrogate.model import Model
+from experiments.search.surrogate.outcomes import Outcomes, outcomes_of
+from experiments.search.surrogate.tried import Tried
+
+# What of a result's distance from the model's expectation counts as real: the share of
+# one result. Of the mean of n results it is REAL / (REAL + (1 - REAL) / n).
+REAL = 0.5
+# From so many results on there is a model to shrink them to.
+LEAST_RESULTS = 4
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Likely:
+    """A configuration: the `numbers` of the trials that ran it, `repeats` of them.
+
+    `loss` is what is expected of it, after the model; `best_loss` and `mean_loss` are
+    those of its trials.
+    """
+
+    numbers: tuple[int, ...]
+    loss: float
+    best_loss: float
+    mean_loss: float
+
+    @property
+    def repeats(self) -> int:
+        return len(self.numbers)
+
+
+def likely_best(history: History, count: int = 5) -> list[Likely]:
+    """The configurations with the lowest expected loss, the lowest first.
+
+    The lowest of many noisy results is often a lucky one. Each result is therefore
+    shrunk towards what a Gaussian process over all results expects of its
+    configuration (as in small area estimation: Fay and Herriot, 1979), the less the
+    more often it was repeated. Only completed trials are ranked, or, where there are
+    none, those that were cut short.
+    """
+    outcomes = outcomes_of(history)
+    rows = _ranked_rows(history, outcomes)
+    if not len(rows):
+        return []
+    expected = _expected(history, outcomes, rows)
+    found = [
+        _shrunk(history, group, expected[group[0]])
+        for group in _repeats(history, rows).values()
+    ]
+    return sorted(found, key=lambda one: (one.loss, one.numbers))[:count]
+
+
+def _ranked_rows(history: History, outcomes: Outcomes) -> NDArray[np.int64]:
+    valued = outcomes.rows[np.isfinite(history.losses[outcomes.rows])]
+    completed = valued[history.states[valued] == COMPLETED]
+    return completed if len(completed) else valued
+
+
+def _expected(
+    history: History, outcomes: Outcomes, rows: NDArray[np.int64]
+) -> dict[int, float]:
+    """By row what the model expects; without a model the loss itself."""
+    losses = history.losses[rows]
+    if outcomes.finite >= LEAST_RESULTS:
+        rng = np.random.default_rng(0)
+        model = Model.of(Encoding(history.space), history, outcomes, rng)
+        features = model.features(history.points[rows], history.active[rows])
+        losses = outcomes.losses(model.posterior.means(features))
+    return dict(zip(rows.tolist(), losses.tolist(), strict=True))
+
+
+def _repeats(history: History, rows: NDArray[np.int64]) -> dict[bytes, list[int]]:
+    """The rows by configuration."""
+    tried = Tried(Encoding(history.space).columns, history)
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    marks = tried.marks_of(history.points[rows], history.active[rows])
+    for mark, row in zip(marks, rows.tolist(), strict=True):
+        groups[mark].append(row)
+    return groups
+
+
+def _shrunk(history: History, rows: list[int], expected: float) -> Likely:
+    losses = history.losses[rows]
+    scale = float(np.max(np.abs(losses))) or 1.0
+    mean = float(np.mean(losses / scale)) * scale
+    weight = REAL / (REAL + (1 - REAL) / len(rows))
+    return Likely(
+        numbers=tuple(int(number) for number in history.numbers[rows]),
+        loss=weight * mean + (1 - weight) * expected,
+        best_loss=float(losses.min()),
+        mean_loss=mean,
+    )

@@ -1,0 +1,1 @@
+"""A Gaussian process over a search space, and what it proposes to try."""

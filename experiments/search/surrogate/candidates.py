@@ -1,0 +1,124 @@
+"""Configurations that may be worth trying: draws from the space, and neighbours."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.search.surrogate.columns import Mask, Points
+from experiments.search.surrogate.encoding import Encoding, from_log, to_log
+
+# A range with up to so many values takes a step of one value where it would not move.
+COARSE = 64
+# How often few, some or all axes change.
+FEW, SOME = 0.4, 0.4
+SOME_CHANGES = 2.5
+# Where all axes change, a category does so only this often.
+CATEGORY_CHANGES = 0.3
+STEP_SPREAD = 0.7
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Draws points of the unit cube, snapped to what the space allows."""
+
+    encoding: Encoding
+
+    def drawn(self, count: int, rng: np.random.Generator) -> tuple[Points, Mask]:
+        """Points by the space's own law.
+
+        On a linear axis that spans orders of magnitude half of them are drawn on the
+        logarithmic scale.
+        """
+        columns = self.encoding.columns
+        points = rng.random((count, len(columns.all)))
+        for place, ratio in self.encoding.wide.items():
+            sensed = rng.random(count) < 0.5
+            points[sensed, place] = from_log(points[sensed, place], ratio)
+        return columns.snapped(points)
+
+    def near(
+        self,
+        centres: Points,
+        active: Mask,
+        *,
+        each: int,
+        scale: float,
+        rng: np.random.Generator,
+    ) -> tuple[Points, Mask]:
+        """`each` neighbours of every centre, at steps of about `scale`.
+
+        An axis that becomes active only by the change is drawn anew.
+        """
+        columns = self.encoding.columns
+        points, before = (
+            np.repeat(centres, each, axis=0),
+            np.repeat(active, each, axis=0),
+        )
+        moved, everything = self._moved(before, rng)
+        steps = scale * np.exp(STEP_SPREAD * rng.standard_normal(len(points)))
+        for place in columns.numeric:
+            rows = np.flatnonzero(moved[:, place])
+            shift = steps[rows] * rng.standard_normal(len(rows))
+            points[rows, place] = self._shifted(points[rows, place], place, shift, rng)
+        for place in columns.categorical:
+            kept = everything & (rng.random(len(points)) >= CATEGORY_CHANGES)
+            rows = np.flatnonzero(moved[:, place] & ~kept)
+            points[rows, place] = self._other(points[rows, place], place, rng)
+        after = columns.activity(points)
+        fresh = rng.random(points.shape)
+        points = np.where(after & ~before, fresh, points)
+        return columns.snapped(points)
+
+    def _moved(self, active: Mask, rng: np.random.Generator) -> tuple[Mask, Mask]:
+        """Which axes of which points change, and in which points all of them do."""
+        varying = self.encoding.columns.varying
+        may = active[:, varying]
+        count = np.maximum(may.sum(1), 1)
+        kind = rng.random(len(active))
+        everything = kind >= FEW + SOME
+        rate = np.where(kind < FEW, 1.0, SOME_CHANGES) / count
+        rate[everything] = 1.0
+        order = rng.random(may.shape)
+        changes = may & (order < rate[:, None])
+        # At least one: the axis whose number is lowest.
+        first = np.argmin(np.where(may, order, np.inf), axis=1)
+        none = ~changes.any(1)
+        changes[none, first[none]] = may[none, first[none]]
+        moved = np.zeros(active.shape, np.bool_)
+        moved[:, varying] = changes
+        return moved, everything
+
+    def _shifted(
+        self, shares: Points, place: int, shift: Points, rng: np.random.Generator
+    ) -> Points:
+        column = self.encoding.columns.all[place]
+        ratio = self.encoding.wide.get(place)
+        moved = shares + shift
+        if ratio is not None:
+            sensed = rng.random(len(shares)) < 0.5
+            logs = to_log(shares[sensed], ratio) + shift[sensed]
+            moved[sensed] = from_log(logs, ratio)
+        moved = column.snapped(moved)
+        if column.middles is None or len(column.middles) > COARSE:
+            return moved
+        digits, before = column.digits(moved), column.digits(shares)
+        still = digits == before
+        digits[still] += np.where(shift[still] < 0, -1, 1)
+        last = len(column.middles) - 1
+        digits = np.where(digits < 0, 1, np.where(digits > last, last - 1, digits))
+        return column.middles_of(digits)
+
+    def _other(self, shares: Points, place: int, rng: np.random.Generator) -> Points:
+        """Another category, each alike."""
+        column = self.encoding.columns.all[place]
+        size = column.size or 1
+        steps = rng.integers(1, size, len(shares))
+        return column.middles_of((column.digits(shares) + steps) % size)
+
+
+def scales(rounds: int, first: float, shrinking: float) -> list[float]:
+    """The steps of so many rounds of search."""
+    return [first * math.pow(shrinking, number) for number in range(rounds)]
