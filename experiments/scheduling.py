@@ -16,6 +16,7 @@ from django.db.models import Count, Max, Q, Sum
 
 from experiments import lifecycle, queues
 from experiments.clock import database_now
+from experiments.histories import search_of
 from experiments.models import Attempt, Pool, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
@@ -24,11 +25,7 @@ from experiments.models.trials import (
     AttemptState,
     TrialState,
 )
-from experiments.search.definition import parse_document
-from experiments.search.history import History
-from experiments.search.records import TrialRecord
-from experiments.search.samplers import Suggestion, make_sampler
-from experiments.search.space import SearchSpace
+from experiments.search.samplers import Suggestion
 
 logger = logging.getLogger(__name__)
 
@@ -198,27 +195,14 @@ def suggest(sweep: Sweep, number: int) -> Suggestion | None:
 
     A sampler that goes by the number alone counts from the sweep's own first trial.
     """
-    definition = parse_document(sweep.definition)
-    sampler = make_sampler(
-        definition.sampling_algorithm,
-        definition.search_space,
-        budget=sweep.max_total_trials,
-    )
-    if sampler.needs_history:
-        return sampler.suggest(number, history(sweep, sampler.space))
-    return sampler.suggest(number - imported_trials(sweep))
+    with search_of(sweep) as search:
+        if search.sampler.needs_history:
+            return search.sampler.suggest(number, search.history)
+        return search.sampler.suggest(number - imported_trials(sweep))
 
 
 def imported_trials(sweep: Sweep) -> int:
     return sweep.trials.filter(origin=IMPORTED).count()
-
-
-def history(sweep: Sweep, space: SearchSpace) -> History:
-    """Every trial of the sweep, as samplers see it."""
-    rows = sweep.trials.order_by("number").values_list(
-        "number", "params", "state", "value"
-    )
-    return History.of(space, sweep.objective, (TrialRecord(*row) for row in rows))
 
 
 def _has_place(sweep: Sweep) -> bool:

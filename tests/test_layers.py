@@ -15,7 +15,7 @@ LAYERS = (
     {"runner", "client", "words", "tokens", "document_yaml"},
     {"models", "clock"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"},
-    {"checking", "snapshots", "installation", "judging", "queues"}
+    {"checking", "snapshots", "installation", "histories", "judging", "queues"}
     | {"worker_site", "submission", "warm_trials"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
     | {"folders", "tables", "terminal"},

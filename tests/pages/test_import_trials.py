@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments import lifecycle, scheduling
+from experiments.histories import search_of
 from experiments.models import Sweep, Trial
 from experiments.search.definition import parse_document
 from experiments.search.importers import FinishedTrial
@@ -51,7 +52,8 @@ def test_the_scheduler_goes_on_after_them(sweep: Sweep) -> None:
     sweep.refresh_from_db()
     trial = scheduling.place_trial(sweep)
     assert trial is not None and trial.number == 3
-    assert [record.value for record in scheduling.history(sweep)][:2] == [0.5, 0.9]
+    with search_of(sweep) as search:
+        assert search.history.losses.tolist()[:2] == [-0.5, -0.9]
 
 
 def test_asking_twice_is_asking_once(sweep: Sweep) -> None:

@@ -1,0 +1,211 @@
+"""The trials of sweeps as samplers see them, kept between suggestions.
+
+Reading and encoding every trial for every suggestion would take longer than to choose.
+So each process keeps what it has read of a few sweeps, and before each use reads what
+has changed since: rows that it has not seen, rows that lived when it saw them last, and
+rows with a later time of change. The numbers of rows in each state and the sums of
+their ids are then compared with the database's. Whatever does not fit, a row that is
+gone or other values than before, makes it read everything anew.
+
+What is kept is only a copy: with or without it the history is the same.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from django.db.models import Count, Q, Sum
+
+from experiments.models import Sweep
+from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
+from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.history import History
+from experiments.search.samplers import Sampler, make_sampler
+
+# A transaction may commit a little after the time that it stamped on its rows.
+OVERLAP = timedelta(seconds=2)
+# Sweeps that one process keeps.
+MOST_KEPT = 16
+# A trial may change between the two queries; seldom twice in a row.
+ATTEMPTS = 3
+COLUMNS = ("pk", "number", "state", "value", "reports", "params", "updated_at")
+
+
+class Row(NamedTuple):
+    """A trial as it was read last; of its params only a hash."""
+
+    number: int
+    state: str
+    value: float | None
+    reports: int
+    params: int
+
+
+class Outdated(Exception):
+    """What is kept cannot be brought up to date: it has to be read anew."""
+
+
+@dataclass
+class Search:
+    """One sweep's definition, sampler and trials; only used by one thread at a time.
+
+    `kept` is for what follows from the trials alone and is dear to compute; it is
+    emptied whenever a trial begins, ends or is gone.
+    """
+
+    sweep: Sweep
+    definition: SweepDefinition
+    history: History = field(init=False)
+    kept: dict[str, Any] = field(default_factory=dict)
+    _rows: dict[int, Row] = field(default_factory=dict)
+    _stamp: datetime | None = None
+    _samplers: dict[int, Sampler] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._clear()
+
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler, for the trials that the sweep may have now."""
+        budget = self.sweep.max_total_trials
+        if budget not in self._samplers:
+            settings, space = (
+                self.definition.sampling_algorithm,
+                self.definition.search_space,
+            )
+            self._samplers = {budget: make_sampler(settings, space, budget=budget)}
+        return self._samplers[budget]
+
+    def refresh(self) -> None:
+        """Bring the history up to date."""
+        for _ in range(ATTEMPTS):
+            try:
+                self._take(self._changed())
+            except Outdated:
+                break
+            if self._tallies() == self._stored_tallies():
+                return
+        self._clear()
+        self._take(_read(self.sweep.trials.order_by("number")))
+
+    def _clear(self) -> None:
+        space = self.definition.search_space
+        self.history = History(space, self.sweep.objective)
+        self.kept.clear()
+        self._rows.clear()
+        self._stamp = None
+
+    def _changed(self) -> Iterable[tuple[Any, ...]]:
+        """Rows that may differ from what is kept, some of them more than once."""
+        trials = self.sweep.trials.order_by()
+        if self._stamp is None:
+            return _read(trials.order_by("number"))
+        last = max(row.number for row in self._rows.values())
+        live = [pk for pk, row in self._rows.items() if row.state in TRIAL_LIVE]
+        later, new, lived = (
+            trials.filter(condition).values_list(*COLUMNS)
+            for condition in (
+                Q(updated_at__gte=self._stamp - OVERLAP),
+                Q(number__gt=last),
+                Q(pk__in=live),
+            )
+        )
+        # Joined with OR, the database would look through all trials of the sweep.
+        parts = (new, lived) if live else (new,)
+        return sorted(later.union(*parts, all=True), key=itemgetter(1))
+
+    def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        for pk, number, state, value, reports, params, stamp in rows:
+            row = Row(number, state, value, reports, hash(json.dumps(params)))
+            before = self._rows.get(pk)
+            if before is None:
+                self.history.start(number, params)
+            elif (before.number, before.params) != (row.number, row.params):
+                raise Outdated
+            if before != row:
+                self.history.update(number, state=state, value=value, reports=reports)
+                if before is None or before.state != state:
+                    self.kept.clear()
+                self._rows[pk] = row
+            self._stamp = max(stamp, self._stamp or stamp)
+
+    def _tallies(self) -> dict[str, tuple[int, int]]:
+        """How many rows are in each state, and the sum of their ids."""
+        counts: Counter[str] = Counter()
+        sums: Counter[str] = Counter()
+        for pk, row in self._rows.items():
+            counts[row.state] += 1
+            sums[row.state] += pk
+        return {state: (counts[state], sums[state]) for state in counts}
+
+    def _stored_tallies(self) -> dict[str, tuple[int, int]]:
+        found = self.sweep.trials.order_by().values_list("state")
+        tallies = found.annotate(count=Count("pk"), total=Sum("pk"))
+        return {state: (count, int(total)) for state, count, total in tallies}
+
+
+def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:
+    return trials.values_list(*COLUMNS).iterator(chunk_size=2000)
+
+
+class _Shelf:
+    """The searches of this process, the one used last at the end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._searches: OrderedDict[int, tuple[threading.Lock, Search]] = OrderedDict()
+
+    def take(self, sweep: Sweep) -> tuple[threading.Lock, Search]:
+        with self._lock:
+            found = self._searches.get(sweep.pk)
+        if found is None or not _same(found[1].sweep, sweep):
+            found = threading.Lock(), Search(sweep, parse_document(sweep.definition))
+        with self._lock:
+            self._searches[sweep.pk] = found
+            self._searches.move_to_end(sweep.pk)
+            while len(self._searches) > MOST_KEPT:
+                self._searches.popitem(last=False)
+        return found
+
+    def forget(self) -> None:
+        with self._lock:
+            self._searches.clear()
+
+
+def _same(kept: Sweep, sweep: Sweep) -> bool:
+    """Whether both are one sweep that searches for the same."""
+    return (
+        kept.created_at == sweep.created_at
+        and kept.objective == sweep.objective
+        and kept.definition == sweep.definition
+    )
+
+
+_shelf = _Shelf()
+
+
+@contextmanager
+def search_of(sweep: Sweep) -> Iterator[Search]:
+    """The sweep's search, up to date, for the length of a with statement.
+
+    Other threads that want the same sweep's wait. Raises DefinitionError for a document
+    that no longer reads.
+    """
+    lock, search = _shelf.take(sweep)
+    with lock:
+        search.sweep = sweep
+        search.refresh()
+        yield search
+
+
+def forget_all() -> None:
+    """Keep nothing: the next use of each sweep reads it anew."""
+    _shelf.forget()
