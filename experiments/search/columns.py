@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Literal, TypeAlias
-
-import numpy as np
 
 from experiments.search.termination.evidence import Ranked, Rivals, Standing
 
@@ -20,10 +18,10 @@ class Order:
 
     __slots__ = ("losses", "numbers")
 
-    def __init__(self, losses: array[float], numbers: array[int]) -> None:
-        order = np.lexsort((np.array(numbers), np.array(losses)))
-        self.losses = array("d", np.array(losses)[order].tolist())
-        self.numbers = array("q", np.array(numbers)[order].tolist())
+    def __init__(self, entries: Iterable[tuple[float, int]]) -> None:
+        ordered = sorted(entries)
+        self.losses = array("d", [loss for loss, _ in ordered])
+        self.numbers = array("q", [number for _, number in ordered])
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -60,24 +58,21 @@ class Column:
     tells which trials have not ended.
     """
 
-    __slots__ = ("_best", "_mean", "_numbers", "_orders", "_running")
+    __slots__ = ("_orders", "_rows", "_running")
 
     def __init__(self, running: Container[int]) -> None:
         self._running = running
-        self._numbers = array("q")
-        self._best = array("d")
-        self._mean = array("d")
+        self._rows: list[tuple[int, float, float]] = []
         self._orders: dict[tuple[Kind, bool], Order] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._rows)
 
     def add(self, number: int, best: float, mean: float) -> None:
-        self._numbers.append(number)
-        self._best.append(best)
-        self._mean.append(mean)
-        for (kind, _), order in self._orders.items():
-            order.add(best if kind == "best" else mean, number)
+        self._rows.append((number, best, mean))
+        if self._orders:
+            for (kind, _), order in self._orders.items():
+                order.add(best if kind == "best" else mean, number)
 
     @property
     def tells_running(self) -> bool:
@@ -94,23 +89,14 @@ class Column:
         """The trials by their best or mean, of all or of those that run."""
         order = self._orders.get((kind, running_only))
         if order is None:
-            order = self._made(kind, running_only)
+            place = 1 if kind == "best" else 2
+            order = Order(
+                (row[place], row[0])
+                for row in self._rows
+                if not running_only or row[0] in self._running
+            )
             self._orders[kind, running_only] = order
         return order
-
-    def _made(self, kind: Kind, running_only: bool) -> Order:
-        losses = self._best if kind == "best" else self._mean
-        if not running_only:
-            return Order(losses, self._numbers)
-        kept = [
-            place
-            for place, number in enumerate(self._numbers)
-            if number in self._running
-        ]
-        return Order(
-            array("d", [losses[place] for place in kept]),
-            array("q", [self._numbers[place] for place in kept]),
-        )
 
 
 class ColumnRivals(Rivals):
@@ -133,11 +119,12 @@ class ColumnRivals(Rivals):
         return len(order) - (own < len(order))
 
     def leader(self) -> Ranked | None:
-        order, own = self._by_best()
-        first = 1 if own == 0 else 0
-        if first >= len(order) or math.isinf(order.losses[first]):
+        order = self._column.order("best", self._running_only)
+        numbers, losses = order.numbers, order.losses
+        first = 1 if numbers and numbers[0] == self._number else 0
+        if first >= len(numbers) or losses[first] == math.inf:
             return None
-        return Ranked(order.numbers[first], order.losses[first])
+        return Ranked(numbers[first], losses[first])
 
     def median_of_means(self) -> tuple[float, tuple[int, ...]]:
         order = self._column.order("mean", self._running_only)

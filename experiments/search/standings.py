@@ -40,17 +40,20 @@ class Run:
         self.best = math.inf
         self.mean = math.inf
 
-    def add(self, loss: float) -> None:
-        if not math.isfinite(loss):
+    def add(self, loss: float) -> bool:
+        """The next report; whether it is the best so far."""
+        if not -math.inf < loss < math.inf:
             self.losses.append(math.inf)
-            return
+            return False
         self.losses.append(loss)
-        self.finite += 1
-        if loss < self.best:
-            self.best = loss
-        before = 0.0 if self.finite == 1 else self.mean
+        self.finite = finite = self.finite + 1
+        before = 0.0 if finite == 1 else self.mean
         # Each part is divided on its own: a sum of large losses may overflow.
-        self.mean = before + (loss / self.finite - before / self.finite)
+        self.mean = before + (loss / finite - before / finite)
+        if loss >= self.best:
+            return False
+        self.best = loss
+        return True
 
     def standing(self) -> Standing:
         """After the latest report."""
@@ -123,36 +126,26 @@ class Finalists(Finished):
 class StandingEvidence(Evidence):
     """The latest report of a running trial."""
 
-    __slots__ = ("_own", "_run", "_standings")
+    __slots__ = ("_run", "_standings", "number", "own", "report")
 
     def __init__(self, standings: Standings, run: Run) -> None:
         self._standings = standings
         self._run = run
-        self._own = run.standing()
-
-    @property
-    def number(self) -> int:
-        return self._run.number
-
-    @property
-    def report(self) -> int:
-        return self._own.report
-
-    @property
-    def own(self) -> Standing:
-        return self._own
+        self.number: int = run.number
+        self.own: Standing = run.standing()
+        self.report: int = self.own.report
 
     def losses(self) -> NDArray[np.float64]:
         return np.array(self._run.losses)
 
     @property
     def rivals(self) -> Rivals:
-        column = self._standings.column(self._own.report)
-        return ColumnRivals(column, self._run.number, self._own)
+        column = self._standings.column(self.report)
+        return ColumnRivals(column, self.number, self.own)
 
     @property
     def finished(self) -> Finished:
-        return self._standings.finished(self._run.number)
+        return self._standings.finished(self.number)
 
 
 class Standings:
@@ -174,14 +167,12 @@ class Standings:
     def report(self, number: int, loss: float) -> None:
         """A trial's next report. NaN and infinities count, but give no value."""
         run = self._runs[number]
-        before = run.best
-        run.add(loss)
+        if run.add(loss):
+            self._lead(number, run.best)
         report = len(run.losses)
         if report > len(self._columns):
             self._columns.append(Column(self._running))
         self._columns[report - 1].add(number, run.best, run.mean)
-        if run.best < before:
-            self._lead(number, run.best)
 
     def finish(self, number: int, *, completed: bool = True) -> None:
         """A trial has ended, by itself (completed) or not; its standings remain."""
@@ -191,7 +182,7 @@ class Standings:
         if any(column.tells_running for column in columns):
             for column, standing in zip(columns, run.standings(), strict=True):
                 column.end(number, standing.best, standing.mean)
-        if completed and not math.isinf(run.best):
+        if completed and run.finite:
             self._completed.add(run)
 
     def evidence(self, number: int) -> Evidence:

@@ -54,6 +54,10 @@ class ComparingPolicy(Policy):
         stop = not limit.passed_by(evidence.own.best)
         return Ruling(stop, limit.loss, limit.setters)
 
+    def would_end(self, evidence: Evidence, rivals: Rivals) -> bool:
+        limit = self.limit(evidence, rivals)
+        return limit is not None and not limit.passed_by(evidence.own.best)
+
     def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         own = evidence.own
         if ruling is UNOPPOSED:

@@ -94,7 +94,8 @@ class Policy(ABC):
     def due(self, report: int) -> bool:
         """Whether the policy is asked after this many reports."""
         return (
-            report >= max(self.delay_evaluation, 1)
+            report >= self.delay_evaluation
+            and report > 0
             and report % self.evaluation_interval == 0
         )
 
@@ -111,7 +112,11 @@ class Policy(ABC):
         if self.on_missing != "worst" and math.isinf(evidence.own.last):
             return self.on_missing == "stop"
         rivals = self.considered(evidence.rivals)
-        return len(rivals) >= self.min_rivals and self.ruling(evidence, rivals).stop
+        return len(rivals) >= self.min_rivals and self.would_end(evidence, rivals)
+
+    def would_end(self, evidence: Evidence, rivals: Rivals) -> bool:
+        """Whether a trial that has enough rivals ends, as `ruling` says."""
+        return self.ruling(evidence, rivals).stop
 
     def judge(self, evidence: Evidence) -> Verdict:
         """The verdict after the report that the evidence is about."""
