@@ -17,10 +17,14 @@ from experiments.search.samplers.bayesian import BayesianSampler
 from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.random import RandomSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
+from experiments.search.samplers.sobol import SobolSampler
 from experiments.search.space import SearchSpace
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
-    {sampler.kind: sampler for sampler in (RandomSampler, GridSampler, BayesianSampler)}
+    {
+        sampler.kind: sampler
+        for sampler in (RandomSampler, GridSampler, SobolSampler, BayesianSampler)
+    }
 )
 
 LARGEST_SEED = 2**63 - 1
@@ -111,6 +115,7 @@ __all__ = [
     "GridSampler",
     "RandomSampler",
     "Sampler",
+    "SobolSampler",
     "Suggestion",
     "check_space",
     "fresh_seed",

@@ -50,12 +50,13 @@ class DistinctDraws:
 
     def configuration(self, number: int) -> dict[str, JSONValue] | None:
         """The number-th distinct configuration, from 0; None when there are no more."""
-        row = self._row(number)
+        row = self.row(number)
         if row is None:
             return None
         return self.space.layout.assembled(self.space.finite.of_row(row))
 
-    def _row(self, number: int) -> Rows | None:
+    def row(self, number: int) -> Rows | None:
+        """The same as digits, in the order of the layout's axes."""
         finite = self.space.finite
         if finite.count is not None and number >= finite.count:
             return None

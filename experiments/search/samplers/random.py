@@ -15,7 +15,9 @@ from experiments.search.history import History
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 from experiments.search.samplers.distinct import DistinctDraws
+from experiments.search.samplers.even_draws import EvenDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
+from experiments.search.samplers.sobol import SobolSampler, even_suggestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,9 @@ class RandomSampler(Sampler):
     A finite space is drawn from without replacement: trial k is the k-th distinct
     configuration of a stream that follows from the seed, and none is left after the
     last. Where there are constraints, draws that do not meet them are rejected.
+
+    With the rule `sobol` the draws are the points of a scrambled Sobol sequence, as
+    the sampler `sobol` has them.
 
     `logbase` is the base of the logarithms that the space's log types are given
     in; it has already been applied to the space.
@@ -38,7 +43,7 @@ class RandomSampler(Sampler):
     @classmethod
     def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
         own: dict[str, JSONValue] = {
-            "rule": document.option("rule", "random", ("random",))
+            "rule": document.option("rule", "random", ("random", "sobol"))
         }
         base = _read_log_base(document)
         if base != math.e:
@@ -46,6 +51,8 @@ class RandomSampler(Sampler):
         return own
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
+        if self.rule == "sobol":
+            return even_suggestion(self._even, number)
         if not self.space.is_finite:
             rng = np.random.default_rng([self.seed, number])
             return Suggestion(self.space.sample(rng), self.kind)
@@ -53,7 +60,13 @@ class RandomSampler(Sampler):
         return None if params is None else Suggestion(params, self.kind)
 
     def in_words(self, history: History | None = None) -> str:
+        if self.rule == "sobol":
+            return SobolSampler(space=self.space, seed=self.seed).in_words()
         return "Independent draws from the space: no trial depends on another."
+
+    @cached_property
+    def _even(self) -> EvenDraws:
+        return EvenDraws(self.space, self.seed)
 
     @cached_property
     def _distinct(self) -> DistinctDraws:

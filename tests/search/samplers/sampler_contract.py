@@ -1,18 +1,27 @@
-"""What every sampler keeps to. A sampler's tests subclass SamplerContract."""
+"""What every sampler keeps to. A sampler's tests subclass SamplerContract, those of a
+sampler that learns from the history also LearningContract."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
-from experiments.search.records import JSONValue, TrialRecord
+from experiments.search.history import History, empty
+from experiments.search.records import JSONValue, Objective, TrialRecord
 from experiments.search.samplers import Sampler, make_sampler
 from experiments.search.space import SearchSpace
 
+LOSS = Objective("loss", "minimize")
 FINITE: Mapping[str, object] = {
     "layers": "choice(1, 2, 3)",
     "optimizer": 'choice("sgd", "adam")',
@@ -44,6 +53,50 @@ CONDITIONAL: Mapping[str, object] = {
 RULES = ("depth + momentum < 4",)
 # Nets without depth: 3; with depth 1, 2, 3. adam: 6; sgd with momentum 0: 6, 1: 5.
 CONDITIONAL_COUNT = 6 + 6 + 5
+BRANCHING: Mapping[str, object] = {
+    "optimizer": "choice('sgd', 'adam')",
+    "rate": "float(0.0001, 1, log=true)",
+    "momentum": {"type": "float", "low": 0, "high": 1, "when": {"optimizer": "sgd"}},
+    "net": 'choice({"kind": "mlp", "units": int(1, 64)}, {"kind": "none"})',
+}
+CONSTANT: Mapping[str, object] = {
+    "only": "choice('relu')",
+    "three": "int(3, 3)",
+    "fixed": "normal(2, 0)",
+}
+ALLOWED: Mapping[str, object] = {"a": "uniform(0, 1)", "b": "int(1, 100)"}
+CONSTRAINTS: Mapping[str, tuple[str, ...]] = {
+    json.dumps(CONDITIONAL): RULES,
+    json.dumps(ALLOWED): ("100 * a + b < 60", "b > 10 * a"),
+}
+SQUARE: Mapping[str, object] = {"x": "uniform(0, 1)", "y": "uniform(0, 1)"}
+
+# Prints the suggestion for a history that is read from the standard input.
+ELSEWHERE = """
+import json, sys
+from tests.search.samplers.sampler_contract import told, sampler_of
+given = json.load(sys.stdin)
+sampler = sampler_of(given["settings"], given["space"])
+suggestion = sampler.suggest(given["number"], told(sampler.space, given["values"]))
+print(json.dumps([suggestion.params, suggestion.origin]))
+"""
+ROOT = Path(__file__).parents[3]
+
+
+def sampler_of(
+    settings: Mapping[str, object],
+    space: Mapping[str, object],
+    budget: int | None = None,
+) -> Sampler:
+    rules = CONSTRAINTS.get(json.dumps(space), ())
+    return make_sampler(
+        settings, SearchSpace.parse(space, constraints=rules), budget=budget
+    )
+
+
+def told(space: SearchSpace, rows: list[list[object]]) -> History:
+    """A history of rows: number, params, state, value."""
+    return History.of(space, LOSS, (TrialRecord(*row) for row in rows))  # type: ignore[arg-type]
 
 
 class SamplerContract:
@@ -53,33 +106,48 @@ class SamplerContract:
     infinite: ClassVar[bool] = True
 
     def make(
-        self, space: Mapping[str, object] = FINITE, *, seed: int = 7, **more: object
+        self,
+        space: Mapping[str, object] = FINITE,
+        *,
+        seed: int = 7,
+        budget: int | None = None,
     ) -> Sampler:
-        settings = {"type": self.kind, "seed": seed, **more}
-        rules = RULES if space == CONDITIONAL else ()
-        return make_sampler(settings, SearchSpace.parse(space, constraints=rules))
+        return sampler_of({"type": self.kind, "seed": seed}, space, budget)
 
     def spaces(self) -> list[Mapping[str, object]]:
-        return [FINITE, CONDITIONAL, *([WIDE] if self.infinite else [])]
+        endless = [WIDE, BRANCHING, ALLOWED] if self.infinite else []
+        return [FINITE, CONDITIONAL, *endless]
 
     def drawn(
-        self, sampler: Sampler, number: int, history: list[TrialRecord] | None = None
+        self, sampler: Sampler, number: int, history: History | None = None
     ) -> list[Mapping[str, JSONValue]]:
         """So many trials in order, each told with a value once it was drawn."""
-        history = [] if history is None else history
+        history = empty(sampler.space, LOSS) if history is None else history
         found = []
         for index in range(number):
             suggestion = sampler.suggest(index, history)
             assert suggestion is not None
             found.append(suggestion.params)
-            value = float(index % 5)
-            history.append(TrialRecord(index, suggestion.params, "completed", value))
+            history.start(index, suggestion.params)
+            history.update(index, state="completed", value=float(index % 5))
         return found
+
+    def random_rows(self, space: SearchSpace, number: int) -> list[list[object]]:
+        """Records of random configurations in every state."""
+        rng = np.random.default_rng(3)
+        states = ["completed"] * 6 + ["terminated", "cancelled", "failed", "running"]
+        rows: list[list[object]] = []
+        for index in range(number):
+            value = None if index % 7 == 6 else float(rng.random())
+            state = states[int(rng.integers(len(states)))]
+            rows.append([index, space.sample(rng), state, value])
+        return rows
 
     def test_every_configuration_lies_in_the_space(self) -> None:
         for space in self.spaces():
             sampler = self.make(space)
-            for params in self.drawn(sampler, 15):
+            count = sampler.space.count()
+            for params in self.drawn(sampler, min(20, count or 20)):
                 assert sampler.space.problems(params) == ()
                 assert list(params) == [name for name in space if name in params]
                 json.dumps(params, allow_nan=False)
@@ -96,13 +164,37 @@ class SamplerContract:
                 continue
             in_order = self.drawn(sampler, 15)
             for number in (14, 0, 7, 7, 12):
-                suggestion = self.make(space).suggest(number, [])
+                suggestion = self.make(space).suggest(number)
                 assert suggestion is not None
                 assert suggestion.params == in_order[number]
 
-    def test_every_suggestion_has_an_origin(self) -> None:
-        suggestion = self.make().suggest(0, [])
-        assert suggestion is not None and suggestion.origin
+    def test_a_sampler_that_is_asked_anew_each_time_goes_on_as_before(self) -> None:
+        for space in self.spaces():
+            history = empty(self.make(space).space, LOSS)
+            in_order = self.drawn(self.make(space), 15)
+            for number, params in enumerate(in_order):
+                suggestion = self.make(space).suggest(number, history)
+                assert suggestion is not None and suggestion.params == params
+                history.start(number, params)
+                history.update(number, state="completed", value=float(number % 5))
+
+    def test_every_suggestion_has_a_short_origin(self) -> None:
+        sampler = self.make()
+        history = empty(sampler.space, LOSS)
+        for number in range(COUNT):
+            suggestion = sampler.suggest(number, history)
+            assert suggestion is not None and 0 < len(suggestion.origin) <= 40
+            history.start(number, suggestion.params)
+            history.update(number, state="completed", value=float(number))
+
+    def test_it_says_what_it_does_in_a_sentence(self) -> None:
+        for space in self.spaces():
+            sampler = self.make(space)
+            history = empty(sampler.space, LOSS)
+            for words in (sampler.in_words(), sampler.in_words(history)):
+                assert words[0].isupper() and words.endswith(".")
+            self.drawn(sampler, 15, history)
+            assert sampler.in_words(history).endswith(".")
 
     @pytest.mark.parametrize(
         ("space", "count"), [(FINITE, COUNT), (CONDITIONAL, CONDITIONAL_COUNT)]
@@ -112,35 +204,226 @@ class SamplerContract:
     ) -> None:
         sampler = self.make(space)
         assert sampler.space.count() == count
-        history: list[TrialRecord] = []
+        history = empty(sampler.space, LOSS)
         found = self.drawn(sampler, count, history)
         assert len({json.dumps(params) for params in found}) == count
         assert sampler.suggest(count, history) is None
         assert sampler.suggest(count + 1000, history) is None
 
+    def test_a_finite_space_is_not_repeated_while_trials_run_and_fail(self) -> None:
+        sampler = self.make()
+        history = empty(sampler.space, LOSS)
+        found = set()
+        for number in range(COUNT):
+            suggestion = sampler.suggest(number, history)
+            assert suggestion is not None
+            found.add(json.dumps(suggestion.params))
+            history.start(number, suggestion.params)
+            if number >= 4:
+                state = "failed" if number % 3 else "completed"
+                history.update(number - 4, state=state, value=float(number % 6))
+        assert len(found) == COUNT
+        assert sampler.suggest(COUNT, history) is None
+
+    def test_a_space_of_one_point_has_one_trial(self) -> None:
+        sampler = self.make(CONSTANT)
+        history = empty(sampler.space, LOSS)
+        only = {"only": "relu", "three": 3, "fixed": 2.0}
+        assert self.drawn(sampler, 1, history) == [only]
+        assert sampler.suggest(1, history) is None
+
+    def test_dimensions_with_one_value_are_no_hindrance(self) -> None:
+        space = {**CONSTANT, **FINITE}
+        found = self.drawn(self.make(space), COUNT)
+        assert len({json.dumps(params) for params in found}) == COUNT
+        assert all(params["three"] == 3 for params in found)
+
     @pytest.mark.parametrize("state", ["failed", "running", "queued", "terminated"])
     def test_it_lives_with_trials_without_a_value(self, state: str) -> None:
-        sampler = self.make()
-        history: list[TrialRecord] = []
-        for number in range(10):
-            suggestion = sampler.suggest(number, history)
-            assert suggestion is not None
-            history.append(TrialRecord(number, suggestion.params, state, None))
+        for space in self.spaces():
+            sampler = self.make(space)
+            history = empty(sampler.space, LOSS)
+            for number in range(15):
+                suggestion = sampler.suggest(number, history)
+                assert suggestion is not None
+                history.start(number, suggestion.params)
+                history.update(number, state=state, value=None)
 
-    @pytest.mark.parametrize("value", [0.0, 1e308, -1e308, 1e-320, math.pi])
+    @pytest.mark.parametrize("value", [0.0, 1e308, -1e308, 1e-320, math.pi, math.nan])
     def test_it_lives_with_equal_and_extreme_values(self, value: float) -> None:
         sampler = self.make()
-        history: list[TrialRecord] = []
-        for number in range(10):
+        history = empty(sampler.space, LOSS)
+        for number in range(COUNT):
             suggestion = sampler.suggest(number, history)
             assert suggestion is not None
-            record = TrialRecord(number, suggestion.params, "completed", value)
-            history.append(record)
+            history.start(number, suggestion.params)
+            history.update(number, state="completed", value=value)
+
+    def test_it_lives_with_values_of_every_magnitude(self) -> None:
+        for space in self.spaces():
+            sampler = self.make(space)
+            history = empty(sampler.space, LOSS)
+            values = (1e308, -1e308, 1e-320, 0.0, 1e16, math.nan, -5.0, None)
+            for number in range(16):
+                suggestion = sampler.suggest(number, history)
+                assert suggestion is not None
+                history.start(number, suggestion.params)
+                value = values[number % len(values)]
+                history.update(number, state="completed", value=value)
+
+    def test_it_lives_with_trials_of_every_state(self) -> None:
+        for space in self.spaces():
+            sampler = self.make(space)
+            if sampler.space.is_finite and not sampler.needs_history:
+                continue
+            history = told(sampler.space, self.random_rows(sampler.space, 40))
+            suggestion = sampler.suggest(40, history)
+            if suggestion is not None:
+                assert sampler.space.contains(suggestion.params)
+
+    def test_it_lives_with_trials_from_outside_the_space(self) -> None:
+        sampler = self.make()
+        history = empty(sampler.space, LOSS)
+        history.start(0, {"layers": 77})
+        history.update(0, state="completed", value=1.0)
+        assert history.outside == 1
+        suggestion = sampler.suggest(1, history)
+        assert suggestion is not None and sampler.space.contains(suggestion.params)
 
     def test_the_order_in_which_trials_end_does_not_matter(self) -> None:
+        for space in self.spaces():
+            sampler = self.make(space)
+            rows = self.random_rows(sampler.space, 15)
+            forwards = sampler.suggest(15, told(sampler.space, rows))
+            backwards = sampler.suggest(15, told(sampler.space, rows[::-1]))
+            assert forwards == backwards
+
+    def test_thousands_of_trials_are_no_burden(self) -> None:
+        for space in (WIDE, BRANCHING) if self.infinite else ():
+            sampler = self.make(space)
+            history = told(sampler.space, self.random_rows(sampler.space, 3000))
+            started = time.process_time()
+            suggestion = sampler.suggest(3000, history)
+            assert suggestion is not None
+            assert sampler.space.contains(suggestion.params)
+            # Some 0.1 s where nothing else runs.
+            assert time.process_time() - started < 3
+
+    def test_another_process_suggests_the_same_to_the_last_bit(self) -> None:
+        spaces = self.spaces()
+        space = BRANCHING if BRANCHING in spaces else FINITE
+        settings = {"type": self.kind, "seed": 11}
+        sampler = sampler_of(settings, space)
+        rows = self.random_rows(sampler.space, 20)
+        here = sampler.suggest(20, told(sampler.space, rows))
+        assert here is not None
+        given = {"settings": settings, "space": space, "number": 20, "values": rows}
+        there = subprocess.run(
+            [sys.executable, "-c", ELSEWHERE],
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"},
+            check=True,
+        )
+        assert json.loads(there.stdout) == [here.params, here.origin]
+
+
+class LearningContract(SamplerContract):
+    """What is expected of a sampler that goes by the results."""
+
+    def run(
+        self,
+        sampler: Sampler,
+        trials: int,
+        *,
+        running: int = 4,
+        failing: bool = False,
+    ) -> list[Mapping[str, JSONValue]]:
+        """Trials of a bowl whose lowest point is at x = 0.52; so many run at a time.
+
+        With `failing` all on the left of it fail.
+        """
+        history = empty(sampler.space, LOSS)
+        found = []
+        for number in range(trials):
+            suggestion = sampler.suggest(number, history)
+            assert suggestion is not None
+            found.append(suggestion.params)
+            history.start(number, suggestion.params)
+            ended = number - running + 1
+            if ended >= 0:
+                x, y = point(found[ended])
+                fails = failing and x < 0.5
+                value = None if fails else (x - 0.52) ** 2 + (y - 0.7) ** 2
+                state = "failed" if fails else "completed"
+                history.update(ended, state=state, value=value)
+        return found
+
+    def test_it_searches_where_results_are_good(self) -> None:
+        found = self.run(self.make(SQUARE), 50)
+        distances = [math.dist(point(params), (0.52, 0.7)) for params in found]
+        # A tenth of the square's points lie within 0.18 of the lowest one.
+        assert sum(distance < 0.18 for distance in distances[20:]) > 15
+
+    def test_a_region_that_fails_is_left_alone(self) -> None:
+        for seed in (1, 2, 3):
+            found = self.run(self.make(SQUARE, seed=seed), 60, failing=True)
+            later = [point(params)[0] < 0.5 for params in found[30:]]
+            assert sum(later) < 0.25 * len(later)
+
+    def test_sixteen_trials_asked_for_at_once_are_spread(self) -> None:
+        sampler = self.make(SQUARE)
+        history = empty(sampler.space, LOSS)
+        for number, params in enumerate(self.run(sampler, 40)):
+            x, y = point(params)
+            history.start(number, params)
+            value = (x - 0.52) ** 2 + (y - 0.7) ** 2
+            history.update(number, state="completed", value=value)
+        asked = []
+        for number in range(40, 56):
+            suggestion = sampler.suggest(number, history)
+            assert suggestion is not None
+            history.start(number, suggestion.params)
+            asked.append(point(suggestion.params))
+        apart = [
+            max(abs(one[0] - other[0]), abs(one[1] - other[1]))
+            for place, one in enumerate(asked)
+            for other in asked[:place]
+        ]
+        assert min(apart) > 0.01
+
+    def test_what_was_imported_counts_and_is_not_repeated(self) -> None:
         sampler = self.make()
-        history: list[TrialRecord] = []
-        self.drawn(sampler, 10, history)
-        forwards = sampler.suggest(10, history)
-        backwards = sampler.suggest(10, history[::-1])
-        assert forwards == backwards
+        everything = [sampler.space.configuration(index) for index in range(COUNT)]
+        rows: list[list[object]] = [
+            [number, params, "completed", float(number)]
+            for number, params in enumerate(everything[: COUNT - 2])
+        ]
+        left = everything[COUNT - 2 :]
+        history = told(sampler.space, rows)
+        for number in (100, 101):
+            suggestion = sampler.suggest(number, history)
+            assert suggestion is not None
+            left.remove(suggestion.params)
+            history.start(number, suggestion.params)
+        assert left == [] and sampler.suggest(102, history) is None
+
+    def test_whether_a_metric_is_to_rise_or_fall_makes_no_difference(self) -> None:
+        sampler = self.make(BRANCHING)
+        rows = self.random_rows(sampler.space, 30)
+        negative = [
+            [number, params, state, None if value is None else -value]
+            for number, params, state, value in rows
+        ]
+        gains = (TrialRecord(*row) for row in negative)
+        rising = History.of(sampler.space, Objective("gain", "maximize"), gains)
+        falling = told(sampler.space, rows)
+        assert sampler.suggest(30, falling) == sampler.suggest(30, rising)
+
+
+def point(params: Mapping[str, JSONValue]) -> tuple[float, float]:
+    x, y = params["x"], params["y"]
+    assert isinstance(x, float) and isinstance(y, float)
+    return x, y
