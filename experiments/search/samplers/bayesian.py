@@ -12,9 +12,9 @@ import numpy as np
 from experiments.search.fields import Fields
 from experiments.search.history import History, empty
 from experiments.search.records import JSONValue
+from experiments.search.samplers.design import Design
 from experiments.search.samplers.distinct import DistinctDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
-from experiments.search.surrogate.design import Design
 from experiments.search.surrogate.encoding import Encoding
 from experiments.search.surrogate.model import Model
 from experiments.search.surrogate.outcomes import Outcomes, outcomes_of

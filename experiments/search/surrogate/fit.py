@@ -23,6 +23,8 @@ BOUNDS_LINEAR = (-4.0, 3.0)
 BOUNDS_NOISE = (math.log(1e-6), 0.0)
 MOST_ITERATIONS = 25
 MOST_EVALUATIONS = 39
+# The search ends where a step gains less than this share.
+LEAST_GAIN = 1e-5
 # What the search for the maximum is told where the covariance cannot be factored.
 HOPELESS = 1e10
 
@@ -123,7 +125,11 @@ def fitted(features: Features, outcomes: Reals, extra: Reals) -> Hyperparameters
         jac=True,
         method="L-BFGS-B",
         bounds=[BOUNDS_LENGTH] * axes + [BOUNDS_LINEAR, BOUNDS_NOISE],
-        options={"maxiter": MOST_ITERATIONS, "maxfun": MOST_EVALUATIONS},
+        options={
+            "maxiter": MOST_ITERATIONS,
+            "maxfun": MOST_EVALUATIONS,
+            "ftol": LEAST_GAIN,
+        },
     )
     theta = np.asarray(found.x, np.float64)
     kernel = Kernel(np.exp(-2.0 * theta[:axes]), LINEAR * math.exp(theta[axes]))

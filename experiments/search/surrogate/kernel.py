@@ -17,7 +17,8 @@ ROOT5 = math.sqrt(5.0)
 
 def matern(squares: Reals) -> Reals:
     """The Matern 5/2 covariance at squared scaled distances."""
-    far = np.sqrt(np.maximum(squares, 0.0))
+    far = np.maximum(squares, 0.0)
+    np.sqrt(far, out=far)
     far *= ROOT5
     kernel = far * far
     kernel /= 3.0
@@ -42,19 +43,28 @@ class Kernel:
 
     def between(self, one: Features, other: Features) -> Reals:
         """The covariances of every configuration of one with every one of the other."""
-        count = one.coordinates.shape[1]
-        scales = np.sqrt(self.weights[:count])
-        left, right = one.coordinates * scales, other.coordinates * scales
-        squares = -2.0 * (left @ right.T)
-        squares += (left * left).sum(1)[:, None]
-        squares += (right * right).sum(1)
-        for column, weight in enumerate(self.weights[count:]):
-            differs = one.categories[:, column, None] != other.categories[:, column]
-            squares += weight * differs
-        kernel = matern(squares)
+        most = int(np.max(one.categories, initial=0))
+        most = int(np.max(other.categories, initial=most))
+        left, right = self._embedded(one, most), self._embedded(other, most)
+        ones = np.ones(len(left))[:, None], np.ones(len(right))[:, None]
+        # All of |a|^2 - 2 a b + |b|^2 in one product of matrices.
+        before = np.hstack([-2.0 * left, (left * left).sum(1)[:, None], ones[0]])
+        after = np.hstack([right, ones[1], (right * right).sum(1)[:, None]])
+        kernel = matern(before @ after.T)
         if one.linear.shape[1]:
             kernel += (self.linear * one.linear) @ other.linear.T
         return kernel
+
+    def _embedded(self, features: Features, most: int) -> Reals:
+        """Points whose squared distances are r^2; categories are at most `most`."""
+        count = features.coordinates.shape[1]
+        parts = [features.coordinates * np.sqrt(self.weights[:count])]
+        for column, weight in enumerate(self.weights[count:]):
+            corners = np.zeros((len(features), most + 1))
+            rows = np.arange(len(features))
+            corners[rows, features.categories[:, column]] = math.sqrt(weight / 2.0)
+            parts.append(corners)
+        return np.hstack(parts)
 
     def variances(self, features: Features) -> Reals:
         """The covariance of every configuration with itself."""

@@ -55,7 +55,8 @@ class Scored:
     def ranking(self) -> list[int]:
         """The rows from the best on, at a tie the first; without the worthless."""
         order = np.argsort(-self.scores, kind="stable")
-        return [int(row) for row in order if np.isfinite(self.scores[row])]
+        worth: list[int] = order[: int(np.isfinite(self.scores).sum())].tolist()
+        return worth
 
 
 @dataclass

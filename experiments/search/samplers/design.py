@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-
-import numpy as np
-from scipy.stats import qmc
+from functools import cached_property
 
 from experiments.search.records import JSONValue
+from experiments.search.samplers.sequence import SobolSequence
 from experiments.search.surrogate.columns import Columns
 from experiments.search.surrogate.tried import Tried
 
@@ -25,16 +23,12 @@ class Design:
 
     def suggestion(self, number: int, tried: Tried) -> dict[str, JSONValue] | None:
         """The number-th point, or the first after it that may be tried."""
-        for point in self._points(number):
-            params = tried.admits(point)
+        for place in range(number, number + MOST_SKIPPED):
+            params = tried.admits(self._sequence.point(place))
             if params is not None:
                 return params
         return None
 
-    def _points(self, number: int) -> Iterator[np.ndarray]:
-        axes = len(self.columns.all)
-        sequence = qmc.Sobol(axes, scramble=True, rng=np.random.default_rng(self.seed))
-        if number:
-            sequence.fast_forward(number)
-        for _ in range(MOST_SKIPPED):
-            yield sequence.random(1)[0]
+    @cached_property
+    def _sequence(self) -> SobolSequence:
+        return SobolSequence(len(self.columns.all), self.seed)
