@@ -1,0 +1,153 @@
+"""One setting of a policy over a range: what a trade-off is drawn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from experiments.search.problems import DefinitionError
+from experiments.search.records import JSONValue, Objective
+from experiments.search.termination import POLICIES, make_policy
+
+Settings = Mapping[str, JSONValue]
+
+MOST_MEMBERS = 8
+# What of a policy is varied when nobody chose; the others by their first own number.
+MAIN: Mapping[str, str] = {
+    "median_stopping": "delay_evaluation",
+    "bandit": "slack_factor",
+    "truncation_selection": "truncation_percentage",
+    "asha": "reduction_factor",
+    "hyperband": "reduction_factor",
+}
+# What a policy needs beyond its name to be one.
+STARTS: Mapping[str, Settings] = {
+    "bandit": {"slack_factor": 0.1},
+    "truncation_selection": {"truncation_percentage": 20},
+}
+SCHEDULE = ("evaluation_interval", "delay_evaluation", "min_rivals")
+RANGES: Mapping[str, Sequence[float]] = {
+    "slack_factor": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+    "truncation_percentage": (10, 20, 30, 40, 50, 60, 70, 80),
+    "reduction_factor": (2, 3, 4, 6, 8),
+    "min_rivals": (1, 2, 3, 5, 10, 20, 50),
+}
+# Other settings are tried at these multiples of what they are.
+FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Policies that differ in one setting, `field`, in ascending order of it."""
+
+    kind: str
+    field: str
+    members: tuple[Settings, ...]
+
+    def value(self, member: Settings) -> float:
+        """The varied setting of a member."""
+        value = member[self.field]
+        if isinstance(value, int | float):
+            return float(value)
+        raise TypeError(f"{self.field} of {self.kind} is not a number: {value!r}")
+
+
+def varied_fields(settings: Settings) -> list[str]:
+    """The settings of a policy that are numbers, its own before its schedule."""
+    numbers = [name for name, value in settings.items() if _is_number(value)]
+    return sorted(numbers, key=lambda name: name in SCHEDULE)
+
+
+def main_field(settings: Settings) -> str | None:
+    """What is varied when nobody chose; None when no setting is a number."""
+    fields = varied_fields(settings)
+    main = MAIN.get(str(settings.get("type")))
+    if settings.get("type") == "bandit" and settings.get("slack_amount"):
+        main = "slack_amount"
+    return main if main in fields else next(iter(fields), None)
+
+
+def family(
+    settings: Settings, field: str, *, objective: Objective, longest: int
+) -> Family:
+    """A policy's settings with one of them over its range, its own value included."""
+    now = settings[field]
+    values = {float(now)} if isinstance(now, int | float) else set()
+    values |= set(_range(field, now, longest))
+    whole = isinstance(now, int) and field not in ("slack_factor", "slack_amount")
+    members: list[Settings] = []
+    for value in sorted(values):
+        member = {**settings, field: round(value) if whole else value}
+        if member not in members and _valid(member, objective):
+            members.append(member)
+    return Family(str(settings["type"]), field, tuple(_few(members, field, now)))
+
+
+def proposed(objective: Objective) -> Iterator[Settings]:
+    """Every kind of policy that needs no more than its name, or has a usual start."""
+    for kind in POLICIES:
+        start = {"type": kind, **STARTS.get(kind, {})}
+        try:
+            policy = make_policy(start, objective)
+        except DefinitionError:
+            continue
+        if policy is not None:
+            yield policy.settings()
+
+
+def families(
+    own: Settings, field: str | None, *, objective: Objective, longest: int
+) -> list[Family]:
+    """The family of one's own setting, and one of every other kind to hold against."""
+    found = []
+    chosen = [(own, field if field in varied_fields(own) else main_field(own))]
+    others = (each for each in proposed(objective) if each["type"] != own["type"])
+    chosen += [(settings, main_field(settings)) for settings in others]
+    for settings, name in chosen:
+        if name is not None:
+            found.append(family(settings, name, objective=objective, longest=longest))
+    return found
+
+
+def _range(field: str, now: JSONValue, longest: int) -> list[float]:
+    if field in RANGES:
+        return list(RANGES[field])
+    if field in ("delay_evaluation", "min_resource"):
+        return _spread(1, max(1, longest // 2))
+    if field == "evaluation_interval":
+        return _spread(1, max(1, longest // 3))
+    if not _is_number(now) or not isinstance(now, int | float) or now == 0:
+        return []
+    return [now * factor for factor in FACTORS]
+
+
+def _spread(low: int, high: int) -> list[float]:
+    """Whole numbers from low to high, denser at the lower end."""
+    steps = MOST_MEMBERS - 1
+    ratio = high / low
+    return sorted({float(round(low * ratio ** (k / steps))) for k in range(steps + 1)})
+
+
+def _few(members: list[Settings], field: str, now: JSONValue) -> list[Settings]:
+    """No more than MOST_MEMBERS, the present setting among them."""
+    while len(members) > MOST_MEMBERS:
+        spare = [k for k, each in enumerate(members) if each[field] != now]
+        middle = spare[len(spare) // 2]
+        members = members[:middle] + members[middle + 1 :]
+    return members
+
+
+def _valid(settings: Settings, objective: Objective) -> bool:
+    try:
+        return make_policy(settings, objective) is not None
+    except DefinitionError:
+        return False
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
