@@ -22,7 +22,8 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, Sum, TextField
+from django.db.models.functions import Cast
 
 from experiments.models import Sweep
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
@@ -36,7 +37,12 @@ OVERLAP = timedelta(seconds=2)
 MOST_KEPT = 16
 # A trial may change between the two queries; seldom twice in a row.
 ATTEMPTS = 3
-COLUMNS = ("pk", "number", "state", "value", "reports", "params", "updated_at")
+# The params as text: of rows that were read before they need not be parsed again.
+COLUMNS = (
+    *("pk", "number", "state", "value", "reports"),
+    Cast("params", TextField()),
+    "updated_at",
+)
 
 
 class Row(NamedTuple):
@@ -66,6 +72,10 @@ class Search:
     history: History = field(init=False)
     kept: dict[str, Any] = field(default_factory=dict)
     _rows: dict[int, Row] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _sums: Counter[str] = field(default_factory=Counter)
+    _live: set[int] = field(default_factory=set)
+    _last: int = -1
     _stamp: datetime | None = None
     _samplers: dict[int, Sampler] = field(default_factory=dict)
 
@@ -101,20 +111,22 @@ class Search:
         self.history = History(space, self.sweep.objective)
         self.kept.clear()
         self._rows.clear()
-        self._stamp = None
+        self._counts.clear()
+        self._sums.clear()
+        self._live.clear()
+        self._last, self._stamp = -1, None
 
     def _changed(self) -> Iterable[tuple[Any, ...]]:
         """Rows that may differ from what is kept, some of them more than once."""
         trials = self.sweep.trials.order_by()
         if self._stamp is None:
             return _read(trials.order_by("number"))
-        last = max(row.number for row in self._rows.values())
-        live = [pk for pk, row in self._rows.items() if row.state in TRIAL_LIVE]
+        live = [*self._live]
         later, new, lived = (
             trials.filter(condition).values_list(*COLUMNS)
             for condition in (
                 Q(updated_at__gte=self._stamp - OVERLAP),
-                Q(number__gt=last),
+                Q(number__gt=self._last),
                 Q(pk__in=live),
             )
         )
@@ -124,27 +136,31 @@ class Search:
 
     def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
         for pk, number, state, value, reports, params, stamp in rows:
-            row = Row(number, state, value, reports, hash(json.dumps(params)))
+            row = Row(number, state, value, reports, hash(params))
             before = self._rows.get(pk)
             if before is None:
-                self.history.start(number, params)
+                self.history.start(number, json.loads(params))
             elif (before.number, before.params) != (row.number, row.params):
                 raise Outdated
             if before != row:
                 self.history.update(number, state=state, value=value, reports=reports)
-                if before is None or before.state != state:
-                    self.kept.clear()
-                self._rows[pk] = row
+                self._keep(pk, row, before)
             self._stamp = max(stamp, self._stamp or stamp)
+
+    def _keep(self, pk: int, row: Row, before: Row | None) -> None:
+        self._rows[pk] = row
+        self._last = max(self._last, row.number)
+        (self._live.add if row.state in TRIAL_LIVE else self._live.discard)(pk)
+        if before is None or before.state != row.state:
+            self.kept.clear()
+        for change, state in ((-1, before and before.state), (1, row.state)):
+            if state:
+                self._counts[state] += change
+                self._sums[state] += change * pk
 
     def _tallies(self) -> dict[str, tuple[int, int]]:
         """How many rows are in each state, and the sum of their ids."""
-        counts: Counter[str] = Counter()
-        sums: Counter[str] = Counter()
-        for pk, row in self._rows.items():
-            counts[row.state] += 1
-            sums[row.state] += pk
-        return {state: (counts[state], sums[state]) for state in counts}
+        return {s: (n, self._sums[s]) for s, n in self._counts.items() if n}
 
     def _stored_tallies(self) -> dict[str, tuple[int, int]]:
         found = self.sweep.trials.order_by().values_list("state")
