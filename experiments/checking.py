@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.importers import Imported, import_sweep
+from experiments.search.importers import (
+    FaultyImport,
+    Imported,
+    definition_of,
+    import_sweep,
+)
 from experiments.search.importers.formats import READINGS
 from experiments.search.loading import load_document
 from experiments.search.preview import sampled_configurations, space_histograms
@@ -27,6 +32,8 @@ def read_sweep(content: str | bytes, *, part: str = "", format: str = "") -> Imp
     """
     try:
         return import_sweep(content, name=part, format=format)
+    except FaultyImport:
+        raise
     except DefinitionError:
         if format or not _is_ours(content):
             raise
@@ -61,7 +68,15 @@ class Checked:
 
 def check_document(document: Mapping[str, object]) -> Checked:
     """Read the document and draw from its space. Raises DefinitionError."""
-    definition = parse_document(document)
+    return _checked(parse_document(document))
+
+
+def check_import(imported: Imported) -> Checked:
+    """The same for an import; DefinitionError has paths of the text that was read."""
+    return _checked(definition_of(imported))
+
+
+def _checked(definition: SweepDefinition) -> Checked:
     space = definition.search_space
     sampler = make_sampler(definition.sampling_algorithm, space)
     return Checked(

@@ -12,8 +12,8 @@ from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import reader
 from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
-from experiments.checking import check_document, read_sweep
-from experiments.search.importers import Imported, Note
+from experiments.checking import check_import, read_sweep
+from experiments.search.importers import FaultyImport, Imported, Note
 from experiments.search.problems import DefinitionError, Problem
 from experiments.warm_trials import usable_trials
 
@@ -141,15 +141,15 @@ def check(
     reader(request)
     try:
         imported = read_body(request, format=format_name, part=part)
+    except FaultyImport as error:
+        return _invalid(error.imported, error)
     except DefinitionError as error:
         return CheckOut(valid=False, problems=_problems(error))
     notes = [NoteOut.of(note) for note in imported.notes]
     try:
-        checked = check_document(imported.document)
+        checked = check_import(imported)
     except DefinitionError as error:
-        return CheckOut(
-            valid=False, format=imported.format, notes=notes, problems=_problems(error)
-        )
+        return _invalid(imported, error)
     definition = checked.definition
     return CheckOut(
         valid=True,
@@ -165,6 +165,16 @@ def check(
             *(ProblemOut(path=note.path, message=note.message) for note in notes),
             *map(ProblemOut.of, definition.warnings),
         ],
+    )
+
+
+def _invalid(imported: Imported, error: DefinitionError) -> CheckOut:
+    """What was recognised, and what is wrong with it."""
+    return CheckOut(
+        valid=False,
+        format=imported.format,
+        notes=[NoteOut.of(note) for note in imported.notes],
+        problems=_problems(error),
     )
 
 

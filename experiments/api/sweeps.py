@@ -42,7 +42,8 @@ from experiments.api.uploads import TeamSlug
 from experiments.models import Event, Sweep, Team, User
 from experiments.models.sweeps import SweepState
 from experiments.progress import progress_of
-from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.definition import SweepDefinition
+from experiments.search.importers import definition_of
 from experiments.submission import create_sweep
 from experiments.warm_trials import add_finished_trials
 
@@ -84,7 +85,7 @@ def create(
     """
     owner, user = chosen_team(request, team), writer(request)
     imported = read_body(request, format=format_name, part=part)
-    definition = parse_document(imported.document)
+    definition = definition_of(imported)
     with transaction.atomic():
         sweep = _create_once(owner, definition, user=user, key=idempotency_key)
         add_finished_trials(sweep, definition.search_space, imported.trials)

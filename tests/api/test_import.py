@@ -46,7 +46,7 @@ def test_an_invalid_one_keeps_its_format_and_notes(api: Api) -> None:
     checked = api.post("/sweeps/check", text, content_type=YAML).json()
     assert not checked["valid"] and checked["format"] == "wandb"
     assert checked["notes"] and checked["document"] is None
-    assert [p["path"] for p in checked["problems"]] == ["limits.max_total_trials"]
+    assert [p["path"] for p in checked["problems"]] == ["run_cap"]
 
 
 def test_the_format_may_be_named(api: Api) -> None:

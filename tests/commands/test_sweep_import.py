@@ -71,7 +71,7 @@ def test_an_invalid_foreign_file_exits_1_with_paths(run: Run, tmp_path: Path) ->
     text = samples.WANDB.replace("run_cap: 20", "run_cap: 0")
     ran = run("sweep", "check", written(tmp_path, text))
     assert ran.code == 1 and ran.out == ""
-    assert ran.err.startswith("limits.max_total_trials: ")
+    assert ran.err.startswith("run_cap: run_cap must be a whole number")
 
 
 def test_what_is_no_sweep_exits_1(run: Run, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from experiments import folders, lifecycle, queues, tables, terminal
-from experiments.checking import check_document, read_sweep
+from experiments.checking import check_import, read_sweep
 from experiments.document_yaml import yaml_text
 from experiments.management.lookups import find_sweep, find_team, find_user, url_of
 from experiments.models import Sweep
@@ -27,6 +27,7 @@ from experiments.search.importers import (
     FORMATS,
     Imported,
     Note,
+    definition_of,
     export_sweep,
 )
 from experiments.search.problems import DefinitionError
@@ -102,7 +103,7 @@ class Command(BaseCommand):
         document = dict(imported.document)
         if options["experiment"]:
             document["experiment_name"] = options["experiment"]
-        definition = parse_document(document)
+        definition = definition_of(imported, document)
         if isinstance(definition.trial.code, str):
             folder = Path(options["file"]).parent / definition.trial.code
             document = folders.with_stored_code(document, folder, team, user=user)
@@ -136,7 +137,7 @@ class Command(BaseCommand):
 
     def do_check(self, options: dict[str, Any]) -> None:
         imported = read_file(options)
-        checked = check_document(imported.document)
+        checked = check_import(imported)
         definition = checked.definition
         lines = [*note_lines(imported), *map(str, definition.warnings)]
         lines += self._folder_lines(definition, imported, Path(options["file"]))

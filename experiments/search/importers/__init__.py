@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from experiments.search.importers.azure_script import looks_like_script, read_script
+from experiments.search.importers.definitions import all_problems, definition_of
 from experiments.search.importers.exporters import EXPORTERS, export_sweep
 from experiments.search.importers.formats import FORMATS, READINGS, Reading
-from experiments.search.importers.imported import FinishedTrial, Imported, Note
+from experiments.search.importers.imported import (
+    FaultyImport,
+    FinishedTrial,
+    Imported,
+    Note,
+)
 from experiments.search.importers.lines import lines_of
 from experiments.search.importers.optuna_storage import MAGIC, read_storage
 from experiments.search.importers.source import Log, Source
@@ -31,7 +37,8 @@ def import_sweep(content: str | bytes, *, name: str = "", format: str = "") -> I
     `name` says which step of a pipeline or which study of a storage is meant, where
     there are several. `format` is one of FORMATS when the content shall be read as that
     and no other. Raises DefinitionError, with paths of the content, when it cannot be
-    read, is of no known format, or is wrong in itself.
+    read or is of no known format, and FaultyImport when it is wrong in itself: that has
+    the problems of the sweep document that it would become, too.
     """
     if format and format not in FORMATS:
         raise _refusal(unknown_name(format, FORMATS, kind="format"))
@@ -93,15 +100,20 @@ def _imported(
     marks: list[str],
     settings: int,
 ) -> Imported:
-    log.findings.raise_if_any()
-    return Imported(
+    imported = Imported(
         format=format,
         document=document,  # type: ignore[arg-type]
         notes=log.in_order(),
         trials=tuple(log.trials),
         recognised_by=tuple(marks),
         settings=settings,
+        places=log.places,
     )
+    own = log.findings.problems
+    if own:
+        problems = all_problems(own, imported.document, log.places)
+        raise FaultyImport(problems, imported)
+    return imported
 
 
 def _leaves(value: object) -> int:
@@ -132,9 +144,11 @@ def _refusal(message: str) -> DefinitionError:
 __all__ = [
     "EXPORTERS",
     "FORMATS",
+    "FaultyImport",
     "FinishedTrial",
     "Imported",
     "Note",
+    "definition_of",
     "export_sweep",
     "import_sweep",
 ]

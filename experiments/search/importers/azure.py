@@ -29,6 +29,44 @@ ELSEWHERE = {
 }
 ADDITIONS = ("constraints", "retries")
 OLD_LIMITS = ("max_total_trials", "max_concurrent_trials")
+# What Azure's schema knows and the keys that are read do not name.
+SWEEP = (
+    "algorithm",
+    "component",
+    "defaults",
+    "experiment_name",
+    "max_concurrent_trials",
+    "max_total_trials",
+    "schedule",
+    "status",
+    "timeout_minutes",
+)
+TRIAL = (
+    "command",
+    "code",
+    "description",
+    "display_name",
+    "docker_args",
+    "environment_variables",
+    "inputs",
+    "is_deterministic",
+    "name",
+    "outputs",
+    "shm_size",
+    "tags",
+    "version",
+)
+DATA = ("default", "description", "enum", "max", "min", "mode", "optional")
+RESOURCES = (
+    "docker_args",
+    "docker_args_list",
+    "instance_count",
+    "instance_type",
+    "locations",
+    "max_instance_count",
+    "properties",
+    "shm_size",
+)
 
 
 def read_azure(source: Source, name: str = "") -> dict[str, JSONValue]:
@@ -36,6 +74,8 @@ def read_azure(source: Source, name: str = "") -> dict[str, JSONValue]:
     for mark in ("$schema", "type"):
         source.take(mark)
     document: dict[str, JSONValue] = {}
+    if source.path:
+        source.log.places.put_whole("", source.path)
     source.carry(document, "experiment_name", "display_name", "description", "tags")
     inputs = dict(_inputs(source.inner("inputs")))
     space = json_value(source.take("search_space"))
@@ -66,6 +106,7 @@ def _lowered(value: JSONValue) -> JSONValue:
 def _sampling(source: Source) -> JSONValue:
     key, given = source.first("sampling_algorithm", "algorithm")
     sampling, place = _lowered(json_value(given)), source.at(key)
+    source.log.places.put_whole("sampling_algorithm", place)
     if isinstance(sampling, dict):
         return sampled_here(sampling, source.log, f"{place}.type", inside=place)
     named: dict[str, JSONValue] = {"type": sampling}
@@ -77,10 +118,13 @@ def _limits(source: Source) -> JSONValue:
     given = json_value(source.take("limits"))
     limits = dict(given) if isinstance(given, dict) else {}
     for key in OLD_LIMITS:
+        if source.has(key):
+            source.stands("", {f"limits.{key}": key})
         source.carry(limits, key)
     minutes = source.number("timeout_minutes")
     if minutes is not None:
         limits["timeout"] = minutes * 60
+        source.stands("", {"limits.timeout": "timeout_minutes"})
     return limits if limits or given is None else given
 
 
@@ -128,7 +172,7 @@ def _trial(
     for key in ("environment", "distribution", "services", "identity"):
         trial.leave(key, ELSEWHERE[key])
     trial.leave("resources", "Nodes and instance types have no counterpart here.")
-    trial.close("a trial here")
+    trial.close("a trial here", also=TRIAL)
     return document
 
 
@@ -192,7 +236,7 @@ def _bound(data: Source, inputs: Source, name: str) -> JSONValue:
             "Give a path that every worker can read.",
         )
     data.leave("mode", "Data is neither mounted nor downloaded here.")
-    data.close("an input here")
+    data.close("an input here", also=DATA)
     return json_value(value)
 
 
@@ -206,5 +250,5 @@ def _leave(source: Source, document: dict[str, JSONValue]) -> None:
     resources = source.inner("resources")
     if resources.has("gpus"):
         document["resources"] = {"gpus": json_value(resources.take("gpus"))}
-    resources.close("the resources of a trial here")
-    source.close("a sweep here")
+    resources.close("the resources of a trial here", also=RESOURCES)
+    source.close("a sweep here", also=SWEEP)

@@ -35,12 +35,13 @@ def azure_marks(document: Document, *, known: Collection[str] = SAMPLERS) -> lis
 
     `known` names the samplers that this site has.
     """
-    if "search_space" not in document and "trial" not in document:
-        return []
     kind = str(document.get("type", "")).lower()
+    schema = str(document.get("$schema", "")).lower()
     marks = ["$schema"] if "$schema" in document else []
     if kind in ("sweep", "sweep_job"):
         marks.append(f"type: {kind}")
+    elif "search_space" not in document and "trial" not in document:
+        return marks if "sweepjob" in schema else []
     marks += [key for key in (*CLOUD, "algorithm") if document.get(key) is not None]
     marks += _marks_of_trial(document.get("trial"))
     marks += _references(document)

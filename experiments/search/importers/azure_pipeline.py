@@ -13,6 +13,17 @@ from experiments.search.records import JSONValue
 PARENT_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.(\w+)\s*\}\}\s*")
 # The step's own wins over the pipeline's.
 SHARED = ("experiment_name", "description", "tags", "compute")
+SETTINGS = (
+    "component",
+    "continue_on_step_failure",
+    "continue_run_on_failed_optional_input",
+    "default_compute",
+    "default_datastore",
+    "force_rerun",
+    "on_finalize",
+    "on_init",
+)
+PIPELINE = ("component", "services", "source_job_id")
 
 
 def read_pipeline(source: Source, name: str = "") -> dict[str, JSONValue]:
@@ -21,6 +32,8 @@ def read_pipeline(source: Source, name: str = "") -> dict[str, JSONValue]:
         source.take(mark)
     steps = dict(source.inner("jobs").entries())
     chosen = _chosen(source, steps, name)
+    if not chosen:
+        source.log.findings.raise_if_any()
     for step in steps:
         if step != chosen:
             source.log.left_out(
@@ -34,16 +47,19 @@ def read_pipeline(source: Source, name: str = "") -> dict[str, JSONValue]:
     compute = settings.take("default_compute")
     if compute is not None:
         shared.setdefault("compute", str(compute).removeprefix("azureml:"))
-    settings.close("a sweep here")
+    settings.close("a sweep here", also=SETTINGS)
     shared["display_name"] = source.text("display_name") or chosen
     step_value = _with_inputs(steps.get(chosen), source.inner("inputs"))
-    document = read_azure(
-        source.inner("jobs").mapping(chosen, step_value) if chosen else source
-    )
+    document = read_azure(source.inner("jobs").mapping(chosen, step_value))
+    for key in compact(shared):
+        if key not in document:
+            source.log.places.put(key, source.at(key))
+    if "compute" not in document and not source.has("compute"):
+        source.log.places.put("compute", settings.at("default_compute"))
     for key in ("name", "properties", "identity"):
         source.leave(key, ELSEWHERE[key])
     source.leave("outputs", "A pipeline's outputs have no counterpart here.")
-    source.close("a sweep here")
+    source.close("a sweep here", also=PIPELINE)
     return {**compact(shared), **document}
 
 
@@ -53,7 +69,7 @@ def _chosen(source: Source, steps: Mapping[str, object], name: str) -> str:
         for step, value in steps.items()
         if isinstance(value, Mapping)
         and (
-            str(value.get("type")).startswith("sweep")
+            str(value.get("type")).lower().startswith("sweep")
             or value.get("search_space") is not None
         )
     ]

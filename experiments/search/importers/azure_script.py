@@ -49,8 +49,13 @@ class _Script:
     spaces: dict[str, str] = field(default_factory=dict)
 
     def note(self, node: ast.AST, name: str, message: str) -> None:
-        self.log.lines = {**self.log.lines, name: getattr(node, "lineno", 1)}
+        self._at(name, node)
         self.log.left_out(name, message)
+
+    def _at(self, name: str, node: ast.AST) -> None:
+        """Remember the line of something that has a name."""
+        places = self.log.places
+        places.lines = {**places.lines, name: getattr(node, "lineno", 1)}
 
     def read(self, name: str, node: ast.expr) -> None:
         """Take in one value that the script gives a name to."""
@@ -85,7 +90,7 @@ class _Script:
             self.log.problem("search_space", message)
 
     def _sampling(self, name: str, node: ast.expr, kind: str) -> None:
-        self.log.lines = {**self.log.lines, name: node.lineno}
+        self._at(name, node)
         here = sampled_here({"type": kind}, self.log, name)
         self.document["sampling_algorithm"] = here
 

@@ -26,6 +26,29 @@ POLICIES = {
     "noterminationpolicy": "",
 }
 SAMPLING_OPTIONS = ("seed", "rule", "logbase")
+# Fields of our document by the names that they have there.
+FIELDS = {
+    "display_name": "name",
+    "search_space": "generator_config.parameter_space",
+    "sampling_algorithm": "generator_config",
+    "sampling_algorithm.type": "generator_config.name",
+    "objective": "primary_metric_config",
+    "objective.primary_metric": "primary_metric_config.name",
+    "objective.goal": "primary_metric_config.goal",
+}
+RECORDS = (
+    "compute_target",
+    "created_time_utc",
+    "debug_flag",
+    "hyperdrive_type",
+    "platform",
+    "platform_config",
+    "resume_child_runs",
+    "resume_from",
+    "run_config",
+    "study_id",
+    "user",
+)
 
 
 def read_wire(source: Source, name: str = "") -> dict[str, JSONValue]:
@@ -34,6 +57,7 @@ def read_wire(source: Source, name: str = "") -> dict[str, JSONValue]:
     document["experiment_name"] = source.text("experiment_name")
     document["display_name"] = source.text("name")
     source.carry(document, "description", "tags")
+    source.stands("", FIELDS)
     document["trial"] = {
         "command": missing.no_command(
             source.log, "", "A HyperDrive configuration does not hold the script."
@@ -43,7 +67,7 @@ def read_wire(source: Source, name: str = "") -> dict[str, JSONValue]:
     document["objective"] = _objective(_inner(source, "primary_metric_config"))
     document["early_termination"] = _policy(_inner(source, "policy_config"))
     document["limits"] = _limits(source)
-    for key in ("platform", "platform_config", "study_id", "user", "resume_from"):
+    for key in RECORDS:
         source.leave(key, f"{key} belongs to Azure's own records of the run.")
     source.close("a sweep here")
     return compact(document)
@@ -73,10 +97,13 @@ def _generator(source: Source) -> dict[str, JSONValue]:
     space: dict[str, JSONValue] = {}
     parameters = source.inner("parameter_space")
     for given, value in parameters.entries():
-        space[names.give(given, parameters.at(given))] = json_value(value)
+        name = names.give(given, parameters.at(given))
+        space[name] = json_value(value)
+        source.log.places.put(f"search_space.{name}", parameters.at(given))
     options: dict[str, JSONValue] = {"type": sampling}
     properties = source.inner("properties")
     inside = properties if properties.given() else source
+    inside.stands("sampling_algorithm", {key: key for key in SAMPLING_OPTIONS})
     properties.carry(options, *SAMPLING_OPTIONS)
     properties.close("the sampling here")
     source.carry(options, *SAMPLING_OPTIONS)
@@ -102,6 +129,8 @@ def _policy(source: Source) -> dict[str, JSONValue]:
         source.problem("name", f"{shown(kind)} is none of {listed(known)}.")
     properties = source.inner("properties")
     settings: dict[str, JSONValue] = {"type": policy}
+    source.log.places.put_whole("early_termination", properties.path)
+    source.log.places.put("early_termination.type", source.at("name"))
     for key, value in properties.entries():
         if value is not None and not (key.startswith("slack") and value == 0):
             settings[key] = json_value(value)
@@ -119,8 +148,10 @@ def _limits(source: Source) -> dict[str, JSONValue]:
     ):
         key, value = source.first(*names)
         number = source.as_number(key, value)
+        source.stands("", {f"limits.{ours}": key})
         if number is not None:
             limits[ours] = number
+    source.stands("", {"limits.timeout": "max_duration_minutes"})
     minutes = source.number("max_duration_minutes")
     if minutes:
         limits["timeout"] = minutes * 60

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from experiments.search.importers.places import Places
+from experiments.search.problems import DefinitionError, Problem
 from experiments.search.records import JSONValue, Params
 
 NoteKind: TypeAlias = Literal["left out", "changed"]
@@ -44,8 +46,9 @@ class Imported:
     """A foreign sweep as a sweep document of this site.
 
     `format` names what was recognised, by the settings in `recognised_by`. `settings`
-    counts the values of the text. The document still has to be parsed: it may be wrong
-    in the ways in which the foreign one was.
+    counts the values of the text. `places` says where the fields of the document stand
+    in it. The document still has to be parsed, by `definition_of`: it may be wrong in
+    the ways in which the foreign one was.
     """
 
     format: str
@@ -54,3 +57,15 @@ class Imported:
     trials: tuple[FinishedTrial, ...] = ()
     recognised_by: tuple[str, ...] = ()
     settings: int = 0
+    places: Places = field(default_factory=Places)
+
+
+class FaultyImport(DefinitionError):
+    """A foreign sweep that is wrong in itself, with every problem of it.
+
+    `imported` is what could be read: its document is incomplete.
+    """
+
+    def __init__(self, problems: Iterable[Problem], imported: Imported) -> None:
+        super().__init__(problems)
+        self.imported = imported

@@ -5,15 +5,26 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
+from experiments.search.importers.bounds import are_ordered, bounds_of
 from experiments.search.importers.names import Names
 from experiments.search.importers.source import Source, json_value, number_of
 from experiments.search.problems import listed, shown
 from experiments.search.records import JSONValue
 
 Law: TypeAlias = "dict[str, JSONValue]"
+SHAPES = ("uniform", "logUniform", "normal", "logNormal", "unknown")
 KINDS = ("double", "int", "discrete", "categorical")
 # Katib takes the bounds of a normal distribution for three standard deviations.
 SIGMAS = 6
+# Fields of our distributions by the names that they have in Katib.
+FIELDS = {
+    **dict.fromkeys(("low", "min_value", "mu"), "feasibleSpace.min"),
+    **dict.fromkeys(("high", "max_value", "sigma"), "feasibleSpace.max"),
+    **dict.fromkeys(("step", "q"), "feasibleSpace.step"),
+    "log": "feasibleSpace.distribution",
+    "values": "feasibleSpace.list",
+}
+SPACE = ("min", "max", "list", "step", "distribution")
 
 
 def read_parameters(source: Source, names: Names) -> dict[str, JSONValue]:
@@ -27,8 +38,12 @@ def read_parameters(source: Source, names: Names) -> dict[str, JSONValue]:
         given = item.text("name")
         if not given:
             item.problem("name", "A parameter needs a name, such as lr.")
+            _law(item)
+            item.close("a parameter here")
             continue
-        space[names.give(given, item.at("name"))] = _law(item)
+        name = names.give(given, item.at("name"))
+        item.stands(f"search_space.{name}", FIELDS)
+        space[name] = _law(item)
         item.close("a parameter here")
     return space
 
@@ -46,7 +61,7 @@ def _law(item: Source) -> Law:
         law = _choice(space, kind)
     else:
         law = _range(space, kind)
-    space.close("a distribution here")
+    space.close("a distribution here", also=SPACE)
     return law
 
 
@@ -63,20 +78,18 @@ def _choice(space: Source, kind: str) -> Law:
 
 
 def _range(space: Source, kind: str) -> Law:
-    low, high = (space.number(key) for key in ("min", "max"))
-    for key, bound in (("min", low), ("max", high)):
-        if bound is None and not space.has(key):
-            space.problem(key, f"{key} is required.")
-    low, high = low or 0, high or 0
     shape, step = space.text("distribution") or "uniform", space.number("step")
+    bounds = bounds_of(space, positive=shape in ("logUniform", "logNormal"))
+    if shape not in SHAPES:
+        known = listed(SHAPES[:-1], last="or")
+        message = f"distribution must be {known}, not {shown(shape)}."
+        space.problem("distribution", message)
+        return {}
+    if bounds is None:
+        return {}
+    low, high = bounds
     if shape in ("normal", "logNormal"):
         return _bell(space, kind, shape, low, high)
-    if shape not in ("uniform", "logUniform", "unknown"):
-        space.problem(
-            "distribution",
-            "distribution must be uniform, logUniform, normal or logNormal, "
-            f"not {shown(shape)}.",
-        )
     log = shape == "logUniform"
     law: Law = {"type": "int" if kind == "int" else "float", "low": low, "high": high}
     if kind == "int" and step == 1:
@@ -90,8 +103,7 @@ def _stepped_log(space: Source, low: float, high: float, step: float) -> Law:
     space.changed(
         "step", f"The values are multiples of {step:g}, not steps counted from min."
     )
-    if low <= 0 or high <= 0:
-        space.problem("min", f"min must be above 0 for logUniform, not {low:g}.")
+    if not are_ordered(space, low, high):
         return {}
     return {
         "type": "qloguniform",
@@ -103,15 +115,14 @@ def _stepped_log(space: Source, low: float, high: float, step: float) -> Law:
 
 def _bell(space: Source, kind: str, shape: str, low: float, high: float) -> Law:
     law: Law = {"type": "normal" if shape == "normal" else "lognormal"}
+    if not are_ordered(space, low, high):
+        return {}
     space.changed(
         "distribution",
         "Bounds stand for three standard deviations on either side, as in Katib, but "
         "here a value may lie beyond them.",
     )
     if shape == "logNormal":
-        if low <= 0 or high <= 0:
-            space.problem("min", f"min must be above 0 for logNormal, not {low:g}.")
-            return {}
         low, high = math.log(low), math.log(high)
     law |= {"mu": low / 2 + high / 2, "sigma": high / SIGMAS - low / SIGMAS}
     step = space.number("step") or (1 if kind == "int" else None)

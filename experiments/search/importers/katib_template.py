@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from experiments.search.importers import missing
+from experiments.search.importers.gpus import note_gpus
 from experiments.search.importers.names import Names
 from experiments.search.importers.source import Source, json_value
 from experiments.search.importers.words import (
@@ -31,6 +32,34 @@ PARTS = {
     "configMap": "The template is in a ConfigMap, which cannot be read from here.",
 }
 GPU = "nvidia.com/gpu"
+TEMPLATE = ("primaryContainerName", "trialParameters", "trialSpec", *PARTS)
+# What Kubernetes knows of a container.
+CONTAINER = (
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "imagePullPolicy",
+    "lifecycle",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "securityContext",
+    "startupProbe",
+    "stdin",
+    "stdinOnce",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "tty",
+    "volumeDevices",
+    "volumeMounts",
+    "workingDir",
+)
 
 
 def read_template(source: Source, names: Names) -> dict[str, JSONValue]:
@@ -42,7 +71,7 @@ def read_template(source: Source, names: Names) -> dict[str, JSONValue]:
     wanted = template.text("primaryContainerName")
     trial_spec = template.inner("trialSpec")
     container = _chosen(trial_spec, wanted)
-    template.close("a trial here")
+    template.close("a trial here", also=TEMPLATE)
     if container is None:
         why = "The template shows no container with a command."
         return {"command": missing.no_command(source.log, template.path, why)}
@@ -112,6 +141,9 @@ def _trial(
         for item in container.items(key)
     ]
     trial: dict[str, JSONValue] = {}
+    key = "command" if container.has("command") else "args"
+    container.log.places.put("trial.command", container.at(key))
+    container.log.places.put("trial.environment_variables", container.at("env"))
     if words:
         trial["command"] = joined(words)
     else:
@@ -129,7 +161,7 @@ def _trial(
         "Install what the image holds where the workers run.",
     )
     _resources(container)
-    container.close("a trial here")
+    container.close("a trial here", also=CONTAINER)
     _rest(trial_spec, container)
     return trial
 
@@ -179,11 +211,7 @@ def _resources(container: Source) -> None:
         inner = resources.inner(part)
         for name, amount in inner.entries():
             if name == GPU:
-                container.log.left_out(
-                    inner.at(name),
-                    f"The container asks for GPUs: {amount}.",
-                    f"Set resources.gpus to {amount}, on a pool whose slots have GPUs.",
-                )
+                note_gpus(container.log, inner.at(name), "The container", amount)
             else:
                 container.log.left_out(
                     inner.at(name), "A trial has what its worker slot has."

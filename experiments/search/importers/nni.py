@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeAlias
 
 from experiments.search.durations import seconds_of
 from experiments.search.fields import is_number
 from experiments.search.importers import missing
+from experiments.search.importers.gpus import note_gpus
 from experiments.search.importers.names import Names
+from experiments.search.importers.nni_search import read_assessor, read_tuner
 from experiments.search.importers.nni_space import read_space
-from experiments.search.importers.policies import halving
-from experiments.search.importers.samplings import available, sampled_here
 from experiments.search.importers.source import Source, compact, json_value
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 
 Settings: TypeAlias = "dict[str, JSONValue]"
-TUNERS: Mapping[str, str] = {
-    "random": "random",
-    "gridsearch": "grid",
-    "batchtuner": "grid",
-    "batch": "grid",
-    "tpe": "tpe",
-    "gp": "bayesian",
-    "gptuner": "bayesian",
-    "metis": "bayesian",
-    "metistuner": "bayesian",
-    "smac": "bayesian",
-    "dngo": "bayesian",
-    "dngotuner": "bayesian",
-    "hyperband": "random",
-    "bohb": "bayesian",
-}
-# What is the same algorithm here and there.
-SAME = ("random", "gridsearch", "tpe", "gp", "gptuner")
-# What ends trials by successive halving, too.
-BRACKETS = ("hyperband", "bohb")
 METRIC = "default"
+# Fields of our document by the names that they have at NNI.
+FIELDS = {
+    "experiment_name": "experimentName",
+    "trial.command": "trialCommand",
+    "trial.code": "trialCodeDirectory",
+    "search_space": "searchSpace",
+    "limits.max_total_trials": "maxTrialNumber",
+    "limits.max_concurrent_trials": "trialConcurrency",
+    "limits.timeout": "maxExperimentDuration",
+    "limits.trial_timeout": "maxTrialDuration",
+}
+# Names that the first version has for the same.
+OLD_FIELDS = {
+    "limits.max_total_trials": "maxTrialNum",
+    "limits.timeout": "maxExecDuration",
+}
+# What both versions know, too: most of it says on what a trial runs.
+KNOWN = (
+    "advisor",
+    "assessor",
+    "description",
+    "experimentType",
+    "frameworkcontrollerConfig",
+    "kubeflowConfig",
+    "logCollection",
+    "multiPhase",
+    "multiThread",
+    "paiConfig",
+    "trial",
+    "tuner",
+)
+TRIAL = (
+    "command",
+    "codeDir",
+    "gpuNum",
+    "cpuNum",
+    "memoryMB",
+    "image",
+    "virtualCluster",
+    "nasMode",
+    "worker",
+    "ps",
+)
 SERVICE = {
     "authorName": "Whoever creates the sweep here is its author.",
     "trainingServicePlatform": "Trials run on the workers of a pool.",
@@ -57,21 +79,23 @@ SERVICE = {
 
 def read_nni(source: Source, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of an experiment's configuration."""
+    source.stands("", FIELDS)
     v1 = source.inner("trial")
+    _old_names(source, v1)
     document: dict[str, JSONValue] = {
         "experiment_name": source.text("experimentName"),
         "trial": _trial(source, v1),
         "search_space": _space(source),
     }
-    sampling, goal, policy = _tuner(source)
+    sampling, goal, policy = read_tuner(source)
     document["sampling_algorithm"] = sampling
     document["objective"] = _objective(source, goal)
-    document["early_termination"] = _assessor(source) or policy
+    document["early_termination"] = read_assessor(source) or policy
     document["limits"] = _limits(source, sampling)
     for key, why in SERVICE.items():
         source.leave(key, why)
-    v1.close("a trial here")
-    source.close("a sweep here")
+    v1.close("a trial here", also=TRIAL)
+    source.close("a sweep here", also=KNOWN)
     return compact(document)
 
 
@@ -93,6 +117,15 @@ def read_nni_space(source: Source, name: str = "") -> dict[str, JSONValue]:
     }
 
 
+def _old_names(source: Source, v1: Source) -> None:
+    """Where the fields of the first version's configuration stand."""
+    fields = {here: old for here, old in OLD_FIELDS.items() if source.has(old)}
+    source.stands("", fields)
+    for key, here in (("command", "trial.command"), ("codeDir", "trial.code")):
+        if v1.has(key):
+            source.log.places.put(here, v1.at(key))
+
+
 def _trial(source: Source, v1: Source) -> dict[str, JSONValue]:
     command = source.text("trialCommand") or v1.text("command")
     place = "trial.command" if v1.given() else "trialCommand"
@@ -111,19 +144,16 @@ def _trial(source: Source, v1: Source) -> dict[str, JSONValue]:
     if code:
         trial["code"] = code
     for part, key in ((source, "trialGpuNumber"), (v1, "gpuNum")):
-        if part.take(key) not in (None, 0):
-            amount = part.take(key)
-            part.leave(
-                key,
-                f"A trial asks for GPUs: {amount}.",
-                f"Set resources.gpus to {amount}, on a pool whose slots have GPUs.",
-            )
+        amount = part.take(key)
+        if amount not in (None, 0):
+            note_gpus(source.log, part.at(key), "A trial", amount)
     return trial
 
 
 def _space(source: Source) -> JSONValue:
     for key in ("searchSpaceFile", "searchSpacePath"):
         if source.has(key) and not source.has("searchSpace"):
+            source.stands("", {"search_space": key}, named=False)
             source.problem(
                 key,
                 f"The search space is in a file of its own, {shown(source.take(key))}; "
@@ -138,52 +168,6 @@ def _space(source: Source) -> JSONValue:
     return read_space(space, Names(source.log))
 
 
-def _named(source: Source, key: str) -> tuple[Source, str, Source]:
-    """An algorithm of either version: its mapping, its name and its arguments."""
-    algorithm = source.inner(key)
-    v1 = f"builtin{key.capitalize()}Name"
-    name = algorithm.text("name") or algorithm.text(v1)
-    arguments = algorithm.inner("classArgs")
-    if algorithm.has("className"):
-        name = algorithm.text("className")
-    for part in ("codeDir", "codeDirectory", "classFileName", "gpuIndices"):
-        algorithm.leave(part, "The search runs on this site, with its own algorithms.")
-    return algorithm, name, arguments
-
-
-def _tuner(source: Source) -> tuple[Settings, str, Settings]:
-    """The sampling, the goal, and the policy that Hyperband implies."""
-    key = "advisor" if source.has("advisor") else "tuner"
-    tuner, name, arguments = _named(source, key)
-    goal = arguments.text("optimize_mode").lower()
-    plain = name.lower()
-    wanted: Settings = {"type": TUNERS.get(plain, "random")}
-    seed = arguments.number("seed")
-    if seed is not None:
-        wanted["seed"] = seed
-    place = _place(tuner, key)
-    if name and plain not in (*SAME, *BRACKETS):
-        sampling = {**wanted, "type": available(TUNERS.get(plain, "random"))}
-        tuner.changed(
-            place,
-            f"There is no tuner {shown(name)} here; {sampling['type']} stands in.",
-        )
-    else:
-        sampling = sampled_here(wanted, source.log, tuner.at(place))
-    policy: Settings = {}
-    if plain in BRACKETS:
-        policy = halving(tuner, 1, arguments.number("eta") or 3)
-    arguments.close("the sampling here")
-    tuner.close("the sampling here")
-    return sampling, goal, policy
-
-
-def _place(tuner: Source, key: str) -> str:
-    """The setting that names an algorithm, in either version."""
-    names = ("name", f"builtin{key.capitalize()}Name")
-    return next(filter(tuner.has, names), "className")
-
-
 def _objective(source: Source, goal: str) -> dict[str, JSONValue]:
     why = "NNI's trials report one number without a name."
     metric = missing.no_metric(source.log, "", why, METRIC)
@@ -191,37 +175,6 @@ def _objective(source: Source, goal: str) -> dict[str, JSONValue]:
         why = "The tuner does not say optimize_mode, which means maximize."
         goal = missing.no_goal(source.log, "", why, "maximize")
     return {"primary_metric": metric, "goal": goal}
-
-
-def _assessor(source: Source) -> Settings:
-    if not source.has("assessor"):
-        return {}
-    assessor, name, arguments = _named(source, "assessor")
-    arguments.take("optimize_mode")
-    start = arguments.number("start_step")
-    policy: Settings = {
-        "type": "median_stopping",
-        "delay_evaluation": (6 if name.lower() == "curvefitting" else 0)
-        if start is None
-        else start,
-    }
-    if name.lower() == "medianstop":
-        assessor.log.changed(
-            assessor.path,
-            "Trials are compared with all others that have come as far, not only with "
-            "those that have ended.",
-        )
-    else:
-        assessor.log.changed(
-            assessor.path,
-            f"There is no assessor {shown(name)} here; median stopping stands in.",
-        )
-        gap = arguments.number("gap")
-        if gap:
-            policy["evaluation_interval"] = gap
-    arguments.close("a policy here")
-    assessor.close("a policy here")
-    return policy
 
 
 def _limits(source: Source, sampling: Settings) -> dict[str, JSONValue]:

@@ -27,6 +27,13 @@ ARGUMENTS = {
     "lognormal": 2,
     "qlognormal": 3,
 }
+# All numbers of a distribution stand in one list.
+PLACES = {
+    "values": "_value",
+    **dict.fromkeys(("low", "high", "min_value", "max_value"), "_value"),
+    **dict.fromkeys(("mu", "sigma", "q"), "_value"),
+}
+KEYS = ("_type", "_value")
 FIELDS = {
     "normal": ("mu", "sigma"),
     "qnormal": ("mu", "sigma", "q"),
@@ -52,13 +59,14 @@ def _parameters(
         if not isinstance(value, Mapping):
             continue
         name = names.give(f"{prefix}{given}", source.at(given))
+        item.stands(f"search_space.{name}", PLACES, named=False)
         kind = item.text("_type")
         if kind == "choice":
             yield from _choice(item, names, name, when, depth)
         else:
             law = _law(item, kind)
             yield name, {**law, "when": when} if when else law
-        item.close("a distribution here")
+        item.close("a distribution here", also=KEYS)
 
 
 def _choice(
@@ -112,8 +120,28 @@ def _law(item: Source, kind: str) -> Law:
             f"{kind} takes {ARGUMENTS[kind]} numbers in _value, not {len(numbers)}.",
         )
         return {}
-    read = READERS.get(kind, _plain)
-    return read(item, kind, [number or 0 for number in numbers])
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(numbers) or not _are_in_range(item, kind, known):
+        return {}
+    return READERS.get(kind, _plain)(item, kind, known)
+
+
+def _are_in_range(item: Source, kind: str, numbers: Numbers) -> bool:
+    """Whether two bounds are in order and, for a logarithm, above 0; noted if not."""
+    if "normal" in kind:
+        return True
+    low, high = numbers[:2]
+    if "log" in kind and low <= 0:
+        item.problem("_value", f"The bounds of {kind} must be above 0, not {low:g}.")
+    elif low > high or (low == high and kind != "qloguniform"):
+        item.problem(
+            "_value",
+            f"The upper bound of {kind} must be above the lower one, {low:g}, not "
+            f"{high:g}.",
+        )
+    else:
+        return True
+    return False
 
 
 def _plain(item: Source, kind: str, numbers: Numbers) -> Law:
@@ -132,9 +160,6 @@ def _log(item: Source, kind: str, numbers: Numbers) -> Law:
 
 
 def _stepped_log(item: Source, kind: str, numbers: Numbers) -> Law:
-    if min(numbers[:2]) <= 0:
-        item.problem("_value", f"The bounds of {kind} must be above 0.")
-        return {}
     _check_ends(item, numbers)
     low, high = map(math.log, numbers[:2])
     return {"type": kind, "min_value": low, "max_value": high, "q": numbers[2]}

@@ -53,6 +53,20 @@ def unknown_fields(value: object) -> list[str]:
     ]
 
 
+def places_of(value: object) -> dict[str, str]:
+    """The fields of our distribution by the paths that they have in one of Optuna's."""
+    kind, given = _parts(value)
+    if isinstance(value, str):
+        return {}
+    inside = "" if given is value else "attributes."
+    step = "q" if kind == "DiscreteUniformDistribution" else "step"
+    names = {"low": "low", "high": "high", "log": "log", "step": step}
+    return {
+        "values": f"{inside}choices",
+        **{ours: f"{inside}{theirs}" for ours, theirs in names.items()},
+    }
+
+
 def law_of(value: object) -> Law | None:
     """The distribution here for one of Optuna's; None if it is none."""
     kind, given = _parts(value)

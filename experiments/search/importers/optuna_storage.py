@@ -11,12 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from experiments.search.fields import is_number
-from experiments.search.importers.optuna import (
-    OptunaStudy,
-    StudyTrial,
-    sweep_of,
-)
 from experiments.search.importers.optuna_laws import Law, external, law_of
+from experiments.search.importers.optuna_study import OptunaStudy, StudyTrial
+from experiments.search.importers.optuna_sweep import sweep_of
 from experiments.search.importers.source import Log, json_value
 from experiments.search.problems import DefinitionError, Problem, listed, shown
 from experiments.search.records import JSONValue

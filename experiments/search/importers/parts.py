@@ -35,7 +35,7 @@ def parts_of(content: str | bytes) -> list[str]:
 def _is_sweep(step: object) -> bool:
     if not isinstance(step, Mapping):
         return False
-    named = str(step.get("type")).startswith("sweep")
+    named = str(step.get("type")).lower().startswith("sweep")
     return named or step.get("search_space") is not None
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, dataclass, field
 
 from experiments.search.fields import is_number
 from experiments.search.importers.imported import FinishedTrial, Note, NoteKind
 from experiments.search.importers.lines import place
-from experiments.search.problems import Findings, shown
+from experiments.search.importers.misspelt import meant_name
+from experiments.search.importers.places import Places
+from experiments.search.problems import Findings, join, shown
 from experiments.search.records import JSONValue
 
 WHOLE = re.compile(r"[-+]?[0-9]{1,60}")
@@ -17,16 +19,26 @@ NUMBER = re.compile(
     r"[-+]?(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][-+]?[0-9]{1,4})?"
 )
 MOST_PROBLEMS = 100
+# Unknown names that are looked at for what was meant.
+MOST_COMPARED = 500
 
 
 @dataclass
 class Log:
-    """What was noticed while a document was read; `lines` maps its paths to lines."""
+    """What was noticed while a document was read; `lines` maps its paths to lines.
 
-    lines: Mapping[str, int] = field(default_factory=dict)
+    `places` says where in it the fields of the sweep document come from.
+    """
+
+    lines: InitVar[Mapping[str, int] | None] = None
     findings: Findings = field(default_factory=Findings)
+    places: Places = field(default_factory=Places)
     notes: dict[Note, None] = field(default_factory=dict)
     trials: list[FinishedTrial] = field(default_factory=list)
+    compared: int = 0
+
+    def __post_init__(self, lines: Mapping[str, int] | None) -> None:
+        self.places.lines = lines or {}
 
     def note(
         self, kind: NoteKind, path: str, message: str, alternative: str = ""
@@ -42,16 +54,17 @@ class Log:
 
     def line(self, path: str) -> int | None:
         """The line of a path, or of the innermost one around it that has a line."""
-        while path:
-            if path in self.lines:
-                return self.lines[path]
-            path = path.rpartition(".")[0]
-        return None
+        return self.places.line(path)
 
     def in_order(self) -> tuple[Note, ...]:
         """The notes by line; what has no line comes last."""
-        last = 1 + max(self.lines.values(), default=0)
+        last = 1 + max(self.places.lines.values(), default=0)
         return tuple(sorted(self.notes, key=lambda note: note.line or last))
+
+    def meant(self, name: str, known: Iterable[str]) -> str | None:
+        """The name that was misspelt; None if it is none, or after too many of them."""
+        self.compared += 1
+        return meant_name(name, known) if self.compared <= MOST_COMPARED else None
 
     def problem(self, path: str, message: str) -> None:
         """Note that the document is wrong; too many problems end the reading."""
@@ -163,11 +176,36 @@ class Source:
             self._known.add(key)
         self.log.problem(self.at(key), message)
 
-    def close(self, where: str) -> None:
-        """Note every key that nobody asked for as left out of `where`."""
+    def stands(
+        self, here: str, fields: Mapping[str, str] | None = None, *, named: bool = True
+    ) -> None:
+        """Say that the field `here` of our document comes from this mapping.
+
+        `fields` are those inside it, each with the key that it comes from, and that it
+        is called by unless they are not `named` there.
+        """
+        if here:
+            self.log.places.put(here, self.path)
+        for ours, theirs in (fields or {}).items():
+            self.log.places.put(join(here, ours), join(self.path, theirs), named=named)
+
+    def close(self, where: str, *, also: Iterable[str] = ()) -> None:
+        """Take a stand on every key that nobody asked for.
+
+        A misspelling of a known name is a problem; anything else is left out of
+        `where`. `also` are names of the other system that are known and not read.
+        """
+        also = frozenset(also)
+        known = sorted(self._known | also)
         for key in self._mapping:
-            if key not in self._known:
+            if key in self._known:
+                continue
+            meant = None if key in also else self.log.meant(key, known)
+            if meant is None:
                 self.leave(key, f"{key} has no counterpart in {where}.")
+            else:
+                message = f"There is no field {shown(key)} here; did you mean {meant}?"
+                self.problem(key, message)
 
 
 def number_of(value: object) -> float | None:

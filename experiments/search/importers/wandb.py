@@ -24,11 +24,34 @@ CLOUD = {
     "image_uri": "Trials run in the worker's own environment, not in an image.",
     "launch": "Launch queues belong to W&B; here a sweep names a worker pool.",
     "prior_runs": "Runs at W&B cannot be read from here.",
+    "settings": "Settings of W&B's own client say nothing here.",
+    "scheduler": "The search runs on this site.",
+}
+RULE = ("type", "min_iter", "max_iter", "s", "eta", "strict")
+# Fields of our document by the names that they have at W&B.
+FIELDS = {
+    "experiment_name": "project",
+    "display_name": "name",
+    "description": "description",
+    "trial.command": "command",
+    "search_space": "parameters",
+    "sampling_algorithm": "method",
+    "sampling_algorithm.type": "method",
+    "objective": "metric",
+    "objective.primary_metric": "metric.name",
+    "objective.goal": "metric.goal",
+    "objective.target": "metric.target",
+    "limits.max_total_trials": "run_cap",
+    "limits.max_concurrent_trials": "run_cap",
+    "early_termination": "early_terminate",
 }
 
 
 def read_wandb(source: Source, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of a W&B sweep."""
+    source.stands("", FIELDS)
+    if not source.has("command"):
+        source.log.places.put("trial.command", source.at("program"))
     parameters = read_parameters(source.inner("parameters"), Names(source.log))
     document: dict[str, JSONValue] = {
         "experiment_name": source.text("project"),
@@ -76,6 +99,9 @@ def _method(source: Source) -> str:
 
 def _objective(source: Source) -> dict[str, JSONValue]:
     several = source.items("metrics")
+    if several and not source.has("metric"):
+        for here in ("objective", "objective.primary_metric"):
+            source.stands("", {here: "metrics"}, named=False)
     if len(several) > 1:
         source.problem(
             "metrics",
@@ -105,17 +131,21 @@ def _hyperband(source: Source) -> dict[str, JSONValue]:
     kind = rule.text("type").lower()
     if kind != "hyperband":
         rule.problem("type", f"type must be hyperband, not {shown(kind)}.")
+        rule.close("a policy here", also=RULE)
         return {}
     eta = min(max(rule.number("eta") or 3, 1.01), 1000)
     first, last = rule.number("min_iter"), rule.number("max_iter")
     brackets = rule.number("s")
     if first is None and (last is None or brackets is None):
         rule.problem("min_iter", "min_iter is required, or max_iter together with s.")
+        rule.close("a policy here", also=RULE)
         return {}
     by_its_start = first is not None
     if first is None and last is not None and brackets is not None:
         first = last / eta ** min(max(brackets, 0), 50)
     policy = halving(rule, int(first or 1), eta)
+    fields = {"min_resource": "min_iter", "delay_evaluation": "min_iter"}
+    rule.stands("early_termination", {**fields, "reduction_factor": "eta"})
     if by_its_start:
         rule.leave("s", "How many brackets there are follows from min_iter and eta.")
         rule.leave("max_iter", "Trials are judged for as long as they report.")

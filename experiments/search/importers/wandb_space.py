@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TypeAlias
 
 from experiments.search.importers.names import LONGEST_NAME, Names
 from experiments.search.importers.source import Source, json_value
-from experiments.search.problems import shown, unknown_name
+from experiments.search.importers.wandb_laws import FIELDS, INVERSE, KNOWN, Law, law_of
+from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 
-Law: TypeAlias = "dict[str, JSONValue]"
 DEEPEST = 8
 
 
@@ -61,7 +58,7 @@ def _members(
                 f"themselves, as --{'.'.join(place)}.NAME on the command line.",
             )
             yield from _members(member.inner("parameters"), names, place)
-            member.close("a group here")
+            member.close("a group here", also=KNOWN)
         elif isinstance(value, Mapping):
             yield _parameter(source, name, member, place, names)
 
@@ -73,8 +70,10 @@ def _parameter(
     kind = member.text("distribution") or _implied(member)
     if kind == "constant":
         return _constant(member, name, place)
-    law = _law(member, kind)
-    member.close("a distribution here")
+    law = law_of(member, kind)
+    stands = INVERSE if kind == "inv_log_uniform" else FIELDS
+    member.stands(f"search_space.{name}", stands)
+    member.close("a distribution here", also=KNOWN)
     values = law.get("values")
     listed = values if isinstance(values, list) else []
     texts = {isinstance(value, str) for value in listed} or {False}
@@ -93,7 +92,8 @@ def _parameter(
 def _constant(member: Source, name: str, place: tuple[str, ...]) -> Parameter:
     """A constant becomes an input; what no input can be becomes its JSON text."""
     value = json_value(member.take("value"))
-    member.close("a constant here")
+    member.stands(f"inputs.{name}")
+    member.close("a constant here", also=KNOWN)
     if not isinstance(value, bool | int | float | str):
         member.changed(
             "value", f"The constant {shown(value)} becomes an input with its JSON text."
@@ -123,171 +123,3 @@ def _implied(member: Source) -> str:
     if member.has("mu") or member.has("sigma"):
         return "normal"
     return ""
-
-
-def _law(member: Source, kind: str) -> Law:
-    read = LAWS.get(kind)
-    if read is None:
-        message = (
-            unknown_name(kind, LAWS, kind="distribution")
-            if kind
-            else "A parameter has values, a value, min and max, or a distribution."
-        )
-        member.problem("distribution", message)
-        return {}
-    return read(member)
-
-
-def _categorical(member: Source) -> Law:
-    law: Law = {"type": "choice", "values": json_value(member.items("values"))}
-    shares = [
-        member.as_number("probabilities", share) or 0
-        for share in member.items("probabilities")
-    ]
-    values = law["values"]
-    if not shares or not isinstance(values, list):
-        return law
-    if 0 in shares and len(shares) == len(values):
-        member.changed("probabilities", "Values of probability 0 are left out.")
-        kept = [index for index, share in enumerate(shares) if share]
-        law["values"] = [values[index] for index in kept]
-        shares = [shares[index] for index in kept]
-    law["probabilities"] = json_value(shares)
-    return law
-
-
-def _bound(member: Source, key: str) -> float:
-    number = member.number(key)
-    if number is None and not member.has(key):
-        member.problem(key, f"{key} is required for this distribution.")
-    return number or 0
-
-
-def _whole(member: Source) -> Law:
-    return {"type": "int", "low": _bound(member, "min"), "high": _bound(member, "max")}
-
-
-def _range(kind: str) -> Callable[[Source], Law]:
-    def read(member: Source) -> Law:
-        return {
-            "type": kind,
-            "min_value": _bound(member, "min"),
-            "max_value": _bound(member, "max"),
-        }
-
-    return read
-
-
-def _inverse(member: Source) -> Law:
-    # log(1 / x) is uniform from min to max: log x is so from -max to -min.
-    low, high = _bound(member, "min"), _bound(member, "max")
-    return {"type": "loguniform", "min_value": -high, "max_value": -low}
-
-
-def _values(member: Source) -> Law:
-    return {
-        "type": "float",
-        "low": _bound(member, "min"),
-        "high": _bound(member, "max"),
-        "log": True,
-    }
-
-
-def _stepped(kind: str) -> Callable[[Source], Law]:
-    def read(member: Source) -> Law:
-        law = {**_range(kind)(member), "q": _step(member)}
-        if kind == "quniform":
-            _check_ends(member, law)
-        return law
-
-    return read
-
-
-def _step(member: Source) -> float:
-    step = member.number("q")
-    return 1 if step is None else step
-
-
-def _stepped_values(member: Source) -> Law:
-    low, high = _bound(member, "min"), _bound(member, "max")
-    for key, bound in (("min", low), ("max", high)):
-        if bound <= 0:
-            member.problem(key, f"{key} must be above 0, not {bound}.")
-    return {
-        "type": "qloguniform",
-        "min_value": math.log(low) if low > 0 else 0,
-        "max_value": math.log(high) if high > 0 else 0,
-        "q": _step(member),
-    }
-
-
-def _bell(kind: str, *, stepped: bool = False) -> Callable[[Source], Law]:
-    def read(member: Source) -> Law:
-        mu, sigma = member.number("mu"), member.number("sigma")
-        law: Law = {
-            "type": kind,
-            "mu": 0 if mu is None else mu,
-            "sigma": 1 if sigma is None else sigma,
-        }
-        return {**law, "q": _step(member)} if stepped else law
-
-    return read
-
-
-def _beta(*, stepped: bool = False) -> Callable[[Source], Law]:
-    def read(member: Source) -> Law:
-        a, b = member.number("a"), member.number("b")
-        law: Law = {
-            "type": "quniform" if stepped else "uniform",
-            "min_value": 0,
-            "max_value": 1,
-        }
-        if (1 if a is None else a, 1 if b is None else b) != (1, 1):
-            member.changed(
-                "distribution",
-                "There is no beta distribution here; every value from 0 to 1 is as "
-                "likely as any other.",
-                "A choice with probabilities can come close to its shape.",
-            )
-        return {**law, "q": _step(member)} if stepped else law
-
-    return read
-
-
-def _check_ends(member: Source, law: Law) -> None:
-    """Say so when W&B would round to a multiple outside of the bounds."""
-    step = law["q"]
-    if not isinstance(step, int | float) or step <= 0:
-        return
-    for key, name in (("min", "min_value"), ("max", "max_value")):
-        ratio = Fraction(repr(law[name])) / Fraction(repr(step))
-        if abs(ratio) > 10**9:
-            continue
-        inside = math.ceil(ratio) if key == "min" else math.floor(ratio)
-        if round(ratio) != inside:
-            member.changed(
-                key,
-                f"W&B would round beyond {key}, to {float(round(ratio)) * step:g}; "
-                f"here the values end at {float(inside) * step:g}.",
-            )
-
-
-LAWS: Mapping[str, Callable[[Source], Law]] = {
-    "categorical": _categorical,
-    "categorical_w_probabilities": _categorical,
-    "int_uniform": _whole,
-    "uniform": _range("uniform"),
-    "q_uniform": _stepped("quniform"),
-    "log_uniform": _range("loguniform"),
-    "log_uniform_values": _values,
-    "q_log_uniform": _stepped("qloguniform"),
-    "q_log_uniform_values": _stepped_values,
-    "inv_log_uniform": _inverse,
-    "inv_log_uniform_values": _values,
-    "normal": _bell("normal"),
-    "q_normal": _bell("qnormal", stepped=True),
-    "log_normal": _bell("lognormal"),
-    "q_log_normal": _bell("qlognormal", stepped=True),
-    "beta": _beta(),
-    "q_beta": _beta(stepped=True),
-}

@@ -1,0 +1,108 @@
+"""Where the fields of a sweep document stand in the text that it was read from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from experiments.search.problems import Problem, join
+
+
+@dataclass
+class Places:
+    """Paths of our own document, each with the path of the text that it came from.
+
+    `exact` are single fields. `whole` are mappings that were taken over as they stand,
+    so that everything in them is where it was. `unnamed` have a place in the text, but
+    no name there. `lines` are those of the text.
+    """
+
+    lines: Mapping[str, int] = field(default_factory=dict)
+    exact: dict[str, str] = field(default_factory=dict)
+    whole: dict[str, str] = field(default_factory=dict)
+    unnamed: set[str] = field(default_factory=set)
+
+    def put(self, here: str, there: str, *, named: bool = True) -> None:
+        """Note where one field comes from; the last word counts.
+
+        `named` says whether the text has a name of its own for the very field.
+        """
+        self.exact[here] = there
+        (self.unnamed.discard if named else self.unnamed.add)(here)
+
+    def put_whole(self, here: str, there: str) -> None:
+        """Note where a mapping was taken over from, with all that is in it."""
+        self.whole[here] = there
+
+    def path(self, here: str) -> str:
+        """The path in the text; that of our own document where there is none."""
+        prefix, rest = here, ""
+        while True:
+            if prefix in self.exact:
+                return self._deepest(self.exact[prefix], rest)
+            if prefix in self.whole:
+                return join(self.whole[prefix], rest) if rest else self.whole[prefix]
+            if not prefix:
+                return here
+            prefix, _, last = prefix.rpartition(".")
+            rest = join(last, rest) if rest else last
+
+    def line(self, there: str) -> int | None:
+        """The line of a path of the text, or of the innermost one around it."""
+        while there:
+            if there in self.lines:
+                return self.lines[there]
+            there = _around(there)
+        return None
+
+    def told(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Problems of our own document in the words of the text."""
+        names = self._names()
+        return [
+            Problem(self.path(path), _renamed(message, names.get(_around(path), {})))
+            for path, message in problems
+        ]
+
+    def here(self, there: str) -> str:
+        """The path of our own document for one of the text, or for what is around it.
+
+        The path itself where nothing came from there.
+        """
+        back = {path: here for here, path in [*self.whole.items(), *self.exact.items()]}
+        prefix = there
+        while prefix and prefix not in back:
+            prefix = prefix.rpartition(".")[0]
+        if prefix not in back:
+            return there
+        return back[prefix] + there.removeprefix(prefix)
+
+    def _deepest(self, there: str, rest: str) -> str:
+        """As much of a path below a field as there is in the text."""
+        for part in rest.split(".") if rest else ():
+            if join(there, part) not in self.lines:
+                break
+            there = join(there, part)
+        return there
+
+    def _names(self) -> Mapping[str, Mapping[str, str]]:
+        """By the mapping that they are in, the fields that the text calls otherwise."""
+        names: dict[str, dict[str, str]] = {}
+        for here, there in self.exact.items():
+            ours, theirs = here.rpartition(".")[2], there.rpartition(".")[2]
+            if ours != theirs and here not in self.unnamed and not theirs.isdigit():
+                names.setdefault(_around(here), {})[ours] = theirs
+        return names
+
+
+def _around(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _renamed(message: str, names: Mapping[str, str]) -> str:
+    """A sentence with the fields called as the text calls them, quotes left alone."""
+    if not names:
+        return message
+    words = "|".join(re.escape(name) for name in names)
+    pattern = rf'("(?:[^"\\]|\\.)*")|(?<![\w.])(?:{words})(?!\w)'
+    return re.sub(pattern, lambda match: match[1] or names[match[0]], message)
