@@ -25,6 +25,7 @@ from experiments.models.trials import (
     AttemptState,
     TrialState,
 )
+from experiments.reruns import next_rerun, open_reruns, reruns_under_way
 from experiments.search.samplers import Suggestion
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,11 @@ def _end_at_target(sweep: Sweep) -> bool:
         return False
     better = "value__gte" if sweep.goal == "maximize" else "value__lte"
     reached = sweep.trials.exclude(state=TrialState.FAILED).filter(**{better: target})
+    if reruns_under_way(sweep):
+        # That the target was reached before is why they run, and no reason to end them.
+        reached = reached.exclude(pk__in=sweep.trials.reruns())
+        if sweep.resumed_at is not None:
+            reached = reached.exclude(ended_at__lte=sweep.resumed_at)
     trial = reached.order_by("number").first()
     if trial is None:
         return False
@@ -154,11 +160,14 @@ def _complete(sweep: Sweep, counts: dict[str, int]) -> bool:
     budget = sweep.max_total_trials - imported_trials(sweep)
     if _live(counts) or not (sweep.exhausted or tried >= budget):
         return False
+    if sweep.exhausted and open_reruns(sweep):
+        return False
     if tried and counts[TrialState.FAILED] == tried:
         message = f"All {tried} trials failed. {_last_failure(sweep)}"
         return lifecycle.fail_sweep(sweep, reason="all_failed", message=message)
     if tried < budget:
-        message = f"Every one of the {tried} configurations of the space was tried."
+        different = tried - sweep.trials.reruns().count()
+        message = f"Every one of the {different} configurations of the space was tried."
         return lifecycle.complete_sweep(sweep, reason="exhausted", message=message)
     message = f"All {tried} trials were tried."
     return lifecycle.complete_sweep(sweep, reason="max_total_trials", message=message)
@@ -175,12 +184,10 @@ def place_trial(sweep: Sweep) -> Trial | None:
     """
     last = sweep.trials.aggregate(last=Max("number"))["last"]
     number = 0 if last is None else last + 1
-    if sweep.exhausted or number >= sweep.max_total_trials or not _has_place(sweep):
+    if number >= sweep.max_total_trials or not _has_place(sweep):
         return None
-    suggestion = suggest(sweep, number)
+    suggestion = next_rerun(sweep) or _something_new(sweep, number)
     if suggestion is None:
-        lifecycle.mark_exhausted(sweep)
-        _complete(sweep, trial_counts(sweep))
         return None
     trial = lifecycle.create_trial(
         sweep, number=number, params=dict(suggestion.params), origin=suggestion.origin
@@ -190,15 +197,25 @@ def place_trial(sweep: Sweep) -> Trial | None:
     return trial
 
 
+def _something_new(sweep: Sweep, number: int) -> Suggestion | None:
+    """The sampler's choice, unless it has run out of choices or does so now."""
+    suggestion = None if sweep.exhausted else suggest(sweep, number)
+    if suggestion is None and not sweep.exhausted:
+        lifecycle.mark_exhausted(sweep)
+        _complete(sweep, trial_counts(sweep))
+    return suggestion
+
+
 def suggest(sweep: Sweep, number: int) -> Suggestion | None:
     """The sampler's choice for this trial number; None when the space is exhausted.
 
-    A sampler that goes by the number alone counts from the sweep's own first trial.
+    A sampler that goes by the number alone counts the trials that it has chosen.
     """
     with search_of(sweep) as search:
         if search.sampler.needs_history:
             return search.sampler.suggest(number, search.history)
-        return search.sampler.suggest(number - imported_trials(sweep))
+        others = sweep.trials.unchosen().filter(number__lt=number).count()
+        return search.sampler.suggest(number - others)
 
 
 def imported_trials(sweep: Sweep) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from django.db import transaction
@@ -11,8 +11,11 @@ from django.db.models.functions import Now
 from experiments import lifecycle, queues
 from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.models.trials import TRIAL_RANKED
+from experiments.reruns import open_reruns
 from experiments.search.definition import parse_document
-from experiments.search.problems import DefinitionError, Problem
+from experiments.search.limits import MOST_TRIALS
+from experiments.search.problems import DefinitionError, Problem, listed
 from experiments.submission import sweep_document, sweep_fields
 
 Action = Literal["start", "pause", "resume", "cancel"]
@@ -27,6 +30,8 @@ LIMITS = (
 # Field of the document to column of the sweep.
 TEXTS = {"display_name": "name", "description": "description", "tags": "tags"}
 MOST_NOTES = 100_000
+# So many trials may be asked to run again at once.
+MOST_RERUNS = 20
 
 
 class NotPossible(Exception):
@@ -70,6 +75,63 @@ def steer(sweep: Sweep, action: Action, *, actor: User | None) -> Sweep:
     if sweep.state != step.target:
         raise NotPossible(f"The sweep {sweep} is {sweep.state}; only {step.needs}.")
     return sweep
+
+
+def run_again(sweep: Sweep, numbers: Sequence[int], *, actor: User | None) -> Sweep:
+    """Run trials of the sweep once more each, with the same values.
+
+    They come beyond the budget; a completed sweep goes on for them. Raises NotPossible
+    for trials or in states that do not allow it, and while others wait to run again.
+    """
+    with transaction.atomic():
+        sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+        refusal = rerun_refusal(sweep) or _cannot_rerun(sweep, numbers)
+        if refusal:
+            raise NotPossible(refusal)
+        message = f"{_trials(numbers)} shall run once more, with the same values."
+        lifecycle.run_again(sweep, numbers, message=message, actor=actor)
+    queues.wake_scheduler()
+    return sweep
+
+
+def rerun_refusal(sweep: Sweep) -> str:
+    """Why no trial of the sweep can run again now; empty where some can."""
+    if sweep.state not in {
+        SweepState.RUNNING,
+        SweepState.PAUSED,
+        SweepState.COMPLETED,
+    }:
+        return (
+            f"The sweep {sweep} is {sweep.state}; trials of a running, paused or"
+            " completed sweep can run again. A clone of it can try the same values."
+        )
+    waiting = open_reruns(sweep)
+    if waiting:
+        verb = "waits" if len(waiting) == 1 else "wait"
+        return f"{_trials(waiting)} {verb} to run again already, for a free slot."
+    return ""
+
+
+def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
+    if not 1 <= len(numbers) <= MOST_RERUNS or len(set(numbers)) < len(numbers):
+        return f"Name 1 to {MOST_RERUNS} different trials, such as 3, 8, 12."
+    ended = sweep.trials.filter(state__in=TRIAL_RANKED, number__in=numbers)
+    missing = set(numbers) - set(ended.values_list("number", flat=True))
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        return (
+            f"{_trials(sorted(missing))} of {sweep} {verb} not among those that ended"
+            " without failing; only these can run again."
+        )
+    if sweep.max_total_trials + len(numbers) > MOST_TRIALS:
+        return f"A sweep has at most {MOST_TRIALS:,} trials, and {sweep} has no room."
+    return ""
+
+
+def _trials(numbers: Sequence[int]) -> str:
+    """``Trial 3``, ``Trials 3, 8 and 12``."""
+    noun = "Trial" if len(numbers) == 1 else "Trials"
+    return f"{noun} {listed([str(number) for number in numbers])}"
 
 
 def change_sweep(

@@ -16,7 +16,7 @@ LAYERS = (
     {"models", "clock"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
-    | {"worker_site", "submission", "warm_trials"},
+    | {"worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
     | {"folders", "tables", "terminal"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},

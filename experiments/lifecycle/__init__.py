@@ -17,12 +17,14 @@ from experiments.lifecycle.attempts import (
     lose_attempt,
 )
 from experiments.lifecycle.sweeps import (
+    RUN_AGAIN,
     cancel_sweep,
     complete_sweep,
     fail_sweep,
     mark_exhausted,
     pause_sweep,
     resume_sweep,
+    run_again,
     start_sweep,
 )
 from experiments.lifecycle.trials import (
@@ -34,6 +36,7 @@ from experiments.lifecycle.trials import (
 
 __all__ = [
     "POLICY",
+    "RUN_AGAIN",
     "Cause",
     "Claim",
     "Outcome",
@@ -49,6 +52,7 @@ __all__ = [
     "pause_sweep",
     "request_stop",
     "resume_sweep",
+    "run_again",
     "start_sweep",
     "stop_live_trials",
 ]

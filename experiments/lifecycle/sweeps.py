@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.db.models.functions import Coalesce, Now
 
+from experiments.clock import database_now
 from experiments.lifecycle.trials import stop_live_trials
 from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SweepState
 
 logger = logging.getLogger(__name__)
+
+# The verb of the event that lists trials to run again; the scheduler goes by it.
+RUN_AGAIN = "trials to run again"
 
 
 def _move_sweep(
@@ -42,13 +47,20 @@ def _move_sweep(
 def _log_event(
     sweep: Sweep, verb: str, message: str, *, actor: User | None, reason: str = ""
 ) -> None:
+    data = {"reason": reason} if reason else {}
+    _add_event(sweep, verb, message, actor=actor, data=data)
+
+
+def _add_event(
+    sweep: Sweep, verb: str, message: str, *, actor: User | None, data: dict[str, Any]
+) -> None:
     Event.objects.create(
         team_id=sweep.experiment.team_id,
         actor=actor,
         sweep=sweep,
         verb=verb,
         message=message,
-        data={"reason": reason} if reason else {},
+        data=data,
     )
 
 
@@ -133,6 +145,47 @@ def fail_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
         if won:
             stop_live_trials(sweep, reason="sweep_failed", message=message)
     return won
+
+
+def run_again(
+    sweep: Sweep, numbers: Sequence[int], *, message: str, actor: User | None = None
+) -> bool:
+    """These trials of the sweep shall run once more each, beyond its budget.
+
+    A completed sweep goes on for them alone. The time for which it lay still does not
+    count. False: the sweep has not begun, or was cancelled, or has failed.
+    """
+    more = len(numbers)
+    with transaction.atomic():
+        won = Sweep.objects.filter(
+            pk=sweep.pk, state__in={SweepState.RUNNING, SweepState.PAUSED}
+        ).update(max_total_trials=F("max_total_trials") + more, updated_at=Now())
+        won = won or _move_sweep(
+            sweep,
+            sources={SweepState.COMPLETED},
+            to=SweepState.RUNNING,
+            actor=actor,
+            resumed_at=Now(),
+            ended_at=None,
+            **_room_for(sweep, more),
+        )
+        if won:
+            data = {"trials": list(numbers)}
+            _add_event(sweep, RUN_AGAIN, message, actor=actor, data=data)
+            sweep.refresh_from_db()
+    return bool(won)
+
+
+def _room_for(sweep: Sweep, more: int) -> dict[str, Any]:
+    """The limits of a sweep that has ended and that goes on for so many trials."""
+    last = sweep.trials.aggregate(last=Max("number"))["last"]
+    room: dict[str, Any] = {
+        "max_total_trials": more + (0 if last is None else last + 1)
+    }
+    if sweep.timeout is not None and sweep.ended_at is not None:
+        idle = database_now() - sweep.ended_at
+        room["timeout"] = sweep.timeout + idle.total_seconds()
+    return room
 
 
 def mark_exhausted(sweep: Sweep) -> None:

@@ -30,12 +30,24 @@ TRIAL_RANKED = frozenset(
 
 # The origin of trials that ended elsewhere, before their sweep began.
 IMPORTED = "imported"
+# The origin of a trial that runs another one's values again goes on with its number.
+RERUN = "re-run of "
 
 
 class TrialQuerySet(models.QuerySet["Trial"]):
     def own(self) -> TrialQuerySet:
         """Those that the sweep itself has tried."""
         return self.exclude(origin=IMPORTED)
+
+    def reruns(self) -> TrialQuerySet:
+        """Those that run another one's values again."""
+        return self.filter(origin__startswith=RERUN)
+
+    def unchosen(self) -> TrialQuerySet:
+        """Those whose values no sampler has chosen."""
+        return self.filter(
+            models.Q(origin=IMPORTED) | models.Q(origin__startswith=RERUN)
+        )
 
     def live(self) -> TrialQuerySet:
         return self.filter(state__in=TRIAL_LIVE)
@@ -122,6 +134,12 @@ class Trial(models.Model):
     @property
     def is_stopping(self) -> bool:
         return bool(self.stop_reason) and not self.has_ended
+
+    @property
+    def repeats(self) -> int | None:
+        """The number of the trial whose values it runs again."""
+        number = self.origin.removeprefix(RERUN)
+        return int(number) if number != self.origin and number.isdecimal() else None
 
     def get_absolute_url(self) -> str:
         return reverse("trial_detail", args=(self.pk,))
