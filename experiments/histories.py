@@ -63,8 +63,8 @@ class Outdated(Exception):
 class Search:
     """One sweep's definition, sampler and trials; only used by one thread at a time.
 
-    `kept` is for what follows from the trials alone and is dear to compute; it is
-    emptied whenever a trial begins, ends or is gone.
+    `kept` is for what follows from the ended trials and is dear to compute; it is
+    emptied whenever one more has ended, or one has changed or is gone.
     """
 
     sweep: Sweep
@@ -150,8 +150,10 @@ class Search:
     def _keep(self, pk: int, row: Row, before: Row | None) -> None:
         self._rows[pk] = row
         self._last = max(self._last, row.number)
-        (self._live.add if row.state in TRIAL_LIVE else self._live.discard)(pk)
-        if before is None or before.state != row.state:
+        if row.state in TRIAL_LIVE:
+            self._live.add(pk)
+        else:
+            self._live.discard(pk)
             self.kept.clear()
         for change, state in ((-1, before and before.state), (1, row.state)):
             if state:

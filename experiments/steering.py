@@ -88,7 +88,7 @@ def run_again(sweep: Sweep, numbers: Sequence[int], *, actor: User | None) -> Sw
         refusal = rerun_refusal(sweep) or _cannot_rerun(sweep, numbers)
         if refusal:
             raise NotPossible(refusal)
-        message = f"{_trials(numbers)} shall run once more, with the same values."
+        message = f"{trials_named(numbers)} shall run once more, with the same values."
         lifecycle.run_again(sweep, numbers, message=message, actor=actor)
     queues.wake_scheduler()
     return sweep
@@ -108,7 +108,7 @@ def rerun_refusal(sweep: Sweep) -> str:
     waiting = open_reruns(sweep)
     if waiting:
         verb = "waits" if len(waiting) == 1 else "wait"
-        return f"{_trials(waiting)} {verb} to run again already, for a free slot."
+        return f"{trials_named(waiting)} {verb} to run again already, for a free slot."
     return ""
 
 
@@ -120,15 +120,15 @@ def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         return (
-            f"{_trials(sorted(missing))} of {sweep} {verb} not among those that ended"
-            " without failing; only these can run again."
+            f"{trials_named(sorted(missing))} of {sweep} {verb} not among those that"
+            " ended without failing; only these can run again."
         )
     if sweep.max_total_trials + len(numbers) > MOST_TRIALS:
         return f"A sweep has at most {MOST_TRIALS:,} trials, and {sweep} has no room."
     return ""
 
 
-def _trials(numbers: Sequence[int]) -> str:
+def trials_named(numbers: Sequence[int]) -> str:
     """``Trial 3``, ``Trials 3, 8 and 12``."""
     noun = "Trial" if len(numbers) == 1 else "Trials"
     return f"{noun} {listed([str(number) for number in numbers])}"

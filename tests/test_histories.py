@@ -227,13 +227,14 @@ def test_the_sampler_knows_the_budget_as_it_is_now() -> None:
         assert search.sampler.budget == 9
 
 
-def test_what_was_computed_is_forgotten_when_a_trial_begins_or_ends() -> None:
+def test_what_was_computed_is_forgotten_when_a_trial_ends() -> None:
     made = sweep()
     trial = factories.trial(made)
     factories.claim(trial)
     with search_of(made) as search:
         search.kept["words"] = "Searching."
     factories.report(trial, [0.5])
+    factories.trial(made)
     with search_of(made) as search:
         assert search.kept == {"words": "Searching."}
     Trial.objects.filter(pk=trial.pk).update(state="completed", updated_at=Now())

@@ -160,10 +160,10 @@ def test_a_feed_costs_the_same_however_many_trials_there_are(
 ) -> None:
     costs = []
     for _ in range(2):
-        for _ in range(5):
+        for _ in range(10):
             factories.reported_trial(sweep, [0.5, 0.6], state="completed")
         with django_assert_max_num_queries(45) as queries:
             feed(client, sweep)
         costs.append(len(queries))
     assert costs[0] == costs[1]
-    assert Trial.objects.count() == 10
+    assert Trial.objects.count() == 20

@@ -145,7 +145,7 @@ def test_a_page_costs_the_same_however_many_trials_there_are(
 ) -> None:
     client, costs = client_of("ada"), []
     for _ in range(2):
-        for _ in range(6):
+        for _ in range(10):
             factories.reported_trial(sweep, [0.5, 0.6], state="completed")
         for path in ("", "trials/"):
             with django_assert_max_num_queries(45) as queries:  # type: ignore[operator]

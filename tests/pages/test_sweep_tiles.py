@@ -8,7 +8,11 @@ import pytest
 from django.utils import timezone
 
 from experiments.models import Attempt, Sweep
-from experiments.pages.sweep.search_tile import chance_to_improve, search_tile
+from experiments.pages.sweep.search_tile import (
+    SearchTile,
+    chance_to_improve,
+    search_tile,
+)
 from experiments.pages.sweep.standing import SweepStanding, sweep_standing
 from experiments.pages.sweep.tiles import (
     best_tile,
@@ -16,6 +20,7 @@ from experiments.pages.sweep.tiles import (
     day_and_clock,
     progress_tile,
 )
+from experiments.search_now import search_now
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -176,3 +181,43 @@ def test_times_of_other_days_name_the_day() -> None:
     assert day_and_clock(now - timedelta(days=1), now).startswith("yesterday ")
     assert day_and_clock(now + timedelta(days=1), now).startswith("tomorrow ")
     assert str(now.year - 2) in day_and_clock(now - timedelta(days=730), now)
+
+
+def bayesian_sweep(*origins: str, **fields: object) -> Sweep:
+    document = factories.definition_document(sampling_algorithm={"type": "bayesian"})
+    sweep = factories.sweep(factories.team(), document=document, **fields)
+    for number, origin in enumerate(origins):
+        params, value = {"x": number / 20}, number / 40
+        factories.trial(
+            sweep, state="completed", value=value, params=params, origin=origin
+        )
+    return sweep
+
+
+def tile_of(sweep: Sweep) -> SearchTile:
+    return search_tile(
+        standing_of(sweep), search_now(sweep, tried=sweep.trials.count())
+    )
+
+
+def test_a_sampler_that_learns_says_itself_what_it_does() -> None:
+    tile = tile_of(bayesian_sweep("initial design", "initial design"))
+    assert tile.title == "Looking around"
+    assert tile.text.startswith("Spread evenly over the space until four trials")
+    tile = tile_of(bayesian_sweep(*["initial design"] * 4, *["model"] * 6))
+    assert tile.title == "Refining"
+    assert tile.text == (
+        "A model of 10 results proposes what is expected to improve most. "
+        "No trial has ended since trial 9, the best."
+    )
+
+
+def test_what_was_run_again_or_came_from_elsewhere_does_not_show_in_the_title() -> None:
+    origins = ["exploration", *["imported", "re-run of 0"] * 4]
+    assert tile_of(bayesian_sweep(*origins)).title == "Exploring"
+
+
+def test_an_ended_search_says_only_what_it_has_found() -> None:
+    tile = tile_of(bayesian_sweep("model", state="completed"))
+    assert tile.title == "Search ended"
+    assert tile.text == "No trial has ended since trial 0, the best."

@@ -73,10 +73,10 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     if seen.time is not None and not _changed(sweep, seen.time):
         return JsonResponse(_answer(sweep, now, str(Token(now, seen.frame, seen.look))))
     few = request.GET.get("part") != "trials"
-    view = SweepView(sweep, request.GET, few=few, now=now)
+    steers = may_steer(request, sweep)
+    view = SweepView(sweep, request.GET, few=few, now=now, steers=steers)
     changed = _changed_trials(sweep, seen.time)
     view.charted = [t for t in changed if few and t.number > _oldest(view)]
-    steers = may_steer(request, sweep)
     answer = _answer(sweep, now, token_of(view, steers=steers))
     answer |= _news(view, seen, {trial.pk for trial in changed})
     if seen.frame != frame_mark(sweep, steers=steers):

@@ -21,7 +21,13 @@ from experiments.search.problems import DefinitionError
 from experiments.search.termination import make_policy
 from experiments.words import duration_text
 
-SAMPLERS: Mapping[str, str] = {"grid": "every combination in turn"}
+SAMPLERS: Mapping[str, str] = {
+    "grid": "every combination in turn",
+    "sobol": "Sobol sampler",
+    "bayesian": "Bayesian sampler",
+    "tpe": "TPE sampler",
+    "cmaes": "CMA-ES sampler",
+}
 
 
 @dataclass(frozen=True)

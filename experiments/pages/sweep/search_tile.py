@@ -9,12 +9,25 @@ from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
 from experiments.pages.sweep.standing import SweepStanding
 from experiments.search.figures import counted
+from experiments.search_now import SearchNow
 from experiments.words import share_text
 
 # After the end: whether it would pay to try so many more.
 MORE = 20
 # A chance up to this means settled; up to the second, close to settled.
 SETTLED, NEARLY = 0.1, 0.35
+
+
+# By where most of the newest trials came from.
+TITLES: Mapping[str, str] = {
+    "sobol": "Spreading evenly",
+    "initial design": "Looking around",
+    "centre": "Looking around",
+    "random": "Looking around",
+    "exploration": "Exploring",
+    "model": "Refining",
+}
+NOTHING_KNOWN = SearchNow()
 
 
 @dataclass(frozen=True)
@@ -25,13 +38,14 @@ class SearchTile:
     chance_of: str = ""
 
 
-def search_tile(standing: SweepStanding) -> SearchTile:
+def search_tile(standing: SweepStanding, now: SearchNow = NOTHING_KNOWN) -> SearchTile:
     """What the search is doing, without claiming more than the sampler can."""
     sampler = sampler_of(standing.sweep)
     if standing.sweep.state == SweepState.DRAFT:
         return SearchTile("Not started", "Nothing has been tried yet.")
-    words = _TILES.get(sampler, _other_tile)
-    return words(standing)
+    if sampler in _TILES:
+        return _TILES[sampler](standing)
+    return _other_tile(standing, now)
 
 
 def sampler_of(sweep: Sweep) -> str:
@@ -95,9 +109,13 @@ def _chance_words(more: int, best: int, *, over: bool) -> str:
     return f"Chance that one of the {more:,} to come beats it:"
 
 
-def _other_tile(standing: SweepStanding) -> SearchTile:
-    title = "Search ended" if standing.sweep.has_ended else "Searching"
-    return SearchTile(title, _since_best(standing))
+def _other_tile(standing: SweepStanding, now: SearchNow) -> SearchTile:
+    """Of a sampler that knows best itself what it is doing."""
+    since = _since_best(standing)
+    if standing.sweep.has_ended:
+        return SearchTile("Search ended", since)
+    title = TITLES.get(now.origin, "Searching")
+    return SearchTile(title, f"{now.words} {since if standing.ended else ''}".strip())
 
 
 _TILES: Mapping[str, Callable[[SweepStanding], SearchTile]] = {

@@ -14,6 +14,7 @@ from experiments.models.trials import TrialState
 from experiments.pages.sweep.search_tile import SearchTile, search_tile
 from experiments.pages.sweep.standing import SweepStanding
 from experiments.search.figures import counted
+from experiments.search_now import SearchNow
 from experiments.words import MINUS, duration_text, metric_text, share_text, signed_text
 
 WHY_ENDED: Mapping[str, str] = {
@@ -73,12 +74,12 @@ class Tiles:
     search: SearchTile
 
 
-def sweep_tiles(standing: SweepStanding) -> Tiles:
+def sweep_tiles(standing: SweepStanding, now: SearchNow) -> Tiles:
     return Tiles(
         best=best_tile(standing),
         progress=progress_tile(standing),
         compute=compute_tile(standing),
-        search=search_tile(standing),
+        search=search_tile(standing, now),
     )
 
 

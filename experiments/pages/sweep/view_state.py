@@ -20,19 +20,29 @@ from experiments.pages.sweep.best_configuration import (
 )
 from experiments.pages.sweep.charts import points_each
 from experiments.pages.sweep.failure_card import FailureCard, failure_card
+from experiments.pages.sweep.likely import LikelyStrip, likely_strip
 from experiments.pages.sweep.standing import SweepStanding, sweep_standing
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
 from experiments.pages.sweep.trial_table import TableRow, TrialTable
+from experiments.search_now import SearchNow, search_now
 
 
 class SweepView:
-    """``charted`` are the trials whose curves the charts are to be given."""
+    """``charted`` are the trials whose curves the charts are to be given, ``steers``
+    is whether the viewer may change the sweep."""
 
     def __init__(
-        self, sweep: Sweep, query: QueryDict, *, few: bool, now: datetime
+        self,
+        sweep: Sweep,
+        query: QueryDict,
+        *,
+        few: bool,
+        now: datetime,
+        steers: bool = False,
     ) -> None:
         self.sweep = sweep
         self.now = now
+        self.steers = steers
         self.standing: SweepStanding = sweep_standing(sweep, now=now)
         self.table = TrialTable(sweep, query, best=self.standing.best, few=few)
         self.charted: Sequence[Trial] = ()
@@ -64,9 +74,18 @@ class SweepView:
     def look(self) -> str:
         return digest(self.table.look(self.rows_of(self.table.trials)))
 
+    @cached_property
+    def search(self) -> SearchNow:
+        return search_now(self.sweep, tried=self.standing.tried)
+
     @property
     def tiles(self) -> Tiles:
-        return sweep_tiles(self.standing)
+        return sweep_tiles(self.standing, self.search)
+
+    @cached_property
+    def likely(self) -> LikelyStrip | None:
+        best, likely = self.standing.best, self.search.likely
+        return likely_strip(self.sweep, likely, best, steers=self.steers)
 
     @cached_property
     def failure(self) -> FailureCard | None:

@@ -18,6 +18,7 @@ from experiments import access, steering
 from experiments.clock import database_now
 from experiments.document_yaml import yaml_text
 from experiments.models import Event, Sweep
+from experiments.models.sweeps import SweepState
 from experiments.pages.sweep.charts import (
     chart_chips,
     chart_model,
@@ -52,7 +53,9 @@ DONE = {
 @never_cache
 def overview(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    view = SweepView(sweep, request.GET, few=True, now=database_now())
+    steers = may_steer(request, sweep)
+    now = database_now()
+    view = SweepView(sweep, request.GET, few=True, now=now, steers=steers)
     view.charted = chart_trials(sweep, tried=view.standing.tried)
     context = _framed(request, view, "sweep_detail") | _charts(view)
     return render(request, "experiments/sweep/overview.html", context)
@@ -62,7 +65,9 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def trials(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    view = SweepView(sweep, request.GET, few=False, now=database_now())
+    steers = may_steer(request, sweep)
+    now = database_now()
+    view = SweepView(sweep, request.GET, few=False, now=now, steers=steers)
     context = _framed(request, view, "sweep_trials")
     return render(request, "experiments/sweep/trials.html", context)
 
@@ -75,7 +80,7 @@ def _framed(request: HttpRequest, view: SweepView, tab: str) -> dict[str, Any]:
         **view.context(),
         "tab": tab,
         "chips": view.table.chips(counts),
-        "since": token_of(view, steers=may_steer(request, view.sweep)),
+        "since": token_of(view, steers=view.steers),
         "live": not view.sweep.has_ended or view.standing.live,
     }
 
@@ -182,6 +187,25 @@ def _ask(request: HttpRequest, sweep: Sweep) -> HttpResponse:
 
 
 @require_POST
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Run trials once more, with the same values."""
+    sweep = sweep_to_steer(request, pk)
+    numbers = [
+        int(text) if text.isascii() and text.isdigit() and len(text) < 7 else -1
+        for text in request.POST.get("trials", "").split(",")
+    ]
+    try:
+        steering.run_again(sweep, numbers, actor=viewer_of(request))
+        paused = sweep.state == SweepState.PAUSED
+        named = steering.trials_named(numbers)
+        when = "when it is resumed" if paused else "as soon as a slot is free"
+        messages.success(request, f"{named} will run once more, {when}.")
+    except steering.NotPossible as error:
+        messages.error(request, str(error))
+    return redirect(sweep)
+
+
+@require_POST
 def archive(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the sweep out of lists, or bring it back; nothing is deleted."""
     sweep = sweep_to_steer(request, pk)
@@ -205,6 +229,7 @@ urlpatterns = [
     path("sweeps/<int:pk>/trials/", trials, name="sweep_trials"),
     path("sweeps/<int:pk>/settings/", settings, name="sweep_settings"),
     path("sweeps/<int:pk>/events/", events, name="sweep_events"),
+    path("sweeps/<int:pk>/again/", again, name="sweep_again"),
     path("sweeps/<int:pk>/archive/", archive, name="sweep_archive"),
     path("sweeps/<int:pk>/document.<str:kind>", export, name="sweep_export"),
     path("sweeps/<int:pk>/<str:verb>/", action, name="sweep_action"),
