@@ -1,0 +1,209 @@
+"""A sweep's reports as arrays, for replays: read in one pass, and kept for a while."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from django.db import connection
+from django.db.models import Count, F, FloatField, Func, Max, Sum
+from numpy.typing import NDArray
+
+from experiments.models import Decision, Report, Sweep, Trial
+from experiments.search.history import CODES
+from experiments.search.replay import Recording
+from experiments.search.replay.recording import losses_of
+
+CHUNK = 20_000
+# A million reports are about 40 MB.
+MOST_KEPT = 4
+MOST_REPORTS_KEPT = 4_000_000
+
+
+class Epoch(Func):
+    """A moment as seconds since 1970: a number, which no driver has to parse."""
+
+    output_field = FloatField()
+    template = "EXTRACT(EPOCH FROM %(expressions)s)"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
+        template = "((julianday(%(expressions)s) - 2440587.5) * 86400.0)"
+        return self.as_sql(compiler, connection, template=template, **options)
+
+
+class Mark(NamedTuple):
+    """What a recording is of: it changes whenever a trial of the sweep does."""
+
+    sweep: int
+    trials: int
+    reports: int
+    changed: str
+
+    def __str__(self) -> str:
+        return f"{self.trials}.{self.reports}.{self.changed}"
+
+
+def mark_of(sweep: Sweep) -> Mark:
+    """The sweep's mark now: one query over its trials, whatever they reported."""
+    facts = _trials(sweep).aggregate(
+        trials=Count("pk"), reports=Sum("reports"), changed=Max("updated_at")
+    )
+    changed = facts["changed"]
+    stamp = f"{changed.timestamp():.6f}" if changed else ""
+    return Mark(sweep.pk, facts["trials"], facts["reports"] or 0, stamp)
+
+
+def load_recording(sweep: Sweep) -> Recording:
+    """All that the sweep's trials have reported so far, in the order of arrival.
+
+    Trials that ended elsewhere, and those that never reported, are not in it.
+    """
+    ids, numbers, columns = _columns(sweep)
+    reports = np.concatenate([np.empty((0, 4)), *_chunks(sweep)])
+    reports = reports[np.argsort(reports[:, 0], kind="stable")]
+    places, known = _places(ids, reports[:, 1])
+    reports, places = reports[known], places[known]
+    times = reports[:, 3].copy()
+    return Recording(
+        numbers=numbers,
+        states=columns[:, 0].astype(np.int8),
+        starts=_starts(columns[:, 1], places, times),
+        seconds=_seconds(columns, places, times),
+        ended_at=_ended_at(columns[:, 2], places, times),
+        stopped_after=_stopped_after(sweep, ids),
+        trials=places,
+        losses=losses_of(reports[:, 2], sweep.objective),
+        times=times,
+    )
+
+
+def _trials(sweep: Sweep) -> Any:
+    return Trial.objects.own().filter(sweep=sweep)
+
+
+def _columns(
+    sweep: Sweep,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Ids and numbers of the trials, and (T, 4): state code, start, end, seconds."""
+    rows = list(
+        _trials(sweep)
+        .filter(reports__gt=0)
+        .order_by("number")
+        .values_list(
+            "pk",
+            "number",
+            "state",
+            Epoch("current_attempt__claimed_at"),
+            Epoch("ended_at"),
+            "current_attempt__elapsed",
+        )
+    )
+    ids = np.array([row[0] for row in rows], np.int64)
+    numbers = np.array([row[1] for row in rows], np.int64)
+    table = [(CODES[row[2]], *row[3:]) for row in rows]
+    return ids, numbers, np.array(table, float).reshape(-1, 4)
+
+
+def _chunks(sweep: Sweep) -> Iterator[NDArray[np.float64]]:
+    """Id, trial, value and time of every report; NaN for a value that was none.
+
+    They come straight from the driver: to be carried through the ORM would take a
+    million rows three times as long.
+    """
+    names = ("pk", "trial_id", "value", Epoch("time"))
+    query = Report.objects.filter(sweep=sweep).order_by().values_list(*names).query
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(*query.sql_with_params())
+        while rows := cursor.fetchmany(CHUNK):
+            yield np.array(rows, float)
+
+
+def _places(
+    ids: NDArray[np.int64], trials: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """The place of each report's trial, and which of them are known."""
+    if not len(ids):
+        return np.zeros(len(trials), np.int32), np.zeros(len(trials), np.bool_)
+    order = np.argsort(ids)
+    found = np.searchsorted(ids[order], trials).clip(0, len(ids) - 1)
+    places = order[found]
+    return places.astype(np.int32), ids[places] == trials
+
+
+def _starts(
+    claimed: NDArray[np.float64],
+    places: NDArray[np.int32],
+    times: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """When each trial was claimed; where that is not known, its first report."""
+    first = np.full(len(claimed), np.inf)
+    np.minimum.at(first, places, times)
+    return np.where(np.isfinite(claimed), claimed, first)
+
+
+def _seconds(
+    columns: NDArray[np.float64],
+    places: NDArray[np.int32],
+    times: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """How long each trial trained; up to its last report while it runs."""
+    last = np.full(len(columns), -np.inf)
+    np.maximum.at(last, places, times)
+    so_far = np.maximum(last - _starts(columns[:, 1], places, times), 0.0)
+    elapsed = columns[:, 3]
+    return np.where(np.isfinite(elapsed), elapsed, so_far)
+
+
+def _ended_at(
+    ended: NDArray[np.float64],
+    places: NDArray[np.int32],
+    times: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """How many reports had arrived when each trial ended; -1 for those that live.
+
+    Clocks differ a little: a trial's own reports came before its end in any case.
+    """
+    arrived = np.searchsorted(np.maximum.accumulate(times), ended, side="right")
+    own = np.zeros(len(ended), np.int64)
+    np.maximum.at(own, places, np.arange(1, len(places) + 1))
+    return np.where(np.isfinite(ended), np.maximum(arrived, own), -1)
+
+
+def _stopped_after(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The report after which a policy really ended each trial, 0 for none."""
+    stops = dict(
+        Decision.objects.filter(
+            trial__sweep=sweep, stop=True, attempt=F("trial__current_attempt")
+        ).values_list("trial_id", "n")
+    )
+    return np.array([stops.get(pk, 0) for pk in ids.tolist()], np.int64)
+
+
+class Shelf:
+    """The recordings that were asked for last, by their marks."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Mark, Recording] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, mark: Mark) -> Recording | None:
+        """The recording of that mark, if it is kept."""
+        with self._lock:
+            found = self._kept.get(mark)
+            if found is not None:
+                self._kept.move_to_end(mark)
+            return found
+
+    def put(self, mark: Mark, recording: Recording) -> None:
+        """Keep it; the least wanted go."""
+        with self._lock:
+            self._kept[mark] = recording
+            while len(self._kept) > 1 and self._too_much():
+                self._kept.popitem(last=False)
+
+    def _too_much(self) -> bool:
+        sizes = [recording.size for recording in self._kept.values()]
+        return len(sizes) > MOST_KEPT or sum(sizes) > MOST_REPORTS_KEPT
