@@ -18,12 +18,19 @@ from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.random import RandomSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import SobolSampler
+from experiments.search.samplers.tpe.sampler import TpeSampler
 from experiments.search.space import SearchSpace
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
         sampler.kind: sampler
-        for sampler in (RandomSampler, GridSampler, SobolSampler, BayesianSampler)
+        for sampler in (
+            RandomSampler,
+            GridSampler,
+            SobolSampler,
+            BayesianSampler,
+            TpeSampler,
+        )
     }
 )
 
@@ -117,6 +124,7 @@ __all__ = [
     "Sampler",
     "SobolSampler",
     "Suggestion",
+    "TpeSampler",
     "check_space",
     "fresh_seed",
     "log_base",

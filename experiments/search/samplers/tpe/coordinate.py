@@ -1,0 +1,128 @@
+"""One axis of the unit cube as a Parzen estimator sees it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from experiments.search.choice import Choice
+from experiments.search.fields import is_number
+from experiments.search.surrogate.columns import Column, Points
+
+Digits = NDArray[np.int64]
+
+# An ordered axis with more values than this is taken for a continuous one.
+MOST_BANDS = 64
+# From so many numbers on, a choice among rising or falling ones has an order.
+LEAST_RISING = 3
+ROOT_OF_2_PI = math.sqrt(2 * math.pi)
+
+
+class Centres(NamedTuple):
+    """n kernels on one axis: where they stand, and how wide they are.
+
+    `digits` are the numbers of their values where the axis has few. The width is a
+    standard deviation on an ordered axis, elsewhere the probability of moving.
+    """
+
+    shares: Points
+    digits: Digits
+    width: float
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """An axis, with the probabilities of its values where it has few.
+
+    On an ordered axis a kernel is a normal law that is truncated to the unit interval,
+    or the mass of that on the bands of the values. On any other one it stays at its own
+    value, and with a small probability moves as the axis's own law does.
+    """
+
+    column: Column
+
+    @cached_property
+    def ordered(self) -> bool:
+        law = self.column.law
+        return not isinstance(law, Choice) or _rises(law)
+
+    @cached_property
+    def banded(self) -> bool:
+        size = self.column.size
+        return size is not None and (size <= MOST_BANDS or not self.ordered)
+
+    @cached_property
+    def masses(self) -> Points:
+        """The values' probabilities."""
+        if self.column.partition is None:
+            raise self.column.law.unlisted()
+        return self.column.partition.masses()
+
+    @cached_property
+    def log_masses(self) -> Points:
+        return _log(self.masses)
+
+    def log_kernels(
+        self, shares: Points, digits: Digits, centres: Centres
+    ) -> NDArray[np.float64]:
+        """The logarithms of the kernels' densities at m shares: an array (m, n)."""
+        if not self.ordered:
+            return self._nominal(digits, centres)
+        if self.banded:
+            return np.asarray(self._table(centres.width)[:, centres.digits][digits])
+        return _normal(shares, centres)
+
+    def drawn(
+        self, centres: Centres, kernels: NDArray[np.int64], rng: np.random.Generator
+    ) -> Points:
+        """A share from each of some kernels.
+
+        What falls outside the unit interval is moved to its end: the best values of a
+        range often are its bounds, which a truncated law would never reach.
+        """
+        shares = rng.random(len(kernels))
+        centre = centres.shares[kernels]
+        if self.ordered:
+            return np.clip(centre + centres.width * ndtri(shares), 0.0, 1.0)
+        moved = rng.random(len(kernels)) < centres.width
+        return np.where(moved, shares, centre)
+
+    def _nominal(self, digits: Digits, centres: Centres) -> NDArray[np.float64]:
+        moved = centres.width * self.masses[digits]
+        other, same = _log(moved), _log(1 - centres.width + moved)
+        equal = digits[:, None] == centres.digits
+        return np.where(equal, same[:, None], other[:, None])
+
+    def _table(self, width: float) -> NDArray[np.float64]:
+        """The logarithms of the mass on each band (rows) of each band's kernel."""
+        edges = np.concatenate([[0.0], np.cumsum(self.masses)])
+        middles = (edges[1:] + edges[:-1]) / 2
+        below = ndtr((edges[:, None] - middles) / width)
+        return np.asarray(_log(np.diff(below, axis=0)) - _log(below[-1] - below[0]))
+
+
+def _normal(shares: Points, centres: Centres) -> NDArray[np.float64]:
+    width = centres.width
+    inside = ndtr((1 - centres.shares) / width) - ndtr(-centres.shares / width)
+    distances = (shares[:, None] - centres.shares) / width
+    return np.asarray(-0.5 * distances**2 - np.log(inside * width * ROOT_OF_2_PI))
+
+
+def _log(masses: Points) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(masses))
+
+
+def _rises(law: Choice) -> bool:
+    """Whether a choice is among numbers that only rise or only fall."""
+    values = [value for value in law.distinct if is_number(value)]
+    if len(values) != len(law.distinct) or len(values) < LEAST_RISING:
+        return False
+    steps = np.sign(np.diff(np.array(values, np.float64)))
+    return bool(np.all(steps == 1) or np.all(steps == -1))
