@@ -33,6 +33,10 @@ def send(client: Client, text: str = "", query: str = "", **fields: Any) -> Any:
     return client.post(reverse("sweep_import") + query, data)
 
 
+def numbers(line: Any) -> list[int]:
+    return [mark.number for mark in line.marks]
+
+
 def chosen(content: bytes, name: str = "study.db") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content)
 
@@ -90,14 +94,15 @@ def test_a_note_has_its_number_on_the_line_of_the_text(ada: Client) -> None:
     ]
     line = response.context["source"].shown[note.line - 1]
     assert line.text == "  environment: azureml:sklearn:1"
-    assert place in line.marks
+    assert place in numbers(line)
 
 
 def test_a_change_has_its_number_in_what_it_becomes(ada: Client) -> None:
     response = send(ada, samples.AZURE)
     notes = response.context["reading"].notes
     place = 1 + [note.path for note in notes].index("compute")
-    (line,) = [line for line in response.context["target"].shown if place in line.marks]
+    lines = response.context["target"].shown
+    (line,) = [line for line in lines if place in numbers(line)]
     assert line.text == "compute: default"
     assert 'no worker pool "gpu-cluster"' in notes[place - 1].message
 
@@ -198,9 +203,11 @@ def test_problems_have_paths_and_lead_to_the_form(ada: Client) -> None:
     text = samples.WANDB.replace("run_cap: 20", "run_cap: 0")
     response = send(ada, text, do="create")
     assert response.status_code == 422 and not Sweep.objects.exists()
-    paths = [problem.path for problem in response.context["reading"].problems]
-    assert paths == ["limits.max_total_trials"]
-    assert "limits.max_total_trials" in page(response)
+    (fault,) = response.context["faults"]
+    assert (fault.number, fault.path) == (1, "run_cap")
+    assert response.context["source"].shown[fault.line - 1].text == "run_cap: 0"
+    (wrong,) = [line for line in response.context["target"].shown if line.wrong]
+    assert wrong.text.strip() == "max_total_trials: 0"
     mended = ada.post(
         reverse("sweep_create"),
         {
@@ -212,6 +219,25 @@ def test_problems_have_paths_and_lead_to_the_form(ada: Client) -> None:
         },
     )
     assert mended.context["wrong"] == {"max_total_trials"}
+
+
+def test_problems_of_the_file_and_of_its_ranges_are_numbered_together(
+    ada: Client,
+) -> None:
+    text = samples.WANDB.replace("max: 0.1", "max: 0.00001").replace(
+        "program:", "progam:"
+    )
+    response = send(ada, text, do="create")
+    assert response.status_code == 422 and not Sweep.objects.exists()
+    faults = response.context["faults"]
+    assert [fault.number for fault in faults] == [1, 2]
+    assert [fault.path for fault in faults] == ["progam", "parameters.lr.max"]
+    lines = response.context["source"].shown
+    assert [n for line in lines if line.wrong for n in numbers(line)] == [1, 2]
+    first = response.context["reading"].first_note
+    assert first == 3 and f'id="note-{first}"' in page(response)
+    assert "Mend it in the form" not in page(response)
+    assert "What could be read of it" in page(response)
 
 
 def test_what_is_no_sweep_is_refused_with_a_sentence(ada: Client) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,58 +12,33 @@ from experiments.pages.importing.reading import Reading
 MOST_LINES = 2_000
 # Mappings whose keys are the document's own, so that none is there by default.
 FREE = ("search_space", "inputs", "tags", "constraints")
-LIMITS = {
-    "total": "limits.max_total_trials",
-    "concurrent": "limits.max_concurrent_trials",
-    "failed": "limits.max_failed_trials",
-}
-# Where the settings of other systems stand in a document of ours, as far as they do.
-PLACES: Mapping[str, Mapping[str, str]] = {
-    "azure": {"algorithm": "sampling_algorithm"},
-    "wandb": {
-        "program": "trial.command",
-        "command": "trial.command",
-        "method": "sampling_algorithm",
-        "metric.name": "objective.primary_metric",
-        "metric": "objective",
-        "parameters": "search_space",
-        "early_terminate": "early_termination",
-        "run_cap": LIMITS["total"],
-        "name": "display_name",
-        "project": "experiment_name",
-    },
-    "katib": {
-        "metadata.name": "experiment_name",
-        "spec.objective": "objective",
-        "spec.algorithm": "sampling_algorithm",
-        "spec.earlyStopping": "early_termination",
-        "spec.parameters": "search_space",
-        "spec.maxTrialCount": LIMITS["total"],
-        "spec.parallelTrialCount": LIMITS["concurrent"],
-        "spec.maxFailedTrialCount": LIMITS["failed"],
-        "spec.trialTemplate": "trial.command",
-    },
-    "nni": {
-        "experimentName": "experiment_name",
-        "searchSpace": "search_space",
-        "tuner": "sampling_algorithm",
-        "advisor": "sampling_algorithm",
-        "assessor": "early_termination",
-        "trialCommand": "trial.command",
-        "trialConcurrency": LIMITS["concurrent"],
-        "maxTrialNumber": LIMITS["total"],
-    },
-    "optuna": {"distributions": "search_space"},
-}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The number of a problem, or of a note; problems come first."""
+
+    number: int
+    wrong: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A problem with its number and its line in the text; None where it has none."""
+
+    number: int
+    path: str
+    message: str
+    line: int | None
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line, the numbers of the notes about it, and what is said beside it."""
+    """A line, the numbers of what is said about it, and what is said beside it."""
 
     number: int
     text: str
-    marks: Sequence[int] = ()
+    marks: Sequence[Mark] = ()
     wrong: bool = False
     comment: str = ""
 
@@ -76,37 +51,55 @@ class Lines:
     more: int
 
 
-def source_lines(reading: Reading) -> Lines:
-    """The text that was read, its lines marked with the numbers of the notes."""
-    marks: dict[int, list[int]] = {}
-    for number, note in enumerate(reading.notes, 1):
-        if note.line is not None:
-            marks.setdefault(note.line, []).append(number)
-    texts = reading.content.text.rstrip("\n").split("\n")
-    shown = [
-        Line(number, text, marks.get(number, ()))
-        for number, text in enumerate(texts[:MOST_LINES], 1)
+def faults(reading: Reading) -> list[Fault]:
+    """The problems, numbered in the order of their lines."""
+    places = reading.places
+    return [
+        Fault(number, problem.path, problem.message, places.line(problem.path))
+        for number, problem in enumerate(reading.problems, 1)
     ]
-    return Lines(shown, len(texts) - len(shown))
+
+
+def source_lines(reading: Reading) -> Lines:
+    """The text that was read, its lines marked with the numbers of what is said."""
+    marks: dict[int, list[Mark]] = {}
+    for fault in faults(reading):
+        if fault.line is not None:
+            marks.setdefault(fault.line, []).append(Mark(fault.number, wrong=True))
+    for number, note in enumerate(reading.notes, reading.first_note):
+        if note.line is not None:
+            marks.setdefault(note.line, []).append(Mark(number))
+    return _shown(reading.content.text, marks)
 
 
 def target_lines(reading: Reading, text: str) -> Lines:
     """The document that it becomes, with what is changed, wrong, or by default."""
     lines = lines_by_path(text)
-    marks: dict[int, list[int]] = {}
-    for number, note in enumerate(reading.notes, 1):
-        line = line_of(target_path(_format(reading), note.path), lines)
+    back = reading.places.back()
+    marks: dict[int, list[Mark]] = {}
+    for number, note in enumerate(reading.notes, reading.first_note):
+        line = target_line(note.path, lines, back)
         if note.kind == "changed" and line is not None:
-            marks.setdefault(line, []).append(number)
-    wrong = {line_of(problem.path, lines) for problem in reading.problems}
+            marks.setdefault(line, []).append(Mark(number))
+    wrong = {line_of(path, lines) for path in reading.wrong}
     defaults = default_lines(reading.document, lines) if reading.definition else set()
+    return _shown(text, marks, wrong=wrong, defaults=defaults)
+
+
+def _shown(
+    text: str,
+    marks: Mapping[int, Sequence[Mark]],
+    *,
+    wrong: Collection[int | None] = (),
+    defaults: Collection[int] = (),
+) -> Lines:
     texts = text.rstrip("\n").split("\n")
     shown = [
         Line(
             number,
             line,
             marks.get(number, ()),
-            number in wrong,
+            number in wrong or any(mark.wrong for mark in marks.get(number, ())),
             "by default here" if number in defaults else "",
         )
         for number, line in enumerate(texts[:MOST_LINES], 1)
@@ -114,15 +107,20 @@ def target_lines(reading: Reading, text: str) -> Lines:
     return Lines(shown, len(texts) - len(shown))
 
 
-def target_path(format: str, path: str) -> str:
-    """Where a setting of another system stands in a document of ours."""
-    places = PLACES.get(format, {})
-    prefix = path
-    while prefix:
-        if prefix in places:
-            return places[prefix] + path.removeprefix(prefix)
-        prefix = prefix.rpartition(".")[0]
-    return path
+def target_line(
+    path: str, lines: Mapping[str, int], back: Mapping[str, Sequence[str]]
+) -> int | None:
+    """The line of the document for a setting of the text.
+
+    `back` has the paths of the document by those of the text.
+    """
+    around = path
+    while around and around not in back:
+        around = around.rpartition(".")[0]
+    ours = [here + path.removeprefix(around) for here in back.get(around, [around])]
+    exact = [lines[here] for here in ours if here in lines]
+    near = [line for here in ours or [path] if (line := line_of(here, lines))]
+    return next(iter([*exact, *near]), None)
 
 
 def default_lines(given: Mapping[str, Any], lines: Mapping[str, int]) -> set[int]:
@@ -147,7 +145,3 @@ def _is_given(document: Any, path: str) -> bool:
             return False
         document = document[key]
     return True
-
-
-def _format(reading: Reading) -> str:
-    return reading.imported.format if reading.imported else ""

@@ -13,18 +13,23 @@ from experiments.checking import read_sweep
 from experiments.models import Experiment, Team
 from experiments.pages.importing.content import Content
 from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.importers import FinishedTrial, Imported, Note
+from experiments.search.importers import FaultyImport, FinishedTrial, Imported, Note
 from experiments.search.importers.lines import lines_of
 from experiments.search.importers.parts import parts_of
+from experiments.search.importers.places import Places
 from experiments.search.problems import DefinitionError, Problem, listed, shown
 from experiments.warm_trials import usable_trials
 
 
 @dataclass(frozen=True)
 class Reading:
-    """`imported` is None for a content that could not be read, `definition` also for
-    one that is no valid sweep. `parts` are the names to choose from where there are
-    several sweeps. `took` is in milliseconds.
+    """What was read of a content.
+
+    `imported` is None for a content that could not be read, `definition` also for one
+    that is no valid sweep. `problems` are in the words of the content, `wrong` are the
+    paths of those that what it becomes has. Of a `faulty` content only a part could be
+    read. `parts` are the names to choose from where there are several sweeps. `took` is
+    in milliseconds.
     """
 
     content: Content
@@ -35,8 +40,20 @@ class Reading:
     definition: SweepDefinition | None
     notes: Sequence[Note]
     problems: Sequence[Problem]
+    wrong: Sequence[str]
     parts: Sequence[str]
     took: float
+    faulty: bool = False
+
+    @property
+    def places(self) -> Places:
+        """Where the fields of what it becomes stand in the content."""
+        return self.imported.places if self.imported else Places()
+
+    @property
+    def first_note(self) -> int:
+        """The number of the first note: they are counted on from the problems."""
+        return len(self.problems) + 1
 
     @property
     def trials(self) -> Sequence[FinishedTrial]:
@@ -60,15 +77,21 @@ def read_content(
     document: dict[str, Any] = {}
     notes: list[Note] = []
     problems: Sequence[Problem] = ()
+    wrong: Sequence[str] = ()
+    faulty = False
     try:
-        imported = read_sweep(content.data, part=part, format=format)
+        imported, problems = read_part(content.data, part=part, format=format)
+        faulty = bool(problems)
         document = dict(imported.document)
         notes = merged(imported.notes, settle(document, team, imported, content))
         if experiment is not None:
             document["experiment_name"] = experiment.name
         definition = parse_document(document, new_seed=lambda: _seed(content))
     except DefinitionError as error:
-        problems = error.problems
+        wrong = [problem.path for problem in error.problems]
+        if not problems:
+            told = imported.places.told if imported else list
+            problems = told(error.problems)
     parts = parts_of(content.data)
     return Reading(
         content=content,
@@ -76,12 +99,27 @@ def read_content(
         part=part,
         imported=imported,
         document=document,
-        definition=definition,
+        definition=None if problems else definition,
         notes=notes,
         problems=problems,
+        wrong=wrong,
+        faulty=faulty,
         parts=parts if len(parts) > 1 else (),
         took=1000 * (time.perf_counter() - start),
     )
+
+
+def read_part(
+    data: str | bytes, *, part: str, format: str
+) -> tuple[Imported, Sequence[Problem]]:
+    """A sweep, or as much of one as could be read with all that is wrong with it.
+
+    Raises DefinitionError for a content that is no sweep at all.
+    """
+    try:
+        return read_sweep(data, part=part, format=format), ()
+    except FaultyImport as error:
+        return error.imported, error.problems
 
 
 def settle(

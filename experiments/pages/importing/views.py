@@ -24,7 +24,7 @@ from experiments.pages.importing.content import (
     ContentError,
     sent_content,
 )
-from experiments.pages.importing.lines import source_lines, target_lines
+from experiments.pages.importing.lines import faults, source_lines, target_lines
 from experiments.pages.importing.reading import Reading, read_content
 from experiments.pages.importing.space import first_draws, parameter_views, trials_table
 from experiments.search.importers import FORMATS
@@ -150,6 +150,7 @@ def reading_context(reading: Reading) -> dict[str, Any]:
         if definition
         else None,
         "space_words": import_words.space_words(reading),
+        "faults": faults(reading),
         "yaml": text,
         "source": source_lines(reading),
         "target": target_lines(reading, text),

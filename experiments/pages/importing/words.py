@@ -25,7 +25,8 @@ def lead(reading: Reading) -> str:
     name = f"This is {FORMATS[imported.format]}"
     if reading.definition is None:
         problems = counted(len(reading.problems), "problem")
-        return f"{name}, but what it becomes has {problems}."
+        what = "it" if reading.faulty else "what it becomes"
+        return f"{name}, but {what} has {problems}."
     return " ".join(filter(None, (f"{name}.", _carried(reading), _filled(reading))))
 
 

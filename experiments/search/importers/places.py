@@ -64,18 +64,13 @@ class Places:
             for path, message in problems
         ]
 
-    def here(self, there: str) -> str:
-        """The path of our own document for one of the text, or for what is around it.
-
-        The path itself where nothing came from there.
-        """
-        back = {path: here for here, path in [*self.whole.items(), *self.exact.items()]}
-        prefix = there
-        while prefix and prefix not in back:
-            prefix = prefix.rpartition(".")[0]
-        if prefix not in back:
-            return there
-        return back[prefix] + there.removeprefix(prefix)
+    def back(self) -> Mapping[str, list[str]]:
+        """The paths of our own document by those of the text."""
+        found: dict[str, list[str]] = {}
+        for here, there in [*self.exact.items(), *self.whole.items()]:
+            if there and here:
+                found.setdefault(there, []).append(here)
+        return found
 
     def _deepest(self, there: str, rest: str) -> str:
         """As much of a path below a field as there is in the text."""
