@@ -18,7 +18,7 @@ LAYERS = (
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
     | {"worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
-    | {"folders", "tables", "terminal", "search_now"},
+    | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
