@@ -16,6 +16,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
+from experiments import ranks
 from experiments.clock import database_now
 from experiments.judging import judge
 from experiments.models import Attempt, Metric, MetricPoint, Report, Trial
@@ -66,6 +67,7 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
             name = trial.sweep.primary_metric
             reports = _number_reports(trial, [p for p in new if p.name == name])
             judge(trial, attempt, reports)
+            ranks.count_in(trial.sweep.pk, reports)
     return Reply(stop=bool(trial.stop_reason), reason=trial.stop_message)
 
 
@@ -185,25 +187,25 @@ def _number_reports(trial: Trial, points: Sequence[Point]) -> list[Report]:
 
 
 def _next_report(trial: Trial, last: Report | None, point: Point) -> Report:
-    """The report after ``last``, with best and mean of the finite values so far."""
-    objective = trial.sweep.objective if trial.sweep else None
+    """The report after ``last``, with best and mean of the finite losses so far."""
     report = Report(
         sweep=trial.sweep,
         trial=trial,
+        number=trial.number,
         n=last.n + 1 if last else 1,
         step=point.step,
         value=_stored(point.value),
-        best=last.best if last else None,
-        mean=last.mean if last else None,
+        best_loss=last.best_loss if last else math.inf,
+        mean_loss=last.mean_loss if last else math.inf,
         finite=last.finite if last else 0,
     )
-    if math.isfinite(point.value) and objective is not None:
-        loss = objective.loss
+    loss = trial.sweep.objective.loss(point.value) if trial.sweep else math.inf
+    if math.isfinite(loss):
+        before = report.mean_loss if report.finite else 0.0
         report.finite += 1
-        mean = report.mean or 0.0
-        report.mean = mean + (point.value - mean) / report.finite
-        if report.best is None or loss(point.value) < loss(report.best):
-            report.best = point.value
+        # Each part is divided on its own: a sum of large losses may overflow.
+        report.mean_loss = before + (loss / report.finite - before / report.finite)
+        report.best_loss = min(report.best_loss, loss)
     return report
 
 
@@ -211,9 +213,16 @@ def _keep_standing(trial: Trial, reports: Sequence[Report]) -> None:
     """Copy what lists show onto the trial's own row."""
     last = reports[-1]
     fields: dict[str, object] = {"reports": last.n, "last_value": last.value}
-    if last.best != trial.value:
-        first = next(report for report in reports if report.best == last.best)
-        fields.update(value=last.best, value_report=first.n)
+    best = _best_value(trial, last)
+    if best != trial.value:
+        first = next(r for r in reports if r.best_loss == last.best_loss)
+        fields.update(value=best, value_report=first.n)
     Trial.objects.filter(pk=trial.pk).update(**fields, updated_at=Now())
     for name, value in fields.items():
         setattr(trial, name, value)
+
+
+def _best_value(trial: Trial, report: Report) -> float | None:
+    if trial.sweep is None or not report.finite:
+        return None
+    return trial.sweep.objective.value(report.best_loss)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments import lifecycle
+from experiments.finished import StoredFinished
 from experiments.models import Attempt, Decision, Report, Trial
-from experiments.models.trials import TrialState
-from experiments.search.columns import Column, ColumnRivals
+from experiments.rivals import StoredRivals
 from experiments.search.records import Objective
-from experiments.search.standings import Standings
 from experiments.search.termination import Policy, make_policy
 from experiments.search.termination.evidence import (
     Evidence,
@@ -27,7 +27,8 @@ from experiments.search.termination.evidence import (
 def judge(trial: Trial, attempt: Attempt, reports: Iterable[Report]) -> None:
     """Judge new reports of a trial in their order, until one ends it.
 
-    Runs in the transaction that stores the reports, so the reply can say stop.
+    Runs in the transaction that stores the reports, so the reply can say stop, and
+    before they are counted in (ranks.py): what is counted are the rivals.
     """
     sweep = trial.sweep
     if sweep is None or trial.stop_reason:
@@ -59,13 +60,15 @@ def _keep(verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy) -
         threshold=verdict.threshold,
         rivals=verdict.rivals,
         setters=list(verdict.setters),
+        facts=stored_facts(verdict),
         stop=verdict.stop,
         reason=verdict.reason,
     )
 
 
-def _loss(value: float | None, objective: Objective) -> float:
-    return math.inf if value is None else objective.loss(value)
+def stored_facts(verdict: Verdict) -> dict[str, float]:
+    """The policy's own numbers; JSON has none but finite ones."""
+    return {name: fact for name, fact in verdict.facts.items() if math.isfinite(fact)}
 
 
 class StoredEvidence(Evidence):
@@ -84,50 +87,44 @@ class StoredEvidence(Evidence):
     def report(self) -> int:
         return self._stored.n
 
-    @property
-    def own(self) -> Standing:
+    @cached_property
+    def _own(self) -> Standing:
+        stored = self._stored
         return Standing(
-            report=self._stored.n,
-            best=_loss(self._stored.best, self._objective),
-            mean=_loss(self._stored.mean, self._objective),
-            last=_loss(self._stored.value, self._objective),
+            report=stored.n,
+            best=stored.best_loss,
+            mean=stored.mean_loss,
+            last=self._loss(stored.value),
         )
 
+    @property
+    def own(self) -> Standing:
+        return self._own
+
+    @cached_property
+    def _losses(self) -> NDArray[np.float64]:
+        reports = self._trial.report_set.filter(n__lte=self._stored.n).order_by("n")
+        values = reports.values_list("value", flat=True)
+        return np.array([self._loss(value) for value in values], dtype=float)
+
     def losses(self) -> NDArray[np.float64]:
-        return _losses(self._trial, self._objective, self._stored.n)
+        return self._losses
+
+    @cached_property
+    def _rivals(self) -> Rivals:
+        return StoredRivals(self._stored, self._own)
 
     @property
     def rivals(self) -> Rivals:
-        """One row of each trial, by an index."""
-        running: set[int] = set()
-        column = Column(running)
-        rows = Report.objects.filter(sweep_id=self._stored.sweep_id, n=self._stored.n)
-        for number, best, mean, state in rows.values_list(
-            "trial__number", "best", "mean", "trial__state"
-        ):
-            if state == TrialState.RUNNING:
-                running.add(number)
-            column.add(
-                number, _loss(best, self._objective), _loss(mean, self._objective)
-            )
-        return ColumnRivals(column, self.number, self.own)
+        return self._rivals
+
+    @cached_property
+    def _finished(self) -> Finished:
+        return StoredFinished(self._trial, self._objective)
 
     @property
     def finished(self) -> Finished:
-        standings = Standings()
-        others = Trial.objects.filter(sweep_id=self._stored.sweep_id)
-        for trial in others.exclude(pk=self._trial.pk).order_by("number"):
-            number = trial.number
-            standings.start(number)
-            for loss in _losses(trial, self._objective):
-                standings.report(number, loss)
-            completed = trial.state == TrialState.COMPLETED
-            standings.finish(number, completed=completed)
-        return standings.finished(self.number)
+        return self._finished
 
-
-def _losses(
-    trial: Trial, objective: Objective, most: int | None = None
-) -> NDArray[np.float64]:
-    values = trial.report_set.order_by("n").values_list("value", flat=True)[:most]
-    return np.array([_loss(value, objective) for value in values], dtype=float)
+    def _loss(self, value: float | None) -> float:
+        return math.inf if value is None else self._objective.loss(value)

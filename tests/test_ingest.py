@@ -76,11 +76,13 @@ class TestPoints:
         stored = MetricPoint.objects.get(step=1).value
         assert stored is None if math.isnan(value) else stored == value
 
-    def test_reports_carry_the_best_and_the_mean_so_far(self, trial: Trial) -> None:
+    def test_reports_carry_the_best_and_the_mean_loss_so_far(
+        self, trial: Trial
+    ) -> None:
         values = [0.2, math.nan, 0.6, 0.4]
         send(trial, *(Point("accuracy", i, v) for i, v in enumerate(values)))
-        rows = Report.objects.order_by("n").values_list("n", "best", "mean")
-        expected = [(1, 0.2, 0.2), (2, 0.2, 0.2), (3, 0.6, 0.4), (4, 0.6, 0.4)]
+        rows = Report.objects.order_by("n").values_list("n", "best_loss", "mean_loss")
+        expected = [(1, -0.2, -0.2), (2, -0.2, -0.2), (3, -0.6, -0.4), (4, -0.6, -0.4)]
         assert [(n, b, pytest.approx(m)) for n, b, m in rows] == expected
         trial.refresh_from_db()
         assert (trial.value, trial.value_report) == (0.6, 3)

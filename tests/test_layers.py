@@ -14,8 +14,10 @@ LAYERS = (
     {"search"},
     {"runner", "client", "words", "tokens", "document_yaml"},
     {"models", "clock"},
+    {"ranks"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
+    | {"rivals", "finished"}
     | {"worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
     | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"},

@@ -39,7 +39,7 @@ class MetricPointAdmin(ReadOnlyAdmin):
 
 @admin.register(Report)
 class ReportAdmin(ReadOnlyAdmin):
-    list_display = ("trial", "n", "step", "value", "best", "mean", "time")
+    list_display = ("trial", "n", "step", "value", "best_loss", "mean_loss", "time")
     list_select_related = TRIAL
     search_fields = ("=trial__number", "trial__experiment__slug")
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
+from experiments import ranks
 from experiments.lifecycle.trials import POLICY, end_trial, queue_attempt
 from experiments.models import Attempt, Report, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
@@ -211,6 +212,7 @@ def _may_try_again(trial: Trial) -> bool:
 def _forget_reports(trial: Trial) -> None:
     """Training starts over, so its reports are counted from one again. The points of
     the lost attempt stay with it, for the record."""
+    ranks.count_out(trial)
     Report.objects.filter(trial=trial).delete()
     Trial.objects.filter(pk=trial.pk).update(
         reports=0, value=None, value_report=None, last_value=None, updated_at=Now()

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from experiments.models.audit import Event
-from experiments.models.metrics import Decision, Metric, MetricPoint, Report
+from experiments.models.metrics import (
+    Decision,
+    Metric,
+    MetricPoint,
+    RankBlock,
+    Report,
+)
 from experiments.models.outputs import Artifact
 from experiments.models.pools import Pool, Worker, WorkerToken
 from experiments.models.sweeps import CodeSnapshot, Experiment, Sweep
@@ -22,6 +28,7 @@ __all__ = [
     "Metric",
     "MetricPoint",
     "Pool",
+    "RankBlock",
     "Report",
     "Sweep",
     "Team",

@@ -60,17 +60,25 @@ class MetricPoint(models.Model):
 class Report(models.Model):
     """The n-th report of the primary metric by a trial: what policies compare.
 
-    ``best`` and ``mean`` are over the finite values of the first n reports; NULL while
-    there is none. A new attempt starts over, so its trial's reports are removed.
+    ``value`` is in the metric's own sign. ``best_loss`` and ``mean_loss`` are LOSSES,
+    lower is better, over the finite values of the first n reports; infinity while
+    there is none, so that an index puts such a trial last. A new attempt starts over,
+    so its trial's reports are removed.
     """
 
-    sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="reports")
-    trial = models.ForeignKey(Trial, models.CASCADE, related_name="report_set")
+    # Without indexes of their own: those below begin with them.
+    sweep = models.ForeignKey(
+        Sweep, models.CASCADE, related_name="reports", db_index=False
+    )
+    trial = models.ForeignKey(
+        Trial, models.CASCADE, related_name="report_set", db_index=False
+    )
+    number = models.PositiveIntegerField("trial's number")
     n = models.PositiveIntegerField()
     step = models.BigIntegerField()
     value = models.FloatField(null=True)
-    best = models.FloatField(null=True)
-    mean = models.FloatField(null=True)
+    best_loss = models.FloatField()
+    mean_loss = models.FloatField()
     finite = models.PositiveIntegerField(default=0)
     time = models.DateTimeField(db_default=Now())
 
@@ -78,10 +86,49 @@ class Report(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("trial", "n"), name="report_n_once"),
         )
-        indexes = (models.Index(fields=("sweep", "n"), name="report_by_n"),)
+        indexes = (
+            models.Index(
+                fields=("sweep", "n", "best_loss", "number"), name="report_by_best"
+            ),
+            models.Index(
+                fields=("sweep", "n", "mean_loss", "number"), name="report_by_mean"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"report {self.n}: {self.value}"
+
+
+class RankBlock(models.Model):
+    """How many of a sweep's n-th reports have a loss in (``low``, ``high``].
+
+    The blocks of one sweep, n and measure share out all numbers from minus infinity to
+    infinity, a few hundred reports each: who is at which place is found by adding up
+    blocks and looking into one of them. Kept up by ranks.py.
+    """
+
+    class Measure(models.IntegerChoices):
+        BEST = 0
+        MEAN = 1
+
+    sweep = models.ForeignKey(
+        Sweep, models.CASCADE, related_name="rank_blocks", db_index=False
+    )
+    n = models.PositiveIntegerField()
+    measure = models.PositiveSmallIntegerField(choices=Measure)
+    low = models.FloatField()
+    high = models.FloatField()
+    count = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("sweep", "n", "measure", "low"), name="rank_block_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.count} in ({self.low}, {self.high}]"
 
 
 class Decision(models.Model):
@@ -96,6 +143,7 @@ class Decision(models.Model):
     threshold = models.FloatField(null=True)
     rivals = models.PositiveIntegerField()
     setters = models.JSONField(default=list)
+    facts = models.JSONField(default=dict)
     stop = models.BooleanField()
     reason = models.TextField()
     created_at = models.DateTimeField(db_default=Now())

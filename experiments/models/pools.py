@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
@@ -18,6 +19,15 @@ class Pool(models.Model):
 
     name = models.SlugField(max_length=60, unique=True)
     teams = models.ManyToManyField(Team, related_name="pools", blank=True)
+    price_per_hour = models.DecimalField(
+        "price of one slot for an hour",
+        max_digits=10,
+        decimal_places=4,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="In your currency, such as 1.2. Empty: time is not counted as money.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -113,7 +113,8 @@ class Trial(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("sweep", "state", "value"), name="trial_by_value"),
+            models.Index(fields=("sweep", "state", "number"), name="trial_by_state"),
+            models.Index(fields=("sweep", "value"), name="trial_by_best"),
             models.Index(fields=("sweep", "updated_at"), name="trial_by_change"),
         )
 

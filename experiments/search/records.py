@@ -35,11 +35,12 @@ class Objective:
         """The metric's value as a loss; infinity for NaN and either infinity."""
         if not math.isfinite(value):
             return math.inf
-        return -value if self.maximizes else value
+        # A sum with 0.0 is never -0.0, which a database may or may not keep.
+        return 0.0 - value if self.maximizes else 0.0 + value
 
     def value(self, loss: float) -> float:
         """A loss turned back to the metric's own sign."""
-        return -loss if self.maximizes else loss
+        return 0.0 - loss if self.maximizes else 0.0 + loss
 
     def reached(self, value: float) -> bool:
         """Whether a value is at least as good as the target; never without one."""

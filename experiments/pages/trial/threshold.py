@@ -17,8 +17,8 @@ MOST_POINTS = 60
 
 Points = list[list[float | None]]
 # Median stopping holds a trial against the others' means, all else against their bests.
-COMPARED = {"median_stopping": ("mean", "running averages")}
-OTHERWISE = ("best", "best values up to each report")
+COMPARED = {"median_stopping": ("mean_loss", "running averages")}
+OTHERWISE = ("best_loss", "best values up to each report")
 
 
 def compared_in_words(policy: str) -> str:
@@ -64,17 +64,24 @@ def threshold_label(trial: Trial, model: dict[str, Any]) -> str:
 
 
 def _own_curves(trial: Trial) -> tuple[Points, Points]:
-    rows = trial.report_set.order_by("n").values_list("n", "value", "best")
+    rows = trial.report_set.order_by("n").values_list("n", "value", "best_loss")
     reports: Points = []
     best: Points = []
-    for n, value, best_value in rows:
+    for n, value, best_loss in rows:
         reports.append([n, _finite(value)])
-        best.append([n, best_value])
+        best.append([n, _value(trial, best_loss)])
     return thinned(reports), thinned(best)
 
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
+
+
+def _value(trial: Trial, loss: float) -> float | None:
+    """A loss in the metric's own sign."""
+    if trial.sweep is None or not np.isfinite(loss):
+        return None
+    return trial.sweep.objective.value(loss)
 
 
 def _rivals(trial: Trial, column: str, setters: Collection[int]) -> list[Points]:
@@ -85,8 +92,8 @@ def _rivals(trial: Trial, column: str, setters: Collection[int]) -> list[Points]
         trial__in=_drawn_rivals(trial, setters), n__in=[int(n) for n in kept]
     ).order_by("trial", "n")
     curves: dict[int, Points] = defaultdict(list)
-    for trial_id, n, value in rows.values_list("trial_id", "n", column):
-        curves[trial_id].append([n, value])
+    for trial_id, n, loss in rows.values_list("trial_id", "n", column):
+        curves[trial_id].append([n, _value(trial, loss)])
     return list(curves.values())
 
 

@@ -1,0 +1,139 @@
+"""The trials of a sweep that ran to their end, with their curves, as rows have them."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from datetime import datetime
+from functools import cached_property
+from threading import Lock
+from typing import Generic, NamedTuple, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.models import Report, Trial
+from experiments.models.trials import TrialState
+from experiments.search.records import Objective
+from experiments.search.termination.evidence import MOST_FINISHED, Finished
+
+T = TypeVar("T")
+Curve = NDArray[np.float64]
+
+
+class Kept(Generic[T]):
+    """What this process has read or worked out lately, the longest unused dropped."""
+
+    def __init__(self, most: int, size: Callable[[T], int] = lambda _: 1) -> None:
+        self._most = most
+        self._size = size
+        self._used = 0
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable) -> T | None:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: T) -> None:
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = value
+                self._used += self._size(value)
+            while self._used > self._most and len(self._values) > 1:
+                _, dropped = self._values.popitem(last=False)
+                self._used -= self._size(dropped)
+
+
+class Completed(NamedTuple):
+    """A completed trial. Nothing of it changes any more, so it names its curve; the
+    time tells apart rows that came to have one id."""
+
+    pk: int
+    number: int
+    reports: int
+    value: float
+    ended_at: datetime | None
+
+
+# Numbers, of 8 bytes each: 256 curves of 10,000 reports fit.
+CURVES: Kept[Curve] = Kept(4_000_000, size=len)
+DERIVED: Kept[object] = Kept(32)
+
+
+class StoredFinished(Finished):
+    """The completed trials beside one that is judged, and so is not among them."""
+
+    def __init__(self, trial: Trial, objective: Objective) -> None:
+        self._trial = trial
+        self._objective = objective
+
+    @cached_property
+    def _rows(self) -> Sequence[Completed]:
+        trials = Trial.objects.filter(
+            sweep=self._trial.sweep_id,
+            state=TrialState.COMPLETED,
+            value__isnull=False,
+            reports__gt=0,
+        ).order_by("-number")
+        rows = trials.values_list(*Completed._fields)[:MOST_FINISHED]
+        return [Completed(*row) for row in reversed(rows)]
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        return np.array([row.number for row in self._rows], np.int64)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.array([row.reports for row in self._rows], np.int64)
+
+    @cached_property
+    def _curves(self) -> list[Curve]:
+        found = {row: CURVES.get(row) for row in self._rows}
+        missing = [row for row, curve in found.items() if curve is None]
+        found.update(read_curves(missing, self._objective))
+        return [cast(Curve, curve) for curve in found.values()]
+
+    def curves(self) -> list[Curve]:
+        return self._curves
+
+    @cached_property
+    def _best_of_all(self) -> float:
+        others = Trial.objects.filter(sweep=self._trial.sweep_id, value__isnull=False)
+        order = "-value" if self._objective.maximizes else "value"
+        values = others.exclude(pk=self._trial.pk).order_by(order)
+        value = values.values_list("value", flat=True).first()
+        return math.inf if value is None else self._objective.loss(value)
+
+    def best_of_all(self) -> float:
+        return self._best_of_all
+
+    def derived(self, make: Callable[[Finished], T]) -> T:
+        key = (make, self._objective, tuple(self._rows))
+        kept = DERIVED.get(key)
+        if kept is None:
+            kept = make(self)
+            DERIVED.put(key, kept)
+        return cast("T", kept)
+
+
+def read_curves(
+    trials: Sequence[Completed], objective: Objective
+) -> dict[Completed, Curve]:
+    """The losses of completed trials, read in one query and kept."""
+    if not trials:
+        return {}
+    losses: dict[int, list[float]] = defaultdict(list)
+    rows = Report.objects.filter(trial__in=[trial.pk for trial in trials])
+    for trial_id, value in rows.order_by("trial", "n").values_list("trial_id", "value"):
+        losses[trial_id].append(math.inf if value is None else objective.loss(value))
+    curves: dict[Completed, Curve] = {}
+    for trial in trials:
+        curve = np.array(losses[trial.pk])
+        curve.flags.writeable = False
+        curves[trial] = curve
+        CURVES.put(trial, curve)
+    return curves

@@ -1,0 +1,142 @@
+"""Whom a stored report is compared with: every question a query that an index answers.
+
+What a question costs does not depend on how many trials or reports the sweep has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+
+from django.db.models import QuerySet
+
+from experiments import ranks
+from experiments.models import RankBlock, Report
+from experiments.models.trials import TrialState
+from experiments.search.columns import Column, ColumnRivals
+from experiments.search.termination.evidence import Ranked, Rivals, Standing
+
+Measure = RankBlock.Measure
+
+
+class StoredOrder:
+    """The other trials' n-th reports, ordered by one measure."""
+
+    def __init__(
+        self, report: Report, measure: RankBlock.Measure, blocks: Sequence[RankBlock]
+    ) -> None:
+        self._report = report
+        self._column = ranks.COLUMNS[measure]
+        self._blocks = [block for block in blocks if block.measure == measure]
+
+    def __len__(self) -> int:
+        return sum(block.count for block in self._blocks)
+
+    def below(self, loss: float) -> int:
+        """How many are strictly lower."""
+        count = 0
+        for block in self._blocks:
+            if block.high >= loss:
+                inside = self._within(block).filter(**{f"{self._column}__lt": loss})
+                return count + inside.order_by().count()
+            count += block.count
+        return count
+
+    def at(self, place: int, count: int = 1) -> list[Ranked]:
+        """Those at ``count`` places from this one on, counted from 0."""
+        found: list[Ranked] = []
+        first = 0
+        for block in self._blocks:
+            offset = max(0, place - first)
+            if offset < block.count and len(found) < count:
+                found += self._rows(block, offset, count - len(found))
+            first += block.count
+        return found
+
+    def _rows(self, block: RankBlock, offset: int, count: int) -> list[Ranked]:
+        rows = self._within(block).values_list("number", self._column)
+        return [Ranked(*row) for row in rows[offset : offset + count]]
+
+    def _within(self, block: RankBlock) -> QuerySet[Report]:
+        return ranks.within(block, besides=self._report.number)
+
+
+class StoredRivals(Rivals):
+    """The sweep's other trials, cut at the n-th report, by what is stored."""
+
+    def __init__(self, report: Report, own: Standing) -> None:
+        self._report = report
+        self._own = own
+
+    @cached_property
+    def _blocks(self) -> Sequence[RankBlock]:
+        """Of both orders, in one query."""
+        report = self._report
+        blocks = RankBlock.objects.filter(sweep=report.sweep_id, n=report.n)
+        by_loss = blocks.order_by("measure", "low")
+        if not (found := list(by_loss)) and ranks.count_stored(report):
+            found = list(by_loss.all())
+        return found
+
+    @cached_property
+    def _by_best(self) -> StoredOrder:
+        return StoredOrder(self._report, Measure.BEST, self._blocks)
+
+    @cached_property
+    def _by_mean(self) -> StoredOrder:
+        return StoredOrder(self._report, Measure.MEAN, self._blocks)
+
+    def __len__(self) -> int:
+        return len(self._by_best)
+
+    @cached_property
+    def _leader(self) -> Ranked | None:
+        report = self._report
+        others = Report.objects.filter(sweep=report.sweep_id, n=report.n)
+        rows = others.exclude(number=report.number).order_by("best_loss", "number")
+        row = rows.values_list("number", "best_loss").first()
+        return Ranked(*row) if row is not None and math.isfinite(row[1]) else None
+
+    def leader(self) -> Ranked | None:
+        return self._leader
+
+    @cached_property
+    def _median(self) -> tuple[float, tuple[int, ...]]:
+        count = len(self._by_mean)
+        if not count:
+            return math.inf, ()
+        if count % 2:
+            (middle,) = self._by_mean.at(count // 2)
+            return middle.loss, (middle.number,)
+        lower, upper = self._by_mean.at(count // 2 - 1, 2)
+        first, second = sorted((lower.number, upper.number))
+        return lower.loss / 2 + upper.loss / 2, (first, second)
+
+    def median_of_means(self) -> tuple[float, tuple[int, ...]]:
+        return self._median
+
+    def better_than(self, loss: float) -> int:
+        return self._by_best.below(loss)
+
+    def ranked(self, place: int) -> Ranked:
+        return self._by_best.at(place)[0]
+
+    @cached_property
+    def _running(self) -> Rivals:
+        """Those that run are as many as the sweep may run at a time: they are read."""
+        report = self._report
+        rows = Report.objects.filter(
+            n=report.n,
+            trial__sweep=report.sweep_id,
+            trial__state=TrialState.RUNNING,
+        ).exclude(number=report.number)
+        standings = list(rows.values_list("number", "best_loss", "mean_loss"))
+        column = Column({number for number, *_ in standings} | {report.number})
+        for number, best, mean in standings:
+            column.add(number, best, mean)
+        column.add(report.number, self._own.best, self._own.mean)
+        return ColumnRivals(column, report.number, self._own)
+
+    def only_running(self) -> Rivals:
+        return self._running
