@@ -8,18 +8,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from experiments.search.fields import Fields
-from experiments.search.problems import Findings, join, unknown_name
+from experiments.search.problems import Findings
 from experiments.search.records import Objective
-from experiments.search.termination.bandit import BanditPolicy
+from experiments.search.termination.bandit import BanditPolicy, slack_warning
+from experiments.search.termination.bounds import PatiencePolicy, ThresholdPolicy
+from experiments.search.termination.combination import AllOf, AnyOf
+from experiments.search.termination.halving import AshaPolicy, HyperbandPolicy
 from experiments.search.termination.median import MedianStoppingPolicy
 from experiments.search.termination.policy import Policy
+from experiments.search.termination.reading import read_kind
 from experiments.search.termination.truncation import TruncationSelectionPolicy
 
 POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         policy.kind: policy
-        for policy in (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy)
+        for policy in (
+            BanditPolicy,
+            MedianStoppingPolicy,
+            TruncationSelectionPolicy,
+            AshaPolicy,
+            HyperbandPolicy,
+            ThresholdPolicy,
+            PatiencePolicy,
+            AnyOf,
+            AllOf,
+        )
     }
 )
 
@@ -33,17 +46,7 @@ def read_policy(
     """
     if value is None or (isinstance(value, str) and value.lower() == "none"):
         return None
-    document = Fields.of(
-        {"type": value} if isinstance(value, str) else value, path, findings
-    )
-    if document is None:
-        return None
-    policy = _named(document)
-    if policy is None:
-        return None
-    read = policy.read(document, objective)
-    document.close()
-    return read
+    return read_kind(value, objective, findings, path=path, kinds=POLICIES)
 
 
 def make_policy(
@@ -56,25 +59,19 @@ def make_policy(
     return policy
 
 
-def _named(document: Fields) -> type[Policy] | None:
-    name = document.text("type", None, required="median_stopping")
-    if name is None:
-        return None
-    plain = {kind.replace("_", ""): policy for kind, policy in POLICIES.items()}
-    policy = plain.get(name.lower().replace("_", ""))
-    if policy is None:
-        document.findings.error(
-            join(document.path, "type"), unknown_name(name, POLICIES, kind="policy")
-        )
-    return policy
-
-
 __all__ = [
     "POLICIES",
+    "AllOf",
+    "AnyOf",
+    "AshaPolicy",
     "BanditPolicy",
+    "HyperbandPolicy",
     "MedianStoppingPolicy",
+    "PatiencePolicy",
     "Policy",
+    "ThresholdPolicy",
     "TruncationSelectionPolicy",
     "make_policy",
     "read_policy",
+    "slack_warning",
 ]

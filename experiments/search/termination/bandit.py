@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,12 @@ from experiments.search.figures import significant
 from experiments.search.problems import shown
 from experiments.search.termination.comparison import ComparingPolicy, Limit
 from experiments.search.termination.evidence import Evidence, Rivals
-from experiments.search.termination.policy import Ruling
+from experiments.search.termination.policy import Policy, Ruling
+
+# A slack factor is doubted from so many values on, when its gap is so small a share of
+# what lies between the best and the median.
+FEWEST_VALUES = 3
+SMALL_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +56,9 @@ class BanditPolicy(ComparingPolicy):
     def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
         own, leader = evidence.own.best, rivals.leader()
         if leader is None or own <= leader.loss:
-            return None if math.isinf(own) else Limit(own + self._gap(own), ())
+            return None if math.isinf(own) else Limit(own + self.gap(own), ())
         best = leader.loss
-        return Limit(best + self._gap(best), (leader.number,), scale=abs(best))
+        return Limit(best + self.gap(best), (leader.number,), scale=abs(best))
 
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         leader = rivals.leader()
@@ -67,10 +72,43 @@ class BanditPolicy(ComparingPolicy):
             return f"bandit with slack factor {significant(self.slack_factor)}"
         return f"bandit with slack amount {significant(self.slack_amount)}"
 
-    def _gap(self, best: float) -> float:
+    def gap(self, best: float) -> float:
+        """How far behind a best LOSS a trial may be."""
         if self.slack_amount > 0:
             return float(self.slack_amount)
         factor = self.slack_factor
         if self.objective.maximizes:
             factor = factor / (1 + factor)
         return abs(best) * factor
+
+
+def slack_warning(policy: Policy, values: Iterable[float]) -> str | None:
+    """A sentence when a slack factor does not fit a metric; None when it does.
+
+    `values` are the trials' bests in the metric's own sign. A share of the best value
+    says nothing where the metric is near zero or negative: beside the differences
+    between the trials it may be next to nothing.
+    """
+    if not isinstance(policy, BanditPolicy) or policy.slack_factor <= 0:
+        return None
+    losses = sorted(
+        policy.objective.loss(value) for value in values if math.isfinite(value)
+    )
+    if len(losses) < FEWEST_VALUES:
+        return None
+    best = policy.objective.value(losses[0])
+    gap, usual = policy.gap(losses[0]), losses[len(losses) // 2] - losses[0]
+    if gap < SMALL_SHARE * usual:
+        return (
+            f"slack_factor {significant(policy.slack_factor)} of the best value "
+            f"{significant(best)} is a gap of {significant(gap)}, and the middle trial "
+            f"is {significant(usual)} behind: almost every trial would end. For a "
+            "metric near zero take slack_amount, in the metric's own units."
+        )
+    if best < 0:
+        return (
+            f"The best value, {significant(best)}, is negative: slack_factor "
+            f"{significant(policy.slack_factor)} allows a gap of {significant(gap)}, a "
+            "share of its size. Take slack_amount, in the metric's own units."
+        )
+    return None

@@ -66,7 +66,7 @@ class ComparingPolicy(Policy):
                 f"Kept at report {own.report} with {best}: no trial ends at this point."
             )
         if math.isinf(ruling.limit):
-            return f"Kept at report {own.report}: the others have no finite value yet."
+            return f"Kept at report {own.report}: too few others have a finite value."
         best, limit = told_apart(
             self.objective.value(own.best), self.objective.value(ruling.limit)
         )

@@ -53,22 +53,33 @@ class Policy(ABC):
     on_missing: OnMissing = "worst"
 
     @classmethod
-    def read(cls, document: Fields, objective: Objective) -> Self:
-        """A policy from the fields of a document; problems are noted there."""
-        least = cls.fewest_rivals
-        interval = document.integer(
-            "evaluation_interval", 1, least=0, most=MOST_REPORTS
-        )
-        return cls(
-            objective=objective,
-            evaluation_interval=interval or 1,
-            delay_evaluation=document.integer(
-                "delay_evaluation", 0, least=0, most=MOST_REPORTS
+    def read(
+        cls,
+        document: Fields,
+        objective: Objective,
+        kinds: Mapping[str, type[Policy]] | None = None,
+    ) -> Self:
+        """A policy from the fields of a document; problems are noted there.
+
+        `kinds` are the policies that may stand inside this one.
+        """
+        return cls(**cls.read_common(document, objective), **cls.read_own(document))
+
+    @classmethod
+    def read_common(cls, document: Fields, objective: Objective) -> dict[str, Any]:
+        """The constructor arguments that every policy has."""
+        most, least = MOST_REPORTS, cls.fewest_rivals
+        interval = document.integer("evaluation_interval", 1, least=0, most=most)
+        delay = document.integer("delay_evaluation", 0, least=0, most=most)
+        return {
+            "objective": objective,
+            "evaluation_interval": interval or 1,
+            "delay_evaluation": delay,
+            "min_rivals": document.integer(
+                "min_rivals", least, least=least, most=100_000
             ),
-            min_rivals=document.integer("min_rivals", least, least=least, most=100_000),
-            on_missing=read_on_missing(document),
-            **cls.read_own(document),
-        )
+            "on_missing": document.option("on_missing", "worst", ON_MISSING),
+        }
 
     @classmethod
     def read_own(cls, document: Fields) -> Mapping[str, Any]:
@@ -162,12 +173,6 @@ class Policy(ABC):
     def own_sign(self, loss: float) -> float | None:
         """A loss in the metric's own sign; None for none."""
         return self.objective.value(loss) if math.isfinite(loss) else None
-
-
-def read_on_missing(document: Fields) -> OnMissing:
-    """The field `on_missing`."""
-    name = document.option("on_missing", "worst", ON_MISSING)
-    return next(known for known in ON_MISSING if known == name)
 
 
 def _missing(report: int, on_missing: OnMissing) -> str:

@@ -1,10 +1,10 @@
-"""What every policy keeps to. A policy's tests subclass PolicyContract."""
+"""What every policy keeps to. A policy's tests subclass one of the contracts."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 import pytest
@@ -27,9 +27,15 @@ CURVES = st.lists(
 
 
 class PolicyContract:
-    """Subclasses name valid settings of their policy."""
+    """Subclasses name valid settings of their policy.
+
+    `checks` are the first reports at which it can be asked, all unless said. A policy
+    is symmetric when it decides the same about mirrored values and the other goal.
+    """
 
     settings: ClassVar[Mapping[str, object]]
+    checks: ClassVar[Collection[int]] = range(1, 1000)
+    symmetric: ClassVar[bool] = True
 
     def make(self, objective: Objective = MAXIMIZE, **more: object) -> Policy:
         policy = make_policy({**self.settings, **more}, objective)
@@ -63,12 +69,14 @@ class PolicyContract:
         self, interval: int | None, delay: int | None, reports: list[int]
     ) -> None:
         policy = self.make(evaluation_interval=interval, delay_evaluation=delay)
-        assert [n for n in range(1, 13) if policy.due(n)] == reports
+        asked = [n for n in reports if n in self.checks]
+        assert [n for n in range(1, 13) if policy.due(n)] == asked
         assert not policy.due(0)
 
     def test_a_long_interval_begins_at_the_delay(self) -> None:
         policy = self.make(evaluation_interval=100, delay_evaluation=200)
-        assert [n for n in range(500) if policy.due(n)] == [200, 300, 400]
+        asked = [n for n in range(500) if policy.due(n)]
+        assert asked == [n for n in (200, 300, 400) if n in self.checks]
 
     @given(
         interval=st.integers(0, 7), delay=st.integers(0, 20), report=st.integers(0, 30)
@@ -78,7 +86,10 @@ class PolicyContract:
     ) -> None:
         policy = self.make(evaluation_interval=interval, delay_evaluation=delay)
         later = (n for n in range(report + 1, 100) if policy.due(n))
-        assert policy.next_check(report) == next(later)
+        following = policy.next_check(report)
+        if following is not None and following >= 100:
+            following = None
+        assert following == next(later, None)
 
     @given(curves=st.lists(CURVES, min_size=1, max_size=9), report=st.integers(1, 6))
     def test_both_goals_mirror_each_other(
@@ -89,9 +100,9 @@ class PolicyContract:
         if self.symmetric:
             assert up.stop == down.stop
             assert up.setters == down.setters
+            if up.threshold is not None:
+                assert down.threshold == -up.threshold
         assert up.rivals == down.rivals and up.report == down.report == report
-
-    symmetric: ClassVar[bool] = True
 
     def mirrored(
         self, objective: Objective, curves: list[list[float]], report: int, sign: int
@@ -120,6 +131,59 @@ class PolicyContract:
         assert verdict.reason.endswith(".") and "\n" not in verdict.reason
         assert "nan" not in verdict.reason and "inf" not in verdict.reason
         json.dumps(verdict.__dict__, allow_nan=False)
+
+    def test_it_has_a_name_in_words(self) -> None:
+        assert self.make(delay_evaluation=5).in_words().endswith(" after report 5")
+        assert "every 2nd report" in self.make(evaluation_interval=2).in_words()
+        plain = self.make().in_words()
+        assert plain and not plain.endswith(" after report 5")
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("evaluation_interval", -1),
+            ("evaluation_interval", 1.5),
+            ("delay_evaluation", -1),
+            ("delay_evaluation", "5"),
+            ("min_rivals", -1),
+            ("on_missing", "worse"),
+            ("evaluation_intervall", 1),
+        ],
+    )
+    def test_a_bad_field_is_a_problem_at_its_path(
+        self, field: str, value: object
+    ) -> None:
+        with pytest.raises(DefinitionError) as caught:
+            self.make(**{field: value})
+        assert list(caught.value.by_path()) == [f"early_termination.{field}"]
+
+    @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_a_missing_value_ends_a_trial_when_that_is_asked_for(
+        self, objective: Objective, value: float
+    ) -> None:
+        policy = self.make(objective, on_missing="stop")
+        verdict = judged(policy, [0.5, 0.5, value], {})
+        assert verdict.stop
+        assert verdict.reason == (
+            "Ended after report 3: it was no finite number, and on_missing is stop."
+        )
+        earlier = judged(policy, [0.5, value, 0.6], {})
+        assert "on_missing" not in earlier.reason
+
+    @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
+    def test_a_missing_value_can_be_ignored(self, objective: Objective) -> None:
+        policy = self.make(objective, on_missing="ignore")
+        others = {k: [0.5, 0.5, 0.5] for k in range(1, 9)}
+        verdict = judged(policy, [math.nan] * 3, others)
+        assert not verdict.stop
+        assert verdict.reason == (
+            "Kept at report 3: it was no finite number, and on_missing is ignore."
+        )
+
+
+class ComparingContract(PolicyContract):
+    """Of policies that compare a trial with others."""
 
     @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
     @given(curves=st.lists(CURVES, min_size=1, max_size=9), report=st.integers(1, 6))
@@ -163,26 +227,7 @@ class PolicyContract:
         assert verdict.value is None and verdict.threshold is not None
         assert "no finite value" in verdict.reason
 
-    def test_it_has_a_name_in_words(self) -> None:
-        assert self.make(delay_evaluation=5).in_words().endswith(" after report 5")
-        assert "every 2nd report" in self.make(evaluation_interval=2).in_words()
-        plain = self.make().in_words()
-        assert "report" not in plain and plain
-
-    @pytest.mark.parametrize(
-        ("field", "value"),
-        [
-            ("evaluation_interval", -1),
-            ("evaluation_interval", 1.5),
-            ("delay_evaluation", -1),
-            ("delay_evaluation", "5"),
-            ("min_rivals", 0),
-            ("evaluation_intervall", 1),
-        ],
-    )
-    def test_a_bad_field_is_a_problem_at_its_path(
-        self, field: str, value: object
-    ) -> None:
+    def test_at_least_one_rival_is_needed(self) -> None:
         with pytest.raises(DefinitionError) as caught:
-            self.make(**{field: value})
-        assert list(caught.value.by_path()) == [f"early_termination.{field}"]
+            self.make(min_rivals=0)
+        assert list(caught.value.by_path()) == ["early_termination.min_rivals"]

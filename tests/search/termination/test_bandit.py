@@ -10,18 +10,22 @@ from hypothesis import strategies as st
 from experiments.search.fields import Fields
 from experiments.search.problems import DefinitionError, Findings
 from experiments.search.records import Objective
-from experiments.search.termination import BanditPolicy, make_policy
-from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
+from experiments.search.termination import BanditPolicy, make_policy, slack_warning
+from tests.search.termination.policy_contract import (
+    MAXIMIZE,
+    MINIMIZE,
+    ComparingContract,
+)
 from tests.search.termination.scanned import judged
 
 
-class TestBanditWithAFactor(PolicyContract):
+class TestBanditWithAFactor(ComparingContract):
     settings: ClassVar[Mapping[str, object]] = {"type": "bandit", "slack_factor": 0.2}
     # |B| f / (1 + f) and |B| f are different gaps.
     symmetric = False
 
 
-class TestBanditWithAnAmount(PolicyContract):
+class TestBanditWithAnAmount(ComparingContract):
     settings: ClassVar[Mapping[str, object]] = {"type": "bandit", "slack_amount": 0.2}
 
 
@@ -166,3 +170,29 @@ def test_a_factor_that_looks_like_a_percentage_is_a_warning() -> None:
 def test_its_words() -> None:
     assert bandit(slack_factor=0.2).in_words() == "bandit with slack factor 0.2"
     assert bandit(slack_amount=0.05).in_words() == "bandit with slack amount 0.05"
+
+
+@pytest.mark.parametrize(
+    ("objective", "values", "words"),
+    [
+        # Losses near zero: a tenth of 0.002 is nothing beside their differences.
+        (MINIMIZE, [0.002, 0.3, 0.5, 0.9], "almost every trial would end"),
+        (MAXIMIZE, [-0.5, -0.6, -0.52], "is negative"),
+        (MAXIMIZE, [0.93, 0.9, 0.7, 0.2], None),
+        (MINIMIZE, [0.3, 0.5, 0.9, float("nan")], None),
+        (MINIMIZE, [0.002, 0.3], None),
+        (MINIMIZE, [0.3, 0.3, 0.3], None),
+    ],
+)
+def test_a_factor_that_does_not_fit_the_metric_is_told(
+    objective: Objective, values: list[float], words: str | None
+) -> None:
+    warning = slack_warning(bandit(objective, slack_factor=0.1), values)
+    if words is None:
+        assert warning is None
+    else:
+        assert warning is not None and words in warning
+        assert "slack_amount" in warning and warning.endswith(".")
+    assert slack_warning(bandit(objective, slack_amount=0.1), values) is None
+    other = make_policy({"type": "median_stopping"}, objective)
+    assert other is not None and slack_warning(other, values) is None

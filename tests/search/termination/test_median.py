@@ -8,7 +8,11 @@ import pytest
 
 from experiments.search.records import Objective
 from experiments.search.termination import MedianStoppingPolicy
-from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
+from tests.search.termination.policy_contract import (
+    MAXIMIZE,
+    MINIMIZE,
+    ComparingContract,
+)
 from tests.search.termination.scanned import judged
 
 A = [0.5, 0.6, 0.7, 0.75, 0.8]
@@ -16,7 +20,7 @@ B = [0.4, 0.45, 0.5, 0.55, 0.6]
 C = [0.2, 0.25, 0.3, 0.3, 0.35]
 
 
-class TestMedianStopping(PolicyContract):
+class TestMedianStopping(ComparingContract):
     settings: ClassVar[Mapping[str, object]] = {"type": "median_stopping"}
 
 
@@ -131,7 +135,7 @@ def test_a_silent_rival_counts_as_the_worst() -> None:
     verdict = judged(policy(), [0.1], {1: [math.nan], 2: [0.5], 3: [math.inf]})
     assert not verdict.stop
     assert verdict.threshold is None
-    assert verdict.reason == "Kept at report 1: the others have no finite value yet."
+    assert verdict.reason == "Kept at report 1: too few others have a finite value."
 
 
 @pytest.mark.parametrize(

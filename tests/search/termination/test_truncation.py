@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import TruncationSelectionPolicy, make_policy
-from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
+from tests.search.termination.policy_contract import (
+    MAXIMIZE,
+    MINIMIZE,
+    ComparingContract,
+)
 from tests.search.termination.scanned import judged
 
 
-class TestTruncationSelection(PolicyContract):
+class TestTruncationSelection(ComparingContract):
     settings: ClassVar[Mapping[str, object]] = {
         "type": "truncation_selection",
         "truncation_percentage": 50,

@@ -1,0 +1,183 @@
+"""Several policies as one: a trial ends when any of them, or all of them, say so."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from experiments.search.fields import Fields
+from experiments.search.problems import join, listed, shown
+from experiments.search.records import JSONValue, Objective
+from experiments.search.termination.evidence import Evidence, Rivals, Verdict
+from experiments.search.termination.policy import Policy, Ruling
+from experiments.search.termination.reading import read_kind
+
+MOST_POLICIES = 8
+# Schedules that have not met after so many steps never will, or too late to matter.
+MOST_STEPS = 10_000
+REQUIRED = "a list of two: [{type: median_stopping}, {type: patience, patience: 10}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combination(Policy):
+    """Asks several policies, each by its own settings, about the same report.
+
+    Its own schedule, `min_rivals` and `on_missing` come first.
+    """
+
+    fewest_rivals: ClassVar[int] = 0
+
+    min_rivals: int = 0
+    policies: tuple[Policy, ...]
+
+    @classmethod
+    def read(
+        cls,
+        document: Fields,
+        objective: Objective,
+        kinds: Mapping[str, type[Policy]] | None = None,
+    ) -> Self:
+        common = cls.read_common(document, objective)
+        path = join(document.path, "policies")
+        read = [
+            read_kind(
+                entry,
+                objective,
+                document.findings,
+                path=join(path, place),
+                kinds=kinds or {},
+            )
+            for place, entry in enumerate(_entries(document))
+        ]
+        policies = tuple(policy for policy in read if policy is not None)
+        return cls(**common, policies=policies)
+
+    @abstractmethod
+    def together(self, answers: Iterable[bool]) -> bool:
+        """One answer from those of the policies: any of them, or all."""
+
+    @abstractmethod
+    def earliest(self, reports: Sequence[int]) -> int:
+        """The first report that can count, each policy having named one."""
+
+    @abstractmethod
+    def deciding(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Those of the verdicts that the outcome rests on; the first gives the
+        threshold."""
+
+    def due(self, report: int) -> bool:
+        return super().due(report) and self.together(
+            policy.due(report) for policy in self.policies
+        )
+
+    def next_check(self, report: int) -> int | None:
+        for _ in range(MOST_STEPS):
+            own = super().next_check(report)
+            if own is None:
+                return None
+            following = [policy.next_check(own - 1) for policy in self.policies]
+            if not self.together(after is not None for after in following):
+                return None
+            report = self.earliest([after for after in following if after is not None])
+            if self.due(report):
+                return report
+        return None
+
+    def would_end(self, evidence: Evidence, rivals: Rivals) -> bool:
+        return self.together(
+            policy.due(evidence.report) and policy.ends(evidence)
+            for policy in self.policies
+        )
+
+    def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
+        deciding = self._deciding(evidence)
+        if not deciding:
+            return Ruling(stop=False)
+        first = deciding[0]
+        limit = (
+            float("inf")
+            if first.threshold is None
+            else self.objective.loss(first.threshold)
+        )
+        stop = self.would_end(evidence, rivals)
+        return Ruling(stop, limit, first.setters, first.facts)
+
+    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        start = "Ended after" if ruling.stop else "Kept at"
+        clauses = [_clause(verdict) for verdict in self._deciding(evidence)]
+        words = "; ".join(clauses) or "none of the rules is asked here"
+        return f"{start} report {evidence.report}: {words}."
+
+    def settings(self) -> dict[str, JSONValue]:
+        inner: list[JSONValue] = [policy.settings() for policy in self.policies]
+        return {**super().settings(), "policies": inner}
+
+    def _deciding(self, evidence: Evidence) -> list[Verdict]:
+        return self.deciding(
+            [
+                policy.judge(evidence)
+                for policy in self.policies
+                if policy.due(evidence.report)
+            ]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyOf(Combination):
+    """Ends a trial as soon as one of several policies does."""
+
+    kind: ClassVar[str] = "any_of"
+
+    def together(self, answers: Iterable[bool]) -> bool:
+        return any(answers)
+
+    def earliest(self, reports: Sequence[int]) -> int:
+        return min(reports)
+
+    def deciding(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        ending = [verdict for verdict in verdicts if verdict.stop]
+        return ending[:1] or list(verdicts)
+
+    def name_in_words(self) -> str:
+        return listed([policy.in_words() for policy in self.policies], last="or")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllOf(Combination):
+    """Ends a trial when several policies, all asked at that report, agree to."""
+
+    kind: ClassVar[str] = "all_of"
+
+    def together(self, answers: Iterable[bool]) -> bool:
+        return all(answers)
+
+    def earliest(self, reports: Sequence[int]) -> int:
+        return max(reports)
+
+    def deciding(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        keeping = [verdict for verdict in verdicts if not verdict.stop]
+        return keeping[:1] or list(verdicts)
+
+    def name_in_words(self) -> str:
+        return listed([policy.in_words() for policy in self.policies])
+
+
+def _entries(document: Fields) -> list[object]:
+    entries = document.raw("policies", required=REQUIRED)
+    if isinstance(entries, list | tuple) and 2 <= len(entries) <= MOST_POLICIES:
+        return list(entries)
+    if entries is not None:
+        document.error(
+            "policies",
+            f"policies must be a list of 2 to {MOST_POLICIES} policies, not "
+            f"{shown(entries)}.",
+        )
+    return []
+
+
+def _clause(verdict: Verdict) -> str:
+    """A verdict's reason without its beginning and its full stop."""
+    start, _, rest = verdict.reason.partition(": ")
+    return (rest or start).rstrip(".")

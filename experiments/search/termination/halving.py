@@ -1,0 +1,203 @@
+"""Successive halving: at each rung one trial in so many goes on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar
+
+from experiments.search.fields import Fields
+from experiments.search.figures import significant
+from experiments.search.records import Objective
+from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.policy import MOST_REPORTS, Policy, Ruling
+
+# Successive terms of number * GOLDEN, modulo 1, lie evenly between 0 and 1.
+GOLDEN = (math.sqrt(5) - 1) / 2
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class AshaPolicy(ComparingPolicy):
+    """Asynchronous successive halving, its stopping form (Li et al., 2020).
+
+    The rungs are the reports m, m r, m r^2, ... with m = `min_resource` and
+    r = `reduction_factor`. Of k trials that have come to a rung, the trial itself
+    included, the best floor(k / r), but at least one, go on; with fewer than r trials
+    all do. A trial is judged once at each rung, when it gets there, by its best.
+    """
+
+    kind: ClassVar[str] = "asha"
+
+    min_resource: int = 1
+    reduction_factor: int = 3
+
+    @classmethod
+    def read(
+        cls,
+        document: Fields,
+        objective: Objective,
+        kinds: Mapping[str, type[Policy]] | None = None,
+    ) -> AshaPolicy:
+        policy = super().read(document, objective, kinds)
+        if policy.next_check(0) is None:
+            document.warn(
+                "evaluation_interval",
+                f"No rung ({policy.rungs_in_words()}) is a multiple of "
+                f"{policy.evaluation_interval}, so that no trial would ever be judged; "
+                "an interval of 1 allows every rung.",
+            )
+        return policy
+
+    @classmethod
+    def read_own(cls, document: Fields) -> Mapping[str, Any]:
+        return {
+            "min_resource": document.integer(
+                "min_resource", 1, least=1, most=MOST_REPORTS
+            ),
+            "reduction_factor": document.integer(
+                "reduction_factor", 3, least=2, most=100
+            ),
+        }
+
+    def rungs(self) -> Iterator[int]:
+        """The reports at which trials are judged, as far as numbers go."""
+        rung = self.min_resource
+        while rung <= MOST_REPORTS:
+            yield rung
+            rung *= self.reduction_factor
+
+    def due(self, report: int) -> bool:
+        return super().due(report) and report in self.rungs()
+
+    def next_check(self, report: int) -> int | None:
+        later = (rung for rung in self.rungs() if rung > report and self.due(rung))
+        return next(later, None)
+
+    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+        kept = self._kept(rivals)
+        if kept == 0:
+            return None
+        last = rivals.ranked(kept - 1)
+        return Limit(last.loss, (last.number,))
+
+    def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        kept = self._kept(rivals)
+        rank = "the best" if kept == 1 else f"the last of the best {kept:,}"
+        return (
+            f"the best of trial {ruling.setters[0]}: {rank} of the {len(rivals):,} "
+            f"others that came as far; one in {self.reduction_factor} goes on"
+        )
+
+    def name_in_words(self) -> str:
+        return (
+            f"successive halving (ASHA), one in {self.reduction_factor} goes on after "
+            f"{self.rungs_in_words()}"
+        )
+
+    def rungs_in_words(self) -> str:
+        """The first rungs: `1, 3, 9 … reports`."""
+        first = list(islice(self.rungs(), MOST_NAMED + 1))
+        named = ", ".join(f"{rung:,}" for rung in first[:MOST_NAMED])
+        return f"{named}{' …' * (len(first) > MOST_NAMED)} reports"
+
+    def _kept(self, rivals: Rivals) -> int:
+        """How many of the trials at a rung go on; 0 when there are too few to say."""
+        field = len(rivals) + 1
+        if field < self.reduction_factor:
+            return 0
+        return field // self.reduction_factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperbandPolicy(AshaPolicy):
+    """Successive halving in brackets that begin later and later (Li et al., 2018).
+
+    Bracket b leaves out the first b rungs below `max_resource`, the number of reports
+    of a whole trial. Every bracket is to cost about the same, which gives the share of
+    the trials that belong to it, and a trial's number tells its bracket. The brackets
+    share their rungs: a trial is compared with all that came as far.
+    """
+
+    kind: ClassVar[str] = "hyperband"
+
+    max_resource: int
+
+    @classmethod
+    def read_own(cls, document: Fields) -> Mapping[str, Any]:
+        own = super().read_own(document)
+        most = document.integer(
+            "max_resource", 81, least=2, most=MOST_REPORTS, required="81"
+        )
+        if most <= own["min_resource"]:
+            document.error(
+                "max_resource",
+                f"max_resource, the reports of a whole trial, must be above "
+                f"min_resource, {own['min_resource']:,}, not {most:,}.",
+            )
+        return {**own, "max_resource": most}
+
+    def rungs(self) -> Iterator[int]:
+        for rung in super().rungs():
+            if rung >= self.max_resource:
+                return
+            yield rung
+
+    def bracket(self, number: int) -> int:
+        """The bracket of a trial, from 0: the one that begins at the first rung."""
+        place = (number * GOLDEN + 0.5) % 1 * sum(self._shares())
+        for bracket, share in enumerate(self._shares()):
+            place -= share
+            if place < 0:
+                return bracket
+        return len(list(self.rungs()))
+
+    def first_rung(self, number: int) -> int:
+        """The report at which a trial is judged first.
+
+        For the last bracket that is `max_resource`: its trials run to their end.
+        """
+        rungs = [*self.rungs(), self.max_resource]
+        return rungs[self.bracket(number)]
+
+    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+        if evidence.report < self.first_rung(evidence.number):
+            return None
+        return super().limit(evidence, rivals)
+
+    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        first = self.first_rung(evidence.number)
+        if evidence.report >= first:
+            return super().sentence(evidence, rivals, ruling)
+        best = significant(self.objective.value(evidence.own.best))
+        then = (
+            "which runs to its end"
+            if first >= self.max_resource
+            else f"which is judged from report {first:,} on"
+        )
+        return (
+            f"Kept at report {evidence.report} with {best}: trial {evidence.number} "
+            f"belongs to bracket {self.bracket(evidence.number) + 1}, {then}."
+        )
+
+    def name_in_words(self) -> str:
+        brackets = len(list(self.rungs())) + 1
+        return (
+            f"hyperband in {brackets} brackets, one in {self.reduction_factor} goes on "
+            f"after {self.rungs_in_words()}"
+        )
+
+    def _shares(self) -> list[float]:
+        """How many trials each bracket gets, for the brackets to cost the same.
+
+        With s halvings left, a trial costs about (s + 1) times what its first rung
+        does, and the first rung of the next bracket is r times as far.
+        """
+        last = len(list(self.rungs()))
+        return [
+            float(self.reduction_factor) ** (last - b) / (last - b + 1)
+            for b in range(last + 1)
+        ]
