@@ -1,7 +1,7 @@
 """The trials that have come as far as a report, in a replay: whom a policy may ask.
 
 They answer as `experiments.search.columns` does, only quicker: what is kept and
-compared are places in the tables of the recording.
+compared are ranks in the tables of the recording.
 """
 
 from __future__ import annotations
@@ -17,6 +17,32 @@ from experiments.search.termination.evidence import Ranked, Rivals
 NOBODY = 2**62
 
 
+class Order:
+    """The ranks in a table of some members of a column, in ascending order."""
+
+    __slots__ = ("all_ranks", "base", "ranks", "table")
+
+    def __init__(self, table: Table, base: int, places: list[int]) -> None:
+        self.table = table
+        self.base = base
+        self.all_ranks = table.ranks
+        self.ranks = array("i", sorted(table.ranks[place] for place in places))
+
+    def add(self, place: int) -> None:
+        insort(self.ranks, self.all_ranks[place])
+
+    def drop(self, place: int) -> None:
+        del self.ranks[bisect_left(self.ranks, self.all_ranks[place])]
+
+    def find(self, place: int) -> int:
+        """Where the report at a place stands; the length when it is not here."""
+        rank, ranks = self.all_ranks[place], self.ranks
+        own = bisect_left(ranks, rank)
+        if own == len(ranks) or ranks[own] == rank:
+            return own
+        return len(ranks)
+
+
 class Column:
     """All who have come as far as report n, by the places of their reports.
 
@@ -26,13 +52,16 @@ class Column:
     """
 
     __slots__ = (
+        "all_by_best",
+        "all_by_mean",
         "base",
-        "by_best",
+        "best_ranks",
         "end",
         "first",
         "members",
-        "orders",
         "running",
+        "running_by_best",
+        "running_by_mean",
         "second",
         "tables",
     )
@@ -40,120 +69,177 @@ class Column:
     def __init__(self, tables: Tables, n: int, running: bytearray) -> None:
         self.tables = tables
         self.running = running
-        self.by_best = tables.by_best
+        self.best_ranks = tables.by_best.ranks
         self.base, self.end = tables.by_best.bases[n : n + 2]
         self.members: list[int] = []
         self.first = self.second = NOBODY
-        # Each of a table, and of all trials or only of running ones.
-        self.orders: list[tuple[Table, bool, array[int]]] = []
+        self.all_by_best: Order | None = None
+        self.all_by_mean: Order | None = None
+        self.running_by_best: Order | None = None
+        self.running_by_mean: Order | None = None
 
     def add(self, place: int) -> None:
         """The report at a place of the recording has come."""
         self.members.append(place)
-        rank = self.by_best.ranks[place]
+        rank = self.best_ranks[place]
         if rank < self.second:
             if rank < self.first:
                 self.first, self.second = rank, self.first
             else:
                 self.second = rank
-        for table, _, order in self.orders:
-            insort(order, table.ranks[place])
+        if self.all_by_best is not None:
+            insort(self.all_by_best.ranks, rank)
+        if self.all_by_mean is not None:
+            self.all_by_mean.add(place)
+        if self.running_by_best is not None:
+            self.running_by_best.add(place)
+        if self.running_by_mean is not None:
+            self.running_by_mean.add(place)
+
+    @property
+    def tells_running(self) -> bool:
+        """Whether it matters here that a trial has ended."""
+        return self.running_by_best is not None or self.running_by_mean is not None
 
     def drop(self, place: int) -> None:
         """The trial of that report is not running any more."""
-        for table, running_only, order in self.orders:
-            if running_only:
-                del order[bisect_left(order, table.ranks[place])]
+        for order in (self.running_by_best, self.running_by_mean):
+            if order is not None:
+                order.drop(place)
 
-    def order(self, table: Table, running_only: bool) -> array[int]:
-        """The ranks of all, or of those whose trials run, in ascending order."""
-        for known, only, order in self.orders:
-            if known is table and only == running_only:
-                return order
-        members = self.members
+    def by_best(self, *, running_only: bool) -> Order:
+        """The members by their best, or those of them whose trials run."""
         if running_only:
-            trials = self.tables.recording.trials
-            members = [place for place in members if self.running[trials[place]]]
-        made = array("i", sorted(table.ranks[place] for place in members))
-        self.orders.append((table, running_only, made))
-        return made
+            if self.running_by_best is None:
+                self.running_by_best = self._made(self.tables.by_best, self._runners())
+            return self.running_by_best
+        if self.all_by_best is None:
+            self.all_by_best = self._made(self.tables.by_best, self.members)
+        return self.all_by_best
+
+    def by_mean(self, *, running_only: bool) -> Order:
+        """The same by their mean."""
+        if running_only:
+            if self.running_by_mean is None:
+                self.running_by_mean = self._made(self.tables.by_mean, self._runners())
+            return self.running_by_mean
+        if self.all_by_mean is None:
+            self.all_by_mean = self._made(self.tables.by_mean, self.members)
+        return self.all_by_mean
+
+    def _made(self, table: Table, places: list[int]) -> Order:
+        return Order(table, self.base, places)
+
+    def _runners(self) -> list[int]:
+        trials = self.tables.recording.trials
+        return [place for place in self.members if self.running[trials[place]]]
 
 
 class Others(Rivals):
     """The members of a column but for the one whose report is at `place`."""
 
-    __slots__ = ("column", "place", "running_only")
+    __slots__ = ("column", "place")
 
-    def __init__(self, column: Column, place: int, running_only: bool = False) -> None:
+    def __init__(self, column: Column, place: int) -> None:
         self.column = column
         self.place = place
-        self.running_only = running_only
 
     def __len__(self) -> int:
-        if not self.running_only:
-            return len(self.column.members) - 1
-        order, own = self._ordered(self.column.by_best)
-        return len(order) - (own < len(order))
+        return len(self.column.members) - 1
 
     def leader(self) -> Ranked | None:
         column = self.column
-        if self.running_only:
-            return self._running_leader()
-        own = column.by_best.ranks[self.place]
-        rank = column.first if column.first != own else column.second
-        return None if rank == NOBODY else self._finite(rank)
+        rank = column.first
+        if rank == column.best_ranks[self.place]:
+            rank = column.second
+        return None if rank == NOBODY else finite(column, rank)
 
     def median_of_means(self) -> tuple[float, tuple[int, ...]]:
-        table = self.column.tables.by_mean
-        order, own = self._ordered(table)
-        count = len(order) - (own < len(order))
-        if count == 0:
-            return math.inf, ()
-        base = self.column.base
-        middle = count // 2
-        upper = base + order[middle + (middle >= own)]
-        losses, numbers = table.losses, table.numbers
-        if count % 2:
-            return losses[upper], (numbers[upper],)
-        middle -= 1
-        lower = base + order[middle + (middle >= own)]
-        one, other = numbers[lower], numbers[upper]
-        middle_two = (one, other) if one < other else (other, one)
-        return losses[lower] / 2 + losses[upper] / 2, middle_two
+        order = self.column.all_by_mean or self.column.by_mean(running_only=False)
+        return median(order, bisect_left(order.ranks, order.all_ranks[self.place]))
 
     def better_than(self, loss: float) -> int:
-        column = self.column
-        order, own = self._ordered(column.by_best)
-        losses = column.by_best.losses
-        rank = bisect_left(losses, loss, column.base, column.end) - column.base
-        below = bisect_left(order, rank)
-        return below - (own < below)
+        order = self.column.by_best(running_only=False)
+        return below(self.column, order, loss, order.find(self.place))
 
     def ranked(self, place: int) -> Ranked:
-        table = self.column.by_best
-        order, own = self._ordered(table)
-        at = self.column.base + order[place + (place >= own)]
+        order = self.column.all_by_best or self.column.by_best(running_only=False)
+        ranks = order.ranks
+        if place >= bisect_left(ranks, order.all_ranks[self.place]):
+            place += 1
+        at, table = order.base + ranks[place], order.table
         return Ranked(table.numbers[at], table.losses[at])
 
     def only_running(self) -> Rivals:
-        return Others(self.column, self.place, running_only=True)
+        return RunningOthers(self.column, self.place)
 
-    def _running_leader(self) -> Ranked | None:
-        order, own = self._ordered(self.column.by_best)
-        first = 1 if own == 0 else 0
-        return self._finite(order[first]) if first < len(order) else None
 
-    def _finite(self, rank: int) -> Ranked | None:
-        """Who is at a rank by best; None for one without a finite value."""
-        table, at = self.column.by_best, self.column.base + rank
-        loss = table.losses[at]
-        return None if loss == math.inf else Ranked(table.numbers[at], loss)
+class RunningOthers(Rivals):
+    """Those of them whose trials have not ended."""
 
-    def _ordered(self, table: Table) -> tuple[array[int], int]:
-        """The ranks, and the own one's place among them; their count without it."""
-        order = self.column.order(table, self.running_only)
-        rank = table.ranks[self.place]
-        own = bisect_left(order, rank)
-        if own < len(order) and order[own] != rank:
-            own = len(order)
-        return order, own
+    __slots__ = ("_column", "_order", "_own", "_place")
+
+    def __init__(self, column: Column, place: int) -> None:
+        self._column = column
+        self._place = place
+        self._order = column.by_best(running_only=True)
+        self._own = self._order.find(place)
+
+    def __len__(self) -> int:
+        count = len(self._order.ranks)
+        return count - (self._own < count)
+
+    def leader(self) -> Ranked | None:
+        first = 1 if self._own == 0 else 0
+        ranks = self._order.ranks
+        return finite(self._column, ranks[first]) if first < len(ranks) else None
+
+    def median_of_means(self) -> tuple[float, tuple[int, ...]]:
+        order = self._column.by_mean(running_only=True)
+        return median(order, order.find(self._place))
+
+    def better_than(self, loss: float) -> int:
+        return below(self._column, self._order, loss, self._own)
+
+    def ranked(self, place: int) -> Ranked:
+        order = self._order
+        at = order.base + order.ranks[place + (place >= self._own)]
+        return Ranked(order.table.numbers[at], order.table.losses[at])
+
+    def only_running(self) -> Rivals:
+        return self
+
+
+def finite(column: Column, rank: int) -> Ranked | None:
+    """Who is at a rank by best; None for one without a finite value."""
+    table, at = column.tables.by_best, column.base + rank
+    loss = table.losses[at]
+    return None if loss == math.inf else Ranked(table.numbers[at], loss)
+
+
+def median(order: Order, own: int) -> tuple[float, tuple[int, ...]]:
+    """The median of an order without the one at `own`, and who is in the middle."""
+    ranks, base = order.ranks, order.base
+    count = len(ranks)
+    if own < count:
+        count -= 1
+    if count == 0:
+        return math.inf, ()
+    half = count // 2
+    upper = base + ranks[half + 1 if half >= own else half]
+    losses, numbers = order.table.losses, order.table.numbers
+    if count % 2:
+        return losses[upper], (numbers[upper],)
+    half -= 1
+    lower = base + ranks[half + 1 if half >= own else half]
+    one, other = numbers[lower], numbers[upper]
+    middle = (one, other) if one < other else (other, one)
+    return losses[lower] / 2 + losses[upper] / 2, middle
+
+
+def below(column: Column, order: Order, loss: float, own: int) -> int:
+    """How many of an order, without the one at `own`, are lower than a loss."""
+    losses = order.table.losses
+    rank = bisect_left(losses, loss, column.base, column.end) - column.base
+    found = bisect_left(order.ranks, rank)
+    return found - (own < found)

@@ -88,7 +88,7 @@ class Stage:
         first = recording.first[trial]
         for n in range(1, reports + 1):
             column = self.columns[n]
-            if column is not None and column.orders:
+            if column is not None and column.tells_running:
                 column.drop(int(recording.by_trial[first + n - 1]))
         if completed and reports:
             curve = self.curve(trial, reports)
