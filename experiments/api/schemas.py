@@ -15,6 +15,9 @@ from pydantic import Field
 from experiments.api.points import json_number
 from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.progress import Progress
+from experiments.search.likely_best import Likely
+from experiments.search.records import Objective
+from experiments.search_now import search_now
 from experiments.submission import sweep_document
 
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
@@ -133,10 +136,47 @@ class SweepRow(Schema):
     compute: ComputeOut
 
 
+class LikelyOut(Schema):
+    """The configuration that is likeliest to be best, where single results are noisy.
+
+    Values are those of the primary metric, in its own sign.
+    """
+
+    number: Annotated[int, Field(description="the first trial that ran it")]
+    numbers: Annotated[list[int], Field(description="all trials that ran it")]
+    expected: Annotated[
+        float,
+        Field(
+            description="What is expected of it: its mean value, drawn towards what a"
+            " model of all results expects, the less the more often it was run."
+        ),
+    ]
+    value: Annotated[float, Field(description="the best that it logged")]
+    mean: Annotated[float, Field(description="the mean of its trials")]
+    params: dict[str, Any]
+    url: str
+
+    @classmethod
+    def of(cls, likely: Likely, trial: Trial, objective: Objective) -> LikelyOut:
+        return cls(
+            number=trial.number,
+            numbers=list(likely.numbers),
+            expected=objective.value(likely.loss),
+            value=objective.value(likely.best_loss),
+            mean=objective.value(likely.mean_loss),
+            params=trial.params,
+            url=page_url(trial),
+        )
+
+
 class SweepOut(SweepRow):
     """A sweep with all that belongs to it, its document included."""
 
     notes: str
+    likely_best: Annotated[
+        LikelyOut | None,
+        Field(description="null before ten trials have completed"),
+    ]
     definition: Annotated[
         dict[str, Any],
         Field(description="The sweep document, with what was changed since."),
@@ -174,8 +214,17 @@ def sweep_out(sweep: Sweep, progress: Progress) -> SweepOut:
     return SweepOut(
         **sweep_fields(sweep, progress),
         notes=sweep.notes,
+        likely_best=_likely_best(sweep, tried=sum(progress.counts.values())),
         definition=sweep_document(sweep),
     )
+
+
+def _likely_best(sweep: Sweep, *, tried: int) -> LikelyOut | None:
+    likely = search_now(sweep, tried=tried).likely
+    if not likely:
+        return None
+    trial = sweep.trials.filter(number=likely[0].numbers[0]).first()
+    return LikelyOut.of(likely[0], trial, sweep.objective) if trial else None
 
 
 class TrialRow(Schema):
@@ -190,7 +239,13 @@ class TrialRow(Schema):
     message: str
     stopping: Annotated[bool, Field(description="asked to stop, and not ended yet")]
     params: dict[str, Any]
-    origin: Annotated[str, Field(description="how the sampler came upon it")]
+    origin: Annotated[
+        str,
+        Field(
+            description="Where its values come from: random, grid, sobol, initial"
+            " design, model, exploration, imported, re-run of N."
+        ),
+    ]
     value: Annotated[
         float | None, Field(description="best finite value of the primary metric")
     ]

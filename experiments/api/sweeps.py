@@ -9,7 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Header, Query, Router, Schema, Status
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from experiments import access, lifecycle, queues, steering
 from experiments.api.bodies import WITHOUT_NUL
@@ -219,6 +219,28 @@ def _steer(request: HttpRequest, sweep_id: int, action: steering.Action) -> Swee
     sweep = steerable_sweep(request, sweep_id)
     try:
         return _out(steering.steer(sweep, action, actor=reader(request)))
+    except steering.NotPossible as error:
+        raise ApiError(409, "wrong_state", str(error)) from error
+
+
+class AgainIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    trials: Annotated[
+        list[Annotated[int, Field(ge=0, lt=10**9)]],
+        Field(description="numbers of trials of the sweep"),
+    ]
+
+
+@router.post("/sweeps/{sweep_id}/again", response=answers(200, SweepOut))
+def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
+    """Run trials once more each, with the same values and beyond the budget.
+
+    A completed sweep goes on for them.
+    """
+    sweep = steerable_sweep(request, sweep_id)
+    try:
+        return _out(steering.run_again(sweep, body.trials, actor=reader(request)))
     except steering.NotPossible as error:
         raise ApiError(409, "wrong_state", str(error)) from error
 

@@ -48,6 +48,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "PATCH /sweeps/{sweep_id}": WRITE,
     "GET /sweeps/{sweep_id}/best": READ,
     "GET /sweeps/{sweep_id}/trials": READ,
+    "POST /sweeps/{sweep_id}/again": WRITE,
     "POST /sweeps/{sweep_id}/start": WRITE,
     "POST /sweeps/{sweep_id}/pause": WRITE,
     "POST /sweeps/{sweep_id}/resume": WRITE,
@@ -130,6 +131,7 @@ def _body(route: str) -> tuple[Any, str]:
         "POST /sweeps": factories.definition_document(),
         "POST /sweeps/check": factories.definition_document(),
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
+        "POST /sweeps/{sweep_id}/again": {"trials": [0]},
         "POST /trials/{trial_id}/finish": {"state": "failed"},
         "POST /trials/{trial_id}/metrics": {
             "points": [{"name": "accuracy", "step": 0, "value": 0.5}]
