@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.search.problems import DefinitionError
 from experiments.search.records import JSONValue, Objective
-from experiments.search.termination import POLICIES, make_policy
+from experiments.search.termination import make_policy
 
 Settings = Mapping[str, JSONValue]
 
@@ -18,13 +18,9 @@ MAIN: Mapping[str, str] = {
     "median_stopping": "delay_evaluation",
     "bandit": "slack_factor",
     "truncation_selection": "truncation_percentage",
-    "asha": "reduction_factor",
     "hyperband": "reduction_factor",
-}
-# What a policy needs beyond its name to be one.
-STARTS: Mapping[str, Settings] = {
-    "bandit": {"slack_factor": 0.1},
-    "truncation_selection": {"truncation_percentage": 20},
+    "asha": "reduction_factor",
+    "threshold": "value",
 }
 SCHEDULE = ("evaluation_interval", "delay_evaluation", "min_rivals")
 RANGES: Mapping[str, Sequence[float]] = {
@@ -84,36 +80,28 @@ def family(
     return Family(str(settings["type"]), field, tuple(_few(members, field, now)))
 
 
-def proposed(objective: Objective) -> Iterator[Settings]:
-    """Every kind of policy that needs no more than its name, or has a usual start."""
-    for kind in POLICIES:
-        start = {"type": kind, **STARTS.get(kind, {})}
-        try:
-            policy = make_policy(start, objective)
-        except DefinitionError:
-            continue
-        if policy is not None:
-            yield policy.settings()
-
-
 def families(
-    own: Settings, field: str | None, *, objective: Objective, longest: int
+    own: Settings,
+    field: str | None,
+    others: Iterable[Settings],
+    *,
+    objective: Objective,
+    longest: int,
 ) -> list[Family]:
-    """The family of one's own setting, and one of every other kind to hold against."""
-    found = []
+    """The family of one's own setting, by a field or its main one, and of others."""
     chosen = [(own, field if field in varied_fields(own) else main_field(own))]
-    others = (each for each in proposed(objective) if each["type"] != own["type"])
     chosen += [(settings, main_field(settings)) for settings in others]
-    for settings, name in chosen:
-        if name is not None:
-            found.append(family(settings, name, objective=objective, longest=longest))
-    return found
+    return [
+        family(settings, name, objective=objective, longest=longest)
+        for settings, name in chosen
+        if name is not None
+    ]
 
 
 def _range(field: str, now: JSONValue, longest: int) -> list[float]:
     if field in RANGES:
         return list(RANGES[field])
-    if field in ("delay_evaluation", "min_resource"):
+    if field in ("delay_evaluation", "min_resource", "patience", "by_report"):
         return _spread(1, max(1, longest // 2))
     if field == "evaluation_interval":
         return _spread(1, max(1, longest // 3))
