@@ -16,8 +16,9 @@ from experiments.search.importers import (
 from experiments.search.importers.formats import READINGS
 from experiments.search.loading import load_document
 from experiments.search.preview import sampled_configurations, space_histograms
-from experiments.search.problems import DefinitionError
-from experiments.search.samplers import make_sampler
+from experiments.search.problems import DefinitionError, Problem
+from experiments.search.samplers import Sampler, make_sampler
+from experiments.search.space import InfeasibleError
 
 MOST_CONFIGURATIONS = 10
 # One of them makes a document that nobody recognises one of ours, with mistakes.
@@ -86,5 +87,12 @@ def _checked(definition: SweepDefinition) -> Checked:
         histograms={
             name: dict(found.dump()) for name, found in space_histograms(space).items()
         },
-        configurations=sampled_configurations(sampler, MOST_CONFIGURATIONS),
+        configurations=_configurations(sampler),
     )
+
+
+def _configurations(sampler: Sampler) -> list[dict[str, Any]]:
+    try:
+        return sampled_configurations(sampler, MOST_CONFIGURATIONS)
+    except InfeasibleError as error:
+        raise DefinitionError([Problem("constraints", str(error))]) from error

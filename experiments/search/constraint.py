@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from experiments.search.addresses import ABSENT, value_at
+from experiments.search.chains import Chain
 from experiments.search.comparisons import NoResult
 from experiments.search.records import Params
-
-# The values of the named parameters, by address.
-Values: TypeAlias = Mapping[str, object]
+from experiments.search.terms import Values
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """One constraint; `addresses` are the parameters that it names."""
+    """One constraint; `addresses` are the parameters that it names.
+
+    `chain` has the parts of one that adds or multiplies parameters; None of others.
+    """
 
     text: str
     addresses: tuple[str, ...] = field(compare=False)
     check: Callable[[Values], object] = field(compare=False, repr=False)
+    chain: Chain | None = field(default=None, compare=False, repr=False)
 
     def meets(self, params: Params) -> bool:
         """Whether a configuration is allowed.

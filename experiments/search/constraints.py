@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from experiments.search.arithmetic import DIVIDING_OPERATORS, combined
+from experiments.search.arithmetic import DIVIDING_OPERATORS
+from experiments.search.chains import chain_of
 from experiments.search.comparisons import (
     EQUALITIES,
     ORDERINGS,
@@ -26,12 +26,13 @@ from experiments.search.comparisons import (
     as_boolean,
     as_number,
 )
-from experiments.search.constraint import Constraint, Values
+from experiments.search.constraint import Constraint
 from experiments.search.disguises import disguised, undisguised
 from experiments.search.fields import is_number
 from experiments.search.problems import listed, shown, unknown_name
 from experiments.search.source import ExpressionError, Source
-from experiments.search.values import KINDS, kind_of
+from experiments.search.terms import Term, Values
+from experiments.search.values import KINDS
 
 LONGEST = 2_000
 DEEPEST = 50
@@ -39,15 +40,6 @@ CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs}
 NUMBER, BOOLEAN = frozenset(["number"]), frozenset(["boolean"])
 EXAMPLE = "layers * batch_size <= 256"
-
-
-@dataclass(frozen=True)
-class _Term:
-    """A part: which kinds its value may be of, and how the value is found."""
-
-    kinds: frozenset[str]
-    value: Callable[[Values], object]
-    is_constant: bool = False
 
 
 def parse_constraint(text: str, known: Mapping[str, Iterable[str]]) -> Constraint:
@@ -61,7 +53,8 @@ def parse_constraint(text: str, known: Mapping[str, Iterable[str]]) -> Constrain
     reader.need(node, check, "boolean")
     if not reader.named:
         reader.refuse(node, f"A constraint names a parameter, such as {EXAMPLE}.")
-    return Constraint(text.strip(), tuple(reader.named), check.value)
+    named = tuple(reader.named)
+    return Constraint(text.strip(), named, check.value, chain_of(node, reader.part))
 
 
 class _Reader(Source):
@@ -72,7 +65,7 @@ class _Reader(Source):
         self._known = known
         self.named: dict[str, None] = {}
 
-    def read(self, node: ast.expr, depth: int = 0) -> _Term:
+    def read(self, node: ast.expr, depth: int = 0) -> Term:
         if depth > DEEPEST:
             self.refuse(node, f"Nothing may be nested deeper than {DEEPEST} levels.")
         inner = depth + 1
@@ -86,12 +79,11 @@ class _Reader(Source):
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return self._negated(operand, inner)
             case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-                zero = _fixed(0)
                 sign = ast.Sub() if isinstance(node.op, ast.USub) else ast.Add()
-                return self._computed(node, sign, zero, self._number(operand, inner))
-            case ast.BinOp(left=left, op=sign, right=right):
-                one, other = (self._number(side, inner) for side in (left, right))
-                return self._computed(node, sign, one, other)
+                signed = [(node, sign, self._number(operand, inner))]
+                return self._computed(Term.fixed(0), signed)
+            case ast.BinOp():
+                return self._operations(node, inner)
             case ast.BoolOp(op=joint, values=parts):
                 return self._joined(joint, parts, inner)
             case ast.Compare():
@@ -104,7 +96,14 @@ class _Reader(Source):
             f"and, or, not, min, max and abs can stand here, such as {EXAMPLE}.",
         )
 
-    def need(self, node: ast.expr, term: _Term, kind: str) -> None:
+    def part(self, node: ast.expr) -> tuple[Term, tuple[str, ...]]:
+        """A part, and the addresses that it names."""
+        named, self.named = self.named, {}
+        term = self.read(node)
+        found, self.named = tuple(self.named), named
+        return term, found
+
+    def need(self, node: ast.expr, term: Term, kind: str) -> None:
         """Refuse a part that cannot be of a kind."""
         if kind not in term.kinds:
             found = listed((KINDS[k] for k in KINDS if k in term.kinds), last="or")
@@ -117,12 +116,12 @@ class _Reader(Source):
     def _words(self, node: ast.expr) -> str:
         return shown(undisguised(self.segment(node)), most=40).strip('"')
 
-    def _constant(self, node: ast.expr, value: object) -> _Term:
+    def _constant(self, node: ast.expr, value: object) -> Term:
         if not (value is None or isinstance(value, bool | str) or is_number(value)):
             self.refuse(node, f"{shown(value)} is neither a finite number nor text.")
-        return _fixed(value)
+        return Term.fixed(value)
 
-    def _parameter(self, node: ast.expr) -> _Term:
+    def _parameter(self, node: ast.expr) -> Term:
         names: list[str] = []
         inner = node
         while isinstance(inner, ast.Attribute):
@@ -135,42 +134,52 @@ class _Reader(Source):
             message = unknown_name(address, self._known, kind="parameter")
             self.refuse(node, f"{message} Text stands in quotation marks.")
         self.named[address] = None
-        return _Term(frozenset(self._known[address]), lambda values: values[address])
+        return Term(frozenset(self._known[address]), lambda values: values[address])
 
-    def _number(self, node: ast.expr, depth: int) -> _Term:
+    def _number(self, node: ast.expr, depth: int) -> Term:
         term = self.read(node, depth)
         self.need(node, term, "number")
         return term
 
+    def _operations(self, node: ast.expr, depth: int) -> Term:
+        """`a + b - c`: however long, this is one step and not nested."""
+        steps: list[ast.BinOp] = []
+        while isinstance(node, ast.BinOp):
+            steps.append(node)
+            node = node.left
+        first = self._number(node, depth)
+        return self._computed(
+            first,
+            [
+                (step, step.op, self._number(step.right, depth))
+                for step in reversed(steps)
+            ],
+        )
+
     def _computed(
-        self, node: ast.expr, sign: ast.operator, left: _Term, right: _Term
-    ) -> _Term:
-        if type(sign) not in DIVIDING_OPERATORS:
-            self.refuse(node, "Numbers are combined by + - * / // % and ** only.")
+        self, first: Term, steps: Sequence[tuple[ast.expr, ast.operator, Term]]
+    ) -> Term:
+        done: list[tuple[ast.operator, Term]] = []
+        for node, sign, other in steps:
+            if type(sign) not in DIVIDING_OPERATORS:
+                self.refuse(node, "Numbers are combined by + - * / // % and ** only.")
+            if first.is_constant and other.is_constant and not done:
+                term = Term(NUMBER, _left_to_right(first, [(sign, other)]))
+                first = self._folded(node, term, [first, other])
+            else:
+                done.append((sign, other))
+        return Term(NUMBER, _left_to_right(first, done)) if done else first
 
-        def value(values: Values) -> float:
-            result = combined(
-                sign,
-                left.value(values),
-                right.value(values),
-                operators=DIVIDING_OPERATORS,
-            )
-            if result is None:
-                raise NoResult
-            return result
-
-        return self._folded(node, _Term(NUMBER, value), [left, right])
-
-    def _folded(self, node: ast.expr, term: _Term, parts: Sequence[_Term]) -> _Term:
+    def _folded(self, node: ast.expr, term: Term, parts: Sequence[Term]) -> Term:
         """A part of constants is computed once."""
         if not all(part.is_constant for part in parts):
             return term
         try:
-            return _fixed(term.value({}))
+            return Term.fixed(term.value({}))
         except NoResult:
             self.refuse(node, "This has no finite result.")
 
-    def _called(self, node: ast.Call, name: str, depth: int) -> _Term:
+    def _called(self, node: ast.Call, name: str, depth: int) -> Term:
         if node.keywords or (len(node.args) != 1) == (name == "abs") or not node.args:
             takes = "one number" if name == "abs" else "two numbers or more"
             self.refuse(node, f"{name} takes {takes}.")
@@ -180,26 +189,26 @@ class _Reader(Source):
         def value(values: Values) -> object:
             return function(*(as_number(term.value(values)) for term in terms))
 
-        return self._folded(node, _Term(NUMBER, value), terms)
+        return self._folded(node, Term(NUMBER, value), terms)
 
-    def _negated(self, operand: ast.expr, depth: int) -> _Term:
+    def _negated(self, operand: ast.expr, depth: int) -> Term:
         term = self._boolean(operand, depth)
-        return _Term(BOOLEAN, lambda values: not as_boolean(term.value(values)))
+        return Term(BOOLEAN, lambda values: not as_boolean(term.value(values)))
 
-    def _joined(self, joint: ast.boolop, parts: list[ast.expr], depth: int) -> _Term:
+    def _joined(self, joint: ast.boolop, parts: list[ast.expr], depth: int) -> Term:
         terms = [self._boolean(part, depth) for part in parts]
         every = all if isinstance(joint, ast.And) else any
-        return _Term(
+        return Term(
             BOOLEAN,
             lambda values: every(as_boolean(term.value(values)) for term in terms),
         )
 
-    def _boolean(self, node: ast.expr, depth: int) -> _Term:
+    def _boolean(self, node: ast.expr, depth: int) -> Term:
         term = self.read(node, depth)
         self.need(node, term, "boolean")
         return term
 
-    def _compared(self, node: ast.Compare, depth: int) -> _Term:
+    def _compared(self, node: ast.Compare, depth: int) -> Term:
         """A chain, `1 <= a < b`: every neighbours' comparison has to hold."""
         left, pairs = self.read(node.left, depth), []
         before: ast.expr = node.left
@@ -211,7 +220,7 @@ class _Reader(Source):
             test = self._test(sign, (before, left), (after, right))
             pairs.append((left, test, right))
             before, left = after, right
-        return _Term(
+        return Term(
             BOOLEAN,
             lambda values: all(
                 test(one.value(values), other.value(values))
@@ -219,18 +228,18 @@ class _Reader(Source):
             ),
         )
 
-    def _members(self, node: ast.expr, depth: int) -> _Term:
+    def _members(self, node: ast.expr, depth: int) -> Term:
         if not isinstance(node, ast.Tuple | ast.List) or not node.elts:
             self.refuse(node, 'in needs a list, such as optimizer in ["sgd", "adam"].')
         terms = [self.read(item, depth) for item in node.elts]
         kinds = frozenset[str]().union(*(term.kinds for term in terms))
-        return _Term(kinds, lambda values: [term.value(values) for term in terms])
+        return Term(kinds, lambda values: [term.value(values) for term in terms])
 
     def _test(
         self,
         sign: ast.cmpop,
-        left: tuple[ast.expr, _Term],
-        right: tuple[ast.expr, _Term],
+        left: tuple[ast.expr, Term],
+        right: tuple[ast.expr, Term],
     ) -> Test:
         if type(sign) in ORDERINGS:
             for node, term in (left, right):
@@ -248,8 +257,21 @@ class _Reader(Source):
         return EQUALITIES[type(sign)]
 
 
-def _fixed(value: object) -> _Term:
-    return _Term(frozenset([kind_of(value)]), lambda values: value, is_constant=True)
+def _left_to_right(
+    first: Term, steps: Sequence[tuple[ast.operator, Term]]
+) -> Callable[[Values], float]:
+    computed = [(DIVIDING_OPERATORS[type(sign)], term.value) for sign, term in steps]
+
+    def value(values: Values) -> float:
+        result = as_number(first.value(values))
+        try:
+            for compute, other in computed:
+                result = as_number(compute(result, as_number(other(values))))
+        except (OverflowError, ZeroDivisionError):
+            raise NoResult from None
+        return result
+
+    return value
 
 
 __all__ = ["Constraint", "ExpressionError", "parse_constraint"]

@@ -6,6 +6,9 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from experiments.search.fields import is_number
 from experiments.search.lawful import Bell, Bounded, Lawful, Logarithmic, LogBounded
 from experiments.search.partitions import Even, Partition
@@ -27,6 +30,14 @@ class Continuous(Lawful):
         lowest = SMALLEST if self.law.low == 0 else -LARGEST
         number = float(self.law.quantile(share))
         return min(max(number, lowest, self.law.low), LARGEST, self.law.high)
+
+    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        lowest = SMALLEST if self.law.low == 0 else -LARGEST
+        low, high = max(lowest, self.law.low), min(LARGEST, self.law.high)
+        numbers: list[JSONValue] = np.clip(
+            self.law.quantile(shares), low, high
+        ).tolist()
+        return numbers
 
     def at(self, index: int) -> float:
         if not self.law.constant:

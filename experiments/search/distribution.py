@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.search.fields import is_number
 from experiments.search.partitions import MOST_VALUES, Partition
@@ -67,6 +68,14 @@ class Distribution(ABC):
     @abstractmethod
     def quantile(self, share: float) -> JSONValue:
         """The value at a share in [0, 1] of the probability."""
+
+    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        """As `quantile`, of many shares at once."""
+        if self.partition is None:
+            return [self.quantile(share) for share in shares.tolist()]
+        found, places = np.unique(self.partition.indices(shares), return_inverse=True)
+        values = [self.at(index) for index in found.tolist()]
+        return [values[place] for place in places.tolist()]
 
     @abstractmethod
     def encode(self, value: JSONValue) -> float:

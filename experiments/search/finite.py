@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from experiments.search.constraints import Constraint
 from experiments.search.counting import Counting
 from experiments.search.layout import Layout, Values
-from experiments.search.listing import MOST_LISTED, Listing
-from experiments.search.screens import INACTIVE, Rows, screens, values_of
+from experiments.search.listing import Listing
+from experiments.search.marks import Tracker
+from experiments.search.screens import INACTIVE, Rows, Screen, screens, values_of
+from experiments.search.sums import Adding
+from experiments.search.trackers import trackers
+
+# So many configurations are listed.
+MOST_LISTED = 2**17
+TOO_MANY = "The space has too many configurations to list."
 
 
 @dataclass(frozen=True)
@@ -29,15 +36,13 @@ class FiniteSpace:
 
     @cached_property
     def count(self) -> int | None:
-        """The exact number; None when there are too many to try the constraints on."""
-        if self._total is not None:
-            return self._total
-        return None if self.listing.all is None else len(self.listing.all)
+        """The exact number; None when it takes too much to find out."""
+        return self._counting.total
 
     @cached_property
     def at_most(self) -> int:
         """The number that the constraints leave out nothing of."""
-        total = self._counting.total
+        total = Counting(self.layout).total
         sizes = (axis.law.count() or 1 for axis in self.layout.order)
         return math.prod(sizes) if total is None else total
 
@@ -46,15 +51,12 @@ class FiniteSpace:
 
         Raises InfeasibleError when the search for it takes too long.
         """
-        if self._total is None:
+        if self.count is None:
             row = self.listing.row(number)
             return None if row is None else self.of_row(row)
-        if number >= self._total:
+        if number >= self.count:
             return None
-        digits = self._counting.digits(number)
-        return values_of(
-            self.layout.order, [INACTIVE if one is None else one for one in digits]
-        )
+        return values_of(self.layout.order, self._counting.digits(number))
 
     def of_row(self, row: Rows) -> Values:
         """The axes' values of a row."""
@@ -62,17 +64,17 @@ class FiniteSpace:
 
     @cached_property
     def rows(self) -> Rows | None:
-        """Every configuration; None for more than `listing.MOST_LISTED`."""
-        if self._total is not None and self._total > MOST_LISTED:
+        """Every configuration; None for more than MOST_LISTED, or when not counted."""
+        if self.count is None or self.count > MOST_LISTED:
             return None
-        return self.listing.all
+        return self._counting.rows
 
     @cached_property
     def log_masses(self) -> NDArray[np.float64]:
         """The logarithms of the rows' probabilities, up to a common factor."""
-        rows = self.listing.all
+        rows = self.rows
         if rows is None:
-            raise ValueError("The space has too many configurations to list.")
+            raise ValueError(TOO_MANY)
         sums = np.zeros(len(rows))
         for place, axis in enumerate(self.layout.order):
             digits = rows[:, place]
@@ -87,19 +89,33 @@ class FiniteSpace:
         """One configuration by its probability; None when they cannot be listed."""
         if self.rows is None or not len(self.rows):
             return None
+        return self.of_row(self.drawn_rows(rng, 1)[0])
+
+    def drawn_rows(self, rng: np.random.Generator, number: int) -> Rows:
+        """So many rows by their probability, of a space that can be listed."""
+        if self.rows is None:
+            raise ValueError(TOO_MANY)
         masses = np.exp(self.log_masses - np.max(self.log_masses))
-        number = rng.choice(len(masses), p=masses / masses.sum())
-        return self.of_row(self.rows[number])
+        chosen = rng.choice(len(masses), number, p=masses / masses.sum())
+        found: Rows = self.rows[chosen]
+        return found
 
     @cached_property
     def listing(self) -> Listing:
-        return Listing(self.layout, screens(self.layout, self.constraints))
-
-    @cached_property
-    def _total(self) -> int | None:
-        """The number by counting alone; None where configurations have to be tried."""
-        return None if self.listing.screens else self._counting.total
+        pairs = zip(self._trackers, self._screens, strict=True)
+        return Listing(
+            self.layout,
+            [one if isinstance(one, Adding) else screen for one, screen in pairs],
+        )
 
     @cached_property
     def _counting(self) -> Counting:
-        return Counting(self.layout)
+        return Counting(self.layout, self._trackers)
+
+    @cached_property
+    def _trackers(self) -> list[Tracker]:
+        return trackers(self.layout, self.constraints, self._screens)
+
+    @cached_property
+    def _screens(self) -> list[Screen]:
+        return screens(self.layout, self.constraints)

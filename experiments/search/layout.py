@@ -30,6 +30,11 @@ class Layout:
         return tuple(self.axes[name] for name in _sorted(self.axes))
 
     @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The axes' places in the unit cube."""
+        return {name: place for place, name in enumerate(self.axes)}
+
+    @cached_property
     def roots(self) -> tuple[str, ...]:
         """The parameters of the space itself."""
         return tuple(name for name, axis in self.axes.items() if "." not in name)

@@ -6,9 +6,10 @@ rows as soon as it knows enough of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +17,28 @@ from numpy.typing import NDArray
 from experiments.search.axes import Axis, Gate
 from experiments.search.feasibility import InfeasibleError
 from experiments.search.layout import Layout
-from experiments.search.screens import INACTIVE, Rows, Screen
+from experiments.search.screens import INACTIVE, Rows
 
-# So many configurations are listed; a space with more is not counted by listing.
-MOST_LISTED = 2**17
-# The same where each of them may have to be put to a test.
-MOST_TESTED = 2**15
-# So much is done for a list, or between two finds: rows that are looked at, unfinished
-# ones included, a test of a constraint counting as several rows.
-MOST_WORK = 2**20
+# So much is done between two finds: rows that are looked at, unfinished ones included,
+# a test of a constraint counting as several rows.
+MOST_WORK = 2**19
 WORK_OF_TEST = 16
 BLOCK = 4096
+
+
+class Sieve(Protocol):
+    """Drops what a constraint does not allow."""
+
+    @property
+    def tested(self) -> int:
+        """How many values were put to a test one by one."""
+
+    @property
+    def last(self) -> int:
+        """The place of the last axis that is looked at."""
+
+    def passed(self, rows: Rows) -> Rows:
+        """Those of the rows that are let pass."""
 
 
 @dataclass
@@ -34,7 +46,7 @@ class Listing:
     """The rows of a space's digits in order, found as they are asked for."""
 
     layout: Layout
-    screens: list[Screen]
+    screens: Sequence[Sieve]
     _found: list[Rows] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
     _rows: int = field(default=0, init=False)
@@ -43,17 +55,6 @@ class Listing:
     def work(self) -> int:
         """What was done so far."""
         return self._rows + WORK_OF_TEST * sum(screen.tested for screen in self.screens)
-
-    @cached_property
-    def all(self) -> Rows | None:
-        """Every row, when there are not too many to list."""
-        most = MOST_TESTED if self.screens else MOST_LISTED
-        while self.work <= MOST_WORK and self._count <= most:
-            if not self._more():
-                break
-        else:
-            return None
-        return np.concatenate([*self._found, self._start[:0]])
 
     def row(self, number: int) -> Rows | None:
         """The number-th row; None when there are no more.

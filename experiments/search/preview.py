@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.search.command import value_text
 from experiments.search.distributions import (
@@ -16,16 +15,16 @@ from experiments.search.distributions import (
     IntRange,
     Logarithmic,
 )
+from experiments.search.draws import Column, drawn_columns
+from experiments.search.fields import is_number
 from experiments.search.figures import significant
-from experiments.search.layout import Values
 from experiments.search.records import JSONValue
 from experiments.search.samplers import Sampler
 from experiments.search.space import SearchSpace
 
 DRAWS = 2000
 BINS = 24
-# So many draws may be rejected for each one that is pictured.
-MOST_REJECTED = 10
+Numbers = NDArray[np.float64]
 
 # Half of the largest float: the width of a range must be one too.
 MOST_DRAWN = 8e307
@@ -63,9 +62,8 @@ def histogram(
     distribution: Distribution, *, seed: int = 0, draws: int = DRAWS, bins: int = BINS
 ) -> Histogram:
     """So many draws from a distribution, counted by value or in bins."""
-    rng = np.random.default_rng(seed)
-    values = [distribution.sample(rng) for _ in range(draws)]
-    return _counted(distribution, values, bins)
+    space = SearchSpace({"value": distribution})
+    return space_histograms(space, seed=seed, draws=draws, bins=bins)["value"]
 
 
 def space_histograms(
@@ -75,12 +73,11 @@ def space_histograms(
 
     The draws are those of the space as a whole: its constraints are met.
     """
-    drawn = _drawn(space, seed, draws)
+    number, columns = drawn_columns(space, np.random.default_rng(seed), draws)
     pictures = {}
-    for name, axis in space.axes.items():
-        values = [one[name] for one in drawn if name in one]
-        picture = _counted(axis.law, values, bins)
-        pictures[name] = replace(picture, share=len(values) / len(drawn))
+    for (name, axis), column in zip(space.axes.items(), columns, strict=True):
+        picture = _counted(axis.law, column, bins)
+        pictures[name] = replace(picture, share=len(column) / number)
     return pictures
 
 
@@ -90,46 +87,37 @@ def sampled_configurations(sampler: Sampler, number: int) -> list[dict[str, JSON
     return [dict(found.params) for found in suggestions if found is not None]
 
 
-def _drawn(space: SearchSpace, seed: int, number: int) -> list[Values]:
-    """So many draws; fewer, but at least one, where most of them are rejected."""
-    rng = np.random.default_rng(seed)
-    found = [space.draw(rng)]
-    most = space.rejection.drawn + MOST_REJECTED * number
-    while len(found) < number and space.rejection.drawn < most:
-        found.append(space.draw(rng))
-    return found
-
-
-def _counted(
-    distribution: Distribution, values: list[JSONValue], bins: int
-) -> Histogram:
+def _counted(distribution: Distribution, column: Column, bins: int) -> Histogram:
     count = distribution.count()
-    if count is not None and count <= bins:
-        return _of_values(distribution, values, count)
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    if len(numbers) < len(values):
-        return _of_values(distribution, values, bins)
-    if not numbers:
-        return Histogram(scale="linear", labels=(), counts=())
-    return _of_numbers(np.array(numbers), bins, log=_is_logarithmic(distribution))
+    if column.digits is None or count is None:
+        return _of_numbers(np.array(column.numbers), distribution, bins)
+    if count <= bins:
+        return _of_values(distribution, column.digits, count)
+    found, times = np.unique(column.digits, return_counts=True)
+    values = [distribution.at(digit) for digit in found.tolist()]
+    if all(is_number(value) for value in values):
+        numbers = np.repeat(np.array(values, np.float64), times)
+        return _of_numbers(numbers, distribution, bins)
+    return _of_values(distribution, column.digits, bins)
 
 
 def _of_values(
-    distribution: Distribution, values: list[JSONValue], bars: int
+    distribution: Distribution, digits: NDArray[np.int64], bars: int
 ) -> Histogram:
-    drawn = Counter(json.dumps(value) for value in values)
-    shown_values = [distribution.at(index) for index in range(bars)]
+    counts = np.bincount(digits[digits < bars], minlength=bars)
     return Histogram(
         scale="values",
-        labels=tuple(value_text(value) for value in shown_values),
-        counts=tuple(drawn[json.dumps(value)] for value in shown_values),
+        labels=tuple(value_text(distribution.at(index)) for index in range(bars)),
+        counts=tuple(counts.tolist()),
     )
 
 
-def _of_numbers(numbers: np.ndarray, bins: int, *, log: bool) -> Histogram:
+def _of_numbers(numbers: Numbers, distribution: Distribution, bins: int) -> Histogram:
     """Bars of equal width; one bar where floats have no room for more."""
+    if not len(numbers):
+        return Histogram(scale="linear", labels=(), counts=())
     numbers = np.clip(numbers, -MOST_DRAWN, MOST_DRAWN)
-    log = log and bool(numbers.min() > 0)
+    log = _is_logarithmic(distribution) and bool(numbers.min() > 0)
     drawn = np.log(numbers) if log else numbers
     low, high = _spread(float(drawn.min()), float(drawn.max()))
     room = len(set(np.linspace(low, high, bins + 1))) == bins + 1

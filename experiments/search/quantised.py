@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from experiments.search.fields import is_number
 from experiments.search.figures import significant
 from experiments.search.lawful import Bell, Bounded, Lawful, Logarithmic, LogBounded
@@ -59,6 +62,16 @@ class Quantised(Lawful):
         if self.partition is not None:
             return self.at(int(self.partition.indices(share)))
         return self._value(self._multiple(share))
+
+    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        if self.partition is not None:
+            return super().quantiles(shares)
+        most = float(MOST_VALUES)
+        with np.errstate(over="ignore"):
+            ratios = np.clip(self.law.quantile(shares) / self.q, -most, most)
+        found, places = np.unique(np.rint(ratios), return_inverse=True)
+        values = [self._value(int(multiple)) for multiple in found.tolist()]
+        return [values[place] for place in places.tolist()]
 
     def at(self, index: int) -> int | float:
         if self.ends is None:

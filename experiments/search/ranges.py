@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from experiments.search.distribution import Distribution
 from experiments.search.fields import is_number
 from experiments.search.laws import ExpLaw, UniformLaw
@@ -160,6 +163,16 @@ class FloatRange(Distribution):
             return float(self.high if share else self.low)
         number = float(self.law.quantile(share))
         return min(max(number, float(self.low)), float(self.high))
+
+    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        if self.partition is not None:
+            return super().quantiles(shares)
+        numbers = np.clip(self.law.quantile(shares), float(self.low), float(self.high))
+        numbers = np.where(shares == 0, float(self.low), numbers)
+        found: list[JSONValue] = np.where(
+            shares == 1, float(self.high), numbers
+        ).tolist()
+        return found
 
     def at(self, index: int) -> float:
         if self.step is None:

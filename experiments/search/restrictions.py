@@ -12,6 +12,7 @@ from experiments.search.source import ExpressionError
 
 FIELD = "constraints"
 MOST_CONSTRAINTS = 200
+MOST_CHARACTERS = 10_000
 # After so many that cannot be read the others are not looked at.
 MOST_UNREAD = 20
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -42,6 +43,14 @@ def read_constraints(
         findings.error(
             FIELD,
             f"There may be {MOST_CONSTRAINTS} constraints, not {len(texts):,}.",
+        )
+        return ()
+    size = sum(len(text) for text in texts if isinstance(text, str))
+    if size > MOST_CHARACTERS:
+        findings.error(
+            FIELD,
+            f"constraints may have {MOST_CHARACTERS:,} characters together, "
+            f"not {size:,}.",
         )
         return ()
     kinds = {address: named.kinds for address, named in known.items()}

@@ -136,9 +136,9 @@ class SearchSpace:
     def count(self) -> int | None:
         """The exact number of configurations; None for infinitely many.
 
-        Conditions and constraints are counted in. None also for more than
-        `listing.MOST_TESTED` where each has to be put to the constraints: `is_finite`
-        and `count_words` tell the two apart.
+        Conditions and constraints are counted in. None also where the constraints
+        take too much to be followed (`counting.MOST_LOOKS`): `is_finite` and
+        `count_words` tell the two apart.
         """
         return self.finite.count if self.is_finite else None
 
@@ -195,10 +195,10 @@ class SearchSpace:
         """Why the constraints leave nothing or almost nothing; None if they do not."""
         if not self.constraints:
             return None
-        count = self.count()
-        if count == 0:
+        if self.count() == 0:
             return "No configuration meets all constraints."
-        return None if count else self.rejection.problem()
+        can_be_listed = self.is_finite and self.finite.rows is not None
+        return None if can_be_listed else self.rejection.problem()
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form of every parameter, conditions included."""

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.search.listing import MOST_TESTED
 from experiments.search.problems import DefinitionError
 from experiments.search.samplers import make_sampler
 from experiments.search.space import InfeasibleError, SearchSpace
@@ -137,27 +136,25 @@ def test_a_large_space_is_counted_where_little_of_it_is_allowed() -> None:
 
 
 def test_a_space_that_is_too_large_to_count_says_at_most_how_many() -> None:
-    space = space_of({f"x{index}": "randint(100)" for index in range(6)}, "x0 < x1")
+    space = space_of(
+        {f"x{index}": "randint(1000)" for index in range(4)},
+        "x0 / (x1 + 1) <= x2 / (x3 + 1)",
+    )
     assert space.count() is None and space.is_finite
     assert space.count_words() == "at most 1,000,000,000,000"
     grid = drawn(space, "grid", 200)
     assert len(set(grid)) == 200
-    assert json.loads(grid[0]) == {
-        "x0": 0,
-        "x1": 1,
-        **{f"x{i}": 0 for i in range(2, 6)},
-    }
+    assert json.loads(grid[0]) == {"x0": 0, "x1": 0, "x2": 0, "x3": 0}
     random = drawn(space, "random", 2000)
     assert len(set(random)) == 2000
     late = make_sampler({"type": "random", "seed": 5}, space).suggest(1234)
     assert late is not None and json.dumps(late.params) == random[1234]
 
 
-def test_the_bound_of_exact_counts_is_as_stated() -> None:
-    exact = space_of({"x": f"int(1, {MOST_TESTED})", "y": "choice(0, 1)"}, "y < 1")
-    assert exact.count() == MOST_TESTED
-    more = space_of({"x": f"int(1, {MOST_TESTED + 1})", "y": "choice(0, 1)"}, "y < 1")
-    assert more.count() is None
+def test_parameters_that_no_constraint_names_do_not_hinder_the_count() -> None:
+    space = space_of({"x": f"int(1, {10**9})", "y": "choice(0, 1)"}, "y < 1")
+    assert space.count() == 10**9
+    assert space.configuration(10**9 - 1) == {"x": 10**9, "y": 0}
 
 
 def test_an_axis_of_many_values_is_gone_through_in_pieces() -> None:
@@ -189,19 +186,21 @@ def test_drawing_ends_with_an_error_where_nothing_is_allowed() -> None:
 
 def test_constraints_of_every_size_are_judged_in_bounded_time() -> None:
     document = {f"x{index}": "uniform(0, 1)" for index in range(300)}
-    rules = [f"x{i} + x{i + 1} < 3 and {'x1 * ' * 40} x2 < 2" for i in range(200)]
+    rules = [f"x{i} + x{i + 1} < 3 and {'x1 * ' * 40} x2 < 2" for i in range(42)]
     started = time.process_time()
     space = space_of(document, *rules)
     space.sample(np.random.default_rng(1))
-    # About 0.6 s when nothing else runs.
-    assert time.process_time() - started < 10
+    # About 0.1 s when nothing else runs.
+    assert time.process_time() - started < 5
+    message = problem_of(document, *rules, "x2 < 0.5 and " * 100 + "x2 < 1")
+    assert message.startswith("constraints may have 10,000 characters together")
 
 
 def test_many_constraints_that_cannot_be_read_are_refused_in_bounded_time() -> None:
     names = {f"{'y' * 190}{index}": "randint(3)" for index in range(500)}
     started = time.process_time()
     with pytest.raises(DefinitionError) as caught:
-        space_of(names, *(f"{'y' * 50}{index}q < 3" for index in range(200)))
+        space_of(names, *(f"{'y' * 30}{index}q < 3" for index in range(200)))
     assert time.process_time() - started < 5
     paths = [problem.path for problem in caught.value.problems]
     assert paths == [*(f"constraints.{index}" for index in range(20)), "constraints"]

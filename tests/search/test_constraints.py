@@ -183,7 +183,7 @@ def test_a_bad_constraint_is_refused_at_its_place(
 HOSTILE = {
     "powers": "9**9**9**9**9 < a",
     "products": "9**99 * " * 200 + "a < 1",
-    "sums": "1+" * 900 + "a < 1",
+    "sums": "1+" * 990 + "'a' < 1",
     "parentheses": "(" * 1900,
     "closed parentheses": "(" * 900 + "a" + ")" * 900,
     "signs": "-" * 1900 + "a",
@@ -209,6 +209,11 @@ def test_hostile_text_is_refused_within_a_second(name: str) -> None:
         parse_constraint(HOSTILE[name], KNOWN)
     assert time.process_time() - started < 1
     assert len(str(caught.value)) < 500
+
+
+def test_a_long_sum_is_no_deep_one() -> None:
+    rule = parse_constraint("a + " * 480 + "a + 1 <= 482", KNOWN)
+    assert rule.meets({"a": 1}) and not rule.meets({"a": 1.01})
 
 
 PIECES = st.sampled_from(
