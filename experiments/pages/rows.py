@@ -19,6 +19,7 @@ from experiments.models import Attempt, Decision, Report, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import IMPORTED, TrialState
 from experiments.pages.failures import out_of_time
+from experiments.pages.origins import origin_words
 from experiments.pages.spaces import flat_params, search_space
 from experiments.search.termination import Policy, make_policy
 from experiments.words import metric_text
@@ -43,6 +44,7 @@ class TrialRow(TypedDict):
     value_report: int | None
     last_value: float | None
     reports: int
+    origin: str
     params: dict[str, Any]
     curve: list[list[float | None]]
     elapsed: float | None
@@ -92,6 +94,7 @@ def trial_rows(
             value_report=trial.value_report,
             last_value=trial.last_value,
             reports=trial.reports,
+            origin=origin_words(trial),
             params=flat_params(space, trial.params),
             curve=curves.get(trial.pk, []),
             elapsed=elapsed_seconds(trial.current_attempt, now),

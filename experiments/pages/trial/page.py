@@ -14,6 +14,7 @@ from experiments.models import Artifact, Trial
 from experiments.pages.commands import hand_run
 from experiments.pages.log_text import last_lines
 from experiments.pages.metric_series import groups_of, lines_model, picked_group
+from experiments.pages.origins import origin_words
 from experiments.pages.places import axes_of
 from experiments.pages.trial import phases
 from experiments.pages.trial.attempt_rows import TrialRows
@@ -72,10 +73,19 @@ def parameters_context(rows: TrialRows) -> dict[str, Any]:
     best = field.leaders[0] if field.leaders else None
     rival = field.rival_of(trial)
     return {
+        "origin": origin_words(trial),
+        "repeated": repeated_trial(trial),
         "rival": rival,
         "rival_is_best": bool(rival and best and rival.pk == best.pk),
         "parameters": parameter_rows(trial, rival, axes_of(trial.sweep), best=best),
     }
+
+
+def repeated_trial(trial: Trial) -> Trial | None:
+    """The one whose values it runs again."""
+    if trial.repeats is None or trial.sweep is None:
+        return None
+    return trial.sweep.trials.filter(number=trial.repeats).first()
 
 
 def compare_url(rows: TrialRows) -> str:

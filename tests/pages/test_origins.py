@@ -1,0 +1,52 @@
+"""Every trial says where its values come from."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from experiments.models import Trial
+from experiments.pages.origins import origin_words
+from tests import factories
+from tests.pages.builder_forms import member, page
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        ("random", "Drawn at random"),
+        ("initial design", "Initial design: spread over the space"),
+        ("model", "Chosen by the model"),
+        ("imported", "Imported"),
+        ("re-run of 12", "Trial 12 run again, with the same values"),
+        ("re-run of it all", "Re-run of it all"),
+        ("by hand", "By hand"),
+        ("", ""),
+    ],
+)
+def test_an_origin_in_words(origin: str, words: str) -> None:
+    assert origin_words(Trial(origin=origin)).startswith(words)
+    assert bool(origin_words(Trial(origin=origin))) == bool(origin)
+
+
+@pytest.mark.django_db
+def test_a_trials_page_and_the_table_tell_its_origin(client: Client) -> None:
+    sweep = factories.sweep(factories.team("Physics", ada="member"))
+    first = factories.trial(sweep, state="completed", value=0.5, origin="model")
+    second = factories.trial(sweep, origin="re-run of 0")
+    ada = member(client)
+    assert "Chosen by the model" in page(ada.get(first.get_absolute_url()))
+    text = page(ada.get(second.get_absolute_url()))
+    assert "Trial 0 run again, with the same values." in text
+    assert f'<a href="{first.get_absolute_url()}">Trial 0</a> had 0.5000.' in text
+    table = page(ada.get(f"/sweeps/{sweep.pk}/trials/"))
+    assert 'title="Chosen by the model: the most promising' in table
+
+
+@pytest.mark.django_db
+def test_hostile_origins_stay_text(client: Client) -> None:
+    sweep = factories.sweep(factories.team("Physics", ada="member"))
+    trial = factories.trial(sweep, origin='"><script>alert(1)</script>')
+    ada = member(client)
+    for url in (trial.get_absolute_url(), f"/sweeps/{sweep.pk}/"):
+        assert "<script>alert(1)" not in page(ada.get(url))
