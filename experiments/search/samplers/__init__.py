@@ -14,6 +14,7 @@ from experiments.search.fields import Fields
 from experiments.search.problems import Findings, join, unknown_name
 from experiments.search.records import JSONValue
 from experiments.search.samplers.bayesian import BayesianSampler
+from experiments.search.samplers.cmaes.sampler import CmaesSampler
 from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.random import RandomSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
@@ -30,6 +31,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
             SobolSampler,
             BayesianSampler,
             TpeSampler,
+            CmaesSampler,
         )
     }
 )
@@ -119,6 +121,7 @@ def make_sampler(
 __all__ = [
     "SAMPLERS",
     "BayesianSampler",
+    "CmaesSampler",
     "GridSampler",
     "RandomSampler",
     "Sampler",

@@ -14,9 +14,9 @@ def failing(columns: Columns, history: History, points: Points, active: Mask) ->
     """At which points one of the two nearest trials that have ended failed.
 
     The rule of the nearest neighbours (Cover and Hart, 1967), on the side of caution
-    between them, by the Euclidean distance in the unit cube. Different categories, and an axis that only one of two has, are
-    as far apart as the ends of a range. Smoother estimates do not find the sharp edges
-    that regions of failure tend to have.
+    between them, by the Euclidean distance in the unit cube. Different categories, and
+    an axis that only one of two has, are as far apart as the ends of a range. Smoother
+    estimates do not find the sharp edges that regions of failure tend to have.
     """
     failed = history.failed
     if not failed.any():

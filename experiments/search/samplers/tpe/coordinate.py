@@ -11,16 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from experiments.search.choice import Choice
-from experiments.search.fields import is_number
+from experiments.search.samplers.order import has_order
 from experiments.search.surrogate.columns import Column, Points
 
 Digits = NDArray[np.int64]
 
 # An ordered axis with more values than this is taken for a continuous one.
 MOST_BANDS = 64
-# From so many numbers on, a choice among rising or falling ones has an order.
-LEAST_RISING = 3
 ROOT_OF_2_PI = math.sqrt(2 * math.pi)
 
 
@@ -49,8 +46,7 @@ class Coordinate:
 
     @cached_property
     def ordered(self) -> bool:
-        law = self.column.law
-        return not isinstance(law, Choice) or _rises(law)
+        return has_order(self.column.law)
 
     @cached_property
     def banded(self) -> bool:
@@ -117,12 +113,3 @@ def _normal(shares: Points, centres: Centres) -> NDArray[np.float64]:
 def _log(masses: Points) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(masses))
-
-
-def _rises(law: Choice) -> bool:
-    """Whether a choice is among numbers that only rise or only fall."""
-    values = [value for value in law.distinct if is_number(value)]
-    if len(values) != len(law.distinct) or len(values) < LEAST_RISING:
-        return False
-    steps = np.sign(np.diff(np.array(values, np.float64)))
-    return bool(np.all(steps == 1) or np.all(steps == -1))

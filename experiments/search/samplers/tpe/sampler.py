@@ -15,6 +15,7 @@ from experiments.search.records import JSONValue
 from experiments.search.samplers.failures import failing
 from experiments.search.samplers.fallback import Fallback
 from experiments.search.samplers.sampler import Sampler, Suggestion
+from experiments.search.samplers.spacing import beside_pending
 from experiments.search.samplers.tpe.contrast import Contrast, Split
 from experiments.search.samplers.tpe.groups import Group, groups_of
 from experiments.search.surrogate.columns import Columns, Mask, Points
@@ -29,8 +30,6 @@ CANDIDATES = 64
 ROUNDS = 4
 # A finite space with so many configurations is then looked at as a whole.
 MOST_LISTED = 1024
-# A candidate differs by this from every trial that runs, in one of the axes.
-LEAST_APART = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +120,7 @@ def _best(
     What is likely to fail comes behind all else.
     """
     new = ~tried.among(points, active)
-    new &= ~_beside_pending(contrast.columns, tried.history, points, active)
+    new &= ~beside_pending(contrast.columns, tried.history, points, active)
     points, active = points[new], active[new]
     scores = contrast.scores(points, active)
     fails = failing(contrast.columns, tried.history, points, active)
@@ -130,18 +129,3 @@ def _best(
         if params is not None:
             return params
     return None
-
-
-def _beside_pending(
-    columns: Columns, history: History, points: Points, active: Mask
-) -> Mask:
-    """Which points lie so close to a trial that runs that they would teach little."""
-    pending = history.pending
-    rivals, counting = history.points[pending], history.active[pending]
-    far = np.zeros((len(points), len(rivals)), np.bool_)
-    for place, column in enumerate(columns.all):
-        one, other = points[:, place, None], rivals[:, place]
-        apart = 0.0 if column.categorical else LEAST_APART
-        far |= np.abs(one - other) > apart
-        far |= active[:, place, None] != counting[:, place]
-    return np.asarray(~far.all(axis=1))

@@ -1,0 +1,1 @@
+"""The evolution strategy with covariance matrix adaptation, replayed from a history."""
