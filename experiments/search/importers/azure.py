@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 
 from experiments.search.importers import missing
-from experiments.search.importers.samplings import sampled_here
 from experiments.search.importers.source import Source, compact, json_value
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -105,13 +104,8 @@ def _lowered(value: JSONValue) -> JSONValue:
 
 def _sampling(source: Source) -> JSONValue:
     key, given = source.first("sampling_algorithm", "algorithm")
-    sampling, place = _lowered(json_value(given)), source.at(key)
-    source.log.places.put_whole("sampling_algorithm", place)
-    if isinstance(sampling, dict):
-        return sampled_here(sampling, source.log, f"{place}.type", inside=place)
-    named: dict[str, JSONValue] = {"type": sampling}
-    here = sampled_here(named, source.log, place)
-    return sampling if here == named else here
+    source.log.places.put_whole("sampling_algorithm", source.at(key))
+    return _lowered(json_value(given))
 
 
 def _limits(source: Source) -> JSONValue:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from experiments.search.expressions import SAMPLINGS, ExpressionError, parse_space
 from experiments.search.importers import missing
-from experiments.search.importers.samplings import FOREIGN, sampled_here
 from experiments.search.importers.source import Log, compact
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -77,7 +76,7 @@ class _Script:
 
     def _space(self, name: str, node: ast.expr, called: str) -> None:
         if called:
-            self._sampling(name, node, SAMPLINGS[called])
+            self.document["sampling_algorithm"] = {"type": SAMPLINGS[called]}
         node, segment = self._meant(node)
         self.spaces[name] = segment
         self.document["search_space"] = segment
@@ -89,22 +88,11 @@ class _Script:
             message = f"Line {error.line + where}, column {column}: {error.message}"
             self.log.problem("search_space", message)
 
-    def _sampling(self, name: str, node: ast.expr, kind: str) -> None:
-        self._at(name, node)
-        here = sampled_here({"type": kind}, self.log, name)
-        self.document["sampling_algorithm"] = here
-
     def _meant(self, node: ast.expr) -> tuple[ast.expr, str]:
-        """A space with its text; one that was named before is meant by its name.
-
-        The class of a sampler that a site may lack is left out around it: the sampling
-        says as much, or that random search stands in.
-        """
+        """A space with its text; one that was named before is meant by its name."""
         given = _space_in(node)
         if isinstance(given, ast.Name) and given.id in self.spaces:
             return node, self.spaces[given.id]
-        if given is not None and SAMPLINGS.get(_called(node)) in FOREIGN:
-            node = given
         return node, ast.get_source_segment(self.text, node) or ""
 
     def _policy(self, node: ast.Call, called: str) -> None:

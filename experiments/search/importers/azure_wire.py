@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from experiments.search.importers import missing
 from experiments.search.importers.names import Names
-from experiments.search.importers.samplings import sampled_here
 from experiments.search.importers.source import Source, compact, json_value
 from experiments.search.problems import listed, shown, unknown_name
 from experiments.search.records import JSONValue
@@ -108,8 +107,7 @@ def _generator(source: Source) -> dict[str, JSONValue]:
     properties.close("the sampling here")
     source.carry(options, *SAMPLING_OPTIONS)
     source.close("the sampling here")
-    here = sampled_here(options, source.log, source.at("name"), inside=inside.path)
-    return {"search_space": space, "sampling_algorithm": here}
+    return {"search_space": space, "sampling_algorithm": options}
 
 
 def _objective(source: Source) -> dict[str, JSONValue]:

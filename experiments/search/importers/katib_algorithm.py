@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from experiments.search.importers.policies import halving
-from experiments.search.importers.samplings import model_based, sampled_here
+from experiments.search.importers.missing import MODEL_BASED
+from experiments.search.importers.policies import brackets, halving
 from experiments.search.importers.source import Log, Source
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -19,7 +19,7 @@ ALGORITHMS: Mapping[str, Settings] = {
     "tpe": {"type": "tpe"},
     "multivariate-tpe": {"type": "tpe"},
     "cmaes": {"type": "cmaes"},
-    "sobol": {"type": "random", "rule": "sobol"},
+    "sobol": {"type": "sobol"},
     "hyperband": {"type": "random"},
 }
 # What Katib has, too, and no sampler here comes near to.
@@ -79,20 +79,31 @@ def read_algorithm(algorithm: Source) -> tuple[Settings, Settings]:
         algorithm.log.places.put("sampling_algorithm.seed", settings.at("random_state"))
     elif seed is not None:
         settings.leave("random_state", "A grid is walked in order and takes no seed.")
-    sampling = sampled_here(wanted, algorithm.log, algorithm.at("algorithmName"))
-    policy: Settings = {}
-    if name == "hyperband":
-        policy = halving(algorithm, 1, settings.number("eta") or 3)
-    elif name == "multivariate-tpe" and sampling == wanted:
-        algorithm.changed(
-            "algorithmName",
-            "It becomes the sampler tpe, which looks at one parameter at a time.",
-        )
-    elif name not in ALGORITHMS:
+    policy = _brackets(algorithm, settings) if name == "hyperband" else {}
+    if name not in ALGORITHMS:
         _refuse(algorithm, name)
     settings.close("the sampler here", also=INNER)
     algorithm.close("the sampling here", also=("algorithmName", "algorithmSettings"))
-    return sampling, policy
+    return wanted, policy
+
+
+def _brackets(algorithm: Source, settings: Source) -> Settings:
+    """The policy that Hyperband implies; its resource is the length of a trial here."""
+    eta, last = settings.number("eta") or 3, settings.number("r_l")
+    fields = {"max_resource": "r_l", "reduction_factor": "eta"}
+    for here, there in fields.items():
+        algorithm.log.places.put(f"early_termination.{here}", settings.at(there))
+    resource = settings.text("resource_name")
+    if resource:
+        settings.changed(
+            "resource_name",
+            f"{resource} is drawn like any other parameter; here it should be fixed, "
+            "because trials are ended and not started anew.",
+            "Make it an input of the sweep.",
+        )
+    if last is None:
+        return halving(algorithm, 1, eta)
+    return brackets(algorithm, 1, eta, last)
 
 
 def _refuse(algorithm: Source, name: str) -> None:
@@ -102,13 +113,13 @@ def _refuse(algorithm: Source, name: str) -> None:
         algorithm.changed(
             "algorithmName",
             "The experiment names no algorithm; random search stands in.",
-            model_based(),
+            MODEL_BASED,
         )
     elif meant is None or name in OTHERS:
         algorithm.changed(
             "algorithmName",
             f"There is no sampler {shown(name)} here; random search stands in.",
-            model_based(),
+            MODEL_BASED,
         )
     else:
         message = f"There is no algorithm {shown(name)}; did you mean {meant}?"

@@ -57,6 +57,7 @@ def _law(item: Source) -> Law:
             f"parameterType must be {listed(KINDS, last='or')}, not {shown(kind)}.",
         )
         law: Law = {}
+        space.skip(SPACE)
     elif kind in ("discrete", "categorical"):
         law = _choice(space, kind)
     else:

@@ -7,6 +7,8 @@ from experiments.search.importers.words import DEFAULT_COMMAND
 from experiments.search.records import JSONValue
 
 TRIALS = 100
+# What to try where a search of another system learns from its trials.
+MODEL_BASED = "Choose a sampler that learns from its trials, such as bayesian."
 CONCURRENT = 4
 
 

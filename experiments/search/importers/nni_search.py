@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from experiments.search.importers.policies import halving
-from experiments.search.importers.samplings import available, sampled_here
+from experiments.search.importers.policies import brackets, halving
 from experiments.search.importers.source import Source
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
@@ -14,6 +13,8 @@ from experiments.search.records import JSONValue
 Settings: TypeAlias = "dict[str, JSONValue]"
 TUNERS: Mapping[str, str] = {
     "random": "random",
+    "anneal": "tpe",
+    "evolution": "tpe",
     "gridsearch": "grid",
     "batchtuner": "grid",
     "batch": "grid",
@@ -26,14 +27,14 @@ TUNERS: Mapping[str, str] = {
     "dngo": "bayesian",
     "dngotuner": "bayesian",
     "hyperband": "random",
-    "bohb": "bayesian",
+    "bohb": "tpe",
 }
-# What is the same algorithm here and there.
-SAME = ("random", "gridsearch", "tpe", "gp", "gptuner")
+# What is the same algorithm here and there; batches are the grid of one choice.
+SAME = ("random", "gridsearch", "batch", "batchtuner", "tpe", "gp", "gptuner")
 # What ends trials by successive halving, too.
 BRACKETS = ("hyperband", "bohb")
 # What is there as well, and nothing here comes near to.
-OTHERS = ("anneal", "evolution", "pbttuner", "ppotuner", "networkmorphism")
+OTHERS = ("pbt", "pbttuner", "ppo", "ppotuner", "networkmorphism")
 ASSESSORS = ("medianstop", "curvefitting")
 # Whatever any algorithm is told about how it works inside.
 ARGUMENTS = (
@@ -105,9 +106,7 @@ def read_tuner(source: Source) -> tuple[Settings, str, Settings]:
     source.log.places.put("sampling_algorithm", tuner.at(place))
     fields = {"objective.goal": "optimize_mode", "sampling_algorithm.seed": "seed"}
     arguments.stands("", fields)
-    policy: Settings = {}
-    if plain in BRACKETS:
-        policy = halving(tuner, 1, arguments.number("eta") or 3)
+    policy = _brackets(tuner, arguments) if plain in BRACKETS else {}
     arguments.close("the sampling here", also=ARGUMENTS)
     tuner.close("the sampling here", also=ALGORITHM)
     return sampling, goal, policy
@@ -117,17 +116,28 @@ def _sampling(tuner: Source, place: str, name: str, wanted: Settings) -> Setting
     """The sampling for a tuner, with a note where it is not the same one."""
     plain, log = name.lower(), tuner.log
     if plain in (*SAME, *BRACKETS):
-        return sampled_here(wanted, log, tuner.at(place))
+        return wanted
     known = [*TUNERS, *OTHERS]
     meant = log.meant(name, known) if plain not in known else None
     if meant is not None and place != "className":
         message = f"There is no tuner {shown(name)}; did you mean {meant}?"
         tuner.problem(place, message)
         return wanted
-    sampling = {**wanted, "type": available(str(wanted["type"]))}
     what = f"There is no tuner {shown(name)} here" if name else "No tuner is named"
-    tuner.changed(place, f"{what}; {sampling['type']} stands in.")
-    return sampling
+    tuner.changed(place, f"{what}; {wanted['type']} stands in.")
+    return wanted
+
+
+def _brackets(tuner: Source, arguments: Source) -> Settings:
+    """The policy that an advisor implies; its budget is the length of a trial here."""
+    eta, first = arguments.number("eta") or 3, arguments.number("min_budget") or 1
+    key = "max_budget" if arguments.has("max_budget") else "R"
+    last = arguments.number(key)
+    fields = {"max_resource": key, "reduction_factor": "eta"}
+    arguments.stands("early_termination", {**fields, "min_resource": "min_budget"})
+    if last is None:
+        return halving(tuner, first, eta)
+    return brackets(tuner, first, eta, last)
 
 
 def read_assessor(source: Source) -> Settings:

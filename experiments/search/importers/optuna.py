@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from experiments.search.fields import is_number
 from experiments.search.importers.optuna_laws import is_unmistakable
+from experiments.search.importers.optuna_search import read_pruner, read_sampler
 from experiments.search.importers.optuna_study import OptunaStudy, StudyTrial
 from experiments.search.importers.optuna_sweep import sweep_of
 from experiments.search.importers.source import Source, json_value
@@ -38,9 +39,12 @@ def read_optuna(source: Source, name: str = "") -> dict[str, JSONValue]:
         study.trials.append(_trial(source.mapping(f"trials.{index}", value)))
     for summary in ("best_trial", "best_trials", "best_params", "best_value"):
         source.leave(summary, "The best trial is found among the trials.")
-    for part in ("sampler", "pruner", "datetime_start", "n_trials"):
+    if source.has("sampler"):
+        study.sampling = read_sampler(source)
+    study.policy = read_pruner(source)
+    for part in ("datetime_start", "n_trials"):
         source.leave(part, f"{part} has no counterpart in a sweep document.")
-    source.close("a sweep here")
+    source.close("a sweep here", also=("sampler", "pruner"))
     return sweep_of(study, source.log)
 
 

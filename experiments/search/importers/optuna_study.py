@@ -37,6 +37,8 @@ class OptunaStudy:
     distributions: dict[str, object] = field(default_factory=dict)
     place: str = "distributions"
     tags: dict[str, JSONValue] = field(default_factory=dict)
+    sampling: dict[str, JSONValue] = field(default_factory=dict)
+    policy: dict[str, JSONValue] = field(default_factory=dict)
 
     def given(self) -> Iterator[tuple[str, str, object]]:
         """Every distribution: the parameter's name, its path, and itself."""

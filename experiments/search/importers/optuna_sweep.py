@@ -17,11 +17,11 @@ from experiments.search.importers.optuna_laws import (
     snapped,
     unknown_fields,
 )
+from experiments.search.importers.optuna_search import read_sampler
 from experiments.search.importers.optuna_study import OptunaStudy, StudyTrial
 from experiments.search.importers.source import Log, Source, compact
 from experiments.search.problems import join, shown
 from experiments.search.records import JSONValue
-from experiments.search.samplers import SAMPLERS
 
 STATES = {"COMPLETE": "completed", "PRUNED": "terminated", "FAIL": "failed"}
 METRIC = "value"
@@ -58,30 +58,19 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
             called[name]: {**law, **_when(conditions.get(name))}
             for name, law in laws.items()
         },
+        "sampling_algorithm": study.sampling or read_sampler(Source({}, "", log)),
         "objective": _objective(study, log),
+        "early_termination": study.policy,
         "limits": missing.limits(
             missing.no_total(log, "", "A study goes on for as long as it is asked."),
             None,
         ),
     }
-    log.changed(
-        "",
-        "Which sampler and pruner a study uses is not stored: this is a random search "
-        "without early termination.",
-        _like_optuna(),
-    )
     return compact(document)
 
 
 def _when(condition: JSONValue) -> Law:
     return {"when": condition} if condition else {}
-
-
-def _like_optuna() -> str:
-    """What comes near to what a study does by default."""
-    if "tpe" in SAMPLERS:
-        return "Choose the sampler tpe and median stopping for Optuna's own defaults."
-    return "Choose median stopping, which is Optuna's default, too."
 
 
 def _laws(study: OptunaStudy, log: Log) -> dict[str, Law]:

@@ -1,45 +1,55 @@
-"""The nearest early-termination policy for rules that other systems have."""
+"""Successive halving and hyperband of other systems, as policies of this site."""
 
 from __future__ import annotations
 
 import math
 
-from experiments.search.figures import counted
 from experiments.search.importers.source import Source
-from experiments.search.problems import listed
 from experiments.search.records import JSONValue
-from experiments.search.termination import POLICIES
 
-HALVING = "asha"
+LEAST_FACTOR, MOST_FACTOR = 2, 100
 
 
-def halving(source: Source, first: int, factor: float) -> dict[str, JSONValue]:
-    """What stands for Hyperband and successive halving; noted at the whole rule.
+def halving(source: Source, first: float, factor: float) -> dict[str, JSONValue]:
+    """ASHA for one bracket of successive halving; noted at the whole rule.
 
     `first` is the report at which a trial is judged first, `factor` (eta) how much
     longer the next stretch is, and one in how many goes on.
     """
-    first, factor = max(first, 1), min(max(factor, 2), 100)
-    if HALVING in POLICIES:
-        whole = max(math.floor(factor), 2)
-        reports = listed([first, first * whole, first * whole**2])
-        source.log.changed(
-            source.path,
-            "Its brackets become the one of ASHA: trials are judged at reports "
-            f"{reports} and so on, and one in {whole} goes on each time.",
-            "Take median stopping instead.",
-        )
-        return {"type": HALVING, "min_resource": first, "reduction_factor": whole}
+    start, whole = max(math.floor(first), 1), whole_factor(factor)
+    reports = f"{start:,}, {start * whole:,}, {start * whole**2:,}"
     source.log.changed(
         source.path,
-        "Successive halving is not among the policies here. Median stopping takes its "
-        f"place: a trial ends when, after {counted(first, 'report')} or later, its "
-        "best is worse than the median of the others.",
-        f"Truncation selection with {share(factor)} % at each check ends more trials.",
+        f"It becomes asha: trials are judged at reports {reports} and so on, and one "
+        f"in {whole} goes on each time.",
+        "Take median stopping instead where fewer trials should end.",
     )
-    return {"type": "median_stopping", "delay_evaluation": first}
+    return {"type": "asha", "min_resource": start, "reduction_factor": whole}
 
 
-def share(factor: float) -> int:
-    """The percentage of trials that ends where one in `factor` goes on."""
-    return min(max(math.floor(100 * (1 - 1 / factor)), 1), 99)
+def brackets(
+    source: Source, first: float, factor: float, last: float
+) -> dict[str, JSONValue]:
+    """Hyperband for trials of `last` reports; noted at the whole rule.
+
+    Elsewhere it may start a trial anew with a larger budget; here one trial goes on.
+    """
+    start, whole = max(math.floor(first), 1), whole_factor(factor)
+    most = max(math.floor(last), start + 1)
+    source.log.changed(
+        source.path,
+        f"A trial is started once and runs for up to {most:,} reports, with no budget "
+        f"of its own; at each rung one in {whole} goes on.",
+        "Let the script run to its end, and report once for each unit of the budget.",
+    )
+    return {
+        "type": "hyperband",
+        "min_resource": start,
+        "reduction_factor": whole,
+        "max_resource": most,
+    }
+
+
+def whole_factor(factor: float) -> int:
+    """The nearest factor that this site takes."""
+    return min(max(round(factor), LEAST_FACTOR), MOST_FACTOR)

@@ -27,7 +27,8 @@ MOST_COMPARED = 500
 class Log:
     """What was noticed while a document was read; `lines` maps its paths to lines.
 
-    `places` says where in it the fields of the sweep document come from.
+    `places` says where in it the fields of the sweep document come from. A document
+    that is known to be right, such as one to be exported, needs no one who `suggests`.
     """
 
     lines: InitVar[Mapping[str, int] | None] = None
@@ -36,6 +37,7 @@ class Log:
     notes: dict[Note, None] = field(default_factory=dict)
     trials: list[FinishedTrial] = field(default_factory=list)
     compared: int = 0
+    suggests: bool = True
 
     def __post_init__(self, lines: Mapping[str, int] | None) -> None:
         self.places.lines = lines or {}
@@ -64,6 +66,8 @@ class Log:
     def meant(self, name: str, known: Iterable[str]) -> str | None:
         """The name that was misspelt; None if it is none, or after too many of them."""
         self.compared += 1
+        if not self.suggests:
+            return None
         return meant_name(name, known) if self.compared <= MOST_COMPARED else None
 
     def problem(self, path: str, message: str) -> None:
@@ -97,6 +101,10 @@ class Source:
         """The value as it stands, None when left out; the key is accounted for."""
         self._known.add(key)
         return self._mapping.get(key)
+
+    def skip(self, keys: Iterable[str]) -> None:
+        """Pass over keys that say nothing as long as something else is wrong."""
+        self._known.update(keys)
 
     def first(self, *keys: str) -> tuple[str, object]:
         """The first of several names that is there, with its value."""

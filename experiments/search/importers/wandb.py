@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from experiments.search.importers import missing
 from experiments.search.importers.names import Names
-from experiments.search.importers.policies import halving
-from experiments.search.importers.samplings import model_based, sampled_here
+from experiments.search.importers.policies import halving, whole_factor
 from experiments.search.importers.source import Source, compact
 from experiments.search.importers.wandb_command import read_command
 from experiments.search.importers.wandb_space import Parameter, read_parameters
@@ -74,7 +73,7 @@ def read_wandb(source: Source, name: str = "") -> dict[str, JSONValue]:
 
 
 def _sampling(source: Source) -> dict[str, JSONValue]:
-    return sampled_here({"type": _method(source)}, source.log, source.at("method"))
+    return {"type": _method(source)}
 
 
 def _method(source: Source) -> str:
@@ -85,7 +84,7 @@ def _method(source: Source) -> str:
         source.leave(
             "scheduler",
             "A search with code of its own cannot run here; random search stands in.",
-            model_based(),
+            missing.MODEL_BASED,
         )
         return "random"
     message = (
@@ -131,9 +130,10 @@ def _hyperband(source: Source) -> dict[str, JSONValue]:
     kind = rule.text("type").lower()
     if kind != "hyperband":
         rule.problem("type", f"type must be hyperband, not {shown(kind)}.")
+        rule.skip(RULE)
         rule.close("a policy here", also=RULE)
         return {}
-    eta = min(max(rule.number("eta") or 3, 1.01), 1000)
+    eta = whole_factor(rule.number("eta") or 3)
     first, last = rule.number("min_iter"), rule.number("max_iter")
     brackets = rule.number("s")
     if first is None and (last is None or brackets is None):
@@ -143,9 +143,9 @@ def _hyperband(source: Source) -> dict[str, JSONValue]:
     by_its_start = first is not None
     if first is None and last is not None and brackets is not None:
         first = last / eta ** min(max(brackets, 0), 50)
-    policy = halving(rule, int(first or 1), eta)
-    fields = {"min_resource": "min_iter", "delay_evaluation": "min_iter"}
-    rule.stands("early_termination", {**fields, "reduction_factor": "eta"})
+    policy = halving(rule, first or 1, eta)
+    fields = {"min_resource": "min_iter", "reduction_factor": "eta"}
+    rule.stands("early_termination", fields)
     if by_its_start:
         rule.leave("s", "How many brackets there are follows from min_iter and eta.")
         rule.leave("max_iter", "Trials are judged for as long as they report.")

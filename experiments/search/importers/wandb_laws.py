@@ -39,6 +39,7 @@ def law_of(member: Source, kind: str) -> Law:
             else "A parameter has values, a value, min and max, or a distribution."
         )
         member.problem("distribution", message)
+        member.skip(KNOWN)
         return {}
     return read(member)
 

@@ -23,7 +23,7 @@ def test_the_table_has_sixty_documents_of_every_format():
 def test_a_document_becomes_what_is_expected(case: Case):
     imported = import_sweep(case.text)
     assert imported.format == case.format
-    assert imported.document == case.becomes
+    assert imported.document == case.document
     assert imported.recognised_by
 
 
@@ -31,9 +31,8 @@ def test_a_document_becomes_what_is_expected(case: Case):
 def test_what_does_not_carry_over_has_its_path_line_and_sentence(case: Case):
     notes = import_sweep(case.text).notes
     found = [[note.kind, note.path, str(note.line or "-")] for note in notes]
-    assert found == [row[:3] for row in case.noted]
-    if case.halving is None:
-        assert [note.message for note in notes] == [row[3] for row in case.noted]
+    assert found == [row[:3] for row in case.notes]
+    assert [note.message for note in notes] == [row[3] for row in case.notes]
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.trials])

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from experiments.search.command import render_command, split_command
 from experiments.search.importers import Note, import_sweep
 from experiments.search.importers.names import NAME, Names
-from experiments.search.importers.policies import halving
+from experiments.search.importers.policies import brackets, halving
 from experiments.search.importers.source import Log, Source, number_of
 from experiments.search.importers.words import joined
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
-from experiments.search.termination import POLICIES, make_policy
+from experiments.search.termination import make_policy
 from tests.search.importers.documents import CASES
 
 TEXTS = {case.name: case.text for case in CASES}
@@ -114,12 +114,21 @@ def test_every_foreign_name_gets_a_valid_one_of_its_own(foreign: list[str]):
     assert len(log.notes) == changed
 
 
-@given(st.integers(1, 50), st.floats(1.1, 20))
-def test_halving_becomes_a_policy_of_this_site(first: int, factor: float):
+@given(st.floats(0.1, 50), st.floats(1.1, 200))
+def test_halving_becomes_a_policy_of_this_site(first: float, factor: float):
     log = Log()
     policy = halving(Source({}, "rule", log), first, factor)
     assert make_policy(policy, Objective("loss", "minimize")) is not None
-    assert policy["type"] == ("asha" if "asha" in POLICIES else "median_stopping")
+    assert [note.path for note in log.notes] == ["rule"]
+
+
+@given(st.floats(0.1, 50), st.floats(1.1, 200), st.floats(0, 500))
+def test_brackets_become_a_policy_of_this_site(
+    first: float, factor: float, last: float
+):
+    log = Log()
+    policy = brackets(Source({}, "rule", log), first, factor, last)
+    assert make_policy(policy, Objective("loss", "minimize")) is not None
     assert [note.path for note in log.notes] == ["rule"]
 
 

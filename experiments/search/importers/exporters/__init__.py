@@ -31,7 +31,7 @@ def export_sweep(
     if format not in EXPORTERS:
         message = unknown_name(format, EXPORTERS, kind="format to export")
         raise DefinitionError([Problem("", message)])
-    log = Log()
+    log = Log(suggests=False)
     text = EXPORTERS[format](Source(document, "", log))
     log.findings.raise_if_any()
     return text, log.in_order()
