@@ -15,7 +15,8 @@ LAYERS = (
     {"runner", "client", "words", "tokens", "document_yaml"},
     {"models", "clock"},
     {"ranks"},
-    {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"},
+    {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
+    | {"price"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
     | {"rivals", "finished"}
     | {"worker_site", "submission", "warm_trials", "reruns"},
