@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from experiments.search.fields import is_number
@@ -14,18 +14,18 @@ from experiments.search.records import JSONValue
 Settings: TypeAlias = "dict[str, JSONValue]"
 # Those that work as ours do come first; the others have something that stands in.
 SAMPLERS: Mapping[str, str] = {
-    "randomsampler": "random",
-    "gridsampler": "grid",
-    "bruteforcesampler": "grid",
-    "tpesampler": "tpe",
-    "cmaessampler": "cmaes",
-    "gpsampler": "bayesian",
-    "qmcsampler": "sobol",
-    "botorchsampler": "bayesian",
-    "skoptsampler": "bayesian",
-    "nsgaiisampler": "tpe",
-    "nsgaiiisampler": "tpe",
-    "partialfixedsampler": "tpe",
+    "RandomSampler": "random",
+    "GridSampler": "grid",
+    "BruteForceSampler": "grid",
+    "TPESampler": "tpe",
+    "CmaEsSampler": "cmaes",
+    "GPSampler": "bayesian",
+    "QMCSampler": "sobol",
+    "BoTorchSampler": "bayesian",
+    "SkoptSampler": "bayesian",
+    "NSGAIISampler": "tpe",
+    "NSGAIIISampler": "tpe",
+    "PartialFixedSampler": "tpe",
 }
 SAME = tuple(SAMPLERS)[:7]
 USUAL = "tpe"
@@ -42,13 +42,10 @@ def read_sampler(study: Source) -> Settings:
         )
         return {"type": USUAL}
     name, settings = _named(study, "sampler")
-    plain = name.lower()
-    kind = SAMPLERS.get(plain, USUAL)
-    meant = study.log.meant(name, SAMPLERS) if plain not in SAMPLERS else None
-    if meant:
-        message = f"There is no sampler {shown(name)}; did you mean {meant}?"
-        study.problem("sampler", message)
-    elif plain not in SAME:
+    kind = SAMPLERS.get(name, USUAL)
+    if _is_misspelt(study, "sampler", name, SAMPLERS):
+        settings.skip(settings.given())
+    elif name not in SAME:
         message = f"There is no sampler {shown(name)} here; {kind} stands in."
         study.changed("sampler", message)
     seed = settings.number("seed")
@@ -61,11 +58,9 @@ def read_pruner(study: Source) -> Settings:
     if not study.has("pruner"):
         return {}
     name, settings = _named(study, "pruner")
-    read = PRUNERS.get(name.lower())
-    meant = study.log.meant(name, PRUNERS) if read is None else None
-    if meant:
-        message = f"There is no pruner {shown(name)}; did you mean {meant}?"
-        study.problem("pruner", message)
+    read = PRUNERS.get(name)
+    if _is_misspelt(study, "pruner", name, PRUNERS):
+        settings.skip(settings.given())
     elif read is None:
         study.leave(
             "pruner",
@@ -75,6 +70,21 @@ def read_pruner(study: Source) -> Settings:
     policy = read(settings) if read else {}
     settings.close("the policy here")
     return policy
+
+
+def _is_misspelt(study: Source, key: str, name: str, known: Iterable[str]) -> bool:
+    """Whether a name is none of the known ones but was meant to be; noted if so."""
+    suffix = key.capitalize()
+    bare = {other.removesuffix(suffix): other for other in known}
+    if name in bare.values():
+        return False
+    # All of them end alike, which says nothing about the rest.
+    plain = name[: -len(key)] if name.lower().endswith(key) else name
+    meant = study.log.meant(plain, bare)
+    if meant is not None:
+        message = f"There is no {key} {shown(name)}; did you mean {bare[meant]}?"
+        study.problem(key, message)
+    return meant is not None
 
 
 def _named(study: Source, key: str) -> tuple[str, Source]:
@@ -172,11 +182,11 @@ def _patience(pruner: Source) -> Settings:
 
 
 PRUNERS: Mapping[str, Callable[[Source], Settings]] = {
-    "noppruner": lambda pruner: {},
-    "medianpruner": _median,
-    "percentilepruner": _percentile,
-    "successivehalvingpruner": _halving,
-    "hyperbandpruner": _hyperband,
-    "thresholdpruner": _threshold,
-    "patientpruner": _patience,
+    "NopPruner": lambda pruner: {},
+    "MedianPruner": _median,
+    "PercentilePruner": _percentile,
+    "SuccessiveHalvingPruner": _halving,
+    "HyperbandPruner": _hyperband,
+    "ThresholdPruner": _threshold,
+    "PatientPruner": _patience,
 }

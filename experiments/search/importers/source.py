@@ -102,6 +102,10 @@ class Source:
         self._known.add(key)
         return self._mapping.get(key)
 
+    def with_values(self, values: Mapping[str, object]) -> Source:
+        """The same mapping with some values replaced or added."""
+        return Source({**self._mapping, **values}, self.path, self.log)
+
     def skip(self, keys: Iterable[str]) -> None:
         """Pass over keys that say nothing as long as something else is wrong."""
         self._known.update(keys)

@@ -9,6 +9,7 @@ from experiments.search.importers.exporters.shared import (
     OURS,
     Law,
     laws_of,
+    leave_missing,
     log_base,
     named_command,
     number,
@@ -60,6 +61,9 @@ def export_azure(source: Source) -> str:
 
 def _sampling(sampling: Source) -> dict[str, JSONValue]:
     kind = sampling.text("type") or "random"
+    if kind == "sobol":
+        sampling = sampling.with_values({"type": "random", "rule": "sobol"})
+        kind = "random"
     job: dict[str, JSONValue] = {"type": kind if kind in SAMPLINGS else "bayesian"}
     if kind not in SAMPLINGS:
         sampling.changed("type", f"Azure has no sampler {kind}; bayesian stands in.")
@@ -204,6 +208,7 @@ def _policy(source: Source) -> dict[str, JSONValue]:
         policy.leave(
             "exclude_finished_jobs", "Azure compares with finished trials too."
         )
+    leave_missing(policy, "Azure")
     policy.close("Azure's policy")
     return job
 

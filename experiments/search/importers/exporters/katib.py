@@ -11,6 +11,7 @@ from experiments.search.importers.exporters.shared import (
     OURS,
     Law,
     laws_of,
+    leave_missing,
     log_base,
     named_command,
     natural,
@@ -31,6 +32,7 @@ ALGORITHMS = {
     "bayesian": "bayesianoptimization",
     "tpe": "tpe",
     "cmaes": "cmaes",
+    "sobol": "sobol",
 }
 PLACE = re.compile(r"\$\{\{\s*(search_space|inputs)\.(\w+)\s*\}\}")
 LIMITS = {
@@ -131,6 +133,7 @@ def _stopping(source: Source) -> dict[str, JSONValue]:
         },
         {"name": "start_step", "value": str(policy.number("delay_evaluation") or 1)},
     ]
+    leave_missing(policy, "Katib")
     policy.close("Katib's early stopping")
     return {"algorithmName": "medianstop", "algorithmSettings": settings}
 

@@ -84,6 +84,12 @@ def without_condition(source: Source, name: str, law: Law) -> Law:
     return {key: value for key, value in law.items() if key != "when"}
 
 
+def leave_missing(policy: Source, where: str) -> None:
+    """Note a rule for values that are not finite, where it is not the usual one."""
+    if policy.take("on_missing") not in (None, "worst"):
+        policy.leave("on_missing", f"{where} has no rule for values such as NaN.")
+
+
 def named_command(source: Source, command: str, names: list[str]) -> str:
     """The command with a place for every parameter, where it names none itself."""
     try:

@@ -9,6 +9,7 @@ from experiments.search.importers.exporters.shared import (
     OURS,
     Law,
     laws_of,
+    leave_missing,
     log_base,
     natural,
     number,
@@ -65,14 +66,15 @@ def export_wandb(source: Source) -> str:
 
 def _method(sampling: Source) -> str:
     kind = sampling.text("type") or "random"
+    method = METHODS.get(kind) or ("random" if kind == "sobol" else "bayes")
     if kind not in METHODS:
-        sampling.changed("type", f"W&B has no sampler {kind}; bayes stands in.")
+        sampling.changed("type", f"W&B has no sampler {kind}; {method} stands in.")
     sampling.leave("seed", "W&B's search takes no seed.")
     if sampling.take("rule") not in (None, "random"):
         sampling.leave("rule", "W&B draws independently.")
     sampling.take("logbase")
     sampling.close("a W&B sweep")
-    return METHODS.get(kind, "bayes")
+    return method
 
 
 def _metric(objective: Source) -> dict[str, JSONValue]:
@@ -160,13 +162,18 @@ def _policy(source: Source) -> dict[str, JSONValue]:
         return {}
     policy = source.inner("early_termination")
     kind = policy.text("type")
-    if kind != "asha":
+    if kind not in ("asha", "hyperband"):
         source.leave(
             "early_termination",
             f"W&B has no {kind}; no run ends early there.",
             "Its only rule is Hyperband, which asha here becomes.",
         )
         return {}
+    if kind == "hyperband":
+        policy.changed(
+            "type", "At W&B every run is judged from its first bracket on, as by asha."
+        )
+        policy.leave("max_resource", "Runs are judged for as long as they report.")
     rule: dict[str, JSONValue] = {
         "type": "hyperband",
         "min_iter": math.ceil(policy.number("min_resource") or 1),
@@ -179,6 +186,7 @@ def _policy(source: Source) -> dict[str, JSONValue]:
     ):
         if policy.take(key) not in (None, 0, 1):
             policy.leave(key, why)
+    leave_missing(policy, "W&B")
     policy.close("Hyperband")
     return rule
 
