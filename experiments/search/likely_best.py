@@ -74,9 +74,10 @@ def _expected(
     losses = history.losses[rows]
     if outcomes.finite >= LEAST_RESULTS:
         rng = np.random.default_rng(0)
-        model = Model.of(Encoding(history.space), history, outcomes, rng)
-        features = model.features(history.points[rows], history.active[rows])
-        losses = outcomes.losses(model.posterior.means(features))
+        encoding = Encoding(history.space)
+        model = Model.of(encoding, history, outcomes, rng, likeliest=True)
+        expected = model.expected(history.points[rows], history.active[rows])
+        losses = outcomes.losses(expected)
     return dict(zip(rows.tolist(), losses.tolist(), strict=True))
 
 

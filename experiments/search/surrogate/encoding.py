@@ -18,7 +18,7 @@ from experiments.search.space import SearchSpace
 from experiments.search.surrogate.columns import Columns, Mask, Points
 
 # A linear range whose ends differ by this factor may be meant on a logarithmic scale.
-WIDE_RATIO = 100.0
+WIDE_RATIO = 1000.0
 # Choices with the same list: from so many on, how often a value occurs is a feature.
 LEAST_ALIKE = 3
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
 
 from experiments.search.history import History
 from experiments.search.surrogate.columns import Mask, Points
@@ -13,23 +15,77 @@ from experiments.search.surrogate.fit import Hyperparameters, fitted
 from experiments.search.surrogate.kernel import Reals
 from experiments.search.surrogate.outcomes import Outcomes
 from experiments.search.surrogate.posterior import Posterior
-from experiments.search.surrogate.subset import CONDITIONED, FITTED
+from experiments.search.surrogate.subset import CONDITIONED, FITTED, FITTED_TWICE
 
+Rows = NDArray[np.int64]
+
+# The least probability of either way of seeing wide axes.
+LEAST_SHARE = 0.15
 # The latest so many pending trials are believed in.
 MOST_PENDING = 128
+
+
+@dataclass(frozen=True)
+class View:
+    """A way of seeing the space: wide axes on a logarithmic scale, or as they are."""
+
+    encoding: Encoding
+    sensed: bool
+
+    def features(self, points: Points, active: Mask) -> Features:
+        return self.encoding.features(points, active, sensed=self.sensed)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model is conditioned on: `rows` of a history with an outcome each, and the
+    `pending` ones."""
+
+    rows: Rows
+    values: Reals
+    extra: Reals
+    pending: Rows
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, rng: np.random.Generator) -> Told:
+        chosen = CONDITIONED.chosen(outcomes.values, rng)
+        return cls(
+            outcomes.rows[chosen],
+            outcomes.values[chosen],
+            outcomes.extra[chosen],
+            outcomes.pending[-MOST_PENDING:],
+        )
+
+    def with_reached(self, reached: Reals, ahead: Mask) -> Told:
+        """With pending trials that are ahead counted as what they have reached.
+
+        They have done better than expected already, and can only end lower.
+        """
+        return Told(
+            np.append(self.rows, self.pending[ahead]),
+            np.append(self.values, reached[ahead]),
+            np.append(self.extra, np.zeros(int(ahead.sum()))),
+            self.pending[~ahead],
+        )
+
+    def posterior(
+        self, view: View, found: Hyperparameters, points: Points, active: Mask
+    ) -> Posterior:
+        known = np.concatenate([self.rows, self.pending])
+        features = view.features(points[known], active[known])
+        return Posterior.given(found, features, self.values, self.extra)
 
 
 @dataclass(frozen=True)
 class Model:
     """A Gaussian process over configurations.
 
-    `points` and `active` are those of the finished trials that it is conditioned on,
+    `points` and `active` are those of the trials whose outcomes it is conditioned on,
     and `means` what it expects of them. `best` is the lowest expectation of any trial,
     the pending ones included.
     """
 
-    encoding: Encoding
-    sensed: bool
+    view: View
     posterior: Posterior
     points: Points
     active: Mask
@@ -43,54 +99,80 @@ class Model:
         history: History,
         outcomes: Outcomes,
         rng: np.random.Generator,
+        *,
+        likeliest: bool = False,
     ) -> Model:
-        """The model of what a history says; it says something of at least one trial."""
+        """The model of what a history says; it says something of at least one trial.
+
+        Where there are two ways of seeing the space it is the `likeliest`, or either.
+        """
         points, active = history.points, history.active
-        sensed, found = best_fit(encoding, points, active, outcomes, rng)
-        chosen = CONDITIONED.chosen(outcomes.values, rng)
-        rows, pending = outcomes.rows[chosen], outcomes.pending[-MOST_PENDING:]
-        all_rows = np.concatenate([rows, pending])
-        known = encoding.features(points[all_rows], active[all_rows], sensed=sensed)
-        posterior = Posterior.given(
-            found, known, outcomes.values[chosen], outcomes.extra[chosen]
+        least = 0.0 if likeliest else LEAST_SHARE
+        view, found = chosen_fit(
+            fits(encoding, points, active, outcomes, rng), least=least, rng=rng
         )
-        means = posterior.means(known)
-        count = len(rows)
+        told = Told.of(outcomes, rng)
+        posterior = told.posterior(view, found, points, active)
+        means = posterior.means(posterior.known)
+        reached = outcomes.standardised(history.losses[told.pending])
+        ahead = reached < means[len(told.rows) :]
+        if ahead.any():
+            told = told.with_reached(reached, ahead)
+            posterior = told.posterior(view, found, points, active)
+            means = posterior.means(posterior.known)
+        rows = told.rows
         return cls(
-            encoding=encoding,
-            sensed=sensed,
+            view=view,
             posterior=posterior,
             points=points[rows],
             active=active[rows],
-            means=means[:count],
+            means=means[: len(rows)],
             best=float(means.min()),
         )
 
-    def features(self, points: Points, active: Mask) -> Features:
-        """Points as this model sees them."""
-        return self.encoding.features(points, active, sensed=self.sensed)
-
     def predicted(self, points: Points, active: Mask) -> tuple[Reals, Reals]:
         """The expected standardised outcomes of points, and the deviations."""
-        return self.posterior.predicted(self.features(points, active))
+        return self.posterior.predicted(self.view.features(points, active))
+
+    def expected(self, points: Points, active: Mask) -> Reals:
+        """The expected standardised outcomes of points."""
+        return self.posterior.means(self.view.features(points, active))
 
 
-def best_fit(
+Fit = tuple[View, Hyperparameters]
+
+
+def fits(
     encoding: Encoding,
     points: Points,
     active: Mask,
     outcomes: Outcomes,
     rng: np.random.Generator,
-) -> tuple[bool, Hyperparameters]:
-    """The hyperparameters, and whether wide axes are seen on a logarithmic scale.
-
-    Where there are such axes both ways are fitted, and the likelier one is taken.
-    """
-    chosen = FITTED.chosen(outcomes.values, rng)
+) -> list[Fit]:
+    """The hyperparameters for every way of seeing the space."""
+    share = FITTED_TWICE if encoding.wide else FITTED
+    chosen = share.chosen(outcomes.values, rng)
     rows = outcomes.rows[chosen]
-    fits = []
+    found = []
     for sensed in (False, True) if encoding.wide else (False,):
-        features = encoding.features(points[rows], active[rows], sensed=sensed)
-        found = fitted(features, outcomes.values[chosen], outcomes.extra[chosen])
-        fits.append((sensed, found))
-    return min(fits, key=lambda fit: fit[1].penalty)
+        view = View(encoding, sensed)
+        features = view.features(points[rows], active[rows])
+        fit = fitted(features, outcomes.values[chosen], outcomes.extra[chosen])
+        found.append((view, fit))
+    return found
+
+
+def chosen_fit(fits: list[Fit], *, least: float, rng: np.random.Generator) -> Fit:
+    """One of at most two fits: each as often as it is likely, but at least `least`.
+
+    A model that is never used would never see the trials that speak for it: one that
+    takes all small values of a wide axis for one value tries none but the smallest.
+    With `least` 0 it is the likeliest.
+    """
+    if len(fits) == 1:
+        return fits[0]
+    lead = fits[0][1].penalty - fits[1][1].penalty
+    if not least:
+        return fits[int(lead > 0)]
+    share = np.clip(expit(lead), least, 1 - least)
+    return fits[int(rng.random() < share)]

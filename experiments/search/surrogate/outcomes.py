@@ -41,6 +41,12 @@ class Outcomes:
         found: Reals = self.location + self.scale * values
         return found
 
+    def standardised(self, losses: Reals) -> Reals:
+        """Losses as standardised values; infinite ones stay so."""
+        with np.errstate(over="ignore"):
+            found: Reals = (losses - self.location) / self.scale
+        return found
+
 
 def outcomes_of(history: History) -> Outcomes:
     """What a history says.

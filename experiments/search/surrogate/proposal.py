@@ -90,7 +90,7 @@ class Search:
         return None
 
     def _listed(self) -> Scored | None:
-        columns = self.model.encoding.columns
+        columns = self.model.view.encoding.columns
         if not columns.space.is_finite or columns.space.finite.at_most > MOST_LISTED:
             return None
         listed = columns.listed()
@@ -126,7 +126,7 @@ class Search:
 
     @property
     def _candidates(self) -> Candidates:
-        return Candidates(self.model.encoding)
+        return Candidates(self.model.view.encoding)
 
     def _starts(self, scored: Scored) -> Scored:
         """The best points that may be tried."""
@@ -165,9 +165,9 @@ class Search:
 
     def _crowded(self, points: Points, active: Mask) -> Mask:
         """Which points are next to a pending trial."""
-        one = self.model.features(points, active)
+        one = self.model.view.features(points, active)
         crowded = np.zeros(len(points), np.bool_)
-        pending = self.model.features(*self.pending)
+        pending = self.model.view.features(*self.pending)
         for row in range(len(pending)):
             far = np.abs(one.coordinates - pending.coordinates[row]) > PENDING_DISTANCE
             differs = one.categories != pending.categories[row]

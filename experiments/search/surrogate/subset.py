@@ -37,3 +37,5 @@ class Share:
 
 CONDITIONED = Share(best=128, latest=32, others=96)
 FITTED = Share(best=64, latest=16, others=48)
+# Where two models are fitted, so that both together cost about as much.
+FITTED_TWICE = Share(best=48, latest=12, others=36)

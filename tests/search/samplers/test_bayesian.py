@@ -2,12 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-
-import numpy as np
-import pytest
 
 from experiments.search.history import History
 from experiments.search.records import JSONValue, Objective, Params, TrialRecord
@@ -15,13 +10,14 @@ from experiments.search.samplers import Suggestion, make_sampler
 from experiments.search.samplers.sampler import Sampler
 from experiments.search.space import SearchSpace
 from tests.search.samplers.sampler_contract import (
-    CONDITIONAL,
-    CONDITIONAL_COUNT,
-    COUNT,
-    FINITE,
-    RULES,
     WIDE,
+    LearningContract,
 )
+
+
+class TestBayesian(LearningContract):
+    kind = "bayesian"
+
 
 PLANE = {"x": "uniform(0, 1)", "y": "uniform(0, 1)"}
 Loss = Callable[[Params], "float | None"]
@@ -74,15 +70,6 @@ def patterned(params: Params) -> float:
     return float(sum(json.dumps(params).encode()) % 17)
 
 
-@pytest.mark.parametrize("document", [FINITE, CONDITIONAL, WIDE])
-def test_every_configuration_lies_in_the_space(document: Mapping[str, object]) -> None:
-    rules = RULES if document == CONDITIONAL else None
-    sampler = sampler_of(document, constraints=rules)
-    for record in run(sampler, 15, patterned):
-        assert sampler.space.problems(record.params) == ()
-        json.dumps(record.params, allow_nan=False)
-
-
 def test_the_minimum_of_a_bowl_is_found_within_25_trials() -> None:
     for seed in range(3):
         losses = [bowl(one.params) for one in run(sampler_of(PLANE, seed), 25, bowl)]
@@ -116,20 +103,6 @@ def test_the_best_of_a_mixed_space_is_found() -> None:
     assert loss(best.params) < 0.15
 
 
-@pytest.mark.parametrize(
-    ("document", "rules", "count"),
-    [(FINITE, None, COUNT), (CONDITIONAL, RULES, CONDITIONAL_COUNT)],
-)
-def test_a_finite_space_is_gone_through_once_and_then_ends(
-    document: Mapping[str, object], rules: object, count: int
-) -> None:
-    sampler = sampler_of(document, constraints=rules)
-    records = run(sampler, count + 5, patterned)
-    assert len(records) == count
-    assert len({json.dumps(one.params) for one in records}) == count
-    assert sampler.suggest(count + 1000, past(sampler, *records)) is None
-
-
 def test_a_finite_space_too_large_to_list_ends_too() -> None:
     names = [f"p{number}" for number in range(40)]
     document = {"a": "randint(200)", **dict.fromkeys(names, "choice([1])")}
@@ -147,49 +120,12 @@ def test_constraints_are_met_where_few_configurations_do() -> None:
         assert number_in(one.params, "x") + number_in(one.params, "y") < 0.1
 
 
-def test_trials_that_run_are_kept_away_from() -> None:
-    sampler = sampler_of(PLANE)
-    records = run(sampler, 10, bowl)
-    for number in range(10, 26):
-        params = suggested(sampler, number, records).params
-        records.append(TrialRecord(number, params, "running", None))
-    points = np.array([sampler.space.encode(one.params) for one in records[10:]])
-    far = np.abs(points[:, None] - points).max(-1) + np.eye(16)
-    assert far.min() > 0.02
-
-
-def test_a_region_where_trials_fail_is_left_alone() -> None:
-    def loss(params: Params) -> float | None:
-        return None if number_in(params, "x") < 0.5 else bowl(params)
-
-    records = run(sampler_of(PLANE), 60, loss)
-    failed = [one for one in records[30:] if one.state == "failed"]
-    # By chance every second trial would fail.
-    assert len(failed) < 0.25 * 30
-
-
 def test_a_trial_stopped_early_does_not_spoil_its_neighbourhood() -> None:
     sampler = sampler_of(PLANE)
     records = run(sampler, 12, lambda params: bowl(params) if bowl(params) else 0.0)
     worst = TrialRecord(12, {"x": 0.32, "y": 0.69}, "terminated", 1e6)
     after = suggested(sampler, 13, [*records, worst]).params
     assert bowl(after) < 0.1
-
-
-@pytest.mark.parametrize("state", ["failed", "running", "queued", "terminated"])
-def test_it_lives_with_trials_without_a_value(state: str) -> None:
-    sampler = sampler_of(FINITE)
-    records: list[TrialRecord] = []
-    for number in range(10):
-        params = suggested(sampler, number, records).params
-        records.append(TrialRecord(number, params, state, None))
-    assert len({json.dumps(one.params) for one in records}) == 10
-
-
-@pytest.mark.parametrize("value", [0.0, 1e308, -1e308, 1e-320, math.pi])
-def test_it_lives_with_equal_and_extreme_values(value: float) -> None:
-    records = run(sampler_of(PLANE), 10, lambda params: value)
-    assert len(records) == 10
 
 
 def test_the_seed_the_number_and_the_history_decide_alone() -> None:
@@ -201,21 +137,6 @@ def test_the_seed_the_number_and_the_history_decide_alone() -> None:
     assert suggested(used, 12, records) == first
     assert suggested(sampler_of(WIDE, seed=8), 12, records) != first
     assert suggested(sampler_of(WIDE), 13, records) != first
-
-
-def test_another_process_suggests_the_same() -> None:
-    script = (
-        "from tests.search.samplers.test_bayesian import *\n"
-        "records = run(sampler_of(WIDE), 14, patterned)\n"
-        "print(json.dumps([[one.number, one.params] for one in records]))\n"
-    )
-    output = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True
-    ).stdout
-    found = [
-        [one.number, dict(one.params)] for one in run(sampler_of(WIDE), 14, patterned)
-    ]
-    assert json.loads(output) == found
 
 
 def test_trials_of_an_earlier_sweep_take_the_place_of_the_design() -> None:

@@ -119,10 +119,10 @@ def test_ordered_axes_go_from_0_to_1() -> None:
 
 
 def test_a_wide_linear_range_is_also_seen_on_a_logarithmic_scale() -> None:
-    space = SearchSpace.parse({"decay": "uniform(0.0001, 1)", "x": "uniform(1, 99)"})
+    space = SearchSpace.parse({"decay": "uniform(0.0001, 1)", "x": "uniform(1, 999)"})
     encoding = Encoding(space)
     assert list(encoding.wide) == [0]
-    point = space.encode({"decay": 0.01, "x": 50.0})[None]
+    point = space.encode({"decay": 0.01, "x": 500.0})[None]
     plain = encoding.features(point, np.ones((1, 2), bool))
     sensed = encoding.features(point, np.ones((1, 2), bool), sensed=True)
     assert plain.coordinates[0, 0] == pytest.approx(0.01, abs=1e-3)
