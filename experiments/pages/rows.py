@@ -225,7 +225,8 @@ def _running_sentence(
     if policy is None:
         reports = "1 report" if trial.reports == 1 else f"{trial.reports} reports"
         return f"Running, {reports}"
-    return f"First check at report {policy.next_check(trial.reports)}"
+    coming = policy.next_check(trial.reports)
+    return f"First check at report {coming}" if coming else "Past the last check"
 
 
 def _fell_short(decision: Decision) -> str:

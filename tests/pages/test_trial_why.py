@@ -260,3 +260,19 @@ def test_only_words_about_memory_are_read_as_memory() -> None:
     assert not by_log("KeyError: 'room'")
     for line in ("torch.OutOfMemoryError: x", "killed: OOM", "CUDA out of memory"):
         assert "batch size" in by_log(line)[0]
+
+
+def test_a_policy_of_rungs_says_where_the_trial_stood_and_that_none_is_left() -> None:
+    halving = {"type": "hyperband", "max_resource": 4, "reduction_factor": 2}
+    sweep = sweep_with(halving)
+    for value in (0.9, 0.8):
+        factories.reported_trial(sweep, [value] * 3, state="completed")
+    trial = factories.reported_trial(sweep, [0.95] * 3)
+    notes = " ".join(why(trial).notes)
+    assert "one in 2 goes on after 1, 2 reports. No further check comes." in notes
+    asha = sweep_with({"type": "asha", "reduction_factor": 2})
+    factories.reported_trial(asha, [0.9], state="completed")
+    worse = finish(factories.reported_trial(asha, [0.5]), cause="stopped")
+    lead = str(why(worse).lead)
+    assert "was below <strong>0.9000</strong>, the best of <a href=" in lead
+    assert "one in 2 goes on" in lead

@@ -84,7 +84,7 @@ class TrialRows:
     def first_check(self) -> int:
         """The report at which the policy looked, or will look, first; 1 without one."""
         planned = self.policy.next_check(0) if self.policy else 1
-        return first_check(self.decisions, planned)
+        return first_check(self.decisions, planned or self.trial.reports + 1)
 
     @cached_property
     def field(self) -> Field:

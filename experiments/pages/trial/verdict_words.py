@@ -18,6 +18,9 @@ from experiments.words import metric_text, number_text
 THRESHOLD_WORDS = re.compile(r"(?:was (?:below|above)|against) \S+, (.+)\.$", re.DOTALL)
 TRIAL_NAME = re.compile(r"\btrial (\d+)\b")
 
+# A policy that looks at even intervals does so after that many of them, too.
+LATER = 9
+
 Sentence = str | SafeString
 
 
@@ -91,14 +94,17 @@ def policy_sentence(rows: TrialRows) -> str:
         last = rows.checks.last
         return f"{last.policy_words}." if last else ""
     name = rows.policy.name_in_words()
-    return f"{name[:1].upper()}{name[1:]}, {_schedule(rows.policy)}."
+    return f"{name[:1].upper()}{name[1:]}{_schedule(rows.policy)}."
 
 
 def _schedule(policy: Policy) -> str:
-    every = policy.evaluation_interval
-    first = policy.next_check(0)
+    """When it looks, for a policy that looks at even intervals; others say it."""
+    every, first = policy.evaluation_interval, policy.next_check(0)
+    if first is None or not policy.due(first + LATER * every):
+        return ""
     words = "every report" if every == 1 else f"every {ordinal(every)} report"
-    return f"checked at {words}" + (f" from the {ordinal(first)}" if first > 1 else "")
+    start = f" from the {ordinal(first)}" if first > 1 else ""
+    return f", checked at {words}{start}"
 
 
 def checks_sentence(rows: TrialRows) -> str:

@@ -152,7 +152,8 @@ def _coming_notes(rows: TrialRows) -> list[Sentence]:
         return [sentence] * bool(rows.trial.sweep)
     coming = rows.policy.next_check(rows.trial.reports)
     which = "next" if rows.decisions else "first"
-    return [policy_sentence(rows), f"The {which} check comes at report {coming}."]
+    when = f"The {which} check comes at report {coming}."
+    return [policy_sentence(rows), when if coming else "No further check comes."]
 
 
 def _failed(rows: TrialRows) -> Why:
