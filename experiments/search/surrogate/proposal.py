@@ -91,7 +91,9 @@ class Search:
 
     def _listed(self) -> Scored | None:
         columns = self.model.view.encoding.columns
-        if not columns.space.is_finite or columns.space.finite.at_most > MOST_LISTED:
+        space = columns.space
+        # Where there are constraints the configurations have been counted by a list.
+        if not space.is_finite or (space.count() or MOST_LISTED + 1) > MOST_LISTED:
             return None
         listed = columns.listed()
         return None if listed is None else self._scored(*listed, spread=False)

@@ -112,6 +112,18 @@ def test_a_finite_space_too_large_to_list_ends_too() -> None:
     assert found == {3, 70, 137}
 
 
+def test_of_many_configurations_few_are_allowed_and_the_best_is_found_first() -> None:
+    document = dict.fromkeys("abc", "randint(60)")
+    sampler = sampler_of(document, constraints=["a == b", "b == c"])
+    assert sampler.space.count() == 60
+
+    def loss(params: Params) -> float:
+        return abs(number_in(params, "a") - 41)
+
+    records = run(sampler, 14, loss)
+    assert min(one.value or 0.0 for one in records) == 0
+
+
 def test_constraints_are_met_where_few_configurations_do() -> None:
     sampler = sampler_of(PLANE, constraints=["x + y < 0.1"])
     records = run(sampler, 15, bowl)
