@@ -14,7 +14,7 @@ MOST_BITS = 1024
 
 def _power(base: float, exponent: float) -> object:
     if isinstance(base, int) and isinstance(exponent, int) and exponent >= 0:
-        if base.bit_length() * exponent > MOST_BITS:
+        if (abs(base).bit_length() - 1) * exponent > MOST_BITS:
             raise OverflowError
         return base**exponent
     return float(base) ** float(exponent)

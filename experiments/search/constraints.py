@@ -47,6 +47,9 @@ def parse_constraint(text: str, known: Mapping[str, Iterable[str]]) -> Constrain
 
     Raises ExpressionError for anything that is no constraint over these.
     """
+    if not text.strip():
+        message = f"A constraint is text, such as {EXAMPLE}, and this is empty."
+        raise ExpressionError(message, line=1, column=1)
     reader = _Reader(text, known)
     node = reader.whole()
     check = reader.read(node)
@@ -61,7 +64,8 @@ class _Reader(Source):
     """Turns the syntax tree into functions of the values."""
 
     def __init__(self, text: str, known: Mapping[str, Iterable[str]]) -> None:
-        super().__init__(disguised(text), most=LONGEST)
+        names = {name for address in known for name in address.split(".")}
+        super().__init__(disguised(text, names), most=LONGEST)
         self._known = known
         self.named: dict[str, None] = {}
 
@@ -213,6 +217,12 @@ class _Reader(Source):
         left, pairs = self.read(node.left, depth), []
         before: ast.expr = node.left
         for sign, after in zip(node.ops, node.comparators, strict=True):
+            if isinstance(before, ast.List | ast.Tuple):
+                self.refuse(
+                    before,
+                    "A list ends a comparison. Join two comparisons by and, such as "
+                    "1 <= a and a in [1, 2].",
+                )
             if isinstance(sign, ast.In | ast.NotIn):
                 right = self._members(after, depth)
             else:

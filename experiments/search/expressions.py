@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from experiments.search.arithmetic import combined
+from experiments.search.arithmetic import OPERATORS, combined
 from experiments.search.fields import is_number
 from experiments.search.problems import shown
 from experiments.search.source import ExpressionError, Source
@@ -138,11 +138,10 @@ class _Reader(Source):
                 return [self.read(item, depth=inner) for item in items]
             case ast.Dict():
                 return self._mapping(node, inner)
-            case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-                return self._signed(node, self.read(operand, depth=inner))
-            case ast.BinOp(left=left, op=operator, right=right):
-                one, other = (self.read(side, depth=inner) for side in (left, right))
-                return self._finite(node, combined(operator, one, other))
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+                return self._signed(node, inner)
+            case ast.BinOp():
+                return self._computed(node, inner)
             case ast.Call() if calls:
                 return self._call(node, inner)
         self.refuse(
@@ -151,7 +150,9 @@ class _Reader(Source):
             "distributions by their bare names can stand here.",
         )
 
-    def _constant(self, node: ast.expr, value: object) -> Literal:
+    def _constant(self, node: ast.Constant, value: object) -> Literal:
+        if isinstance(value, str) and self.holds_texts_side_by_side(node):
+            self.refuse(node, "Between two texts there must be a comma.")
         if value is None or isinstance(value, bool | str):
             return value
         if isinstance(value, int | float):
@@ -166,8 +167,20 @@ class _Reader(Source):
             )
         return value
 
-    def _signed(self, node: ast.UnaryOp, value: object) -> float:
-        number = self._finite(node, value)
+    def _computed(self, node: ast.BinOp, depth: int) -> float:
+        left, right = (self._number(side, depth) for side in (node.left, node.right))
+        if type(node.op) not in OPERATORS:
+            self.refuse(node, "Numbers are computed by + - * / and ** only.")
+        return self._finite(node, combined(node.op, left, right))
+
+    def _number(self, node: ast.expr, depth: int) -> float:
+        value = self.read(node, depth=depth)
+        if is_number(value):
+            return value
+        self.refuse(node, f"Only numbers can be computed with, not {shown(value)}.")
+
+    def _signed(self, node: ast.UnaryOp, depth: int) -> float:
+        number = self._number(node.operand, depth)
         return -number if isinstance(node.op, ast.USub) else number
 
     def _mapping(self, node: ast.Dict, depth: int) -> dict[str, Literal]:

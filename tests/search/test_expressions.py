@@ -34,7 +34,6 @@ SECONDS = 1.0
         ("uniform(-(2 + 3) * 2, 0)", (-10, 0)),
         ("x = uniform(0, 1)", (0, 1)),
         ("uniform(\n  0,\n  1,\n)", (0, 1)),
-        ('choice("two " "parts")', ("two parts",)),
         ('choice("é")', ("é",)),
     ],
 )
@@ -138,8 +137,20 @@ def test_a_whole_space_is_read_as_articles_print_it(
         ("uniform(0, 1) + 1", 1, 1, "Only numbers"),
         ("uniform(0, 10**400)", 1, 12, "not a finite number"),
         ("uniform(0, 1e999)", 1, 12, "not a finite number"),
-        ("uniform(0, 1 % 2)", 1, 12, "not a finite number"),
-        ('uniform(0, -"a")', 1, 12, "not a finite number"),
+        ("uniform(0, 1 % 2)", 1, 12, "+ - * / and ** only"),
+        ('uniform(0, -"a")', 1, 13, 'not "a"'),
+        ("choice('x' * 10**9)", 1, 8, 'can be computed with, not "x"'),
+        ("choice([1] * 10**9)", 1, 8, "can be computed with, not [1]"),
+        (f"uniform(0, {'9' * 5000})", 1, 12, "up to 308 digits"),
+        (f"uniform(0,\n\n 1{'9' * 5000})", 3, 2, "up to 308 digits"),
+        ("uniform(0, 10**10**10)", 1, 12, "not a finite number"),
+        ("uniform 0", 1, 9, '"0" is not expected here'),
+        ("uniform(0, ", 1, 8, "never closed"),
+        ("\n\n choice('a", 3, 9, "unterminated string literal."),
+        ("\n\n(\n]", 4, 1, "opening parenthesis '(' on line 3."),
+        ("choice(1 2)", 1, 8, "perhaps a comma is missing after this"),
+        ("choice('a' 'b')", 1, 8, "must be a comma"),
+        ("choice('é', 'a'\n 'b')", 1, 13, "must be a comma"),
         ("choice(*[1, 2])", 1, 8, "Only numbers"),
         ("choice(**{})", 1, 10, "** cannot be used"),
         ("choice(b'x')", 1, 8, "neither a number nor text"),
@@ -187,6 +198,7 @@ def test_a_bad_call_is_refused_at_its_place(
         ("GridParameterSampling({}, seed=3)", 1, 32, "no argument seed"),
         ('\n\n  {"a":\n choice(oops)}', 4, 9, "oops has no meaning"),
         ('   {"a": oops}', 1, 10, "oops has no meaning"),
+        ('\t{"a": uniform(0, 1),\n\t"b": oops}', 2, 7, "oops has no meaning"),
     ],
 )
 def test_a_bad_space_is_refused_at_its_place(
@@ -196,6 +208,47 @@ def test_a_bad_space_is_refused_at_its_place(
         parse_space(text)
     assert words in str(caught.value)
     assert (caught.value.line, caught.value.column) == (line, column)
+
+
+# A block as articles print it: indented, and with a name in front.
+BLOCK = """
+    param_sampling = RandomParameterSampling( {
+            "learning_rate": normal(10, 3),
+            "keep_probability": uniform(0.05, 0.1),
+            "batch_size": choice(16, 32, 64, 128)
+        }
+    )
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "column", "words"),
+    [
+        ("0.1),", "0.1)", 4, 33, "a comma is missing after this"),
+        ('"batch_size":', '"batch_size"', 5, 24, "':' expected"),
+        ("64, 128", "64, many", 5, 46, "many has no meaning"),
+        ("uniform(0.05", "numpy.random(0.05", 4, 33, "bare name"),
+        ("normal(10, 3)", "normal(10, 3)[0]", 3, 30, "Only numbers"),
+        ("128)", "128", 6, 9, "'(' on line 5."),
+        ("128)", "128))", 5, 50, "does not match"),
+        ("Random", "Rundom", 2, 22, "cannot stand around a space"),
+        ('"keep_probability"', '"learning_rate"', 4, 13, "given twice"),
+    ],
+)
+def test_mistakes_in_a_pasted_block_are_told_at_their_place(
+    right: str, wrong: str, line: int, column: int, words: str
+) -> None:
+    assert len(parse_space(BLOCK).parameters) == 3
+    with pytest.raises(ExpressionError) as caught:
+        parse_space(BLOCK.replace(right, wrong))
+    assert words in str(caught.value)
+    assert (caught.value.line, caught.value.column) == (line, column)
+
+
+def test_quotes_inside_a_text_make_no_second_one() -> None:
+    texts = ('"""a\nb"""', r"'it\'s'", "\"it's 'so'\"", '\'""""\'', "''")
+    found = parse_call(f"choice({', '.join(texts)})").args
+    assert found == ("a\nb", "it's", "it's 'so'", '""""', "")
 
 
 HOSTILE = {
