@@ -82,7 +82,8 @@ def test_the_articles_grid_has_six_combinations(ada: Client) -> None:
 
 def test_a_grid_says_what_stands_in_its_way(ada: Client) -> None:
     answer = preview(ada, form([X, BATCH], sampler="grid"))
-    assert answer["grid"] == "x stands in the way: a grid needs values to list."
+    why, fit = {name: rest for name, *rest in answer["samplers"]}["grid"]
+    assert (why, fit) == ("x stands in the way: a grid needs values to list.", False)
     assert [problem["field"] for problem in answer["problems"]] == ["row-0-kind"]
     assert answer["combinations"] == "infinitely many"
 

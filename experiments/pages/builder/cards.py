@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from experiments.clock import database_now
 from experiments.models import Team
+from experiments.pages.builder.entries import PROPOSED
 from experiments.pages.builder.fields import NO_POLICY
 from experiments.pages.home.slots import PoolSlots, slot_map
 from experiments.search.figures import counted
@@ -16,18 +17,46 @@ from experiments.search.termination import POLICIES
 
 @dataclass(frozen=True)
 class Card:
-    """One choice among a few, with a sentence on when to use it."""
+    """One choice among a few, with a sentence on when to use it.
+
+    `why` is a further sentence, on this sweep: why it is proposed, or why it is not
+    `fit` for its space.
+    """
 
     value: str
     name: str
     text: str
+    note: str = ""
+    why: str = ""
+    fit: bool = True
 
 
 SAMPLER_CARDS = (
+    ("auto", "Auto", "Picks one of the others for the space and the budget."),
+    (
+        "bayesian",
+        "Bayesian",
+        "A model of every result proposes. Best for 20 to 1,000 trials.",
+    ),
+    (
+        "tpe",
+        "TPE",
+        "Compares good trials with the rest. For many choices and conditions.",
+    ),
+    (
+        "cmaes",
+        "CMA-ES",
+        "Moves a cloud of draws uphill. For continuous ranges and 200 trials or more.",
+    ),
+    (
+        "sobol",
+        "Sobol",
+        "Random, but spread evenly. For a first look below 50 trials.",
+    ),
     (
         "random",
         "Random",
-        "Independent draws. Good for a first look and very many trials.",
+        "Independent draws: the yardstick, and good for very many trials.",
     ),
     ("grid", "Grid", "Every combination of listed values, in order."),
 )
@@ -43,8 +72,19 @@ POLICY_CARDS = (
 )
 
 
-def sampler_cards(picked: str) -> list[Card]:
-    return _cards(SAMPLER_CARDS, SAMPLERS, picked)
+def sampler_cards(
+    picked: str, *, proposal: str, misfits: Mapping[str, str]
+) -> list[Card]:
+    """The samplers, the proposed one with the reason, others with what is against them
+    in this space."""
+    cards = []
+    for card in _cards(SAMPLER_CARDS, SAMPLERS, picked):
+        if card.value == PROPOSED:
+            card = replace(card, note="proposed", why=proposal)
+        elif card.value in misfits:
+            card = replace(card, why=misfits[card.value], fit=False)
+        cards.append(card)
+    return cards
 
 
 def policy_cards(picked: str) -> list[Card]:
@@ -52,10 +92,10 @@ def policy_cards(picked: str) -> list[Card]:
 
 
 def _cards(
-    known: Sequence[tuple[str, str, str]], registry: Iterable[str], picked: str
+    known: Sequence[tuple[str, str, str]], registry: Collection[str], picked: str
 ) -> list[Card]:
-    """The cards; one more for whatever is picked that has none."""
-    cards = [Card(*card) for card in known]
+    """The cards of what there is; one more for whatever is picked that has none."""
+    cards = [Card(*card) for card in known if card[0] in registry]
     names = [card.value for card in cards]
     others = [name for name in registry if name not in names]
     cards += [Card(name, name.replace("_", " ").capitalize(), "") for name in others]

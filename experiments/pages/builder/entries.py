@@ -15,10 +15,12 @@ from experiments.search.fields import is_number
 
 # More parameters than a sweep may have, so that the document's own limit speaks first.
 MOST_ROWS = 1000
+# The sampler of a new form, and what the page advises.
+PROPOSED = "bayesian"
 FRESH: Mapping[str, str] = {
     "command": "python train.py",
     "goal": "maximize",
-    "sampler": "random",
+    "sampler": PROPOSED,
     "policy": "median_stopping",
     "delay_evaluation": "5",
     "evaluation_interval": "1",

@@ -8,7 +8,12 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from experiments.models import Experiment, Team
-from experiments.pages.builder.cards import policy_cards, pool_choices, sampler_cards
+from experiments.pages.builder.cards import (
+    Card,
+    policy_cards,
+    pool_choices,
+    sampler_cards,
+)
 from experiments.pages.builder.check import Check
 from experiments.pages.builder.fields import RARE_FIELDS, SECTIONS
 from experiments.pages.builder.sheet import Sheet, TextProblem, text_problems
@@ -52,7 +57,7 @@ def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
         "template_row": row_view("__row__", Row(), frozenset()),
         "kinds": list(KINDS.values()),
         "kind_table": kind_table(),
-        "samplers": sampler_cards(check.entries.sampler),
+        "samplers": _samplers(sheet),
         "policies": policy_cards(check.entries.policy),
         "pools": pool_choices(bench.team, check.entries.text("compute")),
         "experiments": _experiment_names(bench.team),
@@ -78,7 +83,7 @@ def preview_answer(sheet: Sheet) -> dict[str, Any]:
         "combinations": preview.combinations,
         "trials": context["trials"],
         "unused": context["unused"],
-        "grid": context["grid_text"],
+        "samplers": [[card.value, card.why, card.fit] for card in _samplers(sheet)],
         "space": context["space_words"],
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
@@ -104,10 +109,16 @@ def _preview_context(sheet: Sheet) -> dict[str, Any]:
         "draws": preview.draws,
         "trials": _trials_words(sheet.check),
         "unused": _unused_words(sheet.check),
-        "grid_text": preview.in_the_grid_way,
         "space_words": _space_words(sheet),
         "entries": entries,
     }
+
+
+def _samplers(sheet: Sheet) -> list[Card]:
+    preview = sheet.preview
+    return sampler_cards(
+        sheet.entries.sampler, proposal=preview.proposal, misfits=preview.misfits
+    )
 
 
 def _text_check(sheet: Sheet) -> Sequence[TextProblem]:

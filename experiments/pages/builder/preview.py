@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.document_yaml import line_of, lines_by_path, yaml_text
 from experiments.pages.builder.check import Check
+from experiments.pages.builder.entries import PROPOSED
 from experiments.pages.builder.space_pictures import (
     Picture,
     hint_of,
@@ -45,11 +46,16 @@ class YamlLine:
 
 @dataclass(frozen=True)
 class DrawTable:
-    """A few configurations; `left_out` names parameters that cannot be drawn yet."""
+    """A few configurations; `left_out` names parameters that cannot be drawn yet.
+
+    `are_first` says that the sweep begins with them, and `are_design` that the sampler
+    goes by results as soon as there are some.
+    """
 
     names: Sequence[str]
     rows: Sequence[Sequence[JSONValue]]
     are_first: bool
+    are_design: bool
     more_names: int
     left_out: Sequence[str]
 
@@ -156,6 +162,25 @@ class Preview:
         return f"{_few(names)} {stands} in the way: a grid needs values to list."
 
     @cached_property
+    def misfits(self) -> Mapping[str, str]:
+        """By sampler what keeps it from searching the space, in words."""
+        found = {"grid": self.in_the_grid_way}
+        for name, kind in SAMPLERS.items() if self.space else ():
+            problems = list(kind.space_problems(self.space))
+            if problems and not found.get(name):
+                found[name] = problems[0].message
+        return {name: words for name, words in found.items() if words}
+
+    @cached_property
+    def proposal(self) -> str:
+        """What the proposed sampler would do with the space, in its own words."""
+        if not self.is_complete or PROPOSED in self.misfits:
+            return ""
+        settings = {"type": PROPOSED, "seed": ANY_SEED}
+        kind = SAMPLERS[PROPOSED]
+        return kind.from_settings(settings, self.space, budget=self._budget).in_words()
+
+    @cached_property
     def draws(self) -> DrawTable | None:
         sampler = self._sampler()
         if sampler is None:
@@ -167,6 +192,7 @@ class Preview:
             names=names,
             rows=[[params.get(name, NOT_SET) for name in names] for params in found],
             are_first=self.check.definition is not None and self._is_settled,
+            are_design=sampler.needs_history,
             more_names=len(self.space.axes) - len(names),
             left_out=[
                 row.key or f"parameter {index + 1}"
@@ -208,7 +234,12 @@ class Preview:
         if findings.problems:
             return None
         kind = SAMPLERS[str(known["type"])]
-        return None if kind.needs_history else kind.from_settings(known, self.space)
+        return kind.from_settings(known, self.space, budget=self._budget)
+
+    @property
+    def _budget(self) -> int | None:
+        budget = self.check.document.get("limits", {}).get("max_total_trials")
+        return budget if isinstance(budget, int) and budget > 0 else None
 
 
 def _shown(value: JSONValue) -> str:

@@ -122,9 +122,14 @@ function showWords(form, answer) {
   };
   set("[data-trials]", answer.trials);
   set("[data-combinations]", answer.combinations);
-  set("[data-grid-text]", answer.grid);
   set("[data-unused]", answer.unused);
   set('[data-question="3"]', answer.space);
+  for (const [name, why, fit] of answer.samplers) {
+    const card = form.querySelector(`[data-card="${CSS.escape(name)}"]`);
+    if (!card) continue;
+    card.classList.toggle("is-unfit", !fit);
+    card.querySelector("[data-why]").textContent = why;
+  }
   const draws = form.querySelector("[data-draws]");
   if (draws) draws.innerHTML = answer.draws;
 }
