@@ -197,6 +197,12 @@ class Shelf:
                 self._kept.move_to_end(mark)
             return found
 
+    def named(self, sweep: int, text: str) -> Mark | None:
+        """The kept mark of a sweep that reads like this."""
+        with self._lock:
+            marks = [mark for mark in self._kept if mark.sweep == sweep]
+        return next((mark for mark in marks if str(mark) == text), None)
+
     def put(self, mark: Mark, recording: Recording) -> None:
         """Keep it; the least wanted go."""
         with self._lock:

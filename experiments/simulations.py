@@ -19,7 +19,7 @@ from typing import Any
 from django.db import connection
 
 from experiments.models import Sweep
-from experiments.recordings import Mark, Shelf, load_recording
+from experiments.recordings import Mark, Shelf, load_recording, mark_of
 from experiments.search.records import Objective
 from experiments.search.replay import Recording
 from experiments.search.replay.apart import Answer, ReplayFailed, replay_apart
@@ -125,12 +125,30 @@ class Desk:
         self._answers: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
         self._shelf = Shelf()
 
+    def mark(self, sweep: Sweep, text: str) -> Mark:
+        """The mark that reads like this while its recording is at hand or on its way;
+        else the sweep's mark now. So a page stays with what it began with."""
+        with self._lock:
+            marks = [question.mark for question in self._jobs]
+        underway = (m for m in marks if m.sweep == sweep.pk and str(m) == text)
+        found = self._shelf.named(sweep.pk, text) or next(underway, None)
+        return found or mark_of(sweep)
+
     def recording(self, sweep: Sweep, mark: Mark) -> Recording | None:
         """The sweep's recording, if it is at hand or read in no time."""
         found = self._shelf.get(mark)
         if found is None and mark.reports <= QUICK_REPORTS:
             found = load_recording(sweep)
             self._shelf.put(mark, found)
+        return found
+
+    def read(self, sweep: Sweep, mark: Mark, *, keep: float) -> Recording | None:
+        """The recording; None while a large one is being read. Raises Busy."""
+        found = self.recording(sweep, mark)
+        if found is None:
+            job = self._job(sweep, Question.of(sweep, mark, ()), keep)
+            job.over.wait(PATIENCE)
+            found = self._shelf.get(mark)
         return found
 
     def ask(
@@ -230,6 +248,8 @@ class Desk:
         if question.orders:
             recording = sample(recording, question.reports)
         missing = self._missing(question)
+        if not missing:
+            return
         answers = replay_apart(
             recording,
             question.objective,

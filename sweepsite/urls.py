@@ -18,6 +18,7 @@ PAGES = (
     "experiments.views",
     "importing.views",
     "builder.views",
+    "simulator.views",
     "sweep.views",
     "sweep.feed",
     "trial.views",

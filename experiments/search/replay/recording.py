@@ -38,6 +38,22 @@ class Recording:
     losses: NDArray[np.float64]
     times: NDArray[np.float64]
 
+    @classmethod
+    def empty(cls) -> Recording:
+        """Of a sweep in which nothing was reported."""
+        none, some = np.zeros(0, np.int64), np.zeros(0)
+        return cls(
+            numbers=none,
+            states=np.zeros(0, np.int8),
+            starts=some,
+            seconds=some,
+            ended_at=none,
+            stopped_after=none,
+            trials=np.zeros(0, np.int32),
+            losses=some,
+            times=some,
+        )
+
     @property
     def size(self) -> int:
         """How many reports there are."""

@@ -1,0 +1,1 @@
+"""The policy simulator: what another policy would have done with a sweep's trials."""

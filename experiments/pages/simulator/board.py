@@ -1,0 +1,374 @@
+"""One look at the simulator: what was entered, what came of it, what may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from experiments.models import Sweep
+from experiments.models.sweeps import SWEEP_ENDS
+from experiments.pages.simulator import ended, outcomes
+from experiments.pages.simulator.controls import Control, controls, has_form
+from experiments.pages.simulator.entries import (
+    EXAMPLE,
+    MOST_OTHERS,
+    PREFERRED,
+    YAML,
+    Entry,
+    Settings,
+    first_others,
+    query_text,
+    read_entry,
+    read_others,
+    settings_text,
+)
+from experiments.pages.simulator.policy_words import USES, kind_name
+from experiments.pages.simulator.trade_off import TradeOff, trade_off
+from experiments.recordings import Mark
+from experiments.search.figures import counted
+from experiments.search.history import CANCELLED, COMPLETED, FAILED, PENDING
+from experiments.search.problems import DefinitionError
+from experiments.search.replay import Recording, Weighing
+from experiments.search.replay.families import main_field, varied_fields
+from experiments.search.replay.proposals import proposals
+from experiments.search.termination import make_policy
+from experiments.simulations import Busy, Question, Told, desk
+
+# Replays that a page does not ask for again within so many seconds are dropped.
+KEEP = 6.0
+BUSY = (
+    "The simulator is busy with other replays; this one begins as soon as one of them"
+    " is done."
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of policy to pick."""
+
+    value: str
+    name: str
+    use: str
+
+
+class Board:
+    """The sweep as it was at the mark, and an address that says what is compared."""
+
+    def __init__(self, sweep: Sweep, query: QueryDict) -> None:
+        self.sweep = sweep
+        self._query = query
+        self.busy = False
+        self.mark: Mark = desk.mark(sweep, query.get("mark", ""))
+        self.recording = self._read()
+
+    def _read(self) -> Recording | None:
+        try:
+            return desk.read(self.sweep, self.mark, keep=KEEP)
+        except Busy:
+            self.busy = True
+            return None
+
+    # --- what was entered ---------------------------------------------------------
+
+    @cached_property
+    def proposed(self) -> dict[str, dict[str, Any]]:
+        recording = self.recording or Recording.empty()
+        return proposals(recording, self.sweep.objective)
+
+    @cached_property
+    def entry(self) -> Entry:
+        return read_entry(self._query, self.proposed, self._first, self.sweep.objective)
+
+    @property
+    def _first(self) -> Settings:
+        """The sweep's own policy, else the first one that is proposed."""
+        own = known_settings(self.sweep)
+        if own is not None:
+            return own
+        kinds = [*PREFERRED, *self.proposed]
+        return next(self.proposed[kind] for kind in kinds if kind in self.proposed)
+
+    @cached_property
+    def others(self) -> list[Settings]:
+        others = read_others(self._query, self.sweep.objective)
+        if others is None:
+            others = first_others(self.proposed, self.entry.kind)
+        return [each for each in others if each != self.entry.settings]
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds that have a form, and one for whatever can be written."""
+        known = [kind for kind in PREFERRED if kind in self.proposed]
+        known += [kind for kind in self.proposed if kind not in known]
+        found = [
+            Kind(kind, kind_name(kind), USES.get(kind, ""))
+            for kind in known
+            if has_form(self.proposed[kind])
+        ]
+        return [*found, Kind(YAML, "Any other, as YAML", "any or all of several")]
+
+    @property
+    def controls(self) -> list[Control]:
+        start = self.proposed.get(self.entry.kind)
+        if start is None:
+            return []
+        longest = self.recording.longest if self.recording is not None else 0
+        entry = self.entry
+        return controls(start, entry.texts, entry.problems, longest=longest)
+
+    @property
+    def yaml(self) -> str:
+        return self.entry.text or EXAMPLE
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences about what no field is there for."""
+        names = {control.name for control in self.controls}
+        found = self.entry.problems.items()
+        return [text for name, texts in found if name not in names for text in texts]
+
+    # --- what came of it ----------------------------------------------------------
+
+    @cached_property
+    def weighing(self) -> Weighing | None:
+        return Weighing(self.recording) if self.recording is not None else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was reported, so that there is nothing to replay."""
+        return self.recording is not None and self.recording.size == 0
+
+    @cached_property
+    def told(self) -> Told:
+        """The replays of one's own setting, if it is right, and of the others."""
+        if self.recording is None or self.is_empty:
+            return Told(None, 0.0, BUSY if self.busy else "")
+        question = Question.of(self.sweep, self.mark, self._compared)
+        try:
+            return desk.ask(self.sweep, question, keep=KEEP)
+        except Busy:
+            return Told(None, 0.0, BUSY)
+
+    @property
+    def _compared(self) -> list[Settings]:
+        own = self.entry.settings
+        return [*([own] if own is not None else []), *self.others]
+
+    @property
+    def final(self) -> bool:
+        """Whether asking again would bring nothing new."""
+        failed = bool(self.told.problem) and self.told.problem != BUSY
+        return self.is_empty or self.told.answers is not None or failed
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.told.done)
+
+    @property
+    def waiting_for(self) -> str:
+        if self.recording is None:
+            return f"Reading {counted(self.mark.reports, 'report')}"
+        reports = self.recording.size
+        return f"Replaying {counted(reports, 'report')}"
+
+    @cached_property
+    def columns(self) -> list[outcomes.Outcome]:
+        """The columns: what happened, one's own, the others; none while it takes."""
+        if self.weighing is None or self.told.answers is None:
+            return []
+        found = [outcomes.happened(self.sweep, self.weighing)]
+        pairs = zip(self._compared, self.told.answers, strict=True)
+        for index, (settings, ends) in enumerate(pairs):
+            if isinstance(ends, np.ndarray):
+                own = index == 0 and self.entry.settings is not None
+                query = "" if own else self._without(settings)
+                found.append(
+                    outcomes.outcome(
+                        settings, ends, self.weighing, own=own, remove_query=query
+                    )
+                )
+        return found
+
+    @property
+    def own(self) -> outcomes.Outcome | None:
+        return next((each for each in self.columns if each.own), None)
+
+    def _without(self, settings: Settings) -> str:
+        rest = [each for each in self.others if each != settings]
+        return query_text(self.entry, rest, mark=str(self.mark), vary=self.vary)
+
+    @property
+    def keep_query(self) -> str:
+        """One's own setting, kept as a column, to go on from there; empty when there
+        is no room."""
+        own = self.entry.settings
+        if own is None or own in self.others or len(self.others) >= MOST_OTHERS:
+            return ""
+        kept = [own, *self.others]
+        return query_text(self.entry, kept, mark=str(self.mark), vary=self.vary)
+
+    @property
+    def hidden(self) -> list[tuple[str, str]]:
+        """What the form sends along: the columns, and what the sweep was then."""
+        columns = [("with", settings_text(each)) for each in self.others]
+        return [*(columns or [("with", "")]), ("mark", str(self.mark)), ("sent", "1")]
+
+    @property
+    def answer(self) -> outcomes.Answer | None:
+        if self.own is None or self.weighing is None:
+            return None
+        return outcomes.answer(self.sweep, self.own, self.weighing)
+
+    @property
+    def rows(self) -> Sequence[outcomes.Row]:
+        if self.weighing is None or not self.columns:
+            return ()
+        return outcomes.rows(self.sweep, self.columns, self.weighing)
+
+    @property
+    def picture(self) -> ended.Picture | None:
+        if self.own is None or self.weighing is None:
+            return None
+        return ended.picture(self.own, self.weighing)
+
+    @cached_property
+    def lines(self) -> list[ended.Line]:
+        if self.own is None or self.weighing is None:
+            return []
+        return ended.lines(self.sweep, self.own, self.weighing)
+
+    # --- the trade-off ------------------------------------------------------------
+
+    @property
+    def varied(self) -> list[tuple[str, str]]:
+        """The settings whose range may be drawn: name and words."""
+        own = self.entry.settings
+        names = varied_fields(own) if own else []
+        return [(name, name.replace("_", " ")) for name in names]
+
+    @property
+    def vary(self) -> str:
+        """The setting whose range is drawn; empty when there is none."""
+        own, asked = self.entry.settings, self._query.get("vary", "")
+        if own is None:
+            return ""
+        return asked if asked in varied_fields(own) else main_field(own) or ""
+
+    def trade_off(self) -> TradeOff | None:
+        own = self.entry.settings
+        if self.recording is None or self.is_empty or own is None:
+            return None
+        return trade_off(
+            self.sweep, self.mark, self.recording, own, self.proposed, field=self.vary
+        )
+
+    # --- what may be done with it -------------------------------------------------
+
+    @property
+    def new_sweep_url(self) -> str:
+        own = self.entry.settings
+        pairs = {"clone": str(self.sweep.pk)}
+        if own is not None:
+            pairs["early_termination"] = settings_text(own)
+        return f"{reverse('sweep_create')}?{urlencode(pairs)}"
+
+    @property
+    def own_text(self) -> str:
+        own = self.entry.settings
+        return settings_text(own) if own is not None else ""
+
+    @cached_property
+    def targets(self) -> list[Sweep]:
+        """Sweeps of the experiment that have not ended and have the same objective:
+        this one first, then the newest."""
+        live = (
+            Sweep.objects.filter(
+                experiment=self.sweep.experiment_id,
+                primary_metric=self.sweep.primary_metric,
+                goal=self.sweep.goal,
+                archived_at=None,
+            )
+            .exclude(state__in=SWEEP_ENDS)
+            .select_related("experiment")
+            .order_by("-pk")[:10]
+        )
+        return sorted(live, key=lambda sweep: sweep.pk != self.sweep.pk)
+
+    # --- how far it can be trusted ------------------------------------------------
+
+    @property
+    def facts(self) -> list[str]:
+        recording, weighing = self.recording, self.weighing
+        if recording is None or weighing is None or self.is_empty:
+            return [counted(self.mark.reports, "report")]
+        complete = int(recording.complete.sum())
+        curves = counted(complete, "complete curve")
+        if complete == len(recording.numbers):
+            exact = f"{curves} of {_lengths(weighing)}, so the replay is exact"
+        else:
+            exact = f"{curves} of {counted(len(recording.numbers), 'trial')}"
+        return [exact, "the code that judges live sweeps"]
+
+    @property
+    def limits(self) -> list[str]:
+        """What the replay takes for granted, in sentences."""
+        if self.recording is None or self.weighing is None or self.is_empty:
+            return []
+        return limits_in_words(self.recording, self.weighing)
+
+
+def known_settings(sweep: Sweep) -> Settings | None:
+    """The settings of the sweep's own policy; None without one that is known."""
+    try:
+        policy = make_policy(sweep.early_termination, sweep.objective)
+    except DefinitionError:
+        return None
+    return policy.settings() if policy is not None else None
+
+
+def _lengths(weighing: Weighing) -> str:
+    reports = weighing.recording.reports
+    low, high = int(reports.min()), int(reports.max())
+    return counted(high, "report") if low == high else f"{low:,} to {high:,} reports"
+
+
+def limits_in_words(recording: Recording, weighing: Weighing) -> list[str]:
+    found = []
+    stopped = int((recording.stopped_after > 0).sum())
+    if stopped:
+        was, them = ("was", "Its curve stops") if stopped == 1 else ("were", CURVES)
+        found.append(
+            f"{counted(stopped, 'trial')} {was} really ended early. {them} there: where"
+            f" a policy would let one go on, it is taken to run for"
+            f" {counted(weighing.usual, 'report')}, as completed trials do in the"
+            " median, and its value stays what it had reached."
+        )
+    others = _others_in_words(recording)
+    if others:
+        found.append(f"{others}: replayed up to their last report.")
+    found.append(
+        "Reports come in the order in which they really came. A trial does not start"
+        " earlier because another one ends earlier, and the sampler does not learn of"
+        " the ends: what would have been tried instead is not known."
+    )
+    return found
+
+
+CURVES = "Their curves stop"
+STATES: Mapping[int, str] = {PENDING: "still running", FAILED: "failed"}
+
+
+def _others_in_words(recording: Recording) -> str:
+    """`3 still running, 2 failed`: trials without an end of their own."""
+    loose = (recording.stopped_after == 0) & (recording.states != COMPLETED)
+    counts = {code: int((recording.states[loose] == code).sum()) for code in STATES}
+    counts[CANCELLED] = int(loose.sum()) - sum(counts.values())
+    words = {**STATES, CANCELLED: "cancelled"}
+    return ", ".join(f"{n:,} {words[code]}" for code, n in counts.items() if n)

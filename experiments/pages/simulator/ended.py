@@ -1,0 +1,171 @@
+"""Who would have been ended, and when: a picture and a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.models import Sweep
+from experiments.pages.simulator.outcomes import Outcome
+from experiments.search.figures import counted
+from experiments.search.replay import Weighing
+
+# More rows than this cannot be told apart; then each stands for several trials.
+MOST_ROWS = 80
+MOST_LISTED = 50
+ROW, GAP = 6, 1
+AXIS_TICKS = 4
+STEPS = [lead * 10**power for power in range(7) for lead in (1, 2, 5)]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of the picture: reports that are kept, and those that are saved."""
+
+    y: int
+    kept: float
+    saved: float
+    ended: bool
+    best: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Rows from the best trial down; across are reports, `width` of them."""
+
+    bars: Sequence[Bar]
+    width: int
+    height: int
+    each: int
+    trials: int
+    label: str
+
+    @property
+    def row(self) -> int:
+        return ROW
+
+    @property
+    def mark(self) -> float:
+        """How wide the mark of an end is."""
+        return self.width / 90
+
+    @property
+    def places(self) -> list[tuple[int, float]]:
+        """A few round ranks to be written beside the rows, each with its height."""
+        step = next((s for s in STEPS if s * AXIS_TICKS >= self.trials), self.trials)
+        ranks = [1, *range(step, self.trials + 1, step)] if step > 1 else [1]
+        return [(rank, self._middle(rank)) for rank in ranks]
+
+    @property
+    def reports(self) -> list[tuple[int, float]]:
+        """A few round report numbers to be written below, each with its place."""
+        step = next((s for s in STEPS if s * AXIS_TICKS >= self.width), self.width)
+        found = [1, *range(step, self.width + 1, step)] if step > 1 else [1]
+        return [(n, round(100 * (n - 0.5) / self.width, 2)) for n in found]
+
+    def _middle(self, rank: int) -> float:
+        """The middle of a rank's row, in percent of the height."""
+        row = (rank - 1) // self.each
+        return round(100 * (row * (ROW + GAP) + ROW / 2) / self.height, 2)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One trial that would have been ended."""
+
+    pk: int | None
+    number: int
+    rank: int | None
+    value: float | None
+    report: int
+    of: int
+    moment: datetime
+    saved: float
+
+
+def picture(outcome: Outcome, weighing: Weighing) -> Picture:
+    order = _by_rank(weighing)
+    cut = np.where(outcome.ends > 0, weighing.cut(outcome.ends), weighing.all_reports)[
+        order
+    ]
+    whole = weighing.all_reports[order]
+    each = -(-len(order) // MOST_ROWS) if len(order) else 1
+    groups = [slice(start, start + each) for start in range(0, len(order), each)]
+    ended = outcome.ends[order] > 0
+    bars = [
+        Bar(
+            y=row * (ROW + GAP),
+            kept=round(float(cut[group].mean()), 2),
+            saved=round(float((whole[group] - cut[group]).mean()), 2),
+            ended=bool(ended[group].any()),
+            best=row == 0 and not ended[0],
+        )
+        for row, group in enumerate(groups)
+    ]
+    return Picture(
+        bars=bars,
+        width=max(1, int(whole.max(initial=1))),
+        height=max(1, len(bars) * (ROW + GAP)),
+        each=each,
+        trials=len(order),
+        label=_label(outcome, weighing),
+    )
+
+
+def _label(outcome: Outcome, weighing: Weighing) -> str:
+    ended = int((outcome.ends > 0).sum())
+    trials = len(weighing.recording.numbers)
+    reports = outcome.ends[outcome.ends > 0]
+    if not ended:
+        return f"None of {counted(trials, 'trial')} would have been ended."
+    return (
+        f"{ended:,} of {counted(trials, 'trial')} would have been ended, half of them "
+        f"by report {int(np.median(reports)):,}."
+    )
+
+
+def _by_rank(weighing: Weighing) -> NDArray[np.intp]:
+    """The places of the trials, the best first."""
+    return np.lexsort((weighing.recording.numbers, weighing.finals))
+
+
+def lines(sweep: Sweep, outcome: Outcome, weighing: Weighing) -> list[Line]:
+    """The ended trials, the best of them first, and not too many."""
+    recording = weighing.recording
+    order = _by_rank(weighing)
+    chosen = order[outcome.ends[order] > 0][:MOST_LISTED].tolist()
+    numbers = [int(recording.numbers[place]) for place in chosen]
+    ids = dict(sweep.trials.filter(number__in=numbers).values_list("number", "pk"))
+    spent = recording.spent(weighing.cut(outcome.ends))
+    return [
+        Line(
+            pk=ids.get(number),
+            number=number,
+            rank=_rank(weighing, place),
+            value=_value(sweep, weighing, place),
+            report=int(outcome.ends[place]),
+            of=int(weighing.all_reports[place]),
+            moment=_moment(weighing, place, int(outcome.ends[place])),
+            saved=max(0.0, float(weighing.all_seconds[place] - spent[place])),
+        )
+        for number, place in zip(numbers, chosen, strict=True)
+    ]
+
+
+def _rank(weighing: Weighing, place: int) -> int | None:
+    known = np.isfinite(weighing.finals[place])
+    return int(weighing.ranks[place]) if known else None
+
+
+def _value(sweep: Sweep, weighing: Weighing, place: int) -> float | None:
+    loss = float(weighing.finals[place])
+    return sweep.objective.value(loss) if np.isfinite(loss) else None
+
+
+def _moment(weighing: Weighing, place: int, report: int) -> datetime:
+    moment = weighing.recording.moment(place, report)
+    return datetime.fromtimestamp(moment, UTC)

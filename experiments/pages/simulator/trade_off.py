@@ -1,0 +1,115 @@
+"""What is saved against what is lost, over a range of one setting of every policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.models import Sweep
+from experiments.pages.simulator.policy_words import (
+    Settings,
+    kind_name,
+    setting_phrase,
+)
+from experiments.recordings import Mark
+from experiments.search.figures import counted
+from experiments.search.replay import Recording, Weighing
+from experiments.search.replay.apart import Answer
+from experiments.search.replay.families import Family, families
+from experiments.search.replay.work import Average, sample
+from experiments.simulations import Question, Told, trade_off_size
+
+# Kinds that are drawn only when they are one's own: bounds have no usual range.
+APART = ("threshold", "patience")
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """The families to be drawn, and the question whose answers draw them."""
+
+    families: list[Family]
+    own: Settings
+    question: Question
+    recording: Recording
+
+    def model(self, sweep: Sweep, told: Told) -> dict[str, Any]:
+        """What the chart is given, once everything is answered."""
+        answers = iter(told.answers or ())
+        drawn = [
+            self._line(family, index, answers)
+            for index, family in enumerate(self.families)
+        ]
+        happened = Weighing(self.recording).happened
+        return {
+            "metric": sweep.primary_metric,
+            "families": drawn,
+            "happened": {
+                "saved": happened.saved,
+                "name": "what happened",
+            },
+            "note": self.note(),
+        }
+
+    def _line(
+        self, family: Family, index: int, answers: Iterator[Answer]
+    ) -> dict[str, Any]:
+        points = []
+        for member, average in zip(family.members, answers, strict=False):
+            if isinstance(average, Average):
+                points.append(self._point(family, member, average))
+        return {
+            "name": kind_name(family.kind),
+            "field": family.field.replace("_", " "),
+            "own": index == 0,
+            "points": points,
+        }
+
+    def _point(
+        self, family: Family, member: Settings, average: Average
+    ) -> dict[str, Any]:
+        return {
+            "words": setting_phrase(family.field, member[family.field]),
+            "saved": average.saved,
+            "places": average.places,
+            "regret": average.regret,
+            "ended": average.ended,
+            "current": dict(member) == dict(self.own),
+        }
+
+    def note(self) -> str:
+        """What the lines rest on."""
+        orders = self.question.orders
+        text = (
+            "The order in which the trials came, shuffled once"
+            if orders == 1
+            else f"Mean of {orders} replays in shuffled order"
+        )
+        drawn = sample(self.recording, self.question.reports)
+        trials, of = len(drawn.numbers), len(self.recording.numbers)
+        if trials < of:
+            text += f", of {counted(trials, 'trial')} drawn from {of:,}"
+        return f"{text}."
+
+
+def trade_off(
+    sweep: Sweep,
+    mark: Mark,
+    recording: Recording,
+    own: Settings,
+    proposed: Mapping[str, Settings],
+    *,
+    field: str,
+) -> TradeOff:
+    others = [
+        settings
+        for kind, settings in proposed.items()
+        if kind != own.get("type") and kind not in APART
+    ]
+    found = families(
+        own, field, others, objective=sweep.objective, longest=recording.longest
+    )
+    policies = [member for family in found for member in family.members]
+    orders, reports = trade_off_size(mark, len(policies))
+    question = Question.of(sweep, mark, policies, orders=orders, reports=reports)
+    return TradeOff(found, own, question, recording)

@@ -1,0 +1,159 @@
+"""The policy simulator of a sweep: its page, its feeds, and applying a setting."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from experiments import steering
+from experiments.models import Sweep
+from experiments.pages.simulator.board import BUSY, KEEP, Board
+from experiments.pages.sweep.permission import (
+    may_steer,
+    sweep_to_read,
+    sweep_to_steer,
+    viewer_of,
+)
+from experiments.search.problems import DefinitionError, Problem
+from experiments.search.termination import make_policy
+from experiments.simulations import Busy, Told, desk
+
+MOST_DIGITS, MOST_QUERY = 15, 20_000
+PARTS = ("facts", "actions", "answer", "outcomes", "ended")
+
+
+@require_GET
+@never_cache
+def simulator(request: HttpRequest, pk: int) -> HttpResponse:
+    """The whole page; what takes long is told how far it is, and asked for again."""
+    context = _context(request, sweep_to_read(request, pk))
+    return render(request, "experiments/simulator/page.html", context)
+
+
+@require_GET
+@never_cache
+def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
+    """The page's parts for what was entered now."""
+    context = _context(request, sweep_to_read(request, pk))
+    board: Board = context["board"]
+    names = [*PARTS, "settings"] if "form" in request.GET else PARTS
+    parts = {name: _part(request, name, context) for name in names}
+    return JsonResponse(
+        {
+            "final": board.final,
+            "reading": board.recording is None,
+            "mark": str(board.mark),
+            "problems": {c.name: list(c.problems) for c in board.controls},
+            "varied": board.varied,
+            "vary": board.vary,
+            "right": board.entry.settings is not None,
+            "parts": parts,
+        }
+    )
+
+
+@require_GET
+@never_cache
+def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
+    """The chart's model, or how far it is."""
+    sweep = sweep_to_read(request, pk)
+    drawing = Board(sweep, request.GET).trade_off()
+    if drawing is None:
+        return JsonResponse({"final": False, "done": 0.0, "problem": "", "model": None})
+    try:
+        told = desk.ask(sweep, drawing.question, keep=KEEP)
+    except Busy:
+        told = Told(None, 0.0)
+    model = None if told.answers is None else drawing.model(sweep, told)
+    return JsonResponse(
+        {
+            "final": model is not None or bool(told.problem),
+            "done": told.done,
+            "problem": told.problem,
+            "model": model,
+        }
+    )
+
+
+@require_POST
+def apply(request: HttpRequest, pk: int) -> HttpResponse:
+    """Judge a sweep that has not ended by the posted policy from now on."""
+    source = sweep_to_read(request, pk)
+    target = sweep_to_steer(request, _number(request.POST.get("target", "")))
+    before = _words(target, target.early_termination)
+    try:
+        settings = _settings(request.POST.get("policy", ""))
+        change: dict[str, Any] = {"early_termination": settings}
+        steering.change_sweep(target, change, actor=viewer_of(request))
+    except DefinitionError as error:
+        messages.error(request, f"{target} is judged as before. {error}")
+        return redirect(f"{reverse('simulator', args=(source.pk,))}?{_back(request)}")
+    now = _words(target, settings)
+    messages.success(
+        request, f"From now on {target} is judged by {now}; until now: {before}."
+    )
+    return redirect(target)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+        raise Http404(f"There is no sweep {text[:40]!r}.")
+    return int(text)
+
+
+def _settings(text: str) -> Any:
+    """The posted policy. Raises DefinitionError for what is no JSON."""
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError) as error:
+        sentence = 'The policy is no JSON, such as {"type": "median_stopping"}.'
+        raise DefinitionError([Problem("early_termination", sentence)]) from error
+
+
+def _words(sweep: Sweep, settings: Any) -> str:
+    try:
+        policy = make_policy(settings, sweep.objective)
+    except DefinitionError:
+        return "a policy of an unknown kind"
+    return policy.in_words() if policy else "no early termination"
+
+
+def _back(request: HttpRequest) -> str:
+    """The address's parameters that the page was opened with."""
+    return QueryDict(request.POST.get("back", "")[:MOST_QUERY]).urlencode()
+
+
+def _context(request: HttpRequest, sweep: Sweep) -> dict[str, Any]:
+    board = Board(sweep, request.GET)
+    return {
+        "sweep": sweep,
+        "board": board,
+        "can_steer": may_steer(request, sweep),
+        "is_busy": board.told.problem == BUSY,
+    }
+
+
+def _part(request: HttpRequest, name: str, context: dict[str, Any]) -> str:
+    return render_to_string(
+        f"experiments/simulator/{name}.html", context, request=request
+    )
+
+
+urlpatterns = [
+    path("sweeps/<int:pk>/simulator/", simulator, name="simulator"),
+    path("sweeps/<int:pk>/simulator/feed.json", simulator_feed, name="simulator_feed"),
+    path(
+        "sweeps/<int:pk>/simulator/trade-off.json",
+        trade_off_feed,
+        name="simulator_trade_off",
+    ),
+    path("sweeps/<int:pk>/simulator/apply", apply, name="simulator_apply"),
+]
