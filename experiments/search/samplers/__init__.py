@@ -13,6 +13,7 @@ from types import MappingProxyType
 from experiments.search.fields import Fields
 from experiments.search.problems import Findings, join, unknown_name
 from experiments.search.records import JSONValue
+from experiments.search.samplers.auto import AutoSampler
 from experiments.search.samplers.bayesian import BayesianSampler
 from experiments.search.samplers.cmaes.sampler import CmaesSampler
 from experiments.search.samplers.grid import GridSampler
@@ -32,6 +33,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
             BayesianSampler,
             TpeSampler,
             CmaesSampler,
+            AutoSampler,
         )
     }
 )
@@ -120,6 +122,7 @@ def make_sampler(
 
 __all__ = [
     "SAMPLERS",
+    "AutoSampler",
     "BayesianSampler",
     "CmaesSampler",
     "GridSampler",

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+
+from experiments.search.history import History, empty
+from experiments.search.samplers import make_sampler
+from experiments.search.samplers.auto import AutoSampler
+from experiments.search.space import SearchSpace
+from tests.search.samplers.sampler_contract import (
+    BRANCHING,
+    COUNT,
+    FINITE,
+    SQUARE,
+    LearningContract,
+    told,
+)
+
+
+class TestAuto(LearningContract):
+    kind = "auto"
+
+
+def auto(space: object, budget: int | None = None) -> AutoSampler:
+    return AutoSampler(space=SearchSpace.parse(space), seed=3, budget=budget)
+
+
+def with_results(space: SearchSpace, number: int) -> History:
+    rows: list[list[object]] = [
+        [place, {"x": place / number, "y": 0.5}, "completed", float(place)]
+        for place in range(number)
+    ]
+    return told(space, rows)
+
+
+MANY = {f"x{index}": "uniform(0, 1)" for index in range(101)}
+
+
+@pytest.mark.parametrize(
+    ("space", "budget", "method", "words"),
+    [
+        (FINITE, COUNT, "grid", "all 24 configurations fit into 24 trials"),
+        (FINITE, COUNT - 1, "bayesian", "Bayesian search"),
+        (FINITE, None, "bayesian", "Bayesian search"),
+        ({"a": "choice(1)"}, 1, "grid", "the only configuration fits into one trial"),
+        (SQUARE, 4, "sobol", "4 trials can only be spread evenly"),
+        (SQUARE, 5, "bayesian", "learns most from every trial"),
+        (BRANCHING, 1000, "bayesian", "learns most from every trial"),
+        (SQUARE, None, "bayesian", "spread evenly over the space until"),
+        (MANY, 200, "tpe", "stays fast with 101 parameters"),
+        ({"a": "randint(1001)"}, 5000, "bayesian", "Bayesian search"),
+    ],
+)
+def test_it_chooses_by_space_and_budget_and_says_why(
+    space: object, budget: int | None, method: str, words: str
+) -> None:
+    sampler = auto(space, budget)
+    assert sampler.choice(empty(sampler.space)).method == method
+    assert words in sampler.in_words()
+
+
+def test_a_handful_of_trials_is_not_spread_where_there_are_results() -> None:
+    sampler = auto(SQUARE, 4)
+    assert sampler.choice(with_results(sampler.space, 3)).method == "sobol"
+    assert sampler.choice(with_results(sampler.space, 4)).method == "bayesian"
+
+
+@pytest.mark.parametrize(
+    ("space", "budget", "kind"),
+    [(FINITE, COUNT, "grid"), (SQUARE, 3, "sobol"), (SQUARE, 50, "bayesian")],
+)
+def test_it_suggests_what_the_chosen_sampler_suggests(
+    space: dict[str, object], budget: int, kind: str
+) -> None:
+    sampler = auto(space, budget)
+    chosen = make_sampler({"type": kind, "seed": 3}, sampler.space, budget=budget)
+    history = empty(sampler.space)
+    for number in range(3):
+        suggestion = sampler.suggest(number, history)
+        assert suggestion is not None
+        assert suggestion == chosen.suggest(number, history)
+        history.start(number, suggestion.params)
+
+
+def test_the_grid_passes_over_what_has_been_tried() -> None:
+    sampler = auto(FINITE, COUNT)
+    first, second = (sampler.space.configuration(index) for index in (0, 1))
+    history = told(sampler.space, [[0, first, "completed", 1.0]])
+    suggestion = sampler.suggest(1, history)
+    assert suggestion is not None
+    assert (suggestion.params, suggestion.origin) == (second, "grid")
