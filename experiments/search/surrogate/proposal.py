@@ -136,7 +136,7 @@ class Search:
         for row in scored.ranking()[:MOST_ASKED]:
             if len(rows) == STARTS:
                 break
-            if self._admits(scored.points[row]) is not None:
+            if self._allows(scored.points[row]):
                 rows.append(row)
         return Scored(scored.points[rows], scored.active[rows], scored.scores[rows])
 
@@ -149,7 +149,7 @@ class Search:
             for row in rows[np.argsort(-found.scores[rows], kind="stable")]:
                 if not found.scores[row] > scores[start]:
                     break
-                if self._admits(found.points[row]) is not None:
+                if self._allows(found.points[row]):
                     points[start], active[start] = found.points[row], found.active[row]
                     scores[start] = found.scores[row]
                     break
@@ -175,6 +175,12 @@ class Search:
             differs = one.categories != pending.categories[row]
             crowded |= ~(far.any(1) | differs.any(1))
         return crowded
+
+    def _allows(self, point: Points) -> bool:
+        """Whether the search may go on from a point that has a score."""
+        if not self.tried.columns.space.constraints:
+            return True
+        return self._admits(point) is not None
 
     def _admits(self, point: Points) -> dict[str, JSONValue] | None:
         mark = point.tobytes()
