@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from experiments.search.fields import Fields
 from experiments.search.history import History
 from experiments.search.objective import read_objective
+from experiments.search.own_names import OwnNames
 from experiments.search.plan import read_plan
 from experiments.search.problems import Findings, listed
 from experiments.search.records import FINAL_STATES, Params, TrialRecord
@@ -46,8 +47,9 @@ class StudyError(ValueError):
 class Study:
     """A sweep whose trials are run by the caller, any number of them at a time.
 
-    The arguments are the sweep document's mappings. Raises DefinitionError when they
-    are not valid, and StudyError for a trial that is not running.
+    The arguments are the sweep document's mappings; parameters may have any names.
+    Raises DefinitionError when they are not valid, and StudyError for a trial that is
+    not running.
     """
 
     def __init__(
@@ -63,8 +65,9 @@ class Study:
     ) -> None:
         findings = Findings()
         self.objective = read_objective(Fields.of(objective, "objective", findings))
+        self._names = OwnNames.of(search_space)
         self.plan = read_plan(
-            search_space,
+            self._names.plain_space(search_space),
             sampling_algorithm,
             findings,
             constraints=constraints,
@@ -116,10 +119,11 @@ class Study:
         suggestion = self._sampler.suggest(number, self._history)
         if suggestion is None:
             return None
-        self._trials[number] = TrialRecord(number, suggestion.params, "running", None)
+        params = self._names.given_back(suggestion.params)
+        self._trials[number] = TrialRecord(number, params, "running", None)
         self._history.start(number, suggestion.params)
         self._standings.start(number)
-        return Trial(number, suggestion.params, suggestion.origin)
+        return Trial(number, params, suggestion.origin)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:
         """A value of the primary metric; whether the trial should stop now.

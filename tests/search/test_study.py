@@ -180,7 +180,7 @@ def test_every_problem_of_the_arguments_is_reported_at_once() -> None:
             search_space={"x": 3},
             objective={"goal": "best"},
             sampling_algorithm="annealing",
-            early_termination="asha",
+            early_termination="intuition",
         )
     assert set(caught.value.by_path()) == {
         "search_space.x",
@@ -261,3 +261,30 @@ def test_constraints_and_conditions_hold_in_a_study() -> None:
     assert {one["n"] for one in found} == {1, 2, 3}
     assert all(("m" in one) == (one["o"] == "sgd") for one in found)
     assert all(one["m"] * one["n"] < 1 for one in found if "m" in one)  # type: ignore[operator]
+
+
+def test_parameters_may_have_any_names_and_keep_them() -> None:
+    study = Study(
+        search_space={
+            "num.impute": "choice('mean', 'median')",
+            "num_impute": "uniform(0, 1)",
+            "--lr": {
+                "type": "uniform",
+                "min_value": 0,
+                "max_value": 1,
+                "when": {"num.impute": "mean"},
+            },
+        },
+        sampling_algorithm={"type": "bayesian", "seed": 1},
+        objective={"primary_metric": "loss", "goal": "minimize"},
+    )
+    seen = set()
+    for _ in range(12):
+        trial = study.ask()
+        assert trial is not None
+        assert ("--lr" in trial.params) == (trial.params["num.impute"] == "mean")
+        assert isinstance(trial.params["num_impute"], float)
+        study.tell(trial.number, value=float(trial.params["num_impute"]))
+        seen.add(trial.params["num.impute"])
+    assert seen == {"mean", "median"}
+    assert study.trials[0].params.keys() >= {"num.impute", "num_impute"}
