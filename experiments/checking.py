@@ -15,7 +15,12 @@ from experiments.search.importers import (
 )
 from experiments.search.importers.formats import READINGS
 from experiments.search.loading import load_document
-from experiments.search.preview import sampled_configurations, space_histograms
+from experiments.search.preview import (
+    BINS,
+    Histogram,
+    sampled_configurations,
+    space_histograms,
+)
 from experiments.search.problems import DefinitionError, Problem
 from experiments.search.samplers import Sampler, make_sampler
 from experiments.search.space import InfeasibleError
@@ -55,38 +60,39 @@ def _is_ours(content: str | bytes) -> bool:
 class Checked:
     """A valid definition, and a look at its search space.
 
-    ``combinations`` is None when there are infinitely many, or too many to be put to
-    the constraints one by one; ``combinations_words`` tells which. ``histograms`` are
+    ``combinations`` is None when there are infinitely many, or more than can be counted
+    with the constraints; ``combinations_words`` tells which. ``histograms`` are
     those of all axes, parameters inside nested choices included.
     """
 
     definition: SweepDefinition
     combinations: int | None
     combinations_words: str
-    histograms: dict[str, dict[str, Any]]
+    histograms: dict[str, Histogram]
     configurations: list[dict[str, Any]]
 
 
-def check_document(document: Mapping[str, object]) -> Checked:
-    """Read the document and draw from its space. Raises DefinitionError."""
-    return _checked(parse_document(document))
+def check_document(document: Mapping[str, object], *, bins: int = BINS) -> Checked:
+    """Read the document and draw from its space. Raises DefinitionError.
+
+    A histogram has up to so many `bins`.
+    """
+    return _checked(parse_document(document), bins)
 
 
-def check_import(imported: Imported) -> Checked:
+def check_import(imported: Imported, *, bins: int = BINS) -> Checked:
     """The same for an import; DefinitionError has paths of the text that was read."""
-    return _checked(definition_of(imported))
+    return _checked(definition_of(imported), bins)
 
 
-def _checked(definition: SweepDefinition) -> Checked:
+def _checked(definition: SweepDefinition, bins: int) -> Checked:
     space = definition.search_space
     sampler = make_sampler(definition.sampling_algorithm, space)
     return Checked(
         definition=definition,
         combinations=space.count(),
         combinations_words=space.count_words(),
-        histograms={
-            name: dict(found.dump()) for name, found in space_histograms(space).items()
-        },
+        histograms=space_histograms(space, bins=bins),
         configurations=_configurations(sampler),
     )
 

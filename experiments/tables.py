@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import TextIOBase
 from typing import Any
 
 from experiments.models import Metric, Sweep, Trial
 from experiments.search.command import value_text
+from experiments.search.problems import DefinitionError
+from experiments.search.space import SearchSpace
 
 CHUNK = 500
 # A spreadsheet takes a text that starts so for a formula, and runs it.
@@ -26,7 +28,11 @@ OWN = (
 
 
 def write_csv(sweep: Sweep, file: TextIOBase) -> None:
-    """One row a trial, with ``params.`` and ``metrics.`` columns for all that occur."""
+    """One row a trial, with ``params.`` and ``metrics.`` columns for all that occur.
+
+    What stands inside a nested choice has columns of its own, ``params.choice.inner``,
+    empty in the rows of other branches.
+    """
     params, metrics = _param_names(sweep), _metric_names(sweep)
     writer = csv.writer(file, lineterminator="\n")
     headings = [
@@ -37,11 +43,12 @@ def write_csv(sweep: Sweep, file: TextIOBase) -> None:
     ]
     writer.writerow([cell(heading) for heading in headings])
     for trial, last in _trials(sweep):
+        flat = flat_params(trial.params)
         attempt = trial.current_attempt
         values = [
             *(getattr(trial, name) for name in OWN),
             attempt.elapsed if attempt else None,
-            *(param_cell(trial.params, name) for name in params),
+            *(param_cell(flat, name) for name in params),
             *(last.get(name) for name in metrics),
         ]
         writer.writerow([cell(value) for value in values])
@@ -55,6 +62,18 @@ def cell(value: Any) -> Any:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
+def flat_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by their addresses: a mapping has one for each of its entries."""
+    flat: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            inner = flat_params(value)
+            flat |= {f"{name}.{address}": one for address, one in inner.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
 def param_cell(params: dict[str, Any], name: str) -> Any:
     """Numbers as they are; everything else as a command line would have it."""
     if name not in params:
@@ -65,11 +84,25 @@ def param_cell(params: dict[str, Any], name: str) -> Any:
 
 
 def _param_names(sweep: Sweep) -> list[str]:
-    """In the order of the search space, and after it of their first use."""
-    names = dict.fromkeys(sweep.definition.get("search_space", {}))
+    """In the order of the search space, and after it of their first use.
+
+    A nested choice itself has a column only where it had a value without entries.
+    """
+    used: dict[str, None] = {}
     for params in sweep.trials.values_list("params", flat=True).iterator():
-        names.update(dict.fromkeys(params))
-    return list(names)
+        used.update(dict.fromkeys(flat_params(params)))
+    known = _addresses(sweep)
+    holders = {address.rpartition(".")[0] for address in known}
+    names = [name for name in known if name in used or name not in holders]
+    return list(dict.fromkeys([*names, *used]))
+
+
+def _addresses(sweep: Sweep) -> list[str]:
+    document = sweep.definition.get("search_space", {})
+    try:
+        return list(SearchSpace.parse(document).addresses)
+    except DefinitionError:
+        return [str(name) for name in document]
 
 
 def _metric_names(sweep: Sweep) -> list[str]:

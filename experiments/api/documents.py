@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
@@ -14,6 +14,7 @@ from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
 from experiments.checking import check_import, read_sweep
 from experiments.search.importers import FaultyImport, Imported, Note
+from experiments.search.preview import Histogram
 from experiments.search.problems import DefinitionError, Problem
 from experiments.warm_trials import usable_trials
 
@@ -98,11 +99,42 @@ class NoteOut(Schema):
         return cls(**vars(note))
 
 
+class HistogramOut(Schema):
+    scale: Annotated[
+        Literal["values", "linear", "log"],
+        Field(description="bars of single values, or bins of equal width in these"),
+    ]
+    labels: Annotated[
+        list[str],
+        Field(description="one for each bar of values, or the bins' two ends"),
+    ]
+    counts: Annotated[list[int], Field(description="draws by bar or bin")]
+    edges: Annotated[list[float], Field(description="the bins' borders, else empty")]
+    share: Annotated[
+        float, Field(description="of all draws, in which the parameter was set")
+    ]
+    drawn: Annotated[int, Field(description="the draws in which it was set")]
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> HistogramOut:
+        return cls.model_validate(histogram.dump())
+
+
 class PreviewOut(Schema):
     parameters: Annotated[
-        dict[str, Any], Field(description="a histogram of each parameter's values")
+        dict[str, HistogramOut],
+        Field(
+            description="a histogram of each parameter's values, those inside nested"
+            " choices (choice.inner) included"
+        ),
     ]
-    configurations: list[dict[str, Any]]
+    configurations: Annotated[
+        list[dict[str, Any]],
+        Field(
+            description="the first ten that the sweep would try; fewer for a small"
+            " space"
+        ),
+    ]
 
 
 class CheckOut(Schema):
@@ -117,7 +149,18 @@ class CheckOut(Schema):
         dict[str, Any] | None, Field(description="in canonical form; null if invalid")
     ] = None
     combinations: Annotated[
-        int | None, Field(description="different configurations; null: infinitely many")
+        int | None,
+        Field(
+            description="different configurations; null where there are infinitely many"
+            " or more than can be counted, and combinations_words says which"
+        ),
+    ] = None
+    combinations_words: Annotated[
+        str | None,
+        Field(
+            description="such as 1,536, infinitely many, or at most 1,000,000 where"
+            " constraints rule out an unknown number; null if the document is invalid"
+        ),
     ] = None
     preview: PreviewOut | None = None
     trials: Annotated[int, Field(description="finished trials that come along")] = 0
@@ -157,8 +200,12 @@ def check(
         notes=notes,
         document=definition.dump(),
         combinations=checked.combinations,
+        combinations_words=checked.combinations_words,
         preview=PreviewOut(
-            parameters=checked.histograms, configurations=checked.configurations
+            parameters={
+                name: HistogramOut.of(one) for name, one in checked.histograms.items()
+            },
+            configurations=checked.configurations,
         ),
         trials=len(usable_trials(definition.search_space, imported.trials)),
         warnings=[

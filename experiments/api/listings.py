@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -20,6 +21,9 @@ from experiments.api.errors import ApiError
 
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
+
+# Databases keep whole numbers in 64 bits.
+BEYOND = 2**63
 
 Cursor = Annotated[
     str | None, Query(max_length=1_000, description="`next` of the page before.")
@@ -98,9 +102,23 @@ def _values(rows: QuerySet[M], keys: Sequence[Key], cursor: str) -> list[Any]:
         if order != _order_name(keys):
             raise ValueError(order)
         return [
-            None if text is None else _field(rows, key).to_python(text)
+            None if text is None else _value(_field(rows, key), text)
             for key, text in zip(keys, texts, strict=True)
         ]
     except (ValueError, TypeError, OverflowError, ValidationError) as error:
         sentence = "Not a cursor of this listing in this order; leave it out to start."
         raise ApiError(422, "invalid", sentence, {"cursor": [sentence]}) from error
+
+
+def _value(field: Any, text: Any) -> Any:
+    """What a cursor's text stands for. Raises ValueError or OverflowError for what no
+    database would take."""
+    if isinstance(text, str) and "\0" in text:
+        raise ValueError(text)
+    value = field.to_python(text)
+    if isinstance(value, int) and abs(value) >= BEYOND:
+        raise OverflowError(value)
+    if isinstance(value, datetime):
+        # In some zones the first and last days of the calendar lie outside it.
+        return value.astimezone(UTC)
+    return value

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.search.command import value_text
 from experiments.search.distributions import (
+    Choice,
     Distribution,
     FloatRange,
     IntRange,
@@ -37,8 +38,8 @@ class Histogram:
     `labels` has one text for a bar of values, and the two ends for bins; `scale` says
     what the bins' widths are equal in; `edges` are the bins' borders, empty for values.
     Texts of which there are more than bars are counted for the first ones only. `share`
-    is the part of all draws in which the parameter was active: the others are not
-    counted.
+    is the part of all draws in which the parameter was active, and `drawn` their
+    number: the others are not counted.
     """
 
     scale: Literal["values", "linear", "log"]
@@ -46,6 +47,7 @@ class Histogram:
     counts: tuple[int, ...]
     edges: tuple[float, ...] = ()
     share: float = 1.0
+    drawn: int = 0
 
     def dump(self) -> dict[str, JSONValue]:
         """The histogram as JSON."""
@@ -55,6 +57,7 @@ class Histogram:
             "counts": list(self.counts),
             "edges": list(self.edges),
             "share": self.share,
+            "drawn": self.drawn,
         }
 
 
@@ -77,7 +80,8 @@ def space_histograms(
     pictures = {}
     for (name, axis), column in zip(space.axes.items(), columns, strict=True):
         picture = _counted(axis.law, column, bins)
-        pictures[name] = replace(picture, share=len(column) / number)
+        share = len(column) / number
+        pictures[name] = replace(picture, share=share, drawn=len(column))
     return pictures
 
 
@@ -107,9 +111,25 @@ def _of_values(
     counts = np.bincount(digits[digits < bars], minlength=bars)
     return Histogram(
         scale="values",
-        labels=tuple(value_text(distribution.at(index)) for index in range(bars)),
+        labels=tuple(_label(distribution, index) for index in range(bars)),
         counts=tuple(counts.tolist()),
     )
+
+
+def _label(distribution: Distribution, digit: int) -> str:
+    """A value as text; of a branch its constants, with what it draws left open."""
+    value = distribution.at(digit)
+    branches = distribution.branches if isinstance(distribution, Choice) else {}
+    branch = branches.get(distribution.key(value)) if branches else None
+    if branch is None:
+        return value_text(value)
+    entries = (
+        f"{name}: {value_text(branch.constants[name])}"
+        if name in branch.constants
+        else f"{name}: …"
+        for name in branch.entries
+    )
+    return f"{{{', '.join(entries)}}}"
 
 
 def _of_numbers(numbers: Numbers, distribution: Distribution, bins: int) -> Histogram:

@@ -31,6 +31,51 @@ def test_the_preview_draws_from_the_space(api: Api) -> None:
     assert preview["parameters"]["batch"]["labels"] == ["16", "32"]
 
 
+def test_parameters_inside_a_choice_are_pictured_and_conditions_told(api: Api) -> None:
+    space = {
+        "net": {
+            "type": "choice",
+            "values": [
+                {"units": {"type": "int", "low": 1, "high": 4}},
+                {"kind": "none"},
+            ],
+        },
+        "m": {
+            "type": "uniform",
+            "min_value": 0,
+            "max_value": 1,
+            "when": {"net.kind": "none"},
+        },
+    }
+    document = factories.definition_document(
+        search_space=space, trial={"command": "true"}
+    )
+    checked = api.post("/sweeps/check", document).json()
+    assert checked["combinations"] is None
+    assert checked["combinations_words"] == "infinitely many"
+    pictures = checked["preview"]["parameters"]
+    assert list(pictures) == ["net", "net.units", "m"]
+    units = pictures["net.units"]
+    assert units["labels"] == ["1", "2", "3", "4"]
+    assert sum(units["counts"]) == units["drawn"] and 0.4 < units["share"] < 0.6
+    assert pictures["m"]["share"] + units["share"] == 1
+    assert len(checked["preview"]["configurations"]) == 10
+
+
+def test_too_many_to_count_is_not_called_infinite(api: Api) -> None:
+    document = factories.definition_document(
+        search_space={f"x{n}": "randint(1000)" for n in range(4)},
+        constraints=["x0 / (x1 + 1) <= x2 / (x3 + 1)"],
+        trial={"command": "true"},
+    )
+    checked = api.post("/sweeps/check", document).json()
+    assert checked["combinations"] is None
+    assert checked["combinations_words"] == "at most 1,000,000,000,000"
+    schema = api.get("/openapi.json").json()["components"]["schemas"]["CheckOut"]
+    told = schema["properties"]["combinations"]["description"]
+    assert "infinitely many or more than can be counted" in told
+
+
 def test_a_finite_space_has_a_number_of_combinations(api: Api) -> None:
     space = {
         "x": {"type": "choice", "values": [1, 2, 3]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -137,6 +139,14 @@ def test_a_bad_query_names_its_field(api: Api, query: str) -> None:
     answer = api.get(f"/sweeps?{query}")
     assert answer.status_code == 422
     assert any(query.split("=")[0] in path for path in answer.json()["error"]["fields"])
+
+
+@pytest.mark.parametrize("place", ["1\0", "\0", ["\0"], {"a": "\0"}])
+def test_a_cursor_with_nul_is_no_cursor(api: Api, team: Team, place: object) -> None:
+    made = base64.urlsafe_b64encode(json.dumps(["-id", place]).encode()).decode()
+    answer = api.get(f"/sweeps?cursor={made}")
+    assert answer.status_code == 422
+    assert list(answer.json()["error"]["fields"]) == ["cursor"]
 
 
 def test_more_sweeps_need_no_more_queries(

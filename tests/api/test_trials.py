@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -206,3 +208,31 @@ def test_decisions_tell_every_verdict_with_its_inputs(api: Api, team: Team) -> N
     leader = Sweep.objects.get(pk=sweep.pk).trials.get(number=0)
     told = api.get(f"/trials/{leader.pk}/decisions").json()["items"]
     assert [(d["interval"], d["stop"]) for d in told] == [(2, False), (3, False)]
+
+
+@pytest.mark.parametrize(
+    ("path", "order", "place"),
+    [
+        ("/sweeps/{sweep}/trials?sort=started", "started_at,number", place)
+        for place in (
+            ["2026-01-01\0", 1],
+            ["0001-01-01T00:00:00+23:00", 1],
+            ["9999-12-31T23:59:59-23:00", 1],
+            [None, "1\0"],
+        )
+    ]
+    + [
+        ("/trials/{trial}/metrics?", "metric_id,step,ordinal", place)
+        for place in ([10**30, 1, 1], ["1\0", 1, 1], [1, -(10**30), 1], [1, 1, "\0"])
+    ],
+)
+def test_a_crafted_cursor_is_refused(
+    api: Api, team: Team, path: str, order: str, place: list[Any]
+) -> None:
+    trial = factories.trial(factories.sweep(team))
+    text = json.dumps([order, *place])
+    cursor = base64.urlsafe_b64encode(text.encode()).decode()
+    path = path.format(sweep=trial.sweep_id, trial=trial.pk)
+    answer = api.get(f"{path}&cursor={cursor}")
+    assert answer.status_code == 422
+    assert list(answer.json()["error"]["fields"]) == ["cursor"]

@@ -10,6 +10,7 @@ import yaml
 
 from experiments.models import CodeSnapshot, Sweep
 from experiments.search.definition import parse_document
+from experiments.search.preview import space_histograms
 from tests import factories
 from tests.commands.conftest import Run
 
@@ -17,6 +18,8 @@ DEMO = Path(__file__).resolve().parents[2] / "experiments" / "demo" / "sweep.yam
 
 
 def written(path: Path, **changes: Any) -> Path:
+    if "x" not in changes.get("search_space", ["x"]):
+        changes = {"trial": {"command": "true"}, **changes}
     path.write_text(yaml.safe_dump(factories.definition_document(**changes)))
     return path
 
@@ -30,13 +33,110 @@ def test_the_output_is_the_canonical_document(run: Run, tmp_path: Path) -> None:
     assert parse_document(document).dump() == document
 
 
-def test_combinations_and_five_configurations_are_shown(
+def test_combinations_and_ten_configurations_are_shown(
     run: Run, tmp_path: Path
 ) -> None:
     space = {"x": "choice(1, 2, 3)", "y": "choice(1, 2)"}
     ran = run("sweep", "check", written(tmp_path / "s.yaml", search_space=space))
     assert "# combinations: 6\n" in ran.out
-    assert ran.out.count("# such as: {") == 5
+    assert ran.out.count("# such as: {") == 6
+    space["z"] = "uniform(0, 1)"
+    ran = run("sweep", "check", written(tmp_path / "s.yaml", search_space=space))
+    assert ran.out.count("# such as: {") == 10
+
+
+def bars_of(out: str) -> dict[str, list[str]]:
+    """The lines of every parameter's histogram by its heading."""
+    found: dict[str, list[str]] = {}
+    for line in out.partition("as often as they are drawn:\n")[2].splitlines():
+        if line.startswith("#     "):
+            found[list(found)[-1]].append(line.removeprefix("#     "))
+        elif line.startswith("#   "):
+            found[line.removeprefix("#   ")] = []
+    return found
+
+
+def test_every_parameter_has_a_histogram_from_the_sweeps_own_draws(
+    run: Run, tmp_path: Path
+) -> None:
+    space = {
+        "lr": {"type": "float", "low": 0.001, "high": 1, "log": True},
+        "optimizer": {
+            "type": "choice",
+            "values": ["sgd", "adam"],
+            "probabilities": [0.75, 0.25],
+        },
+        "momentum": {
+            "type": "uniform",
+            "min_value": 0,
+            "max_value": 1,
+            "when": {"optimizer": "sgd"},
+        },
+        "net": {
+            "type": "choice",
+            "values": [
+                {"k": 1, "units": {"type": "int", "low": 1, "high": 2}},
+                {"k": 2},
+            ],
+        },
+    }
+    file = written(
+        tmp_path / "s.yaml", search_space=space, constraints=["momentum <= 0.5"]
+    )
+    ran = run("sweep", "check", file)
+    document = yaml.safe_load(ran.out)
+    pictures = space_histograms(parse_document(document).search_space, bins=10)
+    bars = bars_of(ran.out)
+    assert [heading.split(",")[0] for heading in bars] == list(pictures)
+    assert "lr, log scale" in bars and "net" in bars
+    share = f"{100 * pictures['momentum'].share:.1f} %"
+    momentum = bars[f"momentum, set in {share} of all configurations"]
+    assert len(momentum) == 10 and 0.49 < float(momentum[-1].split()[2]) <= 0.5
+    assert bars["net"][0].startswith("{k: 1, units: …} ")
+    sgd, adam = pictures["optimizer"].counts
+    assert bars["optimizer"][0].startswith("sgd ")
+    assert bars["optimizer"][0].endswith(
+        f" {100 * sgd / (sgd + adam):.1f} %  {'=' * 30}"
+    )
+    assert bars["optimizer"][1].count("=") == -(-30 * adam // sgd)
+
+
+def test_a_text_of_the_document_cannot_draw_over_the_terminal(
+    run: Run, tmp_path: Path
+) -> None:
+    values = ["a\n# fake: line", "\x1b[2J", "x" * 500, *map(str, range(20))]
+    space = {"text": {"type": "choice", "values": values}}
+    ran = run("sweep", "check", written(tmp_path / "s.yaml", search_space=space))
+    (lines,) = bars_of(ran.out).values()
+    assert len(lines) == 11 and lines[-1].startswith("other values ")
+    assert all(len(line) < 88 for line in lines)
+    assert "# fake: line\n" not in ran.out and "\x1b" not in ran.out
+
+
+def test_a_pool_that_the_site_does_not_have_is_a_warning(
+    run: Run, tmp_path: Path
+) -> None:
+    factories.pool(factories.team())
+    ran = run("sweep", "check", written(tmp_path / "s.yaml", compute="gpu"))
+    assert ran.code == 0
+    assert 'compute: There is no worker pool "gpu" on this site; its pools' in ran.out
+    ran = run("sweep", "check", written(tmp_path / "s.yaml", compute="default"))
+    assert "worker pool" not in ran.out
+
+
+def test_a_grid_that_finds_nothing_in_time_is_a_problem_of_the_constraints(
+    run: Run, tmp_path: Path
+) -> None:
+    file = written(
+        tmp_path / "s.yaml",
+        search_space={f"x{n}": "randint(1000)" for n in range(4)},
+        constraints=["x0 / x1 < x2 / x3"],
+        sampling_algorithm={"type": "grid"},
+        limits={"max_total_trials": 5},
+    )
+    ran = run("sweep", "check", file)
+    assert ran.code == 1 and ran.out == ""
+    assert ran.err.startswith("constraints: After 0 configurations no other")
 
 
 def test_an_infinite_space_is_called_so(run: Run) -> None:

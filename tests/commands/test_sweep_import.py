@@ -37,7 +37,7 @@ def test_check_takes_every_format(
     ran = run("sweep", "check", written(tmp_path, text))
     assert ran.code == 0, ran.err
     assert f"# read as: {name}\n" in ran.out
-    assert ran.out.count("# such as: {") == 5
+    assert ran.out.count("# such as: {") == 10
     document = yaml.safe_load(ran.out)
     assert parse_document(document).dump() == document
 
@@ -63,6 +63,9 @@ def test_check_takes_a_storage_file(run: Run, tmp_path: Path) -> None:
     samples.storage(tmp_path / "two.db", "wine", "beer")
     ran = run("sweep", "check", tmp_path / "two.db")
     assert ran.code == 1 and "beer" in ran.err
+    assert "Choose one by --part, such as --part wine.\n" in ran.err
+    ran = run("sweep", "check", tmp_path / "two.db", "--part", "ale")
+    assert ran.code == 1 and "Choose one by --part" in ran.err
     ran = run("sweep", "check", tmp_path / "two.db", "--part", "beer")
     assert ran.code == 0 and "display_name: beer" in ran.out
 

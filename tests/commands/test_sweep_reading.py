@@ -102,6 +102,43 @@ def test_a_text_is_never_a_formula(run: Run, sweep: Sweep) -> None:
     assert row["params.z"] == "[1]" and row["params.b"] == "true"
 
 
+def test_what_is_inside_a_choice_has_columns_of_its_own(run: Run, team: Team) -> None:
+    deep = {"type": "choice", "values": [{"a": 1}, "none"]}
+    space = {
+        "net": {
+            "type": "choice",
+            "values": [{"kind": "conv", "layers": "choice(2, 4)", "deep": deep}, 3],
+        },
+        "only": {
+            "type": "choice",
+            "values": [{"width": {"type": "randint", "upper": 9}}],
+        },
+        "m": {"type": "uniform", "min_value": 0, "max_value": 1, "when": {"net": 3}},
+    }
+    document = factories.definition_document(
+        search_space=space, trial={"command": "true"}
+    )
+    sweep = factories.sweep(team, document=document)
+    for net, rest in (
+        ({"kind": "conv", "layers": 2, "deep": {"a": 1}}, {"only": {"width": 5}}),
+        ({"kind": "conv", "layers": 4, "deep": "none"}, {"only": {"width": 6}}),
+        (3, {"only": {"width": 7}, "m": 0.5, "late": {"x": "=1", "none": {}}}),
+    ):
+        factories.trial(sweep, params={"net": net, **rest})
+    rows = table(run, sweep)
+    columns = [name for name in rows[0] if name.startswith("params.")]
+    assert columns == [
+        *("params.net", "params.net.kind", "params.net.layers", "params.net.deep"),
+        *("params.net.deep.a", "params.only.width", "params.m"),
+        *("params.late.x", "params.late.none"),
+    ]
+    assert [[row[name] for name in columns] for row in rows] == [
+        ["", "conv", "2", "", "1", "5", "", "", ""],
+        ["", "conv", "4", "none", "", "6", "", "", ""],
+        ["3", "", "", "", "", "7", "0.5", "'=1", "{}"],
+    ]
+
+
 def test_a_long_table_is_whole(run: Run, team: Team) -> None:
     sweep = factories.sweep(team, max_total_trials=2_000)
     last = factories.trial(sweep)

@@ -119,7 +119,8 @@ def test_a_conditional_parameter_is_pictured_where_it_counts() -> None:
     assert sum(pictures["m"].counts) == round(1200 * pictures["m"].share)
     assert pictures["net.units"].share == pytest.approx(1 / 3, abs=0.1)
     assert pictures["net.units"].scale == "linear"
-    assert sum(pictures["net"].counts) == 1200
+    assert sum(pictures["net"].counts) == pictures["net"].drawn == 1200
+    assert pictures["net"].labels == ("{units: …}", "{k: 1}", "3")
     json.dumps([one.dump() for one in pictures.values()], allow_nan=False)
     assert pictures == space_histograms(space, draws=1200)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,17 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from experiments import folders, lifecycle, queues, tables, terminal
+from experiments.bars import BARS, histogram_lines
 from experiments.checking import check_import, read_sweep
 from experiments.document_yaml import yaml_text
-from experiments.management.lookups import find_sweep, find_team, find_user, url_of
-from experiments.models import Sweep
+from experiments.management.lookups import (
+    MOST_NAMED,
+    find_sweep,
+    find_team,
+    find_user,
+    url_of,
+)
+from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.progress import progress_of
 from experiments.search.definition import SweepDefinition, parse_document
@@ -30,11 +38,11 @@ from experiments.search.importers import (
     definition_of,
     export_sweep,
 )
-from experiments.search.problems import DefinitionError
+from experiments.search.importers.parts import parts_of
+from experiments.search.problems import DefinitionError, Problem, listed, shown
 from experiments.submission import create_sweep, sweep_document
 from experiments.warm_trials import add_finished_trials, usable_trials
 
-SHOWN_CONFIGURATIONS = 5
 MOST_LISTED = 1_000
 MOST_BYTES = 64 << 20
 
@@ -68,7 +76,7 @@ class Command(BaseCommand):
                 "--part",
                 metavar="NAME",
                 default="",
-                help="which step of a pipeline or study of a storage",
+                help="which step of a pipeline or study of a storage with several",
             )
         actions.add_parser("list", help="the newest sweeps")
         for action, meaning in (
@@ -137,15 +145,19 @@ class Command(BaseCommand):
 
     def do_check(self, options: dict[str, Any]) -> None:
         imported = read_file(options)
-        checked = check_import(imported)
+        checked = check_import(imported, bins=BARS)
         definition = checked.definition
         lines = [*note_lines(imported), *map(str, definition.warnings)]
+        lines += pool_lines(definition)
         lines += self._folder_lines(definition, imported, Path(options["file"]))
         self.stdout.write(document_text(definition.dump()))
         self.stdout.write(f"# read as: {FORMATS[imported.format]}")
-        self.stdout.write(f"# combinations: {definition.search_space.count_words()}")
-        for params in checked.configurations[:SHOWN_CONFIGURATIONS]:
+        self.stdout.write(f"# combinations: {checked.combinations_words}")
+        for params in checked.configurations:
             self.stdout.write(f"# such as: {json.dumps(params, ensure_ascii=False)}")
+        self.stdout.write("# values, as often as they are drawn:")
+        for line in histogram_lines(checked.histograms):
+            self.stdout.write(f"#   {line}")
         usable = len(usable_trials(definition.search_space, imported.trials))
         if imported.trials:
             number = len(imported.trials)
@@ -238,7 +250,27 @@ def read_file(options: dict[str, Any]) -> Imported:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
     if len(content) > MOST_BYTES:
         raise CommandError(f"{path} is too large; {MOST_BYTES >> 20} MB are allowed.")
-    return read_sweep(content, part=options["part"], format=options["format"])
+    part = options["part"]
+    try:
+        return read_sweep(content, part=part, format=options["format"])
+    except DefinitionError as error:
+        parts = parts_of(content)
+        if len(parts) < 2 or part in parts:
+            raise
+        hint = f"Choose one by --part, such as --part {shlex.quote(parts[0])}."
+        raise DefinitionError([*error.problems, Problem("", hint)]) from error
+
+
+def pool_lines(definition: SweepDefinition) -> list[str]:
+    """A warning where the site has no such pool: the document itself is not wrong."""
+    names = list(Pool.objects.order_by("name").values_list("name", flat=True))
+    if definition.compute in names:
+        return []
+    known = listed(names[:MOST_NAMED]) or "none yet"
+    return [
+        f"compute: There is no worker pool {shown(definition.compute)} on this site;"
+        f" its pools are: {known}. Without it the sweep cannot be submitted here."
+    ]
 
 
 def note_lines(imported: Imported) -> list[str]:
