@@ -155,6 +155,7 @@ def test_all_of_the_form_gets_into_the_sweep(ada: Client) -> None:
         "evaluation_interval": 2,
         "delay_evaluation": 5,
         "min_rivals": 3,
+        "on_missing": "worst",
     }
     assert (sweep.timeout, sweep.trial_timeout) == (5400, 90)
     assert (sweep.max_failed_trials, document["retries"]) == (3, {"max_attempts": 4})

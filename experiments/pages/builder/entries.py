@@ -16,7 +16,7 @@ from experiments.search.fields import is_number
 # More parameters than a sweep may have, so that the document's own limit speaks first.
 MOST_ROWS = 1000
 # The sampler of a new form, and what the page advises.
-PROPOSED = "bayesian"
+PROPOSED = "auto"
 FRESH: Mapping[str, str] = {
     "command": "python train.py",
     "goal": "maximize",

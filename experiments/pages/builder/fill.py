@@ -24,6 +24,7 @@ PLAIN: Mapping[tuple[str, ...], object] = {
     ("early_termination", "slack_factor"): 0,
     ("early_termination", "slack_amount"): 0,
     ("early_termination", "min_rivals"): 1,
+    ("early_termination", "on_missing"): "worst",
     ("early_termination", "exclude_finished_jobs"): False,
 }
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from experiments.document_yaml import line_of, lines_by_path, yaml_text
 from experiments.pages.builder.check import Check
-from experiments.pages.builder.entries import PROPOSED
 from experiments.pages.builder.space_pictures import (
     Picture,
     hint_of,
@@ -20,10 +19,12 @@ from experiments.pages.builder.space_pictures import (
 )
 from experiments.pages.spaces import flat_params
 from experiments.search.distributions import Distribution
+from experiments.search.history import empty
 from experiments.search.preview import sampled_configurations
 from experiments.search.problems import Findings, listed
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
+from experiments.search.samplers.auto import NAMES, AutoSampler
 from experiments.search.space import SearchSpace, read_space
 from experiments.words import exact_text, number_text
 
@@ -173,12 +174,12 @@ class Preview:
 
     @cached_property
     def proposal(self) -> str:
-        """What the proposed sampler would do with the space, in its own words."""
-        if not self.is_complete or PROPOSED in self.misfits:
+        """What the proposed sampler would choose for the space, and why."""
+        if not self.is_complete:
             return ""
-        settings = {"type": PROPOSED, "seed": ANY_SEED}
-        kind = SAMPLERS[PROPOSED]
-        return kind.from_settings(settings, self.space, budget=self._budget).in_words()
+        auto = AutoSampler(space=self.space, seed=ANY_SEED, budget=self._budget)
+        method, reason = auto.choice(empty(self.space))
+        return f"Here: {NAMES[method]}, as {reason}."
 
     @cached_property
     def draws(self) -> DrawTable | None:

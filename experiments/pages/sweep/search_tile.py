@@ -20,6 +20,7 @@ SETTLED, NEARLY = 0.1, 0.35
 
 # By where most of the newest trials came from.
 TITLES: Mapping[str, str] = {
+    "grid": "Going through the grid",
     "sobol": "Spreading evenly",
     "initial design": "Looking around",
     "centre": "Looking around",
