@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -56,13 +56,20 @@ def mark_of(sweep: Sweep) -> Mark:
     return Mark(sweep.pk, facts["trials"], facts["reports"] or 0, stamp)
 
 
-def load_recording(sweep: Sweep) -> Recording:
+def load_recording(
+    sweep: Sweep, pulse: Callable[[int], None] = lambda reports: None
+) -> Recording:
     """All that the sweep's trials have reported so far, in the order of arrival.
 
-    Trials that ended elsewhere, and those that never reported, are not in it.
+    Trials that ended elsewhere, and those that never reported, are not in it. `pulse`
+    is told from time to time how many reports were read; it may raise.
     """
     ids, numbers, columns = _columns(sweep)
-    reports = np.concatenate([np.empty((0, 4)), *_chunks(sweep)])
+    chunks = [np.empty((0, 4))]
+    for chunk in _chunks(sweep):
+        chunks.append(chunk)
+        pulse(len(chunks) * CHUNK)
+    reports = np.concatenate(chunks)
     reports = reports[np.argsort(reports[:, 0], kind="stable")]
     places, known = _places(ids, reports[:, 1])
     reports, places = reports[known], places[known]

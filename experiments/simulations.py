@@ -89,14 +89,18 @@ class Question:
 
 @dataclass(frozen=True)
 class Told:
-    """The answers in the order of the policies; None while they are worked on.
+    """The answers in the order of the policies; None for those that are worked on.
 
-    `done` is the share that is done then, and `problem` a sentence when it failed.
+    `done` is the share that is done of these, `problem` a sentence when it failed.
     """
 
-    answers: list[Answer] | None
+    answers: Sequence[Answer | None]
     done: float = 1.0
     problem: str = ""
+
+    @property
+    def complete(self) -> bool:
+        return all(answer is not None for answer in self.answers)
 
 
 @dataclass
@@ -142,14 +146,16 @@ class Desk:
             self._shelf.put(mark, found)
         return found
 
-    def read(self, sweep: Sweep, mark: Mark, *, keep: float) -> Recording | None:
-        """The recording; None while a large one is being read. Raises Busy."""
+    def read(
+        self, sweep: Sweep, mark: Mark, *, keep: float
+    ) -> tuple[Recording | None, float]:
+        """The recording, or None and the share of it that is read. Raises Busy."""
         found = self.recording(sweep, mark)
-        if found is None:
-            job = self._job(sweep, Question.of(sweep, mark, ()), keep)
-            job.over.wait(PATIENCE)
-            found = self._shelf.get(mark)
-        return found
+        if found is not None:
+            return found, 1.0
+        job = self._job(sweep, Question.of(sweep, mark, ()), keep)
+        job.over.wait(PATIENCE)
+        return self._shelf.get(mark), job.done
 
     def ask(
         self,
@@ -166,21 +172,20 @@ class Desk:
         recording = self.recording(sweep, question.mark)
         if recording is not None:
             self._do_now(question, recording)
-        told = self._known(question)
-        if told is not None:
+        told = Told(self._known(question))
+        if told.complete:
             return told
         job = self._job(sweep, question, keep)
         job.over.wait(patience)
-        return self._known(question) or Told(None, job.done, job.problem)
+        return Told(self._known(question), job.done, job.problem)
 
-    def _known(self, question: Question) -> Told | None:
+    def _known(self, question: Question) -> list[Answer | None]:
         with self._lock:
             keys = [question.key(policy) for policy in question.policies]
-            if any(key not in self._answers for key in keys):
-                return None
             for key in keys:
-                self._answers.move_to_end(key)
-            return Told([self._answers[key] for key in keys])
+                if key in self._answers:
+                    self._answers.move_to_end(key)
+            return [self._answers.get(key) for key in keys]
 
     def _missing(self, question: Question) -> list[str]:
         with self._lock:
@@ -244,7 +249,7 @@ class Desk:
     def _replay(self, sweep: Sweep, job: Job) -> None:
         question = job.question
         job.progress(0.0)
-        recording = self._read(sweep, question.mark)
+        recording = self._read(sweep, job)
         if question.orders:
             recording = sample(recording, question.reports)
         missing = self._missing(question)
@@ -260,15 +265,20 @@ class Desk:
         for policy, answer in zip(missing, answers, strict=True):
             self._keep(question, policy, answer)
 
-    def _read(self, sweep: Sweep, mark: Mark) -> Recording:
+    def _read(self, sweep: Sweep, job: Job) -> Recording:
+        mark = job.question.mark
         found = self._shelf.get(mark)
         if found is None:
+            whole = max(1, mark.reports)
             try:
-                found = load_recording(sweep)
+                found = load_recording(
+                    sweep, lambda reports: job.progress(min(1.0, reports / whole))
+                )
             finally:
                 # The connection is this thread's own.
                 connection.close()
             self._shelf.put(mark, found)
+            job.progress(0.0)
         return found
 
 

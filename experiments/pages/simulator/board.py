@@ -66,14 +66,14 @@ class Board:
         self._query = query
         self.busy = False
         self.mark: Mark = desk.mark(sweep, query.get("mark", ""))
-        self.recording = self._read()
+        self.recording, self.share_read = self._read()
 
-    def _read(self) -> Recording | None:
+    def _read(self) -> tuple[Recording | None, float]:
         try:
             return desk.read(self.sweep, self.mark, keep=KEEP)
         except Busy:
             self.busy = True
-            return None
+            return None, 0.0
 
     # --- what was entered ---------------------------------------------------------
 
@@ -149,12 +149,12 @@ class Board:
     def told(self) -> Told:
         """The replays of one's own setting, if it is right, and of the others."""
         if self.recording is None or self.is_empty:
-            return Told(None, 0.0, BUSY if self.busy else "")
+            return Told([None], self.share_read, BUSY if self.busy else "")
         question = Question.of(self.sweep, self.mark, self._compared)
         try:
             return desk.ask(self.sweep, question, keep=KEEP)
         except Busy:
-            return Told(None, 0.0, BUSY)
+            return Told([None], 0.0, BUSY)
 
     @property
     def _compared(self) -> list[Settings]:
@@ -165,7 +165,7 @@ class Board:
     def final(self) -> bool:
         """Whether asking again would bring nothing new."""
         failed = bool(self.told.problem) and self.told.problem != BUSY
-        return self.is_empty or self.told.answers is not None or failed
+        return self.is_empty or self.told.complete or failed
 
     @property
     def percent(self) -> int:
@@ -180,11 +180,11 @@ class Board:
 
     @cached_property
     def columns(self) -> list[outcomes.Outcome]:
-        """The columns: what happened, one's own, the others; none while it takes."""
-        if self.weighing is None or self.told.answers is None:
+        """The columns: what happened, one's own and the others as far as they are."""
+        if self.weighing is None:
             return []
         found = [outcomes.happened(self.sweep, self.weighing)]
-        pairs = zip(self._compared, self.told.answers, strict=True)
+        pairs = zip(self._compared, self.told.answers, strict=False)
         for index, (settings, ends) in enumerate(pairs):
             if isinstance(ends, np.ndarray):
                 own = index == 0 and self.entry.settings is not None

@@ -22,6 +22,10 @@ from experiments.simulations import Question, Told, trade_off_size
 
 # Kinds that are drawn only when they are one's own: bounds have no usual range.
 APART = ("threshold", "patience")
+LESS_SAVED = (
+    "Trials that were really ended early count as going on where nothing had ended them"
+    " by then, so that these lines save less than they would."
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class TradeOff:
 
     def model(self, sweep: Sweep, told: Told) -> dict[str, Any]:
         """What the chart is given, once everything is answered."""
-        answers = iter(told.answers or ())
+        answers = iter(told.answers)
         drawn = [
             self._line(family, index, answers)
             for index, family in enumerate(self.families)
@@ -52,7 +56,7 @@ class TradeOff:
         }
 
     def _line(
-        self, family: Family, index: int, answers: Iterator[Answer]
+        self, family: Family, index: int, answers: Iterator[Answer | None]
     ) -> dict[str, Any]:
         points = []
         for member, average in zip(family.members, answers, strict=False):
@@ -89,7 +93,8 @@ class TradeOff:
         trials, of = len(drawn.numbers), len(self.recording.numbers)
         if trials < of:
             text += f", of {counted(trials, 'trial')} drawn from {of:,}"
-        return f"{text}."
+        cut_short = (drawn.stopped_after > 0).any()
+        return f"{text}. {LESS_SAVED}" if cut_short else f"{text}."
 
 
 def trade_off(

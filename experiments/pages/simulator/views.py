@@ -54,7 +54,7 @@ def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
             "problems": {c.name: list(c.problems) for c in board.controls},
             "varied": board.varied,
             "vary": board.vary,
-            "right": board.entry.settings is not None,
+            "right": board.own is not None,
             "parts": parts,
         }
     )
@@ -71,8 +71,8 @@ def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
     try:
         told = desk.ask(sweep, drawing.question, keep=KEEP)
     except Busy:
-        told = Told(None, 0.0)
-    model = None if told.answers is None else drawing.model(sweep, told)
+        told = Told([None], 0.0)
+    model = drawing.model(sweep, told) if told.complete else None
     return JsonResponse(
         {
             "final": model is not None or bool(told.problem),

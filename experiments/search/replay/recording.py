@@ -89,7 +89,7 @@ class Recording:
     @cached_property
     def first(self) -> NDArray[np.int64]:
         """Where each trial's reports begin in `by_trial`."""
-        return np.concatenate([[0], np.cumsum(self.reports)[:-1]]).astype(np.int64)
+        return np.cumsum(self.reports) - self.reports
 
     @cached_property
     def lowest(self) -> NDArray[np.float64]:

@@ -65,7 +65,7 @@ function options(state, colours) {
   const { percent, down, saved, lost } = scales(state);
   const title = state.lost === "places" ? "places lost by the best that is reached" : `${state.model.metric} lost`;
   return {
-    layout: { padding: { right: 24, top: 22, left: 4 } },
+    layout: { padding: { right: 24, top: 26, left: 4 } },
     events: ["mousemove", "mouseout", "click", "touchstart", "touchmove"],
     onHover: (event, _, chart) => hover(state, chart, event),
     scales: {
@@ -87,10 +87,12 @@ function drawPoints(chart, colours) {
   });
 }
 
-function labelOf(chart, index, k, text, colour) {
+// Beside the point, or `above` the line that goes on from it.
+function labelOf(chart, index, k, text, colour, above = 0) {
   const place = chart.getDatasetMeta(index).data[k];
   chart.ctx.font = font(11.5, 600);
-  return { x: place.x, y: place.y, width: chart.ctx.measureText(text).width, height: 14, away: 11, text, colour };
+  const width = chart.ctx.measureText(text).width;
+  return { x: place.x, y: place.y - above, width, height: 14, away: above > 0 ? -5 : 9, text, colour };
 }
 
 // One's own setting first, then where each line ends, then the other end of one's own.
@@ -101,10 +103,10 @@ function wanted(chart, colours) {
     const last = family.points.length - 1;
     const far = family.points[0].saved > family.points[last].saved ? 0 : last;
     const current = family.points.findIndex((point) => point.current);
-    if (current >= 0) found.push({ rank: 0, ...labelOf(chart, index, current, `your setting: ${family.points[current].words}`, colour) });
+    if (current >= 0) found.push({ rank: 0, ...labelOf(chart, index, current, `your setting: ${family.points[current].words}`, colour, 18) });
     if (far !== current) found.push({ rank: family.own ? 1 : 2, ...labelOf(chart, index, far, `${family.name}, ${family.points[far].words}`, colour) });
     const near = last - far;
-    if (family.own && near !== current && near !== far) found.push({ rank: 3, ...labelOf(chart, index, near, family.points[near].words, colour) });
+    if (family.own && near !== current && near !== far) found.push({ rank: 3, ...labelOf(chart, index, near, family.points[near].words, colour, 13) });
   });
   return found.sort((a, b) => a.rank - b.rank);
 }
@@ -120,7 +122,7 @@ function drawWords(chart, state, colours) {
   ring(ctx, start.x, start.y, 5, colours.ink, colours.surface);
   ctx.font = font(11.5, 600);
   const text = state.model.happened.name;
-  const first = { ...start, y: start.y - 14, width: ctx.measureText(text).width, height: 14, away: -4, text, colour: colours.ink };
+  const first = { ...start, y: start.y - 15, width: ctx.measureText(text).width, height: 14, away: 0, text, colour: colours.ink };
   for (const { box, text: words, colour } of placeLabels([first, ...wanted(chart, colours)], area)) {
     haloText(ctx, words, box.x, box.y + box.height / 2, { colour, halo: colours.surface, font: font(11.5, 600) });
   }

@@ -105,8 +105,8 @@ function show(answer) {
   const { settings, outcomes, ended, ...always } = answer.parts;
   showParts(always);
   // What was there stays until there is something else.
-  if (answer.final && answer.right) showParts({ outcomes, ended });
-  stale(!answer.final || !answer.right);
+  if (answer.right) showParts({ outcomes, ended });
+  stale(!answer.right);
   if (settings !== undefined) {
     showParts({ settings }, { root });
     addSliders();
@@ -202,4 +202,4 @@ card.querySelector("[data-chart-table]").addEventListener("click", (event) => {
 
 addSliders();
 vary.hidden = vary.options.length < 2;
-ask(query || entered(), { withForm: "unfinished" in root.dataset }).catch(failed);
+ask(query, { withForm: "unfinished" in root.dataset }).catch(failed);
