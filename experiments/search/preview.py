@@ -22,6 +22,7 @@ from experiments.search.figures import significant
 from experiments.search.records import JSONValue
 from experiments.search.samplers import Sampler
 from experiments.search.space import SearchSpace
+from experiments.search.values import identity
 
 DRAWS = 2000
 BINS = 24
@@ -120,7 +121,7 @@ def _label(distribution: Distribution, digit: int) -> str:
     """A value as text; of a branch its constants, with what it draws left open."""
     value = distribution.at(digit)
     branches = distribution.branches if isinstance(distribution, Choice) else {}
-    branch = branches.get(distribution.key(value)) if branches else None
+    branch = branches.get(identity(value)) if branches else None
     if branch is None:
         return value_text(value)
     entries = (

@@ -16,7 +16,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from experiments import folders, lifecycle, queues, tables, terminal
-from experiments.bars import BARS, histogram_lines
 from experiments.checking import check_import, read_sweep
 from experiments.document_yaml import yaml_text
 from experiments.management.lookups import (
@@ -29,6 +28,7 @@ from experiments.management.lookups import (
 from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.progress import progress_of
+from experiments.search.bars import BARS, histogram_lines
 from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.importers import (
     EXPORTERS,
