@@ -24,6 +24,9 @@ POLICIES = {
     "default": "",
     "noterminationpolicy": "",
 }
+# Which of the two is 0 has not been set.
+SLACK = ("slack_factor", "slack_amount")
+FINISHED = "exclude_finished_jobs"
 SAMPLING_OPTIONS = ("seed", "rule", "logbase")
 # Fields of our document by the names that they have there.
 FIELDS = {
@@ -129,12 +132,15 @@ def _policy(source: Source) -> dict[str, JSONValue]:
     settings: dict[str, JSONValue] = {"type": policy}
     source.log.places.put_whole("early_termination", properties.path)
     source.log.places.put("early_termination.type", source.at("name"))
+    if not policy:
+        for key in properties.given():
+            properties.leave(key, f"{key} says nothing where there is no policy.")
     for key, value in properties.entries():
-        if value is not None and not (key.startswith("slack") and value == 0):
+        if value is not None and not (key in SLACK and value == 0):
             settings[key] = json_value(value)
     source.close("a policy here")
-    if policy != "truncation_selection":
-        settings.pop("exclude_finished_jobs", None)
+    if policy and policy != "truncation_selection" and settings.pop(FINISHED, None):
+        properties.leave(FINISHED, f"{FINISHED} says nothing to {policy}.")
     return settings if policy else {}
 
 

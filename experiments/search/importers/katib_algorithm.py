@@ -76,7 +76,8 @@ def read_algorithm(algorithm: Source) -> tuple[Settings, Settings]:
     seed = settings.number("random_state")
     if seed is not None and name != "grid":
         wanted["seed"] = seed
-        algorithm.log.places.put("sampling_algorithm.seed", settings.at("random_state"))
+        place = settings.at("random_state")
+        algorithm.log.places.put("sampling_algorithm.seed", place, name="random_state")
     elif seed is not None:
         settings.leave("random_state", "A grid is walked in order and takes no seed.")
     policy = _brackets(algorithm, settings) if name == "hyperband" else {}
@@ -92,7 +93,8 @@ def _brackets(algorithm: Source, settings: Source) -> Settings:
     eta, last = settings.number("eta") or 3, settings.number("r_l")
     fields = {"max_resource": "r_l", "reduction_factor": "eta"}
     for here, there in fields.items():
-        algorithm.log.places.put(f"early_termination.{here}", settings.at(there))
+        path = settings.at(there)
+        algorithm.log.places.put(f"early_termination.{here}", path, name=there)
     resource = settings.text("resource_name")
     if resource:
         settings.changed(
@@ -161,4 +163,4 @@ def read_stopping(spec: Source) -> Settings:
 
 def _stand(log: Log, settings: Source) -> None:
     for here, there in (("min_rivals", RIVALS), ("delay_evaluation", START)):
-        log.places.put(f"early_termination.{here}", settings.at(there))
+        log.places.put(f"early_termination.{here}", settings.at(there), name=there)

@@ -74,6 +74,7 @@ def read_template(source: Source, names: Names) -> dict[str, JSONValue]:
     template.close("a trial here", also=TEMPLATE)
     if container is None:
         why = "The template shows no container with a command."
+        template.leave("trialSpec", "There are no containers in it.")
         return {"command": missing.no_command(source.log, template.path, why)}
     return _trial(container, trial_spec, references)
 

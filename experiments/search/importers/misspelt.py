@@ -7,8 +7,11 @@ from collections.abc import Iterable
 
 from experiments.search.problems import LONGEST_COMPARED
 
-# How alike two names are at least, short ones and others.
-ALIKE, SHORT_ALIKE, SHORT = 0.72, 0.65, 4
+# Slips that a name may have, by its length: one letter too many, too few, another one,
+# or two exchanged.
+SLIPS = ((5, 1), (12, 2), (LONGEST_COMPARED, 3))
+# Counting slips takes time; what is less alike than this has more of them.
+ALIKE, MOST_COUNTED = 0.6, 3
 # Below this a beginning of a name could be that of many.
 BEGINNING = 4
 # Names of one thing in different systems, which people mix up.
@@ -41,11 +44,39 @@ def meant_name(name: str, known: Iterable[str]) -> str | None:
         found = [other for other in group if other in names]
         if plain in group and len(found) == 1:
             return names[found[0]]
-    alike = SHORT_ALIKE if len(plain) <= SHORT else ALIKE
-    close = difflib.get_close_matches(plain, names, n=1, cutoff=alike)
-    if not close and len(plain) >= BEGINNING:
-        close = [other for other in names if other.startswith(plain)][:1]
-    return names[close[0]] if close else None
+    close = difflib.get_close_matches(plain, names, n=MOST_COUNTED, cutoff=ALIKE)
+    meant = [other for other in close if _are_slips(plain, other)]
+    if not meant and len(plain) >= BEGINNING:
+        meant = [other for other in names if other.startswith(plain)]
+    return names[meant[0]] if meant else None
+
+
+def slips(one: str, other: str) -> int:
+    """The smallest number of slips between two words (Damerau, 1964)."""
+    rows = [list(range(len(other) + 1))]
+    for place, letter in enumerate(one, 1):
+        row = [place]
+        for column, wanted in enumerate(other, 1):
+            least = min(
+                rows[-1][column] + 1,
+                row[-1] + 1,
+                rows[-1][column - 1] + (letter != wanted),
+            )
+            exchanged = one[place - 2 : place] == other[column - 2 : column][::-1]
+            if place > 1 < column and exchanged:
+                least = min(least, rows[-2][column - 2] + 1)
+            row.append(least)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def _are_slips(name: str, known: str) -> bool:
+    """Whether a name is a known one with slips, or the beginning of one with a slip."""
+    allowed = next(most for length, most in SLIPS if len(name) <= length)
+    if slips(name, known) <= allowed:
+        return True
+    beginning = known[: len(name) + 1]
+    return len(name) > SLIPS[0][0] and slips(name, beginning) <= 1
 
 
 def _plain(name: str) -> str:

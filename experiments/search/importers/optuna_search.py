@@ -74,15 +74,12 @@ def read_pruner(study: Source) -> Settings:
 
 def _is_misspelt(study: Source, key: str, name: str, known: Iterable[str]) -> bool:
     """Whether a name is none of the known ones but was meant to be; noted if so."""
-    suffix = key.capitalize()
-    bare = {other.removesuffix(suffix): other for other in known}
-    if name in bare.values():
+    names = list(known)
+    if name in names:
         return False
-    # All of them end alike, which says nothing about the rest.
-    plain = name[: -len(key)] if name.lower().endswith(key) else name
-    meant = study.log.meant(plain, bare)
+    meant = study.log.meant(name, names)
     if meant is not None:
-        message = f"There is no {key} {shown(name)}; did you mean {bare[meant]}?"
+        message = f"There is no {key} {shown(name)}; did you mean {meant}?"
         study.problem(key, message)
     return meant is not None
 

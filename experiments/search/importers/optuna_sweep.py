@@ -36,7 +36,7 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
             "Multi-objective studies cannot be imported.",
         )
     laws = _laws(study, log)
-    log.places.put("search_space", study.place, named=False)
+    log.places.put("search_space", study.place, name="")
     if not laws:
         log.problem(study.place, "The study has no parameters.")
     names = Names(log)
@@ -118,6 +118,20 @@ def _add_trials(
             if name in called
         }
         log.trials.append(FinishedTrial(params, _best(study, trial), state))
+    _note_strangers(study, called, log)
+
+
+def _note_strangers(study: OptunaStudy, called: Mapping[str, str], log: Log) -> None:
+    """Say so, once a name, when trials have values of a parameter without a law."""
+    seen = set(called)
+    for trial in study.trials:
+        for name in trial.params:
+            if name in seen:
+                continue
+            seen.add(name)
+            inside = trial.place.removesuffix("distributions") + "params"
+            message = f"{name} has no distribution; its values are left out of trials."
+            log.left_out(join(inside, name), message)
 
 
 def _value(law: Law, value: JSONValue) -> JSONValue:

@@ -13,23 +13,24 @@ from experiments.search.problems import Problem, join
 class Places:
     """Paths of our own document, each with the path of the text that it came from.
 
-    `exact` are single fields. `whole` are mappings that were taken over as they stand,
-    so that everything in them is where it was. `unnamed` have a place in the text, but
-    no name there. `lines` are those of the text.
+    `exact` are single fields, and `names` what the text calls them. `whole` are
+    mappings that were taken over as they stand, so that everything in them is where it
+    was. `lines` are those of the text.
     """
 
     lines: Mapping[str, int] = field(default_factory=dict)
     exact: dict[str, str] = field(default_factory=dict)
     whole: dict[str, str] = field(default_factory=dict)
-    unnamed: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
 
-    def put(self, here: str, there: str, *, named: bool = True) -> None:
+    def put(self, here: str, there: str, *, name: str | None = None) -> None:
         """Note where one field comes from; the last word counts.
 
-        `named` says whether the text has a name of its own for the very field.
+        `name` is what the text calls it, by default the last part of its path, and
+        empty where it has no name of its own.
         """
         self.exact[here] = there
-        (self.unnamed.discard if named else self.unnamed.add)(here)
+        self.names[here] = there.rpartition(".")[2] if name is None else name
 
     def put_whole(self, here: str, there: str) -> None:
         """Note where a mapping was taken over from, with all that is in it."""
@@ -58,7 +59,7 @@ class Places:
 
     def told(self, problems: Iterable[Problem]) -> list[Problem]:
         """Problems of our own document in the words of the text."""
-        names = self._names()
+        names = self._renamings()
         return [
             Problem(self.path(path), _renamed(message, names.get(_around(path), {})))
             for path, message in problems
@@ -80,12 +81,12 @@ class Places:
             there = join(there, part)
         return there
 
-    def _names(self) -> Mapping[str, Mapping[str, str]]:
+    def _renamings(self) -> Mapping[str, Mapping[str, str]]:
         """By the mapping that they are in, the fields that the text calls otherwise."""
         names: dict[str, dict[str, str]] = {}
-        for here, there in self.exact.items():
-            ours, theirs = here.rpartition(".")[2], there.rpartition(".")[2]
-            if ours != theirs and here not in self.unnamed and not theirs.isdigit():
+        for here, theirs in self.names.items():
+            ours = here.rpartition(".")[2]
+            if theirs and ours != theirs and not theirs.isdigit():
                 names.setdefault(_around(here), {})[ours] = theirs
         return names
 

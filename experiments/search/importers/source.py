@@ -66,9 +66,9 @@ class Log:
     def meant(self, name: str, known: Iterable[str]) -> str | None:
         """The name that was misspelt; None if it is none, or after too many of them."""
         self.compared += 1
-        if not self.suggests:
+        if not self.suggests or self.compared > MOST_COMPARED:
             return None
-        return meant_name(name, known) if self.compared <= MOST_COMPARED else None
+        return meant_name(name, known)
 
     def problem(self, path: str, message: str) -> None:
         """Note that the document is wrong; too many problems end the reading."""
@@ -199,7 +199,8 @@ class Source:
         if here:
             self.log.places.put(here, self.path)
         for ours, theirs in (fields or {}).items():
-            self.log.places.put(join(here, ours), join(self.path, theirs), named=named)
+            name = None if named else ""
+            self.log.places.put(join(here, ours), join(self.path, theirs), name=name)
 
     def close(self, where: str, *, also: Iterable[str] = ()) -> None:
         """Take a stand on every key that nobody asked for.

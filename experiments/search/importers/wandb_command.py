@@ -21,6 +21,18 @@ from experiments.search.problems import shown
 
 USUAL = ["${env}", "${interpreter}", "${program}", "${args}"]
 MACRO = re.compile(r"\$\{([a-z_]+)(?::([^}]{0,200}))?\}")
+MACROS = (
+    "args",
+    "args_json",
+    "args_json_file",
+    "args_no_boolean_flags",
+    "args_no_equals",
+    "args_no_hyphens",
+    "env",
+    "envvar",
+    "interpreter",
+    "program",
+)
 PLAIN = {"env": "/usr/bin/env", "interpreter": "python"}
 FILE = "args.json"
 MOST_ARGUMENTS = 5_000
@@ -73,8 +85,18 @@ class _Writer:
         elif name.startswith("args"):
             return " ".join(self._arguments(name, index))
         else:
-            self._change(index, f"The macro {match[0]} has no meaning here.")
+            self._unknown(match[0], name, index)
         return match[0]
+
+    def _unknown(self, macro: str, name: str, index: int) -> None:
+        meant = self.source.log.meant(name, MACROS)
+        if meant is None:
+            self._change(index, f"The macro {macro} has no meaning here.")
+        else:
+            self.source.log.problem(
+                self.source.at(f"command.{index}"),
+                f"There is no macro {macro}; did you mean ${{{meant}}}?",
+            )
 
     def _arguments(self, macro: str, index: int) -> list[str]:
         self.takes_values = True
@@ -97,8 +119,10 @@ class _Writer:
                     f"The switch --{flags[0]} is given as --{flags[0]}=true or "
                     f"--{flags[0]}=false, not left out when it is false.",
                 )
-        elif macro not in ("args", "args_no_hyphens"):
-            self._change(index, f"The macro ${{{macro}}} has no meaning here.")
+        elif macro not in MACROS:
+            self._change(
+                index, f"For ${{{macro}}} every value is given as --name=value."
+            )
         hyphens = "" if macro == "args_no_hyphens" else "--"
         return [f"{hyphens}{p.option}={_value(p)}" for p in self.parameters]
 

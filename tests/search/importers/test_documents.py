@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from experiments.search.definition import parse_document
-from experiments.search.importers import FORMATS, import_sweep
+from experiments.search.importers import FORMATS, definition_of, import_sweep
 from experiments.search.problems import DefinitionError
 from tests.search.importers.documents import CASES, GOOD, INVALID, Case
 
@@ -44,7 +44,7 @@ def test_trials_that_have_ended_come_along(case: Case):
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_document_says_every_problem_with_its_path(case: Case):
     with pytest.raises(DefinitionError) as error:
-        import_sweep(case.text)
+        definition_of(import_sweep(case.text))
     assert [list(problem) for problem in error.value.problems] == case.problems
 
 

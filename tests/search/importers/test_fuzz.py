@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.search.importers import FORMATS, import_sweep
+from experiments.search.importers import FORMATS, definition_of, import_sweep
 from experiments.search.problems import DefinitionError
 from tests.search.importers.documents import CASES
 
@@ -29,7 +29,7 @@ ODD = st.sampled_from(
 def _only_its_own_error(content: str | bytes, **options: str) -> None:
     start = time.process_time()
     try:
-        import_sweep(content, **options)
+        definition_of(import_sweep(content, **options), new_seed=lambda: 0)
     except DefinitionError as error:
         assert error.problems
         assert all(problem.message for problem in error.problems)
@@ -82,6 +82,51 @@ def test_documents_with_a_value_of_another_kind(document: dict, data: st.DataObj
         inside[key] = copy.deepcopy(data.draw(ODD))
     _only_its_own_error(json.dumps(document))
     _only_its_own_error(yaml.safe_dump(document))
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(LOADED), st.data())
+def test_a_key_with_a_letter_too_many_is_told(document: dict, data: st.DataObject):
+    document = json.loads(json.dumps(document))
+    mappings = [item for item in _mappings(document) if item]
+    inside = data.draw(st.sampled_from(mappings))
+    key = data.draw(st.sampled_from([*inside]))
+    place = data.draw(st.integers(0, len(key)))
+    wrong = f"{key[:place]}q{key[place:]}"
+    value = inside.pop(key)
+    inside[wrong] = value
+    try:
+        imported = import_sweep(json.dumps(document))
+        definition_of(imported, new_seed=lambda: 0)
+    except DefinitionError as error:
+        assert error.problems
+        return
+    outside = [note.path for note in imported.notes if note.kind == "left out"]
+    told = f"{imported.document} {imported.trials} {imported.notes}"
+    assert wrong in told or any(_is_around(path, document, inside) for path in outside)
+
+
+def _mappings(value: object) -> list[dict]:
+    inner = value.values() if isinstance(value, dict) else ()
+    inner = value if isinstance(value, list) else inner
+    found = [value] if isinstance(value, dict) else []
+    return found + [item for part in inner for item in _mappings(part)]
+
+
+def _is_around(path: str, document: object, mapping: dict) -> bool:
+    """Whether a mapping is what a path leads to, or is in it."""
+    rest = path
+    while rest and not isinstance(document, str | int | float | None):
+        keys = range(len(document)) if isinstance(document, list) else [*document]
+        taken = [
+            key for key in map(str, keys) if rest == key or rest.startswith(f"{key}.")
+        ]
+        if not taken:
+            return False
+        key = max(taken, key=len)
+        document = document[int(key) if isinstance(document, list) else key]
+        rest = rest[len(key) + 1 :]
+    return any(item is mapping for item in _mappings(document))
 
 
 @settings(max_examples=150)
