@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,18 +20,22 @@ from experiments.pages.context import current_team
 from experiments.pages.sweep.permission import viewer_of
 from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.problems import DefinitionError, Problem, listed, shown
+from experiments.search.termination import make_policy
 from experiments.submission import sweep_document
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a form stands. `source` is the sweep that it is a copy of."""
+    """Where a form stands. `source` is the sweep that it is a copy of, but for its
+    `early_termination` where that is given.
+    """
 
     team: Team
     user: User
     draft: Sweep | None = None
     source: Sweep | None = None
     experiment: Experiment | None = None
+    early_termination: Mapping[str, Any] | None = None
 
     @property
     def may_create(self) -> bool:
@@ -53,6 +58,8 @@ class Bench:
         document = sweep_document(sweep)
         if self.experiment is not None and self.draft is None:
             document["experiment_name"] = self.experiment.name
+        if self.early_termination is not None:
+            document["early_termination"] = self.early_termination
         return document
 
     def adopt_code(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -140,7 +147,10 @@ def bench_for_new(request: HttpRequest) -> Bench:
     if any(home != team.pk for home in homes):
         raise Http404("The sweep or experiment belongs to another team.")
     request.team = team  # type: ignore[attr-defined]
-    return Bench(team, user, source=source, experiment=experiment)
+    policy = _policy(request, source) if source is not None else None
+    return Bench(
+        team, user, source=source, experiment=experiment, early_termination=policy
+    )
 
 
 def _chosen(queryset: Any, request: HttpRequest, name: str) -> Any:
@@ -151,6 +161,16 @@ def _chosen(queryset: Any, request: HttpRequest, name: str) -> Any:
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise Http404(f"There is no {name} {text!r}.")
     return access.found_or_404(queryset, pk=int(text))
+
+
+def _policy(request: HttpRequest, source: Sweep) -> Mapping[str, Any] | None:
+    """The early termination that a copy is to have instead; None for the same."""
+    try:
+        asked = json.loads(request.GET.get("early_termination", "null"))
+        policy = make_policy(asked, source.objective)
+    except (ValueError, RecursionError, DefinitionError) as error:
+        raise Http404("The address asks for no policy of early termination.") from error
+    return policy.settings() if policy is not None else None
 
 
 def _posted_team(request: HttpRequest, user: User) -> Team | None:
