@@ -106,6 +106,42 @@ def test_azures_yaml_is_pasted_as_a_document_or_as_a_space(ada: Client) -> None:
     assert [row.name for row in dashed.context["sheet"].entries.rows] == ["lr"]
 
 
+CONSTRAINED = """
+search_space:
+  a: {type: int, low: 1, high: 9}
+  b: {type: int, low: 1, high: 9}
+constraints: ["a + b <= 9", "a != b"]
+"""
+
+
+def test_pasted_constraints_are_taken_along(ada: Client) -> None:
+    sheet = send(ada, form([], do="paste", paste=CONSTRAINED)).context["sheet"]
+    assert sheet.check.definition is not None
+    assert sheet.check.document["constraints"] == ["a + b <= 9", "a != b"]
+    extra = sheet.entries.text("extra")
+    more = CONSTRAINED.replace('["a + b <= 9", "a != b"]', "a + b <= 9")
+    again = send(ada, form([], do="paste", paste=more, extra=extra)).context["sheet"]
+    assert again.check.document["constraints"] == ["a + b <= 9", "a != b"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ('["a + c <= 9"]', "constraints.0: Line 1, column 5: There is no parameter"),
+        ("[3]", "constraints.0: A constraint is text"),
+        ("{a: b}", "constraints must be a list of texts"),
+        ('["a > 9"]', "No configuration meets all constraints"),
+    ],
+)
+def test_pasted_constraints_with_a_mistake_are_refused(
+    ada: Client, rules: str, words: str
+) -> None:
+    text = CONSTRAINED.replace('["a + b <= 9", "a != b"]', rules)
+    sheet = send(ada, form([X], do="paste", paste=text)).context["sheet"]
+    assert words in " ".join(sheet.paste_problems)
+    assert [row.name for row in sheet.entries.rows] == ["x"] and sheet.paste == text
+
+
 def test_pasted_parameters_replace_those_of_the_same_name_in_place(ada: Client) -> None:
     text = '{"b": choice(1), "c": choice(2)}'
     rows = [{**X, "name": name} for name in "ab"]

@@ -11,6 +11,8 @@ from django.urls import reverse
 from experiments.models import Sweep
 from experiments.pages.builder.check import check_entries
 from experiments.pages.builder.fill import entries_of
+from experiments.pages.builder.preview import NOT_SET
+from experiments.pages.importing.space import first_draws, parameter_views
 from experiments.search.definition import parse_document
 from tests import factories
 from tests.pages.builder_forms import member, page
@@ -46,6 +48,28 @@ def test_the_form_holds_the_whole_document() -> None:
     definition = parse_document(DOCUMENT)
     check = check_entries(entries_of(definition))
     assert check.definition == definition
+
+
+def test_parameters_inside_a_choice_are_drawn_on_the_import_page() -> None:
+    views = {view.name: view for view in parameter_views(parse_document(DOCUMENT))}
+    assert list(views) == ["optimizer", "momentum", "network", "network.layers"]
+    assert views["momentum"].condition == "optimizer = sgd"
+    assert views["network"].values == "conv, dense"
+    inner = views["network.layers"]
+    assert inner.condition == "network = conv" and inner.values == "1 to 3"
+    assert inner.picture is not None
+    # By the constraint network.layers is never 3.
+    heights = [bar.height for bar in inner.picture.bars]
+    assert len(heights) == 3 and heights[2] == 0 < min(heights[:2])
+
+
+def test_draws_have_a_column_for_what_is_inside_a_choice() -> None:
+    draws = first_draws(parse_document(DOCUMENT))
+    assert draws.names == ["optimizer", "momentum", "network", "network.layers"]
+    for optimizer, momentum, network, layers in draws.rows:
+        assert (momentum == NOT_SET) == (optimizer == "adam")
+        assert network in ("conv", "dense")
+        assert layers in (1, 2) if network == "conv" else layers == NOT_SET
 
 
 def test_a_copy_edited_as_yaml_is_the_same_sweep(client: Client) -> None:

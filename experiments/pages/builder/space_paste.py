@@ -9,10 +9,12 @@ from typing import Any
 from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fill import space_rows
 from experiments.pages.builder.space_rows import Row
+from experiments.pages.value_text import read_mapping, write_mapping
 from experiments.search.expressions import ExpressionError, parse_space
 from experiments.search.loading import load_document
 from experiments.search.plan import read_plan
 from experiments.search.problems import DefinitionError, Findings
+from experiments.search.restrictions import FIELD as CONSTRAINTS
 from experiments.search.space import converted_name
 
 
@@ -26,18 +28,27 @@ class PasteError(ValueError):
 
 @dataclass(frozen=True)
 class Pasted:
-    """Rows, and the sampler that the text names."""
+    """Rows, and the sampler and the constraints that the text names."""
 
     rows: Sequence[Row]
     sampler: str | None
+    constraints: Sequence[str] = ()
 
     def put_into(self, entries: Entries) -> Entries:
-        """Rows of the same name are replaced in their place, others come after."""
+        """Rows of the same name are replaced in their place, others come after.
+
+        Constraints come to those that the form carries along.
+        """
         new = {row.name_as_read: row for row in self.rows}
         kept = [
             new.pop(row.name_as_read, row) for row in entries.rows if not row.is_blank
         ]
         filled = entries.with_rows([*kept, *new.values()])
+        if self.constraints:
+            extra = read_mapping(filled.text("extra"))
+            both = dict.fromkeys([*_texts(extra.get("constraints")), *self.constraints])
+            whole = write_mapping({**extra, "constraints": list(both)})
+            filled = filled.with_texts(extra=whole)
         if self.sampler is None:
             return filled
         return filled.with_texts(sampler=self.sampler)
@@ -45,9 +56,11 @@ class Pasted:
 
 def read_pasted(text: str, *, base: float) -> Pasted:
     """The rows of a pasted text. Raises PasteError."""
-    space, sampling = _parts(text)
+    space, sampling, constraints = _parts(text)
     findings = Findings()
-    plan = read_plan(space, sampling, findings, new_seed=lambda: 0)
+    plan = read_plan(
+        space, sampling, findings, constraints=constraints, new_seed=lambda: 0
+    )
     if isinstance(space, str):
         parsed = parse_space(space)
         space, sampling = parsed.parameters, sampling or parsed.sampling
@@ -59,7 +72,11 @@ def read_pasted(text: str, *, base: float) -> Pasted:
     rows = space_rows(mapping, base=base, as_logs=False)
     if not rows or len(rows) < len(given):
         raise PasteError([str(problem) for problem in findings.problems])
-    return Pasted(rows, _sampler_name(sampling))
+    # They have no field in the form where a mistake could be shown.
+    wrong = [found for found in findings.problems if found.path.startswith(CONSTRAINTS)]
+    if wrong:
+        raise PasteError([str(problem) for problem in wrong])
+    return Pasted(rows, _sampler_name(sampling), _texts(constraints))
 
 
 def _with_condition(entry: object, given: object) -> object:
@@ -76,8 +93,17 @@ def _sampler_name(sampling: object) -> str | None:
     return sampling.lower() if isinstance(sampling, str) else None
 
 
-def _parts(text: str) -> tuple[Any, Any]:
-    """What stands for the space, and for the sampling, in the text."""
+def _texts(constraints: object) -> list[str]:
+    """Constraints as a list; one may stand alone."""
+    if isinstance(constraints, str):
+        return [constraints]
+    if not isinstance(constraints, list):
+        return []
+    return [text for text in constraints if isinstance(text, str)]
+
+
+def _parts(text: str) -> tuple[Any, Any, Any]:
+    """What stands for the space, the sampling and the constraints in the text."""
     if not text.strip():
         raise PasteError(['Paste a space, such as {"batch_size": choice(16, 32)}.'])
     try:
@@ -85,10 +111,14 @@ def _parts(text: str) -> tuple[Any, Any]:
     except ExpressionError as error:
         document = _document(text, error)
     else:
-        return text, None
+        return text, None, None
     if "search_space" not in document:
-        return document, None
-    return document["search_space"], document.get("sampling_algorithm")
+        return document, None, None
+    return (
+        document["search_space"],
+        document.get("sampling_algorithm"),
+        document.get(CONSTRAINTS),
+    )
 
 
 def _document(text: str, error: ExpressionError) -> Mapping[str, object]:

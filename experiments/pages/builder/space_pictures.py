@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.pages.builder.space_rows import Row
@@ -23,8 +23,9 @@ from experiments.search.fields import is_number
 from experiments.search.figures import counted, significant
 from experiments.search.lawful import Lawful
 from experiments.search.notation import read_distribution
-from experiments.search.preview import Histogram, histogram
+from experiments.search.preview import Histogram, histogram, space_histograms
 from experiments.search.problems import Findings
+from experiments.search.space import SearchSpace
 from experiments.words import number_text
 
 WIDTH, HEIGHT, GAP = 150.0, 24.0, 1.5
@@ -72,6 +73,21 @@ def picture_of(law: Distribution) -> Picture:
     bounds = _bounds(law)
     if drawn.scale != "values" and bounds:
         drawn = replace(drawn, labels=bounds)
+    return _picture(drawn)
+
+
+def pictures_of(space: SearchSpace) -> Mapping[str, Picture | None]:
+    """Draws from a whole space for each of its axes; None for what never counted."""
+    pictures: dict[str, Picture | None] = {}
+    for name, drawn in space_histograms(space, draws=DRAWS).items():
+        bounds = _bounds(space.axes[name].law)
+        if drawn.scale != "values" and bounds and not space.constraints:
+            drawn = replace(drawn, labels=bounds)
+        pictures[name] = _picture(drawn) if drawn.drawn else None
+    return pictures
+
+
+def _picture(drawn: Histogram) -> Picture:
     bars = _bars(drawn)
     return Picture(bars, _ticks(drawn, bars), _words(drawn))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +11,22 @@ from experiments.pages.builder.preview import MOST_COLUMNS, MOST_PICTURES, NOT_S
 from experiments.pages.builder.space_pictures import (
     Picture,
     hint_of,
-    picture_of,
+    pictures_of,
     summary_of,
 )
 from experiments.pages.builder.space_rows import row_from
 from experiments.pages.builder.space_views import carried_words
+from experiments.pages.spaces import axis_values, flat_params
+from experiments.search.axes import Axis
+from experiments.search.choice import Choice
+from experiments.search.conditions import dump_condition
 from experiments.search.definition import SweepDefinition
-from experiments.search.distributions import Distribution
 from experiments.search.importers import FinishedTrial
 from experiments.search.preview import sampled_configurations
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 from experiments.search.samplers import make_sampler
+from experiments.search.space import SearchSpace
 
 DRAWS = 3
 
@@ -48,59 +52,88 @@ class Draws:
 
 
 def parameter_views(definition: SweepDefinition) -> list[ParameterView]:
+    """Every parameter, those inside nested choices after their choice."""
     space = definition.search_space
     base = definition.sampling_algorithm.get("logbase")
     log_base = float(base) if isinstance(base, int | float) else math.e
-    dumped: dict[str, Any] = space.dump()
+    pictures = list(pictures_of(space).values())
+    pictures[MOST_PICTURES:] = [None] * len(pictures[MOST_PICTURES:])
     return [
-        _view(name, dumped[name], law, log_base, drawn=place < MOST_PICTURES)
-        for place, (name, law) in enumerate(space.parameters.items())
+        _view(space, axis, log_base, picture)
+        for axis, picture in zip(space.axes.values(), pictures, strict=True)
     ]
 
 
 def _view(
-    name: str, document: dict[str, Any], law: Distribution, base: float, *, drawn: bool
+    space: SearchSpace, axis: Axis, base: float, picture: Picture | None
 ) -> ParameterView:
-    picture = picture_of(law) if drawn else None
-    condition = carried_words(document.pop("when")) if "when" in document else ""
+    name, law = axis.name, axis.law
+    document: dict[str, Any] = law.dump()
+    condition = space.conditions.get(name)
+    if condition is not None:
+        words = carried_words(dump_condition(condition))
+    else:
+        words = _branch_words(space, axis)
+    if axis.branches:
+        labels = ", ".join(map(_text, axis_values(axis)))
+        return ParameterView(name, "choice, nested", labels, words, picture)
     row = row_from(name, document, base=base, as_logs=False)
     if row is None:
-        return ParameterView(name, law.kind, shown(document), condition, picture)
+        return ParameterView(name, law.kind, shown(document), words, picture)
     weights = document.get("probabilities")
     if isinstance(weights, list):
         values = _weighted(document["values"], weights)
-        return ParameterView(name, "choice, weighted", values, condition, picture)
-    words = [summary_of(row), hint_of(row, law, base)]
-    values = "; ".join(filter(None, words))
-    return ParameterView(name, row.law.name, values, condition, picture)
+        return ParameterView(name, "choice, weighted", values, words, picture)
+    parts = [summary_of(row), hint_of(row, law, base)]
+    values = "; ".join(filter(None, parts))
+    return ParameterView(name, row.law.name, values, words, picture)
+
+
+def _branch_words(space: SearchSpace, axis: Axis) -> str:
+    """With which branches a parameter inside a choice counts: `net = conv or dense`."""
+    found = []
+    for gate in axis.gates:
+        outer = space.axes[gate.axis]
+        if isinstance(outer.law, Choice):
+            keys = map(outer.law.key, outer.law.distinct)
+            pairs = zip(keys, axis_values(outer), strict=True)
+            labels = (_text(label) for key, label in pairs if key in gate.keys)
+            found.append(f"{outer.name} = {' or '.join(labels)}")
+    return " and ".join(found)
+
+
+def _text(value: JSONValue) -> str:
+    return value if isinstance(value, str) else shown(value)
 
 
 def _weighted(values: Sequence[JSONValue], weights: Sequence[float]) -> str:
     pairs = zip(values, weights, strict=True)
-    return ", ".join(
-        f"{value if isinstance(value, str) else shown(value)} {100 * weight:.3g} %"
-        for value, weight in pairs
-    )
+    return ", ".join(f"{_text(value)} {100 * weight:.3g} %" for value, weight in pairs)
 
 
 def first_draws(definition: SweepDefinition) -> Draws:
     space = definition.search_space
     sampler = make_sampler(definition.sampling_algorithm, space)
-    names = list(space.parameters)[:MOST_COLUMNS]
+    names = list(space.axes)[:MOST_COLUMNS]
     found = sampled_configurations(sampler, DRAWS)
-    rows = [[params.get(name, NOT_SET) for name in names] for params in found]
-    return Draws(names, rows, len(space) - len(names))
+    rows = [_cells(space, names, params) for params in found]
+    return Draws(names, rows, len(space.axes) - len(names))
 
 
 def trials_table(
     definition: SweepDefinition, trials: Sequence[FinishedTrial]
 ) -> Draws | None:
     """Trials with their values; None for none."""
-    names = list(definition.search_space.parameters)[: MOST_COLUMNS - 1]
-    rows = [
-        [trial.value, *(trial.params.get(name, NOT_SET) for name in names)]
-        for trial in trials
-    ]
-    more = len(definition.search_space) - len(names)
+    space = definition.search_space
+    names = list(space.axes)[: MOST_COLUMNS - 1]
+    rows = [[trial.value, *_cells(space, names, trial.params)] for trial in trials]
+    more = len(space.axes) - len(names)
     metric = definition.objective.primary_metric
     return Draws([metric, *names], rows, more) if rows else None
+
+
+def _cells(
+    space: SearchSpace, names: Sequence[str], params: Mapping[str, JSONValue]
+) -> list[JSONValue]:
+    values = flat_params(space, params)
+    return [values.get(name, NOT_SET) for name in names]
