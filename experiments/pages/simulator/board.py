@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,6 @@ from experiments.models.sweeps import SWEEP_ENDS
 from experiments.pages.simulator import ended, outcomes
 from experiments.pages.simulator.controls import Control, controls, has_form
 from experiments.pages.simulator.entries import (
-    EXAMPLE,
     MOST_OTHERS,
     PREFERRED,
     YAML,
@@ -33,10 +32,10 @@ from experiments.pages.simulator.policy_words import USES, kind_name
 from experiments.pages.simulator.trade_off import TradeOff, trade_off
 from experiments.recordings import Mark
 from experiments.search.figures import counted
-from experiments.search.history import CANCELLED, COMPLETED, FAILED, PENDING
 from experiments.search.problems import DefinitionError
 from experiments.search.replay import Recording, Weighing
 from experiments.search.replay.families import main_field, varied_fields
+from experiments.search.replay.limits import limits_in_words
 from experiments.search.replay.proposals import proposals
 from experiments.search.termination import make_policy
 from experiments.simulations import Busy, Question, Told, desk
@@ -122,10 +121,6 @@ class Board:
         longest = self.recording.longest if self.recording is not None else 0
         entry = self.entry
         return controls(start, entry.texts, entry.problems, longest=longest)
-
-    @property
-    def yaml(self) -> str:
-        return self.entry.text or EXAMPLE
 
     @property
     def problems(self) -> list[str]:
@@ -321,7 +316,7 @@ class Board:
         """What the replay takes for granted, in sentences."""
         if self.recording is None or self.weighing is None or self.is_empty:
             return []
-        return limits_in_words(self.recording, self.weighing)
+        return limits_in_words(self.weighing)
 
 
 def known_settings(sweep: Sweep) -> Settings | None:
@@ -337,38 +332,3 @@ def _lengths(weighing: Weighing) -> str:
     reports = weighing.recording.reports
     low, high = int(reports.min()), int(reports.max())
     return counted(high, "report") if low == high else f"{low:,} to {high:,} reports"
-
-
-def limits_in_words(recording: Recording, weighing: Weighing) -> list[str]:
-    found = []
-    stopped = int((recording.stopped_after > 0).sum())
-    if stopped:
-        was, them = ("was", "Its curve stops") if stopped == 1 else ("were", CURVES)
-        found.append(
-            f"{counted(stopped, 'trial')} {was} really ended early. {them} there: where"
-            f" a policy would let one go on, it is taken to run for"
-            f" {counted(weighing.usual, 'report')}, as completed trials do in the"
-            " median, and its value stays what it had reached."
-        )
-    others = _others_in_words(recording)
-    if others:
-        found.append(f"{others}: replayed up to their last report.")
-    found.append(
-        "Reports come in the order in which they really came. A trial does not start"
-        " earlier because another one ends earlier, and the sampler does not learn of"
-        " the ends: what would have been tried instead is not known."
-    )
-    return found
-
-
-CURVES = "Their curves stop"
-STATES: Mapping[int, str] = {PENDING: "still running", FAILED: "failed"}
-
-
-def _others_in_words(recording: Recording) -> str:
-    """`3 still running, 2 failed`: trials without an end of their own."""
-    loose = (recording.stopped_after == 0) & (recording.states != COMPLETED)
-    counts = {code: int((recording.states[loose] == code).sum()) for code in STATES}
-    counts[CANCELLED] = int(loose.sum()) - sum(counts.values())
-    words = {**STATES, CANCELLED: "cancelled"}
-    return ", ".join(f"{n:,} {words[code]}" for code, n in counts.items() if n)

@@ -73,7 +73,7 @@ def read_entry(
     if not kind:
         return entry_of(first)
     if kind == YAML:
-        return _from_text(query.get("text", "")[:MOST_TEXT], goal)
+        return _from_text(query.get("text", EXAMPLE)[:MOST_TEXT], goal)
     start = proposed.get(kind)
     if start is None or not has_form(start):
         known = entry_of(first)

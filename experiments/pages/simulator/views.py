@@ -27,7 +27,7 @@ from experiments.search.termination import make_policy
 from experiments.simulations import Busy, Told, desk
 
 MOST_DIGITS, MOST_QUERY = 15, 20_000
-PARTS = ("facts", "actions", "answer", "outcomes", "ended")
+PARTS = ("facts", "actions", "answer", "outcomes", "ended", "limits")
 
 
 @require_GET

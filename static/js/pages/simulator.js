@@ -157,8 +157,9 @@ function showModel(model) {
 }
 
 async function draw(mine, right) {
-  if (!right) return;
   const bar = card.querySelector("[data-chart-progress]");
+  bar.hidden = true;
+  if (!right) return;
   for (;;) {
     const answer = await read(root.dataset.tradeOff, query);
     if (mine !== round) return;
