@@ -149,7 +149,7 @@ def _cut(block: RankBlock, *, besides: int | None = None) -> None:
     """Share a locked block out over pieces. Equal losses stay together."""
     column = COLUMNS[_measure(block)]
     losses = list(within(block, besides=besides).values_list(column, flat=True))
-    ends = [*_ends(losses), (block.high, len(losses))]
+    ends = [*cuts(losses), (block.high, len(losses))]
     pieces: list[RankBlock] = []
     low, before = block.low, 0
     for high, end in ends:
@@ -168,7 +168,7 @@ def _cut(block: RankBlock, *, besides: int | None = None) -> None:
     RankBlock.objects.bulk_create(pieces[1:])
 
 
-def _ends(losses: Sequence[float]) -> list[tuple[float, int]]:
+def cuts(losses: Sequence[float]) -> list[tuple[float, int]]:
     """Where to cut sorted losses: the highest loss of each piece but the last, and how
     many losses there are up to it."""
     ends: list[tuple[float, int]] = []

@@ -227,6 +227,25 @@ class TestBlocks:
         assert blocks.count() == 260
 
 
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy["type"])
+def test_a_report_takes_the_same_few_queries_in_a_large_sweep(
+    policy: dict[str, Any],
+) -> None:
+    sweep = a_sweep({**policy, "delay_evaluation": 2, "min_rivals": 1})
+    counts = []
+    for rivals in (3, 24):
+        for number in range(rivals):
+            values = [0.5 - number / 100, 0.6 - number / 100]
+            factories.reported_trial(sweep, values, state="completed")
+        trial = factories.reported_trial(sweep, [0.9])
+        with CaptureQueriesContext(connection) as queries:
+            factories.report(trial, [0.9], first_step=1)
+        assert trial.decisions.count() == 1
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 18
+
+
 class TestCurves:
     def test_a_completed_curve_is_read_once(self) -> None:
         sweep = a_sweep({"type": "median_stopping"})

@@ -14,7 +14,7 @@ LAYERS = (
     {"search"},
     {"runner", "client", "words", "tokens", "document_yaml"},
     {"models", "clock"},
-    {"ranks"},
+    {"ranks", "ledger"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}

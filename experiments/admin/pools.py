@@ -15,7 +15,7 @@ from experiments.models import Event, Pool, Worker, WorkerToken
 
 @admin.register(Pool)
 class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name", "created_at")
+    list_display = ("name", "price_per_hour", "created_at")
     list_filter = ("teams",)
     search_fields = ("name",)
     filter_horizontal = ("teams",)

@@ -84,11 +84,12 @@ class TrialAuth(HttpBearer):
     """A training process's token for its own trial; ``request.auth`` is the attempt."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
-        attempts = Attempt.objects.select_related("trial__sweep__experiment").filter(
+        attempts = Attempt.objects.filter(
             trial=_named_in_path(request, "trial_id"),
             trial_token_digest=token_digest(token),
         )
         if request.method == "GET":
             # Reading ends with the attempt; a late report is told so by its own code.
             attempts = attempts.filter(state=AttemptState.RUNNING)
+            attempts = attempts.select_related("trial__sweep__experiment")
         return attempts.first() if token.startswith("trl_") else None

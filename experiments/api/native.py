@@ -10,7 +10,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
-from experiments.api import documents, outputs, reporting, simulations, sweeps, uploads
+from experiments.api import (
+    documents,
+    ledger,
+    outputs,
+    reporting,
+    simulations,
+    sweeps,
+    uploads,
+)
 from experiments.api.auth import UserAuth
 from experiments.api.bodies import BodyParser
 from experiments.api.errors import ApiError, add_error_handlers
@@ -36,7 +44,7 @@ api = NinjaAPI(
 )
 add_error_handlers(api)
 # reporting adds its routes to the trials' router, which is the one it exports.
-for module in (documents, sweeps, simulations, reporting, outputs, uploads):
+for module in (documents, sweeps, simulations, reporting, outputs, uploads, ledger):
     api.add_router("", module.router)
 others = Router()
 

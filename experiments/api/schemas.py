@@ -102,6 +102,10 @@ class ComputeOut(Schema):
             " never less than 0."
         ),
     ]
+    saved_reports: Annotated[
+        float,
+        Field(description="The same estimate, in reports of the primary metric."),
+    ]
 
 
 class SweepRow(Schema):
@@ -206,7 +210,11 @@ def sweep_fields(sweep: Sweep, progress: Progress) -> dict[str, Any]:
         "counts": dict(progress.counts),
         "progress": progress.share,
         "best_trial": BestOut.of(progress.best) if progress.best else None,
-        "compute": ComputeOut(spent=progress.spent, saved=progress.saved),
+        "compute": ComputeOut(
+            spent=progress.spent,
+            saved=progress.saved,
+            saved_reports=progress.saved_reports,
+        ),
     }
 
 

@@ -76,10 +76,7 @@ class Summary:
 
     @property
     def compute(self) -> Compute:
-        return Compute(
-            sum(row.compute.used for row in self.rows),
-            sum(row.compute.saved for row in self.rows),
-        )
+        return sum((row.compute for row in self.rows), Compute())
 
     @property
     def running_count(self) -> int:

@@ -57,10 +57,11 @@ class ProgressTile:
 
 @dataclass(frozen=True)
 class ComputeTile:
-    """``used`` and ``saved`` in whole seconds, for the bar."""
+    """``used`` and ``saved`` in whole seconds, for the bar; ``reports`` in words."""
 
     used: int
     saved: int
+    reports: str
     early: str
     share: str
     text: str = ""
@@ -194,10 +195,12 @@ def day_and_clock(moment: datetime, now: datetime) -> str:
 
 def compute_tile(standing: SweepStanding) -> ComputeTile:
     used, saved = standing.progress.spent, standing.progress.saved
+    reports = round(standing.progress.saved_reports)
     early = standing.counts[TrialState.TERMINATED]
     return ComputeTile(
         used=round(used),
         saved=round(saved),
+        reports=counted(reports, "report") if reports else "",
         early=counted(early, "early end"),
         share=share_text(saved / (used + saved)) if saved else "",
         text="" if saved else _nothing_saved(standing, early),

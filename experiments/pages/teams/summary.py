@@ -16,6 +16,7 @@ from experiments.models import Experiment, Membership, Team, User
 from experiments.pages.experiments.views import viewer
 from experiments.pages.home.slots import PoolSlots, slot_map
 from experiments.pages.teams.forms import ROLES, PersonForm
+from experiments.pages.teams.savings import savings_of
 from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
 
 
@@ -90,6 +91,7 @@ def team_page(
         "members": members_of(team),
         "roles": ROLES,
         "pools": pools_of(team),
+        "savings": savings_of(team),
         "experiment_count": Experiment.objects.filter(
             team=team, archived_at=None
         ).count(),
