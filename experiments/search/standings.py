@@ -189,6 +189,10 @@ class Standings:
         """What a policy may look at after the latest report of a running trial."""
         return StandingEvidence(self, self._runs[number])
 
+    def losses(self, number: int) -> NDArray[np.float64]:
+        """A trial's losses so far, report by report."""
+        return np.array(self._runs[number].losses)
+
     def best(self, number: int) -> float:
         """A trial's best loss so far, infinity without a finite one."""
         return self._runs[number].best

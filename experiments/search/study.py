@@ -18,6 +18,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from experiments.search.curves import courses_of
+from experiments.search.expectations import Expectations
 from experiments.search.fields import Fields
 from experiments.search.history import History
 from experiments.search.objective import read_objective
@@ -29,6 +31,9 @@ from experiments.search.samplers import fresh_seed
 from experiments.search.standings import Standings
 from experiments.search.termination import read_policy
 from experiments.search.termination.evidence import Verdict
+
+# The finished trials are looked at from outside, and not from one of them.
+NOBODY = -1
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ class Study:
         findings.raise_if_any()
         self._sampler = self.plan.sampler(budget=max_total_trials)
         self._history = History(self.plan.space, self.objective)
+        self._expectations = Expectations(self._history)
         self._standings = Standings()
+        # Trials that run, or were ended before they came to their end.
+        self._cut: set[int] = set()
         self._trials: dict[int, TrialRecord] = {}
 
     @property
@@ -116,6 +124,8 @@ class Study:
         if self.reached_target:
             return None
         number = len(self._trials)
+        if self._sampler.needs_history:
+            self._expect()
         suggestion = self._sampler.suggest(number, self._history)
         if suggestion is None:
             return None
@@ -123,7 +133,14 @@ class Study:
         self._trials[number] = TrialRecord(number, params, "running", None)
         self._history.start(number, suggestion.params)
         self._standings.start(number)
+        self._cut.add(number)
         return Trial(number, params, suggestion.origin)
+
+    def _expect(self) -> None:
+        """Tell the sampler what is expected of trials that did not run to their end."""
+        courses = self._standings.finished(NOBODY).derived(courses_of)
+        reports = {number: len(self._standings.losses(number)) for number in self._cut}
+        self._expectations.refresh(courses, reports, self._standings.losses)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:
         """A value of the primary metric; whether the trial should stop now.
@@ -167,6 +184,8 @@ class Study:
         if value is None or not math.isfinite(value):
             value = trial.value
         self._standings.finish(number, completed=state == "completed")
+        if state in ("completed", "failed"):
+            self._cut.discard(number)
         self._trials[number] = replace(trial, value=value, state=state)
         self._history.update(number, state=state, value=value)
         return self._trials[number]

@@ -16,6 +16,7 @@ from experiments.search.termination.combination import AllOf, AnyOf
 from experiments.search.termination.halving import AshaPolicy, HyperbandPolicy
 from experiments.search.termination.median import MedianStoppingPolicy
 from experiments.search.termination.policy import Policy
+from experiments.search.termination.predictive import PredictivePolicy
 from experiments.search.termination.reading import read_kind
 from experiments.search.termination.truncation import TruncationSelectionPolicy
 
@@ -30,6 +31,7 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
             HyperbandPolicy,
             ThresholdPolicy,
             PatiencePolicy,
+            PredictivePolicy,
             AnyOf,
             AllOf,
         )
@@ -69,6 +71,7 @@ __all__ = [
     "MedianStoppingPolicy",
     "PatiencePolicy",
     "Policy",
+    "PredictivePolicy",
     "ThresholdPolicy",
     "TruncationSelectionPolicy",
     "make_policy",

@@ -1,0 +1,253 @@
+"""What finished trials tell about how much others will still gain.
+
+A trial's level after n reports is its best loss so far. How much finished trials still
+gained from there, relative to what they had gained lately, is taken for log-normal: a
+power law as the prior, the trials that were gaining about as fast as the main evidence.
+Curves that are noisy are smoothed first, as much as their noise asks for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+if TYPE_CHECKING:  # The policies import this module.
+    from experiments.search.termination.evidence import Finished
+
+Floats = NDArray[np.float64]
+
+# The prior: a power law of this exponent, worth so many trials, this uncertain.
+EXPONENT = 0.5
+PRIOR_WEIGHT, PRIOR_DEGREES, PRIOR_SCALE = 2.0, 4.0, 1.0
+# Trials that were gaining as fast count fully, others hardly: width on the log scale.
+LIKENESS, LEAST_LIKENESS = 0.5, 0.05
+# Of the spread of finals: gains below it are not told from none.
+SMALLEST_GAIN = 0.02
+# Noise above this share of the spread of trials is smoothed away.
+CALM = 0.05
+MOST_SMOOTHED = 25
+FEWEST_FOR_NOISE, FEWEST_FOR_HALF = 6, 12
+MAD_OF_SECOND_DIFFERENCE = 0.6745 * math.sqrt(6)
+
+
+class Gain(NamedTuple):
+    """What a trial may still gain: exp(centre + scale t) with a Student t, less eps."""
+
+    centre: float
+    scale: float
+    degrees: float
+    eps: float
+
+    def amount(self, deviations: float) -> float:
+        """The gain at so many scales from the centre; never below nothing."""
+        power = min(700.0, self.centre + self.scale * deviations)
+        return max(0.0, math.exp(power) - self.eps)
+
+    def chance(self, needed: float) -> float:
+        """The probability that it gains at least so much."""
+        if needed + self.eps <= 0:
+            return 1.0
+        z = (math.log(needed + self.eps) - self.centre) / self.scale
+        return float(stdtr(self.degrees, -z))
+
+
+@dataclass(frozen=True)
+class Courses:
+    """The finished trials' levels: rows of trials, columns of reports from 1.
+
+    A row that is shorter than the longest is NaN from its end on; `finals` are the
+    levels at their ends. `noise` is the standard deviation of a report, 0 where it
+    cannot be told.
+    """
+
+    levels: Floats
+    finals: Floats
+    noise: float
+    _smoothed: dict[int, Courses] = field(default_factory=dict)
+    _curves: tuple[Floats, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.finals)
+
+    @property
+    def longest(self) -> int:
+        """The reports of the longest of them."""
+        return int(self.levels.shape[1])
+
+    @cached_property
+    def eps(self) -> float:
+        """The smallest gain that counts as one."""
+        low, high = np.quantile(self.finals, [0.25, 0.75])
+        spread = float(high - low)
+        if len(self) == 1:
+            spread = float(self.levels[0, 0] - self.finals[0])
+        size = float(np.abs(self.finals).max())
+        return max(SMALLEST_GAIN * spread, 1e-9 * size, 1e-300)
+
+    def smoothed(self, window: int) -> Courses:
+        """The same with levels of moving averages."""
+        if window == 1:
+            return self
+        if window not in self._smoothed:
+            self._smoothed[window] = _courses(self._curves, window, self.noise)
+        return self._smoothed[window]
+
+    def gain(self, report: int, recent: float) -> Gain | None:
+        """What a trial may still gain that gained `recent` over its later half.
+
+        None when no finished trial has come as far with a finite level.
+        """
+        if report > self.longest:
+            return None
+        now, before = self.levels[:, report - 1], self.levels[:, later_half(report) - 1]
+        known = np.isfinite(now) & np.isfinite(before)
+        if not known.any():
+            return None
+        left = np.log(np.maximum(now[known] - self.finals[known], 0.0) + self.eps)
+        lately = np.log(np.maximum(before[known] - now[known], 0.0) + self.eps)
+        own = math.log(max(recent, 0.0) + self.eps)
+        weights = LEAST_LIKENESS + np.exp(-0.5 * ((lately - own) / LIKENESS) ** 2)
+        centre, scale, degrees = _posterior(
+            left - lately, weights, _power_law(report, self.longest)
+        )
+        return Gain(own + centre, scale, degrees, self.eps)
+
+    @cached_property
+    def first_gains(self) -> tuple[float, float, float]:
+        """Quantiles .16, .5 and .84 of what was gained after the first report."""
+        gains = self.levels[:, 0] - self.finals
+        low, middle, high = np.quantile(gains[np.isfinite(gains)], [0.16, 0.5, 0.84])
+        return float(low), float(middle), float(high)
+
+
+def later_half(report: int) -> int:
+    """The report from which on the gain counts as recent."""
+    return max(1, report // 2)
+
+
+def courses_of(finished: Finished) -> Courses:
+    """The courses of the finished trials, as they were reported."""
+    curves = tuple(finished.curves())
+    noises = [noise for curve in curves if (noise := noise_of(curve)) is not None]
+    return _courses(curves, 1, float(np.median(noises)) if len(noises) > 1 else 0.0)
+
+
+def levels_of(losses: Floats, window: int = 1) -> Floats:
+    """The best so far, of the losses or of their moving averages.
+
+    An average is over at most half of the reports. While there are no more than
+    `window` reports, the latest average counts, however good one was before.
+    """
+    if window == 1:
+        return np.minimum.accumulate(losses)
+    averages = _averages(losses, window)
+    levels = averages.copy()
+    levels[window:] = np.minimum(
+        np.minimum.accumulate(averages[window - 1 :])[1:], averages[window:]
+    )
+    return levels
+
+
+def noise_of(losses: Floats) -> float | None:
+    """The standard deviation of a report's noise, from second differences.
+
+    Of the later half, where training has calmed down; None for too short curves.
+    """
+    finite = losses[np.isfinite(losses)]
+    if len(finite) < FEWEST_FOR_NOISE:
+        return None
+    later = finite[len(finite) // 2 :] if len(finite) >= FEWEST_FOR_HALF else finite
+    bends = np.abs(np.diff(later, 2))
+    return float(np.median(bends)) / MAD_OF_SECOND_DIFFERENCE
+
+
+def window_for(noise: float, spread: float) -> int:
+    """Over how many reports to average, for noise beside the spread of trials."""
+    if spread <= 0:
+        return 1 if noise <= 0 else MOST_SMOOTHED
+    share = noise / spread
+    if share <= CALM:
+        return 1
+    if share > 1:
+        return MOST_SMOOTHED
+    return min(MOST_SMOOTHED, int(2 ** math.ceil(2 * math.log2(share / CALM))))
+
+
+def expected_final(losses: Floats, courses: Courses) -> tuple[float, float] | None:
+    """The final loss to expect of a trial that was cut short, and how uncertain it is.
+
+    None while nothing can be said: without a finite loss, or without finished trials.
+    """
+    report = len(losses)
+    if not report or not len(courses):
+        return None
+    levels = levels_of(losses)
+    best = float(levels[-1])
+    if not math.isfinite(best):
+        return None
+    if report >= courses.longest:
+        return best, 0.0
+    if report == 1:
+        low, middle, high = courses.first_gains
+        return best - max(middle, 0.0), max(high - low, 0.0) / 2
+    before = float(levels[later_half(report) - 1])
+    recent = before - best if math.isfinite(before) else 0.0
+    gain = courses.gain(report, recent)
+    if gain is None:
+        return None
+    spread = (gain.amount(1.0) - gain.amount(-1.0)) / 2
+    return best - gain.amount(0.0), spread
+
+
+def _courses(curves: tuple[Floats, ...], window: int, noise: float) -> Courses:
+    longest = max((len(curve) for curve in curves), default=0)
+    levels = np.full((len(curves), longest), np.nan)
+    for row, curve in zip(levels, curves, strict=True):
+        row[: len(curve)] = levels_of(curve, window)
+    ends = [len(curve) - 1 for curve in curves]
+    finals = levels[np.arange(len(curves)), ends] if curves else np.empty(0)
+    kept = np.isfinite(finals)
+    return Courses(levels[kept], finals[kept], noise, _curves=curves)
+
+
+def _averages(losses: Floats, window: int) -> Floats:
+    """The mean of the latest finite losses; infinity where there is none."""
+    finite = np.isfinite(losses)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, losses, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(finite)])
+    ends = np.arange(1, len(losses) + 1)
+    starts = ends - np.minimum(window, (ends + 1) // 2)
+    number = counts[ends] - counts[starts]
+    means = (sums[ends] - sums[starts]) / np.maximum(number, 1)
+    averages: Floats = np.where(number > 0, means, np.inf)
+    return averages
+
+
+def _power_law(report: int, longest: int) -> float:
+    """The logarithm of what a power law still gains, relative to its recent gain."""
+    left = max(1 - (report / longest) ** EXPONENT, 0.001)
+    return math.log(left / (2**EXPONENT - 1))
+
+
+def _posterior(
+    values: Floats, weights: Floats, prior: float
+) -> tuple[float, float, float]:
+    """Centre, scale and degrees of freedom of the next value: normal values with an
+    unknown mean and variance and a conjugate prior (Murphy, 2007)."""
+    number = float(weights.sum())
+    mean = float(weights @ values) / number
+    total = PRIOR_WEIGHT + number
+    centre = (PRIOR_WEIGHT * prior + number * mean) / total
+    degrees = PRIOR_DEGREES + number
+    squares = (
+        PRIOR_DEGREES * PRIOR_SCALE**2
+        + float(weights @ (values - mean) ** 2)
+        + PRIOR_WEIGHT * number / total * (mean - prior) ** 2
+    )
+    return centre, math.sqrt(squares / degrees * (1 + 1 / total)), degrees

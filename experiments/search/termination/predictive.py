@@ -1,0 +1,193 @@
+"""The predictive policy: a trial ends when it is unlikely to become the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.curves import (
+    Courses,
+    Gain,
+    courses_of,
+    later_half,
+    levels_of,
+    window_for,
+)
+from experiments.search.fields import Fields
+from experiments.search.figures import significant
+from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.policy import Policy, Ruling
+
+FEWEST_REPORTS = 3
+# How many standard errors a noisy comparison has to be clear of.
+CLEAR_OF_RIVALS, CLEAR_OF_BEST = 2.5, 2.0
+# Below the first share of the spread noise is no matter, from the second on it is.
+QUIET, LOUD = 0.02, 0.05
+KEPT = Ruling(stop=False)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a trial has to gain to become the best, and what it may gain.
+
+    `level` is its own level, `goal` the best level of all, `care` what noise may
+    account for.
+    """
+
+    level: float
+    goal: float
+    care: float
+    gain: Gain
+
+    @property
+    def needed(self) -> float:
+        return self.level - self.goal - self.care
+
+    @property
+    def chance(self) -> float:
+        return self.gain.chance(self.needed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictivePolicy(Policy):
+    """Ends a trial that has less than a `chance` of still becoming the best.
+
+    How much it may still gain is told from the completed trials of this sweep that
+    were gaining as fast (`experiments.search.curves`). A trial that is among the best
+    `keep_share` at its report goes on in any case, and every one has three reports.
+    Where reports are noisy, both comparisons are of averages and leave room for it.
+
+    The idea of stopping by the probability of beating the best is from Domhan et al.
+    (2015); the model of gains is this project's own.
+    """
+
+    kind: ClassVar[str] = "predictive"
+
+    chance: float = 0.15
+    keep_share: float = 0.3
+
+    @classmethod
+    def read_own(cls, document: Fields) -> Mapping[str, Any]:
+        return {
+            "chance": _share(document, "chance", 0.15),
+            "keep_share": _share(document, "keep_share", 0.3),
+        }
+
+    def due(self, report: int) -> bool:
+        return report >= FEWEST_REPORTS and super().due(report)
+
+    def next_check(self, report: int) -> int | None:
+        return super().next_check(max(report, FEWEST_REPORTS - 1))
+
+    def would_end(self, evidence: Evidence, rivals: Rivals) -> bool:
+        if self._among_best(evidence.own.best, rivals):
+            return False
+        return self.ruling(evidence, rivals).stop
+
+    def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
+        courses = evidence.finished.derived(courses_of)
+        if not len(courses):
+            return KEPT
+        if math.isinf(evidence.own.best):
+            return Ruling(stop=not self._among_best(math.inf, rivals))
+        spread = _spread(rivals)
+        window = window_for(courses.noise, spread)
+        error = _error(courses.noise, spread, window, evidence.report)
+        if self._among_best(evidence.own.best - CLEAR_OF_RIVALS * error, rivals):
+            return KEPT
+        outlook = _outlook(evidence, courses.smoothed(window), window, error)
+        if outlook is None:
+            return KEPT
+        return self._ruled(outlook, rivals)
+
+    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+        report = evidence.report
+        own = significant(self.objective.value(evidence.own.best))
+        if evidence.own.silent and ruling.stop:
+            return f"Ended after report {report}: no finite value so far."
+        if not ruling.facts:
+            return f"Kept at report {report} with {own}: {self._safe(evidence, rivals)}"
+        facts = ruling.facts
+        outlook = (
+            f"to become the best it has to gain {significant(facts['gain_needed'])} "
+            f"more, where trials that were gaining as fast gained "
+            f"{significant(facts['gain_expected'])}: a chance of "
+            f"{facts['chance']:.1%} against {self.chance:.1%}."
+        )
+        if ruling.stop:
+            return f"Ended after report {report} with {own}: {outlook}"
+        return f"Kept at report {report} with {own}: {outlook}"
+
+    def name_in_words(self) -> str:
+        return f"predictive, below a chance of {self.chance:.0%} to become the best"
+
+    def _among_best(self, loss: float, rivals: Rivals) -> bool:
+        return rivals.better_than(loss) < self.keep_share * (len(rivals) + 1)
+
+    def _ruled(self, outlook: Outlook, rivals: Rivals) -> Ruling:
+        gain = outlook.gain
+        leader = rivals.leader()
+        facts = {
+            "chance": outlook.chance,
+            "gain_needed": max(outlook.needed, 0.0),
+            "gain_expected": gain.amount(0.0),
+        }
+        return Ruling(
+            stop=outlook.needed > 0 and outlook.chance < self.chance,
+            limit=outlook.goal,
+            setters=() if leader is None else (leader.number,),
+            facts=facts,
+        )
+
+    def _safe(self, evidence: Evidence, rivals: Rivals) -> str:
+        if not len(evidence.finished.numbers):
+            return "no trial has run to its end yet, so nothing can be predicted."
+        if self._among_best(evidence.own.best, rivals):
+            return f"it is among the best {self.keep_share:.0%} at this report."
+        return "nothing can be predicted for it yet."
+
+
+def _share(document: Fields, name: str, default: float) -> float:
+    value = document.number(name, default, least=0)
+    if value >= 1:
+        document.error(name, f"{name} must be at least 0 and below 1, not {value:g}.")
+    return float(value)
+
+
+def _spread(rivals: Rivals) -> float:
+    """How far a middling rival is behind the best one; infinity where that is open."""
+    leader = rivals.leader()
+    if leader is None:
+        return math.inf
+    middle = rivals.ranked(len(rivals) // 2).loss
+    return middle - leader.loss
+
+
+def _error(noise: float, spread: float, window: int, report: int) -> float:
+    """The standard error of a level where noise matters, 0 where it does not."""
+    share = noise / spread if spread > 0 else (1.0 if noise > 0 else 0.0)
+    matter = min(max((share - QUIET) / (LOUD - QUIET), 0.0), 1.0)
+    return matter * noise / math.sqrt(min(window, (report + 1) // 2))
+
+
+def _outlook(
+    evidence: Evidence, courses: Courses, window: int, error: float
+) -> Outlook | None:
+    report = evidence.report
+    levels: NDArray[np.float64] = levels_of(evidence.losses(), window)
+    level = float(levels[-1])
+    goal = evidence.finished.best_of_all()
+    if window > 1:
+        # The best of noisy numbers is too good: averages of finished trials are not.
+        goal = float(courses.finals.min()) + error
+    before = float(levels[later_half(report) - 1])
+    recent = before - level if math.isfinite(before) else 0.0
+    gain = courses.gain(report, recent)
+    if gain is None or not math.isfinite(level):
+        return None
+    return Outlook(level, goal, CLEAR_OF_BEST * error, gain)
