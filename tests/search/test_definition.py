@@ -246,7 +246,7 @@ PROBLEMS = [
     ("sampling_algorithm", "grid", "search_space.lr", "lr is uniform"),
     ("objective", None, "objective", "required"),
     ("objective.goal", "best", "objective.goal", "minimize or maximize"),
-    ("early_termination", "asha", "early_termination.type", "bandit"),
+    ("early_termination", "hopeful", "early_termination.type", "bandit"),
     ("early_termination", {}, "early_termination.type", "required"),
     (
         "early_termination",
@@ -286,7 +286,7 @@ def test_every_problem_is_reported_at_once() -> None:
             "experiment_nam": "x",
             "trial": {"command": "run ${{search_space.lx}} ${{inputs.n}}", "cod": "."},
             "search_space": {"lr": {"type": "uniform", "low": 3}, "b": 3},
-            "sampling_algorithm": "bayesian",
+            "sampling_algorithm": "annealing",
             "objective": {"goal": "max"},
             "early_termination": {"type": "truncation_selection", "interval": 3},
             "limits": {"timeout": "abc", "max_total_trials": 0},
@@ -400,7 +400,7 @@ def test_an_entry_of_a_choice_with_a_problem_is_no_second_problem() -> None:
 def test_a_grid_that_cannot_be_counted_needs_a_total() -> None:
     document = {name: value for name, value in GRID.items() if name != "limits"}
     document["search_space"] = {f"x{i}": "randint(100)" for i in range(5)}
-    document["constraints"] = ["x0 < x1"]
+    document["constraints"] = ["x0 / (x1 + 1) <= x2 / (x3 + 1)"]
     assert list(problems_of(document)) == ["limits"]
     document["limits"] = {"max_total_trials": 50}
     assert parse_document(document).search_space.count() is None
