@@ -120,9 +120,17 @@ class Job:
 
 
 class Desk:
-    """Where replays are asked for. One for each process of the site."""
+    """Where replays are asked for. One for each process of the site.
 
-    def __init__(self) -> None:
+    Work that is not done within `quick` seconds goes to another process; at most
+    `waiting` questions are worked on or wait for that.
+    """
+
+    def __init__(
+        self, *, quick: float = QUICK_SECONDS, waiting: int = MOST_WAITING
+    ) -> None:
+        self._quick = quick
+        self._waiting = waiting
         self._lock = Lock()
         self._slots = BoundedSemaphore(MOST_AT_ONCE)
         self._jobs: dict[Question, Job] = {}
@@ -205,7 +213,7 @@ class Desk:
         reports = len(missing) * recording.size * max(1, question.orders)
         if not missing or reports > QUICK_REPORTS * 2:
             return
-        deadline = time.monotonic() + QUICK_SECONDS
+        deadline = time.monotonic() + self._quick
 
         def progress(share: float) -> None:
             if time.monotonic() > deadline:
@@ -226,7 +234,7 @@ class Desk:
             if job is not None:
                 job.wanted_until = max(job.wanted_until, until)
                 return job
-            if len(self._jobs) >= MOST_WAITING:
+            if len(self._jobs) >= self._waiting:
                 raise Busy
             job = self._jobs[question] = Job(question, until)
         Thread(target=self._work, args=(sweep, job), daemon=True).start()

@@ -19,6 +19,8 @@ LABELS: Mapping[str, str] = {
     "slack_amount": "or slack, in units of the metric",
     "truncation_percentage": "Percentage ended at every check",
     "exclude_finished_jobs": "Compare with running trials only",
+    "chance": "Least chance of becoming the best",
+    "keep_share": "Share of the best that always go on",
     "min_resource": "First rung at report",
     "reduction_factor": "One in … goes on",
     "max_resource": "Reports of a whole trial",
@@ -42,6 +44,8 @@ FIXED_SLIDERS: Mapping[str, tuple[float, float, float]] = {
     "truncation_percentage": (1, 99, 1),
     "reduction_factor": (2, 10, 1),
     "slack_factor": (0.0, 1.0, 0.01),
+    "chance": (0.01, 0.5, 0.01),
+    "keep_share": (0.0, 1.0, 0.05),
 }
 ON_MISSING_WORDS = {
     "worst": "is worse than any other",

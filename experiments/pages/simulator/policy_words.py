@@ -34,6 +34,8 @@ PHRASES: Mapping[str, str] = {
     "slack_factor": "slack {}",
     "slack_amount": "slack {}",
     "truncation_percentage": "worst {} %",
+    "chance": "below {} chance",
+    "keep_share": "best {} go on",
     "reduction_factor": "one in {} goes on",
     "min_resource": "first rung {}",
     "max_resource": "of {} reports",
@@ -45,7 +47,7 @@ PHRASES: Mapping[str, str] = {
     "patience": "patience {}",
 }
 # Never left out: without it nothing is said about the policy.
-TELLING = frozenset({"slack_factor", "reduction_factor", "patience"})
+TELLING = frozenset({"slack_factor", "reduction_factor", "patience", "chance"})
 MOST_PHRASES = 3
 
 

@@ -21,12 +21,15 @@ MAIN: Mapping[str, str] = {
     "hyperband": "reduction_factor",
     "asha": "reduction_factor",
     "threshold": "value",
+    "predictive": "chance",
 }
 SCHEDULE = ("evaluation_interval", "delay_evaluation", "min_rivals")
 RANGES: Mapping[str, Sequence[float]] = {
     "slack_factor": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     "truncation_percentage": (10, 20, 30, 40, 50, 60, 70, 80),
     "reduction_factor": (2, 3, 4, 6, 8),
+    "chance": (0.02, 0.05, 0.1, 0.15, 0.25, 0.4),
+    "keep_share": (0.1, 0.2, 0.3, 0.4, 0.5),
     "min_rivals": (1, 2, 3, 5, 10, 20, 50),
 }
 # Other settings are tried at these multiples of what they are.
