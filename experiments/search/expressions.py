@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from experiments.search.arithmetic import OPERATORS, combined
 from experiments.search.fields import is_number
-from experiments.search.problems import shown
+from experiments.search.problems import cut, shown
 from experiments.search.source import ExpressionError, Source
 
 DEEPEST = 20
@@ -106,14 +106,16 @@ class _Reader(Source):
         if name not in SAMPLINGS:
             self.refuse(
                 call,
-                f"{name}( … ) cannot stand around a space; {', '.join(SAMPLINGS)} can.",
+                f"{cut(name)}( … ) cannot stand around a space; "
+                f"{', '.join(SAMPLINGS)} can.",
             )
         given = list(call.args)
         for keyword in call.keywords:
             if keyword.arg == "parameter_space":
                 given.append(keyword.value)
             elif keyword.arg != "properties":
-                self.refuse(keyword.value, f"{name} has no argument {keyword.arg}.")
+                unknown = cut(keyword.arg or "**")
+                self.refuse(keyword.value, f"{name} has no argument {unknown}.")
         if len(given) != 1:
             self.refuse(call, f"{name} takes one space, not {len(given)}.")
         return SAMPLINGS[name], given[0]
@@ -129,10 +131,11 @@ class _Reader(Source):
             case ast.Name(id=name) if name in CONSTANTS:
                 return CONSTANTS[name]
             case ast.Name(id=name):
+                word = cut(name)
                 self.refuse(
                     node,
-                    f"{name} has no meaning here; text stands in quotes, such as "
-                    f'choice("{name}").',
+                    f"{word} has no meaning here; text stands in quotes, such as "
+                    f'choice("{word}").',
                 )
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return [self.read(item, depth=inner) for item in items]

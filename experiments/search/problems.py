@@ -76,6 +76,11 @@ def shown(value: object, *, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def cut(name: str, *, most: int = 60) -> str:
+    """A name for use in a sentence, cut when long."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def listed(names: Iterable[object], *, last: str = "and") -> str:
     """Names as a sentence has them: `a, b and c`."""
     words = [str(name) for name in names]

@@ -55,10 +55,20 @@ def _valid(
     return st.tuples(*parts).map(build).filter(lambda made: made is not None)
 
 
+def _weighted(pairs: list[tuple[JSONValue, int]]) -> Choice:
+    """A choice with probabilities that add up to 1."""
+    whole = sum(weight for _, weight in pairs)
+    values, weights = zip(*pairs, strict=True)
+    return Choice(values, tuple(weight / whole for weight in weights))
+
+
 KINDS = {
     "choice": st.lists(SCALARS | st.lists(SCALARS, max_size=2), min_size=1, max_size=6)
     .map(tuple)
-    .map(Choice),
+    .map(Choice)
+    | st.lists(st.tuples(SCALARS, st.integers(1, 20)), min_size=1, max_size=5).map(
+        _weighted
+    ),
     "randint": st.integers(1, 10**6).map(RandInt),
     "uniform": _valid(Uniform, NUMBERS, NUMBERS),
     "quniform": _valid(QUniform, NUMBERS, NUMBERS, STEPS),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,7 @@ from experiments.search.expressions import (
 
 # Of the processor's time; each of the hostile texts takes some milliseconds.
 SECONDS = 1.0
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -249,6 +253,16 @@ def test_quotes_inside_a_text_make_no_second_one() -> None:
     texts = ('"""a\nb"""', r"'it\'s'", "\"it's 'so'\"", '\'""""\'', "''")
     found = parse_call(f"choice({', '.join(texts)})").args
     assert found == ("a\nb", "it's", "it's 'so'", '""""', "")
+
+
+def test_pythons_warnings_of_a_text_reach_no_log() -> None:
+    code = (
+        "from experiments.search.expressions import parse_call;"
+        "print(parse_call(r\"choice('\\d', 'a')\").args)"
+    )
+    command = [sys.executable, "-W", "default", "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert ran.stdout.strip() == r"('\\d', 'a')" and ran.stderr == ""
 
 
 HOSTILE = {
