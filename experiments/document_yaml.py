@@ -4,6 +4,7 @@ every field in such a text."""
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -62,6 +63,14 @@ def yaml_text(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
         node, Dumper=_Dumper, width=width, allow_unicode=True, explicit_start=False
     )
     return text
+
+
+def line_text(value: Any) -> str:
+    """A value as YAML on one line, to stand inside of a document."""
+    node = _Dumper(io.StringIO(), sort_keys=False).represent_data(value)
+    _set_style(node, BLOCK_DEPTH)
+    text: str = yaml.serialize(node, Dumper=_Dumper, width=math.inf, allow_unicode=True)
+    return text.removesuffix("...\n").rstrip("\n")
 
 
 def lines_by_path(text: str) -> dict[str, int]:

@@ -9,6 +9,7 @@ from experiments.clock import database_now
 from experiments.models import Team
 from experiments.pages.builder.entries import PROPOSED
 from experiments.pages.builder.fields import NO_POLICY
+from experiments.pages.builder.policy_advice import Proposal
 from experiments.pages.home.slots import PoolSlots, slot_map
 from experiments.search.figures import counted
 from experiments.search.samplers import SAMPLERS
@@ -62,12 +63,43 @@ SAMPLER_CARDS = (
 )
 POLICY_CARDS = (
     (
+        "predictive",
+        "Predictive",
+        "Ends what is unlikely to beat the best, judging by completed trials.",
+    ),
+    (
         "median_stopping",
         "Median stopping",
         "Ends what is worse than the typical trial. Safe default.",
     ),
     ("bandit", "Bandit", "Ends what is far from the best. Needs a known slack."),
-    ("truncation_selection", "Truncation", "Ends the worst share at every check."),
+    (
+        "truncation_selection",
+        "Truncation",
+        "Ends the worst share at every check, however good it is.",
+    ),
+    (
+        "asha",
+        "ASHA",
+        "From rung to rung only the best go on. For many trials and little compute.",
+    ),
+    (
+        "hyperband",
+        "Hyperband",
+        "ASHA, but some trials are judged later. For curves that start slowly.",
+    ),
+    (
+        "threshold",
+        "Threshold",
+        "Ends what misses a value that you know: diverged, or below the baseline.",
+    ),
+    (
+        "patience",
+        "Patience",
+        "Ends what has stopped improving, good or bad. For trials without an end.",
+    ),
+    ("any_of", "Any of several", "Ends a trial as soon as one of several rules does."),
+    ("all_of", "All of several", "Ends a trial only where several rules agree."),
     (NO_POLICY, "None", "Every trial runs to its end."),
 )
 
@@ -87,8 +119,18 @@ def sampler_cards(
     return cards
 
 
-def policy_cards(picked: str) -> list[Card]:
-    return _cards(POLICY_CARDS, (*POLICIES, NO_POLICY), picked)
+def policy_cards(picked: str, *, proposed: Proposal) -> list[Card]:
+    """The policies, the proposed one with the reason."""
+    return [
+        replace(card, note="proposed", why=proposed.why)
+        if card.value == proposed.kind
+        else card
+        for card in _cards(POLICY_CARDS, (*POLICIES, NO_POLICY), picked)
+    ]
+
+
+def card_name(known: Sequence[tuple[str, str, str]], value: str) -> str:
+    return next(name for key, name, _ in known if key == value)
 
 
 def _cards(

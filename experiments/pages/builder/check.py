@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from experiments.pages.builder.compose import Composed, RowPath, compose
+from experiments.pages.builder.compose import (
+    Composed,
+    RowPath,
+    applies,
+    compose,
+)
 from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fields import (
     PAIRS,
@@ -24,6 +29,7 @@ from experiments.search.space import NAME
 
 # The column of an experiment's name; documents allow more.
 LONGEST_EXPERIMENT = 100
+POLICIES_PATH = "early_termination.policies"
 # Parts of the document that are one field of the form as a whole.
 WHOLE_PARTS: Mapping[str, tuple[str, str, int]] = {
     "trial.code": ("files", "files", RUN),
@@ -31,6 +37,7 @@ WHOLE_PARTS: Mapping[str, tuple[str, str, int]] = {
     "objective": ("primary_metric", "primary metric", 2),
     "limits": ("max_total_trials", "trials", 6),
     "sampling_algorithm": ("sampler", "sampler", SAMPLER),
+    POLICIES_PATH: ("policies", "policies", TERMINATION),
     "early_termination": ("policy", "policy", TERMINATION),
     "retries": ("max_attempts", "attempts", 6),
     "search_space": ("space", "search space", SPACE),
@@ -144,8 +151,15 @@ def has_field(path: str, composed: Composed, entries: Entries) -> bool:
     for index, inner in _rows_with(path, composed.row_paths):
         fields = {"", "type", "log"} | {s.field for s in entries.rows[index].law.slots}
         return inner.partition(".")[0] in fields
-    whole = {".".join(single.path) for single in SINGLES.values()} | {*WHOLE_PARTS}
-    free = (".".join(prefix) for prefix, _, _ in PAIRS.values())
+    whole = {
+        ".".join(single.path)
+        for name, single in SINGLES.items()
+        if applies(name, entries)
+    }
+    free = [".".join(prefix) for prefix, _, _ in PAIRS.values()]
+    if applies("policies", entries):
+        free.append(POLICIES_PATH)
+    whole |= {*WHOLE_PARTS} - {POLICIES_PATH}
     return path in whole or any(_inside(path, prefix) for prefix in free)
 
 

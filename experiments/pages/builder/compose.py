@@ -14,6 +14,7 @@ from experiments.pages.builder.fields import (
     PAIRS,
     SINGLES,
 )
+from experiments.pages.builder.policy_text import policies_fault
 from experiments.pages.value_text import (
     read_mapping,
     read_plain,
@@ -70,13 +71,16 @@ def compose(entries: Entries) -> Composed:
     problems: list[Problem] = []
     for name, single in SINGLES.items():
         value = single.read(entries.text(name))
-        if value is not None and _applies(name, entries):
+        if value is not None and applies(name, entries):
             _put(document, single.path, value)
     for name, (path, _, _) in PAIRS.items():
         pairs, faults = read_pairs(entries.text(name), plain=name == "inputs")
         problems += [Problem(".".join(path), fault) for fault in faults]
         if pairs:
             _put(document, path, pairs)
+    fault = policies_fault(entries.text("policies"))
+    if fault and applies("policies", entries):
+        problems.append(Problem("early_termination.policies", fault))
     space, row_paths, row_problems = _space(entries)
     document["search_space"] = space
     ordered = {key: document[key] for key in ORDER if key in document}
@@ -144,7 +148,7 @@ def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:
     return pairs, faults
 
 
-def _applies(name: str, entries: Entries) -> bool:
+def applies(name: str, entries: Entries) -> bool:
     """Whether a field means anything with the sampler and policy that are picked."""
     if SINGLES[name].path[0] == "early_termination" and entries.policy == NO_POLICY:
         return False

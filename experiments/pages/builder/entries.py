@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from django.http import QueryDict
 
 from experiments.pages.builder.fields import NO_POLICY, TEXTS
+from experiments.pages.builder.policy_advice import cautious
 from experiments.pages.builder.space_rows import Row
 from experiments.pages.value_text import read_number
 from experiments.search.fields import is_number
@@ -21,7 +22,7 @@ FRESH: Mapping[str, str] = {
     "command": "python train.py",
     "goal": "maximize",
     "sampler": PROPOSED,
-    "policy": "median_stopping",
+    "policy": cautious(),
     "delay_evaluation": "5",
     "evaluation_interval": "1",
     "max_total_trials": "40",

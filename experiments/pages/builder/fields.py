@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from experiments.pages.builder.policy_fields import (
+    SCHEDULE,
+    SCHEDULED,
+    PolicyField,
+    policy_fields,
+)
+from experiments.pages.builder.policy_text import read_policies, write_policies
 from experiments.pages.value_text import (
     read_duration,
     read_number,
@@ -56,8 +64,26 @@ class Single:
     write: Callable[[object], str] = write_scalar
 
 
-def _policy(name: str, label: str) -> Single:
-    return Single(name, ("early_termination", name), label, TERMINATION)
+Reader: TypeAlias = Callable[[str], JSONValue]
+Writer: TypeAlias = Callable[[object], str]
+CONTROLS: Mapping[str, tuple[Reader, Writer]] = {
+    "number": (read_number, write_scalar),
+    "check": (read_flag, write_flag),
+    "lines": (read_policies, write_policies),
+}
+
+
+def _policy(
+    name: str, label: str, read: Reader = read_number, write: Writer = write_scalar
+) -> Single:
+    path = ("early_termination", name)
+    return Single(name, path, label, TERMINATION, read, write)
+
+
+def _setting(field: PolicyField) -> Single:
+    """A setting that only some policies have; in a list of problems by its name."""
+    read, write = CONTROLS[field.control]
+    return _policy(field.name, field.name.replace("_", " "), read, write)
 
 
 def _limit(name: str, label: str) -> Single:
@@ -91,20 +117,11 @@ SINGLES: Mapping[str, Single] = {
         Single(
             "policy", ("early_termination", "type"), "policy", TERMINATION, read_line
         ),
-        _policy("slack_factor", "slack factor"),
-        _policy("slack_amount", "slack amount"),
-        _policy("truncation_percentage", "percentage"),
-        Single(
-            "exclude_finished_jobs",
-            ("early_termination", "exclude_finished_jobs"),
-            "running trials only",
-            TERMINATION,
-            read_flag,
-            write_flag,
-        ),
+        *map(_setting, policy_fields()),
         _policy("delay_evaluation", "first check"),
         _policy("evaluation_interval", "then every"),
         _policy("min_rivals", "other trials needed"),
+        _policy("on_missing", "reports of NaN", read_line),
         _limit("max_total_trials", "trials"),
         _limit("max_concurrent_trials", "at a time"),
         Single(
@@ -134,10 +151,8 @@ OF_SAMPLER: Mapping[str, frozenset[str]] = {
     "logbase": frozenset({"random"}),
 }
 OF_POLICY: Mapping[str, frozenset[str]] = {
-    "slack_factor": frozenset({"bandit"}),
-    "slack_amount": frozenset({"bandit"}),
-    "truncation_percentage": frozenset({"truncation_selection"}),
-    "exclude_finished_jobs": frozenset({"truncation_selection"}),
+    **dict.fromkeys(SCHEDULE, SCHEDULED),
+    **{field.name: frozenset(field.kinds) for field in policy_fields()},
 }
 # Fields of several lines, `name=value` each.
 PAIRS: Mapping[str, tuple[tuple[str, ...], str, int]] = {

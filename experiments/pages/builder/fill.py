@@ -10,6 +10,7 @@ from experiments.pages.builder.check import has_field
 from experiments.pages.builder.compose import compose, left_over
 from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fields import NO_POLICY, PAIRS, SINGLES
+from experiments.pages.builder.policy_fields import is_usual
 from experiments.pages.builder.space_rows import Row, row_from
 from experiments.pages.value_text import write_plain, write_quoted
 from experiments.search.definition import DEFAULT_NAME, SweepDefinition, parse_document
@@ -18,15 +19,8 @@ from experiments.search.fields import is_number
 from experiments.search.problems import DefinitionError, Problem
 from experiments.search.termination import POLICIES
 
-# Settings that a document spells out and that need no text in the form.
-PLAIN: Mapping[tuple[str, ...], object] = {
-    ("sampling_algorithm", "rule"): "random",
-    ("early_termination", "slack_factor"): 0,
-    ("early_termination", "slack_amount"): 0,
-    ("early_termination", "min_rivals"): 1,
-    ("early_termination", "on_missing"): "worst",
-    ("early_termination", "exclude_finished_jobs"): False,
-}
+# The rule of random draws that goes without saying.
+USUAL_RULE = (("sampling_algorithm", "rule"), "random")
 
 
 def entries_of(definition: SweepDefinition) -> Entries:
@@ -57,7 +51,8 @@ def _needed(key: str, value: Any) -> Any:
         return None
     if not isinstance(value, Mapping):
         return value
-    return {name: v for name, v in value.items() if not _is_plain((key, name), v)}
+    kind = str(value.get("type"))
+    return {n: v for n, v in value.items() if not _is_plain((key, n), v, kind)}
 
 
 def problems_of(document: Mapping[str, Any]) -> set[Problem]:
@@ -111,12 +106,15 @@ def pairs_text(pairs: object, write: Callable[[Any], str]) -> str:
 
 def _shown(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
     value = _at(document, path)
-    return None if _is_plain(path, value) else value
+    kind = str(_at(document, (path[0], "type")))
+    return None if _is_plain(path, value, kind) else value
 
 
-def _is_plain(path: tuple[str, ...], value: object) -> bool:
-    plain = PLAIN.get(path)
-    return value == plain and type(value) is type(plain) and plain is not None
+def _is_plain(path: tuple[str, ...], value: object, kind: str) -> bool:
+    """Whether a setting that a document spells out needs no text in the form."""
+    if path[0] == "early_termination" and len(path) > 1:
+        return is_usual(kind, path[1], value)
+    return (path, value) == USUAL_RULE
 
 
 def _at(document: Any, path: tuple[str, ...]) -> Any:

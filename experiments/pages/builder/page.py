@@ -9,13 +9,22 @@ from django.template.loader import render_to_string
 
 from experiments.models import Experiment, Team
 from experiments.pages.builder.cards import (
+    POLICY_CARDS,
     Card,
+    card_name,
     policy_cards,
     pool_choices,
     sampler_cards,
 )
 from experiments.pages.builder.check import Check
 from experiments.pages.builder.fields import RARE_FIELDS, SECTIONS
+from experiments.pages.builder.policy_advice import THRIFTY, cautious, proposal
+from experiments.pages.builder.policy_fields import (
+    SCHEDULED,
+    missing_choices,
+    policy_fields,
+    usual,
+)
 from experiments.pages.builder.sheet import Sheet, TextProblem, text_problems
 from experiments.pages.builder.space_kinds import KINDS
 from experiments.pages.builder.space_rows import Row
@@ -31,8 +40,14 @@ from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.figures import counted
 from experiments.search.loading import load_document
 from experiments.search.problems import DefinitionError
+from experiments.search.termination import POLICIES
 
 MOST_EXPERIMENTS = 200
+# Which policies a part of the form is for, as the page's scripts compare it.
+POLICY_KINDS = {
+    "any": tuple(POLICIES),
+    "scheduled": tuple(kind for kind in POLICIES if kind in SCHEDULED),
+}
 
 
 def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
@@ -58,7 +73,15 @@ def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
         "kinds": list(KINDS.values()),
         "kind_table": kind_table(),
         "samplers": _samplers(sheet),
-        "policies": policy_cards(check.entries.policy),
+        "policies": _policies(sheet),
+        "advice": {
+            "trials": card_name(POLICY_CARDS, cautious()),
+            "time": card_name(POLICY_CARDS, THRIFTY),
+        },
+        "policy_fields": policy_fields(),
+        "policy_kinds": POLICY_KINDS,
+        "usual_rivals": usual(check.entries.policy).get("min_rivals", 1),
+        "missing_choices": missing_choices(check.entries.text("on_missing")),
         "pools": pool_choices(bench.team, check.entries.text("compute")),
         "experiments": _experiment_names(bench.team),
         "rare_open": any(problem.place.field in RARE_FIELDS for problem in shown),
@@ -84,6 +107,7 @@ def preview_answer(sheet: Sheet) -> dict[str, Any]:
         "trials": context["trials"],
         "unused": context["unused"],
         "samplers": [[card.value, card.why, card.fit] for card in _samplers(sheet)],
+        "policies": [[card.value, card.note, card.why] for card in _policies(sheet)],
         "space": context["space_words"],
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
@@ -119,6 +143,11 @@ def _samplers(sheet: Sheet) -> list[Card]:
     return sampler_cards(
         sheet.entries.sampler, proposal=preview.proposal, misfits=preview.misfits
     )
+
+
+def _policies(sheet: Sheet) -> list[Card]:
+    proposed = proposal(sheet.entries.text("timeout"))
+    return policy_cards(sheet.entries.policy, proposed=proposed)
 
 
 def _text_check(sheet: Sheet) -> Sequence[TextProblem]:

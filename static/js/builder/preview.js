@@ -125,13 +125,23 @@ function showWords(form, answer) {
   set("[data-unused]", answer.unused);
   set('[data-question="3"]', answer.space);
   for (const [name, why, fit] of answer.samplers) {
-    const card = form.querySelector(`[data-card="${CSS.escape(name)}"]`);
+    const card = cardOf(form, "sampler", name);
     if (!card) continue;
     card.classList.toggle("is-unfit", !fit);
     card.querySelector("[data-why]").textContent = why;
   }
+  for (const [name, note, why] of answer.policies) {
+    const card = cardOf(form, "policy", name);
+    if (!card) continue;
+    card.querySelector(".pick-note").textContent = note;
+    card.querySelector("[data-why]").textContent = why;
+  }
   const draws = form.querySelector("[data-draws]");
   if (draws) draws.innerHTML = answer.draws;
+}
+
+function cardOf(form, field, name) {
+  return form.querySelector(`[data-field="${field}"] [data-card="${CSS.escape(name)}"]`);
 }
 
 function showBar(form, bar) {
