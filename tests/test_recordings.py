@@ -28,6 +28,11 @@ POLICIES: list[dict[str, Any]] = [
     },
     {"type": "asha", "reduction_factor": 2},
     {"type": "median_stopping", "on_missing": "stop"},
+    {"type": "predictive", "chance": 0.4},
+    {
+        "type": "any_of",
+        "policies": [{"type": "patience", "patience": 3}, {"type": "median_stopping"}],
+    },
 ]
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -22,14 +21,11 @@ from experiments.search.replay.recording import Recording
 from experiments.search.replay.work import averages, replays
 from experiments.search.termination import Policy, make_policy
 
-# Pages are answered first.
-NICE = 5
 # Seconds between two signs of progress.
 PACE = 0.1
 
 
 def main() -> None:
-    os.nice(NICE)
     # Judging makes millions of small objects, none of them in a circle.
     gc.disable()
     order = json.loads(sys.stdin.buffer.readline())
