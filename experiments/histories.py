@@ -13,9 +13,10 @@ What is kept is only a copy: with or without it the history is the same.
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,10 +26,13 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Q, Sum, TextField
 from django.db.models.functions import Cast
 
-from experiments.models import Sweep
+from experiments.finished import StoredFinished
+from experiments.models import Report, Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
+from experiments.search.curves import Cut, courses_of, later_half
 from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.history import History
+from experiments.search.expectations import Expectations
+from experiments.search.history import CUT_SHORT, History
 from experiments.search.samplers import Sampler, make_sampler
 
 # A transaction may commit a little after the time that it stamped on its rows.
@@ -78,6 +82,8 @@ class Search:
     _last: int = -1
     _stamp: datetime | None = None
     _samplers: dict[int, Sampler] = field(default_factory=dict)
+    _cuts: dict[int, Cut] = field(default_factory=dict)
+    _expectations: Expectations = field(init=False)
 
     def __post_init__(self) -> None:
         self._clear()
@@ -96,6 +102,11 @@ class Search:
 
     def refresh(self) -> None:
         """Bring the history up to date."""
+        self._read_trials()
+        if self.sampler.needs_history:
+            self._foresee()
+
+    def _read_trials(self) -> None:
         for _ in range(ATTEMPTS):
             try:
                 self._take(self._changed())
@@ -109,6 +120,8 @@ class Search:
     def _clear(self) -> None:
         space = self.definition.search_space
         self.history = History(space, self.sweep.objective)
+        self._expectations = Expectations(self.history)
+        self._cuts.clear()
         self.kept.clear()
         self._rows.clear()
         self._counts.clear()
@@ -146,6 +159,43 @@ class Search:
                 self.history.update(number, state=state, value=value, reports=reports)
                 self._keep(pk, row, before)
             self._stamp = max(stamp, self._stamp or stamp)
+
+    def _foresee(self) -> None:
+        """Tell the history what is expected of trials that were cut short, or run."""
+        cut = {
+            pk: row
+            for pk, row in self._rows.items()
+            if row.state in CUT_SHORT and row.reports and row.value is not None
+        }
+        kept = {cut[pk].number for pk in cut}
+        for number in self._cuts.keys() - kept:
+            del self._cuts[number]
+        self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
+        if self._cuts:
+            finished = StoredFinished(Trial(sweep=self.sweep), self.sweep.objective)
+            self._expectations.refresh(finished.derived(courses_of), self._cuts)
+
+    def _outdated(self, row: Row) -> bool:
+        cut = self._cuts.get(row.number)
+        return cut is None or (cut.report, cut.best) != (row.reports, self._best(row))
+
+    def _best(self, row: Row) -> float:
+        return self.sweep.objective.loss(math.nan if row.value is None else row.value)
+
+    def _read_cuts(self, rows: Mapping[int, Row]) -> None:
+        """Where these trials, by their ids, stand and stood at half of their way."""
+        if not rows:
+            return
+        halves = {pk: later_half(row.reports) for pk, row in rows.items()}
+        found = Report.objects.filter(trial__in=halves, n__in=set(halves.values()))
+        before = {
+            pk: loss
+            for pk, n, loss in found.values_list("trial_id", "n", "best_loss")
+            if halves[pk] == n
+        }
+        for pk, row in rows.items():
+            loss = before.get(pk, math.inf)
+            self._cuts[row.number] = Cut(row.reports, self._best(row), loss)
 
     def _keep(self, pk: int, row: Row, before: Row | None) -> None:
         self._rows[pk] = row

@@ -253,3 +253,28 @@ def test_one_process_keeps_the_searches_used_last() -> None:
         assert again is second
     with search_of(made[0]) as anew:
         assert anew is not first
+
+
+def test_what_is_expected_of_trials_cut_short_follows_from_the_rows() -> None:
+    made = sweep(
+        sampling_algorithm={"type": "bayesian", "seed": 1},
+        objective={"primary_metric": "accuracy", "goal": "minimize"},
+    )
+    search = Search(made, parse_document(made.definition))
+    for final in (0.1, 0.2, 0.4):
+        curve = [final + 1 / n for n in range(1, 11)]
+        factories.reported_trial(made, curve, state="completed")
+    cut = factories.reported_trial(made, [1.3, 0.8, 0.65, 0.55])
+    factories.reported_trial(made, [1.2])
+    history = look(search)
+    assert np.isnan(history.expected[:3]).all()
+    assert 0.3 < history.expected[3] < 0.55 and history.spread[3] > 0
+    assert history.expected[4] < 1.2
+    lifecycle.request_stop(cut, reason="policy", message="Ended.")
+    attempt = cut.current_attempt
+    assert attempt is not None
+    lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="stopped"))
+    factories.reported_trial(made, [0.9, 0.7, 0.6], state="completed")
+    again = look(search)
+    assert again.states[3] == TERMINATED
+    assert same(again, fresh(made))

@@ -9,6 +9,8 @@ Curves that are noisy are smoothed first, as much as their noise asks for.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -103,6 +105,16 @@ class Courses:
 
         None when no finished trial has come as far with a finite level.
         """
+        found = self.gains(report, np.array([recent]))
+        if found is None:
+            return None
+        centre, scale, degrees = (float(part[0]) for part in found)
+        return Gain(centre, scale, degrees, self.eps)
+
+    def gains(
+        self, report: int, recent: Floats
+    ) -> tuple[Floats, Floats, Floats] | None:
+        """Centres, scales and degrees of freedom for many trials at one report."""
         if report > self.longest:
             return None
         now, before = self.levels[:, report - 1], self.levels[:, later_half(report) - 1]
@@ -111,12 +123,12 @@ class Courses:
             return None
         left = np.log(np.maximum(now[known] - self.finals[known], 0.0) + self.eps)
         lately = np.log(np.maximum(before[known] - now[known], 0.0) + self.eps)
-        own = math.log(max(recent, 0.0) + self.eps)
-        weights = LEAST_LIKENESS + np.exp(-0.5 * ((lately - own) / LIKENESS) ** 2)
-        centre, scale, degrees = _posterior(
-            left - lately, weights, _power_law(report, self.longest)
-        )
-        return Gain(own + centre, scale, degrees, self.eps)
+        own = np.log(np.maximum(recent, 0.0) + self.eps)
+        apart = (lately - own[:, None]) / LIKENESS
+        weights = LEAST_LIKENESS + np.exp(-0.5 * apart**2)
+        prior = _power_law(report, self.longest)
+        centres, scales, degrees = _posterior(left - lately, weights, prior)
+        return own + centres, scales, degrees
 
     @cached_property
     def first_gains(self) -> tuple[float, float, float]:
@@ -133,7 +145,7 @@ def later_half(report: int) -> int:
 
 def courses_of(finished: Finished) -> Courses:
     """The courses of the finished trials, as they were reported."""
-    curves = tuple(finished.curves())
+    curves = tuple(curve for curve in finished.curves() if len(curve))
     noises = [noise for curve in curves if (noise := noise_of(curve)) is not None]
     return _courses(curves, 1, float(np.median(noises)) if len(noises) > 1 else 0.0)
 
@@ -179,30 +191,61 @@ def window_for(noise: float, spread: float) -> int:
     return min(MOST_SMOOTHED, int(2 ** math.ceil(2 * math.log2(share / CALM))))
 
 
-def expected_final(losses: Floats, courses: Courses) -> tuple[float, float] | None:
-    """The final loss to expect of a trial that was cut short, and how uncertain it is.
+class Cut(NamedTuple):
+    """Where a trial was cut short: after so many reports, at which level, and the level
+    that it had at `later_half` of them."""
 
-    None while nothing can be said: without a finite loss, or without finished trials.
+    report: int
+    best: float
+    before: float
+
+
+def cut_of(losses: Floats) -> Cut:
+    """Where a trial with these reports stands; there has to be one."""
+    report, levels = len(losses), levels_of(losses)
+    return Cut(report, float(levels[-1]), float(levels[later_half(report) - 1]))
+
+
+def expected_finals(
+    cuts: Sequence[Cut], courses: Courses
+) -> list[tuple[float, float] | None]:
+    """The final loss to expect of each trial that was cut short, and its uncertainty.
+
+    None where nothing can be said: without a finite loss, or without finished trials.
     """
-    report = len(losses)
-    if not report or not len(courses):
-        return None
-    levels = levels_of(losses)
-    best = float(levels[-1])
-    if not math.isfinite(best):
-        return None
+    found: list[tuple[float, float] | None] = [None] * len(cuts)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, cut in enumerate(cuts):
+        if math.isfinite(cut.best) and len(courses):
+            groups[cut.report].append(place)
+    for report, places in groups.items():
+        best = np.array([cuts[place].best for place in places])
+        before = np.array([cuts[place].before for place in places])
+        ends = _expected(report, best, before, courses)
+        if ends is not None:
+            for place, end, spread in zip(places, *ends, strict=True):
+                found[place] = float(end), float(spread)
+    return found
+
+
+def _expected(
+    report: int, best: Floats, before: Floats, courses: Courses
+) -> tuple[Floats, Floats] | None:
     if report >= courses.longest:
-        return best, 0.0
+        return best, np.zeros_like(best)
     if report == 1:
         low, middle, high = courses.first_gains
-        return best - max(middle, 0.0), max(high - low, 0.0) / 2
-    before = float(levels[later_half(report) - 1])
-    recent = before - best if math.isfinite(before) else 0.0
-    gain = courses.gain(report, recent)
-    if gain is None:
+        return best - max(middle, 0.0), np.full_like(best, max(high - low, 0.0) / 2)
+    recent = np.where(np.isfinite(before), before - best, 0.0)
+    gains = courses.gains(report, recent)
+    if gains is None:
         return None
-    spread = (gain.amount(1.0) - gain.amount(-1.0)) / 2
-    return best - gain.amount(0.0), spread
+    centre, scale, _ = gains
+    least, usual, most = (
+        np.maximum(np.exp(np.minimum(centre + q * scale, 700.0)) - courses.eps, 0.0)
+        for q in (-1, 0, 1)
+    )
+    return best - usual, (most - least) / 2
 
 
 def _courses(curves: tuple[Floats, ...], window: int, noise: float) -> Courses:
@@ -237,17 +280,20 @@ def _power_law(report: int, longest: int) -> float:
 
 def _posterior(
     values: Floats, weights: Floats, prior: float
-) -> tuple[float, float, float]:
-    """Centre, scale and degrees of freedom of the next value: normal values with an
-    unknown mean and variance and a conjugate prior (Murphy, 2007)."""
-    number = float(weights.sum())
-    mean = float(weights @ values) / number
+) -> tuple[Floats, Floats, Floats]:
+    """Centre, scale and degrees of freedom of the next value, for each row of weights.
+
+    Normal values with an unknown mean and variance, and a conjugate prior (Murphy,
+    2007).
+    """
+    number = weights.sum(axis=1)
+    mean = weights @ values / number
     total = PRIOR_WEIGHT + number
     centre = (PRIOR_WEIGHT * prior + number * mean) / total
     degrees = PRIOR_DEGREES + number
     squares = (
         PRIOR_DEGREES * PRIOR_SCALE**2
-        + float(weights @ (values - mean) ** 2)
+        + (weights * (values - mean[:, None]) ** 2).sum(axis=1)
         + PRIOR_WEIGHT * number / total * (mean - prior) ** 2
     )
-    return centre, math.sqrt(squares / degrees * (1 + 1 / total)), degrees
+    return centre, np.sqrt(squares / degrees * (1 + 1 / total)), degrees

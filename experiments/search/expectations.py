@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 
-from experiments.search.curves import Courses, Floats, expected_final
+from experiments.search.curves import Courses, Cut, expected_finals
 from experiments.search.history import History
 
 
@@ -18,24 +19,17 @@ class Expectations:
     def __init__(self, history: History) -> None:
         self._history = history
         self._courses: Courses | None = None
-        self._reports: dict[int, int] = {}
+        self._known: dict[int, Cut] = {}
 
-    def refresh(
-        self,
-        courses: Courses,
-        reports: Mapping[int, int],
-        losses: Callable[[int], Floats],
-    ) -> None:
-        """`reports` counts those of every trial that has not run to its end, and
-        `losses` gives a trial's by its number."""
+    def refresh(self, courses: Courses, cuts: Mapping[int, Cut]) -> None:
+        """`cuts` are those of every trial that did not run to its end, by number."""
         if courses is not self._courses:
             self._courses = courses
-            self._reports.clear()
-        for number, count in reports.items():
-            if not count or self._reports.get(number) == count:
-                continue
-            self._reports[number] = count
-            found = expected_final(losses(number), courses)
-            if found is not None:
-                loss, spread = found
-                self._history.expect(number, loss=loss, spread=spread)
+            self._known.clear()
+        self._known = {n: cut for n, cut in self._known.items() if n in cuts}
+        due = {n: cut for n, cut in cuts.items() if self._known.get(n) != cut}
+        self._known.update(due)
+        found = expected_finals(list(due.values()), courses)
+        for number, expected in zip(due, found, strict=True):
+            loss, spread = expected or (math.nan, math.nan)
+            self._history.expect(number, loss=loss, spread=spread)

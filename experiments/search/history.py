@@ -21,6 +21,8 @@ CODES = {
     "cancelled": CANCELLED,
     "failed": FAILED,
 }
+# Trials that have not come to their own end: a final loss may be expected of them.
+CUT_SHORT = frozenset({"running", "terminated", "cancelled"})
 FIRST_SIZE = 64
 
 Number = TypeVar("Number", bound=np.generic)
@@ -108,7 +110,8 @@ class History:
     ) -> None:
         """How a trial stands: its state's name, and the best value in its own sign.
 
-        `reports` is left as it was where it is not given.
+        `reports` is left as it was where it is not given. What was expected of a trial
+        is kept as long as it has a value and has not come to its own end.
         """
         row = self._rows.get(number)
         if row is None:
@@ -117,6 +120,8 @@ class History:
         self._losses[row] = math.inf if value is None else self.objective.loss(value)
         if reports is not None:
             self._reports[row] = reports
+        if value is None or state not in CUT_SHORT:
+            self._expected[row] = self._spread[row] = math.nan
 
     def expect(self, number: int, *, loss: float, spread: float) -> None:
         """What a trial would have come to, had it run to its end."""

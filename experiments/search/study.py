@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from experiments.search.curves import courses_of
+from experiments.search.curves import Cut, courses_of, cut_of
 from experiments.search.expectations import Expectations
 from experiments.search.fields import Fields
 from experiments.search.history import History
@@ -86,8 +86,10 @@ class Study:
         self._history = History(self.plan.space, self.objective)
         self._expectations = Expectations(self._history)
         self._standings = Standings()
-        # Trials that run, or were ended before they came to their end.
-        self._cut: set[int] = set()
+        # Of trials that run, or were ended before they came to their end; and those
+        # that have reported since.
+        self._cuts: dict[int, Cut] = {}
+        self._reported: set[int] = set()
         self._trials: dict[int, TrialRecord] = {}
 
     @property
@@ -133,14 +135,15 @@ class Study:
         self._trials[number] = TrialRecord(number, params, "running", None)
         self._history.start(number, suggestion.params)
         self._standings.start(number)
-        self._cut.add(number)
         return Trial(number, params, suggestion.origin)
 
     def _expect(self) -> None:
         """Tell the sampler what is expected of trials that did not run to their end."""
+        for number in self._reported:
+            self._cuts[number] = cut_of(self._standings.losses(number))
+        self._reported.clear()
         courses = self._standings.finished(NOBODY).derived(courses_of)
-        reports = {number: len(self._standings.losses(number)) for number in self._cut}
-        self._expectations.refresh(courses, reports, self._standings.losses)
+        self._expectations.refresh(courses, self._cuts)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:
         """A value of the primary metric; whether the trial should stop now.
@@ -150,6 +153,7 @@ class Study:
         """
         trial = self._running(number)
         self._standings.report(number, self.objective.loss(value))
+        self._reported.add(number)
         evidence = self._standings.evidence(number)
         if not evidence.own.silent:
             best = self.objective.value(evidence.own.best)
@@ -185,7 +189,8 @@ class Study:
             value = trial.value
         self._standings.finish(number, completed=state == "completed")
         if state in ("completed", "failed"):
-            self._cut.discard(number)
+            self._reported.discard(number)
+            self._cuts.pop(number, None)
         self._trials[number] = replace(trial, value=value, state=state)
         self._history.update(number, state=state, value=value)
         return self._trials[number]

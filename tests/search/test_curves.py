@@ -9,8 +9,10 @@ import pytest
 
 from experiments.search.curves import (
     Courses,
+    Cut,
     courses_of,
-    expected_final,
+    cut_of,
+    expected_finals,
     levels_of,
     noise_of,
     window_for,
@@ -18,6 +20,10 @@ from experiments.search.curves import (
 from experiments.search.standings import Standings
 from experiments.search.study import Study
 from tests.search.termination.test_predictive import OTHERS, finished, power_law
+
+
+def expected_final(cut: Cut, known: Courses) -> tuple[float, float] | None:
+    return expected_finals([cut], known)[0]
 
 
 def courses(curves: list[list[float]]) -> Courses:
@@ -58,7 +64,7 @@ def test_the_window_grows_with_the_noise() -> None:
 @pytest.mark.parametrize("report", [3, 6, 12, 19])
 def test_the_final_loss_of_a_familiar_curve_is_foreseen(report: int) -> None:
     curve = power_law(0.5)
-    found = expected_final(np.array(curve[:report]), courses(OTHERS))
+    found = expected_final(cut_of(np.array(curve[:report])), courses(OTHERS))
     assert found is not None
     expected, spread = found
     assert abs(expected - 0.5) < max(2 * spread, 0.02)
@@ -67,16 +73,15 @@ def test_the_final_loss_of_a_familiar_curve_is_foreseen(report: int) -> None:
 
 def test_it_becomes_surer_with_reports_and_is_certain_at_the_end() -> None:
     known, curve = courses(OTHERS), np.array(power_law(0.5))
-    spreads = [expected_final(curve[:n], known) for n in (1, 3, 12, 20)]
+    spreads = [expected_final(cut_of(curve[:n]), known) for n in (1, 3, 12, 20)]
     assert all(found is not None for found in spreads)
     sure = [found[1] for found in spreads if found is not None]
     assert sure[1] > sure[2] > sure[3] == 0.0
 
 
 def test_nothing_is_foreseen_without_values_or_finished_trials() -> None:
-    assert expected_final(np.array([math.inf]), courses(OTHERS)) is None
-    assert expected_final(np.array([1.0, 0.9]), courses([])) is None
-    assert expected_final(np.empty(0), courses(OTHERS)) is None
+    assert expected_final(cut_of(np.array([math.inf])), courses(OTHERS)) is None
+    assert expected_final(cut_of(np.array([1.0, 0.9])), courses([])) is None
 
 
 def test_a_study_tells_its_sampler_what_is_expected_of_an_ended_trial() -> None:
@@ -95,3 +100,11 @@ def test_a_study_tells_its_sampler_what_is_expected_of_an_ended_trial() -> None:
     expected = study._history.expected
     assert np.isnan(expected[:-2]).all() and np.isnan(expected[-1])
     assert abs(expected[-2] - 0.5) < 0.1 < study._history.losses[-2] - 0.5
+
+
+def test_many_are_foreseen_as_each_alone() -> None:
+    known = courses(OTHERS)
+    cuts = [cut_of(np.array(power_law(f)[:n])) for f in (0.3, 0.9) for n in (1, 4, 9)]
+    together = expected_finals(cuts, known)
+    for cut, found in zip(cuts, together, strict=True):
+        assert found == pytest.approx(expected_final(cut, known))
