@@ -60,8 +60,8 @@ class Batch:
 
         None where they may have more than MOST_CODES together.
         """
-        sizes = [axis.law.count() or MOST_CODES for axis in axes]
-        if math.prod(1 + size for size in sizes) > MOST_CODES:
+        sizes = few_values(axes)
+        if sizes is None:
             return None
         codes = np.zeros(len(self), np.int64)
         for axis, size in zip(axes, sizes, strict=True):
@@ -99,3 +99,9 @@ class Batch:
             return np.isin(digits, np.array(keys, np.int64))
         found = [axis.law.key(value) in gate.keys for value in self.values(axis)]
         return np.array(found, np.bool_)
+
+
+def few_values(axes: Sequence[Axis]) -> list[int] | None:
+    """How many values each of some axes has; None for more than MOST_CODES together."""
+    sizes = [axis.law.count() or MOST_CODES for axis in axes]
+    return sizes if math.prod(1 + size for size in sizes) <= MOST_CODES else None

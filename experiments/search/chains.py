@@ -90,11 +90,21 @@ def _against_constants(
         ]
     except NoResult:
         return None
-    pairs = list(zip(range(len(node.ops)), node.ops, strict=True))
+    tests = [COMPARISONS[type(sign)] for sign in node.ops]
+    pairs = list(zip(tests, numbers, numbers[1:], strict=False))
+    others = [
+        test(*two) for at, (test, *two) in enumerate(pairs) if place not in (at, at + 1)
+    ]
+    if not all(others):
+        return None
+    before = [(tests[place - 1], numbers[place - 1])] if place else []
+    after = list(zip(tests[place:], numbers[place + 1 : place + 2], strict=False))
 
     def passes(result: float) -> bool:
-        given = [*numbers[:place], result, *numbers[place + 1 :]]
-        return all(COMPARISONS[type(sign)](*given[at : at + 2]) for at, sign in pairs)
+        for test, number in before:
+            if not test(number, result):
+                return False
+        return all(test(result, number) for test, number in after)
 
     low, high = -math.inf, math.inf
     if place > 0:

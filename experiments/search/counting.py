@@ -26,6 +26,8 @@ from experiments.search.screens import INACTIVE, Rows
 # then not counted. All these looks take about a third of a second.
 MOST_STATES = 20_000
 MOST_LOOKS = 250_000
+# What following a constraint costs at a state, besides its looks.
+STEADY_LOOKS = 8
 
 # What is inactive later, and the mark of every tracker.
 State: TypeAlias = tuple[Places, tuple[Mark, ...]]
@@ -145,8 +147,11 @@ class Counting:
     def _toll(self, place: int, state: State) -> int:
         """What it costs to go on from a state."""
         size = self.layout.order[place].law.count() or 1
-        tolls = (self.trackers[one].toll(place) for one in self._live(place, state))
-        return len(self._runs.of_places[place]) + size * sum(tolls)
+        tolls = (
+            STEADY_LOOKS + size * self.trackers[one].toll(place)
+            for one in self._live(place, state)
+        )
+        return len(self._runs.of_places[place]) + sum(tolls)
 
     def _live(self, place: int, state: State) -> list[int]:
         """The trackers that an axis matters to."""

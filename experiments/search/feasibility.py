@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.axes import Axis
-from experiments.search.batches import Batch, Mask
+from experiments.search.batches import Batch, Mask, few_values
 from experiments.search.constraints import Constraint
 from experiments.search.layout import Layout
 
@@ -135,10 +135,12 @@ class Rejection:
                 known[code] = constraint.meets(params(int(rows[place])))
         return [known[code] for code in codes.tolist()]
 
-    @property
+    @cached_property
     def _cost(self) -> int:
-        """What one draw takes at most."""
-        return 1 + len(self._axes) + sum(len(rule.text) for rule in self.constraints)
+        """What one draw takes at most, with what is remembered of few values."""
+        pairs = zip(self.constraints, self._named, strict=True)
+        texts = (1 if few_values(axes) else len(rule.text) for rule, axes in pairs)
+        return 1 + len(self._axes) + sum(texts)
 
     @cached_property
     def _named(self) -> list[list[Axis]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 from experiments.search.axes import Axis
 from experiments.search.constraints import Constraint
 from experiments.search.layout import Layout, Values
+from experiments.search.records import JSONValue
 from experiments.search.values import identity
 
 Rows = NDArray[np.int64]
 # The digit of an axis that is not active.
 INACTIVE = -1
+# Of so many values a table is made.
+MOST_TABLED = 256
 
 
 @dataclass
@@ -50,9 +54,30 @@ class Screen:
     def _passes(self, row: Rows) -> bool:
         mark = row.tobytes()
         if mark not in self._known:
-            axes = [self.layout.order[place] for place in self.places]
-            self._known[mark] = self.admits(values_of(axes, row.tolist()))
+            self._known[mark] = self.admits(self.values(row.tolist()))
         return self._known[mark]
+
+    def values(self, digits: Sequence[int]) -> Values:
+        """The values of the active ones among the axes that are looked at."""
+        return {
+            name: value_at(digit)
+            for (name, value_at), digit in zip(self._lookups, digits, strict=True)
+            if digit != INACTIVE
+        }
+
+    @cached_property
+    def _lookups(self) -> list[tuple[str, Callable[[int], JSONValue]]]:
+        """Every axis's name, and its values by digit, from a table where few."""
+        found: list[tuple[str, Callable[[int], JSONValue]]] = []
+        for place in self.places:
+            axis = self.layout.order[place]
+            size = axis.law.count() or 0
+            if size <= MOST_TABLED:
+                table = [axis.law.at(digit) for digit in range(size)]
+                found.append((axis.name, table.__getitem__))
+            else:
+                found.append((axis.name, axis.law.at))
+        return found
 
 
 def values_of(axes: Sequence[Axis], digits: Sequence[int]) -> Values:

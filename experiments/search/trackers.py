@@ -14,7 +14,7 @@ from itertools import zip_longest
 from experiments.search.constraints import Constraint
 from experiments.search.layout import Layout
 from experiments.search.marks import BROKEN, MET, Mark, Tracker
-from experiments.search.screens import INACTIVE, Screen, values_of
+from experiments.search.screens import INACTIVE, Screen
 from experiments.search.sums import summed
 
 # So many numbers are put into tables; sums beyond are remembered by their digits.
@@ -46,8 +46,7 @@ class Remembering:
         digits = (*mark, digit)  # type: ignore[misc]
         if place != self.screen.last:
             return digits
-        axes = [self.screen.layout.order[one] for one in self.screen.places]
-        return MET if self.screen.admits(values_of(axes, digits)) else BROKEN
+        return MET if self.screen.admits(self.screen.values(digits)) else BROKEN
 
 
 def trackers(
