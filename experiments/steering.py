@@ -16,6 +16,7 @@ from experiments.reruns import open_reruns
 from experiments.search.definition import parse_document
 from experiments.search.limits import MOST_TRIALS
 from experiments.search.problems import DefinitionError, Problem, listed
+from experiments.search.termination import make_policy
 from experiments.submission import sweep_document, sweep_fields
 
 Action = Literal["start", "pause", "resume", "cancel"]
@@ -29,6 +30,7 @@ LIMITS = (
 )
 # Field of the document to column of the sweep.
 TEXTS = {"display_name": "name", "description": "description", "tags": "tags"}
+POLICY = "early_termination"
 MOST_NOTES = 100_000
 # So many trials may be asked to run again at once.
 MOST_RERUNS = 20
@@ -158,7 +160,7 @@ def change_sweep(
             actor=actor,
             sweep=sweep,
             verb="sweep changed",
-            message=f"Changed {', '.join(changed)}.",
+            message=_change_words(sweep, changed, before=before, after=after),
             data={
                 "before": {name: before[name] for name in changed},
                 "after": {name: after[name] for name in changed},
@@ -169,17 +171,55 @@ def change_sweep(
     return sweep
 
 
+def _change_words(
+    sweep: Sweep,
+    changed: Sequence[str],
+    *,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+) -> str:
+    """What was changed; of the policy also from what to what."""
+    others = ", ".join(name for name in changed if name != POLICY)
+    sentences = [f"Changed {others}."] if others else []
+    if POLICY in changed:
+        sentences.append(_policy_change(sweep, before[POLICY], after[POLICY]))
+    return " ".join(sentences)
+
+
+def _policy_change(
+    sweep: Sweep, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> str:
+    old, new = policy_words(sweep, before), policy_words(sweep, after)
+    if before and after and old == new:
+        parts = [
+            f"{name} {after[name]} instead of {before.get(name)}"
+            for name in after
+            if after[name] != before.get(name)
+        ]
+        return f"Early termination from now on: {new} with {', '.join(parts)}."
+    return f"Early termination from now on: {new}; until now: {old}."
+
+
+def policy_words(sweep: Sweep, settings: Mapping[str, Any] | None) -> str:
+    """A policy in a few words, such as ``median stopping after report 5``."""
+    try:
+        policy = make_policy(settings, sweep.objective)
+    except DefinitionError:
+        return "a policy of an unknown kind"
+    return policy.in_words() if policy else "none"
+
+
 def _checked(sweep: Sweep, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The new values of the sweep's columns, by column."""
     limits = dict(changes.get("limits") or {})
     searching = [f"limits.{name}" for name in limits]
-    searching += ["early_termination"] * ("early_termination" in changes)
+    searching += [POLICY] * (POLICY in changes)
     if sweep.state in SWEEP_ENDS and searching:
         raise DefinitionError(Problem(path, _ended(sweep)) for path in searching)
     document = sweep_document(sweep)
     given = {name: changes[name] for name in TEXTS if name in changes}
-    if "early_termination" in changes:
-        given["early_termination"] = changes["early_termination"]
+    if POLICY in changes:
+        given[POLICY] = changes[POLICY]
     document.update(given, limits={**document["limits"], **limits})
     columns = sweep_fields(parse_document(document), sweep.code)
     wanted = [name for name in LIMITS if name in limits]

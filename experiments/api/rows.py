@@ -10,11 +10,11 @@ from django.db.models import Count
 from experiments.api.schemas import (
     AttemptOut,
     Number,
-    TrialOut,
     TrialRow,
     page_url,
     reported_number,
 )
+from experiments.api.verdicts import TrialOut, early_termination_fields
 from experiments.models import Attempt, Metric, Trial
 
 
@@ -40,6 +40,7 @@ def trial_out(trial: Trial) -> TrialOut:
         experiment=trial.experiment_id,
         stop_reason=trial.stop_reason,
         stop_message=trial.stop_message,
+        **early_termination_fields(trial),
         attempt_history=[AttemptOut.of(attempt) for attempt in history],
     )
 

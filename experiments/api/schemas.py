@@ -13,7 +13,7 @@ from ninja import Schema
 from pydantic import Field
 
 from experiments.api.points import json_number
-from experiments.models import Attempt, Decision, Sweep, Trial
+from experiments.models import Attempt, Sweep, Trial
 from experiments.progress import Progress
 from experiments.search.likely_best import Likely
 from experiments.search.records import Objective
@@ -293,40 +293,3 @@ class AttemptOut(Schema):
         worker = attempt.worker.name if attempt.worker else None
         own = {name: getattr(attempt, name) for name in cls.model_fields}
         return cls(**{**own, "worker": worker})
-
-
-class TrialOut(TrialRow):
-    """A trial with its sweep and every attempt at running it."""
-
-    sweep: int | None
-    experiment: int
-    stop_reason: str
-    stop_message: str
-    attempt_history: list[AttemptOut]
-
-
-class DecisionOut(Schema):
-    """One verdict of the early termination policy, with all that it rests on."""
-
-    interval: Annotated[int, Field(description="the report at which it was asked")]
-    attempt: int
-    policy: str
-    settings: dict[str, Any]
-    value: Annotated[float | None, Field(description="the trial's own best so far")]
-    threshold: float | None
-    rivals: Annotated[int, Field(description="how many trials it was compared with")]
-    setters: Annotated[
-        list[int], Field(description="numbers of the trials that set the threshold")
-    ]
-    stop: bool
-    reason: str
-    created_at: datetime
-
-    @classmethod
-    def of(cls, decision: Decision) -> DecisionOut:
-        own = {
-            name: getattr(decision, name)
-            for name in cls.model_fields
-            if name not in {"interval", "attempt"}
-        }
-        return cls(**own, interval=decision.n, attempt=decision.attempt.n)

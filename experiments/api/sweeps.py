@@ -191,7 +191,7 @@ class SweepIn(LimitsIn):
     """
 
     limits: LimitsIn | None = None
-    early_termination: dict[str, Any] | None = None
+    early_termination: dict[str, Any] | str | None = None
     display_name: str | None = None
     description: str | None = None
     tags: dict[str, Any] | None = None

@@ -22,13 +22,12 @@ from experiments.api.errors import ApiError
 from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
 from experiments.api.rows import trial_out, trial_rows
 from experiments.api.schemas import (
-    DecisionOut,
     Number,
-    TrialOut,
     TrialRow,
     answers,
     reported_number,
 )
+from experiments.api.verdicts import DecisionOut, TrialOut, decision_rows
 from experiments.models import Decision, MetricPoint, Trial
 from experiments.models.trials import TrialState
 
@@ -164,4 +163,4 @@ def decisions(
         limit=limit,
         cursor=cursor,
     )
-    return Listing(items=[DecisionOut.of(d) for d in page], next=following)
+    return Listing(items=decision_rows(trial, page), next=following)

@@ -49,6 +49,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /sweeps/{sweep_id}/best": READ,
     "GET /sweeps/{sweep_id}/trials": READ,
     "POST /sweeps/{sweep_id}/again": WRITE,
+    "POST /sweeps/{sweep_id}/simulations": READ,
     "POST /sweeps/{sweep_id}/start": WRITE,
     "POST /sweeps/{sweep_id}/pause": WRITE,
     "POST /sweeps/{sweep_id}/resume": WRITE,
@@ -62,6 +63,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /trials/{trial_id}/log": READ,
     "GET /trials/{trial_id}/artifacts": READ,
     "GET /trials/{trial_id}/artifacts/{artifact_id}": READ,
+    "GET /ledger": ANYBODY,
     "POST /uploads": CREATE,
 }
 
@@ -132,6 +134,9 @@ def _body(route: str) -> tuple[Any, str]:
         "POST /sweeps/check": factories.definition_document(),
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
         "POST /sweeps/{sweep_id}/again": {"trials": [0]},
+        "POST /sweeps/{sweep_id}/simulations": {
+            "policies": [{"type": "median_stopping"}]
+        },
         "POST /trials/{trial_id}/finish": {"state": "failed"},
         "POST /trials/{trial_id}/metrics": {
             "points": [{"name": "accuracy", "step": 0, "value": 0.5}]

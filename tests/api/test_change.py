@@ -102,3 +102,62 @@ def test_a_change_to_what_is_there_already_is_no_event(api: Api, team: Team) -> 
     answer = api.patch(f"/sweeps/{sweep.pk}", {"limits": {"max_total_trials": 4}})
     assert answer.status_code == 200
     assert not Event.objects.filter(verb="sweep changed").exists()
+
+
+def test_a_change_of_policy_tells_old_and_new_in_the_history(
+    api: Api, team: Team
+) -> None:
+    sweep = factories.sweep(team)
+    bandit = {"type": "bandit", "slack_amount": 0.1}
+    for policy, message in (
+        (
+            {"type": "median_stopping", "delay_evaluation": 3},
+            "Early termination from now on: median stopping after report 3;"
+            " until now: none.",
+        ),
+        (
+            {"type": "median_stopping", "delay_evaluation": 3, "min_rivals": 4},
+            "Early termination from now on: median stopping after report 3 with"
+            " min_rivals 4 instead of 1.",
+        ),
+        (
+            bandit,
+            "Early termination from now on: bandit with slack amount 0.1;"
+            " until now: median stopping after report 3.",
+        ),
+        (
+            None,
+            "Early termination from now on: none;"
+            " until now: bandit with slack amount 0.1.",
+        ),
+    ):
+        api.patch(f"/sweeps/{sweep.pk}", {"early_termination": policy})
+        event = Event.objects.filter(sweep=sweep, verb="sweep changed").first()
+        assert event is not None and event.message == message
+    assert bandit.items() <= event.data["before"]["early_termination"].items()
+    assert event.data["after"]["early_termination"] is None
+
+
+def test_a_policy_may_be_named_alone(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"early_termination": "median_stopping"})
+    assert answer.json()["early_termination"]["type"] == "median_stopping"
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"early_termination": "none"})
+    assert answer.json()["early_termination"] is None
+
+
+def test_a_new_policy_judges_from_now_on_and_old_verdicts_are_kept(
+    api: Api, team: Team
+) -> None:
+    document = factories.definition_document(early_termination="median_stopping")
+    sweep = factories.sweep(team, document=document)
+    factories.reported_trial(sweep, [0.5, 0.6], state="completed")
+    trial = factories.reported_trial(sweep, [0.7])
+    bandit = {"type": "bandit", "slack_amount": 0.1}
+    api.patch(f"/sweeps/{sweep.pk}", {"early_termination": bandit})
+    factories.report(trial, [0.8], first_step=1)
+    kinds = trial.decisions.order_by("n").values_list("n", "policy")
+    assert list(kinds) == [(1, "median_stopping"), (2, "bandit")]
+    api.patch(f"/sweeps/{sweep.pk}", {"early_termination": None})
+    factories.report(trial, [0.1], first_step=2)
+    assert trial.decisions.count() == 2

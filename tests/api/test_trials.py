@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.models import Sweep, Team
+from experiments.models import Sweep, Team, Trial
 from tests import factories
 from tests.api.conftest import Api
 
@@ -205,9 +205,75 @@ def test_decisions_tell_every_verdict_with_its_inputs(api: Api, team: Team) -> N
     assert verdict["policy"] == "median_stopping"
     assert verdict["settings"]["delay_evaluation"] == 2
     assert verdict["attempt"] == 1
+    assert verdict["margin"] == pytest.approx(-0.75)
     leader = Sweep.objects.get(pk=sweep.pk).trials.get(number=0)
+    (setter,) = verdict["setter_trials"]
+    assert (setter["id"], setter["number"]) == (leader.pk, 0)
+    assert setter["url"].endswith(leader.get_absolute_url())
     told = api.get(f"/trials/{leader.pk}/decisions").json()["items"]
     assert [(d["interval"], d["stop"]) for d in told] == [(2, False), (3, False)]
+
+
+def test_a_policy_s_own_numbers_are_told(api: Api, team: Team) -> None:
+    document = factories.definition_document(early_termination="median_stopping")
+    trial = factories.reported_trial(factories.sweep(team, document=document), [0.5])
+    trial.decisions.update(facts={"chance": 0.25})
+    (verdict,) = api.get(f"/trials/{trial.pk}/decisions").json()["items"]
+    assert verdict["facts"] == {"chance": 0.25}
+
+
+class TestWhyRunning:
+    def median(self, team: Team, **settings: int) -> Sweep:
+        policy = {"type": "median_stopping", **settings}
+        document = factories.definition_document(early_termination=policy)
+        return factories.sweep(team, document=document)
+
+    def shown(self, api: Api, trial: Trial) -> Any:
+        return api.get(f"/trials/{trial.pk}").json()
+
+    def test_it_tells_the_last_verdict_and_the_next_check(
+        self, api: Api, team: Team
+    ) -> None:
+        sweep = self.median(team, evaluation_interval=2)
+        factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        trial = factories.reported_trial(sweep, [0.7, 0.8, 0.8])
+        told = self.shown(api, trial)["why_running"]
+        assert told["reason"] == trial.decisions.get().reason
+        assert (told["last_check"], told["next_check"]) == (2, 4)
+
+    def test_before_the_first_check(self, api: Api, team: Team) -> None:
+        trial = factories.reported_trial(self.median(team, delay_evaluation=5), [0.7])
+        assert self.shown(api, trial)["why_running"] == {
+            "reason": "It has not been checked yet.",
+            "last_check": None,
+            "next_check": 5,
+        }
+
+    def test_without_a_policy(self, api: Api, team: Team) -> None:
+        trial = factories.reported_trial(factories.sweep(team), [0.7])
+        told = self.shown(api, trial)["why_running"]
+        assert told["reason"] == "No policy ends trials of this sweep early."
+        assert told["next_check"] is None
+
+    @pytest.mark.parametrize("state", ["completed", "terminated", "cancelled"])
+    def test_a_trial_that_has_ended_does_not_run(
+        self, api: Api, team: Team, state: str
+    ) -> None:
+        trial = factories.reported_trial(self.median(team), [0.7], state=state)
+        assert self.shown(api, trial)["why_running"] is None
+
+    def test_how_close_a_trial_came(self, api: Api, team: Team) -> None:
+        sweep = self.median(team)
+        first = factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        trial = factories.reported_trial(sweep, [0.7, 0.7, 0.7], state="completed")
+        closest = self.shown(api, trial)["closest"]
+        assert closest == {
+            "interval": 3,
+            "value": 0.7,
+            "threshold": pytest.approx(0.6),
+            "margin": pytest.approx(0.1),
+        }
+        assert self.shown(api, first)["closest"] is None
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -64,22 +65,34 @@ def main() -> None:
         f"{connection.vendor}: {wanted.trials:,} trials x {wanted.reports:,} reports"
         f" stored in {time.perf_counter() - started:.0f} s"
     )
-    for policy in wanted.policy or (*POLICIES, *other_policies()):
-        times, queries = measured(large, policy, requests=wanted.requests)
-        clock, cpu = zip(*times, strict=True)
+    policies = wanted.policy or [*POLICIES, *other_policies()]
+    for policy, measure in zip(
+        policies, measured(large, policies, rounds=wanted.requests), strict=True
+    ):
         print(
-            f"  by the clock {in_words(clock)}; of CPU {in_words(cpu)};"
-            f" {queries} queries: {json.dumps(policy)}",
+            f"  by the clock {in_words(measure.clock)}; of CPU {in_words(measure.cpu)};"
+            f" {measure.queries} queries: {json.dumps(policy)}",
             flush=True,
         )
 
 
 def in_words(seconds: Sequence[float]) -> str:
     ordered = sorted(seconds)
-    median, high = (
-        ordered[int(share * (len(ordered) - 1))] * 1e3 for share in (0.5, 0.95)
+    least, median, high, most = (
+        ordered[int(share * (len(ordered) - 1))] * 1e3 for share in (0, 0.5, 0.95, 1)
     )
-    return f"median {median:4.1f} ms, p95 {high:5.1f}"
+    return (
+        f"least {least:4.1f} ms, median {median:4.1f}, p95 {high:5.1f}, most {most:.0f}"
+    )
+
+
+@dataclass
+class Measure:
+    """Seconds of each request by the clock and of CPU, and the queries of one."""
+
+    clock: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    queries: int = 0
 
 
 def other_policies() -> Iterator[dict[str, Any]]:
@@ -99,27 +112,38 @@ def other_policies() -> Iterator[dict[str, Any]]:
 
 
 def measured(
-    large: Any, policy: Mapping[str, Any] | None, *, requests: int
-) -> tuple[list[tuple[float, float]], int]:
-    """Seconds of each request by the clock and of CPU, and one more's queries."""
+    large: Any, policies: Sequence[Mapping[str, Any] | None], *, rounds: int
+) -> list[Measure]:
+    """Each policy in turn, round by round: all meet the same load of the machine."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
+    client, live = Client(), cycle(large.live)
+    measures = [Measure() for _ in policies]
+    for number in range(-1, rounds + 1):
+        for policy, measure in zip(policies, measures, strict=True):
+            prepare(large, policy)
+            if number == rounds:
+                with CaptureQueriesContext(connection) as queries:
+                    report(client, next(live))
+                    measure.queries = len(queries)
+                continue
+            clock, cpu = report(client, next(live))
+            # The first round also loads the code that answers it.
+            if number >= 0:
+                measure.clock.append(clock)
+                measure.cpu.append(cpu)
+    return measures
+
+
+def prepare(large: Any, policy: Mapping[str, Any] | None) -> None:
+    """Judge by this policy, and let nobody have been ended by the one before."""
     from experiments.models import Sweep, Trial
 
     Sweep.objects.filter(pk=large.sweep.pk).update(early_termination=policy)
     running = Trial.objects.filter(sweep=large.sweep, state="running")
-    running.update(stop_reason="", stop_message="")
-    client, live = Client(), cycle(large.live)
-    # The first request also loads the code that answers it.
-    report(client, next(live))
-    times = [report(client, next(live)) for _ in range(requests)]
-    with CaptureQueriesContext(connection) as queries:
-        report(client, next(live))
-        count = len(queries)
-    connection.queries_log.clear()
-    return times, count
+    running.exclude(stop_reason="").update(stop_reason="", stop_message="")
 
 
 def report(client: Any, live: Any) -> tuple[float, float]:

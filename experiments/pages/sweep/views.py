@@ -36,6 +36,7 @@ from experiments.pages.sweep.permission import (
     sweep_to_steer,
     viewer_of,
 )
+from experiments.pages.sweep.policy_form import PolicyForm
 from experiments.pages.sweep.view_state import SweepView
 from experiments.progress import counts_by_sweep
 from experiments.submission import sweep_document
@@ -101,8 +102,7 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
     """The sweep's document and code; members change its limits while it lives."""
     if request.method == "POST":
         return change_limits(request, sweep_to_steer(request, pk))
-    sweep = sweep_to_read(request, pk)
-    return _settings_page(request, sweep, LimitsForm.of(sweep))
+    return _settings_page(request, sweep_to_read(request, pk))
 
 
 def change_limits(request: HttpRequest, sweep: Sweep) -> HttpResponse:
@@ -110,19 +110,38 @@ def change_limits(request: HttpRequest, sweep: Sweep) -> HttpResponse:
     if form.is_valid() and form.save(sweep, actor=viewer_of(request)):
         messages.success(request, f"The limits of {sweep} are set.")
         return redirect("sweep_settings", sweep.pk)
-    return _settings_page(request, sweep, form, status=422)
+    return _settings_page(request, sweep, form=form)
+
+
+@require_POST
+def change_policy(request: HttpRequest, pk: int) -> HttpResponse:
+    """Judge the sweep's trials by another policy from now on, or by none."""
+    sweep = sweep_to_steer(request, pk)
+    form = PolicyForm.of(sweep, request.POST)
+    if form.is_valid() and form.save(sweep, actor=viewer_of(request)):
+        now = steering.policy_words(sweep, sweep.early_termination)
+        messages.success(request, f"Early termination of {sweep} from now on: {now}.")
+        return redirect("sweep_settings", sweep.pk)
+    return _settings_page(request, sweep, policy_form=form)
 
 
 def _settings_page(
-    request: HttpRequest, sweep: Sweep, form: LimitsForm, *, status: int = 200
+    request: HttpRequest,
+    sweep: Sweep,
+    *,
+    form: LimitsForm | None = None,
+    policy_form: PolicyForm | None = None,
 ) -> HttpResponse:
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
     context = {
         **frame(request, sweep, counts, now=database_now()),
         "tab": "sweep_settings",
-        "form": form,
+        "form": form or LimitsForm.of(sweep),
+        "policy_form": policy_form or PolicyForm.of(sweep),
+        "policy": steering.policy_words(sweep, sweep.early_termination),
         "document": document_text(sweep, "yaml"),
     }
+    status = 422 if form or policy_form else 200
     return render(request, "experiments/sweep/settings.html", context, status=status)
 
 
@@ -228,6 +247,9 @@ urlpatterns = [
     path("sweeps/<int:pk>/", overview, name="sweep_detail"),
     path("sweeps/<int:pk>/trials/", trials, name="sweep_trials"),
     path("sweeps/<int:pk>/settings/", settings, name="sweep_settings"),
+    path(
+        "sweeps/<int:pk>/early-termination/", change_policy, name="sweep_change_policy"
+    ),
     path("sweeps/<int:pk>/events/", events, name="sweep_events"),
     path("sweeps/<int:pk>/again/", again, name="sweep_again"),
     path("sweeps/<int:pk>/archive/", archive, name="sweep_archive"),

@@ -143,3 +143,11 @@ def setters_sentence(rows: TrialRows, decision: Decision) -> Sentence:
 
 def lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+def facts_in_words(decision: Decision) -> list[tuple[str, str]]:
+    """The policy's own numbers, such as ``("chance", "0.0312")``."""
+    return [
+        (name.replace("_", " "), number_text(fact, 3))
+        for name, fact in decision.facts.items()
+    ]

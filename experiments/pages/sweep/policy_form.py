@@ -1,0 +1,57 @@
+"""The form that changes a sweep's early termination while it has not ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from experiments import steering
+from experiments.document_yaml import yaml_text
+from experiments.models import Sweep, User
+from experiments.search.loading import load_document
+from experiments.search.problems import DefinitionError, Problem
+
+FIELD = "early_termination"
+MOST_CHARACTERS = 10_000
+
+
+class PolicyForm(forms.Form):
+    """The policy as it stands below ``early_termination`` in a document."""
+
+    policy = forms.CharField(
+        required=False,
+        max_length=MOST_CHARACTERS,
+        label="Policy, as in a sweep document",
+        help_text="Such as <code>type: median_stopping</code>. Empty: every trial runs"
+        " to its end.",
+        widget=forms.Textarea(
+            {"rows": 7, "class": "input mono", "spellcheck": "false"}
+        ),
+    )
+
+    @classmethod
+    def of(cls, sweep: Sweep, data: Any = None) -> PolicyForm:
+        settings = sweep.early_termination
+        text = yaml_text(settings) if settings else ""
+        return cls(data, initial={"policy": text})
+
+    def save(self, sweep: Sweep, *, actor: User) -> bool:
+        """Judge by the policy from now on. False: the form now says what is wrong."""
+        try:
+            text = self.cleaned_data["policy"].strip()
+            settings = dict(load_document(text)) if text else None
+            steering.change_sweep(sweep, {FIELD: settings}, actor=actor)
+        except DefinitionError as error:
+            for problem in error.problems:
+                self.add_error("policy", _words(problem))
+            return False
+        return True
+
+
+def _words(problem: Problem) -> str:
+    """A problem with the name of its field, as the text has it."""
+    path = problem.path.removeprefix(FIELD).removeprefix(".")
+    if not path or path in problem.message:
+        return problem.message
+    return f"{path}: {problem.message}"
