@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from experiments.models import Sweep
 from experiments.recordings import Mark, Shelf, load_recording, mark_of
@@ -122,13 +122,19 @@ class Job:
 class Desk:
     """Where replays are asked for. One for each process of the site.
 
-    Work that is not done within `quick` seconds goes to another process; at most
-    `waiting` questions are worked on or wait for that.
+    Sweeps with more than `few` reports are read in the background. Work that is not
+    done within `quick` seconds goes to another process; at most `waiting` questions are
+    worked on or wait for that.
     """
 
     def __init__(
-        self, *, quick: float = QUICK_SECONDS, waiting: int = MOST_WAITING
+        self,
+        *,
+        few: int = QUICK_REPORTS,
+        quick: float = QUICK_SECONDS,
+        waiting: int = MOST_WAITING,
     ) -> None:
+        self._few = few
         self._quick = quick
         self._waiting = waiting
         self._lock = Lock()
@@ -149,7 +155,7 @@ class Desk:
     def recording(self, sweep: Sweep, mark: Mark) -> Recording | None:
         """The sweep's recording, if it is at hand or read in no time."""
         found = self._shelf.get(mark)
-        if found is None and mark.reports <= QUICK_REPORTS:
+        if found is None and mark.reports <= self._few:
             found = load_recording(sweep)
             self._shelf.put(mark, found)
         return found
@@ -163,7 +169,8 @@ class Desk:
             return found, 1.0
         job = self._job(sweep, Question.of(sweep, mark, ()), keep)
         job.over.wait(PATIENCE)
-        return self._shelf.get(mark), job.done
+        found = self._shelf.get(mark)
+        return found, job.done if found is None else 1.0
 
     def ask(
         self,
@@ -246,7 +253,7 @@ class Desk:
                 self._replay(sweep, job)
         except Abandoned:
             logger.info("replay of sweep %s: nobody waits for it", sweep.pk)
-        except ReplayFailed as error:
+        except (ReplayFailed, DatabaseError) as error:
             logger.error("replay of sweep %s failed: %s", sweep.pk, error)
             job.problem = "The replay failed; the server's log says why."
         finally:

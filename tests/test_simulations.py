@@ -58,6 +58,19 @@ def test_more_work_is_done_in_another_process_with_the_same_answers(
         assert np.array_equal(one, other)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_large_sweep_is_read_in_the_background(sweep: Sweep) -> None:
+    desk = Desk(few=0)
+    mark = desk.mark(sweep, "")
+    deadline = time.monotonic() + 60
+    found, share = desk.read(sweep, mark, keep=60)
+    while found is None and time.monotonic() < deadline:
+        assert desk.mark(sweep, str(mark)) == mark
+        found, share = desk.read(sweep, mark, keep=60)
+    assert found is not None and share == 1
+    assert found.size == 16
+
+
 def test_averages_over_orders_are_answered_too(sweep: Sweep) -> None:
     desk = Desk()
     question = Question.of(
