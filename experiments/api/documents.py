@@ -8,14 +8,18 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field
 
+from experiments import access
 from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import reader
 from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
 from experiments.checking import check_import, read_sweep
+from experiments.models import User
+from experiments.search.definition import SweepDefinition
 from experiments.search.importers import FaultyImport, Imported, Note
 from experiments.search.preview import Histogram
 from experiments.search.problems import DefinitionError, Problem
+from experiments.slack import slack_doubts
 from experiments.warm_trials import usable_trials
 
 router = Router(tags=["sweeps"])
@@ -181,7 +185,7 @@ def check(
     It may be of this site or of Azure ML, W&B, Katib, NNI or Optuna; Python that uses
     Azure's SDK comes as text/plain, an Optuna storage as application/octet-stream.
     """
-    reader(request)
+    user = reader(request)
     try:
         imported = read_body(request, format=format_name, part=part)
     except FaultyImport as error:
@@ -211,8 +215,16 @@ def check(
         warnings=[
             *(ProblemOut(path=note.path, message=note.message) for note in notes),
             *map(ProblemOut.of, definition.warnings),
+            *map(ProblemOut.of, _slack_doubts(user, definition)),
         ],
     )
+
+
+def _slack_doubts(user: User, definition: SweepDefinition) -> list[Problem]:
+    """What earlier trials of the experiment say against a slack factor."""
+    name = definition.experiment_name
+    earlier = access.trials_for(user).filter(experiment__name=name)
+    return slack_doubts(definition.early_termination, definition.objective, earlier)
 
 
 def _invalid(imported: Imported, error: DefinitionError) -> CheckOut:

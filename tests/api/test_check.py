@@ -110,3 +110,17 @@ def test_extreme_laws_answer_in_json(api: Api) -> None:
     answer = api.post("/sweeps/check", document)
     assert answer.status_code == 200
     assert b": Infinity" not in answer.content and b"NaN" not in answer.content
+
+
+def test_a_slack_factor_is_checked_against_values_of_earlier_trials(api: Api) -> None:
+    policy = {"type": "bandit", "slack_factor": 0.1}
+    document = factories.definition_document(early_termination=policy)
+    assert api.post("/sweeps/check", document).json()["warnings"] == []
+    sweep = factories.sweep(factories.team(), document=document)
+    for value in (0.00001, -0.4, -0.9):
+        factories.trial(sweep, state="completed", value=value)
+    warnings = api.post("/sweeps/check", document).json()["warnings"]
+    assert [warning["path"] for warning in warnings] == [
+        "early_termination.slack_factor"
+    ]
+    assert "slack_amount" in warnings[0]["message"]

@@ -8,19 +8,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
 from django.http import Http404, HttpRequest
 
 from experiments import access, snapshots
-from experiments.models import Experiment, Sweep, Team, User
-from experiments.pages.builder.compose import SHORT_DIGEST
+from experiments.models import Experiment, Sweep, Team, Trial, User
+from experiments.pages.builder.compose import SHORT_DIGEST, compose
 from experiments.pages.builder.entries import Entries
+from experiments.pages.builder.fields import NO_POLICY
 from experiments.pages.builder.fill import entries_of
 from experiments.pages.code_files import kept_files
 from experiments.pages.context import current_team
 from experiments.pages.sweep.permission import viewer_of
 from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.problems import DefinitionError, Problem, listed, shown
+from experiments.search.records import Goal, Objective
 from experiments.search.termination import make_policy
+from experiments.slack import slack_doubts
 from experiments.submission import sweep_document
 
 
@@ -94,6 +98,20 @@ class Bench:
         """What only the database knows: pools and files that are not the team's."""
         return [*self._pool_problems(entries), *self._code_problems(entries)]
 
+    def doubts(self, entries: Entries) -> list[Problem]:
+        """What trials of the same experiment, or of the sweep that is copied, give
+        reason to doubt."""
+        objective = _objective(entries)
+        if objective is None or entries.policy == NO_POLICY:
+            return []
+        name = entries.text("experiment_name").strip()
+        earlier = Q(experiment__team=self.team, experiment__name=name)
+        if self.source is not None:
+            earlier |= Q(sweep=self.source)
+        document = compose(entries).document
+        settings = document.get("early_termination")
+        return slack_doubts(settings, objective, Trial.objects.filter(earlier))
+
     def _pool_problems(self, entries: Entries) -> Iterator[Problem]:
         name = entries.text("compute").strip()
         pools = list(access.pools_for_team(self.team).values_list("name", flat=True))
@@ -119,6 +137,14 @@ class Bench:
                 f"{folder} is a folder, which only the command line can pack; choose "
                 "its files here, or leave the field out.",
             )
+
+
+def _objective(entries: Entries) -> Objective | None:
+    """What was entered, once that is a metric and a goal."""
+    metric = entries.text("primary_metric").strip()
+    goals: Mapping[str, Goal] = {"maximize": "maximize", "minimize": "minimize"}
+    goal = goals.get(entries.text("goal"))
+    return Objective(metric, goal) if metric and goal else None
 
 
 def new_token() -> str:

@@ -65,12 +65,12 @@ POLICY_CARDS = (
     (
         "predictive",
         "Predictive",
-        "Ends what is unlikely to beat the best, judging by completed trials.",
+        "Ends what is unlikely to become the best, judging by completed trials.",
     ),
     (
         "median_stopping",
         "Median stopping",
-        "Ends what is worse than the typical trial. Safe default.",
+        "Ends what is worse than the typical trial. Cautious from report 5 or so.",
     ),
     ("bandit", "Bandit", "Ends what is far from the best. Needs a known slack."),
     (

@@ -23,8 +23,6 @@ FRESH: Mapping[str, str] = {
     "goal": "maximize",
     "sampler": PROPOSED,
     "policy": cautious(),
-    "delay_evaluation": "5",
-    "evaluation_interval": "1",
     "max_total_trials": "40",
     "max_concurrent_trials": "4",
 }

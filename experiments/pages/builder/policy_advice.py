@@ -29,7 +29,9 @@ def proposal(timeout: str) -> Proposal:
     """The policy for a sweep with this time limit, as text; empty for none."""
     time = timeout.strip()
     if not time:
-        why = "Here the number of trials is fixed: no good one must be lost."
+        why = "Here the number of trials is fixed, and no good one must be lost."
         return Proposal(cautious(), why)
-    why = f"Here the time is fixed, {time[:20]}: each early end makes room for others."
+    why = (
+        f"Here the time is fixed, {time[:20]}, and an early end makes room for others."
+    )
     return Proposal(THRIFTY, why)

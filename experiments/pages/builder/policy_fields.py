@@ -27,6 +27,16 @@ TELLING = frozenset({*SCHEDULE, "min_resource", "reduction_factor"})
 NTH = "the n-th report of the primary metric"
 WORDS: Mapping[str, tuple[str, str, str]] = {
     # name: label, help, placeholder
+    "chance": (
+        "Least chance to become the best",
+        "A share: with less than that a trial ends. More saves more and risks more.",
+        "0.15",
+    ),
+    "keep_share": (
+        "Always kept: the best share",
+        "Of the trials that came as far; nothing is predicted for these.",
+        "0.3",
+    ),
     "slack_factor": (
         "Slack factor",
         "Allowed distance from the best, as a share of it.",

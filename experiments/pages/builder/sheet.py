@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -78,13 +78,18 @@ class Sheet:
 
     @property
     def _doubts(self) -> Sequence[Problem]:
+        """What the files and the values of earlier trials give reason to doubt."""
+        return [*self._script_doubts(), *self.bench.doubts(self.entries)]
+
+    def _script_doubts(self) -> Iterator[Problem]:
         """Whether the command's script comes with the files, where they are known."""
         known = self.kept or not self.entries.text("code").strip()
         if self.file_problem or self.entries.text("folder").strip() or not known:
-            return ()
+            return
         paths = {str(file["path"]) for file in self.kept.files} if self.kept else ()
         words = missing_script(self.entries.text("command"), paths)
-        return [Problem("trial.code", words)] if words else ()
+        if words:
+            yield Problem("trial.code", words)
 
     @cached_property
     def preview(self) -> Preview:

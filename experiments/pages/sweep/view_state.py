@@ -25,6 +25,7 @@ from experiments.pages.sweep.standing import SweepStanding, sweep_standing
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
 from experiments.pages.sweep.trial_table import TableRow, TrialTable
 from experiments.search_now import SearchNow, search_now
+from experiments.slack import own_slack_doubt
 
 
 class SweepView:
@@ -86,6 +87,11 @@ class SweepView:
     def likely(self) -> LikelyStrip | None:
         best, likely = self.standing.best, self.search.likely
         return likely_strip(self.sweep, likely, best, steers=self.steers)
+
+    @cached_property
+    def slack_doubt(self) -> str:
+        """Why the policy's slack does not suit the metric; empty where it does."""
+        return "" if self.sweep.has_ended else own_slack_doubt(self.sweep)
 
     @cached_property
     def failure(self) -> FailureCard | None:
