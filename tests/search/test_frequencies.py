@@ -176,7 +176,9 @@ CONTINUOUS = [
 ]
 
 
-@pytest.mark.parametrize(("distribution", "law"), CONTINUOUS, ids=str)
+@pytest.mark.parametrize(
+    ("distribution", "law"), CONTINUOUS, ids=lambda value: type(value).__name__
+)
 def test_numbers_follow_their_law(distribution: Distribution, law: object) -> None:
     bins = 50
     edges = law.ppf(np.linspace(0, 1, bins + 1))  # type: ignore[attr-defined]
