@@ -147,7 +147,7 @@ def courses_of(finished: Finished) -> Courses:
     """The courses of the finished trials, as they were reported."""
     curves = tuple(curve for curve in finished.curves() if len(curve))
     noises = [noise for curve in curves if (noise := noise_of(curve)) is not None]
-    return _courses(curves, 1, float(np.median(noises)) if len(noises) > 1 else 0.0)
+    return _courses(curves, 1, float(np.median(noises)) if noises else 0.0)
 
 
 def levels_of(losses: Floats, window: int = 1) -> Floats:

@@ -21,13 +21,16 @@ from experiments.search.curves import (
 from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.first_wave import backlog_of
 from experiments.search.termination.policy import Policy, Ruling
 
 FEWEST_REPORTS = 3
 # How many standard errors a noisy comparison has to be clear of.
-CLEAR_OF_RIVALS, CLEAR_OF_BEST = 2.5, 2.0
+CLEAR_OF_RIVALS, CLEAR_OF_BEST = 2.0, 2.0
 # Below the first share of the spread noise is no matter, from the second on it is.
-QUIET, LOUD = 0.02, 0.05
+QUIET, LOUD = 0.04, 0.08
+# The share of better rivals at which a trial needs just the `chance` that is set.
+MIDDLE = 0.5
 KEPT = Ruling(stop=False)
 
 
@@ -58,9 +61,13 @@ class PredictivePolicy(Policy):
     """Ends a trial that has less than a `chance` of still becoming the best.
 
     How much it may still gain is told from the completed trials of this sweep that
-    were gaining as fast (`experiments.search.curves`). A trial that is among the best
-    `keep_share` at its report goes on in any case, and every one has three reports.
+    were gaining as fast (`experiments.search.curves`). The `chance` is asked of a trial
+    of middling rank at its report; the rank says something the gains do not, and so the
+    last one needs twice that chance, and one in the best quarter half of it. A trial
+    among the best `keep_share` goes on in any case, and every one has three reports.
     Where reports are noisy, both comparisons are of averages and leave room for it.
+    While no trial has run to its end, one in the worse half ends when it is further
+    behind than its pace makes up for (`experiments.search.termination.first_wave`).
 
     The idea of stopping by the probability of beating the best is from Domhan et al.
     (2015); the model of gains is this project's own.
@@ -90,66 +97,90 @@ class PredictivePolicy(Policy):
         return self.ruling(evidence, rivals).stop
 
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
+        if self._among_best(evidence.own.best, rivals):
+            return KEPT
         courses = evidence.finished.derived(courses_of)
         if not len(courses):
+            return self._first_wave(evidence, rivals)
+        if evidence.report >= courses.longest:
             return KEPT
-        if math.isinf(evidence.own.best):
-            return Ruling(stop=not self._among_best(math.inf, rivals))
+        if evidence.own.silent:
+            return Ruling(stop=self.chance > 0)
         spread = _spread(rivals)
         window = window_for(courses.noise, spread)
         error = _error(courses.noise, spread, window, evidence.report)
-        if self._among_best(evidence.own.best - CLEAR_OF_RIVALS * error, rivals):
+        clear = evidence.own.best - CLEAR_OF_RIVALS * error
+        if self._among_best(clear, rivals):
             return KEPT
         outlook = _outlook(evidence, courses.smoothed(window), window, error)
         if outlook is None:
             return KEPT
-        return self._ruled(outlook, rivals)
+        return self._ruled(outlook, rivals, _share_better(clear, rivals))
 
     def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
-        report = evidence.report
-        own = significant(self.objective.value(evidence.own.best))
+        start = "Ended after" if ruling.stop else "Kept at"
+        start += f" report {evidence.report}"
         if evidence.own.silent and ruling.stop:
-            return f"Ended after report {report}: no finite value so far."
+            return f"{start}: no finite value so far."
+        start += f" with {significant(self.objective.value(evidence.own.best))}"
         if not ruling.facts:
-            return f"Kept at report {report} with {own}: {self._safe(evidence, rivals)}"
-        facts = ruling.facts
-        outlook = (
-            f"to become the best it has to gain {significant(facts['gain_needed'])} "
-            f"more, where trials that were gaining as fast gained "
-            f"{significant(facts['gain_expected'])}: a chance of "
-            f"{facts['chance']:.1%} against {self.chance:.1%}."
+            return f"{start}: {self._safe(evidence, rivals)}"
+        facts = {name: significant(value) for name, value in ruling.facts.items()}
+        if "chance" not in facts:
+            return (
+                f"{start}: trial {ruling.setters[0]} is {facts['gain_needed']} ahead "
+                f"at this report, and at its pace it would gain about "
+                f"{facts['gain_expected']}; no trial has run to its end yet."
+            )
+        chance, asked = ruling.facts["chance"], ruling.facts["chance_asked"]
+        return (
+            f"{start}: to become the best it has to gain {facts['gain_needed']} more, "
+            f"where trials that were gaining as fast gained {facts['gain_expected']}: "
+            f"a chance of {chance:.1%}, and at its rank {asked:.1%} is asked."
         )
-        if ruling.stop:
-            return f"Ended after report {report} with {own}: {outlook}"
-        return f"Kept at report {report} with {own}: {outlook}"
 
     def name_in_words(self) -> str:
         return f"predictive, below a chance of {self.chance:.0%} to become the best"
 
     def _among_best(self, loss: float, rivals: Rivals) -> bool:
-        return rivals.better_than(loss) < self.keep_share * (len(rivals) + 1)
+        return _share_better(loss, rivals) < self.keep_share
 
-    def _ruled(self, outlook: Outlook, rivals: Rivals) -> Ruling:
-        gain = outlook.gain
-        leader = rivals.leader()
-        facts = {
-            "chance": outlook.chance,
-            "gain_needed": max(outlook.needed, 0.0),
-            "gain_expected": gain.amount(0.0),
-        }
+    def _first_wave(self, evidence: Evidence, rivals: Rivals) -> Ruling:
+        backlog = backlog_of(evidence, rivals)
+        if backlog is None or self.chance == 0:
+            return KEPT
+        leader, needed, expected = backlog
+        facts = {"gain_needed": max(needed, 0.0), "gain_expected": expected}
         return Ruling(
-            stop=outlook.needed > 0 and outlook.chance < self.chance,
+            stop=needed > expected,
+            limit=leader.loss,
+            setters=(leader.number,),
+            facts=facts if math.isfinite(needed) else {},
+        )
+
+    def _ruled(self, outlook: Outlook, rivals: Rivals, better: float) -> Ruling:
+        leader, asked = rivals.leader(), self.chance * better / MIDDLE
+        return Ruling(
+            stop=outlook.needed > 0 and outlook.chance < asked,
             limit=outlook.goal,
             setters=() if leader is None else (leader.number,),
-            facts=facts,
+            facts={
+                "chance": outlook.chance,
+                "chance_asked": asked,
+                "gain_needed": max(outlook.needed, 0.0),
+                "gain_expected": outlook.gain.amount(0.0),
+            },
         )
 
     def _safe(self, evidence: Evidence, rivals: Rivals) -> str:
-        if not len(evidence.finished.numbers):
-            return "no trial has run to its end yet, so nothing can be predicted."
         if self._among_best(evidence.own.best, rivals):
             return f"it is among the best {self.keep_share:.0%} at this report."
-        return "nothing can be predicted for it yet."
+        courses = evidence.finished.derived(courses_of)
+        if not len(courses):
+            return "no trial has run to its end yet, so little can be predicted."
+        if evidence.report >= courses.longest:
+            return "it has come as far as the longest trial that ran to its end."
+        return "what parts it from the best at this report may be noise."
 
 
 def _share(document: Fields, name: str, default: float) -> float:
@@ -157,6 +188,11 @@ def _share(document: Fields, name: str, default: float) -> float:
     if value >= 1:
         document.error(name, f"{name} must be at least 0 and below 1, not {value:g}.")
     return float(value)
+
+
+def _share_better(loss: float, rivals: Rivals) -> float:
+    """The share of the trials at this report that are better than a loss."""
+    return rivals.better_than(loss) / (len(rivals) + 1)
 
 
 def _spread(rivals: Rivals) -> float:
@@ -181,7 +217,7 @@ def _outlook(
     report = evidence.report
     levels: NDArray[np.float64] = levels_of(evidence.losses(), window)
     level = float(levels[-1])
-    goal = evidence.finished.best_of_all()
+    goal = float(evidence.finished.best_of_all())
     if window > 1:
         # The best of noisy numbers is too good: averages of finished trials are not.
         goal = float(courses.finals.min()) + error

@@ -68,7 +68,9 @@ def test_a_trial_far_behind_ends_and_says_what_it_would_have_to_gain() -> None:
     assert verdict.facts["chance"] < 0.15
     assert verdict.threshold == pytest.approx(0.2)
     assert "to become the best it has to gain" in verdict.reason
-    assert "% against 15.0%." in verdict.reason
+    # Of 14 trials 13 are better, and the middling rank is asked for 15 %.
+    assert verdict.facts["chance_asked"] == pytest.approx(0.15 * 13 / 14 / 0.5)
+    assert verdict.reason.endswith("and at its rank 27.9% is asked.")
 
 
 def test_a_trial_among_the_best_at_its_report_goes_on() -> None:
@@ -78,18 +80,96 @@ def test_a_trial_among_the_best_at_its_report_goes_on() -> None:
     assert verdict_on(power_law(0.3)[:8], OTHERS, keep_share=0.0).facts != {}
 
 
-def test_nothing_ends_before_a_trial_has_run_to_its_end() -> None:
-    verdict = verdict_on(power_law(1.2)[:8], [])
-    assert not verdict.stop
+def first_wave(curves: list[list[float]], **settings: float) -> Verdict:
+    """The verdict on the last of some trials of which none has run to its end."""
     standings = Standings()
-    for number in range(4):
+    for number, curve in enumerate(curves):
         standings.start(number)
-        for loss in power_law(0.1 * number)[:6]:
+        for loss in curve:
             standings.report(number, loss)
-    policy = PredictivePolicy(objective=MINIMIZE)
-    verdict = policy.judge(standings.evidence(3))
+    policy = PredictivePolicy(objective=MINIMIZE, **settings)  # type: ignore[arg-type]
+    evidence = standings.evidence(len(curves) - 1)
+    verdict = policy.judge(evidence)
+    assert policy.ends(evidence) == verdict.stop
+    return verdict
+
+
+LEADERS = [power_law(final) for final in (0.1, 0.2, 0.3)]
+
+
+def test_before_a_trial_has_run_to_its_end_the_pace_decides() -> None:
+    stuck = [2.0, 1.9, 1.9, 1.9, 1.9, 1.9, 1.9]
+    verdict = first_wave([*LEADERS, stuck])
+    assert verdict.stop
+    assert verdict.setters == (0,)
+    assert verdict.threshold == pytest.approx(LEADERS[0][6])
+    assert verdict.facts["gain_needed"] > verdict.facts["gain_expected"]
+    assert "trial 0 is" in verdict.reason
+    assert verdict.reason.endswith("no trial has run to its end yet.")
+    close = [loss + 0.05 for loss in LEADERS[2][:7]]
+    kept = first_wave([*LEADERS, close])
+    assert not kept.stop
+    assert kept.facts["gain_needed"] < kept.facts["gain_expected"]
+
+
+@pytest.mark.parametrize("stuck", [[1.9] * 5, [math.nan] * 5])
+def test_the_first_trials_have_some_reports_and_some_company(
+    stuck: list[float],
+) -> None:
+    assert not first_wave([*LEADERS, stuck]).stop
+    assert first_wave([*LEADERS, [*stuck, stuck[0]]]).stop
+    assert not first_wave([LEADERS[0], [*stuck, stuck[0]]]).stop
+
+
+def test_the_better_half_of_the_first_trials_goes_on() -> None:
+    slow = [[1.9] * 7, [1.8] * 7]
+    verdict = first_wave([*LEADERS[:2], *slow, [1.9] * 7, [1.7] * 7])
     assert not verdict.stop
     assert "no trial has run to its end yet" in verdict.reason
+
+
+def test_noise_in_the_first_trials_is_not_taken_for_a_gap() -> None:
+    rng = np.random.default_rng(5)
+    noise = 0.3 * rng.standard_normal((4, 12))
+    flat = [[1.0 + float(x) for x in row] for row in noise]
+    assert not any(
+        first_wave([*flat[:place], *flat[place + 1 :], flat[place]]).stop
+        for place in range(4)
+    )
+
+
+def test_whoever_comes_as_far_as_the_longest_is_left_to_end_by_itself() -> None:
+    assert verdict_on(power_law(1.2)[: REPORTS - 1], OTHERS).stop
+    last = verdict_on(power_law(1.2), OTHERS)
+    assert not last.stop
+    assert "as far as the longest trial" in last.reason
+
+
+def test_the_last_ranks_need_a_better_chance() -> None:
+    """The same curve beside better and beside worse running trials."""
+    curve = power_law(0.75)[:5]
+    asked = {}
+    for beside in (-0.01, 2.0):
+        standings = Standings()
+        for number, other in enumerate(OTHERS):
+            finished(standings, number, other)
+        for number in range(13, 40):
+            standings.start(number)
+            for loss in curve:
+                standings.report(number, loss + beside)
+        standings.start(99)
+        for loss in curve:
+            standings.report(99, loss)
+        policy = PredictivePolicy(objective=MINIMIZE, keep_share=0.1)
+        facts = policy.judge(standings.evidence(99)).facts
+        asked[beside] = facts["chance_asked"], facts["chance"]
+    assert asked[-0.01][0] > 0.25 > 0.15 > asked[2.0][0]
+    assert asked[-0.01][1] == asked[2.0][1]
+
+
+def test_a_chance_of_nothing_ends_nobody() -> None:
+    assert not verdict_on(power_law(1.2)[:8], OTHERS, chance=0).stop
+    assert not first_wave([*LEADERS, [1.9] * 7], chance=0).stop
 
 
 def test_a_trial_without_a_finite_value_ends_once_others_have_shown_some() -> None:
