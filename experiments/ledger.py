@@ -53,7 +53,8 @@ WITH completed AS (
     LEFT JOIN {attempt} a ON a.id = t.current_attempt_id
     LEFT JOIN {pool} p ON p.id = a.pool_id
     LEFT JOIN usual u ON u.sweep_id = t.sweep_id
-    WHERE t.state = 'terminated' AND t.sweep_id IN ({sweeps})
+    WHERE t.state = 'terminated' AND t.origin <> 'imported'
+        AND t.sweep_id IN ({sweeps})
 )
 SELECT sweep_id, month, COUNT(*), SUM(reports), SUM(seconds), SUM(seconds * price)
 FROM ended GROUP BY sweep_id, month ORDER BY month, sweep_id

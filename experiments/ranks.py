@@ -55,8 +55,7 @@ def count_in(sweep_id: int, reports: Sequence[Report]) -> None:
 def _count_in(sweep_id: int, entries: Sequence[Entry]) -> None:
     blocks = _locked(sweep_id, entries)
     while len(blocks) < len(entries):
-        found = {(block.n, block.measure) for block in blocks}
-        missing = [entry for entry in entries if entry[:2] not in found]
+        missing = _without_block(entries, blocks)
         _open_columns(sweep_id, missing)
         blocks += _locked(sweep_id, missing)
     known = [block for block in blocks if not _is_untouched(block)]
@@ -77,9 +76,23 @@ def count_out(trial: Trial) -> None:
     for start in range(0, len(reports), BATCH // 2):
         entries = entries_of(reports[start : start + BATCH // 2])
         blocks = _locked(reports[0].sweep_id, entries)
+        # A block that was cut while we waited for it gives its new piece when asked
+        # again; a column that nobody has counted has none.
+        while missing := _without_block(entries, blocks):
+            found = _locked(reports[0].sweep_id, missing)
+            if not found:
+                break
+            blocks += found
         RankBlock.objects.filter(pk__in=[block.pk for block in blocks]).update(
             count=F("count") - 1
         )
+
+
+def _without_block(
+    entries: Sequence[Entry], blocks: Sequence[RankBlock]
+) -> list[Entry]:
+    found = {(block.n, block.measure) for block in blocks}
+    return [entry for entry in entries if entry[:2] not in found]
 
 
 def count_stored(report: Report) -> bool:

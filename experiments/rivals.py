@@ -52,7 +52,20 @@ class StoredOrder:
             if offset < block.count and len(found) < count:
                 found += self._rows(block, offset, count - len(found))
             first += block.count
-        return found
+        return found if len(found) == count else self._walked(place, count)
+
+    def _walked(self, place: int, count: int) -> list[Ranked]:
+        """The same by walking over the rows: a trial that starts over in between may
+        leave fewer of them than were counted. Who is not there any more has no value.
+        """
+        others = Report.objects.filter(
+            sweep=self._report.sweep_id, n=self._report.n
+        ).exclude(number=self._report.number)
+        rows = others.order_by(self._column, "number").values_list(
+            "number", self._column
+        )
+        found = [Ranked(*row) for row in rows[place : place + count]]
+        return found + [Ranked(self._report.number, math.inf)] * (count - len(found))
 
     def _rows(self, block: RankBlock, offset: int, count: int) -> list[Ranked]:
         rows = self._within(block).values_list("number", self._column)

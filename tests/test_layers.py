@@ -18,7 +18,7 @@ LAYERS = (
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
-    | {"rivals", "finished"}
+    | {"rivals", "finished", "slack"}
     | {"worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
     | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"},

@@ -158,11 +158,11 @@ def _policy(trial: Trial) -> Policy | None:
 
 
 def _closest(decision: Decision | None, spare: float | None) -> ClosestOut | None:
-    if decision is None or spare is None:
+    if decision is None or decision.value is None or decision.threshold is None:
         return None
     return ClosestOut(
         interval=decision.n,
         value=decision.value,
         threshold=decision.threshold,
-        margin=spare,
+        margin=spare or 0.0,
     )

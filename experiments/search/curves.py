@@ -88,7 +88,8 @@ class Courses:
         low, high = np.quantile(self.finals, [0.25, 0.75])
         spread = float(high - low)
         if len(self) == 1:
-            spread = float(self.levels[0, 0] - self.finals[0])
+            level = self.levels[0][np.isfinite(self.levels[0])][0]
+            spread = float(level - self.finals[0])
         size = float(np.abs(self.finals).max())
         return max(SMALLEST_GAIN * spread, 1e-9 * size, 1e-300)
 
@@ -131,10 +132,14 @@ class Courses:
         return own + centres, scales, degrees
 
     @cached_property
-    def first_gains(self) -> tuple[float, float, float]:
-        """Quantiles .16, .5 and .84 of what was gained after the first report."""
+    def first_gains(self) -> tuple[float, float, float] | None:
+        """Quantiles .16, .5 and .84 of what was gained after the first report; None
+        where no first report was finite."""
         gains = self.levels[:, 0] - self.finals
-        low, middle, high = np.quantile(gains[np.isfinite(gains)], [0.16, 0.5, 0.84])
+        known = gains[np.isfinite(gains)]
+        if not len(known):
+            return None
+        low, middle, high = np.quantile(known, [0.16, 0.5, 0.84])
         return float(low), float(middle), float(high)
 
 
@@ -234,6 +239,8 @@ def _expected(
     if report >= courses.longest:
         return best, np.zeros_like(best)
     if report == 1:
+        if courses.first_gains is None:
+            return None
         low, middle, high = courses.first_gains
         return best - max(middle, 0.0), np.full_like(best, max(high - low, 0.0) / 2)
     recent = np.where(np.isfinite(before), before - best, 0.0)

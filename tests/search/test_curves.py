@@ -108,3 +108,11 @@ def test_many_are_foreseen_as_each_alone() -> None:
     together = expected_finals(cuts, known)
     for cut, found in zip(cuts, together, strict=True):
         assert found == pytest.approx(expected_final(cut, known))
+
+
+def test_nothing_is_foreseen_from_first_reports_that_were_not_finite() -> None:
+    known = courses([[math.nan, 0.5, 0.4]])
+    assert expected_final(cut_of(np.array([0.9])), known) is None
+    assert math.isfinite(known.eps)
+    found = expected_final(cut_of(np.array([0.9, 0.6])), known)
+    assert found is None or math.isfinite(found[0])

@@ -15,6 +15,9 @@ from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.reading import read_kind
 
 MOST_POLICIES = 8
+# Combinations in one another: each judges all that stands in it.
+MOST_DEPTH = 2
+TOO_DEEP = f"Combinations may stand in one another {MOST_DEPTH} deep, not deeper."
 # Schedules that have not met after so many steps never will, or too late to matter.
 MOST_STEPS = 10_000
 REQUIRED = "a list of two: [{type: median_stopping}, {type: patience, patience: 10}]"
@@ -40,6 +43,9 @@ class Combination(Policy):
         kinds: Mapping[str, type[Policy]] | None = None,
     ) -> Self:
         common = cls.read_common(document, objective)
+        if document.path.count("policies.") >= MOST_DEPTH:
+            document.error("policies", TOO_DEEP)
+            return cls(**common, policies=())
         path = join(document.path, "policies")
         read = [
             read_kind(

@@ -214,6 +214,8 @@ def _error(noise: float, spread: float, window: int, report: int) -> float:
 def _outlook(
     evidence: Evidence, courses: Courses, window: int, error: float
 ) -> Outlook | None:
+    if not len(courses):
+        return None
     report = evidence.report
     levels: NDArray[np.float64] = levels_of(evidence.losses(), window)
     level = float(levels[-1])

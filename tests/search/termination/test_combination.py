@@ -147,3 +147,13 @@ def test_a_problem_has_the_path_of_its_rule(policies: object, path: str) -> None
     with pytest.raises(DefinitionError) as caught:
         make_policy({"type": "any_of", "policies": policies}, MAXIMIZE)
     assert list(caught.value.by_path()) == [f"early_termination.{path}"]
+
+
+def test_combinations_stand_in_one_another_only_so_deep() -> None:
+    policy: dict[str, object] = {"type": "median_stopping"}
+    for _ in range(2):
+        policy = {"type": "any_of", "policies": [policy, {"type": "median_stopping"}]}
+    make_policy(policy, MAXIMIZE)
+    policy = {"type": "any_of", "policies": [policy, {"type": "median_stopping"}]}
+    with pytest.raises(DefinitionError, match="2 deep"):
+        make_policy(policy, MAXIMIZE)

@@ -210,3 +210,20 @@ def test_shares_are_shares(field: str, value: float) -> None:
     with pytest.raises(DefinitionError) as caught:
         make_policy({"type": "predictive", field: value}, MAXIMIZE)
     assert list(caught.value.by_path()) == [f"early_termination.{field}"]
+
+
+def test_noisy_curves_that_end_in_nothing_finite_foretell_nothing() -> None:
+    rng = np.random.default_rng(1)
+    others = [
+        [*(float(x) for x in 1 + rng.standard_normal(6)), *[math.nan] * 6]
+        for _ in range(3)
+    ]
+    verdict = verdict_on([5.0, 5.0, 5.0, 5.0], others)
+    assert not verdict.stop and "nan" not in verdict.reason
+
+
+def test_one_trial_with_a_start_that_was_not_finite_gives_a_chance_all_the_same() -> (
+    None
+):
+    verdict = verdict_on([3.0, 2.9, 2.9, 2.9], [[math.nan, *power_law(0.2)]])
+    assert "nan" not in verdict.reason
