@@ -16,13 +16,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr
+
+from experiments.search.levels import Floats, levels_of, noises_of
 
 if TYPE_CHECKING:  # The policies import this module.
     from experiments.search.termination.evidence import Finished
-
-Floats = NDArray[np.float64]
 
 # The prior: a power law of this exponent, worth so many trials, this uncertain.
 EXPONENT = 0.5
@@ -31,11 +30,6 @@ PRIOR_WEIGHT, PRIOR_DEGREES, PRIOR_SCALE = 2.0, 4.0, 1.0
 LIKENESS, LEAST_LIKENESS = 0.5, 0.05
 # Of the spread of finals: gains below it are not told from none.
 SMALLEST_GAIN = 0.02
-# Noise above this share of the spread of trials is smoothed away.
-CALM = 0.05
-MOST_SMOOTHED = 25
-FEWEST_FOR_NOISE, FEWEST_FOR_HALF = 6, 12
-MAD_OF_SECOND_DIFFERENCE = 0.6745 * math.sqrt(6)
 
 
 class Gain(NamedTuple):
@@ -151,49 +145,8 @@ def later_half(report: int) -> int:
 def courses_of(finished: Finished) -> Courses:
     """The courses of the finished trials, as they were reported."""
     curves = tuple(curve for curve in finished.curves() if len(curve))
-    noises = [noise for curve in curves if (noise := noise_of(curve)) is not None]
+    noises = [noise for _, same in _alike(curves) for noise in noises_of(same)]
     return _courses(curves, 1, float(np.median(noises)) if noises else 0.0)
-
-
-def levels_of(losses: Floats, window: int = 1) -> Floats:
-    """The best so far, of the losses or of their moving averages.
-
-    An average is over at most half of the reports. While there are no more than
-    `window` reports, the latest average counts, however good one was before.
-    """
-    if window == 1:
-        return np.minimum.accumulate(losses)
-    averages = _averages(losses, window)
-    levels = averages.copy()
-    levels[window:] = np.minimum(
-        np.minimum.accumulate(averages[window - 1 :])[1:], averages[window:]
-    )
-    return levels
-
-
-def noise_of(losses: Floats) -> float | None:
-    """The standard deviation of a report's noise, from second differences.
-
-    Of the later half, where training has calmed down; None for too short curves.
-    """
-    finite = losses[np.isfinite(losses)]
-    if len(finite) < FEWEST_FOR_NOISE:
-        return None
-    later = finite[len(finite) // 2 :] if len(finite) >= FEWEST_FOR_HALF else finite
-    bends = np.abs(np.diff(later, 2))
-    return float(np.median(bends)) / MAD_OF_SECOND_DIFFERENCE
-
-
-def window_for(noise: float, spread: float) -> int:
-    """Over how many reports to average, for noise beside the spread of trials."""
-    if spread <= 0:
-        return 1 if noise <= 0 else MOST_SMOOTHED
-    share = noise / spread
-    if share <= CALM:
-        return 1
-    if share > 1:
-        return MOST_SMOOTHED
-    return min(MOST_SMOOTHED, int(2 ** math.ceil(2 * math.log2(share / CALM))))
 
 
 class Cut(NamedTuple):
@@ -258,25 +211,21 @@ def _expected(
 def _courses(curves: tuple[Floats, ...], window: int, noise: float) -> Courses:
     longest = max((len(curve) for curve in curves), default=0)
     levels = np.full((len(curves), longest), np.nan)
-    for row, curve in zip(levels, curves, strict=True):
-        row[: len(curve)] = levels_of(curve, window)
-    ends = [len(curve) - 1 for curve in curves]
-    finals = levels[np.arange(len(curves)), ends] if curves else np.empty(0)
+    finals = np.empty(len(curves))
+    for rows, same in _alike(curves):
+        found = levels_of(same, window)
+        levels[rows, : same.shape[1]] = found
+        finals[rows] = found[:, -1]
     kept = np.isfinite(finals)
     return Courses(levels[kept], finals[kept], noise, _curves=curves)
 
 
-def _averages(losses: Floats, window: int) -> Floats:
-    """The mean of the latest finite losses; infinity where there is none."""
-    finite = np.isfinite(losses)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, losses, 0.0))])
-    counts = np.concatenate([[0], np.cumsum(finite)])
-    ends = np.arange(1, len(losses) + 1)
-    starts = ends - np.minimum(window, (ends + 1) // 2)
-    number = counts[ends] - counts[starts]
-    means = (sums[ends] - sums[starts]) / np.maximum(number, 1)
-    averages: Floats = np.where(number > 0, means, np.inf)
-    return averages
+def _alike(curves: Sequence[Floats]) -> list[tuple[list[int], Floats]]:
+    """The curves of each length as one array, with their places."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, curve in enumerate(curves):
+        places[len(curve)].append(place)
+    return [(rows, np.stack([curves[row] for row in rows])) for rows in places.values()]
 
 
 def _power_law(report: int, longest: int) -> float:

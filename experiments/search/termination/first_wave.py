@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from experiments.search.curves import later_half, levels_of, noise_of
+from experiments.search.curves import later_half
+from experiments.search.levels import levels_of, noise_of
 from experiments.search.termination.evidence import Evidence, Ranked, Rivals
 
 FEWEST_REPORTS, FEWEST_RIVALS = 6, 2

@@ -10,16 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.curves import (
-    Courses,
-    Gain,
-    courses_of,
-    later_half,
-    levels_of,
-    window_for,
-)
+from experiments.search.curves import Courses, Gain, courses_of, later_half
 from experiments.search.fields import Fields
 from experiments.search.figures import significant
+from experiments.search.levels import levels_of, window_for
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.first_wave import backlog_of
 from experiments.search.termination.policy import Policy, Ruling
