@@ -31,7 +31,7 @@ def judge(trial: Trial, attempt: Attempt, reports: Iterable[Report]) -> None:
     before they are counted in (ranks.py): what is counted are the rivals.
     """
     sweep = trial.sweep
-    if sweep is None or trial.stop_reason:
+    if sweep is None or trial.stop_reason or trial.runs_to_end:
         return
     policy = make_policy(sweep.early_termination, sweep.objective)
     if policy is None:

@@ -79,19 +79,33 @@ def steer(sweep: Sweep, action: Action, *, actor: User | None) -> Sweep:
     return sweep
 
 
-def run_again(sweep: Sweep, numbers: Sequence[int], *, actor: User | None) -> Sweep:
+def run_again(
+    sweep: Sweep,
+    numbers: Sequence[int],
+    *,
+    actor: User | None,
+    to_end: bool = False,
+) -> Sweep:
     """Run trials of the sweep once more each, with the same values.
 
-    They come beyond the budget; a completed sweep goes on for them. Raises NotPossible
-    for trials or in states that do not allow it, and while others wait to run again.
+    With ``to_end`` no policy ends them early. They come beyond the budget; a completed
+    sweep goes on for them. Raises NotPossible for trials or in states that do not allow
+    it, and while others wait to run again.
     """
     with transaction.atomic():
         sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
         refusal = rerun_refusal(sweep) or _cannot_rerun(sweep, numbers)
         if refusal:
             raise NotPossible(refusal)
-        message = f"{trials_named(numbers)} shall run once more, with the same values."
-        lifecycle.run_again(sweep, numbers, message=message, actor=actor)
+        how = ", and not end early" if to_end else ""
+        lifecycle.run_again(
+            sweep,
+            numbers,
+            message=f"{trials_named(numbers)} shall run once more{how}, with the same"
+            " values.",
+            to_end=to_end,
+            actor=actor,
+        )
     queues.wake_scheduler()
     return sweep
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from experiments import lifecycle, scheduling, steering
 from experiments.models import Event, Sweep, Trial
-from experiments.reruns import open_reruns
+from experiments.reruns import Wish, next_rerun, open_reruns, open_wishes
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -203,3 +203,35 @@ def test_only_trials_that_ended_without_failing_are_run_again() -> None:
     )
     assert "1 to 20 different trials" in refused(made)
     assert "1 to 20 different trials" in refused(made, 1, 1)
+
+
+def test_a_trial_that_was_ended_early_runs_again_to_its_end() -> None:
+    policy = {"type": "bandit", "slack_amount": 0.1}
+    made = factories.sweep(
+        factories.team(),
+        document=factories.definition_document(early_termination=policy),
+    )
+    factories.reported_trial(made, [0.9, 0.9], state="completed")
+    ended = factories.reported_trial(made, [0.2])
+    assert ended.stop_reason == "policy"
+    attempt = ended.current_attempt
+    assert attempt is not None
+    lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="stopped"))
+    steering.run_again(made, [ended.number], actor=None, to_end=True)
+    assert open_wishes(made) == [Wish(1, to_end=True)]
+    suggestion = next_rerun(made)
+    assert suggestion is not None and suggestion.origin == "re-run of 1, to its end"
+    again = factories.reported_trial(
+        made, [0.2, 0.3], params=suggestion.params, origin=suggestion.origin
+    )
+    assert (again.repeats, again.runs_to_end) == (1, True)
+    assert not again.stop_reason and not again.decisions.exists()
+    assert open_wishes(made) == []
+    assert "and not end early" in made.events.get(verb=lifecycle.RUN_AGAIN).message
+
+
+def test_a_plain_rerun_does_not_stand_in_for_one_to_the_end() -> None:
+    made = completed()
+    steering.run_again(made, [0], actor=None, to_end=True)
+    factories.trial(made, origin="re-run of 0")
+    assert open_wishes(made) == [Wish(0, to_end=True)]

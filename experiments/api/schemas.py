@@ -251,7 +251,8 @@ class TrialRow(Schema):
         str,
         Field(
             description="Where its values come from: random, grid, sobol, initial"
-            " design, model, exploration, imported, re-run of N."
+            " design, model, exploration, imported, re-run of N, or re-run of N, to"
+            " its end where no policy may end it early."
         ),
     ]
     value: Annotated[

@@ -230,6 +230,9 @@ class AgainIn(Schema):
         list[Annotated[int, Field(ge=0, lt=10**9)]],
         Field(description="numbers of trials of the sweep"),
     ]
+    to_end: Annotated[
+        bool, Field(description="whether no policy may end them early")
+    ] = False
 
 
 @router.post("/sweeps/{sweep_id}/again", response=answers(200, SweepOut))
@@ -240,7 +243,10 @@ def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
     """
     sweep = steerable_sweep(request, sweep_id)
     try:
-        return _out(steering.run_again(sweep, body.trials, actor=reader(request)))
+        steering.run_again(
+            sweep, body.trials, actor=reader(request), to_end=body.to_end
+        )
+        return _out(sweep)
     except steering.NotPossible as error:
         raise ApiError(409, "wrong_state", str(error)) from error
 

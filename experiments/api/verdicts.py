@@ -149,7 +149,7 @@ def _why_running(trial: Trial, last: Decision | None) -> WhyRunningOut:
 
 
 def _policy(trial: Trial) -> Policy | None:
-    if trial.sweep is None:
+    if trial.sweep is None or trial.runs_to_end:
         return None
     try:
         return make_policy(trial.sweep.early_termination, trial.sweep.objective)

@@ -148,10 +148,16 @@ def fail_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
 
 
 def run_again(
-    sweep: Sweep, numbers: Sequence[int], *, message: str, actor: User | None = None
+    sweep: Sweep,
+    numbers: Sequence[int],
+    *,
+    message: str,
+    to_end: bool = False,
+    actor: User | None = None,
 ) -> bool:
     """These trials of the sweep shall run once more each, beyond its budget.
 
+    With ``to_end`` no policy ends them early.
     A completed sweep goes on for them alone. The time for which it lay still does not
     count. False: the sweep has not begun, or was cancelled, or has failed.
     """
@@ -170,7 +176,7 @@ def run_again(
             **_room_for(sweep, more),
         )
         if won:
-            data = {"trials": list(numbers)}
+            data = {"trials": list(numbers)} | ({"to_end": True} if to_end else {})
             _add_event(sweep, RUN_AGAIN, message, actor=actor, data=data)
             sweep.refresh_from_db()
     return bool(won)

@@ -30,8 +30,9 @@ TRIAL_RANKED = frozenset(
 
 # The origin of trials that ended elsewhere, before their sweep began.
 IMPORTED = "imported"
-# The origin of a trial that runs another one's values again goes on with its number.
-RERUN = "re-run of "
+# The origin of a trial that runs another one's values again goes on with its number,
+# and with this where no policy may end it early.
+RERUN, TO_ITS_END = "re-run of ", ", to its end"
 
 
 class TrialQuerySet(models.QuerySet["Trial"]):
@@ -139,8 +140,14 @@ class Trial(models.Model):
     @property
     def repeats(self) -> int | None:
         """The number of the trial whose values it runs again."""
-        number = self.origin.removeprefix(RERUN)
-        return int(number) if number != self.origin and number.isdecimal() else None
+        number = self.origin.removeprefix(RERUN).removesuffix(TO_ITS_END)
+        is_rerun = self.origin.startswith(RERUN) and number.isdecimal()
+        return int(number) if is_rerun else None
+
+    @property
+    def runs_to_end(self) -> bool:
+        """Whether it runs another one's values again without early termination."""
+        return self.repeats is not None and self.origin.endswith(TO_ITS_END)
 
     def get_absolute_url(self) -> str:
         return reverse("trial_detail", args=(self.pk,))

@@ -22,6 +22,7 @@ WORDS: Mapping[str, str] = {
 def origin_words(trial: Trial) -> str:
     """A phrase that begins with a capital letter; empty where nothing is known."""
     if trial.repeats is not None:
-        return f"Trial {trial.repeats} run again, with the same values"
+        end = " and without early end" if trial.runs_to_end else ""
+        return f"Trial {trial.repeats} run again, with the same values{end}"
     origin = trial.origin
     return WORDS.get(origin, origin[:1].upper() + origin[1:])

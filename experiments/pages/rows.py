@@ -20,7 +20,9 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import IMPORTED, TrialState
 from experiments.pages.failures import out_of_time
 from experiments.pages.origins import origin_words
+from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.spaces import flat_params, search_space
+from experiments.pages.trial.verdicts import CHANCE, chance_text
 from experiments.search.termination import Policy, make_policy
 from experiments.words import metric_text
 
@@ -180,6 +182,10 @@ def last_decisions(trial_ids: Sequence[int]) -> Mapping[int, Decision]:
     return {decision.trial_id: decision for decision in ranked.filter(back=1)}
 
 
+# Policies that do not hold a trial's best against one number of its rivals.
+SPOKEN = frozenset({"threshold", "patience", "predictive", "any_of", "all_of"})
+
+
 def standing_sentence(
     trial: Trial,
     *,
@@ -200,8 +206,8 @@ def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) ->
     if trial.origin == IMPORTED:
         return "Imported: it ended elsewhere"
     if trial.state == TrialState.TERMINATED and decision is not None:
-        name, report = decision.policy_words, decision.n
-        return f"{name} at report {report}: {_fell_short(decision)}"
+        name = kind_name(decision.policy)
+        return f"{name} at report {decision.n}: {_fell_short(decision)}"
     if trial.state == TrialState.COMPLETED:
         return "Ran to the end"
     if trial.has_ended and trial.reason == "trial_timeout":
@@ -239,8 +245,15 @@ def _fell_short(decision: Decision) -> str:
 
 
 def _compared(decision: Decision, word: str) -> str:
-    """The trial's own best and the policy's threshold, told apart by their digits."""
+    """The trial's own best and the policy's threshold, told apart by their digits.
+
+    Of a policy that goes by something else, what that was.
+    """
     value, threshold = decision.value, decision.threshold
+    if CHANCE in decision.facts:
+        return f"a chance of {chance_text(decision.facts[CHANCE])} to become the best"
+    if decision.policy in SPOKEN:
+        return decision.reason.partition(": ")[2].rstrip(".") or decision.reason
     if threshold is None:
         return "nothing to compare with yet"
     if value is None:

@@ -8,6 +8,7 @@ import pytest
 
 from experiments import histories
 from experiments.models import Sweep, Team
+from experiments.reruns import Wish, open_wishes
 from tests import factories
 from tests.api.conftest import Api
 
@@ -74,3 +75,11 @@ def test_readers_and_viewers_may_not(sweep: Sweep) -> None:
         token = factories.api_token(factories.user(name), scope)
         assert Api(token).post(path, body).status_code == 403
     assert Api(None).post(path, body).status_code == 401
+
+
+def test_trials_run_again_without_early_end_where_that_is_asked(
+    api: Api, sweep: Sweep
+) -> None:
+    body = {"trials": [3], "to_end": True}
+    assert api.post(f"/sweeps/{sweep.pk}/again", body).status_code == 200
+    assert open_wishes(sweep) == [Wish(3, to_end=True)]

@@ -11,8 +11,9 @@ from experiments.pages.failures import Failure, advice, by_log, near_misses
 from experiments.pages.log_text import Line, Span
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.verdict_words import facts_in_words, told_apart
-from experiments.pages.trial.verdicts import verdict_rows
+from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
+from experiments.search.records import Objective
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +100,7 @@ def test_numbers_that_look_alike_are_told_apart() -> None:
 def test_a_policy_s_own_numbers_are_told_by_name() -> None:
     facts = {"chance": 0.031251, "gain_needed": 2.0}
     assert facts_in_words(Decision(facts=facts)) == [
-        ("chance", "0.0313"),
+        ("chance", "3.1 %"),
         ("gain needed", "2"),
     ]
 
@@ -284,3 +285,109 @@ def test_a_policy_of_rungs_says_where_the_trial_stood_and_that_none_is_left() ->
     lead = str(why(worse).lead)
     assert "was below <strong>0.9000</strong>, the best of <a href=" in lead
     assert "one in 2 goes on" in lead
+
+
+def judged(policy: dict[str, object], *curves: list[float], own: list[float]) -> Trial:
+    """A trial that reports after others have run to their end; it may be stopped."""
+    sweep = sweep_with(policy)
+    for curve in curves:
+        factories.reported_trial(sweep, curve, state="completed")
+    trial = factories.reported_trial(sweep, own)
+    return finish(trial, cause="stopped") if trial.stop_reason else trial
+
+
+def test_a_missed_value_is_told_without_saying_twice_that_it_ended() -> None:
+    trial = judged({"type": "threshold", "value": 0.6, "by_report": 2}, own=[0.4, 0.5])
+    found = why(trial)
+    assert str(found.lead).startswith("Trial 0 ended after report 2: its best accuracy")
+    assert "has not reached 0.6" in found.lead
+    assert "One check passed." in found.notes
+
+
+def test_a_bound_that_the_last_report_missed_gives_no_margin_to_the_best() -> None:
+    trial = judged({"type": "threshold", "lower": 0.3}, own=[0.8, 0.2])
+    rows = verdict_rows(list(trial.decisions.all()), objective_of(trial), whole=True)
+    assert rows[-1].decision.stop and rows[-1].margin is None
+    assert rows[-1].bar is None and rows[-1].gap == "\u2013"
+    assert "beyond the lower bound" in why(trial).lead
+
+
+def objective_of(trial: Trial) -> Objective:
+    assert trial.sweep is not None
+    return trial.sweep.objective
+
+
+def test_patience_says_what_has_not_improved_and_how_close_it_came() -> None:
+    policy = {"type": "patience", "patience": 2}
+    found = why(judged(policy, own=[0.4, 0.5, 0.51, 0.5, 0.5]))
+    best = "its best accuracy <strong>0.51</strong> has not improved"
+    assert best in found.lead
+    assert "it was closest at report 4" in " ".join(found.notes)
+
+
+def test_a_rule_that_waits_is_told_with_the_best_so_far() -> None:
+    found = why(judged({"type": "patience", "patience": 5}, own=[0.4]))
+    assert found.lead == (
+        "Trial 0 goes on: at report 1 with a best accuracy of <strong>0.4</strong>,"
+        " patience lasts for 5 reports."
+    )
+
+
+def test_every_rule_of_a_combination_is_heard() -> None:
+    policy = {
+        "type": "all_of",
+        "policies": [{"type": "median_stopping"}, {"type": "patience", "patience": 1}],
+    }
+    found = why(judged(policy, [0.7, 0.8], own=[0.3, 0.3]))
+    lead = str(found.lead)
+    assert "its best accuracy <strong>0.3</strong> was below 0.75, the average" in lead
+    assert "; its best accuracy <strong>0.3</strong> has not improved" in lead
+    assert '<a href="/trials/' in lead
+
+
+RISING = [[0.1, 0.5, 0.7, 0.75, 0.8 + k / 100] for k in range(6)]
+SLOW = [0.05, 0.1, 0.11, 0.111]
+
+
+def test_a_prediction_says_its_chance_in_words_and_in_columns() -> None:
+    trial = judged({"type": "predictive"}, *RISING, own=SLOW)
+    found = why(trial)
+    assert "with a best accuracy of <strong>0.11" in found.lead
+    assert "a chance of" in found.lead
+    decisions = list(trial.decisions.all())
+    assert fact_columns(decisions) == ["gain_needed", "chance"]
+    rows = verdict_rows(decisions, objective_of(trial), whole=True)
+    assert all(row.margin is None for row in rows)
+    assert rows[-1].facts[-1].endswith(" %")
+    assert "led." in " ".join(str(note) for note in found.notes)
+
+
+def test_the_closest_check_of_a_prediction_had_the_smallest_chance() -> None:
+    sweep = sweep_with({"type": "predictive", "chance": 0.0001})
+    for curve in RISING:
+        factories.reported_trial(sweep, curve, state="completed")
+    trial = factories.reported_trial(sweep, SLOW)
+    checks = TrialRows(trial).checks
+    chances = [d.facts["chance"] for d in trial.decisions.all()]
+    assert checks.chance == min(chances) and checks.spare is None
+    assert "to become the best." in " ".join(map(str, why(trial).notes))
+
+
+@pytest.mark.parametrize(
+    ("chance", "text"),
+    [
+        (0.0, "below 0.1 %"),
+        (0.031, "3.1 %"),
+        (0.155, "16 %"),
+        (0.9999, "100 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_a_chance_in_percent(chance: float, text: str) -> None:
+    assert chance_text(chance) == text
+
+
+def test_a_policy_that_asks_no_more_is_told_for_a_running_trial() -> None:
+    policy = {"type": "hyperband", "max_resource": 3, "reduction_factor": 2}
+    notes = why(judged(policy, own=[0.5, 0.5, 0.5])).notes
+    assert "No further check comes." in notes

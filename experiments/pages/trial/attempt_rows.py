@@ -17,6 +17,7 @@ from experiments.pages.ranking import Field, field_of
 from experiments.pages.rows import elapsed_seconds
 from experiments.pages.trial.verdicts import Checks, checks_of, first_check
 from experiments.progress import saved_by
+from experiments.reruns import Wish
 from experiments.scheduling import busy_slots, pool_slots
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
@@ -66,7 +67,7 @@ class TrialRows:
     def policy(self) -> Policy | None:
         """The policy that judged the trial last, else the sweep's present one."""
         sweep, last = self.trial.sweep, self.checks.last
-        if sweep is None:
+        if sweep is None or self.trial.runs_to_end:
             return None
         settings = last.settings if last else sweep.early_termination
         try:
@@ -105,6 +106,15 @@ class TrialRows:
         numbers = last.setters if last else []
         rows = Trial.objects.filter(sweep=self.trial.sweep_id, number__in=numbers)
         return {trial.number: trial.get_absolute_url() for trial in rows}
+
+    @cached_property
+    def whole_rerun(self) -> Trial | None:
+        """The trial that ran its values again, to the end."""
+        sweep = self.trial.sweep
+        if sweep is None:
+            return None
+        origin = Wish(self.trial.number, to_end=True).origin
+        return sweep.trials.filter(origin=origin).first()
 
     @cached_property
     def metrics(self) -> Sequence[Metric]:

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from experiments.lifecycle import POLICY
 from experiments.models import Artifact, Trial
 from experiments.pages.commands import hand_run
 from experiments.pages.log_text import last_lines
@@ -20,12 +21,20 @@ from experiments.pages.trial import phases
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.parameters import parameter_rows
 from experiments.pages.trial.threshold import (
-    compared_in_words,
+    chart_question,
+    line_name,
     threshold_label,
     threshold_model,
 )
-from experiments.pages.trial.verdicts import FEW, SOME, verdict_rows
+from experiments.pages.trial.verdicts import (
+    FACT_COLUMNS,
+    FEW,
+    SOME,
+    fact_columns,
+    verdict_rows,
+)
 from experiments.pages.trial.why import why_of
+from experiments.steering import rerun_refusal
 
 # The parts of the page that its feed brings anew, each with a template of its own.
 PARTS = (
@@ -58,6 +67,8 @@ def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str
         "can_cancel": steers and not trial.has_ended and not trial.stop_reason,
         "compare_url": compare_url(rows),
         "why": why_of(rows),
+        "replay_words": replay_words(rows),
+        "can_rerun": steers and can_rerun(rows),
         "failure_lines": failure_lines(rows),
         **decisions_context(rows, query),
         **parameters_context(rows),
@@ -96,6 +107,24 @@ def compare_url(rows: TrialRows) -> str:
     return f"{reverse('compare')}?{urlencode({'trials': ids}, safe=',')}"
 
 
+def replay_words(rows: TrialRows) -> str:
+    """What the link to the simulator says; empty where there is nothing to replay."""
+    trial = rows.trial
+    if trial.sweep is None or not trial.reports:
+        return ""
+    if rows.decisions or rows.policy is not None:
+        return "Replay with other settings"
+    return "See what a policy would have ended"
+
+
+def can_rerun(rows: TrialRows) -> bool:
+    """Whether it was ended early, and has not run to its end since."""
+    trial = rows.trial
+    if trial.sweep is None or trial.reason != POLICY or rows.whole_rerun:
+        return False
+    return not rerun_refusal(trial.sweep)
+
+
 def failure_lines(rows: TrialRows) -> Any:
     return last_lines(rows.log, FAILURE_LINES) if rows.trial.state == "failed" else ()
 
@@ -112,7 +141,8 @@ def decisions_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
         "more_decisions": 0 if whole or count <= FEW else count,
         "more_on_phones_only": count <= SOME,
         "decisions_url": with_query(query, decisions="all"),
-        "compared": compared_in_words(rows.policy_kind),
+        "line_name": line_name(rows.policy_kind),
+        "fact_names": [FACT_COLUMNS[name] for name in fact_columns(rows.decisions)],
     }
 
 
@@ -140,6 +170,7 @@ def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
     return {
         "curve": curve,
         "curve_label": threshold_label(rows.trial, curve),
+        "curve_question": chart_question(rows.policy_kind),
         "metric_groups": groups,
         "metric_group": group,
         "lines": lines_model(group),

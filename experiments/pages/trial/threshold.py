@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,37 @@ MOST_POINTS = 60
 
 Points = list[list[float | None]]
 # Median stopping holds a trial against the others' means, all else against their bests.
-COMPARED = {"median_stopping": ("mean_loss", "running averages")}
-OTHERWISE = ("best_loss", "best values up to each report")
+MEAN, BEST = "mean_loss", "best_loss"
+BESTS = "Grey: the rivals\u2019 best values up to each report."
+ALONE = "Grey: the best values of the others, which do not matter here."
+# What the lines are and what they decide, by the kind of policy.
+QUESTIONS: Mapping[str, str] = {
+    "median_stopping": "Grey: running averages of the rivals. A trial ends when its"
+    " best falls behind the line.",
+    "predictive": f"{BESTS} The line is the best of all, which it would have to beat.",
+    "threshold": f"{ALONE} The line is the bound that it must not miss.",
+    "patience": f"{ALONE} The line is its own best of some reports before, which it"
+    " has to beat.",
+    "any_of": f"{BESTS} The line is the threshold of the rule that decided.",
+    "all_of": f"{BESTS} The line is the threshold of the rule that decided.",
+}
+OTHERWISE = f"{BESTS} A trial ends when its best falls behind the line."
+NOT_JUDGED = "Grey: the best values of the others up to each report."
+# What the line is called, where that is not a threshold.
+NAMES: Mapping[str, str] = {
+    "predictive": "best of all",
+    "threshold": "bound",
+    "patience": "to beat",
+}
 
 
-def compared_in_words(policy: str) -> str:
-    """What the grey lines are: "running averages"."""
-    return COMPARED.get(policy, OTHERWISE)[1]
+def chart_question(policy: str) -> str:
+    """What the chart shows; `policy` is its kind, empty for none."""
+    return QUESTIONS.get(policy, OTHERWISE) if policy else NOT_JUDGED
+
+
+def line_name(policy: str) -> str:
+    return NAMES.get(policy, "threshold")
 
 
 def threshold_model(
@@ -34,7 +58,7 @@ def threshold_model(
     if sweep is None:
         return {}
     reports, best = _own_curves(trial)
-    column = COMPARED.get(policy, OTHERWISE)[0]
+    column = MEAN if policy == "median_stopping" else BEST
     setters = {number for decision in decisions for number in decision.setters}
     ended = next((decision.n for decision in decisions if decision.stop), None)
     return {
@@ -44,7 +68,8 @@ def threshold_model(
         "state": trial.state,
         "reports": reports,
         "best": best,
-        "threshold": thinned([[d.n, d.threshold] for d in decisions]),
+        "threshold": thinned(_line(decisions)),
+        "lineName": line_name(policy),
         "rivals": _rivals(trial, column, setters),
         "unjudgedUntil": unjudged,
         "endedAt": ended,
@@ -59,8 +84,20 @@ def threshold_label(trial: Trial, model: dict[str, Any]) -> str:
     if trial.value is not None:
         words += f"; best {number_text(trial.value)} at report {trial.value_report}"
     if model["threshold"]:
-        words += f"; last threshold {number_text(model['threshold'][-1][1])}"
+        last = number_text(model["threshold"][-1][1])
+        words += f"; {model['lineName']} at the last check {last}"
     return f"{words}; {len(model['rivals'])} other trials in grey."
+
+
+def _line(decisions: Sequence[Decision]) -> Points:
+    """What the trial was held against, report by report; a value that is to be
+    reached by some report lies there all along."""
+    last = decisions[-1] if decisions else None
+    if last is None or last.policy != "threshold":
+        return [[d.n, d.threshold] for d in decisions]
+    missed = last.threshold
+    bound = last.settings.get("value") if missed is None else missed
+    return [[d.n, bound] for d in decisions]
 
 
 def _own_curves(trial: Trial) -> tuple[Points, Points]:

@@ -10,13 +10,28 @@ from django.utils.safestring import SafeString
 
 from experiments.models import Decision
 from experiments.pages.trial.attempt_rows import TrialRows
+from experiments.pages.trial.verdicts import CHANCE, Checks, chance_text, fact_text
 from experiments.search.figures import ordinal
-from experiments.search.termination import Policy
+from experiments.search.termination import POLICIES, Policy
+from experiments.search.termination.combination import Combination
+from experiments.search.termination.comparison import ComparingPolicy
 from experiments.words import metric_text, number_text
 
 # The end of a policy's own sentence: what the threshold is.
 THRESHOLD_WORDS = re.compile(r"(?:was (?:below|above)|against) \S+, (.+)\.$", re.DOTALL)
+# The beginning of a policy's own sentence, which the page has words of its own for.
+BEGINNING = re.compile(
+    r"^(?:Ended after|Kept at) report [\d,]+(?: with (?P<best>\S+))?: (?P<rest>.+)$",
+    re.DOTALL,
+)
+# The own best in it, with or without being called so.
+OWN_BEST = re.compile(r"(?:\bits best |(?<=; )|^)(-?\d\S*)(?= )")
 TRIAL_NAME = re.compile(r"\btrial (\d+)\b")
+
+# Several rules speak in one sentence, each about a threshold of its own.
+COMBINATIONS = frozenset(
+    kind for kind, policy in POLICIES.items() if issubclass(policy, Combination)
+)
 
 # A policy that looks at even intervals does so after that many of them, too.
 LATER = 9
@@ -28,7 +43,7 @@ def against_words(rows: TrialRows, decision: Decision) -> Sentence:
     """``its best accuracy 0.8111 was below 0.8157, the median of …``"""
     words = _threshold_words(rows, decision)
     if decision.threshold is None or not words:
-        return lower_first(decision.reason.removesuffix("."))
+        return _reason_words(rows, decision)
     metric = rows.objective.primary_metric
     own, limit = told_apart(decision.value, decision.threshold)
     if decision.value is None:
@@ -45,6 +60,26 @@ def against_words(rows: TrialRows, decision: Decision) -> Sentence:
     )
 
 
+def _reason_words(rows: TrialRows, decision: Decision) -> Sentence:
+    """The policy's own sentence, to go on with: the own best named and made strong."""
+    text = decision.reason.removesuffix(".").replace("'", "\u2019")
+    told = BEGINNING.match(text)
+    if told is None:
+        return lower_first(text)
+    metric = rows.objective.primary_metric
+    pieces = [
+        format_html("its best {} <strong>{}</strong>", metric, piece)
+        if index % 2
+        else linked_trials(piece, rows.setter_urls)
+        for index, piece in enumerate(OWN_BEST.split(told["rest"]))
+    ]
+    rest = format_html_join("", "{}", ((piece,) for piece in pieces))
+    if told["best"] is None:
+        return rest
+    words = "with a best {} of <strong>{}</strong>, {}"
+    return format_html(words, metric, told["best"], rest)
+
+
 def _side(rows: TrialRows, decision: Decision) -> str:
     worse = "below" if rows.objective.maximizes else "above"
     better = "above" if rows.objective.maximizes else "below"
@@ -56,7 +91,7 @@ def _side(rows: TrialRows, decision: Decision) -> str:
 def _threshold_words(rows: TrialRows, decision: Decision) -> Sentence:
     """What the threshold is, in the policy's own words, its trials linked."""
     match = THRESHOLD_WORDS.search(decision.reason)
-    if match is None:
+    if match is None or decision.policy in COMBINATIONS:
         return ""
     words = match[1].replace("'", "\u2019")
     if decision.policy == "median_stopping":
@@ -112,15 +147,20 @@ def checks_sentence(rows: TrialRows) -> str:
     if not checks.passed:
         return "It was the first check." if checks.ended else ""
     count = "One check" if checks.passed == 1 else f"{checks.passed} checks"
-    if checks.closest is None or checks.spare is None:
-        return f"{count} passed, without enough rivals for a comparison."
-    spare = number_text(checks.spare, 2)
+    if checks.closest is None:
+        compares = isinstance(rows.policy, ComparingPolicy)
+        why = ", without a threshold to be held against" if compares else ""
+        return f"{count} passed{why}."
+    how = _closeness(checks)
     if checks.passed == 1:
-        return f"{count} passed, at report {checks.closest.n} with {spare} to spare."
-    return (
-        f"{count} passed; it was closest at report {checks.closest.n},"
-        f" with {spare} to spare."
-    )
+        return f"{count} passed, at report {checks.closest.n} with {how}."
+    return f"{count} passed; it was closest at report {checks.closest.n}, with {how}."
+
+
+def _closeness(checks: Checks) -> str:
+    if checks.chance is not None:
+        return f"a chance of {chance_text(checks.chance)} to become the best"
+    return f"{number_text(checks.spare, 2)} to spare"
 
 
 def standstill_sentence(rows: TrialRows) -> str:
@@ -137,6 +177,10 @@ def setters_sentence(rows: TrialRows, decision: Decision) -> Sentence:
     numbers = [n for n in decision.setters if f"trial {n}" not in decision.reason]
     if not numbers:
         return ""
+    if CHANCE in decision.facts:
+        return linked_trials(
+            f"At that report trial {numbers[0]} led.", rows.setter_urls
+        )
     names = " and ".join(f"trial {n}" for n in numbers[:2])
     return linked_trials(f"The threshold lay at {names}.", rows.setter_urls)
 
@@ -146,8 +190,8 @@ def lower_first(text: str) -> str:
 
 
 def facts_in_words(decision: Decision) -> list[tuple[str, str]]:
-    """The policy's own numbers, such as ``("chance", "0.0312")``."""
+    """The policy's own numbers, such as ``("chance", "3.1 %")``."""
     return [
-        (name.replace("_", " "), number_text(fact, 3))
+        (name.replace("_", " "), fact_text(name, fact))
         for name, fact in decision.facts.items()
     ]

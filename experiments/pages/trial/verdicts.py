@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.models import Decision
 from experiments.search.records import Objective
-from experiments.words import MINUS, metric_text, signed_text
+from experiments.words import MINUS, metric_text, number_text, signed_text
 
 # Rows of the short table on a phone, and where there is more room.
 FEW, SOME = 5, 12
+# The policies' own numbers that are shown as columns.
+CHANCE = "chance"
+FACT_COLUMNS: Mapping[str, str] = {"gain_needed": "gain needed", CHANCE: "chance"}
 # The margin's bar in pixels: its zero line, and its longest length to either side.
 BAR_ZERO, BAR_LEFT, BAR_RIGHT = 14.0, 12.0, 44.0
 
@@ -36,6 +39,7 @@ class VerdictRow:
     threshold: str
     gap: str
     bar: Bar | None
+    facts: Sequence[str] = ()
     rank: int = 0
 
 
@@ -43,6 +47,7 @@ def verdict_rows(
     decisions: Sequence[Decision], objective: Objective, *, whole: bool
 ) -> list[VerdictRow]:
     """Every verdict in order, ranked by how much it tells."""
+    columns = fact_columns(decisions)
     margins = [margin_of(decision, objective) for decision in decisions]
     largest = max((abs(m) for m in margins if m is not None), default=0.0)
     decimals = decimals_of(
@@ -54,8 +59,9 @@ def verdict_rows(
             margin,
             own=fixed_text(decision.value, decimals),
             threshold=fixed_text(decision.threshold, decimals),
-            gap=_gap(decision, decimals),
+            gap=_gap(decision, margin, decimals),
             bar=_bar(margin, largest),
+            facts=[fact_text(name, decision.facts.get(name)) for name in columns],
         )
         for decision, margin in zip(decisions, margins, strict=True)
     ]
@@ -70,10 +76,35 @@ def verdict_rows(
 
 
 def margin_of(decision: Decision, objective: Objective) -> float | None:
-    """How much better the own best was than the threshold; below 0 it ended there."""
-    if decision.value is None or decision.threshold is None:
+    """How much better the own best was than the threshold; below 0 it ended there.
+
+    None where the own best is not what was held against the threshold: where a chance
+    decided, and at a bound that the latest report has missed.
+    """
+    if decision.value is None or decision.threshold is None or CHANCE in decision.facts:
         return None
-    return objective.loss(decision.threshold) - objective.loss(decision.value)
+    margin = objective.loss(decision.threshold) - objective.loss(decision.value)
+    return None if decision.stop and margin > 0 else margin
+
+
+def fact_columns(decisions: Iterable[Decision]) -> list[str]:
+    """Those of the policy's own numbers that the table has a column for."""
+    there = {name for decision in decisions for name in decision.facts}
+    return [name for name in FACT_COLUMNS if name in there]
+
+
+def fact_text(name: str, fact: float | None) -> str:
+    if fact is None:
+        return metric_text(None)
+    return chance_text(fact) if name == CHANCE else number_text(fact, 3)
+
+
+def chance_text(chance: float) -> str:
+    """``3.1 %``, ``16 %``; never a plain 0 for what is only close to it."""
+    percent = 100 * chance
+    if percent < 0.1:
+        return "below 0.1 %"
+    return f"{percent:.1f} %" if percent < 9.95 else f"{percent:.0f} %"
 
 
 def decimals_of(numbers: Iterable[float | None]) -> int:
@@ -89,9 +120,9 @@ def fixed_text(number: float | None, decimals: int) -> str:
     return f"{number:.{decimals}f}".replace("-", MINUS)
 
 
-def _gap(decision: Decision, decimals: int) -> str:
+def _gap(decision: Decision, margin: float | None, decimals: int) -> str:
     """The own best minus the threshold, in the metric's own sign."""
-    if decision.value is None or decision.threshold is None:
+    if margin is None or decision.value is None or decision.threshold is None:
         return metric_text(None)
     return gap_text(decision.value - decision.threshold, decimals)
 
@@ -117,6 +148,11 @@ def _telling(rows: Sequence[VerdictRow]) -> list[int]:
     last = len(rows) - 1
     margins = [(row.margin, index) for index, row in enumerate(rows)]
     passed = [(m, index) for m, index in margins if m is not None and m >= 0]
+    passed = passed or [
+        (row.decision.facts[CHANCE], index)
+        for index, row in enumerate(rows)
+        if CHANCE in row.decision.facts and not row.decision.stop
+    ]
     closest = [min(passed)[1]] if passed else []
     order = [last, 0, *closest, *range(last, -1, -1)]
     return list(dict.fromkeys(index for index in order if index >= 0))
@@ -125,13 +161,14 @@ def _telling(rows: Sequence[VerdictRow]) -> list[int]:
 @dataclass(frozen=True)
 class Checks:
     """What the verdicts say as a whole; ``closest`` is the passed one with the
-    smallest ``spare``."""
+    smallest ``spare``, or where chances decided the smallest ``chance``."""
 
     passed: int
     closest: Decision | None
     spare: float | None
     ended: Decision | None
     last: Decision | None
+    chance: float | None = None
 
 
 def checks_of(decisions: Sequence[Decision], objective: Objective) -> Checks:
@@ -142,6 +179,14 @@ def checks_of(decisions: Sequence[Decision], objective: Objective) -> Checks:
         if (margin := margin_of(decision, objective)) is not None
     ]
     spare, _, closest = min(margins, key=lambda row: row[:2], default=(None, 0, None))
+    chances = [
+        (decision.facts[CHANCE], -decision.n, decision)
+        for decision in passed
+        if CHANCE in decision.facts
+    ]
+    chance = None
+    if closest is None and chances:
+        chance, _, closest = min(chances, key=lambda row: row[:2])
     ended = next((decision for decision in decisions if decision.stop), None)
     return Checks(
         passed=len(passed),
@@ -149,6 +194,7 @@ def checks_of(decisions: Sequence[Decision], objective: Objective) -> Checks:
         spare=spare,
         ended=ended,
         last=decisions[-1] if decisions else None,
+        chance=chance,
     )
 
 

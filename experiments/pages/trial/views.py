@@ -19,10 +19,11 @@ from django.http import (
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from experiments import access, lifecycle, queues, storage
+from experiments import access, lifecycle, queues, steering, storage
 from experiments.models import Artifact, Event, Trial, User
+from experiments.models.sweeps import SweepState
 from experiments.pages.live_parts import changed_parts, is_current, token_of
 from experiments.pages.trial.attempt_rows import TrialRows, neighbours
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
@@ -55,7 +56,7 @@ def _trial(request: HttpRequest, pk: int) -> Trial:
 
 def _context(request: HttpRequest, rows: TrialRows) -> dict[str, Any]:
     steers = access.can_steer(_user(request), rows.trial.experiment.team)
-    return page_context(rows, request.GET, steers=steers)
+    return {"can_steer": steers, **page_context(rows, request.GET, steers=steers)}
 
 
 @require_GET
@@ -156,6 +157,25 @@ def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(trial)
 
 
+@require_POST
+def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Run a trial of a sweep once more, with the same values and no early end."""
+    trial, user = _trial(request, pk), _user(request)
+    if not access.can_steer(user, trial.experiment.team):
+        raise PermissionDenied
+    if trial.sweep is None:
+        raise Http404("A run that the site did not start cannot run again.")
+    try:
+        steering.run_again(trial.sweep, [trial.number], actor=user, to_end=True)
+        paused = trial.sweep.state == SweepState.PAUSED
+        when = "when the sweep is resumed" if paused else "as soon as a slot is free"
+        words = f"Trial {trial.number} will run once more, without early end, {when}."
+        messages.success(request, words)
+    except steering.NotPossible as error:
+        messages.error(request, str(error))
+    return redirect(trial)
+
+
 def _log_cancel(trial: Trial, user: User) -> None:
     Event.objects.create(
         team=trial.experiment.team,
@@ -176,5 +196,6 @@ urlpatterns = [
         artifact_download,
         name="artifact_download",
     ),
+    path("trials/<int:pk>/again/", trial_again, name="trial_again"),
     path("trials/<int:pk>/cancel/", trial_cancel, name="trial_cancel"),
 ]

@@ -54,6 +54,7 @@ def _terminated(rows: TrialRows) -> Why:
         checks_sentence(rows),
         standstill_sentence(rows),
         setters_sentence(rows, decision),
+        _rerun_note(rows),
     ]
     lead = format_html(
         "{} ended after report {}: {}.",
@@ -62,6 +63,19 @@ def _terminated(rows: TrialRows) -> Why:
         against_words(rows, decision),
     )
     return Why(lead, [note for note in notes if note])
+
+
+def _rerun_note(rows: TrialRows) -> Sentence:
+    again = rows.whole_rerun
+    if again is None:
+        return ""
+    link = format_html(
+        '<a href="{}">trial {}</a>', again.get_absolute_url(), again.number
+    )
+    if again.value is None or not again.has_ended:
+        return format_html("It runs again without early end, as {}.", link)
+    words = "Run again without early end, as {}, it came to {}."
+    return format_html(words, link, metric_text(again.value))
 
 
 # --- the other states ---------------------------------------------------------------
@@ -104,11 +118,19 @@ def _place(rows: TrialRows) -> Sentence:
 
 def _judged_notes(rows: TrialRows, unthreatened: str) -> list[Sentence]:
     if rows.policy is None and not rows.decisions:
-        return ["No policy ends trials of this sweep early."] * bool(rows.trial.sweep)
+        return _unjudged_notes(rows)
     policy = policy_sentence(rows)
     if not rows.decisions:
         return [policy, "It was never checked."]
     return [policy, checks_sentence(rows) or unthreatened]
+
+
+def _unjudged_notes(rows: TrialRows) -> list[Sentence]:
+    if rows.trial.sweep is None:
+        return []
+    if rows.trial.runs_to_end:
+        return [f"No policy ends it early: it is trial {rows.trial.repeats} once more."]
+    return ["No policy ends trials of this sweep early."]
 
 
 def _running(rows: TrialRows) -> Why:
@@ -148,8 +170,7 @@ def _stopping_lead(rows: TrialRows) -> Sentence:
 
 def _coming_notes(rows: TrialRows) -> list[Sentence]:
     if rows.policy is None:
-        sentence = "No policy ends trials of this sweep early."
-        return [sentence] * bool(rows.trial.sweep)
+        return _unjudged_notes(rows)
     coming = rows.policy.next_check(rows.trial.reports)
     which = "next" if rows.decisions else "first"
     when = f"The {which} check comes at report {coming}."

@@ -6,6 +6,7 @@
 //   reports: [[n, value], …],             as reported; null where not finite
 //   best: [[n, value], …],                the best up to each report
 //   threshold: [[n, value], …],           from the first report that was judged
+//   lineName: "threshold",                what that line is called
 //   rivals: [[[n, value], …], …],         running averages of the other trials
 //   unjudgedUntil: 4,                     the last report that no check looked at, or 0
 //   endedAt: 15                           the report after which it ended, or null
@@ -86,7 +87,7 @@ function thresholdWords(chart, model, colours) {
     return wide ? [`${word} ${text}`] : [word, text];
   };
   const labels = [
-    { index: 1, lines: valued("threshold", model.threshold), colour: colours.ink, weight: 600 },
+    { index: 1, lines: valued(model.lineName ?? "threshold", model.threshold), colour: colours.ink, weight: 600 },
     { index: 0, lines: valued("own best", model.best), colour: tone, weight: 600 },
     { index: 2, lines: ["its reports"], colour: tone, weight: 400 },
   ];
@@ -108,8 +109,8 @@ function thresholdPlugin(state) {
 }
 
 // What stands at a report: [{name, value}] of those that have a value there. Pure.
-export function valuesAt({ reports, best, threshold }, n) {
-  const named = [["reported", reports], ["own best", best], ["threshold", threshold]];
+export function valuesAt({ reports, best, threshold, lineName = "threshold" }, n) {
+  const named = [["reported", reports], ["own best", best], [lineName, threshold]];
   return named.flatMap(([name, points]) => {
     const value = points.find((point) => point[0] === n)?.[1];
     return Number.isFinite(value) ? [{ name, value }] : [];
