@@ -4,9 +4,10 @@ An index finds a loss quickly, but not a place: "the 5,000th of 10,000" would wa
 5,000 entries. So the entries are counted in blocks, kept up as reports come and go, and
 a place is found by a sum over some dozens of blocks and a look into one of them.
 
-A report is counted at the end of the transaction that stores it, under a lock on its
-block. Under that lock the block's count is the number of its reports that can be seen,
-so that a block which has grown too large can be cut by what is there.
+A report is counted at the end of the transaction that stores it, under a lock on all
+blocks of its n: the row of the first one. Under that lock a block's count is the number
+of its reports that can be seen, so that one which has grown too large can be cut by
+what is there. The locks are taken in the order of n, so nobody waits in a circle.
 """
 
 from __future__ import annotations
@@ -53,11 +54,7 @@ def count_in(sweep_id: int, reports: Sequence[Report]) -> None:
 
 
 def _count_in(sweep_id: int, entries: Sequence[Entry]) -> None:
-    blocks = _locked(sweep_id, entries)
-    while len(blocks) < len(entries):
-        missing = _without_block(entries, blocks)
-        _open_columns(sweep_id, missing)
-        blocks += _locked(sweep_id, missing)
+    blocks = _held(sweep_id, entries)
     known = [block for block in blocks if not _is_untouched(block)]
     RankBlock.objects.filter(pk__in=[block.pk for block in known]).update(
         count=F("count") + 1
@@ -75,67 +72,74 @@ def count_out(trial: Trial) -> None:
     reports = list(Report.objects.filter(trial=trial).order_by("n"))
     for start in range(0, len(reports), BATCH // 2):
         entries = entries_of(reports[start : start + BATCH // 2])
-        blocks = _locked(reports[0].sweep_id, entries)
-        # A block that was cut while we waited for it gives its new piece when asked
-        # again; a column that nobody has counted has none.
-        while missing := _without_block(entries, blocks):
-            found = _locked(reports[0].sweep_id, missing)
-            if not found:
-                break
-            blocks += found
-        RankBlock.objects.filter(pk__in=[block.pk for block in blocks]).update(
-            count=F("count") - 1
-        )
+        blocks = _held(reports[0].sweep_id, entries)
+        counted = [block.pk for block in blocks if not _is_untouched(block)]
+        RankBlock.objects.filter(pk__in=counted).update(count=F("count") - 1)
 
 
-def _without_block(
-    entries: Sequence[Entry], blocks: Sequence[RankBlock]
-) -> list[Entry]:
-    found = {(block.n, block.measure) for block in blocks}
-    return [entry for entry in entries if entry[:2] not in found]
+def blocks_of(report: Report) -> list[RankBlock]:
+    """The blocks of the other trials' n-th reports, by measure and loss.
 
-
-def count_stored(report: Report) -> bool:
-    """Count the other trials' n-th reports where nobody has: those that were stored
-    before there were blocks. False: there are none."""
-    others = _others(report)
+    Reports that were stored before there were blocks are counted now. Those of a
+    transaction that ends meanwhile come with their blocks: they are looked for again
+    first, since a lock that is taken here comes before those of smaller n.
+    """
+    blocks = RankBlock.objects.filter(sweep=report.sweep_id, n=report.n)
+    in_order = blocks.order_by("measure", "low")
+    if found := list(in_order):
+        return found
+    others = Report.objects.filter(sweep=report.sweep_id, n=report.n)
+    others = others.exclude(number=report.number)
     if not others.exists():
-        return False
+        return []
+    # Asked anew: what a queryset has read once it does not look for again.
+    if not in_order.all().exists():
+        _count_stored(report, others)
+    return list(in_order.all())
+
+
+def _count_stored(report: Report, others: QuerySet[Report]) -> None:
     entries = [Entry(report.n, measure, math.inf) for measure in COLUMNS]
     with transaction.atomic():
-        _open_columns(report.sweep_id, entries)
-        for block in _locked(report.sweep_id, entries):
+        for block in _held(report.sweep_id, entries):
             if _is_untouched(block):
                 block.count = others.count()
                 block.save(update_fields=["count"])
                 _cut(block, besides=report.number)
-    return True
 
 
-def _others(report: Report) -> QuerySet[Report]:
-    column = Report.objects.filter(sweep=report.sweep_id, n=report.n)
-    return column.exclude(number=report.number)
-
-
-def _locked(sweep_id: int, entries: Sequence[Entry]) -> list[RankBlock]:
-    """The blocks of these entries, locked. Always in this order: two transactions
-    never wait for each other."""
+def _held(sweep_id: int, entries: Sequence[Entry]) -> list[RankBlock]:
+    """The blocks of these entries. Nobody else changes a block of the same n until the
+    transaction ends."""
+    _lock(sweep_id, {entry.n for entry in entries})
     wanted = Q(pk__in=())
     for n, measure, loss in entries:
-        wanted |= Q(sweep=sweep_id, n=n, measure=measure, low__lt=loss, high__gte=loss)
-    rows = RankBlock.objects.select_for_update().filter(wanted)
-    return list(rows.order_by("n", "measure"))
+        wanted |= Q(n=n, measure=measure, low__lt=loss, high__gte=loss)
+    return list(RankBlock.objects.filter(wanted, sweep=sweep_id))
 
 
-def _open_columns(sweep_id: int, entries: Iterable[Entry]) -> None:
-    """One block for all numbers where there is none yet; whoever comes second waits
-    for the first, and finds it."""
+def _lock(sweep_id: int, numbers: set[int]) -> None:
+    """Lock the first block of each n; where there is none yet, make it. A trial reports
+    from 1 on, so what is missing comes after all that is there."""
+    gates = RankBlock.objects.select_for_update().filter(
+        sweep=sweep_id, measure=Measure.BEST, low=-math.inf
+    )
+    in_order = gates.order_by("n").values_list("n", flat=True)
+    missing = sorted(numbers - set(in_order.filter(n__in=numbers)))
+    if missing:
+        _open_columns(sweep_id, missing)
+        list(in_order.filter(n__in=missing))
+
+
+def _open_columns(sweep_id: int, numbers: Iterable[int]) -> None:
+    """A block for all losses; whoever comes second waits for the first."""
     RankBlock.objects.bulk_create(
         (
             RankBlock(
                 sweep_id=sweep_id, n=n, measure=measure, low=-math.inf, high=math.inf
             )
-            for n, measure, _ in entries
+            for n in numbers
+            for measure in COLUMNS
         ),
         ignore_conflicts=True,
     )

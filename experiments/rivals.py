@@ -85,12 +85,7 @@ class StoredRivals(Rivals):
     @cached_property
     def _blocks(self) -> Sequence[RankBlock]:
         """Of both orders, in one query."""
-        report = self._report
-        blocks = RankBlock.objects.filter(sweep=report.sweep_id, n=report.n)
-        by_loss = blocks.order_by("measure", "low")
-        if not (found := list(by_loss)) and ranks.count_stored(report):
-            found = list(by_loss.all())
-        return found
+        return ranks.blocks_of(self._report)
 
     @cached_property
     def _by_best(self) -> StoredOrder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -243,7 +244,41 @@ def test_a_report_takes_the_same_few_queries_in_a_large_sweep(
             factories.report(trial, [0.9], first_step=1)
         assert trial.decisions.count() == 1
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 18
+    assert counts[0] == counts[1] <= 19
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite lets one writer in at a time"
+)
+def test_reports_that_come_at_the_same_time_are_all_counted() -> None:
+    sweep = a_sweep({"type": "median_stopping", "min_rivals": 50})
+    trials = [factories.trial(sweep) for _ in range(6)]
+    attempts = [factories.claim(trial).attempt.pk for trial in trials]
+    errors: list[Exception] = []
+
+    def report(attempt: int) -> None:
+        try:
+            for step in range(0, 16, 2):
+                values = (attempt * 7 % 5 / 5, step % 3 / 3)
+                points = [
+                    Point("accuracy", step + i, value) for i, value in enumerate(values)
+                ]
+                ingest.record(attempt, points)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=report, args=(pk,)) for pk in attempts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert Report.objects.filter(sweep=sweep, n=16).count() == 6
+    blocks_are_right(sweep)
 
 
 class TestCurves:

@@ -123,10 +123,11 @@ def test_an_ended_sweep_says_why() -> None:
 
 def test_early_ends_save_what_the_median_completed_trial_takes_beyond_them() -> None:
     sweep = sweep_with(0.5, 0.6, 0.7)
-    factories.trial(sweep, state="terminated", value=0.1, elapsed=4.0)
-    factories.trial(sweep, state="terminated", value=0.1, elapsed=12.0)
+    sweep.trials.update(reports=20)
+    factories.trial(sweep, state="terminated", value=0.1, elapsed=4.0, reports=3)
+    factories.trial(sweep, state="terminated", value=0.1, elapsed=12.0, reports=30)
     tile = compute_tile(standing_of(sweep))
-    assert (tile.used, tile.saved) == (46, 6)
+    assert (tile.used, tile.saved, tile.reports) == (46, 6, "17 reports")
     assert (tile.early, tile.share) == ("2 early ends", "12 %")
 
 

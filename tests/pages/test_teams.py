@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from experiments.models import ApiToken, Event, Membership, Team, User
+from experiments.models import ApiToken, Event, Membership, Pool, Team, User
 from experiments.tokens import token_digest
 from tests import factories
 
@@ -55,6 +56,25 @@ def test_everybody_in_the_team_sees_its_people_and_pools(team: Team) -> None:
         assert part in text
     assert "Add a person" not in text
     assert "/remove/" not in text
+
+
+def test_what_early_termination_saved_is_shown_by_month(team: Team) -> None:
+    assert "No trial of this team was ended early yet." in text_of(logged_in("vera"))
+    sweep = factories.sweep(team)
+    factories.trial(sweep, state="completed", value=0.5, elapsed=7300.0, reports=1200)
+    for day in (datetime(2026, 10, 9, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC)):
+        factories.trial(
+            sweep, state="terminated", value=0.1, elapsed=100.0, ended_at=day, reports=9
+        )
+    text = text_of(logged_in("vera"))
+    card = text.partition('id="savings-title"')[2].partition("</section>")[0]
+    assert card.index("Nov 2026") < card.index("Oct 2026")
+    assert card.count("2 h 00 m") == 2 and card.count("1,191") == 2
+    assert "In all 4 h 00 m, by 2 early ends." in card
+    assert "money" not in card
+    Pool.objects.update(price_per_hour=1.5)
+    text = text_of(logged_in("vera"))
+    assert "In all 4 h 00 m, 6.00 in money, by 2 early ends." in text
 
 
 def test_an_admin_adds_somebody_with_an_account(ada: Client, team: Team) -> None:
