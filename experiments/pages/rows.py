@@ -206,7 +206,8 @@ def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) ->
     if trial.origin == IMPORTED:
         return "Imported: it ended elsewhere"
     if trial.state == TrialState.TERMINATED and decision is not None:
-        name = kind_name(decision.policy)
+        several = decision.policy in ("any_of", "all_of")
+        name = "Ended" if several else kind_name(decision.policy)
         return f"{name} at report {decision.n}: {_fell_short(decision)}"
     if trial.state == TrialState.COMPLETED:
         return "Ran to the end"

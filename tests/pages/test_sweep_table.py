@@ -186,3 +186,29 @@ def test_an_early_end_says_what_it_fell_short_of() -> None:
     poor = factories.reported_trial(sweep, [0.1, 0.2], state="terminated")
     (row,) = trial_rows(sweep, [poor], now=timezone.now(), best_id=None)
     assert row["standing"] == "Median stopping at report 2: 0.200 was below 0.925"
+
+
+@pytest.mark.parametrize(
+    ("policy", "sentence"),
+    [
+        ({"type": "asha", "reduction_factor": 2}, "ASHA at report 1: 0.100 was below"),
+        (
+            {"type": "threshold", "value": 0.5, "by_report": 2},
+            "Threshold at report 2: its best 0.2 has not reached 0.5",
+        ),
+        (
+            {"type": "any_of", "policies": [{"type": "asha"}, {"type": "predictive"}]},
+            "Ended at report",
+        ),
+    ],
+)
+def test_each_policy_says_in_its_own_terms_why_it_ended_a_trial(
+    policy: dict[str, object], sentence: str
+) -> None:
+    document = factories.definition_document(early_termination=policy)
+    sweep = factories.sweep(factories.team(), document=document)
+    for _ in range(3):
+        factories.reported_trial(sweep, [0.9, 0.95], state="completed")
+    poor = factories.reported_trial(sweep, [0.1, 0.2], state="terminated")
+    (row,) = trial_rows(sweep, [poor], now=timezone.now(), best_id=None)
+    assert row["standing"].startswith(sentence)
