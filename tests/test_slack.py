@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Sweep, Trial
 from experiments.search.records import Objective
@@ -117,3 +119,20 @@ def test_a_running_sweep_suggests_other_settings(client: Client) -> None:
     Sweep.objects.filter(pk=made.pk).update(state="completed")
     html = page(client.get(made.get_absolute_url()))
     assert "almost every trial would end" not in html
+
+
+def test_the_form_asks_once_however_many_values_there_are(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    member(client)
+    made = sweep_of(NEAR_ZERO)
+    texts = {"primary_metric": "loss", "goal": "minimize", "policy": "bandit"}
+    amount = form([X], **texts, slack_amount="0.1")
+    factor = form([X], **texts, slack_factor="0.1")
+    with CaptureQueriesContext(connection) as usual:
+        preview(client, amount)
+    for _ in range(2):
+        with django_assert_num_queries(len(usual) + 1):
+            preview(client, factor)
+        for value in NEAR_ZERO:
+            factories.trial(made, state="completed", value=value)

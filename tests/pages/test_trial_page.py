@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from experiments import ingest, lifecycle, storage
+from experiments import ingest, storage
 from experiments.models import Artifact, Attempt, Event, Experiment, Trial
 from experiments.pages.metric_series import groups_of, points_of, stem_of
-from experiments.reruns import Wish, open_wishes
 from tests import factories
+from tests.pages.trial_pages import judged_trial, model, page
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
-MEDIAN = {"type": "median_stopping", "evaluation_interval": 1, "delay_evaluation": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -34,33 +31,6 @@ def ada(client: Client) -> Client:
     factories.team("Physics", ada="member", vera="viewer")
     client.force_login(factories.user("ada"))
     return client
-
-
-def page(client: Client, url: str) -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def model(html: str, name: str) -> dict[str, object]:
-    found = re.search(rf'<script id="{name}"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert found is not None
-    loaded: dict[str, object] = json.loads(found[1])
-    return loaded
-
-
-def judged_trial(rivals: int = 3, **changes: object) -> Trial:
-    document = factories.definition_document(early_termination=MEDIAN, **changes)
-    sweep = factories.sweep(factories.team(), document=document)
-    for k in range(rivals):
-        factories.reported_trial(sweep, [0.5 + k / 100, 0.7, 0.8], state="completed")
-    trial = factories.reported_trial(sweep, [0.3, 0.65, 0.4])
-    if trial.stop_reason:
-        attempt = trial.current_attempt
-        assert attempt is not None
-        lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="stopped"))
-        trial.refresh_from_db()
-    return trial
 
 
 def put_log(trial: Trial, text: str) -> None:
@@ -333,117 +303,3 @@ def test_all_decisions_are_shown_when_asked_for(ada: Client) -> None:
     assert "Show all 29 checks" in short and "rank-2" in short
     whole = page(ada, f"{trial.get_absolute_url()}?decisions=all")
     assert "Show all" not in whole and "rank-2" not in whole
-
-
-def again_url(trial: Trial) -> str:
-    return f"/trials/{trial.pk}/again/"
-
-
-def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> None:
-    trial = judged_trial()
-    assert "Rerun without early end" in page(ada, trial.get_absolute_url())
-    response = ada.post(again_url(trial), follow=True)
-    assert "Trial 3 will run once more, without early end" in response.content.decode()
-    assert trial.sweep is not None
-    assert open_wishes(trial.sweep) == [Wish(3, to_end=True)]
-    assert "Rerun without early end" not in page(ada, trial.get_absolute_url())
-    twice = ada.post(again_url(trial), follow=True).content.decode()
-    assert "waits to run again already" in twice
-    assert len(open_wishes(trial.sweep)) == 1
-
-
-def test_the_rerun_and_its_original_lead_to_each_other(ada: Client) -> None:
-    trial = judged_trial()
-    assert trial.sweep is not None
-    origin = Wish(trial.number, to_end=True).origin
-    again = factories.reported_trial(trial.sweep, [0.3, 0.6, 0.9], origin=origin)
-    running = page(ada, again.get_absolute_url())
-    assert "No policy ends it early: it is trial 3 once more." in running
-    assert "Trial 3 run again, with the same values and without early end" in running
-    first = page(ada, trial.get_absolute_url())
-    assert "It runs again without early end, as <a href=" in first
-    assert "Rerun without early end" not in first
-    lifecycle.finish_attempt(
-        Attempt.objects.get(trial=again), lifecycle.Outcome(cause="exited", exit_code=0)
-    )
-    assert "it came to 0.9000." in page(ada, trial.get_absolute_url())
-
-
-def test_only_members_run_a_trial_again(client: Client) -> None:
-    factories.team("Physics", vera="viewer", ada="member")
-    trial = judged_trial()
-    client.force_login(factories.user("vera"))
-    assert "Rerun without early end" not in page(client, trial.get_absolute_url())
-    assert client.post(again_url(trial)).status_code == 403
-    factories.team("Chemistry", otto="member")
-    client.force_login(factories.user("otto"))
-    assert client.post(again_url(trial)).status_code == 404
-    client.logout()
-    assert client.post(again_url(trial)).status_code == 302
-    client.force_login(factories.user("ada"))
-    assert client.get(again_url(trial)).status_code == 405
-    run = Trial.objects.create(experiment=trial.experiment, number=1)
-    assert client.post(again_url(run)).status_code == 404
-    assert trial.sweep is not None and not open_wishes(trial.sweep)
-
-
-def test_what_ended_otherwise_has_no_such_button(ada: Client) -> None:
-    trial = judged_trial()
-    for fields in (
-        {"state": "completed", "reason": ""},
-        {"state": "cancelled", "reason": "user"},
-    ):
-        Trial.objects.filter(pk=trial.pk).update(**fields)
-        html = page(ada, trial.get_absolute_url())
-        assert "Rerun without early end" not in html
-
-
-def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
-    trial = judged_trial()
-    link = f'<a href="/sweeps/{trial.sweep_id}/simulator/">Replay with other settings'
-    assert link in page(ada, trial.get_absolute_url())
-
-
-@pytest.mark.parametrize(
-    ("policy", "line", "words"),
-    [
-        ({"type": "bandit", "slack_amount": 0.9}, "threshold", "best values up to"),
-        ({"type": "patience", "patience": 1}, "to beat", "which do not matter here"),
-        ({"type": "predictive"}, "best of all", "have to beat"),
-        (None, "threshold", "best values of the others"),
-    ],
-)
-def test_the_lines_are_those_that_the_policy_goes_by(
-    ada: Client, policy: dict[str, object] | None, line: str, words: str
-) -> None:
-    document = factories.definition_document(early_termination=policy)
-    sweep = factories.sweep(factories.team("Physics"), document=document)
-    factories.reported_trial(sweep, [0.2, 0.9], state="completed")
-    trial = factories.reported_trial(sweep, [0.3, 0.6])
-    html = page(ada, trial.get_absolute_url())
-    assert words in html
-    curve = model(html, "curve-model")
-    assert curve["lineName"] == line
-    assert curve["rivals"] == [[[1, 0.2], [2, 0.9]]]
-
-
-def test_a_value_to_be_reached_is_a_line_all_along(ada: Client) -> None:
-    policy = {"type": "threshold", "value": 0.7, "by_report": 3}
-    document = factories.definition_document(early_termination=policy)
-    sweep = factories.sweep(factories.team("Physics"), document=document)
-    trial = factories.reported_trial(sweep, [0.3, 0.6])
-    curve = model(page(ada, trial.get_absolute_url()), "curve-model")
-    assert curve["threshold"] == [[1, 0.7], [2, 0.7]]
-
-
-def test_a_prediction_s_numbers_have_columns_of_their_own(ada: Client) -> None:
-    document = factories.definition_document(early_termination={"type": "predictive"})
-    sweep = factories.sweep(factories.team("Physics"), document=document)
-    for k in range(4):
-        rising = [0.1, 0.5, 0.7, 0.8 + k / 100]
-        factories.reported_trial(sweep, rising, state="completed")
-    trial = factories.reported_trial(sweep, [0.05, 0.1, 0.11])
-    html = page(ada, trial.get_absolute_url())
-    for name in ("best of all", "gain needed", "chance"):
-        assert f">{name}</th>" in html
-    assert ">margin</th>" not in html
