@@ -15,7 +15,7 @@ from experiments import ingest, storage
 from experiments.models import Artifact, Attempt, Event, Experiment, Trial
 from experiments.pages.metric_series import groups_of, points_of, stem_of
 from tests import factories
-from tests.pages.trial_pages import judged_trial, model, page
+from tests.pages.trial_pages import MEDIAN, judged_trial, model, page
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
