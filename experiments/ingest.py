@@ -26,6 +26,14 @@ MOST_NAMES = 1_000
 STATISTICS = ("count", "last_step", "last_value", "low", "high")
 
 
+# What a report needs of a trial and its sweep; the other columns take time to read.
+TRIALS = Trial.objects.select_related("sweep").only(
+    *("number", "origin", "sweep", "reports", "value", "stop_reason", "stop_message"),
+    *("sweep__primary_metric", "sweep__goal", "sweep__early_termination"),
+    "sweep__definition",
+)
+
+
 class StaleAttempt(Exception):
     """The attempt has ended, or another one has taken over."""
 
@@ -58,9 +66,9 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
     Raises StaleAttempt or TooManyMetrics.
     """
     with transaction.atomic():
-        attempt = locked_attempt(attempt_id)
+        attempt = locked_attempt(attempt_id, only=("trial",))
         # Read after the lock: what was joined to it may be older than the wait for it.
-        trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
+        trial = TRIALS.get(pk=attempt.trial_id)
         new = _store(attempt, points)
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
@@ -70,15 +78,14 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
     return Reply(stop=bool(trial.stop_reason), reason=trial.stop_message)
 
 
-def locked_attempt(attempt_id: int) -> Attempt:
+def locked_attempt(attempt_id: int, *, only: Sequence[str] = ()) -> Attempt:
     """The attempt, locked for the rest of the transaction, if it still counts.
 
     Whoever takes over must update this row first, and so waits or comes before us.
     """
+    attempts = Attempt.objects.select_for_update().only(*only)
     try:
-        return Attempt.objects.select_for_update().get(
-            pk=attempt_id, state=AttemptState.RUNNING
-        )
+        return attempts.get(pk=attempt_id, state=AttemptState.RUNNING)
     except Attempt.DoesNotExist as error:
         raise StaleAttempt(
             f"Attempt {attempt_id} has ended or another one has taken over."
@@ -138,15 +145,23 @@ def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
 def _known_times(
     metrics: dict[str, Metric], points: Sequence[Point]
 ) -> dict[tuple[int, int], list[datetime]]:
-    """When each metric was reported at the steps of these points."""
-    rows = MetricPoint.objects.filter(
-        metric__in=[metric.pk for metric in metrics.values() if metric.count],
-        step__in={point.step for point in points},
-    )
+    """When each metric was reported at the steps of these points. A step beyond all
+    that a metric has needs no look."""
+    seen = [point for point in points if _may_be_known(metrics[point.name], point)]
     known: dict[tuple[int, int], list[datetime]] = defaultdict(list)
+    if not seen:
+        return known
+    rows = MetricPoint.objects.filter(
+        metric__in={metrics[point.name].pk for point in seen},
+        step__in={point.step for point in seen},
+    )
     for metric_id, step, time in rows.values_list("metric_id", "step", "time"):
         known[metric_id, step].append(time)
     return known
+
+
+def _may_be_known(metric: Metric, point: Point) -> bool:
+    return metric.last_step is not None and point.step <= metric.last_step
 
 
 def _stored(value: float) -> float | None:

@@ -16,8 +16,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Count, F, QuerySet
 
 from experiments.models import RankBlock, Report, Trial
 
@@ -39,6 +39,23 @@ class Entry(NamedTuple):
     loss: float
 
 
+class Block(NamedTuple):
+    """A row of RankBlock: so many reports have a loss in (low, high]."""
+
+    pk: int
+    sweep_id: int
+    n: int
+    measure: int
+    low: float
+    high: float
+    count: int
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether it has just been made, and nobody has counted what is there."""
+        return not self.count and self.low == -math.inf and self.high == math.inf
+
+
 def entries_of(reports: Iterable[Report]) -> list[Entry]:
     return [
         Entry(report.n, measure, getattr(report, column))
@@ -55,16 +72,17 @@ def count_in(sweep_id: int, reports: Sequence[Report]) -> None:
 
 def _count_in(sweep_id: int, entries: Sequence[Entry]) -> None:
     blocks = _held(sweep_id, entries)
-    known = [block for block in blocks if not _is_untouched(block)]
-    RankBlock.objects.filter(pk__in=[block.pk for block in known]).update(
-        count=F("count") + 1
-    )
-    for block in known:
-        block.count += 1
-    _count_afresh([block for block in blocks if _is_untouched(block)])
-    for block in blocks:
+    known = [block for block in blocks if not block.is_untouched]
+    _rows(known).update(count=F("count") + 1)
+    counted = [block._replace(count=block.count + 1) for block in known]
+    counted += _count_afresh([block for block in blocks if block.is_untouched])
+    for block in counted:
         if block.count >= MOST and block.count % PIECE == 0:
             _cut(block)
+
+
+def _rows(blocks: Iterable[Block]) -> QuerySet[RankBlock]:
+    return RankBlock.objects.filter(pk__in=[block.pk for block in blocks])
 
 
 def count_out(trial: Trial) -> None:
@@ -73,49 +91,67 @@ def count_out(trial: Trial) -> None:
     for start in range(0, len(reports), BATCH // 2):
         entries = entries_of(reports[start : start + BATCH // 2])
         blocks = _held(reports[0].sweep_id, entries)
-        counted = [block.pk for block in blocks if not _is_untouched(block)]
-        RankBlock.objects.filter(pk__in=counted).update(count=F("count") - 1)
+        counted = [block for block in blocks if not block.is_untouched]
+        _rows(counted).update(count=F("count") - 1)
 
 
-def blocks_of(report: Report) -> list[RankBlock]:
+def blocks_of(report: Report) -> list[Block]:
     """The blocks of the other trials' n-th reports, by measure and loss.
 
     Reports that were stored before there were blocks are counted now. Those of a
     transaction that ends meanwhile come with their blocks: they are looked for again
     first, since a lock that is taken here comes before those of smaller n.
     """
-    blocks = RankBlock.objects.filter(sweep=report.sweep_id, n=report.n)
-    in_order = blocks.order_by("measure", "low")
-    if found := list(in_order):
+    if found := _blocks(report.sweep_id, {report.n}):
         return found
     others = Report.objects.filter(sweep=report.sweep_id, n=report.n)
     others = others.exclude(number=report.number)
     if not others.exists():
         return []
-    # Asked anew: what a queryset has read once it does not look for again.
-    if not in_order.all().exists():
-        _count_stored(report, others)
-    return list(in_order.all())
+    if found := _blocks(report.sweep_id, {report.n}):
+        return found
+    _count_stored(report, others)
+    return _blocks(report.sweep_id, {report.n})
+
+
+def _blocks(sweep_id: int, numbers: Iterable[int]) -> list[Block]:
+    """All blocks of these n, by measure and loss."""
+    rows = RankBlock.objects.filter(sweep=sweep_id, n__in=numbers)
+    in_order = rows.order_by("n", "measure", "low")
+    return [Block(*row) for row in in_order.values_list(*Block._fields)]
 
 
 def _count_stored(report: Report, others: QuerySet[Report]) -> None:
     entries = [Entry(report.n, measure, math.inf) for measure in COLUMNS]
     with transaction.atomic():
         for block in _held(report.sweep_id, entries):
-            if _is_untouched(block):
-                block.count = others.count()
-                block.save(update_fields=["count"])
-                _cut(block, besides=report.number)
+            if block.is_untouched:
+                counted = block._replace(count=others.count())
+                _rows([counted]).update(count=counted.count)
+                _cut(counted, besides=report.number)
 
 
-def _held(sweep_id: int, entries: Sequence[Entry]) -> list[RankBlock]:
+def _held(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
     """The blocks of these entries. Nobody else changes a block of the same n until the
     transaction ends."""
-    _lock(sweep_id, {entry.n for entry in entries})
-    wanted = Q(pk__in=())
-    for n, measure, loss in entries:
-        wanted |= Q(n=n, measure=measure, low__lt=loss, high__gte=loss)
-    return list(RankBlock.objects.filter(wanted, sweep=sweep_id))
+    numbers = {entry.n for entry in entries}
+    if connection.features.has_select_for_update:
+        _lock(sweep_id, numbers)
+    found = _found(sweep_id, entries)
+    if len(found) < len(entries):
+        # On SQLite, which lets one writer in at a time and needs no lock.
+        _open_columns(sweep_id, numbers - {block.n for block in found})
+        found = _found(sweep_id, entries)
+    return found
+
+
+def _found(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
+    losses = {entry[:2]: entry.loss for entry in entries}
+    return [
+        block
+        for block in _blocks(sweep_id, {entry.n for entry in entries})
+        if block.low < losses.get((block.n, block.measure), -math.inf) <= block.high
+    ]
 
 
 def _lock(sweep_id: int, numbers: set[int]) -> None:
@@ -125,7 +161,7 @@ def _lock(sweep_id: int, numbers: set[int]) -> None:
         sweep=sweep_id, measure=Measure.BEST, low=-math.inf
     )
     in_order = gates.order_by("n").values_list("n", flat=True)
-    missing = sorted(numbers - set(in_order.filter(n__in=numbers)))
+    missing = numbers - set(in_order.filter(n__in=numbers))
     if missing:
         _open_columns(sweep_id, missing)
         list(in_order.filter(n__in=missing))
@@ -138,38 +174,34 @@ def _open_columns(sweep_id: int, numbers: Iterable[int]) -> None:
             RankBlock(
                 sweep_id=sweep_id, n=n, measure=measure, low=-math.inf, high=math.inf
             )
-            for n in numbers
+            for n in sorted(numbers)
             for measure in COLUMNS
         ),
         ignore_conflicts=True,
     )
 
 
-def _is_untouched(block: RankBlock) -> bool:
-    return not block.count and block.low == -math.inf and block.high == math.inf
-
-
-def _count_afresh(blocks: Sequence[RankBlock]) -> None:
+def _count_afresh(blocks: Sequence[Block]) -> list[Block]:
     """Count what is there, this transaction's own report included."""
     if not blocks:
-        return
+        return []
     reports = Report.objects.filter(
         sweep=blocks[0].sweep_id, n__in={block.n for block in blocks}
     )
     counts = dict(reports.order_by().values_list("n").annotate(count=Count("pk")))
-    for block in blocks:
-        block.count = counts[block.n]
-    RankBlock.objects.bulk_update(blocks, ["count"])
+    counted = [block._replace(count=counts[block.n]) for block in blocks]
+    for count in set(counts.values()):
+        _rows(block for block in counted if block.count == count).update(count=count)
+    return counted
 
 
-def _cut(block: RankBlock, *, besides: int | None = None) -> None:
+def _cut(block: Block, *, besides: int | None = None) -> None:
     """Share a locked block out over pieces. Equal losses stay together."""
-    column = COLUMNS[_measure(block)]
+    column = COLUMNS[Measure(block.measure)]
     losses = list(within(block, besides=besides).values_list(column, flat=True))
-    ends = [*cuts(losses), (block.high, len(losses))]
     pieces: list[RankBlock] = []
     low, before = block.low, 0
-    for high, end in ends:
+    for high, end in [*cuts(losses), (block.high, len(losses))]:
         piece = RankBlock(
             sweep_id=block.sweep_id,
             n=block.n,
@@ -180,8 +212,7 @@ def _cut(block: RankBlock, *, besides: int | None = None) -> None:
         )
         pieces.append(piece)
         low, before = high, end
-    pieces[0].pk = block.pk
-    pieces[0].save(update_fields=["high", "count"])
+    _rows([block]).update(high=pieces[0].high, count=pieces[0].count)
     RankBlock.objects.bulk_create(pieces[1:])
 
 
@@ -200,13 +231,9 @@ def cuts(losses: Sequence[float]) -> list[tuple[float, int]]:
     return ends
 
 
-def _measure(block: RankBlock) -> RankBlock.Measure:
-    return RankBlock.Measure(block.measure)
-
-
-def within(block: RankBlock, *, besides: int | None = None) -> QuerySet[Report]:
+def within(block: Block, *, besides: int | None = None) -> QuerySet[Report]:
     """The reports of a block in order; equal losses by trial number."""
-    column = COLUMNS[_measure(block)]
+    column = COLUMNS[Measure(block.measure)]
     reports = Report.objects.filter(
         **{f"{column}__gt": block.low, f"{column}__lte": block.high},
         sweep=block.sweep_id,

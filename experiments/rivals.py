@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from experiments import ranks
 from experiments.models import RankBlock, Report
 from experiments.models.trials import TrialState
+from experiments.ranks import Block
 from experiments.search.columns import Column, ColumnRivals
 from experiments.search.termination.evidence import Ranked, Rivals, Standing
 
@@ -24,7 +25,7 @@ class StoredOrder:
     """The other trials' n-th reports, ordered by one measure."""
 
     def __init__(
-        self, report: Report, measure: RankBlock.Measure, blocks: Sequence[RankBlock]
+        self, report: Report, measure: RankBlock.Measure, blocks: Sequence[Block]
     ) -> None:
         self._report = report
         self._column = ranks.COLUMNS[measure]
@@ -67,11 +68,11 @@ class StoredOrder:
         found = [Ranked(*row) for row in rows[place : place + count]]
         return found + [Ranked(self._report.number, math.inf)] * (count - len(found))
 
-    def _rows(self, block: RankBlock, offset: int, count: int) -> list[Ranked]:
+    def _rows(self, block: Block, offset: int, count: int) -> list[Ranked]:
         rows = self._within(block).values_list("number", self._column)
         return [Ranked(*row) for row in rows[offset : offset + count]]
 
-    def _within(self, block: RankBlock) -> QuerySet[Report]:
+    def _within(self, block: Block) -> QuerySet[Report]:
         return ranks.within(block, besides=self._report.number)
 
 
@@ -83,7 +84,7 @@ class StoredRivals(Rivals):
         self._own = own
 
     @cached_property
-    def _blocks(self) -> Sequence[RankBlock]:
+    def _blocks(self) -> Sequence[Block]:
         """Of both orders, in one query."""
         return ranks.blocks_of(self._report)
 

@@ -174,7 +174,8 @@ def blocks_are_right(sweep: Sweep) -> None:
     blocks = RankBlock.objects.filter(sweep=sweep).order_by("n", "measure", "low")
     ends: dict[tuple[int, int], float] = {}
     for block in blocks:
-        assert block.count == ranks.within(block).count()
+        row = ranks.Block(*(getattr(block, name) for name in ranks.Block._fields))
+        assert block.count == ranks.within(row).count()
         assert block.low == ends.get((block.n, block.measure), -math.inf)
         ends[block.n, block.measure] = block.high
     assert set(ends.values()) <= {math.inf}

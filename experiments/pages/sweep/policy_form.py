@@ -26,7 +26,7 @@ class PolicyForm(forms.Form):
         help_text="Such as <code>type: median_stopping</code>. Empty: every trial runs"
         " to its end.",
         widget=forms.Textarea(
-            {"rows": 7, "class": "input mono", "spellcheck": "false"}
+            {"rows": 7, "class": "input input-mono", "spellcheck": "false"}
         ),
     )
 
