@@ -48,7 +48,7 @@ class Block(NamedTuple):
     measure: int
     low: float
     high: float
-    count: int
+    count: int  # type: ignore[assignment]  # the column, not the method
 
     @property
     def is_untouched(self) -> bool:
