@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
-from experiments.search.fields import Fields
 from experiments.search.history import History, empty
-from experiments.search.records import JSONValue
 from experiments.search.samplers.bayesian import LEAST_FINITE, BayesianSampler
 from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
@@ -49,10 +47,6 @@ class AutoSampler(Sampler):
 
     kind: ClassVar[str] = "auto"
     needs_history: ClassVar[bool] = True
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
-        return {}
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         history = empty(self.space) if history is None else history

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from experiments.search.fields import Fields
 from experiments.search.history import History, empty
-from experiments.search.records import JSONValue
 from experiments.search.samplers.design import Design
-from experiments.search.samplers.distinct import DistinctDraws
+from experiments.search.samplers.fallback import Fallback
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.surrogate.encoding import Encoding
 from experiments.search.surrogate.model import Model
@@ -41,10 +38,6 @@ class BayesianSampler(Sampler):
     kind: ClassVar[str] = "bayesian"
     needs_history: ClassVar[bool] = True
 
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
-        return {}
-
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         history = empty(self.space) if history is None else history
         tried = Tried(self._encoding.columns, history)
@@ -59,8 +52,7 @@ class BayesianSampler(Sampler):
                 exploring = proposal.mean > EXPLORING
                 origin = "exploration" if exploring else "model"
                 return Suggestion(proposal.params, origin)
-        params = self._any(number, tried)
-        return None if params is None else Suggestion(params, "exploration")
+        return self._fallback.any(number, tried)
 
     def in_words(self, history: History | None = None) -> str:
         finite = 0 if history is None else outcomes_of(history).finite
@@ -81,17 +73,6 @@ class BayesianSampler(Sampler):
         pending = history.points[history.pending], history.active[history.pending]
         return Search(model, tried, pending, rng).best()
 
-    def _any(self, number: int, tried: Tried) -> dict[str, JSONValue] | None:
-        """Any configuration that has not been tried."""
-        if not self.space.is_finite:
-            rng = np.random.default_rng([self.seed, number])
-            return self.space.sample(rng)
-        for place in range(len(tried.history) + 1):
-            params = self._distinct.configuration(place)
-            if params is None or not tried.has(params):
-                return params
-        return None
-
     @cached_property
     def _encoding(self) -> Encoding:
         return Encoding(self.space)
@@ -101,5 +82,5 @@ class BayesianSampler(Sampler):
         return Design(self._encoding.columns, self.seed)
 
     @cached_property
-    def _distinct(self) -> DistinctDraws:
-        return DistinctDraws(self.space, self.seed)
+    def _fallback(self) -> Fallback:
+        return Fallback(self.space, self.seed)

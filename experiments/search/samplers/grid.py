@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from experiments.search.fields import Fields
 from experiments.search.history import History
 from experiments.search.problems import Problem
-from experiments.search.records import JSONValue
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.space import SearchSpace
 
@@ -27,10 +25,6 @@ class GridSampler(Sampler):
 
     kind: ClassVar[str] = "grid"
     needs_history: ClassVar[bool] = False
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
-        return {}
 
     @classmethod
     def space_problems(cls, space: SearchSpace) -> Iterator[Problem]:

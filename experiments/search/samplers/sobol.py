@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from experiments.search.fields import Fields
 from experiments.search.history import History
-from experiments.search.records import JSONValue
 from experiments.search.samplers.even_draws import EvenDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
 
@@ -26,10 +23,6 @@ class SobolSampler(Sampler):
 
     kind: ClassVar[str] = "sobol"
     needs_history: ClassVar[bool] = False
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
-        return {}
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         return even_suggestion(self._draws, number)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from experiments.search.fields import Fields
 from experiments.search.history import History, empty
 from experiments.search.problems import Problem
 from experiments.search.records import JSONValue
@@ -43,10 +42,6 @@ class CmaesSampler(Sampler):
 
     kind: ClassVar[str] = "cmaes"
     needs_history: ClassVar[bool] = True
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
-        return {}
 
     @classmethod
     def space_problems(cls, space: SearchSpace) -> Iterator[Problem]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
-from experiments.search.fields import Fields
 from experiments.search.history import History, empty
 from experiments.search.records import JSONValue
 from experiments.search.samplers.failures import failing
@@ -49,10 +48,6 @@ class TpeSampler(Sampler):
 
     kind: ClassVar[str] = "tpe"
     needs_history: ClassVar[bool] = True
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
-        return {}
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         history = empty(self.space) if history is None else history
