@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from experiments.search.addresses import Named
 from experiments.search.constraints import EXAMPLE, Constraint, parse_constraint
@@ -29,30 +29,7 @@ def read_constraints(
 
     What names an `unread` parameter, one with a problem of its own, is passed over.
     """
-    texts = [value] if isinstance(value, str) else value
-    if texts is None:
-        return ()
-    if not isinstance(texts, list | tuple):
-        findings.error(
-            FIELD,
-            f'constraints must be a list of texts, such as ["{EXAMPLE}"], '
-            f"not {shown(value)}.",
-        )
-        return ()
-    if len(texts) > MOST_CONSTRAINTS:
-        findings.error(
-            FIELD,
-            f"There may be {MOST_CONSTRAINTS} constraints, not {len(texts):,}.",
-        )
-        return ()
-    size = sum(len(text) for text in texts if isinstance(text, str))
-    if size > MOST_CHARACTERS:
-        findings.error(
-            FIELD,
-            f"constraints may have {MOST_CHARACTERS:,} characters together, "
-            f"not {size:,}.",
-        )
-        return ()
+    texts = _texts(value, findings)
     kinds = {address: named.kinds for address, named in known.items()}
     found: list[Constraint] = []
     mark = len(findings.problems)
@@ -70,6 +47,32 @@ def read_constraints(
         elif not set(unread).intersection(WORD.findall(text)):
             found += _read(text, kinds, place, findings)
     return tuple(found)
+
+
+def _texts(value: object, findings: Findings) -> Sequence[object]:
+    """The entries of the document's field; none, with a problem, if it is no list."""
+    if value is None:
+        return ()
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        findings.error(
+            FIELD,
+            f'constraints must be a list of texts, such as ["{EXAMPLE}"], '
+            f"not {shown(value)}.",
+        )
+        return ()
+    size = sum(len(text) for text in texts if isinstance(text, str))
+    if len(texts) > MOST_CONSTRAINTS:
+        message = f"There may be {MOST_CONSTRAINTS} constraints, not {len(texts):,}."
+    elif size > MOST_CHARACTERS:
+        message = (
+            f"constraints may have {MOST_CHARACTERS:,} characters together, "
+            f"not {size:,}."
+        )
+    else:
+        return texts
+    findings.error(FIELD, message)
+    return ()
 
 
 def _read(
