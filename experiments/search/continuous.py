@@ -27,17 +27,19 @@ class Continuous(Lawful):
         return Even(1) if self.law.constant else None
 
     def quantile(self, share: float) -> float:
-        lowest = SMALLEST if self.law.low == 0 else -LARGEST
-        number = float(self.law.quantile(share))
-        return min(max(number, lowest, self.law.low), LARGEST, self.law.high)
+        return float(np.clip(self.law.quantile(share), *self._ends))
 
     def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
-        lowest = SMALLEST if self.law.low == 0 else -LARGEST
-        low, high = max(lowest, self.law.low), min(LARGEST, self.law.high)
-        numbers: list[JSONValue] = np.clip(
-            self.law.quantile(shares), low, high
-        ).tolist()
+        drawn = np.clip(self.law.quantile(shares), *self._ends)
+        numbers: list[JSONValue] = drawn.tolist()
         return numbers
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The lowest and the highest value, which are finite. A logarithmic law comes
+        down to 0 and never reaches it."""
+        lowest = SMALLEST if isinstance(self, Logarithmic) else -LARGEST
+        return max(lowest, self.law.low), min(LARGEST, self.law.high)
 
     def at(self, index: int) -> float:
         if not self.law.constant:

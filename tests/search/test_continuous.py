@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from experiments.search.continuous import LogNormal, LogUniform, Normal, Uniform
@@ -127,3 +128,10 @@ def test_a_lognormal_is_above_zero() -> None:
 def test_whole_numbers_are_inside_a_continuous_range() -> None:
     assert Uniform(0, 2).contains(1)
     assert not Uniform(0, 2).contains(True)
+
+
+def test_a_range_from_zero_begins_at_zero() -> None:
+    whole = Uniform(0, 0.5)
+    assert whole.quantile(0.0) == 0.0
+    assert whole.quantiles(np.array([0.0, 1.0])) == [0.0, 0.5]
+    assert LogNormal(-800.0, 1.0).quantile(0.0) > 0
