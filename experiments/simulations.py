@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from experiments.models import Sweep
 from experiments.recordings import Mark, Shelf, load_recording, mark_of
 from experiments.search.records import Objective
 from experiments.search.replay import Recording
-from experiments.search.replay.apart import Answer, ReplayFailed, replay_apart
+from experiments.search.replay.apart import Answer, replay_apart
 from experiments.search.replay.work import averages, replays, sample
 from experiments.search.termination import Policy, make_policy
 
@@ -253,8 +253,9 @@ class Desk:
                 self._replay(sweep, job)
         except Abandoned:
             logger.info("replay of sweep %s: nobody waits for it", sweep.pk)
-        except (ReplayFailed, DatabaseError) as error:
-            logger.error("replay of sweep %s failed: %s", sweep.pk, error)
+        except Exception as error:
+            # Whatever it was: whoever waits is told, and does not ask for ever.
+            logger.exception("replay of sweep %s failed: %s", sweep.pk, error)
             job.problem = "The replay failed; the server's log says why."
         finally:
             with self._lock:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,18 @@ def test_a_setting_is_kept_as_a_column_and_taken_out_again(
     column = json.dumps({"type": "median_stopping", "delay_evaluation": 2})
     text = page(ada, sweep, **changed, **{"with": column})
     assert "Take Median stopping, from report 2, out" in text
+
+
+def test_a_kept_setting_stays_while_it_is_one_s_own_and_afterwards(
+    ada: Client, sweep: Sweep
+) -> None:
+    column = {"type": "median_stopping", "delay_evaluation": 2}
+    text = page(ada, sweep, **MEDIAN, **{"with": json.dumps(column)})
+    sent = re.findall(r'<input type="hidden" name="with" value="([^"]*)"', text)
+    (kept,) = (json.loads(html.unescape(each)) for each in sent)
+    assert kept["type"] == "median_stopping" and kept["delay_evaluation"] == 2
+    changed = {**MEDIAN, "delay_evaluation": 3, "with": json.dumps(kept)}
+    assert "Take Median stopping, from report 2, out" in page(ada, sweep, **changed)
 
 
 def test_the_first_look_has_settings_made_for_the_sweep(

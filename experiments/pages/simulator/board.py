@@ -95,11 +95,15 @@ class Board:
         return next(self.proposed[kind] for kind in kinds if kind in self.proposed)
 
     @cached_property
+    def kept(self) -> list[Settings]:
+        """The settings that were kept as columns, or the first ones."""
+        kept = read_others(self._query, self.sweep.objective)
+        return first_others(self.proposed, self.entry.kind) if kept is None else kept
+
+    @property
     def others(self) -> list[Settings]:
-        others = read_others(self._query, self.sweep.objective)
-        if others is None:
-            others = first_others(self.proposed, self.entry.kind)
-        return [each for each in others if each != self.entry.settings]
+        """Those that have a column of their own: one's own setting has one anyway."""
+        return [each for each in self.kept if each != self.entry.settings]
 
     @property
     def kinds(self) -> list[Kind]:
@@ -196,7 +200,7 @@ class Board:
         return next((each for each in self.columns if each.own), None)
 
     def _without(self, settings: Settings) -> str:
-        rest = [each for each in self.others if each != settings]
+        rest = [each for each in self.kept if each != settings]
         return query_text(self.entry, rest, mark=str(self.mark), vary=self.vary)
 
     @property
@@ -204,15 +208,15 @@ class Board:
         """One's own setting, kept as a column, to go on from there; empty when there
         is no room."""
         own = self.entry.settings
-        if own is None or own in self.others or len(self.others) >= MOST_OTHERS:
+        if own is None or own in self.kept or len(self.kept) >= MOST_OTHERS:
             return ""
-        kept = [own, *self.others]
+        kept = [own, *self.kept]
         return query_text(self.entry, kept, mark=str(self.mark), vary=self.vary)
 
     @property
     def hidden(self) -> list[tuple[str, str]]:
         """What the form sends along: the columns, and what the sweep was then."""
-        columns = [("with", settings_text(each)) for each in self.others]
+        columns = [("with", settings_text(each)) for each in self.kept]
         return [*(columns or [("with", "")]), ("mark", str(self.mark)), ("sent", "1")]
 
     @property
