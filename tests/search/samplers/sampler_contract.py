@@ -306,8 +306,9 @@ class SamplerContract:
             suggestion = sampler.suggest(3000, history)
             assert suggestion is not None
             assert sampler.space.contains(suggestion.params)
-            # Some 0.1 s where nothing else runs.
-            assert time.process_time() - started < 3
+            # Some 0.1 s where nothing else runs; whatever grows with the square of the
+            # trials takes minutes. Speed itself is measured in tests/benchmarks.
+            assert time.process_time() - started < 20
 
     def test_another_process_suggests_the_same_to_the_last_bit(self) -> None:
         spaces = self.spaces()
