@@ -71,7 +71,9 @@ class Coordinate:
         if not self.ordered:
             return self._nominal(digits, centres)
         if self.banded:
-            return np.asarray(self._table(centres.width)[:, centres.digits][digits])
+            by_band = self._table(centres.width)[:, centres.digits]
+            densities: NDArray[np.float64] = by_band[digits]
+            return densities
         return _normal(shares, centres)
 
     def drawn(
