@@ -71,9 +71,7 @@ class Coordinate:
         if not self.ordered:
             return self._nominal(digits, centres)
         if self.banded:
-            by_band = self._table(centres.width)[:, centres.digits]
-            densities: NDArray[np.float64] = by_band[digits]
-            return densities
+            return np.asarray(self._table(centres.width)[:, centres.digits][digits])
         return _normal(shares, centres)
 
     def drawn(
@@ -87,7 +85,7 @@ class Coordinate:
         shares = rng.random(len(kernels))
         centre = centres.shares[kernels]
         if self.ordered:
-            return np.clip(centre + centres.width * ndtri(shares), 0.0, 1.0)
+            return np.asarray(np.clip(centre + centres.width * ndtri(shares), 0, 1))
         moved = rng.random(len(kernels)) < centres.width
         return np.where(moved, shares, centre)
 
