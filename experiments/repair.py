@@ -18,7 +18,8 @@ from experiments.clock import database_now
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
-from experiments.scheduling import end_at_timeout, ring_attempt
+from experiments.placing import ring_attempt
+from experiments.scheduling import end_at_timeout
 
 logger = logging.getLogger(__name__)
 

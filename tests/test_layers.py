@@ -18,6 +18,7 @@ LAYERS = (
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
+    | {"placing"}
     | {"rivals", "finished", "slack"}
     | {"worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}

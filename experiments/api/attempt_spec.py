@@ -11,7 +11,7 @@ from experiments.lifecycle import Claim
 from experiments.models import Sweep, Trial
 from experiments.search.command import render_command, value_text
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 def attempt_spec(claim: Claim) -> dict[str, Any]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from experiments.lifecycle.attempts import (
     Cause,
-    Claim,
     Outcome,
     beat,
-    claim_attempt,
     finish_attempt,
     lose_attempt,
 )
+from experiments.lifecycle.claims import Claim, claim_attempt
 from experiments.lifecycle.sweeps import (
     RUN_AGAIN,
     cancel_sweep,

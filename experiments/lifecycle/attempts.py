@@ -8,65 +8,19 @@ from datetime import datetime
 from typing import Literal
 
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from experiments import ranks
 from experiments.lifecycle.trials import POLICY, end_trial, queue_attempt
-from experiments.models import Attempt, Report, Trial, Worker
-from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.models import Attempt, Report, Trial
+from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
-from experiments.tokens import Token, new_token
 
 logger = logging.getLogger(__name__)
 
 # A host that dies with every attempt must not be fed for ever.
 MOST_ATTEMPTS = 20
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A won claim: the two secrets exist nowhere else."""
-
-    attempt: Attempt
-    runner_token: Token
-    trial_token: Token
-
-
-def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None:
-    """Give a queued attempt to a slot. None: it is not to be had (any more)."""
-    runner, trial = new_token("run"), new_token("trl")
-    # Asked apart: joined into the UPDATE, PostgreSQL could let two claims win.
-    if not Attempt.objects.filter(
-        pk=attempt_id, trial__sweep__state=SweepState.RUNNING
-    ).exists():
-        return None
-    with transaction.atomic():
-        won = Attempt.objects.filter(
-            pk=attempt_id, state=AttemptState.QUEUED, pool_id=worker.pool_id
-        ).update(
-            state=AttemptState.RUNNING,
-            worker=worker,
-            slot=slot,
-            claimed_at=Now(),
-            heartbeat_at=Now(),
-            runner_token_digest=runner.digest,
-            trial_token_digest=trial.digest,
-        )
-        if not won:
-            return None
-        Trial.objects.filter(
-            current_attempt=attempt_id, state=TrialState.QUEUED
-        ).update(
-            state=TrialState.RUNNING,
-            started_at=Coalesce(F("started_at"), Now()),
-            updated_at=Now(),
-        )
-    attempt = Attempt.objects.select_related("trial__sweep__experiment").get(
-        pk=attempt_id
-    )
-    logger.info("trial %s attempt %s claimed", attempt.trial_id, attempt.n)
-    return Claim(attempt, runner, trial)
 
 
 def beat(attempt: Attempt, *, pid: int | None, elapsed: float | None) -> bool:

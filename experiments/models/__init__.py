@@ -12,7 +12,7 @@ from experiments.models.metrics import (
 )
 from experiments.models.outputs import Artifact
 from experiments.models.pools import Pool, Worker, WorkerToken
-from experiments.models.sweeps import CodeSnapshot, Experiment, Sweep
+from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import ApiToken, Membership, Team, User
 from experiments.models.trials import Attempt, Trial
 
@@ -30,6 +30,7 @@ __all__ = [
     "Pool",
     "RankBlock",
     "Report",
+    "SpaceVersion",
     "Sweep",
     "Team",
     "Trial",

@@ -28,6 +28,19 @@ class Pool(models.Model):
         validators=[MinValueValidator(0)],
         help_text="In your currency, such as 1.2. Empty: time is not counted as money.",
     )
+    python = models.CharField(
+        "Python of its trials",
+        max_length=300,
+        blank=True,
+        help_text="A command or a path on its hosts, such as /opt/torch/bin/python."
+        " Empty: the worker's own.",
+    )
+    folders = models.JSONField(
+        "allowed code folders",
+        default=list,
+        blank=True,
+        help_text="Folders of its hosts from which sweeps may run code where it lies.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -69,6 +82,13 @@ class Worker(models.Model):
     boot_id = models.CharField(max_length=64, blank=True)
     pid = models.PositiveIntegerField(null=True)
     slots = models.PositiveIntegerField(default=1)
+    # The devices in the order of the slots: {"index": 0, "name": "…"}.
+    gpus = models.JSONField(default=list, blank=True)
+    gpus_per_slot = models.PositiveIntegerField(default=1)
+    # What it told of its host: processors, memory and free disk, in bytes.
+    facts = models.JSONField(default=dict, blank=True)
+    draining_since = models.DateTimeField(null=True, blank=True)
+    drain_reason = models.CharField(max_length=300, blank=True)
     version = models.CharField(max_length=30, blank=True)
     python = models.CharField(max_length=30, blank=True)
     started_at = models.DateTimeField(db_default=Now())

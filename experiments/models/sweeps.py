@@ -108,6 +108,13 @@ class Sweep(models.Model):
     max_failed_trials = models.PositiveIntegerField(null=True, blank=True)
     timeout = models.FloatField("timeout, seconds", null=True, blank=True)
     trial_timeout = models.FloatField("trial timeout, seconds", null=True, blank=True)
+    priority = models.SmallIntegerField(default=0)
+    # False: its trials are asked for and run by processes of somebody else.
+    launches = models.BooleanField(default=True)
+    # The git commit that all of its trials run, once the first has looked it up.
+    code_commit = models.CharField(max_length=64, blank=True)
+    preflight = models.JSONField(null=True, blank=True)
+    space_version = models.PositiveIntegerField(default=1)
 
     state = models.CharField(
         max_length=10, choices=SweepState, default=SweepState.DRAFT
@@ -159,3 +166,31 @@ class Sweep(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("sweep_detail", args=(self.pk,))
+
+
+class SpaceVersion(models.Model):
+    """A search space that a sweep had before it was changed while running.
+
+    ``document`` holds the search space and its constraints, ``until`` the number of the
+    first trial that was drawn from the next version.
+    """
+
+    sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="space_versions")
+    version = models.PositiveIntegerField()
+    document = OrderedJSONField()
+    until = models.PositiveIntegerField()
+    changed_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("version",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("sweep", "version"), name="space_version_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.sweep} space {self.version}"

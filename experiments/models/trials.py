@@ -176,6 +176,11 @@ class Attempt(models.Model):
         Worker, models.SET_NULL, null=True, blank=True, related_name="attempts"
     )
     slot = models.PositiveIntegerField(null=True, blank=True)
+    # How many slots it takes, and the devices that it was given.
+    slots = models.PositiveIntegerField(default=1)
+    gpus = models.JSONField(default=list, blank=True)
+    # What its runner does now, in words, such as "builds the environment".
+    phase = models.CharField(max_length=100, blank=True)
     pid = models.PositiveIntegerField(null=True, blank=True)
     trial_token_digest = models.CharField(max_length=64, blank=True)
     runner_token_digest = models.CharField(max_length=64, blank=True)
@@ -185,6 +190,8 @@ class Attempt(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     stop_asked_at = models.DateTimeField(null=True, blank=True)
+    # It shall stop and its trial go back to the queue, at no cost.
+    release_asked_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     elapsed = models.FloatField("training time, seconds", null=True, blank=True)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PROTOCOL = 1
+PROTOCOL = 2
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 

@@ -21,7 +21,7 @@ BASE = "/api/worker/v1"
 class Caller:
     """A worker host or a runner, with its token."""
 
-    def __init__(self, token: str, protocol: str = "1") -> None:
+    def __init__(self, token: str, protocol: str = "2") -> None:
         self.headers = {
             "Authorization": f"Bearer {token}",
             "X-Sweepsite-Protocol": protocol,

@@ -76,7 +76,7 @@ class Runners:
         }
         return {
             **{"attempt": 41, "trial": 7, "number": 0, "name": "digits/0"},
-            **{"protocol": 1, "argv": argv, "environment": environment, "code": None},
+            **{"protocol": 2, "argv": argv, "environment": environment, "code": None},
             **{"outputs_limit_bytes": 1_000_000, "log_limit_bytes": 4_000_000},
             **{"trial_timeout": None, "grace": 0.5, "heartbeat_seconds": 0.1},
             **{"lease_seconds": 60, "runner_token": "run_secret"},

@@ -101,7 +101,7 @@ def test_calls_carry_the_attempt_s_token_and_the_protocol(
     assert {headers["authorization"] for headers in site.headers} == {
         "Bearer run_secret"
     }
-    assert {headers["x-sweepsite-protocol"] for headers in site.headers} == {"1"}
+    assert {headers["x-sweepsite-protocol"] for headers in site.headers} == {"2"}
 
 
 def test_output_is_seen_while_training_goes_on(runners: Any, site: Any) -> None:

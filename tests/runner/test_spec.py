@@ -14,7 +14,7 @@ GOOD: dict[str, Any] = {
     "trial": 3,
     "number": 0,
     "name": "digits-3/0",
-    "protocol": 1,
+    "protocol": 2,
     "argv": ["python", "train.py"],
     "environment": {"A": "b"},
     "code": {"digest": "a" * 64, "url": "http://site/x.zip"},
@@ -49,7 +49,7 @@ def test_a_digest_may_name_its_kind() -> None:
     [
         ("attempt", "../x", "allowed are 1 to 64 letters"),
         ("attempt", "", "allowed are 1 to 64 letters"),
-        ("protocol", 2, "the site speaks worker protocol 2"),
+        ("protocol", 1, "the site speaks worker protocol 1"),
         ("argv", [], "argv must be a list of texts"),
         ("argv", "python train.py", "argv must be a list of texts"),
         ("argv", ["python", 1], "argv must be a list of texts"),

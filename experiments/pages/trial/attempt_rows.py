@@ -16,9 +16,9 @@ from experiments.pages.log_text import MOST_BYTES, Line, parse_log
 from experiments.pages.ranking import Field, field_of
 from experiments.pages.rows import elapsed_seconds
 from experiments.pages.trial.verdicts import Checks, checks_of, first_check
+from experiments.placing import busy_slots, pool_slots
 from experiments.progress import saved_by
 from experiments.reruns import Wish
-from experiments.scheduling import busy_slots, pool_slots
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy

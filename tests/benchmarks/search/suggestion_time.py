@@ -4,7 +4,7 @@
     python -m tests.benchmarks.search.suggestion_time --samplers tpe --rounds 200
 
 fills a throw-away SQLite database with a sweep of so many finished trials and four that
-run. In each round one of the four reports and ends, `scheduling.suggest` chooses the
+run. In each round one of the four reports and ends, `placing.suggest` chooses the
 next trial, and that begins. Only `suggest` is timed: first in a process that knows
 nothing of the sweep yet, then the median, the 95th percentile and the longest of the
 rounds; then the 95th percentiles of the processor's time, which other work on the
@@ -144,13 +144,13 @@ def measured(sampler: str, trials: int, rounds: int) -> Times:
 def one_round(made: Sweep, rng: np.random.Generator) -> tuple[float, float, float]:
     """Seconds that a suggestion took, those of the processor in it, and those that a
     reading takes right after it."""
-    from experiments import histories, scheduling
+    from experiments import histories, placing
     from experiments.models import Trial
 
     _end_one(made, rng)
     number = made.trials.count()
     busy, started = time.process_time(), time.perf_counter()
-    suggestion = scheduling.suggest(made, number)
+    suggestion = placing.suggest(made, number)
     busy, suggested = time.process_time() - busy, time.perf_counter()
     with histories.search_of(made):
         read = time.perf_counter()

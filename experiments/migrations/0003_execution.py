@@ -1,0 +1,113 @@
+"""Pools with rules of their own, hosts with GPUs and drains, priorities, spaces that change."""
+
+import django.db.models.deletion
+import django.db.models.functions.datetime
+import experiments.models.fields
+from django.conf import settings
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('experiments', '0002_early_termination'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='attempt',
+            name='gpus',
+            field=models.JSONField(blank=True, default=list),
+        ),
+        migrations.AddField(
+            model_name='attempt',
+            name='phase',
+            field=models.CharField(blank=True, max_length=100),
+        ),
+        migrations.AddField(
+            model_name='attempt',
+            name='release_asked_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='attempt',
+            name='slots',
+            field=models.PositiveIntegerField(default=1),
+        ),
+        migrations.AddField(
+            model_name='pool',
+            name='folders',
+            field=models.JSONField(blank=True, default=list, help_text='Folders of its hosts from which sweeps may run code where it lies.', verbose_name='allowed code folders'),
+        ),
+        migrations.AddField(
+            model_name='pool',
+            name='python',
+            field=models.CharField(blank=True, help_text="A command or a path on its hosts, such as /opt/torch/bin/python. Empty: the worker's own.", max_length=300, verbose_name='Python of its trials'),
+        ),
+        migrations.AddField(
+            model_name='sweep',
+            name='code_commit',
+            field=models.CharField(blank=True, max_length=64),
+        ),
+        migrations.AddField(
+            model_name='sweep',
+            name='launches',
+            field=models.BooleanField(default=True),
+        ),
+        migrations.AddField(
+            model_name='sweep',
+            name='preflight',
+            field=models.JSONField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='sweep',
+            name='priority',
+            field=models.SmallIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='sweep',
+            name='space_version',
+            field=models.PositiveIntegerField(default=1),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='drain_reason',
+            field=models.CharField(blank=True, max_length=300),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='draining_since',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='facts',
+            field=models.JSONField(blank=True, default=dict),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='gpus',
+            field=models.JSONField(blank=True, default=list),
+        ),
+        migrations.AddField(
+            model_name='worker',
+            name='gpus_per_slot',
+            field=models.PositiveIntegerField(default=1),
+        ),
+        migrations.CreateModel(
+            name='SpaceVersion',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('version', models.PositiveIntegerField()),
+                ('document', experiments.models.fields.OrderedJSONField()),
+                ('until', models.PositiveIntegerField()),
+                ('changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('changed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('sweep', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='space_versions', to='experiments.sweep')),
+            ],
+            options={
+                'ordering': ('version',),
+                'constraints': [models.UniqueConstraint(fields=('sweep', 'version'), name='space_version_once')],
+            },
+        ),
+    ]
