@@ -11,6 +11,7 @@ from experiments.search.records import JSONValue
 MOST_TRIALS = 100_000
 MOST_CONCURRENT = 10_000
 MOST_ATTEMPTS = 10
+MOST_GPUS = 64
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Retries:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial needs of its slot."""
+    """What one trial needs of its host. Without `gpus` it takes what its slot has."""
 
     gpus: int = 0
 
@@ -96,10 +97,6 @@ def read_resources(document: Fields | None) -> Resources:
     """`resources`; the default when left out."""
     if document is None:
         return Resources()
-    gpus = document.integer("gpus", 0, least=0, most=64)
-    if gpus:
-        document.error(
-            "gpus", f"gpus must be 0, not {gpus}: giving GPUs is not supported yet."
-        )
+    gpus = document.integer("gpus", 0, least=0, most=MOST_GPUS)
     document.close()
-    return Resources()
+    return Resources(gpus)

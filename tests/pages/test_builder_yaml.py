@@ -74,7 +74,7 @@ limits: {max_total_trials: many}
     [
         ("trial: {command: x}\nsurprise: 1\n", 2, "no field"),
         ("search_space:\n  x: {type: uniform, mode: 3}\n", 2, "no field"),
-        ("resources:\n  gpus: 1\n", 2, "gpus"),
+        ("resources:\n  gpus: 65\n", 2, "gpus"),
         ("a: [1\nb: 2\n", 2, "Line 2"),
         ("just words", None, "mapping"),
         ("x: &a [1]\ny: [" + "*a, " * 300 + "]", None, "aliases"),

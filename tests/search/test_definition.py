@@ -260,7 +260,7 @@ PROBLEMS = [
     ("limits.timeout", "soon", "limits.timeout", "10 m"),
     ("compute", "a/b", "compute", "worker pool"),
     ("compute", 3, "compute", "must be text"),
-    ("resources.gpus", 1, "resources.gpus", "not supported yet"),
+    ("resources.gpus", 65, "resources.gpus", "from 0 to 64"),
     ("retries.max_attempts", 0, "retries.max_attempts", "from 1 to 10"),
     ("type", "command", "type", "must be sweep"),
     ("objectiv", {}, "objectiv", "did you mean objective?"),

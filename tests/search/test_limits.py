@@ -83,11 +83,18 @@ def test_retries_and_resources_have_defaults() -> None:
     assert read_resources(None) == read_resources(fields({"gpus": 0})) == Resources(0)
 
 
-def test_gpus_are_not_there_yet() -> None:
-    given = fields({"gpus": 1})
+def test_a_trial_may_ask_for_gpus() -> None:
+    given = fields({"gpus": 4})
+    assert read_resources(given) == Resources(4)
+    assert not given.findings.problems
+
+
+@pytest.mark.parametrize("gpus", [-1, 65, 1.5, "2"])
+def test_gpus_are_a_whole_number_that_a_host_can_have(gpus: object) -> None:
+    given = fields({"gpus": gpus})
     read_resources(given)
     (problem,) = given.findings.problems
-    assert problem.path == "limits.gpus" and "not supported yet" in problem.message
+    assert problem.path == "limits.gpus"
 
 
 @pytest.mark.parametrize("attempts", [0, 11, "2"])
