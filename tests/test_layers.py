@@ -16,7 +16,7 @@ LAYERS = (
     {"models", "clock"},
     {"ranks", "ledger"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
-    | {"price"},
+    | {"price", "ticks"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
     | {"placing"}
     | {"rivals", "finished", "slack"}

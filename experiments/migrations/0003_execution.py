@@ -51,6 +51,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='sweep',
+            name='idle',
+            field=models.FloatField(default=0, verbose_name='idle, seconds'),
+        ),
+        migrations.AddField(
+            model_name='sweep',
             name='launches',
             field=models.BooleanField(default=True),
         ),
@@ -93,6 +98,24 @@ class Migration(migrations.Migration):
             model_name='worker',
             name='gpus_per_slot',
             field=models.PositiveIntegerField(default=1),
+        ),
+        migrations.CreateModel(
+            name='SchedulerProcess',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('host', models.CharField(max_length=100)),
+                ('pid', models.PositiveIntegerField()),
+                ('version', models.CharField(blank=True, max_length=30)),
+                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('ticked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('stopped_at', models.DateTimeField(blank=True, null=True)),
+                ('round_seconds', models.FloatField(default=0.0, verbose_name='its last round took, seconds')),
+                ('longest_seconds', models.FloatField(default=0.0, verbose_name='its longest round lately, seconds')),
+            ],
+            options={
+                'verbose_name_plural': 'scheduler processes',
+                'ordering': ('-ticked_at',),
+            },
         ),
         migrations.CreateModel(
             name='SpaceVersion',

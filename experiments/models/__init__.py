@@ -12,6 +12,7 @@ from experiments.models.metrics import (
 )
 from experiments.models.outputs import Artifact
 from experiments.models.pools import Pool, Worker, WorkerToken
+from experiments.models.schedulers import SchedulerProcess
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import ApiToken, Membership, Team, User
 from experiments.models.trials import Attempt, Trial
@@ -30,6 +31,7 @@ __all__ = [
     "Pool",
     "RankBlock",
     "Report",
+    "SchedulerProcess",
     "SpaceVersion",
     "Sweep",
     "Team",

@@ -15,6 +15,7 @@ from django.db import DatabaseError, close_old_connections
 from experiments import queues
 from experiments.repair import repair
 from experiments.scheduling import advance_all
+from experiments.ticks import Ticks
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Command(BaseCommand):
             if not queues.wait_for_wake(connection, seconds=TICK) and not self.stopping:
                 # With the queue away the wait returns at once: keep the slow tick.
                 time.sleep(max(0.0, started + TICK - time.monotonic()))
+        loop.ticks.stop()
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -53,6 +55,7 @@ class Rounds:
     def __init__(self) -> None:
         self._last = self._undisturbed_since = time.monotonic()
         self._repaired = float("-inf")
+        self.ticks = Ticks()
 
     def round(self) -> None:
         now = time.monotonic()
@@ -66,6 +69,7 @@ class Rounds:
                 quiet = now - self._undisturbed_since
                 repair(declare_losses=quiet > settings.LEASE_SECONDS)
             advance_all()
+            self.ticks.note(time.monotonic() - now)
         except DatabaseError:
             # While the database was away, no sign of life could be noted either.
             self._undisturbed_since = time.monotonic()
