@@ -130,6 +130,8 @@ class Sweep(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     resumed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # While it had ended, before it went on again; no part of its time.
+    idle = models.FloatField("idle, seconds", default=0)
     archived_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
