@@ -16,6 +16,16 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name='attempt',
+            name='error',
+            field=models.CharField(blank=True, max_length=500),
+        ),
+        migrations.AddField(
+            model_name='attempt',
+            name='signature',
+            field=models.CharField(blank=True, max_length=16),
+        ),
+        migrations.AddField(
+            model_name='attempt',
             name='gpus',
             field=models.JSONField(blank=True, default=list),
         ),

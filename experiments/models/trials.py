@@ -198,6 +198,9 @@ class Attempt(models.Model):
     exit_code = models.IntegerField(null=True, blank=True)
     signal = models.IntegerField(null=True, blank=True)
     peak_memory = models.PositiveBigIntegerField(null=True, blank=True)
+    # Of a failure: its error with blanks for what varies, and a mark that equal ones share.
+    error = models.CharField(max_length=500, blank=True)
+    signature = models.CharField(max_length=16, blank=True)
     log_chunks = models.PositiveIntegerField(default=0)
     log_bytes = models.PositiveBigIntegerField(default=0)
     log_dropped = models.PositiveBigIntegerField(default=0)
