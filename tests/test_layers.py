@@ -22,7 +22,8 @@ LAYERS = (
     | {"rivals", "finished", "slack"}
     | {"worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
-    | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"},
+    | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"}
+    | {"waiting"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
