@@ -5,24 +5,36 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+from experiments.runner.sources import (
+    Code,
+    CodeSource,
+    Requirements,
+    SourceError,
+    read_code,
+    read_requirements,
+)
+
+__all__ = [
+    "PROTOCOL",
+    "SAFE_ID",
+    "AttemptSpec",
+    "CodeSource",
+    "SpecError",
+    "parse_spec",
+]
 
 PROTOCOL = 2
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+
+Source = TypeVar("Source")
 
 
 class SpecError(ValueError):
     """The specification on standard input cannot be carried out."""
-
-
-@dataclass(frozen=True)
-class CodeSource:
-    """A code snapshot: `digest` is the SHA-256 (hex) of the zip's bytes."""
-
-    digest: str
-    url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +46,9 @@ class AttemptSpec:
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
-    code: CodeSource | None
+    code: Code | None
+    python: str = ""
+    requirements: Requirements | None = None
     outputs_limit_bytes: int
     log_limit_bytes: int
     trial_timeout: float | None
@@ -62,7 +76,9 @@ def parse_spec(text: bytes | str) -> AttemptSpec:
         name=str(fields.get("name", "")),
         argv=_argv(fields.get("argv")),
         environment=_environment(fields.get("environment", {})),
-        code=_code(fields.get("code")),
+        code=_source(read_code, fields.get("code")),
+        python=str(fields.get("python") or ""),
+        requirements=_source(read_requirements, fields.get("requirements")),
         outputs_limit_bytes=int(_number(fields, "outputs_limit_bytes", 1 << 30)),
         log_limit_bytes=int(_number(fields, "log_limit_bytes", 10 << 20)),
         trial_timeout=_optional_number(fields, "trial_timeout"),
@@ -124,15 +140,11 @@ def _environment(value: object) -> dict[str, str]:
     return value
 
 
-def _code(value: object) -> CodeSource | None:
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise SpecError("code must be null or an object with digest and url")
-    match = SHA256.fullmatch(str(value.get("digest", "")))
-    if match is None:
-        raise SpecError("code.digest must be a SHA-256 of 64 hexadecimal digits")
-    return CodeSource(digest=match[1], url=_text(value, "url"))
+def _source(read: Callable[[object], Source], value: object) -> Source:
+    try:
+        return read(value)
+    except SourceError as problem:
+        raise SpecError(str(problem)) from problem
 
 
 def _number(fields: Mapping[str, object], name: str, default: float) -> float:

@@ -1,0 +1,119 @@
+"""Where an attempt's code and packages come from, as its specification says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class SourceError(ValueError):
+    """A source cannot be read; the sentence names the field and what is allowed."""
+
+
+@dataclass(frozen=True)
+class CodeSource:
+    """A code snapshot: `digest` is the SHA-256 (hex) of the zip's bytes."""
+
+    digest: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitSource:
+    """A folder `path` of a git repository.
+
+    `commit` is empty until the first attempt of the sweep has looked `ref` up; an
+    empty `ref` is the repository's own default. `allowed` are the folders of which
+    repositories may lie on the worker's own disk.
+    """
+
+    url: str
+    ref: str = ""
+    commit: str = ""
+    path: str = ""
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderSource:
+    """A folder of the worker's disk, which has to lie in one of the `allowed` ones."""
+
+    folder: str
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """Packages to install: the lines themselves, or a `file` of the code."""
+
+    file: str = ""
+    lines: tuple[str, ...] = ()
+
+
+Code: TypeAlias = CodeSource | GitSource | FolderSource
+
+
+def read_code(value: object) -> Code | None:
+    """`code` of a specification. Raises SourceError."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise SourceError("code must be null or an object with digest and url")
+    if "git" in value:
+        return _git(value["git"], allowed=_texts(value, "allowed"))
+    if "folder" in value:
+        return FolderSource(
+            folder=_text(value, "folder"), allowed=_texts(value, "allowed")
+        )
+    match = SHA256.fullmatch(str(value.get("digest", "")))
+    if match is None:
+        raise SourceError("code.digest must be a SHA-256 of 64 hexadecimal digits")
+    return CodeSource(digest=match[1], url=_text(value, "url"))
+
+
+def read_requirements(value: object) -> Requirements | None:
+    """`requirements` of a specification: a file's name or a list of lines.
+
+    Raises SourceError.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value:
+        return Requirements(file=value)
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return Requirements(lines=tuple(value))
+    raise SourceError("requirements must be null, a file's name or a list of lines")
+
+
+def _git(value: object, *, allowed: tuple[str, ...]) -> GitSource:
+    if not isinstance(value, dict):
+        raise SourceError("code.git must be an object with a url")
+    commit = _text(value, "commit", required=False)
+    if commit and not COMMIT.fullmatch(commit):
+        raise SourceError("code.git.commit must be empty or a whole commit id")
+    return GitSource(
+        url=_text(value, "url"),
+        ref=_text(value, "ref", required=False),
+        commit=commit,
+        path=_text(value, "path", required=False),
+        allowed=allowed,
+    )
+
+
+def _text(fields: Mapping[str, object], name: str, *, required: bool = True) -> str:
+    value = fields.get(name) or ""
+    if not isinstance(value, str) or "\0" in value or (required and not value):
+        raise SourceError(f"code.{name} is missing; it must be a text")
+    return value
+
+
+def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = fields.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise SourceError(f"code.{name} must be a list of texts")
+    return tuple(value)
