@@ -26,6 +26,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='attempt',
+            name='rung_for',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='experiments.worker'),
+        ),
+        migrations.AddField(
+            model_name='attempt',
             name='gpus',
             field=models.JSONField(blank=True, default=list),
         ),

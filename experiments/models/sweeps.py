@@ -158,6 +158,11 @@ class Sweep(models.Model):
         return Objective(self.primary_metric, goal, target)
 
     @property
+    def gpus(self) -> int:
+        """How many GPUs of one host each trial asks for; 0: what its slot has."""
+        return int((self.definition.get("resources") or {}).get("gpus") or 0)
+
+    @property
     def has_ended(self) -> bool:
         return self.state in SWEEP_ENDS
 

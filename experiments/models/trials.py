@@ -179,6 +179,10 @@ class Attempt(models.Model):
     # How many slots it takes, and the devices that it was given.
     slots = models.PositiveIntegerField(default=1)
     gpus = models.JSONField(default=list, blank=True)
+    # The host whose doorbell was rung for it last, while it is queued.
+    rung_for = models.ForeignKey(
+        Worker, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     # What its runner does now, in words, such as "builds the environment".
     phase = models.CharField(max_length=100, blank=True)
     pid = models.PositiveIntegerField(null=True, blank=True)
