@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.core.validators import MinValueValidator
@@ -48,6 +49,17 @@ class Pool(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def slots_for(self, gpus: int) -> int:
+        """The fewest slots in which one of its hosts gives a trial so many GPUs.
+
+        Without such a host, as many as there are GPUs.
+        """
+        if not gpus:
+            return 1
+        hosts = self.workers.filter(stopped_at=None)
+        needs = (host.slots_for(gpus) for host in hosts)
+        return min((need for need in needs if need is not None), default=gpus)
 
 
 class WorkerToken(models.Model):
@@ -106,3 +118,25 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} in {self.pool}"
+
+    def slots_for(self, gpus: int) -> int | None:
+        """How many of its slots a trial of so many GPUs takes; None: it has too few."""
+        if not gpus:
+            return 1
+        need = -(-gpus // self.gpus_per_slot)
+        enough = gpus <= len(self.gpus) and need <= self.slots
+        return need if enough else None
+
+    def devices_of(self, slot: int) -> list[int]:
+        """The indexes of the GPUs that belong to a slot."""
+        first = slot * self.gpus_per_slot
+        own = self.gpus[first : first + self.gpus_per_slot]
+        return [int(device["index"]) for device in own]
+
+    def slots_of(self, devices: Collection[int]) -> set[int]:
+        """The slots to which these GPUs belong."""
+        owners = {
+            int(device["index"]): place // self.gpus_per_slot
+            for place, device in enumerate(self.gpus)
+        }
+        return {owners[device] for device in devices if device in owners}
