@@ -12,13 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent / "experiments"
 # A package may import what stands in a lower layer, and its own layer.
 LAYERS = (
     {"search"},
-    {"runner", "client", "words", "tokens", "document_yaml"},
+    {"runner", "client", "words", "tokens", "document_yaml", "signatures", "causes"},
     {"models", "clock"},
     {"ranks", "ledger"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price", "ticks"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
-    | {"placing"}
+    | {"placing", "breakers", "preflight"}
     | {"rivals", "finished", "slack"}
     | {"worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from ninja import Schema
 from pydantic import Field
 
-from experiments import ingest, lifecycle, queues
+from experiments import failures, ingest, lifecycle, queues
 from experiments.api.auth import TrialAuth, UserAuth
 from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import own_attempt, steerable_trial
@@ -77,7 +77,9 @@ def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
         )
     if attempt.state == AttemptState.QUEUED:
         raise ingest.StaleAttempt(f"Attempt {attempt.pk} has not started yet.")
-    lifecycle.finish_attempt(attempt, _outcome(attempt, body))
+    outcome = _outcome(attempt, body)
+    failures.sign(attempt, outcome)
+    lifecycle.finish_attempt(attempt, outcome)
     queues.wake_scheduler()
     attempt.trial.refresh_from_db()
     return FinishOut(state=attempt.trial.state)

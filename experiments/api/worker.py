@@ -17,7 +17,7 @@ from django.http import FileResponse, HttpRequest
 from ninja import NinjaAPI, Query, Schema, Status
 from pydantic import AfterValidator, Field
 
-from experiments import ingest, lifecycle, queues, storage
+from experiments import failures, ingest, lifecycle, queues, storage
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
 from experiments.api.auth import RunnerAuth, WorkerAuth
 from experiments.api.bodies import BodyParser
@@ -271,7 +271,9 @@ class FinishIn(Schema):
 def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, str]:
     """The end. Said twice, the second time is answered like the first."""
     attempt = _attempt(request)
-    lifecycle.finish_attempt(attempt, lifecycle.Outcome(**body.dict()))
+    outcome = lifecycle.Outcome(**body.dict())
+    failures.sign(attempt, outcome)
+    lifecycle.finish_attempt(attempt, outcome)
     queues.wake_scheduler()
     attempt.trial.refresh_from_db(fields=["state"])
     return {"state": attempt.trial.state}
