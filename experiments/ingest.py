@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from experiments import ranks
 from experiments.clock import database_now
 from experiments.judging import judge
+from experiments.lifecycle import PAUSE_MESSAGE
 from experiments.models import Attempt, Metric, MetricPoint, Report, Trial
 from experiments.models.trials import AttemptState
 
@@ -66,7 +67,7 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
     Raises StaleAttempt or TooManyMetrics.
     """
     with transaction.atomic():
-        attempt = locked_attempt(attempt_id, only=("trial",))
+        attempt = locked_attempt(attempt_id, only=("trial", "release_asked_at"))
         # Read after the lock: what was joined to it may be older than the wait for it.
         trial = TRIALS.get(pk=attempt.trial_id)
         new = _store(attempt, points)
@@ -75,7 +76,15 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
             reports = _number_reports(trial, [p for p in new if p.name == name])
             judge(trial, attempt, reports)
             ranks.count_in(trial.sweep.pk, reports)
-    return Reply(stop=bool(trial.stop_reason), reason=trial.stop_message)
+    return _reply(trial, attempt)
+
+
+def _reply(trial: Trial, attempt: Attempt) -> Reply:
+    if trial.stop_reason:
+        return Reply(stop=True, reason=trial.stop_message)
+    if attempt.release_asked_at is not None:
+        return Reply(stop=True, reason=PAUSE_MESSAGE)
+    return Reply(stop=False)
 
 
 def locked_attempt(attempt_id: int, *, only: Sequence[str] = ()) -> Attempt:

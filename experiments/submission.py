@@ -77,6 +77,7 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
         "max_failed_trials": sweep.max_failed_trials,
         "timeout": sweep.timeout,
         "trial_timeout": sweep.trial_timeout,
+        "stop_grace": sweep.definition.get("limits", {}).get("stop_grace"),
     }
     document: dict[str, Any] = {
         **sweep.definition,

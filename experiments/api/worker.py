@@ -182,16 +182,20 @@ def heartbeat(request: HttpRequest, attempt_id: int, body: BeatIn) -> dict[str, 
     attempt = _attempt(request)
     if not lifecycle.beat(attempt, pid=body.pid, elapsed=body.elapsed):
         raise ingest.StaleAttempt(f"Attempt {attempt_id} does not count any more.")
+    return {"stop": _stop_of(attempt)}
+
+
+def _stop_of(attempt: Attempt) -> dict[str, Any] | None:
+    """The wish that it ends, if there is one: for good, or to be queued again."""
     trial = attempt.trial
-    if not trial.stop_reason:
-        return {"stop": None}
-    return {
-        "stop": {
-            "reason": trial.stop_reason,
-            "message": trial.stop_message,
-            "grace": settings.GRACE_SECONDS,
-        }
-    }
+    if trial.stop_reason:
+        reason, message = trial.stop_reason, trial.stop_message
+    elif attempt.release_asked_at is not None:
+        reason, message = "paused", lifecycle.PAUSE_MESSAGE
+    else:
+        return None
+    grace = trial.sweep.stop_grace if trial.sweep else settings.GRACE_SECONDS
+    return {"reason": reason, "message": message, "grace": grace}
 
 
 @api.post("/attempts/{attempt_id}/metrics", response=ReplyOut)

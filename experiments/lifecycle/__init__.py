@@ -8,10 +8,13 @@ doorbell: callers do, after the commit.
 from __future__ import annotations
 
 from experiments.lifecycle.attempts import (
+    PAUSE_MESSAGE,
     Cause,
     Outcome,
+    ask_release,
     beat,
     finish_attempt,
+    is_released,
     lose_attempt,
 )
 from experiments.lifecycle.claims import Claim, claim_attempt
@@ -34,11 +37,13 @@ from experiments.lifecycle.trials import (
 )
 
 __all__ = [
+    "PAUSE_MESSAGE",
     "POLICY",
     "RUN_AGAIN",
     "Cause",
     "Claim",
     "Outcome",
+    "ask_release",
     "beat",
     "cancel_sweep",
     "claim_attempt",
@@ -46,6 +51,7 @@ __all__ = [
     "create_trial",
     "fail_sweep",
     "finish_attempt",
+    "is_released",
     "lose_attempt",
     "mark_exhausted",
     "pause_sweep",

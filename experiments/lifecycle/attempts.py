@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from experiments import ranks
 from experiments.lifecycle.trials import POLICY, end_trial, queue_attempt
-from experiments.models import Attempt, Report, Trial
+from experiments.models import Attempt, Report, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
 
@@ -21,6 +21,22 @@ logger = logging.getLogger(__name__)
 
 # A host that dies with every attempt must not be fed for ever.
 MOST_ATTEMPTS = 20
+# So often may workers be unable to start one trial before it is given up.
+MOST_TROUBLES = 6
+
+# Reasons of losses that say nothing against the trial or the hosts: a worker was shut
+# down in order, a sweep was paused together with what ran.
+RELEASED, PAUSED = "released", "paused"
+PAUSE_MESSAGE = "The sweep was paused; this trial goes on later from its outputs."
+# The worker had no disk, memory or process left, or settings that cannot be.
+TROUBLE = "worker_trouble"
+# The runner could not reach the site for longer than the lease and ended its training.
+CUT_OFF = "cut_off"
+UNCOUNTED = frozenset({RELEASED, PAUSED, TROUBLE})
+
+# The ends of a trial that are its script's own failures, for `retries: on_failure`.
+OUT_OF_MEMORY = "out_of_memory"
+OWN_FAILURES = frozenset({"exit_code", "signal", OUT_OF_MEMORY})
 
 
 def beat(attempt: Attempt, *, pid: int | None, elapsed: float | None) -> bool:
@@ -32,7 +48,20 @@ def beat(attempt: Attempt, *, pid: int | None, elapsed: float | None) -> bool:
     )
 
 
-Cause = Literal["exited", "stopped", "trial_timeout", "not_started", "released"]
+Cause = Literal[
+    "exited",
+    "stopped",
+    "trial_timeout",
+    "not_started",
+    "released",
+    "worker_problem",
+    "cut_off",
+]
+LOSSES: Mapping[str, str] = {
+    "released": RELEASED,
+    "worker_problem": TROUBLE,
+    "cut_off": CUT_OFF,
+}
 
 
 @dataclass(frozen=True)
@@ -48,30 +77,85 @@ class Outcome:
     peak_memory: int | None = None
     log_dropped: int = 0
 
+    def facts(self) -> dict[str, Any]:
+        """The columns of an attempt that hold it, however the attempt has ended."""
+        return {
+            "message": self.message,
+            "elapsed": self.elapsed,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "peak_memory": self.peak_memory,
+            "log_dropped": self.log_dropped,
+        }
+
+
+def ask_release(sweep: Sweep) -> int:
+    """Ask the running attempts of a sweep to stop and give their trials back.
+
+    The wish is a column: each runner finds it in the reply to its next heartbeat, and
+    its script in the reply to its next report. The end of such an attempt is a loss
+    for the reason PAUSED, which costs nothing; its trial is queued again. A trial that
+    is asked to stop for good, before or meanwhile, ends instead.
+    """
+    trials = Trial.objects.filter(sweep=sweep)
+    return Attempt.objects.filter(
+        trial__in=trials.values("pk"),
+        state=AttemptState.RUNNING,
+        release_asked_at=None,
+        stop_asked_at=None,
+    ).update(release_asked_at=Now())
+
 
 def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
-    """End a running attempt and, with it, its trial. False: it had ended before."""
-    if outcome.cause == "released":
-        return lose_attempt(attempt, reason="released", message=outcome.message)
+    """End a running attempt and, with it, its trial. False: it had ended before.
+
+    The trial is queued again when the end is a loss (a shutdown, a pause, trouble of
+    the worker), or a failure of the script's own and the sweep allows another try.
+    """
+    if loss := _loss_reason(attempt, outcome):
+        return lose_attempt(
+            attempt, reason=loss, message=outcome.message, facts=outcome.facts()
+        )
     with transaction.atomic():
         won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
             state=AttemptState.FINISHED,
             ended_at=Now(),
             heartbeat_at=Now(),
             reason=outcome.code or outcome.cause,
-            message=outcome.message,
-            elapsed=outcome.elapsed,
-            exit_code=outcome.exit_code,
-            signal=outcome.signal,
-            peak_memory=outcome.peak_memory,
-            log_dropped=outcome.log_dropped,
+            **outcome.facts(),
         )
         if not won:
             return False
-        trial = Trial.objects.get(pk=attempt.trial_id)
+        trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
         state, reason, message = _final_state(trial, outcome)
-        end_trial(trial, state, reason=reason, message=message)
+        if state == TrialState.FAILED and _may_retry(trial, reason):
+            _start_over(trial)
+        else:
+            end_trial(trial, state, reason=reason, message=message)
     return True
+
+
+def _loss_reason(attempt: Attempt, outcome: Outcome) -> str:
+    """Why this end is a loss of the infrastructure; "" when it is none."""
+    if outcome.cause == "stopped" and is_released(attempt):
+        return PAUSED
+    return LOSSES.get(outcome.cause, "")
+
+
+def is_released(attempt: Attempt) -> bool:
+    """Whether its end by a stop gives the trial back to the queue."""
+    return Attempt.objects.filter(
+        pk=attempt.pk, release_asked_at__isnull=False, trial__stop_reason=""
+    ).exists()
+
+
+def _may_retry(trial: Trial, reason: str) -> bool:
+    """Whether the sweep lets a script that has failed by itself try again."""
+    sweep = trial.sweep
+    if sweep is None or reason not in OWN_FAILURES or sweep.state in SWEEP_ENDS:
+        return False
+    failures = trial.attempts.filter(state=AttemptState.FINISHED).count()
+    return failures <= sweep.on_failure
 
 
 def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
@@ -84,6 +168,8 @@ def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
         return TrialState.CANCELLED, trial.stop_reason, trial.stop_message
     if outcome.cause == "not_started":
         return TrialState.FAILED, outcome.code or "not_started", outcome.message
+    if outcome.code == OUT_OF_MEMORY:
+        return TrialState.FAILED, OUT_OF_MEMORY, outcome.message
     if outcome.signal is not None or outcome.exit_code:
         reason = "signal" if outcome.signal is not None else "exit_code"
         return TrialState.FAILED, reason, outcome.message
@@ -115,29 +201,30 @@ def lose_attempt(
     reason: str,
     message: str,
     unheard_since: datetime | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> bool:
     """The infrastructure lost a running attempt: try again, or give the trial up.
 
     A trial that was asked to stop ends now; one whose worker was shut down in order
     ("released") goes back to the queue without counting as a loss. ``unheard_since``
-    leaves one alone that has given a sign of life after all.
+    leaves one alone that has given a sign of life after all; ``facts`` are further
+    columns to set.
     """
     running = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING)
     if unheard_since is not None:
         running = running.filter(heartbeat_at__lt=unheard_since)
+    columns = {**(facts or {}), "reason": reason, "message": message}
     with transaction.atomic():
-        won = running.update(
-            state=AttemptState.LOST, reason=reason, message=message, ended_at=Now()
-        )
+        won = running.update(state=AttemptState.LOST, ended_at=Now(), **columns)
         if not won:
             return False
         trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
-        _after_loss(trial, message)
+        _after_loss(trial, reason, message)
     logger.info("trial %s attempt %s lost: %s", trial.pk, attempt.n, reason)
     return True
 
 
-def _after_loss(trial: Trial, message: str) -> None:
+def _after_loss(trial: Trial, reason: str, message: str) -> None:
     if trial.stop_reason:
         ended = trial.stop_reason == POLICY
         state = TrialState.TERMINATED if ended else TrialState.CANCELLED
@@ -149,18 +236,29 @@ def _after_loss(trial: Trial, message: str) -> None:
             reason=trial.sweep.reason,
             message=trial.sweep.message,
         )
-    elif _may_try_again(trial):
-        _forget_reports(trial)
-        queue_attempt(trial)
+    elif _may_try_again(trial, reason):
+        _start_over(trial)
     else:
-        end_trial(trial, TrialState.FAILED, reason="lost", message=message)
+        reason = TROUBLE if reason == TROUBLE else "lost"
+        end_trial(trial, TrialState.FAILED, reason=reason, message=message)
 
 
-def _may_try_again(trial: Trial) -> bool:
-    lost = trial.attempts.filter(state=AttemptState.LOST)
-    counts = lost.filter(~Q(reason="released")).count()
-    most = trial.sweep.max_attempts if trial.sweep else 1
-    return counts < most and lost.count() < MOST_ATTEMPTS
+def _may_try_again(trial: Trial, reason: str) -> bool:
+    """Whether a trial whose attempt was just lost for the reason gets another one."""
+    if trial.sweep is None:
+        return False
+    lost = trial.attempts.filter(state=AttemptState.LOST).exclude(reason=PAUSED)
+    if reason == PAUSED:
+        return True
+    if reason == TROUBLE:
+        return lost.filter(reason=TROUBLE).count() < MOST_TROUBLES
+    counts = lost.exclude(reason__in=UNCOUNTED).count()
+    return counts < trial.sweep.max_attempts and lost.count() < MOST_ATTEMPTS
+
+
+def _start_over(trial: Trial) -> None:
+    _forget_reports(trial)
+    queue_attempt(trial)
 
 
 def _forget_reports(trial: Trial) -> None:

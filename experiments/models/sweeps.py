@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -170,6 +171,17 @@ class Sweep(models.Model):
     def max_attempts(self) -> int:
         """How often the infrastructure may lose one trial before it fails."""
         return int(self.definition.get("retries", {}).get("max_attempts", 2))
+
+    @property
+    def on_failure(self) -> int:
+        """How often a trial whose script has failed by itself may try again."""
+        return int(self.definition.get("retries", {}).get("on_failure", 0))
+
+    @property
+    def stop_grace(self) -> float:
+        """Seconds from SIGTERM to SIGKILL for a trial that is asked to stop."""
+        given = self.definition.get("limits", {}).get("stop_grace")
+        return float(settings.GRACE_SECONDS if given is None else given)
 
     def get_absolute_url(self) -> str:
         return reverse("sweep_detail", args=(self.pk,))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from experiments.search.command import value_text
 from experiments.search.fields import Fields, is_number
@@ -81,8 +81,8 @@ class SweepDefinition:
             "early_termination": dict(self.early_termination or {}),
             "limits": self.limits.dump(),
             "compute": self.compute,
-            "resources": asdict(self.resources),
-            "retries": asdict(self.retries),
+            "resources": self.resources.dump(),
+            "retries": self.retries.dump(),
         }
         return {name: value for name, value in document.items() if value}
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from experiments.search.durations import read_seconds
-from experiments.search.fields import Fields
+from experiments.search.durations import read_seconds, seconds_of
+from experiments.search.fields import Fields, is_number
+from experiments.search.problems import shown
 from experiments.search.records import JSONValue
+from experiments.search.sizes import MIB, read_bytes
 
 MOST_TRIALS = 100_000
 MOST_CONCURRENT = 10_000
 MOST_ATTEMPTS = 10
+LONGEST_GRACE = 600
+SMALLEST_MEMORY = 16 * MIB
+LEAST_OPEN_FILES, MOST_OPEN_FILES = 32, 1 << 20
+# The first is what happens unless the document says otherwise.
+CUT_OFF_CHOICES = ("stop", "ride_out")
 MOST_GPUS = 64
 
 
@@ -19,7 +26,8 @@ class Limits:
     """Numbers of trials, and durations in seconds (None: no limit).
 
     `timeout` is for the whole sweep, `trial_timeout` for one trial. More than
-    `max_failed_trials` failures (None: any number) stop the sweep.
+    `max_failed_trials` failures (None: any number) stop the sweep. A trial that is
+    asked to stop has `stop_grace` to save its work (None: the site's own).
     """
 
     max_total_trials: int
@@ -27,6 +35,7 @@ class Limits:
     timeout: float | None = None
     trial_timeout: float | None = None
     max_failed_trials: int | None = None
+    stop_grace: float | None = None
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form; what is not limited is left out."""
@@ -35,16 +44,48 @@ class Limits:
 
 @dataclass(frozen=True)
 class Retries:
-    """`max_attempts` at one trial, when the infrastructure is what fails."""
+    """How often a trial is tried again.
+
+    `max_attempts` at one trial, when the infrastructure is what fails; `on_failure`
+    more when its script fails by itself. `when_cut_off`: what becomes of a training
+    whose worker does not reach the site for longer than a lease.
+    """
 
     max_attempts: int = 2
+    on_failure: int = 0
+    when_cut_off: str = CUT_OFF_CHOICES[0]
+
+    def dump(self) -> dict[str, JSONValue]:
+        """The mapping form; of what is seldom set the defaults are left out."""
+        seldom = {
+            "on_failure": self.on_failure,
+            "when_cut_off": self.when_cut_off,
+        }
+        standard = Retries()
+        return {
+            "max_attempts": self.max_attempts,
+            **{n: v for n, v in seldom.items() if v != getattr(standard, n)},
+        }
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial needs of its host. Without `gpus` it takes what its slot has."""
+    """What one trial needs of its host, and may take of it.
+
+    Without `gpus` it takes what its slot has. `memory` of all its processes together
+    and `outputs`, the files that are kept, are in bytes; `open_files` are those of one
+    process. None: no limit but the site's and the worker's own.
+    """
 
     gpus: int = 0
+    memory: int | None = None
+    open_files: int | None = None
+    outputs: int | None = None
+
+    def dump(self) -> dict[str, JSONValue]:
+        """The mapping form; what is not limited is left out."""
+        limits = {name: value for name, value in asdict(self).items() if value}
+        return {"gpus": self.gpus, **limits}
 
 
 def read_limits(document: Fields | None, *, default_total: int | None) -> Limits:
@@ -77,9 +118,25 @@ def read_limits(document: Fields | None, *, default_total: int | None) -> Limits
         max_failed_trials=document.integer(
             "max_failed_trials", None, least=1, most=MOST_TRIALS
         ),
+        stop_grace=_read_grace(document),
     )
     document.close()
     return limits
+
+
+def _read_grace(document: Fields) -> float | None:
+    given = document.raw("stop_grace")
+    if given is None:
+        return None
+    grace = seconds_of(given) if isinstance(given, str) else given
+    if not is_number(grace) or not 1 <= grace <= LONGEST_GRACE:
+        document.error(
+            "stop_grace",
+            f"stop_grace must be from 1 to {LONGEST_GRACE} seconds, such as 30 s or "
+            f"2 m, not {shown(given)}.",
+        )
+        return None
+    return grace
 
 
 def read_retries(document: Fields | None) -> Retries:
@@ -89,8 +146,17 @@ def read_retries(document: Fields | None) -> Retries:
     attempts = document.integer(
         "max_attempts", Retries.max_attempts, least=1, most=MOST_ATTEMPTS
     )
+    retries = Retries(
+        max_attempts=attempts,
+        on_failure=document.integer(
+            "on_failure", Retries.on_failure, least=0, most=MOST_ATTEMPTS
+        ),
+        when_cut_off=document.option(
+            "when_cut_off", Retries.when_cut_off, CUT_OFF_CHOICES
+        ),
+    )
     document.close()
-    return Retries(attempts)
+    return retries
 
 
 def read_resources(document: Fields | None) -> Resources:
@@ -98,5 +164,13 @@ def read_resources(document: Fields | None) -> Resources:
     if document is None:
         return Resources()
     gpus = document.integer("gpus", 0, least=0, most=MOST_GPUS)
+    resources = Resources(
+        gpus=gpus,
+        memory=read_bytes(document, "memory", least=SMALLEST_MEMORY),
+        open_files=document.integer(
+            "open_files", None, least=LEAST_OPEN_FILES, most=MOST_OPEN_FILES
+        ),
+        outputs=read_bytes(document, "outputs", least=1),
+    )
     document.close()
-    return Resources(gpus)
+    return resources
