@@ -18,6 +18,8 @@ from experiments.lifecycle.attempts import (
     lose_attempt,
 )
 from experiments.lifecycle.claims import Claim, claim_attempt
+from experiments.lifecycle.drains import drain_worker, undrain_worker
+from experiments.lifecycle.seats import NoRoom
 from experiments.lifecycle.sweeps import (
     RUN_AGAIN,
     cancel_sweep,
@@ -42,6 +44,7 @@ __all__ = [
     "RUN_AGAIN",
     "Cause",
     "Claim",
+    "NoRoom",
     "Outcome",
     "ask_release",
     "beat",
@@ -49,6 +52,7 @@ __all__ = [
     "claim_attempt",
     "complete_sweep",
     "create_trial",
+    "drain_worker",
     "fail_sweep",
     "finish_attempt",
     "is_released",
@@ -60,4 +64,5 @@ __all__ = [
     "run_again",
     "start_sweep",
     "stop_live_trials",
+    "undrain_worker",
 ]
