@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from experiments.models import Attempt, Trial, Worker
+from experiments.lifecycle.seats import take_seats
+from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState, TrialState
 from experiments.tokens import Token, new_token
@@ -27,20 +28,27 @@ class Claim:
 
 
 def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None:
-    """Give a queued attempt to a slot. None: it is not to be had (any more)."""
+    """Give a queued attempt to a slot. None: it is not to be had (any more).
+
+    Raises NoRoom when the host drains or has too few free GPUs.
+    """
     runner, trial = new_token("run"), new_token("trl")
     # Asked apart: joined into the UPDATE, PostgreSQL could let two claims win.
-    if not Attempt.objects.filter(
-        pk=attempt_id, trial__sweep__state=SweepState.RUNNING
-    ).exists():
+    sweep = Sweep.objects.filter(
+        state=SweepState.RUNNING, trials__attempts=attempt_id
+    ).first()
+    if sweep is None:
         return None
     with transaction.atomic():
+        seats = take_seats(worker, slot, gpus=sweep.gpus)
         won = Attempt.objects.filter(
             pk=attempt_id, state=AttemptState.QUEUED, pool_id=worker.pool_id
         ).update(
             state=AttemptState.RUNNING,
             worker=worker,
             slot=slot,
+            slots=seats.slots,
+            gpus=seats.devices,
             claimed_at=Now(),
             heartbeat_at=Now(),
             runner_token_digest=runner.digest,
