@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,48 +36,74 @@ def find_binaries() -> Path:
     )
 
 
-@contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """A running server's URL; its data is removed at the end.
+class Server:
+    """A server in a folder of its own, to be started, stopped and started again.
 
     PostgreSQL refuses to run as root, so root runs it as nobody, from a copy of the
-    binaries that nobody can read.
+    binaries that nobody can read. ``durable``: what was committed survives a crash of
+    the server (a power cut may still lose it: nothing is flushed).
     """
-    with tempfile.TemporaryDirectory(prefix="sweepsite-pg-") as name:
-        folder = Path(name)
+
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        self.folder, self.data = folder, folder / "data"
+        self.process: subprocess.Popen[bytes] | None = None
         owner = pwd.getpwnam("nobody") if os.getuid() == 0 else None
-        binaries = _readable(find_binaries(), folder) if owner else find_binaries()
-        data = folder / "data"
-        data.mkdir()
+        self._as_owner = {"user": owner.pw_uid, "group": owner.pw_gid} if owner else {}
+        found = find_binaries()
+        self.binaries = _readable(found, folder) if owner else found
+        self._options = ["-c", "fsync=off"]
+        if not durable:
+            self._options += ["-c", "synchronous_commit=off"]
+            self._options += ["-c", "full_page_writes=off"]
+        self.data.mkdir()
         if owner:
             folder.chmod(0o755)
-            for path in (folder, data):
+            for path in (folder, self.data):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
-        as_owner = {"user": owner.pw_uid, "group": owner.pw_gid} if owner else {}
+        command = [self.binaries / "initdb", "-D", self.data, "-U", "postgres"]
         subprocess.run(
-            [
-                *(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust"),
-                *("-E", "UTF8", "--no-sync"),
-            ],
+            [*command, "-A", "trust", "-E", "UTF8", "--no-sync"],
             check=True,
             stdout=subprocess.DEVNULL,
-            **as_owner,  # type: ignore[arg-type]
+            **self._as_owner,  # type: ignore[arg-type]
         )
-        server = subprocess.Popen(
-            [
-                *(binaries / "postgres", "-D", data, "-k", folder, "-h", ""),
-                *("-c", "fsync=off", "-c", "synchronous_commit=off"),
-                *("-c", "full_page_writes=off"),
-            ],
-            stderr=(folder / "log").open("wb"),
-            **as_owner,  # type: ignore[arg-type]
-        )
+
+    @property
+    def socket(self) -> str:
+        return str(self.folder / ".s.PGSQL.5432")
+
+    def url(self, database: str = "postgres") -> str:
+        folder = str(self.folder).replace("/", "%2F")
+        return f"postgres://postgres@{folder}/{database}"
+
+    def start(self, *options: str) -> None:
+        """Start it and wait until it answers."""
+        command = [self.binaries / "postgres", "-D", self.data, "-k", self.folder]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "-h", "", *self._options, *options],
+                stderr=log,
+                **self._as_owner,  # type: ignore[arg-type]
+            )
+        _wait_until_up(self.folder)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """SIGTERM waits for its clients, SIGINT sends them away, SIGQUIT is a crash."""
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(PATIENCE)
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """A running server's URL; its data is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="sweepsite-pg-") as name:
+        server = Server(Path(name))
         try:
-            _wait_until_up(folder)
-            yield f"postgres://postgres@{str(folder).replace('/', '%2F')}/postgres"
+            server.start()
+            yield server.url()
         finally:
-            server.terminate()
-            server.wait(PATIENCE)
+            server.stop()
 
 
 def _readable(binaries: Path, folder: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 from django.http import FileResponse, HttpRequest
 from ninja import NinjaAPI, Query, Schema, Status
@@ -24,6 +24,7 @@ from experiments.api.bodies import BodyParser
 from experiments.api.errors import ApiError, add_error_handlers
 from experiments.api.points import PointsIn, ReplyOut
 from experiments.models import Artifact, Attempt, Pool, Worker
+from experiments.models.pools import SILENT_AFTER
 from experiments.models.trials import AttemptState
 
 MOST_LOG_CHUNK = 256 << 10
@@ -80,13 +81,7 @@ def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
     """A worker process starts. Whatever its predecessor of this name ran is dead."""
     check_protocol(request)
     pool = _pool(request)
-    _check_name_is_free(pool, body)
-    fields = body.dict(exclude={"name"})
-    worker, _ = Worker.objects.update_or_create(
-        pool=pool,
-        name=body.name,
-        defaults={**fields, "started_at": Now(), "seen_at": Now(), "stopped_at": None},
-    )
+    worker = _signed_on(pool, body)
     _lose(Attempt.objects.filter(worker=worker))
     queues.wake_scheduler()
     return {
@@ -96,15 +91,23 @@ def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
     }
 
 
-def _check_name_is_free(pool: Pool, body: HelloIn) -> None:
-    """Two hosts may bear one name; that of a living worker is not given away."""
-    others = Worker.objects.alive().filter(pool=pool, name=body.name)
-    if others.exclude(boot_id=body.boot_id).exists():
+def _signed_on(pool: Pool, body: HelloIn) -> Worker:
+    """The worker's row. Two hosts may bear one name; that of a living worker is not
+    given away, also when both sign on at the same moment: one statement decides."""
+    fields = {**body.dict(exclude={"name"}), "started_at": Now(), "seen_at": Now()}
+    worker, is_new = Worker.objects.get_or_create(
+        pool=pool, name=body.name, defaults=fields
+    )
+    silent = Q(seen_at__lt=Now() - Value(SILENT_AFTER))
+    free = Q(boot_id=body.boot_id) | Q(stopped_at__isnull=False) | silent
+    taken = Worker.objects.filter(free, pk=worker.pk)
+    if not is_new and not taken.update(**fields, stopped_at=None):
         raise ApiError(
             409,
             "name_taken",
             f"A worker {body.name!r} of another host runs in pool {pool.name}.",
         )
+    return worker
 
 
 @api.post("/beat", auth=pool_auth)

@@ -8,6 +8,7 @@ import zipfile
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 
 from experiments import lifecycle, snapshots, storage
@@ -100,6 +101,23 @@ class TestHosts:
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "name_taken"
         assert hello(pool, boot_id="one").status_code == 200
+
+    def test_of_two_that_sign_on_at_one_moment_one_gets_the_name(
+        self, pool: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hello(pool, boot_id="old")
+        Worker.objects.update(stopped_at=Now())
+        found = Worker.objects.get_or_create
+
+        def meanwhile(**fields: Any) -> Any:
+            """Between the look at the row and its taking another host is quicker."""
+            answer = found(**fields)
+            Worker.objects.update(boot_id="one", seen_at=Now(), stopped_at=None)
+            return answer
+
+        monkeypatch.setattr(Worker.objects, "get_or_create", meanwhile)
+        assert hello(pool, boot_id="two").status_code == 409
+        assert Worker.objects.get().boot_id == "one"
 
     def test_another_protocol_is_refused_in_words(self, sweep: Sweep) -> None:
         token = factories.worker_token(sweep.pool)
