@@ -20,7 +20,7 @@ LAYERS = (
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
     | {"placing", "breakers", "preflight"}
     | {"rivals", "finished", "slack"}
-    | {"worker_site", "submission", "warm_trials", "reruns"},
+    | {"resuming", "worker_site", "submission", "warm_trials", "reruns"},
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
     | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"}
     | {"waiting"},

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 
 from experiments.lifecycle import Claim
-from experiments.models import Sweep, Trial
+from experiments.models import Attempt, Sweep, Trial
+from experiments.resuming import checkpoint_for, note_resumed
 from experiments.search.command import render_command, value_text
 
 PROTOCOL = 2
@@ -32,16 +33,45 @@ def attempt_spec(claim: Claim) -> dict[str, Any]:
         ),
         "environment": _environment(trial, sweep, token=claim.trial_token.secret),
         "code": _code(sweep, attempt.pk),
-        "outputs_limit_bytes": settings.OUTPUTS_LIMIT_BYTES,
+        "resume_from": _resume_from(attempt),
+        "limits": _limits(sweep),
+        "when_cut_off": sweep.when_cut_off,
+        "outputs_limit_bytes": sweep.outputs_limit,
         "log_limit_bytes": settings.LOG_LIMIT_BYTES,
         "trial_timeout": sweep.trial_timeout,
-        "grace": settings.GRACE_SECONDS,
+        "grace": sweep.stop_grace,
         "heartbeat_seconds": settings.HEARTBEAT_SECONDS,
         "lease_seconds": settings.LEASE_SECONDS,
         "runner_token": claim.runner_token.secret,
         "trial_token": claim.trial_token.secret,
         "url": settings.SITE_URL,
     }
+
+
+def _resume_from(attempt: Attempt) -> dict[str, Any] | None:
+    """The outputs of an earlier attempt that this one begins with."""
+    checkpoint = checkpoint_for(attempt)
+    if checkpoint is None:
+        return None
+    note_resumed(attempt, checkpoint)
+    below = f"/api/worker/v1/attempts/{attempt.pk}/resume"
+    files = [
+        {
+            "path": file.path,
+            "sha256": file.sha256,
+            "size": file.size,
+            "url": f"{settings.SITE_URL}{below}/{file.sha256}",
+        }
+        for file in checkpoint.files
+    ]
+    return {"attempt": checkpoint.attempt.n, "files": files}
+
+
+def _limits(sweep: Sweep) -> dict[str, int]:
+    """What one trial may take of its host, under the names that a runner knows."""
+    given = sweep.definition.get("resources", {})
+    names = {"memory": "memory_bytes", "open_files": "open_files"}
+    return {told: int(given[name]) for name, told in names.items() if given.get(name)}
 
 
 def _environment(trial: Trial, sweep: Sweep, *, token: str) -> dict[str, str]:

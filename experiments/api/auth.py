@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
+from experiments.ingest import StaleAttempt
 from experiments.models import ApiToken, Attempt, Pool, User, WorkerToken
 from experiments.models.trials import AttemptState
 from experiments.tokens import same_digest, token_digest
@@ -55,6 +56,20 @@ class RunnerAuth(HttpBearer):
         if attempt and same_digest(token, attempt.runner_token_digest):
             return attempt
         return None
+
+
+def calling_attempt(request: HttpRequest) -> Attempt:
+    """The attempt whose runner calls."""
+    attempt: Attempt = request.auth  # type: ignore[attr-defined]
+    return attempt
+
+
+def running_attempt(request: HttpRequest) -> Attempt:
+    """The same; raises StaleAttempt once it does not count any more."""
+    attempt = calling_attempt(request)
+    if attempt.state != AttemptState.RUNNING:
+        raise StaleAttempt(f"Attempt {attempt.pk} does not count any more.")
+    return attempt
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ below /attempts/{id}. Whatever an attempt sends is refused once it does not coun
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated, Any
 
 from django.conf import settings
@@ -14,16 +13,22 @@ from django.db import transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 from django.http import FileResponse, HttpRequest
-from ninja import NinjaAPI, Query, Schema, Status
+from ninja import NinjaAPI, Query, Schema
 from pydantic import AfterValidator, Field
 
 from experiments import failures, ingest, lifecycle, queues, storage
+from experiments.api import artifacts
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
-from experiments.api.auth import RunnerAuth, WorkerAuth
+from experiments.api.auth import (
+    RunnerAuth,
+    WorkerAuth,
+    calling_attempt,
+    running_attempt,
+)
 from experiments.api.bodies import BodyParser
 from experiments.api.errors import ApiError, add_error_handlers
 from experiments.api.points import PointsIn, ReplyOut
-from experiments.models import Artifact, Attempt, Pool, Worker
+from experiments.models import Attempt, Pool, Worker
 from experiments.models.pools import SILENT_AFTER
 from experiments.models.trials import AttemptState
 
@@ -40,6 +45,7 @@ api = NinjaAPI(
     docs_url=None,
     openapi_url=None,
 )
+api.add_router("", artifacts.router)
 add_error_handlers(api)
 pool_auth = WorkerAuth()
 
@@ -182,7 +188,7 @@ class BeatIn(Schema):
 
 @api.post("/attempts/{attempt_id}/heartbeat")
 def heartbeat(request: HttpRequest, attempt_id: int, body: BeatIn) -> dict[str, Any]:
-    attempt = _attempt(request)
+    attempt = calling_attempt(request)
     if not lifecycle.beat(attempt, pid=body.pid, elapsed=body.elapsed):
         raise ingest.StaleAttempt(f"Attempt {attempt_id} does not count any more.")
     return {"stop": _stop_of(attempt)}
@@ -218,49 +224,13 @@ def log(
     with transaction.atomic():
         attempt = ingest.locked_attempt(attempt_id)
         if seq == attempt.log_chunks:
-            storage.append_log(attempt_id, chunk)
+            with artifacts.disk_full_told():
+                storage.append_log(attempt_id, chunk)
             attempt.log_chunks += 1
             Attempt.objects.filter(pk=attempt_id).update(
                 log_chunks=attempt.log_chunks, log_bytes=F("log_bytes") + len(chunk)
             )
     return {"next": attempt.log_chunks}
-
-
-@api.put("/attempts/{attempt_id}/artifacts", response={201: dict[str, str]})
-def put_artifact(
-    request: HttpRequest,
-    attempt_id: int,
-    path: Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]+$")],
-    sha256: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
-) -> Status[dict[str, str]]:
-    """Keep one file of the outputs folder; whole, or not at all."""
-    _check_room(
-        _running(request), path, int(request.headers.get("Content-Length") or 0)
-    )
-    target = storage.output_path(attempt_id, sha256)
-    incoming = target.with_name(f".{uuid.uuid4().hex}")
-    try:
-        body = iter(lambda: request.read(1 << 20), b"")
-        size, digest = storage.write_whole(incoming, body)
-        if digest != sha256:
-            raise ApiError(422, "wrong_hash", "The body does not have that SHA-256.")
-        with transaction.atomic():
-            attempt = ingest.locked_attempt(attempt_id)
-            _check_room(attempt, path, size)
-            Artifact.objects.update_or_create(
-                attempt=attempt, path=path, defaults={"size": size, "sha256": sha256}
-            )
-            incoming.replace(target)
-    finally:
-        incoming.unlink(missing_ok=True)
-    return Status(201, {})
-
-
-def _check_room(attempt: Attempt, path: str, size: int) -> None:
-    used = sum(attempt.artifacts.exclude(path=path).values_list("size", flat=True))
-    if used + size > settings.OUTPUTS_LIMIT_BYTES:
-        limit = settings.OUTPUTS_LIMIT_BYTES >> 20
-        raise ApiError(413, "outputs_too_large", f"At most {limit} MB of outputs.")
 
 
 class FinishIn(Schema):
@@ -277,7 +247,7 @@ class FinishIn(Schema):
 @api.post("/attempts/{attempt_id}/finish")
 def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, str]:
     """The end. Said twice, the second time is answered like the first."""
-    attempt = _attempt(request)
+    attempt = calling_attempt(request)
     outcome = lifecycle.Outcome(**body.dict())
     failures.sign(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
@@ -288,20 +258,8 @@ def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, s
 
 @api.get("/attempts/{attempt_id}/code/{digest}.zip")
 def code(request: HttpRequest, attempt_id: int, digest: str) -> FileResponse:
-    attempt = _running(request)
+    attempt = running_attempt(request)
     snapshot = attempt.trial.sweep.code if attempt.trial.sweep else None
     if snapshot is None or snapshot.digest != digest:
         raise ApiError(404, "not_found", "That is not this attempt's code.")
     return FileResponse(storage.code_path(snapshot.digest).open("rb"))
-
-
-def _attempt(request: HttpRequest) -> Attempt:
-    attempt: Attempt = request.auth  # type: ignore[attr-defined]
-    return attempt
-
-
-def _running(request: HttpRequest) -> Attempt:
-    attempt = _attempt(request)
-    if attempt.state != AttemptState.RUNNING:
-        raise ingest.StaleAttempt(f"Attempt {attempt.pk} does not count any more.")
-    return attempt

@@ -15,6 +15,21 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name='artifact',
+            name='whole',
+            field=models.BooleanField(default=True),
+        ),
+        migrations.AddField(
+            model_name='attempt',
+            name='resumed_files',
+            field=models.PositiveIntegerField(default=0),
+        ),
+        migrations.AddField(
+            model_name='attempt',
+            name='resumed_from',
+            field=models.PositiveIntegerField(blank=True, null=True),
+        ),
+        migrations.AddField(
             model_name='attempt',
             name='error',
             field=models.CharField(blank=True, max_length=500),

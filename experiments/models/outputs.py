@@ -14,6 +14,8 @@ class Artifact(models.Model):
     path = models.CharField(max_length=500)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
+    # False: it was being written when its process died, so no later attempt gets it.
+    whole = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

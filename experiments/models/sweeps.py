@@ -178,10 +178,22 @@ class Sweep(models.Model):
         return int(self.definition.get("retries", {}).get("on_failure", 0))
 
     @property
+    def when_cut_off(self) -> str:
+        """Whether a training stops whose worker cannot reach the site for a lease."""
+        return str(self.definition.get("retries", {}).get("when_cut_off", "stop"))
+
+    @property
     def stop_grace(self) -> float:
         """Seconds from SIGTERM to SIGKILL for a trial that is asked to stop."""
         given = self.definition.get("limits", {}).get("stop_grace")
         return float(settings.GRACE_SECONDS if given is None else given)
+
+    @property
+    def outputs_limit(self) -> int:
+        """Most bytes of outputs that are kept of one attempt."""
+        own = self.definition.get("resources", {}).get("outputs")
+        most: int = settings.OUTPUTS_LIMIT_BYTES
+        return most if own is None else min(int(own), most)
 
     def get_absolute_url(self) -> str:
         return reverse("sweep_detail", args=(self.pk,))

@@ -198,6 +198,9 @@ class Attempt(models.Model):
     release_asked_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
+    # The earlier attempt (its n) whose outputs it began with, and how many files.
+    resumed_from = models.PositiveIntegerField(null=True, blank=True)
+    resumed_files = models.PositiveIntegerField(default=0)
     elapsed = models.FloatField("training time, seconds", null=True, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     signal = models.IntegerField(null=True, blank=True)

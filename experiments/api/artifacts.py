@@ -1,0 +1,130 @@
+"""An attempt's files: its outputs, and those of an earlier attempt to resume from.
+
+The routes are the runner's, each opened by its own attempt's token.
+"""
+
+from __future__ import annotations
+
+import errno
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated
+
+from django.db import transaction
+from django.http import FileResponse, HttpRequest
+from ninja import Query, Router, Status
+
+from experiments import ingest, storage
+from experiments.api.auth import running_attempt
+from experiments.api.errors import ApiError
+from experiments.models import Artifact, Attempt
+from experiments.resuming import resumable
+
+router = Router()
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+OutputPath = Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]+$")]
+
+
+@router.put("/attempts/{attempt_id}/artifacts", response={201: dict[str, str]})
+def put_artifact(
+    request: HttpRequest,
+    attempt_id: int,
+    path: OutputPath,
+    sha256: Annotated[str, Query(pattern="^[0-9a-f]{64}$")],
+    whole: bool = True,
+) -> Status[dict[str, str]]:
+    """Keep one file of the outputs folder; all of its bytes, or none.
+
+    It takes the place of what was kept under its path. One that is not ``whole`` was
+    being written when the training process died: it is for people to look at, and no
+    later attempt sees it.
+    """
+    size = int(request.headers.get("Content-Length") or 0)
+    _check_room(running_attempt(request), path, size)
+    target = storage.output_path(attempt_id, sha256)
+    incoming = target.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with disk_full_told():
+            body = iter(lambda: request.read(1 << 20), b"")
+            size, digest = storage.write_whole(incoming, body)
+        if digest != sha256:
+            raise ApiError(422, "wrong_hash", "The body does not have that SHA-256.")
+        with transaction.atomic():
+            attempt = ingest.locked_attempt(attempt_id)
+            _check_room(attempt, path, size)
+            _forget_on_commit(attempt, path)
+            Artifact.objects.update_or_create(
+                attempt=attempt,
+                path=path,
+                defaults={"size": size, "sha256": sha256, "whole": whole},
+            )
+            incoming.replace(target)
+    finally:
+        incoming.unlink(missing_ok=True)
+    return Status(201, {})
+
+
+@router.delete("/attempts/{attempt_id}/artifacts", response=dict[str, int])
+def delete_artifact(
+    request: HttpRequest, attempt_id: int, path: OutputPath
+) -> dict[str, int]:
+    """Forget a file that the training process has removed itself; twice is as once."""
+    with transaction.atomic():
+        attempt = ingest.locked_attempt(attempt_id)
+        _forget_on_commit(attempt, path)
+        deleted, _ = attempt.artifacts.filter(path=path).delete()
+    return {"deleted": deleted}
+
+
+@router.get("/attempts/{attempt_id}/resume/{sha256}")
+def resume_file(request: HttpRequest, attempt_id: int, sha256: str) -> FileResponse:
+    """One file of an earlier attempt of the same trial."""
+    artifact = resumable(running_attempt(request)).filter(sha256=sha256).first()
+    if artifact is None:
+        raise ApiError(404, "not_found", "No earlier attempt of this trial left that.")
+    path = storage.output_path(artifact.attempt_id, artifact.sha256)
+    try:
+        return FileResponse(path.open("rb"))
+    except FileNotFoundError as error:
+        raise ApiError(404, "deleted", f"{artifact.path} was deleted.") from error
+
+
+@contextmanager
+def disk_full_told() -> Iterator[None]:
+    """A full disk of the site is answered as such: sending again would not help."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise ApiError(
+            507, "disk_full", "not stored: the site's disk is full"
+        ) from error
+
+
+def _check_room(attempt: Attempt, path: str, size: int) -> None:
+    sweep = attempt.trial.sweep
+    limit = sweep.outputs_limit if sweep else 0
+    used = sum(attempt.artifacts.exclude(path=path).values_list("size", flat=True))
+    if used + size > limit:
+        raise ApiError(
+            413,
+            "outputs_too_large",
+            f"{path} has {size:,} bytes, with {used:,} of other outputs; all together"
+            f" may have {limit:,}.",
+        )
+
+
+def _forget_on_commit(attempt: Attempt, path: str) -> None:
+    """Remove the bytes of the file that has this path now, unless others share them."""
+    for sha256 in attempt.artifacts.filter(path=path).values_list("sha256", flat=True):
+        transaction.on_commit(partial(_remove_unused, attempt.pk, sha256))
+
+
+def _remove_unused(attempt_id: int, sha256: str) -> None:
+    """An attempt has one runner, which sends one file after another."""
+    if not Artifact.objects.filter(attempt=attempt_id, sha256=sha256).exists():
+        storage.output_path(attempt_id, sha256).unlink(missing_ok=True)
