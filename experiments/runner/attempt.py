@@ -20,9 +20,10 @@ from experiments.runner.folder import AttemptFolder
 from experiments.runner.limits import LimitError, limits_from
 from experiments.runner.logs import OutputLog
 from experiments.runner.patience import Patience
+from experiments.runner.prepared import AS_IT_IS, Prepared
 from experiments.runner.report import Outcome
 from experiments.runner.signals import Signals
-from experiments.runner.spec import AttemptSpec, CodeSource
+from experiments.runner.spec import AttemptSpec
 from experiments.runner.tree import Tree
 from experiments.runner.unstarted import Unstarted, released_early, worker_problem
 
@@ -60,6 +61,7 @@ class Attempt:
         self._worker = worker
         self._signals = signals
         self._folder = AttemptFolder.of(worker.home, spec.attempt)
+        self._opened: Channels | None = None
 
     def run(self) -> int:
         """Run it to its end. Returns DELIVERED, or KEPT when its folder had to stay."""
@@ -84,25 +86,49 @@ class Attempt:
             self._report_bare(worker_problem(f"no folder for the attempt: {problem}"))
             return
         try:
-            tree = self._start()
+            tree = self._start(self._prepare(log))
         except Unstarted as problem:
             self._deliver(problem.outcome, self._channels(), log)
         else:
             self._accompany(tree, log)
 
-    def _start(self) -> Tree:
+    def _prepare(self, log: OutputLog) -> Prepared:
+        """Code, interpreter and packages; nothing to do is the quick case."""
+        spec = self._spec
+        if spec.code is None and not spec.python and spec.requirements is None:
+            return AS_IT_IS
+        from experiments.runner.preparation import Preparation
+
+        return Preparation(
+            spec,
+            folder=self._folder,
+            channels=self._channels(),
+            log=log,
+            home=self._worker.home,
+            worker=self._worker.environment,
+            signals=self._signals,
+            patience=self._patience(),
+        ).prepare()
+
+    def _start(self, prepared: Prepared) -> Tree:
         spec, worker = self._spec, self._worker
-        if spec.code is not None:
-            self._copy_code(spec.code)
         if self._signals.terminations:
             raise released_early()
-        argv = resolve(spec.argv, chosen=spec.environment, worker=worker.environment)
+        argv = resolve(
+            spec.argv,
+            chosen=spec.environment,
+            worker=worker.environment,
+            python=prepared.python,
+        )
         try:
             self._folder.outputs.mkdir(exist_ok=True)
             return Tree(
                 argv,
                 environment=training_environment(
-                    spec, folder=self._folder, worker=worker.environment
+                    spec,
+                    folder=self._folder,
+                    worker=worker.environment,
+                    prepared=prepared,
                 ),
                 work=self._folder.work,
                 limits=limits_from(worker.environment),
@@ -111,17 +137,6 @@ class Attempt:
             raise worker_problem(str(problem)) from problem
         except (OSError, ValueError, SubprocessError) as problem:
             raise start_problem(problem, argv, self._folder.work) from problem
-
-    def _copy_code(self, code: CodeSource) -> None:
-        from experiments.runner.preparation import Preparation
-
-        Preparation(
-            site=self._site(),
-            cache=self._worker.home / "code",
-            signals=self._signals,
-            patience=self._patience(),
-            beat_seconds=self._spec.heartbeat_seconds,
-        ).copy_code(code, self._folder.work)
 
     def _accompany(self, tree: Tree, log: OutputLog) -> None:
         """Watch the training and deliver it; whatever happens, nothing stays alive."""
@@ -181,9 +196,12 @@ class Attempt:
         self._patience().insist(lambda: site.finish(dict(report)))
 
     def _channels(self) -> Channels:
+        """The same ones all along: they know what has been sent already."""
         from experiments.runner.delivery import Channels
 
-        return Channels.open(self._site(), self._folder)
+        if self._opened is None:
+            self._opened = Channels.open(self._site(), self._folder)
+        return self._opened
 
     def _site(self) -> Site:
         from experiments.runner.site import Site

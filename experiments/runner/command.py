@@ -34,16 +34,23 @@ SCARCITY = frozenset(
 
 
 def resolve(
-    argv: Sequence[str], *, chosen: Mapping[str, str], worker: Mapping[str, str]
+    argv: Sequence[str],
+    *,
+    chosen: Mapping[str, str],
+    worker: Mapping[str, str],
+    python: str = "",
 ) -> list[str]:
     """`argv` with a plain "python" replaced by the interpreter it stands for.
 
-    That is the one on the sweep's own PATH when the sweep sets one (`chosen` is the
+    That is `python` where the sweep or its pool names one. Else it is the one on the
+    sweep's own PATH when the sweep sets one (`chosen` is the
     sweep's environment), else SWEEPSITE_PYTHON of the worker, else the interpreter
     that runs the worker.
     """
     if argv[0] not in PYTHON_NAMES:
         return list(argv)
+    if python:
+        return [python, *argv[1:]]
     own = worker.get(PYTHON_OVERRIDE) or sys.executable
     path = chosen.get("PATH")
     found = shutil.which(argv[0], path=path) if path else None

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.runner.folder import AttemptFolder
+from experiments.runner.prepared import AS_IT_IS, Prepared
 from experiments.runner.spec import AttemptSpec
 
 ATTEMPT_MARKER = "SWEEPSITE_ATTEMPT"
@@ -74,7 +75,11 @@ def _may_pass(name: str, patterns: list[str]) -> bool:
 
 
 def training_environment(
-    spec: AttemptSpec, *, folder: AttemptFolder, worker: Mapping[str, str]
+    spec: AttemptSpec,
+    *,
+    folder: AttemptFolder,
+    worker: Mapping[str, str],
+    prepared: Prepared = AS_IT_IS,
 ) -> dict[str, str]:
     """What the training process gets: the allowed, the sweep's own, then ours.
 
@@ -85,18 +90,26 @@ def training_environment(
     environment["PATH"] = _path_with_own_python(environment.get("PATH", DEFAULT_PATH))
     environment["PYTHONUNBUFFERED"] = "1"
     environment |= spec.environment
+    environment |= prepared.environment
+    environment["PATH"] = os.pathsep.join([*prepared.path, environment["PATH"]])
     environment |= {
         "PYTHONPATH": _client_first(spec.environment.get("PYTHONPATH")),
         "PWD": str(folder.work),
         "SWEEPSITE_OUTPUTS": str(folder.outputs),
         "SWEEPSITE_TRIAL_NAME": spec.name,
-        SPOOL: str(folder.spool),
-        ATTEMPT_MARKER: spec.attempt,
     }
     environment.pop(SLOT_MARKER, None)
+    return environment | attempt_markers(spec, folder=folder, worker=worker)
+
+
+def attempt_markers(
+    spec: AttemptSpec, *, folder: AttemptFolder, worker: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables by which an attempt's processes are found and stopped."""
+    markers = {SPOOL: str(folder.spool), ATTEMPT_MARKER: spec.attempt}
     if slot := worker.get(SLOT_MARKER):
-        environment[SLOT_MARKER] = slot
-    return environment
+        markers[SLOT_MARKER] = slot
+    return markers
 
 
 def _path_with_own_python(path: str) -> str:

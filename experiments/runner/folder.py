@@ -33,6 +33,11 @@ class AttemptFolder:
         return self.work / "outputs"
 
     @property
+    def programs(self) -> Path:
+        """Programs that go first on the training process's PATH."""
+        return self.root / "bin"
+
+    @property
     def spool(self) -> Path:
         """Reports the training process could not deliver, as JSON lines."""
         return self.root / "spool.jsonl"

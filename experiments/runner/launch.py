@@ -13,6 +13,7 @@ from pathlib import Path
 from experiments.runner.command import PYTHON_OVERRIDE
 from experiments.runner.environment import EXTRA_NAMES, SLOT_MARKER, inherited
 from experiments.runner.limits import VARIABLES
+from experiments.runner.tools import tool_settings
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 GIVE_UP_AFTER = 600.0
@@ -58,6 +59,7 @@ def runner_environment(worker: Mapping[str, str], *, slot: str) -> dict[str, str
     """A runner needs none of the worker's secrets, so it gets none."""
     environment = inherited(worker)
     environment |= {name: worker[name] for name in OWN_SETTINGS if name in worker}
+    environment |= tool_settings(worker)
     if slot:
         environment[SLOT_MARKER] = slot
     return environment

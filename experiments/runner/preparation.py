@@ -1,84 +1,144 @@
-"""Before training: the code's copy in the work folder, with signs of life meanwhile."""
+"""Before training: code, interpreter and packages, with signs of life meanwhile."""
 
 from __future__ import annotations
 
-import logging
-import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from experiments.runner.answers import Refused, SiteAway
+from experiments.runner import shared_folder
+from experiments.runner.answers import Refused
 from experiments.runner.code import CodeError, cached_zip, store, unpack
+from experiments.runner.delivery import Channels
+from experiments.runner.environment import attempt_markers
+from experiments.runner.environments import Environments
+from experiments.runner.errands import Errands
+from experiments.runner.file_lock import Waiting
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.git import Repository
+from experiments.runner.interpreter import find_python, wrapped
+from experiments.runner.life import Life
+from experiments.runner.logs import OutputLog
 from experiments.runner.patience import Patience
+from experiments.runner.prepared import AS_IT_IS, Prepared
 from experiments.runner.signals import Signals
-from experiments.runner.site import Site
-from experiments.runner.spec import CodeSource
-from experiments.runner.unstarted import (
-    code_missing,
-    released_early,
-    stopped_early,
-    worker_problem,
-)
+from experiments.runner.sources import Code, CodeSource, FolderSource, GitSource
+from experiments.runner.spec import AttemptSpec
+from experiments.runner.unstarted import code_missing, worker_problem
 
-logger = logging.getLogger(__name__)
+FETCHES = "fetches the code"
+COPIES = "copies the code"
 
 
 class Preparation:
-    """Fetches and unpacks the code of one attempt."""
+    """Everything that one attempt needs before its training process can start."""
 
     def __init__(
         self,
+        spec: AttemptSpec,
         *,
-        site: Site,
-        cache: Path,
+        folder: AttemptFolder,
+        channels: Channels,
+        log: OutputLog,
+        home: Path,
+        worker: Mapping[str, str],
         signals: Signals,
         patience: Patience,
-        beat_seconds: float,
     ) -> None:
-        self._site = site
-        self._cache = cache
-        self._signals = signals
+        self._spec = spec
+        self._folder = folder
+        self._site = channels.site
+        self._log = log
+        self._home = home.absolute()
+        self._worker = worker
         self._patience = patience
-        self._beat_seconds = beat_seconds
-        self._beat_at = time.monotonic() + beat_seconds
+        self._life = Life(
+            channels, signals=signals, beat_seconds=spec.heartbeat_seconds
+        )
+        self._errands = Errands(
+            life=self._life,
+            log=log,
+            signals=signals,
+            markers=attempt_markers(spec, folder=folder, worker=worker),
+        )
 
-    def copy_code(self, code: CodeSource, work: Path) -> None:
-        """Put the code into `work`.
+    def prepare(self) -> Prepared:
+        """Fill the working folder and find the interpreter.
 
         Raises Unstarted when that cannot or need not be done, SiteAway when patience
         runs out, and StaleAttempt.
         """
+        if self._spec.code is not None:
+            self._bring(self._spec.code)
+        if not self._spec.python and self._spec.requirements is None:
+            return AS_IT_IS
+        python = find_python(
+            self._spec.python,
+            chosen=self._spec.environment,
+            worker=self._worker,
+            work=self._folder.work,
+        )
+        if self._spec.requirements is None:
+            return wrapped(python, self._folder.programs, worker=self._worker)
+        return self._environments().prepare(
+            self._spec.requirements, python=python, folder=self._folder
+        )
+
+    def _bring(self, code: Code) -> None:
         try:
-            archive = cached_zip(self._cache, code.digest)
-            unpack(archive or self._fetch(code), work)
+            if isinstance(code, CodeSource):
+                self._unpack(code)
+            elif isinstance(code, GitSource):
+                self._check_out(code)
+            else:
+                self._copy(code)
         except (CodeError, Refused) as problem:
             raise code_missing(f"no code: {problem}") from problem
         except OSError as problem:
             raise worker_problem(f"no room for the code: {problem}") from problem
 
-    def _fetch(self, code: CodeSource) -> Path:
-        return self._patience.insist(
-            lambda: store(self._cache, code.digest, self._pieces(code.url))
+    def _unpack(self, code: CodeSource) -> None:
+        cache = self._home / "code"
+        archive = cached_zip(cache, code.digest) or self._patience.insist(
+            lambda: store(cache, code.digest, self._pieces(code.url))
         )
+        unpack(archive, self._folder.work)
 
     def _pieces(self, url: str) -> Iterator[bytes]:
-        self._show_life()
+        self._life.enter(FETCHES)
+        self._life.show()
         for piece in self._site.download(url):
-            self._show_life()
+            self._life.show()
             yield piece
 
-    def _show_life(self) -> None:
-        """A large download must not cost the lease."""
-        if self._signals.terminations:
-            raise released_early()
-        if time.monotonic() < self._beat_at:
-            return
-        self._beat_at = time.monotonic() + self._beat_seconds
-        try:
-            stop = self._site.beat(elapsed=0.0, pid=os.getpid(), memory=0)
-        except SiteAway as problem:
-            logger.info("no beat while the code is fetched: %s", problem)
-            return
-        if stop is not None:
-            raise stopped_early(stop)
+    def _check_out(self, code: GitSource) -> None:
+        self._life.enter(FETCHES)
+        repository = Repository(
+            code,
+            home=self._home,
+            errands=self._errands,
+            waiting=self._waiting("waits for the code that {} fetches"),
+            worker=self._worker,
+        )
+        commit = code.commit
+        if not commit:
+            found = repository.look_up()
+            commit = self._patience.insist(lambda: self._site.settle_commit(found))
+        repository.check_out(commit, self._folder.work)
+        self._log.note(f"code: commit {commit[:12]} of {code.url}")
+
+    def _copy(self, code: FolderSource) -> None:
+        self._life.enter(COPIES)
+        copied = shared_folder.copy(code, self._folder.work, show=self._life.show)
+        self._log.note(f"code: {copied} of {code.folder}")
+
+    def _environments(self) -> Environments:
+        return Environments(
+            home=self._home,
+            errands=self._errands,
+            waiting=self._waiting("waits for the environment that {} builds"),
+            worker=self._worker,
+            log=self._log,
+        )
+
+    def _waiting(self, words: str) -> Waiting:
+        return Waiting(self._life, words=words, name=self._spec.name)

@@ -25,6 +25,8 @@ __all__ = [
     "Stop",
 ]
 
+LONGEST_PHASE = 100
+
 
 class Site:
     """One attempt's calls. Raises as Connection does; usable from several threads."""
@@ -35,12 +37,21 @@ class Site:
             f"{self._root}api/worker/v1/attempts/{attempt}", token
         )
 
-    def beat(self, *, elapsed: float, pid: int, memory: int) -> Stop | None:
+    def beat(
+        self, *, elapsed: float, pid: int, memory: int, phase: str = ""
+    ) -> Stop | None:
         """Say that the attempt lives; the answer may ask it to stop.
 
-        `elapsed` in seconds of training, `memory` in bytes.
+        `elapsed` in seconds of training, `memory` in bytes; `phase` says in words what
+        is done before training begins.
         """
-        body = {"elapsed": round(elapsed, 3), "pid": pid, "memory_bytes": memory}
+        body: dict[str, object] = {
+            "elapsed": round(elapsed, 3),
+            "pid": pid,
+            "memory_bytes": memory,
+        }
+        if phase:
+            body["phase"] = phase[:LONGEST_PHASE]
         return _stop_from(self._attempt.send_json("heartbeat", body).get("stop"))
 
     def send_points(self, points: Sequence[Mapping[str, object]]) -> Stop | None:
@@ -67,6 +78,15 @@ class Site:
         """Upload one output file; `path` is relative, with slashes."""
         query = urllib.parse.urlencode({"path": path, "sha256": sha256})
         self._attempt.put_file(f"artifacts?{query}", file, size=size)
+
+    def settle_commit(self, commit: str) -> str:
+        """Tell which commit the sweep's git reference stands for; returns the one that
+        counts, which another attempt may have told before."""
+        answer = self._attempt.send_json("commit", {"commit": commit})
+        settled = answer.get("commit")
+        if not isinstance(settled, str) or not settled:
+            raise SiteAway(f"the site answered without a commit: {answer}")
+        return settled
 
     def finish(self, report: Mapping[str, object]) -> str:
         """Report the end; returns the trial's state as the site now has it."""

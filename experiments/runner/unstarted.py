@@ -26,6 +26,15 @@ def code_missing(message: str) -> Unstarted:
     return Unstarted(_not_started("code_missing", message))
 
 
+def python_missing(message: str) -> Unstarted:
+    return Unstarted(_not_started("python_missing", message))
+
+
+def environment_failed(message: str) -> Unstarted:
+    """The trial's packages could not be installed."""
+    return Unstarted(_not_started("environment", message))
+
+
 def worker_problem(message: str) -> Unstarted:
     """The worker is at fault (no disk, memory or process left), so nobody is blamed."""
     return Unstarted(Outcome(cause="released", message=message))

@@ -1,0 +1,85 @@
+"""One at a time on a host: a lock in a file, waited for with signs of life."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from experiments.runner.life import Life
+
+LONGEST_NAME = 60
+
+
+class Waiting:
+    """How an attempt waits for another one's lock, and under which name it holds its
+    own. `words` tell what it waits for, with {} for the holder's name."""
+
+    def __init__(self, life: Life, *, words: str, name: str) -> None:
+        self.life = life
+        self.name = name
+        self._words = words
+
+    def turn(self, holder: str) -> None:
+        """One look further: says for whom the attempt waits. Raises as Life.show."""
+        self.life.enter(self._words.format(holder or "another trial"))
+        self.life.show()
+        self.life.wait()
+
+
+class FileLock:
+    """A lock that goes with the process that holds it, however that ends.
+
+    The file stays behind, for a lock on a file that somebody else has removed locks
+    nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def take(self, waiting: Waiting) -> None:
+        """Hold it alone."""
+        while not self.try_alone():
+            waiting.turn(self._holder())
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"trial {waiting.name}".encode()[:LONGEST_NAME], 0)
+
+    def share(self, waiting: Waiting) -> None:
+        """Hold it together with others that share it."""
+        while not self._try(fcntl.LOCK_SH):
+            waiting.turn(self._holder())
+
+    def try_alone(self) -> bool:
+        """Hold it alone if nobody else holds it now."""
+        return self._try(fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _try(self, kind: int) -> bool:
+        try:
+            fcntl.flock(self._fd, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _holder(self) -> str:
+        text = os.pread(self._fd, LONGEST_NAME, 0).decode("utf-8", "replace")
+        return "".join(letter for letter in text if letter.isprintable())
+
+
+@contextmanager
+def held(path: Path, waiting: Waiting) -> Iterator[None]:
+    """Hold a file's lock alone meanwhile."""
+    lock = FileLock(path)
+    try:
+        lock.take(waiting)
+        yield
+    finally:
+        lock.close()

@@ -1,0 +1,220 @@
+"""Code from a git repository: fetched once a host and commit, checked out a trial.
+
+Nothing of a repository runs: no hooks, no submodules, no filters. The working folder
+gets the files only, without a .git of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from experiments.runner.code import LARGEST_UNPACKED, MOST_FILES, CodeError
+from experiments.runner.errands import Errand, ErrandError, Errands
+from experiments.runner.file_lock import Waiting, held
+from experiments.runner.git_rules import checked
+from experiments.runner.limits import Limit
+from experiments.runner.sizes import size_in_words
+from experiments.runner.sources import COMMIT, GitSource
+from experiments.runner.tools import git_environment
+
+FETCH_SECONDS = 1800.0
+LOOK_SECONDS = 120.0
+TRIES = 3
+LARGEST_PACK = 8 << 30
+LIMITS = (Limit(resource.RLIMIT_CORE, 0), Limit(resource.RLIMIT_FSIZE, LARGEST_PACK))
+SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "protocol.ext.allow=never",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "filter.lfs.smudge=",
+    "filter.lfs.process=",
+    "filter.lfs.required=false",
+    "credential.interactive=never",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "advice.detachedHead=false",
+)
+# What an outage looks like; another try may do.
+PASSING = (
+    *("could not resolve host", "connection timed out", "connection refused"),
+    *("connection reset", "early eof", "unexpected disconnect", "http 429"),
+    *("returned error: 50", "temporary failure", "gnutls_handshake"),
+)
+
+
+class Repository:
+    """One repository's mirror on this worker's disk."""
+
+    def __init__(
+        self,
+        source: GitSource,
+        *,
+        home: Path,
+        errands: Errands,
+        waiting: Waiting,
+        worker: Mapping[str, str],
+    ) -> None:
+        """Raises CodeError for a source that git must not be told, or without git."""
+        self._source = checked(source)
+        self._errands = errands
+        self._waiting = waiting
+        self._environment = {
+            **git_environment(worker, files_allowed=source.url.startswith("file://")),
+            # The mirror's folder may lie inside some other repository.
+            "GIT_CEILING_DIRECTORIES": str(home),
+        }
+        self._program = shutil.which("git", path=self._environment["PATH"])
+        if self._program is None:
+            raise CodeError(
+                f"there is no git on this worker, which {source.url} needs; install "
+                "it there, or upload the files instead"
+            )
+        name = hashlib.sha256(source.url.encode()).hexdigest()[:32]
+        self._folder = home / "repositories" / f"{name}.git"
+        self._lock = home / "repositories" / f"{name}.lock"
+
+    def look_up(self) -> str:
+        """The whole id of the commit that the source's ref stands for now.
+
+        Raises CodeError.
+        """
+        ref = self._source.ref or "HEAD"
+        if COMMIT.fullmatch(ref):
+            return ref
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        names = (ref, f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}")
+        answer = self._insist(
+            *("ls-remote", "--", self._source.url),
+            *((ref,) if ref == "HEAD" else (ref, f"{ref}^{{}}")),
+            seconds=LOOK_SECONDS,
+            inside=False,
+        )
+        rows = (line.partition("\t") for line in answer.lines())
+        found = {name: commit for commit, _, name in rows if COMMIT.fullmatch(commit)}
+        for name in names:
+            if name in found:
+                return found[name]
+        raise CodeError(
+            f"{self._source.url} has no branch or tag {ref!r}; a commit must be given "
+            "with all of its 40 digits"
+        )
+
+    def check_out(self, commit: str, target: Path) -> None:
+        """Write the commit's files into `target`. Raises CodeError."""
+        with held(self._lock, self._waiting):
+            self._fetch(commit)
+        tree = f"{commit}:{self._source.path}" if self._source.path else commit
+        self._check_amounts(tree)
+        for words in (("read-tree", tree), ("checkout-index", "--all", "--force")):
+            self._run_well(*words, target=target)
+        os.utime(self._folder)
+
+    def _fetch(self, commit: str) -> None:
+        """Have the commit in the mirror; from the network only if it is not there."""
+        if not (self._folder / "HEAD").exists():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True)
+            self._run_well("init", "--quiet", "--bare", "--template=")
+        if self._has(commit):
+            return
+        fetch = (
+            *("fetch", "--no-tags", "--no-recurse-submodules", "--progress"),
+            "--no-write-fetch-head",
+        )
+        url = self._source.url
+        alone = self._run(*fetch, "--depth=1", "--", url, commit, told=True)
+        if not alone.went_well:
+            # Some servers give whole branches only.
+            everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+            self._insist(*fetch, "--", url, *everything, told=True)
+        if not self._has(commit):
+            raise CodeError(f"{url} has no commit {commit} any more")
+
+    def _has(self, commit: str) -> bool:
+        return self._run("cat-file", "-e", f"{commit}^{{commit}}").went_well
+
+    def _check_amounts(self, tree: str) -> None:
+        listing = self._run("ls-tree", "-r", "-l", "--full-tree", tree)
+        if not listing.went_well:
+            raise CodeError(
+                f"{self._source.url} has no folder {self._source.path!r} at that commit"
+            )
+        rows = [line.split(maxsplit=4) for line in listing.lines()]
+        size = sum(int(row[3]) for row in rows if len(row) > 3 and row[3].isdigit())
+        if listing.was_cut or len(rows) > MOST_FILES or size > LARGEST_UNPACKED:
+            count = f"{len(rows):,}" if not listing.was_cut else f"over {MOST_FILES:,}"
+            raise CodeError(
+                f"{self._source.url} has {count} files of {size_in_words(size)}; "
+                f"allowed are {MOST_FILES:,} files of "
+                f"{size_in_words(LARGEST_UNPACKED)}. Name a smaller folder as path"
+            )
+
+    def _insist(
+        self,
+        *words: str,
+        seconds: float = FETCH_SECONDS,
+        told: bool = False,
+        inside: bool = True,
+    ) -> Errand:
+        """Run it, again after an outage. Raises CodeError with git's own last words."""
+        for number in range(1, TRIES + 1):
+            errand = self._run(*words, seconds=seconds, told=told, inside=inside)
+            if errand.went_well:
+                return errand
+            said = "\n".join(errand.last)
+            if number == TRIES or not any(word in said.lower() for word in PASSING):
+                break
+            self._pause(2.0**number)
+        raise CodeError(f"git could not read {self._source.url}: {_reason(errand)}")
+
+    def _pause(self, seconds: float) -> None:
+        for _ in range(int(seconds * 4)):
+            self._errands.life.show()
+            self._errands.life.wait()
+
+    def _run_well(self, *words: str, target: Path | None = None) -> None:
+        errand = self._run(*words, target=target)
+        if not errand.went_well:
+            raise CodeError(f"git {words[0]} failed: {_reason(errand)}")
+
+    def _run(
+        self,
+        *words: str,
+        seconds: float = FETCH_SECONDS,
+        told: bool = False,
+        inside: bool = True,
+        target: Path | None = None,
+    ) -> Errand:
+        """Run git on the mirror, or outside of it; `target` is the working folder of
+        what checks files out, with an index of its own beside it."""
+        settings = [part for setting in SETTINGS for part in ("-c", setting)]
+        place = ["--git-dir", str(self._folder)] if inside else []
+        environment = dict(self._environment)
+        if target is not None:
+            place += ["--work-tree", str(target)]
+            environment["GIT_INDEX_FILE"] = str(target.parent / "git-index")
+        try:
+            return self._errands.run(
+                [self._program or "git", *settings, *place, *words],
+                folder=target or self._folder.parent,
+                environment=environment,
+                seconds=seconds,
+                told_as="git" if told else "",
+                limits=LIMITS,
+            )
+        except ErrandError as problem:
+            raise CodeError(str(problem)) from problem
+
+
+def _reason(errand: Errand) -> str:
+    """Git's last lines, those that name an error if there are any."""
+    telling = [line for line in errand.last if line.startswith(("fatal:", "error:"))]
+    lines = telling or list(errand.last[-3:])
+    return "; ".join(lines) or f"it ended with status {errand.status}"

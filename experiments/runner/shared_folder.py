@@ -1,0 +1,101 @@
+"""Code from a folder of the worker's disk, copied into the trial's own.
+
+A copy, because trials must not write into each other's files, and because an edit of
+the folder must not change what a running trial reads.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.runner.allowed_folders import allowed_path, lies_in
+from experiments.runner.code import MOST_FILES, CodeError
+from experiments.runner.sizes import size_in_words
+from experiments.runner.sources import FolderSource
+
+LARGEST = 200 << 20
+# As where the command line packs a folder; hidden files and folders stay as well.
+LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What was copied: how many files and bytes."""
+
+    files: int
+    size: int
+
+    def __str__(self) -> str:
+        noun = "file" if self.files == 1 else "files"
+        return f"{self.files:,} {noun}, {size_in_words(self.size)},"
+
+
+def copy(source: FolderSource, target: Path, *, show: Callable[[], None]) -> Copied:
+    """Copy the folder's files into `target`, calling `show` between them.
+
+    Links to files are followed, links to folders stay links, and a link out of the
+    allowed folders is refused. Raises CodeError, with nothing copied where the folder
+    is too large.
+    """
+    folder = allowed_path(source.folder, source.allowed)
+    if not folder.is_dir():
+        raise CodeError(f"there is no folder {source.folder} on this worker")
+    paths = [(path, _checked(path, source)) for path in _inside(folder)]
+    copied = Copied(len(paths), sum(_size(real) for _, real in paths))
+    _check_amounts(copied, source.folder)
+    for path, real in paths:
+        show()
+        _put(real, target / path.relative_to(folder))
+    return copied
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Files, and links to folders."""
+    for parent, folders, names in os.walk(folder):
+        kept = [name for name in folders if _is_kept(name)]
+        links = [name for name in kept if (Path(parent) / name).is_symlink()]
+        folders[:] = [name for name in kept if name not in links]
+        yield from (Path(parent) / name for name in names if _is_kept(name))
+        yield from (Path(parent) / name for name in links)
+
+
+def _is_kept(name: str) -> bool:
+    return not name.startswith(".") and name not in LEFT_OUT
+
+
+def _checked(path: Path, source: FolderSource) -> Path:
+    real = Path(os.path.realpath(path))
+    if not lies_in(real, source.allowed):
+        raise CodeError(
+            f"{path} is a link to {real}, outside the folders that the pool allows "
+            f"({', '.join(source.allowed)})"
+        )
+    if not (real.is_file() or real.is_dir()):
+        raise CodeError(f"{path} is neither a file nor a folder")
+    return real
+
+
+def _size(real: Path) -> int:
+    return real.stat().st_size if real.is_file() else 0
+
+
+def _check_amounts(copied: Copied, folder: str) -> None:
+    if copied.files > MOST_FILES or copied.size > LARGEST:
+        raise CodeError(
+            f"{folder} has {copied.files:,} files of {size_in_words(copied.size)}; a "
+            f"trial gets a copy of its code, so at most {MOST_FILES:,} files of "
+            f"{size_in_words(LARGEST)} are allowed. Keep data elsewhere and name their "
+            "folder in the command"
+        )
+
+
+def _put(real: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if real.is_dir():
+        target.symlink_to(real, target_is_directory=True)
+    else:
+        shutil.copy(real, target)
