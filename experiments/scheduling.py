@@ -14,7 +14,7 @@ from typing import TypeVar
 from django.db import DatabaseError
 from django.db.models import Count, Q
 
-from experiments import lifecycle
+from experiments import breakers, lifecycle, preflight
 from experiments.clock import database_now
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
@@ -72,6 +72,8 @@ def settle(sweep: Sweep) -> bool:
     return (
         end_at_timeout(sweep)
         or _end_at_target(sweep)
+        or preflight.look(sweep)
+        or breakers.trip(sweep, counts)
         or _fail_after_bad_start(sweep, counts)
         or _pause_after_failures(sweep)
         or _complete(sweep, counts)

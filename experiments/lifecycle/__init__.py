@@ -19,6 +19,13 @@ from experiments.lifecycle.attempts import (
 )
 from experiments.lifecycle.claims import Claim, claim_attempt
 from experiments.lifecycle.drains import drain_worker, undrain_worker
+from experiments.lifecycle.preflights import (
+    PREFLIGHT_FAILED,
+    PREFLIGHT_HELD,
+    end_preflight,
+    repeat_preflight,
+    start_preflight,
+)
 from experiments.lifecycle.seats import NoRoom
 from experiments.lifecycle.sweeps import (
     RUN_AGAIN,
@@ -41,6 +48,8 @@ from experiments.lifecycle.trials import (
 __all__ = [
     "PAUSE_MESSAGE",
     "POLICY",
+    "PREFLIGHT_FAILED",
+    "PREFLIGHT_HELD",
     "RUN_AGAIN",
     "Cause",
     "Claim",
@@ -53,15 +62,18 @@ __all__ = [
     "complete_sweep",
     "create_trial",
     "drain_worker",
+    "end_preflight",
     "fail_sweep",
     "finish_attempt",
     "is_released",
     "lose_attempt",
     "mark_exhausted",
     "pause_sweep",
+    "repeat_preflight",
     "request_stop",
     "resume_sweep",
     "run_again",
+    "start_preflight",
     "start_sweep",
     "stop_live_trials",
     "undrain_worker",
