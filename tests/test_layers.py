@@ -12,7 +12,16 @@ ROOT = Path(__file__).resolve().parent.parent / "experiments"
 # A package may import what stands in a lower layer, and its own layer.
 LAYERS = (
     {"search"},
-    {"runner", "client", "words", "tokens", "document_yaml", "signatures", "causes"},
+    {
+        "runner",
+        "client",
+        "failpoints",
+        "words",
+        "tokens",
+        "document_yaml",
+        "signatures",
+        "causes",
+    },
     {"models", "clock"},
     {"ranks", "ledger"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
@@ -20,8 +29,16 @@ LAYERS = (
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
     | {"placing", "breakers", "preflight"}
     | {"rivals", "finished", "slack"}
-    | {"resuming", "worker_site", "submission", "warm_trials", "reruns"},
+    | {
+        "resuming",
+        "worker_site",
+        "submission",
+        "warm_trials",
+        "wishes",
+        "space_versions",
+    },
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
+    | {"further_trials", "gaps", "outside", "edits"}
     | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"}
     | {"waiting"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
