@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from experiments import ranks
 from experiments.clock import database_now
+from experiments.failpoints import failpoint
 from experiments.judging import judge
 from experiments.lifecycle import PAUSE_MESSAGE
 from experiments.models import Attempt, Metric, MetricPoint, Report, Trial
@@ -71,11 +72,14 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
         # Read after the lock: what was joined to it may be older than the wait for it.
         trial = TRIALS.get(pk=attempt.trial_id)
         new = _store(attempt, points)
+        failpoint("report.stored")
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
             reports = _number_reports(trial, [p for p in new if p.name == name])
             judge(trial, attempt, reports)
+            failpoint("report.judged")
             ranks.count_in(trial.sweep.pk, reports)
+    failpoint("report.committed")
     return _reply(trial, attempt)
 
 

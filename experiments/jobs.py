@@ -12,6 +12,7 @@ from types import FrameType
 
 from django.conf import settings
 
+from experiments.failpoints import failpoint
 from experiments.runner import janitor
 from experiments.runner.launch import start_runner
 from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
@@ -25,6 +26,7 @@ def run_attempt(attempt_id: int) -> None:
     A job that comes twice or too late is refused by the site, and nothing happens. If
     the site is away, the job fails, and the scheduler rings for the attempt again.
     """
+    failpoint("claim.popped")
     site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
     worker = int(os.environ["SWEEPSITE_WORKER_ID"])
     slot = int(os.environ["SWEEPSITE_SLOT_NUMBER"])
@@ -33,9 +35,11 @@ def run_attempt(attempt_id: int) -> None:
     except StaleAttempt as refusal:
         logger.debug("attempt %s: %s", attempt_id, refusal)
         return
+    failpoint("claim.received")
     home = settings.HOME / "worker"
     runner = start_runner(spec, home=home, slot=os.environ["SWEEPSITE_SLOT"])
 
+    failpoint("start.runner")
     stopping = False
 
     def pass_on(signum: int, frame: FrameType | None) -> None:
@@ -48,6 +52,7 @@ def run_attempt(attempt_id: int) -> None:
 
     signal.signal(signal.SIGTERM, pass_on)
     ended = runner.wait()
+    failpoint("finish.runner")
     if stopping:
         _leave()
     if ended != 0:

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from experiments import ranks
+from experiments.failpoints import failpoint
 from experiments.lifecycle.trials import POLICY, end_trial, queue_attempt
 from experiments.models import Attempt, Report, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS
@@ -126,12 +127,14 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
         )
         if not won:
             return False
+        failpoint("finish.updated")
         trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
         state, reason, message = _final_state(trial, outcome)
         if state == TrialState.FAILED and _may_retry(trial, reason):
             _start_over(trial)
         else:
             end_trial(trial, state, reason=reason, message=message)
+    failpoint("finish.committed")
     return True
 
 
@@ -218,8 +221,10 @@ def lose_attempt(
         won = running.update(state=AttemptState.LOST, ended_at=Now(), **columns)
         if not won:
             return False
+        failpoint("lose.updated")
         trial = Trial.objects.select_related("sweep").get(pk=attempt.trial_id)
         _after_loss(trial, reason, message)
+    failpoint("lose.committed")
     logger.info("trial %s attempt %s lost: %s", trial.pk, attempt.n, reason)
     return True
 

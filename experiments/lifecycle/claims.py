@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
+from experiments.failpoints import failpoint
 from experiments.lifecycle.seats import take_seats
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
@@ -56,6 +57,7 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
         )
         if not won:
             return None
+        failpoint("claim.updated")
         Trial.objects.filter(
             current_attempt=attempt_id, state=TrialState.QUEUED
         ).update(
@@ -63,6 +65,7 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
             started_at=Coalesce(F("started_at"), Now()),
             updated_at=Now(),
         )
+    failpoint("claim.committed")
     attempt = Attempt.objects.select_related("trial__sweep__experiment").get(
         pk=attempt_id
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from experiments.runner import kernel
 from experiments.runner.attempt import Attempt, Worker
+from experiments.runner.failpoints import failpoint
 from experiments.runner.launch import GIVE_UP_AFTER
 from experiments.runner.signals import Signals
 from experiments.runner.spec import SpecError, parse_spec
@@ -40,6 +41,7 @@ def main() -> int:
     except SpecError as problem:
         logger.error("%s", problem)
         return BAD_SPEC
+    failpoint("start.read")
     worker = Worker(
         home=arguments.home,
         environment=dict(os.environ),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from experiments.runner.answers import Refused, SiteAway, StaleAttempt
 from experiments.runner.command import resolve, start_problem
 from experiments.runner.environment import training_environment
+from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.limits import LimitError, limits_from
 from experiments.runner.logs import OutputLog
@@ -142,6 +143,7 @@ class Attempt:
         """Watch the training and deliver it; whatever happens, nothing stays alive."""
         try:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
+            failpoint("start.training")
             channels = self._channels()
             courier = self._courier(tree, channels)
             outcome = self._watch(tree, log, courier)
@@ -149,6 +151,7 @@ class Attempt:
             tree.kill()
         if outcome.cause == STALE:
             raise StaleAttempt(outcome.message)
+        failpoint("finish.ended")
         courier.only_beat()
         self._deliver(outcome, channels, log)
         courier.finish()

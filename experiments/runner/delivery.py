@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.logs import OutputLog
 from experiments.runner.outputs import Collection, OutputFile, collect, upload
@@ -62,11 +63,14 @@ class Delivery:
         collection = collect(self._folder.outputs, limit=self._spec.outputs_limit_bytes)
         self._close_log(outcome, collection)
         self._send_all(self._spool.send_next)
+        failpoint("finish.points")
         self._send_all(self._shipper.send_next)
         remarks = [collection.in_words(self._upload_all(collection)), self._points()]
         dropped = self._log.dropped + self._shipper.dropped
         report = finish_report(outcome, log_dropped=dropped, remarks=remarks)
+        failpoint("finish.delivered")
         state = self._patience.insist(lambda: self._site.finish(dict(report)))
+        failpoint("finish.heard")
         logger.info(
             "attempt %s: %s (%s), trial is %s",
             self._spec.attempt,

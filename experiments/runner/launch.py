@@ -12,12 +12,13 @@ from pathlib import Path
 
 from experiments.runner.command import PYTHON_OVERRIDE
 from experiments.runner.environment import EXTRA_NAMES, SLOT_MARKER, inherited
+from experiments.runner.failpoints import CHOSEN, ONCE
 from experiments.runner.limits import VARIABLES
 from experiments.runner.tools import tool_settings
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 GIVE_UP_AFTER = 600.0
-OWN_SETTINGS = (PYTHON_OVERRIDE, EXTRA_NAMES, *VARIABLES)
+OWN_SETTINGS = (PYTHON_OVERRIDE, EXTRA_NAMES, CHOSEN, ONCE, *VARIABLES)
 
 
 def start_runner(

@@ -10,6 +10,7 @@ import time
 from experiments.runner import kernel
 from experiments.runner.answers import Stop
 from experiments.runner.courier import Courier
+from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.logs import OutputLog, pump
 from experiments.runner.report import Outcome
@@ -144,6 +145,7 @@ class Watch:
         if step is Step.ASK:
             self._leave_word()
             self._tree.ask_to_end()
+            failpoint("stop.asked")
         else:
             self._tree.kill()
 
