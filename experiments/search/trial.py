@@ -16,6 +16,11 @@ from experiments.search.command import (
 from experiments.search.fields import Fields, is_number
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
+from experiments.search.requirements import (
+    Requirements,
+    read_python,
+    read_requirements,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 LONGEST_COMMAND = 20_000
@@ -28,11 +33,17 @@ RESERVED = "SWEEPSITE_"
 
 @dataclass(frozen=True)
 class TrialTemplate:
-    """The command, its code and its environment; `code` is None for none."""
+    """The command, its code and its environment; `code` is None for none.
+
+    `python` names another interpreter than the pool's, and `requirements` the packages
+    of a virtual environment; None for either leaves things as the worker has them.
+    """
 
     command: str
     code: Code | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+    requirements: Requirements | None = None
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form; what is empty is left out."""
@@ -41,6 +52,12 @@ class TrialTemplate:
             document["code"] = self.code
         if self.environment_variables:
             document["environment_variables"] = dict(self.environment_variables)
+        if self.python is not None:
+            document["python"] = self.python
+        if isinstance(self.requirements, str):
+            document["requirements"] = self.requirements
+        elif self.requirements is not None:
+            document["requirements"] = list(self.requirements)
         return document
 
 
@@ -64,12 +81,15 @@ def read_trial(
     if command:
         problems = list(command_problems(command, parameters, inputs, optional))
         _note_command(document, command, problems, parameters or ())
+    code = read_code(document)
     template = TrialTemplate(
         command=command,
-        code=read_code(document),
+        code=code,
         environment_variables=_read_environment(
             document.inner("environment_variables")
         ),
+        python=read_python(document),
+        requirements=read_requirements(document, code),
     )
     for key in IGNORED:
         if document.raw(key) is not None:
