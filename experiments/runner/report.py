@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from experiments.runner.exits import NO_EXIT, Exit
 
@@ -16,7 +16,7 @@ class Outcome:
 
     `cause` is "exited", "stopped", "trial_timeout", "not_started" or "released";
     `code` says which kind of "not_started". `elapsed` in seconds of training,
-    `peak_memory` in bytes.
+    `peak_memory` in bytes. `unkilled` are processes that no signal could end.
     """
 
     cause: str
@@ -25,6 +25,7 @@ class Outcome:
     code: str = ""
     elapsed: float = 0.0
     peak_memory: int | None = None
+    unkilled: tuple[int, ...] = ()
 
 
 class FinishReport(TypedDict):
@@ -38,6 +39,7 @@ class FinishReport(TypedDict):
     elapsed: float
     peak_memory: int | None
     log_dropped: int
+    unkilled: NotRequired[list[int]]
 
 
 def finish_report(
@@ -45,7 +47,7 @@ def finish_report(
 ) -> FinishReport:
     """Put an outcome and the remarks on what could not be kept into one body."""
     sentences = filter(None, [outcome.message, *remarks])
-    return FinishReport(
+    report = FinishReport(
         exit_code=outcome.exit.code,
         signal=outcome.exit.signal,
         cause=outcome.cause,
@@ -55,3 +57,6 @@ def finish_report(
         peak_memory=outcome.peak_memory,
         log_dropped=log_dropped,
     )
+    if outcome.unkilled:
+        report["unkilled"] = list(outcome.unkilled)
+    return report

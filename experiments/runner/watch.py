@@ -195,4 +195,5 @@ class Watch:
             exit=end,
             elapsed=self._tree.elapsed(),
             peak_memory=peak_memory_bytes(),
+            unkilled=tuple(left),
         )
