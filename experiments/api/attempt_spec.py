@@ -33,6 +33,7 @@ def attempt_spec(claim: Claim) -> dict[str, Any]:
         ),
         "environment": _environment(trial, sweep, token=claim.trial_token.secret),
         "code": _code(sweep, attempt.pk),
+        "gpus": attempt.gpus,
         "resume_from": _resume_from(attempt),
         "limits": _limits(sweep),
         "when_cut_off": sweep.when_cut_off,

@@ -98,6 +98,10 @@ def training_environment(
         "SWEEPSITE_OUTPUTS": str(folder.outputs),
         "SWEEPSITE_TRIAL_NAME": spec.name,
     }
+    if spec.gpus:
+        # In the order of nvidia-smi, which is not the one that CUDA has by itself.
+        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.gpus))
     environment.pop(SLOT_MARKER, None)
     return environment | attempt_markers(spec, folder=folder, worker=worker)
 

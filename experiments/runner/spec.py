@@ -39,7 +39,10 @@ class SpecError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptSpec:
-    """One attempt at a trial. Durations in seconds, sizes in bytes."""
+    """One attempt at a trial. Durations in seconds, sizes in bytes.
+
+    `gpus` are the indexes of the devices that it may see; none: the worker's own.
+    """
 
     attempt: str
     trial: str
@@ -49,6 +52,7 @@ class AttemptSpec:
     code: Code | None
     python: str = ""
     requirements: Requirements | None = None
+    gpus: tuple[int, ...] = ()
     outputs_limit_bytes: int
     log_limit_bytes: int
     trial_timeout: float | None
@@ -79,6 +83,7 @@ def parse_spec(text: bytes | str) -> AttemptSpec:
         code=_source(read_code, fields.get("code")),
         python=str(fields.get("python") or ""),
         requirements=_source(read_requirements, fields.get("requirements")),
+        gpus=_gpus(fields.get("gpus") or []),
         outputs_limit_bytes=int(_number(fields, "outputs_limit_bytes", 1 << 30)),
         log_limit_bytes=int(_number(fields, "log_limit_bytes", 10 << 20)),
         trial_timeout=_optional_number(fields, "trial_timeout"),
@@ -129,6 +134,13 @@ def _argv(value: object) -> tuple[str, ...]:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
+
+
+def _gpus(value: object) -> tuple[int, ...]:
+    whole = isinstance(value, list) and all(type(index) is int for index in value)
+    if not isinstance(value, list) or not whole or any(index < 0 for index in value):
+        raise SpecError("gpus must be a list of the devices' indexes, such as [0, 1]")
+    return tuple(value)
 
 
 def _environment(value: object) -> dict[str, str]:
