@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from experiments.api.attempt_code import code_fields
 from experiments.lifecycle import Claim
 from experiments.models import Attempt, Sweep, Trial
 from experiments.resuming import checkpoint_for, note_resumed
@@ -32,7 +33,7 @@ def attempt_spec(claim: Claim) -> dict[str, Any]:
             template["command"], trial.params, sweep.definition.get("inputs", {})
         ),
         "environment": _environment(trial, sweep, token=claim.trial_token.secret),
-        "code": _code(sweep, attempt.pk),
+        **code_fields(sweep, attempt),
         "gpus": attempt.gpus,
         "resume_from": _resume_from(attempt),
         "limits": _limits(sweep),
@@ -91,11 +92,3 @@ def _environment(trial: Trial, sweep: Sweep, *, token: str) -> dict[str, str]:
         "MLFLOW_EXPERIMENT_ID": str(trial.experiment_id),
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def _code(sweep: Sweep, attempt_id: int) -> dict[str, str] | None:
-    if sweep.code is None:
-        return None
-    digest = sweep.code.digest
-    path = f"/api/worker/v1/attempts/{attempt_id}/code/{digest}.zip"
-    return {"digest": digest, "url": settings.SITE_URL + path}

@@ -17,7 +17,7 @@ from ninja import NinjaAPI, Query, Schema
 from pydantic import AfterValidator, Field
 
 from experiments import failures, ingest, lifecycle, queues, storage
-from experiments.api import artifacts
+from experiments.api import artifacts, code_commits
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
 from experiments.api.auth import (
     RunnerAuth,
@@ -46,6 +46,7 @@ api = NinjaAPI(
     openapi_url=None,
 )
 api.add_router("", artifacts.router)
+api.add_router("", code_commits.router)
 add_error_handlers(api)
 pool_auth = WorkerAuth()
 
@@ -184,12 +185,15 @@ class BeatIn(Schema):
     elapsed: float | None = None
     pid: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     memory_bytes: int | None = None
+    phase: Annotated[str, Field(max_length=100), WITHOUT_NUL] = ""
 
 
 @api.post("/attempts/{attempt_id}/heartbeat")
 def heartbeat(request: HttpRequest, attempt_id: int, body: BeatIn) -> dict[str, Any]:
     attempt = calling_attempt(request)
-    if not lifecycle.beat(attempt, pid=body.pid, elapsed=body.elapsed):
+    if not lifecycle.beat(
+        attempt, pid=body.pid, elapsed=body.elapsed, phase=body.phase
+    ):
         raise ingest.StaleAttempt(f"Attempt {attempt_id} does not count any more.")
     return {"stop": _stop_of(attempt)}
 

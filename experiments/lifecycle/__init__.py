@@ -27,6 +27,7 @@ from experiments.lifecycle.preflights import (
     start_preflight,
 )
 from experiments.lifecycle.seats import NoRoom
+from experiments.lifecycle.commits import settle_commit
 from experiments.lifecycle.sweeps import (
     RUN_AGAIN,
     cancel_sweep,
@@ -74,6 +75,7 @@ __all__ = [
     "resume_sweep",
     "run_again",
     "start_preflight",
+    "settle_commit",
     "start_sweep",
     "stop_live_trials",
     "undrain_worker",

@@ -40,11 +40,16 @@ OUT_OF_MEMORY = "out_of_memory"
 OWN_FAILURES = frozenset({"exit_code", "signal", OUT_OF_MEMORY})
 
 
-def beat(attempt: Attempt, *, pid: int | None, elapsed: float | None) -> bool:
-    """Renew the lease. False: the attempt is no longer running."""
+def beat(
+    attempt: Attempt, *, pid: int | None, elapsed: float | None, phase: str = ""
+) -> bool:
+    """Renew the lease. False: the attempt is no longer running.
+
+    ``phase`` says what is done before training begins.
+    """
     return bool(
         Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
-            heartbeat_at=Now(), pid=pid, elapsed=elapsed
+            heartbeat_at=Now(), pid=pid, elapsed=elapsed, phase=phase
         )
     )
 
