@@ -12,6 +12,7 @@ from experiments import access, snapshots
 from experiments.models import CodeSnapshot, Event, Experiment, Pool, Sweep, Team, User
 from experiments.search.definition import SweepDefinition
 from experiments.search.problems import DefinitionError, Problem
+from experiments.shared_code import with_shared_code
 
 
 def create_sweep(
@@ -24,9 +25,10 @@ def create_sweep(
     """A draft of the document, in the given experiment or the one that it names.
 
     Raises DefinitionError where the document names a pool or code that is not the
-    team's.
+    team's, or a folder that the pool does not allow.
     """
     pool = _pool(team, definition.compute)
+    definition = with_shared_code(definition, pool)
     with transaction.atomic():
         code = _code(team, definition, user)
         experiment = experiment or find_or_create_experiment(
@@ -141,13 +143,16 @@ def _code(
     code: Any = definition.trial.code
     if code is None:
         return None
+    if isinstance(code, dict) and ("git" in code or "folder" in code):
+        return None
     if isinstance(code, str):
         raise DefinitionError(
             (
                 Problem(
                     "trial.code",
                     f"{code!r} is a folder; only the command line can pack a folder."
-                    " Upload its files and name them as {upload: ID}.",
+                    " Upload its files and name them as {upload: ID}, or name a folder"
+                    " that the pool allows.",
                 ),
             )
         )

@@ -33,6 +33,7 @@ LAYERS = (
         "resuming",
         "worker_site",
         "submission",
+        "shared_code",
         "warm_trials",
         "wishes",
         "space_versions",

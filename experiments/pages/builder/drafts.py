@@ -14,6 +14,7 @@ from experiments.models import CodeSnapshot, Event, Experiment, Sweep, Team, Use
 from experiments.models.sweeps import SweepState
 from experiments.pages.code_files import kept_files
 from experiments.search.definition import SweepDefinition
+from experiments.shared_code import with_shared_code
 from experiments.submission import (
     create_sweep,
     find_or_create_experiment,
@@ -74,11 +75,13 @@ def _sweep_of(token: str, user: User) -> Sweep | None:
 def _replace(sweep: Sweep, definition: SweepDefinition, *, user: User) -> Sweep:
     """Put another document in the place of a draft's."""
     team = sweep.experiment.team
+    pool = access.pools_for_team(team).get(name=definition.compute)
+    definition = with_shared_code(definition, pool)
     code = _code(team, definition, user)
     fields = {
         **sweep_fields(definition, code),
         "code": code,
-        "pool": access.pools_for_team(team).get(name=definition.compute),
+        "pool": pool,
         "updated_at": Now(),
     }
     drafts = Sweep.objects.filter(pk=sweep.pk, state=SweepState.DRAFT)
