@@ -80,6 +80,16 @@ def pools_for_team(team: Team) -> QuerySet[Pool]:
     return Pool.objects.filter(teams=team)
 
 
+def pools_for(user: User) -> QuerySet[Pool]:
+    """The pools that one of the user's teams may use."""
+    if user.is_superuser and user.is_active:
+        return Pool.objects.all()
+    mine = teams_for(user).values("pk")
+    return Pool.objects.filter(
+        pk__in=Pool.teams.through.objects.filter(team__in=mine).values("pool")
+    )
+
+
 def can_steer(user: User, team: Team) -> bool:
     """Whether the user may create, change and stop sweeps of the team."""
     return teams_for(user, roles=STEERERS).filter(pk=team.pk).exists()

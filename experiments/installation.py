@@ -34,10 +34,12 @@ def ensure_admin() -> str | None:
     return password
 
 
-def new_worker_token(pool: Pool) -> Token:
+def new_worker_token(pool: Pool, *, by: User | None = None) -> Token:
     """A further credential for the pool's workers; its secret is shown only now."""
     token = new_token("wrk")
-    WorkerToken.objects.create(pool=pool, prefix=token.prefix, digest=token.digest)
+    WorkerToken.objects.create(
+        pool=pool, prefix=token.prefix, digest=token.digest, created_by=by
+    )
     return token
 
 

@@ -8,6 +8,8 @@ import functools
 import logging
 import os
 import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -71,11 +73,21 @@ def pool_queue(pool: str, connection: Redis | None = None) -> Queue:
     )
 
 
-def ring(attempt_id: int, pool: str) -> bool:
-    """Tell the pool that an attempt waits. False: the queue does not answer."""
+def queue_name(pool: str, worker: int | None = None) -> str:
+    """A pool's queue, or that of one of its workers, by its id.
+
+    A bell hangs at the host for which the trial was placed. Those in the pool's own
+    queue are for whichever worker comes first.
+    """
+    return pool if worker is None else f"{pool}@{worker}"
+
+
+def ring(attempt_id: int, name: str) -> bool:
+    """Tell a pool or a host (see queue_name) that an attempt waits. False: the queue
+    does not answer."""
     job_id = f"attempt-{attempt_id}"
     try:
-        queue = pool_queue(pool)
+        queue = pool_queue(name)
         # Look into the list itself: a job's hash can outlive its place in the queue.
         if _connection().lpos(queue.key, job_id) is None:
             queue.enqueue_call(
@@ -126,6 +138,58 @@ def trouble() -> str:
     except RedisError as error:
         return str(error) or type(error).__name__
     return ""
+
+
+@dataclass(frozen=True)
+class QueueFacts:
+    """The server behind the queue. Memory in bytes; ``limit`` 0: it has none."""
+
+    server: str
+    memory: int
+    limit: int
+    policy: str
+    depths: Mapping[str, int]
+
+    @property
+    def fill(self) -> float:
+        """The share of its memory limit that is used; 0 without a limit."""
+        return self.memory / self.limit if self.limit else 0.0
+
+
+def facts(names: Mapping[str, Sequence[str]]) -> QueueFacts | None:
+    """What the server says of itself and how many bells wait for each pool, whose
+    queues (see queue_name) are named, in one exchange. None: it does not answer."""
+    try:
+        with _connection().pipeline(transaction=False) as pipeline:
+            pipeline.info("server")
+            pipeline.info("memory")
+            for name in (name for queues in names.values() for name in queues):
+                pipeline.llen(pool_queue(name).key)
+            server, memory, *lengths = pipeline.execute()
+    except RedisError as error:
+        logger.warning("the queue does not answer: %s", error)
+        return None
+    return QueueFacts(
+        server=_server_name(server),
+        memory=int(memory.get("used_memory", 0)),
+        limit=int(memory.get("maxmemory", 0)),
+        policy=str(memory.get("maxmemory_policy", "")),
+        depths=_depths(names, lengths),
+    )
+
+
+def _depths(
+    names: Mapping[str, Sequence[str]], lengths: Sequence[int]
+) -> dict[str, int]:
+    left = iter(lengths)
+    return {pool: sum(next(left) for _ in queues) for pool, queues in names.items()}
+
+
+def _server_name(info: Mapping[str, Any]) -> str:
+    """``Valkey 9.1.2`` or ``Redis 8.0.1``."""
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info.get('redis_version', '')}".strip()
 
 
 class RefusedJob(Exception):
@@ -183,11 +247,12 @@ def refuse_foreign(job: Job) -> None:
         raise RefusedJob(f"refused a job that is no attempt: {job.func_name!r}")
 
 
-def slot_worker(pool: str, *, name: str) -> SlotWorker:
-    """A worker for one slot of a pool, ready for ``work()``."""
+def slot_worker(pool: str, *, name: str, worker: int | None = None) -> SlotWorker:
+    """A slot of a pool's worker, of that id, ready for ``work()``."""
     connection = connect(retries=60)
+    names = [pool] if worker is None else [queue_name(pool, worker), pool]
     return SlotWorker(
-        [pool_queue(pool, connection)],
+        [pool_queue(name, connection) for name in names],
         name=name,
         connection=connection,
         serializer=JSONSerializer,

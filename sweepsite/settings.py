@@ -107,6 +107,17 @@ def _make_secret_key(path: Path) -> None:
             os.link(file.name, path)
 
 
+def metrics_token() -> str:
+    """The one token that opens /metrics and nothing else; empty: there is none."""
+    text = os.environ.get("SWEEPSITE_METRICS_TOKEN", "").strip()
+    if text and len(text) < 16:
+        raise ImproperlyConfigured(
+            f"SWEEPSITE_METRICS_TOKEN has {len(text)} characters; at least 16 are"
+            " needed."
+        )
+    return text
+
+
 def site_url() -> str:
     url = env_url("SWEEPSITE_URL", "http://127.0.0.1:8000", schemes=("http", "https"))
     if not urlsplit(url).hostname:
@@ -182,6 +193,7 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 # What sweepsite itself reads.
 REDIS_URL = redis_url(HOME)
 WORKER_TOKEN = os.environ.get("SWEEPSITE_WORKER_TOKEN", "")
+METRICS_TOKEN = metrics_token()
 HEARTBEAT_SECONDS = env_int("SWEEPSITE_HEARTBEAT_SECONDS", 5, low=1, high=600)
 LEASE_SECONDS = env_int("SWEEPSITE_LEASE_SECONDS", 60, low=2, high=86_400)
 GRACE_SECONDS = env_int("SWEEPSITE_GRACE_SECONDS", 10, low=0, high=3_600)

@@ -12,7 +12,8 @@ from experiments.api.native import api as native_api
 from experiments.api.worker import api as worker_api
 
 PAGES = (
-    "health",
+    "health.views",
+    "health.metrics",
     "accounts.views",
     "home.views",
     "experiments.views",
@@ -24,6 +25,8 @@ PAGES = (
     "trial.views",
     "compare.views",
     "teams.views",
+    "pools.actions",
+    "pools.views",
     "queue_pages",
 )
 

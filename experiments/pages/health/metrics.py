@@ -1,0 +1,133 @@
+"""/metrics: the installation in Prometheus' text format.
+
+For a bearer token only: an admin's API token, or the one of SWEEPSITE_METRICS_TOKEN,
+which opens nothing else.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from experiments.api.auth import UserAuth
+from experiments.pages.health.exposition import CONTENT_TYPE, Family, page
+from experiments.pages.health.vitals import Vitals, vitals
+from experiments.tokens import same_digest, token_digest
+
+
+@require_safe
+@never_cache
+@login_not_required
+def metrics(request: HttpRequest) -> HttpResponse:
+    """200 for somebody who may scrape; anybody else learns nothing but that."""
+    if not may_scrape(request):
+        told = "Send an admin's API token, or the one of SWEEPSITE_METRICS_TOKEN.\n"
+        answer = HttpResponse(told, status=401, content_type="text/plain")
+        answer["WWW-Authenticate"] = "Bearer"
+        return answer
+    return HttpResponse(page(families(vitals())), content_type=CONTENT_TYPE)
+
+
+def may_scrape(request: HttpRequest) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        return False
+    own = settings.METRICS_TOKEN
+    if own and same_digest(token, token_digest(own)):
+        return True
+    caller = UserAuth().authenticate(request, token)
+    return caller is not None and caller.user.is_superuser
+
+
+def families(found: Vitals) -> Iterator[Family]:
+    yield from _pool_families(found)
+    yield from _trial_families(found)
+    yield from _queue_families(found)
+    yield from _room_families(found)
+    build = Family("sweepsite_build_info", "The programs of the site; always 1.")
+    build.add(
+        1,
+        version=settings.VERSION,
+        python=platform.python_version(),
+        database=f"{found.database.name} {found.database.version}",
+    )
+    yield build
+
+
+def _pool_families(found: Vitals) -> Iterator[Family]:
+    told = (
+        ("sweepsite_hosts", "Hosts with a sign of life lately.", "hosts"),
+        ("sweepsite_slots", "Slots of living hosts.", "slots"),
+        ("sweepsite_slots_busy", "Slots in which a trial runs.", "busy"),
+        ("sweepsite_slots_free", "Slots that would take a trial now.", "free"),
+        ("sweepsite_attempts_queued", "Attempts that are queued.", "queued"),
+        ("sweepsite_attempts_waiting", "Queued ones of running sweeps.", "waiting"),
+        ("sweepsite_attempts_running", "Attempts that run.", "running"),
+        ("sweepsite_attempts_overdue", "Running ones past their lease.", "overdue"),
+    )
+    for name, help_text, column in told:
+        family = Family(name, help_text)
+        for pool in found.work.pools:
+            family.add(getattr(pool, column), pool=pool.name)
+        yield family
+
+
+def _trial_families(found: Vitals) -> Iterator[Family]:
+    work = found.work
+    sweeps = Family("sweepsite_sweeps", "Sweeps by state.")
+    for state, n in work.sweeps.items():
+        sweeps.add(n, state=state)
+    ended = Family("sweepsite_trials_ended_total", "Trials that ended.", "counter")
+    for state, n in work.ended.items():
+        ended.add(n, state=state)
+    lost = Family(
+        "sweepsite_attempts_lost_total", "Attempts that were lost.", "counter"
+    )
+    for loss in work.losses:
+        lost.add(loss.total, reason=loss.reason)
+    if not work.losses:
+        lost.add(0, reason="silent")
+    oldest = Family("sweepsite_oldest_waiting_seconds", "The longest wait for a slot.")
+    oldest.add(work.oldest_seconds)
+    yield from (sweeps, ended, lost, oldest)
+
+
+def _queue_families(found: Vitals) -> Iterator[Family]:
+    age = Family(
+        "sweepsite_scheduler_last_tick_age_seconds",
+        "Since a scheduler last went round; no sample before the first one did.",
+    )
+    age.add(found.work.tick_age)
+    up = Family("sweepsite_queue_up", "1 while the queue answers, else 0.")
+    up.add(0 if found.queue is None else 1)
+    depth = Family("sweepsite_queue_depth", "Bells that wait in a pool's queue.")
+    memory = Family("sweepsite_queue_memory_bytes", "Memory that the queue uses.")
+    if found.queue is not None:
+        for pool, n in found.queue.depths.items():
+            depth.add(n, pool=pool)
+        memory.add(found.queue.memory)
+    yield from (age, up, depth, memory)
+
+
+def _room_families(found: Vitals) -> Iterator[Family]:
+    for name, help_text, value in (
+        ("disk_free_bytes", "Free on the data folder's disk.", found.disk.free),
+        ("disk_total_bytes", "Size of the data folder's disk.", found.disk.total),
+        ("database_bytes", "Size of the database.", found.database.size),
+        ("database_wal_bytes", "Write-ahead log (SQLite).", found.database.wal),
+        ("database_connections", "Open (PostgreSQL).", found.database.connections),
+    ):
+        family = Family(f"sweepsite_{name}", help_text)
+        family.add(value)
+        yield family
+
+
+urlpatterns = [path("metrics", metrics, name="metrics")]

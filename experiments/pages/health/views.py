@@ -1,0 +1,110 @@
+"""/healthz: does the site answer, with its database and its queue? And /health/, where
+an admin sees how the whole installation is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from experiments import queues
+from experiments.models import User
+from experiments.pages.health import room
+from experiments.pages.health.vitals import (
+    queue_address,
+    queue_is_embedded,
+    versions,
+    vitals,
+)
+from experiments.pages.health.worries import worries
+from experiments.pages.live_parts import changed_parts, is_current, token_of
+
+PARTS = ("worries", "tiles", "work", "queue", "schedulers", "losses", "room")
+MEASURED_EVERY = 4.0
+
+
+@login_not_required
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 when both answer, else 503 with the names of what is broken."""
+    answers = {"database": _database_answers(), "queue": queues.answers()}
+    broken = [name for name, well in answers.items() if not well]
+    return JsonResponse(
+        {"status": "broken" if broken else "ok", "broken": broken},
+        status=503 if broken else 200,
+    )
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+@require_GET
+@never_cache
+def health(request: HttpRequest) -> HttpResponse:
+    must_be_admin(request)
+    mark, parts = moment(), rendered_parts()
+    context = {"parts": parts, "since": token_of(mark, parts), "versions": versions()}
+    return render(request, "experiments/health/page.html", context)
+
+
+@require_GET
+@never_cache
+def health_feed(request: HttpRequest) -> JsonResponse:
+    """The parts that have changed ``?since=``, as HTML."""
+    must_be_admin(request)
+    since, mark = request.GET.get("since", ""), moment()
+    if is_current(since, mark):
+        return JsonResponse({"since": since, "parts": {}, "final": False})
+    parts = rendered_parts()
+    news = {"since": token_of(mark, parts), "parts": changed_parts(since, parts)}
+    return JsonResponse({**news, "final": False})
+
+
+def moment() -> str:
+    """A mark that changes every few seconds: an open page measures no more often."""
+    return str(int(time.monotonic() // MEASURED_EVERY))
+
+
+def must_be_admin(request: HttpRequest) -> User:
+    """The viewer, who must be an admin of the installation."""
+    user = request.user
+    if not (isinstance(user, User) and user.is_active and user.is_superuser):
+        raise PermissionDenied
+    return user
+
+
+def rendered_parts() -> Mapping[str, str]:
+    found = vitals()
+    context = {
+        "vitals": found,
+        "work": found.work,
+        "worries": worries(found),
+        "embedded": queue_is_embedded(),
+        "address": queue_address(),
+        "folders": room.folders().items(),
+    }
+    return {
+        part: render_to_string(f"experiments/health/{part}.html", context)
+        for part in PARTS
+    }
+
+
+urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("health/", health, name="health"),
+    path("health/feed.json", health_feed, name="health_feed"),
+]

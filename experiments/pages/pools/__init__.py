@@ -1,0 +1,1 @@
+"""Pools: what every slot does, and who waits for one and why."""

@@ -1,0 +1,198 @@
+"""The page of the pools for one viewer, by part so that its feed can send parts.
+
+The number of queries goes with the number of pools, never with that of hosts, slots or
+waiting trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.db.models import Max
+from django.template.loader import render_to_string
+
+from experiments import access
+from experiments.clock import database_now
+from experiments.models import Pool, Team, Trial, User, Worker
+from experiments.models.trials import TrialState
+from experiments.pages.pools.busy import IDLE, busy_hosts
+from experiments.pages.pools.cells import Viewpoint, cell
+from experiments.pages.pools.hosts import Host, is_silent
+from experiments.pages.pools.queue import Queue, queue_rows
+from experiments.waiting import HostRow, occupancy, queue_of
+
+
+@dataclass(frozen=True)
+class Section:
+    """One pool with its hosts. ``waiting``: entries of its queue."""
+
+    pool: Pool
+    hosts: Sequence[Host]
+    waiting: int
+
+    @property
+    def busy(self) -> int:
+        return sum(host.busy_slots for host in self.hosts if not host.silent)
+
+    @property
+    def slots(self) -> int:
+        return sum(host.worker.slots for host in self.hosts if not host.silent)
+
+    @property
+    def usable(self) -> int:
+        return sum(host.usable for host in self.hosts)
+
+    @property
+    def silent(self) -> Sequence[Host]:
+        return [host for host in self.hosts if host.silent]
+
+    @property
+    def leaving(self) -> int:
+        return sum(host.draining and not host.silent for host in self.hosts)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Slots of living hosts by who has them."""
+
+    mine: int
+    others: int
+    free: int
+    closed: int
+
+    @property
+    def busy(self) -> int:
+        return self.mine + self.others
+
+    @property
+    def all(self) -> int:
+        return self.busy + self.free
+
+    @property
+    def label(self) -> str:
+        return f"{self.mine} of this team, {self.others} of others, {self.free} free"
+
+
+class Board:
+    """What somebody sees of some pools now."""
+
+    def __init__(
+        self, user: User, pools: Sequence[Pool], *, team: Team | None, narrow: bool
+    ) -> None:
+        """``team``: the one they look at; ``narrow``: only its work in the queue."""
+        self.user, self.pools, self.team, self.narrow = user, pools, team, narrow
+        self.now: datetime = database_now()
+
+    @cached_property
+    def teams(self) -> Collection[int]:
+        """The teams whose work the viewer may see."""
+        return set(access.teams_for(self.user).values_list("pk", flat=True))
+
+    @cached_property
+    def rows(self) -> Sequence[HostRow]:
+        return occupancy(self.pools)
+
+    @cached_property
+    def hosts(self) -> Sequence[Host]:
+        busy = busy_hosts([row.worker for row in self.rows], self.now)
+        view = Viewpoint(self.teams, self.lengths, self.now)
+        return [
+            Host(
+                worker=row.worker,
+                cells=[cell(slot, view) for slot in row.slots],
+                busy=busy.get(row.worker.pk, IDLE),
+                silent=is_silent(row.worker, self.now),
+            )
+            for row in self.rows
+        ]
+
+    @cached_property
+    def lengths(self) -> Mapping[int, int]:
+        """Reports of the longest completed trial of each sweep that runs here."""
+        sweeps = {
+            slot.attempt.trial.sweep_id
+            for row in self.rows
+            for slot in row.slots
+            if slot.attempt is not None
+        }
+        rows = Trial.objects.filter(
+            sweep__in=sweeps - {None}, state=TrialState.COMPLETED
+        )
+        longest = rows.order_by().values_list("sweep").annotate(n=Max("reports"))
+        return {sweep: n for sweep, n in longest if n}
+
+    @cached_property
+    def sections(self) -> Sequence[Section]:
+        waiting = self.queue.by_pool
+        return [
+            Section(
+                pool,
+                [host for host in self.hosts if host.worker.pool_id == pool.pk],
+                waiting.get(pool.pk, 0),
+            )
+            for pool in self.pools
+        ]
+
+    @cached_property
+    def queue(self) -> Queue:
+        waits = {pool: queue_of(pool, teams=self.teams) for pool in self.pools}
+        only = self.team.pk if self.narrow and self.team else None
+        return queue_rows(waits, teams=self.teams, only=only)
+
+    @cached_property
+    def slots(self) -> Slots:
+        mine = others = free = closed = 0
+        for row, host in zip(self.rows, self.hosts, strict=True):
+            if host.silent:
+                continue
+            for slot in row.slots:
+                if slot.attempt is not None:
+                    own = self._is_mine(slot.attempt.trial)
+                    mine, others = (
+                        mine + own * slot.span,
+                        others + (not own) * slot.span,
+                    )
+                elif slot.state == "free":
+                    free += slot.span
+                else:
+                    closed += slot.span
+        return Slots(mine, others, free, closed)
+
+    def _is_mine(self, trial: Trial) -> bool:
+        return self.team is not None and trial.experiment.team_id == self.team.pk
+
+    @property
+    def silent(self) -> Sequence[Host]:
+        return [host for host in self.hosts if host.silent]
+
+    @property
+    def heard(self) -> int:
+        return len(self.hosts) - len(self.silent)
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        return [host.worker for host in self.hosts]
+
+    @property
+    def idle_pools(self) -> Sequence[Section]:
+        """Pools in which something waits and nothing takes it."""
+        return [s for s in self.sections if s.waiting and not s.usable]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.hosts
+
+    def rendered_parts(self) -> Mapping[str, str]:
+        context = {"board": self, "is_admin": self.user.is_superuser, "team": self.team}
+        parts = {
+            name: render_to_string(f"experiments/pools/{name}.html", context)
+            for name in ("facts", "tiles", "queue")
+        }
+        for section in self.sections:
+            parts[f"pool-{section.pool.pk}"] = render_to_string(
+                "experiments/pools/section.html", {**context, "section": section}
+            )
+        return parts
