@@ -16,7 +16,9 @@ class SchedulerProcess(models.Model):
     ticked_at = models.DateTimeField(db_default=Now())
     stopped_at = models.DateTimeField(null=True, blank=True)
     round_seconds = models.FloatField("its last round took, seconds", default=0.0)
-    longest_seconds = models.FloatField("its longest round lately, seconds", default=0.0)
+    longest_seconds = models.FloatField(
+        "its longest round lately, seconds", default=0.0
+    )
 
     class Meta:
         ordering = ("-ticked_at",)
