@@ -27,7 +27,8 @@ LAYERS = (
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price", "ticks"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
-    | {"placing", "breakers", "preflight"}
+    | {"placing", "hosts", "turns", "breakers", "preflight"}
+    | {"devices", "host_facts", "worker_names"}
     | {"rivals", "finished", "slack"}
     | {
         "resuming",
