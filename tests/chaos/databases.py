@@ -31,6 +31,11 @@ class Sqlite:
         with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as connection:
             return connection.execute(query).fetchall()
 
+    def execute(self, statement: str) -> None:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as connection:
+            connection.execute(statement)
+            connection.commit()
+
     def damage(self) -> list[str]:
         """What the database itself finds wrong with its file."""
         found = self.rows("PRAGMA integrity_check")
@@ -69,6 +74,10 @@ class Postgres:
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self._connection() as connection:
             return connection.execute(query).fetchall()  # type: ignore[no-any-return]
+
+    def execute(self, statement: str) -> None:
+        with self._connection() as connection:
+            connection.execute(statement)
 
     def damage(self) -> list[str]:
         """What amcheck finds, where the server has it."""

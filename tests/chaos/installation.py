@@ -6,6 +6,7 @@ processes, folders and ports, as on a team's machines; ``up`` plays no part.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -202,7 +203,7 @@ class Installation:
     def answers(self) -> bool:
         try:
             self.api("GET", "/sweeps?limit=1")
-        except (urllib.error.URLError, OSError):
+        except (OSError, http.client.HTTPException):
             return False
         return True
 
@@ -287,7 +288,9 @@ class Installation:
             },
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or b"null")
+            body = answer.read()
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return json.loads(body) if is_json else body.decode(errors="replace")
 
     def submit(
         self, command: str, *, trials: int, at_once: int = 0, **more: Any
@@ -306,7 +309,7 @@ class Installation:
             retries={"max_attempts": 10},
             **more,
         )
-        number: int = self.api("POST", "/sweeps?start=true", document)["id"]
+        number: int = self.insist("POST", "/sweeps?start=true", document)["id"]
         return number
 
     @property

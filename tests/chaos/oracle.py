@@ -176,6 +176,17 @@ class Oracle:
         )
         return sorted(_seconds(two) - _seconds(one) for one, two in rows)
 
+    def spans(self, columns: str) -> list[float]:
+        """Seconds from the first to the second of two columns of the attempts."""
+        first, second = columns.split(", ")
+        rows = self.site.database.rows(
+            f"SELECT a.{first}, a.{second} FROM experiments_attempt a"
+            " JOIN experiments_trial t ON t.id = a.trial_id"
+            f" WHERE t.sweep_id = {self.sweep}"
+            f" AND a.{first} IS NOT NULL AND a.{second} IS NOT NULL"
+        )
+        return [_seconds(two) - _seconds(one) for one, two in rows]
+
     def losses(self) -> Counter[str]:
         return Counter(a.reason for a in self.attempts if a.state == "lost")
 

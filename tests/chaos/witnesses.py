@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ def overlaps(all_runs: Iterable[Run], trial_of: dict[int, int]) -> dict[int, flo
         by_trial[trial_of.get(run.attempt, -run.attempt)].append(run)
     found = {}
     for trial, group in by_trial.items():
-        pairs = zip(group, group[1:], strict=False)
+        pairs = itertools.pairwise(group)
         longest = max((one.last - two.first for one, two in pairs), default=0.0)
         if longest > 0:
             found[trial] = longest

@@ -1,0 +1,42 @@
+"""All scenarios by name, with the size in which each is run by default."""
+
+from __future__ import annotations
+
+from tests.chaos.case import Scenario
+from tests.chaos.crowds import delete_live, log_flood, stop_storm
+from tests.chaos.kills import chaos, each_failpoint, failpoints
+from tests.chaos.nasty import SCRIPTS, fast_fail, nasty_scripts
+from tests.chaos.outages import (
+    db_restart,
+    queue_amnesia,
+    queue_outage,
+    site_away,
+    web_down,
+)
+from tests.chaos.slots import slots
+from tests.chaos.splits import dup_delivery, freeze, split_brain, two_brains
+
+POSTGRES = ("postgres",)
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("chaos", chaos, 200),
+        Scenario("failpoints", failpoints, 20),
+        Scenario("each-failpoint", each_failpoint, 3),
+        Scenario("queue-amnesia", queue_amnesia, 40),
+        Scenario("queue-outage", queue_outage, 30),
+        Scenario("db-restart", db_restart, 10, POSTGRES),
+        Scenario("web-down", web_down, 20),
+        Scenario("site-away", site_away, 20),
+        Scenario("split-brain", split_brain, 25),
+        Scenario("freeze", freeze, 25),
+        Scenario("dup-delivery", dup_delivery, 12),
+        Scenario("two-brains", two_brains, 100),
+        Scenario("nasty-scripts", nasty_scripts, len(SCRIPTS)),
+        Scenario("fast-fail", fast_fail, 500),
+        Scenario("stop-storm", stop_storm, 20),
+        Scenario("delete-live", delete_live, 2),
+        Scenario("log-flood", log_flood, 10),
+        Scenario("slots", slots, 500, POSTGRES),
+    )
+}

@@ -1,0 +1,130 @@
+"""Scenarios in which one attempt could become two: cut-off hosts, doubled messages,
+several schedulers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.chaos.case import TRAIN, Case
+from tests.chaos.installation import PASSWORD, Installation
+from tests.chaos.witnesses import overlaps, runs
+
+LEASE = 6
+
+
+def split_brain(case: Case) -> list[str]:
+    """A host is cut off for three leases and healed; its training is deaf to that."""
+
+    def part(site: Installation) -> Callable[[], None]:
+        links = ("site-0", "queue-host-0")
+        site.network.silence(*links)
+        return lambda: site.network.heal(*links)
+
+    return _parted(case, part)
+
+
+def freeze(case: Case) -> list[str]:
+    """Every process of a host stands still for three leases, and then goes on."""
+
+    def part(site: Installation) -> Callable[[], None]:
+        frozen = site.pids(host="host-0")
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+
+        def thaw() -> None:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+
+        return thaw
+
+    return _parted(case, part)
+
+
+def _parted(
+    case: Case, part: Callable[[Installation], Callable[[], None]]
+) -> list[str]:
+    with case.installed(hosts=2, webs=2) as site:
+        reports = 10 * case.size
+        sweep = site.submit(f"{TRAIN} --reports {reports} --pause 0.1", trials=2)
+        site.wait(lambda: len(site.training()) >= 2, "two trainings")
+        time.sleep(LEASE + 1)
+        cut = set(site.pids("train_chaos", host="host-0"))
+        heal = part(site)
+        began = time.monotonic()
+        site.wait(
+            lambda: len(_attempts(site, sweep)) > 2, "a second attempt", 6 * LEASE
+        )
+        case.figures["taken over after"] = round(time.monotonic() - began, 1)
+        time.sleep(max(0.0, began + 3 * LEASE - time.monotonic()))
+        heal()
+        stale = site.wait(lambda: not _alive(cut), "the stale process to end", 30)
+        case.figures["stale process gone after"] = round(stale, 1)
+        site.wait_for_end(sweep, patience=120)
+        trial_of = dict(_attempts(site, sweep))
+        both = overlaps(runs(site.witness), trial_of)
+        case.figures["longest overlap"] = round(max(both.values(), default=0.0), 1)
+        problems = case.judged(site, sweep, budget=2)
+        return problems + ([f"stale for {stale:.0f} s"] if stale > 15 else [])
+
+
+def _attempts(site: Installation, sweep: int) -> list[tuple[int, int]]:
+    return site.database.rows(  # type: ignore[return-value]
+        "SELECT a.id, a.trial_id FROM experiments_attempt a JOIN experiments_trial t"
+        f" ON t.id = a.trial_id WHERE t.sweep_id = {sweep} ORDER BY a.id"
+    )
+
+
+def _alive(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if os.path.exists(f"/proc/{pid}")}
+
+
+def dup_delivery(case: Case) -> list[str]:
+    """Every bell hangs ten times, and every fifth answer of the site gets lost."""
+    with case.installed() as site:
+        for n in range(len(site.hosts)):
+            site.network.links[f"site-{n}"].weather.drop_replies = 0.2
+        over = threading.Event()
+        doubler = threading.Thread(target=_double, args=(site, over))
+        doubler.start()
+        try:
+            command = f"{TRAIN} --reports 6 --pause 0.1"
+            sweep = site.submit(command, trials=case.size)
+            site.wait_for_end(sweep, patience=60 + 8 * case.size)
+        finally:
+            over.set()
+            doubler.join()
+        case.figures["dropped"] = sum(x.dropped for x in site.network.links.values())
+        return case.judged(site, sweep)
+
+
+def _double(site: Installation, over: threading.Event) -> None:
+    queue = Redis(port=site.queue_port, password=PASSWORD)
+    while not over.wait(0.02):
+        try:
+            for key in queue.keys("rq:queue:*"):
+                if 0 < queue.llen(key) < 10:
+                    for job in queue.lrange(key, 0, -1):
+                        queue.lpush(key, *[job] * 9)
+        except RedisError:
+            continue
+
+
+def two_brains(case: Case) -> list[str]:
+    """Four schedulers and two web servers with quick trials: no number twice, and the
+    budget exactly."""
+    with case.installed(schedulers=4, webs=2, hosts=2, slots=2) as site:
+        command = "python train_ok.py 1"
+        sweep = site.submit(command, trials=case.size, at_once=4)
+        began = time.monotonic()
+        site.wait_for_end(sweep, patience=60 + 3 * case.size)
+        case.figures["seconds a trial"] = round(
+            (time.monotonic() - began) / case.size, 2
+        )
+        return case.judged(site, sweep)
