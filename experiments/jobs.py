@@ -58,8 +58,12 @@ def run_attempt(attempt_id: int) -> None:
     if ended != 0:
         logger.warning("attempt %s: its runner ended with %s", attempt_id, ended)
         # It could not end the training's own children. Some that cannot be killed
-        # (TimeoutError) keep the slot from being idle, and the lease decides.
-        janitor.kill_attempts([attempt_id], home=home)
+        # keep the slot from being idle, and the lease decides.
+        try:
+            janitor.kill_attempts([attempt_id], home=home)
+        except TimeoutError as problem:
+            tell_stuck(site, worker, slot, problem)
+            raise
         _tell_idle(site, worker=worker, slot=slot)
 
 
@@ -70,6 +74,15 @@ def _tell_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
         site.slot_idle(worker, slot)
     except (Refused, SiteAway, StaleAttempt) as problem:
         logger.info("the site did not hear that slot %s is idle: %s", slot, problem)
+
+
+def tell_stuck(site: WorkerSite, worker: int, slot: int, problem: Exception) -> None:
+    """Have the host drained, on which something of a trial cannot be ended."""
+    logger.error("slot %s: %s; this host gets no more trials", slot, problem)
+    try:
+        site.slot_stuck(worker, slot, message=str(problem))
+    except (Refused, SiteAway, StaleAttempt) as silence:
+        logger.info("the site did not hear that slot %s is stuck: %s", slot, silence)
 
 
 def _leave() -> None:

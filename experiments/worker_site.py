@@ -21,8 +21,19 @@ class WorkerSite:
         """Sign on; the answer names the worker and its pool."""
         return self._connection.send_json("hello", facts)
 
-    def beat(self, worker: int) -> dict[str, Any]:
-        return self._connection.send_json("beat", {"worker": worker})
+    def beat(self, worker: int, **facts: object) -> dict[str, Any]:
+        """A sign of life; the answer says whether the host drains, and why."""
+        return self._connection.send_json("beat", {"worker": worker, **facts})
+
+    def drain(self, worker: int, *, reason: str) -> dict[str, Any]:
+        """Ask for no more trials."""
+        body = {"worker": worker, "reason": reason}
+        return self._connection.send_json("drain", body)
+
+    def slot_stuck(self, worker: int, slot: int, *, message: str) -> None:
+        """Say that processes of a trial cannot be ended in this slot."""
+        body = {"worker": worker, "slot": slot, "message": message[:2_000]}
+        self._connection.send_json("slots/stuck", body)
 
     def slot_idle(self, worker: int, slot: int) -> list[int]:
         """Say that nothing runs in the slot; the attempts that were lost by that."""

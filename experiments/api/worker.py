@@ -16,6 +16,7 @@ from django.http import FileResponse, HttpRequest
 from ninja import NinjaAPI, Query, Schema
 from pydantic import AfterValidator, Field
 
+from experiments.failpoints import failpoint
 from experiments import failures, ingest, lifecycle, queues, storage
 from experiments.api import artifacts, code_commits
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
@@ -27,6 +28,8 @@ from experiments.api.auth import (
 )
 from experiments.api.bodies import BodyParser
 from experiments.api.errors import ApiError, add_error_handlers
+from experiments.api.host_facts import BeatIn as HostBeatIn
+from experiments.api.host_facts import HelloIn, renewed_facts
 from experiments.api.points import PointsIn, ReplyOut
 from experiments.models import Attempt, Pool, Worker
 from experiments.models.pools import SILENT_AFTER
@@ -53,26 +56,22 @@ pool_auth = WorkerAuth()
 
 def check_protocol(request: HttpRequest) -> None:
     spoken = request.headers.get("X-Sweepsite-Protocol", "")
-    if spoken != str(PROTOCOL):
-        raise ApiError(
-            426,
-            "protocol",
-            f"This worker speaks protocol {spoken or 'unknown'}, the site needs"
-            f" {PROTOCOL}. Install sweepsite {settings.VERSION} on the worker's host.",
-        )
+    if spoken == str(PROTOCOL):
+        return
+    newer = spoken.isascii() and spoken.isdigit() and len(spoken) < 5
+    newer = newer and int(spoken) > PROTOCOL
+    raise ApiError(
+        426,
+        "protocol",
+        f"This worker speaks protocol {spoken[:20] or 'unknown'}, the site needs"
+        f" {PROTOCOL}: "
+        + ("the site is too old." if newer else "the worker is too old.")
+        + f" Install sweepsite {settings.VERSION} on the worker's host"
+        + (", or a newer one on the site's." if newer else "."),
+    )
 
 
 # --- a pool's workers -------------------------------------------------------------
-
-
-class HelloIn(Schema):
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    host: Annotated[str, Field(max_length=100)]
-    boot_id: Annotated[str, Field(max_length=64)] = ""
-    pid: int
-    slots: Annotated[int, Field(ge=1, le=1_000)]
-    version: Annotated[str, Field(max_length=30)] = ""
-    python: Annotated[str, Field(max_length=30)] = ""
 
 
 class WorkerIn(Schema):
@@ -83,11 +82,16 @@ class SlotIn(WorkerIn):
     slot: Annotated[int, Field(ge=0, le=1_000)]
 
 
+class StuckIn(SlotIn):
+    message: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
+
+
 @api.post("/hello", auth=pool_auth)
 def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
     """A worker process starts. Whatever its predecessor of this name ran is dead."""
     check_protocol(request)
     pool = _pool(request)
+    body.check_devices()
     worker = _signed_on(pool, body)
     _lose(Attempt.objects.filter(worker=worker))
     queues.wake_scheduler()
@@ -95,13 +99,20 @@ def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
         "worker": worker.pk,
         "pool": pool.name,
         "heartbeat_seconds": settings.HEARTBEAT_SECONDS,
+        **_drain(worker),
     }
+
+
+def _drain(worker: Worker) -> dict[str, Any]:
+    """Whether it gets no more trials, and why."""
+    drains = worker.draining_since is not None
+    return {"drain": drains, "drain_reason": worker.drain_reason if drains else ""}
 
 
 def _signed_on(pool: Pool, body: HelloIn) -> Worker:
     """The worker's row. Two hosts may bear one name; that of a living worker is not
     given away, also when both sign on at the same moment: one statement decides."""
-    fields = {**body.dict(exclude={"name"}), "started_at": Now(), "seen_at": Now()}
+    fields = {**body.columns(), "started_at": Now(), "seen_at": Now()}
     worker, is_new = Worker.objects.get_or_create(
         pool=pool, name=body.name, defaults=fields
     )
@@ -118,11 +129,40 @@ def _signed_on(pool: Pool, body: HelloIn) -> Worker:
 
 
 @api.post("/beat", auth=pool_auth)
-def beat(request: HttpRequest, body: WorkerIn) -> dict[str, Any]:
+def beat(request: HttpRequest, body: HostBeatIn) -> dict[str, Any]:
     check_protocol(request)
     worker = _worker(request, body.worker)
-    Worker.objects.filter(pk=worker.pk).update(seen_at=Now(), stopped_at=None)
-    return {"drain": False}
+    Worker.objects.filter(pk=worker.pk).update(
+        seen_at=Now(), stopped_at=None, facts=renewed_facts(worker, body)
+    )
+    return _drain(worker)
+
+
+class DrainIn(WorkerIn):
+    reason: Annotated[str, Field(max_length=300), WITHOUT_NUL] = ""
+
+
+@api.post("/drain", auth=pool_auth)
+def drain(request: HttpRequest, body: DrainIn) -> dict[str, Any]:
+    """The host itself asks for no more trials."""
+    check_protocol(request)
+    worker = _worker(request, body.worker)
+    lifecycle.drain_worker(worker, reason=body.reason)
+    queues.wake_scheduler()
+    return _drain(worker)
+
+
+@api.post("/slots/stuck", auth=pool_auth)
+def slot_stuck(request: HttpRequest, body: StuckIn) -> dict[str, Any]:
+    """Processes of a trial cannot be killed: the host gets no more trials until
+    somebody has looked."""
+    check_protocol(request)
+    worker = _worker(request, body.worker)
+    lifecycle.drain_worker(
+        worker, reason=f"Slot {body.slot} could not end a trial: {body.message}"
+    )
+    queues.wake_scheduler()
+    return _drain(worker)
 
 
 @api.post("/slots/idle", auth=pool_auth)
@@ -175,7 +215,10 @@ def _lose(attempts: Any) -> list[int]:
 def claim(request: HttpRequest, attempt_id: int, body: SlotIn) -> dict[str, Any]:
     check_protocol(request)
     worker = _worker(request, body.worker)
-    won = lifecycle.claim_attempt(attempt_id, worker=worker, slot=body.slot)
+    try:
+        won = lifecycle.claim_attempt(attempt_id, worker=worker, slot=body.slot)
+    except lifecycle.NoRoom as problem:
+        raise ApiError(409, "no_room", str(problem)) from problem
     if won is None:
         raise ApiError(409, "not_claimable", f"Attempt {attempt_id} is not waiting.")
     return attempt_spec(won)
@@ -195,6 +238,7 @@ def heartbeat(request: HttpRequest, attempt_id: int, body: BeatIn) -> dict[str, 
         attempt, pid=body.pid, elapsed=body.elapsed, phase=body.phase
     ):
         raise ingest.StaleAttempt(f"Attempt {attempt_id} does not count any more.")
+    failpoint("beat.noted")
     return {"stop": _stop_of(attempt)}
 
 
@@ -246,15 +290,22 @@ class FinishIn(Schema):
     elapsed: float | None = None
     peak_memory: Annotated[int, Field(ge=0)] | None = None
     log_dropped: Annotated[int, Field(ge=0)] = 0
+    unkilled: Annotated[list[Small], Field(max_length=1_000)] = []
 
 
 @api.post("/attempts/{attempt_id}/finish")
 def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, str]:
     """The end. Said twice, the second time is answered like the first."""
     attempt = calling_attempt(request)
-    outcome = lifecycle.Outcome(**body.dict())
+    outcome = lifecycle.Outcome(**body.dict(exclude={"unkilled"}))
     failures.sign(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
+    if body.unkilled and attempt.worker is not None:
+        lifecycle.drain_worker(
+            attempt.worker,
+            reason=f"Processes of trial {attempt.trial.label} cannot be killed:"
+            f" {', '.join(map(str, body.unkilled[:20]))}.",
+        )
     queues.wake_scheduler()
     attempt.trial.refresh_from_db(fields=["state"])
     return {"state": attempt.trial.state}

@@ -25,6 +25,7 @@ from django.db import connections
 
 from experiments import embedded_queue, installation
 from experiments.demonstration import ensure_demo
+from experiments.devices import DeviceError, chosen_devices, slots_of
 from experiments.supervision import Child, Supervisor
 
 QUEUE_PATIENCE = 20.0
@@ -39,14 +40,20 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--slots", type=int, default=2, help="trials at one time")
+        parser.add_argument(
+            "--slots", type=int, help="trials at one time; default 2, or all GPUs"
+        )
+        parser.add_argument(
+            "--gpus",
+            default="none",
+            help="auto (those of nvidia-smi), indexes such as 0,1, or none",
+        )
         parser.add_argument("--demo", action="store_true", help="run the demo sweep")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["port"] <= 65_535:
             raise CommandError("--port must be from 1 to 65535, such as 8000.")
-        if not 0 <= options["slots"] <= 1_000:
-            raise CommandError("--slots must be from 0 to 1000, such as 2.")
+        options["slots"] = slots_for(options["slots"], gpus=options["gpus"])
         with locked_folder(settings.HOME), runtime_folder() as runtime:
             check_port(options["host"], options["port"])
             Machine(options, runtime=runtime, say=self._say).run()
@@ -54,6 +61,19 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def slots_for(slots: int | None, *, gpus: str) -> int:
+    """As many slots as were asked for; else one for each GPU, or 2 without any."""
+    if slots is not None and not 0 <= slots <= 1_000:
+        raise CommandError("--slots must be from 0 to 1000, such as 2.")
+    try:
+        devices = chosen_devices(gpus, os.environ).found
+        if devices and slots != 0:
+            return slots_of(devices, slots=slots, per_slot=1)
+    except DeviceError as problem:
+        raise CommandError(str(problem)) from problem
+    return 2 if slots is None else slots
 
 
 @contextlib.contextmanager
@@ -104,6 +124,7 @@ class Machine:
     ) -> None:
         self.host, self.port = options["host"], options["port"]
         self.slots, self.demo = options["slots"], options["demo"]
+        self.gpus = options["gpus"]
         self.runtime, self.say = runtime, say
         self.supervisor = Supervisor(say=say)
         shown = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
@@ -191,7 +212,8 @@ class Machine:
     def _start_workers(self, token: str) -> None:
         if self.slots and not self.supervisor.stopping:
             self.environment["SWEEPSITE_WORKER_TOKEN"] = token
-            self._add("worker", "worker", "--slots", str(self.slots), patience=10.0)
+            slots = ("--slots", str(self.slots), "--gpus", self.gpus)
+            self._add("worker", "worker", *slots, patience=10.0)
             self.environment.pop("SWEEPSITE_WORKER_TOKEN")
 
     def _add(self, name: str, *command: str, patience: float = 3.0) -> None:

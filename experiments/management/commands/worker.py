@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import logging
 import os
 import platform
-import secrets
 import signal
 import socket
 import sys
-import tempfile
 import time
 from argparse import SUPPRESS
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from experiments import queues
+from experiments.devices import DeviceError, Devices, chosen_devices, slots_of
+from experiments.host_facts import disk_facts, host_facts
+from experiments.jobs import tell_stuck
 from experiments.runner import janitor
 from experiments.supervision import Child, Supervisor
+from experiments.worker_names import free_names
 from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
 
 logger = logging.getLogger(__name__)
 
 BEAT_EVERY = 10.0
+# A wish to drain is seen to within this many seconds.
+LOOK_EVERY = 0.5
+BY_SIGNAL = "The worker got SIGUSR1."
 NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN", "REDIS_URL")
 
 # The code of the site's refusal when a living worker elsewhere bears the name.
@@ -43,7 +45,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--pool", default="default", help="the worker pool's name")
-        parser.add_argument("--slots", type=int, default=1, help="trials at one time")
+        parser.add_argument(
+            "--slots", type=int, help="trials at one time; default 1, or all GPUs"
+        )
+        parser.add_argument(
+            "--gpus",
+            default="none",
+            help="auto (those of nvidia-smi), indexes such as 0,1, or none",
+        )
+        parser.add_argument(
+            "--gpus-per-slot", type=int, default=1, help="GPUs of each slot"
+        )
         parser.add_argument("--only-slot", type=int, help=SUPPRESS)
         parser.add_argument("--worker-id", type=int, help=SUPPRESS)
         parser.add_argument("--worker-name", help=SUPPRESS)
@@ -56,10 +68,8 @@ class Command(BaseCommand):
                 " 'manage.py worker-token create --pool NAME' on the server; REDIS_URL"
                 " is the site's own, such as redis://:PASSWORD@SERVER:6379/0."
             )
-        if not 1 <= options["slots"] <= 1_000:
-            raise CommandError("--slots must be from 1 to 1000, such as 2.")
         if options["only_slot"] is None:
-            Host(options["pool"], slots=options["slots"]).run()
+            self._host(options).run()
         else:
             run_slot(
                 options["only_slot"],
@@ -68,69 +78,59 @@ class Command(BaseCommand):
                 name=options["worker_name"],
             )
 
-
-@dataclass(frozen=True)
-class Name:
-    """A worker's name, and what tells its holder from others that bear it."""
-
-    text: str
-    boot_id: str
-
-
-def free_names(pool: str) -> Iterator[Name]:
-    """This host's name, host-2, host-3, … without those of other workers here.
-
-    A name is held until the next one is asked for. The lock goes with the process, so
-    a worker that was killed and started again has its old name, and the site knows at
-    once that what it ran is dead. Hosts (or containers, which share a boot id) of one
-    name do not see each other's locks; that is why each lock has an id for the site.
-    """
-    host = socket.gethostname()[:80]
-    place = hashlib.sha256(f"{settings.SITE_URL} {pool}".encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"sweepsite-workers-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for number in range(1, 1_000):
-        with (folder / f"{place}-{number}").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            text = host if number == 1 else f"{host}-{number}"
-            yield Name(text, f"{boot_id()} {lock_id(lock)}".strip())
-    raise CommandError("1000 workers of this host's name run already.")
-
-
-def lock_id(lock: IO[str]) -> str:
-    """Made at random when the lock is first held, and kept in it."""
-    lock.seek(0)
-    if known := lock.read(8):
-        return known
-    made = secrets.token_hex(4)
-    lock.write(made)
-    lock.flush()
-    return made
+    def _host(self, options: Mapping[str, Any]) -> Host:
+        slots, per_slot = options["slots"], options["gpus_per_slot"]
+        if slots is not None and not 1 <= slots <= 1_000:
+            raise CommandError("--slots must be from 1 to 1000, such as 2.")
+        if not 1 <= per_slot <= 64:
+            raise CommandError("--gpus-per-slot must be from 1 to 64, such as 1.")
+        try:
+            devices = chosen_devices(options["gpus"], os.environ)
+            slots = slots_of(devices.found, slots=slots, per_slot=per_slot)
+        except DeviceError as problem:
+            raise CommandError(str(problem)) from problem
+        if devices.remark:
+            self.stdout.write(devices.remark)
+            self.stdout.flush()
+        return Host(
+            options["pool"], slots=slots, devices=devices, gpus_per_slot=per_slot
+        )
 
 
 class Host:
     """The parent of this host's slots: signs on, beats, keeps the slots running."""
 
-    def __init__(self, pool: str, *, slots: int) -> None:
+    def __init__(
+        self, pool: str, *, slots: int, devices: Devices, gpus_per_slot: int
+    ) -> None:
         self.pool, self.slots = pool, slots
+        self.devices, self.gpus_per_slot = devices, gpus_per_slot
         self.names = free_names(pool)
-        self.name = next(self.names)
+        self._next_name()
         self.site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
         self.supervisor = Supervisor(say=logger.warning)
         self.worker = 0
+        self.drains = ""
+        self.wants_drain = False
+        self.next_beat = 0.0
+
+    def _next_name(self) -> None:
+        name = next(self.names, None)
+        if name is None:
+            raise CommandError("1000 workers of this host's name run already.")
+        self.name = name
 
     def run(self) -> None:
         self.supervisor.install_signals()
+        signal.signal(signal.SIGUSR1, self._on_drain_signal)
         janitor.clear(settings.HOME / "worker")
         self._wait_for_queue()
         self._sign_on()
         for slot in range(self.slots):
             if not self.supervisor.stopping:
                 self.supervisor.add(self._slot_process(slot))
-        self.supervisor.run(every=BEAT_EVERY, do=self._beat)
+        self.next_beat = time.monotonic() + BEAT_EVERY
+        self.supervisor.run(every=LOOK_EVERY, do=self._look)
         self.supervisor.stop()
         with contextlib.suppress(Refused, SiteAway, StaleAttempt):
             self.site.bye(self.worker)
@@ -161,13 +161,14 @@ class Host:
             except (Refused, StaleAttempt) as problem:
                 if NAME_TAKEN in str(problem):
                     logger.info("trying another name: %s", problem)
-                    self.name = next(self.names)
+                    self._next_name()
                     continue
                 raise CommandError(
                     f"{settings.SITE_URL} refused this worker: {problem}"
                 ) from problem
             self.worker = answer["worker"]
             self._check_pool(answer["pool"])
+            self._note_drain(answer)
             return
 
     def _hello(self) -> dict[str, Any]:
@@ -177,6 +178,9 @@ class Host:
             boot_id=self.name.boot_id,
             pid=os.getpid(),
             slots=self.slots,
+            gpus=self.devices.told(),
+            gpus_per_slot=self.gpus_per_slot,
+            facts=host_facts(settings.HOME),
             version=settings.VERSION,
             python=platform.python_version(),
         )
@@ -188,16 +192,56 @@ class Host:
                 f" {self.pool!r}. Use --pool {pool} or the other pool's token."
             )
 
+    def _look(self) -> None:
+        if self.wants_drain:
+            self._ask_drain()
+        if time.monotonic() >= self.next_beat:
+            self.next_beat = time.monotonic() + BEAT_EVERY
+            self._beat()
+
     def _beat(self) -> None:
         """A missing answer is no reason to stop: trials go on without the site."""
         try:
-            self.site.beat(self.worker)
+            answer = self.site.beat(self.worker, **disk_facts(settings.HOME))
+            self._note_drain(answer)
         except SiteAway as problem:
             logger.info("no answer to the beat: %s", problem)
         except (Refused, StaleAttempt) as problem:
             logger.warning("the site does not know this worker (%s)", problem)
             with contextlib.suppress(Refused, SiteAway, StaleAttempt):
-                self.worker = self._hello()["worker"]
+                self._sign_on_again()
+
+    def _sign_on_again(self) -> None:
+        """The slots hear the bells of the worker's number. Under another one all of
+        them, and this process, have to begin anew."""
+        answer = self._hello()
+        if answer["worker"] != self.worker:
+            logger.warning("the site gave this worker another number; it starts anew")
+            self.worker = answer["worker"]
+            self.supervisor.stopping = True
+
+    # --- draining -----------------------------------------------------------------
+
+    def _on_drain_signal(self, signum: int, frame: FrameType | None) -> None:
+        self.wants_drain = True
+
+    def _ask_drain(self) -> None:
+        """Tried again at the next look while the site is away."""
+        with contextlib.suppress(SiteAway):
+            try:
+                self._note_drain(self.site.drain(self.worker, reason=BY_SIGNAL))
+            except (Refused, StaleAttempt) as problem:
+                logger.warning("the site does not drain this worker: %s", problem)
+            self.wants_drain = False
+
+    def _note_drain(self, answer: Mapping[str, Any]) -> None:
+        """Say once that no more trials come, and once that they come again."""
+        drains = str(answer.get("drain_reason") or "") if answer.get("drain") else ""
+        if drains and drains != self.drains:
+            logger.warning("this host drains: it gets no more trials. %s", drains)
+        elif self.drains and not drains:
+            logger.warning("this host drains no more: it gets trials again")
+        self.drains = drains
 
     def _slot_process(self, slot: int) -> Child:
         argv = [sys.executable, sys.argv[0], "worker", "--pool", self.pool]
@@ -214,17 +258,14 @@ def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
     os.environ["SWEEPSITE_SLOT_NUMBER"] = str(slot)
     os.environ["SWEEPSITE_SLOT"] = f"{name}-{slot}"
     home = settings.HOME / "worker"
-    janitor.kill_slot(f"{name}-{slot}", home=home)
     site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
+    try:
+        janitor.kill_slot(f"{name}-{slot}", home=home)
+    except TimeoutError as problem:
+        tell_stuck(site, worker, slot, problem)
+        raise
     for attempt in site.slot_idle(worker, slot):
         janitor.remove_attempt(attempt, home=home)
     unique = f"{name}-{slot}-{os.getpid()}"
-    queues.slot_worker(pool, name=unique).work(logging_level="WARNING")
-
-
-def boot_id() -> str:
-    """Tells one run of this host's system from the next (Linux; empty elsewhere)."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+    slot_worker = queues.slot_worker(pool, name=unique, worker=worker)
+    slot_worker.work(logging_level="WARNING")
