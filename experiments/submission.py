@@ -68,6 +68,7 @@ def sweep_fields(
         "max_failed_trials": limits.max_failed_trials,
         "timeout": limits.timeout,
         "trial_timeout": limits.trial_timeout,
+        "priority": definition.priority,
     }
 
 
@@ -90,6 +91,7 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
         "early_termination": sweep.early_termination,
         "limits": {name: value for name, value in limits.items() if value is not None},
         "compute": sweep.pool.name,
+        "priority": sweep.priority or None,
     }
     return {name: value for name, value in document.items() if value or value == 0}
 

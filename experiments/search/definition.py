@@ -14,6 +14,8 @@ from experiments.search.command import value_text
 from experiments.search.fields import Fields, is_number
 from experiments.search.figures import counted
 from experiments.search.limits import (
+    LEAST_PRIORITY,
+    MOST_PRIORITY,
     MOST_TRIALS,
     Limits,
     Resources,
@@ -46,7 +48,8 @@ class SweepDefinition:
 
     `sampling_algorithm` and `early_termination` are the canonical mappings of
     `make_sampler` and `make_policy`; the seed is always there. `compute` names the
-    worker pool. `warnings` say what is allowed but probably not meant.
+    worker pool, whose free slots go to sweeps of a higher `priority` first. `warnings`
+    say what is allowed but probably not meant.
     """
 
     experiment_name: str
@@ -61,6 +64,7 @@ class SweepDefinition:
     inputs: Mapping[str, JSONValue] = field(default_factory=dict)
     early_termination: Mapping[str, JSONValue] | None = None
     compute: str = DEFAULT_NAME
+    priority: int = 0
     resources: Resources = field(default_factory=Resources)
     retries: Retries = field(default_factory=Retries)
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
@@ -81,6 +85,7 @@ class SweepDefinition:
             "early_termination": dict(self.early_termination or {}),
             "limits": self.limits.dump(),
             "compute": self.compute,
+            "priority": self.priority,
             "resources": self.resources.dump(),
             "retries": self.retries.dump(),
         }
@@ -133,6 +138,9 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         early_termination=None if policy is None else policy.settings(),
         limits=_read_limits(document, plan),
         compute=_read_compute(document),
+        priority=document.integer(
+            "priority", 0, least=LEAST_PRIORITY, most=MOST_PRIORITY
+        ),
         resources=read_resources(document.inner("resources")),
         retries=read_retries(document.inner("retries")),
     )

@@ -19,6 +19,7 @@ LEAST_OPEN_FILES, MOST_OPEN_FILES = 32, 1 << 20
 # The first is what happens unless the document says otherwise.
 CUT_OFF_CHOICES = ("stop", "ride_out")
 MOST_GPUS = 64
+LEAST_PRIORITY, MOST_PRIORITY = -100, 100
 
 
 @dataclass(frozen=True)

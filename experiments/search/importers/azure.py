@@ -26,7 +26,7 @@ ELSEWHERE = {
     "settings": "Pipeline settings have no counterpart in a sweep.",
     "parent": "A sweep here has no parent job.",
 }
-ADDITIONS = ("constraints", "retries")
+ADDITIONS = ("constraints", "retries", "priority")
 OLD_LIMITS = ("max_total_trials", "max_concurrent_trials")
 # What Azure's schema knows and the keys that are read do not name.
 SWEEP = (

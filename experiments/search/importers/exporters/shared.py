@@ -25,6 +25,7 @@ MOST_LISTED = 1_000
 OURS = {
     "constraints": "Constraints have no counterpart; every combination is possible.",
     "retries": "Retries after failures of the infrastructure have no counterpart.",
+    "priority": "Priorities have no counterpart.",
 }
 
 
