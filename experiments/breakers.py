@@ -45,8 +45,10 @@ ALIKE, ALIKE_ALWAYS = 5, 3
 # and so many even where they have values in common.
 RUN, LONGEST_RUN = 5, 30
 CHANCE = 0.001
-# So many failures alike on one host, and so many trials that work elsewhere.
-ON_ONE_HOST = 4
+# So many failures alike on one host, and so many trials that work elsewhere; one is
+# enough where more have failed, or of something that has nothing to do with the values.
+ON_ONE_HOST, MANY_ON_ONE_HOST = 4, 8
+OF_THE_HOST = frozenset({"gpu", "disk"})
 LOOK_BACK = timedelta(hours=1)
 MOST_COMPARED = 400
 BAD_START, BAD_TURN = "first_trials_failed", "same_failure"
@@ -75,7 +77,8 @@ def _proven() -> TrialQuerySet:
 
 
 def trip(sweep: Sweep, counts: Mapping[str, int]) -> bool:
-    """Stop or pause the sweep if its trials all fail of one thing. True: it was."""
+    """Stop or pause the sweep if its trials all fail of one thing. True: it was, or it
+    is too early to tell; no trial is to be placed."""
     if not counts[TrialState.FAILED] and not sweep.on_failure:
         return False
     recent = recent_ends(sweep)
@@ -170,12 +173,12 @@ def _most_alike(ends: Sequence[End]) -> list[End]:
 def _bad_start(sweep: Sweep, recent: Sequence[End]) -> bool:
     fast = [end for end in recent if end.failed and end.elapsed < FAST]
     alike = _most_alike(fast)
-    if not alike or _has_worked(sweep):
+    if not alike or any(end.worked for end in recent) or _has_worked(sweep):
         return False
+    if len(alike) >= ALIKE_ALWAYS and _others_may_work(alike, recent):
+        return True
     cause = alike[0].cause
     if len(alike) < (ALIKE_ALWAYS if cause and cause.always else ALIKE):
-        return False
-    if _others_may_work(alike, recent):
         return False
     message = (
         f"{len(alike)} trials have failed with the same error within seconds of their"
@@ -271,15 +274,34 @@ def _bad_host(recent: Sequence[End]) -> list[End] | None:
     """The failures of a host on which all fail alike, while trials work elsewhere."""
     for host in {end.host for end in recent if end.failed and end.host}:
         here = _run([end for end in recent if end.host == host])
-        if len(here) < ON_ONE_HOST:
+        if len(here) < ON_ONE_HOST - 1:
             continue
         since = min(end.number for end in here)
         others = [end for end in recent if end.host != host]
         alike = any(end.signature == here[0].signature for end in others)
-        working = [e for e in others if e.worked and e.number >= since]
-        if not alike and len(working) >= ON_ONE_HOST:
+        working = [e for e in others if e.worked and e.number >= since - len(others)]
+        if not alike and len(working) >= _needed_elsewhere(here):
             return here
     return None
+
+
+def is_fault_of_hosts(sweep: Sweep) -> bool:
+    """Whether all of the sweep's failures were on hosts that are drained by now, while
+    there are others."""
+    failed = sweep.trials.own().filter(state=TrialState.FAILED)
+    elsewhere = failed.filter(current_attempt__worker__draining_since=None)
+    others = Worker.objects.alive().filter(pool=sweep.pool_id, draining_since=None)
+    return not elsewhere.exists() and others.exists()
+
+
+def _needed_elsewhere(here: Sequence[End]) -> float:
+    """How many trials have to work elsewhere before the host is to blame."""
+    cause = here[0].cause
+    if cause and (cause.always or cause.kind in OF_THE_HOST):
+        return 1
+    if len(here) >= MANY_ON_ONE_HOST:
+        return 1
+    return ON_ONE_HOST if len(here) >= ON_ONE_HOST else float("inf")
 
 
 def _drain(sweep: Sweep, failures: Sequence[End]) -> None:

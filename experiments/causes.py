@@ -85,7 +85,8 @@ SIGNS: Sequence[Sign] = (
         True,
     ),
     _sign(
-        r"out of ?memory|MemoryError\b|\bOOM(Killed)?\b|Cannot allocate memory|bad_alloc",
+        r"out of ?memory|MemoryError\b|\bOOM(Killed)?\b|Cannot allocate memory"
+        r"|bad_alloc",
         "memory",
         "memory ran out",
         "Make each trial smaller (its batch size or model), or let fewer trials share"
@@ -164,8 +165,8 @@ SIGNS: Sequence[Sign] = (
         False,
     ),
     _sign(
-        r"Connection ?refused|ConnectionRefusedError|ConnectionError|Name or service not"
-        r" known|Temporary failure in name resolution|Max retries exceeded",
+        r"Connection ?refused|ConnectionRefusedError|ConnectionError|Name or service"
+        r" not known|Temporary failure in name resolution|Max retries exceeded",
         "network",
         "a server that the script asks does not answer",
         "See whether the host of the worker reaches the server that the log names.",

@@ -125,6 +125,8 @@ def _fail_after_bad_start(sweep: Sweep, counts: dict[str, int]) -> bool:
     first = max(3, sweep.max_concurrent_trials)
     if failed < first or failed < sum(counts.values()) - _live(counts):
         return False
+    if breakers.is_fault_of_hosts(sweep):
+        return False
     message = (
         f"The first {failed} trials that ended have all failed, so no more were"
         f" started. {_last_failure(sweep)}"

@@ -176,7 +176,7 @@ def _said(lines: Sequence[str]) -> int:
 
 
 def _own_place(lines: Sequence[str]) -> str:
-    """The innermost frame in the script's own files, such as ``train.py:61 in loss``."""
+    """The innermost frame in the script's own files: ``train.py:61 in loss``."""
     own = [frame for frame in _frames(lines) if not _is_foreign(frame[1])]
     if not own:
         return ""
@@ -194,7 +194,7 @@ def _is_foreign(path: str) -> bool:
 
 
 def _last_error_line(lines: Sequence[str]) -> str:
-    """The last line that sounds like an error, or else the last that is not indented."""
+    """The last line that sounds like an error, else the last that is not indented."""
     said = [line.rstrip() for line in lines if line.strip()][-LINES_AFTER:]
     like = [line for line in said if ERROR_LIKE.search(line)]
     plain = [line for line in said if not line[:1].isspace()]
@@ -205,7 +205,7 @@ def _last_error_line(lines: Sequence[str]) -> str:
 
 
 def with_blanks(error: str, params: Mapping[str, Any]) -> str:
-    """The error without what varies from trial to trial: values, sizes, paths, times."""
+    """The error without what varies between trials: values, sizes, paths, times."""
     text = _without_values(error[:LONGEST_LINE], params)
     for pattern, blank in BLANKS:
         text = pattern.sub(blank, text)

@@ -25,9 +25,9 @@ LAYERS = (
     {"models", "clock"},
     {"ranks", "ledger"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
-    | {"price", "ticks"},
+    | {"price", "ticks", "failures"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
-    | {"placing", "hosts", "turns", "breakers", "preflight"}
+    | {"placing", "hosts", "turns", "breakers", "preflight", "findings"}
     | {"devices", "host_facts", "worker_names"}
     | {"rivals", "finished", "slack"}
     | {

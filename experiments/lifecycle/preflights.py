@@ -13,7 +13,7 @@ from experiments.lifecycle.sweeps import add_event, move_sweep
 from experiments.models import Sweep, User
 from experiments.models.sweeps import SweepState
 
-# Why a sweep is paused: its pre-flight went wrong, or went well and was to be looked at.
+# Why a sweep is paused: its pre-flight went wrong, or it went well and waits.
 PREFLIGHT_FAILED, PREFLIGHT_HELD = "preflight_failed", "preflight"
 
 

@@ -122,7 +122,7 @@ def _values(column: Sequence[Any]) -> Values:
 
 
 def _difference(ours: Sequence[Any], others: Sequence[Any]) -> tuple[float, float]:
-    """The chance of a difference like this where there is none, and its size, 0 to 1."""
+    """The chance of such a difference where there is none, and its size, 0 to 1."""
     if all(is_number(value) for value in (*ours, *others)):
         test = ks_2samp(ours, others)
         return float(test.pvalue), float(test.statistic)
@@ -131,7 +131,9 @@ def _difference(ours: Sequence[Any], others: Sequence[Any]) -> tuple[float, floa
     return chance * len(tests), distance
 
 
-def _choices(ours: Sequence[Any], others: Sequence[Any]) -> Iterator[tuple[float, float]]:
+def _choices(
+    ours: Sequence[Any], others: Sequence[Any]
+) -> Iterator[tuple[float, float]]:
     """For each value: how unlikely its share among the failures is."""
     mine, theirs = [identity(v) for v in ours], [identity(v) for v in others]
     for value in set(mine) | set(theirs):
