@@ -24,6 +24,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 try:
@@ -32,7 +33,7 @@ except ImportError:  # Windows: no runner shares the spool there, so no lock is 
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    *("log", "outputs", "params", "should_stop", "stop_reason"),
+    *("log", "outputs", "params", "resume_from", "should_stop", "stop_reason"),
     *("trial_id", "trial_name"),
 ]
 
@@ -41,6 +42,7 @@ CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
 COST = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 POINTS_AT_ONCE, MOST_IN_MEMORY = 500, 10_000
+NOTES = ("stop", "told")  # ends of the names of the files beside the spool
 LARGEST_SPOOL = 32 * 1024 * 1024
 PATIENCE = 3  # reports after which a script that was told to stop seems not to listen
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
@@ -81,6 +83,14 @@ def outputs() -> str:
     return folder
 
 
+def resume_from() -> Path | None:
+    """A folder with what an earlier attempt at this trial left in its outputs, or None.
+
+    Its files are whole and read-only; save new ones in outputs().
+    """
+    return Path(found) if (found := os.environ.get("SWEEPSITE_RESUME_FROM")) else None
+
+
 def trial_id() -> str:
     """This trial's id on the site; "" outside a sweep."""
     return os.environ.get("SWEEPSITE_TRIAL_ID", "")
@@ -91,16 +101,13 @@ def trial_name() -> str:
     return os.environ.get("SWEEPSITE_TRIAL_NAME", "")
 
 
-class _Away(Exception):
-    """The site gave no sensible answer; the points are to be sent again."""
+class _Away(Exception): ...  # no sensible answer; the points are to be sent again
 
 
-class _Refused(Exception):
-    """The site understood and will not have these points."""
+class _Refused(Exception): ...  # the site understood and will not have these points
 
 
-class _Stale(Exception):
-    """The site no longer counts on this trial."""
+class _Stale(Exception): ...  # the site no longer counts on this trial
 
 
 class _Client:
@@ -135,8 +142,7 @@ class _Stop:
     """The wish that this process ends: from the site's replies or from the runner."""
 
     def __init__(self, spool: str) -> None:
-        self._note = f"{spool}.stop" if spool else ""
-        self._told = f"{spool}.told" if spool else ""
+        self._note, self._told = (f"{spool}.{end}" * bool(spool) for end in NOTES)
         self._reason = ""
         self._reports = 0
 
@@ -151,8 +157,9 @@ class _Stop:
         if self._reason:
             return
         self._reason = reason
-        with contextlib.suppress(OSError), open(self._told, "w"):
-            pass  # without a runner the name is "" and this does nothing
+        # Without a runner the name is "" and this does nothing.
+        with contextlib.suppress(OSError), open(self._told, "w") as file:
+            file.write(reason)
 
     def count_report(self) -> None:
         """A script that goes on reporting is not on its way out: no time is due."""
@@ -166,12 +173,9 @@ class _Reporter:
     """Delivers points in their order, keeps them while the site is away."""
 
     def __init__(self, site: _Site, spool: _Spool, stop: _Stop) -> None:
-        self._site = site
-        self._spool = spool
-        self._stop = stop
+        self._site, self._spool, self._stop = site, spool, stop
         self._stale = False
-        self._retry_at = 0.0
-        self._pause = FIRST_PAUSE
+        self._retry_at, self._pause = 0.0, FIRST_PAUSE
         self._warned: set[str] = set()
 
     def report(self, points: list[dict[str, Any]]) -> None:
@@ -276,11 +280,8 @@ class _Site:
 
 
 class _Spool:
-    """Points that wait: one JSON line each in a file that the runner reads too.
-
-    Who sends renames the file first, under a lock held only for that moment. Without
-    a path (no runner looks after this process) they wait in memory.
-    """
+    """Points that wait: one JSON line each in a file that the runner reads too, without
+    a path in memory. Who sends renames the file first, under a lock for that moment."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -329,11 +330,10 @@ class _Spool:
             yield
 
 
-_current: _Client | None = None
+_current: _Client | None = None  # a fork needs its own connection and steps
 
 
 def _client() -> _Client:
-    """This process's client; a fork needs its own connection and steps."""
     global _current
     if _current is None or _current.pid != os.getpid():
         _current = _Client(dict(os.environ))

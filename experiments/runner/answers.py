@@ -17,6 +17,10 @@ class SiteAway(SiteError):
     """No sensible answer: connection refused, timed out, 5xx, a proxy's own page."""
 
 
+class SiteSilent(SiteAway):
+    """Not even its host has answered: the network is cut, or that host is off."""
+
+
 class StaleAttempt(SiteError):
     """The site no longer counts on this attempt: it has ended or was taken over."""
 

@@ -7,12 +7,14 @@ the methods that need them: they take longer to load than everything else.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import TYPE_CHECKING
 
+from experiments.runner import processes
 from experiments.runner.answers import Refused, SiteAway, StaleAttempt
 from experiments.runner.command import resolve, start_problem
 from experiments.runner.environment import training_environment
@@ -31,6 +33,8 @@ from experiments.runner.unstarted import Unstarted, released_early, worker_probl
 if TYPE_CHECKING:
     from experiments.runner.courier import Courier
     from experiments.runner.delivery import Channels
+    from experiments.runner.porter import Porter
+    from experiments.runner.shipments import Shipments
     from experiments.runner.site import Site
 
 logger = logging.getLogger(__name__)
@@ -87,9 +91,9 @@ class Attempt:
             self._report_bare(worker_problem(f"no folder for the attempt: {problem}"))
             return
         try:
-            tree = self._start(self._prepare(log))
+            tree = self._start(self._resume(self._prepare(log), log))
         except Unstarted as problem:
-            self._deliver(problem.outcome, self._channels(), log)
+            self._deliver(problem.outcome, log, self._shipments())
         else:
             self._accompany(tree, log)
 
@@ -110,6 +114,44 @@ class Attempt:
             signals=self._signals,
             patience=self._patience(),
         ).prepare()
+
+    def _resume(self, prepared: Prepared, log: OutputLog) -> Prepared:
+        """Bring the outputs of an earlier attempt, if there is one."""
+        checkpoint = self._spec.resume_from
+        if checkpoint is None:
+            return prepared
+        from experiments.runner.life import Life
+        from experiments.runner.resuming import (
+            CACHE,
+            RESUME_FROM,
+            CheckpointError,
+            Resuming,
+        )
+
+        earlier = f"the outputs of attempt {checkpoint.attempt}"
+        channels, spec = self._channels(), self._spec
+        try:
+            Resuming(
+                checkpoint,
+                folder=self._folder.resume,
+                cache=self._worker.home.absolute() / CACHE,
+                limit=spec.outputs_limit_bytes,
+                site=channels.site,
+                life=Life(
+                    channels, signals=self._signals, beat_seconds=spec.heartbeat_seconds
+                ),
+                patience=self._patience(),
+            ).fetch()
+        except CheckpointError as problem:
+            log.note(
+                f"starts from the beginning: {earlier} are not to be had: {problem}"
+            )
+            return prepared
+        except OSError as problem:
+            raise worker_problem(f"no room for {earlier}: {problem}") from problem
+        log.note(f"finds {earlier} in {RESUME_FROM}")
+        given = {**prepared.environment, RESUME_FROM: str(self._folder.resume)}
+        return replace(prepared, environment=given)
 
     def _start(self, prepared: Prepared) -> Tree:
         spec, worker = self._spec, self._worker
@@ -132,7 +174,7 @@ class Attempt:
                     prepared=prepared,
                 ),
                 work=self._folder.work,
-                limits=limits_from(worker.environment),
+                limits=limits_from(worker.environment, spec.limits),
             )
         except LimitError as problem:
             raise worker_problem(str(problem)) from problem
@@ -144,22 +186,28 @@ class Attempt:
         try:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
             failpoint("start.training")
-            channels = self._channels()
-            courier = self._courier(tree, channels)
+            shipments = self._shipments()
+            porter = self._porter(shipments)
+            courier = self._courier(tree, self._channels())
+            courier.start()
+            porter.start()
             outcome = self._watch(tree, log, courier)
         finally:
             tree.kill()
+        porter.finish(hurried=lambda: self._is_hurried(outcome))
         if outcome.cause == STALE:
             raise StaleAttempt(outcome.message)
         failpoint("finish.ended")
         courier.only_beat()
-        self._deliver(outcome, channels, log)
+        self._deliver(outcome, log, shipments)
         courier.finish()
+
+    def _is_hurried(self, outcome: Outcome) -> bool:
+        return outcome.cause in ("released", STALE) or self._signals.terminations > 0
 
     def _watch(self, tree: Tree, log: OutputLog, courier: Courier) -> Outcome:
         from experiments.runner.watch import Watch
 
-        courier.start()
         return Watch(
             tree,
             spec=self._spec,
@@ -180,11 +228,28 @@ class Attempt:
             wake=self._signals.wake,
         )
 
-    def _deliver(self, outcome: Outcome, channels: Channels, log: OutputLog) -> None:
+    def _shipments(self) -> Shipments:
+        from experiments.runner.shipments import Shipments
+        from experiments.runner.writers import writers
+
+        return Shipments(
+            self._channels().site,
+            folder=self._folder,
+            limit=self._spec.outputs_limit_bytes,
+            written_now=lambda: writers(processes.descendants(os.getpid())),
+        )
+
+    def _porter(self, shipments: Shipments) -> Porter:
+        from experiments.runner.porter import Porter
+
+        return Porter(shipments, beat_seconds=self._spec.heartbeat_seconds)
+
+    def _deliver(self, outcome: Outcome, log: OutputLog, shipments: Shipments) -> None:
         from experiments.runner.delivery import Delivery
 
         Delivery(
-            channels,
+            self._channels(),
+            shipments=shipments,
             spec=self._spec,
             folder=self._folder,
             log=log,

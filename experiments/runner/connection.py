@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,7 +14,13 @@ from email.message import Message
 from http import HTTPStatus
 from typing import IO, Any
 
-from experiments.runner.answers import Refused, SiteAway, SiteError, StaleAttempt
+from experiments.runner.answers import (
+    Refused,
+    SiteAway,
+    SiteError,
+    SiteSilent,
+    StaleAttempt,
+)
 from experiments.runner.spec import PROTOCOL
 
 TIMEOUT = 10.0
@@ -21,7 +28,8 @@ BODY_TIMEOUT = 60.0
 STALE = frozenset({401, 403, 404, 409})
 RETRY = frozenset({408, 425, 429})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-LONGEST_ANSWER = 1 << 20
+# A claim may name ten thousand files of an earlier attempt.
+LONGEST_ANSWER = 16 << 20
 BYTES = "application/octet-stream"
 
 
@@ -56,6 +64,10 @@ class Connection:
     def put_file(self, action: str, file: IO[bytes], *, size: int) -> dict[str, Any]:
         """PUT the next `size` bytes of a file without reading them into memory."""
         return self._send("PUT", action, file, BYTES, BODY_TIMEOUT, size=size)
+
+    def delete(self, action: str) -> dict[str, Any]:
+        """DELETE what the path names."""
+        return self._send("DELETE", action, b"", BYTES, TIMEOUT)
 
     def download(self, address: str) -> Iterator[bytes]:
         """GET a file in pieces; here a 404 is a Refused like any other."""
@@ -99,7 +111,8 @@ class Connection:
             with problem:
                 raise _error_from(problem, stale) from problem
         except (OSError, http.client.HTTPException) as problem:
-            raise SiteAway(f"{self.url} did not answer: {problem}") from problem
+            kind = SiteAway if _has_answered(problem) else SiteSilent
+            raise kind(f"{self.url} did not answer: {problem}") from problem
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -115,6 +128,14 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> None:
         return None
+
+
+def _has_answered(problem: Exception) -> bool:
+    """Whether somebody was there, if only to refuse or to cut the connection."""
+    if isinstance(problem, urllib.error.URLError):
+        reason = problem.reason
+        return isinstance(reason, ConnectionError | ssl.SSLError)
+    return isinstance(problem, ConnectionError | http.client.HTTPException)
 
 
 def _proxies(host: str | None) -> list[urllib.request.BaseHandler]:

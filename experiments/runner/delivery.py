@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
@@ -12,10 +13,12 @@ from experiments.runner.logs import OutputLog
 from experiments.runner.outputs import Collection, OutputFile, collect, upload
 from experiments.runner.patience import Patience
 from experiments.runner.report import Outcome, finish_report
+from experiments.runner.shipments import Shipments
 from experiments.runner.shipping import LogShipper
 from experiments.runner.site import Site
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.spool import SpoolSender
+from experiments.runner.torn import is_torn
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,10 @@ class Delivery:
         folder: AttemptFolder,
         log: OutputLog,
         patience: Patience,
+        shipments: Shipments,
     ) -> None:
+        self._shipments = shipments
+        self._torn: list[str] = []
         self._site = channels.site
         self._shipper = channels.shipper
         self._spool = channels.spool
@@ -65,7 +71,8 @@ class Delivery:
         self._send_all(self._spool.send_next)
         failpoint("finish.points")
         self._send_all(self._shipper.send_next)
-        remarks = [collection.in_words(self._upload_all(collection)), self._points()]
+        refused = self._upload_all(collection, outcome)
+        remarks = [collection.in_words(refused), self._torn_in_words(), self._points()]
         dropped = self._log.dropped + self._shipper.dropped
         report = finish_report(outcome, log_dropped=dropped, remarks=remarks)
         failpoint("finish.delivered")
@@ -89,17 +96,38 @@ class Delivery:
         while self._patience.insist(send_next):
             pass
 
-    def _upload_all(self, collection: Collection) -> list[str]:
+    def _upload_all(self, collection: Collection, outcome: Outcome) -> list[str]:
         """Returns a sentence for each file that could not be stored."""
-        return [problem for file in collection.files if (problem := self._upload(file))]
+        if not outcome.was_killed:
+            for name in self._shipments.gone(collection.files):
+                self._patience.insist(partial(self._shipments.forget, name))
+        sentences = (self._upload(file, outcome) for file in collection.files)
+        return list(filter(None, sentences))
 
-    def _upload(self, file: OutputFile) -> str:
+    def _upload(self, file: OutputFile, outcome: Outcome) -> str:
+        if self._shipments.is_there(file):
+            return ""
         if self._patience.over:
             return f"{file.name} (the worker was shutting down)"
+        torn = is_torn(file, outcome, growing=self._shipments.growing)
+        if torn and self._shipments.has(file.name):
+            return f"{file.name} as it was in the middle of a write (as before, it is)"
+        if torn:
+            self._torn.append(file.name)
         try:
-            return self._patience.insist(lambda: upload(file, self._site))
+            return self._patience.insist(
+                lambda: upload(file, self._site, whole=not torn)
+            )
         except OSError as problem:
             return f"{file.name} ({problem})"
+
+    def _torn_in_words(self) -> str:
+        if not self._torn:
+            return ""
+        more = len(self._torn) - 1
+        names = self._torn[0] + (f" and {more} more" if more else "")
+        was = "were" if more else "was"
+        return f"{names} {was} being written at the end, so no later attempt resumes it"
 
     def _points(self) -> str:
         count = self._spool.dropped

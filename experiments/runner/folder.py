@@ -33,6 +33,16 @@ class AttemptFolder:
         return self.work / "outputs"
 
     @property
+    def resume(self) -> Path:
+        """The outputs of an earlier attempt, read-only."""
+        return self.root / "resume"
+
+    @property
+    def shipping(self) -> Path:
+        """The copy of the output that is on its way to the site."""
+        return self.root / "shipping"
+
+    @property
     def programs(self) -> Path:
         """Programs that go first on the training process's PATH."""
         return self.root / "bin"

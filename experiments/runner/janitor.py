@@ -17,6 +17,9 @@ from experiments.runner.folder import AttemptFolder
 from experiments.runner.processes import environment_of, kill_if, marked
 from experiments.runner.spec import SAFE_ID
 
+# Outputs of earlier attempts, by their SHA-256.
+CACHE = "resume"
+
 logger = logging.getLogger(__name__)
 
 PATIENCE = 5.0
@@ -64,16 +67,21 @@ def remove_attempt(attempt: str | int, *, home: Path) -> None:
 
 
 def clear(
-    home: Path, *, attempts_days: float = 7.0, code_days: float = 30.0
+    home: Path,
+    *,
+    attempts_days: float = 7.0,
+    code_days: float = 30.0,
+    resume_days: float = 1.0,
 ) -> list[Path]:
-    """Remove attempt folders and cached code not touched for so many days."""
+    """Remove attempt folders and cached files not touched for so many days."""
     removed = []
     for folder in _older(home / "attempts", attempts_days):
         AttemptFolder(folder).discard()
         removed.append(folder)
-    for archive in _older(home / "code", code_days):
-        archive.unlink(missing_ok=True)
-        removed.append(archive)
+    cached = [*_older(home / "code", code_days), *_older(home / CACHE, resume_days)]
+    for file in cached:
+        file.unlink(missing_ok=True)
+        removed.append(file)
     return removed
 
 

@@ -98,6 +98,20 @@ class OutputLog:
         self._write(self._lines.rest())
         self.dropped += self._lines.dropped
 
+    def last_line(self) -> bytes:
+        """The last line that is not empty, as far as it is kept."""
+        text = bytes(self._tail) if self._left_out else self._end_of_file()
+        lines = text.strip().splitlines()
+        return lines[-1].strip() if lines else b""
+
+    def _end_of_file(self) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, self.written - LONGEST_LINE))
+                return file.read()
+        except OSError:
+            return b""
+
     def release(self) -> None:
         """Close the file; nothing can be added any more."""
         os.close(self._fd)

@@ -13,6 +13,7 @@ from pathlib import Path
 from experiments.runner.answers import Refused
 from experiments.runner.site import Site
 from experiments.runner.sizes import size_in_words
+from experiments.runner.writers import FileId
 
 MOST_FILES = 10_000
 DEEPEST = 32
@@ -20,12 +21,38 @@ NAMED_IN_MESSAGE = 3
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """By what a file's content is told from an earlier one; times in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @property
+    def file(self) -> FileId:
+        return self.device, self.inode
+
+
+@dataclass(frozen=True)
 class OutputFile:
-    """A file to keep. `name` is its path below the outputs folder, with slashes."""
+    """A file to keep. `name` is its path below the outputs folder, with slashes.
+
+    `moved` when it got its name after its last byte, as careful writers do.
+    """
 
     name: str
     path: Path
-    size: int
+    stamp: Stamp
+    moved: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.stamp.size
 
 
 @dataclass(frozen=True)
@@ -61,21 +88,24 @@ def collect(folder: Path, *, limit: int) -> Collection:
             left_out.append(problem)
             continue
         room -= status.st_size
-        files.append(OutputFile(name, path, status.st_size))
+        moved = status.st_ctime_ns > status.st_mtime_ns
+        files.append(OutputFile(name, path, Stamp.of(status), moved))
     return Collection(tuple(files), tuple(left_out))
 
 
-def upload(file: OutputFile, site: Site) -> str:
+def upload(file: OutputFile, site: Site, *, whole: bool = True) -> str:
     """Send one file; returns "" or the sentence with which the site refused it.
 
     Raises SiteAway when it should be tried again, StaleAttempt when nothing should.
     """
     try:
-        with _open_plain(file.path) as content:
+        with open_plain(file.path) as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
             size = content.seek(0, os.SEEK_END)
             content.seek(0)
-            site.send_artifact(file.name, sha256=digest, file=content, size=size)
+            site.send_artifact(
+                file.name, sha256=digest, file=content, size=size, whole=whole
+            )
     except Refused as problem:
         return f"{file.name} ({problem})"
     return ""
@@ -90,7 +120,11 @@ def _walk(
         # Removed, or made unreadable, by the script itself: nothing to keep there.
         return
     for entry in entries:
-        status = entry.stat(follow_symlinks=False)
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            # Removed meanwhile: training may still go on.
+            continue
         if stat.S_ISDIR(status.st_mode) and depth < DEEPEST:
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", depth + 1)
         else:
@@ -123,6 +157,6 @@ def _printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _open_plain(path: Path) -> io.BufferedReader:
+def open_plain(path: Path) -> io.BufferedReader:
     """Open without following a link that has taken the file's place meanwhile."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")

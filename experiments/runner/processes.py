@@ -70,6 +70,11 @@ def resident_bytes(pids: Iterable[int]) -> int:
     return sum(_resident_pages(pid) for pid in pids) * page
 
 
+def proportional_bytes(pids: Iterable[int]) -> int:
+    """Resident memory, each page that several share counted in parts (Linux)."""
+    return sum(_proportional(pid) for pid in pids)
+
+
 def send_signal(pid: int, number: signal.Signals) -> None:
     """Signal one process; one that has already gone is not an error."""
     try:
@@ -135,6 +140,15 @@ def _from_ps() -> list[Process]:
         for row in rows
         if len(row) == 3
     ]
+
+
+def _proportional(pid: int) -> int:
+    """Reading it is slow for large processes, and may be forbidden."""
+    try:
+        fields = (PROC / str(pid) / "smaps_rollup").read_bytes().split()
+        return int(fields[fields.index(b"Pss:") + 1]) * 1024
+    except (OSError, ValueError, IndexError):
+        return resident_bytes([pid])
 
 
 def _resident_pages(pid: int) -> int:

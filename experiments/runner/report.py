@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
-from experiments.runner.exits import NO_EXIT, Exit
+from experiments.runner.exits import NO_EXIT, SHELL_SIGNAL_BASE, Exit
+from experiments.runner.writers import FileId
 
 LONGEST_MESSAGE = 2_000
 
@@ -14,9 +15,12 @@ LONGEST_MESSAGE = 2_000
 class Outcome:
     """How an attempt ended.
 
-    `cause` is "exited", "stopped", "trial_timeout", "not_started" or "released";
-    `code` says which kind of "not_started". `elapsed` in seconds of training,
-    `peak_memory` in bytes. `unkilled` are processes that no signal could end.
+    `cause` is "exited", "stopped", "trial_timeout", "not_started", "released",
+    "worker_problem" or "cut_off"; `code` says which kind of "not_started", or
+    "out_of_memory". `elapsed` in seconds of training, `peak_memory` in bytes.
+    `unkilled` are processes that no signal could end. `writing` are the files that
+    were open for writing when it was killed (None: nobody here killed it), `ended_at`
+    the host's time of the end.
     """
 
     cause: str
@@ -26,6 +30,16 @@ class Outcome:
     elapsed: float = 0.0
     peak_memory: int | None = None
     unkilled: tuple[int, ...] = ()
+    writing: frozenset[FileId] | None = field(default=None, repr=False)
+    ended_at: float = 0.0
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it, maybe in the middle of a write."""
+        code = self.exit.code
+        return self.exit.signal is not None or (
+            code is not None and code > SHELL_SIGNAL_BASE
+        )
 
 
 class FinishReport(TypedDict):

@@ -73,11 +73,28 @@ class Site:
         return following
 
     def send_artifact(
-        self, path: str, *, sha256: str, file: IO[bytes], size: int
+        self,
+        path: str,
+        *,
+        sha256: str,
+        file: IO[bytes],
+        size: int,
+        whole: bool = True,
     ) -> None:
-        """Upload one output file; `path` is relative, with slashes."""
-        query = urllib.parse.urlencode({"path": path, "sha256": sha256})
+        """Upload one output file; `path` is relative, with slashes.
+
+        One that is not `whole` is kept for people, and no later attempt gets it.
+        """
+        fields = {"path": path, "sha256": sha256}
+        if not whole:
+            fields["whole"] = "false"
+        query = urllib.parse.urlencode(fields)
         self._attempt.put_file(f"artifacts?{query}", file, size=size)
+
+    def delete_artifact(self, path: str) -> None:
+        """Forget an output file that the script has removed."""
+        query = urllib.parse.urlencode({"path": path})
+        self._attempt.delete(f"artifacts?{query}")
 
     def settle_commit(self, commit: str) -> str:
         """Tell which commit the sweep's git reference stands for; returns the one that

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from experiments.runner.checkpoint import Checkpoint, read_checkpoint
+from experiments.runner.limits import NO_LIMITS, TrialLimits, read_limits
 from experiments.runner.sources import (
     Code,
     CodeSource,
@@ -57,7 +59,11 @@ class AttemptSpec:
     log_limit_bytes: int
     trial_timeout: float | None
     grace: float
+    limits: TrialLimits = NO_LIMITS
+    resume_from: Checkpoint | None = None
     heartbeat_seconds: float
+    lease_seconds: float | None = None
+    rides_out: bool = False
     runner_token: str
     url: str
 
@@ -88,6 +94,10 @@ def parse_spec(text: bytes | str) -> AttemptSpec:
         log_limit_bytes=int(_number(fields, "log_limit_bytes", 10 << 20)),
         trial_timeout=_optional_number(fields, "trial_timeout"),
         grace=_number(fields, "grace", 10),
+        limits=_source(read_limits, fields.get("limits")),
+        resume_from=_source(read_checkpoint, fields.get("resume_from")),
+        lease_seconds=_optional_number(fields, "lease_seconds"),
+        rides_out=fields.get("when_cut_off") == "ride_out",
         heartbeat_seconds=max(0.05, _number(fields, "heartbeat_seconds", 5)),
         runner_token=_text(fields, "runner_token"),
         url=_site_url(fields),

@@ -58,6 +58,7 @@ class Tree:
         self.pid = self._main.pid
         self.ended_at: float | None = None
         self.exit = NO_EXIT
+        self.peak_memory = 0
         if self._main.stdout is None:
             raise OSError("the training process has no standard output")
         self.output = self._main.stdout.fileno()
@@ -114,9 +115,15 @@ class Tree:
         found = dict.fromkeys(processes.descendants(os.getpid()))
         return list(found | dict.fromkeys(processes.marked(self._carries_marker)))
 
+    def members(self) -> list[int]:
+        """Living descendants; faster than `survivors`, which also finds the marked."""
+        return processes.descendants(os.getpid())
+
     def memory_bytes(self) -> int:
-        """Resident memory of the whole tree at this moment."""
-        return processes.resident_bytes(processes.descendants(os.getpid()))
+        """Resident memory of the whole tree at this moment; the peak is kept."""
+        taken = processes.resident_bytes(self.members())
+        self.peak_memory = max(self.peak_memory, taken)
+        return taken
 
     def _carries_marker(self, environment: Mapping[str, str]) -> bool:
         return self._marker.items() <= environment.items()

@@ -37,11 +37,11 @@ def environment_failed(message: str) -> Unstarted:
 
 def worker_problem(message: str) -> Unstarted:
     """The worker is at fault (no disk, memory or process left), so nobody is blamed."""
-    return Unstarted(Outcome(cause="released", message=message))
+    return Unstarted(Outcome(cause="worker_problem", message=message))
 
 
 def released_early() -> Unstarted:
-    return worker_problem("the worker is shutting down")
+    return Unstarted(Outcome(cause="released", message="the worker is shutting down"))
 
 
 def stopped_early(stop: Stop) -> Unstarted:

@@ -13,11 +13,14 @@ from experiments.runner.courier import Courier
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.logs import OutputLog, pump
+from experiments.runner.memory import OUT_OF_MEMORY, Memory, named_by
 from experiments.runner.report import Outcome
 from experiments.runner.signals import Signals
+from experiments.runner.sizes import size_in_words
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.stopping import Step, Stopping
-from experiments.runner.tree import Tree, peak_memory_bytes
+from experiments.runner.tree import Tree
+from experiments.runner.writers import FileId, writers
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,11 @@ RELEASE_GRACE = 5.0
 # A script that was told to stop has had its time; SIGTERM is then a last call.
 LAST_CALL = 3.0
 LEAVING_LOOK = 0.25
+LONGEST_REASON = 1_000
+# Parts of the lease: when a runner that hears nothing begins to end its training, and
+# when that is over. At the whole lease the site may start another attempt.
+CUT_OFF = "cut_off"
+CUT_OFF_AFTER, GONE_AFTER = 0.75, 0.9
 PARENT_LOOK = 1.0
 
 
@@ -53,6 +61,8 @@ class Watch:
         self._stop_seen: Stop | None = None
         self._terminations = 0
         self._leaving_grace = 0.0
+        self._memory = Memory(tree, limit=spec.limits.memory_bytes)
+        self._writing: frozenset[FileId] | None = None
 
     def until_end(self) -> Outcome:
         """Returns when the main process has ended and its leftovers are killed."""
@@ -69,6 +79,8 @@ class Watch:
         self._see_stale(now)
         self._see_stop(now)
         self._see_timeout(now)
+        self._see_excess(now)
+        self._see_cut_off(now)
 
     def _see_release(self, now: float) -> None:
         if self._parent_is_gone() and not self._signals.terminations:
@@ -128,6 +140,29 @@ class Watch:
         message = f"the trial ran longer than its limit of {limit:g} s"
         self._begin("trial_timeout", message, now=now, grace=self._spec.grace)
 
+    def _see_excess(self, now: float) -> None:
+        excess = self._memory.excess(now)
+        if excess and self._stopping.cause != OUT_OF_MEMORY:
+            self._begin(OUT_OF_MEMORY, excess, now=now, grace=0.0)
+
+    def _see_cut_off(self, now: float) -> None:
+        """Be gone before the site, which hears nothing, starts another attempt."""
+        lease = self._spec.lease_seconds
+        if self._stopping.cause == CUT_OFF or now < self._cut_off_at() or not lease:
+            return
+        message = (
+            f"nothing was heard from the site for {CUT_OFF_AFTER * lease:g} s, and"
+            " another attempt may begin"
+        )
+        grace = min(self._spec.grace, (GONE_AFTER - CUT_OFF_AFTER) * lease)
+        self._begin(CUT_OFF, message, now=now, grace=grace)
+
+    def _cut_off_at(self) -> float:
+        lease = self._spec.lease_seconds
+        if not lease or self._spec.rides_out:
+            return math.inf
+        return self._courier.heard_at + CUT_OFF_AFTER * lease
+
     def _timeout_at(self) -> float:
         limit = self._spec.trial_timeout
         return math.inf if limit is None else self._tree.started_at + limit
@@ -142,6 +177,7 @@ class Watch:
         if step is None:
             return
         logger.info("%s of process %d", step.value, self._tree.pid)
+        self._writing = writers(self._tree.members()).changing
         if step is Step.ASK:
             self._leave_word()
             self._tree.ask_to_end()
@@ -165,9 +201,11 @@ class Watch:
     def _seconds_to_next(self) -> float | None:
         """None: nothing will happen by itself, only signals and output wake us."""
         now = time.monotonic()
-        times = [self._stopping.next_time()]
+        times = [self._stopping.next_time(), self._memory.next_time()]
         if not self._stopping.cause:
             times.append(self._timeout_at())
+        if self._stopping.cause != CUT_OFF:
+            times.append(self._cut_off_at())
         if self._is_leaving():
             times.append(now + LEAVING_LOOK)
         if not kernel.LINUX:
@@ -185,15 +223,39 @@ class Watch:
         return left
 
     def _outcome(self, *, left: list[int]) -> Outcome:
-        end = self._tree.exit
-        message = self._stopping.message or str(end)
+        cause, code, message = self._verdict()
         if left:
             message += f"; processes {left} could not be killed"
         return Outcome(
-            cause=self._stopping.cause or "exited",
+            cause=cause,
+            code=code,
             message=message,
-            exit=end,
+            exit=self._tree.exit,
             elapsed=self._tree.elapsed(),
-            peak_memory=peak_memory_bytes(),
+            peak_memory=self._memory.peak,
             unkilled=tuple(left),
+            writing=self._writing,
+            ended_at=time.time(),
         )
+
+    def _verdict(self) -> tuple[str, str, str]:
+        """Cause, code and sentence of the end."""
+        end = self._tree.exit
+        if self._stopping.cause == OUT_OF_MEMORY:
+            return "exited", OUT_OF_MEMORY, self._stopping.message
+        if self._stopping.cause is not None:
+            return self._stopping.cause, "", self._stopping.message
+        if told := self._told():
+            return "stopped", "", told
+        code, message = self._memory.death(end)
+        if not code and (named := named_by(self._log.last_line(), end)):
+            peak = size_in_words(self._memory.peak)
+            code, message = OUT_OF_MEMORY, f"{end}: {named}; its peak was {peak}"
+        return "exited", code, message
+
+    def _told(self) -> str:
+        """Why the script has left by itself, asked by the site's reply to a report."""
+        try:
+            return self._folder.told.read_text(errors="replace")[:LONGEST_REASON]
+        except OSError:
+            return ""

@@ -88,7 +88,7 @@ def test_an_argument_that_is_too_long(runners: Any, site: Any) -> None:
 
 def test_a_worker_without_room_is_not_the_command_s_fault(tmp_path: Path) -> None:
     problem = start_problem(OSError(errno.EAGAIN, "no more"), ["python"], tmp_path)
-    assert problem.outcome.cause == "released"
+    assert problem.outcome.cause == "worker_problem"
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])

@@ -152,7 +152,7 @@ def test_a_trial_out_of_memory_fails_alone(runners: Any, site: Any) -> None:
 def test_a_bad_limit_is_the_worker_s_fault_and_named(runners: Any, site: Any) -> None:
     limits = {"SWEEPSITE_LIMIT_OPEN_FILES": "many"}
     assert runners.run("train_ok", worker=limits) == 0
-    assert site.finish["cause"] == "released"
+    assert site.finish["cause"] == "worker_problem"
     assert "SWEEPSITE_LIMIT_OPEN_FILES is 'many'" in site.finish["message"]
 
 

@@ -1,0 +1,174 @@
+"""Outputs on their way to the site while training runs, so that a loss costs little.
+
+Only whole files are sent: nobody has them open for writing, they have been still for a
+moment, and what is sent is a copy that was checked against both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from experiments.runner.answers import Refused, SiteAway
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.outputs import OutputFile, Stamp, collect, open_plain
+from experiments.runner.site import Site
+from experiments.runner.writers import FileId, Writers
+
+logger = logging.getLogger(__name__)
+
+# A file that is never still is sent after so many looks, if nobody has it open.
+IMPATIENT = 3
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The copy of a file: its bytes, from the start, and their SHA-256."""
+
+    content: BinaryIO
+    sha256: str
+    size: int
+
+
+class Shipments:
+    """What the site has of an attempt's outputs. For one thread at a time."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        folder: AttemptFolder,
+        limit: int,
+        written_now: Callable[[], Writers],
+    ) -> None:
+        self.cancelled = threading.Event()
+        self.growing: set[FileId] = set()
+        self._site = site
+        self._folder = folder
+        self._limit = limit
+        self._written_now = written_now
+        self._at_site: dict[str, Stamp] = {}
+        self._refused: dict[str, Stamp] = {}
+        self._seen: dict[str, Stamp] = {}
+        self._waits: dict[str, int] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether the site has some state of this file."""
+        return name in self._at_site
+
+    def is_there(self, file: OutputFile) -> bool:
+        """Whether the site has the file as it is now."""
+        return self._at_site.get(file.name) == file.stamp
+
+    def note(self, file: OutputFile) -> None:
+        """The site has the file, by another way."""
+        self._at_site[file.name] = file.stamp
+
+    def gone(self, files: tuple[OutputFile, ...]) -> list[str]:
+        """Names that the site has and the folder has no more."""
+        return sorted(set(self._at_site) - {file.name for file in files})
+
+    def forget(self, name: str) -> None:
+        """Remove from the site what the script itself has removed. Raises SiteError."""
+        self._site.delete_artifact(name)
+        del self._at_site[name]
+
+    def look(self) -> bool:
+        """Send what is new and whole; True when a changed file has to wait for that.
+
+        Raises SiteError, or OSError when the worker has no room for the copy.
+        """
+        files = collect(self._folder.outputs, limit=self._limit).files
+        before, self._seen = self._seen, {file.name: file.stamp for file in files}
+        for name in self.gone(files):
+            if name not in before:
+                self.forget(name)
+        now = self._written_now()
+        self.growing |= now.growing
+        waiting = False
+        for file in files:
+            if self.cancelled.is_set():
+                return False
+            if self._is_known(file):
+                continue
+            still = before.get(file.name) == file.stamp
+            if not (self._may_go(file, still, now) and self._ship(file)):
+                self._waits[file.name] = self._waits.get(file.name, 0) + 1
+                waiting = True
+        return waiting
+
+    def _is_known(self, file: OutputFile) -> bool:
+        return self.is_there(file) or self._refused.get(file.name) == file.stamp
+
+    def _may_go(self, file: OutputFile, still: bool, now: Writers) -> bool:
+        patient = self._waits.get(file.name, 0) < IMPATIENT
+        return file.stamp.file not in now.changing and (still or not patient)
+
+    def _ship(self, file: OutputFile) -> bool:
+        """False when the file was changed while it was copied, or is gone."""
+        copy = self._folder.shipping
+        try:
+            with copy.open("w+b") as room:
+                snapshot = self._copy(file, room)
+                if snapshot is None:
+                    return False
+                self._send(file, snapshot)
+        finally:
+            copy.unlink(missing_ok=True)
+        self._waits.pop(file.name, None)
+        return True
+
+    def _copy(self, file: OutputFile, room: BinaryIO) -> Snapshot | None:
+        seen = hashlib.sha256()
+        try:
+            source = open_plain(file.path)
+        except OSError:
+            return None
+        with source:
+            while piece := source.read(PIECE):
+                seen.update(piece)
+                room.write(piece)
+            unchanged = stamp_of(source) == file.stamp
+        if not unchanged or file.stamp.file in self._written_now().changing:
+            return None
+        room.seek(0)
+        content = Cancellable(room, self.cancelled)
+        return Snapshot(content, seen.hexdigest(), file.size)  # type: ignore[arg-type]
+
+    def _send(self, file: OutputFile, snapshot: Snapshot) -> None:
+        try:
+            self._site.send_artifact(
+                file.name,
+                sha256=snapshot.sha256,
+                file=snapshot.content,
+                size=snapshot.size,
+            )
+        except Refused as problem:
+            logger.warning("the site refuses %s: %s", file.name, problem)
+            self._refused[file.name] = file.stamp
+        else:
+            self._at_site[file.name] = file.stamp
+
+
+class Cancellable:
+    """A file that cannot be read any more once its sending is called off."""
+
+    def __init__(self, file: BinaryIO, cancelled: threading.Event) -> None:
+        self._file = file
+        self._cancelled = cancelled
+
+    def read(self, size: int = -1) -> bytes:
+        if self._cancelled.is_set():
+            raise SiteAway("the sending was called off")
+        return self._file.read(size)
+
+
+def stamp_of(file: io.BufferedReader) -> Stamp:
+    return Stamp.of(os.fstat(file.fileno()))
