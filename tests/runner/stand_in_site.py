@@ -26,13 +26,18 @@ class StandInSite:
         self.arrivals: list[dict[str, Any]] = []
         self.points: dict[tuple[str, int], Any] = {}
         self.log = b""
-        self.chunks = 0
+        # By attempt: how many chunks of its log came.
+        self.chunks: dict[str, int] = {}
         self.artifacts: dict[str, bytes] = {}
+        self.uploads: list[str] = []
+        self.torn: set[str] = set()
+        self.checkpoint: dict[str, bytes] = {}
         self.finishes: list[dict[str, Any]] = []
         self.requests: list[tuple[str, str, str]] = []
         self.headers: list[dict[str, str]] = []
         self.codes: dict[str, bytes] = {}
         self.connections = 0
+        self.commits: list[str] = []
         # Knobs.
         self.stop: dict[str, Any] | None = None
         self.reply_stop = ""
@@ -40,6 +45,9 @@ class StandInSite:
         self.refused_names: set[str] = set()
         self.lose_replies: set[str] = set()
         self.hang = False
+        # Seconds that an action takes, and the actions that have begun.
+        self.slow: dict[str, float] = {}
+        self.begun: list[tuple[str, str]] = []
         self.page: bytes | None = None
         self._server: Server | None = None
         self._port = 0
@@ -76,6 +84,19 @@ class StandInSite:
         digest = hashlib.sha256(body).hexdigest()
         self.codes[digest] = body
         return {"digest": digest, "url": f"{self.url}/api/worker/v1/code/{digest}.zip"}
+
+    def add_checkpoint(self, **files: bytes) -> dict[str, Any]:
+        """`resume_from` of a specification: "a__b_txt" stands for a/b.txt."""
+        entries = []
+        for name, body in files.items():
+            path = name.replace("__", "/").replace("_", ".")
+            digest = hashlib.sha256(body).hexdigest()
+            self.checkpoint[digest] = body
+            url = f"{self.url}/api/worker/v1/attempts/41/resume/{digest}"
+            entries.append(
+                {"path": path, "sha256": digest, "size": len(body), "url": url}
+            )
+        return {"attempt": 1, "files": entries}
 
     def text(self) -> str:
         return self.log.decode("utf-8", "replace")
@@ -126,6 +147,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         site = self.server.site
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with site.changed:
+            site.begun.append((self.command, self._action()))
+            site.changed.notify_all()
+        time.sleep(site.slow.get(self._action(), 0.0))
         while site.hang:
             time.sleep(0.02)
         with site.changed:
@@ -138,6 +163,7 @@ class Handler(BaseHTTPRequestHandler):
         self._reply(status, answer)
 
     do_PUT = do_POST
+    do_DELETE = do_POST
     do_GET = do_POST
 
     def log_message(self, format: str, *arguments: Any) -> None:
@@ -166,15 +192,28 @@ class Handler(BaseHTTPRequestHandler):
         if action in ("metrics", "trial-metrics"):
             return self._metrics(site, json.loads(body)["points"])
         if action == "log":
-            if int(query["seq"]) == site.chunks:
+            attempt = urlsplit(self.path).path.split("/")[-2]
+            count = site.chunks.setdefault(attempt, 0)
+            if int(query["seq"]) == count:
                 site.log += body
-                site.chunks += 1
-            return 200, {"next": site.chunks}
+                site.chunks[attempt] += 1
+            return 200, {"next": site.chunks[attempt]}
+        if action.startswith("resume/"):
+            file = site.checkpoint.get(action.removeprefix("resume/"))
+            return (200, file) if file is not None else (404, _error(404))
+        if action == "artifacts" and self.command == "DELETE":
+            return 200, {"deleted": int(bool(site.artifacts.pop(query["path"], None)))}
         if action == "artifacts":
             if hashlib.sha256(body).hexdigest() != query["sha256"]:
                 return 422, _error(422)
             site.artifacts[query["path"]] = body
+            site.uploads.append(query["path"])
+            if query.get("whole") == "false":
+                site.torn.add(query["path"])
             return 201, {}
+        if action == "commit":
+            site.commits.append(json.loads(body)["commit"])
+            return 200, {"commit": site.commits[0]}
         if action == "finish":
             site.finishes.append(json.loads(body))
             return 200, {"state": "completed"}

@@ -1,0 +1,106 @@
+"""Code from a folder of the worker that its pool allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.runner import shared_folder
+from experiments.runner.code import CodeError
+from experiments.runner.shared_folder import copy
+from experiments.runner.sources import FolderSource
+
+
+@pytest.fixture
+def allowed(tmp_path: Path) -> Path:
+    folder = tmp_path / "allowed"
+    (folder / "project" / "lib").mkdir(parents=True)
+    (folder / "project" / "train.py").write_text("import lib.net; print(lib.net.X)")
+    (folder / "project" / "lib" / "net.py").write_text("X = 'from the folder'")
+    (folder / "project" / ".git").mkdir()
+    (folder / "project" / ".git" / "config").write_text("")
+    return folder
+
+
+def source(allowed: Path, name: str = "project") -> FolderSource:
+    return FolderSource(folder=str(allowed / name), allowed=(str(allowed),))
+
+
+def quiet() -> None:
+    """No signs of life are needed."""
+
+
+def test_a_trial_runs_in_a_copy_of_its_own(
+    runners: Any, site: Any, allowed: Path
+) -> None:
+    code = {"folder": str(allowed / "project"), "allowed": [str(allowed)]}
+    command = "open('written', 'w'); exec(open('train.py').read())"
+    assert runners.run("python", "-c", command, code=code) == 0
+    assert "from the folder" in site.text()
+    assert f"[sweepsite: code: 2 files, 53 bytes, of {code['folder']}]" in site.text()
+    assert not (allowed / "project" / "written").exists()
+
+
+def test_a_folder_that_the_pool_does_not_allow_is_refused(
+    runners: Any, site: Any, allowed: Path, tmp_path: Path
+) -> None:
+    for folder in (str(tmp_path), f"{allowed}/../secret", "project", "/etc"):
+        code = {"folder": folder, "allowed": [str(allowed)]}
+        site.finishes.clear()
+        assert runners.run("python", "train.py", code=code) == 0
+        assert site.finish["code"] == "code_missing"
+        assert "no code: " in site.finish["message"]
+
+
+@pytest.mark.parametrize("link", ["project/data", "project/secret.txt", "whole"])
+def test_a_link_out_of_the_allowed_folders_is_refused(
+    allowed: Path, tmp_path: Path, link: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text("s")
+    target = outside / "secret.txt" if link.endswith(".txt") else outside
+    (allowed / link).symlink_to(target)
+    (tmp_path / "work").mkdir()
+    asked = source(allowed, "whole" if link == "whole" else "project")
+    with pytest.raises(CodeError, match="allow"):
+        copy(asked, tmp_path / "work", show=quiet)
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_links_inside_are_followed_and_hidden_files_stay(
+    allowed: Path, tmp_path: Path
+) -> None:
+    (allowed / "data").mkdir()
+    (allowed / "data" / "x.csv").write_text("1")
+    (allowed / "project" / "data").symlink_to(allowed / "data")
+    (allowed / "project" / "again.py").symlink_to(allowed / "project" / "train.py")
+    work = tmp_path / "work"
+    work.mkdir()
+    copied = copy(source(allowed), work, show=quiet)
+    assert copied.files == 4
+    names = sorted(path.name for path in work.iterdir())
+    assert names == ["again.py", "data", "lib", "train.py"]
+    assert (work / "data").is_symlink()
+    assert (work / "data" / "x.csv").read_text() == "1"
+    assert not (work / "again.py").is_symlink()
+
+
+def test_an_allowed_folder_may_itself_be_a_link(allowed: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(allowed)
+    (tmp_path / "work").mkdir()
+    alias = str(tmp_path / "alias")
+    asked = FolderSource(folder=f"{alias}/project", allowed=(alias,))
+    assert copy(asked, tmp_path / "work", show=quiet).files == 2
+
+
+def test_too_much_is_refused_before_a_byte_is_copied(
+    allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.setattr(shared_folder, "LARGEST", 50)
+    with pytest.raises(CodeError, match="2 files of 53 bytes; a trial gets a copy"):
+        copy(source(allowed), tmp_path / "work", show=quiet)
+    assert list((tmp_path / "work").iterdir()) == []
