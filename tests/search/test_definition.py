@@ -47,6 +47,7 @@ early_termination: {type: median_stopping, evaluation_interval: 1, delay_evaluat
 limits: {max_total_trials: 40, max_concurrent_trials: 4, timeout: 3600, trial_timeout: 10 m}
 compute: azureml:default
 resources: {gpus: 0}
+priority: -3
 retries: {max_attempts: 2}
 """  # noqa: E501
 
@@ -93,7 +94,7 @@ def test_a_whole_document_is_read() -> None:
     assert definition.objective.target == 0.99
     assert definition.limits == Limits(40, 4, 3600, 600)
     assert definition.compute == "default"
-    assert definition.resources.gpus == 0
+    assert (definition.resources.gpus, definition.priority) == (0, -3)
     assert definition.retries.max_attempts == 2
     assert definition.early_termination == {
         "type": "median_stopping",
@@ -261,6 +262,8 @@ PROBLEMS = [
     ("compute", "a/b", "compute", "worker pool"),
     ("compute", 3, "compute", "must be text"),
     ("resources.gpus", 65, "resources.gpus", "from 0 to 64"),
+    ("priority", 101, "priority", "from -100 to 100"),
+    ("priority", "high", "priority", "whole number"),
     ("retries.max_attempts", 0, "retries.max_attempts", "from 1 to 10"),
     ("type", "command", "type", "must be sweep"),
     ("objectiv", {}, "objectiv", "did you mean objective?"),

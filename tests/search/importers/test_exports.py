@@ -89,6 +89,7 @@ EVERYTHING = {
     "compute": "default",
     "resources": {"gpus": 1},
     "retries": {"max_attempts": 4},
+    "priority": 5,
 }
 
 
@@ -162,6 +163,7 @@ def test_what_azure_does_not_have_is_noted():
         "compute",
         "resources.gpus",
         "retries",
+        "priority",
     }
 
 
@@ -186,6 +188,7 @@ def test_what_weights_and_biases_does_not_have_is_noted():
         "compute",
         "resources.gpus",
         "retries",
+        "priority",
     }
 
 
@@ -208,6 +211,7 @@ def test_what_katib_does_not_have_is_noted():
         "compute",
         "resources.gpus",
         "retries",
+        "priority",
     }
 
 
@@ -229,6 +233,7 @@ def test_what_optuna_does_not_have_is_noted():
         "compute",
         "resources",
         "retries",
+        "priority",
     }
 
 
