@@ -243,6 +243,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "experiments.pages.context.teams",
+                "experiments.pages.health.banner.installation",
             ],
             "builtins": ["experiments.templatetags.words"],
         },

@@ -97,6 +97,12 @@ class Work:
         return sum(pool.running for pool in self.pools)
 
     @property
+    def sweep_words(self) -> str:
+        """``5 running, 12 completed``."""
+        told = (f"{n} {state}" for state, n in self.sweeps.items() if n)
+        return ", ".join(told) or "none"
+
+    @property
     def lost_hour(self) -> int:
         return sum(loss.hour for loss in self.losses)
 
