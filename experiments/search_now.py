@@ -60,7 +60,8 @@ def search_now(sweep: Sweep, *, tried: int) -> SearchNow:
 
 def _usual_origin(sweep: Sweep) -> str:
     """The commonest origin of the newest trials; of several, that of the newest."""
-    newest = sweep.trials.exclude(pk__in=sweep.trials.unchosen()).order_by("-number")
+    own = sweep.trials.own()
+    newest = own.exclude(pk__in=sweep.trials.wished()).order_by("-number")
     origins = Counter(newest.values_list("origin", flat=True)[:NEWEST])
     return max(origins, key=origins.__getitem__, default="")
 

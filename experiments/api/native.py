@@ -12,9 +12,9 @@ from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
     documents,
+    further_trials,
     ledger,
     outputs,
-    reporting,
     simulations,
     sweeps,
     uploads,
@@ -43,8 +43,8 @@ api = NinjaAPI(
     docs=Swagger(settings={"validatorUrl": None}),
 )
 add_error_handlers(api)
-# reporting adds its routes to the trials' router, which is the one it exports.
-for module in (documents, sweeps, simulations, reporting, outputs, uploads, ledger):
+# reporting and further_trials add theirs to the trials' router, which they export.
+for module in (documents, sweeps, simulations, further_trials, outputs, uploads, ledger):
     api.add_router("", module.router)
 others = Router()
 

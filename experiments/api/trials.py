@@ -16,6 +16,7 @@ from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import (
     readable_sweep,
     readable_trial,
+    reader,
     steerable_trial,
 )
 from experiments.api.errors import ApiError
@@ -69,7 +70,9 @@ def get_trial(request: HttpRequest, trial_id: int) -> TrialOut:
 def cancel(request: HttpRequest, trial_id: int) -> TrialOut:
     """Ask the trial to stop; one that waits ends at once. Idempotent."""
     trial = steerable_trial(request, trial_id)
-    if lifecycle.request_stop(trial, reason="user", message="Cancelled by a person."):
+    user = reader(request)
+    message = f"Cancelled by {user.display_name}."
+    if lifecycle.cancel_trial(trial, actor=user, message=message):
         queues.wake_scheduler()
     trial.refresh_from_db()
     if trial.has_ended and trial.state != TrialState.CANCELLED:

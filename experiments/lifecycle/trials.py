@@ -9,7 +9,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from experiments.models import Attempt, Sweep, Trial
+from experiments.failpoints import failpoint
+from experiments.models import Attempt, Event, Sweep, Trial, User, Wish
 from experiments.models.trials import (
     TRIAL_LIVE,
     AttemptState,
@@ -21,25 +22,65 @@ logger = logging.getLogger(__name__)
 
 # This stop ends a trial as terminated; every other one cancels it.
 POLICY = "policy"
+# A person asked for it, of a trial alone or of its whole sweep: the event tells which.
+USER, CANCELLED_ALONE = "user", "trial cancelled"
+
+
+class Taken(Exception):
+    """Another process has the trial's number, or has carried out its wish."""
 
 
 def create_trial(
-    sweep: Sweep, *, number: int, params: dict[str, Any], origin: str
+    sweep: Sweep,
+    *,
+    number: int,
+    params: dict[str, Any],
+    origin: str,
+    wish: Wish | None = None,
 ) -> Trial | None:
-    """A queued trial with its first attempt. None: another scheduler had the number."""
+    """A queued trial with its first attempt, which carries out the wish if there is
+    one. None: another scheduler had the number, or the wish."""
     try:
         with transaction.atomic():
-            trial = Trial.objects.create(
-                experiment_id=sweep.experiment_id,
-                sweep=sweep,
-                number=number,
-                params=params,
-                origin=origin,
+            trial = store_trial(
+                sweep, number=number, params=params, origin=origin, wish=wish
             )
+            failpoint("place.inserting")
             queue_attempt(trial)
-    except IntegrityError:
+    except Taken:
         return None
     logger.info("sweep %s trial %s queued", sweep.pk, number)
+    return trial
+
+
+def store_trial(
+    sweep: Sweep,
+    *,
+    number: int,
+    params: dict[str, Any],
+    origin: str,
+    wish: Wish | None = None,
+) -> Trial:
+    """A trial without an attempt; wants a transaction. Raises Taken, also where the
+    search space has changed since the sweep was read: the values are of another one."""
+    unchanged = Sweep.objects.filter(pk=sweep.pk, space_version=sweep.space_version)
+    # An UPDATE, for the row's lock: until the commit nobody can change the space.
+    if not unchanged.update(space_version=sweep.space_version):
+        raise Taken
+    try:
+        trial = Trial.objects.create(
+            experiment_id=sweep.experiment_id,
+            sweep=sweep,
+            number=number,
+            params=params,
+            origin=origin,
+        )
+    except IntegrityError as error:
+        raise Taken from error
+    if wish is not None:
+        waiting = Wish.objects.waiting().filter(pk=wish.pk)
+        if not waiting.update(begun_at=Now(), trial=trial, number=number):
+            raise Taken
     return trial
 
 
@@ -68,6 +109,23 @@ def request_stop(trial: Trial, *, reason: str, message: str) -> bool:
     return bool(won)
 
 
+def cancel_trial(trial: Trial, *, actor: User | None, message: str) -> bool:
+    """Ask one trial to stop on a person's behalf, and put that on record."""
+    with transaction.atomic():
+        won = request_stop(trial, reason=USER, message=message)
+        if won:
+            Event.objects.create(
+                team_id=trial.experiment.team_id,
+                actor=actor,
+                sweep=trial.sweep,
+                trial=trial,
+                verb=CANCELLED_ALONE,
+                message=f"Trial {trial.number} was cancelled after {trial.reports}"
+                " reports.",
+            )
+    return won
+
+
 def stop_live_trials(sweep: Sweep, *, reason: str, message: str) -> int:
     """The same for every live trial of a sweep, in four statements."""
     return _stop_trials(
@@ -88,10 +146,12 @@ def _stop_trials(trials: TrialQuerySet, *, reason: str, message: str) -> int:
         attempts.filter(state=AttemptState.RUNNING, stop_asked_at=None).update(
             stop_asked_at=Now()
         )
+        failpoint("stop.marked")
         asked = trials.filter(state__in=TRIAL_LIVE, stop_reason="").update(
             stop_reason=reason, stop_message=message, updated_at=Now()
         )
         _end_unclaimed(queued, reason=reason, message=message)
+    failpoint("stop.committed")
     if asked:
         logger.info("%s trials asked to stop: %s", asked, reason)
     return asked

@@ -31,6 +31,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='attempt',
+            name='client',
+            field=models.CharField(blank=True, max_length=200),
+        ),
+        migrations.AddField(
+            model_name='attempt',
             name='error',
             field=models.CharField(blank=True, max_length=500),
         ),
@@ -161,6 +166,26 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ('version',),
                 'constraints': [models.UniqueConstraint(fields=('sweep', 'version'), name='space_version_once')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Wish',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('params', experiments.models.fields.OrderedJSONField(default=dict)),
+                ('origin', models.CharField(max_length=40)),
+                ('asked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('number', models.PositiveIntegerField(blank=True, null=True)),
+                ('begun_at', models.DateTimeField(blank=True, null=True)),
+                ('withdrawn_at', models.DateTimeField(blank=True, null=True)),
+                ('asked_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('sweep', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='wishes', to='experiments.sweep')),
+                ('trial', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='wish', to='experiments.trial')),
+            ],
+            options={
+                'verbose_name_plural': 'wishes',
+                'ordering': ('pk',),
+                'indexes': [models.Index(condition=models.Q(('begun_at', None), ('withdrawn_at', None)), fields=['sweep'], name='wish_waiting')],
             },
         ),
     ]

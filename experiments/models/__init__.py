@@ -16,6 +16,7 @@ from experiments.models.schedulers import SchedulerProcess
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import ApiToken, Membership, Team, User
 from experiments.models.trials import Attempt, Trial
+from experiments.models.wishes import Wish
 
 __all__ = [
     "ApiToken",
@@ -37,6 +38,7 @@ __all__ = [
     "Team",
     "Trial",
     "User",
+    "Wish",
     "Worker",
     "WorkerToken",
 ]

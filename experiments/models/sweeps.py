@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -194,6 +195,23 @@ class Sweep(models.Model):
         own = self.definition.get("resources", {}).get("outputs")
         most: int = settings.OUTPUTS_LIMIT_BYTES
         return most if own is None else min(int(own), most)
+
+    def took(self, now: datetime) -> timedelta | None:
+        """How long it has been going, until its end or now; None for a draft.
+
+        Pauses count, but not the time between an end and its going on.
+        """
+        if self.started_at is None:
+            return None
+        whole = (self.ended_at or now) - self.started_at
+        return whole - timedelta(seconds=self.idle)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When its timeout is over; None without one."""
+        if self.timeout is None or self.started_at is None:
+            return None
+        return self.started_at + timedelta(seconds=self.timeout + self.idle)
 
     def get_absolute_url(self) -> str:
         return reverse("sweep_detail", args=(self.pk,))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -30,9 +34,48 @@ TRIAL_RANKED = frozenset(
 
 # The origin of trials that ended elsewhere, before their sweep began.
 IMPORTED = "imported"
-# The origin of a trial that runs another one's values again goes on with its number,
-# and with this where no policy may end it early.
-RERUN, TO_ITS_END = "re-run of ", ", to its end"
+# The origin of a trial that somebody wished for: most go on with the number of another
+# one, and all with TO_ITS_END where no policy may end them early.
+RERUN, RETRY, CLONE, IN_PLACE = "re-run of ", "retry of ", "clone of ", "in place of "
+BY_HAND = "added by hand"
+WISHED = (RERUN, RETRY, CLONE, IN_PLACE, BY_HAND)
+TO_ITS_END = ", to its end"
+
+
+class Originating:
+    """What an origin says: of a trial, or of a wish for one."""
+
+    origin: Any
+
+    @property
+    def is_wished(self) -> bool:
+        """Whether somebody asked for it beside the sampler's choices."""
+        return self.origin.startswith(WISHED)
+
+    @property
+    def repeats(self) -> int | None:
+        """The number of the trial whose values it runs again."""
+        return self._source(RERUN, RETRY)
+
+    @property
+    def clones(self) -> int | None:
+        """The number of the trial whose values were changed for it."""
+        return self._source(CLONE)
+
+    @property
+    def replaces(self) -> int | None:
+        """The number of the deleted trial in whose place it runs."""
+        return self._source(IN_PLACE)
+
+    def _source(self, *starts: str) -> int | None:
+        found = next((start for start in starts if self.origin.startswith(start)), "")
+        number = self.origin.removeprefix(found).removesuffix(TO_ITS_END)
+        return int(number) if found and number.isdecimal() else None
+
+    @property
+    def runs_to_end(self) -> bool:
+        """Whether no policy may end it early, as its author wished."""
+        return self.is_wished and self.origin.endswith(TO_ITS_END)
 
 
 class TrialQuerySet(models.QuerySet["Trial"]):
@@ -40,15 +83,10 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         """Those that the sweep itself has tried."""
         return self.exclude(origin=IMPORTED)
 
-    def reruns(self) -> TrialQuerySet:
-        """Those that run another one's values again."""
-        return self.filter(origin__startswith=RERUN)
-
-    def unchosen(self) -> TrialQuerySet:
-        """Those whose values no sampler has chosen."""
-        return self.filter(
-            models.Q(origin=IMPORTED) | models.Q(origin__startswith=RERUN)
-        )
+    def wished(self) -> TrialQuerySet:
+        """Those that people asked for beside the sampler's."""
+        starts = (models.Q(origin__startswith=start) for start in WISHED)
+        return self.filter(reduce(or_, starts))
 
     def live(self) -> TrialQuerySet:
         return self.filter(state__in=TRIAL_LIVE)
@@ -65,7 +103,7 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         return ended.best_first(goal)
 
 
-class Trial(models.Model):
+class Trial(Originating, models.Model):
     """One configuration of a sweep, or a run logged by hand when it has no sweep."""
 
     experiment = models.ForeignKey(Experiment, models.CASCADE, related_name="trials")
@@ -137,18 +175,6 @@ class Trial(models.Model):
     def is_stopping(self) -> bool:
         return bool(self.stop_reason) and not self.has_ended
 
-    @property
-    def repeats(self) -> int | None:
-        """The number of the trial whose values it runs again."""
-        number = self.origin.removeprefix(RERUN).removesuffix(TO_ITS_END)
-        is_rerun = self.origin.startswith(RERUN) and number.isdecimal()
-        return int(number) if is_rerun else None
-
-    @property
-    def runs_to_end(self) -> bool:
-        """Whether it runs another one's values again without early termination."""
-        return self.repeats is not None and self.origin.endswith(TO_ITS_END)
-
     def get_absolute_url(self) -> str:
         return reverse("trial_detail", args=(self.pk,))
 
@@ -186,6 +212,8 @@ class Attempt(models.Model):
     # What its runner does now, in words, such as "builds the environment".
     phase = models.CharField(max_length=100, blank=True)
     pid = models.PositiveIntegerField(null=True, blank=True)
+    # What the process calls itself that asked for the trial, where no worker runs it.
+    client = models.CharField(max_length=200, blank=True)
     trial_token_digest = models.CharField(max_length=64, blank=True)
     runner_token_digest = models.CharField(max_length=64, blank=True)
 
@@ -205,7 +233,7 @@ class Attempt(models.Model):
     exit_code = models.IntegerField(null=True, blank=True)
     signal = models.IntegerField(null=True, blank=True)
     peak_memory = models.PositiveBigIntegerField(null=True, blank=True)
-    # Of a failure: its error with blanks for what varies, and a mark that equal ones share.
+    # Of a failure: its error with ‹blanks› for what varies, and what equal ones share.
     error = models.CharField(max_length=500, blank=True)
     signature = models.CharField(max_length=16, blank=True)
     log_chunks = models.PositiveIntegerField(default=0)

@@ -8,7 +8,7 @@ import pytest
 
 from experiments import histories
 from experiments.models import Sweep, Team
-from experiments.reruns import Wish, open_wishes
+from experiments.wishes import waiting_wishes
 from tests import factories
 from tests.api.conftest import Api
 
@@ -55,7 +55,7 @@ def test_trials_run_again_beyond_the_budget(api: Api, sweep: Sweep) -> None:
     assert answer.json()["limits"]["max_total_trials"] == 42
     answer = api.post(f"/sweeps/{sweep.pk}/again", {"trials": [7]})
     assert answer.status_code == 409
-    assert "wait to run again already" in answer.json()["error"]["message"]
+    assert "Trial 7 waits to run again already" in answer.json()["error"]["message"]
 
 
 def test_what_cannot_run_again_is_refused_in_words(api: Api, sweep: Sweep) -> None:
@@ -82,4 +82,4 @@ def test_trials_run_again_without_early_end_where_that_is_asked(
 ) -> None:
     body = {"trials": [3], "to_end": True}
     assert api.post(f"/sweeps/{sweep.pk}/again", body).status_code == 200
-    assert open_wishes(sweep) == [Wish(3, to_end=True)]
+    assert [w.origin for w in waiting_wishes(sweep)] == ["re-run of 3, to its end"]

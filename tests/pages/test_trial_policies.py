@@ -10,7 +10,7 @@ from django.test import Client
 
 from experiments import lifecycle
 from experiments.models import Attempt, Trial
-from experiments.reruns import Wish, open_wishes
+from experiments.wishes import waiting_wishes
 from tests import factories
 from tests.pages.trial_pages import judged_trial, model, page
 
@@ -39,17 +39,18 @@ def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> N
     response = ada.post(again_url(trial), follow=True)
     assert "Trial 3 will run once more, without early end" in response.content.decode()
     assert trial.sweep is not None
-    assert open_wishes(trial.sweep) == [Wish(3, to_end=True)]
+    (wish,) = waiting_wishes(trial.sweep)
+    assert wish.origin == "re-run of 3, to its end"
     assert "Rerun without early end" not in page(ada, trial.get_absolute_url())
     twice = ada.post(again_url(trial), follow=True).content.decode()
     assert "waits to run again already" in twice
-    assert len(open_wishes(trial.sweep)) == 1
+    assert waiting_wishes(trial.sweep).count() == 1
 
 
 def test_the_rerun_and_its_original_lead_to_each_other(ada: Client) -> None:
     trial = judged_trial()
     assert trial.sweep is not None
-    origin = Wish(trial.number, to_end=True).origin
+    origin = f"re-run of {trial.number}, to its end"
     again = factories.reported_trial(trial.sweep, [0.3, 0.6, 0.9], origin=origin)
     running = page(ada, again.get_absolute_url())
     assert "No policy ends it early: it is trial 3 once more." in running
@@ -78,7 +79,7 @@ def test_only_members_run_a_trial_again(client: Client) -> None:
     assert client.get(again_url(trial)).status_code == 405
     run = Trial.objects.create(experiment=trial.experiment, number=1)
     assert client.post(again_url(run)).status_code == 404
-    assert trial.sweep is not None and not open_wishes(trial.sweep)
+    assert trial.sweep is not None and not waiting_wishes(trial.sweep)
 
 
 def test_what_ended_otherwise_has_no_such_button(ada: Client) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.further_trials import rerun_refusal
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.search.figures import counted
 from experiments.search.likely_best import Likely
 from experiments.search.problems import listed
-from experiments.steering import rerun_refusal
 from experiments.words import metric_text
 
 # So many configurations are offered to be run again.
@@ -50,13 +50,14 @@ def likely_strip(
     trial = sweep.trials.filter(number=likely[0].numbers[0]).first()
     if trial is None:
         return None
-    refusal = rerun_refusal(sweep) if steers else ""
+    top = [one.numbers[0] for one in likely[:TOP]]
+    refusal = rerun_refusal(sweep, top) if steers else ""
     can = steers and not refusal
     return LikelyStrip(
         trial=trial,
         sentence=likely_sentence(sweep, likely[0], best),
         expected=metric_text(sweep.objective.value(likely[0].loss)),
-        again=[one.numbers[0] for one in likely[:TOP]] if can else (),
+        again=top if can else (),
         refusal="" if sweep.has_ended else refusal,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -12,27 +11,18 @@ from django.utils import timezone
 
 from experiments import storage
 from experiments.models import Attempt, Decision, Event, Metric, Trial
+from experiments.models.trials import RERUN, TO_ITS_END
 from experiments.pages.log_text import MOST_BYTES, Line, parse_log
 from experiments.pages.ranking import Field, field_of
 from experiments.pages.rows import elapsed_seconds
 from experiments.pages.trial.verdicts import Checks, checks_of, first_check
-from experiments.placing import busy_slots, pool_slots
 from experiments.progress import saved_by
-from experiments.reruns import Wish
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
+from experiments.waiting import Wait, wait_of
 
 NO_OBJECTIVE = Objective("", "minimize")
-
-
-@dataclass(frozen=True)
-class Queue:
-    """The pool that a queued trial waits for."""
-
-    pool: str
-    slots: int
-    busy: int
 
 
 class TrialRows:
@@ -113,7 +103,7 @@ class TrialRows:
         sweep = self.trial.sweep
         if sweep is None:
             return None
-        origin = Wish(self.trial.number, to_end=True).origin
+        origin = f"{RERUN}{self.trial.number}{TO_ITS_END}"
         return sweep.trials.filter(origin=origin).first()
 
     @cached_property
@@ -144,12 +134,11 @@ class TrialRows:
         return events.select_related("actor").order_by(own_first, "-pk").first()
 
     @cached_property
-    def queue(self) -> Queue | None:
-        sweep = self.trial.sweep
-        if sweep is None:
+    def wait(self) -> Wait | None:
+        """Why the trial waits for a slot; None when it does not."""
+        if self.attempt is None or self.trial.sweep is None:
             return None
-        pool = sweep.pool
-        return Queue(pool.name, pool_slots(pool), busy_slots(pool))
+        return wait_of(self.attempt, teams={self.trial.experiment.team_id})
 
     @property
     def mark(self) -> str:

@@ -10,6 +10,7 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from experiments.further_trials import rerun_refusal
 from experiments.lifecycle import POLICY
 from experiments.models import Artifact, Trial
 from experiments.pages.commands import hand_run
@@ -34,7 +35,6 @@ from experiments.pages.trial.verdicts import (
     verdict_rows,
 )
 from experiments.pages.trial.why import why_of
-from experiments.steering import rerun_refusal
 
 # The parts of the page that its feed brings anew, each with a template of its own.
 PARTS = (
@@ -122,7 +122,7 @@ def can_rerun(rows: TrialRows) -> bool:
     trial = rows.trial
     if trial.sweep is None or trial.reason != POLICY or rows.whole_rerun:
         return False
-    return not rerun_refusal(trial.sweep)
+    return not rerun_refusal(trial.sweep, [trial.number])
 
 
 def failure_lines(rows: TrialRows) -> Any:

@@ -21,12 +21,13 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from experiments import access, lifecycle, queues, steering, storage
-from experiments.models import Artifact, Event, Trial, User
+from experiments import access, further_trials, lifecycle, queues, storage
+from experiments.models import Artifact, Trial, User
 from experiments.models.sweeps import SweepState
 from experiments.pages.live_parts import changed_parts, is_current, token_of
 from experiments.pages.trial.attempt_rows import TrialRows, neighbours
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
+from experiments.steering import NotPossible
 
 # For files of other people: nothing in them may run, and nothing may be guessed.
 HOSTILE_HEADERS = {
@@ -148,8 +149,7 @@ def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "GET":
         return render(request, "experiments/trial/cancel.html", {"trial": trial})
     message = f"Cancelled by {user.display_name}."
-    if lifecycle.request_stop(trial, reason="user", message=message):
-        _log_cancel(trial, user)
+    if lifecycle.cancel_trial(trial, actor=user, message=message):
         queues.wake_scheduler()
         messages.success(request, f"Trial {trial.number} is asked to stop.")
     else:
@@ -166,25 +166,14 @@ def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
     if trial.sweep is None:
         raise Http404("A run that the site did not start cannot run again.")
     try:
-        steering.run_again(trial.sweep, [trial.number], actor=user, to_end=True)
+        further_trials.run_again(trial.sweep, [trial.number], actor=user, to_end=True)
         paused = trial.sweep.state == SweepState.PAUSED
         when = "when the sweep is resumed" if paused else "as soon as a slot is free"
         words = f"Trial {trial.number} will run once more, without early end, {when}."
         messages.success(request, words)
-    except steering.NotPossible as error:
+    except NotPossible as error:
         messages.error(request, str(error))
     return redirect(trial)
-
-
-def _log_cancel(trial: Trial, user: User) -> None:
-    Event.objects.create(
-        team=trial.experiment.team,
-        actor=user,
-        sweep=trial.sweep,
-        trial=trial,
-        verb="trial cancelled",
-        message=f"Trial {trial.number} was cancelled after {trial.reports} reports.",
-    )
 
 
 urlpatterns = [

@@ -208,21 +208,23 @@ def _kept_notes(rows: TrialRows) -> list[Sentence]:
 
 
 def _queued(rows: TrialRows) -> Why:
-    trial, queue = rows.trial, rows.queue
+    trial, sweep = rows.trial, rows.trial.sweep
     name = trial_name(trial)
-    if queue is None:
+    if sweep is None:
         return Why(f"{name} has not started.")
-    if trial.sweep is not None and trial.sweep.state == "paused":
-        return Why(f"{name} waits: its sweep is paused. Resume the sweep to run it.")
-    if not queue.slots:
-        lead = f"{name} waits: no worker of pool {queue.pool} has given a sign of life."
-        note = "This starts one, with two slots, on any host that reaches the site:"
-        command = f"python manage.py worker --pool {queue.pool} --slots 2"
-        return Why(lead, [note], command=command)
-    slots = "1 slot" if queue.slots == 1 else f"{queue.slots} slots"
-    busy = min(queue.busy, queue.slots)
-    lead = f"{name} waits for a free slot of pool {queue.pool}: {slots}, {busy} taken."
-    return Why(lead, _lost_notes(rows))
+    if sweep.state == "paused":
+        lead = f"{name} waits: its sweep is paused. Resume the sweep to run it."
+        return Why(lead, _lost_notes(rows))
+    if not sweep.launches:
+        lead = f"{name} waits until a process asks for the next trial of {sweep}."
+        return Why(lead, _lost_notes(rows))
+    wait = rows.wait
+    if wait is None:
+        lead = f"{name} waits for a free slot of pool {sweep.pool.name}."
+        return Why(lead, _lost_notes(rows))
+    lead = format_html("{} waits: <strong>{}</strong>", name, lower_first(wait.bold))
+    notes = [wait.rest, wait.help_text, *_lost_notes(rows)]
+    return Why(lead, [note for note in notes if note])
 
 
 def _lost_notes(rows: TrialRows) -> list[Sentence]:

@@ -1,0 +1,83 @@
+"""Wishes for single trials: kept, carried out once (trials.py), or withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from experiments.clock import database_now
+from experiments.lifecycle.reopening import reopen
+from experiments.lifecycle.sweeps import add_event
+from experiments.models import Sweep, User, Wish
+from experiments.models.sweeps import SWEEP_ENDS, SweepState
+from experiments.search.samplers import Suggestion
+
+GOING_ON = frozenset({SweepState.RUNNING, SweepState.PAUSED})
+
+
+def take_wishes(
+    sweep: Sweep,
+    wanted: Sequence[Suggestion],
+    *,
+    verb: str,
+    message: str,
+    data: Mapping[str, Any] | None = None,
+    actor: User | None = None,
+) -> list[Wish]:
+    """The sweep shall try these as well, beyond its budget; the event says so.
+
+    A sweep that has ended goes on for them alone, without the time limit that was over.
+    The time for which it lay still does not count. Empty: it has not begun.
+    """
+    more = len(wanted)
+    with transaction.atomic():
+        won = Sweep.objects.filter(pk=sweep.pk, state__in=GOING_ON).update(
+            max_total_trials=F("max_total_trials") + more, updated_at=Now()
+        )
+        if not won:
+            lifted, words = _lifted(sweep)
+            won = reopen(sweep, set(SWEEP_ENDS), more, actor=actor, **lifted)
+            message = f"{message} {words}".strip()
+        if not won:
+            return []
+        wishes = Wish.objects.bulk_create(
+            Wish(
+                sweep=sweep, params=dict(one.params), origin=one.origin, asked_by=actor
+            )
+            for one in wanted
+        )
+        add_event(sweep, verb, message, actor=actor, data=dict(data or {}))
+        sweep.refresh_from_db()
+    return wishes
+
+
+def _lifted(sweep: Sweep) -> tuple[dict[str, Any], str]:
+    """A limit that would end the sweep again at once is taken away; in words, too."""
+    took = sweep.took(database_now())
+    if sweep.timeout is None or took is None or took.total_seconds() < sweep.timeout:
+        return {}, ""
+    words = f"Its limit of {sweep.timeout:g} s in all was over and is gone."
+    return {"timeout": None}, words
+
+
+def withdraw_wish(wish: Wish, *, actor: User | None = None) -> bool:
+    """Take back a wish that waits. False: it was begun or withdrawn before."""
+    with transaction.atomic():
+        waiting = Wish.objects.waiting().filter(pk=wish.pk)
+        if not waiting.update(withdrawn_at=Now()):
+            return False
+        Sweep.objects.filter(
+            pk=wish.sweep_id, state__in=GOING_ON, max_total_trials__gt=0
+        ).update(max_total_trials=F("max_total_trials") - 1, updated_at=Now())
+        add_event(
+            wish.sweep,
+            "trial not wanted any more",
+            f"The trial that waited ({wish.origin}) was taken back.",
+            actor=actor,
+            data={"params": wish.params, "origin": wish.origin},
+        )
+    return True

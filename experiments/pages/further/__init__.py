@@ -1,0 +1,1 @@
+"""Trials beside the sampler's: asked for again, changed, by hand, or to fill gaps."""

@@ -1,0 +1,230 @@
+"""Trials that people ask for: run again, with values of their own, to fill gaps; and
+those of them that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from experiments import access, further_trials, gaps
+from experiments.models import Sweep, Trial
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TRIAL_LIVE
+from experiments.pages.further.hand_form import HandForm
+from experiments.pages.spaces import flat_params, search_space
+from experiments.pages.sweep.permission import sweep_to_steer, viewer_of
+from experiments.search.figures import counted
+from experiments.search.problems import DefinitionError
+from experiments.steering import NotPossible
+
+GET_OR_POST = ("GET", "HEAD", "POST")
+MOST_SHOWN = 200
+# Digits of an id that a database can hold.
+MOST_DIGITS = 18
+
+
+def numbers_in(texts: Sequence[str]) -> list[int]:
+    """Whole numbers from fields that may hold several each; -1 for anything else."""
+    parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    plain = (p.isascii() and p.isdigit() and len(p) <= MOST_DIGITS for p in parts)
+    return [int(p) if good else -1 for p, good in zip(parts, plain, strict=True)]
+
+
+def when_words(sweep: Sweep) -> str:
+    paused = sweep.state == SweepState.PAUSED
+    return "when it is resumed" if paused else "as soon as a slot is free"
+
+
+# --- again -------------------------------------------------------------------------
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Run trials once more, with the same values; GET with the ids of ticked ones asks
+    first."""
+    sweep = sweep_to_steer(request, pk)
+    if request.method != "POST":
+        return _ask_again(request, sweep)
+    numbers = numbers_in(request.POST.getlist("trials"))
+    to_end = request.POST.get("to_end") == "on"
+    try:
+        further_trials.run_again(
+            sweep, numbers, actor=viewer_of(request), to_end=to_end
+        )
+        named = further_trials.trials_named(numbers)
+        words = f"{named} will run once more, {when_words(sweep)}."
+        messages.success(request, words)
+    except NotPossible as error:
+        messages.error(request, str(error))
+    return redirect(sweep)
+
+
+def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
+    ids = numbers_in(request.GET.getlist("trials"))[:MOST_SHOWN]
+    trials = list(sweep.trials.filter(pk__in=ids).order_by("number"))
+    if not trials:
+        messages.error(request, "Tick the trials that shall run again, then press it.")
+        return redirect("sweep_trials", sweep.pk)
+    ended = [trial for trial in trials if trial.state not in TRIAL_LIVE]
+    numbers = [trial.number for trial in ended]
+    context = {
+        "sweep": sweep,
+        "trials": ended,
+        "live": [trial for trial in trials if trial.state in TRIAL_LIVE],
+        "named": further_trials.trials_named(numbers) if numbers else "",
+        "numbers": ",".join(map(str, numbers)),
+        "refusal": further_trials.rerun_refusal(sweep, numbers),
+    }
+    return render(request, "experiments/further/again.html", context)
+
+
+# --- values of one's own -------------------------------------------------------------
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def add(request: HttpRequest, pk: int) -> HttpResponse:
+    """A trial by hand, from an empty form."""
+    return _by_hand(request, sweep_to_steer(request, pk), None)
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def clone(request: HttpRequest, pk: int) -> HttpResponse:
+    """A trial's values with changes."""
+    trial = access.found_or_404(
+        access.trials_for(viewer_of(request)).select_related("sweep"), pk=pk
+    )
+    if trial.sweep_id is None:
+        raise Http404("A run that the site did not start cannot be cloned.")
+    return _by_hand(request, sweep_to_steer(request, trial.sweep_id), trial)
+
+
+def _by_hand(request: HttpRequest, sweep: Sweep, trial: Trial | None) -> HttpResponse:
+    try:
+        space = further_trials.space_of(sweep)
+    except NotPossible as error:
+        messages.error(request, str(error))
+        return redirect(sweep)
+    if request.method != "POST":
+        return _form_page(request, sweep, trial, HandForm.of(space, trial))
+    form = HandForm.sent(space, request.POST)
+    try:
+        added = further_trials.add_trial(
+            sweep,
+            form.values,
+            actor=viewer_of(request),
+            clone_of=trial.number if trial else None,
+            to_end=request.POST.get("to_end") == "on",
+        )
+    except DefinitionError as error:
+        form.refuse(error)
+        return _form_page(request, sweep, trial, form, status=422)
+    except NotPossible as error:
+        messages.error(request, str(error))
+        return _form_page(request, sweep, trial, form, status=409)
+    _say_added(request, sweep, added)
+    return redirect(sweep)
+
+
+def _say_added(request: HttpRequest, sweep: Sweep, added: further_trials.Added) -> None:
+    messages.success(request, f"The trial will run {when_words(sweep)}.")
+    for sentence in added.outside:
+        messages.info(request, f"Outside the search space: {sentence}")
+
+
+def _form_page(
+    request: HttpRequest,
+    sweep: Sweep,
+    trial: Trial | None,
+    form: HandForm,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "sweep": sweep,
+        "trial": trial,
+        "form": form,
+        "refusal": further_trials.refusal_of(sweep),
+        "to_end": request.POST.get("to_end") == "on",
+        "judged": bool(sweep.early_termination),
+        "back": trial.get_absolute_url() if trial else sweep.get_absolute_url(),
+    }
+    return render(request, "experiments/further/by_hand.html", context, status=status)
+
+
+# --- gaps --------------------------------------------------------------------------
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def fill_gaps(request: HttpRequest, pk: int) -> HttpResponse:
+    """Which configurations have no outcome; POST runs them."""
+    sweep = sweep_to_steer(request, pk)
+    if request.method != "POST":
+        return _gaps_page(request, sweep)
+    try:
+        filled = gaps.fill_gaps(sweep, actor=viewer_of(request)).gaps
+        count = len(filled)
+        words = f"{counted(count, 'trial')} will run {when_words(sweep)}."
+        messages.success(request, words if count else f"{sweep} has no gaps.")
+    except NotPossible as error:
+        messages.error(request, str(error))
+    return redirect(sweep)
+
+
+def _gaps_page(request: HttpRequest, sweep: Sweep) -> HttpResponse:
+    found = gaps.find_gaps(sweep)
+    space = search_space(sweep)
+    context = {
+        "sweep": sweep,
+        "found": found,
+        "count": len(found.gaps),
+        "counts": gaps.counts_in_words(found.counts),
+        "rows": [_gap_row(gap, space) for gap in found.gaps[:MOST_SHOWN]],
+        "hidden": max(0, len(found.gaps) - MOST_SHOWN),
+        "refusal": further_trials.refusal_of(sweep),
+    }
+    return render(request, "experiments/further/gaps.html", context)
+
+
+def _gap_row(gap: gaps.Gap, space: Any) -> dict[str, Any]:
+    values = flat_params(space, gap.params or {})
+    url = reverse("trial_detail", args=(gap.trial,)) if gap.trial else ""
+    return {"gap": gap, "values": values.items(), "url": url}
+
+
+# --- those that wait ------------------------------------------------------------------
+
+
+@require_POST
+def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back one trial that waits to run."""
+    sweep = sweep_to_steer(request, pk)
+    (wanted,) = numbers_in([request.POST.get("wish", "").replace(",", "")])[:1] or [-1]
+    wish = sweep.wishes.filter(pk=wanted).first()
+    try:
+        if wish is None:
+            raise NotPossible(f"{sweep} has no such trial that waits.")
+        further_trials.withdraw(wish, actor=viewer_of(request))
+        messages.success(request, "It is taken back and will not run.")
+    except NotPossible as error:
+        messages.error(request, str(error))
+    return redirect(sweep)
+
+
+urlpatterns = [
+    path("sweeps/<int:pk>/again/", again, name="sweep_again"),
+    path("sweeps/<int:pk>/add/", add, name="sweep_add_trial"),
+    path("sweeps/<int:pk>/gaps/", fill_gaps, name="sweep_gaps"),
+    path("sweeps/<int:pk>/waiting/", remove_waiting, name="sweep_remove_waiting"),
+    path("trials/<int:pk>/clone/", clone, name="trial_clone"),
+]
