@@ -17,6 +17,7 @@ from experiments.pages.builder.compose import SHORT_DIGEST, compose
 from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fields import NO_POLICY
 from experiments.pages.builder.fill import entries_of
+from experiments.pages.builder.source_fields import FILES, FOLDER
 from experiments.pages.code_files import kept_files
 from experiments.pages.context import current_team
 from experiments.pages.sweep.permission import viewer_of
@@ -24,6 +25,7 @@ from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.problems import DefinitionError, Problem, listed, shown
 from experiments.search.records import Goal, Objective
 from experiments.search.termination import make_policy
+from experiments.shared_code import shared_code_problem
 from experiments.slack import slack_doubts
 from experiments.submission import sweep_document
 
@@ -124,19 +126,27 @@ class Bench:
             )
 
     def _code_problems(self, entries: Entries) -> Iterator[Problem]:
-        code, folder = entries.text("code").strip(), entries.text("folder").strip()
-        if code and kept_files(self.team, self.user, code) is None:
+        kind, code = entries.code_kind, entries.text("code").strip()
+        if kind == FILES and code and kept_files(self.team, self.user, code) is None:
             yield Problem(
                 "trial.code",
                 f"The team {self.team.name} has no upload {code[:SHORT_DIGEST]}; "
                 "choose the files again.",
             )
-        if folder and not code:
+        folder = entries.text("folder").strip()
+        if kind == FOLDER and folder and not folder.startswith("/"):
             yield Problem(
-                "trial.code",
+                "trial.code.folder",
                 f"{folder} is a folder, which only the command line can pack; choose "
-                "its files here, or leave the field out.",
+                "its files here, or name a whole path on the workers, such as "
+                "/srv/code/digits.",
             )
+        name = entries.text("compute").strip().removeprefix("azureml:")
+        pool = access.pools_for_team(self.team).filter(name=name).first()
+        trial = compose(entries).document.get("trial", {})
+        problem = pool and shared_code_problem(trial.get("code"), pool)
+        if problem:
+            yield problem
 
 
 def _objective(entries: Entries) -> Objective | None:

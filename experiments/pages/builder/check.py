@@ -32,6 +32,8 @@ LONGEST_EXPERIMENT = 100
 POLICIES_PATH = "early_termination.policies"
 # Parts of the document that are one field of the form as a whole.
 WHOLE_PARTS: Mapping[str, tuple[str, str, int]] = {
+    "trial.code.folder": ("folder", "folder", RUN),
+    "trial.code.git": ("git_url", "repository", RUN),
     "trial.code": ("files", "files", RUN),
     "trial": ("command", "command", RUN),
     "objective": ("primary_metric", "primary metric", 2),

@@ -11,10 +11,12 @@ from experiments.pages.builder.fields import (
     NO_POLICY,
     OF_POLICY,
     OF_SAMPLER,
+    OF_SOURCE,
     PAIRS,
     SINGLES,
 )
 from experiments.pages.builder.policy_text import policies_fault
+from experiments.pages.builder.source_fields import FOLDER, GIT
 from experiments.pages.value_text import (
     read_mapping,
     read_plain,
@@ -152,6 +154,8 @@ def applies(name: str, entries: Entries) -> bool:
     """Whether a field means anything with the sampler and policy that are picked."""
     if SINGLES[name].path[0] == "early_termination" and entries.policy == NO_POLICY:
         return False
+    if OF_SOURCE.get(name, entries.code_kind) != entries.code_kind:
+        return False
     samplers = OF_SAMPLER.get(name, frozenset({entries.sampler}))
     policies = OF_POLICY.get(name, frozenset({entries.policy}))
     return entries.sampler in samplers and entries.policy in policies
@@ -165,10 +169,15 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: object) -> None
 
 def _code(entries: Entries) -> dict[str, Any]:
     code, folder = entries.text("code").strip(), entries.text("folder").strip()
+    if entries.code_kind == GIT:
+        return {"code": {"git": {}}}
+    if entries.code_kind == FOLDER:
+        whole = folder.startswith("/") or not folder
+        return {"code": {"folder": folder} if whole else folder}
     if code:
         short = code[:SHORT_DIGEST] if len(code) == DIGEST_LENGTH else code
         return {"code": {"upload": short}}
-    return {"code": folder} if folder else {}
+    return {}
 
 
 def _space(

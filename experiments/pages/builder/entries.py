@@ -10,6 +10,7 @@ from django.http import QueryDict
 
 from experiments.pages.builder.fields import NO_POLICY, TEXTS
 from experiments.pages.builder.policy_advice import cautious
+from experiments.pages.builder.source_fields import code_kind
 from experiments.pages.builder.space_rows import Row
 from experiments.pages.value_text import read_number
 from experiments.search.fields import is_number
@@ -58,6 +59,11 @@ class Entries:
     @property
     def policy(self) -> str:
         return self.text("policy") or NO_POLICY
+
+    @property
+    def code_kind(self) -> str:
+        """Where the code comes from: files, git or folder."""
+        return code_kind(self.texts)
 
     @property
     def log_base(self) -> float:

@@ -14,6 +14,11 @@ from experiments.pages.builder.policy_fields import (
     policy_fields,
 )
 from experiments.pages.builder.policy_text import read_policies, write_policies
+from experiments.pages.builder.source_fields import (
+    GIT,
+    read_requirements,
+    write_requirements,
+)
 from experiments.pages.value_text import (
     read_duration,
     read_number,
@@ -90,6 +95,11 @@ def _limit(name: str, label: str) -> Single:
     return Single(name, ("limits", name), label, LIMITS)
 
 
+def _repository(name: str) -> Single:
+    path = ("trial", "code", "git", name)
+    return Single(f"git_{name}", path, f"repository's {name}", RUN, read_line)
+
+
 SINGLES: Mapping[str, Single] = {
     single.name: single
     for single in (
@@ -99,6 +109,16 @@ SINGLES: Mapping[str, Single] = {
         Single("display_name", ("display_name",), "display name", LIMITS, read_line),
         Single("description", ("description",), "description", LIMITS, read_text),
         Single("command", ("trial", "command"), "command", RUN, read_text),
+        *(_repository(name) for name in ("url", "ref", "path")),
+        Single("python", ("trial", "python"), "Python", RUN, read_line),
+        Single(
+            "requirements",
+            ("trial", "requirements"),
+            "requirements",
+            RUN,
+            read_requirements,
+            write_requirements,
+        ),
         Single(
             "primary_metric",
             ("objective", "primary_metric"),
@@ -154,6 +174,8 @@ OF_POLICY: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(SCHEDULE, SCHEDULED),
     **{field.name: frozenset(field.kinds) for field in policy_fields()},
 }
+# Fields that mean something with one source of the code only.
+OF_SOURCE: Mapping[str, str] = dict.fromkeys(("git_url", "git_ref", "git_path"), GIT)
 # Fields of several lines, `name=value` each.
 PAIRS: Mapping[str, tuple[tuple[str, ...], str, int]] = {
     "inputs": (("inputs",), "inputs", RUN),
@@ -165,6 +187,6 @@ RARE_FIELDS = frozenset(
     {"display_name", "description", "tags", "max_attempts", "max_failed_trials"}
 )
 # Fields that only carry something, and lists that are read in their own way.
-CARRIED = ("code", "folder", "extra")
+CARRIED = ("code_kind", "code", "folder", "extra")
 TEXTS = (*SINGLES, *PAIRS, *CARRIED)
 NO_POLICY = "none"

@@ -11,6 +11,7 @@ from experiments.pages.builder.compose import compose, left_over
 from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fields import NO_POLICY, PAIRS, SINGLES
 from experiments.pages.builder.policy_fields import is_usual
+from experiments.pages.builder.source_fields import GIT, code_texts, repository_of
 from experiments.pages.builder.space_rows import Row, row_from
 from experiments.pages.value_text import write_plain, write_quoted
 from experiments.search.definition import DEFAULT_NAME, SweepDefinition, parse_document
@@ -68,6 +69,7 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
     whole = {**document, **_by_name(document, "sampling_algorithm", "random")}
     whole.update(_by_name(document, "early_termination", NO_POLICY))
     whole.update(_space_of(document))
+    whole.update(_code_of(document))
     whole.setdefault("experiment_name", DEFAULT_NAME)
     whole.setdefault("compute", DEFAULT_NAME)
     texts = {
@@ -83,7 +85,7 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
         base=float(base) if is_number(base) and base > 1 else math.e,
         as_logs=exact,
     )
-    return Entries({**texts, **_code_texts(_at(whole, ("trial", "code")))}, rows)
+    return Entries({**texts, **code_texts(_at(whole, ("trial", "code")))}, rows)
 
 
 def space_rows(space: object, *, base: float, as_logs: bool) -> tuple[Row, ...]:
@@ -150,9 +152,10 @@ def _space_of(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"search_space": text.parameters, **named}
 
 
-def _code_texts(code: object) -> dict[str, str]:
-    upload = code.get("upload") if isinstance(code, Mapping) else None
-    return {
-        "code": upload if isinstance(upload, str) else "",
-        "folder": code if isinstance(code, str) else "",
-    }
+def _code_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A repository that is written as text, as a mapping."""
+    trial = document.get("trial")
+    code = _at(document, ("trial", "code"))
+    if not isinstance(trial, Mapping) or code_texts(code)["code_kind"] != GIT:
+        return {}
+    return {"trial": {**trial, "code": {"git": repository_of(code)}}}

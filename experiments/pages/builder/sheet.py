@@ -20,6 +20,7 @@ from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fill import entries_of, entries_of_faulty
 from experiments.pages.builder.preview import Preview
 from experiments.pages.builder.scripts import missing_script
+from experiments.pages.builder.source_fields import FILES
 from experiments.pages.builder.space_paste import PasteError, read_pasted
 from experiments.pages.builder.steps import step
 from experiments.pages.code_files import keep_files, kept_files
@@ -66,7 +67,7 @@ class Sheet:
     @cached_property
     def check(self) -> Check:
         more = self.bench.problems(self.entries)
-        if self.file_problem:
+        if self.file_problem and self.entries.code_kind == FILES:
             more.insert(0, Problem("trial.code", self.file_problem))
         return check_entries(self.entries, more=more, doubts=self._doubts)
 
@@ -84,7 +85,7 @@ class Sheet:
     def _script_doubts(self) -> Iterator[Problem]:
         """Whether the command's script comes with the files, where they are known."""
         known = self.kept or not self.entries.text("code").strip()
-        if self.file_problem or self.entries.text("folder").strip() or not known:
+        if self.file_problem or self.entries.code_kind != FILES or not known:
             return
         paths = {str(file["path"]) for file in self.kept.files} if self.kept else ()
         words = missing_script(self.entries.text("command"), paths)
@@ -112,7 +113,7 @@ class Sheet:
             kept = keep_files(self.bench.team, files, paths=paths, user=self.bench.user)
         except snapshots.CodeError as error:
             return replace(self, file_problem=str(error), shows=True)
-        entries = self.entries.with_texts(code=kept.digest, folder="")
+        entries = self.entries.with_texts(code=kept.digest, code_kind=FILES)
         return replace(self, entries=entries, file_problem="")
 
     def after(self, do: str) -> Sheet:

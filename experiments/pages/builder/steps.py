@@ -24,7 +24,7 @@ def step(entries: Entries, do: str) -> Stepped:
         rows = [*entries.rows, Row()]
         return Stepped(entries.with_rows(rows), f"row-{len(rows) - 1}-name")
     if verb == "nofiles":
-        return Stepped(entries.with_texts(code="", folder=""), "field-files")
+        return Stepped(entries.with_texts(code=""), "field-files")
     index = _index(rest, entries)
     if index is None:
         return Stepped(entries)
