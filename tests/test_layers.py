@@ -40,7 +40,7 @@ LAYERS = (
         "space_versions",
     },
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
-    | {"further_trials", "gaps", "outside", "edits"}
+    | {"further_trials", "gaps", "recomputing", "outside", "edits"}
     | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"}
     | {"waiting"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
