@@ -286,12 +286,17 @@ def _bad_host(recent: Sequence[End]) -> list[End] | None:
 
 
 def is_fault_of_hosts(sweep: Sweep) -> bool:
-    """Whether all of the sweep's failures were on hosts that are drained by now, while
-    there are others."""
+    """Whether all of the sweep's failures were on hosts that are drained by now, or on
+    one host, while there is another that is not, or on which a trial trains."""
     failed = sweep.trials.own().filter(state=TrialState.FAILED)
-    elsewhere = failed.filter(current_attempt__worker__draining_since=None)
+    hosts = Worker.objects.filter(attempts__trial__in=failed)
+    if hosts.filter(draining_since=None).exists():
+        names = set(hosts.values_list("host", flat=True))
+        training = sweep.trials.live().filter(current_attempt__elapsed__gte=LIVED)
+        others = training.exclude(current_attempt__worker__host__in=names)
+        return len(names) == 1 and others.exists()
     others = Worker.objects.alive().filter(pool=sweep.pool_id, draining_since=None)
-    return not elsewhere.exists() and others.exists()
+    return hosts.exists() and others.exists()
 
 
 def _needed_elsewhere(here: Sequence[End]) -> float:

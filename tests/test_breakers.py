@@ -213,7 +213,8 @@ class TestHost:
             for _ in range(12):
                 scheduling.advance_all()
                 for trial in made.trials.filter(state="queued"):
-                    take(trial, bad)
+                    if not draining(bad):
+                        take(trial, bad)
                 running = made.trials.filter(state="running").exclude(pk=slow.pk)
                 if failing := running.order_by("number").first():
                     fail(failing)
