@@ -292,6 +292,23 @@ class Installation:
             is_json = "json" in answer.headers.get("Content-Type", "")
             return json.loads(body) if is_json else body.decode(errors="replace")
 
+    def insist(self, method: str, path: str, body: object = None) -> Any:
+        """The same, again and again while there is no answer: something may be dead."""
+        answer: list[Any] = []
+
+        def asked() -> bool:
+            try:
+                answer.append(self.api(method, path, body))
+            except urllib.error.HTTPError as problem:
+                if problem.code < 500:
+                    raise
+            except (OSError, http.client.HTTPException):
+                return False
+            return bool(answer)
+
+        self.wait(asked, f"an answer to {method} {path}")
+        return answer[0]
+
     def submit(
         self, command: str, *, trials: int, at_once: int = 0, **more: Any
     ) -> int:
