@@ -69,6 +69,7 @@ def sweep_fields(
         "timeout": limits.timeout,
         "trial_timeout": limits.trial_timeout,
         "priority": definition.priority,
+        "launches": definition.launches,
     }
 
 

@@ -38,6 +38,10 @@ from experiments.search.trial import TrialTemplate, read_inputs, read_trial
 DEFAULT_NAME = "default"
 POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
 MOST_TAGS = 100
+TRIAL = (
+    "{command: python train.py}, or launches: false where processes of your own ask for"
+    " the trials"
+)
 # Fields of Azure's schema that say nothing to this site.
 IGNORED = ("$schema", "name", "properties", "identity", "queue_settings", "outputs")
 
@@ -65,6 +69,7 @@ class SweepDefinition:
     early_termination: Mapping[str, JSONValue] | None = None
     compute: str = DEFAULT_NAME
     priority: int = 0
+    launches: bool = True
     resources: Resources = field(default_factory=Resources)
     retries: Retries = field(default_factory=Retries)
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
@@ -89,7 +94,8 @@ class SweepDefinition:
             "resources": self.resources.dump(),
             "retries": self.retries.dump(),
         }
-        return {name: value for name, value in document.items() if value}
+        kept = {name: value for name, value in document.items() if value}
+        return kept if self.launches else {**kept, "launches": False}
 
 
 def parse_document(
@@ -117,6 +123,7 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         new_seed=new_seed,
     )
     inputs = read_inputs(document.inner("inputs"))
+    launches = document.flag("launches", True)
     policy = read_policy(
         document.raw("early_termination"), objective, findings, path="early_termination"
     )
@@ -126,7 +133,8 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         description=document.text("description", ""),
         tags=_read_tags(document.inner("tags")),
         trial=read_trial(
-            document.inner("trial", required="{command: python train.py}"),
+            document.inner("trial", required=TRIAL if launches else ""),
+            launches=launches,
             parameters=plan.names,
             optional=plan.optional,
             inputs=inputs,
@@ -138,6 +146,7 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         early_termination=None if policy is None else policy.settings(),
         limits=_read_limits(document, plan),
         compute=_read_compute(document),
+        launches=launches,
         priority=document.integer(
             "priority", 0, least=LEAST_PRIORITY, most=MOST_PRIORITY
         ),

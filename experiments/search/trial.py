@@ -47,7 +47,9 @@ class TrialTemplate:
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form; what is empty is left out."""
-        document: dict[str, JSONValue] = {"command": self.command}
+        document: dict[str, JSONValue] = {}
+        if self.command:
+            document["command"] = self.command
         if self.code is not None:
             document["code"] = self.code
         if self.environment_variables:
@@ -67,17 +69,19 @@ def read_trial(
     parameters: Sequence[str] | None,
     inputs: Iterable[str],
     optional: Collection[str] = (),
+    launches: bool = True,
 ) -> TrialTemplate:
     """`trial`; its command is checked against the names of parameters and inputs.
+
+    Where the site `launches` nothing, it may be left out.
 
     `parameters` is None when they are not known, because the space cannot be read;
     those that are `optional` have no value in some trials.
     """
     if document is None:
         return TrialTemplate("")
-    command = document.text(
-        "command", "", required="python train.py", most=LONGEST_COMMAND
-    )
+    example = "python train.py" if launches else ""
+    command = document.text("command", "", required=example, most=LONGEST_COMMAND)
     if command:
         problems = list(command_problems(command, parameters, inputs, optional))
         _note_command(document, command, problems, parameters or ())
