@@ -205,7 +205,16 @@ WRONG = [
     ({"environment": "SWEEPSITE_TOKEN=x"}, "environment"),
     ({"environment": "A=1\nA=2"}, "environment"),
     ({"code": "0" * 64}, "files"),
-    ({"folder": "./src"}, "files"),
+    ({"folder": "./src"}, "folder"),
+    ({"code_kind": "folder"}, "folder"),
+    ({"code_kind": "folder", "folder": "/etc"}, "folder"),
+    ({"code_kind": "git"}, "git_url"),
+    ({"code_kind": "git", "git_url": "https://a:b@h/r.git"}, "git_url"),
+    ({"code_kind": "git", "git_url": "file:///etc"}, "git_url"),
+    ({"code_kind": "git", "git_url": "git@h:r", "git_ref": "-x"}, "git_ref"),
+    ({"code_kind": "git", "git_url": "git@h:r", "git_path": "/x"}, "git_path"),
+    ({"python": "-c"}, "python"),
+    ({"requirements": "requirements.txt"}, "requirements"),
 ]
 
 

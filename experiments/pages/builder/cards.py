@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from experiments import access
 from experiments.clock import database_now
 from experiments.models import Team
 from experiments.pages.builder.entries import PROPOSED
@@ -12,6 +13,7 @@ from experiments.pages.builder.fields import NO_POLICY
 from experiments.pages.builder.policy_advice import Proposal
 from experiments.pages.home.slots import PoolSlots, slot_map
 from experiments.search.figures import counted
+from experiments.search.problems import listed
 from experiments.search.samplers import SAMPLERS
 from experiments.search.termination import POLICIES
 
@@ -160,3 +162,17 @@ def _slot_words(pool: PoolSlots) -> str:
     if not pool.total:
         return "no worker now"
     return f"{counted(pool.total, 'slot')}, {pool.total - pool.busy} free now"
+
+
+def folder_words(team: Team) -> str:
+    """Which folders of the workers may be code, as a field's help says it."""
+    pools = access.pools_for_team(team).values_list("name", "folders")
+    allowed = [
+        f"{', '.join(map(str, own))} in pool {name}" for name, own in pools if own
+    ]
+    if not allowed:
+        return (
+            "No pool of the team allows a folder yet. An admin names the allowed ones "
+            "in the pool's settings."
+        )
+    return f"Every trial runs in a copy. Allowed: {listed(allowed)}."

@@ -52,7 +52,6 @@ function body(form, picked) {
 
 function showKept(form, { digest, names, size }) {
   form.querySelector("[data-code]").value = digest;
-  form.querySelector("[data-folder]").value = "";
   form.querySelector("[data-refused]").value = "";
   form.querySelector("[data-kept]").hidden = !digest;
   form.querySelector("[data-kept-names]").textContent = names;
