@@ -101,12 +101,14 @@ def ask_release(sweep: Sweep) -> int:
     The wish is a column: each runner finds it in the reply to its next heartbeat, and
     its script in the reply to its next report. The end of such an attempt is a loss
     for the reason PAUSED, which costs nothing; its trial is queued again. A trial that
-    is asked to stop for good, before or meanwhile, ends instead.
+    is asked to stop for good, before or meanwhile, ends instead. Processes that no
+    worker runs are left alone: nobody would start them again.
     """
     trials = Trial.objects.filter(sweep=sweep)
     return Attempt.objects.filter(
         trial__in=trials.values("pk"),
         state=AttemptState.RUNNING,
+        worker__isnull=False,
         release_asked_at=None,
         stop_asked_at=None,
     ).update(release_asked_at=Now())

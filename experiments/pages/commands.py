@@ -21,11 +21,13 @@ class HandRun:
 
 
 def hand_run(trial: Trial) -> HandRun | None:
-    """None for runs that the site did not start, or whose command has changed."""
+    """None for trials that the site does not start, or whose command has changed."""
     sweep = trial.sweep
     if sweep is None:
         return None
-    template = sweep.definition["trial"]
+    template = sweep.definition.get("trial", {})
+    if not template.get("command"):
+        return None
     try:
         argv = render_command(
             template["command"], trial.params, sweep.definition.get("inputs", {})
