@@ -98,11 +98,10 @@ class OutputLog:
         self._write(self._lines.rest())
         self.dropped += self._lines.dropped
 
-    def last_line(self) -> bytes:
-        """The last line that is not empty, as far as it is kept."""
+    def last_lines(self, count: int) -> bytes:
+        """The last lines, as far as they are kept."""
         text = bytes(self._tail) if self._left_out else self._end_of_file()
-        lines = text.strip().splitlines()
-        return lines[-1].strip() if lines else b""
+        return b"\n".join(text.strip().splitlines()[-count:])
 
     def _end_of_file(self) -> bytes:
         try:

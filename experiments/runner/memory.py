@@ -15,14 +15,16 @@ from experiments.runner.tree import Tree, peak_memory_bytes
 OUT_OF_MEMORY = "out_of_memory"
 LOOK = 0.5
 COUNTERS = Path("/proc/vmstat")
-# The last line that Python, numpy, PyTorch, CuPy or JAX leave when they get no more.
-LAST_LINES = (
-    (re.compile(rb"^[\w.]*MemoryError\b"), "Python got no more memory"),
-    (re.compile(rb"^[\w.]*OutOfMemoryError\b"), "the GPU has no memory left"),
-    (re.compile(rb"RESOURCE_EXHAUSTED: Out of memory"), "the GPU has no memory left"),
-    (re.compile(rb"^RuntimeError: CUDA out of memory"), "the GPU has no memory left"),
-    (re.compile(rb"DefaultCPUAllocator: can't allocate"), "PyTorch got no more memory"),
-    (re.compile(rb"std::bad_alloc"), "native code got no more memory"),
+# How Python, numpy, PyTorch, CuPy, JAX and native code say that they get no more.
+PYTHON, GPU = "Python got no more memory", "the GPU has no memory left"
+NATIVE = "native code got no more memory"
+SAYINGS = (
+    (rb"^(object type name: )?[\w.]*MemoryError\b", PYTHON),
+    (rb"^[\w.]*OutOfMemoryError\b", GPU),
+    (rb"^RuntimeError: CUDA out of memory", GPU),
+    (rb"RESOURCE_EXHAUSTED: Out of memory", GPU),
+    (rb"DefaultCPUAllocator: can't allocate", NATIVE),
+    (rb"std::bad_alloc", NATIVE),
 )
 
 
@@ -73,12 +75,12 @@ class Memory:
         return "", f"{end}; {peak}"
 
 
-def named_by(last_line: bytes, end: Exit) -> str:
-    """A sentence when a process's last line of output says that it had no memory."""
+def named_by(last_lines: bytes, end: Exit) -> str:
+    """A sentence when a failed process's last lines say that it had no memory."""
     if end.code in (0, None) and end.signal != signal.SIGABRT:
         return ""
-    for pattern, sentence in LAST_LINES:
-        if pattern.search(last_line):
+    for pattern, sentence in SAYINGS:
+        if re.search(pattern, last_lines, re.MULTILINE):
             return sentence
     return ""
 

@@ -30,11 +30,11 @@ PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The copy of a file: its bytes, from the start, and their SHA-256."""
+    """The copy of a file: its bytes, from the start, their SHA-256, and its stamp."""
 
     content: BinaryIO
     sha256: str
-    size: int
+    stamp: Stamp
 
 
 class Shipments:
@@ -132,15 +132,17 @@ class Shipments:
         except OSError:
             return None
         with source:
+            # Another file may have taken its place since the look; that one will do.
+            stamp = stamp_of(source)
             while piece := source.read(PIECE):
                 seen.update(piece)
                 room.write(piece)
-            unchanged = stamp_of(source) == file.stamp
-        if not unchanged or file.stamp.file in self._written_now().changing:
+            unchanged = stamp_of(source) == stamp
+        if not unchanged or stamp.file in self._written_now().changing:
             return None
         room.seek(0)
         content = Cancellable(room, self.cancelled)
-        return Snapshot(content, seen.hexdigest(), file.size)  # type: ignore[arg-type]
+        return Snapshot(content, seen.hexdigest(), stamp)  # type: ignore[arg-type]
 
     def _send(self, file: OutputFile, snapshot: Snapshot) -> None:
         try:
@@ -148,13 +150,13 @@ class Shipments:
                 file.name,
                 sha256=snapshot.sha256,
                 file=snapshot.content,
-                size=snapshot.size,
+                size=snapshot.stamp.size,
             )
         except Refused as problem:
             logger.warning("the site refuses %s: %s", file.name, problem)
-            self._refused[file.name] = file.stamp
+            self._refused[file.name] = snapshot.stamp
         else:
-            self._at_site[file.name] = file.stamp
+            self._at_site[file.name] = snapshot.stamp
 
 
 class Cancellable:

@@ -29,6 +29,7 @@ RELEASE_GRACE = 5.0
 LAST_CALL = 3.0
 LEAVING_LOOK = 0.25
 LONGEST_REASON = 1_000
+LAST_LINES = 12
 # Parts of the lease: when a runner that hears nothing begins to end its training, and
 # when that is over. At the whole lease the site may start another attempt.
 CUT_OFF = "cut_off"
@@ -248,7 +249,7 @@ class Watch:
         if told := self._told():
             return "stopped", "", told
         code, message = self._memory.death(end)
-        if not code and (named := named_by(self._log.last_line(), end)):
+        if not code and (named := named_by(self._log.last_lines(LAST_LINES), end)):
             peak = size_in_words(self._memory.peak)
             code, message = OUT_OF_MEMORY, f"{end}: {named}; its peak was {peak}"
         return "exited", code, message

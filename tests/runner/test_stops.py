@@ -58,6 +58,26 @@ def test_a_script_told_by_a_reply_may_save_before_sigterm(
     assert site.artifacts == {"checkpoint.txt": b"worse than the median"}
 
 
+def test_one_that_leaves_before_the_runner_hears_of_it_was_stopped_too(
+    runners: Any, site: Any
+) -> None:
+    site.reply_stop = "the sweep was paused"
+    runner = runners.start("train_saves_on_stop", "0.0", heartbeat_seconds=30)
+    assert runner.wait(timeout=10) == 0
+    assert (site.finish["cause"], site.finish["exit_code"]) == ("stopped", 0)
+    assert site.finish["message"] == "the sweep was paused"
+
+
+def test_saving_for_several_seconds_fits_into_the_grace(
+    runners: Any, site: Any
+) -> None:
+    site.reply_stop = "the sweep was paused"
+    site.stop = {"reason": "paused", "message": "the sweep was paused", "grace": 20}
+    assert runners.run("train_saves_on_stop", "4.0", grace=0.1) == 0
+    assert site.finish["exit_code"] == 0
+    assert site.artifacts == {"checkpoint.txt": b"the sweep was paused"}
+
+
 def test_a_script_that_saves_for_ever_is_ended_all_the_same(
     runners: Any, site: Any
 ) -> None:

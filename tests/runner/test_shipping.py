@@ -1,0 +1,193 @@
+"""Outputs that reach the site while training runs: whole files, and only those."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+SAVE = """
+import os, sys, time
+from pathlib import Path
+import sweepsite_client as sweep
+out = Path(sweep.outputs())
+"""
+
+
+def python(runners: Any, script: str, **changes: Any) -> Any:
+    changes.setdefault("heartbeat_seconds", 0.05)
+    return runners.start("python", "-c", SAVE + script, **changes)
+
+
+def end(runner: Any) -> None:
+    runner.terminate()
+    assert runner.wait(timeout=10) == 0
+
+
+def test_a_saved_file_is_at_the_site_while_training_goes_on(
+    runners: Any, site: Any
+) -> None:
+    script = "(out/'a.txt').write_text('one'); time.sleep(600)"
+    runner = python(runners, script)
+    site.wait_for(lambda: site.artifacts.get("a.txt") == b"one")
+    assert runner.poll() is None
+    end(runner)
+    assert site.uploads == ["a.txt"], "what has not changed is sent once"
+    assert site.finish["message"] == "the worker is shutting down"
+
+
+def test_a_changed_file_is_sent_again_and_a_removed_one_goes(
+    runners: Any, site: Any, home: Any
+) -> None:
+    script = f"""
+(out/'a.txt').write_text('one'); (out/'old.txt').write_text('old')
+while not os.path.exists({str(home / "go")!r}): time.sleep(0.01)
+(out/'a.txt').write_text('second'); (out/'old.txt').unlink()
+time.sleep(600)
+"""
+    runner = python(runners, script)
+    site.wait_for(lambda: set(site.artifacts) == {"a.txt", "old.txt"})
+    (home / "go").touch()
+    site.wait_for(lambda: site.artifacts == {"a.txt": b"second"})
+    end(runner)
+
+
+def test_a_file_that_is_open_for_writing_waits(
+    runners: Any, site: Any, home: Any
+) -> None:
+    script = f"""
+file = (out/'big.bin').open('wb'); file.write(b'half'); file.flush()
+log = (out/'train.log').open('a'); log.write('line\\n'); log.flush()
+while not os.path.exists({str(home / "go")!r}): time.sleep(0.01)
+file.write(b' and half'); file.close()
+time.sleep(600)
+"""
+    runner = python(runners, script)
+    site.wait_for(lambda: site.artifacts.get("train.log") == b"line\n")
+    before = len(site.beats)
+    site.wait_for(lambda: len(site.beats) > before + 20)
+    assert "big.bin" not in site.artifacts
+    (home / "go").touch()
+    site.wait_for(lambda: site.artifacts.get("big.bin") == b"half and half")
+    end(runner)
+
+
+def test_a_file_that_is_never_still_is_sent_whole_all_the_same(
+    runners: Any, site: Any
+) -> None:
+    script = """
+n = 0
+while True:
+    n += 1
+    (out/'.tmp').write_text(f'{n:06d}' * 1000)
+    (out/'.tmp').replace(out/'state.txt')
+    time.sleep(0.02)
+"""
+    runner = python(runners, script)
+    site.wait_for(lambda: site.uploads.count("state.txt") >= 2, seconds=20)
+    body = site.artifacts["state.txt"].decode()
+    assert body == body[:6] * 1000
+    end(runner)
+
+
+def test_uploads_leave_pauses_of_five_times_their_length(
+    runners: Any, site: Any
+) -> None:
+    import time
+
+    script = """
+n = 0
+while True:
+    n += 1
+    (out/'.tmp').write_text(str(n)); (out/'.tmp').replace(out/'state.txt')
+    time.sleep(0.02)
+"""
+    site.slow["artifacts"] = 0.1
+    started = time.monotonic()
+    runner = python(runners, script)
+    site.wait_for(lambda: site.uploads.count("state.txt") >= 3, seconds=30)
+    assert time.monotonic() - started > 2 * 5 * 0.1
+    assert len(site.beats) > 15, "signs of life do not wait for uploads"
+    end(runner)
+
+
+def test_a_torn_file_is_kept_for_people_only(runners: Any, site: Any) -> None:
+    script = """
+import signal
+(out/'whole.txt').write_text('whole'); time.sleep(2.2)
+file = (out/'torn.bin').open('wb'); file.write(b'half'); file.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    runner = python(runners, script, heartbeat_seconds=5)
+    assert runner.wait(timeout=15) == 0
+    assert site.artifacts == {"whole.txt": b"whole", "torn.bin": b"half"}
+    assert site.torn == {"torn.bin"}
+    assert "torn.bin was being written at the end" in site.finish["message"]
+
+
+def test_the_whole_state_before_a_torn_one_stays(runners: Any, site: Any) -> None:
+    script = """
+(out/'model.bin').write_bytes(b'step 1')
+(out/'train.log').open('a').write('all of it')
+log = (out/'open.log').open('a'); log.write('as far as it goes'); log.flush()
+while not os.path.exists(os.environ['GO']): time.sleep(0.01)
+file = (out/'model.bin').open('r+b'); file.write(b'ste'); file.flush()
+(out/'torn').touch()
+time.sleep(600)
+"""
+    go = runners.home / "go"
+    runner = python(runners, script, environment={"GO": str(go)}, grace=0.2)
+    site.wait_for(lambda: len(site.artifacts) == 3)
+    go.touch()
+    site.wait_for(lambda: "torn" in site.artifacts)
+    site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 0.2}
+    assert runner.wait(timeout=10) == 0
+    assert site.artifacts["model.bin"] == b"step 1"
+    assert site.artifacts["open.log"] == b"as far as it goes"
+    assert site.torn == set()
+    assert "model.bin as it was in the middle of a write" in site.finish["message"]
+
+
+def test_what_is_saved_within_the_grace_is_whole(runners: Any, site: Any) -> None:
+    script = """
+import signal
+def save(*_):
+    with (out/'model.bin').open('wb') as file:
+        for _ in range(10): file.write(b'part'); file.flush(); time.sleep(0.05)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+(out/'ready').touch()
+while True: time.sleep(0.01)
+"""
+    runner = python(runners, script, grace=10)
+    site.wait_for(lambda: "ready" in site.artifacts)
+    site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 10}
+    assert runner.wait(timeout=10) == 0
+    assert site.artifacts["model.bin"] == b"part" * 10
+    assert (site.torn, site.finish["exit_code"]) == (set(), 0)
+
+
+def test_an_upload_under_way_does_not_hold_up_a_shutdown(
+    runners: Any, site: Any
+) -> None:
+    script = "(out/'a.bin').write_bytes(b'x' * 1000); time.sleep(600)"
+    site.slow["artifacts"] = 3.0
+    runner = python(runners, script)
+    site.wait_for(lambda: ("PUT", "artifacts") in site.begun)
+    os.kill(runner.pid, signal.SIGTERM)
+    assert runner.wait(timeout=12) == 0
+    assert site.artifacts["a.bin"] == b"x" * 1000
+    assert site.finish["cause"] == "released"
+
+
+def test_what_the_site_refuses_is_not_offered_again_and_again(
+    runners: Any, site: Any
+) -> None:
+    script = "(out/'a.txt').write_text('one'); time.sleep(600)"
+    site.statuses["artifacts"] = 413
+    runner = python(runners, script)
+    site.wait_for(lambda: len(site.beats) > 40)
+    tries = [action for _, _, action in site.requests if action == "artifacts"]
+    assert len(tries) == 1
+    end(runner)
+    assert "not kept: a.txt" in site.finish["message"]
