@@ -33,7 +33,10 @@ from experiments.search.curves import Cut, courses_of, later_half
 from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.expectations import Expectations
 from experiments.search.history import CUT_SHORT, History
-from experiments.search.samplers import Sampler, make_sampler
+from experiments.search.samplers import Sampler, Suggestion, make_sampler
+from experiments.search.samplers.untried import Untried
+from experiments.search.space_changes import carried
+from experiments.space_versions import untried
 
 # A transaction may commit a little after the time that it stamped on its rows.
 OVERLAP = timedelta(seconds=2)
@@ -83,6 +86,7 @@ class Search:
     _stamp: datetime | None = None
     _samplers: dict[int, Sampler] = field(default_factory=dict)
     _cuts: dict[int, Cut] = field(default_factory=dict)
+    _untried: Untried | None = None
     _expectations: Expectations = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +103,19 @@ class Search:
             )
             self._samplers = {budget: make_sampler(settings, space, budget=budget)}
         return self._samplers[budget]
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether its sampler starts over in a space that has changed: one that goes
+        by numbers through finitely many configurations, and skips what was tried."""
+        changed = self.sweep.space_version > 1 and not self.sampler.needs_history
+        return changed and self.definition.search_space.is_finite
+
+    def untried(self, number: int, *, before: int) -> Suggestion | None:
+        """The number-th choice, from 0, that no trial below `before` has tried."""
+        if self._untried is None:
+            self._untried = untried(self.sweep, self.sampler, before=before)
+        return self._untried.suggest(number)
 
     def refresh(self) -> None:
         """Bring the history up to date."""
@@ -152,13 +169,23 @@ class Search:
             row = Row(number, state, value, reports, hash(params))
             before = self._rows.get(pk)
             if before is None:
-                self.history.start(number, json.loads(params))
+                self._start(number, json.loads(params))
             elif (before.number, before.params) != (row.number, row.params):
                 raise Outdated
             if before != row:
                 self.history.update(number, state=state, value=value, reports=reports)
                 self._keep(pk, row, before)
             self._stamp = max(stamp, self._stamp or stamp)
+
+    def _start(self, number: int, params: dict[str, Any]) -> None:
+        """In a space that has changed, trials count that it could have drawn."""
+        if self.sweep.space_version > 1:
+            space = self.definition.search_space
+            params = carried(space, params)
+            if not space.contains(params):
+                self.history.outside += 1
+                return
+        self.history.start(number, params)
 
     def _foresee(self) -> None:
         """Tell the history what is expected of trials that were cut short, or run."""
@@ -252,6 +279,7 @@ def _same(kept: Sweep, sweep: Sweep) -> bool:
     """Whether both are one sweep that searches for the same."""
     return (
         kept.created_at == sweep.created_at
+        and kept.space_version == sweep.space_version
         and kept.objective == sweep.objective
         and kept.definition == sweep.definition
     )

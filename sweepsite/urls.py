@@ -21,13 +21,18 @@ PAGES = (
     "builder.views",
     "simulator.views",
     "sweep.views",
+    "sweep.settings_page",
+    "sweep.documents",
     "sweep.feed",
     "trial.views",
+    "further.views",
     "compare.views",
     "teams.views",
     "pools.actions",
     "pools.views",
     "queue_pages",
+    # Last: its pattern for verbs would take others for one.
+    "sweep.moves",
 )
 
 

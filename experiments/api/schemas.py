@@ -13,6 +13,7 @@ from ninja import Schema
 from pydantic import Field
 
 from experiments.api.points import json_number
+from experiments.edits import version_of
 from experiments.models import Attempt, Sweep, Trial
 from experiments.progress import Progress
 from experiments.search.likely_best import Likely
@@ -177,6 +178,14 @@ class SweepOut(SweepRow):
     """A sweep with all that belongs to it, its document included."""
 
     notes: str
+    priority: int
+    version: Annotated[
+        str,
+        Field(description="differs as soon as any setting differs; for `if_version`"),
+    ]
+    space_version: Annotated[
+        int, Field(description="1, and one more with every change of its search space")
+    ]
     likely_best: Annotated[
         LikelyOut | None,
         Field(description="null before ten trials have completed"),
@@ -222,6 +231,9 @@ def sweep_out(sweep: Sweep, progress: Progress) -> SweepOut:
     return SweepOut(
         **sweep_fields(sweep, progress),
         notes=sweep.notes,
+        priority=sweep.priority,
+        version=version_of(sweep),
+        space_version=sweep.space_version,
         likely_best=_likely_best(sweep, tried=sum(progress.counts.values())),
         definition=sweep_document(sweep),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from django.db import transaction
@@ -11,7 +13,7 @@ from django.utils import timezone
 from ninja import Header, Query, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
-from experiments import access, lifecycle, queues, steering
+from experiments import access, edits, lifecycle, queues, steering
 from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import (
     chosen_team,
@@ -191,62 +193,60 @@ class SweepIn(LimitsIn):
     """
 
     limits: LimitsIn | None = None
+    priority: int | None = None
     early_termination: dict[str, Any] | str | None = None
+    search_space: Annotated[
+        dict[str, Any] | str | None, Field(description="for new trials")
+    ] = None
+    constraints: Annotated[
+        list[str] | None, Field(description="go with the space: for new trials")
+    ] = None
     display_name: str | None = None
     description: str | None = None
     tags: dict[str, Any] | None = None
     notes: str | None = None
+    if_version: Annotated[
+        str | None,
+        Field(
+            description="The `version` of the sweep that the change was made for. If"
+            " the sweep was changed meanwhile, nothing is stored: 409."
+        ),
+    ] = None
 
     def changes(self) -> dict[str, Any]:
-        given = self.dict(exclude_unset=True)
-        beside = {name: given.pop(name) for name in steering.LIMITS if name in given}
+        given = self.dict(exclude_unset=True, exclude={"if_version"})
+        beside = {name: given.pop(name) for name in edits.LIMITS if name in given}
         limits = {**(given.pop("limits", None) or {}), **beside}
         return {**given, "limits": limits} if limits else given
 
 
 @router.patch("/sweeps/{sweep_id}", response=answers(200, SweepOut))
 def change(request: HttpRequest, sweep_id: int, body: SweepIn) -> SweepOut:
-    """Change limits, early termination, name, description, tags and notes.
+    """Change limits, priority, early termination, search space, name and words.
 
-    Also while the sweep runs. A sweep that has ended keeps its limits and policy.
+    Also while the sweep runs. A new search space, or new constraints, count for new
+    trials: those that there are keep their values, and the sampler goes on learning
+    from those that the new space could have drawn. A sweep that has ended keeps all but
+    its name, description, tags and notes.
     """
     sweep = steerable_sweep(request, sweep_id)
-    steering.change_sweep(sweep, body.changes(), actor=reader(request))
+    try:
+        edits.change_sweep(
+            sweep, body.changes(), actor=reader(request), if_version=body.if_version
+        )
+    except edits.Conflict as error:
+        raise ApiError(409, "conflict", str(error)) from error
     return _out(sweep)
 
 
 def _steer(request: HttpRequest, sweep_id: int, action: steering.Action) -> SweepOut:
+    return _moved(request, sweep_id, partial(steering.steer, action=action))
+
+
+def _moved(request: HttpRequest, sweep_id: int, move: Callable[..., Sweep]) -> SweepOut:
     sweep = steerable_sweep(request, sweep_id)
     try:
-        return _out(steering.steer(sweep, action, actor=reader(request)))
-    except steering.NotPossible as error:
-        raise ApiError(409, "wrong_state", str(error)) from error
-
-
-class AgainIn(Schema):
-    model_config = ConfigDict(extra="forbid")
-
-    trials: Annotated[
-        list[Annotated[int, Field(ge=0, lt=10**9)]],
-        Field(description="numbers of trials of the sweep"),
-    ]
-    to_end: Annotated[
-        bool, Field(description="whether no policy may end them early")
-    ] = False
-
-
-@router.post("/sweeps/{sweep_id}/again", response=answers(200, SweepOut))
-def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
-    """Run trials once more each, with the same values and beyond the budget.
-
-    A completed sweep goes on for them.
-    """
-    sweep = steerable_sweep(request, sweep_id)
-    try:
-        steering.run_again(
-            sweep, body.trials, actor=reader(request), to_end=body.to_end
-        )
-        return _out(sweep)
+        return _out(move(sweep, actor=reader(request)))
     except steering.NotPossible as error:
         raise ApiError(409, "wrong_state", str(error)) from error
 
@@ -257,10 +257,26 @@ def start(request: HttpRequest, sweep_id: int) -> SweepOut:
     return _steer(request, sweep_id, "start")
 
 
+class PauseIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    running: Annotated[
+        steering.Running,
+        Field(
+            description="What becomes of running trials: they `finish`, or are stopped"
+            " with grace and put back into the queue (`requeue`)."
+        ),
+    ] = "finish"
+
+
 @router.post("/sweeps/{sweep_id}/pause", response=answers(200, SweepOut))
-def pause(request: HttpRequest, sweep_id: int) -> SweepOut:
-    """No new trials from now on; running ones go on to their end."""
-    return _steer(request, sweep_id, "pause")
+def pause(request: HttpRequest, sweep_id: int, body: PauseIn | None = None) -> SweepOut:
+    """No new trials from now on; running ones go on to their end, or are put back.
+
+    A sweep that is paused already can still put its running trials back.
+    """
+    running = (body or PauseIn()).running
+    return _moved(request, sweep_id, partial(steering.pause, running=running))
 
 
 @router.post("/sweeps/{sweep_id}/resume", response=answers(200, SweepOut))
@@ -272,3 +288,20 @@ def resume(request: HttpRequest, sweep_id: int) -> SweepOut:
 def cancel(request: HttpRequest, sweep_id: int) -> SweepOut:
     """End the sweep; its running trials are asked to stop."""
     return _steer(request, sweep_id, "cancel")
+
+
+class ExtendIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    trials: Annotated[int, Field(description="how many more")]
+
+
+@router.post("/sweeps/{sweep_id}/extend", response=answers(200, SweepOut))
+def extend(request: HttpRequest, sweep_id: int, body: ExtendIn) -> SweepOut:
+    """A sweep that has ended goes on for so many more trials.
+
+    The sampler goes on with everything that it has learnt. A target that was reached,
+    and a time limit that is over, no longer hold; the time for which the sweep lay
+    still does not count.
+    """
+    return _moved(request, sweep_id, partial(steering.extend, more=body.trials))

@@ -18,7 +18,15 @@ from experiments.lifecycle.attempts import (
     lose_attempt,
 )
 from experiments.lifecycle.claims import Claim, claim_attempt
+from experiments.lifecycle.commits import settle_commit
 from experiments.lifecycle.drains import drain_worker, undrain_worker
+from experiments.lifecycle.external import (
+    ExternalClaim,
+    claim_external,
+    claim_queued,
+    unfinished,
+)
+from experiments.lifecycle.gone import forget_worker
 from experiments.lifecycle.preflights import (
     PREFLIGHT_FAILED,
     PREFLIGHT_HELD,
@@ -26,57 +34,69 @@ from experiments.lifecycle.preflights import (
     repeat_preflight,
     start_preflight,
 )
+from experiments.lifecycle.reopening import EXTENDED, extend_sweep
 from experiments.lifecycle.seats import NoRoom
-from experiments.lifecycle.commits import settle_commit
 from experiments.lifecycle.sweeps import (
-    RUN_AGAIN,
     cancel_sweep,
     complete_sweep,
     fail_sweep,
     mark_exhausted,
     pause_sweep,
+    put_back_running,
     resume_sweep,
-    run_again,
     start_sweep,
 )
 from experiments.lifecycle.trials import (
+    CANCELLED_ALONE,
     POLICY,
+    cancel_trial,
     create_trial,
     request_stop,
     stop_live_trials,
 )
+from experiments.lifecycle.wishes import take_wishes, withdraw_wish
 
 __all__ = [
+    "CANCELLED_ALONE",
+    "EXTENDED",
     "PAUSE_MESSAGE",
     "POLICY",
     "PREFLIGHT_FAILED",
     "PREFLIGHT_HELD",
-    "RUN_AGAIN",
     "Cause",
     "Claim",
+    "ExternalClaim",
     "NoRoom",
     "Outcome",
     "ask_release",
     "beat",
     "cancel_sweep",
+    "cancel_trial",
     "claim_attempt",
+    "claim_external",
+    "claim_queued",
     "complete_sweep",
     "create_trial",
     "drain_worker",
     "end_preflight",
+    "extend_sweep",
     "fail_sweep",
     "finish_attempt",
+    "forget_worker",
     "is_released",
     "lose_attempt",
     "mark_exhausted",
     "pause_sweep",
+    "put_back_running",
     "repeat_preflight",
     "request_stop",
     "resume_sweep",
-    "run_again",
-    "start_preflight",
     "settle_commit",
+    "start_preflight",
     "start_sweep",
     "stop_live_trials",
+    "take_wishes",
     "undrain_worker",
+    "unfinished",
+    "withdraw_wish",
 ]

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from experiments.clock import database_now
+from experiments.failpoints import failpoint
+from experiments.lifecycle.attempts import ask_release
 from experiments.lifecycle.trials import stop_live_trials
 from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SweepState
 
 logger = logging.getLogger(__name__)
 
-# The verb of the event that lists trials to run again; the scheduler goes by it.
-RUN_AGAIN = "trials to run again"
 
-
-def _move_sweep(
+def move_sweep(
     sweep: Sweep,
     *,
     sources: set[SweepState],
@@ -38,6 +35,7 @@ def _move_sweep(
         )
         if won:
             _log_event(sweep, f"sweep {to}", message, actor=actor, reason=reason)
+            failpoint("sweep.moved")
     if won:
         logger.info("sweep %s %s -> %s: %s", sweep.pk, sweep.state, to, reason or "-")
         sweep.refresh_from_db()
@@ -48,12 +46,13 @@ def _log_event(
     sweep: Sweep, verb: str, message: str, *, actor: User | None, reason: str = ""
 ) -> None:
     data = {"reason": reason} if reason else {}
-    _add_event(sweep, verb, message, actor=actor, data=data)
+    add_event(sweep, verb, message, actor=actor, data=data)
 
 
-def _add_event(
+def add_event(
     sweep: Sweep, verb: str, message: str, *, actor: User | None, data: dict[str, Any]
 ) -> None:
+    """Put something that happened to a sweep on record."""
     Event.objects.create(
         team_id=sweep.experiment.team_id,
         actor=actor,
@@ -65,7 +64,7 @@ def _add_event(
 
 
 def start_sweep(sweep: Sweep, *, actor: User | None = None) -> bool:
-    return _move_sweep(
+    return move_sweep(
         sweep,
         sources={SweepState.DRAFT},
         to=SweepState.RUNNING,
@@ -75,21 +74,51 @@ def start_sweep(sweep: Sweep, *, actor: User | None = None) -> bool:
 
 
 def pause_sweep(
-    sweep: Sweep, *, actor: User | None = None, reason: str = "user", message: str = ""
+    sweep: Sweep,
+    *,
+    actor: User | None = None,
+    reason: str = "user",
+    message: str = "",
+    requeue: bool = False,
 ) -> bool:
-    """No new trials from now on; running ones go on to their end."""
-    return _move_sweep(
-        sweep,
-        sources={SweepState.RUNNING},
-        to=SweepState.PAUSED,
-        reason=reason,
-        message=message,
-        actor=actor,
-    )
+    """No new trials from now on; running ones go on to their end.
+
+    With ``requeue`` they are put back instead, also those of a sweep that was paused
+    before: see put_back_running. False: it is not running, and nothing was put back.
+    """
+    with transaction.atomic():
+        won = move_sweep(
+            sweep,
+            sources={SweepState.RUNNING},
+            to=SweepState.PAUSED,
+            reason=reason,
+            message=message,
+            actor=actor,
+        )
+        return bool(requeue and put_back_running(sweep, actor=actor)) or won
+
+
+def put_back_running(sweep: Sweep, *, actor: User | None = None) -> int:
+    """Ask the running attempts of a paused sweep to stop, with grace; how many.
+
+    They end as released, which is no try of their trials: these wait, and run again
+    once the sweep is resumed. Those that end otherwise meanwhile have ended.
+    """
+    with transaction.atomic():
+        if not Sweep.objects.filter(pk=sweep.pk, state=SweepState.PAUSED).exists():
+            return 0
+        asked = ask_release(sweep)
+        if asked:
+            Sweep.objects.filter(pk=sweep.pk).update(updated_at=Now())
+            noun = "trial goes" if asked == 1 else "trials go"
+            message = f"{asked} running {noun} back to the queue."
+            add_event(sweep, "trials put back", message, actor=actor, data={})
+            sweep.refresh_from_db()
+    return asked
 
 
 def resume_sweep(sweep: Sweep, *, actor: User | None = None) -> bool:
-    return _move_sweep(
+    return move_sweep(
         sweep,
         sources={SweepState.PAUSED},
         to=SweepState.RUNNING,
@@ -107,7 +136,7 @@ def cancel_sweep(
 ) -> bool:
     """Queued trials end at once; running ones are asked to stop."""
     with transaction.atomic():
-        won = _move_sweep(
+        won = move_sweep(
             sweep,
             sources={SweepState.DRAFT, SweepState.RUNNING, SweepState.PAUSED},
             to=SweepState.CANCELLED,
@@ -122,7 +151,7 @@ def cancel_sweep(
 
 
 def complete_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
-    return _move_sweep(
+    return move_sweep(
         sweep,
         sources={SweepState.RUNNING},
         to=SweepState.COMPLETED,
@@ -134,7 +163,7 @@ def complete_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
 
 def fail_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
     with transaction.atomic():
-        won = _move_sweep(
+        won = move_sweep(
             sweep,
             sources={SweepState.RUNNING, SweepState.PAUSED},
             to=SweepState.FAILED,
@@ -147,54 +176,9 @@ def fail_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
     return won
 
 
-def run_again(
-    sweep: Sweep,
-    numbers: Sequence[int],
-    *,
-    message: str,
-    to_end: bool = False,
-    actor: User | None = None,
-) -> bool:
-    """These trials of the sweep shall run once more each, beyond its budget.
-
-    With ``to_end`` no policy ends them early.
-    A completed sweep goes on for them alone. The time for which it lay still does not
-    count. False: the sweep has not begun, or was cancelled, or has failed.
-    """
-    more = len(numbers)
-    with transaction.atomic():
-        won = Sweep.objects.filter(
-            pk=sweep.pk, state__in={SweepState.RUNNING, SweepState.PAUSED}
-        ).update(max_total_trials=F("max_total_trials") + more, updated_at=Now())
-        won = won or _move_sweep(
-            sweep,
-            sources={SweepState.COMPLETED},
-            to=SweepState.RUNNING,
-            actor=actor,
-            resumed_at=Now(),
-            ended_at=None,
-            **_room_for(sweep, more),
-        )
-        if won:
-            data = {"trials": list(numbers)} | ({"to_end": True} if to_end else {})
-            _add_event(sweep, RUN_AGAIN, message, actor=actor, data=data)
-            sweep.refresh_from_db()
-    return bool(won)
-
-
-def _room_for(sweep: Sweep, more: int) -> dict[str, Any]:
-    """The limits of a sweep that has ended and that goes on for so many trials."""
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
-    room: dict[str, Any] = {
-        "max_total_trials": more + (0 if last is None else last + 1)
-    }
-    if sweep.timeout is not None and sweep.ended_at is not None:
-        idle = database_now() - sweep.ended_at
-        room["timeout"] = sweep.timeout + idle.total_seconds()
-    return room
-
-
 def mark_exhausted(sweep: Sweep) -> None:
-    """The space has no untried configuration left."""
-    Sweep.objects.filter(pk=sweep.pk).update(exhausted=True, updated_at=Now())
-    sweep.exhausted = True
+    """The space has no untried configuration left; no other one took its place."""
+    won = Sweep.objects.filter(pk=sweep.pk, space_version=sweep.space_version).update(
+        exhausted=True, updated_at=Now()
+    )
+    sweep.exhausted = bool(won)

@@ -68,7 +68,7 @@ def test_an_ended_sweep_keeps_its_limits(api: Api, team: Team) -> None:
     [
         ({"limits": {"max_total_trials": 0}}, "limits.max_total_trials"),
         ({"early_termination": {"type": "luck"}}, "early_termination.type"),
-        ({"search_space": {}}, "search_space"),
+        ({"search_space": {"x": {"type": "luck"}}}, "search_space.x.type"),
         ({"limits": {"max_trials": 3}}, "limits.max_trials"),
         ({"notes": "x" * 100_001}, "notes"),
         ({"notes": "\x00"}, "notes"),

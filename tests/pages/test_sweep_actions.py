@@ -75,10 +75,12 @@ def test_a_post_without_its_token_is_refused(sweep: Sweep) -> None:
         assert client.post(f"/sweeps/{sweep.pk}/{verb}/").status_code == 403
 
 
-def test_a_get_changes_nothing_and_cancel_asks_first(sweep: Sweep) -> None:
+def test_a_get_changes_nothing_and_some_ask_first(sweep: Sweep) -> None:
     factories.claim(factories.trial(sweep))
     client = client_of("ada")
-    assert client.get(f"/sweeps/{sweep.pk}/pause/").status_code == 302
+    assert client.get(f"/sweeps/{sweep.pk}/resume/").status_code == 302
+    text = client.get(f"/sweeps/{sweep.pk}/pause/").content.decode()
+    assert "1 trial runs now" in text and 'value="requeue"' in text
     text = client.get(f"/sweeps/{sweep.pk}/cancel/").content.decode()
     assert "1 running trial stops, 3 trials are not started; results are kept" in text
     assert client.get(f"/sweeps/{sweep.pk}/explode/").status_code == 404
@@ -86,7 +88,19 @@ def test_a_get_changes_nothing_and_cancel_asks_first(sweep: Sweep) -> None:
     assert sweep.state == "running"
 
 
+def test_a_sweep_that_still_goes_on_is_not_put_out_of_sight(sweep: Sweep) -> None:
+    factories.claim(factories.trial(sweep))
+    answer = client_of("ada").post(f"/sweeps/{sweep.pk}/archive/", follow=True)
+    assert "is running; only a draft or a sweep that has ended" in (
+        answer.content.decode()
+    )
+    sweep.refresh_from_db()
+    assert sweep.archived_at is None
+    assert not Event.objects.filter(sweep=sweep, verb="sweep archived").exists()
+
+
 def test_an_archived_sweep_can_be_brought_back(sweep: Sweep) -> None:
+    act(sweep, "cancel")
     act(sweep, "archive")
     assert sweep.archived_at is not None
     act(sweep, "archive")

@@ -64,8 +64,8 @@ class SweepRow:
 
     @property
     def took(self) -> timedelta | None:
-        started, ended = self.sweep.started_at, self.sweep.ended_at
-        return ended - started if started and ended else None
+        ended = self.sweep.ended_at
+        return self.sweep.took(ended) if ended else None
 
     @property
     def how(self) -> str:
@@ -78,10 +78,10 @@ class SweepRow:
 
     def ends_in(self, now: datetime) -> float | None:
         """About how many seconds the rest will take at the pace so far."""
-        started, done = self.sweep.started_at, self.ended
-        if started is None or done < LEAST_FOR_FORECAST or done >= self.planned:
+        took, done = self.sweep.took(now), self.ended
+        if took is None or done < LEAST_FOR_FORECAST or done >= self.planned:
             return None
-        pace = (now - started).total_seconds() / done
+        pace = took.total_seconds() / done
         return pace * (self.planned - done)
 
 

@@ -13,7 +13,7 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from experiments import steering
+from experiments import edits
 from experiments.models import Sweep
 from experiments.pages.simulator.board import BUSY, KEEP, Board
 from experiments.pages.sweep.permission import (
@@ -92,7 +92,7 @@ def apply(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         settings = _settings(request.POST.get("policy", ""))
         change: dict[str, Any] = {"early_termination": settings}
-        steering.change_sweep(target, change, actor=viewer_of(request))
+        edits.change_sweep(target, change, actor=viewer_of(request))
     except DefinitionError as error:
         messages.error(request, f"{target} is judged as before. {error}")
         return redirect(f"{reverse('simulator', args=(source.pk,))}?{_back(request)}")

@@ -23,7 +23,7 @@ from experiments.clock import database_now
 from experiments.models import Sweep, Trial
 from experiments.pages.live_parts import digest
 from experiments.pages.sweep.charts import MOST_TRIALS, chart_row
-from experiments.pages.sweep.head import cancel_text, frame
+from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.permission import may_steer, sweep_to_read
 from experiments.pages.sweep.view_state import SweepView
 
@@ -124,6 +124,7 @@ def _news(view: SweepView, seen: Token, changed: set[int]) -> dict[str, Any]:
         "counts": standing.counts,
         "total": standing.planned,
         "cancel": cancel_text(view.sweep, standing.counts),
+        "running": running_text(standing.counts),
         "best": best.pk if best else None,
         "trials": [chart_row(row) for row in view.rows_of(view.charted)],
         "parts": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest
@@ -60,6 +60,10 @@ def frame(
         "can_steer": may_steer(request, sweep),
         "clone_url": f"{reverse('sweep_create')}?clone={sweep.pk}",
         "cancel_text": cancel_text(sweep, counts),
+        "running_count": counts[TrialState.RUNNING],
+        "running_text": running_text(counts),
+        "can_extend": sweep.has_ended and not sweep.exhausted,
+        "extend_text": extend_text(sweep),
         "now": now,
     }
 
@@ -105,16 +109,33 @@ def _when(sweep: Sweep, now: datetime) -> str:
     if sweep.ended_at is None:
         return f"started {start}{by}"
     end = day_and_clock(sweep.ended_at, now)
-    took = duration_text(sweep.ended_at - sweep.started_at)
+    took = duration_text(sweep.took(now) or timedelta())
     if start.rpartition(" ")[0] == end.rpartition(" ")[0]:
         end = end.rpartition(" ")[2]
     return f"{start} to {end}{by}, took {took}"
 
 
 def _running(sweep: Sweep, now: datetime) -> float | None:
-    if sweep.state != SweepState.RUNNING or sweep.started_at is None:
+    took = sweep.took(now)
+    if sweep.state != SweepState.RUNNING or took is None:
         return None
-    return (now - sweep.started_at).total_seconds()
+    return took.total_seconds()
+
+
+def running_text(counts: Mapping[str, int]) -> str:
+    """Of how many trials pausing has to decide."""
+    running = counts[TrialState.RUNNING]
+    verb = "runs" if running == 1 else "run"
+    return f"{counted(running, 'trial')} {verb} now." if running else "None runs now."
+
+
+def extend_text(sweep: Sweep) -> str:
+    """What no longer holds when a sweep goes on after its end."""
+    if sweep.reason == "target":
+        return "Its target was reached and is taken away."
+    if sweep.reason == "sweep_timeout":
+        return "Its time limit was over and is taken away."
+    return "The time for which it lay still does not count."
 
 
 def cancel_text(sweep: Sweep, counts: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""The form that changes a sweep's limits while it has not ended."""
+"""The form that changes a sweep's limits and priority while it has not ended."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from django import forms
 
-from experiments import steering
+from experiments import edits
 from experiments.models import Sweep, User
+from experiments.pages.sweep.seen import FIELD, SeenForm
 from experiments.search.problems import DefinitionError
 
 PREFIX = "limits."
@@ -18,8 +19,8 @@ def _plain(limit: float | None) -> float | None:
     return int(limit) if limit is not None and limit == int(limit) else limit
 
 
-class LimitsForm(forms.Form):
-    """The document's limits; what is left empty has no limit."""
+class LimitsForm(SeenForm):
+    """The document's limits, and its priority; what is left empty has no limit."""
 
     max_total_trials = forms.IntegerField(
         min_value=1,
@@ -51,19 +52,33 @@ class LimitsForm(forms.Form):
         label="Each trial, seconds",
         help_text="Empty: no limit.",
     )
+    priority = forms.IntegerField(
+        min_value=-100,
+        max_value=100,
+        required=False,
+        label="Priority",
+        help_text="Of two sweeps that wait, the higher one goes first. Usual is 0.",
+    )
 
     @classmethod
     def of(cls, sweep: Sweep, data: Any = None) -> LimitsForm:
-        initial = {name: _plain(getattr(sweep, name)) for name in cls.base_fields}
+        names = [name for name in cls.base_fields if name != FIELD]
+        initial = {name: _plain(getattr(sweep, name)) for name in names}
         return cls(data, initial=initial)
 
     def save(self, sweep: Sweep, *, actor: User) -> bool:
         """Change what was changed. False: the form now says what is wrong."""
-        limits = {name: self.cleaned_data[name] for name in self.changed_data}
-        if not limits:
+        limits = {name: self.cleaned_data[name] for name in self.changed()}
+        changes: dict[str, Any] = {}
+        priority = limits.pop(edits.PRIORITY, sweep.priority) or 0
+        if priority != sweep.priority:
+            changes[edits.PRIORITY] = priority
+        if limits:
+            changes["limits"] = limits
+        if not changes:
             return True
         try:
-            steering.change_sweep(sweep, {"limits": limits}, actor=actor)
+            edits.change_sweep(sweep, changes, actor=actor)
         except DefinitionError as error:
             for problem in error.problems:
                 name = problem.path.removeprefix(PREFIX)

@@ -96,9 +96,8 @@ class SweepStanding:
 
     @property
     def ran_for(self) -> timedelta | None:
-        """From start to end, or until now."""
-        started = self.sweep.started_at
-        return (self.sweep.ended_at or self.now) - started if started else None
+        """From start to end, or until now; without the time for which it lay still."""
+        return self.sweep.took(self.now)
 
     @property
     def seconds_left(self) -> float | None:

@@ -65,13 +65,15 @@ function show(news) {
   tick();
 }
 
-function showCounts({ counts, cancel, order }) {
+function showCounts({ counts, cancel, running, order }) {
   const tried = Object.values(counts).reduce((sum, each) => sum + each, 0);
   for (const element of document.querySelectorAll("[data-trial-count]")) element.textContent = count(tried);
   const all = root.querySelector("[data-show-all]");
   if (all) all.hidden = tried <= order.length;
   const text = document.querySelector("#cancel-sweep .confirm-text");
   if (text && cancel) text.textContent = cancel;
+  const runs = document.querySelector("[data-running-trials]");
+  if (runs && running) runs.textContent = running;
 }
 
 function showBest({ best }) {
