@@ -35,6 +35,7 @@ LAYERS = (
         "worker_site",
         "submission",
         "shared_code",
+        "code_words",
         "warm_trials",
         "wishes",
         "space_versions",

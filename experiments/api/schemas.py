@@ -14,6 +14,7 @@ from pydantic import Field
 
 from experiments.api.points import json_number
 from experiments.edits import version_of
+from experiments.code_words import code_of
 from experiments.models import Attempt, Sweep, Trial
 from experiments.progress import Progress
 from experiments.search.likely_best import Likely
@@ -129,6 +130,13 @@ class SweepRow(Schema):
     limits: LimitsOut
     early_termination: dict[str, Any] | None
     pool: str
+    code: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="kind: files, git or folder; of git the url, ref, path and"
+            " the commit that all trials run, empty until the first has looked it up"
+        ),
+    ]
     created_by: str | None
     created_at: datetime
     started_at: datetime | None
@@ -215,6 +223,7 @@ def sweep_fields(sweep: Sweep, progress: Progress) -> dict[str, Any]:
         ),
         "limits": LimitsOut.from_orm(sweep),
         "pool": sweep.pool.name,
+        "code": code_of(sweep),
         "created_by": sweep.created_by.username if sweep.created_by else None,
         "counts": dict(progress.counts),
         "progress": progress.share,

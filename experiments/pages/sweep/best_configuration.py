@@ -71,6 +71,8 @@ def _origin(sweep: Sweep, trial: Trial) -> str:
     facts.append(counted(trial.reports, "report"))
     if sweep.code is not None:
         facts.append(f"code {sweep.code.digest[:8]}")
+    elif sweep.code_commit:
+        facts.append(f"code {sweep.code_commit[:8]}")
     return ", ".join(facts)
 
 
