@@ -11,11 +11,12 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Q
 
 from experiments import lifecycle
 from experiments.clock import database_now
-from experiments.models import Attempt, Sweep, Trial
+from experiments.failpoints import failpoint
+from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.placing import ring_attempt
@@ -25,16 +26,20 @@ logger = logging.getLogger(__name__)
 
 RING_AGAIN_AFTER = timedelta(seconds=10)
 LONGEST_PAUSE = 120
+# Seconds; an idle worker gives a sign of life every ten.
+UNHEARD_AFTER = 15.0
 
 
-def repair(*, declare_losses: bool) -> None:
-    """One round. Without ``declare_losses`` silence is not taken for death."""
+def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
+    """One round. Without ``declare_losses`` silence is not taken for death, and with
+    ``only_stopping`` only that of attempts which are to stop anyway."""
+    failpoint("repair.rings")
     ring_waiting()
     end_strays()
     end_overdue()
     end_paused()
     if declare_losses:
-        lose_silent()
+        lose_silent(only_stopping=only_stopping)
 
 
 def ring_waiting() -> None:
@@ -53,6 +58,24 @@ def ring_waiting() -> None:
 def pause_before(n: int) -> timedelta:
     """How long the n-th attempt waits: a host in trouble must not eat them all."""
     return timedelta(seconds=min(LONGEST_PAUSE, 2 ** (n - 2) if n > 2 else 0))
+
+
+def nobody_is_heard() -> bool:
+    """Whether attempts run, and for some beats nothing was heard from any of them nor
+    from any worker of any pool.
+
+    It is then far more likely that the site is away, or cut off from everybody, than
+    that all hosts have died at once. Only their requests tell: a scheduler on another
+    machine than the site knows of it by nothing else.
+    """
+    running = Attempt.objects.filter(state=AttemptState.RUNNING)
+    beats = running.aggregate(last=Max("heartbeat_at"))["last"]
+    if beats is None:
+        return False
+    seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
+    last = max(moment for moment in (beats, seen) if moment is not None)
+    limit = min(UNHEARD_AFTER, settings.LEASE_SECONDS / 2)
+    return bool(last < database_now() - timedelta(seconds=limit))
 
 
 def end_strays() -> None:
@@ -95,16 +118,21 @@ def end_paused() -> None:
         end_at_timeout(sweep)
 
 
-def lose_silent() -> None:
+def lose_silent(*, only_stopping: bool = False) -> None:
     """Give up attempts whose runner has not been heard from for longer than a lease.
 
     By then a runner that cannot reach the site has been told nothing; if it comes
     back, its attempt is stale and it ends itself.
     """
     limit = database_now() - timedelta(seconds=settings.LEASE_SECONDS)
-    silent = Attempt.objects.filter(
-        state=AttemptState.RUNNING, heartbeat_at__lt=limit
-    ).select_related("worker")
+    silent = (
+        Attempt.objects.filter(state=AttemptState.RUNNING, heartbeat_at__lt=limit)
+        # Of those that no worker runs, see outside.py.
+        .exclude(worker=None, runner_token_digest="")
+        .select_related("worker")
+    )
+    if only_stopping:
+        silent = silent.exclude(trial__stop_reason="")
     for attempt in silent:
         where = attempt.worker.name if attempt.worker else "its worker"
         message = (

@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 from experiments import lifecycle, repair
 from experiments.clock import database_now
-from experiments.models import Attempt, Sweep
+from experiments.management.commands.scheduler import Rounds
+from experiments.models import Attempt, Sweep, Worker
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -129,3 +130,79 @@ def test_the_time_of_a_paused_sweep_runs_on(sweep: Sweep) -> None:
 def test_a_host_in_trouble_gets_attempts_more_and_more_slowly() -> None:
     waits = [repair.pause_before(n).total_seconds() for n in (1, 2, 3, 5, 20)]
     assert waits == [0, 0, 2, 8, 120]
+
+
+def quiet_since(seconds: float) -> None:
+    """Nobody was heard for so long."""
+    Attempt.objects.update(heartbeat_at=Now() - timedelta(seconds=seconds))
+    Worker.objects.update(seen_at=Now() - timedelta(seconds=seconds))
+
+
+def test_when_nobody_at_all_is_heard_the_site_was_away(
+    sweep: Sweep, settings: Any
+) -> None:
+    factories.reported_trial(sweep, [0.5])
+    assert not repair.nobody_is_heard()
+    quiet_since(settings.LEASE_SECONDS)
+    assert repair.nobody_is_heard()
+    factories.worker(sweep.pool, "another")
+    assert not repair.nobody_is_heard()
+
+
+def test_nobody_is_missed_where_nothing_runs(sweep: Sweep) -> None:
+    factories.worker(sweep.pool)
+    quiet_since(3_600)
+    assert not repair.nobody_is_heard()
+
+
+def test_after_everybody_was_silent_all_have_a_lease_to_come_back(
+    sweep: Sweep, settings: Any, monkeypatch: pytest.MonkeyPatch, rung: list[int]
+) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(
+        "experiments.management.commands.scheduler.time", clock := Clock()
+    )
+    clock.now = now
+    trial = factories.reported_trial(sweep, [0.5])
+    rounds = Rounds()
+    lease = settings.LEASE_SECONDS
+
+    def state_after(seconds: float) -> str:
+        for _ in range(int(seconds / 5)):
+            clock.now += 5
+            rounds.round()
+        trial.refresh_from_db()
+        return str(trial.state)
+
+    quiet_since(lease + 1)
+    assert state_after(3 * lease) == "running"
+    # Another host is heard again: now this one's silence begins to count.
+    factories.worker(sweep.pool, "another")
+    assert state_after(lease - 10) == "running"
+    assert state_after(20) == "queued"
+
+
+def test_an_attempt_that_is_to_stop_is_not_waited_for(
+    sweep: Sweep, settings: Any
+) -> None:
+    trial = factories.reported_trial(sweep, [0.5])
+    quiet_since(settings.LEASE_SECONDS + 1)
+    repair.lose_silent(only_stopping=True)
+    trial.refresh_from_db()
+    assert trial.state == "running"
+    lifecycle.request_stop(trial, reason="user", message="Enough.")
+    repair.lose_silent(only_stopping=True)
+    trial.refresh_from_db()
+    assert trial.state == "cancelled"
+
+
+class Clock:
+    """A monotonic clock that goes as it is told."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
 from experiments import queues
-from experiments.repair import repair
+from experiments.repair import nobody_is_heard, repair
 from experiments.scheduling import advance_all
 from experiments.ticks import Ticks
 
@@ -49,11 +49,13 @@ class Rounds:
 
     Silence counts as death only after a whole lease of undisturbed rounds: when this
     process was just started, or the whole machine slept, the workers had no chance to
-    be heard.
+    be heard. Nor had they when nobody at all is heard, for then it is the site that is
+    away: once it is back, all of them have a lease to say that they live.
     """
 
     def __init__(self) -> None:
         self._last = self._undisturbed_since = time.monotonic()
+        self._unheard_at = float("-inf")
         self._repaired = float("-inf")
         self.ticks = Ticks()
 
@@ -66,8 +68,7 @@ class Rounds:
         try:
             if now - self._repaired >= REPAIR_EVERY:
                 self._repaired = now
-                quiet = now - self._undisturbed_since
-                repair(declare_losses=quiet > settings.LEASE_SECONDS)
+                self._repair(now)
             advance_all()
             self.ticks.note(time.monotonic() - now)
         except DatabaseError:
@@ -75,3 +76,12 @@ class Rounds:
             self._undisturbed_since = time.monotonic()
             logger.exception("a round failed; the next one tries again")
             time.sleep(TICK)
+
+    def _repair(self, now: float) -> None:
+        if nobody_is_heard():
+            self._unheard_at = now
+        lease = settings.LEASE_SECONDS
+        repair(
+            declare_losses=now - self._undisturbed_since > lease,
+            only_stopping=now - self._unheard_at <= lease,
+        )
