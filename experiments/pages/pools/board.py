@@ -19,7 +19,7 @@ from experiments.clock import database_now
 from experiments.models import Pool, Team, Trial, User, Worker
 from experiments.models.trials import TrialState
 from experiments.pages.pools.busy import IDLE, busy_hosts
-from experiments.pages.pools.cells import Viewpoint, cell
+from experiments.pages.pools.cells import Viewpoint, cell, team_of
 from experiments.pages.pools.hosts import Host, is_silent
 from experiments.pages.pools.queue import Queue, queue_rows
 from experiments.waiting import HostRow, occupancy, queue_of
@@ -162,7 +162,7 @@ class Board:
         return Slots(mine, others, free, closed)
 
     def _is_mine(self, trial: Trial) -> bool:
-        return self.team is not None and trial.experiment.team_id == self.team.pk
+        return self.team is not None and team_of(trial).pk == self.team.pk
 
     @property
     def silent(self) -> Sequence[Host]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from experiments.models import Attempt
+from experiments.models import Attempt, Team, Trial
 from experiments.waiting import SlotView
 
 # A row of the map has so many places; a trial of more spans all of them.
@@ -53,7 +53,7 @@ def cell(slot: SlotView, view: Viewpoint) -> Cell:
 
 def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> Cell:
     trial = attempt.trial
-    team = trial.experiment.team
+    team = team_of(trial)
     own = team.pk in view.teams
     place = _place(slot)
     notes = [place] if place else []
@@ -73,6 +73,12 @@ def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> Cell:
         percent=_percent(attempt, view),
         span=slot.span,
     )
+
+
+def team_of(trial: Trial) -> Team:
+    """Of the sweep's experiment, which occupancy brings along."""
+    team: Team = (trial.sweep or trial).experiment.team
+    return team
 
 
 def _place(slot: SlotView) -> str:
