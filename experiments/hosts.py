@@ -57,12 +57,15 @@ class PoolState:
     """One pool: its hosts, and its attempts that live, in the order they were queued.
 
     `alive` counts the workers that give signs of life, those included that drain.
+    Attempts are `placed` when they run or were promised a place, `open` when they wait
+    for one, and `held` when they could not have one now.
     """
 
     hosts: list[Host] = field(default_factory=list)
     alive: int = 0
     open: list[Attempt] = field(default_factory=list)
     placed: list[Attempt] = field(default_factory=list)
+    held: list[Attempt] = field(default_factory=list)
 
     def has_host_for(self, gpus: int) -> bool:
         return any(host.worker.slots_for(gpus) is not None for host in self.hosts)
@@ -118,6 +121,8 @@ def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
                 host.free = max(0, host.free - attempt.slots)
         elif is_open(attempt, now):
             states[attempt.pool_id].open.append(attempt)
+        else:
+            states[attempt.pool_id].held.append(attempt)
     for state in states.values():
         state.keep_hosts(now)
     return states

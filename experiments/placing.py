@@ -1,41 +1,162 @@
-"""Choose new trials and place them: which sweep's turn it is, and where there is room.
+"""Choose new trials and place them: on which host, and in whose turn.
 
 Any number of schedulers may do so at once: the unique (sweep, number) of a trial keeps
-them from placing one twice.
+them from placing one twice, and a filtered update from ringing twice for an attempt.
 """
 
 from __future__ import annotations
 
-from django.db.models import Max, Sum
+from collections.abc import Collection
+
+from django.db import transaction
 
 from experiments import lifecycle, queues
 from experiments.clock import database_now
+from experiments.failpoints import failpoint
 from experiments.histories import search_of
-from experiments.models import Attempt, Pool, Sweep, Trial, Worker
+from experiments.hosts import Host, PoolState, pool_states
+from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
-from experiments.reruns import next_rerun
 from experiments.search.samplers import Suggestion
+from experiments.space_versions import began_at
+from experiments.turns import Shares, Turn, turns_of
+from experiments.wishes import next_wish, unchosen_before
+
+
+class Placing:
+    """One round of placing, for sweeps that run.
+
+    It reads what it needs in a fixed number of queries, and then keeps the count
+    itself. The numbers of trials are read before the free slots are counted: a
+    scheduler that counts too few taken also has a number that is taken, and then stores
+    nothing.
+    """
+
+    def __init__(self, sweeps: Collection[Sweep], *, choosing: bool = True) -> None:
+        self._turns = turns_of(sweeps)
+        self._states = pool_states({sweep.pool_id for sweep in sweeps})
+        self._shares = {
+            pool: Shares.of(state.placed) for pool, state in self._states.items()
+        }
+        self._least_gpus: dict[int, int] = {}
+        for turn in self._turns.values():
+            turn.is_over = not choosing
+            pool, gpus = turn.sweep.pool_id, turn.sweep.gpus
+            self._least_gpus[pool] = min(gpus, self._least_gpus.get(pool, gpus))
+        for state in self._states.values():
+            for attempt in state.open:
+                if attempt.trial.sweep_id in self._turns:
+                    self._turns[attempt.trial.sweep_id].open.append(attempt)
+
+    def next_sweep(self) -> Sweep | None:
+        """Whose turn it is; None: nobody can have any more."""
+        sweeps = (turn.sweep for turn in self._turns.values())
+        return min(sweeps, key=self._rank, default=None)
+
+    def _rank(self, sweep: Sweep) -> tuple[int, int, int, int]:
+        return self._shares[sweep.pool_id].rank(sweep)
+
+    def drop(self, sweep: Sweep) -> None:
+        """The sweep gets nothing more in this round."""
+        self._turns.pop(sweep.pk, None)
+
+    def serve(self, sweep: Sweep) -> Trial | None:
+        """Place one more trial of the sweep. None: there is no place for one now."""
+        turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
+        if turn.open:
+            return self._serve_open(turn, state)
+        if not turn.may_choose:
+            return None
+        host = state.best_host(sweep.gpus, attempt=None, priority=sweep.priority)
+        if host is None:
+            turn.is_over = True
+            if not self._waits_in_sight(turn, state):
+                return None
+        trial = _new_trial(turn, host, rings=host is not None or not state.alive)
+        if trial is not None:
+            turn.number += 1
+            turn.live += 1
+            self._count(turn, host)
+        return trial
+
+    def _serve_open(self, turn: Turn, state: PoolState) -> Trial | None:
+        """Ring for the attempt that has waited longest."""
+        attempt, sweep = turn.open[0], turn.sweep
+        host = state.best_host(sweep.gpus, attempt=attempt, priority=sweep.priority)
+        if host is None and state.alive:
+            return None
+        turn.open.pop(0)
+        if _promise(attempt, sweep, host):
+            self._count(turn, host)
+            _ring(attempt, sweep, host)
+        return attempt.trial
+
+    def _count(self, turn: Turn, host: Host | None) -> None:
+        if host is None:
+            return
+        need = host.worker.slots_for(turn.sweep.gpus) or 1
+        host.free -= need
+        self._shares[turn.sweep.pool_id].add(turn.sweep, need)
+
+    def _waits_in_sight(self, turn: Turn, state: PoolState) -> bool:
+        """Whether a trial is chosen although there is no place for it.
+
+        In general one is chosen when a slot is free for it and not before, so that the
+        choice knows every result there is. But where no host could ever take it, one
+        waits and so shows it; and one that takes several slots, where others want
+        fewer, has to wait as an attempt, or theirs would always come before it.
+        """
+        gpus = turn.sweep.gpus
+        if not state.has_host_for(gpus):
+            return turn.live == 0
+        wide = all((host.worker.slots_for(gpus) or 2) > 1 for host in state.hosts)
+        return wide and self._least_gpus[turn.sweep.pool_id] < gpus
 
 
 def place_trial(sweep: Sweep) -> Trial | None:
-    """Choose, store and ring one more trial. None: there is no place for one now.
+    """Place one more trial of this sweep, out of turn. None: there is no place now."""
+    return Placing([sweep]).serve(sweep)
 
-    The number is read before the trials are counted: a scheduler that counts too few
-    also has a number that is taken, and then stores nothing.
-    """
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
-    number = 0 if last is None else last + 1
-    if number >= sweep.max_total_trials or not _has_place(sweep):
-        return None
-    suggestion = next_rerun(sweep) or _something_new(sweep, number)
-    if suggestion is None:
-        return None
-    trial = lifecycle.create_trial(
-        sweep, number=number, params=dict(suggestion.params), origin=suggestion.origin
+
+def ring_waiting() -> None:
+    """Ring for attempts of running sweeps whose bell is old, or was never rung."""
+    queued = Attempt.objects.filter(state=AttemptState.QUEUED)
+    sweeps = Sweep.objects.filter(
+        state=SweepState.RUNNING, pk__in=queued.values("trial__sweep")
     )
-    if trial is not None and trial.current_attempt_id is not None:
-        ring_attempt(trial.current_attempt_id, sweep.pool)
+    placing = Placing(sweeps.select_related("experiment", "pool"), choosing=False)
+    while (sweep := placing.next_sweep()) is not None:
+        if placing.serve(sweep) is None:
+            placing.drop(sweep)
+
+
+# --- choosing ---------------------------------------------------------------------
+
+
+def _new_trial(turn: Turn, host: Host | None, *, rings: bool) -> Trial | None:
+    """Choose, store and ring for the sweep's next trial."""
+    sweep = turn.sweep
+    wish = next_wish(sweep)
+    chosen = wish or _something_new(sweep, turn.number)
+    if chosen is None:
+        return None
+    failpoint("place.suggested")
+    with transaction.atomic():
+        trial = lifecycle.create_trial(
+            sweep,
+            number=turn.number,
+            params=dict(chosen.params),
+            origin=chosen.origin,
+            wish=wish,
+        )
+        attempt = None if trial is None else trial.current_attempt
+        if attempt is not None and rings:
+            # In one transaction: no other scheduler sees it without its place.
+            _promise(attempt, sweep, host)
+    failpoint("place.inserted")
+    if attempt is not None and rings:
+        _ring(attempt, sweep, host)
     return trial
 
 
@@ -50,43 +171,42 @@ def _something_new(sweep: Sweep, number: int) -> Suggestion | None:
 def suggest(sweep: Sweep, number: int) -> Suggestion | None:
     """The sampler's choice for this trial number; None when the space is exhausted.
 
-    A sampler that goes by the number alone counts the trials that it has chosen.
+    A sampler that goes by the number alone counts the trials that it has chosen; where
+    it begins anew in a space that was changed, those since then.
     """
     with search_of(sweep) as search:
         if search.sampler.needs_history:
             return search.sampler.suggest(number, search.history)
-        others = sweep.trials.unchosen().filter(number__lt=number).count()
-        return search.sampler.suggest(number - others)
+        place = number - unchosen_before(sweep, number)
+        if not search.begins_anew:
+            return search.sampler.suggest(place)
+        start = began_at(sweep)
+        place -= start - unchosen_before(sweep, start)
+        return search.untried(place, before=start)
 
 
-def _has_place(sweep: Sweep) -> bool:
-    """Whether the sweep's own limit and a free slot of its pool allow one more.
-
-    A trial is chosen when a slot is free for it and not before, so that the choice
-    knows every result there is. Without any worker one trial waits, and so shows it.
-    """
-    live = sweep.trials.live().count()
-    if live >= sweep.max_concurrent_trials:
-        return False
-    slots = pool_slots(sweep.pool)
-    return live == 0 if not slots else busy_slots(sweep.pool) < slots
+# --- promising --------------------------------------------------------------------
 
 
-def pool_slots(pool: Pool) -> int:
-    """Slots of the pool's workers that have given a sign of life lately."""
-    total = Worker.objects.alive().filter(pool=pool).aggregate(n=Sum("slots"))["n"]
-    return int(total or 0)
+def _promise(attempt: Attempt, sweep: Sweep, host: Host | None) -> bool:
+    """Note for which host the bell is rung now. False: another scheduler did, or it
+    does not wait any more."""
+    worker = None if host is None else host.worker
+    waiting = Attempt.objects.filter(
+        pk=attempt.pk, state=AttemptState.QUEUED, rung_at=attempt.rung_at
+    )
+    slots = None if worker is None else worker.slots_for(sweep.gpus)
+    return bool(
+        waiting.update(
+            rung_for=worker, rung_at=database_now(), slots=slots or attempt.slots
+        )
+    )
 
 
-def busy_slots(pool: Pool) -> int:
-    """Attempts that hold a slot of the pool, or that are about to."""
-    live = (AttemptState.QUEUED, AttemptState.RUNNING)
-    attempts = Attempt.objects.filter(pool=pool, state__in=live)
-    return attempts.exclude(
-        trial__sweep__state=SweepState.PAUSED, state="queued"
-    ).count()
-
-
-def ring_attempt(attempt_id: int, pool: Pool) -> None:
-    if queues.ring(attempt_id, pool.name):
-        Attempt.objects.filter(pk=attempt_id).update(rung_at=database_now())
+def _ring(attempt: Attempt, sweep: Sweep, host: Host | None) -> None:
+    """Ring at the host, or at the pool where it has none. A bell that cannot be rung
+    leaves the attempt open."""
+    worker = None if host is None else host.worker.pk
+    if not queues.ring(attempt.pk, queues.queue_name(sweep.pool.name, worker)):
+        Attempt.objects.filter(pk=attempt.pk).update(rung_at=None)
+    failpoint("place.rung")

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TypeVar
 
 from django.db import DatabaseError
-from django.db.models import Count, Q
+from django.db.models import Count, Max
 
 from experiments import breakers, lifecycle, preflight
 from experiments.clock import database_now
@@ -23,8 +22,8 @@ from experiments.models.trials import (
     TRIAL_LIVE,
     TrialState,
 )
-from experiments.placing import place_trial
-from experiments.reruns import open_reruns, reruns_under_way
+from experiments.placing import Placing
+from experiments.wishes import waiting_wishes, wishes_under_way
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +33,13 @@ def advance_all() -> None:
     running = list(
         Sweep.objects.filter(state=SweepState.RUNNING)
         .select_related("experiment", "pool")
-        .annotate(live=Count("trials", filter=Q(trials__state__in=TRIAL_LIVE)))
-        .order_by("live", "id")
+        .order_by("id")
     )
     waiting = [sweep for sweep in running if _guarded(settle, sweep) is False]
-    placing = waiting
-    while placing:
-        placing = [sweep for sweep in placing if _guarded(place_trial, sweep)]
+    placing = Placing(waiting)
+    while (sweep := placing.next_sweep()) is not None:
+        if not _guarded(placing.serve, sweep):
+            placing.drop(sweep)
     for sweep in waiting:
         if sweep.exhausted:
             _guarded(settle, sweep)
@@ -89,11 +88,10 @@ def trial_counts(sweep: Sweep) -> dict[str, int]:
 
 
 def end_at_timeout(sweep: Sweep) -> bool:
-    if sweep.timeout is None or sweep.started_at is None:
+    deadline = sweep.deadline
+    if deadline is None or database_now() < deadline:
         return False
-    if database_now() < sweep.started_at + timedelta(seconds=sweep.timeout):
-        return False
-    message = f"The sweep's time of {sweep.timeout:g} s was over."
+    message = f"The sweep's time of {sweep.timeout or 0:g} s was over."
     return lifecycle.cancel_sweep(sweep, reason="sweep_timeout", message=message)
 
 
@@ -103,9 +101,9 @@ def _end_at_target(sweep: Sweep) -> bool:
         return False
     better = "value__gte" if sweep.goal == "maximize" else "value__lte"
     reached = sweep.trials.exclude(state=TrialState.FAILED).filter(**{better: target})
-    if reruns_under_way(sweep):
+    if wishes_under_way(sweep):
         # That the target was reached before is why they run, and no reason to end them.
-        reached = reached.exclude(pk__in=sweep.trials.reruns())
+        reached = reached.exclude(pk__in=sweep.trials.wished())
         if sweep.resumed_at is not None:
             reached = reached.exclude(ended_at__lte=sweep.resumed_at)
     trial = reached.order_by("number").first()
@@ -125,6 +123,8 @@ def _fail_after_bad_start(sweep: Sweep, counts: dict[str, int]) -> bool:
     first = max(3, sweep.max_concurrent_trials)
     if failed < first or failed < sum(counts.values()) - _live(counts):
         return False
+    if sweep.resumed_at is not None and _failures_lately(sweep) < first:
+        return False
     if breakers.is_fault_of_hosts(sweep):
         return False
     message = (
@@ -138,10 +138,7 @@ def _pause_after_failures(sweep: Sweep) -> bool:
     most = sweep.max_failed_trials
     if most is None:
         return False
-    failures = sweep.trials.own().filter(state=TrialState.FAILED)
-    if sweep.resumed_at is not None:
-        failures = failures.filter(ended_at__gt=sweep.resumed_at)
-    count = failures.count()
+    count = _failures_lately(sweep)
     if count < most:
         return False
     message = (
@@ -149,6 +146,14 @@ def _pause_after_failures(sweep: Sweep) -> bool:
         f" {_last_failure(sweep)} Resuming allows {most} more."
     )
     return lifecycle.pause_sweep(sweep, reason="max_failed_trials", message=message)
+
+
+def _failures_lately(sweep: Sweep) -> int:
+    """Trials that failed since the sweep was started, or went on."""
+    failures = sweep.trials.own().filter(state=TrialState.FAILED)
+    if sweep.resumed_at is not None:
+        failures = failures.filter(ended_at__gt=sweep.resumed_at)
+    return failures.count()
 
 
 def _last_failure(sweep: Sweep) -> str:
@@ -163,20 +168,26 @@ def _live(counts: dict[str, int]) -> int:
 
 def _complete(sweep: Sweep, counts: dict[str, int]) -> bool:
     tried = sum(counts.values())
-    budget = sweep.max_total_trials - imported_trials(sweep)
-    if _live(counts) or not (sweep.exhausted or tried >= budget):
+    spent = _next_number(sweep) >= sweep.max_total_trials
+    if _live(counts) or not (sweep.exhausted or spent):
         return False
-    if sweep.exhausted and open_reruns(sweep):
+    if sweep.exhausted and waiting_wishes(sweep).exists():
         return False
     if tried and counts[TrialState.FAILED] == tried:
         message = f"All {tried} trials failed. {_last_failure(sweep)}"
         return lifecycle.fail_sweep(sweep, reason="all_failed", message=message)
-    if tried < budget:
-        different = tried - sweep.trials.reruns().count()
+    if not spent:
+        different = tried - sweep.trials.wished().count()
         message = f"Every one of the {different} configurations of the space was tried."
         return lifecycle.complete_sweep(sweep, reason="exhausted", message=message)
     message = f"All {tried} trials were tried."
     return lifecycle.complete_sweep(sweep, reason="max_total_trials", message=message)
+
+
+def _next_number(sweep: Sweep) -> int:
+    """Of the trial that comes next; numbers of deleted trials are not used again."""
+    last = sweep.trials.aggregate(last=Max("number"))["last"]
+    return 0 if last is None else int(last) + 1
 
 
 def imported_trials(sweep: Sweep) -> int:

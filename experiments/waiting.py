@@ -1,29 +1,34 @@
-"""Why trials wait, and what every slot does: for pages that ask whether work moves."""
+"""Why trials wait: for pages that ask whether work moves, and if not, what helps.
+
+The order is that of the scheduler, which goes by the database alone (see turns.py), so
+what is told here is what it will do when a slot becomes free.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
+from experiments.clock import database_now
+from experiments.hosts import PoolState, pool_states
 from experiments.models import Attempt, Pool, Sweep, Worker
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import AttemptState
+from experiments.occupancy import HostRow, SlotState, SlotView, occupancy
+from experiments.turns import Shares, Turn, turns_of
+from experiments.wait_causes import Causes, Wait
 
-SlotState = Literal["running", "free", "draining", "silent"]
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Why something waits: the cause (bold), what there is to say of it, what helps.
-
-    `help_text` is a sentence that may end with a command; `since` is when the wait
-    began.
-    """
-
-    bold: str
-    rest: str
-    help_text: str = ""
-    since: datetime | None = None
+__all__ = [
+    "HostRow",
+    "SlotState",
+    "SlotView",
+    "Wait",
+    "Waiting",
+    "occupancy",
+    "queue_of",
+    "wait_of",
+]
 
 
 @dataclass(frozen=True)
@@ -55,33 +60,6 @@ class Waiting:
         return self.wait.since
 
 
-@dataclass(frozen=True)
-class SlotView:
-    """What stands at one place of a host's row.
-
-    A trial that takes several slots is one view whose `span` is their number. `devices`
-    are the indexes of the GPUs there.
-    """
-
-    index: int
-    span: int
-    state: SlotState
-    attempt: Attempt | None
-    devices: Sequence[int] = ()
-
-
-@dataclass(frozen=True)
-class HostRow:
-    """One worker and its slots from left to right.
-
-    Whether it gives signs of life and whether it drains is said by its slots' states
-    and by the worker's own columns.
-    """
-
-    worker: Worker
-    slots: Sequence[SlotView]
-
-
 def queue_of(pool: Pool, *, teams: Collection[int] = ()) -> list[Waiting]:
     """What waits for slots of the pool, in the order in which it will get them.
 
@@ -89,18 +67,85 @@ def queue_of(pool: Pool, *, teams: Collection[int] = ()) -> list[Waiting]:
     named in the texts; of others only the team is named. Which of the places somebody
     may see at all is for the caller to say.
     """
-    return []
+    sweeps = Sweep.objects.filter(state=SweepState.RUNNING, pool=pool).select_related(
+        "experiment__team", "pool"
+    )
+    turns = turns_of(list(sweeps))
+    state = pool_states([pool.pk])[pool.pk]
+    for attempt in state.open:
+        if attempt.trial.sweep_id in turns:
+            turns[attempt.trial.sweep_id].open.append(attempt)
+    workers = list(Worker.objects.filter(pool=pool).order_by("-seen_at"))
+    causes = Causes(pool, state, workers, teams=teams, now=database_now())
+    queue = _Queue(state, turns, causes)
+    return [
+        Waiting(sweep, attempt, place, wait)
+        for place, (sweep, attempt, wait) in enumerate(queue.places(), start=1)
+    ]
+
+
+class _Queue:
+    """The order in which the scheduler would go on, told place by place."""
+
+    def __init__(
+        self, state: PoolState, turns: dict[int, Turn], causes: Causes
+    ) -> None:
+        self._state, self._turns, self._causes = state, turns, causes
+        self._shares = Shares.of(state.placed)
+
+    def places(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+        yield from self._rung()
+        yield from self._in_turn()
+        yield from self._held()
+
+    def _rung(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+        """Those whose bell has been rung, and which nobody has taken yet."""
+        for attempt in self._state.placed:
+            if attempt.state == AttemptState.QUEUED and attempt.trial.sweep:
+                yield attempt.trial.sweep, attempt, self._causes.rung(attempt)
+
+    def _in_turn(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+        """Every open attempt, and sweeps without one that would place more."""
+        before: Sweep | None = None
+        queued = (a for a in self._state.placed if a.state == AttemptState.QUEUED)
+        seen = {attempt.trial.sweep_id for attempt in (*queued, *self._state.open)}
+        left = dict(self._turns)
+        while left:
+            sweeps = (turn.sweep for turn in left.values())
+            sweep = min(sweeps, key=self._shares.rank)
+            turn = left[sweep.pk]
+            attempt = turn.open.pop(0) if turn.open else None
+            if attempt is None:
+                del left[sweep.pk]
+                if sweep.pk in seen or not self._would_place(turn):
+                    continue
+            yield sweep, attempt, self._causes.open(sweep, attempt, before)
+            self._shares.add(sweep, 1 if attempt is None else attempt.slots)
+            before = sweep
+
+    def _would_place(self, turn: Turn) -> bool:
+        """Whether a sweep lacks nothing but a slot; where there is one, the scheduler
+        gives it at this moment."""
+        sweep = turn.sweep
+        if not turn.may_choose or sweep.exhausted:
+            return False
+        free = self._state.best_host(sweep.gpus, attempt=None, priority=sweep.priority)
+        return free is None
+
+    def _held(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+        """Those that could not have a slot now, were there one."""
+        for attempt in self._state.held:
+            if attempt.trial.sweep is not None:
+                yield attempt.trial.sweep, attempt, self._causes.held(attempt)
 
 
 def wait_of(attempt: Attempt, *, teams: Collection[int] = ()) -> Wait | None:
     """Why a queued attempt waits; None when it does not wait."""
-    return None
-
-
-def occupancy(pools: Iterable[Pool]) -> list[HostRow]:
-    """The hosts of these pools by pool and name, without those that have signed off.
-
-    Takes a fixed number of queries. The attempts come with their trial, sweep,
-    experiment and team.
-    """
-    return []
+    if attempt.state != AttemptState.QUEUED:
+        return None
+    found = (
+        place.wait
+        for place in queue_of(attempt.pool, teams=teams)
+        if place.attempt is not None and place.attempt.pk == attempt.pk
+    )
+    return next(found, None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from experiments import lifecycle, repair
+from experiments import hosts, lifecycle, repair
 from experiments.clock import database_now
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Worker
@@ -128,7 +128,7 @@ def test_the_time_of_a_paused_sweep_runs_on(sweep: Sweep) -> None:
 
 
 def test_a_host_in_trouble_gets_attempts_more_and_more_slowly() -> None:
-    waits = [repair.pause_before(n).total_seconds() for n in (1, 2, 3, 5, 20)]
+    waits = [hosts.pause_before(n).total_seconds() for n in (1, 2, 3, 5, 20)]
     assert waits == [0, 0, 2, 8, 120]
 
 
