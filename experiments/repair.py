@@ -19,13 +19,11 @@ from experiments.failpoints import failpoint
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
-from experiments.placing import ring_attempt
+from experiments.placing import ring_waiting
 from experiments.scheduling import end_at_timeout
 
 logger = logging.getLogger(__name__)
 
-RING_AGAIN_AFTER = timedelta(seconds=10)
-LONGEST_PAUSE = 120
 # Seconds; an idle worker gives a sign of life every ten.
 UNHEARD_AFTER = 15.0
 
@@ -40,24 +38,6 @@ def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
     end_paused()
     if declare_losses:
         lose_silent(only_stopping=only_stopping)
-
-
-def ring_waiting() -> None:
-    """Ring attempts of running sweeps whose bell is old, or was never rung."""
-    waiting = Attempt.objects.filter(
-        Q(rung_at=None) | Q(rung_at__lt=database_now() - RING_AGAIN_AFTER),
-        state=AttemptState.QUEUED,
-        trial__sweep__state=SweepState.RUNNING,
-    )
-    now = database_now()
-    for attempt in waiting.select_related("pool"):
-        if attempt.created_at + pause_before(attempt.n) <= now:
-            ring_attempt(attempt.pk, attempt.pool)
-
-
-def pause_before(n: int) -> timedelta:
-    """How long the n-th attempt waits: a host in trouble must not eat them all."""
-    return timedelta(seconds=min(LONGEST_PAUSE, 2 ** (n - 2) if n > 2 else 0))
 
 
 def nobody_is_heard() -> bool:
