@@ -19,6 +19,7 @@ from experiments.failpoints import failpoint
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
+from experiments.outside import end_silent_outside
 from experiments.placing import ring_waiting
 from experiments.scheduling import end_at_timeout
 
@@ -38,6 +39,7 @@ def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
     end_paused()
     if declare_losses:
         lose_silent(only_stopping=only_stopping)
+        end_silent_outside(only_stopping=only_stopping)
 
 
 def nobody_is_heard() -> bool:
@@ -49,6 +51,8 @@ def nobody_is_heard() -> bool:
     machine than the site knows of it by nothing else.
     """
     running = Attempt.objects.filter(state=AttemptState.RUNNING)
+    # Who asked for a trial need not be heard for long.
+    running = running.exclude(worker=None, runner_token_digest="")
     beats = running.aggregate(last=Max("heartbeat_at"))["last"]
     if beats is None:
         return False

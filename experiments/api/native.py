@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
+    asking,
     documents,
-    further_trials,
     ledger,
     outputs,
     simulations,
@@ -44,7 +44,7 @@ api = NinjaAPI(
 )
 add_error_handlers(api)
 # reporting and further_trials add theirs to the trials' router, which they export.
-for module in (documents, sweeps, simulations, further_trials, outputs, uploads, ledger):
+for module in (documents, sweeps, simulations, asking, outputs, uploads, ledger):
     api.add_router("", module.router)
 others = Router()
 

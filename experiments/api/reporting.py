@@ -45,7 +45,31 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     process that reports should end itself.
     """
     attempt = _attempt(request, trial_id)
-    return ReplyOut.of(ingest.record(attempt.pk, [p.point() for p in body.points]))
+    reply = ingest.record(attempt.pk, [p.point() for p in body.points])
+    if not attempt.runner_token_digest:
+        # Nobody else tells that the process lives.
+        lifecycle.beat(attempt, pid=None, elapsed=_elapsed(attempt))
+    return ReplyOut.of(reply)
+
+
+@router.post(
+    "/trials/{trial_id}/heartbeat",
+    response=answers(200, ReplyOut),
+    auth=training_or_user,
+)
+def heartbeat(request: HttpRequest, trial_id: int) -> ReplyOut:
+    """Say that a trial goes on whose process this site did not launch.
+
+    Reports say so, too: this is for processes that report seldom. The answer may ask to
+    stop. 409 ``stale_attempt``, as for reports.
+    """
+    attempt = _attempt(request, trial_id)
+    if attempt.runner_token_digest:
+        raise _launched("that it lives")
+    if not lifecycle.beat(attempt, pid=None, elapsed=_elapsed(attempt)):
+        raise ingest.StaleAttempt(f"Attempt {attempt.pk} does not run any more.")
+    trial = attempt.trial
+    return ReplyOut(stop=bool(trial.stop_reason), reason=trial.stop_message)
 
 
 class FinishIn(Schema):
@@ -69,12 +93,7 @@ def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
     """
     attempt = _attempt(request, trial_id)
     if attempt.runner_token_digest:
-        raise ApiError(
-            409,
-            "launched",
-            "This trial was launched by a worker, whose runner ends it when its process"
-            " exits; finish is for trials that run elsewhere.",
-        )
+        raise _launched("its end")
     if attempt.state == AttemptState.QUEUED:
         raise ingest.StaleAttempt(f"Attempt {attempt.pk} has not started yet.")
     outcome = _outcome(attempt, body)
@@ -85,12 +104,26 @@ def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
     return FinishOut(state=attempt.trial.state)
 
 
-def _outcome(attempt: Attempt, body: FinishIn) -> lifecycle.Outcome:
+def _launched(what: str) -> ApiError:
+    return ApiError(
+        409,
+        "launched",
+        f"This trial was launched by a worker, whose runner tells {what}; this is for"
+        " trials that run elsewhere.",
+    )
+
+
+def _elapsed(attempt: Attempt) -> float:
+    """Seconds since the trial was handed out."""
     started = attempt.claimed_at or attempt.created_at
+    return (database_now() - started).total_seconds()
+
+
+def _outcome(attempt: Attempt, body: FinishIn) -> lifecycle.Outcome:
     failed = body.state == "failed"
     return lifecycle.Outcome(
         cause="exited",
         exit_code=int(failed),
         message=body.message or ("Its process said that it failed." if failed else ""),
-        elapsed=(database_now() - started).total_seconds(),
+        elapsed=_elapsed(attempt),
     )

@@ -13,8 +13,8 @@ from ninja import Schema
 from pydantic import Field
 
 from experiments.api.points import json_number
-from experiments.edits import version_of
 from experiments.code_words import code_of
+from experiments.edits import version_of
 from experiments.models import Attempt, Sweep, Trial
 from experiments.progress import Progress
 from experiments.search.likely_best import Likely
@@ -303,6 +303,7 @@ class AttemptOut(Schema):
     reason: str
     message: str
     worker: str | None
+    client: Annotated[str, Field(description="the process that asked for the trial")]
     claimed_at: datetime | None
     ended_at: datetime | None
     elapsed: Seconds

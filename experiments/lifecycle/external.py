@@ -1,0 +1,127 @@
+"""Trials of processes that this site does not launch: handed out when they ask."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+from django.utils.crypto import salted_hmac
+
+from experiments.lifecycle.trials import Taken, store_trial
+from experiments.models import Attempt, Sweep, Trial, Wish
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import AttemptState, TrialState
+from experiments.tokens import Token, token_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExternalClaim:
+    """An attempt that its asker runs, and the token to report with.
+
+    The token follows from the site's key and the attempt: who asks again for the same
+    trial gets the same one.
+    """
+
+    attempt: Attempt
+    token: Token
+
+
+def claim_external(
+    sweep: Sweep,
+    *,
+    number: int,
+    params: Mapping[str, Any],
+    origin: str,
+    client: str = "",
+    wish: Wish | None = None,
+) -> ExternalClaim | None:
+    """A new trial that runs from now on, without a worker.
+
+    None: another process has the number or the wish, the sweep does not run or has no
+    room for one more, or the client has a trial already.
+    """
+    try:
+        with transaction.atomic():
+            _lock_room(sweep, client)
+            trial = store_trial(
+                sweep, number=number, params=dict(params), origin=origin, wish=wish
+            )
+            attempt = Attempt.objects.create(trial=trial, n=1, pool_id=sweep.pool_id)
+            return _begin(attempt, client)
+    except Taken:
+        return None
+
+
+def claim_queued(attempt: Attempt, *, client: str = "") -> ExternalClaim | None:
+    """Hand out a trial that waits, such as one that was lost. None: it is gone."""
+    try:
+        with transaction.atomic():
+            return _begin(attempt, client)
+    except Taken:
+        return None
+
+
+def unfinished(sweep: Sweep, client: str) -> ExternalClaim | None:
+    """What the client has asked for before and not finished."""
+    if not client:
+        return None
+    attempt = (
+        Attempt.objects.select_related("trial__sweep__experiment")
+        .filter(trial__sweep=sweep, client=client, state=AttemptState.RUNNING)
+        .order_by("pk")
+        .first()
+    )
+    if attempt is None:
+        return None
+    token = _token(attempt)
+    if attempt.trial_token_digest != token.digest:
+        # The site has another key since then.
+        Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
+            trial_token_digest=token.digest
+        )
+    return ExternalClaim(attempt, token)
+
+
+def _lock_room(sweep: Sweep, client: str) -> None:
+    """Nobody else may take from the sweep before the transaction ends. Raises Taken."""
+    row = Sweep.objects.select_for_update().get(pk=sweep.pk)
+    if row.state != SweepState.RUNNING or unfinished(row, client):
+        raise Taken
+    if row.trials.live().count() >= row.max_concurrent_trials:
+        raise Taken
+
+
+def _begin(attempt: Attempt, client: str) -> ExternalClaim:
+    token = _token(attempt)
+    won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.QUEUED).update(
+        state=AttemptState.RUNNING,
+        client=client,
+        claimed_at=Now(),
+        heartbeat_at=Now(),
+        trial_token_digest=token.digest,
+    )
+    if not won:
+        raise Taken
+    Trial.objects.filter(pk=attempt.trial_id, state=TrialState.QUEUED).update(
+        current_attempt=attempt,
+        state=TrialState.RUNNING,
+        started_at=Coalesce(F("started_at"), Now()),
+        updated_at=Now(),
+    )
+    found = Attempt.objects.select_related("trial__sweep__experiment")
+    logger.info("trial %s attempt %s handed out", attempt.trial_id, attempt.n)
+    return ExternalClaim(found.get(pk=attempt.pk), token)
+
+
+def _token(attempt: Attempt) -> Token:
+    mac = salted_hmac("experiments.external", str(attempt.pk), algorithm="sha256")
+    text = base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
+    return token_of("trl", text)

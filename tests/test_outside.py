@@ -1,0 +1,241 @@
+"""Trials given out to processes that the site does not launch."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+
+from experiments import further_trials, lifecycle, outside, repair, scheduling
+from experiments.lifecycle import ExternalClaim
+from experiments.models import Attempt, Sweep, Trial
+from experiments.submission import sweep_document
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def sweep(*, total: int = 4, at_once: int = 2, **changes: Any) -> Sweep:
+    limits = {"max_total_trials": total, "max_concurrent_trials": at_once}
+    document = factories.definition_document(
+        trial=None, launches=False, limits=limits | changes.pop("limits", {}), **changes
+    )
+    return factories.sweep(factories.team(ada="member"), document=document)
+
+
+def end(claim: ExternalClaim, *values: float, exit_code: int = 0) -> Trial:
+    trial = claim.attempt.trial
+    trial.refresh_from_db()
+    if values:
+        factories.report(trial, values)
+    outcome = lifecycle.Outcome(cause="exited", exit_code=exit_code)
+    lifecycle.finish_attempt(claim.attempt, outcome)
+    trial.refresh_from_db()
+    return trial
+
+
+def refused(made: Sweep, **options: Any) -> str:
+    with pytest.raises(outside.NothingToRun) as refusal:
+        outside.ask(made, **options)
+    assert len(str(refusal.value)) > 20
+    return refusal.value.code
+
+
+def quiet(seconds: float) -> None:
+    """Nobody has given a sign of life for so long."""
+    past = timedelta(seconds=seconds)
+    Attempt.objects.update(
+        heartbeat_at=F("heartbeat_at") - past, claimed_at=F("claimed_at") - past
+    )
+    Trial.objects.update(updated_at=Now() - past)
+
+
+def test_a_whole_sweep_from_the_first_ask_to_the_end() -> None:
+    made = sweep()
+    assert (made.launches, sweep_document(made)["launches"]) == (False, False)
+    numbers = []
+    for k in range(4):
+        claim = outside.ask(made)
+        trial = claim.attempt.trial
+        assert (trial.state, claim.attempt.worker) == ("running", None)
+        numbers.append(trial.number)
+        assert end(claim, k / 10).state == "completed"
+    assert numbers == [0, 1, 2, 3]
+    assert refused(made) == "budget_spent"
+    scheduling.advance_all()
+    made.refresh_from_db()
+    assert (made.state, made.reason) == ("completed", "max_total_trials")
+    assert refused(made) == "budget_spent"
+
+
+def test_the_choices_are_those_of_a_sweep_that_is_launched() -> None:
+    made = sweep(at_once=4)
+    launched = factories.sweep(
+        factories.team(), document=factories.definition_document()
+    )
+    factories.worker(launched.pool, slots=4)
+    scheduling.advance_all()
+    given = [outside.ask(made).attempt.trial.params for _ in range(2)]
+    assert given == [t.params for t in launched.trials.order_by("number")][:2]
+
+
+def test_the_scheduler_places_none_of_its_trials() -> None:
+    made = sweep()
+    factories.worker(made.pool, slots=4)
+    scheduling.advance_all()
+    assert not made.trials.exists()
+
+
+def test_no_more_run_at_a_time_than_the_limit_says() -> None:
+    made = sweep(at_once=2)
+    first = outside.ask(made)
+    outside.ask(made)
+    assert refused(made) == "too_many_running"
+    end(first, 0.5)
+    assert outside.ask(made).attempt.trial.number == 2
+
+
+@pytest.mark.parametrize("state", ["draft", "paused", "cancelled", "failed"])
+def test_only_running_sweeps_give_out_trials(state: str) -> None:
+    made = sweep()
+    Sweep.objects.filter(pk=made.pk).update(state=state)
+    assert refused(made) == "not_running"
+    assert not made.trials.exists()
+
+
+def test_a_space_that_is_used_up() -> None:
+    made = sweep(
+        total=9,
+        at_once=9,
+        search_space={"x": {"type": "choice", "values": [1, 2]}},
+        sampling_algorithm="grid",
+    )
+    claims = [outside.ask(made) for _ in range(2)]
+    assert refused(made) == "exhausted"
+    for claim in claims:
+        end(claim, 0.5)
+    scheduling.advance_all()
+    made.refresh_from_db()
+    assert (made.state, made.reason) == ("completed", "exhausted")
+    assert refused(made) == "exhausted"
+
+
+def test_a_client_that_asks_again_gets_the_same_trial_and_token() -> None:
+    made = sweep(at_once=4)
+    first = outside.ask(made, client="host-1")
+    again = outside.ask(made, client="host-1")
+    other = outside.ask(made, client="host-2")
+    nameless = outside.ask(made)
+    assert again == first and again.token == first.token
+    assert {c.attempt.trial.number for c in (first, other, nameless)} == {0, 1, 2}
+    assert len({c.token.secret for c in (first, other, nameless)}) == 3
+    end(first, 0.5)
+    assert outside.ask(made, client="host-1").attempt.trial.number == 3
+
+
+def test_a_client_gets_its_trial_again_when_nothing_else_is_left() -> None:
+    made = sweep(total=1)
+    first = outside.ask(made, client="host-1")
+    lifecycle.pause_sweep(made)
+    assert outside.ask(made, client="host-1") == first
+    assert refused(made, client="host-2") == "not_running"
+
+
+def test_the_policy_judges_and_the_trial_is_ended_early() -> None:
+    made = sweep(early_termination={"type": "bandit", "slack_amount": 0.1})
+    end(outside.ask(made), 0.9, 0.9)
+    claim = outside.ask(made)
+    reply = factories.report(claim.attempt.trial, [0.2])
+    assert reply.stop and "0.2" in reply.reason
+    trial = end(claim)
+    assert (trial.state, trial.reason) == ("terminated", "policy")
+
+
+def test_a_launched_sweep_gives_out_trials_of_the_same_budget() -> None:
+    made = factories.sweep(factories.team(), document=factories.definition_document())
+    factories.worker(made.pool, slots=1)
+    scheduling.advance_all()
+    claim = outside.ask(made)
+    assert (claim.attempt.trial.number, made.trials.count()) == (1, 2)
+    assert refused(made) == "too_many_running"
+    queued = made.trials.get(number=0)
+    assert queued.state == "queued", "a worker's trial is not given to others"
+
+
+def test_wishes_are_given_out_first() -> None:
+    made = sweep(total=1, at_once=3)
+    further_trials.add_trial(made, {"x": 0.25}, actor=None)
+    claim = outside.ask(made)
+    assert (claim.attempt.trial.params, claim.attempt.trial.origin) == (
+        {"x": 0.25},
+        "added by hand",
+    )
+    assert outside.ask(made).attempt.trial.origin == "random"
+    assert refused(made) == "budget_spent"
+
+
+# --- silence -------------------------------------------------------------------------
+
+
+def test_a_lease_of_silence_is_no_death() -> None:
+    made = sweep()
+    claim = outside.ask(made)
+    quiet(3600)
+    repair.repair(declare_losses=True)
+    claim.attempt.refresh_from_db()
+    assert claim.attempt.state == "running"
+
+
+@pytest.mark.parametrize("limits", [{"trial_timeout": 600}, {}])
+def test_who_is_silent_too_long_loses_the_trial_and_another_gets_it(
+    limits: dict[str, Any],
+) -> None:
+    made = sweep(limits=limits)
+    claim = outside.ask(made, client="host-1")
+    quiet(86_400 + 60)
+    outside.end_silent_outside()
+    trial = Trial.objects.get(pk=claim.attempt.trial_id)
+    assert trial.state == "queued"
+    lost = trial.attempts.get(n=1)
+    assert (lost.state, lost.reason) == ("lost", "silent")
+    assert "was silent for" in lost.message
+    second = outside.ask(made, client="host-2")
+    assert second.attempt.trial == trial and second.attempt.n == 2
+    assert second.token != claim.token
+    quiet(86_400 + 60)
+    outside.end_silent_outside()
+    trial.refresh_from_db()
+    assert (trial.state, trial.reason) == ("failed", "lost")
+
+
+def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
+    made = sweep()
+    claim = outside.ask(made)
+    lifecycle.request_stop(claim.attempt.trial, reason="user", message="Enough.")
+    repair.repair(declare_losses=True)
+    assert Trial.objects.get(pk=claim.attempt.trial_id).state == "running"
+    quiet(120)
+    repair.repair(declare_losses=True)
+    trial = Trial.objects.get(pk=claim.attempt.trial_id)
+    assert (trial.state, trial.reason) == ("cancelled", "user")
+
+
+def test_a_sign_of_life_keeps_the_trial() -> None:
+    made = sweep(limits={"trial_timeout": 600})
+    claim = outside.ask(made)
+    quiet(86_400)
+    lifecycle.beat(claim.attempt, pid=None, elapsed=1.0)
+    outside.end_silent_outside()
+    claim.attempt.refresh_from_db()
+    assert claim.attempt.state == "running"
+
+
+def test_a_cancelled_sweep_ends_what_was_given_out() -> None:
+    made = sweep()
+    claim = outside.ask(made)
+    lifecycle.cancel_sweep(made)
+    assert factories.report(claim.attempt.trial, [0.5]).stop
+    assert end(claim).state == "cancelled"
