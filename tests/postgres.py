@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -76,14 +76,23 @@ class Server:
         folder = str(self.folder).replace("/", "%2F")
         return f"postgres://postgres@{folder}/{database}"
 
-    def start(self, *options: str) -> None:
-        """Start it and wait until it answers."""
+    def start(self, *, prefix: Sequence[str] = (), listen: str = "") -> None:
+        """Start it and wait until it answers.
+
+        ``prefix`` is a command that runs it elsewhere (and that needs our own rights),
+        ``listen`` an IP address to answer at, besides the socket.
+        """
         command = [self.binaries / "postgres", "-D", self.data, "-k", self.folder]
+        command += ["-h", listen, *self._options]
+        as_owner = self._as_owner
+        if prefix and as_owner:
+            ids = (f"--reuid={as_owner['user']}", f"--regid={as_owner['group']}")
+            command, as_owner = ["setpriv", *ids, "--clear-groups", *command], {}
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "-h", "", *self._options, *options],
+                [*prefix, *command],
                 stderr=log,
-                **self._as_owner,  # type: ignore[arg-type]
+                **as_owner,  # type: ignore[arg-type]
             )
         _wait_until_up(self.folder)
 

@@ -96,6 +96,18 @@ class Installation:
 
     # --- environments -------------------------------------------------------------
 
+    def address(self, name: str) -> str:
+        """The IP address at which a process of this name listens."""
+        return "127.0.0.1"
+
+    def inside(self, name: str, argv: Sequence[str]) -> Sequence[str]:
+        """The command with whatever puts it on the machine of that name."""
+        return argv
+
+    def database_url(self, who: str) -> str:
+        link = self.network.links.get(f"db-{who}")
+        return self.database.url(link.port if link else None)
+
     def _bare(self) -> dict[str, str]:
         return {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
 
@@ -108,14 +120,13 @@ class Installation:
 
     def site_environment(self, who: str = "web", number: int = 0) -> dict[str, str]:
         """For ``web`` and ``scheduler``: they see the database."""
-        link = self.network.links.get(f"db-{who}")
         return {
             **self._bare(),
             **self.settings,
             "SWEEPSITE_HOME": str(self.home),
             "SWEEPSITE_URL": self.site_url(number),
             "SWEEPSITE_ADMIN_PASSWORD": PASSWORD,
-            "DATABASE_URL": self.database.url(link.port if link else None),
+            "DATABASE_URL": self.database_url(who),
             "REDIS_URL": self._redis(who),
             "PYTHONUNBUFFERED": "1",
         }
@@ -158,7 +169,8 @@ class Installation:
 
     def _keep(self, name: str, argv: Sequence[str], given: dict[str, str]) -> None:
         log = self.logs / f"{name}.log"
-        self.keeper.keep(Kept(name, argv, given | self.extra, log))
+        command = self.inside(name, argv)
+        self.keeper.keep(Kept(name, command, given | self.extra, log))
 
     def _manage(self, *arguments: str) -> list[str]:
         return [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -178,18 +190,19 @@ class Installation:
         data = self.folder / "queue"
         data.mkdir(exist_ok=True)
         return [
-            *(embedded_queue.find_binary(), "--bind", "127.0.0.1"),
+            *(embedded_queue.find_binary(), "--bind", self.address("queue")),
             *("--port", str(self.queue_port), "--requirepass", PASSWORD),
             *("--appendonly", "yes" if self.durable_queue else "no", "--save", ""),
             *("--dir", str(data), "--maxmemory-policy", "noeviction"),
         ]
 
     def _web_command(self, number: int) -> list[str]:
+        name = self.webs[number]
         return [
             *(sys.executable, "-m", "gunicorn", "sweepsite.wsgi"),
             *("--chdir", str(ROOT), "--worker-class", "gthread", "--workers", "1"),
             *("--threads", "8", "--keep-alive", "30", "--graceful-timeout", "3"),
-            *("--bind", f"127.0.0.1:{self.web_ports[number]}"),
+            *("--bind", f"{self.address(name)}:{self.web_ports[number]}"),
             *("--log-level", "warning"),
             *("--access-logfile", str(self.logs / f"access-{number}.log")),
             *("--access-logformat", "%(t)s %(s)s %(m)s %(U)s"),
@@ -279,7 +292,7 @@ class Installation:
     def api(self, method: str, path: str, body: object = None, web: int = 0) -> Any:
         """A call of the native API, past the proxies. Raises HTTPError."""
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.web_ports[web]}/api/v1{path}",
+            f"http://{self.address(self.webs[web])}:{self.web_ports[web]}/api/v1{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={
@@ -318,12 +331,14 @@ class Installation:
             "max_concurrent_trials": at_once or len(self.hosts) * self.slots,
             **more.pop("limits", {}),
         }
+        retries = {"max_attempts": 10, "when_cut_off": "ride_out"}
+        retries |= more.pop("retries", {})
         environment = {"WITNESS": str(self.witness), **more.pop("environment", {})}
         document = sweep_document(
             command=command,
             environment=environment,
             limits=limits,
-            retries={"max_attempts": 10},
+            retries=retries,
             **more,
         )
         number: int = self.insist("POST", "/sweeps?start=true", document)["id"]

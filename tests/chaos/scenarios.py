@@ -14,7 +14,13 @@ from tests.chaos.outages import (
     web_down,
 )
 from tests.chaos.slots import slots
-from tests.chaos.splits import dup_delivery, freeze, split_brain, two_brains
+from tests.chaos.splits import (
+    dup_delivery,
+    freeze,
+    split_brain,
+    split_ride_out,
+    two_brains,
+)
 
 POSTGRES = ("postgres",)
 SCENARIOS = {
@@ -29,6 +35,7 @@ SCENARIOS = {
         Scenario("web-down", web_down, 20),
         Scenario("site-away", site_away, 20),
         Scenario("split-brain", split_brain, 25),
+        Scenario("split-ride-out", split_ride_out, 25),
         Scenario("freeze", freeze, 25),
         Scenario("dup-delivery", dup_delivery, 12),
         Scenario("two-brains", two_brains, 100),

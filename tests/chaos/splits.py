@@ -20,14 +20,20 @@ LEASE = 6
 
 
 def split_brain(case: Case) -> list[str]:
-    """A host is cut off for three leases and healed; its training is deaf to that."""
+    """A host is cut off for three leases and healed. Its training ends itself before
+    another one begins, as it does without ``when_cut_off: ride_out``."""
+    return _parted(case, _cut_off, when_cut_off="stop")
 
-    def part(site: Installation) -> Callable[[], None]:
-        links = ("site-0", "queue-host-0")
-        site.network.silence(*links)
-        return lambda: site.network.heal(*links)
 
-    return _parted(case, part)
+def split_ride_out(case: Case) -> list[str]:
+    """The same with a training that goes on: it ends when it hears of the other."""
+    return _parted(case, _cut_off, when_cut_off="ride_out")
+
+
+def _cut_off(site: Installation) -> Callable[[], None]:
+    links = ("site-0", "queue-host-0")
+    site.network.silence(*links)
+    return lambda: site.network.heal(*links)
 
 
 def freeze(case: Case) -> list[str]:
@@ -44,15 +50,18 @@ def freeze(case: Case) -> list[str]:
 
         return thaw
 
-    return _parted(case, part)
+    return _parted(case, part, when_cut_off="stop")
 
 
-def _parted(
-    case: Case, part: Callable[[Installation], Callable[[], None]]
-) -> list[str]:
+Part = Callable[[Installation], Callable[[], None]]
+
+
+def _parted(case: Case, part: Part, *, when_cut_off: str) -> list[str]:
     with case.installed(hosts=2, webs=2) as site:
         reports = 10 * case.size
-        sweep = site.submit(f"{TRAIN} --reports {reports} --pause 0.1", trials=2)
+        command = f"{TRAIN} --reports {reports} --pause 0.1"
+        retries = {"when_cut_off": when_cut_off}
+        sweep = site.submit(command, trials=2, retries=retries)
         site.wait(lambda: len(site.training()) >= 2, "two trainings")
         time.sleep(LEASE + 1)
         cut = set(site.pids("train_chaos", host="host-0"))
@@ -71,7 +80,11 @@ def _parted(
         both = overlaps(runs(site.witness), trial_of)
         case.figures["longest overlap"] = round(max(both.values(), default=0.0), 1)
         problems = case.judged(site, sweep, budget=2)
-        return problems + ([f"stale for {stale:.0f} s"] if stale > 15 else [])
+        if stale > 15:
+            problems.append(f"the stale process lived for {stale:.0f} s")
+        if both and part is _cut_off and when_cut_off == "stop":
+            problems.append(f"two processes of one trial at one time: {both}")
+        return problems
 
 
 def _attempts(site: Installation, sweep: int) -> list[tuple[int, int]]:

@@ -17,7 +17,8 @@ DATABASE = "postgres" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
 SMOKE = {"chaos": 10, "nasty-scripts": 6}
 SMALL = {
     **{"failpoints": 12, "queue-amnesia": 10, "queue-outage": 15, "db-restart": 4},
-    **{"web-down": 15, "site-away": 15, "split-brain": 22, "freeze": 22},
+    **{"web-down": 15, "site-away": 15, "split-brain": 22, "split-ride-out": 22},
+    "freeze": 22,
     **{"dup-delivery": 6, "two-brains": 20, "fast-fail": 500, "stop-storm": 8},
     **{"delete-live": 2, "log-flood": 4, "slots": 100},
 }
