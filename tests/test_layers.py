@@ -32,6 +32,7 @@ LAYERS = (
     | {"rivals", "finished", "slack"}
     | {
         "resuming",
+        "troubles",
         "worker_site",
         "submission",
         "shared_code",

@@ -16,8 +16,7 @@ from django.http import FileResponse, HttpRequest
 from ninja import NinjaAPI, Query, Schema
 from pydantic import AfterValidator, Field
 
-from experiments.failpoints import failpoint
-from experiments import failures, ingest, lifecycle, queues, storage
+from experiments import failures, ingest, lifecycle, queues, storage, troubles
 from experiments.api import artifacts, code_commits
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
 from experiments.api.auth import (
@@ -31,6 +30,7 @@ from experiments.api.errors import ApiError, add_error_handlers
 from experiments.api.host_facts import BeatIn as HostBeatIn
 from experiments.api.host_facts import HelloIn, renewed_facts
 from experiments.api.points import PointsIn, ReplyOut
+from experiments.failpoints import failpoint
 from experiments.models import Attempt, Pool, Worker
 from experiments.models.pools import SILENT_AFTER
 from experiments.models.trials import AttemptState
@@ -300,6 +300,8 @@ def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, s
     outcome = lifecycle.Outcome(**body.dict(exclude={"unkilled"}))
     failures.sign(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
+    if body.cause == "worker_problem" and attempt.worker is not None:
+        troubles.drain_if_in_trouble(attempt.worker)
     if body.unkilled and attempt.worker is not None:
         lifecycle.drain_worker(
             attempt.worker,

@@ -1,0 +1,67 @@
+"""A host that cannot start trials is drained; one hiccup is none of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from experiments import lifecycle, troubles
+from experiments.models import Attempt, Sweep, Worker
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team())
+
+
+@pytest.fixture
+def worker(sweep: Sweep) -> Worker:
+    return factories.worker(sweep.pool)
+
+
+def end(sweep: Sweep, cause: str, **fields: object) -> None:
+    attempt = factories.claim(factories.trial(sweep)).attempt
+    outcome = lifecycle.Outcome(
+        cause=cause,  # type: ignore[arg-type]
+        message="no room: disk full",
+        **fields,  # type: ignore[arg-type]
+    )
+    lifecycle.finish_attempt(attempt, outcome)
+
+
+def test_three_troubles_in_a_row_drain_the_host(sweep: Sweep, worker: Worker) -> None:
+    for drained in (False, False, True):
+        end(sweep, "worker_problem")
+        assert troubles.drain_if_in_trouble(worker) is drained
+    worker.refresh_from_db()
+    assert worker.drain_reason == (
+        "3 trials in 10 minutes could not begin: no room: disk full"
+    )
+    assert not troubles.drain_if_in_trouble(worker), "drained once"
+
+
+def test_a_trial_that_ran_in_between_starts_the_count_again(
+    sweep: Sweep, worker: Worker
+) -> None:
+    for cause in ("worker_problem", "worker_problem", "exited", "worker_problem"):
+        end(sweep, cause, exit_code=1)
+    assert not troubles.drain_if_in_trouble(worker)
+
+
+def test_old_troubles_are_forgotten(sweep: Sweep, worker: Worker) -> None:
+    for _ in range(3):
+        end(sweep, "worker_problem")
+    old = timezone.now() - timedelta(minutes=11)
+    Attempt.objects.filter(pk=Attempt.objects.first().pk).update(ended_at=old)
+    assert not troubles.drain_if_in_trouble(worker)
+
+
+def test_a_shutdown_is_no_trouble(sweep: Sweep, worker: Worker) -> None:
+    for _ in range(4):
+        end(sweep, "released")
+    assert not troubles.drain_if_in_trouble(worker)
