@@ -27,7 +27,7 @@ def code_of(sweep: Sweep) -> dict[str, Any] | None:
 
 
 def code_words(sweep: Sweep) -> str:
-    """One line such as `commit 3f2a… (main) of https://…/project.git, folder src`; of
+    """One line, such as `commit 3f2a… (main) of https://…/project.git, folder src`; of
     files nothing, for their list says more."""
     code = code_of(sweep)
     if code is None or code["kind"] == "files":
@@ -37,7 +37,8 @@ def code_words(sweep: Sweep) -> str:
     ref = code["ref"] or "its default branch"
     inner = f", folder {code['path']}" if code["path"] else ""
     if not code["commit"]:
-        return f"{ref} of {code['url']}{inner}; the first trial looks the commit up"
+        found = "looked up by the first trial"
+        return f"commit of {ref} in {code['url']}{inner}, {found}"
     shown = "" if code["commit"] == ref else f" ({ref})"
     return f"commit {code['commit'][:SHORT_COMMIT]}{shown} of {code['url']}{inner}"
 
