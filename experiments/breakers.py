@@ -295,8 +295,8 @@ def is_fault_of_hosts(sweep: Sweep) -> bool:
         training = sweep.trials.live().filter(current_attempt__elapsed__gte=LIVED)
         others = training.exclude(current_attempt__worker__host__in=names)
         return len(names) == 1 and others.exists()
-    others = Worker.objects.alive().filter(pool=sweep.pool_id, draining_since=None)
-    return hosts.exists() and others.exists()
+    alive = Worker.objects.alive().filter(pool=sweep.pool_id, draining_since=None)
+    return hosts.exists() and alive.exists()
 
 
 def _needed_elsewhere(here: Sequence[End]) -> float:

@@ -14,7 +14,7 @@ from django.db.models import Count, Max, Min
 from experiments import storage
 from experiments.lifecycle.attempts import Outcome
 from experiments.models import Attempt, Sweep, Trial
-from experiments.models.trials import AttemptState, TrialState
+from experiments.models.trials import AttemptState, TrialQuerySet, TrialState
 from experiments.signatures import MOST_BYTES, End, signature_of
 
 # Reasons of failures that have no signature, in words.
@@ -60,6 +60,11 @@ class FailureGroup:
     count: int
     first: int
     last: int
+
+    def trials_of(self, sweep: Sweep) -> TrialQuerySet:
+        """The failed trials of the group."""
+        failed = sweep.trials.own().filter(state=TrialState.FAILED, reason=self.reason)
+        return failed.filter(current_attempt__signature=self.signature)
 
     @property
     def words(self) -> str:

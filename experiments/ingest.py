@@ -83,6 +83,19 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
     return _reply(trial, attempt)
 
 
+def count_reported(attempt: Attempt) -> None:
+    """Number the points that were stored under a name which is the primary metric's by
+    now. In the caller's transaction, with the attempt locked."""
+    trial = TRIALS.get(pk=attempt.trial_id)
+    if trial.sweep is None:
+        return
+    name = trial.sweep.primary_metric
+    rows = MetricPoint.objects.filter(metric__attempt=attempt, metric__name=name)
+    values = rows.order_by("pk").values_list("step", "value")
+    points = [Point(name, s, math.nan if v is None else v) for s, v in values]
+    ranks.count_in(trial.sweep.pk, _number_reports(trial, points))
+
+
 def _reply(trial: Trial, attempt: Attempt) -> Reply:
     if trial.stop_reason:
         return Reply(stop=True, reason=trial.stop_message)

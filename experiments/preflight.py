@@ -100,7 +100,7 @@ class Seen:
             attempt=self.attempt, name=self.sweep.primary_metric
         ).aggregate(first=Min("points__time"), last=Max("points__time"))
         span = (points["last"] - points["first"]).total_seconds()
-        return max(0.0, span) / (self.probe.reports - 1)
+        return float(max(0.0, span) / (self.probe.reports - 1))
 
     def facts(self) -> dict[str, Any]:
         """Durations in seconds; None where it has not come to that."""

@@ -21,6 +21,7 @@ PAGES = (
     "builder.views",
     "simulator.views",
     "sweep.views",
+    "sweep.failure_pages",
     "sweep.settings_page",
     "sweep.documents",
     "sweep.feed",

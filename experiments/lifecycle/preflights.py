@@ -34,7 +34,8 @@ def start_preflight(sweep: Sweep, *, hold: bool, actor: User | None = None) -> b
 
 
 def repeat_preflight(sweep: Sweep, *, actor: User | None = None) -> bool:
-    """Resume a paused sweep with one more trial that has to prove itself."""
+    """Resume a paused sweep with one trial that has to prove itself: the one that still
+    runs, or else a new one."""
     hold = bool((sweep.preflight or {}).get("hold"))
     return move_sweep(
         sweep,
@@ -49,11 +50,13 @@ def repeat_preflight(sweep: Sweep, *, actor: User | None = None) -> bool:
 
 def _begun(sweep: Sweep, *, hold: bool) -> dict[str, Any]:
     last = sweep.trials.aggregate(last=Max("number"))["last"]
+    live = sweep.trials.live().order_by("number").first()
+    following = 0 if last is None else last + 1
     return {
         "state": "running",
         "since": database_now().isoformat(),
         "hold": hold,
-        "from": 0 if last is None else last + 1,
+        "from": live.number if live else following,
     }
 
 

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from experiments.causes import likely_cause
 from experiments.models import Attempt, Metric, Sweep, Trial
 from experiments.pages.log_text import Line
 from experiments.runner.exits import describe_exit
+from experiments.search.near_names import near_misses
 from experiments.words import bytes_text, duration_text
 
 KILLED = 9
 MOST_NAMES = 10
 ENDED_BY_ITSELF = frozenset({"exit_code", "signal"})
-# What a line of the log says about the cause, and what helps then.
-SIGNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"(ModuleNotFoundError|ImportError).*?'([\w.]+)'"),
-        "Install {found} for the Python that runs the workers, or start the command"
-        " with the Python that has it.",
-    ),
-    (
-        re.compile(
-            r"out of memory|MemoryError\b|\bOOM(Killed)?\b|Cannot allocate memory", re.I
-        ),
-        "Make each trial smaller (its batch size or model), or let fewer trials share"
-        " the memory: lower max_concurrent_trials.",
-    ),
-    (
-        re.compile(r"FileNotFoundError|No such file or directory", re.I),
-        "Add the missing file to the code of the sweep, or name it by its whole path:"
-        " a trial starts in a folder of its own that holds only the code.",
-    ),
-    (
-        re.compile(r"unrecognized arguments|required: |invalid \w+ value|usage: "),
-        "Compare the command with the arguments that the script takes; a name may be"
-        " spelt differently.",
-    ),
-    (
-        re.compile(r"Permission ?denied|PermissionError", re.I),
-        "Let the script write into its outputs folder ($SWEEPSITE_OUTPUTS) instead.",
-    ),
-)
-
 Sentence = str | SafeString
 
 
@@ -147,11 +117,9 @@ def advice(failure: Failure) -> Sequence[Sentence]:
 
 
 def by_log(error: str) -> list[Sentence]:
-    for pattern, text in SIGNS:
-        found = pattern.search(error)
-        if found:
-            return [text.replace("{found}", found[found.lastindex or 0])]
-    return []
+    """What helps against a known error."""
+    cause = likely_cause(error)
+    return [cause.advice] if cause else []
 
 
 def _exit_code(failure: Failure) -> Sequence[Sentence]:
@@ -209,20 +177,6 @@ def _no_metric(failure: Failure) -> Sequence[Sentence]:
         wanted,
     )
     return (fix, reported)
-
-
-def near_misses(wanted: str, names: Sequence[str]) -> list[str]:
-    """Names that may have been meant: equal but for case or signs, or similar."""
-    plain = {name: _plain(name) for name in names}
-    goal = _plain(wanted)
-    inside = [n for n, p in plain.items() if p and (goal in p or p in goal)]
-    similar = get_close_matches(goal, list(plain.values()), n=3, cutoff=0.6)
-    found = [*inside, *(name for name in names if plain[name] in similar)]
-    return list(dict.fromkeys(found))[:3]
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _lost(failure: Failure) -> Sequence[Sentence]:

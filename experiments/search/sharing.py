@@ -146,5 +146,5 @@ def _choices(
 def _apart(ours: Sequence[Any], others: Sequence[Any]) -> bool:
     """Whether no value, or for numbers no part of the range, is in both."""
     if all(is_number(value) for value in (*ours, *others)):
-        return min(ours) > max(others) or max(ours) < min(others)
+        return bool(min(ours) > max(others) or max(ours) < min(others))
     return not {identity(v) for v in ours} & {identity(v) for v in others}

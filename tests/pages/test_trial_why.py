@@ -7,12 +7,13 @@ import pytest
 from experiments import lifecycle
 from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
-from experiments.pages.failures import Failure, advice, by_log, near_misses
+from experiments.pages.failures import Failure, advice, by_log
 from experiments.pages.log_text import Line, Span
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.verdict_words import facts_in_words, told_apart
 from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
+from experiments.search.near_names import near_misses
 from experiments.search.records import Objective
 from tests import factories
 

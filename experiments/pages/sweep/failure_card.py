@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.utils.html import format_html
-
-from experiments import storage
+from experiments import breakers, lifecycle, storage
+from experiments.causes import likely_cause
+from experiments.failures import FailureGroup, failure_groups
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.pages.failures import Failure, Sentence, advice, cause, out_of_time
+from experiments.pages.failures import Failure, Sentence, advice, cause
 from experiments.pages.log_text import Line, last_lines, parse_log
+from experiments.pages.sweep.failure_sentences import (
+    cause_sentence,
+    facts_sentence,
+    headline,
+    is_signed,
+)
+from experiments.pages.sweep.failure_shares import Shares, shares_of
+from experiments.pages.sweep.remedies import Remedy, Situation, remedies
 from experiments.pages.sweep.standing import SweepStanding
-from experiments.search.figures import counted
 
 MOST_LINES = 12
 LOG_BYTES = 16 << 10
-# Failures are looked through for their cause, the newest first.
-MOST_COMPARED = 200
 TIMEOUT = "trial_timeout"
-FIRST_ONE = (
-    "Then clone the sweep with the repaired code; trying one trial first"
-    " (max_total_trials: 1) costs little."
-)
+BLANK = re.compile("(‹[^›]*›)")
+MOST_GROUPS, MOST_NUMBERS = 6, 4
+# A sweep that paused itself for one of these is about its failures.
+PAUSES = frozenset({"max_failed_trials", breakers.BAD_TURN, lifecycle.PREFLIGHT_FAILED})
+# So many failures, and such a share of what ended, are told of where the sweep goes on.
+LEAST_TOLD, SHARE_TOLD = 3, 0.1
 
 
 @dataclass(frozen=True)
 class FailureCard:
-    """Two sentences, the last failed trial with the end of its log, and what to try."""
+    """Two sentences, the error with the end of a log, what the failed share, and what
+    may be done. ``error``: pieces, every other one a blank; ``others``: numbers of
+    failed trials whose logs may be looked at."""
 
     headline: str
     cause: Sentence
     facts: str
     trial: Trial
     ended_with: Sentence
-    error: str
+    error: Sequence[str]
     lines: Sequence[Line]
     advice: Sequence[Sentence]
+    groups: Sequence[FailureGroup]
+    group: FailureGroup | None
+    others: Sequence[int]
+    shares: Shares | None
+    remedies: Sequence[Remedy]
+
+    @property
+    def title(self) -> str:
+        if self.group is None or self.group.count == 1:
+            return "The error"
+        if len(self.groups) == 1:
+            return f"The error, in all {self.group.count:,}"
+        return f"The error of {self.group.count:,}"
 
 
 def needs_failure_card(standing: SweepStanding) -> bool:
@@ -47,7 +70,7 @@ def needs_failure_card(standing: SweepStanding) -> bool:
     if not failed:
         return all_timed_out(standing)
     stopped = sweep.state == SweepState.FAILED
-    paused = sweep.state == SweepState.PAUSED and sweep.reason == "max_failed_trials"
+    paused = sweep.state == SweepState.PAUSED and sweep.reason in PAUSES
     return stopped or paused or standing.best is None
 
 
@@ -60,110 +83,84 @@ def all_timed_out(standing: SweepStanding) -> bool:
     return standing.counts[TrialState.CANCELLED] == standing.tried == cut.count()
 
 
-def failure_card(standing: SweepStanding) -> FailureCard | None:
-    """The card where it is needed, from the last trial that failed."""
-    sweep = standing.sweep
-    if not needs_failure_card(standing):
+def failure_card(
+    standing: SweepStanding,
+    query: Mapping[str, str] | None = None,
+    *,
+    always: bool = False,
+) -> FailureCard | None:
+    """The card where it is needed, or always where there is a failure.
+
+    ``query`` may pick a group by its ``signature`` and a ``failed`` trial by its
+    number; else it is the most frequent one and its newest trial.
+    """
+    sweep, query = standing.sweep, query or {}
+    any_failed = always and standing.counts[TrialState.FAILED]
+    if not any_failed and not needs_failure_card(standing):
         return None
-    failure = _last_failure(sweep)
+    groups = failure_groups(sweep)
+    group = picked_group(groups, query.get("signature", ""))
+    failure = _failure(sweep, group, query.get("failed", ""))
+    error = failure.error or failure.trial.message
+    known = likely_cause(error)
+    shares = shares_of(sweep, group) if group else None
+    constraint = shares.constraint if shares else ""
+    left = max(0, standing.to_come - standing.live)
     return FailureCard(
-        headline=headline(standing),
-        cause=_cause(standing, failure),
-        facts=_facts(standing),
+        headline=headline(standing, same=len(groups) == 1 and is_signed(group)),
+        cause=cause_sentence(
+            standing, failure, groups, group=group, known=known, shares=shares
+        ),
+        facts=facts_sentence(standing),
         trial=failure.trial,
         ended_with=cause(failure),
-        error=failure.error or failure.trial.message,
+        error=BLANK.split(group.error if group and group.error else error),
         lines=failure.log,
-        advice=[*advice(failure), FIRST_ONE],
+        advice=advice(failure),
+        groups=groups[:MOST_GROUPS],
+        group=group,
+        others=_numbers(sweep, group),
+        shares=shares,
+        remedies=remedies(Situation(sweep, group, known, constraint, left)),
     )
 
 
-def _last_failure(sweep: Sweep) -> Failure:
-    failed = sweep.trials.filter(state=TrialState.FAILED)
-    trials = failed if failed.exists() else sweep.trials.filter(reason=TIMEOUT)
+def picked_group(groups: Sequence[FailureGroup], signature: str) -> FailureGroup | None:
+    """The group of that signature, else the most frequent one."""
+    picked = [group for group in groups if signature and group.signature == signature]
+    return next(iter([*picked, *groups]), None)
+
+
+def _numbers(sweep: Sweep, group: FailureGroup | None) -> list[int]:
+    """The newest failed trials of the group, in the order of their numbers."""
+    if group is None or group.count == 1:
+        return []
+    newest = group.trials_of(sweep).order_by("-number")
+    return sorted(newest.values_list("number", flat=True)[:MOST_NUMBERS])
+
+
+def _failure(sweep: Sweep, group: FailureGroup | None, number: str) -> Failure:
+    if group is None:
+        trials = sweep.trials.filter(reason=TIMEOUT)
+    else:
+        trials = group.trials_of(sweep)
     related = trials.select_related("current_attempt", "sweep")
-    trial = related.latest("ended_at", "number")
+    asked = number.isascii() and number.isdigit() and len(number) < 9
+    trial = related.filter(number=int(number)).first() if asked else None
+    trial = trial or related.latest("ended_at", "number")
     log = storage.read_log(trial.current_attempt_id or 0, last=LOG_BYTES)
     return Failure(trial, last_lines(parse_log(log), MOST_LINES))
 
 
-def headline(standing: SweepStanding) -> str:
-    """What happened to the sweep, in one sentence."""
-    sweep, failed = standing.sweep, standing.counts[TrialState.FAILED]
-    if not failed:
-        return _timed_out(standing)
-    of = f"{failed} of {counted(standing.planned, 'trial')}"
-    if sweep.state == SweepState.PAUSED:
-        return f"The sweep was paused after {counted(failed, 'failed trial')}."
-    if sweep.reason == "first_trials_failed":
-        return f"The first {of} failed, so the sweep was stopped."
-    if sweep.has_ended and failed == standing.tried:
-        return f"All {failed:,} trials failed." if failed > 1 else "Its trial failed."
-    if sweep.has_ended:
-        return f"{of} failed, and none left a best value."
-    if failed < standing.ended:
-        return f"{failed} of the {standing.ended:,} trials that ended have failed."
-    few = {1: "The one trial that has ended failed.", 2: "Both trials so far failed."}
-    return few.get(failed, f"All {failed:,} trials so far failed.")
-
-
-def _timed_out(standing: SweepStanding) -> str:
-    words, metric = out_of_time(standing.sweep), standing.sweep.primary_metric
-    if standing.tried == 1:
-        return f"Its trial ran out of its {words} before reporting {metric}."
-    return (
-        f"All {standing.tried:,} trials ran out of their {words} before reporting"
-        f" {metric}."
-    )
-
-
-def _cause(standing: SweepStanding, failure: Failure) -> Sentence:
-    """Whether it is always the same, in one sentence."""
-    sweep = standing.sweep
-    if not standing.counts[TrialState.FAILED]:
-        return "limits.trial_timeout cancels a trial that takes longer."
-    newest = sweep.trials.filter(state=TrialState.FAILED).order_by("-number")
-    seen = list(newest.values_list("reason", "message")[:MOST_COMPARED])
-    if len(seen) > 1 and len(set(seen)) == 1:
-        return format_html("All {} ended alike: {}.", len(seen), cause(failure))
-    number = failure.trial.number
-    return format_html("Trial {} was the last: {}.", number, cause(failure))
-
-
-def _facts(standing: SweepStanding) -> str:
-    sweep = standing.sweep
-    facts = []
-    left = standing.to_come - standing.live
-    if left and sweep.has_ended:
-        verb = "was" if left == 1 else "were"
-        facts.append(f"{counted(left, 'trial')} {verb} not started.")
-    if standing.best is None:
-        facts.append(_why_no_best(sweep))
-    if sweep.state == SweepState.PAUSED and sweep.max_failed_trials:
-        facts.append(
-            f"Rule: pause after {counted(sweep.max_failed_trials, 'failure')}; resuming"
-            " allows as many again."
-        )
-    return " ".join(facts)
-
-
-def _why_no_best(sweep: Sweep) -> str:
-    metric = sweep.primary_metric
-    reported = sweep.trials.filter(value__isnull=False)
-    count = reported.count()
-    if not count:
-        return f"None reported {metric}, so there is no best trial."
-    failed = reported.filter(state=TrialState.FAILED).count()
-    if not failed and sweep.has_ended:
-        cut = counted(count, "trial")
-        return f"{cut} had reported {metric} when the sweep was stopped; none is best."
-    if not failed:
-        return f"{counted(count, 'running trial')} reported {metric} so far."
-    if failed == 1:
-        return (
-            f"1 reported {metric} before it failed; a failed trial is never the best."
-        )
-    return (
-        f"{failed:,} reported {metric} before they failed; failed trials are never the"
-        " best."
-    )
+def failure_line(standing: SweepStanding) -> str:
+    """One line where failures are worth a look and the card is not there, else ""."""
+    failed = standing.counts[TrialState.FAILED]
+    few = failed < max(LEAST_TOLD, SHARE_TOLD * standing.ended)
+    if few or needs_failure_card(standing):
+        return ""
+    group = failure_groups(standing.sweep)[0]
+    shares = shares_of(standing.sweep, group)
+    alike = f", {group.count:,} with the same error" if group.count > 1 else ""
+    values = f" These have {shares.words}." if shares and shares.words else ""
+    text = f"{failed:,} of {standing.ended:,} trials failed{alike}: {group.words}."
+    return f"{text[:300]}{values}"

@@ -19,8 +19,13 @@ from experiments.pages.sweep.best_configuration import (
     best_configuration,
 )
 from experiments.pages.sweep.charts import points_each
-from experiments.pages.sweep.failure_card import FailureCard, failure_card
+from experiments.pages.sweep.failure_card import (
+    FailureCard,
+    failure_card,
+    failure_line,
+)
 from experiments.pages.sweep.likely import LikelyStrip, likely_strip
+from experiments.pages.sweep.preflight_card import PreflightCard, preflight_card
 from experiments.pages.sweep.standing import SweepStanding, sweep_standing
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
 from experiments.pages.sweep.trial_table import TableRow, TrialTable
@@ -95,7 +100,16 @@ class SweepView:
 
     @cached_property
     def failure(self) -> FailureCard | None:
-        return failure_card(self.standing)
+        return failure_card(self.standing, self.table.query)
+
+    @cached_property
+    def failure_line(self) -> str:
+        """One line about failures where the card is not there; else empty."""
+        return failure_line(self.standing)
+
+    @cached_property
+    def preflight(self) -> PreflightCard | None:
+        return preflight_card(self.sweep)
 
     @cached_property
     def configuration(self) -> BestConfiguration | None:

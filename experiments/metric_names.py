@@ -1,0 +1,80 @@
+"""A sweep's primary metric is changed to a name that its trials report.
+
+Only while nothing has been compared by the old one. What running trials have reported
+under the new name already counts from the first value on.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from experiments import ingest
+from experiments.models import Attempt, Event, Metric, Report, Sweep, User
+from experiments.models.trials import AttemptState
+from experiments.search.definition import parse_document
+from experiments.steering import NotPossible
+from experiments.submission import sweep_document
+
+
+def refusal_of(sweep: Sweep) -> str:
+    """Why the metric cannot be changed any more; empty where it can."""
+    if sweep.has_ended:
+        return f"The sweep {sweep} is {sweep.state}; a copy can have another metric."
+    if Report.objects.filter(sweep=sweep).exists():
+        return (
+            f"Trials of {sweep} have reported {sweep.primary_metric} already; a copy"
+            " can have another metric."
+        )
+    return ""
+
+
+def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
+    """Compare the sweep's trials by the metric of this name from now on.
+
+    Raises NotPossible, and DefinitionError for what is no name.
+    """
+    before = sweep.primary_metric
+    with transaction.atomic():
+        # Running attempts first, as everywhere; none of them can report meanwhile.
+        live = _locked_attempts(sweep)
+        sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+        refusal = refusal_of(sweep)
+        if refusal:
+            raise NotPossible(refusal)
+        document = sweep_document(sweep)
+        document["objective"] = {**document["objective"], "primary_metric": name}
+        parse_document(document)
+        objective = {**sweep.definition["objective"], "primary_metric": name}
+        Sweep.objects.filter(pk=sweep.pk).update(
+            primary_metric=name,
+            definition={**sweep.definition, "objective": objective},
+            updated_at=Now(),
+        )
+        Event.objects.create(
+            team_id=sweep.experiment.team_id,
+            actor=actor,
+            sweep=sweep,
+            verb="sweep changed",
+            message=f"The primary metric is {name} instead of {before}.",
+            data={
+                "before": {"primary_metric": before},
+                "after": {"primary_metric": name},
+            },
+        )
+        for attempt in live:
+            ingest.count_reported(attempt)
+    sweep.refresh_from_db()
+
+
+def _locked_attempts(sweep: Sweep) -> list[Attempt]:
+    running = Attempt.objects.filter(
+        trial__sweep=sweep, state=AttemptState.RUNNING
+    ).order_by("pk")
+    return list(running.select_for_update(of=("self",)))
+
+
+def reported_names(sweep: Sweep) -> list[str]:
+    """The names of the metrics that trials of the sweep have reported."""
+    metrics = Metric.objects.filter(attempt__trial__sweep=sweep).order_by("name")
+    return list(metrics.values_list("name", flat=True).distinct()[:20])

@@ -1,0 +1,183 @@
+"""What the trials that failed alike share, against those that ran: a table in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q
+
+from experiments.failures import FailureGroup
+from experiments.models import Sweep
+from experiments.models.trials import TrialQuerySet, TrialState
+from experiments.pages.spaces import axis_values, flat_params, search_space
+from experiments.pages.value_text import write_plain
+from experiments.search.fields import is_number
+from experiments.search.figures import counted
+from experiments.search.problems import listed
+from experiments.search.sharing import (
+    LEAST,
+    MOST_LISTED,
+    Shared,
+    Values,
+    shared_values,
+)
+from experiments.words import number_text, share_text
+
+MOST_COMPARED = 400
+MOST_ROWS = 12
+HOST = "host"
+RAN = Q(reports__gt=0) | Q(state=TrialState.COMPLETED)
+WORDS = {"only": "only these", "mostly": "mostly these", "same": "yes, as there"}
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ShareRow:
+    """One parameter: its values in the failed trials, in those that ran, and whether
+    the failed share it."""
+
+    name: str
+    failed: str
+    ran: str
+    verdict: str
+    tells: bool
+
+
+@dataclass(frozen=True)
+class Shares:
+    """``against``: which trials are those that ran; ``foot``: what it means."""
+
+    failed: int
+    against: str
+    rows: Sequence[ShareRow]
+    telling: Sequence[Shared]
+    foot: str
+
+    @property
+    def words(self) -> str:
+        """``batch_size 64 or 128``; "" where nothing tells."""
+        return " and ".join(
+            f"{shared.name} {values_text(shared.failed, joint=' or ')}"
+            for shared in self.telling[:2]
+        )
+
+    @property
+    def constraint(self) -> str:
+        """What leaves the failing region out; "" where none is clear."""
+        found = [shared.constraint for shared in self.telling if shared.name != HOST]
+        return found[0] if found else ""
+
+
+def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
+    """None where there is nothing to compare."""
+    failed = _rows(sweep, group.trials_of(sweep))
+    other, ran = _those_that_ran(sweep)
+    if len(failed) < 2 or not any(failed):
+        return None
+    found = shared_values(failed, ran)[:MOST_ROWS]
+    telling = [shared for shared in found if shared.tells]
+    return Shares(
+        failed=len(failed),
+        against=_against(other, sweep, len(ran)),
+        rows=[_row(shared, compared=bool(ran)) for shared in found],
+        telling=telling,
+        foot=_foot(sweep, telling, compared=len(ran) >= LEAST),
+    )
+
+
+def _those_that_ran(sweep: Sweep) -> tuple[Sweep, Rows]:
+    """The trials of the sweep that ran or, where none has, of the newest other sweep of
+    its experiment of which some have."""
+    own = _rows(sweep, sweep.trials.own().filter(RAN).exclude(state=TrialState.FAILED))
+    if own:
+        return sweep, own
+    good = Count("trials", filter=Q(trials__state=TrialState.COMPLETED))
+    others = Sweep.objects.filter(experiment=sweep.experiment_id, pk__lt=sweep.pk)
+    ran = others.annotate(good=good).filter(good__gte=LEAST).order_by("-pk").first()
+    if ran is None:
+        return sweep, []
+    return ran, _rows(ran, ran.trials.filter(state=TrialState.COMPLETED))
+
+
+def _rows(sweep: Sweep, trials: TrialQuerySet) -> Rows:
+    """Values by parameter, and the host, of the newest of the trials."""
+    space = search_space(sweep)
+    newest = trials.order_by("-number").values_list(
+        "params", "current_attempt__worker__host"
+    )[:MOST_COMPARED]
+    rows = [(flat_params(space, params), host) for params, host in newest]
+    return [{HOST: host, **params} if host else params for params, host in rows]
+
+
+def _against(other: Sweep, sweep: Sweep, count: int) -> str:
+    if not count:
+        return "No trial has run yet to compare them with"
+    which = "" if other.pk == sweep.pk else f" of {other}"
+    return f"Against the {counted(count, 'trial')}{which} that ran"
+
+
+def _row(shared: Shared, *, compared: bool) -> ShareRow:
+    verdict = WORDS.get(shared.verdict, "no") if compared else ""
+    return ShareRow(
+        name=shared.name,
+        failed=values_text(shared.failed),
+        ran=values_text(shared.ran) if compared else "\u2013",
+        verdict=verdict,
+        tells=shared.tells,
+    )
+
+
+def values_text(values: Values, *, joint: str = ", ") -> str:
+    """A few values in a row, or the range of many numbers."""
+    many = len(values.listed) > MOST_LISTED
+    if many and values.low is not None and values.high is not None:
+        return f"{number_text(values.low)} \u2013 {number_text(values.high)}"
+    shown = [_text(value) for value in values.listed[:MOST_LISTED]]
+    more = ", …" if len(values.listed) > MOST_LISTED else ""
+    return joint.join(shown) + more
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if is_number(value):
+        return number_text(value)
+    return value if isinstance(value, str) else write_plain(value)
+
+
+def _foot(sweep: Sweep, telling: Sequence[Shared], *, compared: bool) -> str:
+    if not telling:
+        return "Nothing that they share is more than chance." if compared else ""
+    first = telling[0]
+    if first.name == HOST:
+        return "It is the host rather than the values."
+    share = _share_of_space(sweep, first)
+    return share or f"{first.name} tells them apart from those that ran."
+
+
+def _share_of_space(sweep: Sweep, shared: Shared) -> str:
+    """How much of a choice fails, where the space draws all of its values alike."""
+    axis = search_space(sweep).axes.get(shared.name)
+    values = axis_values(axis) if axis else []
+    failing = [value for value in values if value in shared.failed.listed]
+    if not failing or len(values) > MOST_LISTED:
+        return ""
+    names = listed([_text(value) for value in values])
+    share = share_text(len(failing) / len(values))
+    return (
+        f"The space has {shared.name} from {names}: about {share} of the sweep would"
+        " fail like this."
+    )
+
+
+def shared_json(shares: Shares | None) -> list[Mapping[str, Any]]:
+    """The table for programs."""
+    if shares is None:
+        return []
+    return [
+        {"parameter": r.name, "failed": r.failed, "ran": r.ran, "tells": r.tells}
+        for r in shares.rows
+    ]

@@ -1,0 +1,114 @@
+"""The card of a sweep's pre-flight: what was found, and what may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments import lifecycle, metric_names
+from experiments.findings import Finding, Preflight
+from experiments.models import Sweep
+from experiments.models.sweeps import SweepState
+from experiments.pages.sweep.remedies import Remedy
+
+TITLES = {
+    "running": "One configuration is tried first",
+    "passed": "The configuration that was tried works",
+    "failed": "The configuration that was tried does not work",
+}
+USE = "use:"
+
+
+@dataclass(frozen=True)
+class PreflightCard:
+    """``remedies`` only where the sweep waits for somebody."""
+
+    state: str
+    title: str
+    text: str
+    number: int | None
+    findings: Sequence[Finding]
+    estimate: str
+    remedies: Sequence[Remedy]
+
+
+def preflight_card(sweep: Sweep) -> PreflightCard | None:
+    """The card while the pre-flight runs, or the sweep is paused because of it."""
+    flight = Preflight.of(sweep)
+    if flight is None or not _shows(sweep, flight):
+        return None
+    return PreflightCard(
+        state=flight.state,
+        title=TITLES.get(flight.state, ""),
+        text=_text(sweep, flight),
+        number=flight.number,
+        findings=flight.findings(),
+        estimate=flight.estimate(),
+        remedies=preflight_remedies(sweep, flight) if _waits(sweep) else (),
+    )
+
+
+def _waits(sweep: Sweep) -> bool:
+    reasons = (lifecycle.PREFLIGHT_FAILED, lifecycle.PREFLIGHT_HELD)
+    return sweep.state == SweepState.PAUSED and sweep.reason in reasons
+
+
+def _shows(sweep: Sweep, flight: Preflight) -> bool:
+    going = sweep.state in (SweepState.RUNNING, SweepState.PAUSED)
+    return _waits(sweep) or (going and flight.state == "running")
+
+
+def _text(sweep: Sweep, flight: Preflight) -> str:
+    if flight.state != "running":
+        return sweep.message
+    after = (
+        "Then the sweep waits for you."
+        if flight.data.get("hold")
+        else "The others start when it has."
+    )
+    return (
+        f"It runs alone until it has reported {sweep.primary_metric} twice. {after} It"
+        " counts as the first trial."
+    )
+
+
+def preflight_remedies(sweep: Sweep, flight: Preflight) -> list[Remedy]:
+    """The choices, the proposed one first."""
+    if flight.state == "passed":
+        start = "Start all trials"
+        text = "The trial that was tried counts as the first one."
+        return [Remedy("resume", start, text, "proposed"), _copy()]
+    found = [_use(name, sweep) for name in flight.meant if _may_use(sweep)]
+    again = (
+        "One more configuration runs alone, after you have put right what was wrong."
+    )
+    found += [
+        _copy(),
+        Remedy("repeat", "Try one configuration again", again, "after a repair"),
+        Remedy("resume", "Go on anyway", "All trials start as if nothing was found."),
+    ]
+    first = Remedy(found[0].value, found[0].name, found[0].text, "proposed")
+    return [first, *found[1:]]
+
+
+def _may_use(sweep: Sweep) -> bool:
+    return not metric_names.refusal_of(sweep)
+
+
+def _use(name: str, sweep: Sweep) -> Remedy:
+    return Remedy(
+        f"{USE}{name}",
+        f"Use {name} as the primary metric",
+        f"The sweep compares {name} instead of {sweep.primary_metric}; one"
+        " configuration proves it first.",
+    )
+
+
+def _copy() -> Remedy:
+    return Remedy(
+        "copy",
+        "Repair it and start a copy",
+        "Opens the form with everything as it is here. Nothing runs before you start"
+        " it.",
+        "your change",
+    )
