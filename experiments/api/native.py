@@ -13,6 +13,7 @@ from ninja import NinjaAPI, Router, Swagger
 from experiments.api import (
     asking,
     documents,
+    failures,
     ledger,
     outputs,
     simulations,
@@ -62,6 +63,7 @@ def nowhere(request: HttpRequest, rest: str) -> HttpResponse:
     )
 
 
+api.add_router("", failures.router)
 api.add_router("", others)
 
 

@@ -40,12 +40,14 @@ def submit_once(
     token: str,
     start: bool,
     draft: Sweep | None = None,
+    try_first: bool = False,
 ) -> Sweep:
     """Create the form's sweep, or change the draft that it has become; maybe start it.
 
     A form has a one-time token. The person's row is locked (SQLite lets one writer in
     at a time anyway), so that of two requests with one token the second finds what the
-    first has made. Raises DefinitionError, and AlreadyStarted for a second start.
+    first has made. With ``try_first`` it starts with one trial alone. Raises
+    DefinitionError, and AlreadyStarted for a second start.
     """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
@@ -56,9 +58,16 @@ def submit_once(
         else:
             sweep = _replace(draft, definition, user=user)
         if start:
-            lifecycle.start_sweep(sweep, actor=user)
+            _start(sweep, user, try_first=try_first)
             transaction.on_commit(queues.wake_scheduler)
     return sweep
+
+
+def _start(sweep: Sweep, user: User, *, try_first: bool) -> None:
+    if try_first:
+        lifecycle.start_preflight(sweep, hold=False, actor=user)
+    else:
+        lifecycle.start_sweep(sweep, actor=user)
 
 
 def _sweep_of(token: str, user: User) -> Sweep | None:

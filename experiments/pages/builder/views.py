@@ -103,6 +103,7 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
             token=_token(request),
             start=start,
             draft=bench.draft,
+            try_first=tries_first(request),
         )
     except AlreadyStarted as error:
         return _gone_on(request, error)
@@ -111,7 +112,9 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
         messages.error(request, str(error))
         return _page(request, sheet, status=422)
     if start:
-        messages.success(request, f"{sweep} has started.")
+        first = " with one configuration; the others follow when it has reported."
+        how = first if tries_first(request) else "."
+        messages.success(request, f"{sweep} has started{how}")
         return redirect(sweep)
     messages.success(request, f"Draft {sweep} is saved.")
     return redirect("sweep_edit", pk=sweep.pk)
@@ -119,7 +122,13 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
 
 def _page(request: HttpRequest, sheet: Sheet, *, status: int = 200) -> HttpResponse:
     context = page_context(sheet, token=_token(request))
+    context["try_first"] = request.method == "GET" or tries_first(request)
     return render(request, "experiments/builder/page.html", context, status=status)
+
+
+def tries_first(request: HttpRequest) -> bool:
+    """Whether one configuration is tried before all others."""
+    return "try_first" in request.POST
 
 
 def _token(request: HttpRequest) -> str:

@@ -12,6 +12,8 @@ from django.db.models import Min, Q, QuerySet
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
+from experiments.breakers import BAD_TURN
+from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.pages.home.slots import PoolSlots, SlotMap
 from experiments.words import HOUR, MINUTE, duration_text
 
@@ -33,6 +35,15 @@ class Notice:
     command: str = ""
 
 
+# Why a sweep has paused itself, and what a list says of it.
+PAUSES = {
+    "max_failed_trials": "paused itself",
+    BAD_TURN: "paused itself",
+    PREFLIGHT_FAILED: "paused: one configuration was tried and failed",
+    PREFLIGHT_HELD: "waits for you: one configuration was tried",
+}
+
+
 def notices(team: Team, slots: SlotMap, now: datetime) -> Sequence[Notice]:
     """The most pressing first, in two queries."""
     return [*_waiting(team, slots, now), *_broken(team, now)][:MOST_NOTICES]
@@ -45,7 +56,7 @@ def notice_count(team: Team, slots: SlotMap, now: datetime) -> int:
 
 def _broken_sweeps(team: Team, now: datetime) -> QuerySet[Sweep]:
     recent = Q(state=SweepState.FAILED, ended_at__gt=now - FAILURES_SHOWN_FOR)
-    paused = Q(state=SweepState.PAUSED, reason="max_failed_trials")
+    paused = Q(state=SweepState.PAUSED, reason__in=PAUSES)
     return Sweep.objects.filter(
         recent | paused, experiment__team=team, archived_at=None
     ).select_related("experiment")
@@ -56,7 +67,7 @@ def _broken(team: Team, now: datetime) -> Iterator[Notice]:
     for sweep in sweeps.order_by("-updated_at")[:MOST_NOTICES]:
         if sweep.state == SweepState.PAUSED:
             yield Notice(
-                sweep, "paused", "paused itself", sweep.message, "Look and resume"
+                sweep, "paused", PAUSES[sweep.reason], sweep.message, "Look and resume"
             )
         else:
             yield Notice(
