@@ -1,4 +1,4 @@
-"""Failures of a sweep by what they have in common, and one configuration tried first."""
+"""Failures of a sweep by their signatures, and one configuration tried first."""
 
 from __future__ import annotations
 

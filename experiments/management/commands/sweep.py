@@ -9,6 +9,7 @@ import json
 import logging
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from experiments import folders, lifecycle, queues, tables, terminal
+from experiments.causes import likely_cause
 from experiments.checking import check_import, read_sweep
 from experiments.document_yaml import yaml_text
+from experiments.failures import failure_groups
+from experiments.findings import Preflight
 from experiments.management.lookups import (
     MOST_NAMED,
     find_sweep,
@@ -56,6 +60,9 @@ class Command(BaseCommand):
         submit.add_argument("--experiment", metavar="NAME", help="not the file's")
         submit.add_argument("--no-start", action="store_true", help="leave it a draft")
         submit.add_argument("--watch", action="store_true", help="until it has ended")
+        submit.add_argument(
+            "--try-first", action="store_true", help="one trial alone before the others"
+        )
         submit.add_argument("--team", metavar="SLUG", help="if there are several")
         submit.add_argument("--user", metavar="NAME", help="on whose behalf")
         check = actions.add_parser("check", help="check a document, store nothing")
@@ -121,7 +128,12 @@ class Command(BaseCommand):
             space = definition.search_space
             number = add_finished_trials(sweep, space, imported.trials)
             if not options["no_start"]:
-                lifecycle.start_sweep(sweep, actor=user)
+                start = (
+                    partial(lifecycle.start_preflight, hold=False)
+                    if options["try_first"]
+                    else lifecycle.start_sweep
+                )
+                start(sweep, actor=user)
                 transaction.on_commit(queues.wake_scheduler)
         for warning in (*note_lines(imported), *map(str, definition.warnings)):
             self.stderr.write(f"warning: {warning}", str)
@@ -202,6 +214,8 @@ class Command(BaseCommand):
             "team": sweep.experiment.team.name,
             "objective": f"{sweep.goal} {sweep.primary_metric}",
             "message": sweep.message,
+            "failures": failures_line(sweep),
+            "pre-flight": preflight_line(sweep),
             "compute spent": f"{progress.spent:.0f} s",
             "compute saved": f"{progress.saved:.0f} s (estimate)",
         }
@@ -271,6 +285,27 @@ def pool_lines(definition: SweepDefinition) -> list[str]:
         f"compute: There is no worker pool {shown(definition.compute)} on this site;"
         f" its pools are: {known}. Without it the sweep cannot be submitted here."
     ]
+
+
+def failures_line(sweep: Sweep) -> str:
+    """The most frequent error of its failed trials; empty without a failure."""
+    groups = failure_groups(sweep)
+    if not groups:
+        return ""
+    count = sum(group.count for group in groups)
+    alike = f"{groups[0].count:,} of {count:,}: " if len(groups) > 1 else f"{count:,}: "
+    cause = likely_cause(groups[0].words)
+    likely = f" (likely {cause.likely})" if cause else ""
+    return f"{alike}{groups[0].words}{likely}"
+
+
+def preflight_line(sweep: Sweep) -> str:
+    """How the configuration did that was tried first; empty where none was."""
+    flight = Preflight.of(sweep)
+    if flight is None:
+        return ""
+    found = " ".join(finding.text for finding in flight.findings())
+    return f"{flight.state}. {found} {flight.estimate()}".strip()
 
 
 def note_lines(imported: Imported) -> list[str]:

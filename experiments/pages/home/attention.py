@@ -9,11 +9,11 @@ from typing import Any
 
 from django.db.models import Min, Q, QuerySet
 
+from experiments.breakers import BAD_TURN
+from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.breakers import BAD_TURN
-from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.pages.home.slots import PoolSlots, SlotMap
 from experiments.words import HOUR, MINUTE, duration_text
 
