@@ -27,9 +27,14 @@ class Busy:
     bars: Sequence[int]
 
     @property
-    def columns(self) -> Sequence[tuple[int, int, int]]:
-        """Left edge, top and height of each bar, in a picture of 4 pixels a bar."""
-        return [(4 * i, BAR_HEIGHT - bar, bar) for i, bar in enumerate(self.bars)]
+    def outline(self) -> str:
+        """All bars as one path of a picture with 4 pixels for each."""
+        bars = (
+            f"M{4 * i} {BAR_HEIGHT}v-{bar}h3v{bar}z"
+            for i, bar in enumerate(self.bars)
+            if bar
+        )
+        return "".join(bars)
 
 
 IDLE = Busy(0.0, (0,) * BUCKETS)
