@@ -12,7 +12,7 @@ from pydantic import Field
 from experiments.api.schemas import AttemptOut, TrialRow, page_url
 from experiments.models import Decision, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.trial.verdicts import checks_of, margin_of
+from experiments.pages.trial.verdicts import Checks, checks_of, margin_of
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
@@ -74,9 +74,16 @@ class ClosestOut(Schema):
     """The check that a trial passed with the least to spare."""
 
     interval: int
-    value: float
-    threshold: float
-    margin: float
+    value: float | None
+    threshold: float | None
+    margin: Annotated[
+        float | None,
+        Field(description="to spare; null where a chance decided"),
+    ]
+    chance: Annotated[
+        float | None,
+        Field(description="of still becoming the best; null for other policies"),
+    ]
 
 
 class TrialOut(TrialRow):
@@ -90,7 +97,7 @@ class TrialOut(TrialRow):
         WhyRunningOut | None, Field(description="null unless it runs in a sweep")
     ]
     closest: Annotated[
-        ClosestOut | None, Field(description="null when no check had a threshold")
+        ClosestOut | None, Field(description="null when no check can be told apart")
     ]
     attempt_history: list[AttemptOut]
 
@@ -134,7 +141,7 @@ def early_termination_fields(trial: Trial) -> dict[str, Any]:
     runs = trial.state == TrialState.RUNNING and not trial.is_stopping
     return {
         "why_running": _why_running(trial, checks.last) if runs else None,
-        "closest": _closest(checks.closest, checks.spare),
+        "closest": _closest(checks),
     }
 
 
@@ -157,12 +164,14 @@ def _policy(trial: Trial) -> Policy | None:
         return None
 
 
-def _closest(decision: Decision | None, spare: float | None) -> ClosestOut | None:
-    if decision is None or decision.value is None or decision.threshold is None:
+def _closest(checks: Checks) -> ClosestOut | None:
+    decision = checks.closest
+    if decision is None:
         return None
     return ClosestOut(
         interval=decision.n,
         value=decision.value,
         threshold=decision.threshold,
-        margin=spare or 0.0,
+        margin=checks.spare,
+        chance=checks.chance,
     )

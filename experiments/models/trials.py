@@ -50,7 +50,8 @@ class Originating:
     @property
     def is_wished(self) -> bool:
         """Whether somebody asked for it beside the sampler's choices."""
-        return self.origin.startswith(WISHED)
+        by_hand = self.origin.removesuffix(TO_ITS_END) == BY_HAND
+        return by_hand or self._source(*WISHED) is not None
 
     @property
     def repeats(self) -> int | None:

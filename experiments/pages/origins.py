@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from experiments.models import Trial
-from experiments.models.trials import IMPORTED
+from experiments.models import Trial, Wish
+from experiments.models.trials import IMPORTED, RETRY
 
 WORDS: Mapping[str, str] = {
     "random": "Drawn at random",
@@ -19,10 +19,22 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def origin_words(trial: Trial) -> str:
+def origin_words(trial: Trial | Wish) -> str:
     """A phrase that begins with a capital letter; empty where nothing is known."""
-    if trial.repeats is not None:
-        end = " and without early end" if trial.runs_to_end else ""
-        return f"Trial {trial.repeats} run again, with the same values{end}"
+    if trial.is_wished:
+        return _wished_words(trial)
     origin = trial.origin
     return WORDS.get(origin, origin[:1].upper() + origin[1:])
+
+
+def _wished_words(trial: Trial | Wish) -> str:
+    """Of one that somebody asked for beside the sampler's."""
+    end = " and without early end" if trial.runs_to_end else ""
+    if trial.repeats is not None:
+        verb = "retried" if trial.origin.startswith(RETRY) else "run again"
+        return f"Trial {trial.repeats} {verb}, with the same values{end}"
+    if trial.clones is not None:
+        return f"A clone of trial {trial.clones} with other values{end}"
+    if trial.replaces is not None:
+        return f"In place of trial {trial.replaces}, which was deleted{end}"
+    return f"Added by hand{end}"

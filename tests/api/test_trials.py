@@ -272,8 +272,25 @@ class TestWhyRunning:
             "value": 0.7,
             "threshold": pytest.approx(0.6),
             "margin": pytest.approx(0.1),
+            "chance": None,
         }
         assert self.shown(api, first)["closest"] is None
+
+    def test_how_close_a_trial_came_where_chances_decide(
+        self, api: Api, team: Team
+    ) -> None:
+        policy = {"type": "predictive", "chance": 0.0001}
+        document = factories.definition_document(early_termination=policy)
+        sweep = factories.sweep(team, document=document, max_total_trials=9)
+        for k in range(6):
+            curve = [0.1, 0.5, 0.7, 0.75, 0.8 + k / 100]
+            factories.reported_trial(sweep, curve, state="completed")
+        trial = factories.reported_trial(sweep, [0.05, 0.1, 0.11, 0.111])
+        closest = self.shown(api, trial)["closest"]
+        chances = {d.n: d.facts["chance"] for d in trial.decisions.all()}
+        assert closest["chance"] == min(chances.values())
+        assert chances[closest["interval"]] == closest["chance"]
+        assert closest["margin"] is None and closest["threshold"] is not None
 
 
 @pytest.mark.parametrize(

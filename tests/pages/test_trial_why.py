@@ -226,14 +226,27 @@ def test_a_queued_trial_without_workers_is_given_the_command() -> None:
     assert found.command == "python manage.py worker --pool default --slots 2"
 
 
-def test_a_queued_trial_says_how_many_slots_are_taken() -> None:
+def test_a_queued_trial_says_what_it_waits_for() -> None:
     sweep = sweep_with(None)
     factories.reported_trial(sweep, [0.5])
     found = why(factories.trial(sweep))
-    assert found.lead == (
-        "Trial 1 waits for a free slot of pool default: 2 slots, 2 taken."
-    )
+    assert found.lead == "Trial 1 waits: <strong>a slot is free.</strong>"
+    assert list(found.notes) == ["The scheduler is about to place it."]
+    factories.claim(factories.trial(sweep), slot=1)
+    found = why(sweep.trials.get(number=1))
+    assert "<strong>all 2 slots of pool default are taken.</strong>" in found.lead
+    assert found.notes[0] == "By Physics (2)."
     assert not found.command
+
+
+def test_a_queued_trial_of_a_sweep_that_launches_nothing_waits_for_an_asker() -> None:
+    sweep = sweep_with(None)
+    Sweep.objects.filter(pk=sweep.pk).update(launches=False)
+    sweep.refresh_from_db()
+    found = why(factories.trial(sweep))
+    assert found.lead == (
+        "Trial 0 waits until a process asks for the next trial of digits-1."
+    )
 
 
 def test_a_lost_trial_says_how_often() -> None:

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access, further_trials, gaps
 from experiments.models import Sweep, Trial
-from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.further.hand_form import HandForm
+from experiments.pages.further.words import when_words
 from experiments.pages.spaces import flat_params, search_space
 from experiments.pages.sweep.permission import sweep_to_steer, viewer_of
 from experiments.search.figures import counted
@@ -35,11 +35,6 @@ def numbers_in(texts: Sequence[str]) -> list[int]:
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     plain = (p.isascii() and p.isdigit() and len(p) <= MOST_DIGITS for p in parts)
     return [int(p) if good else -1 for p, good in zip(parts, plain, strict=True)]
-
-
-def when_words(sweep: Sweep) -> str:
-    paused = sweep.state == SweepState.PAUSED
-    return "when it is resumed" if paused else "as soon as a slot is free"
 
 
 # --- again -------------------------------------------------------------------------

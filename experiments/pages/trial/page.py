@@ -10,14 +10,16 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from experiments.further_trials import rerun_refusal
+from experiments.further_trials import refusal_of, rerun_refusal
 from experiments.lifecycle import POLICY
 from experiments.models import Artifact, Trial
+from experiments.models.trials import TrialState
 from experiments.pages.commands import hand_run
 from experiments.pages.log_text import last_lines
 from experiments.pages.metric_series import groups_of, lines_model, picked_group
 from experiments.pages.origins import origin_words
 from experiments.pages.places import axes_of
+from experiments.pages.spaces import search_space
 from experiments.pages.trial import phases
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.parameters import parameter_rows
@@ -35,6 +37,7 @@ from experiments.pages.trial.verdicts import (
     verdict_rows,
 )
 from experiments.pages.trial.why import why_of
+from experiments.search.given import outside
 
 # The parts of the page that its feed brings anew, each with a template of its own.
 PARTS = (
@@ -69,6 +72,8 @@ def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str
         "why": why_of(rows),
         "replay_words": replay_words(rows),
         "can_rerun": steers and can_rerun(rows),
+        "repeat_words": repeat_words(rows) if steers else "",
+        "can_clone": steers and can_clone(trial),
         "failure_lines": failure_lines(rows),
         **decisions_context(rows, query),
         **parameters_context(rows),
@@ -85,18 +90,27 @@ def parameters_context(rows: TrialRows) -> dict[str, Any]:
     rival = field.rival_of(trial)
     return {
         "origin": origin_words(trial),
-        "repeated": repeated_trial(trial),
+        "repeated": source_trial(trial),
+        "outside": outside_words(trial),
         "rival": rival,
         "rival_is_best": bool(rival and best and rival.pk == best.pk),
         "parameters": parameter_rows(trial, rival, axes_of(trial.sweep), best=best),
     }
 
 
-def repeated_trial(trial: Trial) -> Trial | None:
-    """The one whose values it runs again."""
-    if trial.repeats is None or trial.sweep is None:
+def source_trial(trial: Trial) -> Trial | None:
+    """The one whose values it runs again, or with changes."""
+    number = trial.clones if trial.repeats is None else trial.repeats
+    if number is None or trial.sweep is None:
         return None
-    return trial.sweep.trials.filter(number=trial.repeats).first()
+    return trial.sweep.trials.filter(number=number).first()
+
+
+def outside_words(trial: Trial) -> list[str]:
+    """What of a trial that somebody asked for the search space does not have."""
+    if trial.sweep is None or not trial.is_wished:
+        return []
+    return list(outside(search_space(trial.sweep), trial.params))
 
 
 def compare_url(rows: TrialRows) -> str:
@@ -123,6 +137,20 @@ def can_rerun(rows: TrialRows) -> bool:
     if trial.sweep is None or trial.reason != POLICY or rows.whole_rerun:
         return False
     return not rerun_refusal(trial.sweep, [trial.number])
+
+
+def repeat_words(rows: TrialRows) -> str:
+    """What the button that runs it once more says; empty where it cannot be."""
+    trial = rows.trial
+    if trial.sweep is None or not trial.has_ended:
+        return ""
+    if rerun_refusal(trial.sweep, [trial.number]):
+        return ""
+    return "Retry" if trial.state == TrialState.FAILED else "Run again"
+
+
+def can_clone(trial: Trial) -> bool:
+    return trial.sweep is not None and not refusal_of(trial.sweep)
 
 
 def failure_lines(rows: TrialRows) -> Any:

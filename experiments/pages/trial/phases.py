@@ -10,8 +10,24 @@ from experiments.models import Attempt, Trial
 from experiments.models.trials import AttemptState
 from experiments.pages.rows import elapsed_seconds
 from experiments.runner.exits import describe_exit
+from experiments.search.figures import counted
 from experiments.words import duration_text
 
+# How attempts are called that were lost for a reason that is nobody's fault.
+LOST_WORDS = {
+    "released": "given back",
+    "paused": "put back by a pause",
+    "worker_trouble": "not started: trouble of the worker",
+    "cut_off": "cut off from the site",
+    "silent": "lost: nothing was heard",
+}
+LOSS_VERBS = {
+    "released": "was given back in order",
+    "paused": "was put back when the sweep was paused",
+    "worker_trouble": "could not be run, for trouble of the worker,",
+    "cut_off": "was ended by its runner, which was cut off from the site,",
+    "silent": "was given up, as nothing was heard of it,",
+}
 # The whole bar in the units of its picture; no phase is thinner than THINNEST.
 BAR = 1_000
 THINNEST = 8
@@ -44,12 +60,16 @@ def _phases(trial: Trial, attempt: Attempt, now: datetime) -> Iterator[Phase]:
     yield Phase(
         "queued", _between(attempt.created_at, claimed or now), attempt.created_at
     )
+    if attempt.resumed_from is not None:
+        yield Phase("resumed", _resumed_words(attempt), attempt.claimed_at)
     if attempt.claimed_at is not None:
         took = duration_text(elapsed_seconds(attempt, now))
         yield Phase("training", took, attempt.claimed_at)
     if attempt.stop_asked_at is not None:
         where = f"report {trial.reports}" if trial.reports else ""
         yield Phase("asked to stop", where, attempt.stop_asked_at)
+    if attempt.release_asked_at is not None:
+        yield Phase("asked to give back", "", attempt.release_asked_at)
     if attempt.ended_at is not None:
         yield Phase(_end_words(attempt), _end_detail(attempt), attempt.ended_at)
 
@@ -58,9 +78,15 @@ def _between(start: datetime, end: datetime) -> str:
     return duration_text(max(0.0, (end - start).total_seconds()))
 
 
+def _resumed_words(attempt: Attempt) -> str:
+    """From which attempt's outputs it goes on."""
+    files = counted(attempt.resumed_files, "file")
+    return f"from attempt {attempt.resumed_from}, {files}"
+
+
 def _end_words(attempt: Attempt) -> str:
     if attempt.state == AttemptState.LOST:
-        return "lost"
+        return LOST_WORDS.get(attempt.reason, "lost")
     if attempt.claimed_at is None:
         return "withdrawn"
     if attempt.exit_code is None and attempt.signal is None:
@@ -107,12 +133,18 @@ def earlier(attempts: Sequence[Attempt], current: Attempt | None) -> list[str]:
 
 def _sentence(attempt: Attempt) -> str:
     where = f" on {attempt.worker.name}" if attempt.worker else ""
+    if attempt.client and not where:
+        where = f" at {attempt.client}"
     end = attempt.ended_at
     since = attempt.claimed_at or attempt.created_at
     after = f" after {_between(since, end)}" if end else ""
-    verb = "was lost" if attempt.state == AttemptState.LOST else "ended"
+    lost = attempt.state == AttemptState.LOST
+    verb = LOSS_VERBS.get(attempt.reason, "was lost") if lost else "ended"
     message = f": {attempt.message}" if attempt.message else "."
-    return f"Attempt {attempt.n} {verb}{where}{after}{message}"
+    going_on = ""
+    if attempt.resumed_from is not None:
+        going_on = f" It had gone on {_resumed_words(attempt)}."
+    return f"Attempt {attempt.n} {verb}{where}{after}{message}{going_on}"
 
 
 def attempts_in_words(attempts: Sequence[Attempt]) -> str:
@@ -124,7 +156,11 @@ def attempts_in_words(attempts: Sequence[Attempt]) -> str:
 
 
 def slot_words(attempt: Attempt | None) -> str:
-    """``slot 2 on ada-01``, or nothing before a worker came."""
-    if attempt is None or attempt.worker is None or attempt.slot is None:
+    """``slot 2 on ada-01``, ``asked for by host-1``, or nothing before it began."""
+    if attempt is None:
+        return ""
+    if attempt.worker is None and attempt.client:
+        return f"asked for by {attempt.client}"
+    if attempt.worker is None or attempt.slot is None:
         return ""
     return f"slot {attempt.slot} on {attempt.worker.name}"

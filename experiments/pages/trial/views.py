@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from experiments import access, further_trials, lifecycle, queues, storage
 from experiments.models import Artifact, Trial, User
-from experiments.models.sweeps import SweepState
+from experiments.pages.further.words import when_words
 from experiments.pages.live_parts import changed_parts, is_current, token_of
 from experiments.pages.trial.attempt_rows import TrialRows, neighbours
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
@@ -159,17 +159,19 @@ def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Run a trial of a sweep once more, with the same values and no early end."""
+    """Run a trial of a sweep once more, with the same values; without early end, but
+    for ``how=plain``."""
     trial, user = _trial(request, pk), _user(request)
     if not access.can_steer(user, trial.experiment.team):
         raise PermissionDenied
     if trial.sweep is None:
         raise Http404("A run that the site did not start cannot run again.")
+    to_end = request.POST.get("how") != "plain"
     try:
-        further_trials.run_again(trial.sweep, [trial.number], actor=user, to_end=True)
-        paused = trial.sweep.state == SweepState.PAUSED
-        when = "when the sweep is resumed" if paused else "as soon as a slot is free"
-        words = f"Trial {trial.number} will run once more, without early end, {when}."
+        further_trials.run_again(trial.sweep, [trial.number], actor=user, to_end=to_end)
+        how = ", without early end" if to_end else ""
+        words = f"Trial {trial.number} will run once more{how}"
+        words += f"{',' if to_end else ''} {when_words(trial.sweep)}."
         messages.success(request, words)
     except NotPossible as error:
         messages.error(request, str(error))

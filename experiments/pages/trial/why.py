@@ -207,6 +207,9 @@ def _kept_notes(rows: TrialRows) -> list[Sentence]:
     return ["Its reports are kept, and it has its place in the ranking."]
 
 
+STARTS = "Start one with "
+
+
 def _queued(rows: TrialRows) -> Why:
     trial, sweep = rows.trial, rows.trial.sweep
     name = trial_name(trial)
@@ -223,8 +226,12 @@ def _queued(rows: TrialRows) -> Why:
         lead = f"{name} waits for a free slot of pool {sweep.pool.name}."
         return Why(lead, _lost_notes(rows))
     lead = format_html("{} waits: <strong>{}</strong>", name, lower_first(wait.bold))
-    notes = [wait.rest, wait.help_text, *_lost_notes(rows)]
-    return Why(lead, [note for note in notes if note])
+    # What helps may be a command, which stands in a line to copy.
+    help_text, _, command = wait.help_text.partition(STARTS)
+    if command:
+        help_text = "This starts one, with two slots, on any host that reaches the site:"
+    notes = [wait.rest, *_lost_notes(rows), help_text]
+    return Why(lead, [note for note in notes if note], command=command)
 
 
 def _lost_notes(rows: TrialRows) -> list[Sentence]:
