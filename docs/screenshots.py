@@ -46,6 +46,7 @@ def take_all(site: RunningSite, browser: Browser) -> None:
     for theme in ("light", "dark"):
         take(site, browser, "sweep", "/sweeps/1/", theme=theme)
     take(site, browser, "sweep-phone", "/sweeps/1/", phone=True)
+    take(site, browser, "pools", "/pools/")
     take(site, browser, "builder", "/sweeps/new/?clone=1")
     site.wait_for_end(1, patience=600)
     take(site, browser, "sweep-finished", "/sweeps/1/")

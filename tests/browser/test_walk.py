@@ -110,10 +110,11 @@ def test_wrong_entries_stay_and_are_explained(page: Page, site: RunningSite) -> 
 
 PAGES = ("/", "/experiments/", "/experiments/1/", "/sweeps/1/", "/sweeps/1/trials/")
 MORE_PAGES = ("/sweeps/1/settings/", "/sweeps/1/events/", "/trials/1/", "/settings/")
+ADMIN_PAGES = ("/pools/", "/pools/default/", "/pools/default/start/", "/health/")
 LAST_PAGES = ("/compare/?trials=1,2", "/teams/default/", "/sweeps/new/?clone=1")
 
 
-@pytest.mark.parametrize("path", PAGES + MORE_PAGES + LAST_PAGES)
+@pytest.mark.parametrize("path", PAGES + MORE_PAGES + ADMIN_PAGES + LAST_PAGES)
 def test_every_page_is_narrow_enough_for_a_phone_and_quiet(
     page: Page, site: RunningSite, path: str
 ) -> None:
