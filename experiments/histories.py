@@ -90,7 +90,12 @@ class Search:
     _expectations: Expectations = field(init=False)
 
     def __post_init__(self) -> None:
+        self._mark = _mark_of(self.sweep)
         self._clear()
+
+    def is_of(self, sweep: Sweep) -> bool:
+        """Whether the sweep is this one, and searches for the same in the same space."""
+        return self._mark == _mark_of(sweep)
 
     @property
     def sampler(self) -> Sampler:
@@ -261,7 +266,7 @@ class _Shelf:
     def take(self, sweep: Sweep) -> tuple[threading.Lock, Search]:
         with self._lock:
             found = self._searches.get(sweep.pk)
-        if found is None or not _same(found[1].sweep, sweep):
+        if found is None or not found[1].is_of(sweep):
             found = threading.Lock(), Search(sweep, parse_document(sweep.definition))
         with self._lock:
             self._searches[sweep.pk] = found
@@ -275,14 +280,10 @@ class _Shelf:
             self._searches.clear()
 
 
-def _same(kept: Sweep, sweep: Sweep) -> bool:
-    """Whether both are one sweep that searches for the same."""
-    return (
-        kept.created_at == sweep.created_at
-        and kept.space_version == sweep.space_version
-        and kept.objective == sweep.objective
-        and kept.definition == sweep.definition
-    )
+def _mark_of(sweep: Sweep) -> tuple[Any, ...]:
+    """What differs between sweeps, and after a change; taken when the sweep is read, as
+    its row may be read anew."""
+    return sweep.created_at, sweep.space_version, sweep.objective, sweep.definition
 
 
 _shelf = _Shelf()

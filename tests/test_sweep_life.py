@@ -62,9 +62,7 @@ class Life(RuleBasedStateMachine):
         document = factories.definition_document(
             limits={"max_total_trials": 6, "max_concurrent_trials": 2}
         )
-        self.sweep = factories.sweep(
-            factories.team(), state="draft", document=document
-        )
+        self.sweep = factories.sweep(factories.team(), state="draft", document=document)
         self.worker: Worker = factories.worker(self.sweep.pool)
         self.ended: dict[int, tuple[str, str]] = {}
         self.sweep_end = ""

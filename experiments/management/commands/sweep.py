@@ -1,4 +1,4 @@
-"""``manage.py sweep``: submit and check sweep documents, and look at sweeps.
+"""``manage.py sweep``: submit and check sweep documents, look at sweeps, steer them.
 
 Works on the database directly, with the rights of whoever may run manage.py.
 """
@@ -29,6 +29,7 @@ from experiments.management.lookups import (
     find_user,
     url_of,
 )
+from experiments.management.sweep_steps import STEPS, add_steps, take_step
 from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.progress import progress_of
@@ -52,7 +53,7 @@ MOST_BYTES = 64 << 20
 
 
 class Command(BaseCommand):
-    help = "Submit and check sweep documents; list, show and export sweeps."
+    help = "Submit and check sweep documents; list, show, steer and export sweeps."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -85,6 +86,7 @@ class Command(BaseCommand):
                 default="",
                 help="which step of a pipeline or study of a storage with several",
             )
+        add_steps(actions)
         actions.add_parser("list", help="the newest sweeps")
         for action, meaning in (
             ("show", "where a sweep stands"),
@@ -101,7 +103,11 @@ class Command(BaseCommand):
         # Transitions are for the logs of what runs for long, not for this output.
         logging.getLogger("experiments").setLevel(logging.WARNING)
         try:
-            getattr(self, f"do_{options['action']}")(options)
+            if options["action"] in STEPS:
+                sweep = take_step(options)
+                self.stdout.write(f"{sweep.label} is {sweep.state}.")
+            else:
+                getattr(self, f"do_{options['action']}")(options)
         except DefinitionError as error:
             for problem in error.problems:
                 self.stderr.write(str(problem))

@@ -44,9 +44,20 @@ def search_tile(standing: SweepStanding, now: SearchNow = NOTHING_KNOWN) -> Sear
     sampler = sampler_of(standing.sweep)
     if standing.sweep.state == SweepState.DRAFT:
         return SearchTile("Not started", "Nothing has been tried yet.")
+    if not standing.sweep.has_ended and 0 < standing.to_come <= standing.asked_for:
+        return _asked_tile(standing)
     if sampler in _TILES:
         return _TILES[sampler](standing)
     return _other_tile(standing, now)
+
+
+def _asked_tile(standing: SweepStanding) -> SearchTile:
+    """Nothing new is left for the sampler, whatever it is."""
+    left = counted(standing.to_come, "trial that was", "trials that were")
+    return SearchTile(
+        "Trying what was asked for",
+        f"{left} asked for to go; the search itself is over. {_since_best(standing)}",
+    )
 
 
 def sampler_of(sweep: Sweep) -> str:
@@ -88,7 +99,7 @@ def _random_tile(standing: SweepStanding) -> SearchTile:
     if whole is not None and standing.tried >= whole:
         return SearchTile("Settled", f"Every one of {whole:,} combinations was tried.")
     over = standing.sweep.has_ended
-    more = MORE if over else standing.to_come
+    more = MORE if over else standing.to_come - standing.asked_for
     if whole is not None:
         more = min(more, whole - standing.ended)
     chance = chance_to_improve(standing.ranked, more)

@@ -37,7 +37,8 @@ class SweepStanding:
     ``best`` has ended, and a failed sweep has none; ``leader`` stands in while nothing
     has: the best of what runs. ``ranked`` counts the trials that ``best`` was chosen
     from, ``middle`` is their median value, and ``since_best`` how many trials ended
-    after the best one did. ``took`` is the mean training time of ended trials and
+    after the best one did. ``asked_for`` counts those to come that people asked for
+    beside the sampler's. ``took`` is the mean training time of ended trials and
     ``running_for`` the times of the running ones so far, all in seconds.
     """
 
@@ -52,6 +53,7 @@ class SweepStanding:
     since_best: int
     took: float | None
     running_for: Sequence[float]
+    asked_for: int = 0
 
     @property
     def best(self) -> Trial | None:
@@ -132,12 +134,16 @@ def sweep_standing(sweep: Sweep, *, now: datetime) -> SweepStanding:
         since_best=facts["since"],
         took=facts["took"],
         running_for=_running_times(sweep, now),
+        asked_for=_asked_for(sweep),
     )
 
 
 def combinations(sweep: Sweep) -> int | None:
     """How many different configurations there are; None for infinitely many, or where
-    their number is not known."""
+    their number is not known: also after the space was changed, as some trials are of
+    another one."""
+    if sweep.space_version > 1:
+        return None
     space = search_space(sweep)
     return space.count() if len(space) else None
 
@@ -150,6 +156,14 @@ def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
         took=Avg("current_attempt__elapsed"),
     )
     return facts
+
+
+def _asked_for(sweep: Sweep) -> int:
+    """Wishes that wait or whose trial lives; those of an ended sweep come to nothing."""
+    if sweep.has_ended:
+        return 0
+    open_ = Q(begun_at=None, withdrawn_at=None) | Q(trial__state__in=TRIAL_LIVE)
+    return sweep.wishes.filter(open_).count()
 
 
 def _leader(sweep: Sweep) -> Trial | None:
