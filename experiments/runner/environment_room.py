@@ -35,13 +35,15 @@ def limit_from(text: str) -> int:
     return int(text) if text.isdecimal() else USUAL_LIMIT
 
 
-def remove_unused(root: Path, *, days: float, limit: int) -> list[Path]:
+def remove_unused(
+    root: Path, *, days: float, limit: int, keep: Path | None = None
+) -> list[Path]:
     """Remove environments that were not used for so many days, then the longest
     unused until the rest fits the limit. Returns what was removed."""
     old = time.time() - days * DAY
     removed = [kept.folder for kept in _kept(root) if kept.used_at < old]
     removed = [folder for folder in removed if _remove(folder)]
-    return removed + make_room(root, limit=limit)
+    return removed + make_room(root, limit=limit, keep=keep)
 
 
 def make_room(root: Path, *, limit: int, keep: Path | None = None) -> list[Path]:

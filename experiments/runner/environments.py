@@ -34,6 +34,8 @@ BUILD_SECONDS = 3600.0
 LOOK_SECONDS = 60.0
 # A failed build is not tried again by every trial of a sweep.
 FAILURE_LASTS = 60.0
+UNUSED_DAYS = 30.0
+WORTH_TELLING = 1.0
 LONGEST_REASON = 1_000
 QUESTION = (
     "import json, platform, sys, sysconfig; print(json.dumps([sys.version, "
@@ -110,16 +112,24 @@ class Environments:
     def _hold(self, place: Place, wanted: Wanted, *, python: str, work: Path) -> None:
         """Share the lock of a whole environment, whoever builds it."""
         lock = FileLock(place.lock)
+        began = time.monotonic()
         while True:
             lock.share(self._waiting)
             if place.mark.exists():
                 os.utime(place.mark)
+                self._tell_waited(time.monotonic() - began)
                 return
             lock.release()
             lock.take(self._waiting)
             if not place.mark.exists():
+                self._tell_waited(time.monotonic() - began)
                 self._build(place, wanted, python=python, work=work)
+                began = time.monotonic()
             lock.release()
+
+    def _tell_waited(self, seconds: float) -> None:
+        if seconds > WORTH_TELLING:
+            self._log.note(f"waited {seconds:.0f} s for another trial's environment")
 
     def _build(self, place: Place, wanted: Wanted, *, python: str, work: Path) -> None:
         self._fail_as_before(place)
@@ -138,7 +148,9 @@ class Environments:
         took = time.monotonic() - started
         self._log.note(f"the environment took {took:.0f} s, {size_in_words(size)}")
         limit = environment_room.limit_from(self._worker.get(ENVIRONMENTS_LIMIT, ""))
-        environment_room.make_room(self._root, limit=limit, keep=place.folder)
+        environment_room.remove_unused(
+            self._root, days=UNUSED_DAYS, limit=limit, keep=place.folder
+        )
 
     def _install(
         self, place: Place, wanted: Wanted, *, python: str, work: Path

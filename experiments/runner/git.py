@@ -110,11 +110,11 @@ class Repository:
         """Write the commit's files into `target`. Raises CodeError."""
         with held(self._lock, self._waiting):
             self._fetch(commit)
+            os.utime(self._folder)
         tree = f"{commit}:{self._source.path}" if self._source.path else commit
         self._check_amounts(tree)
         for words in (("read-tree", tree), ("checkout-index", "--all", "--force")):
             self._run_well(*words, target=target)
-        os.utime(self._folder)
 
     def _fetch(self, commit: str) -> None:
         """Have the commit in the mirror; from the network only if it is not there."""

@@ -16,6 +16,7 @@ from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.processes import environment_of, kill_if, marked
 from experiments.runner.spec import SAFE_ID
+from experiments.runner.unused import clear_shared
 
 # Outputs of earlier attempts, by their SHA-256.
 CACHE = "resume"
@@ -82,7 +83,7 @@ def clear(
     for file in cached:
         file.unlink(missing_ok=True)
         removed.append(file)
-    return removed
+    return removed + clear_shared(home, days=code_days)
 
 
 def _older(folder: Path, days: float) -> list[Path]:

@@ -95,9 +95,8 @@ def _limit(name: str, label: str) -> Single:
     return Single(name, ("limits", name), label, LIMITS)
 
 
-def _repository(name: str) -> Single:
-    path = ("trial", "code", "git", name)
-    return Single(f"git_{name}", path, f"repository's {name}", RUN, read_line)
+def _repository(name: str, label: str) -> Single:
+    return Single(f"git_{name}", ("trial", "code", "git", name), label, RUN, read_line)
 
 
 SINGLES: Mapping[str, Single] = {
@@ -109,7 +108,9 @@ SINGLES: Mapping[str, Single] = {
         Single("display_name", ("display_name",), "display name", LIMITS, read_line),
         Single("description", ("description",), "description", LIMITS, read_text),
         Single("command", ("trial", "command"), "command", RUN, read_text),
-        *(_repository(name) for name in ("url", "ref", "path")),
+        _repository("url", "repository"),
+        _repository("ref", "branch, tag or commit"),
+        _repository("path", "folder in the repository"),
         Single("python", ("trial", "python"), "Python", RUN, read_line),
         Single(
             "requirements",

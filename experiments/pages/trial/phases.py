@@ -63,8 +63,7 @@ def _phases(trial: Trial, attempt: Attempt, now: datetime) -> Iterator[Phase]:
     if attempt.resumed_from is not None:
         yield Phase("resumed", _resumed_words(attempt), attempt.claimed_at)
     if attempt.claimed_at is not None:
-        took = duration_text(elapsed_seconds(attempt, now))
-        yield Phase("training", took, attempt.claimed_at)
+        yield _work(attempt, attempt.claimed_at, now)
     if attempt.stop_asked_at is not None:
         where = f"report {trial.reports}" if trial.reports else ""
         yield Phase("asked to stop", where, attempt.stop_asked_at)
@@ -72,6 +71,13 @@ def _phases(trial: Trial, attempt: Attempt, now: datetime) -> Iterator[Phase]:
         yield Phase("asked to give back", "", attempt.release_asked_at)
     if attempt.ended_at is not None:
         yield Phase(_end_words(attempt), _end_detail(attempt), attempt.ended_at)
+
+
+def _work(attempt: Attempt, claimed: datetime, now: datetime) -> Phase:
+    """Training, or what is prepared for it; an attempt that got no further keeps it."""
+    if attempt.phase:
+        return Phase(attempt.phase, _between(claimed, attempt.ended_at or now), claimed)
+    return Phase("training", duration_text(elapsed_seconds(attempt, now)), claimed)
 
 
 def _between(start: datetime, end: datetime) -> str:
