@@ -29,6 +29,7 @@ from experiments.management.lookups import (
     find_user,
     url_of,
 )
+from experiments.management.sweep_gaps import FILL_GAPS, add_fill_gaps, fill_gaps
 from experiments.management.sweep_steps import STEPS, add_steps, take_step
 from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
@@ -87,6 +88,7 @@ class Command(BaseCommand):
                 help="which step of a pipeline or study of a storage with several",
             )
         add_steps(actions)
+        add_fill_gaps(actions)
         actions.add_parser("list", help="the newest sweeps")
         for action, meaning in (
             ("show", "where a sweep stands"),
@@ -106,6 +108,9 @@ class Command(BaseCommand):
             if options["action"] in STEPS:
                 sweep = take_step(options)
                 self.stdout.write(f"{sweep.label} is {sweep.state}.")
+            elif options["action"] == FILL_GAPS:
+                for line in fill_gaps(options):
+                    self.stdout.write(line)
             else:
                 getattr(self, f"do_{options['action']}")(options)
         except DefinitionError as error:

@@ -29,6 +29,7 @@ from experiments.pages.sweep.preflight_card import PreflightCard, preflight_card
 from experiments.pages.sweep.standing import SweepStanding, sweep_standing
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
 from experiments.pages.sweep.trial_table import TableRow, TrialTable
+from experiments.pages.sweep.waiting_card import WaitingCard, waiting_card
 from experiments.search_now import SearchNow, search_now
 from experiments.slack import own_slack_doubt
 
@@ -92,6 +93,11 @@ class SweepView:
     def likely(self) -> LikelyStrip | None:
         best, likely = self.standing.best, self.search.likely
         return likely_strip(self.sweep, likely, best, steers=self.steers)
+
+    @cached_property
+    def waiting(self) -> WaitingCard | None:
+        """Trials that somebody asked for and that have not begun."""
+        return waiting_card(self.sweep)
 
     @cached_property
     def slack_doubt(self) -> str:

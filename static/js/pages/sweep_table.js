@@ -59,6 +59,7 @@ function showTicked(form) {
     row.classList.toggle("is-marked", ticked.includes(row.dataset.row));
   }
   form.querySelector("[data-compare-plain]").setAttribute("aria-disabled", String(ticked.length < 2));
+  form.querySelector("[data-again]")?.setAttribute("aria-disabled", String(ticked.length < 1));
   form.querySelector("[data-compare-best]")?.setAttribute("aria-disabled", String(ticked.length < 1));
 }
 
@@ -73,6 +74,10 @@ function rememberTicked(form) {
 // One ?trials=1,2,3 instead of a field for each box.
 function compare(event) {
   const form = event.currentTarget;
+  if (event.submitter?.dataset.again !== undefined) {
+    askAgain(event, form);
+    return;
+  }
   const best = event.submitter?.dataset.compareBest === undefined ? [] : [event.submitter.value];
   const ids = [...new Set([...best, ...tickedIn(form)])];
   event.preventDefault();
@@ -81,6 +86,14 @@ function compare(event) {
     return;
   }
   location.assign(`${form.action}?trials=${ids.join(",")}`);
+}
+
+// The page that asks whether the ticked ones shall run once more.
+function askAgain(event, form) {
+  event.preventDefault();
+  const ids = tickedIn(form);
+  if (ids.length < 1) say(form, "Tick the trials that shall run again.");
+  else location.assign(`${event.submitter.formAction}?trials=${ids.join(",")}`);
 }
 
 function say(form, text) {
