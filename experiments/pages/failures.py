@@ -215,7 +215,17 @@ ADVICE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
         "Start a script by its interpreter, such as python train.py or bash run.sh."
     ),
     "code_missing": _always(
-        "The archive of the code could not be unpacked; upload the code again."
+        "The code could not be brought to the worker. The message says whether the"
+        " repository, the folder or the archive is at fault."
+    ),
+    "environment": _always(
+        "The packages of trial.requirements could not be installed; pip's own lines"
+        " are in the trial's log. A corrected list is built at once, the same one"
+        " again after a minute."
+    ),
+    "python_missing": _always(
+        "Install that Python on the pool's workers, or name another one as"
+        " trial.python or as the pool's Python."
     ),
     "trial_timeout": _trial_timeout,
 }
