@@ -85,7 +85,7 @@ SIGNS: Sequence[Sign] = (
         True,
     ),
     _sign(
-        r"out of ?memory|MemoryError\b|\bOOM(Killed)?\b|Cannot allocate memory"
+        r"out of ?memory|no memory left|MemoryError\b|\bOOM(Killed)?\b|Cannot allocate memory"
         r"|bad_alloc",
         "memory",
         "memory ran out",

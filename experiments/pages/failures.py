@@ -17,7 +17,7 @@ from experiments.words import bytes_text, duration_text
 
 KILLED = 9
 MOST_NAMES = 10
-ENDED_BY_ITSELF = frozenset({"exit_code", "signal"})
+ENDED_BY_ITSELF = frozenset({"exit_code", "signal", "out_of_memory"})
 Sentence = str | SafeString
 
 
@@ -60,6 +60,8 @@ class Failure:
 def cause(failure: Failure) -> Sentence:
     """The end in a few words: ``exit code 1``, ``its worker was lost, …``."""
     trial, attempt = failure.trial, failure.attempt
+    if trial.reason == "out_of_memory":
+        return trial.message.rstrip(".") or "it ran out of memory"
     if trial.reason in ENDED_BY_ITSELF and attempt is not None:
         return describe_exit(attempt.exit_code, attempt.signal)
     if trial.reason == "no_metric":
@@ -110,7 +112,7 @@ def _whole(sentence: str) -> str:
 def advice(failure: Failure) -> Sequence[Sentence]:
     """What to try, the likeliest first. What the log says is better than the first
     guess by the way it ended."""
-    signs = by_log(failure.error)
+    signs = by_log(failure.error) or by_log(failure.trial.message)
     by_reason = ADVICE.get(failure.trial.reason)
     guesses = by_reason(failure) if by_reason else ()
     return [*signs, *guesses[1:]] if signs else guesses

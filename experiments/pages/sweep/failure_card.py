@@ -102,7 +102,7 @@ def failure_card(
     group = picked_group(groups, query.get("signature", ""))
     failure = _failure(sweep, group, query.get("failed", ""))
     error = failure.error or failure.trial.message
-    known = likely_cause(error)
+    known = likely_cause(error) or likely_cause(failure.trial.message)
     shares = shares_of(sweep, group) if group else None
     constraint = shares.constraint if shares else ""
     left = max(0, standing.to_come - standing.live)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.utils.html import format_html
 
+from experiments import lifecycle
 from experiments.causes import Cause
 from experiments.failures import FailureGroup
 from experiments.models import Sweep
@@ -27,6 +28,8 @@ def headline(standing: SweepStanding, *, same: bool = False) -> str:
     if not failed:
         return _timed_out(standing)
     of = f"{failed} of {counted(standing.planned, 'trial')}"
+    if sweep.reason == lifecycle.PREFLIGHT_FAILED:
+        return "The one configuration that was tried first failed."
     if sweep.state == SweepState.PAUSED:
         trials = counted(failed, "failed trial")
         return f"The sweep was paused after {trials}{alike}."
@@ -34,8 +37,10 @@ def headline(standing: SweepStanding, *, same: bool = False) -> str:
         return f"The first {of} failed{alike}, so the sweep was stopped."
     if sweep.has_ended and failed == standing.tried:
         return f"All {failed:,} trials failed." if failed > 1 else "Its trial failed."
-    if sweep.has_ended:
+    if sweep.has_ended and standing.best is None:
         return f"{of} failed, and none left a best value."
+    if sweep.has_ended:
+        return f"{of} failed{alike}."
     if failed < standing.ended:
         return f"{failed} of the {standing.ended:,} trials that ended have failed."
     few = {1: "The one trial that has ended failed.", 2: "Both trials so far failed."}
@@ -65,14 +70,14 @@ def cause_sentence(
     if group is None:
         return "limits.trial_timeout cancels a trial that takes longer."
     values = shares.words if shares else ""
-    if is_signed(group) and known is not None:
-        which = f"all {group.count:,}"
+    if group.signature and known is not None:
+        which = f"all {group.count:,}" if group.count > 1 else "it"
         if len(groups) > 1:
             which = f"{group.count:,} of the {sum(g.count for g in groups):,}"
         where = f", with {values}" if values else ""
         return f"The likely cause of {which}: {known.likely}{where}."
     if values:
-        return f"{group.count:,} of them failed alike, with {values}."
+        return f"{group.count:,} failed alike, with {values}."
     if len(groups) == 1 and group.count > 1 and _are_one(standing.sweep, group):
         return format_html("All {} ended alike: {}.", group.count, cause(failure))
     number = failure.trial.number

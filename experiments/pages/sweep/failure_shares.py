@@ -75,14 +75,17 @@ def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
     """None where there is nothing to compare."""
     failed = _rows(sweep, group.trials_of(sweep))
     other, ran = _those_that_ran(sweep)
-    if len(failed) < 2 or not any(failed):
+    if len(failed) < 2 or not ran:
         return None
+    if len({row.get(HOST) for row in (*failed, *ran)}) < 2:
+        for row in (*failed, *ran):
+            row.pop(HOST, None)
     found = shared_values(failed, ran)[:MOST_ROWS]
     telling = [shared for shared in found if shared.tells]
     return Shares(
         failed=len(failed),
         against=_against(other, sweep, len(ran)),
-        rows=[_row(shared, compared=bool(ran)) for shared in found],
+        rows=[_row(shared) for shared in found],
         telling=telling,
         foot=_foot(sweep, telling, compared=len(ran) >= LEAST),
     )
@@ -109,23 +112,20 @@ def _rows(sweep: Sweep, trials: TrialQuerySet) -> Rows:
         "params", "current_attempt__worker__host"
     )[:MOST_COMPARED]
     rows = [(flat_params(space, params), host) for params, host in newest]
-    return [{HOST: host, **params} if host else params for params, host in rows]
+    return [{HOST: host, **params} if host else dict(params) for params, host in rows]
 
 
 def _against(other: Sweep, sweep: Sweep, count: int) -> str:
-    if not count:
-        return "No trial has run yet to compare them with"
     which = "" if other.pk == sweep.pk else f" of {other}"
     return f"Against the {counted(count, 'trial')}{which} that ran"
 
 
-def _row(shared: Shared, *, compared: bool) -> ShareRow:
-    verdict = WORDS.get(shared.verdict, "no") if compared else ""
+def _row(shared: Shared) -> ShareRow:
     return ShareRow(
         name=shared.name,
         failed=values_text(shared.failed),
-        ran=values_text(shared.ran) if compared else "\u2013",
-        verdict=verdict,
+        ran=values_text(shared.ran),
+        verdict=WORDS.get(shared.verdict, "no"),
         tells=shared.tells,
     )
 

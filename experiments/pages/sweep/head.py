@@ -13,6 +13,7 @@ from django.urls import reverse
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
+from experiments.pages.sweep.failure_sentences import PAUSES
 from experiments.pages.sweep.permission import may_steer
 from experiments.pages.sweep.search_tile import sampler_of
 from experiments.pages.sweep.tiles import day_and_clock
@@ -58,6 +59,8 @@ def frame(
         "facts": sweep_facts(sweep, now=now),
         "tabs": tabs(sweep, tried=sum(counts.values())),
         "can_steer": may_steer(request, sweep),
+        "waits_for_choice": sweep.state == SweepState.PAUSED
+        and sweep.reason in PAUSES,
         "clone_url": f"{reverse('sweep_create')}?clone={sweep.pk}",
         "cancel_text": cancel_text(sweep, counts),
         "running_count": counts[TrialState.RUNNING],

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments import lifecycle, metric_names
+from experiments.causes import likely_cause
 from experiments.findings import Finding, Preflight
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
-from experiments.pages.sweep.remedies import Remedy
+from experiments.pages.sweep.remedies import OUTSIDE, Remedy
 
 TITLES = {
     "running": "One configuration is tried first",
@@ -87,8 +88,18 @@ def preflight_remedies(sweep: Sweep, flight: Preflight) -> list[Remedy]:
         Remedy("repeat", "Try one configuration again", again, "after a repair"),
         Remedy("resume", "Go on anyway", "All trials start as if nothing was found."),
     ]
-    first = Remedy(found[0].value, found[0].name, found[0].text, "proposed")
-    return [first, *found[1:]]
+    first = next((r for r in found if r.value == "repeat" and _is_outside(sweep)), None)
+    first = first or found[0]
+    proposed = Remedy(first.value, first.name, first.text, "proposed")
+    return [proposed, *(remedy for remedy in found if remedy is not first)]
+
+
+def _is_outside(sweep: Sweep) -> bool:
+    """Whether the probe failed of something that is put right outside of the sweep."""
+    failed = sweep.trials.filter(current_attempt__error__gt="").order_by("-number")
+    error = failed.values_list("current_attempt__error", flat=True).first()
+    cause = likely_cause(error or "")
+    return cause is not None and cause.kind in OUTSIDE
 
 
 def _may_use(sweep: Sweep) -> bool:

@@ -115,8 +115,8 @@ def _retry(now: Situation) -> Iterator[Remedy]:
     count = min(now.group.count, further_trials.MOST_AT_ONCE)
     which = "it runs" if count == 1 else "they run"
     name = f"Run the {count} trials again" if count > 1 else "Run the trial again"
-    text = f"Put right what was wrong first; {which} with the same values, and count"
-    text += " beyond the budget." if not now.ended else " alone."
+    text = f"Put right what was wrong first; {which} with the same values"
+    text += ", beyond the budget." if not now.ended else "; the others do not start."
     yield Remedy("retry", name, text, "after a repair")
 
 
