@@ -13,6 +13,7 @@ from experiments.checking import read_sweep
 from experiments.models import Experiment, Team
 from experiments.pages.importing.content import Content
 from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.git_address import is_address
 from experiments.search.importers import FaultyImport, FinishedTrial, Imported, Note
 from experiments.search.importers.lines import lines_of
 from experiments.search.importers.parts import parts_of
@@ -149,7 +150,7 @@ def _settle_code(document: dict[str, Any]) -> Found | None:
     """A folder beside the file is not here."""
     trial = document.get("trial")
     code = trial.get("code") if isinstance(trial, Mapping) else None
-    if not isinstance(trial, Mapping) or not isinstance(code, str):
+    if not isinstance(trial, Mapping) or not isinstance(code, str) or is_address(code):
         return None
     document["trial"] = {key: trial[key] for key in trial if key != "code"}
     message = f"The folder {shown(code)} is beside the file and not here."

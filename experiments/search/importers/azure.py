@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from experiments.search.git_address import address_problem, is_address, split_address
 from experiments.search.importers import missing
 from experiments.search.importers.source import Source, compact, json_value
 from experiments.search.problems import shown
@@ -15,6 +16,8 @@ OUTPUT = re.compile(r"\$\{\{\s*outputs\.(\w+)\s*\}\}")
 INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
 # Addresses that only Azure, or only the network, can resolve.
 REMOTE = ("azureml:", "git+", "http:", "https:", "azureml.")
+AZURE = ("azureml:", "azureml.")
+PACKAGES = "Name packages as trial.requirements, an interpreter as trial.python."
 ELSEWHERE = {
     "name": "The name of an Azure job has no counterpart; sweeps are numbered here.",
     "properties": "Properties belong to Azure's own records.",
@@ -163,7 +166,8 @@ def _trial(
         )
     _code(trial, document)
     trial.carry(document, "environment_variables")
-    for key in ("environment", "distribution", "services", "identity"):
+    trial.leave("environment", ELSEWHERE["environment"], PACKAGES)
+    for key in ("distribution", "services", "identity"):
         trial.leave(key, ELSEWHERE[key])
     trial.leave("resources", "Nodes and instance types have no counterpart here.")
     trial.close("a trial here", also=TRIAL)
@@ -172,7 +176,13 @@ def _trial(
 
 def _code(trial: Source, document: dict[str, JSONValue]) -> None:
     code = trial.take("code")
-    if isinstance(code, str) and code.startswith(REMOTE):
+    if isinstance(code, str) and is_address(code) and not code.startswith(AZURE):
+        problem = address_problem(split_address(code).url)
+        if problem:
+            trial.leave("code", problem, "Name the repository as {git: {url: …}}.")
+        else:
+            trial.carry(document, "code")
+    elif isinstance(code, str) and code.startswith(REMOTE):
         trial.leave(
             "code",
             f"The code is at {shown(code)}, which this site does not fetch.",

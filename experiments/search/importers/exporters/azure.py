@@ -169,7 +169,9 @@ def _trial(source: Source, names: list[str]) -> dict[str, JSONValue]:
         job["code"] = code
     trial_files = "Put the files into a folder, and its path into code."
     if isinstance(code, Mapping):
-        trial.leave("code", "The code is stored on this site.", trial_files)
+        git = "git" in code
+        where = "is in a git repository" if git else "is stored on this site"
+        trial.leave("code", f"The code {where}.", trial_files)
     trial.carry(job, "environment_variables")
     trial.log.left_out(
         trial.at("environment"),
