@@ -85,8 +85,8 @@ SIGNS: Sequence[Sign] = (
         True,
     ),
     _sign(
-        r"out of ?memory|no memory left|MemoryError\b|\bOOM(Killed)?\b|Cannot allocate memory"
-        r"|bad_alloc",
+        r"out of ?memory|no memory left|MemoryError\b|\bOOM(Killed)?\b"
+        r"|Cannot allocate memory|bad_alloc",
         "memory",
         "memory ran out",
         "Make each trial smaller (its batch size or model), or let fewer trials share"

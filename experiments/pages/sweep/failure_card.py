@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments import breakers, lifecycle, storage
+from experiments import storage
 from experiments.causes import likely_cause
 from experiments.failures import FailureGroup, failure_groups
 from experiments.models import Sweep, Trial
@@ -15,6 +15,7 @@ from experiments.models.trials import TrialState
 from experiments.pages.failures import Failure, Sentence, advice, cause
 from experiments.pages.log_text import Line, last_lines, parse_log
 from experiments.pages.sweep.failure_sentences import (
+    FAILURES,
     cause_sentence,
     facts_sentence,
     headline,
@@ -29,8 +30,6 @@ LOG_BYTES = 16 << 10
 TIMEOUT = "trial_timeout"
 BLANK = re.compile("(‹[^›]*›)")
 MOST_GROUPS, MOST_NUMBERS = 6, 4
-# A sweep that paused itself for one of these is about its failures.
-PAUSES = frozenset({"max_failed_trials", breakers.BAD_TURN, lifecycle.PREFLIGHT_FAILED})
 # So many failures, and such a share of what ended, are told of where the sweep goes on.
 LEAST_TOLD, SHARE_TOLD = 3, 0.1
 
@@ -70,7 +69,7 @@ def needs_failure_card(standing: SweepStanding) -> bool:
     if not failed:
         return all_timed_out(standing)
     stopped = sweep.state == SweepState.FAILED
-    paused = sweep.state == SweepState.PAUSED and sweep.reason in PAUSES
+    paused = sweep.state == SweepState.PAUSED and sweep.reason in FAILURES
     return stopped or paused or standing.best is None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.utils.html import format_html
 
-from experiments import lifecycle
+from experiments import breakers, lifecycle
 from experiments.causes import Cause
 from experiments.failures import FailureGroup
 from experiments.models import Sweep
@@ -17,6 +17,12 @@ from experiments.pages.sweep.failure_shares import Shares
 from experiments.pages.sweep.standing import SweepStanding
 from experiments.search.figures import counted
 
+# A sweep that paused itself for one of these is about its failures, and for one of the
+# others it waits for somebody's choice.
+FAILURES = frozenset(
+    {"max_failed_trials", breakers.BAD_TURN, lifecycle.PREFLIGHT_FAILED}
+)
+PAUSES = FAILURES | {lifecycle.PREFLIGHT_HELD}
 # Failures are looked through for their cause, the newest first.
 MOST_COMPARED = 200
 
