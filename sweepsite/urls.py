@@ -45,6 +45,8 @@ def without_session_login(urls: tuple[Any, ...]) -> tuple[Any, ...]:
     return urls
 
 
+handler500 = "experiments.pages.errors.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path("", include(f"experiments.pages.{page}")) for page in PAGES),
     path("api/v1/", without_session_login(native_api.urls)),

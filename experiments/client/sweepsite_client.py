@@ -43,7 +43,7 @@ COST = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 POINTS_AT_ONCE, MOST_IN_MEMORY = 500, 10_000
 NOTES = ("stop", "told")  # ends of the names of the files beside the spool
-LARGEST_SPOOL = 32 * 1024 * 1024
+LARGEST_SPOOL, MOST_HALVINGS = 32 << 20, 200
 PATIENCE = 3  # reports after which a script that was told to stop seems not to listen
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
 CLOSED = (ConnectionError, http.client.HTTPException)
@@ -174,7 +174,7 @@ class _Reporter:
 
     def __init__(self, site: _Site, spool: _Spool, stop: _Stop) -> None:
         self._site, self._spool, self._stop = site, spool, stop
-        self._stale = False
+        self._stale, self._halvings = False, iter([1] * MOST_HALVINGS)
         self._retry_at, self._pause = 0.0, FIRST_PAUSE
         self._warned: set[str] = set()
 
@@ -206,12 +206,12 @@ class _Reporter:
             self._spool.drop(len(kept))
 
     def _deliver(self, points: list[dict[str, Any]]) -> None:
-        """One bad point must not take the others with it: halve until it is alone."""
+        """One bad point must not take others with it: halve to find it, for a while."""
         try:
             answer = self._site.send(points)
         except _Refused as problem:
             self._warn("refused", f"points are refused: {problem}")
-            if len(points) > 1:
+            if len(points) > 1 and next(self._halvings, 0):
                 half = len(points) // 2
                 self._deliver(points[:half])
                 self._deliver(points[half:])

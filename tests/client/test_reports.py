@@ -168,6 +168,18 @@ def test_a_refused_report_is_said_once_and_training_goes_on(
     assert capsys.readouterr().err.count("points are refused: that is a 422") == 1
 
 
+def test_thousands_of_refused_points_do_not_cost_a_request_each(
+    sweep: Any, site: Any
+) -> None:
+    names = [f"odd{number}" for number in range(2_000)]
+    site.refused_names = set(names)
+    assert sweep.log(step=0, **dict.fromkeys(names, 1.0)) is False
+    assert sweep.log(step=1, **dict.fromkeys(names, 1.0)) is False
+    assert len(site.requests) < 500
+    sweep.log(step=2, loss=1)
+    assert site.points == {("loss", 2): 1.0}
+
+
 def test_reports_share_one_connection_and_are_quick(sweep: Any, site: Any) -> None:
     durations = []
     for step in range(50):

@@ -1,0 +1,69 @@
+"""While the database is away nobody sees a 500: it is a 503 that says when to ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import OperationalError
+from django.test import Client
+
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def fails(problem: Exception) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        raise problem
+
+    return call
+
+
+@pytest.fixture
+def client() -> Client:
+    client = Client(raise_request_exception=False)
+    client.force_login(factories.user("ada"))
+    return client
+
+
+def test_a_page_says_so_and_when_to_come_back(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SessionStore, "load", fails(OperationalError("gone")))
+    answer = client.get("/experiments/")
+    assert answer.status_code == 503
+    assert int(answer["Retry-After"]) > 0
+    assert "database does not answer" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "code"),
+    [
+        (OperationalError("gone"), 503, "database_away"),
+        (ValueError("a mistake of ours"), 500, "server_error"),
+    ],
+)
+def test_a_program_is_told_in_the_apis_own_shape(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: Exception,
+    status: int,
+    code: str,
+) -> None:
+    monkeypatch.setattr("experiments.api.auth.token_digest", fails(problem))
+    headers = {"Authorization": "Bearer swp_x"}
+    answer = client.get("/api/v1/sweeps", headers=headers)
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == code
+    assert ("Retry-After" in answer) == (status == 503)
+
+
+def test_another_error_of_a_page_is_a_500(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SessionStore, "load", fails(ValueError("a mistake of ours")))
+    answer = client.get("/experiments/")
+    assert answer.status_code == 500
+    assert "Something broke" in answer.content.decode()
