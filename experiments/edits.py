@@ -82,7 +82,8 @@ def change_sweep(
 def _store(sweep: Sweep, columns: dict[str, Any], *, actor: User | None) -> None:
     """Write changed columns, and the event that tells of them."""
     before = {name: getattr(sweep, name) for name in columns}
-    after, words = dict(columns), []
+    after = dict(columns)
+    words: list[str] = []
     if "definition" in columns:
         old, new = before.pop("definition"), after.pop("definition")
         until, words = _new_space(sweep, new)

@@ -94,7 +94,7 @@ class Search:
         self._clear()
 
     def is_of(self, sweep: Sweep) -> bool:
-        """Whether the sweep is this one, and searches for the same in the same space."""
+        """Whether the sweep is this one and searches for the same in the same space."""
         return self._mark == _mark_of(sweep)
 
     @property

@@ -176,8 +176,8 @@ class TestLearning:
     ) -> None:
         made = sweep({"x": WIDE, "y": WIDE}, sampling_algorithm={"type": kind})
         for k in range(12):
-            params = {"x": k / 12, "y": 1 - k / 12}
-            factories.trial(made, params=params, state="completed", value=k / 12)
+            old = {"x": k / 12, "y": 1 - k / 12}
+            factories.trial(made, params=old, state="completed", value=k / 12)
         change(made, {"x": UPPER, "z": "choice(1, 2)"})
         params = drawn(made, 4)
         assert all(set(each) == {"x", "z"} for each in params)

@@ -53,7 +53,7 @@ def _move_of(options: dict[str, Any]) -> Callable[..., Sweep]:
         case "extend":
             return partial(steering.extend, more=options["trials"])
         case "pause":
-            running = "requeue" if options["requeue"] else "finish"
+            running: steering.Running = "requeue" if options["requeue"] else "finish"
             return partial(steering.pause, running=running)
         case action:
             return partial(steering.steer, action=action)

@@ -161,3 +161,89 @@ def test_a_new_policy_judges_from_now_on_and_old_verdicts_are_kept(
     api.patch(f"/sweeps/{sweep.pk}", {"early_termination": None})
     factories.report(trial, [0.1], first_step=2)
     assert trial.decisions.count() == 2
+
+
+def test_the_space_changes_for_new_trials(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    factories.trial(sweep, params={"x": 0.1})
+    assert api.get(f"/sweeps/{sweep.pk}").json()["space_version"] == 1
+    space = {"x": {"type": "uniform", "min_value": 0.5, "max_value": 1}}
+    body = {"search_space": space, "constraints": ["x < 0.9"]}
+    found = api.patch(f"/sweeps/{sweep.pk}", body).json()
+    assert found["space_version"] == 2
+    assert found["definition"]["constraints"] == ["x < 0.9"]
+    assert found["definition"]["search_space"]["x"]["min_value"] == 0.5
+    assert sweep.trials.get().params == {"x": 0.1}
+
+
+def test_a_sweep_that_has_ended_keeps_space_and_priority(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team, state="completed")
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"constraints": [], "priority": 3})
+    assert answer.status_code == 422
+    assert set(answer.json()["error"]["fields"]) == {"constraints", "priority"}
+
+
+def test_the_priority_changes(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    assert api.patch(f"/sweeps/{sweep.pk}", {"priority": 5}).json()["priority"] == 5
+    event = Event.objects.get(sweep=sweep, verb="sweep changed")
+    assert event.message == "priority: 0 → 5."
+    answer = api.patch(f"/sweeps/{sweep.pk}", {"priority": 10**6})
+    assert list(answer.json()["error"]["fields"]) == ["priority"]
+
+
+def test_every_change_is_told_with_old_and_new(api: Api, team: Team) -> None:
+    sweep = factories.sweep(team)
+    body = {"max_total_trials": 9, "timeout": 60, "notes": "x", "display_name": "look"}
+    api.patch(f"/sweeps/{sweep.pk}", body)
+    event = Event.objects.get(sweep=sweep, verb="sweep changed")
+    assert event.message == (
+        "max_total_trials: 4 → 9; timeout: no limit → 60 s;"
+        ' display_name: "" → "look"; notes changed.'
+    )
+
+
+class TestTwoPeople:
+    def test_the_second_gets_a_conflict_and_hears_of_the_first(
+        self, api: Api, team: Team
+    ) -> None:
+        sweep = factories.sweep(team)
+        seen = api.get(f"/sweeps/{sweep.pk}").json()["version"]
+        first = {"max_total_trials": 9, "if_version": seen}
+        assert api.patch(f"/sweeps/{sweep.pk}", first).status_code == 200
+        second = {"max_total_trials": 7, "if_version": seen}
+        answer = api.patch(f"/sweeps/{sweep.pk}", second)
+        assert answer.status_code == 409
+        message = answer.json()["error"]["message"]
+        assert "ada: max_total_trials: 4 → 9." in message
+        sweep.refresh_from_db()
+        assert sweep.max_total_trials == 9
+        now = api.get(f"/sweeps/{sweep.pk}").json()["version"]
+        third = {"max_total_trials": 7, "if_version": now}
+        assert api.patch(f"/sweeps/{sweep.pk}", third).status_code == 200
+
+    def test_trials_and_states_are_no_changes(self, api: Api, team: Team) -> None:
+        sweep = factories.sweep(team)
+        seen = api.get(f"/sweeps/{sweep.pk}").json()["version"]
+        factories.reported_trial(sweep, [0.5], state="completed")
+        api.post(f"/sweeps/{sweep.pk}/pause")
+        answer = api.patch(f"/sweeps/{sweep.pk}", {"notes": "x", "if_version": seen})
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"priority": 2},
+            {"notes": "x"},
+            {"tags": {"a": "b"}},
+            {"early_termination": "median_stopping"},
+            {"constraints": ["x < 0.5"]},
+            {"trial_timeout": 5},
+        ],
+    )
+    def test_every_change_makes_another_version(
+        self, api: Api, team: Team, change: dict[str, Any]
+    ) -> None:
+        sweep = factories.sweep(team)
+        seen = api.get(f"/sweeps/{sweep.pk}").json()["version"]
+        assert api.patch(f"/sweeps/{sweep.pk}", change).json()["version"] != seen

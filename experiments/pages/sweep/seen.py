@@ -44,8 +44,9 @@ class SeenForm(forms.Form):
         changes = list(self._changes_of_others())
         if changes:
             self.overtaken = True
-            self.data = self.data.copy()
-            self.data[FIELD] = self.initial[FIELD]
+            data: Any = self.data
+            self.data = data = data.copy()
+            data[FIELD] = self.initial[FIELD]
             raise ValidationError(
                 f"Somebody else has changed this meanwhile: {'; '.join(changes)}."
                 " Nothing of yours was stored. Send it again if it shall count."

@@ -159,7 +159,7 @@ def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
 
 
 def _asked_for(sweep: Sweep) -> int:
-    """Wishes that wait or whose trial lives; those of an ended sweep come to nothing."""
+    """Wishes that wait or whose trial lives; an ended sweep carries out none."""
     if sweep.has_ended:
         return 0
     open_ = Q(begun_at=None, withdrawn_at=None) | Q(trial__state__in=TRIAL_LIVE)
