@@ -6,11 +6,13 @@ that nobody has answered for a while is taken to be lost, and the attempt is ope
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from experiments.clock import database_now
+from experiments.lifecycle.attempts import TROUBLE
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
@@ -30,8 +32,9 @@ def pause_before(n: int) -> timedelta:
 class Host:
     """A worker that is alive and may have trials.
 
-    `free` slots are those that no attempt has and that none was promised.
-    `kept_for` is an attempt that waits for several slots here at once.
+    `free` slots are those that no attempt has and that none was promised; below 0,
+    more were promised than there are. `kept_for` is an attempt that waits for several
+    slots here at once.
     """
 
     worker: Worker
@@ -66,6 +69,8 @@ class PoolState:
     open: list[Attempt] = field(default_factory=list)
     placed: list[Attempt] = field(default_factory=list)
     held: list[Attempt] = field(default_factory=list)
+    # By trial: workers that could not begin it before, and are the last to get it.
+    shunned: dict[int, set[int]] = field(default_factory=dict)
 
     def has_host_for(self, gpus: int) -> bool:
         return any(host.worker.slots_for(gpus) is not None for host in self.hosts)
@@ -85,7 +90,41 @@ class PoolState:
             if host.room_for(gpus) and not host.is_kept_from(attempt, priority)
         ]
         order = 1 if packs else -1
-        return min(fitting, key=lambda host: order * host.free, default=None)
+        shunned = () if attempt is None else self.shunned.get(attempt.trial_id, ())
+        return min(
+            fitting,
+            key=lambda host: (host.worker.pk in shunned, order * host.free),
+            default=None,
+        )
+
+    def host_ahead(self, share: float) -> Host | None:
+        """Where a trial of one slot may wait for the next slot to become free.
+
+        Full hosts, on which fewer wait already than this share of their slots.
+        """
+        full = [
+            host
+            for host in self.hosts
+            if host.free <= 0
+            and host.kept_for is None
+            and -host.free < math.ceil(host.worker.slots * share)
+        ]
+        return max(full, key=lambda host: host.free / host.worker.slots, default=None)
+
+    def ahead(self) -> list[Attempt]:
+        """The attempts that wait for slots which are still taken, the latest first."""
+        beyond = {host.worker.pk: -host.free for host in self.hosts if host.free < 0}
+        found = []
+        for attempt in reversed(self.placed):
+            rung_for = attempt.rung_for_id or 0
+            if attempt.state == AttemptState.QUEUED and beyond.get(rung_for, 0) > 0:
+                beyond[rung_for] -= attempt.slots
+                found.append(attempt)
+        return found
+
+    @property
+    def slots(self) -> int:
+        return sum(host.worker.slots for host in self.hosts)
 
     def keep_hosts(self, now: datetime) -> None:
         """Keep a host for each attempt that has waited long for several slots."""
@@ -103,7 +142,8 @@ class PoolState:
 
 
 def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
-    """These pools by id, in three queries."""
+    """These pools by id, in three queries, and one more for each pool in which trials
+    wait to be tried again."""
     states = {pool: PoolState() for pool in pools}
     now = database_now()
     hosts: dict[int, Host] = {}
@@ -118,14 +158,29 @@ def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
             states[attempt.pool_id].placed.append(attempt)
             host = hosts.get(attempt.worker_id or attempt.rung_for_id or 0)
             if host is not None:
-                host.free = max(0, host.free - attempt.slots)
+                host.free -= attempt.slots
         elif is_open(attempt, now):
             states[attempt.pool_id].open.append(attempt)
         else:
             states[attempt.pool_id].held.append(attempt)
     for state in states.values():
         state.keep_hosts(now)
+        state.shunned = _shunned(state.open)
     return states
+
+
+def _shunned(attempts: Collection[Attempt]) -> dict[int, set[int]]:
+    """The workers that had trouble with trials of these attempts, by trial."""
+    again = [attempt.trial_id for attempt in attempts if attempt.n > 1]
+    if not again:
+        return {}
+    shunned: dict[int, set[int]] = {}
+    rows = Attempt.objects.filter(
+        trial__in=again, state=AttemptState.LOST, reason=TROUBLE, worker__isnull=False
+    ).values_list("trial", "worker")
+    for trial, worker in rows:
+        shunned.setdefault(trial, set()).add(worker or 0)
+    return shunned
 
 
 def live_attempts(pools: Collection[int]) -> list[Attempt]:

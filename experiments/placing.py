@@ -18,6 +18,7 @@ from experiments.hosts import Host, PoolState, pool_states
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
+from experiments.quickness import share_ahead
 from experiments.search.samplers import Suggestion
 from experiments.space_versions import began_at
 from experiments.turns import Shares, Turn, turns_of
@@ -48,6 +49,10 @@ class Placing:
             for attempt in state.open:
                 if attempt.trial.sweep_id in self._turns:
                     self._turns[attempt.trial.sweep_id].open.append(attempt)
+            for attempt in state.ahead():
+                if attempt.trial.sweep_id in self._turns:
+                    self._turns[attempt.trial.sweep_id].ahead += 1
+        self._all, self._ahead = dict(self._turns), False
 
     def next_sweep(self) -> Sweep | None:
         """Whose turn it is; None: nobody can have any more."""
@@ -61,9 +66,25 @@ class Placing:
         """The sweep gets nothing more in this round."""
         self._turns.pop(sweep.pk, None)
 
+    def look_ahead(self) -> None:
+        """Begin anew, now with trials that wait for slots which are still taken.
+
+        Only for sweeps of quick trials whose choices do not go by results: their slots
+        then need not wait for a round. It ends with the first sweep whose turn it is
+        and that is not of that kind: the next free slot is for it.
+        """
+        self._turns = {
+            pk: turn
+            for pk, turn in self._all.items()
+            if turn.sweep.state == SweepState.RUNNING
+        }
+        self._ahead = True
+
     def serve(self, sweep: Sweep) -> Trial | None:
         """Place one more trial of the sweep. None: there is no place for one now."""
         turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
+        if self._ahead:
+            return self._serve_ahead(turn, state)
         if turn.open:
             return self._serve_open(turn, state)
         if not turn.may_choose:
@@ -83,6 +104,8 @@ class Placing:
     def _serve_open(self, turn: Turn, state: PoolState) -> Trial | None:
         """Ring for the attempt that has waited longest."""
         attempt, sweep = turn.open[0], turn.sweep
+        if turn.is_full:
+            return None
         host = state.best_host(sweep.gpus, attempt=attempt, priority=sweep.priority)
         if host is None and state.alive:
             return None
@@ -91,6 +114,30 @@ class Placing:
             self._count(turn, host)
             _ring(attempt, sweep, host)
         return attempt.trial
+
+    def _serve_ahead(self, turn: Turn, state: PoolState) -> Trial | None:
+        """A trial for a slot that will be free soon."""
+        sweep = turn.sweep
+        if not turn.open and not turn.lacks_only_slots(state.slots):
+            return None
+        share = 0.0 if turn.open or sweep.gpus else share_ahead(sweep)
+        host = state.host_ahead(share)
+        if host is None:
+            self._close(sweep.pool_id)
+            return None
+        trial = _new_trial(turn, host, rings=True)
+        if trial is not None:
+            turn.number += 1
+            turn.live += 1
+            turn.ahead += 1
+            self._count(turn, host)
+        return trial
+
+    def _close(self, pool: int) -> None:
+        """Nobody gets anything more of this pool in this round."""
+        self._turns = {
+            pk: turn for pk, turn in self._turns.items() if turn.sweep.pool_id != pool
+        }
 
     def _count(self, turn: Turn, host: Host | None) -> None:
         if host is None:

@@ -50,8 +50,8 @@ class Shares:
 class Turn:
     """What one sweep would place: attempts that wait, then new trials.
 
-    `number` is that of its next new trial, `live` how many of its trials live and
-    `most` how many may.
+    `number` is that of its next new trial, `live` how many of its trials live, `ahead`
+    how many of these wait for slots that are still taken, and `most` how many may live.
     """
 
     sweep: Sweep
@@ -60,15 +60,30 @@ class Turn:
     most: int
     open: list[Attempt] = field(default_factory=list)
     is_over: bool = False
+    ahead: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many of its trials have a slot, or were promised one, as may."""
+        return self.live - len(self.open) - self.ahead >= self.most
 
     @property
     def may_choose(self) -> bool:
         """Whether it may have one more new trial now."""
         return (
             not self.is_over
-            and self.live < self.most
+            and self.live - self.ahead < self.most
             and self.number < self.sweep.max_total_trials
         )
+
+    def lacks_only_slots(self, slots: int) -> bool:
+        """Whether it would have one more trial if all of so many slots were not taken.
+
+        A sweep that may have every slot cannot have too many at a time, so one more of
+        its trials may wait for each of them.
+        """
+        most = self.most if self.most < slots else self.most + slots
+        return self.live < most and self.number < self.sweep.max_total_trials
 
 
 def turns_of(sweeps: Collection[Sweep]) -> dict[int, Turn]:

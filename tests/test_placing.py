@@ -242,6 +242,81 @@ class TestGpus:
         assert ones.trials.count() == 3
 
 
+class TestAhead:
+    """Quick trials of a sweep whose choices go by their numbers."""
+
+    def started(self, worker: Worker, *, took: float = 1.0, **fields: Any) -> Sweep:
+        """A sweep with running trials in all slots, and some that are over."""
+        made = sweep(**fields)
+        for _ in range(4):
+            factories.trial(made, state="completed", value=0.5, elapsed=0.9)
+        ended = Attempt.objects.filter(trial__sweep=made)
+        ended.update(claimed_at=Now() - timedelta(seconds=took), ended_at=Now())
+        self.claim_all(worker)
+        return made
+
+    def claim_all(self, worker: Worker) -> None:
+        scheduling.advance_all()
+        waiting = Attempt.objects.filter(state="queued").order_by("pk")
+        for slot, attempt in enumerate(waiting.select_related("trial")[: worker.slots]):
+            start(attempt.trial, worker, slot)
+
+    def queued(self, *sweeps: Sweep) -> list[int]:
+        return [s.trials.filter(state="queued").count() for s in sweeps]
+
+    def test_the_next_trials_hang_at_the_host_before_its_slots_are_free(
+        self, rung: list[tuple[int, str]]
+    ) -> None:
+        worker = host("a", slots=3)
+        made = self.started(worker, max_concurrent_trials=3)
+        for _ in range(3):
+            scheduling.advance_all()
+        assert self.queued(made) == [3]
+        assert rung[-1][1] == f"default@{worker.pk}"
+
+    def test_longer_trials_are_fewer_ahead_and_long_ones_none(self) -> None:
+        worker = host("a", slots=4)
+        made = self.started(worker, took=10)
+        scheduling.advance_all()
+        assert self.queued(made) == [2]
+        ended = Attempt.objects.filter(state="finished")
+        ended.update(claimed_at=Now() - timedelta(minutes=1))
+        Attempt.objects.filter(state="queued").delete()
+        made.trials.filter(state="queued").delete()
+        scheduling.advance_all()
+        assert self.queued(made) == [0]
+
+    def test_a_sweep_that_may_not_have_all_slots_keeps_to_its_limit(self) -> None:
+        worker = host("a", slots=3)
+        other = sweep(max_concurrent_trials=1)
+        made = self.started(worker, max_concurrent_trials=2)
+        scheduling.advance_all()
+        assert self.queued(other, made) == [0, 0]
+
+    def test_nobody_goes_ahead_of_a_sweep_whose_turn_it_is(self) -> None:
+        worker = host("a", slots=2)
+        made = self.started(worker)
+        made.trials.filter(state="queued").delete()
+        slow = sweep("Chemistry")
+        scheduling.advance_all()
+        assert self.queued(made, slow) == [0, 0]
+
+    def test_a_choice_by_results_is_not_made_ahead(self) -> None:
+        worker = host("a", slots=2)
+        made = self.started(worker)
+        made.trials.filter(state="queued").delete()
+        document = {**made.definition, "sampling_algorithm": {"type": "tpe", "seed": 1}}
+        Sweep.objects.filter(pk=made.pk).update(definition=document)
+        scheduling.advance_all()
+        assert self.queued(made) == [0]
+
+    def test_the_budget_is_kept(self) -> None:
+        worker = host("a", slots=4)
+        made = self.started(worker, max_total_trials=9)
+        scheduling.advance_all()
+        assert made.trials.count() == 9
+
+
 class TestDrains:
     def test_a_draining_host_gets_nothing_and_keeps_what_it_runs(
         self, rung: list[tuple[int, str]]

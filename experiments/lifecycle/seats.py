@@ -52,7 +52,7 @@ def taken_slots(worker: Worker) -> set[int]:
 def choose_seats(
     worker: Worker, slot: int, *, gpus: int, taken: Collection[int]
 ) -> Seats:
-    """The slot's own GPUs and those of its nearest free neighbours.
+    """GPUs that lie close together, with the slot's own ones among them if they can be.
 
     Where a neighbour's trial has the slot's own ones, others do as well: every slot's
     process sees what it is told to see.
@@ -69,7 +69,7 @@ def choose_seats(
             f"The trial needs {need} slots at once; host {worker.name} has"
             f" {len(free)} free."
         )
-    own = min(free, key=lambda place: abs(place - slot))
-    chosen = sorted(sorted(free, key=lambda place: abs(place - own))[:need])
+    rows = [free[first : first + need] for first in range(len(free) - need + 1)]
+    chosen = min(rows, key=lambda row: (row[-1] - row[0], slot not in row))
     devices = [device for place in chosen for device in worker.devices_of(place)]
     return Seats(need, devices[: gpus or None])
