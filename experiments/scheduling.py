@@ -37,12 +37,18 @@ def advance_all() -> None:
     )
     waiting = [sweep for sweep in running if _guarded(settle, sweep) is False]
     placing = Placing(waiting)
-    while (sweep := placing.next_sweep()) is not None:
-        if not _guarded(placing.serve, sweep):
-            placing.drop(sweep)
+    _place(placing)
+    placing.look_ahead()
+    _place(placing)
     for sweep in waiting:
         if sweep.exhausted:
             _guarded(settle, sweep)
+
+
+def _place(placing: Placing) -> None:
+    while (sweep := placing.next_sweep()) is not None:
+        if not _guarded(placing.serve, sweep):
+            placing.drop(sweep)
 
 
 T = TypeVar("T")
