@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from experiments import lifecycle, troubles
+from experiments.hosts import pool_states
 from experiments.models import Attempt, Sweep, Worker
 from tests import factories
 
@@ -65,3 +66,18 @@ def test_a_shutdown_is_no_trouble(sweep: Sweep, worker: Worker) -> None:
     for _ in range(4):
         end(sweep, "released")
     assert not troubles.drain_if_in_trouble(worker)
+
+
+def test_the_trial_goes_to_another_host_if_there_is_one(sweep: Sweep) -> None:
+    bad = factories.worker(sweep.pool, "host", slots=8)
+    good = factories.worker(sweep.pool, "other", slots=1)
+    Worker.objects.update(seen_at=timezone.now())
+    end(sweep, "worker_problem")
+    (state,) = pool_states([sweep.pool_id]).values()
+    (attempt,) = state.open
+    host = state.best_host(0, attempt=attempt, priority=0)
+    assert host is not None and host.worker == good
+    Worker.objects.filter(pk=good.pk).update(draining_since=timezone.now())
+    (state,) = pool_states([sweep.pool_id]).values()
+    host = state.best_host(0, attempt=attempt, priority=0)
+    assert host is not None and host.worker == bad
