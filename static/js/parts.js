@@ -2,9 +2,12 @@
 
 import { refreshTimes } from "./format.js";
 
-// What has the focus keeps it: a link is found again by where it leads.
-function focusedHref(part) {
-  return part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+// Where a link leads, or a button sends its form to.
+const target = (element) => element.getAttribute("href") ?? element.getAttribute("formaction");
+
+// What has the focus keeps it: a link or button is found again by its target.
+function focusedTarget(part) {
+  return part.contains(document.activeElement) ? target(document.activeElement) : null;
 }
 
 // Replaces what stands in the part, unless it is the same already or a menu in it is
@@ -13,12 +16,12 @@ export function showPart(part, html, { release = () => {} } = {}) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
   if (fresh.innerHTML === part.innerHTML || part.querySelector(".dropdown-menu.show")) return;
-  const focused = focusedHref(part);
+  const focused = focusedTarget(part);
   release(part);
   part.replaceChildren(fresh.content);
   refreshTimes(part);
   if (focused === null) return;
-  const again = [...part.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused);
+  const again = [...part.querySelectorAll("a, button")].find((element) => target(element) === focused);
   again?.focus({ preventScroll: true });
 }
 

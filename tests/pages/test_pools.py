@@ -179,7 +179,7 @@ def test_a_draining_host_says_why_and_how_it_ends(
     Worker.objects.update(draining_since=timezone.now(), drain_reason="A new disk")
     text = page(ada)
     assert "draining" in text
-    assert "A new disk" in text
+    assert ": A new disk. " in text
     assert 'class="place place-closed' in text
     assert "Take trials again" not in text
     assert "Take trials again" in page(root)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.text import Truncator
+
 from experiments.models import Worker
 from experiments.models.pools import SILENT_AFTER
 from experiments.pages.pools.busy import Busy
@@ -50,6 +52,13 @@ class Host:
     def empty(self) -> bool:
         """Whether nothing runs there any more."""
         return all(cell.kind in ("free", "closed") for cell in self.cells)
+
+    @property
+    def drain_words(self) -> str:
+        """What follows the time since which it drains: the reason, and a full stop."""
+        reason = Truncator(self.worker.drain_reason.strip()).chars(240)
+        said = f": {reason}" if reason else ""
+        return said if said.endswith((".", "!", "?")) else f"{said}."
 
     @property
     def lost(self) -> Sequence[Cell]:
