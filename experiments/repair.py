@@ -8,7 +8,7 @@ any number of times, in any number of processes.
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Exists, Max, OuterRef, Q
@@ -25,8 +25,8 @@ from experiments.scheduling import end_at_timeout
 
 logger = logging.getLogger(__name__)
 
-# Seconds; an idle worker gives a sign of life every ten.
-UNHEARD_AFTER = 15.0
+# An idle worker gives a sign of life every ten seconds.
+UNHEARD_AFTER = timedelta(seconds=15)
 
 
 def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
@@ -38,7 +38,9 @@ def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
     end_overdue()
     end_paused()
     if declare_losses:
-        lose_silent(only_stopping=only_stopping)
+        lose_silent(only_stopping=True)
+    if declare_losses and not only_stopping:
+        lose_silent()
         end_silent_outside(only_stopping=only_stopping)
 
 
@@ -50,16 +52,16 @@ def nobody_is_heard() -> bool:
     that all hosts have died at once. Only their requests tell: a scheduler on another
     machine than the site knows of it by nothing else.
     """
+    last = last_heard()
+    return last is not None and last < database_now() - UNHEARD_AFTER
+
+
+def last_heard() -> datetime | None:
+    """The last sign of life of any worker or attempt. None: no attempt runs."""
     running = Attempt.objects.filter(state=AttemptState.RUNNING)
-    # Who asked for a trial need not be heard for long.
-    running = running.exclude(worker=None, runner_token_digest="")
     beats = running.aggregate(last=Max("heartbeat_at"))["last"]
-    if beats is None:
-        return False
     seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
-    last = max(moment for moment in (beats, seen) if moment is not None)
-    limit = min(UNHEARD_AFTER, settings.LEASE_SECONDS / 2)
-    return bool(last < database_now() - timedelta(seconds=limit))
+    return max(beats, seen or beats) if beats is not None else None
 
 
 def end_strays() -> None:
@@ -103,12 +105,16 @@ def end_paused() -> None:
 
 
 def lose_silent(*, only_stopping: bool = False) -> None:
-    """Give up attempts whose runner has not been heard from for longer than a lease.
+    """Give up attempts whose runner has not been heard from for longer than a lease,
+    while somebody else was. For those that are to stop the present counts.
 
     By then a runner that cannot reach the site has been told nothing; if it comes
     back, its attempt is stale and it ends itself.
     """
-    limit = database_now() - timedelta(seconds=settings.LEASE_SECONDS)
+    heard = database_now() if only_stopping else last_heard()
+    if heard is None:
+        return
+    limit = heard - timedelta(seconds=settings.LEASE_SECONDS)
     silent = (
         Attempt.objects.filter(state=AttemptState.RUNNING, heartbeat_at__lt=limit)
         # Of those that no worker runs, see outside.py.

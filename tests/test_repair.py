@@ -182,6 +182,21 @@ def test_after_everybody_was_silent_all_have_a_lease_to_come_back(
     assert state_after(20) == "queued"
 
 
+def test_nobody_is_lost_for_a_silence_that_all_share(
+    sweep: Sweep, settings: Any
+) -> None:
+    """Also where a lease is shorter than the beats by which an absence is noticed."""
+    trial = factories.reported_trial(sweep, [0.5])
+    quiet_since(settings.LEASE_SECONDS + 1)
+    repair.lose_silent()
+    trial.refresh_from_db()
+    assert trial.state == "running"
+    factories.worker(sweep.pool, "another")
+    repair.lose_silent()
+    trial.refresh_from_db()
+    assert trial.state == "queued"
+
+
 def test_an_attempt_that_is_to_stop_is_not_waited_for(
     sweep: Sweep, settings: Any
 ) -> None:
