@@ -30,9 +30,17 @@ class Kept:
 
 
 def limit_from(text: str) -> int:
-    """The limit in bytes that a worker's environment sets; the usual one for none or
-    for what is not a number."""
-    return int(text) if text.isdecimal() else USUAL_LIMIT
+    """The limit in bytes that a worker's environment sets; the usual one for none or,
+    with a warning, for what is not a number."""
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    if text:
+        logger.warning(
+            "SWEEPSITE_ENVIRONMENTS_LIMIT_BYTES is %r; it must be a number of bytes, "
+            "such as 20000000000",
+            text,
+        )
+    return USUAL_LIMIT
 
 
 def remove_unused(
