@@ -66,7 +66,7 @@ def typed(**values: str) -> dict[str, str]:
     return {f"value:{name}": value for name, value in values.items()}
 
 
-# --- again ------------------------------------------------------------------------------
+# --- again -------------------------------------------------------------------------
 
 
 def test_ticked_trials_are_asked_about_and_then_run_again(
@@ -110,7 +110,7 @@ def test_a_trials_page_offers_to_retry_and_to_clone(ada: Client, sweep: Sweep) -
     assert origins(sweep) == ["retry of 0"]
 
 
-# --- values of one's own -----------------------------------------------------------------
+# --- values of one's own -----------------------------------------------------------
 
 
 def test_a_clone_is_filled_with_the_trials_values(ada: Client, sweep: Sweep) -> None:
@@ -183,7 +183,7 @@ def test_a_run_that_has_no_sweep_has_no_clone(ada: Client, sweep: Sweep) -> None
     assert ada.get(f"/trials/{trial.pk}/clone/").status_code == 404
 
 
-# --- gaps and what waits -------------------------------------------------------------------
+# --- gaps and what waits -----------------------------------------------------------
 
 
 def test_gaps_are_listed_with_their_reasons_and_filled_by_one_press(

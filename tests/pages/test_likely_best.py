@@ -157,7 +157,8 @@ def test_only_a_post_with_its_token_counts() -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(factories.user("ada"))
     address = f"/sweeps/{made.pk}/again/"
-    assert client.get(address).status_code == 405
+    client.get(address, {"trials": made.trials.get(number=8).pk})
+    assert not made.wishes.exists()
     assert client.post(address, {"trials": "8"}).status_code == 403
 
 
@@ -165,15 +166,17 @@ def test_only_a_post_with_its_token_counts() -> None:
 def test_nonsense_is_refused_in_words(trials: str) -> None:
     made, _ = with_luck()
     text = page(again(made, trials))
-    assert "such as 3, 8, 12" in text or "not among those that ended" in text
+    assert "such as 3, 8, 12" in text or "not among those that have ended" in text
     made.refresh_from_db()
     assert made.max_total_trials == 40
 
 
-def test_a_cancelled_sweep_says_why_it_cannot() -> None:
+def test_a_cancelled_sweep_goes_on_for_them() -> None:
     made, _ = with_luck(state="cancelled")
-    assert "Run the top" not in overview(made)
-    assert "A clone of it can try the same values." in page(again(made, "8"))
+    assert "Run the top 3 again" in overview(made)
+    assert "will run once more" in page(again(made, "8"))
+    made.refresh_from_db()
+    assert (made.state, made.max_total_trials) == ("running", 18)
 
 
 # --- cost ----------------------------------------------------------------------------
