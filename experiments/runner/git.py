@@ -124,6 +124,7 @@ class Repository:
             self._run_well("init", "--quiet", "--bare", "--template=")
         if self._has(commit):
             return
+        self._unlock()
         fetch = (
             *("fetch", "--no-tags", "--no-recurse-submodules", "--progress"),
             "--no-write-fetch-head",
@@ -136,6 +137,13 @@ class Repository:
             self._insist(*fetch, "--", url, *everything, told=True)
         if not self._has(commit):
             raise CodeError(f"{url} has no commit {commit} any more")
+
+    def _unlock(self) -> None:
+        """Remove locks of git's own that a killed fetch has left: ours is held."""
+        for stale in self._folder.rglob("*.lock"):
+            stale.unlink(missing_ok=True)
+        for rest in self._folder.glob("objects/pack/tmp_*"):
+            rest.unlink(missing_ok=True)
 
     def _has(self, commit: str) -> bool:
         return self._run("cat-file", "-e", f"{commit}^{{commit}}").went_well

@@ -143,6 +143,22 @@ def test_two_attempts_at_once_share_one_mirror(
     assert len(mirrors) == 1
 
 
+def test_what_a_killed_fetch_left_is_in_nobody_s_way(
+    runners: Any, site: Any, repository: GitRepository, home: Path
+) -> None:
+    code = code_from(repository)
+    assert runners.run("python", "train.py", attempt=1, code=code) == 0
+    (mirror,) = (home / "repositories").glob("*.git")
+    for name in ("shallow.lock", "HEAD.lock", "objects/pack/tmp_pack_x"):
+        (mirror / name).parent.mkdir(parents=True, exist_ok=True)
+        (mirror / name).touch()
+    site.commits.clear()
+    repository.commit({"train.py": TRAIN.format(2)})
+    assert runners.run("python", "train.py", attempt=2, code=code) == 0
+    assert "version 2" in site.text()
+    assert not (mirror / "objects/pack/tmp_pack_x").exists()
+
+
 @pytest.mark.parametrize(
     "url",
     [
