@@ -46,6 +46,7 @@ from experiments.search.importers import (
 )
 from experiments.search.importers.parts import parts_of
 from experiments.search.problems import DefinitionError, Problem, listed, shown
+from experiments.shared_code import shared_code_problem
 from experiments.submission import create_sweep, sweep_document
 from experiments.warm_trials import add_finished_trials, usable_trials
 
@@ -287,10 +288,13 @@ def read_file(options: dict[str, Any]) -> Imported:
 
 
 def pool_lines(definition: SweepDefinition) -> list[str]:
-    """A warning where the site has no such pool: the document itself is not wrong."""
+    """A warning where the site has no such pool, or it does not allow the code's
+    folder: the document itself is not wrong."""
     names = list(Pool.objects.order_by("name").values_list("name", flat=True))
     if definition.compute in names:
-        return []
+        pool = Pool.objects.get(name=definition.compute)
+        problem = shared_code_problem(definition.trial.code, pool)
+        return [str(problem)] if problem else []
     known = listed(names[:MOST_NAMED]) or "none yet"
     return [
         f"compute: There is no worker pool {shown(definition.compute)} on this site;"
