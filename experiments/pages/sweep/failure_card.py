@@ -118,7 +118,7 @@ def failure_card(
         advice=advice(failure),
         groups=groups[:MOST_GROUPS],
         group=group,
-        others=_numbers(sweep, group),
+        others=_numbers(sweep, group, failure.trial.number),
         shares=shares,
         remedies=remedies(Situation(sweep, group, known, constraint, left)),
     )
@@ -130,12 +130,12 @@ def picked_group(groups: Sequence[FailureGroup], signature: str) -> FailureGroup
     return next(iter([*picked, *groups]), None)
 
 
-def _numbers(sweep: Sweep, group: FailureGroup | None) -> list[int]:
-    """The newest failed trials of the group, in the order of their numbers."""
+def _numbers(sweep: Sweep, group: FailureGroup | None, picked: int) -> list[int]:
+    """The newest failed trials of the group and the picked one, in their order."""
     if group is None or group.count == 1:
         return []
     newest = group.trials_of(sweep).order_by("-number")
-    return sorted(newest.values_list("number", flat=True)[:MOST_NUMBERS])
+    return sorted({picked, *newest.values_list("number", flat=True)[:MOST_NUMBERS]})
 
 
 def _failure(sweep: Sweep, group: FailureGroup | None, number: str) -> Failure:

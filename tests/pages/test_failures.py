@@ -1,0 +1,270 @@
+"""The page of failures, what may be done about them, and the pre-flight's card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments import failures, lifecycle, scheduling, storage
+from experiments.models import Sweep, Trial
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = "<script>alert('x')</script>\u202e"
+SPACE = {
+    "x": {"type": "uniform", "min_value": 0, "max_value": 1},
+    "batch": {"type": "choice", "values": [8, 16, 64, 128]},
+}
+
+
+def client(name: str = "ada") -> Client:
+    made = Client()
+    made.force_login(factories.user(name))
+    return made
+
+
+def sweep(**fields: Any) -> Sweep:
+    document = factories.definition_document(
+        search_space=SPACE,
+        limits={"max_total_trials": 40, "max_concurrent_trials": 2},
+    )
+    team = factories.team(ada="member", eve="viewer")
+    return factories.sweep(team, document=document, **fields)
+
+
+def run(made: Sweep, batch: int, log: str = "", count: int = 1) -> list[Trial]:
+    """Trials that fail with a log, or work without one."""
+    done = []
+    Sweep.objects.filter(pk=made.pk).update(state="running")
+    for _ in range(count):
+        params = {"x": made.trials.count() * 7 % 13 / 13, "batch": batch}
+        trial = factories.trial(made, params=params)
+        attempt = factories.claim(trial).attempt
+        if log:
+            storage.append_log(attempt.pk, log.encode())
+            outcome = lifecycle.Outcome(
+                cause="exited", exit_code=1, message="exit code 1", elapsed=2.0
+            )
+        else:
+            factories.report(trial, [0.5])
+            outcome = lifecycle.Outcome(cause="exited", exit_code=0, elapsed=9.0)
+        failures.sign(attempt, outcome)
+        lifecycle.finish_attempt(attempt, outcome)
+        done.append(trial)
+    return done
+
+
+def oom(made: Sweep) -> Sweep:
+    """A paused sweep of which the larger batches ran out of memory."""
+    log = "RuntimeError: CUDA out of memory. Tried to allocate 1.50 GiB\n"
+    run(made, 8, count=6)
+    run(made, 16, count=6)
+    run(made, 128, log, count=3)
+    run(made, 64, log, count=3)
+    Sweep.objects.filter(pk=made.pk).update(state="paused", reason="max_failed_trials")
+    made.refresh_from_db()
+    return made
+
+
+def text_of(made: Sweep, path: str = "failures/") -> str:
+    return client().get(f"/sweeps/{made.pk}/{path}").content.decode()
+
+
+def test_the_card_groups_errors_and_says_what_the_failed_share() -> None:
+    made = oom(sweep())
+    text = text_of(made)
+    assert "The sweep was paused after 6 failed trials with the same error." in text
+    assert "The likely cause of all 6: memory ran out, with batch 64 or 128." in text
+    assert 'Tried to allocate <span class="failure-blank">‹size›</span>' in text
+    assert "Against the 12 trials that ran" in text
+    assert '<tr class="is-telling"><th scope="row">batch</th>' in text
+    assert "The space has batch from 8, 16, 64 and 128: about 50 %" in text
+    assert text.count("is-telling") == 1
+    assert "Go on with batch &lt; 64" in text
+
+
+def test_groups_and_logs_can_be_picked() -> None:
+    made = oom(sweep())
+    other = run(made, 8, "KeyError: 'lr'\n")[0]
+    text = text_of(made)
+    assert "All errors" in text
+    assert "The error of 6" in text
+    signature = Trial.objects.get(pk=other.pk).current_attempt.signature
+    picked = text_of(made, f"failures/?signature={signature}")
+    assert "KeyError: &#x27;lr&#x27;</p>" in picked
+    assert 'aria-current="true">13</a>' in text_of(made, "failures/?failed=13")
+    for query in ("failed=x", "failed=99999999999", "signature=<x>", "failed=0"):
+        assert client().get(f"/sweeps/{made.pk}/failures/?{query}").status_code == 200
+
+
+def test_hostile_logs_names_and_values_stay_text() -> None:
+    document = factories.definition_document(
+        trial={"command": "python train.py"},
+        search_space={"x": {"type": "choice", "values": [HOSTILE, "b"]}},
+    )
+    made = factories.sweep(factories.team(ada="member"), document=document)
+    for value, failed in ((HOSTILE, True), ("b", False)) * 4:
+        trial = factories.trial(made, params={"x": value})
+        attempt = factories.claim(trial).attempt
+        if not failed:
+            factories.report(trial, [0.5])
+        storage.append_log(attempt.pk, f"Error: {HOSTILE}\n".encode())
+        outcome = lifecycle.Outcome(cause="exited", exit_code=int(failed))
+        failures.sign(attempt, outcome)
+        lifecycle.finish_attempt(attempt, outcome)
+    for path in ("", "failures/"):
+        text = text_of(made, path)
+        assert "<script>alert" not in text
+        error = text.partition('class="failure-error mono">')[2].partition("</p>")[0]
+        assert "\u202e" not in error
+
+
+def test_a_sweep_that_goes_on_has_one_line_about_it() -> None:
+    made = oom(sweep())
+    Sweep.objects.filter(pk=made.pk).update(state="running")
+    text = text_of(made, "")
+    assert "6 of 18 trials failed, 6 with the same error: RuntimeError" in text
+    assert "These have batch 64 or 128." in text
+    assert f"/sweeps/{made.pk}/failures/" in text
+    assert "Why trials failed" not in text
+
+
+def test_the_page_costs_as_much_for_many_failures_as_for_few(
+    django_assert_max_num_queries: Any,
+) -> None:
+    made = oom(sweep())
+    costs = []
+    for _ in range(2):
+        with django_assert_max_num_queries(45) as queries:
+            client().get(f"/sweeps/{made.pk}/failures/")
+        costs.append(len(queries))
+        run(made, 128, "RuntimeError: CUDA out of memory\n", count=8)
+    assert costs[0] == costs[1]
+
+
+def test_what_is_compared_with_where_nothing_ran_is_an_earlier_sweep() -> None:
+    run(sweep(), 8, count=8)
+    made = sweep()
+    run(made, 128, "ValueError: boom\n", count=5)
+    assert "Against the 8 trials of digits-1 that ran" in text_of(made)
+
+
+def test_leaving_the_region_out_changes_the_space_and_goes_on() -> None:
+    made = oom(sweep())
+    answer = client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "exclude"})
+    assert answer.status_code == 302
+    made.refresh_from_db()
+    assert made.state == "running"
+    assert made.definition["constraints"] == ["batch < 64"]
+
+
+def test_of_an_ended_sweep_a_draft_is_made() -> None:
+    made = oom(sweep())
+    Sweep.objects.filter(pk=made.pk).update(state="failed")
+    answer = client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "exclude"})
+    draft = Sweep.objects.latest("pk")
+    assert answer["Location"] == f"/sweeps/{draft.pk}/edit/"
+    assert (draft.state, draft.definition["constraints"]) == ("draft", ["batch < 64"])
+
+
+def test_the_failed_trials_run_again() -> None:
+    made = oom(sweep())
+    client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "retry"})
+    made.refresh_from_db()
+    factories.worker(made.pool)
+    scheduling.advance_all()
+    again = made.trials.order_by("-number").first()
+    assert made.state == "running"
+    assert again.origin.startswith("retry of 1")
+
+
+def test_going_on_and_choices_that_there_are_not() -> None:
+    made = oom(sweep())
+    for value in ("", "nosuch", "more_memory"):
+        client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": value})
+        made.refresh_from_db()
+        assert made.state == "paused"
+    client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "go_on"})
+    made.refresh_from_db()
+    assert made.state == "running"
+
+
+def test_viewers_see_what_failed_and_do_nothing() -> None:
+    made = oom(sweep())
+    viewer = client("eve")
+    page = viewer.get(f"/sweeps/{made.pk}/failures/").content.decode()
+    assert "memory ran out" in page
+    assert "What to do" not in page
+    for path in ("remedy", "preflight"):
+        answer = viewer.post(f"/sweeps/{made.pk}/{path}/", {"remedy": "go_on"})
+        assert answer.status_code == 403
+
+
+# --- the pre-flight ---------------------------------------------------------------
+
+
+def tried(made: Sweep, name: str) -> Trial:
+    """The probe reports under a name and ends."""
+    factories.worker(made.pool)
+    scheduling.advance_all()
+    trial = made.trials.get()
+    attempt = factories.claim(trial).attempt
+    factories.report(trial, [0.3, 0.4], name=name)
+    lifecycle.beat(attempt, pid=1, elapsed=70.0)
+    scheduling.advance_all()
+    made.refresh_from_db()
+    return trial
+
+
+def test_one_configuration_of_a_draft_is_tried_and_the_sweep_waits() -> None:
+    made = sweep(state="draft")
+    assert "Try one configuration" in text_of(made, "")
+    client().post(f"/sweeps/{made.pk}/preflight/")
+    made.refresh_from_db()
+    assert (made.state, made.preflight["hold"]) == ("running", True)
+    assert "One configuration is tried first" in text_of(made, "")
+    tried(made, "accuracy")
+    text = text_of(made, "")
+    assert "The configuration that was tried works" in text
+    assert "Start all trials" in text
+    client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": "resume"})
+    made.refresh_from_db()
+    assert made.state == "running"
+
+
+def test_a_near_miss_becomes_the_metric_with_one_click_and_keeps_its_reports() -> None:
+    made = sweep(state="draft")
+    client().post(f"/sweeps/{made.pk}/preflight/")
+    trial = tried(made, "acc")
+    text = text_of(made, "")
+    assert "Did you mean acc?" in text
+    assert "Use acc as the primary metric" in text
+    client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": "use:acc"})
+    made.refresh_from_db()
+    trial.refresh_from_db()
+    assert (made.state, made.primary_metric) == ("running", "acc")
+    assert made.definition["objective"]["primary_metric"] == "acc"
+    assert (trial.reports, trial.value) == (2, 0.4)
+    scheduling.advance_all()
+    made.refresh_from_db()
+    assert made.preflight["state"] == "passed"
+    assert made.trials.count() == 1
+
+
+def test_only_names_that_were_found_can_be_used() -> None:
+    made = sweep(state="draft")
+    client().post(f"/sweeps/{made.pk}/preflight/")
+    tried(made, "acc")
+    for value in ("use:loss", "use:", "nosuch"):
+        client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": value})
+    made.refresh_from_db()
+    assert (made.state, made.primary_metric) == ("paused", "accuracy")
+
+
+def test_a_running_sweep_cannot_be_tried_first() -> None:
+    made = sweep()
+    answer = client().post(f"/sweeps/{made.pk}/preflight/", follow=True)
+    assert "only a draft can be tried first" in answer.content.decode()
