@@ -62,7 +62,8 @@ class Recomputer:
     def _wished(self) -> dict[int, Mapping[str, Any]]:
         """Values of begun wishes by their trials' numbers."""
         begun = self.sweep.wishes.filter(number__isnull=False)
-        return dict(begun.values_list("number", "params"))
+        rows = begun.values_list("number", "params")
+        return {number: params for number, params in rows if number is not None}
 
     @cached_property
     def _last_imported(self) -> int:

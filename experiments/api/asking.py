@@ -12,8 +12,8 @@ from experiments import outside
 from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import steerable_sweep
 from experiments.api.errors import ApiError
-from experiments.api.further_trials import router
 from experiments.api.schemas import answers, page_url
+from experiments.api.trials import router
 
 
 class AskIn(Schema):

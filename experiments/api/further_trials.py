@@ -19,8 +19,8 @@ from experiments.api.callers import (
 )
 from experiments.api.errors import ApiError
 from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
-from experiments.api.reporting import router
 from experiments.api.schemas import SweepOut, answers, sweep_out
+from experiments.api.trials import router
 from experiments.models import Sweep, Trial, Wish
 from experiments.progress import progress_of
 from experiments.steering import NotPossible

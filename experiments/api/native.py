@@ -14,10 +14,13 @@ from experiments.api import (
     asking,
     documents,
     failures,
+    further_trials,
     ledger,
     outputs,
+    reporting,
     simulations,
     sweeps,
+    trials,
     uploads,
 )
 from experiments.api.auth import UserAuth
@@ -44,8 +47,9 @@ api = NinjaAPI(
     docs=Swagger(settings={"validatorUrl": None}),
 )
 add_error_handlers(api)
-# reporting and further_trials add theirs to the trials' router, which they export.
-for module in (documents, sweeps, simulations, asking, outputs, uploads, ledger):
+# These add routes to the trials' router: one path has one view.
+ON_TRIALS_ROUTER = (reporting, further_trials, asking)
+for module in (documents, sweeps, simulations, trials, outputs, uploads, ledger):
     api.add_router("", module.router)
 others = Router()
 

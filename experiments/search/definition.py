@@ -94,8 +94,10 @@ class SweepDefinition:
             "resources": self.resources.dump(),
             "retries": self.retries.dump(),
         }
-        kept = {name: value for name, value in document.items() if value}
-        return kept if self.launches else {**kept, "launches": False}
+        kept: dict[str, JSONValue] = {n: v for n, v in document.items() if v}
+        if not self.launches:
+            kept["launches"] = False
+        return kept
 
 
 def parse_document(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from experiments.search.axes import Axis
 from experiments.search.choice import Choice
@@ -113,8 +114,9 @@ def _choice_problem(name: str, law: Choice, value: object) -> str | None:
 def _converted(law: Distribution, value: object) -> JSONValue:
     """A number as its parameter has them: 3 and 3.0 are one value to people."""
     if isinstance(law, Choice):
-        listed_as = (each for each in law.distinct if _equal(each, value))
-        return next(listed_as, value)  # type: ignore[arg-type]
+        found = (each for each in law.distinct if _equal(each, value))
+        other: Any = value
+        return next(found, other)
     number = float(value)  # type: ignore[arg-type]
     return int(number) if is_whole(law) else number
 
