@@ -331,7 +331,7 @@ class Installation:
             "max_concurrent_trials": at_once or len(self.hosts) * self.slots,
             **more.pop("limits", {}),
         }
-        retries = {"max_attempts": 10, "when_cut_off": "ride_out"}
+        retries = {"max_attempts": 10}
         retries |= more.pop("retries", {})
         environment = {"WITNESS": str(self.witness), **more.pop("environment", {})}
         document = sweep_document(
