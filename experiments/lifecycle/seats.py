@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from experiments.models import Attempt, Worker
 from experiments.models.trials import AttemptState
+from experiments.search.figures import counted
 
 
 class NoRoom(Exception):
@@ -60,13 +61,13 @@ def choose_seats(
     need = worker.slots_for(gpus)
     if need is None:
         raise NoRoom(
-            f"The trial needs {gpus} GPUs on one host; host {worker.name} has"
-            f" {len(worker.gpus)} in {worker.slots} slots."
+            f"The trial needs {counted(gpus, 'GPU')} on one host; host {worker.name}"
+            f" has {len(worker.gpus)} in {counted(worker.slots, 'slot')}."
         )
     free = [place for place in range(worker.slots) if place not in taken]
     if len(free) < need:
         raise NoRoom(
-            f"The trial needs {need} slots at once; host {worker.name} has"
+            f"The trial needs {counted(need, 'slot')} at once; host {worker.name} has"
             f" {len(free)} free."
         )
     rows = [free[first : first + need] for first in range(len(free) - need + 1)]
