@@ -83,7 +83,8 @@ def test_ticked_trials_are_asked_about_and_then_run_again(
     )
     assert origins(sweep) == ["retry of 0", "re-run of 1"]
     page = text_of(ada.get(f"/sweeps/{sweep.pk}/again/?trials={ids}"))
-    assert "Trials 0 and 1 wait to run again already" in page
+    assert "as they wait to run again already: trial 0, trial 1." in page
+    assert "Nothing to run again" in page
 
 
 @pytest.mark.parametrize("trials", ["", "a,b", "-1", "9" * 40, "1;2", "\u0663"])

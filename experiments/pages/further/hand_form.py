@@ -105,7 +105,14 @@ class HandForm:
 
 def middle(space: SearchSpace) -> dict[str, Any]:
     """A configuration from the middle of every axis."""
-    return dict(space.decode([0.5] * len(space.axes)))
+    params = space.decode([0.5] * len(space.axes))
+    return {name: _rounded(space.parameters[name], params[name]) for name in params}
+
+
+def _rounded(law: Distribution, value: Any) -> Any:
+    """A number that people would type, where the space has it."""
+    short = float(f"{value:.4g}") if isinstance(value, float) else value
+    return short if law.contains(short) else value
 
 
 def range_words(law: Distribution) -> str:

@@ -23,6 +23,7 @@ from experiments.pages.sweep.permission import sweep_to_steer, viewer_of
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError
 from experiments.steering import NotPossible
+from experiments.wishes import waiting_wishes
 
 GET_OR_POST = ("GET", "HEAD", "POST")
 MOST_SHOWN = 200
@@ -68,15 +69,18 @@ def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
     if not trials:
         messages.error(request, "Tick the trials that shall run again, then press it.")
         return redirect("sweep_trials", sweep.pk)
-    ended = [trial for trial in trials if trial.state not in TRIAL_LIVE]
+    waiting = {wish.repeats for wish in waiting_wishes(sweep)}
+    ready = [trial for trial in trials if trial.number not in waiting]
+    ended = [trial for trial in ready if trial.state not in TRIAL_LIVE]
     numbers = [trial.number for trial in ended]
     context = {
         "sweep": sweep,
         "trials": ended,
-        "live": [trial for trial in trials if trial.state in TRIAL_LIVE],
+        "live": [trial for trial in ready if trial.state in TRIAL_LIVE],
+        "waiting": [trial for trial in trials if trial.number in waiting],
         "named": further_trials.trials_named(numbers) if numbers else "",
         "numbers": ",".join(map(str, numbers)),
-        "refusal": further_trials.rerun_refusal(sweep, numbers),
+        "refusal": further_trials.refusal_of(sweep),
     }
     return render(request, "experiments/further/again.html", context)
 
