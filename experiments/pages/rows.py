@@ -228,7 +228,8 @@ def _running_sentence(
     if decision is not None:
         return f"Kept at report {decision.n}: {_compared(decision, 'against')}"
     if not trial.reports:
-        return "Started, no report yet"
+        phase = trial.current_attempt.phase if trial.current_attempt else ""
+        return phase[:1].upper() + phase[1:] or "Started, no report yet"
     if policy is None:
         reports = "1 report" if trial.reports == 1 else f"{trial.reports} reports"
         return f"Running, {reports}"

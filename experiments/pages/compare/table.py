@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.code_words import code_words
 from experiments.models import Trial
 from experiments.pages.compare.cells import Cell, Row
 from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
@@ -116,7 +117,7 @@ def _setup(trial: Trial) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if sweep is not None:
         template = sweep.definition.get("trial", {})
-        found["code"] = str(sweep.code) if sweep.code else "none"
+        found["code"] = str(sweep.code) if sweep.code else code_words(sweep) or "none"
         found["command"] = template.get("command", "")
         found |= _inputs(trial)
         found["pool"] = sweep.pool.name
