@@ -14,7 +14,8 @@ from experiments.api.callers import reader
 from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
 from experiments.checking import check_import, read_sweep
-from experiments.models import User
+from experiments.gpu_doubts import gpu_doubts
+from experiments.models import Pool, User
 from experiments.search.definition import SweepDefinition
 from experiments.search.importers import FaultyImport, Imported, Note
 from experiments.search.preview import Histogram
@@ -216,6 +217,7 @@ def check(
             *(ProblemOut(path=note.path, message=note.message) for note in notes),
             *map(ProblemOut.of, definition.warnings),
             *map(ProblemOut.of, _slack_doubts(user, definition)),
+            *map(ProblemOut.of, _gpu_doubts(user, definition)),
         ],
     )
 
@@ -225,6 +227,13 @@ def _slack_doubts(user: User, definition: SweepDefinition) -> list[Problem]:
     name = definition.experiment_name
     earlier = access.trials_for(user).filter(experiment__name=name)
     return slack_doubts(definition.early_termination, definition.objective, earlier)
+
+
+def _gpu_doubts(user: User, definition: SweepDefinition) -> list[Problem]:
+    """What the hosts say of the pool, if the user may know it."""
+    teams = access.teams_for(user)
+    pools = Pool.objects.filter(name=definition.compute, teams__in=teams.values("pk"))
+    return gpu_doubts(pools.first(), definition.resources.gpus)
 
 
 def _invalid(imported: Imported, error: DefinitionError) -> CheckOut:

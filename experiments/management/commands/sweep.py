@@ -22,6 +22,7 @@ from experiments.checking import check_import, read_sweep
 from experiments.document_yaml import yaml_text
 from experiments.failures import failure_groups
 from experiments.findings import Preflight
+from experiments.gpu_doubts import gpu_doubts
 from experiments.management.lookups import (
     MOST_NAMED,
     find_sweep,
@@ -147,7 +148,9 @@ class Command(BaseCommand):
                 )
                 start(sweep, actor=user)
                 transaction.on_commit(queues.wake_scheduler)
-        for warning in (*note_lines(imported), *map(str, definition.warnings)):
+        doubts = gpu_doubts(sweep.pool, sweep.gpus)
+        warnings = (*definition.warnings, *doubts)
+        for warning in (*note_lines(imported), *map(str, warnings)):
             self.stderr.write(f"warning: {warning}", str)
         if number:
             self.stderr.write(f"{number:,} finished trials come along.", str)
@@ -294,7 +297,8 @@ def pool_lines(definition: SweepDefinition) -> list[str]:
     if definition.compute in names:
         pool = Pool.objects.get(name=definition.compute)
         problem = shared_code_problem(definition.trial.code, pool)
-        return [str(problem)] if problem else []
+        doubts = gpu_doubts(pool, definition.resources.gpus)
+        return [str(each) for each in (problem, *doubts) if each]
     known = listed(names[:MOST_NAMED]) or "none yet"
     return [
         f"compute: There is no worker pool {shown(definition.compute)} on this site;"

@@ -12,7 +12,8 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest
 
 from experiments import access, snapshots
-from experiments.models import Experiment, Sweep, Team, Trial, User
+from experiments.gpu_doubts import gpu_doubts
+from experiments.models import Experiment, Pool, Sweep, Team, Trial, User
 from experiments.pages.builder.compose import SHORT_DIGEST, compose
 from experiments.pages.builder.entries import Entries
 from experiments.pages.builder.fields import NO_POLICY
@@ -101,8 +102,13 @@ class Bench:
         return [*self._pool_problems(entries), *self._code_problems(entries)]
 
     def doubts(self, entries: Entries) -> list[Problem]:
-        """What trials of the same experiment, or of the sweep that is copied, give
-        reason to doubt."""
+        """What hosts and earlier trials give reason to doubt."""
+        resources = compose(entries).document.get("resources")
+        gpus = resources.get("gpus") if isinstance(resources, Mapping) else 0
+        return [*gpu_doubts(self._pool(entries), gpus), *self._slack_doubts(entries)]
+
+    def _slack_doubts(self, entries: Entries) -> list[Problem]:
+        """By trials of the same experiment, or of the sweep that is copied."""
         objective = _objective(entries)
         if objective is None or entries.policy == NO_POLICY:
             return []
@@ -125,6 +131,10 @@ class Bench:
                 f"{shown(name)}.",
             )
 
+    def _pool(self, entries: Entries) -> Pool | None:
+        name = entries.text("compute").strip().removeprefix("azureml:")
+        return access.pools_for_team(self.team).filter(name=name).first()
+
     def _code_problems(self, entries: Entries) -> Iterator[Problem]:
         kind, code = entries.code_kind, entries.text("code").strip()
         if kind == FILES and code and kept_files(self.team, self.user, code) is None:
@@ -141,8 +151,7 @@ class Bench:
                 "its files here, or name a whole path on the workers, such as "
                 "/srv/code/digits.",
             )
-        name = entries.text("compute").strip().removeprefix("azureml:")
-        pool = access.pools_for_team(self.team).filter(name=name).first()
+        pool = self._pool(entries)
         trial = compose(entries).document.get("trial", {})
         problem = pool and shared_code_problem(trial.get("code"), pool)
         if problem:
