@@ -71,7 +71,7 @@ def end_preflight(sweep: Sweep, found: dict[str, Any], *, message: str) -> bool:
     with transaction.atomic():
         won = Sweep.objects.filter(
             pk=sweep.pk, state=SweepState.RUNNING, preflight__state="running"
-        ).update(preflight=data, updated_at=Now())
+        ).update(preflight=data, message="", updated_at=Now())
         if not won:
             return False
         add_event(

@@ -15,7 +15,7 @@ from experiments.pages.spaces import axis_values, flat_params, search_space
 from experiments.pages.value_text import write_plain
 from experiments.search.fields import is_number
 from experiments.search.figures import counted
-from experiments.search.problems import listed
+from experiments.search.problems import DefinitionError, listed
 from experiments.search.sharing import (
     LEAST,
     MOST_LISTED,
@@ -23,6 +23,7 @@ from experiments.search.sharing import (
     Values,
     shared_values,
 )
+from experiments.search.space import SearchSpace
 from experiments.words import number_text, share_text
 
 MOST_COMPARED = 400
@@ -48,13 +49,15 @@ class ShareRow:
 
 @dataclass(frozen=True)
 class Shares:
-    """``against``: which trials are those that ran; ``foot``: what it means."""
+    """``against``: which trials are those that ran; ``foot``: what it means;
+    ``constraint``: what leaves the failing region out, "" where none is clear."""
 
     failed: int
     against: str
     rows: Sequence[ShareRow]
     telling: Sequence[Shared]
     foot: str
+    constraint: str = ""
 
     @property
     def words(self) -> str:
@@ -63,12 +66,6 @@ class Shares:
             f"{shared.name} {values_text(shared.failed, joint=' or ')}"
             for shared in self.telling[:2]
         )
-
-    @property
-    def constraint(self) -> str:
-        """What leaves the failing region out; "" where none is clear."""
-        found = [shared.constraint for shared in self.telling if shared.name != HOST]
-        return found[0] if found else ""
 
 
 def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
@@ -88,7 +85,25 @@ def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
         rows=[_row(shared) for shared in found],
         telling=telling,
         foot=_foot(sweep, telling, compared=len(ran) >= LEAST),
+        constraint=next((c for s in telling if (c := _usable(sweep, s))), ""),
     )
+
+
+def _usable(sweep: Sweep, shared: Shared) -> str:
+    """The constraint, if it is about a parameter and leaves something to be tried."""
+    axis = search_space(sweep).axes.get(shared.name)
+    if axis is None or not shared.constraint:
+        return ""
+    left = [v for v in axis_values(axis) if v not in shared.failed.listed]
+    if axis_values(axis) and not left:
+        return ""
+    rules = [*(sweep.definition.get("constraints") or ()), shared.constraint]
+    space = sweep.definition.get("search_space")
+    try:
+        SearchSpace.parse(space, constraints=rules)
+    except DefinitionError:
+        return ""
+    return shared.constraint
 
 
 def _those_that_ran(sweep: Sweep) -> tuple[Sweep, Rows]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from experiments import lifecycle, metric_names
 from experiments.causes import likely_cause
 from experiments.findings import Finding, Preflight
-from experiments.models import Sweep
+from experiments.models import Report, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.pages.sweep.remedies import OUTSIDE, Remedy
 
@@ -32,6 +32,11 @@ class PreflightCard:
     estimate: str
     remedies: Sequence[Remedy]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something was not seen yet."""
+        return any(finding.mark == "open" for finding in self.findings)
+
 
 def preflight_card(sweep: Sweep) -> PreflightCard | None:
     """The card while the pre-flight runs, or the sweep is paused because of it."""
@@ -40,13 +45,19 @@ def preflight_card(sweep: Sweep) -> PreflightCard | None:
         return None
     return PreflightCard(
         state=flight.state,
-        title=TITLES.get(flight.state, ""),
+        title=_title(sweep, flight),
         text=_text(sweep, flight),
         number=flight.number,
         findings=flight.findings(),
         estimate=flight.estimate(),
         remedies=preflight_remedies(sweep, flight) if _waits(sweep) else (),
     )
+
+
+def _title(sweep: Sweep, flight: Preflight) -> str:
+    if flight.problem == "unseen":
+        return f"{sweep.primary_metric} has not been seen yet"
+    return TITLES.get(flight.state, "")
 
 
 def _waits(sweep: Sweep) -> bool:
@@ -56,10 +67,15 @@ def _waits(sweep: Sweep) -> bool:
 
 def _shows(sweep: Sweep, flight: Preflight) -> bool:
     going = sweep.state in (SweepState.RUNNING, SweepState.PAUSED)
-    return _waits(sweep) or (going and flight.state == "running")
+    if not going or flight.state == "running":
+        return going
+    unseen = flight.problem == "unseen"
+    return _waits(sweep) or (unseen and not Report.objects.filter(sweep=sweep).exists())
 
 
 def _text(sweep: Sweep, flight: Preflight) -> str:
+    if flight.problem == "unseen" and not _waits(sweep):
+        return "The sweep goes on: a script may report it late."
     if flight.state != "running":
         return sweep.message
     after = (
