@@ -229,9 +229,11 @@ def _checked(sweep: Sweep, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_space(sweep: Sweep, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The sweep's definition with the space of another one."""
-    kept = {name: v for name, v in sweep.definition.items() if name not in SPACE}
-    return {**kept, **space_document(document)}
+    """The sweep's definition with the space of another one, in the usual order."""
+    parts = {name: v for name, v in sweep.definition.items() if name not in SPACE}
+    parts |= space_document(document)
+    order = [*document, *(name for name in parts if name not in document)]
+    return {name: parts[name] for name in order if name in parts}
 
 
 def _ended(sweep: Sweep) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.models import Sweep, Trial
-from experiments.pages.spaces import axis_values, search_space, trial_params
+from experiments.pages.spaces import (
+    axis_values,
+    earlier_spaces,
+    search_space,
+    trial_params,
+)
 from experiments.search import axes
 from experiments.search.distributions import Choice, Distribution, Logarithmic
 from experiments.search.lawful import Bell
@@ -86,10 +91,31 @@ def _spread(index: int, count: int) -> float:
 def axes_of(sweep: Sweep | None) -> dict[str, Axis]:
     """The axes of a sweep's parameters by name, in document order.
 
-    None for a document of an older version that is not read any more.
+    None for a document of an older version that is not read any more. An axis is long
+    enough for the values of spaces that the sweep had earlier.
     """
     space = search_space(sweep)
-    return {name: _axis(name, axis) for name, axis in space.axes.items()}
+    found = {name: _axis(name, axis) for name, axis in space.axes.items()}
+    for other in earlier_spaces(sweep):
+        for name, axis in other.axes.items():
+            old = _axis(name, axis)
+            found[name] = _joined(found[name], old) if name in found else old
+    return found
+
+
+def _joined(new: Axis, old: Axis) -> Axis:
+    """The new axis with room for what the old one had, where both are of a kind."""
+    if bool(new.choices) != bool(old.choices):
+        return new
+    more = [each for each in old.choices if _index(new.choices, each) is None]
+    return replace(
+        new,
+        choices=[*new.choices, *more],
+        low=min(new.low, old.low),
+        high=max(new.high, old.high),
+        log=new.log and old.log,
+        step=new.step if new.step == old.step else None,
+    )
 
 
 def _axis(name: str, axis: axes.Axis) -> Axis:

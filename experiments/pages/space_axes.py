@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
 
 from experiments.pages.spaces import axis_values
@@ -28,10 +29,40 @@ class Axis(TypedDict):
     values: list[Any]
 
 
-def space_axes(space: SearchSpace) -> list[Axis]:
+def space_axes(space: SearchSpace, earlier: Iterable[SearchSpace] = ()) -> list[Axis]:
     """One axis for each parameter, in document order, after a nested choice those
-    of its branches."""
-    return [_axis(name, axis) for name, axis in space.axes.items()]
+    of its branches.
+
+    An axis is long enough for the values of spaces that the sweep had earlier; what
+    only these have comes last.
+    """
+    found = {name: _axis(name, axis) for name, axis in space.axes.items()}
+    for other in earlier:
+        for name, axis in other.axes.items():
+            old = _axis(name, axis)
+            found[name] = _joined(found[name], old) if name in found else old
+    return list(found.values())
+
+
+def _joined(new: Axis, old: Axis) -> Axis:
+    """The new axis with room for what the old one had, where both are of a kind."""
+    if new["kind"] != old["kind"]:
+        return new
+    more = [value for value in old["values"] if value not in new["values"]]
+    return Axis(
+        name=new["name"],
+        kind=new["kind"],
+        log=new["log"] and old["log"],
+        low=_outer(min, new["low"], old["low"]),
+        high=_outer(max, new["high"], old["high"]),
+        values=[*new["values"], *more],
+    )
+
+
+def _outer(
+    end: Callable[[float, float], float], one: float | None, other: float | None
+) -> float | None:
+    return None if one is None or other is None else end(one, other)
 
 
 def _axis(name: str, axis: axes.Axis) -> Axis:

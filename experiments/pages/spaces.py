@@ -30,6 +30,19 @@ def search_space(sweep: Sweep | None) -> SearchSpace:
     return _parsed(json.dumps(parts), base)
 
 
+def earlier_spaces(sweep: Sweep | None) -> list[SearchSpace]:
+    """Those that it had before, the last one first; some of its trials are of them."""
+    if sweep is None or sweep.space_version == 1:
+        return []
+    settings = sweep.definition.get("sampling_algorithm")
+    base = log_base(settings if isinstance(settings, dict) else None)
+    documents = sweep.space_versions.order_by("-version").values_list(
+        "document", flat=True
+    )
+    parts = ((each.get("search_space"), each.get("constraints")) for each in documents)
+    return [_parsed(json.dumps(each), base) for each in parts]
+
+
 @lru_cache(maxsize=MOST_KEPT)
 def _parsed(text: str, base: float) -> SearchSpace:
     space, constraints = json.loads(text)

@@ -11,7 +11,7 @@ from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, TrialState
 from experiments.pages.rows import TrialRow
 from experiments.pages.space_axes import space_axes
-from experiments.pages.spaces import search_space
+from experiments.pages.spaces import earlier_spaces, search_space
 from experiments.pages.sweep.standing import SweepStanding
 
 # Curves beyond this number would be sent, but could not be told apart.
@@ -58,7 +58,7 @@ def chart_model(standing: SweepStanding, rows: Iterable[TrialRow]) -> dict[str, 
         "xLabel": "report",
         "total": standing.planned,
         "most": MOST_TRIALS,
-        "space": space_axes(search_space(sweep)),
+        "space": space_axes(search_space(sweep), earlier_spaces(sweep)),
         "trials": [chart_row(row) for row in rows],
     }
 

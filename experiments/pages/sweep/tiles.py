@@ -162,12 +162,19 @@ def _forecast(sweep: Sweep, standing: SweepStanding) -> str:
     if sweep.state == SweepState.DRAFT:
         return "not started"
     if sweep.state == SweepState.PAUSED:
-        return f"paused, {standing.live} still running" if standing.live else "paused"
+        return _paused(standing.counts)
     left = standing.seconds_left
     if left is None:
         return "end not known yet"
     end = standing.now + timedelta(seconds=left)
     return f"ends in about {_rounded(left)}, {day_and_clock(end, standing.now)}"
+
+
+def _paused(counts: Mapping[str, int]) -> str:
+    running, waiting = counts[TrialState.RUNNING], counts[TrialState.QUEUED]
+    parts = [f"{running} still running"] * bool(running)
+    parts += [f"{waiting} waiting"] * bool(waiting)
+    return ", ".join(["paused", *parts])
 
 
 def _rounded(seconds: float) -> str:

@@ -38,6 +38,7 @@ from experiments.pages.trial.verdicts import (
 )
 from experiments.pages.trial.why import why_of
 from experiments.search.given import outside
+from experiments.space_versions import version_of
 
 # The parts of the page that its feed brings anew, each with a template of its own.
 PARTS = (
@@ -92,6 +93,7 @@ def parameters_context(rows: TrialRows) -> dict[str, Any]:
         "origin": origin_words(trial),
         "repeated": source_trial(trial),
         "outside": outside_words(trial),
+        "space_words": space_words(trial),
         "rival": rival,
         "rival_is_best": bool(rival and best and rival.pk == best.pk),
         "parameters": parameter_rows(trial, rival, axes_of(trial.sweep), best=best),
@@ -104,6 +106,15 @@ def source_trial(trial: Trial) -> Trial | None:
     if number is None or trial.sweep is None:
         return None
     return trial.sweep.trials.filter(number=number).first()
+
+
+def space_words(trial: Trial) -> str:
+    """From which of the sweep's search spaces it is, where there were several."""
+    sweep = trial.sweep
+    if sweep is None or sweep.space_version == 1:
+        return ""
+    number = version_of(sweep, trial.number)
+    return f"Search space {number} of {sweep.space_version}"
 
 
 def outside_words(trial: Trial) -> list[str]:
