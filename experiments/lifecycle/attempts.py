@@ -109,8 +109,6 @@ def ask_release(sweep: Sweep) -> int:
         trial__in=trials.values("pk"),
         state=AttemptState.RUNNING,
         worker__isnull=False,
-        # Processes of somebody else go on: nobody here could start them again.
-        worker__isnull=False,
         release_asked_at=None,
         stop_asked_at=None,
     ).update(release_asked_at=Now())
