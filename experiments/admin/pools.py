@@ -1,4 +1,4 @@
-"""Pools, the workers in them and their credentials."""
+"""Pools, the workers in them and their credentials; the schedulers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from experiments.admin.reading import ReadOnlyAdmin, staff
-from experiments.models import Event, Pool, Worker, WorkerToken
+from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
 
 
 @admin.register(Pool)
@@ -51,7 +51,24 @@ class WorkerTokenAdmin(ReadOnlyAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    list_display = ("name", "pool", "host", "slots", "version", "seen_at", "stopped_at")
-    list_filter = ("pool", ("stopped_at", admin.EmptyFieldListFilter))
+    """Drained and forgotten on the page of the pools."""
+
+    list_display = (
+        *("name", "pool", "host", "slots", "version"),
+        *("seen_at", "draining_since", "stopped_at"),
+    )
+    list_filter = (
+        "pool",
+        ("draining_since", admin.EmptyFieldListFilter),
+        ("stopped_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("pool",)
     search_fields = ("name", "host")
+
+
+@admin.register(SchedulerProcess)
+class SchedulerProcessAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("host", "pid", "version", "started_at", "ticked_at"),
+        *("round_seconds", "longest_seconds", "stopped_at"),
+    )
