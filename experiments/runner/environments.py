@@ -21,6 +21,7 @@ from experiments.runner.environment_room import MARK, size_of
 from experiments.runner.errands import Errand, ErrandError, Errands
 from experiments.runner.file_lock import FileLock, Waiting
 from experiments.runner.folder import AttemptFolder
+from experiments.runner.limits import LimitError, limits_from
 from experiments.runner.logs import OutputLog
 from experiments.runner.prepared import Prepared
 from experiments.runner.requirements import Wanted, read
@@ -37,6 +38,7 @@ FAILURE_LASTS = 60.0
 UNUSED_DAYS = 30.0
 WORTH_TELLING = 1.0
 LONGEST_REASON = 1_000
+NO_VENV = "ensurepip is not available"
 QUESTION = (
     "import json, platform, sys, sysconfig; print(json.dumps([sys.version, "
     "sys.base_prefix, sys.prefix, platform.machine(), sysconfig.get_platform()]))"
@@ -177,7 +179,10 @@ class Environments:
                 environment=pip_environment(self._worker),
                 seconds=BUILD_SECONDS,
                 told_as="pip",
+                limits=limits_from(self._worker),
             )
+        except LimitError as problem:
+            raise worker_problem(str(problem)) from problem
         except ErrandError as problem:
             raise BuildError(f"{failed}: {problem}") from problem
         if not errand.went_well:
@@ -217,6 +222,8 @@ class BuildError(Exception):
 
 
 def _reason(errand: Errand) -> str:
+    if any(NO_VENV in line for line in errand.last):
+        return "this Python has no venv; on Debian install its package python3-venv"
     telling = [line for line in errand.last if line.startswith("ERROR:")]
     lines = telling[-2:] or list(errand.last[-3:])
     return " ".join(lines) or f"it ended with status {errand.status}"

@@ -141,6 +141,20 @@ def test_a_python_that_is_none_fails_the_environment(
     assert "is no Python that runs: no such thing" in site.finish["message"]
 
 
+def test_a_python_without_venv_is_told_what_to_install(
+    runners: Any, site: Any, tmp_path: Path
+) -> None:
+    program = tmp_path / "python-bare"
+    words = "because ensurepip is not available. On Debian"
+    failing = f'[ "$1" = -m ] && echo "{words}" && exit 1'
+    program.write_text(f'#!/bin/sh\n{failing}\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    command = ("python", "-c", "1")
+    assert runners.run(*command, python=str(program), requirements=[]) == 0
+    assert site.finish["code"] == "environment"
+    assert "install its package python3-venv" in site.finish["message"]
+
+
 def test_a_lock_of_another_process_is_waited_for_with_signs_of_life(
     runners: Any, site: Any, home: Path, tmp_path: Path
 ) -> None:
