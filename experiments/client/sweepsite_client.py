@@ -42,7 +42,7 @@ CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
 COST = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 POINTS_AT_ONCE, MOST_IN_MEMORY = 500, 10_000
-NOTES = ("stop", "told")  # ends of the names of the files beside the spool
+NOTES = ("stop", "told", "client")  # ends of the names of the files beside the spool
 LARGEST_SPOOL, MOST_HALVINGS = 32 << 20, 200
 PATIENCE = 3  # reports after which a script that was told to stop seems not to listen
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
@@ -142,31 +142,27 @@ class _Stop:
     """The wish that this process ends: from the site's replies or from the runner."""
 
     def __init__(self, spool: str) -> None:
-        self._note, self._told = (f"{spool}.{end}" * bool(spool) for end in NOTES)
-        self._reason = ""
-        self._reports = 0
+        self._note, self._told, listens = (f"{spool}.{n}" * bool(spool) for n in NOTES)
+        self._reason, self._reports = "", 0
+        _write(listens, "")  # the runner knows by it that a word will be heard
 
     def reason(self) -> str:
         if not self._reason and os.path.exists(self._note):
             with contextlib.suppress(OSError, ValueError), open(self._note) as file:
-                self._reason = str(json.load(file)["reason"])
+                self.ask(str(json.load(file)["reason"]))
         return self._reason
 
     def ask(self, reason: str) -> None:
-        """A reply asks to stop: the runner then waits a little with its SIGTERM."""
-        if self._reason:
-            return
-        self._reason = reason
-        # Without a runner the name is "" and this does nothing.
-        with contextlib.suppress(OSError), open(self._told, "w") as file:
-            file.write(reason)
+        """This script hears of it now: the runner then waits with its SIGTERM."""
+        if not self._reason:
+            self._reason = reason
+            _write(self._told, reason)
 
     def count_report(self) -> None:
         """A script that goes on reporting is not on its way out: no time is due."""
         self._reports += bool(self._reason)
         if self._reports == PATIENCE:
-            with contextlib.suppress(OSError):
-                os.unlink(self._told)
+            _write(self._told, "\n")
 
 
 class _Reporter:
@@ -284,8 +280,7 @@ class _Spool:
     a path in memory. Who sends renames the file first, under a lock for that moment."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._own = f"{path}.{os.getpid()}.sending"
+        self._path, self._own = path, f"{path}.{os.getpid()}.sending"
         self._points: list[dict[str, Any]] = []
 
     def add(self, points: list[dict[str, Any]]) -> bool:
@@ -383,6 +378,11 @@ def _answer(status: int, text: bytes) -> dict[str, Any]:
     if status in STALE:
         raise _Stale(str(error.get("message") or "this trial has ended"))
     raise _Refused(f"{error.get('message')} {error.get('fields') or ''}")
+
+
+def _write(path: str, text: str) -> None:  # without a runner the name is ""
+    with contextlib.suppress(OSError), open(path, "w") as file:
+        file.write(text)
 
 
 def _points_in(path: str) -> list[dict[str, Any]]:

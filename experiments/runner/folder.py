@@ -53,8 +53,14 @@ class AttemptFolder:
         return self.root / "spool.jsonl"
 
     @property
+    def listens(self) -> Path:
+        """Exists once the script has used the client, so that it hears of a stop."""
+        return self.root / "spool.jsonl.client"
+
+    @property
     def told(self) -> Path:
-        """Exists while the script, asked to stop by a reply, is leaving by itself."""
+        """Written by the script when it hears of a stop: the reason, or an empty line
+        once it goes on all the same."""
         return self.root / "spool.jsonl.told"
 
     @property

@@ -42,6 +42,10 @@ class Stopping:
         self._ask_at = min(self._ask_at, now + leave)
         self._kill_at = min(self._kill_at, now + leave + grace)
 
+    def put_off(self, *, before_end: float) -> None:
+        """SIGTERM no sooner than so many seconds before SIGKILL."""
+        self._ask_at = max(self._ask_at, self._kill_at - before_end)
+
     def ask_now(self, *, now: float, grace: float) -> None:
         """Leave no more time before SIGTERM."""
         self._ask_at = min(self._ask_at, now)

@@ -12,6 +12,7 @@ from experiments.runner.answers import Stop
 from experiments.runner.courier import Courier
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
+from experiments.runner.leaving import Leaving
 from experiments.runner.logs import OutputLog, pump
 from experiments.runner.memory import OUT_OF_MEMORY, Memory, named_by
 from experiments.runner.report import Outcome
@@ -28,7 +29,6 @@ RELEASE_GRACE = 5.0
 # A script that was told to stop has had its time; SIGTERM is then a last call.
 LAST_CALL = 3.0
 LEAVING_LOOK = 0.25
-LONGEST_REASON = 1_000
 LAST_LINES = 12
 # Parts of the lease: when a runner that hears nothing begins to end its training, and
 # when that is over. At the whole lease the site may start another attempt.
@@ -61,6 +61,7 @@ class Watch:
         self._stopping = Stopping()
         self._stop_seen: Stop | None = None
         self._terminations = 0
+        self._leaving = Leaving(folder)
         self._leaving_grace = 0.0
         self._memory = Memory(tree, limit=spec.limits.memory_bytes)
         self._writing: frozenset[FileId] | None = None
@@ -106,30 +107,37 @@ class Watch:
         if self._courier.stop is not self._stop_seen and self._courier.stop:
             self._stop_seen = self._courier.stop
             self._begin_stop(self._courier.stop, now)
-        if self._is_leaving() and not self._folder.told.exists():
-            # It goes on reporting, so it is not leaving after all.
+        self._see_leaving(now)
+
+    def _see_leaving(self, now: float) -> None:
+        """Whether the script is on its way out, which a SIGTERM might spoil."""
+        if not self._is_leaving():
+            return
+        heard = self._leaving.heard()
+        if heard is False:
             self._stopping.ask_now(now=now, grace=self._leaving_grace)
+        elif heard:
+            last_call = min(LAST_CALL, self._leaving_grace / 2)
+            self._stopping.put_off(before_end=last_call)
 
     def _begin_stop(self, stop: Stop, now: float) -> None:
         grace = self._spec.grace if stop.grace is None else stop.grace
-        leave = self._time_to_leave(grace)
-        if leave > 0:
-            self._leaving_grace = grace
-            last_call = min(grace, LAST_CALL)
-            self._begin("stopped", stop.message, now=now, grace=last_call, leave=leave)
-        else:
-            self._begin("stopped", stop.message, now=now, grace=grace)
+        self._begin_gently("stopped", stop.message, now=now, grace=grace)
 
-    def _time_to_leave(self, grace: float) -> float:
-        """What is left of the grace of a script that learnt of the stop by a reply.
-
-        It may be saving its work at this moment, and a SIGTERM would end it there.
-        """
-        try:
-            age = time.time() - self._folder.told.stat().st_mtime
-        except FileNotFoundError:
-            return 0.0
-        return min(grace, max(0.0, grace - age))
+    def _begin_gently(
+        self, cause: str, message: str, *, now: float, grace: float
+    ) -> None:
+        """Leave word first: a script that listens has half of the grace to hear it
+        before SIGTERM, and nearly all of it to leave once it has heard."""
+        heard = self._leaving.heard()
+        self._leave_word(message)
+        leave, rest = 0.0, grace
+        if heard and (left := self._leaving.left(grace)) > 0:
+            leave, rest = left, min(grace, LAST_CALL)
+        elif heard is None and self._leaving.listens:
+            leave = rest = grace / 2
+        self._leaving_grace = grace if leave else 0.0
+        self._begin(cause, message, now=now, grace=rest, leave=leave)
 
     def _is_leaving(self) -> bool:
         return self._leaving_grace > 0 and not self._stopping.asked
@@ -139,7 +147,7 @@ class Watch:
         if limit is None or self._stopping.cause or now < self._timeout_at():
             return
         message = f"the trial ran longer than its limit of {limit:g} s"
-        self._begin("trial_timeout", message, now=now, grace=self._spec.grace)
+        self._begin_gently("trial_timeout", message, now=now, grace=self._spec.grace)
 
     def _see_excess(self, now: float) -> None:
         excess = self._memory.excess(now)
@@ -180,15 +188,15 @@ class Watch:
         logger.info("%s of process %d", step.value, self._tree.pid)
         self._writing = writers(self._tree.members()).changing
         if step is Step.ASK:
-            self._leave_word()
+            self._leave_word(self._stopping.message)
             self._tree.ask_to_end()
             failpoint("stop.asked")
         else:
             self._tree.kill()
 
-    def _leave_word(self) -> None:
-        """For a script that handles SIGTERM and then looks for the reason."""
-        word = {"reason": self._stopping.message}
+    def _leave_word(self, message: str) -> None:
+        """For a script that reports or asks, or handles SIGTERM and then looks why."""
+        word = {"reason": message}
         try:
             self._folder.stop.write_text(json.dumps(word))
         except OSError as problem:
@@ -246,17 +254,10 @@ class Watch:
             return "exited", OUT_OF_MEMORY, self._stopping.message
         if self._stopping.cause is not None:
             return self._stopping.cause, "", self._stopping.message
-        if told := self._told():
+        if told := self._leaving.reason():
             return "stopped", "", told
         code, message = self._memory.death(end)
         if not code and (named := named_by(self._log.last_lines(LAST_LINES), end)):
             peak = size_in_words(self._memory.peak)
             code, message = OUT_OF_MEMORY, f"{end}: {named}; its peak was {peak}"
         return "exited", code, message
-
-    def _told(self) -> str:
-        """Why the script has left by itself, asked by the site's reply to a report."""
-        try:
-            return self._folder.told.read_text(errors="replace")[:LONGEST_REASON]
-        except OSError:
-            return ""

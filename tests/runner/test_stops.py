@@ -7,6 +7,8 @@ import signal
 import time
 from typing import Any
 
+import pytest
+
 STOP = {"reason": "policy", "message": "worse than the median", "grace": 0.5}
 
 
@@ -72,10 +74,59 @@ def test_saving_for_several_seconds_fits_into_the_grace(
     runners: Any, site: Any
 ) -> None:
     site.reply_stop = "the sweep was paused"
+    runner = runners.start("train_saves_on_stop", "4.0", grace=0.1)
+    runners.wait_for_word("ASKED")
     site.stop = {"reason": "paused", "message": "the sweep was paused", "grace": 20}
-    assert runners.run("train_saves_on_stop", "4.0", grace=0.1) == 0
+    assert runner.wait(timeout=20) == 0
     assert site.finish["exit_code"] == 0
     assert site.artifacts == {"checkpoint.txt": b"the sweep was paused"}
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+import sweepsite_client as sweep
+step = 0
+while True:
+    step += 1
+    if {ask}: break
+    print("epoch", step, flush=True)
+    time.sleep(0.7)
+time.sleep(1.0)
+Path(sweep.outputs(), "model.txt").write_text(sweep.stop_reason())
+"""
+ASKS = ("sweep.log(step=step, loss=1)", "sweep.should_stop()")
+
+
+@pytest.mark.parametrize("ask", ASKS)
+@pytest.mark.parametrize("by", ["stop", "timeout"])
+def test_a_script_that_reports_seldom_hears_before_sigterm(
+    runners: Any, site: Any, ask: str, by: str
+) -> None:
+    limit = 1.5 if by == "timeout" else None
+    script = SLOW.format(ask=ask)
+    runner = runners.start("python", "-c", script, trial_timeout=limit, grace=6)
+    site.wait_for(lambda: b"epoch 1" in site.log)
+    if by == "stop":
+        site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 6}
+    assert runner.wait(timeout=15) == 0
+    assert site.finish["exit_code"] == 0
+    why = "stopped by Ada" if by == "stop" else "longer than its limit of 1.5 s"
+    assert why in site.artifacts["model.txt"].decode()
+    assert site.finish["cause"] == ("stopped" if by == "stop" else "trial_timeout")
+
+
+def test_one_that_never_asks_again_gets_sigterm_at_half_of_the_grace(
+    runners: Any, site: Any
+) -> None:
+    script = "import time, sweepsite_client as s; s.log(loss=1); time.sleep(600)"
+    runner = runners.start("python", "-c", script)
+    site.wait_for(lambda: site.points)
+    started = time.monotonic()
+    site.stop = {**STOP, "grace": 2.0}
+    assert runner.wait(timeout=10) == 0
+    assert 1.0 <= time.monotonic() - started < 2.0 + 1.0
+    assert site.finish["signal"] == signal.SIGTERM
 
 
 def test_a_script_that_saves_for_ever_is_ended_all_the_same(
