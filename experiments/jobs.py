@@ -5,9 +5,11 @@ This runs in the work-horse that RQ forks. It speaks HTTP only and never the dat
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
+import time
 from types import FrameType
 
 from django.conf import settings
@@ -18,6 +20,9 @@ from experiments.runner.launch import start_runner
 from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
 
 logger = logging.getLogger(__name__)
+
+# Seconds between tries to say that an attempt was not received.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def run_attempt(attempt_id: int) -> None:
@@ -35,6 +40,10 @@ def run_attempt(attempt_id: int) -> None:
     except StaleAttempt as refusal:
         logger.debug("attempt %s: %s", attempt_id, refusal)
         return
+    except SiteAway:
+        # It may have given us the attempt, and only its answer was lost.
+        _insist_on_idle(site, worker=worker, slot=slot)
+        raise
     failpoint("claim.received")
     home = settings.HOME / "worker"
     runner = start_runner(spec, home=home, slot=os.environ["SWEEPSITE_SLOT"])
@@ -83,6 +92,15 @@ def tell_stuck(site: WorkerSite, worker: int, slot: int, problem: Exception) -> 
         site.slot_stuck(worker, slot, message=str(problem))
     except (Refused, SiteAway, StaleAttempt) as silence:
         logger.info("the site did not hear that slot %s is stuck: %s", slot, silence)
+
+
+def _insist_on_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
+    """Say so once the site is back, if that is soon; else the lease decides."""
+    for pause in PAUSES:
+        time.sleep(pause)
+        with contextlib.suppress(SiteAway):
+            site.slot_idle(worker, slot)
+            return
 
 
 def _leave() -> None:

@@ -67,9 +67,7 @@ def _parted(case: Case, part: Part, *, when_cut_off: str) -> list[str]:
         cut = set(site.pids("train_chaos", host="host-0"))
         heal = part(site)
         began = time.monotonic()
-        site.wait(
-            lambda: len(_attempts(site, sweep)) > 2, "a second attempt", 6 * LEASE
-        )
+        site.wait(lambda: len(_attempts(site, sweep)) > 2, "a second attempt", 150)
         case.figures["taken over after"] = round(time.monotonic() - began, 1)
         time.sleep(max(0.0, began + 3 * LEASE - time.monotonic()))
         heal()
