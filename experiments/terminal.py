@@ -9,6 +9,7 @@ from django.core.management.base import OutputWrapper
 from django.db import close_old_connections
 
 from experiments.models import Sweep, Trial
+from experiments.models.sweeps import SweepState
 from experiments.progress import Progress, progress_of
 
 BAR = 20
@@ -37,7 +38,8 @@ def best_words(sweep: Sweep, best: Trial | None) -> str:
 
 
 def watch(sweep: Sweep, out: OutputWrapper) -> Sweep:
-    """Draw the sweep's progress until it has ended; in a file, a line a change."""
+    """Draw the sweep's progress until it has ended, or has paused itself; in a file, a
+    line a change."""
     drawn = ""
     while True:
         close_old_connections()
@@ -46,11 +48,17 @@ def watch(sweep: Sweep, out: OutputWrapper) -> Sweep:
         if line != drawn:
             _draw(line, drawn, out)
             drawn = line
-        if sweep.has_ended:
+        if sweep.has_ended or waits_for_somebody(sweep):
             if out.isatty():
                 out.write("")
             return sweep
         time.sleep(POLL_SECONDS)
+
+
+def waits_for_somebody(sweep: Sweep) -> bool:
+    """Whether it has paused itself, so that nothing more happens of its own accord."""
+    own = sweep.state == SweepState.PAUSED and sweep.reason not in ("", "user")
+    return own and not sweep.trials.live().exists()
 
 
 def _draw(line: str, before: str, out: OutputWrapper) -> None:
