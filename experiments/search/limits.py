@@ -58,15 +58,12 @@ class Retries:
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form; of what is seldom set the defaults are left out."""
-        seldom = {
-            "on_failure": self.on_failure,
-            "when_cut_off": self.when_cut_off,
-        }
-        standard = Retries()
-        return {
-            "max_attempts": self.max_attempts,
-            **{n: v for n, v in seldom.items() if v != getattr(standard, n)},
-        }
+        document: dict[str, JSONValue] = {"max_attempts": self.max_attempts}
+        if self.on_failure:
+            document["on_failure"] = self.on_failure
+        if self.when_cut_off != Retries.when_cut_off:
+            document["when_cut_off"] = self.when_cut_off
+        return document
 
 
 @dataclass(frozen=True)

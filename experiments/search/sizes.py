@@ -24,7 +24,8 @@ def bytes_of(text: str) -> int | None:
     power = POWERS[(unit or "").lower()]
     if binary and not power:
         return None
-    return round(float(amount) * (1024 if binary else 1000) ** power)
+    unit_bytes: int = (1024 if binary else 1000) ** power
+    return round(float(amount) * unit_bytes)
 
 
 def read_bytes(document: Fields, key: str, *, least: int) -> int | None:
