@@ -15,7 +15,9 @@ SOON = 20.0
 
 @dataclass(frozen=True)
 class Nasty:
-    """``says`` is part of the trial's sentence, ``logs`` of its log."""
+    """A value of the search space is added to the command, as its last words.
+
+    ``says`` is part of the trial's sentence, ``logs`` of its log."""
 
     command: str
     state: str
@@ -28,7 +30,7 @@ class Nasty:
 
 ONE_SECOND = {"trial_timeout": 1.0}
 SCRIPTS = (
-    Nasty("python train_ok.py", "completed", logs="trained"),
+    Nasty("python train_ok.py 3 0", "completed", logs="trained"),
     Nasty("python train_raises_at_import.py", "failed", "exit_code", "exit code 1"),
     Nasty("no-such-command --x", "failed", "command_not_found", "no-such-command"),
     Nasty("./train_ok.py", "failed", "not_executable", "train_ok.py"),
@@ -52,8 +54,8 @@ SCRIPTS = (
         ONE_SECOND,
     ),
     Nasty("python train_daemon_grandchild.py wait", "cancelled", "user", stop=True),
-    Nasty("python train_orphans.py 300", "failed", "no_metric"),
-    Nasty("python train_closes_stdout.py", "failed", "no_metric"),
+    Nasty("python train_orphans.py 300 0", "failed", "no_metric"),
+    Nasty("python train_closes_stdout.py 0.3", "failed", "no_metric"),
     Nasty("python train_bytes.py", "failed", "no_metric"),
     Nasty("python train_evil_text.py", "completed", logs="alert(1)"),
     Nasty("python train_floods_log.py 2", "failed", "no_metric", "", "the last words"),

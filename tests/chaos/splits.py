@@ -131,7 +131,7 @@ def two_brains(case: Case) -> list[str]:
     """Four schedulers and two web servers with quick trials: no number twice, and the
     budget exactly."""
     with case.installed(schedulers=4, webs=2, hosts=2, slots=2) as site:
-        command = "python train_ok.py 1"
+        command = f"{TRAIN} --reports 1 --pause 0"
         sweep = site.submit(command, trials=case.size, at_once=4)
         began = time.monotonic()
         site.wait_for_end(sweep, patience=60 + 3 * case.size)
