@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from experiments.runner import processes
 from experiments.runner.answers import Refused, SiteAway, StaleAttempt
+from experiments.runner.cgroup import cgroup_for
 from experiments.runner.command import resolve, start_problem
 from experiments.runner.environment import training_environment
 from experiments.runner.failpoints import failpoint
@@ -67,6 +68,11 @@ class Attempt:
         self._signals = signals
         self._folder = AttemptFolder.of(worker.home, spec.attempt)
         self._opened: Channels | None = None
+        self._group = cgroup_for(
+            spec.attempt,
+            memory=spec.limits.memory_bytes,
+            worker=worker.environment,
+        )
 
     def run(self) -> int:
         """Run it to its end. Returns DELIVERED, or KEPT when its folder had to stay."""
@@ -80,6 +86,9 @@ class Attempt:
                 *(self._spec.attempt, problem, self._folder.root),
             )
             return KEPT
+        finally:
+            if self._group is not None:
+                self._group.remove()
         self._folder.discard()
         return DELIVERED
 
@@ -175,6 +184,7 @@ class Attempt:
                 ),
                 work=self._folder.work,
                 limits=limits_from(worker.environment, spec.limits),
+                group=self._group,
             )
         except LimitError as problem:
             raise worker_problem(str(problem)) from problem
@@ -216,6 +226,7 @@ class Attempt:
             signals=self._signals,
             courier=courier,
             parent=self._worker.parent,
+            group=self._group,
         ).until_end()
 
     def _courier(self, tree: Tree, channels: Channels) -> Courier:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from experiments.runner.cgroup import VARIABLE as CGROUP
 from experiments.runner.command import PYTHON_OVERRIDE
 from experiments.runner.environment import EXTRA_NAMES, SLOT_MARKER, inherited
 from experiments.runner.failpoints import CHOSEN, ONCE
@@ -18,7 +19,7 @@ from experiments.runner.tools import tool_settings
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 GIVE_UP_AFTER = 600.0
-OWN_SETTINGS = (PYTHON_OVERRIDE, EXTRA_NAMES, CHOSEN, ONCE, *VARIABLES)
+OWN_SETTINGS = (CGROUP, PYTHON_OVERRIDE, EXTRA_NAMES, CHOSEN, ONCE, *VARIABLES)
 
 
 def start_runner(

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from experiments.runner import processes
+from experiments.runner.cgroup import Cgroup
 from experiments.runner.exits import SHELL_SIGNAL_BASE, Exit
 from experiments.runner.sizes import size_in_words
 from experiments.runner.tree import Tree, peak_memory_bytes
@@ -31,8 +32,11 @@ SAYINGS = (
 class Memory:
     """What a tree takes, looked at twice a second where it has a limit (in bytes)."""
 
-    def __init__(self, tree: Tree, *, limit: int | None) -> None:
+    def __init__(
+        self, tree: Tree, *, limit: int | None, group: Cgroup | None = None
+    ) -> None:
         self._tree = tree
+        self._group = group
         self._limit = limit
         self._look_at = tree.started_at
         self._kills = kernel_kills()
@@ -40,7 +44,8 @@ class Memory:
     @property
     def peak(self) -> int:
         """The most that was seen, in bytes."""
-        return max(self._tree.peak_memory, peak_memory_bytes())
+        counted = self._group.peak() if self._group else 0
+        return max(self._tree.peak_memory, peak_memory_bytes(), counted)
 
     def next_time(self) -> float:
         """When to look again, by the monotonic clock; infinity without a limit."""
@@ -65,6 +70,11 @@ class Memory:
 
     def death(self, end: Exit) -> tuple[str, str]:
         """Code and sentence of an end that nobody here has caused."""
+        if self._limit and self._group and self._group.kills() and end.code != 0:
+            return OUT_OF_MEMORY, (
+                f"needed more than {size_in_words(self._limit)} of memory: peak"
+                f" {size_in_words(self.peak)}"
+            )
         if not _is_sigkill(end):
             return "", str(end)
         peak = f"its peak was {size_in_words(self.peak)}"

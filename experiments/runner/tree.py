@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from experiments.runner import kernel, processes
+from experiments.runner.cgroup import Cgroup
 from experiments.runner.environment import ATTEMPT_MARKER, SPOOL
 from experiments.runner.exits import NO_EXIT, Exit
 from experiments.runner.limits import Limit
@@ -38,6 +39,7 @@ class Tree:
         environment: Mapping[str, str],
         work: Path,
         limits: Sequence[Limit] = (),
+        group: Cgroup | None = None,
     ) -> None:
         """Start it. Raises OSError or ValueError as subprocess.Popen does."""
         kernel.adopt_orphans()
@@ -53,7 +55,7 @@ class Tree:
             stderr=subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,
-            preexec_fn=_prepare_child(os.getpid(), limits),
+            preexec_fn=_prepare_child(os.getpid(), limits, group),
         )
         self.pid = self._main.pid
         self.ended_at: float | None = None
@@ -145,13 +147,17 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _prepare_child(runner: int, limits: Sequence[Limit]) -> Callable[[], None]:
+def _prepare_child(
+    runner: int, limits: Sequence[Limit], group: Cgroup | None
+) -> Callable[[], None]:
     def prepare() -> None:
         kernel.die_with_parent(signal.SIGKILL)
         if not kernel.parent_is(runner):
             # The runner died before the line above: nobody would ever stop us.
             os._exit(1)
         kernel.prefer_as_memory_victim()
+        if group is not None:
+            group.enter()
         for limit in limits:
             limit.apply()
 

@@ -9,6 +9,7 @@ import time
 
 from experiments.runner import kernel
 from experiments.runner.answers import Stop
+from experiments.runner.cgroup import Cgroup
 from experiments.runner.courier import Courier
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
@@ -50,6 +51,7 @@ class Watch:
         signals: Signals,
         courier: Courier,
         parent: int,
+        group: Cgroup | None = None,
     ) -> None:
         self._tree = tree
         self._spec = spec
@@ -63,7 +65,7 @@ class Watch:
         self._terminations = 0
         self._leaving = Leaving(folder)
         self._leaving_grace = 0.0
-        self._memory = Memory(tree, limit=spec.limits.memory_bytes)
+        self._memory = Memory(tree, limit=spec.limits.memory_bytes, group=group)
         self._writing: frozenset[FileId] | None = None
 
     def until_end(self) -> Outcome:

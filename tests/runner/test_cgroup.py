@@ -1,0 +1,101 @@
+"""A control group of an attempt: made where it can be, done without elsewhere.
+
+The kernel's own folders need rights that a test has not, so plain folders stand in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from experiments.runner import cgroup
+from experiments.runner.cgroup import cgroup_for
+from experiments.runner.exits import Exit
+from experiments.runner.memory import Memory
+
+
+@pytest.fixture
+def delegated(tmp_path: Path) -> Path:
+    """What the kernel would make of a new group."""
+    group = tmp_path / "sweepsite-41"
+    group.mkdir()
+    for name in ("memory.max", "memory.swap.max", "memory.oom.group", "cgroup.procs"):
+        (group / name).touch()
+    (group / "memory.events").write_text("low 0\nhigh 0\noom 1\noom_kill 2\n")
+    (group / "memory.peak").write_text("8100000000\n")
+    return tmp_path
+
+
+def make(parent: Path) -> Any:
+    variables = {"SWEEPSITE_CGROUP": str(parent)}
+    return cgroup_for("41", memory=8_000_000_000, worker=variables)
+
+
+def test_a_group_has_the_limit_and_no_swap(delegated: Path) -> None:
+    assert make(delegated) is not None
+    group = delegated / "sweepsite-41"
+    assert (group / "memory.max").read_text() == "8000000000"
+    assert (group / "memory.swap.max").read_text() == "0"
+    assert (group / "memory.oom.group").read_text() == "1"
+
+
+def test_a_process_enters_before_it_begins(
+    delegated: Path, runners: Any, site: Any
+) -> None:
+    worker = {"SWEEPSITE_CGROUP": str(delegated)}
+    runners.run("train_ok", limits={"memory_bytes": 1 << 30}, worker=worker)
+    assert site.finish["exit_code"] == 0
+    assert (delegated / "sweepsite-41" / "cgroup.procs").read_text() == "0"
+
+
+def test_what_the_kernel_ends_there_is_out_of_memory(delegated: Path) -> None:
+    tree: Any = SimpleNamespace(started_at=0.0, peak_memory=0)
+    memory = Memory(tree, limit=8_000_000_000, group=make(delegated))
+    for end in (Exit(None, 9), Exit(1, None)):
+        assert memory.death(end) == (
+            "out_of_memory",
+            "needed more than 8 GB of memory: peak 8.1 GB",
+        )
+    assert memory.death(Exit(0, None)) == ("", "exit code 0")
+
+
+@pytest.mark.parametrize("folder", ["missing", "no controller"])
+def test_where_none_can_be_memory_is_only_watched(
+    tmp_path: Path, folder: str, runners: Any, site: Any
+) -> None:
+    parent = tmp_path / folder
+    if folder != "missing":
+        parent.mkdir()
+    assert make(parent) is None
+    assert not (parent / "sweepsite-41").exists()
+    worker = {"SWEEPSITE_CGROUP": str(parent)}
+    limits = {"memory_bytes": 200_000_000}
+    runners.run("train_eats_memory", limits=limits, worker=worker)
+    assert site.finish["code"] == "out_of_memory"
+
+
+def test_nothing_is_made_without_a_limit(delegated: Path) -> None:
+    worker = {"SWEEPSITE_CGROUP": str(delegated)}
+    assert cgroup_for("41", memory=None, worker=worker) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "parent"),
+    [
+        ("0::/system.slice/sweeps.service/worker\n", "system.slice/sweeps.service"),
+        ("0::/\n", None),
+        ("4:memory:/docker/1\n", None),
+    ],
+)
+def test_the_parent_is_the_group_around_the_worker_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, parent: str | None
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory\n")
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "OWN", tmp_path / "own")
+    expected = None if parent is None else tmp_path / parent
+    assert cgroup._parent({}) == expected
