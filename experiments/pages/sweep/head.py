@@ -59,8 +59,7 @@ def frame(
         "facts": sweep_facts(sweep, now=now),
         "tabs": tabs(sweep, tried=sum(counts.values())),
         "can_steer": may_steer(request, sweep),
-        "waits_for_choice": sweep.state == SweepState.PAUSED
-        and sweep.reason in PAUSES,
+        "waits_for_choice": sweep.state == SweepState.PAUSED and sweep.reason in PAUSES,
         "clone_url": f"{reverse('sweep_create')}?clone={sweep.pk}",
         "cancel_text": cancel_text(sweep, counts),
         "running_count": counts[TrialState.RUNNING],
