@@ -67,6 +67,7 @@ class Watch:
         self._leaving_grace = 0.0
         self._memory = Memory(tree, limit=spec.limits.memory_bytes, group=group)
         self._writing: frozenset[FileId] | None = None
+        self._cut_off = False
 
     def until_end(self) -> Outcome:
         """Returns when the main process has ended and its leftovers are killed."""
@@ -159,8 +160,9 @@ class Watch:
     def _see_cut_off(self, now: float) -> None:
         """Be gone before the site, which hears nothing, starts another attempt."""
         lease = self._spec.lease_seconds
-        if self._stopping.cause == CUT_OFF or now < self._cut_off_at() or not lease:
+        if not lease or now < self._cut_off_at():
             return
+        self._cut_off = True
         message = (
             f"nothing was heard from the site for {CUT_OFF_AFTER * lease:g} s, and"
             " another attempt may begin"
@@ -170,7 +172,7 @@ class Watch:
 
     def _cut_off_at(self) -> float:
         lease = self._spec.lease_seconds
-        if not lease or self._spec.rides_out:
+        if not lease or self._spec.rides_out or self._cut_off:
             return math.inf
         return self._courier.heard_at + CUT_OFF_AFTER * lease
 
@@ -212,11 +214,13 @@ class Watch:
     def _seconds_to_next(self) -> float | None:
         """None: nothing will happen by itself, only signals and output wake us."""
         now = time.monotonic()
-        times = [self._stopping.next_time(), self._memory.next_time()]
+        times = [
+            self._stopping.next_time(),
+            self._memory.next_time(),
+            self._cut_off_at(),
+        ]
         if not self._stopping.cause:
             times.append(self._timeout_at())
-        if self._stopping.cause != CUT_OFF:
-            times.append(self._cut_off_at())
         if self._is_leaving():
             times.append(now + LEAVING_LOOK)
         if not kernel.LINUX:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 QUICK = {"lease_seconds": 1.2, "heartbeat_seconds": 0.1}
 
 
@@ -52,3 +54,22 @@ def test_a_site_that_is_down_is_no_cut(runners: Any, site: Any) -> None:
     runner.terminate()
     assert runner.wait(timeout=10) == 0
     assert site.finish["cause"] == "released"
+
+
+def test_a_long_grace_ends_with_the_lease(
+    runners: Any, site: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    runner = runners.start("train_ignores_stop", **QUICK)
+    runners.wait_for_word("START")
+    site.wait_for(lambda: len(site.beats) >= 2)
+    site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 600}
+    site.wait_for(lambda: runners.folder().stop.exists())
+    site.hang = True
+    began = time.monotonic()
+    while runners.alive():
+        assert time.monotonic() - began < 5
+        time.sleep(0.01)
+    site.hang = False
+    assert runner.wait(timeout=30) == 0
+    assert site.finish["cause"] == "stopped", "the first cause counts"
+    assert capfd.readouterr().err.count("stopping (cut_off)") == 1
