@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from experiments.search.levels import Floats, levels_of, noises_of
+from experiments.search.repeats import surely, variety_of
 
 if TYPE_CHECKING:  # The policies import this module.
     from experiments.search.termination.evidence import Finished
@@ -86,6 +87,25 @@ class Courses:
             spread = float(level - self.finals[0])
         size = float(np.abs(self.finals).max())
         return max(SMALLEST_GAIN * spread, 1e-9 * size, 1e-300)
+
+    @cached_property
+    def variety(self) -> float:
+        """How many different values their reports have."""
+        return variety_of(self._curves)
+
+    def same_ends(self, report: int, best: Floats, before: Floats) -> Floats:
+        """The final levels of those that stood just so at a report; NaN where none did,
+        or where that may be a coincidence."""
+        now, earlier = (
+            self.levels[:, report - 1],
+            self.levels[:, later_half(report) - 1],
+        )
+        same = (now == best[:, None]) & (earlier == before[:, None])
+        ends = np.where(same.any(axis=1), self.finals[same.argmax(axis=1)], np.nan)
+        if not surely(2, trials=len(self), variety=self.variety):
+            return np.full_like(ends, np.nan)
+        # A level that has not moved says the same twice.
+        return np.where(best < before, ends, np.nan)
 
     def smoothed(self, window: int) -> Courses:
         """The same with levels of moving averages."""
@@ -205,7 +225,10 @@ def _expected(
         np.maximum(np.exp(np.minimum(centre + q * scale, 700.0)) - courses.eps, 0.0)
         for q in (-1, 0, 1)
     )
-    return best - usual, (most - least) / 2
+    same = courses.same_ends(report, best, before)
+    known = np.isfinite(same)
+    ends = np.where(known, same, best - usual)
+    return ends, np.where(known, 0.0, (most - least) / 2)
 
 
 def _courses(curves: tuple[Floats, ...], window: int, noise: float) -> Courses:

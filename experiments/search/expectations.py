@@ -7,10 +7,14 @@ from collections.abc import Mapping
 
 from experiments.search.curves import Courses, Cut, expected_finals
 from experiments.search.history import History
+from experiments.search.repeats import surely
+
+# Of so many of the latest trials it is asked how many only repeated others.
+LATEST = 16
 
 
 class Expectations:
-    """Keeps a history's `expected` and `spread` as the finished trials have them.
+    """Keeps what a history expects of its trials as the finished ones have it.
 
     A trial is worked out anew when it has reported since, and all are when one more
     trial has run to its end.
@@ -33,3 +37,28 @@ class Expectations:
         for number, expected in zip(due, found, strict=True):
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
+        self._history.repeating = _share_of_repeats(self._history, courses, cuts)
+
+
+def _share_of_repeats(
+    history: History, courses: Courses, cuts: Mapping[int, Cut]
+) -> float:
+    """The share of the latest trials that repeat one that is finished, whose end is
+    therefore certain, or that stand where one with a lower number was cut short."""
+    if not surely(2, trials=len(cuts) + len(courses), variety=courses.variety):
+        return 0.0
+    lowest: dict[Cut, int] = {}
+    for number, cut in cuts.items():
+        lowest[cut] = min(number, lowest.get(cut, number))
+
+    def repeats(number: int, spread: float) -> bool:
+        cut = cuts.get(number)
+        # A level that has not moved could be a coincidence.
+        if cut is None or not cut.best < cut.before:
+            return False
+        ends_alike = spread == 0 and cut.report < courses.longest
+        return ends_alike or lowest[cut] < number
+
+    latest = history.numbers[-LATEST:].tolist(), history.spread[-LATEST:].tolist()
+    found = [repeats(*one) for one in zip(*latest, strict=True)]
+    return sum(found) / max(1, len(found))

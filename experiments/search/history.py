@@ -41,6 +41,9 @@ class History:
     and `spread` (n,): the final loss that is expected of a trial that did not run to
     its end, and the standard deviation of that; NaN where nothing is expected.
 
+    `repeating` is the share of the latest trials that only repeated another one's
+    reports.
+
     A configuration that the space could not have drawn, of an earlier version of it or
     added by hand, has no point. It is left out, and counted in `outside`.
     """
@@ -49,6 +52,7 @@ class History:
         self.space = space
         self.objective = objective
         self.outside = 0
+        self.repeating = 0.0
         self._rows: dict[int, int] = {}
         self._sorted = True
         axes = len(space.axes)

@@ -41,7 +41,7 @@ def test_the_final_loss_of_a_familiar_curve_is_foreseen(report: int) -> None:
 
 
 def test_it_becomes_surer_with_reports_and_is_certain_at_the_end() -> None:
-    known, curve = courses(OTHERS), np.array(power_law(0.5))
+    known, curve = courses(OTHERS), np.array(power_law(0.51))
     spreads = [expected_final(cut_of(curve[:n]), known) for n in (1, 3, 12, 20)]
     assert all(found is not None for found in spreads)
     sure = [found[1] for found in spreads if found is not None]

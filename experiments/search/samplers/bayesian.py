@@ -31,7 +31,9 @@ class BayesianSampler(Sampler):
 
     The first trials are a scrambled Sobol sequence. The k-th trial follows from the
     seed, k and the history alone; the model is fitted anew each time. Trials that run
-    are taken to end as expected, and failed ones to be as bad as the worst. A finite
+    are taken to end as expected, and failed ones to be as bad as the worst. When its
+    proposals turn out to be trainings that were there before, as where a script rounds
+    a parameter, as many of the next trials go on with the sequence instead. A finite
     space is gone through without repeating, and ends.
     """
 
@@ -46,6 +48,10 @@ class BayesianSampler(Sampler):
             params = self._design.suggestion(number, tried)
             if params is not None:
                 return Suggestion(params, "initial design")
+        elif self._looks_elsewhere(number, history):
+            params = self._design.suggestion(number, tried)
+            if params is not None:
+                return Suggestion(params, "exploration")
         else:
             proposal = self._proposal(number, history, tried, outcomes)
             if proposal is not None:
@@ -64,6 +70,13 @@ class BayesianSampler(Sampler):
         return (
             f"A model of {finite:,} results proposes what is expected to improve most."
         )
+
+    def _looks_elsewhere(self, number: int, history: History) -> bool:
+        """As often as the latest trials only repeated others, report by report."""
+        if not history.repeating:
+            return False
+        chance = np.random.default_rng([self.seed, number, 1]).random()
+        return bool(chance < history.repeating)
 
     def _proposal(
         self, number: int, history: History, tried: Tried, outcomes: Outcomes

@@ -14,6 +14,7 @@ from experiments.search.curves import Courses, Gain, courses_of, later_half
 from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.levels import levels_of, window_for
+from experiments.search.repeats import repeats_of
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.first_wave import backlog_of
 from experiments.search.termination.policy import Policy, Ruling
@@ -26,6 +27,8 @@ QUIET, LOUD = 0.04, 0.08
 # The share of better rivals at which a trial needs just the `chance` that is set.
 MIDDLE = 0.5
 KEPT = Ruling(stop=False)
+# The fact about a trial that repeats another one: so many reports are equal.
+EQUAL_REPORTS = "equal_reports"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class PredictivePolicy(Policy):
     Where reports are noisy, both comparisons are of averages and leave room for it.
     While no trial has run to its end, one in the worse half ends when it is further
     behind than its pace makes up for (`experiments.search.termination.first_wave`).
+    One whose reports are, to the last digit, those of a trial that has run to its end
+    would only end as that one did, and ends now (`experiments.search.repeats`).
 
     The idea of stopping by the probability of beating the best is from Domhan et al.
     (2015); the model of gains is this project's own.
@@ -85,12 +90,11 @@ class PredictivePolicy(Policy):
     def next_check(self, report: int) -> int | None:
         return super().next_check(max(report, FEWEST_REPORTS - 1))
 
-    def would_end(self, evidence: Evidence, rivals: Rivals) -> bool:
-        if self._among_best(evidence.own.best, rivals):
-            return False
-        return self.ruling(evidence, rivals).stop
-
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
+        original = self._original(evidence)
+        if original is not None:
+            facts = {EQUAL_REPORTS: float(evidence.report)}
+            return Ruling(True, evidence.own.best, (original,), facts)
         if self._among_best(evidence.own.best, rivals):
             return KEPT
         courses = evidence.finished.derived(courses_of)
@@ -117,6 +121,11 @@ class PredictivePolicy(Policy):
         if evidence.own.silent and ruling.stop:
             return f"{start}: no finite value so far."
         start += f" with {significant(self.objective.value(evidence.own.best))}"
+        if EQUAL_REPORTS in ruling.facts:
+            return (
+                f"{start}: report by report it is equal to trial {ruling.setters[0]}, "
+                "which ran to its end, so it would end as that one did."
+            )
         if not ruling.facts:
             return f"{start}: {self._safe(evidence, rivals)}"
         facts = {name: significant(value) for name, value in ruling.facts.items()}
@@ -135,6 +144,15 @@ class PredictivePolicy(Policy):
 
     def name_in_words(self) -> str:
         return f"predictive, below a chance of {self.chance:.0%} to become the best"
+
+    def _original(self, evidence: Evidence) -> int | None:
+        """The trial that ran to its end and that this one repeats so far."""
+        if self.chance == 0 or evidence.own.silent:
+            return None
+        repeats = evidence.finished.derived(repeats_of)
+        if evidence.report < repeats.fewest:
+            return None
+        return repeats.original(evidence.losses())
 
     def _among_best(self, loss: float, rivals: Rivals) -> bool:
         return _share_better(loss, rivals) < self.keep_share

@@ -195,7 +195,7 @@ def test_a_higher_chance_is_thriftier() -> None:
     stops = {
         chance: sum(
             verdict_on(power_law(final)[:report], OTHERS, chance=chance).stop
-            for final in np.linspace(0.3, 1.5, 7)
+            for final in np.linspace(0.31, 1.51, 7)
             for report in (3, 6, 12)
         )
         for chance in (0.01, 0.15, 0.5)

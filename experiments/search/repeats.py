@@ -1,0 +1,90 @@
+"""Trials that repeat another one report by report, to the last digit.
+
+Where a script rounds a parameter, ignores it, or fixes its seed, two configurations can
+be one and the same training. Its end is known then, and costs nothing to know.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.levels import Floats
+
+if TYPE_CHECKING:  # The policies import this module.
+    from experiments.search.termination.evidence import Finished
+
+# Equal reports count as a repeat when chance would bring them about more seldom.
+BY_CHANCE = 1e-3
+# To tell how finely a metric is divided, so many of its values are looked at.
+MOST_LOOKED_AT = 20_000
+
+
+def variety_of(curves: Sequence[Floats]) -> float:
+    """How many different values reports have, frequent ones counted as fewer.
+
+    The inverse of the chance that two reports are equal (Simpson, 1949). An accuracy
+    over a hundred samples has some dozens, a loss as many as there are reports.
+    """
+    values = np.concatenate([np.empty(0), *curves])
+    values = values[:: 1 + len(values) // MOST_LOOKED_AT]
+    if not len(values):
+        return 1.0
+    _, counts = np.unique(values, return_counts=True)
+    return float(1 / np.sum((counts / len(values)) ** 2))
+
+
+def surely(equal: int, *, trials: int, variety: float) -> bool:
+    """Whether so many equal reports, beside so many trials, are no coincidence."""
+    return trials * variety**-equal < BY_CHANCE
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """The curves of finished trials, to be found again: `numbers` are theirs."""
+
+    numbers: NDArray[np.int64]
+    curves: list[Floats]
+
+    def original(self, losses: Floats) -> int | None:
+        """The number of the first finished trial that began with just these losses.
+
+        None when there is none, or when so few equal reports may be a coincidence.
+        """
+        reports = len(losses)
+        if reports < self.fewest or reports > self._table.shape[1]:
+            return None
+        equal = np.flatnonzero(self._table[:, reports - 1] == losses[-1])
+        for row in equal.tolist():
+            if np.array_equal(self._table[row, :reports], losses):
+                return int(self.numbers[row])
+        return None
+
+    @cached_property
+    def fewest(self) -> int:
+        """So many equal reports are no coincidence."""
+        variety, trials = variety_of(self.curves), max(1, len(self.curves))
+        if variety <= 1:
+            return sys.maxsize
+        return int(math.log(trials / BY_CHANCE) / math.log(variety)) + 1
+
+    @cached_property
+    def _table(self) -> Floats:
+        """A row for each trial, NaN after its end."""
+        longest = max((len(curve) for curve in self.curves), default=0)
+        table = np.full((len(self.curves), longest), np.nan)
+        for row, curve in enumerate(self.curves):
+            table[row, : len(curve)] = curve
+        return table
+
+
+def repeats_of(finished: Finished) -> Repeats:
+    """What a trial may repeat."""
+    return Repeats(finished.numbers, finished.curves())

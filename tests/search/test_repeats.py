@@ -1,0 +1,115 @@
+"""Trainings that are there twice are found; coincidences are not taken for them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from experiments.search.repeats import Repeats, surely, variety_of
+from experiments.search.study import Study
+
+RNG = np.random.default_rng(5)
+
+
+def curves(count: int, reports: int = 20) -> list[np.ndarray]:
+    return [np.sort(RNG.random(reports))[::-1].copy() for _ in range(count)]
+
+
+def repeats_among(found: list[np.ndarray]) -> Repeats:
+    return Repeats(np.arange(10, 10 + len(found)), found)
+
+
+def test_a_trial_that_begins_like_a_finished_one_repeats_it() -> None:
+    finished = curves(5)
+    repeats = repeats_among(finished)
+    assert repeats.fewest == 2
+    assert repeats.original(finished[3][:1]) is None
+    assert repeats.original(finished[3][:2]) == 13
+    assert repeats.original(finished[3]) == 13
+
+
+def test_one_different_report_is_enough_to_be_another_trial() -> None:
+    finished = curves(5)
+    other = finished[3][:8].copy()
+    other[2] += 1e-15
+    assert repeats_among(finished).original(other) is None
+
+
+def test_equal_reports_of_a_coarse_metric_may_be_a_coincidence() -> None:
+    coarse = [np.round(curve, 1) for curve in curves(8)]
+    repeats = repeats_among(coarse)
+    assert repeats.fewest > 3
+    assert repeats.original(coarse[0][:3]) is None
+
+
+def test_a_metric_that_never_moves_proves_nothing() -> None:
+    flat = [np.full(30, 0.1) for _ in range(4)]
+    assert repeats_among(flat).original(flat[0]) is None
+
+
+def test_without_finished_trials_nothing_is_repeated() -> None:
+    assert repeats_among([]).original(np.array([0.5, 0.4, 0.3])) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "variety"),
+    [([], 1.0), ([3, 3, 3], 1.0), ([1, 2, 3, 4], 4.0), ([1, 1, 2, 2], 2.0)],
+)
+def test_variety_counts_different_values(values: list[float], variety: float) -> None:
+    assert variety_of([np.array(values, float)]) == pytest.approx(variety)
+
+
+def test_surely_grows_with_the_number_of_equal_reports() -> None:
+    assert not surely(1, trials=10, variety=100)
+    assert surely(3, trials=10, variety=100)
+
+
+def rounding_study(policy: str | None) -> Study:
+    """Of a script that knows only four different values of its parameter."""
+    return Study(
+        search_space={"x": {"type": "uniform", "min_value": 0, "max_value": 4}},
+        sampling_algorithm={"type": "bayesian", "seed": 3},
+        objective={"primary_metric": "loss", "goal": "minimize"},
+        early_termination=policy,
+    )
+
+
+def train(study: Study, trial_number: int, x: float, reports: int = 12) -> int:
+    """How often the trial reported until its end."""
+    place = int(x)
+    for step in range(1, reports + 1):
+        value = 1 + place / 10 + (2 + place / 7) / (step + place / 3)
+        if study.report(trial_number, step=step, value=value).stop:
+            study.tell(trial_number, state="terminated")
+            return step
+    study.tell(trial_number)
+    return reports
+
+
+def test_repeats_end_at_once_and_send_the_sampler_elsewhere() -> None:
+    study = rounding_study("predictive")
+    lengths, origins = [], []
+    for _ in range(30):
+        trial = study.ask()
+        assert trial is not None
+        lengths.append(train(study, trial.number, float(trial.params["x"])))  # type: ignore[arg-type]
+        origins.append(trial.origin)
+    assert lengths.count(12) <= 5
+    assert sum(lengths[15:]) < 15 * 5
+    assert origins[8:].count("exploration") > 10
+    assert study.best is not None and int(study.best.params["x"]) == 0  # type: ignore[call-overload]
+
+
+def test_the_reason_names_the_trial_that_is_repeated() -> None:
+    study = rounding_study("predictive")
+    first = [study.ask() for _ in range(4)]
+    for trial, x in zip(first, (0.5, 1.5, 2.5, 3.5), strict=True):
+        assert trial is not None
+        train(study, trial.number, x)
+    again = study.ask()
+    assert again is not None
+    for step in range(1, 4):
+        verdict = study.report(again.number, step=step, value=1 + 2 / step)
+    assert verdict.stop and verdict.setters == (0,)
+    assert "report by report it is equal to trial 0" in verdict.reason
+    assert verdict.facts == {"equal_reports": 3.0}
