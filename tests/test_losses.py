@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from experiments import ingest, lifecycle
 from experiments.lifecycle.attempts import MOST_TROUBLES
@@ -164,3 +165,27 @@ class TestWorkerTrouble:
         trial = factories.trial(sweep_with(max_attempts=2))
         assert finish(trial, cause="cut_off", message="cut off").state == "queued"
         assert finish(trial, cause="cut_off", message="cut off").state == "failed"
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("end", "words"),
+        [
+            ({"cause": "exited", "exit_code": 1}, "the one before failed"),
+            ({"cause": "stopped"}, "put back by a pause"),
+            ({"cause": "released"}, "the one before was lost"),
+        ],
+    )
+    def test_a_trial_that_waits_again_says_why(
+        self, end: dict[str, Any], words: str, client: Client
+    ) -> None:
+        sweep = sweep_with(on_failure=1)
+        trial = factories.trial(sweep)
+        factories.claim(trial)
+        if end["cause"] == "stopped":
+            lifecycle.ask_release(sweep)
+        trial = finish(trial, **end)
+        factories.team(ada="viewer")
+        client.force_login(factories.user("ada"))
+        page = client.get(trial.get_absolute_url()).content.decode()
+        assert words in page

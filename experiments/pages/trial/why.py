@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 
 from experiments.models import Trial
-from experiments.models.trials import IMPORTED, TrialState
+from experiments.models.trials import IMPORTED, AttemptState, TrialState
 from experiments.pages import failures
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.verdict_words import (
@@ -229,7 +229,9 @@ def _queued(rows: TrialRows) -> Why:
     # What helps may be a command, which stands in a line to copy.
     help_text, _, command = wait.help_text.partition(STARTS)
     if command:
-        help_text = "This starts one, with two slots, on any host that reaches the site:"
+        help_text = (
+            "This starts one, with two slots, on any host that reaches the site:"
+        )
     notes = [wait.rest, *_lost_notes(rows), help_text]
     return Why(lead, [note for note in notes if note], command=command)
 
@@ -237,7 +239,12 @@ def _queued(rows: TrialRows) -> Why:
 def _lost_notes(rows: TrialRows) -> list[Sentence]:
     if len(rows.attempts) < 2:
         return []
-    return [f"Attempt {rows.attempts[-1].n}: the one before was lost."]
+    before, last = rows.attempts[-2:]
+    if before.state == AttemptState.FINISHED:
+        return [f"Attempt {last.n}: the one before failed, and may be tried again."]
+    if before.reason == "paused":
+        return [f"Attempt {last.n}: the one before was put back by a pause."]
+    return [f"Attempt {last.n}: the one before was lost."]
 
 
 SENTENCES: Mapping[TrialState, Callable[[TrialRows], Why]] = {
