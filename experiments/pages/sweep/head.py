@@ -85,7 +85,8 @@ def tabs(sweep: Sweep, *, tried: int) -> list[Tab]:
 
 def sweep_facts(sweep: Sweep, *, now: datetime) -> Facts:
     sampler = sampler_of(sweep)
-    pool = f"pool {sweep.pool.name}, {sweep.max_concurrent_trials} at a time"
+    who = f"pool {sweep.pool.name}" if sweep.launches else "given out to who asks"
+    pool = f"{who}, {sweep.max_concurrent_trials} at a time"
     return Facts(
         goal=sweep.goal,
         metric=sweep.primary_metric,
