@@ -234,7 +234,7 @@ class Installation:
 
     def processes(self) -> Iterator[tuple[int, list[str]]]:
         """Living processes of this installation: (id, command). Not PostgreSQL's."""
-        mark = f"={self.folder}/".encode()
+        mark, inside = f"={self.folder}/".encode(), f"{self.folder}/"
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 environment = (folder / "environ").read_bytes().split(b"\0")
@@ -243,19 +243,28 @@ class Installation:
             except (OSError, UnicodeDecodeError):
                 continue
             marked = any(b"SWEEPSITE_" in x and mark in x for x in environment)
+            # A runner has next to nothing in its environment.
+            marked = marked or any(inside in part for part in command)
             if marked and state != "Z" and int(folder.name) != os.getpid():
                 yield int(folder.name), command
 
     def pids(self, *words: str, host: str = "") -> list[int]:
         """Processes whose command has all the words (and that belong to the host)."""
-        home = f"SWEEPSITE_HOME={self.folder}/{host}\0".encode()
-        spool = f"SWEEPSITE_SPOOL={self.folder}/{host}/".encode()
         return [
             pid
             for pid, command in self.processes()
             if all(any(word in part for part in command) for word in words)
-            and (not host or any(m in _environ(pid) for m in (home, spool)))
+            and (not host or self._is_of(pid, command, host))
         ]
+
+    def _is_of(self, pid: int, command: Sequence[str], host: str) -> bool:
+        place = f"{self.folder}/{host}"
+        environment = _environ(pid)
+        return (
+            f"SWEEPSITE_HOME={place}\0".encode() in environment
+            or f"SWEEPSITE_SPOOL={place}/".encode() in environment
+            or any(f"{place}/" in part for part in command)
+        )
 
     def training(self) -> dict[int, int]:
         """Living training processes and their descendants: process id -> attempt."""

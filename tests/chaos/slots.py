@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.chaos.case import Case
 from tests.chaos.installation import Installation
+from tests.processes.running_site import sweep_document
 
 SECONDS = 30.0
 HEADERS = "X-Sweepsite-Protocol: 2\r\nContent-Type: application/json\r\n"
@@ -23,6 +24,7 @@ from experiments.models import Sweep, Worker, Pool
 from experiments.tokens import new_token
 pool = Pool.objects.get()
 sweep = Sweep.objects.get()
+lifecycle.start_sweep(sweep)
 for n in range({size}):
     worker, _ = Worker.objects.get_or_create(
         pool=pool, name=f"simulated-{{n % 10}}",
@@ -149,14 +151,10 @@ def slots(case: Case) -> list[str]:
 
 
 def _filled(site: Installation, size: int) -> list[list[str]]:
-    sweep = site.submit("python x.py", trials=size, at_once=size)
-    # The scheduler would place trials of its own as soon as there are workers.
+    limits = {"max_total_trials": size, "max_concurrent_trials": size}
+    site.insist("POST", "/sweeps", sweep_document(limits=limits))
+    # It would place trials of its own.
     site.keeper.hold("scheduler-0")
-    site.database.execute(
-        f"DELETE FROM experiments_attempt WHERE trial_id IN"
-        f" (SELECT id FROM experiments_trial WHERE sweep_id = {sweep})"
-    )
-    site.database.execute(f"DELETE FROM experiments_trial WHERE sweep_id = {sweep}")
     said = site.manage("shell", "-c", FILL.format(size=size))
     site.keeper.release("scheduler-0")
     return [x.split() for x in said.splitlines() if x.startswith("SLOT")]
