@@ -270,3 +270,32 @@ def test_a_grid_says_how_many_trials_will_run_and_shows_values_as_typed(
     assert answer["trials"] == "2, 2 at a time"
     assert ">0.1<" in answer["draws"]
     assert preview(ada, {**grid, "max_total_trials": "1"})["trials"].startswith("1, ")
+
+
+def seen_in(response: Any) -> str:
+    return page(response).partition('name="seen" value="')[2].partition('"')[0]
+
+
+def test_of_two_who_edit_a_draft_the_second_is_told(ada: Client) -> None:
+    send(ada, form(do="save"))
+    draft = Sweep.objects.get()
+    address = reverse("sweep_edit", args=(draft.pk,))
+    factories.team("Physics", ben="member")
+    ben = Client()
+    ben.force_login(factories.user("ben"))
+    seen = seen_in(ben.get(address))
+    assert seen and seen == seen_in(ada.get(address))
+    first = form(do="save", max_total_trials="9", seen=seen)
+    assert ada.post(address, first).status_code == 302
+    assert ada.post(address, first).status_code == 302, "sent twice, it is no conflict"
+    second = ben.post(address, form(do="start", max_total_trials="7", seen=seen))
+    draft.refresh_from_db()
+    assert (second.status_code, draft.state) == (409, "draft")
+    assert draft.max_total_trials == 9
+    assert "ada has changed" in page(second)
+    told = Event.objects.filter(sweep=draft, verb="sweep changed")
+    assert "limits" in told.order_by("pk")[0].message
+    again = form(do="save", max_total_trials="7", seen=seen_in(second))
+    assert ben.post(address, again).status_code == 302
+    draft.refresh_from_db()
+    assert draft.max_total_trials == 7

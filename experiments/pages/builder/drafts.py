@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -14,10 +18,12 @@ from experiments.models import CodeSnapshot, Event, Experiment, Sweep, Team, Use
 from experiments.models.sweeps import SweepState
 from experiments.pages.code_files import kept_files
 from experiments.search.definition import SweepDefinition
+from experiments.search.problems import listed
 from experiments.shared_code import with_shared_code
 from experiments.submission import (
     create_sweep,
     find_or_create_experiment,
+    sweep_document,
     sweep_fields,
 )
 
@@ -32,6 +38,25 @@ class AlreadyStarted(Exception):
         self.sweep = sweep
 
 
+class DraftChanged(Exception):
+    """Somebody else has changed the draft since the form was opened."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        last = sweep.events.filter(verb="sweep changed").first()
+        who = last.actor.display_name if last and last.actor else "Somebody else"
+        super().__init__(
+            f"{who} has changed {sweep} since you opened this form, and nothing of"
+            f" yours was stored. {last.message if last else ''} What you typed is still"
+            " here; sent again, it takes the other's place."
+        )
+
+
+def draft_mark(sweep: Sweep) -> str:
+    """Text that differs as soon as anything in the draft differs."""
+    text = json.dumps([sweep_document(sweep), sweep.code_id], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def submit_once(
     team: Team,
     definition: SweepDefinition,
@@ -40,6 +65,7 @@ def submit_once(
     token: str,
     start: bool,
     draft: Sweep | None = None,
+    seen: str = "",
     try_first: bool = False,
 ) -> Sweep:
     """Create the form's sweep, or change the draft that it has become; maybe start it.
@@ -47,7 +73,8 @@ def submit_once(
     A form has a one-time token. The person's row is locked (SQLite lets one writer in
     at a time anyway), so that of two requests with one token the second finds what the
     first has made. With ``try_first`` it starts with one trial alone. Raises
-    DefinitionError, and AlreadyStarted for a second start.
+    DefinitionError, AlreadyStarted for a second start, and DraftChanged where the draft
+    is another one than that with the mark ``seen``.
     """
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
@@ -56,7 +83,7 @@ def submit_once(
             sweep = create_sweep(team, definition, user=user)
             _log(sweep, user, "sweep submitted", form_token=token)
         else:
-            sweep = _replace(draft, definition, user=user)
+            sweep = _replace(draft, definition, user=user, seen=seen)
         if start:
             _start(sweep, user, try_first=try_first)
             transaction.on_commit(queues.wake_scheduler)
@@ -81,8 +108,14 @@ def _sweep_of(token: str, user: User) -> Sweep | None:
     return access.sweeps_for(user).filter(pk__in=made.values("sweep")).first()
 
 
-def _replace(sweep: Sweep, definition: SweepDefinition, *, user: User) -> Sweep:
+def _replace(
+    sweep: Sweep, definition: SweepDefinition, *, user: User, seen: str
+) -> Sweep:
     """Put another document in the place of a draft's."""
+    sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+    before = sweep_document(sweep)
+    if seen and seen != draft_mark(sweep) and _is_of_another(sweep, user):
+        raise DraftChanged(sweep)
     team = sweep.experiment.team
     pool = access.pools_for_team(team).get(name=definition.compute)
     definition = with_shared_code(definition, pool)
@@ -100,9 +133,23 @@ def _replace(sweep: Sweep, definition: SweepDefinition, *, user: User) -> Sweep:
     experiment = find_or_create_experiment(team, definition.experiment_name, user=user)
     if experiment.pk != sweep.experiment_id:
         _move(sweep, experiment)
-    _log(sweep, user, "sweep changed")
-    sweep = Sweep.objects.select_related("experiment__team").get(pk=sweep.pk)
+    sweep = Sweep.objects.select_related("experiment__team", "pool").get(pk=sweep.pk)
+    _log(sweep, user, "sweep changed", message=_changed(before, sweep_document(sweep)))
     return sweep
+
+
+def _is_of_another(sweep: Sweep, user: User) -> bool:
+    """Whether somebody else made the last change: one's own form may come twice."""
+    last = sweep.events.filter(verb="sweep changed").first()
+    return last is None or last.actor_id != user.pk
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Which fields of the document differ, in a sentence; empty where none does."""
+    names = [
+        name for name in {**before, **after} if before.get(name) != after.get(name)
+    ]
+    return f"Changed {listed(names)}." if names else ""
 
 
 def _move(sweep: Sweep, experiment: Experiment) -> None:
@@ -127,11 +174,14 @@ def _code(team: Team, definition: SweepDefinition, user: User) -> CodeSnapshot |
     return kept_files(team, user, str(code.get("upload", "")))
 
 
-def _log(sweep: Sweep, user: User, verb: str, **data: str) -> None:
+def _log(
+    sweep: Sweep, user: User, verb: str, *, message: str = "", **data: str
+) -> None:
     Event.objects.create(
         team_id=sweep.experiment.team_id,
         actor=user,
         sweep=sweep,
         verb=verb,
+        message=message,
         data=data,
     )

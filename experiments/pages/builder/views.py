@@ -14,7 +14,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 from experiments import snapshots
 from experiments.models.sweeps import SweepState
 from experiments.pages.builder.bench import Bench, bench_for_new, new_token
-from experiments.pages.builder.drafts import AlreadyStarted, submit_once
+from experiments.pages.builder.drafts import (
+    AlreadyStarted,
+    DraftChanged,
+    draft_mark,
+    submit_once,
+)
 from experiments.pages.builder.page import page_context, preview_answer
 from experiments.pages.builder.sheet import Sheet, posted_sheet
 from experiments.pages.code_files import KeptFiles, keep_files
@@ -103,10 +108,14 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
             token=_token(request),
             start=start,
             draft=bench.draft,
+            seen=request.POST.get("seen", ""),
             try_first=tries_first(request),
         )
     except AlreadyStarted as error:
         return _gone_on(request, error)
+    except DraftChanged as error:
+        messages.error(request, str(error))
+        return _page(request, sheet, status=409)
     except DefinitionError as error:
         # A pool or files that went away between the check and the insert.
         messages.error(request, str(error))
@@ -122,8 +131,17 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
 
 def _page(request: HttpRequest, sheet: Sheet, *, status: int = 200) -> HttpResponse:
     context = page_context(sheet, token=_token(request))
+    context["seen"] = _seen(request, sheet.bench, anew=status == 409)
     context["try_first"] = request.method == "GET" or tries_first(request)
     return render(request, "experiments/builder/page.html", context, status=status)
+
+
+def _seen(request: HttpRequest, bench: Bench, *, anew: bool) -> str:
+    """The mark of the draft that the form was opened with; ``anew``, as it is now."""
+    if bench.draft is None:
+        return ""
+    posted = "" if anew else request.POST.get("seen", "")
+    return posted or draft_mark(bench.draft)
 
 
 def tries_first(request: HttpRequest) -> bool:
