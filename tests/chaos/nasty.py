@@ -64,6 +64,8 @@ SCRIPTS = (
     Nasty("python train_eats_memory.py", "failed", logs="MemoryError"),
     Nasty("python train_forks.py 60", "failed", "exit_code", "exit code 1"),
 )
+# Nothing is to be lost here, however slow the machine is.
+PATIENT = {"SWEEPSITE_LEASE_SECONDS": "60"}
 LIMITS = {
     "SWEEPSITE_LIMIT_MEMORY_BYTES": str(2 << 30),
     "SWEEPSITE_LIMIT_OPEN_FILES": "200",
@@ -77,7 +79,7 @@ def nasty_scripts(case: Case) -> list[str]:
         chosen = case.random.sample(chosen, case.size)
     slowest = 0.0
     found = []
-    with case.installed(hosts=1, slots=2, extra=LIMITS) as site:
+    with case.installed(hosts=1, slots=2, extra=LIMITS, **PATIENT) as site:
         for nasty in chosen:
             began = time.monotonic()
             found += [f"{nasty.command}: {x}" for x in _run(site, nasty)]
