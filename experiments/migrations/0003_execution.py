@@ -1,10 +1,42 @@
 """Pools with rules of their own, hosts with GPUs and drains, priorities, spaces that change."""
 
+from collections import Counter
+
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import experiments.models.fields
 from django.conf import settings
 from django.db import migrations, models
+
+
+def keep_waiting_reruns(apps, schema_editor):
+    """Trials that were to run again stood in events until now."""
+    Event, Trial, Wish = (
+        apps.get_model("experiments", name) for name in ("Event", "Trial", "Wish")
+    )
+    events = Event.objects.filter(
+        verb="trials to run again", sweep__state__in=("running", "paused")
+    )
+    wanted = Counter(
+        (event.sweep_id, number, bool(event.data.get("to_end")), event.actor_id)
+        for event in events.order_by("pk")
+        for number in event.data.get("trials", ())
+    )
+    begun = Counter(
+        Trial.objects.filter(
+            sweep__in={key[0] for key in wanted}, origin__startswith="re-run of "
+        ).values_list("sweep", "origin")
+    )
+    for (sweep, number, to_end, actor), count in wanted.items():
+        origin = f"re-run of {number}{', to its end' if to_end else ''}"
+        first = Trial.objects.filter(sweep=sweep, number=number).first()
+        for _ in range(count if first else 0):
+            if begun[sweep, origin]:
+                begun[sweep, origin] -= 1
+                continue
+            Wish.objects.create(
+                sweep_id=sweep, params=first.params, origin=origin, asked_by_id=actor
+            )
 
 
 class Migration(migrations.Migration):
@@ -188,4 +220,5 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(condition=models.Q(('begun_at', None), ('withdrawn_at', None)), fields=['sweep'], name='wish_waiting')],
             },
         ),
+        migrations.RunPython(keep_waiting_reruns, migrations.RunPython.noop),
     ]
