@@ -13,7 +13,7 @@ from typing import TypeVar
 from django.db import DatabaseError
 from django.db.models import Count, Max
 
-from experiments import breakers, lifecycle, preflight
+from experiments import bad_hosts, breakers, lifecycle, preflight
 from experiments.clock import database_now
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
@@ -131,7 +131,7 @@ def _fail_after_bad_start(sweep: Sweep, counts: dict[str, int]) -> bool:
         return False
     if sweep.resumed_at is not None and _failures_lately(sweep) < first:
         return False
-    if breakers.is_fault_of_hosts(sweep):
+    if bad_hosts.is_fault_of_hosts(sweep):
         return False
     message = (
         f"The first {failed} trials that ended have all failed, so no more were"

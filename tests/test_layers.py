@@ -27,7 +27,8 @@ LAYERS = (
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price", "ticks", "failures"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
-    | {"placing", "hosts", "turns", "quickness", "gpu_doubts", "breakers", "preflight", "findings"}
+    | {"placing", "hosts", "turns", "quickness", "gpu_doubts"}
+    | {"breakers", "recent_ends", "bad_hosts", "preflight", "findings"}
     | {"devices", "host_facts", "worker_names"}
     | {"rivals", "finished", "slack"}
     | {

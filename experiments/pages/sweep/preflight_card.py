@@ -58,7 +58,9 @@ def _title(sweep: Sweep, flight: Preflight) -> str:
     if flight.problem == "unseen":
         return f"{sweep.primary_metric} has not been seen yet"
     if flight.problem in ("near_miss", "no_metric"):
-        return f"The configuration that was tried does not report {sweep.primary_metric}"
+        return (
+            f"The configuration that was tried does not report {sweep.primary_metric}"
+        )
     return TITLES.get(flight.state, "")
 
 

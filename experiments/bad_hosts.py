@@ -1,0 +1,70 @@
+"""Hosts that are to blame for failures: all trials fail there, and work elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from experiments import lifecycle
+from experiments.models import Sweep, Worker
+from experiments.models.trials import TrialState
+from experiments.recent_ends import LIVED, End, run_of_failures
+
+logger = logging.getLogger(__name__)
+
+# So many failures alike on one host, and so many trials that work elsewhere; one is
+# enough where more have failed, or of something that has nothing to do with the values.
+ON_ONE_HOST, MANY_ON_ONE_HOST = 4, 8
+OF_THE_HOST = frozenset({"gpu", "disk"})
+
+
+def bad_host(recent: Sequence[End]) -> list[End] | None:
+    """The failures of a host on which all fail alike, while trials work elsewhere."""
+    for host in {end.host for end in recent if end.failed and end.host}:
+        here = run_of_failures([end for end in recent if end.host == host])
+        if len(here) < ON_ONE_HOST - 1:
+            continue
+        since = min(end.number for end in here)
+        others = [end for end in recent if end.host != host]
+        alike = any(end.signature == here[0].signature for end in others)
+        working = [e for e in others if e.worked and e.number >= since - len(others)]
+        if not alike and len(working) >= _needed_elsewhere(here):
+            return here
+    return None
+
+
+def is_fault_of_hosts(sweep: Sweep) -> bool:
+    """Whether all of the sweep's failures were on hosts that are drained by now, or on
+    one host, while there is another that is not, or on which a trial trains."""
+    failed = sweep.trials.own().filter(state=TrialState.FAILED)
+    hosts = Worker.objects.filter(attempts__trial__in=failed)
+    if hosts.filter(draining_since=None).exists():
+        names = set(hosts.values_list("host", flat=True))
+        training = sweep.trials.live().filter(current_attempt__elapsed__gte=LIVED)
+        others = training.exclude(current_attempt__worker__host__in=names)
+        return len(names) == 1 and others.exists()
+    alive = Worker.objects.alive().filter(pool=sweep.pool_id, draining_since=None)
+    return hosts.exists() and alive.exists()
+
+
+def _needed_elsewhere(here: Sequence[End]) -> float:
+    """How many trials have to work elsewhere before the host is to blame."""
+    cause = here[0].cause
+    if cause and (cause.always or cause.kind in OF_THE_HOST):
+        return 1
+    if len(here) >= MANY_ON_ONE_HOST:
+        return 1
+    return ON_ONE_HOST if len(here) >= ON_ONE_HOST else float("inf")
+
+
+def drain_host(sweep: Sweep, failures: Sequence[End]) -> None:
+    """Give the host no more work; it can be taken back on the Pools page."""
+    reason = (
+        f"The last {len(failures)} trials of {sweep} on this host failed with the same"
+        f" error, and on other hosts they work: {failures[0].error}"
+    )[:300]
+    host = failures[0].host
+    for worker in Worker.objects.alive().filter(pool=sweep.pool_id, host=host):
+        if worker.draining_since is None:
+            lifecycle.drain_worker(worker, reason=reason)
+            logger.warning("worker %s is drained: %s", worker.pk, reason)

@@ -1,0 +1,97 @@
+"""The newest attempts of a sweep: how each one ended, or how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+
+from experiments.causes import Cause, likely_cause
+from experiments.clock import database_now
+from experiments.models import Attempt, Sweep
+from experiments.models.trials import AttemptState, TrialState
+
+# A trial that has trained for so many seconds works, also without a report.
+LIVED = 20.0
+LOOK_BACK = timedelta(hours=1)
+# So many numbers are looked back, beside those of the trials that may be running.
+MOST_NUMBERS = 60
+
+
+@dataclass(frozen=True)
+class End:
+    """One attempt: how it ended, or how it stands."""
+
+    number: int
+    signature: str
+    error: str
+    reason: str
+    live: bool
+    worked: bool
+    elapsed: float
+    worker: int | None
+    host: str
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.signature)
+
+    @property
+    def cause(self) -> Cause | None:
+        return likely_cause(self.error)
+
+
+def recent_ends(sweep: Sweep) -> list[End]:
+    """The sweep's newest attempts, the newest trial first; what ended before the sweep
+    was resumed is over and done with."""
+    since = database_now() - LOOK_BACK
+    since = max(since, sweep.resumed_at or since)
+    attempts = Attempt.objects.filter(
+        Q(ended_at__gt=since) | Q(state=AttemptState.RUNNING),
+        trial__sweep=sweep,
+        trial__number__gte=_from(sweep),
+    )
+    rows = attempts.select_related("worker", "trial").only(
+        *("signature", "error", "reason", "state", "elapsed", "worker__host"),
+        *("trial__number", "trial__state", "trial__reports"),
+    )
+    return [_end(a) for a in rows.order_by("-trial__number", "-n")]
+
+
+def _from(sweep: Sweep) -> int:
+    """The lowest number that is looked at: those before it are too old."""
+    last = sweep.trials.order_by("-number").values_list("number", flat=True).first()
+    return max(0, (last or 0) - MOST_NUMBERS - sweep.max_concurrent_trials)
+
+
+def _end(attempt: Attempt) -> End:
+    trial, elapsed = attempt.trial, attempt.elapsed or 0.0
+    live = attempt.state == AttemptState.RUNNING
+    good = trial.state in (TrialState.COMPLETED, TrialState.TERMINATED)
+    alive = live and (trial.reports > 0 or elapsed >= LIVED)
+    return End(
+        number=trial.number,
+        signature=attempt.signature,
+        error=attempt.error,
+        reason=attempt.reason,
+        live=live,
+        worked=not attempt.signature and (good or alive),
+        elapsed=elapsed,
+        worker=attempt.worker_id,
+        host=attempt.worker.host if attempt.worker else "",
+    )
+
+
+def run_of_failures(recent: Sequence[End]) -> list[End]:
+    """Failures alike without another end between them, from the newest on. A trial
+    that has just begun tells nothing yet."""
+    run: list[End] = []
+    for end in recent:
+        if end.live and not end.worked:
+            continue
+        if not end.failed or (run and end.signature != run[0].signature):
+            break
+        run.append(end)
+    return run
