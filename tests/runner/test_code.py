@@ -150,7 +150,7 @@ def test_a_trial_runs_its_code_and_the_next_one_needs_no_download(
         assert (
             runners.run("python", "train.py", "x", attempt=attempt, code=snapshot) == 0
         )
-    assert site.log.count(b"from the snapshot x\n") == 1
+    assert site.log.count(b"from the snapshot x\n") == 2
     assert [action for _, _, action in site.requests].count("code") == 1
     assert [finish["exit_code"] for finish in site.finishes] == [0, 0]
 
