@@ -203,6 +203,18 @@ def test_a_pool_without_a_worker_shows_the_command(ada: Client, team: Team) -> N
         assert f"export {name}=" in start
 
 
+@pytest.mark.parametrize(("free", "told"), [(3.2e9, True), (5e9, False), (0, False)])
+def test_a_host_that_is_short_of_disk_says_so(
+    ada: Client, pool: Pool, free: float, told: bool
+) -> None:
+    worker = factories.worker(pool)
+    facts = {"cpus": 8, "memory": 33e9, "disk_free": free}
+    Worker.objects.filter(pk=worker.pk).update(facts=facts)
+    text = page(ada)
+    assert "2 slots, 8 cores, 33 GB" in text
+    assert ("only 3.2 GB of disk left" in text) == told
+
+
 def test_names_are_shown_as_the_text_they_are(ada: Client, pool: Pool) -> None:
     Worker.objects.create(
         pool=pool,

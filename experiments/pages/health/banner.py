@@ -18,8 +18,9 @@ from experiments.models import SchedulerProcess, User
 from experiments.pages.health.worries import Worry, no_queue, no_scheduler
 
 KEY = "installation-worries"
-# Seconds for which all pages tell the same.
-KEPT_FOR = 5
+# Seconds for which all pages tell the same, good news and bad: to ask a queue that is
+# away takes its time.
+KEPT_FOR, TROUBLE_KEPT_FOR = 5, 15
 # A scheduler that starts together with the site needs a moment for its first round.
 PATIENCE = 30.0
 STARTED = time.monotonic()
@@ -38,7 +39,7 @@ def current() -> Sequence[Worry]:
     known: Sequence[Worry] | None = cache.get(KEY)
     if known is None:
         known = [worry for worry in (_queue(), _scheduler()) if worry]
-        cache.set(KEY, known, KEPT_FOR)
+        cache.set(KEY, known, TROUBLE_KEPT_FOR if known else KEPT_FOR)
     return known
 
 

@@ -94,8 +94,7 @@ def _postgresql() -> Database:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_database_size(current_database()),"
-            " (SELECT count(*) FROM pg_stat_activity"
-            "  WHERE backend_type = 'client backend'),"
+            " (SELECT count(*) FROM pg_stat_activity WHERE datname IS NOT NULL),"
             " current_setting('max_connections')::int,"
             " current_setting('server_version')"
         )

@@ -15,6 +15,9 @@ from experiments.pages.pools.busy import Busy
 from experiments.pages.pools.cells import Cell
 from experiments.words import bytes_text
 
+# Less free disk than this is told, in bytes.
+LITTLE_DISK = 5e9
+
 
 @dataclass(frozen=True)
 class Host:
@@ -88,6 +91,8 @@ def _facts(worker: Worker) -> Iterator[str]:
         yield "1 core" if cores == 1 else f"{cores:.0f} cores"
     if memory := number(worker.facts, "memory"):
         yield bytes_text(memory)
+    if 0 < (free := number(worker.facts, "disk_free")) < LITTLE_DISK:
+        yield f"only {bytes_text(free)} of disk left"
 
 
 def number(facts: Mapping[str, object], name: str) -> float:
