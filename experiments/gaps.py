@@ -27,7 +27,7 @@ from experiments.further_trials import (
 )
 from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import IN_PLACE, TRIAL_LIVE, TrialState
+from experiments.models.trials import IMPORTED, IN_PLACE, TRIAL_LIVE, TrialState
 from experiments.recomputing import Recomputer
 from experiments.search.samplers import Suggestion
 from experiments.search.values import identity
@@ -37,9 +37,10 @@ from experiments.wishes import waiting_wishes
 FILLED = "gaps to fill"
 LOST, FAILED, CANCELLED, DELETED = "lost", "failed", "cancelled", "deleted"
 KINDS = (FAILED, LOST, CANCELLED, DELETED)
-# Why trials are cancelled that are cancelled with their sweep, or by loss; a person may
-# have cancelled a single trial as well, which is then on record.
-WITH_SWEEP = frozenset({"sweep_timeout", "sweep_failed", "sweep_cancelled", "lost"})
+# Why trials are cancelled for their own sake, or because another one was good enough.
+# All else befell them with their sweep, or by loss; where a person cancelled a single
+# trial, that is on record.
+OUTCOME_REASONS = frozenset({"trial_timeout", "target", lifecycle.POLICY})
 BY_PERSON = "user"
 # What counts as an outcome of an equal configuration.
 OUTCOMES = frozenset({TrialState.COMPLETED, TrialState.TERMINATED, *TRIAL_LIVE})
@@ -157,14 +158,15 @@ def _ended_badly(sweep: Sweep, rows: list[_Row]) -> Iterator[Gap]:
 
 
 def _kind(row: _Row, alone: set[int] | None) -> str:
+    if row.reason == IMPORTED:
+        return ""
     if row.state == TrialState.FAILED:
         return LOST if row.reason == "lost" else FAILED
-    if row.state != TrialState.CANCELLED:
+    if row.state != TrialState.CANCELLED or row.reason in OUTCOME_REASONS:
         return ""
-    with_sweep = row.reason in WITH_SWEEP
-    if row.reason == BY_PERSON and alone is not None:
-        with_sweep = row.pk not in alone
-    return CANCELLED if with_sweep else ""
+    if row.reason == BY_PERSON and (alone is None or row.pk in alone):
+        return ""
+    return CANCELLED
 
 
 def _why(row: _Row) -> str:

@@ -41,6 +41,9 @@ def torn() -> Sweep:
     ended(made, "cancelled", "trial_timeout", value=0.2)  # 5
     ended(made, "cancelled", "user")  # 6, with its sweep
     ended(made, "completed", value=0.6)  # 7
+    ended(made, "cancelled", "sweep_timeout")  # 8
+    ended(made, "cancelled", "target")  # 9
+    ended(made, "failed", IMPORTED, origin=IMPORTED)  # 10, elsewhere
     alone = made.trials.get(number=4)
     Event.objects.create(
         team=made.experiment.team, sweep=made, trial=alone, verb="trial cancelled"
@@ -50,9 +53,14 @@ def torn() -> Sweep:
 
 
 def test_exactly_what_was_lost_failed_or_cancelled_with_the_sweep(torn: Sweep) -> None:
-    assert found(torn) == [(1, "failed"), (2, "lost"), (6, "cancelled")]
+    assert found(torn) == [
+        (1, "failed"),
+        (2, "lost"),
+        (6, "cancelled"),
+        (8, "cancelled"),
+    ]
     result = gaps.find_gaps(torn)
-    assert result.counts == {"failed": 1, "lost": 1, "cancelled": 1, "deleted": 0}
+    assert result.counts == {"failed": 1, "lost": 1, "cancelled": 2, "deleted": 0}
     assert result.gaps[1].why == "Its host died."
 
 
@@ -64,22 +72,23 @@ def test_a_person_who_cancels_single_trials_makes_no_gaps() -> None:
 
 def test_they_run_once_more_and_asking_twice_is_asking_once(torn: Sweep) -> None:
     filled = gaps.fill_gaps(torn, actor=factories.user("ada"))
-    assert len(filled.gaps) == 3
+    assert len(filled.gaps) == 4
     assert gaps.fill_gaps(torn, actor=None).gaps == ()
-    assert torn.wishes.count() == 3
-    assert (torn.state, torn.max_total_trials) == ("running", 11)
+    assert torn.wishes.count() == 4
+    assert (torn.state, torn.max_total_trials) == ("running", 15)
     run_to_the_end(torn)
-    assert [t.origin for t in torn.trials.order_by("number")][8:] == [
+    assert [t.origin for t in torn.trials.order_by("number")][11:] == [
         "retry of 1",
         "retry of 2",
         "re-run of 6",
+        "re-run of 8",
     ]
     assert found(torn) == [] and torn.state == "completed"
     event = torn.events.get(verb=gaps.FILLED)
     assert event.actor == factories.user("ada")
     assert event.message == (
-        "Gaps to fill: 1 failed, 1 lost, 1 cancelled. Trials 1, 2 and 6 shall run once"
-        " more."
+        "Gaps to fill: 1 failed, 1 lost, 2 cancelled. Trials 1, 2, 6 and 8 shall run"
+        " once more."
     )
 
 
@@ -187,4 +196,4 @@ def test_the_number_of_queries_does_not_grow_with_the_gaps(
     for trial in [ended(torn, "completed") for _ in range(21)][:20]:
         trial.delete()
     with django_assert_max_num_queries(9):
-        assert len(gaps.find_gaps(torn).gaps) == 43
+        assert len(gaps.find_gaps(torn).gaps) == 44
