@@ -165,7 +165,7 @@ class Installation:
         for n, name in enumerate(self.hosts):
             command = self._manage("worker", "--slots", str(self.slots))
             self._keep(name, command, self.host_environment(n))
-        self.wait(self._signed_on, "the workers to sign on")
+        self.wait(self._signed_on, "the workers to sign on", 3 * PATIENCE)
 
     def _keep(self, name: str, argv: Sequence[str], given: dict[str, str]) -> None:
         log = self.logs / f"{name}.log"
@@ -181,7 +181,7 @@ class Installation:
             env=self.site_environment(),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=3 * PATIENCE,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

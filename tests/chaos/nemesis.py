@@ -53,11 +53,15 @@ class Nemesis:
         return sorted(self.site.pids(*KINDS[kind]))
 
     def rage(self, times: int, *, every: float, sweep: int) -> None:
-        """So many kills, ``every`` seconds on average, while the sweep runs."""
+        """So many kills, ``every`` seconds on average, while the sweep runs; each one
+        while something trains, or when that takes long."""
         for pause in self._pauses(times, every):
-            if self.site.state(sweep) != "running":
-                return
             time.sleep(pause)
+            patience = time.monotonic() + 10
+            while not self.site.training() and time.monotonic() < patience:
+                if self.site.state(sweep) != "running":
+                    return
+                time.sleep(0.1)
             self.strike()
 
     def _pauses(self, times: int, every: float) -> Iterator[float]:
