@@ -34,7 +34,7 @@ LAST_LINES = 12
 # Parts of the lease: when a runner that hears nothing begins to end its training, and
 # when that is over. At the whole lease the site may start another attempt.
 CUT_OFF = "cut_off"
-CUT_OFF_AFTER, GONE_AFTER = 0.75, 0.9
+CUT_OFF_AFTER, GONE_AFTER = 0.9, 1.0
 PARENT_LOOK = 1.0
 
 
@@ -174,7 +174,9 @@ class Watch:
         lease = self._spec.lease_seconds
         if not lease or self._spec.rides_out or self._cut_off:
             return math.inf
-        return self._courier.heard_at + CUT_OFF_AFTER * lease
+        # Where beats are rarer than leases allow, silence between them means nothing.
+        rarely = 2 * self._spec.heartbeat_seconds
+        return self._courier.heard_at + max(CUT_OFF_AFTER * lease, rarely)
 
     def _timeout_at(self) -> float:
         limit = self._spec.trial_timeout
