@@ -10,6 +10,7 @@ from django.test import Client
 from experiments import failures, lifecycle, scheduling, storage
 from experiments.models import Sweep, Trial
 from tests import factories
+from tests.pages import builder_forms
 
 pytestmark = pytest.mark.django_db
 
@@ -268,3 +269,18 @@ def test_a_running_sweep_cannot_be_tried_first() -> None:
     made = sweep()
     answer = client().post(f"/sweeps/{made.pk}/preflight/", follow=True)
     assert "only a draft can be tried first" in answer.content.decode()
+
+
+def test_the_form_tries_one_configuration_first_unless_it_is_unticked() -> None:
+    ada = builder_forms.member(Client())
+    box = '<input type="checkbox" name="try_first" value="1" checked>'
+    assert box in builder_forms.page(ada.get("/sweeps/new/"))
+    builder_forms.send(ada, builder_forms.form(do="start", try_first="1"))
+    made = Sweep.objects.get()
+    assert (made.state, made.preflight["state"]) == ("running", "running")
+    wrong = builder_forms.form(do="start", command="")
+    again = builder_forms.page(builder_forms.send(ada, wrong))
+    assert box not in again
+    assert 'name="try_first"' in again
+    builder_forms.send(ada, builder_forms.form(do="start", form_token="another-token"))
+    assert Sweep.objects.latest("pk").preflight is None
