@@ -180,7 +180,9 @@ class Causes:
         self, sweep: Sweep, attempt: Attempt | None, since: datetime | None
     ) -> Wait:
         fitting = self._fitting(sweep)
-        frees = [f"host {host.worker.name} has {max(0, host.free)} free" for host in fitting]
+        frees = [
+            f"host {host.worker.name} has {max(0, host.free)} free" for host in fitting
+        ]
         own = next((h for h in self.state.hosts if _is_kept_for(h, attempt)), None)
         per_slot = fitting[0].worker.gpus_per_slot
         slots = "" if per_slot == 1 else f", which are {min(self._needs(sweep))} slots"
