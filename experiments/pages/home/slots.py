@@ -114,8 +114,13 @@ def _running(pools: Sequence[Pool]) -> Mapping[int, Sequence[Attempt]]:
 def _seats(
     worker: Worker, running: Mapping[int, Sequence[Attempt]]
 ) -> Iterator[Attempt | None]:
-    """The attempt in each slot of a worker; a slot that nobody has is free."""
-    seated = {attempt.slot: attempt for attempt in running.get(worker.pk, ())}
+    """The attempt in each slot of a worker; a slot that nobody has is free. A trial of
+    several GPUs stands in each of its slots."""
+    seated = {
+        slot: attempt
+        for attempt in running.get(worker.pk, ())
+        for slot in (worker.slots_of(attempt.gpus) or {attempt.slot})
+    }
     return (seated.get(index) for index in range(worker.slots))
 
 
