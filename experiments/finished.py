@@ -7,6 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar, cast
 
@@ -59,9 +60,17 @@ class Completed(NamedTuple):
     ended_at: datetime | None
 
 
+class Derived(NamedTuple):
+    """What was worked out of some curves, and how many numbers these have."""
+
+    answer: object
+    numbers: int
+
+
 # Numbers, of 8 bytes each: 256 curves of 10,000 reports fit.
 CURVES: Kept[Curve] = Kept(4_000_000, size=len)
-DERIVED: Kept[object] = Kept(32)
+# Every answer holds about as many numbers as its curves, or twice as many.
+DERIVED: Kept[Derived] = Kept(8_000_000, size=attrgetter("numbers"))
 
 
 class StoredFinished(Finished):
@@ -115,9 +124,9 @@ class StoredFinished(Finished):
         key = (make, self._objective, tuple(self._rows))
         kept = DERIVED.get(key)
         if kept is None:
-            kept = make(self)
+            kept = Derived(make(self), 1 + sum(row.reports for row in self._rows))
             DERIVED.put(key, kept)
-        return cast("T", kept)
+        return cast("T", kept.answer)
 
 
 def read_curves(

@@ -14,7 +14,8 @@ from pydantic import ConfigDict, Field
 from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.callers import readable_sweep
 from experiments.api.errors import ApiError
-from experiments.api.schemas import Seconds, answers
+from experiments.api.points import json_number
+from experiments.api.schemas import Number, Seconds, answers
 from experiments.models import Sweep
 from experiments.price import Price
 from experiments.search.problems import DefinitionError, Findings, join
@@ -81,7 +82,8 @@ class OutcomeOut(Schema):
         int | None, Field(description="place of that value among all trials")
     ]
     regret: Annotated[
-        float | None, Field(description="how much worse it is than the best of all")
+        Number | None,
+        Field(description="how much worse it is than the best of all"),
     ]
     best_ended_rank: Annotated[
         int | None, Field(description="rank of the best trial that is ended")
@@ -196,7 +198,7 @@ class _Out:
             best_trial=figures.best,
             best_value=None if figures.loss is None else value(figures.loss),
             best_rank=figures.rank,
-            regret=figures.regret,
+            regret=json_number(figures.regret),
             best_ended_rank=figures.ended_rank,
             ended_among_best=figures.ended_best,
         )
