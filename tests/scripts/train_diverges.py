@@ -1,11 +1,15 @@
-"""Prints its numbers as text: NaN, infinities, too large ones, a minus zero."""
+"""Its numbers diverge: NaN, infinities, a minus zero, the largest there are."""
 
 from __future__ import annotations
 
+import math
+import sys
+
+import sweepsite_client as sweep
 from witness import witness
 
 witness("START")
-for text in ("0.5", "nan", "inf", "-inf", "1e400", "-0.0", "1" + "0" * 400):
-    print(f"accuracy={text}", flush=True)
-print('{"accuracy": NaN}', flush=True)
+largest = sys.float_info.max
+for step, value in enumerate((0.5, math.nan, math.inf, -math.inf, -0.0, largest)):
+    sweep.log(step=step, accuracy=value)
 witness("END")
