@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import socket
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from django.test import Client
@@ -198,3 +199,35 @@ def test_a_stop_comes_with_the_document_s_grace(trial: Trial) -> None:
     lifecycle.request_stop(trial, reason="user", message="Enough.")
     stop = runner.call("POST", "heartbeat", b"{}").json()["stop"]
     assert (stop["reason"], stop["message"]) == ("user", "Enough.")
+
+
+def test_a_log_that_finds_no_room_is_told_so_and_may_go_on(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    runner = Runner(trial)
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "append_log", full)
+        assert runner.call("POST", "log", b"lost", seq="0").status_code == 507
+    assert runner.call("POST", "log", b"kept", seq="0").json() == {"next": 1}
+    assert storage.read_log(runner.attempt.pk) == b"kept"
+
+
+def test_an_upload_that_is_cut_midway_leaves_nothing(
+    trial: Trial, live_server: Any
+) -> None:
+    runner = Runner(trial)
+    address = urlsplit(live_server.url)
+    query = urlencode({"path": "a", "sha256": "0" * 64})
+    path = f"/api/worker/v1/attempts/{runner.attempt.pk}/artifacts?{query}"
+    lines = [f"PUT {path} HTTP/1.1", f"Host: {address.netloc}", "Content-Length: 900"]
+    lines += [f"{name}: {value}" for name, value in runner.headers.items()]
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall("\r\n".join([*lines, "", "x" * 450]).encode())
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(10)
+        while connection.recv(4096):
+            pass
+    assert (stored(runner.attempt.pk), Artifact.objects.count()) == ([], 0)
