@@ -119,7 +119,7 @@ def _seats(
     seated = {
         slot: attempt
         for attempt in running.get(worker.pk, ())
-        for slot in (worker.slots_of(attempt.gpus) or {attempt.slot})
+        for slot in (worker.slots_of(attempt.gpus) or {attempt.slot or 0})
     }
     return (seated.get(index) for index in range(worker.slots))
 
