@@ -31,14 +31,22 @@ def variety_of(curves: Sequence[Floats]) -> float:
     """How many different values reports have, frequent ones counted as fewer.
 
     The inverse of the chance that two reports are equal (Simpson, 1949). An accuracy
-    over a hundred samples has some dozens, a loss as many as there are reports.
+    over a hundred samples has some dozens, a loss as many as there are reports. While
+    a curve rests at a value it counts once, and infinities do not count.
     """
-    values = np.concatenate([np.empty(0), *curves])
+    values = np.concatenate([np.empty(0), *map(_moves, curves)])
     values = values[:: 1 + len(values) // MOST_LOOKED_AT]
     if not len(values):
         return 1.0
     _, counts = np.unique(values, return_counts=True)
     return float(1 / np.sum((counts / len(values)) ** 2))
+
+
+def _moves(curve: Floats) -> Floats:
+    """The finite values of a curve without those that are equal to the one before."""
+    finite = curve[np.isfinite(curve)]
+    moved: Floats = finite[np.append(True, np.diff(finite) != 0)[: len(finite)]]
+    return moved
 
 
 def surely(equal: int, *, trials: int, variety: float) -> bool:
@@ -59,7 +67,7 @@ class Repeats:
         None when there is none, or when so few equal reports may be a coincidence.
         """
         reports = len(losses)
-        if reports < self.fewest or reports > self._table.shape[1]:
+        if reports > self._table.shape[1] or len(_moves(losses)) < self.fewest:
             return None
         equal = np.flatnonzero(self._table[:, reports - 1] == losses[-1])
         for row in equal.tolist():
@@ -69,7 +77,7 @@ class Repeats:
 
     @cached_property
     def fewest(self) -> int:
-        """So many equal reports are no coincidence."""
+        """So many equal reports, each unlike the one before, are no coincidence."""
         variety, trials = variety_of(self.curves), max(1, len(self.curves))
         if variety <= 1:
             return sys.maxsize
