@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from django.db.models import Count, Max
 
 from experiments import bad_hosts, breakers, lifecycle, preflight
+from experiments.causes import likely_cause
 from experiments.clock import database_now
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
@@ -164,8 +165,15 @@ def _failures_lately(sweep: Sweep) -> int:
 
 def _last_failure(sweep: Sweep) -> str:
     failures = sweep.trials.own().filter(state=TrialState.FAILED)
-    trial = failures.order_by("-ended_at").first()
-    return f"The last, trial {trial.number}: {trial.message}" if trial else ""
+    newest = failures.select_related("current_attempt").order_by("-ended_at")
+    trial = newest.first()
+    if trial is None:
+        return ""
+    error = trial.current_attempt.error if trial.current_attempt else ""
+    said = "" if not error or error in trial.message else f" {error}"
+    cause = likely_cause(error or trial.message)
+    likely = f" Likely cause: {cause.likely}. {cause.advice}" if cause else ""
+    return f"The last, trial {trial.number}: {trial.message}{said}{likely}"
 
 
 def _live(counts: dict[str, int]) -> int:
