@@ -34,7 +34,7 @@ def site(tmp_path: Path) -> Iterator[Machines]:
 @pytest.mark.parametrize("when_cut_off", ("stop", "ride_out"))
 def test_a_host_that_is_cut_off_and_healed(site: Machines, when_cut_off: str) -> None:
     sweep = site.submit(
-        "python train_chaos.py --reports 300 --pause 0.1",
+        "python train_chaos.py --reports 600 --pause 0.1",
         trials=2,
         # Of the other host's two slots one is free for the second attempt at once.
         at_once=2,
@@ -50,7 +50,7 @@ def test_a_host_that_is_cut_off_and_healed(site: Machines, when_cut_off: str) ->
     assert bool(_alive(cut)) == (when_cut_off == "ride_out")
     site.heal("host-0")
     assert site.wait(lambda: not _alive(cut), "the stale process to end") < 15
-    site.wait_for_end(sweep, patience=180)
+    site.wait_for_end(sweep, patience=240)
     oracle = Oracle(site, sweep)
     assert oracle.problems(budget=2) == []
     assert oracle.losses().total() == 1
