@@ -79,6 +79,8 @@ class Shipments:
         """Remove from the site what the script itself has removed. Raises SiteError."""
         self._site.delete_artifact(name)
         del self._at_site[name]
+        # What had no room may have some now.
+        self._refused.clear()
 
     def look(self) -> bool:
         """Send what is new and whole; True when a changed file has to wait for that.

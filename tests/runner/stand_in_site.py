@@ -31,6 +31,7 @@ class StandInSite:
         self.artifacts: dict[str, bytes] = {}
         self.uploads: list[str] = []
         self.torn: set[str] = set()
+        self.room: int | None = None
         self.checkpoint: dict[str, bytes] = {}
         self.finishes: list[dict[str, Any]] = []
         self.requests: list[tuple[str, str, str]] = []
@@ -206,6 +207,10 @@ class Handler(BaseHTTPRequestHandler):
         if action == "artifacts":
             if hashlib.sha256(body).hexdigest() != query["sha256"]:
                 return 422, _error(422)
+            others = {k: v for k, v in site.artifacts.items() if k != query["path"]}
+            used = sum(map(len, others.values())) + len(body)
+            if site.room is not None and used > site.room:
+                return 413, _error(413)
             site.artifacts[query["path"]] = body
             site.uploads.append(query["path"])
             if query.get("whole") == "false":

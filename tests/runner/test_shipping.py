@@ -191,3 +191,20 @@ def test_what_the_site_refuses_is_not_offered_again_and_again(
     assert len(tries) == 1
     end(runner)
     assert "not kept: a.txt" in site.finish["message"]
+
+
+def test_what_had_no_room_is_sent_once_another_file_has_gone(
+    runners: Any, site: Any, home: Any
+) -> None:
+    script = f"""
+(out/'old.bin').write_bytes(b'x' * 600)
+while not os.path.exists({str(home / "go")!r}): time.sleep(0.01)
+(out/'old.bin').unlink(); (out/'new.bin').write_bytes(b'y' * 600)
+time.sleep(600)
+"""
+    site.room = 1000
+    runner = python(runners, script, outputs_limit_bytes=1000)
+    site.wait_for(lambda: "old.bin" in site.artifacts)
+    (home / "go").touch()
+    site.wait_for(lambda: site.artifacts == {"new.bin": b"y" * 600})
+    end(runner)
