@@ -17,6 +17,7 @@ from experiments.models import Sweep
 from experiments.search.history import COMPLETED, History
 from experiments.search.likely_best import Likely, likely_best
 from experiments.search.problems import DefinitionError
+from experiments.space_versions import began_at
 
 # With fewer completed trials a model says too little about the luck of single ones.
 LEAST_COMPLETED = 10
@@ -59,8 +60,9 @@ def search_now(sweep: Sweep, *, tried: int) -> SearchNow:
 
 
 def _usual_origin(sweep: Sweep) -> str:
-    """The commonest origin of the newest trials; of several, that of the newest."""
-    own = sweep.trials.own()
+    """The commonest origin of the newest trials of its present search space; of
+    several, that of the newest."""
+    own = sweep.trials.own().filter(number__gte=began_at(sweep))
     newest = own.exclude(pk__in=sweep.trials.wished()).order_by("-number")
     origins = Counter(newest.values_list("origin", flat=True)[:NEWEST])
     return max(origins, key=origins.__getitem__, default="")
