@@ -170,10 +170,11 @@ def _last_failure(sweep: Sweep) -> str:
     if trial is None:
         return ""
     error = trial.current_attempt.error if trial.current_attempt else ""
-    said = "" if not error or error in trial.message else f" {error}"
+    parts = [f"The last, trial {trial.number}: {trial.message}"]
+    parts += [error] if error and error not in trial.message else []
     cause = likely_cause(error or trial.message)
-    likely = f" Likely cause: {cause.likely}. {cause.advice}" if cause else ""
-    return f"The last, trial {trial.number}: {trial.message}{said}{likely}"
+    parts += [f"Likely cause: {cause.likely}. {cause.advice}"] if cause else []
+    return " ".join(part if part.endswith(".") else f"{part}." for part in parts)
 
 
 def _live(counts: dict[str, int]) -> int:

@@ -232,3 +232,10 @@ class TestHost:
 
 def draining(worker: Worker) -> bool:
     return Worker.objects.filter(pk=worker.pk, draining_since__lte=Now()).exists()
+
+
+def test_a_narrow_sweep_that_fails_says_its_error_as_well() -> None:
+    made = sweep(wide=2)
+    rounds(made, fate=lambda trial: fail(trial, "MemoryError: no room"))
+    assert (made.state, made.reason) == ("failed", "first_trials_failed")
+    assert "MemoryError: no room. Likely cause: memory ran out" in made.message
