@@ -16,14 +16,15 @@ import json
 import math
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
+from functools import reduce
+from operator import itemgetter, or_
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Q, Sum, TextField
+from django.db.models import Count, F, Q, Sum, TextField
 from django.db.models.functions import Cast
 
 from experiments.finished import StoredFinished
@@ -42,6 +43,8 @@ from experiments.space_versions import untried
 OVERLAP = timedelta(seconds=2)
 # Sweeps that one process keeps.
 MOST_KEPT = 16
+# So many reports are compared to find trials that repeat others.
+MOST_ALIKE = 1000
 # A trial may change between the two queries; seldom twice in a row.
 ATTEMPTS = 3
 # The params as text: of rows that were read before they need not be parsed again.
@@ -205,7 +208,29 @@ class Search:
         self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
         if self._cuts:
             finished = StoredFinished(Trial(sweep=self.sweep), self.sweep.objective)
-            self._expectations.refresh(finished.derived(courses_of), self._cuts)
+            self._expectations.refresh(
+                finished.derived(courses_of), self._cuts, self._repeats
+            )
+
+    def _repeats(self, numbers: Collection[int]) -> int:
+        """How many stand where a trial with a lower number stood after as many reports:
+        with the same best and the same mean, and so with the same reports. Reports that
+        are all equal do not count."""
+        ends = {number: self._cuts[number] for number in numbers}
+        there = (
+            Q(n=cut.report, best_loss=cut.best, number__lte=number)
+            for number, cut in ends.items()
+        )
+        moved = self.sweep.reports.filter(mean_loss__gt=F("best_loss"))
+        found = moved.filter(reduce(or_, there)).order_by("number")
+        columns = found.values_list("n", "best_loss", "mean_loss", "number")
+        first: dict[tuple[int, float, float], int] = {}
+        own: dict[int, tuple[int, float, float]] = {}
+        for n, best, mean, number in columns[:MOST_ALIKE]:
+            first.setdefault((n, best, mean), number)
+            if number in ends and ends[number].report == n:
+                own[number] = (n, best, mean)
+        return sum(first[where] < number for number, where in own.items())
 
     def _outdated(self, row: Row) -> bool:
         cut = self._cuts.get(row.number)

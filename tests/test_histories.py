@@ -278,3 +278,21 @@ def test_what_is_expected_of_trials_cut_short_follows_from_the_rows() -> None:
     again = look(search)
     assert again.states[3] == TERMINATED
     assert same(again, fresh(made))
+
+
+def test_trials_that_repeat_others_report_by_report_are_counted() -> None:
+    made = sweep(
+        sampling_algorithm={"type": "bayesian", "seed": 1},
+        objective={"primary_metric": "accuracy", "goal": "minimize"},
+    )
+    search = Search(made, parse_document(made.definition))
+    for final in (0.1, 0.2, 0.4):
+        curve = [final + 1 / n**final for n in range(1, 31)]
+        factories.reported_trial(made, curve, state="completed")
+    factories.reported_trial(made, [0.2 + 1 / n**0.2 for n in range(1, 5)])
+    factories.reported_trial(made, [1.3, 0.8, 0.65, 0.55])
+    factories.reported_trial(made, [1.3, 0.8, 0.65, 0.55])
+    factories.reported_trial(made, [1.3, 0.9, 0.65, 0.55])
+    history = look(search)
+    assert history.repeating == 2 / 7
+    assert fresh(made).repeating == 2 / 7

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from experiments.search.curves import Courses, Cut, expected_finals
 from experiments.search.history import History
@@ -11,6 +11,8 @@ from experiments.search.repeats import surely
 
 # Of so many of the latest trials it is asked how many only repeated others.
 LATEST = 16
+# Fewer equal reports are not asked about.
+FEWEST_EQUAL = 3
 
 
 class Expectations:
@@ -25,8 +27,17 @@ class Expectations:
         self._courses: Courses | None = None
         self._known: dict[int, Cut] = {}
 
-    def refresh(self, courses: Courses, cuts: Mapping[int, Cut]) -> None:
-        """`cuts` are those of every trial that did not run to its end, by number."""
+    def refresh(
+        self,
+        courses: Courses,
+        cuts: Mapping[int, Cut],
+        repeats: Callable[[Collection[int]], int],
+    ) -> None:
+        """`cuts` are those of every trial that did not run to its end, by number.
+
+        `repeats` counts among some trials those whose reports are, up to the last, the
+        ones of a trial with a lower number; at least two of them have to differ.
+        """
         if courses is not self._courses:
             self._courses = courses
             self._known.clear()
@@ -37,28 +48,8 @@ class Expectations:
         for number, expected in zip(due, found, strict=True):
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
-        self._history.repeating = _share_of_repeats(self._history, courses, cuts)
-
-
-def _share_of_repeats(
-    history: History, courses: Courses, cuts: Mapping[int, Cut]
-) -> float:
-    """The share of the latest trials that repeat one that is finished, whose end is
-    therefore certain, or that stand where one with a lower number was cut short."""
-    if not surely(2, trials=len(cuts) + len(courses), variety=courses.variety):
-        return 0.0
-    lowest: dict[Cut, int] = {}
-    for number, cut in cuts.items():
-        lowest[cut] = min(number, lowest.get(cut, number))
-
-    def repeats(number: int, spread: float) -> bool:
-        cut = cuts.get(number)
-        # A level that has not moved could be a coincidence.
-        if cut is None or not cut.best < cut.before:
-            return False
-        ends_alike = spread == 0 and cut.report < courses.longest
-        return ends_alike or lowest[cut] < number
-
-    latest = history.numbers[-LATEST:].tolist(), history.spread[-LATEST:].tolist()
-    found = [repeats(*one) for one in zip(*latest, strict=True)]
-    return sum(found) / max(1, len(found))
+        latest = self._history.numbers[-LATEST:].tolist()
+        asked = [n for n in latest if n in cuts and cuts[n].report >= FEWEST_EQUAL]
+        sure = surely(FEWEST_EQUAL, trials=len(self._history), variety=courses.variety)
+        share = repeats(asked) / len(latest) if sure and asked else 0.0
+        self._history.repeating = share

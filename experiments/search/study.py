@@ -143,7 +143,7 @@ class Study:
             self._cuts[number] = cut_of(self._standings.losses(number))
         self._reported.clear()
         courses = self._standings.finished(NOBODY).derived(courses_of)
-        self._expectations.refresh(courses, self._cuts)
+        self._expectations.refresh(courses, self._cuts, self._standings.repeats)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:
         """A value of the primary metric; whether the trial should stop now.
