@@ -13,7 +13,7 @@ import pytest
 
 from experiments import storage
 from experiments.api.native import api as native_api
-from experiments.models import Artifact, Team
+from experiments.models import Artifact, Sweep, Team, Wish
 from tests import factories
 from tests.api.conftest import Api
 
@@ -49,7 +49,16 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /sweeps/{sweep_id}/best": READ,
     "GET /sweeps/{sweep_id}/trials": READ,
     "POST /sweeps/{sweep_id}/again": WRITE,
+    "POST /sweeps/{sweep_id}/ask": WRITE,
+    "POST /sweeps/{sweep_id}/extend": WRITE,
+    "GET /sweeps/{sweep_id}/failures": READ,
+    "POST /sweeps/{sweep_id}/fill-gaps": WRITE,
+    "GET /sweeps/{sweep_id}/preflight": READ,
+    "POST /sweeps/{sweep_id}/preflight": WRITE,
     "POST /sweeps/{sweep_id}/simulations": READ,
+    "POST /sweeps/{sweep_id}/trials": WRITE,
+    "GET /sweeps/{sweep_id}/wishes": READ,
+    "DELETE /sweeps/{sweep_id}/wishes/{wish_id}": WRITE,
     "POST /sweeps/{sweep_id}/start": WRITE,
     "POST /sweeps/{sweep_id}/pause": WRITE,
     "POST /sweeps/{sweep_id}/resume": WRITE,
@@ -58,6 +67,9 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /trials/{trial_id}/metrics": READ | OWN,
     "POST /trials/{trial_id}/metrics": WRITE | OWN,
     "POST /trials/{trial_id}/finish": WRITE | OWN,
+    "POST /trials/{trial_id}/heartbeat": WRITE | OWN,
+    "POST /trials/{trial_id}/clone": WRITE,
+    "POST /trials/{trial_id}/retry": WRITE,
     "POST /trials/{trial_id}/cancel": WRITE,
     "GET /trials/{trial_id}/decisions": READ | OWN,
     "GET /trials/{trial_id}/log": READ,
@@ -95,8 +107,15 @@ def world(team: Team) -> World:
     artifact = Artifact.objects.create(
         attempt=claim.attempt, path="a.txt", size=1, sha256=sha256
     )
+    Sweep.objects.filter(pk=sweep.pk).update(preflight={"state": "passed"})
+    wish = Wish.objects.create(sweep=sweep, params=trial.params, origin="added by hand")
     return World(
-        {"sweep_id": sweep.pk, "trial_id": trial.pk, "artifact_id": artifact.pk},
+        {
+            "sweep_id": sweep.pk,
+            "trial_id": trial.pk,
+            "artifact_id": artifact.pk,
+            "wish_id": wish.pk,
+        },
         {
             "nobody": None,
             "viewer": factories.api_token(factories.user("vera")),
@@ -134,6 +153,10 @@ def _body(route: str) -> tuple[Any, str]:
         "POST /sweeps/check": factories.definition_document(),
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
         "POST /sweeps/{sweep_id}/again": {"trials": [0]},
+        "POST /sweeps/{sweep_id}/extend": {"trials": 3},
+        "POST /sweeps/{sweep_id}/fill-gaps": {"dry_run": True},
+        "POST /sweeps/{sweep_id}/trials": {"params": {"x": 0.01}},
+        "POST /trials/{trial_id}/clone": {"params": {"x": 0.02}},
         "POST /sweeps/{sweep_id}/simulations": {
             "policies": [{"type": "median_stopping"}]
         },
