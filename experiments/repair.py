@@ -8,10 +8,13 @@ any number of times, in any number of processes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db import InterfaceError, OperationalError
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from experiments import lifecycle
 from experiments.clock import database_now
@@ -33,20 +36,29 @@ def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
     """One round. Without ``declare_losses`` silence is not taken for death, and with
     ``only_stopping`` only that of attempts which are to stop anyway."""
     failpoint("repair.rings")
-    ring_waiting()
-    end_strays()
-    end_overdue()
-    end_paused()
+    for step in (ring_waiting, end_strays, end_overdue, end_paused):
+        _guarded(step)
     if declare_losses:
-        lose_silent(only_stopping=True)
+        _guarded(partial(lose_silent, only_stopping=True))
+        _guarded(partial(end_silent_outside, only_stopping=only_stopping))
     if declare_losses and not only_stopping:
-        lose_silent()
-        end_silent_outside(only_stopping=only_stopping)
+        _guarded(lose_silent)
+
+
+def _guarded(step: Callable[[], None]) -> None:
+    """One step, which must not keep the others from their work. Without a database
+    none of them can do any: that error goes on."""
+    try:
+        step()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("a step of the repair failed; the others go on")
 
 
 def nobody_is_heard() -> bool:
-    """Whether attempts run, and for some beats nothing was heard from any of them nor
-    from any worker of any pool.
+    """Whether workers run attempts, and for some beats nothing was heard from any of
+    these nor from any worker of any pool.
 
     It is then far more likely that the site is away, or cut off from everybody, than
     that all hosts have died at once. Only their requests tell: a scheduler on another
@@ -57,11 +69,18 @@ def nobody_is_heard() -> bool:
 
 
 def last_heard() -> datetime | None:
-    """The last sign of life of any worker or attempt. None: no attempt runs."""
-    running = Attempt.objects.filter(state=AttemptState.RUNNING)
-    beats = running.aggregate(last=Max("heartbeat_at"))["last"]
+    """The last sign of life of any worker or of an attempt that one runs. None: they
+    run none."""
+    beats = _of_workers().aggregate(last=Max("heartbeat_at"))["last"]
     seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
     return max(beats, seen or beats) if beats is not None else None
+
+
+def _of_workers() -> QuerySet[Attempt]:
+    """Running attempts but those that no worker runs: these beat when they like, see
+    outside.py."""
+    running = Attempt.objects.filter(state=AttemptState.RUNNING)
+    return running.exclude(worker=None, runner_token_digest="")
 
 
 def end_strays() -> None:
@@ -90,11 +109,15 @@ def end_overdue() -> None:
         if claimed_at is None or limit is None:
             continue
         if claimed_at + timedelta(seconds=limit) + late < now:
-            lifecycle.request_stop(
-                Trial.objects.get(pk=trial_id),
-                reason="trial_timeout",
-                message=f"The trial's time of {limit:g} s was over.",
-            )
+            _stop_overdue(trial_id, limit)
+
+
+def _stop_overdue(trial_id: int, limit: float) -> None:
+    trial = Trial.objects.filter(pk=trial_id).first()
+    if trial is None:
+        return
+    message = f"The trial's time of {limit:g} s was over."
+    lifecycle.request_stop(trial, reason="trial_timeout", message=message)
 
 
 def end_paused() -> None:
@@ -115,12 +138,7 @@ def lose_silent(*, only_stopping: bool = False) -> None:
     if heard is None:
         return
     limit = heard - timedelta(seconds=settings.LEASE_SECONDS)
-    silent = (
-        Attempt.objects.filter(state=AttemptState.RUNNING, heartbeat_at__lt=limit)
-        # Of those that no worker runs, see outside.py.
-        .exclude(worker=None, runner_token_digest="")
-        .select_related("worker")
-    )
+    silent = _of_workers().filter(heartbeat_at__lt=limit).select_related("worker")
     if only_stopping:
         silent = silent.exclude(trial__stop_reason="")
     for attempt in silent:

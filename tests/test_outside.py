@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db.models.functions import Now
 
 from experiments import further_trials, lifecycle, outside, repair, scheduling
 from experiments.lifecycle import ExternalClaim
+from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial
 from experiments.submission import sweep_document
 from tests import factories
@@ -221,6 +223,49 @@ def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
     repair.repair(declare_losses=True)
     trial = Trial.objects.get(pk=claim.attempt.trial_id)
     assert (trial.state, trial.reason) == ("cancelled", "user")
+
+
+def rounds_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler that has gone on for so long, without a worker anywhere."""
+    clock = SimpleNamespace(now=1_000.0)
+    clock.monotonic, clock.sleep = lambda: clock.now, lambda seconds: None
+    monkeypatch.setattr("experiments.management.commands.scheduler.time", clock)
+    monkeypatch.setattr("experiments.queues.ring", lambda attempt, pool: True)
+    rounds = Rounds()
+    for _ in range(int(seconds / 5)):
+        clock.now += 5
+        rounds.round()
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "silence", "state"),
+    [
+        (False, 86_400 + 60, "queued"),
+        (False, 3_600, "running"),
+        (True, 120, "cancelled"),
+    ],
+)
+def test_nobody_waits_for_a_worker_where_none_lives(
+    cancelled: bool, silence: float, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No beat of a worker says that the site is not away; silence counts all the same."""
+    made = sweep()
+    claim = outside.ask(made)
+    if cancelled:
+        lifecycle.cancel_sweep(made)
+    quiet(silence)
+    assert not repair.nobody_is_heard()
+    rounds_after(120, monkeypatch)
+    assert Trial.objects.get(pk=claim.attempt.trial_id).state == state
+
+
+def test_a_worker_that_is_away_does_not_keep_a_cancelled_trial_alive() -> None:
+    made = sweep()
+    claim = outside.ask(made)
+    lifecycle.cancel_sweep(made)
+    quiet(120)
+    repair.repair(declare_losses=True, only_stopping=True)
+    assert Trial.objects.get(pk=claim.attempt.trial_id).state == "cancelled"
 
 
 def test_a_sign_of_life_keeps_the_trial() -> None:
