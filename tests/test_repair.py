@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 
 from experiments import hosts, lifecycle, repair
 from experiments.clock import database_now
 from experiments.management.commands.scheduler import Rounds
-from experiments.models import Attempt, Sweep, Worker
+from experiments.models import Attempt, Sweep, Trial, Worker
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -98,6 +99,63 @@ def test_a_deadline_that_no_runner_kept_is_kept_here(
     repair.end_overdue()
     trial.refresh_from_db()
     assert trial.stop_reason == "trial_timeout"
+
+
+def test_a_trial_that_was_deleted_meanwhile_is_no_trouble(
+    sweep: Sweep, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Sweep.objects.update(trial_timeout=10, max_concurrent_trials=3)
+    trials = [factories.reported_trial(sweep, [0.5]) for _ in range(3)]
+    set_attempts(claimed_at=Now() - timedelta(seconds=settings.LEASE_SECONDS + 11))
+    stopped: list[int] = []
+
+    def stop(trial: Trial, **words: str) -> None:
+        """Somebody deletes the next one just then."""
+        stopped.append(trial.number)
+        sweep.trials.filter(number=1).delete()
+
+    monkeypatch.setattr(lifecycle, "request_stop", stop)
+    repair.end_overdue()
+    assert stopped == [trials[0].number, trials[2].number]
+
+
+def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+    for name in ("end_strays", "end_paused"):
+        monkeypatch.setattr(repair, name, lambda name=name: done.append(name))
+    for name in ("ring_waiting", "end_overdue", "lose_silent"):
+        monkeypatch.setattr(repair, name, broken(ValueError("a broken row")))
+    monkeypatch.setattr(
+        repair, "end_silent_outside", lambda **options: done.append("outside")
+    )
+    repair.repair(declare_losses=True)
+    assert done == ["end_strays", "end_paused", "outside"]
+    assert caplog.text.count("ValueError: a broken row") == 4
+    monkeypatch.setattr(repair, "end_strays", broken(OperationalError("away")))
+    with pytest.raises(OperationalError):
+        repair.repair(declare_losses=True)
+
+
+@pytest.mark.parametrize("step", ["nobody_is_heard", "repair", "advance_all"])
+def test_no_error_ends_the_scheduler(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "experiments.management.commands.scheduler"
+    monkeypatch.setattr(f"{module}.time", Clock())
+    monkeypatch.setattr(f"{module}.{step}", broken(ValueError("a broken row")))
+    rounds = Rounds()
+    rounds.round()
+    monkeypatch.undo()
+    rounds.round()
+
+
+def broken(error: Exception) -> Any:
+    def step(**options: Any) -> None:
+        raise error
+
+    return step
 
 
 def test_a_trial_queued_again_while_its_sweep_was_cancelled_ends(sweep: Sweep) -> None:

@@ -74,8 +74,9 @@ class Rounds:
         except DatabaseError:
             # While the database was away, no sign of life could be noted either.
             self._undisturbed_since = time.monotonic()
-            logger.exception("a round failed; the next one tries again")
-            time.sleep(TICK)
+            _tell_failure()
+        except Exception:
+            _tell_failure()
 
     def _repair(self, now: float) -> None:
         if nobody_is_heard():
@@ -85,3 +86,9 @@ class Rounds:
             declare_losses=now - self._undisturbed_since > lease,
             only_stopping=now - self._unheard_at <= lease,
         )
+
+
+def _tell_failure() -> None:
+    """Also of what nobody has thought of: without rounds nothing goes on at all."""
+    logger.exception("a round failed; the next one tries again")
+    time.sleep(TICK)
