@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from experiments.runner.command import resolve, start_problem
 from experiments.runner.environment import training_environment
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
+from experiments.runner.hearing import Hearing
 from experiments.runner.limits import LimitError, limits_from
 from experiments.runner.logs import OutputLog
 from experiments.runner.patience import Patience
@@ -29,11 +31,17 @@ from experiments.runner.report import Outcome
 from experiments.runner.signals import Signals
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.tree import Tree
-from experiments.runner.unstarted import Unstarted, released_early, worker_problem
+from experiments.runner.unstarted import (
+    Unstarted,
+    cut_off_early,
+    released_early,
+    worker_problem,
+)
 
 if TYPE_CHECKING:
     from experiments.runner.courier import Courier
     from experiments.runner.delivery import Channels
+    from experiments.runner.life import Life
     from experiments.runner.porter import Porter
     from experiments.runner.shipments import Shipments
     from experiments.runner.site import Site
@@ -68,6 +76,7 @@ class Attempt:
         self._signals = signals
         self._folder = AttemptFolder.of(worker.home, spec.attempt)
         self._opened: Channels | None = None
+        self._hearing = Hearing()
         self._group = cgroup_for(
             spec.attempt,
             memory=spec.limits.memory_bytes,
@@ -100,7 +109,9 @@ class Attempt:
             self._report_bare(worker_problem(f"no folder for the attempt: {problem}"))
             return
         try:
-            tree = self._start(self._resume(self._prepare(log), log))
+            prepared = self._resume(self._prepare(log), log)
+            self._make_sure()
+            tree = self._start(prepared)
         except Unstarted as problem:
             self._deliver(problem.outcome, log, self._shipments())
         else:
@@ -129,7 +140,6 @@ class Attempt:
         checkpoint = self._spec.resume_from
         if checkpoint is None:
             return prepared
-        from experiments.runner.life import Life
         from experiments.runner.resuming import (
             CACHE,
             RESUME_FROM,
@@ -146,9 +156,7 @@ class Attempt:
                 cache=self._worker.home.absolute() / CACHE,
                 limit=spec.outputs_limit_bytes,
                 site=channels.site,
-                life=Life(
-                    channels, signals=self._signals, beat_seconds=spec.heartbeat_seconds
-                ),
+                life=self._life(),
                 patience=self._patience(),
             ).fetch()
         except CheckpointError as problem:
@@ -161,6 +169,16 @@ class Attempt:
         log.note(f"finds {earlier} in {RESUME_FROM}")
         given = {**prepared.environment, RESUME_FROM: str(self._folder.resume)}
         return replace(prepared, environment=given)
+
+    def _make_sure(self) -> None:
+        """Begin no training beside the one that the site may have given to another
+        worker during a long preparation. Asks nothing after a quick one."""
+        spec, hearing = self._spec, self._hearing
+        if hearing.answered_lately(spec):
+            return
+        self._life().beat_now()
+        if spec.lease_seconds and time.monotonic() >= hearing.cut_off_at(spec):
+            raise cut_off_early(spec.lease_seconds)
 
     def _start(self, prepared: Prepared) -> Tree:
         spec, worker = self._spec, self._worker
@@ -225,9 +243,16 @@ class Attempt:
             log=log,
             signals=self._signals,
             courier=courier,
+            hearing=self._hearing,
             parent=self._worker.parent,
             group=self._group,
         ).until_end()
+
+    def _life(self) -> Life:
+        from experiments.runner.life import Life
+
+        beat_seconds = self._spec.heartbeat_seconds
+        return Life(self._channels(), signals=self._signals, beat_seconds=beat_seconds)
 
     def _courier(self, tree: Tree, channels: Channels) -> Courier:
         from experiments.runner.courier import Courier
@@ -279,7 +304,7 @@ class Attempt:
         from experiments.runner.delivery import Channels
 
         if self._opened is None:
-            self._opened = Channels.open(self._site(), self._folder)
+            self._opened = Channels.open(self._site(), self._folder, self._hearing)
         return self._opened
 
     def _site(self) -> Site:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from experiments.runner.answers import SiteError, SiteSilent, StaleAttempt, Stop
+from experiments.runner.answers import SiteError, StaleAttempt, Stop
 from experiments.runner.delivery import Channels
 from experiments.runner.tree import Tree
 
@@ -50,8 +50,7 @@ class Courier(threading.Thread):
         now = time.monotonic()
         self._beat_at = now + min(FIRST_BEAT, beat_seconds)
         self._log_at = now
-        # When the site, or at least its host, was known to be there; monotonic.
-        self.heard_at = now
+        self._hearing = channels.hearing
 
     def run(self) -> None:
         while not self._over.is_set() and self.stale is None:
@@ -95,7 +94,7 @@ class Courier(threading.Thread):
             pid=self._tree.pid,
             memory=self._tree.memory_bytes(),
         )
-        self.heard_at = asked_at
+        self._hearing.note_answer(asked_at)
         if self._away:
             logger.info("the site answers again")
         self._away = False
@@ -108,13 +107,8 @@ class Courier(threading.Thread):
             self._wake()
 
     def _note_absence(self, problem: SiteError) -> None:
-        """Train on: whatever cannot be sent now stays on the worker's disk.
-
-        Where the site's host refuses or answers with an error, the site itself is
-        down, for everybody, and no other attempt can take over meanwhile.
-        """
-        if not isinstance(problem, SiteSilent):
-            self.heard_at = time.monotonic()
+        """Train on: whatever cannot be sent now stays on the worker's disk."""
+        self._hearing.note_absence(problem)
         if not self._away:
             logger.warning("the site is away, training goes on: %s", problem)
         self._away = True

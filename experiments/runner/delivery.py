@@ -9,6 +9,7 @@ from functools import partial
 
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
+from experiments.runner.hearing import Hearing
 from experiments.runner.logs import OutputLog
 from experiments.runner.outputs import Collection, OutputFile, collect, upload
 from experiments.runner.patience import Patience
@@ -30,11 +31,13 @@ class Channels:
     site: Site
     shipper: LogShipper
     spool: SpoolSender
+    hearing: Hearing
 
     @classmethod
-    def open(cls, site: Site, folder: AttemptFolder) -> Channels:
+    def open(cls, site: Site, folder: AttemptFolder, hearing: Hearing) -> Channels:
         """The log file must exist."""
-        return cls(site, LogShipper(folder.log, site), SpoolSender(folder.spool, site))
+        shipper = LogShipper(folder.log, site)
+        return cls(site, shipper, SpoolSender(folder.spool, site), hearing)
 
 
 class Delivery:

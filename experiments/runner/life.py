@@ -25,6 +25,7 @@ class Life:
     ) -> None:
         self._site = channels.site
         self._shipper = channels.shipper
+        self._hearing = channels.hearing
         self._signals = signals
         self._beat_seconds = beat_seconds
         self._phase = ""
@@ -54,7 +55,13 @@ class Life:
                 self._log_at = now + LOG_EVERY
                 self._shipper.send_next()
         except SiteAway as problem:
+            self._hearing.note_absence(problem)
             logger.info("the site is away while the trial is prepared: %s", problem)
+
+    def beat_now(self) -> None:
+        """As show, with a beat whether one is due or not."""
+        self._beat_at = time.monotonic()
+        self.show()
 
     def wait(self, fd: int | None = None) -> bool:
         """Wait a moment, or until `fd` (watched by the signals) can be read."""
@@ -65,8 +72,10 @@ class Life:
     def _beat(self, now: float) -> None:
         """A long preparation must not cost the lease."""
         self._beat_at = now + self._beat_seconds
+        asked_at = time.monotonic()
         stop = self._site.beat(
             elapsed=0.0, pid=os.getpid(), memory=0, phase=self._phase
         )
+        self._hearing.note_answer(asked_at)
         if stop is not None:
             raise stopped_early(stop)

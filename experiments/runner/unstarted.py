@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiments.runner.answers import Stop
+from experiments.runner.hearing import CUT_OFF, cut_off_message
 from experiments.runner.report import Outcome
 
 
@@ -46,6 +47,11 @@ def released_early() -> Unstarted:
 
 def stopped_early(stop: Stop) -> Unstarted:
     return Unstarted(Outcome(cause="stopped", message=stop.message))
+
+
+def cut_off_early(lease: float) -> Unstarted:
+    """Another attempt may have begun while this one was prepared."""
+    return Unstarted(Outcome(cause=CUT_OFF, message=cut_off_message(lease)))
 
 
 def _not_started(code: str, message: str) -> Outcome:

@@ -13,6 +13,13 @@ from experiments.runner.cgroup import Cgroup
 from experiments.runner.courier import Courier
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
+from experiments.runner.hearing import (
+    CUT_OFF,
+    CUT_OFF_AFTER,
+    GONE_AFTER,
+    Hearing,
+    cut_off_message,
+)
 from experiments.runner.leaving import Leaving
 from experiments.runner.logs import OutputLog, pump
 from experiments.runner.memory import OUT_OF_MEMORY, Memory, named_by
@@ -31,10 +38,6 @@ RELEASE_GRACE = 5.0
 LAST_CALL = 3.0
 LEAVING_LOOK = 0.25
 LAST_LINES = 12
-# Parts of the lease: when a runner that hears nothing begins to end its training, and
-# when that is over. At the whole lease the site may start another attempt.
-CUT_OFF = "cut_off"
-CUT_OFF_AFTER, GONE_AFTER = 0.9, 1.0
 PARENT_LOOK = 1.0
 
 
@@ -50,6 +53,7 @@ class Watch:
         log: OutputLog,
         signals: Signals,
         courier: Courier,
+        hearing: Hearing,
         parent: int,
         group: Cgroup | None = None,
     ) -> None:
@@ -59,6 +63,7 @@ class Watch:
         self._log = log
         self._signals = signals
         self._courier = courier
+        self._hearing = hearing
         self._parent = parent
         self._stopping = Stopping()
         self._stop_seen: Stop | None = None
@@ -163,20 +168,11 @@ class Watch:
         if not lease or now < self._cut_off_at():
             return
         self._cut_off = True
-        message = (
-            f"nothing was heard from the site for {CUT_OFF_AFTER * lease:g} s, and"
-            " another attempt may begin"
-        )
         grace = min(self._spec.grace, (GONE_AFTER - CUT_OFF_AFTER) * lease)
-        self._begin(CUT_OFF, message, now=now, grace=grace)
+        self._begin(CUT_OFF, cut_off_message(lease), now=now, grace=grace)
 
     def _cut_off_at(self) -> float:
-        lease = self._spec.lease_seconds
-        if not lease or self._spec.rides_out or self._cut_off:
-            return math.inf
-        # Where beats are rarer than leases allow, silence between them means nothing.
-        rarely = 2 * self._spec.heartbeat_seconds
-        return self._courier.heard_at + max(CUT_OFF_AFTER * lease, rarely)
+        return math.inf if self._cut_off else self._hearing.cut_off_at(self._spec)
 
     def _timeout_at(self) -> float:
         limit = self._spec.trial_timeout
