@@ -248,7 +248,7 @@ def rounds_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_waits_for_a_worker_where_none_lives(
     cancelled: bool, silence: float, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No beat of a worker says that the site is not away; silence counts all the same."""
+    """Without any worker the silence of other processes counts all the same."""
     made = sweep()
     claim = outside.ask(made)
     if cancelled:
