@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from experiments import lifecycle
-from experiments.models import Sweep, Worker
+from experiments.models import Attempt, Sweep, Worker
 from experiments.models.trials import TrialState
-from experiments.recent_ends import LIVED, End, run_of_failures
+from experiments.recent_ends import LIVED, End, run_of_failures, taken_back
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +34,15 @@ def bad_host(recent: Sequence[End]) -> list[End] | None:
 
 
 def is_fault_of_hosts(sweep: Sweep) -> bool:
-    """Whether all of the sweep's failures were on hosts that are drained by now, or on
-    one host, while there is another that is not, or on which a trial trains."""
+    """Whether all of the sweep's failures were on hosts that are drained by now, or
+    were taken back since, or on one host, while there is another that is not, or on
+    which a trial trains."""
     failed = sweep.trials.own().filter(state=TrialState.FAILED)
-    hosts = Worker.objects.filter(attempts__trial__in=failed)
-    if hosts.filter(draining_since=None).exists():
-        names = set(hosts.values_list("host", flat=True))
+    attempts = Attempt.objects.filter(trial__in=failed)
+    hosts = Worker.objects.filter(attempts__in=attempts)
+    blamed = Worker.objects.filter(attempts__in=attempts.exclude(taken_back()))
+    if blamed.filter(draining_since=None).exists():
+        names = set(blamed.values_list("host", flat=True))
         training = sweep.trials.live().filter(current_attempt__elapsed__gte=LIVED)
         others = training.exclude(current_attempt__worker__host__in=names)
         return len(names) == 1 and others.exists()

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from experiments.causes import Cause, likely_cause
 from experiments.clock import database_now
-from experiments.models import Attempt, Sweep
+from experiments.models import Attempt, Sweep, Worker
 from experiments.models.trials import AttemptState, TrialState
 
 # A trial that has trained for so many seconds works, also without a report.
@@ -45,19 +45,32 @@ class End:
 
 def recent_ends(sweep: Sweep) -> list[End]:
     """The sweep's newest attempts, the newest trial first; what ended before the sweep
-    was resumed is over and done with."""
+    was resumed is over and done with, and so are failures of a host before it was taken
+    back."""
     since = database_now() - LOOK_BACK
     since = max(since, sweep.resumed_at or since)
     attempts = Attempt.objects.filter(
         Q(ended_at__gt=since) | Q(state=AttemptState.RUNNING),
         trial__sweep=sweep,
         trial__number__gte=_from(sweep),
-    )
+    ).exclude(~Q(signature=""), taken_back())
     rows = attempts.select_related("worker", "trial").only(
         *("signature", "error", "reason", "state", "elapsed", "worker__host"),
         *("trial__number", "trial__state", "trial__reports"),
     )
     return [_end(a) for a in rows.order_by("-trial__number", "-n")]
+
+
+def taken_back() -> Exists:
+    """Whether the host of an attempt drained and was taken back after the attempt had
+    begun. All workers of a host are one here: they share what was mended."""
+    return Exists(
+        Worker.objects.filter(
+            pool=OuterRef("worker__pool"),
+            host=OuterRef("worker__host"),
+            undrained_at__gte=OuterRef("claimed_at"),
+        )
+    )
 
 
 def _from(sweep: Sweep) -> int:

@@ -17,8 +17,10 @@ MOST, WITHIN = 3, timedelta(minutes=10)
 
 def drain_if_in_trouble(worker: Worker) -> bool:
     """Drain a worker that has told of trouble again and again, with nothing that went
-    well in between."""
+    well in between, since it was taken back last."""
     attempts = Attempt.objects.filter(worker=worker)
+    if worker.undrained_at is not None:
+        attempts = attempts.filter(claimed_at__gt=worker.undrained_at)
     since = database_now() - WITHIN
     finished = attempts.filter(state=AttemptState.FINISHED)
     well = finished.aggregate(last=Max("ended_at"))["last"]

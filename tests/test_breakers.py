@@ -229,6 +229,46 @@ class TestHost:
         assert made.state == "running"
         assert draining(bad)
 
+    def test_a_host_that_was_taken_back_is_judged_by_what_it_does_from_then_on(
+        self,
+    ) -> None:
+        made = sweep(wide=4, slots=2)
+        good = Worker.objects.get(name="host")
+        bad = factories.worker(made.pool, "bad", slots=2)
+
+        def run(number: int) -> None:
+            for _ in range(number):
+                scheduling.advance_all()
+                for trial in made.trials.filter(state="queued"):
+                    take(trial, bad if trial.number % 2 and not draining(bad) else good)
+                trial = made.trials.live().order_by("number").first()
+                on_bad = trial.current_attempt.worker_id == bad.pk
+                (fail if on_bad else work)(trial)
+
+        run(24)
+        assert draining(bad)
+        assert lifecycle.undrain_worker(bad)
+        before = made.trials.filter(state="failed").count()
+        scheduling.advance_all()
+        assert not draining(bad), "nothing has failed there since"
+        run(24)
+        assert draining(bad)
+        assert made.trials.filter(state="failed").count() >= before + 3
+        made.refresh_from_db()
+        assert made.state == "running"
+
+    def test_a_sweep_does_not_fail_for_a_host_that_was_mended(self) -> None:
+        made = sweep(wide=4, slots=2)
+        for trial in [factories.trial(made) for _ in range(5)]:
+            take(trial)
+            end(trial, MISSING)
+        host = Worker.objects.get()
+        assert lifecycle.drain_worker(host, reason="No such program yet.")
+        assert lifecycle.undrain_worker(host)
+        scheduling.advance_all()
+        made.refresh_from_db()
+        assert made.state == "running"
+
 
 def draining(worker: Worker) -> bool:
     return Worker.objects.filter(pk=worker.pk, draining_since__lte=Now()).exists()

@@ -54,6 +54,17 @@ def test_a_trial_that_ran_in_between_starts_the_count_again(
     assert not troubles.drain_if_in_trouble(worker)
 
 
+def test_a_host_that_was_taken_back_has_as_many_tries_again(
+    sweep: Sweep, worker: Worker
+) -> None:
+    for drained in (False, False, True) * 2:
+        end(sweep, "worker_problem")
+        assert troubles.drain_if_in_trouble(worker) is drained
+        if drained:
+            assert lifecycle.undrain_worker(worker)
+    assert not troubles.drain_if_in_trouble(worker)
+
+
 def test_old_troubles_are_forgotten(sweep: Sweep, worker: Worker) -> None:
     for _ in range(3):
         end(sweep, "worker_problem")

@@ -31,7 +31,10 @@ def drain_worker(worker: Worker, *, reason: str, actor: User | None = None) -> b
 
 
 def undrain_worker(worker: Worker, *, actor: User | None = None) -> bool:
-    """The host may have trials again. False: it did not drain."""
+    """The host may have trials again, and what failed there before is forgiven.
+
+    False: it did not drain.
+    """
     return _change(
         worker, drains=True, verb="host drained no more", message="", actor=actor
     )
@@ -41,10 +44,13 @@ def _change(
     worker: Worker, *, drains: bool, verb: str, message: str, actor: User | None
 ) -> bool:
     """Turn one that drains, or one that does not, into the other."""
+    times: dict[str, Now | None] = {"draining_since": None if drains else Now()}
+    if drains:
+        times["undrained_at"] = Now()
     with transaction.atomic():
         won = Worker.objects.filter(
             pk=worker.pk, draining_since__isnull=not drains
-        ).update(draining_since=None if drains else Now(), drain_reason=message)
+        ).update(drain_reason=message, **times)
         if won:
             Event.objects.create(
                 actor=actor,

@@ -153,6 +153,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='worker',
+            name='undrained_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name='worker',
             name='facts',
             field=models.JSONField(blank=True, default=dict),
         ),

@@ -101,6 +101,8 @@ class Worker(models.Model):
     facts = models.JSONField(default=dict, blank=True)
     draining_since = models.DateTimeField(null=True, blank=True)
     drain_reason = models.CharField(max_length=300, blank=True)
+    # Taken back after a drain: what failed on it before counts against it no more.
+    undrained_at = models.DateTimeField(null=True, blank=True)
     version = models.CharField(max_length=30, blank=True)
     python = models.CharField(max_length=30, blank=True)
     started_at = models.DateTimeField(db_default=Now())
