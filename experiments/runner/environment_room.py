@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,13 @@ logger = logging.getLogger(__name__)
 MARK = "sweepsite.json"
 USUAL_LIMIT = 20 << 30
 DAY = 24 * 3600.0
+
+
+Show = Callable[[], None]
+
+
+def in_peace() -> None:
+    """Nobody waits, so no signs of life are needed."""
 
 
 @dataclass(frozen=True)
@@ -44,52 +52,87 @@ def limit_from(text: str) -> int:
 
 
 def remove_unused(
-    root: Path, *, days: float, limit: int, keep: Path | None = None
+    root: Path,
+    *,
+    days: float,
+    limit: int,
+    keep: Path | None = None,
+    show: Show = in_peace,
 ) -> list[Path]:
     """Remove environments that were not used for so many days, then the longest
-    unused until the rest fits the limit. Returns what was removed."""
+    unused until the rest fits the limit. Returns what was removed.
+
+    `show` is called now and then, however much there is to look at and to remove.
+    """
     old = time.time() - days * DAY
-    removed = [kept.folder for kept in _kept(root) if kept.used_at < old]
-    removed = [folder for folder in removed if _remove(folder)]
-    return removed + make_room(root, limit=limit, keep=keep)
+    removed = [folder for folder in _folders(root) if _is_useless(folder, old)]
+    removed = [folder for folder in removed if _remove(folder, show)]
+    return removed + make_room(root, limit=limit, keep=keep, show=show)
 
 
-def make_room(root: Path, *, limit: int, keep: Path | None = None) -> list[Path]:
+def make_room(
+    root: Path, *, limit: int, keep: Path | None = None, show: Show = in_peace
+) -> list[Path]:
     """Remove the longest unused until all fit into `limit` bytes; never `keep`, nor
-    one that a trial uses now."""
-    found = sorted(_kept(root), key=lambda kept: kept.used_at)
+    one that a trial uses or builds now."""
+    found = sorted(_kept(root, show), key=lambda kept: kept.used_at)
     size = sum(kept.size for kept in found)
     removed = []
     for kept in found:
         if size <= limit:
             break
-        if kept.folder != keep and _remove(kept.folder):
+        if kept.folder != keep and _remove(kept.folder, show):
             size -= kept.size
             removed.append(kept.folder)
     return removed
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of the files below a folder, links not followed."""
+def size_of(folder: Path, show: Show = in_peace) -> int:
+    """Bytes of the files below a folder, links not followed. What goes meanwhile does
+    not count."""
     size = 0
     for parent, _, names in os.walk(folder):
+        show()
         for name in names:
-            size += os.lstat(os.path.join(parent, name)).st_size
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_size
     return size
 
 
-def _kept(root: Path) -> Iterator[Kept]:
-    """Every environment; one without its mark counts from its folder's own time."""
-    if not root.is_dir():
-        return
-    for folder in root.iterdir():
-        if folder.is_dir():
+def _folders(root: Path) -> list[Path]:
+    try:
+        found = list(root.iterdir())
+    except OSError:
+        return []
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
+
+
+def _is_useless(folder: Path, old: float) -> bool:
+    """Unused since then, or never finished; the lock tells what is being built."""
+    try:
+        return (folder / MARK).stat().st_mtime < old
+    except OSError:
+        return True
+
+
+def _kept(root: Path, show: Show) -> Iterator[Kept]:
+    """Every finished environment: others are being built, or of no use."""
+    for folder in _folders(root):
+        with contextlib.suppress(OSError):
             mark = folder / MARK
-            used = (mark if mark.exists() else folder).stat().st_mtime
-            yield Kept(folder, used, size_of(folder))
+            used_at = mark.stat().st_mtime
+            yield Kept(folder, used_at, _told_size(mark) or size_of(folder, show))
 
 
-def _remove(folder: Path) -> bool:
+def _told_size(mark: Path) -> int:
+    """The size when it was built, which nothing changes later; 0 where none is told."""
+    try:
+        return int(json.loads(mark.read_text())["bytes"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def _remove(folder: Path, show: Show) -> bool:
     """Remove it unless it is in use or being built."""
     lock = FileLock(folder.with_suffix(".lock"))
     try:
@@ -97,10 +140,26 @@ def _remove(folder: Path) -> bool:
             return False
         # Without its mark it is none, also when the rest cannot be removed now.
         (folder / MARK).unlink(missing_ok=True)
-        shutil.rmtree(folder)
+        remove_tree(folder, show=show)
     except OSError as problem:
         logger.warning("%s could not be removed: %s", folder, problem)
         return False
     finally:
         lock.close()
     return True
+
+
+def remove_tree(folder: Path, *, show: Show) -> None:
+    """Remove a folder with all that is in it, links not followed, with signs of life
+    meanwhile. Raises OSError, and what `show` raises."""
+    if folder.is_symlink():
+        raise OSError(f"{folder} is a link")
+    for parent, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            os.unlink(os.path.join(parent, name))
+            show()
+        for name in folders:
+            path = os.path.join(parent, name)
+            (os.unlink if os.path.islink(path) else os.rmdir)(path)
+            show()
+    os.rmdir(folder)

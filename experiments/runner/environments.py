@@ -7,17 +7,17 @@ place, so a build that was cut off is never used.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.runner import environment_room
-from experiments.runner.environment_room import MARK, size_of
+from experiments.runner.environment_room import MARK, remove_tree, size_of
 from experiments.runner.errands import Errand, ErrandError, Errands
 from experiments.runner.file_lock import FileLock, Waiting
 from experiments.runner.folder import AttemptFolder
@@ -141,24 +141,26 @@ class Environments:
         try:
             self._install(place, wanted, python=python, work=work)
         except BuildError as problem:
-            shutil.rmtree(place.folder, ignore_errors=True)
             _write_whole(place.failure, {"message": str(problem)})
+            with contextlib.suppress(OSError):
+                remove_tree(place.folder, show=self._errands.life.show)
             raise environment_failed(str(problem)) from problem
-        size = size_of(place.folder)
+        show = self._errands.life.show
+        size = size_of(place.folder, show)
         _write_whole(place.mark, {"python": python, "text": wanted.text, "bytes": size})
         place.failure.unlink(missing_ok=True)
         took = time.monotonic() - started
         self._log.note(f"the environment took {took:.0f} s, {size_in_words(size)}")
         limit = environment_room.limit_from(self._worker.get(ENVIRONMENTS_LIMIT, ""))
         environment_room.remove_unused(
-            self._root, days=UNUSED_DAYS, limit=limit, keep=place.folder
+            self._root, days=UNUSED_DAYS, limit=limit, keep=place.folder, show=show
         )
 
     def _install(
         self, place: Place, wanted: Wanted, *, python: str, work: Path
     ) -> None:
         if place.folder.exists():
-            shutil.rmtree(place.folder)
+            remove_tree(place.folder, show=self._errands.life.show)
         self._step(
             "no virtual environment could be made",
             *(python, "-m", "venv", str(place.folder)),

@@ -14,6 +14,7 @@ from experiments.runner.environment_room import (
     limit_from,
     make_room,
     remove_unused,
+    size_of,
 )
 from experiments.runner.file_lock import FileLock
 
@@ -61,3 +62,67 @@ def test_one_that_is_in_use_stays(tmp_path: Path) -> None:
 )
 def test_the_limit_is_a_setting_of_the_worker(text: str, limit: int) -> None:
     assert limit_from(text) == limit
+
+
+def test_a_folder_that_pip_fills_meanwhile_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is seen there may be gone at the next look."""
+    old = environment(tmp_path, "old", days=2)
+    building = tmp_path / "building"
+    (building / "lib").mkdir(parents=True)
+    (building / "lib" / "pip-tmp").touch()
+    lock = FileLock(tmp_path / "building.lock")
+    assert lock.try_alone()
+    real = os.lstat
+
+    def lstat(path: str) -> os.stat_result:
+        if "pip-tmp" in str(path):
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    assert size_of(building) == 0
+    assert remove_unused(tmp_path, days=30, limit=50) == [old]
+    assert building.exists()
+    lock.close()
+    assert remove_unused(tmp_path, days=30, limit=50) == [building], "of no use"
+
+
+def test_the_size_told_in_the_mark_is_believed(tmp_path: Path) -> None:
+    folder = environment(tmp_path, "e", days=1, size=10)
+    (folder / MARK).write_text('{"bytes": 1000}')
+    assert make_room(tmp_path, limit=1000) == []
+    assert make_room(tmp_path, limit=999) == [folder]
+
+
+def test_measuring_and_removing_give_signs_of_life(tmp_path: Path) -> None:
+    folder = environment(tmp_path, "e", days=40)
+    for number in range(50):
+        (folder / f"module{number}.py").touch()
+    outside = tmp_path / "outside.txt"
+    outside.write_text("stays")
+    (folder / "link").symlink_to(outside)
+    (folder / "folder").symlink_to(tmp_path)
+    shown: list[int] = []
+    size_of(folder, show=lambda: shown.append(1))
+    assert shown == [1]
+    removed = remove_unused(tmp_path, days=30, limit=0, show=lambda: shown.append(1))
+    assert removed == [folder]
+    assert len(shown) > 50
+    assert not folder.exists()
+    assert outside.read_text() == "stays"
+
+
+def test_a_stop_while_room_is_made_leaves_no_half_environment(tmp_path: Path) -> None:
+    folder = environment(tmp_path, "e", days=1)
+    (folder / MARK).write_text('{"bytes": 100}')
+
+    def stop() -> None:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError):
+        make_room(tmp_path, limit=0, show=stop)
+    assert not (folder / MARK).exists()
+    remove_unused(tmp_path, days=30, limit=0)
+    assert not folder.exists()
