@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import Count, Max
 
 from experiments import bad_hosts, breakers, lifecycle, preflight
@@ -72,21 +73,41 @@ def _guarded(step: Callable[[Sweep], T], sweep: Sweep) -> T | None:
 # --- ending -----------------------------------------------------------------------
 
 
+Counts = dict[str, int]
+# What ends or pauses a sweep, ready to be done.
+Move = Callable[[], bool]
+Rule = Callable[[Sweep, Counts], Move | None]
+
+
 def settle(sweep: Sweep) -> bool:
     """End or pause a sweep if it is time to. True: it needs no new trials now."""
     counts = trial_counts(sweep)
     return (
         end_at_timeout(sweep)
-        or _end_at_target(sweep)
+        or _decide(sweep, _at_target, counts)
         or preflight.look(sweep)
         or breakers.trip(sweep, counts)
-        or _fail_after_bad_start(sweep, counts)
-        or _pause_after_failures(sweep)
-        or _complete(sweep, counts)
+        or _decide(sweep, _bad_start, counts)
+        or _decide(sweep, _many_failures, counts)
+        or _decide(sweep, _complete, counts)
     )
 
 
-def trial_counts(sweep: Sweep) -> dict[str, int]:
+def _decide(sweep: Sweep, rule: Rule, counts: Counts) -> bool:
+    """Do what the rule says, if it still says so once nobody else can change the sweep.
+
+    Trials that were begun, wishes and limits that came since the sweep was read count.
+    """
+    if rule(sweep, counts) is None:
+        return False
+    with transaction.atomic():
+        if not lifecycle.lock_sweep(sweep):
+            return True
+        move = rule(sweep, trial_counts(sweep))
+        return move is not None and move()
+
+
+def trial_counts(sweep: Sweep) -> Counts:
     """How many of its own trials are in each state; every state is there."""
     counts = dict.fromkeys(TrialState.values, 0)
     rows = sweep.trials.own().order_by().values_list("state")
@@ -95,17 +116,23 @@ def trial_counts(sweep: Sweep) -> dict[str, int]:
 
 
 def end_at_timeout(sweep: Sweep) -> bool:
+    return _decide(sweep, _timeout, {})
+
+
+def _timeout(sweep: Sweep, _: Counts) -> Move | None:
     deadline = sweep.deadline
     if deadline is None or database_now() < deadline:
-        return False
+        return None
     message = f"The sweep's time of {sweep.timeout or 0:g} s was over."
-    return lifecycle.cancel_sweep(sweep, reason="sweep_timeout", message=message)
+    return partial(
+        lifecycle.cancel_sweep, sweep, reason="sweep_timeout", message=message
+    )
 
 
-def _end_at_target(sweep: Sweep) -> bool:
+def _at_target(sweep: Sweep, _: Counts) -> Move | None:
     target = sweep.objective.target
     if target is None:
-        return False
+        return None
     better = "value__gte" if sweep.goal == "maximize" else "value__lte"
     reached = sweep.trials.exclude(state=TrialState.FAILED).filter(**{better: target})
     if wishes_under_way(sweep):
@@ -115,44 +142,52 @@ def _end_at_target(sweep: Sweep) -> bool:
             reached = reached.exclude(ended_at__lte=sweep.resumed_at)
     trial = reached.order_by("number").first()
     if trial is None:
-        return False
+        return None
     message = (
         f"Trial {trial.number} reached the target {target:g} with {trial.value:g}."
     )
-    lifecycle.complete_sweep(sweep, reason="target", message=message)
-    lifecycle.stop_live_trials(sweep, reason="target", message=message)
+    return partial(_end_all, sweep, reason="target", message=message)
+
+
+def _end_all(sweep: Sweep, *, reason: str, message: str) -> bool:
+    lifecycle.complete_sweep(sweep, reason=reason, message=message)
+    lifecycle.stop_live_trials(sweep, reason=reason, message=message)
     return True
 
 
-def _fail_after_bad_start(sweep: Sweep, counts: dict[str, int]) -> bool:
+def _bad_start(sweep: Sweep, counts: Counts) -> Move | None:
     """When the first max(3, max_concurrent_trials) to end have all failed."""
     failed = counts[TrialState.FAILED]
     first = max(3, sweep.max_concurrent_trials)
     if failed < first or failed < sum(counts.values()) - _live(counts):
-        return False
+        return None
     if sweep.resumed_at is not None and _failures_lately(sweep) < first:
-        return False
+        return None
     if bad_hosts.is_fault_of_hosts(sweep):
-        return False
+        return None
     message = (
         f"The first {failed} trials that ended have all failed, so no more were"
         f" started. {_last_failure(sweep)}"
     )
-    return lifecycle.fail_sweep(sweep, reason="first_trials_failed", message=message)
+    return partial(
+        lifecycle.fail_sweep, sweep, reason="first_trials_failed", message=message
+    )
 
 
-def _pause_after_failures(sweep: Sweep) -> bool:
+def _many_failures(sweep: Sweep, _: Counts) -> Move | None:
     most = sweep.max_failed_trials
     if most is None:
-        return False
+        return None
     count = _failures_lately(sweep)
     if count < most:
-        return False
+        return None
     message = (
         f"Paused after {count} failed trials (max_failed_trials is {most})."
         f" {_last_failure(sweep)} Resuming allows {most} more."
     )
-    return lifecycle.pause_sweep(sweep, reason="max_failed_trials", message=message)
+    return partial(
+        lifecycle.pause_sweep, sweep, reason="max_failed_trials", message=message
+    )
 
 
 def _failures_lately(sweep: Sweep) -> int:
@@ -177,26 +212,29 @@ def _last_failure(sweep: Sweep) -> str:
     return " ".join(part if part.endswith(".") else f"{part}." for part in parts)
 
 
-def _live(counts: dict[str, int]) -> int:
+def _live(counts: Counts) -> int:
     return sum(counts[state] for state in TRIAL_LIVE)
 
 
-def _complete(sweep: Sweep, counts: dict[str, int]) -> bool:
+def _complete(sweep: Sweep, counts: Counts) -> Move | None:
+    """When everything was tried, of what people asked for as well."""
     tried = sum(counts.values())
     spent = _next_number(sweep) >= sweep.max_total_trials
     if _live(counts) or not (sweep.exhausted or spent):
-        return False
+        return None
     if sweep.exhausted and waiting_wishes(sweep).exists():
-        return False
+        return None
     if tried and counts[TrialState.FAILED] == tried:
         message = f"All {tried} trials failed. {_last_failure(sweep)}"
-        return lifecycle.fail_sweep(sweep, reason="all_failed", message=message)
-    if not spent:
-        different = tried - sweep.trials.wished().count()
+        return partial(
+            lifecycle.fail_sweep, sweep, reason="all_failed", message=message
+        )
+    if spent:
+        reason, message = "max_total_trials", f"All {tried} trials were tried."
+    else:
+        reason, different = "exhausted", tried - sweep.trials.wished().count()
         message = f"Every one of the {different} configurations of the space was tried."
-        return lifecycle.complete_sweep(sweep, reason="exhausted", message=message)
-    message = f"All {tried} trials were tried."
-    return lifecycle.complete_sweep(sweep, reason="max_total_trials", message=message)
+    return partial(lifecycle.complete_sweep, sweep, reason=reason, message=message)
 
 
 def _next_number(sweep: Sweep) -> int:

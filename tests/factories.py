@@ -141,9 +141,14 @@ def trial(
     """
     last = sweep.trials.aggregate(last=Max("number"))["last"]
     number = 0 if last is None else last + 1
+    row = Sweep.objects.filter(pk=sweep.pk)
+    stands = row.values_list("state", flat=True).get()
+    # Only a running sweep gets trials; they stay when it is paused or ends.
+    row.update(state="running")
     made = lifecycle.create_trial(
         sweep, number=number, params=params or {"x": number / 10}, origin="random"
     )
+    row.update(state=stands)
     if made is None:
         raise ValueError(f"trial number {number} of {sweep} is taken")
     made.refresh_from_db()

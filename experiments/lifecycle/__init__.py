@@ -27,6 +27,7 @@ from experiments.lifecycle.external import (
     unfinished,
 )
 from experiments.lifecycle.gone import forget_worker
+from experiments.lifecycle.locks import lock_sweep
 from experiments.lifecycle.preflights import (
     PREFLIGHT_FAILED,
     PREFLIGHT_HELD,
@@ -84,6 +85,7 @@ __all__ = [
     "finish_attempt",
     "forget_worker",
     "is_released",
+    "lock_sweep",
     "lose_attempt",
     "mark_exhausted",
     "pause_sweep",

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from experiments.failpoints import failpoint
 from experiments.models import Attempt, Event, Sweep, Trial, User, Wish
+from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
     TRIAL_LIVE,
     AttemptState,
@@ -39,7 +40,8 @@ def create_trial(
     wish: Wish | None = None,
 ) -> Trial | None:
     """A queued trial with its first attempt, which carries out the wish if there is
-    one. None: another scheduler had the number, or the wish."""
+    one. None: another scheduler had the number or the wish, or the sweep has ended or
+    is paused."""
     try:
         with transaction.atomic():
             trial = store_trial(
@@ -62,9 +64,13 @@ def store_trial(
     wish: Wish | None = None,
 ) -> Trial:
     """A trial without an attempt; wants a transaction. Raises Taken, also where the
-    search space has changed since the sweep was read: the values are of another one."""
-    unchanged = Sweep.objects.filter(pk=sweep.pk, space_version=sweep.space_version)
-    # An UPDATE, for the row's lock: until the commit nobody can change the space.
+    sweep does not run any more, and where the search space has changed since the sweep
+    was read: the values are of another one."""
+    unchanged = Sweep.objects.filter(
+        pk=sweep.pk, state=SweepState.RUNNING, space_version=sweep.space_version
+    )
+    # An UPDATE, for the row's lock: until the commit nobody can end the sweep or change
+    # the space.
     if not unchanged.update(space_version=sweep.space_version):
         raise Taken
     try:
