@@ -222,8 +222,8 @@ def _complete(sweep: Sweep, counts: Counts) -> Move | None:
     spent = _next_number(sweep) >= sweep.max_total_trials
     if _live(counts) or not (sweep.exhausted or spent):
         return None
-    if sweep.exhausted and waiting_wishes(sweep).exists():
-        return None
+    if waiting_wishes(sweep).exists():
+        return partial(_go_on, sweep)
     if tried and counts[TrialState.FAILED] == tried:
         message = f"All {tried} trials failed. {_last_failure(sweep)}"
         return partial(
@@ -235,6 +235,12 @@ def _complete(sweep: Sweep, counts: Counts) -> Move | None:
         reason, different = "exhausted", tried - sweep.trials.wished().count()
         message = f"Every one of the {different} configurations of the space was tried."
     return partial(lifecycle.complete_sweep, sweep, reason=reason, message=message)
+
+
+def _go_on(sweep: Sweep) -> bool:
+    """No end while a wish waits; there is room for it, also where it was taken away."""
+    lifecycle.make_room(sweep)
+    return False
 
 
 def _next_number(sweep: Sweep) -> int:

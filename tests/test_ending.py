@@ -4,11 +4,20 @@ limit: whatever comes between the scheduler's first look and the end counts."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from experiments import breakers, lifecycle, outside, scheduling
+from experiments import (
+    breakers,
+    edits,
+    further_trials,
+    lifecycle,
+    outside,
+    scheduling,
+)
 from experiments.models import Sweep
 from tests import factories
 
@@ -81,3 +90,93 @@ def test_who_asks_when_the_sweep_has_just_completed_is_told_so(
     with pytest.raises(outside.NothingToRun) as refusal:
         outside.ask(made)
     assert refusal.value.code == "exhausted"
+
+
+# --- wishes and limits ------------------------------------------------------------
+
+
+def wish_for(made: Sweep) -> None:
+    further_trials.add_trial(again(made), {"x": 0.25}, actor=None)
+
+
+def test_a_wish_that_comes_meanwhile_is_carried_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = sweep("completed", "completed", total=2)
+    factories.worker(made.pool)
+    meanwhile(monkeypatch, lambda: wish_for(made))
+    assert not scheduling.settle(made)
+    monkeypatch.undo()
+    scheduling.advance_all()
+    made.refresh_from_db()
+    assert (made.state, made.trials.get(number=2).params) == ("running", {"x": 0.25})
+
+
+def test_a_wish_that_comes_as_the_target_is_seen_keeps_the_sweep_going(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objective = {"primary_metric": "accuracy", "goal": "maximize", "target": 0.4}
+    made = sweep("completed", objective=objective)
+    under_way = scheduling.wishes_under_way
+    # That the target was reached before the sweep went on does not end it.
+    Sweep.objects.filter(pk=made.pk).update(resumed_at=timezone.now())
+    made.refresh_from_db()
+
+    def late(sweep: Sweep) -> bool:
+        found = under_way(sweep)
+        if not made.wishes.exists():
+            wish_for(made)
+        return found
+
+    monkeypatch.setattr(scheduling, "wishes_under_way", late)
+    assert not scheduling.settle(made)
+    made.refresh_from_db()
+    assert made.state == "running"
+
+
+def test_a_budget_lowered_below_what_was_wished_for_has_room_for_it() -> None:
+    made = sweep("completed", "completed", total=2)
+    factories.worker(made.pool)
+    wish_for(made)
+    edits.change_sweep(made, {"limits": {"max_total_trials": 1}}, actor=None)
+    scheduling.advance_all()
+    made.refresh_from_db()
+    assert (made.state, made.max_total_trials) == ("running", 3)
+    claim = factories.claim(made.trials.get(number=2))
+    lifecycle.finish_attempt(claim.attempt, lifecycle.Outcome("exited", exit_code=1))
+    scheduling.advance_all()
+    made.refresh_from_db()
+    assert (made.state, made.trials.count()) == ("completed", 3)
+    told = made.events.get(verb="room made")
+    assert told.message == "max_total_trials: 1 → 3, for trials that still wait."
+
+
+@pytest.mark.parametrize(
+    ("state", "limits"),
+    [
+        ("completed", {"max_total_trials": 3}),
+        ("failed", {"max_failed_trials": 9, "max_total_trials": 9}),
+    ],
+)
+def test_a_limit_that_was_raised_meanwhile_holds(
+    monkeypatch: pytest.MonkeyPatch, state: str, limits: dict[str, int]
+) -> None:
+    made = sweep(state, state, total=2)
+    Sweep.objects.filter(pk=made.pk).update(max_failed_trials=2)
+    made.refresh_from_db()
+    change = {"limits": limits}
+    meanwhile(monkeypatch, lambda: edits.change_sweep(again(made), change, actor=None))
+    assert not scheduling.settle(made)
+    made.refresh_from_db()
+    assert made.state == "running"
+
+
+def test_a_timeout_that_was_lifted_meanwhile_ends_nothing() -> None:
+    made = sweep()
+    start = timezone.now() - timedelta(seconds=60)
+    Sweep.objects.filter(pk=made.pk).update(timeout=30, started_at=start)
+    made.refresh_from_db()
+    edits.change_sweep(again(made), {"limits": {"timeout": None}}, actor=None)
+    assert not scheduling.end_at_timeout(made)
+    made.refresh_from_db()
+    assert made.state == "running"

@@ -55,7 +55,7 @@ from experiments.lifecycle.trials import (
     request_stop,
     stop_live_trials,
 )
-from experiments.lifecycle.wishes import take_wishes, withdraw_wish
+from experiments.lifecycle.wishes import make_room, take_wishes, withdraw_wish
 
 __all__ = [
     "CANCELLED_ALONE",
@@ -87,6 +87,7 @@ __all__ = [
     "is_released",
     "lock_sweep",
     "lose_attempt",
+    "make_room",
     "mark_exhausted",
     "pause_sweep",
     "put_back_running",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.db.models.functions import Now
 
 from experiments.clock import database_now
@@ -53,6 +53,22 @@ def take_wishes(
         add_event(sweep, verb, message, actor=actor, data=dict(data or {}))
         sweep.refresh_from_db()
     return wishes
+
+
+def make_room(sweep: Sweep) -> None:
+    """A budget that somebody has lowered holds what was wished for none the less.
+
+    To be called with the sweep's row locked.
+    """
+    last = sweep.trials.aggregate(last=Max("number"))["last"]
+    waiting = Wish.objects.waiting().filter(sweep=sweep).count()
+    before, needed = sweep.max_total_trials, waiting + (0 if last is None else last + 1)
+    if before >= needed:
+        return
+    Sweep.objects.filter(pk=sweep.pk).update(max_total_trials=needed, updated_at=Now())
+    message = f"max_total_trials: {before} → {needed}, for trials that still wait."
+    add_event(sweep, "room made", message, actor=None, data={})
+    sweep.max_total_trials = needed
 
 
 def _lifted(sweep: Sweep) -> tuple[dict[str, Any], str]:
