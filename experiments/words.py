@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 MINUS = "\u2212"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -20,9 +21,12 @@ def number_text(value: object, digits: int = 4) -> str:
         if math.isnan(value):
             return "NaN"
         return "infinity" if value > 0 else f"{MINUS}infinity"
-    if float(value).is_integer() and abs(value) < 1e15:
+    if abs(value) < 1e15 and float(value).is_integer():
         return _minus(str(int(value)))
-    return _significant(float(value), digits)
+    if isinstance(value, int):
+        # One of hundreds of digits is more than a float holds.
+        return _significant(Decimal(value), digits)
+    return _significant(value, digits)
 
 
 def metric_text(value: float | None, digits: int = 4) -> str:
@@ -96,7 +100,7 @@ def _distance(seconds: float) -> str:
     return "1 day" if days == 1 else f"{days} days"
 
 
-def _significant(value: float, digits: int) -> str:
+def _significant(value: float | Decimal, digits: int) -> str:
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
     exponent = int(power)
     if exponent < -4 or exponent >= 6:

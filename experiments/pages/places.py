@@ -17,6 +17,7 @@ from experiments.pages.spaces import (
 )
 from experiments.search import axes
 from experiments.search.distributions import Choice, Distribution, Logarithmic
+from experiments.search.fields import is_number
 from experiments.search.lawful import Bell
 
 # Of more values than this the picture shows the line only.
@@ -41,7 +42,7 @@ class Axis:
         """From 0 to 1 where the value lies; None for one that is not on the axis."""
         if self.choices:
             return _index(self.choices, value)
-        if not _is_number(value) or (self.log and value <= 0):
+        if not is_number(value) or (self.log and value <= 0):
             return None
         low, high, at = map(self._unit, (self.low, self.high, value))
         return 0.5 if high == low else min(1.0, max(0.0, (at - low) / (high - low)))
@@ -62,14 +63,6 @@ class Axis:
 
     def _unit(self, value: float) -> float:
         return math.log(value) if self.log else value
-
-
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
 
 
 def same_value(one: Any, other: Any) -> bool:

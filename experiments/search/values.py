@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from experiments.search.problems import shown
+
+# Longer texts make pages, tables and command lines useless.
+LONGEST_TEXT = 10_000
 
 # The JSON types, and what sentences call a value of each.
 KINDS = {
@@ -58,14 +62,39 @@ def value_problem(value: object) -> str | None:
             "A value must be text, a finite number, true, false, null or a list of "
             f"these, not {shown(value)}."
         )
-    if _holds_nul(value):
-        return "A value must not contain the character NUL."
+    return next(filter(None, map(_simple_problem, _simple_values(value))), None)
+
+
+def _simple_values(value: object) -> Iterator[object]:
+    """The keys and values inside lists and mappings, or the value itself."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from _simple_values(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _simple_values(each)
+    else:
+        yield value
+
+
+def _simple_problem(value: object) -> str | None:
+    if isinstance(value, str):
+        if "\0" in value:
+            return "A value must not contain the character NUL."
+        if len(value) > LONGEST_TEXT:
+            return (
+                f"A text must have at most {LONGEST_TEXT:,} characters;"
+                f" {shown(value)} has {len(value):,}."
+            )
+    if isinstance(value, int) and not _fits_float(value):
+        return f"A number must be at most 1.7e308 in size, not {shown(value)}."
     return None
 
 
-def _holds_nul(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_nul, [*value, *value.values()]))
-    if isinstance(value, list):
-        return any(map(_holds_nul, value))
-    return isinstance(value, str) and "\0" in value
+def _fits_float(value: int) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from experiments.pages.places import Axis, same_value
+from experiments.search.fields import is_number
 from experiments.words import number_text, share_text, signed_text
 
 
@@ -14,9 +15,7 @@ def difference_text(axis: Axis | None, value: Any, reference: Any) -> str:
 
     Empty where the two are the same or are not both numbers.
     """
-    if not (_is_number(value) and _is_number(reference)) or same_value(
-        value, reference
-    ):
+    if not (is_number(value) and is_number(reference)) or same_value(value, reference):
         return ""
     scaled = axis is not None and (axis.log or bool(axis.choices))
     if scaled and value > 0 and reference > 0:
@@ -54,11 +53,3 @@ def length_words(seconds: float | None, reference: float | None) -> str:
     if ratio < 1:
         return f"took {share_text(1 - ratio)} less time"
     return f"took {plain_text(ratio, 2)} times as long"
-
-
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
