@@ -18,7 +18,7 @@ def allowed_path(path: str, allowed: Sequence[str]) -> Path:
     if not os.path.isabs(path) or ".." in Path(path).parts:
         raise CodeError(f"{path!r} is not a whole path such as /srv/code, without ..")
     real = Path(os.path.realpath(path))
-    if not lies_in(real, allowed):
+    if not lies_in(real, resolved(allowed)):
         raise CodeError(
             f"{path} does not lie in a folder that the worker's pool allows; allowed "
             f"are {', '.join(allowed) or 'none'}. An admin may add it to the pool"
@@ -26,7 +26,12 @@ def allowed_path(path: str, allowed: Sequence[str]) -> Path:
     return real
 
 
-def lies_in(real: Path, allowed: Sequence[str]) -> bool:
-    """Whether a resolved path is one of the folders, or inside one."""
-    homes = (Path(os.path.realpath(each)) for each in allowed if os.path.isabs(each))
+def resolved(allowed: Sequence[str]) -> list[Path]:
+    """The allowed folders with every link resolved; what is no whole path allows
+    nothing."""
+    return [Path(os.path.realpath(each)) for each in allowed if os.path.isabs(each)]
+
+
+def lies_in(real: Path, homes: Sequence[Path]) -> bool:
+    """Whether a resolved path is one of the resolved folders, or inside one."""
     return any(real.is_relative_to(home) for home in homes)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.runner.allowed_folders import allowed_path, lies_in
+from experiments.runner.allowed_folders import allowed_path, lies_in, resolved
 from experiments.runner.code import MOST_FILES, CodeError
 from experiments.runner.sizes import size_in_words
 from experiments.runner.sources import FolderSource
@@ -44,18 +44,35 @@ def copy(source: FolderSource, target: Path, *, show: Callable[[], None]) -> Cop
     folder = allowed_path(source.folder, source.allowed)
     if not folder.is_dir():
         raise CodeError(f"there is no folder {source.folder} on this worker")
-    paths = [(path, _checked(path, source)) for path in _inside(folder)]
-    copied = Copied(len(paths), sum(_size(real) for _, real in paths))
-    _check_amounts(copied, source.folder)
+    paths, copied = _look(folder, source, show)
     for path, real in paths:
         show()
         _put(real, target / path.relative_to(folder))
     return copied
 
 
-def _inside(folder: Path) -> Iterator[Path]:
+def _look(
+    folder: Path, source: FolderSource, show: Callable[[], None]
+) -> tuple[list[tuple[Path, Path]], Copied]:
+    """Each path with what it really is, and the amounts; not further than is allowed,
+    for the folder may hold millions of files on a slow disk."""
+    homes = resolved(source.allowed)
+    paths: list[tuple[Path, Path]] = []
+    size = 0
+    for path in _inside(folder, show):
+        show()
+        real = _checked(path, source, homes)
+        paths.append((path, real))
+        size += _size(real)
+        if len(paths) > MOST_FILES or size > LARGEST:
+            raise _too_much(len(paths), size, source.folder)
+    return paths, Copied(len(paths), size)
+
+
+def _inside(folder: Path, show: Callable[[], None]) -> Iterator[Path]:
     """Files, and links to folders."""
     for parent, folders, names in os.walk(folder):
+        show()
         kept = [name for name in folders if _is_kept(name)]
         links = [name for name in kept if (Path(parent) / name).is_symlink()]
         folders[:] = [name for name in kept if name not in links]
@@ -67,9 +84,9 @@ def _is_kept(name: str) -> bool:
     return not name.startswith(".") and name not in LEFT_OUT
 
 
-def _checked(path: Path, source: FolderSource) -> Path:
+def _checked(path: Path, source: FolderSource, homes: Sequence[Path]) -> Path:
     real = Path(os.path.realpath(path))
-    if not lies_in(real, source.allowed):
+    if not lies_in(real, homes):
         raise CodeError(
             f"{path} is a link to {real}, outside the folders that the pool allows "
             f"({', '.join(source.allowed)})"
@@ -83,14 +100,13 @@ def _size(real: Path) -> int:
     return real.stat().st_size if real.is_file() else 0
 
 
-def _check_amounts(copied: Copied, folder: str) -> None:
-    if copied.files > MOST_FILES or copied.size > LARGEST:
-        raise CodeError(
-            f"{folder} has {copied.files:,} files of {size_in_words(copied.size)}; a "
-            f"trial gets a copy of its code, so at most {MOST_FILES:,} files of "
-            f"{size_in_words(LARGEST)} are allowed. Keep data elsewhere and name their "
-            "folder in the command"
-        )
+def _too_much(files: int, size: int, folder: str) -> CodeError:
+    return CodeError(
+        f"{folder} has {files:,} files of {size_in_words(size)} or more; a trial gets "
+        f"a copy of its code, so at most {MOST_FILES:,} files of "
+        f"{size_in_words(LARGEST)} are allowed. Keep data elsewhere and name their "
+        "folder in the command"
+    )
 
 
 def _put(real: Path, target: Path) -> None:

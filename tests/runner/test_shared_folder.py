@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,39 @@ def test_too_much_is_refused_before_a_byte_is_copied(
 ) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.setattr(shared_folder, "LARGEST", 50)
-    with pytest.raises(CodeError, match="2 files of 53 bytes; a trial gets a copy"):
+    with pytest.raises(CodeError, match="2 files of 53 bytes or more; a trial gets"):
         copy(source(allowed), tmp_path / "work", show=quiet)
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_huge_folder_is_left_as_soon_as_it_is_too_much(
+    allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a sign of life at every file, for a disk may be slow."""
+    for number in range(300):
+        (allowed / "project" / f"{number}.csv").touch()
+    looked: list[str] = []
+    real, shown = os.path.realpath, []
+
+    def realpath(path: str, *rest: Any, **more: Any) -> str:
+        looked.append(str(path))
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os.path, "realpath", realpath)
+    monkeypatch.setattr(shared_folder, "MOST_FILES", 100)
+    with pytest.raises(CodeError, match=r"has 101 files .* at most 100 files of"):
+        copy(source(allowed), tmp_path / "work", show=lambda: shown.append(len(looked)))
+    assert looked.count(str(allowed)) <= 2, "the allowed folders are resolved once"
+    assert len(looked) < 110
+    assert len(shown) > 100
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_stop_is_heard_while_a_folder_is_looked_at(
+    allowed: Path, tmp_path: Path
+) -> None:
+    def stop() -> None:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError):
+        copy(source(allowed), tmp_path / "work", show=stop)
