@@ -80,6 +80,28 @@ def check_gunicorn(options: list[str]) -> None:
     Config().parser().parse_args([*options, "sweepsite.wsgi"])
 
 
+def service_of(unit: Path) -> dict[str, str]:
+    """The settings of a unit's section about the process itself."""
+    text = unit.read_text().partition("[Service]\n")[2].partition("\n[")[0]
+    pairs = (line.partition("=") for line in text.splitlines() if line[:1] != "#")
+    return {key: value for key, _, value in pairs if key}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_nobody_else_on_the_machine_reads_what_a_service_keeps(unit: Path) -> None:
+    service = service_of(unit)
+    assert service["StateDirectory"].startswith("sweepsite")
+    assert (service["StateDirectoryMode"], service["UMask"]) == ("0700", "0077")
+
+
+def test_a_worker_may_make_the_control_groups_that_the_docs_tell_of() -> None:
+    page = (ROOT / "docs" / "administration.md").read_text()
+    named = dict(re.findall(r"`(Delegate\w*)=(\w+)`", page))
+    service = service_of(FILES / "sweepsite-worker.service")
+    assert named == {"Delegate": "yes", "DelegateSubgroup": "worker"}
+    assert {key: service.get(key) for key in named} == named
+
+
 @pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here"
 )
