@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from experiments import lifecycle
+from experiments.lifecycle import claims
 from experiments.lifecycle.seats import choose_seats
 from experiments.models import Attempt, Worker
 from tests import factories
@@ -116,3 +120,56 @@ def test_claims_at_one_moment_never_get_one_device() -> None:
     running = Attempt.objects.filter(state="running").values_list("gpus", flat=True)
     assert sorted(device for gpus in running for device in gpus) == [0, 1, 2, 3]
     assert len(refused) == 4
+
+
+# --- a pause at the same moment -----------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_sweep_that_is_paused_as_a_claim_begins_gives_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, made = host("a", slots=1), sweep()
+    trial = factories.trial(made)
+
+    def begun() -> AbstractContextManager[Any]:
+        lifecycle.pause_sweep(made, requeue=True)
+        return transaction.atomic()
+
+    monkeypatch.setattr(claims, "transaction", SimpleNamespace(atomic=begun))
+    attempt = trial.current_attempt_id or 0
+    assert lifecycle.claim_attempt(attempt, worker=worker, slot=0) is None
+    assert Attempt.objects.get(pk=attempt).state == "queued"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite lets one writer in at a time"
+)
+def test_a_pause_that_comes_while_a_claim_is_under_way_puts_it_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker, made = host("a", slots=1), sweep()
+    trial = factories.trial(made)
+
+    def pause() -> None:
+        try:
+            lifecycle.pause_sweep(made, requeue=True)
+        finally:
+            connection.close()
+
+    pausing = threading.Thread(target=pause)
+    take_seats = claims.take_seats
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        pausing.start()
+        pausing.join(0.5)
+        return take_seats(*args, **options)
+
+    monkeypatch.setattr(claims, "take_seats", slowly)
+    attempt = trial.current_attempt_id or 0
+    assert lifecycle.claim_attempt(attempt, worker=worker, slot=0) is not None
+    pausing.join(10)
+    made.refresh_from_db()
+    assert made.state == "paused"
+    assert Attempt.objects.get(pk=attempt).release_asked_at is not None

@@ -10,9 +10,9 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from experiments.failpoints import failpoint
+from experiments.lifecycle.locks import lock_running_sweep
 from experiments.lifecycle.seats import take_seats
-from experiments.models import Attempt, Sweep, Trial, Worker
-from experiments.models.sweeps import SweepState
+from experiments.models import Attempt, Trial, Worker
 from experiments.models.trials import AttemptState, TrialState
 from experiments.tokens import Token, new_token
 
@@ -34,13 +34,11 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
     Raises NoRoom when the host drains or has too few free GPUs.
     """
     runner, trial = new_token("run"), new_token("trl")
-    # Asked apart: joined into the UPDATE, PostgreSQL could let two claims win.
-    sweep = Sweep.objects.filter(
-        state=SweepState.RUNNING, trials__attempts=attempt_id
-    ).first()
-    if sweep is None:
-        return None
     with transaction.atomic():
+        # Locked before all else: a pause comes first, or finds the attempt running.
+        sweep = lock_running_sweep(attempt_id)
+        if sweep is None:
+            return None
         seats = take_seats(worker, slot, gpus=sweep.gpus)
         won = Attempt.objects.filter(
             pk=attempt_id, state=AttemptState.QUEUED, pool_id=worker.pool_id

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Now
 
 from experiments.failpoints import failpoint
 from experiments.lifecycle.attempts import ask_release
+from experiments.lifecycle.locks import lock_sweep
 from experiments.lifecycle.trials import stop_live_trials
 from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SweepState
@@ -105,7 +106,7 @@ def put_back_running(sweep: Sweep, *, actor: User | None = None) -> int:
     once the sweep is resumed. Those that end otherwise meanwhile have ended.
     """
     with transaction.atomic():
-        if not Sweep.objects.filter(pk=sweep.pk, state=SweepState.PAUSED).exists():
+        if not lock_sweep(sweep) or sweep.state != SweepState.PAUSED:
             return 0
         asked = ask_release(sweep)
         if asked:
