@@ -260,6 +260,7 @@ class Attempt:
         return Courier(
             channels,
             tree=tree,
+            folder=self._folder,
             beat_seconds=self._spec.heartbeat_seconds,
             wake=self._signals.wake,
         )

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from experiments.runner.answers import SiteError, StaleAttempt, Stop
 from experiments.runner.delivery import Channels
+from experiments.runner.folder import AttemptFolder
 from experiments.runner.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Courier(threading.Thread):
         channels: Channels,
         *,
         tree: Tree,
+        folder: AttemptFolder,
         beat_seconds: float,
         wake: Callable[[], None],
     ) -> None:
@@ -40,6 +42,7 @@ class Courier(threading.Thread):
         self.stale: StaleAttempt | None = None
         self._site = channels.site
         self._tree = tree
+        self._folder = folder
         self._log = channels.shipper
         self._spool = channels.spool
         self._beat_seconds = beat_seconds
@@ -88,6 +91,7 @@ class Courier(threading.Thread):
     def _beat(self, now: float) -> None:
         spread = random.uniform(1 - SPREAD, 1.0)  # noqa: S311 - only spreads the load
         self._beat_at = now + self._beat_seconds * spread
+        self._folder.touch()
         asked_at = time.monotonic()
         stop = self._site.beat(
             elapsed=self._tree.elapsed(),

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,18 +37,18 @@ class Kept:
     size: int
 
 
-def limit_from(text: str) -> int:
+def bytes_from(worker: Mapping[str, str], name: str, *, usual: int) -> int:
     """The limit in bytes that a worker's environment sets; the usual one for none or,
     with a warning, for what is not a number."""
+    text = worker.get(name, "")
     if text.isascii() and text.isdecimal():
         return int(text)
     if text:
         logger.warning(
-            "SWEEPSITE_ENVIRONMENTS_LIMIT_BYTES is %r; it must be a number of bytes, "
-            "such as 20000000000",
-            text,
+            "%s is %r; it must be a number of bytes, such as 20000000000",
+            *(name, text),
         )
-    return USUAL_LIMIT
+    return usual
 
 
 def remove_unused(

@@ -151,7 +151,9 @@ class Environments:
         place.failure.unlink(missing_ok=True)
         took = time.monotonic() - started
         self._log.note(f"the environment took {took:.0f} s, {size_in_words(size)}")
-        limit = environment_room.limit_from(self._worker.get(ENVIRONMENTS_LIMIT, ""))
+        limit = environment_room.bytes_from(
+            self._worker, ENVIRONMENTS_LIMIT, usual=environment_room.USUAL_LIMIT
+        )
         environment_room.remove_unused(
             self._root, days=UNUSED_DAYS, limit=limit, keep=place.folder, show=show
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -71,6 +72,12 @@ class AttemptFolder:
     @property
     def log(self) -> Path:
         return self.root / "log"
+
+    def touch(self) -> None:
+        """Mark it as in use: the janitor goes by age, and a training may run for weeks
+        without a new file in here."""
+        with contextlib.suppress(OSError):
+            os.utime(self.root)
 
     def create(self) -> None:
         """Make the folder afresh; what an earlier try left behind is removed."""

@@ -6,7 +6,9 @@ A worker calls this when a slot starts again or the site names lost attempts. It
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -16,7 +18,7 @@ from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.processes import environment_of, kill_if, marked
 from experiments.runner.spec import SAFE_ID
-from experiments.runner.unused import clear_shared
+from experiments.runner.unused import clear_resume, clear_shared
 
 # Outputs of earlier attempts, by their SHA-256.
 CACHE = "resume"
@@ -74,23 +76,39 @@ def clear(
     code_days: float = 30.0,
     resume_days: float = 1.0,
 ) -> list[Path]:
-    """Remove attempt folders and cached files not touched for so many days."""
+    """Remove attempt folders and cached files not touched for so many days, and what
+    is beyond the worker's limits. Nothing that a living attempt uses: a worker calls
+    this while trials run."""
     removed = []
     for folder in _older(home / "attempts", attempts_days):
         AttemptFolder(folder).discard()
         removed.append(folder)
-    cached = [*_older(home / "code", code_days), *_older(home / CACHE, resume_days)]
-    for file in cached:
-        file.unlink(missing_ok=True)
-        removed.append(file)
+    for file in _older(home / "code", code_days):
+        with contextlib.suppress(OSError):
+            file.unlink()
+            removed.append(file)
+    removed += clear_resume(home / CACHE, days=resume_days)
     return removed + clear_shared(home, days=code_days)
 
 
 def _older(folder: Path, days: float) -> list[Path]:
-    if not folder.is_dir():
-        return []
     limit = time.time() - days * DAY
-    return [path for path in folder.iterdir() if path.lstat().st_mtime < limit]
+    return [path for path in sorted(_there(folder)) if _used_at(path) < limit]
+
+
+def _there(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _used_at(path: Path) -> float:
+    """What has gone meanwhile counts as just used."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return math.inf
 
 
 def _kill_all(belongs: Callable[[Mapping[str, str]], bool]) -> int:

@@ -93,12 +93,13 @@ class Resuming:
         except FileNotFoundError:
             return False
         with source, target.open("xb") as copy:
+            # It may be removed meanwhile: what is open stays whole.
+            os.utime(source.fileno())
             while piece := source.read(PIECE):
                 self._life.show()
                 seen.update(piece)
                 copy.write(piece)
         if seen.hexdigest() == file.sha256:
-            os.utime(cached)
             return True
         target.unlink()
         cached.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ GIT_SETTINGS = (
 )
 PIP_PREFIX = "PIP_"
 ENVIRONMENTS_LIMIT = "SWEEPSITE_ENVIRONMENTS_LIMIT_BYTES"
+RESUME_LIMIT = "SWEEPSITE_RESUME_LIMIT_BYTES"
 
 
 def tool_settings(worker: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from experiments.runner.environment_room import (
     MARK,
     USUAL_LIMIT,
-    limit_from,
+    bytes_from,
     make_room,
     remove_unused,
     size_of,
@@ -61,7 +61,7 @@ def test_one_that_is_in_use_stays(tmp_path: Path) -> None:
     ("text", "limit"), [("", USUAL_LIMIT), ("x", USUAL_LIMIT), ("5000", 5000)]
 )
 def test_the_limit_is_a_setting_of_the_worker(text: str, limit: int) -> None:
-    assert limit_from(text) == limit
+    assert bytes_from({"LIMIT": text}, "LIMIT", usual=USUAL_LIMIT) == limit
 
 
 def test_a_folder_that_pip_fills_meanwhile_harms_nobody(

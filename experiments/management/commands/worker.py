@@ -23,6 +23,7 @@ from experiments.devices import DeviceError, Devices, chosen_devices, slots_of
 from experiments.host_facts import disk_facts, host_facts
 from experiments.jobs import tell_stuck
 from experiments.runner import janitor
+from experiments.runner.housekeeping import Housekeeping
 from experiments.supervision import Child, Supervisor
 from experiments.worker_names import free_names
 from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
@@ -109,6 +110,7 @@ class Host:
         self._next_name()
         self.site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
         self.supervisor = Supervisor(say=logger.warning)
+        self.housekeeping = Housekeeping(settings.HOME / "worker")
         self.worker = 0
         self.drains = ""
         self.wants_drain = False
@@ -131,6 +133,7 @@ class Host:
                 self.supervisor.add(self._slot_process(slot))
         self.next_beat = time.monotonic() + BEAT_EVERY
         self.supervisor.run(every=LOOK_EVERY, do=self._look)
+        self.housekeeping.stop()
         self.supervisor.stop()
         with contextlib.suppress(Refused, SiteAway, StaleAttempt):
             self.site.bye(self.worker)
@@ -198,6 +201,7 @@ class Host:
         if time.monotonic() >= self.next_beat:
             self.next_beat = time.monotonic() + BEAT_EVERY
             self._beat()
+        self.housekeeping.look()
 
     def _beat(self) -> None:
         """A missing answer is no reason to stop: trials go on without the site."""
