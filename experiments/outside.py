@@ -86,10 +86,16 @@ def _waiting(sweep: Sweep, client: str) -> ExternalClaim | None:
     if sweep.launches:
         return None
     queued = Attempt.objects.filter(trial__sweep=sweep, state=AttemptState.QUEUED)
-    for attempt in queued.order_by("pk")[:TRIES]:
-        claim = lifecycle.claim_queued(attempt, client=client)
+    waiting = list(queued.order_by("pk")[:TRIES])
+    for attempt in waiting:
+        claim = lifecycle.claim_queued(sweep, attempt, client=client)
         if claim is not None:
             return claim
+    if waiting:
+        # It was paused meanwhile, or as many run as may: not that its budget is spent.
+        sweep.refresh_from_db()
+        _refuse_state(sweep)
+        _refuse_more(sweep)
     return None
 
 

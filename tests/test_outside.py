@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -177,6 +178,63 @@ def test_wishes_are_given_out_first() -> None:
     )
     assert outside.ask(made).attempt.trial.origin == "random"
     assert refused(made) == "budget_spent"
+
+
+# --- what waits -----------------------------------------------------------------------
+
+
+def given_back(made: Sweep, count: int) -> None:
+    """So many trials of the sweep were given out, lost, and wait."""
+    for claim in [outside.ask(made) for _ in range(count)]:
+        factories.lose(claim.attempt)
+
+
+def before_the_claim(
+    monkeypatch: pytest.MonkeyPatch, step: Callable[[], object]
+) -> None:
+    """Do it once somebody has chosen one that waits, and not taken it yet."""
+    claim_queued, done = lifecycle.claim_queued, []
+
+    def late(*args: Any, **options: Any) -> Any:
+        if not done:
+            done.append(True)
+            step()
+        return claim_queued(*args, **options)
+
+    monkeypatch.setattr(lifecycle, "claim_queued", late)
+
+
+def test_one_client_has_one_of_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = sweep(total=2)
+    given_back(made, 2)
+    first: list[ExternalClaim] = []
+    same = Sweep.objects.get(pk=made.pk)
+    before_the_claim(
+        monkeypatch, lambda: first.append(outside.ask(same, client="host-1"))
+    )
+    assert outside.ask(made, client="host-1") == first[0]
+    assert made.trials.filter(state="running").count() == 1
+
+
+def test_what_waits_is_not_given_out_once_its_sweep_is_paused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = sweep(total=1)
+    given_back(made, 1)
+    same = Sweep.objects.get(pk=made.pk)
+    before_the_claim(monkeypatch, lambda: lifecycle.pause_sweep(same))
+    assert refused(made) == "not_running"
+    assert made.trials.get().state == "queued"
+
+
+def test_what_waits_is_given_out_within_the_limit_only() -> None:
+    made = sweep(total=2, at_once=2)
+    given_back(made, 2)
+    Sweep.objects.filter(pk=made.pk).update(max_concurrent_trials=1)
+    first = outside.ask(made)
+    assert refused(made) == "too_many_running"
+    end(first, 0.5)
+    assert outside.ask(made).attempt.trial.number == 1
 
 
 # --- silence -------------------------------------------------------------------------

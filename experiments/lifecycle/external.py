@@ -50,7 +50,11 @@ def claim_external(
     """
     try:
         with transaction.atomic():
-            _lock_room(sweep, client)
+            row = _lock_running(sweep)
+            if unfinished(row, client):
+                raise Taken
+            if row.trials.live().count() >= row.max_concurrent_trials:
+                raise Taken
             trial = store_trial(
                 sweep, number=number, params=dict(params), origin=origin, wish=wish
             )
@@ -60,10 +64,23 @@ def claim_external(
         return None
 
 
-def claim_queued(attempt: Attempt, *, client: str = "") -> ExternalClaim | None:
-    """Hand out a trial that waits, such as one that was lost. None: it is gone."""
+def claim_queued(
+    sweep: Sweep, attempt: Attempt, *, client: str = ""
+) -> ExternalClaim | None:
+    """Hand out a trial of the sweep that waits, such as one that was lost.
+
+    A client that has a trial by now gets that one. None: it is gone, the sweep does
+    not run or as many as may already run.
+    """
     try:
         with transaction.atomic():
+            row = _lock_running(sweep)
+            if own := unfinished(row, client):
+                return own
+            # Those that wait like this one take nobody's place.
+            running = row.trials.filter(state=TrialState.RUNNING)
+            if running.count() >= row.max_concurrent_trials:
+                raise Taken
             return _begin(attempt, client)
     except Taken:
         return None
@@ -90,13 +107,14 @@ def unfinished(sweep: Sweep, client: str) -> ExternalClaim | None:
     return ExternalClaim(attempt, token)
 
 
-def _lock_room(sweep: Sweep, client: str) -> None:
-    """Nobody else may take from the sweep before the transaction ends. Raises Taken."""
-    row = Sweep.objects.select_for_update().get(pk=sweep.pk)
-    if row.state != SweepState.RUNNING or unfinished(row, client):
+def _lock_running(sweep: Sweep) -> Sweep:
+    """Its row as it is now: nobody else may take from the sweep before the transaction
+    ends. Raises Taken where it does not run."""
+    rows = Sweep.objects.select_for_update(no_key=True)
+    row = rows.filter(pk=sweep.pk, state=SweepState.RUNNING).first()
+    if row is None:
         raise Taken
-    if row.trials.live().count() >= row.max_concurrent_trials:
-        raise Taken
+    return row
 
 
 def _begin(attempt: Attempt, client: str) -> ExternalClaim:
