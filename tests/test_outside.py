@@ -287,7 +287,9 @@ def rounds_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler that has gone on for so long, without a worker anywhere."""
     clock = SimpleNamespace(now=1_000.0)
     clock.monotonic, clock.sleep = lambda: clock.now, lambda seconds: None
-    monkeypatch.setattr("experiments.management.commands.scheduler.time", clock)
+    module = "experiments.management.commands.scheduler"
+    monkeypatch.setattr(f"{module}.time", clock)
+    monkeypatch.setattr(f"{module}.close_old_connections", lambda: None)
     monkeypatch.setattr("experiments.queues.ring", lambda attempt, pool: True)
     rounds = Rounds()
     for _ in range(int(seconds / 5)):

@@ -34,6 +34,14 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return ids
 
 
+@pytest.fixture(autouse=True)
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round begins with a fresh connection; here that would end the test's own
+    transaction."""
+    module = "experiments.management.commands.scheduler"
+    monkeypatch.setattr(f"{module}.close_old_connections", lambda: None)
+
+
 def set_attempts(**fields: Any) -> None:
     Attempt.objects.update(**fields)
 
@@ -144,10 +152,10 @@ def test_no_error_ends_the_scheduler(
 ) -> None:
     module = "experiments.management.commands.scheduler"
     monkeypatch.setattr(f"{module}.time", Clock())
-    monkeypatch.setattr(f"{module}.{step}", broken(ValueError("a broken row")))
     rounds = Rounds()
-    rounds.round()
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{module}.{step}", broken(ValueError("a broken row")))
+        rounds.round()
     rounds.round()
 
 
