@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, Max
 
 from experiments import bad_hosts, breakers, lifecycle, preflight
@@ -58,10 +58,12 @@ T = TypeVar("T")
 
 def _guarded(step: Callable[[Sweep], T], sweep: Sweep) -> T | None:
     """One sweep's step. A sweep that cannot be handled is paused and says why: it must
-    not keep the others from going on. None: it failed."""
+    not keep the others from going on. None: it failed.
+
+    Without a database no sweep can go on: that error is passed on."""
     try:
         return step(sweep)
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         logger.exception("sweep %s cannot be scheduled", sweep.pk)

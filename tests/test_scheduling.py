@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import DataError, IntegrityError, OperationalError
 from django.db.models.functions import Now
 
 from experiments import lifecycle, scheduling
 from experiments.clock import database_now
 from experiments.models import Sweep, Trial, Worker
+from experiments.placing import Placing
 from experiments.search.definition import parse_document
 from experiments.search.importers import FinishedTrial
 from experiments.warm_trials import add_finished_trials
@@ -216,6 +218,41 @@ class TestEnds:
         with django_assert_max_num_queries(30):
             scheduling.advance_all()
         assert made.trials.count() == 31
+
+    @pytest.mark.parametrize("step", ["settle", "serve"])
+    @pytest.mark.parametrize("error", [DataError, IntegrityError])
+    def test_rows_that_the_database_refuses_are_their_sweeps_own_trouble(
+        self, step: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bad, good = sweep(), sweep()
+        place: Any = scheduling if step == "settle" else Placing
+        whole = getattr(place, step)
+
+        def refused(*args: Any) -> Any:
+            if args[-1] == bad:
+                raise error("integer out of range")
+            return whole(*args)
+
+        monkeypatch.setattr(place, step, refused)
+        scheduling.advance_all()
+        bad.refresh_from_db()
+        assert (bad.state, bad.reason) == ("paused", "internal_error")
+        assert "integer out of range" in bad.message
+        assert good.trials.exists() and not bad.trials.exists()
+
+    def test_without_a_database_no_sweep_is_paused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = sweep()
+
+        def away(sweep: Sweep) -> bool:
+            raise OperationalError("the connection is closed")
+
+        monkeypatch.setattr(scheduling, "settle", away)
+        with pytest.raises(OperationalError):
+            scheduling.advance_all()
+        made.refresh_from_db()
+        assert made.state == "running"
 
     def test_a_sweep_that_cannot_be_handled_is_paused_and_the_others_go_on(
         self,
