@@ -114,7 +114,6 @@ class _Client:
     """One process's way to report: it counts the steps and knows of a stop."""
 
     def __init__(self, environ: dict[str, str]) -> None:
-        self.pid = os.getpid()
         self._lock = threading.RLock()
         self._next_step = 0
         spool = environ.get("SWEEPSITE_SPOOL") or ""
@@ -325,14 +324,13 @@ class _Spool:
             yield
 
 
-_current: _Client | None = None  # a fork needs its own connection and steps
+# By process: a fork needs its own connection and steps, threads share them.
+_clients: dict[int, _Client] = {}
 
 
 def _client() -> _Client:
-    global _current
-    if _current is None or _current.pid != os.getpid():
-        _current = _Client(dict(os.environ))
-    return _current
+    pid = os.getpid()
+    return _clients.get(pid) or _clients.setdefault(pid, _Client(dict(os.environ)))
 
 
 def _site_from(environ: dict[str, str]) -> _Site | None:

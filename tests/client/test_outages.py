@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ def in_order(site: Any) -> list[int]:
 
 
 def try_again_now(sweep: Any) -> None:
-    sweep._current._reporter._retry_at = 0.0
+    sweep._client()._reporter._retry_at = 0.0
 
 
 def test_a_report_to_nobody_is_kept_on_disk(
@@ -36,14 +37,18 @@ def test_what_was_kept_is_sent_before_the_new(
     sweep: Any, site: Any, spool: Path
 ) -> None:
     site.go_away()
-    for step in range(1200):
+    sweep.log(step=0, loss=1)
+    # A try meanwhile would put a batch's end elsewhere.
+    sweep._client()._reporter._retry_at = math.inf
+    for step in range(1, 1200):
         sweep.log(step=step, loss=1)
     site.come_back()
     try_again_now(sweep)
     sweep.log(step=1200, loss=1)
     assert in_order(site) == list(range(1201))
     assert len(site.requests) == 4
-    assert [path.name for path in spool.parent.iterdir()] == ["spool.jsonl.lock"]
+    names = sorted(path.name for path in spool.parent.iterdir())
+    assert names == ["spool.jsonl.client", "spool.jsonl.lock"]
 
 
 def test_an_outage_while_the_kept_are_sent_loses_and_doubles_nothing(
@@ -111,7 +116,7 @@ def test_the_pauses_between_tries_grow(sweep: Any, site: Any) -> None:
     waits = []
     for step in range(9):
         sweep.log(step=step, loss=1)
-        waits.append(sweep._current._reporter._retry_at - time.monotonic())
+        waits.append(sweep._client()._reporter._retry_at - time.monotonic())
         try_again_now(sweep)
     assert waits[0] > 0.4
     assert waits[-1] > 25

@@ -215,6 +215,27 @@ def test_threads_may_report_at_the_same_time(sweep: Any, site: Any) -> None:
     assert site.connections == 1
 
 
+def test_threads_that_begin_at_the_same_time_share_one_client(
+    sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two would count steps, and send over two connections."""
+    both = threading.Barrier(2, timeout=10)
+    made = sweep._Client.__init__
+
+    def make(client: Any, environ: dict[str, str]) -> None:
+        made(client, environ)
+        both.wait()
+
+    monkeypatch.setattr(sweep._Client, "__init__", make)
+    threads = [threading.Thread(target=sweep.log, kwargs={"loss": 1}) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(site.points) == [("loss", 0), ("loss", 1)]
+    assert site.connections == 1
+
+
 def test_a_fork_reports_over_a_connection_of_its_own(sweep: Any, site: Any) -> None:
     sweep.log(step=0, loss=1)
     child = os.fork()
