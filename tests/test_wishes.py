@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from experiments import further_trials, gaps, lifecycle, outside, scheduling
 from experiments.models import Sweep, Trial, Wish
@@ -294,3 +296,72 @@ def test_gaps_filled_twice_at_one_moment_are_filled_once() -> None:
     assert made.wishes.count() == 5
     made.refresh_from_db()
     assert made.max_total_trials == 14
+
+
+def waits_for_a_lock() -> bool:
+    """Whether another connection waits for a row of ours."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+def beside(work: Callable[[], object], meanwhile: Callable[[], object]) -> None:
+    """Do `meanwhile` where `work`, in a thread, has to wait for us; none may fail."""
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not waits_for_a_lock():
+        assert time.monotonic() < deadline and errors == []
+        time.sleep(0.01)
+    meanwhile()
+    transaction.on_commit(lambda: thread.join(30))
+    transaction.on_commit(lambda: errors and pytest.fail(repr(errors)))
+
+
+@pytest.mark.django_db(transaction=True)
+@one_writer
+def test_a_wish_is_carried_out_while_somebody_takes_it_back() -> None:
+    made = sweep(total=2, at_once=2)
+    wish = further_trials.add_trial(made, {"x": 0.25}, actor=None).wish
+    with transaction.atomic():
+        # As store_trial does first.
+        Sweep.objects.filter(pk=made.pk).update(space_version=made.space_version)
+        carry_out = partial(
+            lifecycle.create_trial,
+            made,
+            number=0,
+            params=wish.params,
+            origin=wish.origin,
+            wish=wish,
+        )
+        beside(lambda: lifecycle.withdraw_wish(wish), carry_out)
+    wish = Wish.objects.get(pk=wish.pk)
+    assert (wish.number, wish.withdrawn_at) == (0, None)
+
+
+@pytest.mark.django_db(transaction=True)
+@one_writer
+def test_a_wish_is_taken_back_while_its_ended_sweep_goes_on() -> None:
+    made = sweep(total=2, at_once=2)
+    wish = further_trials.add_trial(made, {"x": 0.25}, actor=None).wish
+    lifecycle.cancel_sweep(made)
+    with transaction.atomic():
+        Sweep.objects.filter(pk=made.pk).update(space_version=made.space_version)
+        taken = []
+        beside(
+            lambda: lifecycle.extend_sweep(made_again(made), 2),
+            lambda: taken.append(lifecycle.withdraw_wish(wish)),
+        )
+    assert taken == [True]
+    made.refresh_from_db()
+    assert (made.state, made.max_total_trials) == ("running", 2)

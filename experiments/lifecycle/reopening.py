@@ -10,6 +10,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 
 from experiments.clock import database_now
+from experiments.lifecycle.locks import lock_sweep
 from experiments.lifecycle.sweeps import add_event, move_sweep
 from experiments.models import Sweep, User, Wish
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
@@ -52,7 +53,10 @@ def reopen(
     """From an end back to running, with room for so many trials after the last.
 
     What still waited to be carried out when it ended is not carried out any more.
+    Wants a transaction.
     """
+    if not lock_sweep(sweep) or sweep.state not in sources:
+        return False
     Wish.objects.waiting().filter(sweep=sweep).update(withdrawn_at=Now())
     last = sweep.trials.aggregate(last=Max("number"))["last"]
     still = database_now() - sweep.ended_at if sweep.ended_at else timedelta()

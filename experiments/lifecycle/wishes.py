@@ -10,6 +10,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 
 from experiments.clock import database_now
+from experiments.lifecycle.locks import lock_sweep
 from experiments.lifecycle.reopening import reopen
 from experiments.lifecycle.sweeps import add_event
 from experiments.models import Sweep, User, Wish
@@ -83,8 +84,9 @@ def _lifted(sweep: Sweep) -> tuple[dict[str, Any], str]:
 def withdraw_wish(wish: Wish, *, actor: User | None = None) -> bool:
     """Take back a wish that waits. False: it was begun or withdrawn before."""
     with transaction.atomic():
+        # As where it is carried out: the sweep's row is locked before the wish.
         waiting = Wish.objects.waiting().filter(pk=wish.pk)
-        if not waiting.update(withdrawn_at=Now()):
+        if not lock_sweep(wish.sweep) or not waiting.update(withdrawn_at=Now()):
             return False
         Sweep.objects.filter(
             pk=wish.sweep_id, state__in=GOING_ON, max_total_trials__gt=0
