@@ -33,6 +33,17 @@ class Failure:
         return self.trial.current_attempt
 
     @property
+    def is_asked(self) -> bool:
+        """Whether a process ran it that asked for it, and no worker of this site."""
+        attempt = self.attempt
+        return (
+            attempt is not None
+            and attempt.claimed_at is not None
+            and attempt.worker_id is None
+            and not attempt.runner_token_digest
+        )
+
+    @property
     def error(self) -> str:
         """The line of the log that names the error: the last neither ours nor
         indented, of a process that ended by itself."""
@@ -69,6 +80,8 @@ def cause(failure: Failure) -> Sentence:
             "it ended without reporting <strong>{}</strong>, the primary metric",
             failure.metric,
         )
+    if trial.reason == "lost" and failure.is_asked:
+        return "the process that ran it fell silent, and no attempt is left"
     if trial.reason == "lost":
         return "its worker was lost, and no attempt is left"
     message = trial.message.rstrip(".")
@@ -113,7 +126,9 @@ def advice(failure: Failure) -> Sequence[Sentence]:
     """What to try, the likeliest first. What the log says is better than the first
     guess by the way it ended."""
     signs = by_log(failure.error) or by_log(failure.trial.message)
-    by_reason = ADVICE.get(failure.trial.reason)
+    reason = failure.trial.reason
+    asked = ASKED_ADVICE.get(reason) if failure.is_asked else None
+    by_reason = asked or ADVICE.get(reason)
     guesses = by_reason(failure) if by_reason else ()
     return [*signs, *guesses[1:]] if signs else guesses
 
@@ -230,4 +245,47 @@ ADVICE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
         " trial.python or as the pool's Python."
     ),
     "trial_timeout": _trial_timeout,
+}
+
+
+# --- what to try where no worker ran it ---------------------------------------------
+
+
+def _output_elsewhere(failure: Failure) -> str:
+    attempt = failure.attempt
+    client = f" ({attempt.client})" if attempt and attempt.client else ""
+    return (
+        "This site did not start the process and has no output of it. Look where it was"
+        f" started{client}: its last lines mostly name what failed."
+    )
+
+
+def _asked_exit(failure: Failure) -> Sequence[Sentence]:
+    return (_output_elsewhere(failure),)
+
+
+def _asked_signal(failure: Failure) -> Sequence[Sentence]:
+    attempt = failure.attempt
+    if attempt is None or attempt.signal != KILLED:
+        return (_output_elsewhere(failure),)
+    return (
+        "Signal 9 without a wish of ours mostly means that memory ran out on its"
+        " machine.",
+        _output_elsewhere(failure),
+    )
+
+
+def _asked_lost(failure: Failure) -> Sequence[Sentence]:
+    return (
+        "See whether the process still runs where it was started, and whether it"
+        " reaches this site.",
+        "A process must report more often than limits.trial_timeout allows, or send"
+        " heartbeats. retries.max_attempts says how often a trial may be lost.",
+    )
+
+
+ASKED_ADVICE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
+    "exit_code": _asked_exit,
+    "signal": _asked_signal,
+    "lost": _asked_lost,
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from experiments import failures, lifecycle, scheduling, storage
+from experiments import failures, lifecycle, outside, scheduling, storage
 from experiments.models import Sweep, Trial
+from experiments.pages.failures import Failure, advice
 from tests import factories
 from tests.pages import builder_forms
 
@@ -284,3 +286,59 @@ def test_the_form_tries_one_configuration_first_unless_it_is_unticked() -> None:
     assert 'name="try_first"' in again
     builder_forms.send(ada, builder_forms.form(do="start", form_token="another-token"))
     assert Sweep.objects.latest("pk").preflight is None
+
+
+def asked(*, client_name: str = "") -> Trial:
+    """A trial of a process that this site did not start."""
+    made = factories.sweep(
+        factories.team(ada="member"),
+        document=factories.definition_document(
+            trial=None,
+            launches=False,
+            limits={"max_total_trials": 4, "max_concurrent_trials": 2},
+        ),
+    )
+    return outside.ask(made, client=client_name).attempt.trial
+
+
+@pytest.mark.parametrize(
+    ("fields", "advised"),
+    [
+        ({"exit_code": 1}, "Look where it was started (host-1)"),
+        ({"exit_code": 2}, "Look where it was started (host-1)"),
+        ({"signal": 9}, "memory ran out on its machine"),
+        ({"signal": 11}, "Look where it was started (host-1)"),
+    ],
+)
+def test_what_helps_where_no_worker_ran_it(
+    fields: dict[str, int], advised: str
+) -> None:
+    trial = asked(client_name="host-1")
+    outcome = lifecycle.Outcome(cause="exited", elapsed=2.0, **fields)  # type: ignore[arg-type]
+    lifecycle.finish_attempt(trial.current_attempt, outcome)
+    assert advised in page_of(trial)
+    for unfit in ("by hand", "of the log", "slots on the host", "a worker"):
+        assert unfit not in advice_in(trial)
+
+
+def test_what_helps_where_a_process_that_asked_fell_silent() -> None:
+    trial = asked()
+    for _ in range(3):
+        trial.refresh_from_db()
+        if trial.state == "failed":
+            break
+        if trial.state == "queued":
+            outside.ask(trial.sweep)
+            trial.refresh_from_db()
+        factories.lose(trial.current_attempt)
+    assert advice_in(trial).startswith("See whether the process still runs")
+    assert "fell silent" in page_of(trial)
+
+
+def advice_in(trial: Trial) -> str:
+    trial.refresh_from_db()
+    return " ".join(map(str, advice(Failure(trial))))
+
+
+def page_of(trial: Trial) -> str:
+    return unescape(client().get(f"/trials/{trial.pk}/").content.decode())
