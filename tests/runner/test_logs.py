@@ -171,7 +171,9 @@ def test_a_real_flood_neither_fills_memory_nor_slows_the_script(
             runner.wait(timeout=0.02)
     assert 0 < peak < 64 << 20
     assert runners.words() == ["START", "END"]
-    assert site.finish["elapsed"] < 6
+    elapsed = site.finish["elapsed"]
+    assert elapsed < 15, "it prints for a second, where nothing holds it up"
     assert site.text().endswith("the last words\n")
-    assert site.finish["log_dropped"] > 2_000_000
-    assert len(site.log) < BURST + 6 * RATE + logs.TAIL + 4096
+    # It prints 8 MB at least, however busy the machine is.
+    assert site.finish["log_dropped"] + len(site.log) > 7_500_000
+    assert len(site.log) < BURST + (elapsed + 1) * RATE + logs.TAIL + 4096

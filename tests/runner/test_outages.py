@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from experiments.runner.patience import HURRY
+
 REPORTER = """
 import sys, time
 import sweepsite_client as sweep
@@ -142,16 +144,20 @@ def test_beats_go_on_while_the_end_is_being_delivered(runners: Any, site: Any) -
 
 
 def test_a_worker_that_stops_does_not_wait_for_an_absent_site(
-    runners: Any, site: Any
+    runners: Any, site: Any, wait_until: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """A first SIGTERM leaves ten seconds, a second one none."""
     runner = runners.start("train_hang")
     runners.wait_for_word("START")
     site.go_away()
     runner.send_signal(signal.SIGTERM)
+    wait_until(lambda: "trying again" in capfd.readouterr().err, seconds=30)
+    insists_since = time.monotonic()
     with pytest.raises(subprocess.TimeoutExpired):
-        runner.wait(timeout=1)
+        runner.wait(timeout=0.5)
     runner.send_signal(signal.SIGTERM)
-    assert runner.wait(timeout=3) == 1
+    assert runner.wait(timeout=30) == 1
+    assert time.monotonic() - insists_since < 0.8 * HURRY
 
 
 def test_points_that_the_site_refuses_do_not_hold_up_the_others(
