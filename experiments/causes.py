@@ -85,6 +85,14 @@ SIGNS: Sequence[Sign] = (
         True,
     ),
     _sign(
+        r"needed more than .+ of memory",
+        "memory",
+        "its limit of memory is too low for it",
+        "Raise resources.memory in a copy of the sweep, or make each trial smaller (its"
+        " batch size or model).",
+        False,
+    ),
+    _sign(
         r"out of ?memory|no memory left|MemoryError\b|\bOOM(Killed)?\b"
         r"|Cannot allocate memory|bad_alloc",
         "memory",

@@ -36,6 +36,7 @@ def sign(attempt: Attempt, outcome: Outcome) -> None:
     end = End(
         exit_code=outcome.exit_code,
         signal=outcome.signal,
+        over_limit=outcome.code == "out_of_memory",
         message=outcome.message,
         started=outcome.cause != "not_started",
         reported=reports > 0,

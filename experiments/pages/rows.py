@@ -218,7 +218,10 @@ def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) ->
     if trial.is_stopping:
         return f"Asked to stop: {trial.stop_message}"
     if trial.state == TrialState.QUEUED:
-        return "Waiting for a free slot"
+        paused = trial.sweep is not None and trial.sweep.state == SweepState.PAUSED
+        return (
+            "Waiting until the sweep goes on" if paused else "Waiting for a free slot"
+        )
     return _running_sentence(trial, decision, policy)
 
 

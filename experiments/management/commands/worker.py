@@ -135,6 +135,9 @@ class Host:
         self.supervisor.run(every=LOOK_EVERY, do=self._look)
         self.housekeeping.stop()
         self.supervisor.stop()
+        self._leave()
+
+    def _leave(self) -> None:
         with contextlib.suppress(Refused, SiteAway, StaleAttempt):
             self.site.bye(self.worker)
 
@@ -190,6 +193,7 @@ class Host:
 
     def _check_pool(self, pool: str) -> None:
         if pool != self.pool:
+            self._leave()
             raise CommandError(
                 f"SWEEPSITE_WORKER_TOKEN belongs to pool {pool!r}, but --pool is"
                 f" {self.pool!r}. Use --pool {pool} or the other pool's token."

@@ -133,7 +133,9 @@ class Bench:
 
     def _pool(self, entries: Entries) -> Pool | None:
         name = entries.text("compute").strip().removeprefix("azureml:")
-        return access.pools_for_team(self.team).filter(name=name).first()
+        pools = access.pools_for_team(self.team)
+        # Compared here: PostgreSQL takes no NUL, not even to compare with.
+        return next((pool for pool in pools if pool.name == name), None)
 
     def _code_problems(self, entries: Entries) -> Iterator[Problem]:
         kind, code = entries.code_kind, entries.text("code").strip()

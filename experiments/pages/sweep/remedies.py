@@ -19,7 +19,7 @@ from experiments.words import bytes_text, duration_text
 
 # What is put right outside of the sweep; then it can go on as it is.
 OUTSIDE = frozenset(
-    {"module", "import", "command", "disk", "gpu", "network", "permission", "file"}
+    {"module", "import", "disk", "gpu", "network", "permission", "file"}
 )
 
 
