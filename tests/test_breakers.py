@@ -236,8 +236,10 @@ class TestHost:
         good = Worker.objects.get(name="host")
         bad = factories.worker(made.pool, "bad", slots=2)
 
-        def run(number: int) -> None:
-            for _ in range(number):
+        def run_until_drained() -> None:
+            for _ in range(24):
+                if draining(bad):
+                    return
                 scheduling.advance_all()
                 for trial in made.trials.filter(state="queued"):
                     take(trial, bad if trial.number % 2 and not draining(bad) else good)
@@ -245,13 +247,13 @@ class TestHost:
                 on_bad = trial.current_attempt.worker_id == bad.pk
                 (fail if on_bad else work)(trial)
 
-        run(24)
+        run_until_drained()
         assert draining(bad)
         assert lifecycle.undrain_worker(bad)
         before = made.trials.filter(state="failed").count()
         scheduling.advance_all()
         assert not draining(bad), "nothing has failed there since"
-        run(24)
+        run_until_drained()
         assert draining(bad)
         assert made.trials.filter(state="failed").count() >= before + 3
         made.refresh_from_db()
