@@ -25,6 +25,9 @@ from experiments.models import Attempt, Metric, MetricPoint, Report, Trial
 from experiments.models.trials import AttemptState
 
 MOST_NAMES = 1_000
+# So many points of an earlier attempt go over to the one that resumes it.
+MOST_CARRIED = 100_000
+ATTEMPT = ("trial", "release_asked_at", "resumed_from")
 STATISTICS = ("count", "last_step", "last_value", "low", "high")
 
 
@@ -68,19 +71,45 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
     Raises StaleAttempt or TooManyMetrics.
     """
     with transaction.atomic():
-        attempt = locked_attempt(attempt_id, only=("trial", "release_asked_at"))
+        attempt = locked_attempt(attempt_id, only=ATTEMPT)
         # Read after the lock: what was joined to it may be older than the wait for it.
         trial = TRIALS.get(pk=attempt.trial_id)
         new = _store(attempt, points)
         failpoint("report.stored")
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
-            reports = _number_reports(trial, [p for p in new if p.name == name])
+            own = [point for point in new if point.name == name]
+            earlier = _points_before(trial, attempt, own)
+            ranks.count_in(trial.sweep.pk, _number_reports(trial, earlier))
+            reports = _number_reports(trial, own)
             judge(trial, attempt, reports)
             failpoint("report.judged")
             ranks.count_in(trial.sweep.pk, reports)
     failpoint("report.committed")
     return _reply(trial, attempt)
+
+
+def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list[Point]:
+    """What the attempt that this one resumed reported of the primary metric before the
+    step at which this one goes on; all of its metrics become this attempt's as well.
+
+    A curve that began anew would be compared with the beginnings of others. A script
+    that does not go on but starts over begins with the first step again.
+    """
+    if not own or trial.reports or attempt.resumed_from is None:
+        return []
+    rows = MetricPoint.objects.filter(
+        metric__attempt__trial=trial.pk,
+        metric__attempt__n=attempt.resumed_from,
+        step__lt=min(point.step for point in own),
+    )
+    columns = rows.order_by("pk").values_list("metric__name", "step", "value", "time")
+    points = [
+        Point(name, step, math.nan if value is None else value, time)
+        for name, step, value, time in columns[:MOST_CARRIED]
+    ]
+    carried = _store(attempt, points)
+    return [point for point in carried if point.name == own[0].name]
 
 
 def count_reported(attempt: Attempt) -> None:

@@ -34,6 +34,53 @@ def send(trial: Trial, *points: Point) -> ingest.Reply:
     return ingest.record(trial.current_attempt_id, points)
 
 
+class TestResuming:
+    def resumed(self, trial: Trial) -> None:
+        """The trial's worker dies, and the next attempt finds its outputs."""
+        factories.report(trial, [0.1, 0.5, 0.4, 0.6, 0.7])
+        factories.report(trial, [9.0, 8.0, 7.0], name="loss")
+        factories.lose(trial.current_attempt)
+        trial.refresh_from_db()
+        assert trial.reports == 0
+        factories.claim(trial)
+        trial.attempts.filter(n=2).update(resumed_from=1)
+
+    def test_reports_go_on_where_the_script_does(self, trial: Trial) -> None:
+        self.resumed(trial)
+        factories.report(trial, [0.65, 0.8], first_step=3)
+        assert trial.reports == 5 and trial.value == 0.8 and trial.value_report == 5
+        curve = Report.objects.filter(trial=trial).order_by("n")
+        assert [r.value for r in curve] == [0.1, 0.5, 0.4, 0.65, 0.8]
+        assert [r.n for r in curve] == [1, 2, 3, 4, 5]
+        points = MetricPoint.objects.filter(metric__attempt=trial.current_attempt)
+        assert points.filter(metric__name="accuracy").count() == 5
+        assert points.filter(metric__name="loss").count() == 3
+
+    def test_they_are_taken_over_once(self, trial: Trial) -> None:
+        self.resumed(trial)
+        for _ in range(2):
+            factories.report(trial, [0.65], first_step=3)
+        assert trial.reports == 4
+
+    def test_a_script_that_starts_over_starts_over(self, trial: Trial) -> None:
+        self.resumed(trial)
+        factories.report(trial, [0.2, 0.3])
+        assert trial.reports == 2 and trial.value == 0.3
+
+    def test_without_outputs_nothing_is_taken_over(self, trial: Trial) -> None:
+        self.resumed(trial)
+        trial.attempts.filter(n=2).update(resumed_from=None)
+        factories.report(trial, [0.65], first_step=3)
+        assert trial.reports == 1
+
+    def test_they_are_ranked_like_any_others(self, sweep: Sweep, trial: Trial) -> None:
+        self.resumed(trial)
+        factories.report(trial, [0.65], first_step=3)
+        other = factories.reported_trial(sweep, [0.2, 0.3])
+        decision = Decision.objects.filter(trial=other, n=2).first()
+        assert decision is None or decision.rivals == 1
+
+
 class TestPoints:
     def test_the_same_batch_again_changes_nothing(self, trial: Trial) -> None:
         batch = [Point("accuracy", step, 0.1 * step) for step in range(5)]
