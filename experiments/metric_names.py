@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from experiments import ingest
+from experiments.lifecycle.locks import lock_sweep
 from experiments.models import Attempt, Event, Metric, Report, Sweep, User
 from experiments.models.trials import AttemptState
 from experiments.search.definition import parse_document
@@ -36,9 +37,9 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
     """
     before = sweep.primary_metric
     with transaction.atomic():
-        # Running attempts first, as everywhere; none of them can report meanwhile.
+        lock_sweep(sweep)
+        # None of the running attempts can report meanwhile.
         live = _locked_attempts(sweep)
-        sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
         refusal = refusal_of(sweep)
         if refusal:
             raise NotPossible(refusal)
