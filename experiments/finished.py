@@ -111,7 +111,9 @@ class StoredFinished(Finished):
 
     @cached_property
     def _best_of_all(self) -> float:
-        others = Trial.objects.filter(sweep=self._trial.sweep_id, value__isnull=False)
+        # Those that ended elsewhere have no curves to be replayed beside.
+        own = Trial.objects.filter(sweep=self._trial.sweep_id).own()
+        others = own.filter(value__isnull=False)
         order = "-value" if self._objective.maximizes else "value"
         values = others.exclude(pk=self._trial.pk).order_by(order)
         value = values.values_list("value", flat=True).first()

@@ -94,6 +94,20 @@ def test_a_replay_with_the_policy_that_judged_ends_the_same_trials_there(
     assert weighing.figures(np.array(ends)) == weighing.happened
 
 
+def test_a_trial_from_elsewhere_changes_neither_the_verdicts_nor_their_replay() -> None:
+    sweep = judged_sweep({"type": "predictive", "chance": 0.4})
+    elsewhere = factories.trial(sweep, state="completed", value=0.99)
+    Trial.objects.filter(pk=elsewhere.pk).update(origin="imported")
+    run_live(sweep, 1)
+    recording = load_recording(sweep)
+    judge = make_policy(sweep.early_termination, sweep.objective)
+    assert judge is not None
+    ends = zip(
+        recording.numbers.tolist(), replay(recording, judge).tolist(), strict=True
+    )
+    assert {number: n for number, n in ends if n} == really_ended(sweep) != {}
+
+
 def test_a_recording_has_the_reports_in_the_order_of_arrival() -> None:
     sweep = judged_sweep(None)
     run_live(sweep, 3)
