@@ -15,7 +15,7 @@ from experiments import lifecycle, queues
 from experiments.models import Sweep, User
 from experiments.models.sweeps import SweepState
 from experiments.search.limits import MOST_TRIALS
-from experiments.search.problems import DefinitionError, Problem
+from experiments.search.problems import DefinitionError, Problem, shown
 
 Action = Literal["start", "pause", "resume", "cancel"]
 
@@ -83,6 +83,19 @@ def pause(sweep: Sweep, *, actor: User | None, running: Running = "finish") -> S
     return sweep
 
 
+def trials_to_add(text: str) -> int:
+    """How many more trials a person asks for. Raises DefinitionError for what is no
+    number of trials."""
+    whole = text.isascii() and text.isdigit() and len(text) < 9
+    if not whole or not 1 <= int(text) <= MOST_TRIALS:
+        raise DefinitionError([Problem("trials", _no_number(shown(text)))])
+    return int(text)
+
+
+def _no_number(given: str) -> str:
+    return f"trials must be a whole number from 1 to {MOST_TRIALS:,}, not {given}."
+
+
 def extend(sweep: Sweep, more: int, *, actor: User | None) -> Sweep:
     """A sweep that has ended goes on for so many more trials, with all it has learnt.
 
@@ -91,10 +104,7 @@ def extend(sweep: Sweep, more: int, *, actor: User | None) -> Sweep:
     not ended or has tried all that there is.
     """
     if not 1 <= more <= MOST_TRIALS:
-        sentence = (
-            f"trials must be a whole number from 1 to {MOST_TRIALS:,}, not {more}."
-        )
-        raise DefinitionError([Problem("trials", sentence)])
+        raise DefinitionError([Problem("trials", _no_number(str(more)))])
     with transaction.atomic():
         sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
         refusal = extension_refusal(sweep, more)

@@ -69,9 +69,8 @@ def extend(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _ask(request, sweep, "extend")
-    text = request.POST.get("trials", "")
     try:
-        more = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+        more = steering.trials_to_add(request.POST.get("trials", "").strip())
         steering.extend(sweep, more, actor=viewer_of(request))
         noun = counted(more, "more trial")
         messages.success(request, f"{sweep} goes on for {noun}.")
