@@ -101,7 +101,7 @@ class Shipments:
             if self._is_known(file):
                 continue
             still = before.get(file.name) == file.stamp
-            if not (self._may_go(file, still, now) and self._ship(file)):
+            if not (self._may_go(file, still, now) and self._ship(file, now)):
                 self._waits[file.name] = self._waits.get(file.name, 0) + 1
                 waiting = True
         return waiting
@@ -113,12 +113,13 @@ class Shipments:
         patient = self._waits.get(file.name, 0) < IMPATIENT
         return file.stamp.file not in now.changing and (still or not patient)
 
-    def _ship(self, file: OutputFile) -> bool:
-        """False when the file was changed while it was copied, or is gone."""
+    def _ship(self, file: OutputFile, before: Writers) -> bool:
+        """False when the file was changed while it was copied, or is gone, or when one
+        that may have been writing it has ended."""
         copy = self._folder.shipping
         try:
             with copy.open("w+b") as room:
-                snapshot = self._copy(file, room)
+                snapshot = self._copy(file, room, before)
                 if snapshot is None:
                     return False
                 self._send(file, snapshot)
@@ -127,7 +128,9 @@ class Shipments:
         self._waits.pop(file.name, None)
         return True
 
-    def _copy(self, file: OutputFile, room: BinaryIO) -> Snapshot | None:
+    def _copy(
+        self, file: OutputFile, room: BinaryIO, before: Writers
+    ) -> Snapshot | None:
         seen = hashlib.sha256()
         try:
             source = open_plain(file.path)
@@ -140,7 +143,8 @@ class Shipments:
                 seen.update(piece)
                 room.write(piece)
             unchanged = stamp_of(source) == stamp
-        if not unchanged or stamp.file in self._written_now().changing:
+        now = self._written_now()
+        if not unchanged or stamp.file in now.changing or not now.tells_of(before):
             return None
         room.seek(0)
         content = Cancellable(room, self.cancelled)

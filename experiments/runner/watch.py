@@ -188,7 +188,9 @@ class Watch:
         if step is None:
             return
         logger.info("%s of process %d", step.value, self._tree.pid)
-        self._writing = writers(self._tree.members()).changing
+        if not self._tree.reap():
+            # Once it has ended, what it was writing cannot be seen any more.
+            self._writing = writers(self._tree.members()).changing
         if step is Step.ASK:
             self._leave_word(self._stopping.message)
             self._tree.ask_to_end()

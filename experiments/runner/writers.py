@@ -21,23 +21,30 @@ FileId: TypeAlias = tuple[int, int]
 @dataclass(frozen=True)
 class Writers:
     """Files that are open for writing: `changing` ones anywhere in them, `growing`
-    ones, such as logs, at their end only."""
+    ones, such as logs, at their end only. `pids` are the processes that were looked
+    at."""
 
     changing: frozenset[FileId] = frozenset()
     growing: frozenset[FileId] = frozenset()
+    pids: frozenset[int] = frozenset()
+
+    def tells_of(self, before: Writers) -> bool:
+        """Whether all who wrote before still live: of others nothing can be seen."""
+        return bool(self.pids) and before.pids <= self.pids
 
 
 def writers(pids: Iterable[int]) -> Writers:
     """What these processes have open for writing, as far as this user may see."""
     changing: set[FileId] = set()
     growing: set[FileId] = set()
-    for pid in pids:
+    seen = frozenset(pids)
+    for pid in seen:
         for descriptor in _descriptors(PROC / str(pid)):
             found = _written(PROC / str(pid), descriptor)
             if found is not None:
                 file, only_grows = found
                 (growing if only_grows else changing).add(file)
-    return Writers(frozenset(changing), frozenset(growing - changing))
+    return Writers(frozenset(changing), frozenset(growing - changing), seen)
 
 
 def _descriptors(process: Path) -> list[str]:
