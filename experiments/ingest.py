@@ -79,12 +79,12 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
             own = [point for point in new if point.name == name]
-            earlier = _points_before(trial, attempt, own)
-            ranks.count_in(trial.sweep.pk, _number_reports(trial, earlier))
+            # What the attempt takes over was judged before; it is ranked like the rest.
+            carried = _number_reports(trial, _points_before(trial, attempt, own))
             reports = _number_reports(trial, own)
             judge(trial, attempt, reports)
             failpoint("report.judged")
-            ranks.count_in(trial.sweep.pk, reports)
+            ranks.count_in(trial.sweep.pk, [*carried, *reports])
     failpoint("report.committed")
     return _reply(trial, attempt)
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from experiments import ingest
 from experiments.lifecycle.locks import lock_sweep
-from experiments.models import Attempt, Event, Metric, Report, Sweep, User
+from experiments.models import Attempt, Event, Report, Sweep, User
 from experiments.models.trials import AttemptState
 from experiments.search.definition import parse_document
 from experiments.steering import NotPossible
@@ -73,9 +73,3 @@ def _locked_attempts(sweep: Sweep) -> list[Attempt]:
         trial__sweep=sweep, state=AttemptState.RUNNING
     ).order_by("pk")
     return list(running.select_for_update(of=("self",)))
-
-
-def reported_names(sweep: Sweep) -> list[str]:
-    """The names of the metrics that trials of the sweep have reported."""
-    metrics = Metric.objects.filter(attempt__trial__sweep=sweep).order_by("name")
-    return list(metrics.values_list("name", flat=True).distinct()[:20])

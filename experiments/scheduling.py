@@ -20,7 +20,6 @@ from experiments.clock import database_now
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
-    IMPORTED,
     TRIAL_LIVE,
     TrialState,
 )
@@ -249,7 +248,3 @@ def _next_number(sweep: Sweep) -> int:
     """Of the trial that comes next; numbers of deleted trials are not used again."""
     last = sweep.trials.aggregate(last=Max("number"))["last"]
     return 0 if last is None else int(last) + 1
-
-
-def imported_trials(sweep: Sweep) -> int:
-    return sweep.trials.filter(origin=IMPORTED).count()

@@ -62,8 +62,8 @@ class Report(models.Model):
 
     ``value`` is in the metric's own sign. ``best_loss`` and ``mean_loss`` are LOSSES,
     lower is better, over the finite values of the first n reports; infinity while
-    there is none, so that an index puts such a trial last. A new attempt starts over,
-    so its trial's reports are removed.
+    there is none, so that an index puts such a trial last. When an attempt is lost, its
+    trial's reports are removed; the next one takes over those before its first step.
     """
 
     # Without indexes of their own: those below begin with them.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from email.message import Message
 from http import HTTPStatus
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from experiments.runner.answers import (
     Refused,
@@ -31,6 +31,12 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # A claim may name ten thousand files of an earlier attempt.
 LONGEST_ANSWER = 16 << 20
 BYTES = "application/octet-stream"
+
+
+class Readable(Protocol):
+    """What the bytes of a request's body are read from."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Connection:
@@ -61,7 +67,7 @@ class Connection:
         """POST raw bytes."""
         return self._send("POST", action, data, BYTES, TIMEOUT)
 
-    def put_file(self, action: str, file: IO[bytes], *, size: int) -> dict[str, Any]:
+    def put_file(self, action: str, file: Readable, *, size: int) -> dict[str, Any]:
         """PUT the next `size` bytes of a file without reading them into memory."""
         return self._send("PUT", action, file, BYTES, BODY_TIMEOUT, size=size)
 
@@ -82,7 +88,7 @@ class Connection:
         self,
         method: str,
         action: str,
-        data: bytes | IO[bytes],
+        data: bytes | Readable,
         content_type: str,
         timeout: float,
         *,

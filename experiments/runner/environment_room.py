@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.runner.file_lock import FileLock
+from experiments.runner.file_lock import removed_alone
 
 logger = logging.getLogger(__name__)
 
@@ -134,19 +134,14 @@ def _told_size(mark: Path) -> int:
 
 def _remove(folder: Path, show: Show) -> bool:
     """Remove it unless it is in use or being built."""
-    lock = FileLock(folder.with_suffix(".lock"))
-    try:
-        if not lock.try_alone():
-            return False
+
+    def remove() -> bool:
         # Without its mark it is none, also when the rest cannot be removed now.
         (folder / MARK).unlink(missing_ok=True)
         remove_tree(folder, show=show)
-    except OSError as problem:
-        logger.warning("%s could not be removed: %s", folder, problem)
-        return False
-    finally:
-        lock.close()
-    return True
+        return True
+
+    return removed_alone(folder, remove)
 
 
 def remove_tree(folder: Path, *, show: Show) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -12,14 +11,13 @@ from subprocess import SubprocessError
 
 from experiments.runner.life import Life
 from experiments.runner.limits import Limit
-from experiments.runner.logs import OutputLog
+from experiments.runner.logs import OutputLog, pump
 from experiments.runner.signals import Signals
 from experiments.runner.tree import Tree
 
 MOST_KEPT = 4 << 20
 LAST_LINES = 20
-READ_SIZE = 64 << 10
-READS_AT_ONCE = 256
+LONGEST_LINE = 64 << 10
 
 
 class ErrandError(Exception):
@@ -88,7 +86,7 @@ class Errands:
             self._watch(tree, kept, seconds, name=Path(argv[0]).name)
         finally:
             tree.kill()
-            kept.read(tree.output)
+            pump(tree.output, kept.take)
             kept.close()
         end = tree.exit
         status = end.code if end.code is not None else -(end.signal or 1)
@@ -101,7 +99,7 @@ class Errands:
                 self.life.show()
                 if time.monotonic() > give_up_at:
                     raise ErrandError(f"{name} took longer than {seconds:g} s")
-                if self.life.wait(tree.output) and not kept.read(tree.output):
+                if self.life.wait(tree.output) and not pump(tree.output, kept.take):
                     self.signals.forget(tree.output)
 
 
@@ -125,18 +123,6 @@ class Kept:
         self._rest = b""
         self._last: deque[bytes] = deque(maxlen=LAST_LINES)
 
-    def read(self, fd: int) -> bool:
-        """Take what is there; False at the end of the output."""
-        for _ in range(READS_AT_ONCE):
-            try:
-                data = os.read(fd, READ_SIZE)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self._take(data)
-        return True
-
     def close(self) -> None:
         """The last line may have no end."""
         if self._rest:
@@ -146,12 +132,12 @@ class Kept:
     def last_lines(self) -> list[str]:
         return [line.decode("utf-8", "replace").strip() for line in self._last]
 
-    def _take(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
         self.beginning += data[: MOST_KEPT - len(self.beginning)]
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._end_line(line)
-        if len(self._rest) > READ_SIZE:
+        if len(self._rest) > LONGEST_LINE:
             self.close()
 
     def _end_line(self, line: bytes) -> None:

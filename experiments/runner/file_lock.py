@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.runner.life import Life
+
+logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 60
 
@@ -81,5 +84,20 @@ def held(path: Path, waiting: Waiting) -> Iterator[None]:
     try:
         lock.take(waiting)
         yield
+    finally:
+        lock.close()
+
+
+def removed_alone(folder: Path, remove: Callable[[], bool]) -> bool:
+    """What `remove` answers while nobody uses the folder, whose lock stands beside it.
+
+    False where somebody does, and with a warning where it cannot be removed.
+    """
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        return lock.try_alone() and remove()
+    except OSError as problem:
+        logger.warning("%s could not be removed: %s", folder, problem)
+        return False
     finally:
         lock.close()

@@ -27,8 +27,8 @@ READS_AT_ONCE = 16
 NOTICE_ROOM = 512
 
 
-def pump(fd: int, log: OutputLog) -> bool:
-    """Move what is readable from a non-blocking pipe to the log; False at its end.
+def pump(fd: int, take: Callable[[bytes], None]) -> bool:
+    """Hand over what is readable from a non-blocking pipe; False at its end.
 
     Stops after a megabyte, so a flood cannot keep the runner from its other duties.
     """
@@ -39,7 +39,7 @@ def pump(fd: int, log: OutputLog) -> bool:
             return True
         if not data:
             return False
-        log.feed(data)
+        take(data)
     return True
 
 

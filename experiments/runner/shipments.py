@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from experiments.runner.answers import Refused, SiteAway
+from experiments.runner.connection import Readable
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.outputs import OutputFile, Stamp, collect, open_plain
 from experiments.runner.site import Site
@@ -32,7 +33,7 @@ PIECE = 1 << 20
 class Snapshot:
     """The copy of a file: its bytes, from the start, their SHA-256, and its stamp."""
 
-    content: BinaryIO
+    content: Readable
     sha256: str
     stamp: Stamp
 
@@ -148,7 +149,7 @@ class Shipments:
             return None
         room.seek(0)
         content = Cancellable(room, self.cancelled)
-        return Snapshot(content, seen.hexdigest(), stamp)  # type: ignore[arg-type]
+        return Snapshot(content, seen.hexdigest(), stamp)
 
     def _send(self, file: OutputFile, snapshot: Snapshot) -> None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO
 
 from experiments.runner.answers import (
     Refused,
@@ -13,7 +12,7 @@ from experiments.runner.answers import (
     StaleAttempt,
     Stop,
 )
-from experiments.runner.connection import Connection
+from experiments.runner.connection import Connection, Readable
 
 __all__ = [
     "Connection",
@@ -77,7 +76,7 @@ class Site:
         path: str,
         *,
         sha256: str,
-        file: IO[bytes],
+        file: Readable,
         size: int,
         whole: bool = True,
     ) -> None:

@@ -17,7 +17,7 @@ from experiments.runner.environment_room import (
     bytes_from,
     remove_unused,
 )
-from experiments.runner.file_lock import FileLock
+from experiments.runner.file_lock import removed_alone
 from experiments.runner.tools import ENVIRONMENTS_LIMIT, RESUME_LIMIT
 
 logger = logging.getLogger(__name__)
@@ -95,18 +95,13 @@ def _files(folder: Path) -> Iterator[CachedFile]:
 
 def _remove_mirror(mirror: Path, days: float) -> bool:
     """Its time is renewed at the beginning of every use, under the lock."""
-    lock = FileLock(mirror.with_suffix(".lock"))
-    try:
-        if not lock.try_alone():
-            return False
+
+    def remove() -> bool:
         if mirror.stat().st_mtime > time.time() - days * DAY:
             return False
         # Without it it is none, also when the rest cannot be removed now.
         (mirror / "HEAD").unlink(missing_ok=True)
         shutil.rmtree(mirror)
-    except OSError as problem:
-        logger.warning("%s could not be removed: %s", mirror, problem)
-        return False
-    finally:
-        lock.close()
-    return True
+        return True
+
+    return removed_alone(mirror, remove)

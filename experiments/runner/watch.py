@@ -208,7 +208,7 @@ class Watch:
 
     def _wait(self) -> None:
         ready = self._signals.wait(self._seconds_to_next())
-        if self._tree.output in ready and not pump(self._tree.output, self._log):
+        if self._tree.output in ready and not pump(self._tree.output, self._log.feed):
             self._signals.forget(self._tree.output)
 
     def _seconds_to_next(self) -> float | None:
@@ -234,7 +234,7 @@ class Watch:
         Not until the end of the pipe: something unkillable could hold it open.
         """
         left = self._tree.kill()
-        pump(self._tree.output, self._log)
+        pump(self._tree.output, self._log.feed)
         return left
 
     def _outcome(self, *, left: list[int]) -> Outcome:

@@ -96,16 +96,14 @@ class Courses:
     def same_ends(self, report: int, best: Floats, before: Floats) -> Floats:
         """The final levels of those that stood just so at a report; NaN where none did,
         or where that may be a coincidence."""
-        now, earlier = (
-            self.levels[:, report - 1],
-            self.levels[:, later_half(report) - 1],
-        )
-        same = (now == best[:, None]) & (earlier == before[:, None])
-        ends = np.where(same.any(axis=1), self.finals[same.argmax(axis=1)], np.nan)
         if not surely(2, trials=len(self), variety=self.variety):
-            return np.full_like(ends, np.nan)
+            return np.full_like(best, np.nan)
+        now = self.levels[:, report - 1]
+        earlier = self.levels[:, later_half(report) - 1]
+        same = (now == best[:, None]) & (earlier == before[:, None])
         # A level that has not moved says the same twice.
-        return np.where(best < before, ends, np.nan)
+        known = same.any(axis=1) & (best < before)
+        return np.where(known, self.finals[same.argmax(axis=1)], np.nan)
 
     def smoothed(self, window: int) -> Courses:
         """The same with levels of moving averages."""

@@ -7,7 +7,6 @@ processes, folders and ports, as on a team's machines; ``up`` plays no part.
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import subprocess
@@ -24,7 +23,7 @@ from experiments import embedded_queue
 from tests.chaos.databases import DATABASES, Database, Postgres
 from tests.chaos.keeping import Keeper, Kept
 from tests.chaos.proxies import Network
-from tests.processes.running_site import ROOT, SCRIPTS, free_port, sweep_document
+from tests.processes.running_site import ROOT, SCRIPTS, call, free_port, sweep_document
 
 PASSWORD = "only-for-this-test"
 PATIENCE = 60.0
@@ -300,19 +299,8 @@ class Installation:
 
     def api(self, method: str, path: str, body: object = None, web: int = 0) -> Any:
         """A call of the native API, past the proxies. Raises HTTPError."""
-        request = urllib.request.Request(
-            f"http://{self.address(self.webs[web])}:{self.web_ports[web]}/api/v1{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/json",
-            },
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            body = answer.read()
-            is_json = "json" in answer.headers.get("Content-Type", "")
-            return json.loads(body) if is_json else body.decode(errors="replace")
+        site = f"http://{self.address(self.webs[web])}:{self.web_ports[web]}"
+        return call(f"{site}/api/v1{path}", method, body, token=self.token)
 
     def insist(self, method: str, path: str, body: object = None) -> Any:
         """The same, again and again while there is no answer: something may be dead."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.chaos.installation import Installation
-from tests.chaos.witnesses import runs
+from tests.chaos.witnesses import Run, runs
 
 ENDS = {"completed", "terminated", "cancelled", "failed"}
 
@@ -190,7 +190,7 @@ class Oracle:
     def losses(self) -> Counter[str]:
         return Counter(a.reason for a in self.attempts if a.state == "lost")
 
-    def _runs(self) -> list:  # type: ignore[type-arg]
+    def _runs(self) -> list[Run]:
         return [r for r in runs(self.site.witness) if r.attempt in self._ids()]
 
     def _ids(self) -> set[int]:

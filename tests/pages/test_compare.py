@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -26,7 +24,10 @@ from experiments.pages.compare.table import as_text, equal_rows, sections
 from experiments.pages.places import Axis, axes_of, picture
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
 HOSTILE = "<script>alert(1)</script>"
 SPACE = {
     "lr": {"type": "float", "low": 0.001, "high": 0.1, "log": True},
@@ -36,18 +37,6 @@ SPACE = {
 }
 ONE = {"lr": 0.01, "momentum": 0.9, "batch": 64, "optimizer": "sgd"}
 OTHER = {"lr": 0.026, "momentum": 0.737, "batch": 16, "optimizer": "sgd"}
-
-
-@pytest.fixture(autouse=True)
-def own_data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.HOME = tmp_path
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    factories.team("Physics", ada="member", vera="viewer")
-    client.force_login(factories.user("ada"))
-    return client
 
 
 def made_sweep(**objective: str) -> Sweep:

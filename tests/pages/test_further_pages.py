@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,25 +13,16 @@ from experiments.models import Sweep
 from experiments.pages.sweep.waiting_card import waiting_card
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
 HOSTILE = '"><script>alert(1)</script>'
 SPACE = {
     "x": {"type": "uniform", "min_value": 0.0, "max_value": 1.0},
     "n": {"type": "int", "low": 1, "high": 9},
     "kind": {"type": "choice", "values": ["sgd", "adam", 16, True, HOSTILE]},
 }
-
-
-@pytest.fixture(autouse=True)
-def own_data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.HOME = tmp_path
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    factories.team("Physics", ada="member", vera="viewer")
-    client.force_login(factories.user("ada"))
-    return client
 
 
 @pytest.fixture

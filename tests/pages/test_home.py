@@ -17,13 +17,6 @@ pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
 
 
-@pytest.fixture
-def ada(client: Client) -> Client:
-    factories.team("Physics", ada="member", vera="viewer")
-    client.force_login(factories.user("ada"))
-    return client
-
-
 def page(client: Client, url: str = "/") -> str:
     response = client.get(url)
     assert response.status_code == 200

@@ -6,7 +6,6 @@ import html
 import json
 import re
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,14 +19,12 @@ from experiments.models import Event, Sweep, Trial
 from experiments.pages.simulator.policy_words import short_name
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
 LEVELS = (0.5, 0.8, 0.9, 0.4, 0.3)
 HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture(autouse=True)
-def own_data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.HOME = tmp_path
 
 
 @pytest.fixture

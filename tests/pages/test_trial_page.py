@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,20 +15,11 @@ from experiments.pages.metric_series import groups_of, points_of, stem_of
 from tests import factories
 from tests.pages.trial_pages import MEDIAN, judged_trial, model, page
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
 HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture(autouse=True)
-def own_data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.HOME = tmp_path
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    factories.team("Physics", ada="member", vera="viewer")
-    client.force_login(factories.user("ada"))
-    return client
 
 
 def put_log(trial: Trial, text: str) -> None:

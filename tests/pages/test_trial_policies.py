@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 from django.test import Client
 
@@ -14,19 +11,10 @@ from experiments.wishes import waiting_wishes
 from tests import factories
 from tests.pages.trial_pages import judged_trial, model, page
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def own_data_folder(settings: Any, tmp_path: Path) -> None:
-    settings.HOME = tmp_path
-
-
-@pytest.fixture
-def ada(client: Client) -> Client:
-    factories.team("Physics", ada="member", vera="viewer")
-    client.force_login(factories.user("ada"))
-    return client
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
 
 
 def again_url(trial: Trial) -> str:

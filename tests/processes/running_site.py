@@ -30,6 +30,23 @@ def free_port() -> int:
         return port
 
 
+def call(url: str, method: str, body: object = None, *, token: str) -> Any:
+    """What a site answers, read where it is JSON. Raises HTTPError."""
+    request = urllib.request.Request(
+        url,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        text = answer.read().decode(errors="replace")
+        is_json = "json" in answer.headers.get("Content-Type", "")
+        return json.loads(text or "null") if is_json else text
+
+
 def new_database(server: str) -> str:
     """The URL of an empty database on a PostgreSQL server."""
     import psycopg
@@ -158,17 +175,7 @@ class RunningSite:
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """A call of the native API; the answer's JSON. Raises HTTPError."""
-        request = urllib.request.Request(
-            f"{self.url}/api/v1{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={
-                "Authorization": f"Bearer {self.token}",
-                "Content-Type": "application/json",
-            },
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or b"null")
+        return call(f"{self.url}/api/v1{path}", method, body, token=self.token)
 
     def submit(self, **changes: Any) -> int:
         """Start a sweep of the scripts in tests/scripts; its id."""

@@ -98,5 +98,6 @@ def _facts(worker: Worker) -> Iterator[str]:
 def number(facts: Mapping[str, object], name: str) -> float:
     """What the host told under a name; 0 for anything that is no number."""
     value = facts.get(name) if isinstance(facts, dict) else None
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain else 0.0  # type: ignore[arg-type]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return 0.0

@@ -44,14 +44,12 @@ class BayesianSampler(Sampler):
         history = empty(self.space) if history is None else history
         tried = Tried(self._encoding.columns, history)
         outcomes = outcomes_of(history)
-        if outcomes.finite < LEAST_FINITE:
+        begins = outcomes.finite < LEAST_FINITE
+        if begins or self._looks_elsewhere(number, history):
             params = self._design.suggestion(number, tried)
             if params is not None:
-                return Suggestion(params, "initial design")
-        elif self._looks_elsewhere(number, history):
-            params = self._design.suggestion(number, tried)
-            if params is not None:
-                return Suggestion(params, "exploration")
+                origin = "initial design" if begins else "exploration"
+                return Suggestion(params, origin)
         else:
             proposal = self._proposal(number, history, tried, outcomes)
             if proposal is not None:

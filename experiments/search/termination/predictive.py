@@ -94,7 +94,7 @@ class PredictivePolicy(Policy):
         original = self._original(evidence)
         if original is not None:
             facts = {EQUAL_REPORTS: float(evidence.report)}
-            return Ruling(True, evidence.own.best, (original,), facts)
+            return Ruling(stop=True, setters=(original,), facts=facts)
         if self._among_best(evidence.own.best, rivals):
             return KEPT
         courses = evidence.finished.derived(courses_of)
