@@ -3,9 +3,7 @@ longer than a second."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 from hypothesis import given, settings
@@ -17,6 +15,7 @@ from experiments.search.expressions import ExpressionError, parse_call, parse_sp
 from experiments.search.preview import space_histograms
 from experiments.search.problems import DefinitionError
 from experiments.search.space import SearchSpace
+from tests.in_time import in_time
 from tests.search.test_counting import spaces
 
 # Of the processor's time; the slowest of what is drawn here takes a tenth of it.
@@ -81,32 +80,27 @@ TEXTS = (
 )
 
 
-@contextmanager
-def in_time() -> Iterator[None]:
-    started = time.process_time()
-    yield
-    assert time.process_time() - started < SECONDS
-
-
 @settings(max_examples=300)
 @given(text=TEXTS)
 def test_any_text_is_an_expression_or_refused_at_its_place(text: str) -> None:
-    for parse in (parse_call, parse_space):
-        with in_time():
-            try:
-                parse(text)
-            except ExpressionError as error:
-                lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-                assert error.message and 1 <= error.line <= len(lines)
-                assert error.column >= 1
-                assert "set_int_max_str_digits" not in error.message
-                assert len(str(error)) < 1000
+    def read(parse: Callable[[str], object]) -> None:
+        try:
+            parse(text)
+        except ExpressionError as error:
+            lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            assert error.message and 1 <= error.line <= len(lines)
+            assert error.column >= 1
+            assert "set_int_max_str_digits" not in error.message
+            assert len(str(error)) < 1000
+
+    in_time(SECONDS, lambda: read(parse_call))
+    in_time(SECONDS, lambda: read(parse_space))
 
 
 @settings(max_examples=150)
 @given(text=TEXTS)
 def test_any_text_is_a_space_or_a_problem_of_one(text: str) -> None:
-    with in_time():
+    def read() -> None:
         try:
             space = SearchSpace.parse(text)
         except DefinitionError as error:
@@ -114,17 +108,21 @@ def test_any_text_is_a_space_or_a_problem_of_one(text: str) -> None:
         else:
             assert SearchSpace.parse(space.dump()) == space
 
+    in_time(SECONDS, read)
+
 
 @settings(max_examples=150)
 @given(text=edited(DOCUMENT))
 def test_any_edit_of_a_document_is_read_or_refused(text: str) -> None:
-    with in_time():
+    def read() -> None:
         try:
             definition = parse_document(load_document(text))
         except DefinitionError as error:
             assert error.problems
         else:
             assert parse_document(definition.dump()).dump() == definition.dump()
+
+    in_time(SECONDS, read)
 
 
 @settings(max_examples=60)
@@ -133,7 +131,8 @@ def test_any_constrained_space_keeps_to_its_constraints(
     drawn: tuple[dict[str, object], list[str]], seed: int
 ) -> None:
     document, rules = drawn
-    with in_time():
+
+    def read() -> None:
         try:
             space = SearchSpace.parse(document, constraints=rules)
         except DefinitionError as error:
@@ -148,3 +147,5 @@ def test_any_constrained_space_keeps_to_its_constraints(
         values = space.layout.order[0].law
         shown = pictures[space.layout.order[0].name]
         assert values.count() is None or 0 < sum(shown.counts) <= shown.drawn <= 100
+
+    in_time(SECONDS, read)
