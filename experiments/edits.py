@@ -26,6 +26,7 @@ from experiments.space_versions import (
     space_document,
 )
 from experiments.submission import sweep_document, sweep_fields
+from experiments.words import exact_duration_text
 
 CHANGED = "sweep changed"
 LIMITS = (
@@ -149,7 +150,7 @@ def _value_words(name: str, value: Any) -> str:
         return "no limit"
     if isinstance(value, str):
         return shown(value)
-    return f"{value:g} s" if "timeout" in name else f"{value}"
+    return exact_duration_text(value) if "timeout" in name else f"{value}"
 
 
 def _policy_change(

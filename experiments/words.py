@@ -78,6 +78,17 @@ def duration_text(seconds: float | timedelta | None) -> str:
     return f"{whole // DAY} d {whole % DAY // HOUR} h"
 
 
+def exact_duration_text(seconds: float) -> str:
+    """``1 d 4 h``, ``1 h 30 m``, ``0.5 s``: nothing rounded, for a duration above 0."""
+    if not float(seconds).is_integer():
+        return f"{seconds} s"
+    parts, rest = [], int(seconds)
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")):
+        number, rest = divmod(rest, size)
+        parts += [f"{number} {unit}"] * bool(number)
+    return " ".join(parts)
+
+
 def relative_text(moment: datetime, now: datetime) -> str:
     """``now``, ``2 s ago``, ``yesterday``, ``3 Nov 2026``, ``in 21 days``."""
     seconds = (now - moment).total_seconds()

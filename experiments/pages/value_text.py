@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Mapping
 
-from experiments.search.durations import DAY, HOUR, MINUTE, seconds_of
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 
@@ -93,28 +92,6 @@ def read_mapping(text: str) -> dict[str, JSONValue]:
 def write_mapping(mapping: Mapping[str, object]) -> str:
     """The text that `read_mapping` reads as this mapping; nothing for an empty one."""
     return json.dumps(mapping, default=str) if mapping else ""
-
-
-def read_duration(text: str) -> JSONValue:
-    """Seconds for `10 m` or `1 h`; what is no duration stays the text that it is."""
-    seconds = seconds_of(text)
-    if seconds is None:
-        return text.strip() or None
-    return int(seconds) if seconds.is_integer() else seconds
-
-
-def write_duration(value: object) -> str:
-    """`1 h 30 m` for 5400, and for any other way to write it in a document."""
-    seconds = read_duration(value) if isinstance(value, str) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return write_scalar(value)
-    if not float(seconds).is_integer() or seconds <= 0:
-        return write_scalar(value) if seconds <= 0 else f"{seconds} s"
-    parts, rest = [], int(seconds)
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")):
-        number, rest = divmod(rest, size)
-        parts += [f"{number} {unit}"] * bool(number)
-    return " ".join(parts)
 
 
 def read_values(text: str) -> list[JSONValue]:

@@ -198,7 +198,7 @@ def test_every_change_is_told_with_old_and_new(api: Api, team: Team) -> None:
     api.patch(f"/sweeps/{sweep.pk}", body)
     event = Event.objects.get(sweep=sweep, verb="sweep changed")
     assert event.message == (
-        "max_total_trials: 4 → 9; timeout: no limit → 60 s;"
+        "max_total_trials: 4 → 9; timeout: no limit → 1 m;"
         ' display_name: "" → "look"; notes changed.'
     )
 

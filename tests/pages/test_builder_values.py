@@ -108,15 +108,6 @@ def test_what_is_no_number_stays_the_text_that_it_is(text: str, value: object) -
     assert as_json(value_text.read_number(text)) == as_json(value)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(3600, "1 h"), (5400, "1 h 30 m"), (0.5, "0.5 s"), (90_061, "1 d 1 h 1 m 1 s")],
-)
-def test_durations_are_written_and_read_in_units(seconds: float, text: str) -> None:
-    assert value_text.write_duration(seconds) == text
-    assert value_text.read_duration(text) == seconds
-
-
 def test_bounds_are_shown_in_natural_units_only_where_those_are_exact() -> None:
     assert natural_text(math.log(0.0001), math.e) == "0.0001"
     assert natural_text(-4, 10.0) == "0.0001"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.utils.html import escape
 
 from experiments.models import Event, Sweep
+from experiments.pages.durations import write_duration
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +136,46 @@ def test_a_wrong_limit_is_said_at_its_field_and_nothing_is_kept(sweep: Sweep) ->
     assert "greater than or equal to 1" in answer.content.decode()
     sweep.refresh_from_db()
     assert (sweep.max_total_trials, sweep.timeout) == (4, None)
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"),
+    [("90", 90), ("90 s", 90), ("2 h", 7200), ("1 d 4 h", 100_800)],
+)
+def test_limits_of_time_are_typed_and_shown_in_units(
+    sweep: Sweep, typed: str, seconds: float
+) -> None:
+    client, url = client_of("ada"), f"/sweeps/{sweep.pk}/settings/"
+    assert client.post(url, limits(trial_timeout=typed)).status_code == 302
+    sweep.refresh_from_db()
+    assert sweep.trial_timeout == seconds
+    assert f'value="{write_duration(seconds)}"' in client.get(url).content.decode()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["-5", "soon", "1e9", "9" * 400, "4000 d", "\U0001f600", "<script>", "2 h x"],
+)
+def test_what_is_no_duration_is_named_and_stays(sweep: Sweep, typed: str) -> None:
+    answer = client_of("ada").post(
+        f"/sweeps/{sweep.pk}/settings/", limits(timeout=typed)
+    )
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert f'value="{escape(typed)}"' in text, "what was typed stays"
+    assert escape(f'"{typed[:30]}') in text and "such as 90, or 90 s" in text
+    sweep.refresh_from_db()
+    assert sweep.timeout is None
+
+
+def test_the_same_time_in_other_words_is_no_change(sweep: Sweep) -> None:
+    Sweep.objects.filter(pk=sweep.pk).update(timeout=5400)
+    url = f"/sweeps/{sweep.pk}/settings/"
+    client_of("ada").post(url, limits(timeout="90 m"))
+    assert not Event.objects.filter(sweep=sweep, verb="sweep changed").exists()
+    client_of("ada").post(url, limits(timeout="2 h"))
+    event = Event.objects.get(sweep=sweep, verb="sweep changed")
+    assert event.message == "timeout: 1 h 30 m → 2 h."
 
 
 def test_an_ended_sweep_keeps_its_limits(sweep: Sweep) -> None:

@@ -19,12 +19,8 @@ from experiments.pages.builder.source_fields import (
     read_requirements,
     write_requirements,
 )
-from experiments.pages.value_text import (
-    read_duration,
-    read_number,
-    write_duration,
-    write_scalar,
-)
+from experiments.pages.durations import read_duration, write_duration
+from experiments.pages.value_text import read_number, write_scalar
 from experiments.search.records import JSONValue
 
 RUN, OBJECTIVE, SPACE, SAMPLER, TERMINATION, LIMITS = 1, 2, 3, 4, 5, 6

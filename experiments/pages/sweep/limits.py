@@ -8,15 +8,11 @@ from django import forms
 
 from experiments import edits
 from experiments.models import Sweep, User
+from experiments.pages.durations import DurationField, whole, write_duration
 from experiments.pages.sweep.seen import FIELD, SeenForm
 from experiments.search.problems import DefinitionError
 
 PREFIX = "limits."
-
-
-def _plain(limit: float | None) -> float | None:
-    """Whole numbers without ``.0``."""
-    return int(limit) if limit is not None and limit == int(limit) else limit
 
 
 class LimitsForm(SeenForm):
@@ -40,17 +36,15 @@ class LimitsForm(SeenForm):
         label="Pause after failures",
         help_text="Empty: failures do not pause the sweep.",
     )
-    timeout = forms.FloatField(
-        min_value=0,
+    timeout = DurationField(
         required=False,
-        label="Whole sweep, seconds",
-        help_text="Counted from its start. Empty: no limit.",
+        label="Whole sweep",
+        help_text="Such as 2 h or 1 d 4 h, counted from its start. Empty: no limit.",
     )
-    trial_timeout = forms.FloatField(
-        min_value=0,
+    trial_timeout = DurationField(
         required=False,
-        label="Each trial, seconds",
-        help_text="Empty: no limit.",
+        label="Each trial",
+        help_text="Such as 90 s or 10 m. Empty: no limit.",
     )
     priority = forms.IntegerField(
         min_value=-100,
@@ -63,8 +57,14 @@ class LimitsForm(SeenForm):
     @classmethod
     def of(cls, sweep: Sweep, data: Any = None) -> LimitsForm:
         names = [name for name in cls.base_fields if name != FIELD]
-        initial = {name: _plain(getattr(sweep, name)) for name in names}
+        found = {name: getattr(sweep, name) for name in names}
+        initial = {n: None if v is None else whole(v) for n, v in found.items()}
         return cls(data, initial=initial)
+
+    def told(self, name: str, old: Any, now: Any) -> str:
+        if isinstance(self.fields[name], DurationField):
+            old, now = write_duration(old), write_duration(now)
+        return super().told(name, old, now)
 
     def save(self, sweep: Sweep, *, actor: User) -> bool:
         """Change what was changed. False: the form now says what is wrong."""
