@@ -7,12 +7,28 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from experiments import embedded_queue
 from tests.processes.running_site import wait_for
 
 # Playwright's synchronous calls run inside an event loop, which Django takes for ours.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+# Without a database: what is found is written down as a test. No test hangs on the
+# machine's speed.
+settings.register_profile(
+    "sweepsite",
+    deadline=None,
+    database=None,
+    max_examples=40,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        # The contract suites are run by one subclass for each sampler and policy.
+        HealthCheck.differing_executors,
+    ],
+)
+settings.load_profile("sweepsite")
 
 
 @pytest.fixture(scope="module")
