@@ -115,7 +115,7 @@ def _kill_all(belongs: Callable[[Mapping[str, str]], bool]) -> int:
     """Kill until a look finds nothing: a dying tree may still have forked."""
     deadline = time.monotonic() + PATIENCE
     killed: set[int] = set()
-    while found := marked(belongs):
+    while found := marked(ATTEMPT_MARKER, belongs):
         for pid in found:
             if kill_if(pid, lambda pid=pid: belongs(environment_of(pid))):  # type: ignore[misc]
                 killed.add(pid)

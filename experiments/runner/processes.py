@@ -50,18 +50,21 @@ def descendants(root: int) -> list[int]:
 
 def environment_of(pid: int) -> Mapping[str, str]:
     """The environment a process was started with; empty when it cannot be read."""
-    try:
-        raw = (PROC / str(pid) / "environ").read_bytes()
-    except OSError:
-        return {}
+    return _parsed(_bytes_of(pid, "environ"))
+
+
+def _parsed(raw: bytes) -> Mapping[str, str]:
     entries = (entry.partition(b"=") for entry in raw.split(b"\0"))
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in entries if name}
 
 
-def marked(matches: Callable[[Mapping[str, str]], bool]) -> list[int]:
-    """Living processes, this one left out, whose environment satisfies `matches`."""
-    own = os.getpid()
-    return [pid for pid in _pids() if pid != own and matches(environment_of(pid))]
+def marked(marker: str, matches: Callable[[Mapping[str, str]], bool]) -> list[int]:
+    """Living processes, this one left out, whose environment has the variable `marker`
+    and satisfies `matches`. Every trial looks through the whole host, so what does not
+    hold the marker's name is not taken apart."""
+    own, name = os.getpid(), os.fsencode(f"{marker}=")
+    raw = ((pid, _bytes_of(pid, "environ")) for pid in _pids() if pid != own)
+    return [pid for pid, text in raw if name in text and matches(_parsed(text))]
 
 
 def resident_bytes(pids: Iterable[int]) -> int:
@@ -116,10 +119,24 @@ def _pids() -> list[int]:
         return []
 
 
-def _from_proc(pid: int) -> Process | None:
+def _bytes_of(pid: int, name: str) -> bytes:
+    """A file of a process; empty when it is gone or not to be read. Without objects for
+    path and file: it is read for each process of the host, several times a trial."""
     try:
-        stat = (PROC / str(pid) / "stat").read_bytes()
+        file = os.open(f"{PROC}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
+        return b""
+    try:
+        return b"".join(iter(lambda: os.read(file, 1 << 16), b""))
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+
+
+def _from_proc(pid: int) -> Process | None:
+    stat = _bytes_of(pid, "stat")
+    if not stat:
         return None
     # The command's name stands in brackets and may hold spaces and brackets itself.
     state, parent = stat[stat.rindex(b")") + 2 :].split(None, 2)[:2]

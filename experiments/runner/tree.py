@@ -61,6 +61,7 @@ class Tree:
         self.ended_at: float | None = None
         self.exit = NO_EXIT
         self.peak_memory = 0
+        self._gone = False
         if self._main.stdout is None:
             raise OSError("the training process has no standard output")
         self.output = self._main.stdout.fileno()
@@ -97,8 +98,11 @@ class Tree:
         """SIGKILL everything and wait until it is gone.
 
         Returns the processes that are still there after a few seconds, such as one
-        stuck inside a device driver; normally none.
+        stuck inside a device driver; normally none. Once all are gone, none can come
+        again, and nothing is looked for.
         """
+        if self._gone:
+            return []
         deadline = time.monotonic() + KILL_PATIENCE
         pause = FIRST_PAUSE
         self._signal_group(signal.SIGKILL)
@@ -106,6 +110,7 @@ class Tree:
             self.reap()
             alive = self.survivors()
             if not alive or time.monotonic() > deadline:
+                self._gone = not alive and self.ended_at is not None
                 return alive
             for pid in alive:
                 processes.send_signal(pid, signal.SIGKILL)
@@ -115,7 +120,7 @@ class Tree:
     def survivors(self) -> list[int]:
         """Living processes of this attempt: descendants and carriers of its marker."""
         found = dict.fromkeys(processes.descendants(os.getpid()))
-        return list(found | dict.fromkeys(processes.marked(self._carries_marker)))
+        return list(found | dict.fromkeys(self._marked()))
 
     def members(self) -> list[int]:
         """Living descendants; faster than `survivors`, which also finds the marked."""
@@ -126,6 +131,9 @@ class Tree:
         taken = processes.resident_bytes(self.members())
         self.peak_memory = max(self.peak_memory, taken)
         return taken
+
+    def _marked(self) -> list[int]:
+        return processes.marked(ATTEMPT_MARKER, self._carries_marker)
 
     def _carries_marker(self, environment: Mapping[str, str]) -> bool:
         return self._marker.items() <= environment.items()

@@ -112,7 +112,7 @@ class Runners:
     def alive(self, attempt: int = 41) -> list[int]:
         """Living processes that carry the attempt's marker."""
         spool = str(self.folder(attempt).spool)
-        return marked(lambda env: env.get("SWEEPSITE_SPOOL") == spool)
+        return marked("SWEEPSITE_SPOOL", lambda env: env["SWEEPSITE_SPOOL"] == spool)
 
     def words(self) -> list[str]:
         """What the scripts have written as witnesses so far: START, ASKED, END."""

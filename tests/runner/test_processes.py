@@ -47,13 +47,14 @@ def test_ps_tells_the_same_where_there_is_no_proc(
     child = child_of(family)
     monkeypatch.setattr(processes, "PROC", tmp_path)
     assert processes.descendants(family.pid) == [child]
-    assert processes.marked(lambda environment: True) == []
+    assert processes.marked("PATH", lambda environment: True) == []
 
 
 def test_a_marker_is_found_in_the_environment(family: subprocess.Popen[str]) -> None:
     child = child_of(family)
-    found = processes.marked(lambda environment: environment.get("MARK") == "family-77")
+    found = processes.marked("MARK", lambda its: its["MARK"] == "family-77")
     assert sorted(found) == sorted([family.pid, child])
+    assert processes.marked("MARK", lambda its: its["MARK"] == "family-7") == []
 
 
 def is_zombie(pid: int) -> bool:
