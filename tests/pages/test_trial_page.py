@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 from django.db import connection
@@ -281,6 +282,26 @@ def test_long_series_are_thinned_and_keep_their_last_point(ada: Client) -> None:
     (points,) = points_of(group.metrics).values()
     assert len(points) <= 150
     assert points[-1] == [1_999, 1_999 / 2_000]
+
+
+@pytest.mark.parametrize(
+    ("checks", "hidden", "hidden_on_phones"),
+    [(7, 0, 0), (8, 0, 3), (13, 0, 8), (14, 0, 9), (15, 3, 10)],
+)
+def test_a_link_shows_at_least_three_more_checks(
+    ada: Client, checks: int, hidden: int, hidden_on_phones: int
+) -> None:
+    document = factories.definition_document(early_termination=MEDIAN)
+    sweep = factories.sweep(factories.team(), document=document)
+    factories.reported_trial(sweep, [0.1] * (checks + 1), state="completed")
+    trial = factories.reported_trial(sweep, [0.5] * (checks + 1))
+    text = page(ada, trial.get_absolute_url())
+    ranks = re.findall(r'<tr class="[a-z- ]*(?:rank-(\d))?" title', text)
+    assert len(ranks) == checks
+    assert ranks.count("2") == hidden
+    assert ranks.count("1") + hidden == hidden_on_phones
+    assert (f"Show all {checks} checks" in text) == (hidden_on_phones > 0)
+    assert ("show-all phones-only" in text) == (hidden_on_phones > hidden == 0)
 
 
 def test_all_decisions_are_shown_when_asked_for(ada: Client) -> None:

@@ -34,6 +34,7 @@ from experiments.pages.trial.verdicts import (
     FEW,
     SOME,
     fact_columns,
+    fitting,
     verdict_rows,
 )
 from experiments.pages.trial.why import why_of
@@ -177,8 +178,8 @@ def decisions_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
         "unjudged": min(rows.trial.reports, first - 1),
         "first_check": first,
         "has_policy": rows.policy is not None or count > 0,
-        "more_decisions": 0 if whole or count <= FEW else count,
-        "more_on_phones_only": count <= SOME,
+        "more_decisions": 0 if whole or fitting(count, FEW) == count else count,
+        "more_on_phones_only": fitting(count, SOME) == count,
         "decisions_url": with_query(query, decisions="all"),
         "line_name": line_name(rows.policy_kind),
         "fact_names": [FACT_COLUMNS[name] for name in fact_columns(rows.decisions)],

@@ -12,6 +12,8 @@ from experiments.words import MINUS, metric_text, number_text, signed_text
 
 # Rows of the short table on a phone, and where there is more room.
 FEW, SOME = 5, 12
+# A link that shows fewer rows than these would take more room than it saves.
+LEAST_HIDDEN = 3
 # The policies' own numbers that are shown as columns.
 CHANCE = "chance"
 FACT_COLUMNS: Mapping[str, str] = {"gain_needed": "gain needed", CHANCE: "chance"}
@@ -68,11 +70,16 @@ def verdict_rows(
     if whole:
         return rows
     telling = _telling(rows)
-    few, some = set(telling[:FEW]), set(telling[:SOME])
+    few, some = (set(telling[: fitting(len(rows), most)]) for most in (FEW, SOME))
     return [
         replace(row, rank=0 if index in few else 1 if index in some else 2)
         for index, row in enumerate(rows)
     ]
+
+
+def fitting(count: int, most: int) -> int:
+    """How many of so many rows the short table shows: all, or ``most``."""
+    return count if count < most + LEAST_HIDDEN else most
 
 
 def margin_of(decision: Decision, objective: Objective) -> float | None:
