@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from django.db import connection
 from django.db.models import Count, F, FloatField, Func, Max, Sum
+from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
 from experiments.models import Decision, Report, Sweep, Trial
 from experiments.search.history import CODES
 from experiments.search.replay import Recording
 from experiments.search.replay.recording import losses_of
+from experiments.training_time import earlier
 
 CHUNK = 20_000
 # A million reports are about 40 MB.
@@ -81,6 +83,7 @@ def load_recording(
         seconds=_seconds(columns, places, times),
         ended_at=_ended_at(columns[:, 2], places, times),
         stopped_after=_stopped_after(sweep, ids),
+        exempt=_exempt(sweep, ids),
         trials=places,
         losses=losses_of(reports[:, 2], sweep.objective),
         times=times,
@@ -106,12 +109,16 @@ def _columns(
             Epoch("current_attempt__claimed_at"),
             Epoch("ended_at"),
             "current_attempt__elapsed",
+            Coalesce(earlier(), 0.0),
         )
     )
     ids = np.array([row[0] for row in rows], np.int64)
     numbers = np.array([row[1] for row in rows], np.int64)
-    table = [(CODES[row[2]], *row[3:]) for row in rows]
-    return ids, numbers, np.array(table, float).reshape(-1, 4)
+    table = np.array([(CODES[row[2]], *row[3:]) for row in rows], float)
+    state, claimed, ended, seconds, before = table.reshape(-1, 5).T
+    # The attempts before the last are as if it had begun so much sooner.
+    columns = np.stack((state, claimed - before, ended, seconds + before), axis=1)
+    return ids, numbers, columns
 
 
 def _chunks(sweep: Sweep) -> Iterator[NDArray[np.float64]]:
@@ -187,6 +194,13 @@ def _stopped_after(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         ).values_list("trial_id", "n")
     )
     return np.array([stops.get(pk, 0) for pk in ids.tolist()], np.int64)
+
+
+def _exempt(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which trials no policy judged, as whoever asked for them wished."""
+    wished = _trials(sweep).wished().only("pk", "origin")
+    exempt = {trial.pk for trial in wished if trial.runs_to_end}
+    return np.array([pk in exempt for pk in ids.tolist()], np.bool_)
 
 
 class Shelf:

@@ -94,6 +94,25 @@ def test_a_replay_with_the_policy_that_judged_ends_the_same_trials_there(
     assert weighing.figures(np.array(ends)) == weighing.happened
 
 
+def test_a_replay_spares_whoever_was_to_run_to_its_end_as_the_verdicts_did() -> None:
+    sweep = judged_sweep({"type": "median_stopping", "delay_evaluation": 2})
+    origins = {3: "re-run of 0, to its end", 4: "re-run of 0"}
+    for value in (0.5, 0.9, 0.7, 0.1, 0.1):
+        trial = factories.trial(sweep)
+        origin = origins.get(trial.number, "random")
+        Trial.objects.filter(pk=trial.pk).update(origin=origin)
+        factories.claim(trial)
+        for step in range(4):
+            if factories.report(trial, [value], first_step=step).stop:
+                break
+    recording = load_recording(sweep)
+    assert recording.exempt.tolist() == [False, False, False, True, False]
+    judge = make_policy(sweep.early_termination, sweep.objective)
+    assert judge is not None
+    again = {n: end for n, end in enumerate(replay(recording, judge).tolist()) if end}
+    assert again == really_ended(sweep) == {4: 2}
+
+
 def test_a_trial_from_elsewhere_changes_neither_the_verdicts_nor_their_replay() -> None:
     sweep = judged_sweep({"type": "predictive", "chance": 0.4})
     elsewhere = factories.trial(sweep, state="completed", value=0.99)

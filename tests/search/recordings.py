@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ def recorded(
     starts: Sequence[float] | None = None,
     states: Sequence[int] | None = None,
     stopped_after: Sequence[int] | None = None,
+    exempt: Collection[int] = (),
 ) -> Recording:
     """Curves of losses, a report a second, each trial from its start on.
 
@@ -37,6 +38,7 @@ def recorded(
         seconds=np.array(lengths, float),
         ended_at=np.searchsorted(times[order], ends, side="right"),
         stopped_after=np.array(stopped_after or [0] * count),
+        exempt=np.isin(np.arange(count), list(exempt)),
         trials=trials[order],
         losses=np.concatenate([np.array(c, float) for c in curves])[order],
         times=times[order],

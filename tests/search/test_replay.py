@@ -112,6 +112,35 @@ def test_a_trial_that_was_ended_then_in_truth_counts_until_it_had_stopped() -> N
     assert ends(recording, {**BANDIT, "delay_evaluation": 2}) == [0, 2, 3]
 
 
+def test_an_exempt_trial_is_not_judged_but_counts_for_the_others() -> None:
+    curves = [[0.5, 0.5, 0.5], [0.9, 0.9, 0.1], [0.55, 0.55, 0.55]]
+    starts, bandit = [0, 0.1, 0.2], {**BANDIT, "delay_evaluation": 2}
+    recording = recorded(curves, starts=starts, exempt=[1])
+    # Trial 2 is held against the end of trial 1, which would have ended at report 2.
+    assert ends(recording, bandit) == [0, 0, 3]
+    assert ends(recorded(curves, starts=starts), bandit) == [0, 2, 0]
+
+
+def test_so_is_it_in_every_order_in_a_sample_and_in_another_process() -> None:
+    curves = random_curves(5, trials=40)
+    recording = recorded(curves, starts=list(range(40)), exempt=range(0, 40, 2))
+    judge = {"type": "threshold", "value": 0.0}
+    judged = [n % 2 == 1 for n in range(40)]
+    assert [n > 0 for n in ends(recording, judge)] == judged
+    again = Recording.load(shuffled(recording, 3).dump())
+    assert [n > 0 for n in ends(again, judge)] == judged
+    part = sample(recording, recording.size // 2)
+    assert [n > 0 for n in ends(part, judge)] == (part.numbers % 2 == 1).tolist()
+
+
+def test_words_tell_who_was_to_run_to_its_end() -> None:
+    one, two = (recorded([[1.0]] * 3, exempt=range(n)) for n in (1, 2))
+    assert limits_in_words(Weighing(one))[0] == (
+        "1 trial was asked to run to its end, so no policy is asked here either."
+    )
+    assert limits_in_words(Weighing(two))[0].startswith("2 trials were asked to run to")
+
+
 def test_figures_tell_what_is_saved_and_that_the_best_is_kept() -> None:
     curves = [[0.5] * 4, [0.3] * 4, [0.9] * 4, [0.8] * 4]
     weighing = Weighing(recorded(curves))

@@ -16,7 +16,8 @@ from experiments.search.termination import Policy
 
 # So many reports are judged between two signs of life.
 STRIDE = 2_048
-RUNS, LINGERS, GONE = range(3)
+# Whose reports are judged, whose only count for the others, and whose do neither.
+JUDGED, HEARD, GONE = range(3)
 
 Pulse = Callable[[int], None]
 
@@ -32,9 +33,10 @@ def replay(
 
     What a trial has recorded after its end is not seen by anybody, but for one case:
     where it was ended in truth after that very report, what it sent until it had
-    stopped counted then, and does so here. A trial whose record is over ends there,
-    whatever ended it. `pulse` is told from time to time how many reports are done.
-    `tables`, of this recording, spare making them for every policy anew.
+    stopped counted then, and does so here. A trial that is exempt counts for the others
+    and is not judged. A trial whose record is over ends there, whatever ended it.
+    `pulse` is told from time to time how many reports are done. `tables`, of this
+    recording, spare making them for every policy anew.
     """
     return _Replay(tables or Tables(recording), policy).run(pulse)
 
@@ -47,7 +49,7 @@ class _Replay:
         trials = len(recording.numbers)
         self._stopped_after = recording.stopped_after.tolist()
         self._completed = (recording.states == COMPLETED).tolist()
-        self._conditions = bytearray(trials)
+        self._conditions = bytearray(np.where(recording.exempt, HEARD, JUDGED).tolist())
         self._ended = [0] * trials
 
     def run(self, pulse: Pulse | None) -> NDArray[np.int64]:
@@ -78,13 +80,13 @@ class _Replay:
             if column is None:
                 continue
             column.add(place)
-            if condition == RUNS and ends(Report(stage, place, column, report)):
+            if condition == JUDGED and ends(Report(stage, place, column, report)):
                 self._end(trial, report)
 
     def _end(self, trial: int, report: int) -> None:
         self._ended[trial] = report
         if report == self._stopped_after[trial]:
-            self._conditions[trial] = LINGERS
+            self._conditions[trial] = HEARD
         else:
             self._conditions[trial] = GONE
             self._stage.finish(trial, report, completed=False)

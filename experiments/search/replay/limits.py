@@ -26,6 +26,13 @@ def limits_in_words(weighing: Weighing) -> list[str]:
             f" {counted(weighing.usual, 'report')}, as completed trials do in the"
             " median, and its value stays what it had reached."
         )
+    exempt = int(recording.exempt.sum())
+    if exempt:
+        was, its = ("was", "its") if exempt == 1 else ("were", "their")
+        found.append(
+            f"{counted(exempt, 'trial')} {was} asked to run to {its} end, so no"
+            " policy is asked here either."
+        )
     others = _others_in_words(recording)
     if others:
         found.append(f"{others}: replayed up to their last report.")

@@ -21,7 +21,8 @@ class Recording:
     `experiments.search.history`; `starts` (T,) and `seconds` (T,), when its training
     began and how long it took; `ended_at` (T,), how many of the E reports had arrived
     when it ended, -1 where it has not ended; `stopped_after` (T,), the report after
-    which a policy ended it in truth, 0 where none did.
+    which a policy ended it in truth, 0 where none did; `exempt` (T,), whether somebody
+    asked for it to run to its end, so that no policy judges it.
 
     By report: `trials` (E,), the place of its trial among the T; `losses` (E,),
     infinity where the value was not finite; `times` (E,), ascending but for small
@@ -34,6 +35,7 @@ class Recording:
     seconds: NDArray[np.float64]
     ended_at: NDArray[np.int64]
     stopped_after: NDArray[np.int64]
+    exempt: NDArray[np.bool_]
     trials: NDArray[np.int32]
     losses: NDArray[np.float64]
     times: NDArray[np.float64]
@@ -49,6 +51,7 @@ class Recording:
             seconds=some,
             ended_at=none,
             stopped_after=none,
+            exempt=np.zeros(0, np.bool_),
             trials=np.zeros(0, np.int32),
             losses=some,
             times=some,

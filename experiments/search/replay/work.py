@@ -120,6 +120,7 @@ def sample(recording: Recording, reports: int) -> Recording:
         seconds=recording.seconds[kept],
         ended_at=np.where(ended_at < 0, -1, before[np.maximum(ended_at, 0)]),
         stopped_after=recording.stopped_after[kept],
+        exempt=recording.exempt[kept],
         trials=places[recording.trials[inside]],
         losses=recording.losses[inside],
         times=recording.times[inside],
