@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.db.models.functions import Now
@@ -11,10 +12,18 @@ from django.http import HttpRequest
 
 from experiments.admin.reading import ReadOnlyAdmin, staff
 from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
+from experiments.pages.pools.folders import FoldersField
+
+
+class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Its folders are checked as on the page of the pool."""
+
+    folders = FoldersField(required=False, label="Allowed code folders")
 
 
 @admin.register(Pool)
 class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = PoolForm
     list_display = ("name", "price_per_hour", "created_at")
     list_filter = ("teams",)
     search_fields = ("name",)

@@ -383,6 +383,8 @@ def test_an_admin_edits_a_pool(root: Client, pool: Pool) -> None:
         ("folders", "relative/path", "is no whole path"),
         ("folders", "/srv/../etc", "is no whole path"),
         ("folders", HOSTILE, "is no whole path"),
+        ("folders", "/", "would open every file of the hosts"),
+        ("folders", "/etc", "belongs to the system"),
     ],
 )
 def test_what_is_wrong_is_told_and_kept(

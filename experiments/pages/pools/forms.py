@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.core.exceptions import ValidationError
 
 from experiments.models import Pool
+from experiments.pages.pools.folders import FoldersField
 
 # Words that follow /pools/ in other addresses.
 RESERVED_NAMES = frozenset({"new"})
-MOST_FOLDERS = 50
-
-
-class FoldersField(forms.CharField):
-    """Absolute folders, one a line; a list of them inside."""
-
-    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"})
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(map(str, value)) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        lines = [line.strip() for line in str(value or "").splitlines()]
-        return list(dict.fromkeys(line for line in lines if line))
-
-    def validate(self, value: Any) -> None:
-        if len(value) > MOST_FOLDERS:
-            raise ValidationError(
-                f"At most {MOST_FOLDERS} folders; these are {len(value)}."
-            )
-        for folder in value:
-            if not folder.startswith("/") or ".." in folder.split("/"):
-                raise ValidationError(
-                    f"{folder!r} is no whole path. Write one from the root on, without"
-                    " “..”, such as /srv/code."
-                )
-
-    def run_validators(self, value: Any) -> None:
-        """None of a text's: the value is a list by now."""
 
 
 class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -47,7 +17,8 @@ class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         label="Allowed code folders",
         help_text="One a line, such as /srv/code. Sweeps may run code where it lies in"
-        " these folders of the pool's hosts, and nowhere else.",
+        " these folders of the pool's hosts, and nowhere else: whoever may submit"
+        " one can read what lies there.",
     )
 
     class Meta:
