@@ -21,7 +21,7 @@ from experiments.clock import database_now
 from experiments.failpoints import failpoint
 from experiments.judging import judge
 from experiments.lifecycle import PAUSE_MESSAGE
-from experiments.models import Attempt, Metric, MetricPoint, Report, Trial
+from experiments.models import Attempt, Decision, Metric, MetricPoint, Report, Trial
 from experiments.models.trials import AttemptState
 
 MOST_NAMES = 1_000
@@ -81,6 +81,8 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
             own = [point for point in new if point.name == name]
             # What the attempt takes over was judged before; it is ranked like the rest.
             carried = _number_reports(trial, _points_before(trial, attempt, own))
+            if carried:
+                _take_over_verdicts(attempt, carried)
             reports = _number_reports(trial, own)
             judge(trial, attempt, reports)
             failpoint("report.judged")
@@ -110,6 +112,16 @@ def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list
     ]
     carried = _store(attempt, points)
     return [point for point in carried if point.name == own[0].name]
+
+
+def _take_over_verdicts(attempt: Attempt, carried: Sequence[Report]) -> None:
+    """The verdicts on reports that the attempt takes over become its own, too."""
+    judged = Decision.objects.filter(
+        attempt__trial=attempt.trial_id,
+        attempt__n=attempt.resumed_from or 0,
+        n__lte=carried[-1].n,
+    )
+    judged.update(attempt=attempt)
 
 
 def count_reported(attempt: Attempt) -> None:

@@ -2,9 +2,9 @@
 
 An estimate. A trial that the policy ended saved the median of its sweep's completed
 trials minus what it used itself, and never less than nothing; without a completed trial
-nothing is known to be saved. Time is training time. GPU time is that times the GPUs of
-a trial, money that times the present price of its pool's slots. A month is the one, in
-UTC, in which the trial ended.
+nothing is known to be saved. Time is training time, of all attempts at a trial. GPU
+time is that times the GPUs of a trial, money that times the present price of its pool's
+slots. A month is the one, in UTC, in which the trial ended.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from experiments.models import Attempt, Pool, Sweep, Trial
+from experiments.training_time import TRAINED
 
 HOUR = 3600.0
 MONTHS = {
@@ -28,13 +29,17 @@ MONTHS = {
 }
 # Of n in order the middle one or two are at the places from n / 2 to n / 2 + 1.
 STATEMENT = """
-WITH completed AS (
-    SELECT t.sweep_id, a.elapsed, t.reports,
-        ROW_NUMBER() OVER (PARTITION BY t.sweep_id ORDER BY a.elapsed) AS by_time,
+WITH timed AS (
+    SELECT t.*, {trained} AS elapsed
+    FROM {trial} t
+    WHERE t.state IN ('completed', 'terminated') AND t.sweep_id IN ({sweeps})
+), completed AS (
+    SELECT t.sweep_id, t.elapsed, t.reports,
+        ROW_NUMBER() OVER (PARTITION BY t.sweep_id ORDER BY t.elapsed) AS by_time,
         ROW_NUMBER() OVER (PARTITION BY t.sweep_id ORDER BY t.reports) AS by_reports,
         COUNT(*) OVER (PARTITION BY t.sweep_id) AS many
-    FROM {trial} t JOIN {attempt} a ON a.id = t.current_attempt_id
-    WHERE t.state = 'completed' AND a.elapsed >= 0 AND t.sweep_id IN ({sweeps})
+    FROM timed t
+    WHERE t.state = 'completed' AND t.elapsed >= 0
 ), usual AS (
     SELECT sweep_id,
         CAST(AVG(CASE WHEN many - 2 * by_time BETWEEN -2 AND 0 THEN elapsed END)
@@ -46,15 +51,14 @@ WITH completed AS (
     SELECT t.sweep_id, {month} AS month,
         CASE WHEN u.reports > t.reports THEN u.reports - t.reports ELSE 0 END
             AS reports,
-        CASE WHEN u.seconds > a.elapsed THEN u.seconds - a.elapsed ELSE 0 END
+        CASE WHEN u.seconds > t.elapsed THEN u.seconds - t.elapsed ELSE 0 END
             AS seconds,
         CAST(p.price_per_hour AS double precision) AS price
-    FROM {trial} t
+    FROM timed t
     LEFT JOIN {attempt} a ON a.id = t.current_attempt_id
     LEFT JOIN {pool} p ON p.id = a.pool_id
     LEFT JOIN usual u ON u.sweep_id = t.sweep_id
     WHERE t.state = 'terminated' AND t.origin <> 'imported'
-        AND t.sweep_id IN ({sweeps})
 )
 SELECT sweep_id, month, COUNT(*), SUM(reports), SUM(seconds), SUM(seconds * price)
 FROM ended GROUP BY sweep_id, month ORDER BY month, sweep_id
@@ -140,10 +144,13 @@ def _rows(sweeps: QuerySet[Sweep]) -> list[Row]:
         for name, model in tables.items()
     }
     statement = STATEMENT.format(
-        sweeps=chosen, month=MONTHS[connection.vendor], **names
+        sweeps=chosen,
+        month=MONTHS[connection.vendor],
+        trained=TRAINED.format(**names),
+        **names,
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*params, *params])
+        cursor.execute(statement, params)
         return [_row(*row) for row in cursor.fetchall()]
 
 

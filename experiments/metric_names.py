@@ -1,18 +1,19 @@
 """A sweep's primary metric is changed to a name that its trials report.
 
-Only while nothing has been compared by the old one. What running trials have reported
-under the new name already counts from the first value on.
+Only while nothing has been compared by the old one. What trials have reported under the
+new name already counts from the first value on, and those that failed only for want of
+the old one have not failed any more.
 """
 
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
-from experiments import ingest
+from experiments import ingest, lifecycle
 from experiments.lifecycle.locks import lock_sweep
-from experiments.models import Attempt, Event, Report, Sweep, User
-from experiments.models.trials import AttemptState
+from experiments.models import Attempt, Event, Metric, Report, Sweep, User
 from experiments.search.definition import parse_document
 from experiments.steering import NotPossible
 from experiments.submission import sweep_document
@@ -39,7 +40,7 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
     with transaction.atomic():
         lock_sweep(sweep)
         # None of the running attempts can report meanwhile.
-        live = _locked_attempts(sweep)
+        attempts = _locked_attempts(sweep, name)
         refusal = refusal_of(sweep)
         if refusal:
             raise NotPossible(refusal)
@@ -63,13 +64,18 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
                 "after": {"primary_metric": name},
             },
         )
-        for attempt in live:
+        for attempt in attempts:
             ingest.count_reported(attempt)
+        lifecycle.accept_reported(sweep)
     sweep.refresh_from_db()
 
 
-def _locked_attempts(sweep: Sweep) -> list[Attempt]:
-    running = Attempt.objects.filter(
-        trial__sweep=sweep, state=AttemptState.RUNNING
+def _locked_attempts(sweep: Sweep, name: str) -> list[Attempt]:
+    """Those that run, and the last ones of ended trials that reported the name."""
+    current = Attempt.objects.filter(
+        trial__sweep=sweep, trial__current_attempt=F("pk")
     ).order_by("pk")
-    return list(running.select_for_update(of=("self",)))
+    locked = list(current.select_for_update(of=("self",)))
+    named = Metric.objects.filter(attempt__in=locked, name=name)
+    reported = set(named.values_list("attempt", flat=True))
+    return [attempt for attempt in locked if attempt.pk in reported]

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from django.db.models import Case, Count, F, FloatField, Q, Sum, When, Window
+from django.db.models import Case, Count, F, FloatField, Sum, When, Window
 from django.db.models.functions import RowNumber
 
 from experiments import ledger
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE, TRIAL_RANKED, TrialState
+from experiments.training_time import trained
 
 
 @dataclass(frozen=True)
@@ -149,16 +150,20 @@ def _spent(ids: Sequence[int]) -> dict[int, float]:
 
 def usual_times(ids: Sequence[int]) -> dict[int, float]:
     """The median training time of each sweep's completed trials, in seconds."""
-    time = F("current_attempt__elapsed")
-    completed = Trial.objects.filter(
-        Q(sweep__in=ids, state=TrialState.COMPLETED, current_attempt__elapsed__gte=0)
-    ).annotate(
-        place=Window(RowNumber(), partition_by=F("sweep"), order_by=time.asc()),
-        twice=Window(Count("pk"), partition_by=F("sweep")) - 2 * F("place"),
+    completed = Trial.objects.filter(sweep__in=ids, state=TrialState.COMPLETED)
+    placed = (
+        completed.annotate(took=trained())
+        .filter(took__gte=0)
+        .annotate(
+            place=Window(
+                RowNumber(), partition_by=F("sweep"), order_by=F("took").asc()
+            ),
+            twice=Window(Count("pk"), partition_by=F("sweep")) - 2 * F("place"),
+        )
     )
     # Of n times in order, the middle one or two are at n/2 <= place <= n/2 + 1.
-    middle = completed.filter(twice__gte=-2, twice__lte=0).order_by()
+    middle = placed.filter(twice__gte=-2, twice__lte=0).order_by()
     times: dict[int, list[float]] = {}
-    for sweep_id, elapsed in middle.values_list("sweep", "current_attempt__elapsed"):
-        times.setdefault(sweep_id, []).append(elapsed or 0.0)
+    for sweep_id, took in middle.values_list("sweep", "took"):
+        times.setdefault(sweep_id, []).append(took)
     return {pk: fmean(values) for pk, values in times.items()}

@@ -11,6 +11,7 @@ from experiments.models import Metric, Sweep, Trial
 from experiments.search.command import value_text
 from experiments.search.problems import DefinitionError
 from experiments.search.space import SearchSpace
+from experiments.training_time import earlier_by_trial, measured_seconds
 
 CHUNK = 500
 # A spreadsheet takes a text that starts so for a formula, and runs it.
@@ -42,12 +43,11 @@ def write_csv(sweep: Sweep, file: TextIOBase) -> None:
         *(f"metrics.{name}" for name in metrics),
     ]
     writer.writerow([cell(heading) for heading in headings])
-    for trial, last in _trials(sweep):
+    for trial, last, seconds in _trials(sweep):
         flat = flat_params(trial.params)
-        attempt = trial.current_attempt
         values = [
             *(getattr(trial, name) for name in OWN),
-            attempt.elapsed if attempt else None,
+            seconds,
             *(param_cell(flat, name) for name in params),
             *(last.get(name) for name in metrics),
         ]
@@ -110,8 +110,11 @@ def _metric_names(sweep: Sweep) -> list[str]:
     return list(found.order_by("name").values_list("name", flat=True).distinct())
 
 
-def _trials(sweep: Sweep) -> Iterator[tuple[Trial, dict[str, float | None]]]:
-    """Every trial by number, with the last values of its last attempt's metrics."""
+def _trials(
+    sweep: Sweep,
+) -> Iterator[tuple[Trial, dict[str, float | None], float | None]]:
+    """Every trial by number, with the last values of its last attempt's metrics and
+    its seconds of training."""
     rows = sweep.trials.select_related("current_attempt").order_by("number")
     after = -1
     while chunk := list(rows.filter(number__gt=after)[:CHUNK]):
@@ -119,6 +122,8 @@ def _trials(sweep: Sweep) -> Iterator[tuple[Trial, dict[str, float | None]]]:
         found = Metric.objects.filter(attempt__in=[t.current_attempt_id for t in chunk])
         for attempt, name, value in found.values_list("attempt", "name", "last_value"):
             metrics.setdefault(attempt, {})[name] = value
+        earlier = earlier_by_trial(trial.pk for trial in chunk)
         for trial in chunk:
-            yield trial, metrics.get(trial.current_attempt_id or 0, {})
+            last = metrics.get(trial.current_attempt_id or 0, {})
+            yield trial, last, measured_seconds(trial, earlier)
         after = chunk[-1].number

@@ -23,7 +23,7 @@ LAYERS = (
         "causes",
     },
     {"models", "clock"},
-    {"ranks", "ledger"},
+    {"ranks", "ledger", "training_time"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price", "ticks", "failures"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Count
@@ -16,14 +16,17 @@ from experiments.api.schemas import (
 )
 from experiments.api.verdicts import TrialOut, early_termination_fields
 from experiments.models import Attempt, Metric, Trial
+from experiments.training_time import earlier_by_trial, measured_seconds
 
 
 def trial_rows(trials: Sequence[Trial]) -> list[TrialRow]:
     """In the same order. Wants ``sweep__experiment`` and ``current_attempt`` joined."""
     metrics, attempts = _last_metrics(trials), _attempt_counts(trials)
+    earlier = earlier_by_trial(trial.pk for trial in trials)
     return [
         TrialRow(
             **_own_fields(trial),
+            elapsed=_elapsed(trial, earlier),
             metrics=metrics.get(trial.current_attempt_id, {}),
             attempts=attempts.get(trial.pk, 0),
         )
@@ -57,15 +60,14 @@ def _own_fields(trial: Trial) -> dict[str, Any]:
         "url": page_url(trial),
         "stopping": trial.is_stopping,
         "last_value": reported_number(trial.last_value) if trial.reports else None,
-        "elapsed": _elapsed(trial),
     }
 
 
-def _elapsed(trial: Trial) -> float | None:
-    """As the runner measured it; else, for an ended trial, between start and end."""
-    attempt = trial.current_attempt
-    if attempt is not None and attempt.elapsed is not None:
-        return attempt.elapsed
+def _elapsed(trial: Trial, earlier: Mapping[int, float]) -> float | None:
+    """As the runners measured it; else, for an ended trial, between start and end."""
+    measured = measured_seconds(trial, earlier)
+    if measured is not None:
+        return measured
     if trial.started_at is None or trial.ended_at is None:
         return None
     return (trial.ended_at - trial.started_at).total_seconds()

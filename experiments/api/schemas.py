@@ -291,7 +291,7 @@ class TrialRow(Schema):
     started_at: datetime | None
     ended_at: datetime | None
     elapsed: Annotated[
-        float | None, Field(description="seconds of training in the last attempt")
+        float | None, Field(description="seconds of training in all attempts")
     ]
 
 

@@ -1,8 +1,9 @@
 """The state machine. Every change of a sweep's, trial's or attempt's state is here.
 
 A transition is one filtered UPDATE whose row count says who won; a caller that comes
-second changes nothing and is told so. Final states never change. Nothing here rings a
-doorbell: callers do, after the commit.
+second changes nothing and is told so. Final states never change, but for failures for
+want of a metric that another metric takes back. Nothing here rings a doorbell: callers
+do, after the commit.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from experiments.lifecycle.sweeps import (
 from experiments.lifecycle.trials import (
     CANCELLED_ALONE,
     POLICY,
+    accept_reported,
     cancel_trial,
     create_trial,
     request_stop,
@@ -69,6 +71,7 @@ __all__ = [
     "ExternalClaim",
     "NoRoom",
     "Outcome",
+    "accept_reported",
     "ask_release",
     "beat",
     "cancel_sweep",

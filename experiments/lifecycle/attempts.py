@@ -13,7 +13,13 @@ from django.db.models.functions import Now
 
 from experiments import ranks
 from experiments.failpoints import failpoint
-from experiments.lifecycle.trials import POLICY, end_trial, queue_attempt
+from experiments.lifecycle.trials import (
+    NO_METRIC,
+    POLICY,
+    RAN_TO_THE_END,
+    end_trial,
+    queue_attempt,
+)
 from experiments.models import Attempt, Report, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
@@ -184,8 +190,8 @@ def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
         reason = "signal" if outcome.signal is not None else "exit_code"
         return TrialState.FAILED, reason, outcome.message
     if not trial.reports:
-        return TrialState.FAILED, "no_metric", _no_metric_message(trial)
-    return TrialState.COMPLETED, "", "Ran to the end."
+        return TrialState.FAILED, NO_METRIC, _no_metric_message(trial)
+    return TrialState.COMPLETED, "", RAN_TO_THE_END
 
 
 def _no_metric_message(trial: Trial) -> str:

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 # This stop ends a trial as terminated; every other one cancels it.
 POLICY = "policy"
+# The script ended well, but never reported the primary metric.
+NO_METRIC = "no_metric"
+RAN_TO_THE_END = "Ran to the end."
 # A person asked for it, of a trial alone or of its whole sweep: the event tells which.
 USER, CANCELLED_ALONE = "user", "trial cancelled"
 
@@ -173,6 +176,23 @@ def _end_unclaimed(attempts: list[int], *, reason: str, message: str) -> None:
         reason=reason,
         message=message,
         ended_at=Now(),
+        updated_at=Now(),
+    )
+
+
+def accept_reported(sweep: Sweep) -> int:
+    """Complete the trials that failed only for want of the primary metric and have
+    reports of it by now, as the metric is another one; how many. Wants a transaction.
+    """
+    failed = Trial.objects.filter(
+        sweep=sweep, state=TrialState.FAILED, reason=NO_METRIC, reports__gt=0
+    )
+    attempts = Attempt.objects.filter(pk__in=failed.values("current_attempt"))
+    attempts.update(error="", signature="")
+    return failed.update(
+        state=TrialState.COMPLETED,
+        reason="",
+        message=RAN_TO_THE_END,
         updated_at=Now(),
     )
 

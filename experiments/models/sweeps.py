@@ -15,8 +15,22 @@ from experiments.models.pools import Pool
 from experiments.models.teams import Team, User
 from experiments.search.records import Objective
 
+# Who makes things on whose behalf nobody logs in.
+COMMAND_LINE = "command line"
 
-class Experiment(models.Model):
+
+class Created:
+    """Something that was made by a person, or by a command without one."""
+
+    created_by: Any
+
+    @property
+    def creator(self) -> str:
+        """Who made it, as pages name them."""
+        return self.created_by.display_name if self.created_by else COMMAND_LINE
+
+
+class Experiment(Created, models.Model):
     """A team's shared question, with the sweeps that look for its answer."""
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="experiments")
@@ -81,7 +95,7 @@ class SweepState(models.TextChoices):
 SWEEP_ENDS = frozenset({SweepState.COMPLETED, SweepState.CANCELLED, SweepState.FAILED})
 
 
-class Sweep(models.Model):
+class Sweep(Created, models.Model):
     """One search: its document, its limits, and where it stands.
 
     ``definition`` is the canonical sweep document as it was started. What may change

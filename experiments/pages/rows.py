@@ -15,7 +15,7 @@ from django.db.models import F, Q, Value, Window
 from django.db.models.functions import Greatest, RowNumber
 from django.urls import reverse
 
-from experiments.models import Attempt, Decision, Report, Sweep, Trial
+from experiments.models import Decision, Report, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import IMPORTED, TrialState
 from experiments.pages.failures import out_of_time
@@ -24,6 +24,7 @@ from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.spaces import flat_params, search_space
 from experiments.pages.trial.verdicts import CHANCE, chance_text
 from experiments.search.termination import Policy, make_policy
+from experiments.training_time import earlier_by_trial, trial_seconds
 from experiments.words import metric_text
 
 # More points than this cannot be told apart at the width of a chart.
@@ -82,6 +83,7 @@ def trial_rows(
     ids = [trial.pk for trial in listed]
     curves = report_curves(ids, most=most_points, wide=wide)
     decisions = last_decisions(ids)
+    earlier = earlier_by_trial(ids)
     space = search_space(sweep)
     policy = make_policy(sweep.early_termination, sweep.objective)
     return [
@@ -99,7 +101,7 @@ def trial_rows(
             origin=origin_words(trial),
             params=flat_params(space, trial.params),
             curve=curves.get(trial.pk, []),
-            elapsed=elapsed_seconds(trial.current_attempt, now),
+            elapsed=trial_seconds(trial, earlier, now),
             started=_iso(trial.started_at),
             ended=_iso(trial.ended_at),
             standing=standing_sentence(
@@ -116,15 +118,6 @@ def trial_rows(
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
-
-
-def elapsed_seconds(attempt: Attempt | None, now: datetime) -> float | None:
-    """How long the attempt's training has taken, or has taken so far."""
-    if attempt is None or attempt.claimed_at is None:
-        return None
-    if attempt.ended_at is not None and attempt.elapsed is not None:
-        return attempt.elapsed
-    return max(0.0, ((attempt.ended_at or now) - attempt.claimed_at).total_seconds())
 
 
 def report_curves(
@@ -218,11 +211,17 @@ def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) ->
     if trial.is_stopping:
         return f"Asked to stop: {trial.stop_message}"
     if trial.state == TrialState.QUEUED:
-        paused = trial.sweep is not None and trial.sweep.state == SweepState.PAUSED
-        return (
-            "Waiting until the sweep goes on" if paused else "Waiting for a free slot"
-        )
+        return _waiting_sentence(trial)
     return _running_sentence(trial, decision, policy)
+
+
+def _waiting_sentence(trial: Trial) -> str:
+    paused = trial.sweep is not None and trial.sweep.state == SweepState.PAUSED
+    until = "until the sweep goes on" if paused else "for a free slot"
+    attempt = trial.current_attempt
+    if attempt is None or attempt.n == 1:
+        return f"Waiting {until}"
+    return f"Put back after attempt {attempt.n - 1}, waiting {until}"
 
 
 def _running_sentence(

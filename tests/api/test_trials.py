@@ -151,7 +151,7 @@ def test_more_trials_need_no_more_queries(
         trial = factories.reported_trial(sweep, [0.1 * number], state="completed")
         factories.trial(sweep)
         assert trial.number == 2 * number
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         rows = api.get(f"/sweeps/{sweep.pk}/trials").json()["items"]
     assert len(rows) == 16
 

@@ -90,14 +90,14 @@ def test_nothing_ticked_leads_back_with_words(
 def test_a_trials_page_offers_to_retry_and_to_clone(ada: Client, sweep: Sweep) -> None:
     failed, completed, live = sweep.trials.order_by("number")
     page = text_of(ada.get(failed.get_absolute_url()))
-    assert ">Retry</button>" in page and f"/trials/{failed.pk}/clone/" in page
+    assert ">Retry</a>" in page and f"/trials/{failed.pk}/clone/" in page
     page = text_of(ada.get(completed.get_absolute_url()))
-    assert ">Run again</button>" in page
+    assert ">Run again</a>" in page
     page = text_of(ada.get(live.get_absolute_url()))
-    assert ">Run again</button>" not in page and "Clone with changes" in page
-    done = ada.post(f"/trials/{failed.pk}/again/", {"how": "plain"}, follow=True)
-    assert "Trial 0 will run once more as soon as a slot is free." in text_of(done)
-    assert ">Retry</button>" not in text_of(done)
+    assert ">Run again</a>" not in page and "Clone with changes" in page
+    done = ada.post(f"/trials/{failed.pk}/again/", follow=True)
+    assert "Trial 0 will run once more, as soon as a slot is free." in text_of(done)
+    assert ">Retry</a>" not in text_of(done)
     assert origins(sweep) == ["retry of 0"]
 
 

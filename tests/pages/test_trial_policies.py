@@ -24,13 +24,13 @@ def again_url(trial: Trial) -> str:
 def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> None:
     trial = judged_trial()
     assert "Rerun without early end" in page(ada, trial.get_absolute_url())
-    response = ada.post(again_url(trial), follow=True)
+    response = ada.post(again_url(trial), {"to_end": "on"}, follow=True)
     assert "Trial 3 will run once more, without early end" in response.content.decode()
     assert trial.sweep is not None
     (wish,) = waiting_wishes(trial.sweep)
     assert wish.origin == "re-run of 3, to its end"
     assert "Rerun without early end" not in page(ada, trial.get_absolute_url())
-    twice = ada.post(again_url(trial), follow=True).content.decode()
+    twice = ada.post(again_url(trial), {"to_end": "on"}, follow=True).content.decode()
     assert "waits to run again already" in twice
     assert waiting_wishes(trial.sweep).count() == 1
 
@@ -52,11 +52,27 @@ def test_the_rerun_and_its_original_lead_to_each_other(ada: Client) -> None:
     assert "it came to 0.9000." in page(ada, trial.get_absolute_url())
 
 
+def test_running_it_again_asks_whether_to_its_end(ada: Client) -> None:
+    trial = judged_trial()
+    assert trial.sweep is not None
+    url = trial.get_absolute_url()
+    assert f'href="{again_url(trial)}"' in page(ada, url)
+    asked = page(ada, again_url(trial))
+    assert "Run trial 3 of digits-1 again?" in asked
+    assert f'action="{again_url(trial)}"' in asked and f'href="{url}">Back' in asked
+    assert 'name="to_end"' in asked
+    done = ada.post(again_url(trial), follow=True)
+    assert done.redirect_chain == [(url, 302)]
+    assert [wish.origin for wish in waiting_wishes(trial.sweep)] == ["re-run of 3"]
+    assert "Nothing to run again" in page(ada, again_url(trial))
+
+
 def test_only_members_run_a_trial_again(client: Client) -> None:
     factories.team("Physics", vera="viewer", ada="member")
     trial = judged_trial()
     client.force_login(factories.user("vera"))
     assert "Rerun without early end" not in page(client, trial.get_absolute_url())
+    assert client.get(again_url(trial)).status_code == 403
     assert client.post(again_url(trial)).status_code == 403
     factories.team("Chemistry", otto="member")
     client.force_login(factories.user("otto"))
@@ -64,7 +80,7 @@ def test_only_members_run_a_trial_again(client: Client) -> None:
     client.logout()
     assert client.post(again_url(trial)).status_code == 302
     client.force_login(factories.user("ada"))
-    assert client.get(again_url(trial)).status_code == 405
+    assert client.get(again_url(trial)).status_code == 200
     run = Trial.objects.create(experiment=trial.experiment, number=1)
     assert client.post(again_url(run)).status_code == 404
     assert trial.sweep is not None and not waiting_wishes(trial.sweep)

@@ -12,10 +12,10 @@ from experiments.models import Metric, Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.metric_series import goal_of
 from experiments.pages.places import axes_of
-from experiments.pages.rows import elapsed_seconds
 from experiments.pages.spaces import trial_params
 from experiments.progress import progress_of, saved_by, usual_times
 from experiments.search.records import Objective
+from experiments.training_time import earlier_by_trial, trial_seconds
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,11 @@ class Comparison:
         best = {pk: p.best for pk, p in progress_of(self.sweeps).items()}
         usual = usual_times([sweep.pk for sweep in self.sweeps])
         metrics = _metrics(trials)
+        earlier = earlier_by_trial(trial.pk for trial in trials)
         several = len({trial.sweep_id for trial in trials}) > 1
         entrants = []
         for trial in trials:
-            elapsed = elapsed_seconds(trial.current_attempt, self.now)
+            elapsed = trial_seconds(trial, earlier, self.now)
             leader = best.get(trial.sweep_id or 0)
             entrants.append(
                 Entrant(

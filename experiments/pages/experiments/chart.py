@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from experiments.models import Trial
 from experiments.models.trials import TRIAL_ENDS, TRIAL_RANKED
 from experiments.pages.experiments.sweep_table import SweepRow
+from experiments.training_time import trained
 from experiments.words import metric_text
 
 # More lines than this cannot be told apart.
@@ -75,7 +76,7 @@ def best_by_compute(ids: Sequence[int], *, goal: str) -> Mapping[int, list[Point
     are the best."""
     best = Max if goal == "maximize" else Min
     order: dict[str, Any] = {"partition_by": "sweep", "order_by": ["ended_at", "pk"]}
-    seconds = Coalesce("current_attempt__elapsed", Value(0.0))
+    seconds = Coalesce(trained(), Value(0.0))
     trials = (
         Trial.objects.filter(sweep__in=ids, state__in=TRIAL_ENDS)
         .annotate(score=Case(When(state__in=TRIAL_RANKED, then=F("value"))))

@@ -49,18 +49,37 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _ask_again(request, sweep)
-    numbers = numbers_in(request.POST.getlist("trials"))
+    _run_again(request, sweep, numbers_in(request.POST.getlist("trials")))
+    return redirect(sweep)
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """The same of one trial, from its page."""
+    trial = access.found_or_404(access.trials_for(viewer_of(request)), pk=pk)
+    if trial.sweep_id is None:
+        raise Http404("A run that the site did not start cannot run again.")
+    sweep = sweep_to_steer(request, trial.sweep_id)
+    if request.method != "POST":
+        return _question(request, sweep, [trial], back=trial)
+    _run_again(request, sweep, [trial.number])
+    return redirect(trial)
+
+
+def _run_again(request: HttpRequest, sweep: Sweep, numbers: Sequence[int]) -> None:
+    """Let them wait to run once more, and say so, or why not."""
     to_end = request.POST.get("to_end") == "on"
+    actor = viewer_of(request)
     try:
-        further_trials.run_again(
-            sweep, numbers, actor=viewer_of(request), to_end=to_end
-        )
-        named = further_trials.trials_named(numbers)
-        words = f"{named} will run once more, {when_words(sweep)}."
-        messages.success(request, words)
+        further_trials.run_again(sweep, numbers, actor=actor, to_end=to_end)
     except NotPossible as error:
         messages.error(request, str(error))
-    return redirect(sweep)
+        return
+    how = ", without early end" if to_end else ""
+    named = further_trials.trials_named(numbers)
+    words = f"{named} will run once more{how}, {when_words(sweep)}."
+    messages.success(request, words)
 
 
 def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
@@ -69,6 +88,14 @@ def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
     if not trials:
         messages.error(request, "Tick the trials that shall run again, then press it.")
         return redirect("sweep_trials", sweep.pk)
+    return _question(request, sweep, trials, back=sweep)
+
+
+def _question(
+    request: HttpRequest, sweep: Sweep, trials: Sequence[Trial], *, back: Sweep | Trial
+) -> HttpResponse:
+    """Asks whether they shall run again, and how; ``back`` is where they were picked,
+    and whose answer is the form's."""
     waiting = {wish.repeats for wish in waiting_wishes(sweep)}
     ready = [trial for trial in trials if trial.number not in waiting]
     ended = [trial for trial in ready if trial.state not in TRIAL_LIVE]
@@ -81,6 +108,7 @@ def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
         "named": further_trials.trials_named(numbers) if numbers else "",
         "numbers": ",".join(map(str, numbers)),
         "refusal": further_trials.refusal_of(sweep),
+        "back": back.get_absolute_url(),
     }
     return render(request, "experiments/further/again.html", context)
 
@@ -222,6 +250,7 @@ def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
 
 urlpatterns = [
     path("sweeps/<int:pk>/again/", again, name="sweep_again"),
+    path("trials/<int:pk>/again/", trial_again, name="trial_again"),
     path("sweeps/<int:pk>/add/", add, name="sweep_add_trial"),
     path("sweeps/<int:pk>/gaps/", fill_gaps, name="sweep_gaps"),
     path("sweeps/<int:pk>/waiting/", remove_waiting, name="sweep_remove_waiting"),

@@ -105,7 +105,7 @@ def _policy(sweep: Sweep) -> str:
 
 
 def _when(sweep: Sweep, now: datetime) -> str:
-    by = f" by {sweep.created_by.display_name}" if sweep.created_by else ""
+    by = f" by {sweep.creator}" if sweep.created_by else f" from the {sweep.creator}"
     if sweep.started_at is None:
         return f"created {day_and_clock(sweep.created_at, now)}{by}"
     start = day_and_clock(sweep.started_at, now)

@@ -25,6 +25,7 @@ from experiments.models.trials import (
 )
 from experiments.pages.spaces import search_space
 from experiments.progress import Progress, progress_of
+from experiments.training_time import trained
 
 # Fewer ended trials than this say too little about how long the rest will take.
 LEAST_FOR_FORECAST = 3
@@ -150,10 +151,11 @@ def combinations(sweep: Sweep) -> int | None:
 
 def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
     later = best.ended_at if best else None
-    facts: dict[str, Any] = sweep.trials.filter(state__in=TRIAL_ENDS).aggregate(
+    ended = sweep.trials.filter(state__in=TRIAL_ENDS).annotate(seconds=trained())
+    facts: dict[str, Any] = ended.aggregate(
         ranked=Count("pk", filter=Q(state__in=TRIAL_RANKED, value__isnull=False)),
         since=Count("pk", filter=Q(ended_at__gt=later)) if later else Count("pk"),
-        took=Avg("current_attempt__elapsed"),
+        took=Avg("seconds"),
     )
     return facts
 

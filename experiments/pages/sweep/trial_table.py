@@ -32,6 +32,7 @@ from experiments.pages.sweep.trial_cells import (
     spark_scale,
     summary,
 )
+from experiments.training_time import trained
 from experiments.words import exact_text, metric_text
 
 FEW, PAGE_SIZE = 10, 100
@@ -147,7 +148,7 @@ class TrialTable:
             "number": F("number"),
             "value": F("value"),
             "reports": F("reports"),
-            "took": F("current_attempt__elapsed"),
+            "took": trained(),
             "state": Case(
                 *(When(state=s, then=Value(k)) for k, s in enumerate(STATES))
             ),

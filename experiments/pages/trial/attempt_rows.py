@@ -14,12 +14,12 @@ from experiments.models import Attempt, Decision, Event, Metric, Trial
 from experiments.models.trials import RERUN, TO_ITS_END
 from experiments.pages.log_text import MOST_BYTES, Line, parse_log
 from experiments.pages.ranking import Field, field_of
-from experiments.pages.rows import elapsed_seconds
-from experiments.pages.trial.verdicts import Checks, checks_of, first_check
+from experiments.pages.trial.verdicts import Checks, checks_of
 from experiments.progress import saved_by
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
+from experiments.training_time import earlier_by_trial, trial_seconds
 from experiments.waiting import Wait, wait_of
 
 NO_OBJECTIVE = Objective("", "minimize")
@@ -73,17 +73,46 @@ class TrialRows:
 
     @property
     def first_check(self) -> int:
-        """The report at which the policy looked, or will look, first; 1 without one."""
-        planned = self.policy.next_check(0) if self.policy else 1
-        return first_check(self.decisions, planned or self.trial.reports + 1)
+        """The report at which the policy looked first, or where it has not, will look
+        next; one after the last where it will not; 1 without a policy."""
+        if self.decisions:
+            return self.decisions[0].n
+        if self.policy is None:
+            return 1
+        return self.policy.next_check(self.trial.reports) or self.trial.reports + 1
+
+    @property
+    def is_early(self) -> bool:
+        """Whether the policy's settings alone tell why it looks no sooner."""
+        return self.policy is not None and self.first_check == self.policy.next_check(0)
+
+    @cached_property
+    def going_on(self) -> Attempt | None:
+        """The attempt from whose files the current one goes on, while that has not
+        reported: it is not known yet how many of its reports count on."""
+        attempt = self.attempt
+        if attempt is None or self.trial.reports or self.trial.has_ended:
+            return None
+        return next((a for a in self.attempts if a.n == attempt.resumed_from), None)
+
+    @cached_property
+    def told(self) -> Attempt | None:
+        """The attempt whose log, metrics and files are there to see: the current one,
+        or the last before it that ran, while it has not begun."""
+        current = self.attempt
+        if current is None or current.claimed_at is not None:
+            return current
+        ran = (a for a in reversed(self.attempts) if a.claimed_at is not None)
+        return next(ran, current)
 
     @cached_property
     def field(self) -> Field:
         return field_of(self.trial)
 
-    @property
+    @cached_property
     def elapsed(self) -> float | None:
-        return elapsed_seconds(self.attempt, self.now)
+        """Seconds of training in all its attempts."""
+        return trial_seconds(self.trial, earlier_by_trial([self.trial.pk]), self.now)
 
     @property
     def saved(self) -> float | None:
@@ -108,8 +137,8 @@ class TrialRows:
 
     @cached_property
     def metrics(self) -> Sequence[Metric]:
-        """The series of the current attempt, by name."""
-        return list(Metric.objects.filter(attempt=self.attempt).order_by("name"))
+        """The series of the attempt that is shown, by name."""
+        return list(Metric.objects.filter(attempt=self.told).order_by("name"))
 
     @property
     def other_metrics(self) -> Sequence[Metric]:
@@ -118,9 +147,9 @@ class TrialRows:
 
     @cached_property
     def log(self) -> Sequence[Line]:
-        if self.attempt is None or not self.attempt.log_bytes:
+        if self.told is None or not self.told.log_bytes:
             return ()
-        return parse_log(storage.read_log(self.attempt.pk, last=MOST_BYTES))
+        return parse_log(storage.read_log(self.told.pk, last=MOST_BYTES))
 
     @cached_property
     def cancel_event(self) -> Event | None:

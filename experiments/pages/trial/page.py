@@ -37,7 +37,7 @@ from experiments.pages.trial.verdicts import (
     fitting,
     verdict_rows,
 )
-from experiments.pages.trial.why import why_of
+from experiments.pages.trial.why import going_on_words, why_of
 from experiments.search.given import outside
 from experiments.space_versions import version_of
 
@@ -63,9 +63,11 @@ def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str
         "trial": trial,
         "sweep": trial.sweep,
         "attempt": rows.attempt,
+        "told": rows.told,
         "field": rows.field,
         "is_best": rows.field.is_best(trial),
         "elapsed": rows.elapsed,
+        "times_run": sum(a.claimed_at is not None for a in rows.attempts),
         "saved": rows.saved,
         "slot": phases.slot_words(rows.attempt),
         "recent": trial.ended_at and (rows.now - trial.ended_at).days < 1,
@@ -177,6 +179,8 @@ def decisions_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
         "verdicts": verdict_rows(rows.decisions, rows.objective, whole=whole),
         "unjudged": min(rows.trial.reports, first - 1),
         "first_check": first,
+        "is_early": rows.is_early,
+        "going_on": going_on_words(rows),
         "has_policy": rows.policy is not None or count > 0,
         "more_decisions": 0 if whole or fitting(count, FEW) == count else count,
         "more_on_phones_only": fitting(count, SOME) == count,
@@ -219,10 +223,10 @@ def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
 
 
 def outputs_of(rows: TrialRows) -> list[Artifact]:
-    """The files of the current attempt, by path."""
-    if rows.attempt is None or rows.trial.files_deleted_at:
+    """The files of the attempt that is shown, by path."""
+    if rows.told is None or rows.trial.files_deleted_at:
         return []
-    return list(rows.attempt.artifacts.all()[:MOST_OUTPUTS])
+    return list(rows.told.artifacts.all()[:MOST_OUTPUTS])
 
 
 def run_tabs(trial: Trial) -> list[dict[str, str]]:

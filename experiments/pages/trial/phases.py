@@ -8,9 +8,9 @@ from datetime import datetime
 
 from experiments.models import Attempt, Trial
 from experiments.models.trials import AttemptState
-from experiments.pages.rows import elapsed_seconds
 from experiments.runner.exits import describe_exit
 from experiments.search.figures import counted
+from experiments.training_time import attempt_seconds
 from experiments.words import duration_text
 
 # How attempts are called that were lost for a reason that is nobody's fault.
@@ -77,7 +77,7 @@ def _work(attempt: Attempt, claimed: datetime, now: datetime) -> Phase:
     """Training, or what is prepared for it; an attempt that got no further keeps it."""
     if attempt.phase:
         return Phase(attempt.phase, _between(claimed, attempt.ended_at or now), claimed)
-    return Phase("training", duration_text(elapsed_seconds(attempt, now)), claimed)
+    return Phase("training", duration_text(attempt_seconds(attempt, now)), claimed)
 
 
 def _between(start: datetime, end: datetime) -> str:

@@ -203,8 +203,3 @@ def checks_of(decisions: Sequence[Decision], objective: Objective) -> Checks:
         last=decisions[-1] if decisions else None,
         chance=chance,
     )
-
-
-def first_check(decisions: Sequence[Decision], planned: int) -> int:
-    """The report of the first check: the one that was, else the one to come."""
-    return decisions[0].n if decisions else planned

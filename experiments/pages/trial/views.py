@@ -19,15 +19,13 @@ from django.http import (
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
-from experiments import access, further_trials, lifecycle, queues, storage
+from experiments import access, lifecycle, queues, storage
 from experiments.models import Artifact, Trial, User
-from experiments.pages.further.words import when_words
 from experiments.pages.live_parts import changed_parts, is_current, token_of
 from experiments.pages.trial.attempt_rows import TrialRows, neighbours
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
-from experiments.steering import NotPossible
 
 # For files of other people: nothing in them may run, and nothing may be guessed.
 HOSTILE_HEADERS = {
@@ -157,27 +155,6 @@ def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(trial)
 
 
-@require_POST
-def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Run a trial of a sweep once more, with the same values; without early end, but
-    for ``how=plain``."""
-    trial, user = _trial(request, pk), _user(request)
-    if not access.can_steer(user, trial.experiment.team):
-        raise PermissionDenied
-    if trial.sweep is None:
-        raise Http404("A run that the site did not start cannot run again.")
-    to_end = request.POST.get("how") != "plain"
-    try:
-        further_trials.run_again(trial.sweep, [trial.number], actor=user, to_end=to_end)
-        how = ", without early end" if to_end else ""
-        words = f"Trial {trial.number} will run once more{how}"
-        words += f"{',' if to_end else ''} {when_words(trial.sweep)}."
-        messages.success(request, words)
-    except NotPossible as error:
-        messages.error(request, str(error))
-    return redirect(trial)
-
-
 urlpatterns = [
     path("trials/<int:pk>/", trial_detail, name="trial_detail"),
     path("trials/<int:pk>/feed.json", trial_feed, name="trial_feed"),
@@ -187,6 +164,5 @@ urlpatterns = [
         artifact_download,
         name="artifact_download",
     ),
-    path("trials/<int:pk>/again/", trial_again, name="trial_again"),
     path("trials/<int:pk>/cancel/", trial_cancel, name="trial_cancel"),
 ]

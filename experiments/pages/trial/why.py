@@ -171,10 +171,23 @@ def _stopping_lead(rows: TrialRows) -> Sentence:
 def _coming_notes(rows: TrialRows) -> list[Sentence]:
     if rows.policy is None:
         return _unjudged_notes(rows)
+    if rows.going_on is not None:
+        return [policy_sentence(rows), going_on_words(rows)]
     coming = rows.policy.next_check(rows.trial.reports)
     which = "next" if rows.decisions else "first"
     when = f"The {which} check comes at report {coming}."
     return [policy_sentence(rows), when if coming else "No further check comes."]
+
+
+def going_on_words(rows: TrialRows) -> str:
+    """Of an attempt that resumes another and has not reported: how checks go on."""
+    before = rows.going_on
+    if before is None:
+        return ""
+    return (
+        f"It goes on from attempt {before.n}: the reports of that before the step at"
+        " which it goes on count, and so do the checks."
+    )
 
 
 def _failed(rows: TrialRows) -> Why:
@@ -241,10 +254,27 @@ def _lost_notes(rows: TrialRows) -> list[Sentence]:
         return []
     before, last = rows.attempts[-2:]
     if before.state == AttemptState.FINISHED:
-        return [f"Attempt {last.n}: the one before failed, and may be tried again."]
-    if before.reason == "paused":
-        return [f"Attempt {last.n}: the one before was put back by a pause."]
-    return [f"Attempt {last.n}: the one before was lost."]
+        how = "failed, and may be tried again"
+    elif before.reason == "paused":
+        how = "was put back by a pause"
+    else:
+        how = "was lost"
+    return [f"Attempt {last.n}: the one before {how}.", *_told_notes(rows)]
+
+
+def _told_notes(rows: TrialRows) -> list[Sentence]:
+    """What the attempt that ran last has left, which the page goes on to show."""
+    told = rows.told
+    if told is None or told.claimed_at is None:
+        return []
+    primary = rows.objective.primary_metric
+    metric = next((m for m in rows.metrics if m.name == primary and m.count), None)
+    reported = ""
+    if metric is not None:
+        times = "once" if metric.count == 1 else f"{metric.count} times"
+        last = metric_text(metric.last_value)
+        reported = f"Attempt {told.n} had reported {primary} {times}, last {last}. "
+    return [f"{reported}Until it runs again, the log and the files are that one's."]
 
 
 SENTENCES: Mapping[TrialState, Callable[[TrialRows], Why]] = {

@@ -1,0 +1,71 @@
+"""How long trials trained: the seconds of all their attempts.
+
+A trial that was lost, put back or retried has several attempts; each that ran took a
+slot, so what the trial took is their sum. An attempt that never trained has no seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db.models import F, FloatField, OuterRef, QuerySet, Subquery, Sum
+
+from experiments.models import Attempt, Trial
+
+# The same as trained(), for statements in SQL: of the trial `t`.
+TRAINED = "(SELECT SUM(own.elapsed) FROM {attempt} own WHERE own.trial_id = t.id)"
+
+
+def trained() -> Subquery:
+    """For queries of trials: the measured seconds of all attempts; NULL for none."""
+    return _sum(Attempt.objects.filter(trial=OuterRef("pk")))
+
+
+def earlier() -> Subquery:
+    """The same of the attempts before the current one."""
+    attempts = Attempt.objects.filter(trial=OuterRef("pk"))
+    return _sum(attempts.exclude(pk=OuterRef("current_attempt")))
+
+
+def _sum(attempts: QuerySet[Attempt]) -> Subquery:
+    sums = attempts.order_by().values("trial").annotate(total=Sum("elapsed"))
+    return Subquery(sums.values("total"), output_field=FloatField())
+
+
+def earlier_by_trial(trial_ids: Iterable[int]) -> Mapping[int, float]:
+    """The seconds of the attempts before the current one, by trial; in one query."""
+    attempts = Attempt.objects.filter(
+        trial__in=list(trial_ids), elapsed__isnull=False
+    ).exclude(trial__current_attempt=F("pk"))
+    sums = attempts.order_by().values_list("trial").annotate(total=Sum("elapsed"))
+    return dict(sums)
+
+
+def attempt_seconds(attempt: Attempt | None, now: datetime) -> float | None:
+    """How long the attempt's training has taken, or has taken so far."""
+    if attempt is None or attempt.claimed_at is None:
+        return None
+    if attempt.ended_at is not None and attempt.elapsed is not None:
+        return attempt.elapsed
+    return max(0.0, ((attempt.ended_at or now) - attempt.claimed_at).total_seconds())
+
+
+def trial_seconds(
+    trial: Trial, earlier: Mapping[int, float], now: datetime
+) -> float | None:
+    """How long the trial's training has taken, or has taken so far; None before it has
+    begun. ``earlier`` as earlier_by_trial() has it."""
+    return _together(earlier.get(trial.pk), attempt_seconds(trial.current_attempt, now))
+
+
+def measured_seconds(trial: Trial, earlier: Mapping[int, float]) -> float | None:
+    """The same as far as runners have measured it."""
+    attempt = trial.current_attempt
+    return _together(earlier.get(trial.pk), attempt.elapsed if attempt else None)
+
+
+def _together(earlier: float | None, current: float | None) -> float | None:
+    """The sum of what is known; None where nothing is."""
+    known = [seconds for seconds in (earlier, current) if seconds is not None]
+    return sum(known) if known else None
