@@ -118,8 +118,15 @@ def metrics_token() -> str:
     return text
 
 
-def site_url() -> str:
-    url = env_url("SWEEPSITE_URL", "http://127.0.0.1:8000", schemes=("http", "https"))
+def site_url(folder: Path) -> str:
+    """SWEEPSITE_URL, else what an ``up`` on this folder serves, else the usual port."""
+    served = folder / "site_url"
+    default = served.read_text().strip() if served.exists() else ""
+    url = env_url(
+        "SWEEPSITE_URL",
+        default or "http://127.0.0.1:8000",
+        schemes=("http", "https"),
+    )
     if not urlsplit(url).hostname:
         raise bad_url(
             "SWEEPSITE_URL", url, "a host is missing, as in https://sweeps.example.org"
@@ -179,7 +186,7 @@ def database(folder: Path) -> dict[str, Any]:
 HOME = home_folder()
 SECRET_KEY = secret_key(HOME)
 DEBUG = env_bool("SWEEPSITE_DEBUG", default=False)
-SITE_URL = site_url()
+SITE_URL = site_url(HOME)
 ALLOWED_HOSTS = [
     host.strip()
     for host in os.environ.get(

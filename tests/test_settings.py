@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sweepsite.settings import secret_key
+from sweepsite.settings import secret_key, site_url
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -132,3 +132,25 @@ def test_every_setting_is_documented() -> None:
     told = set(re.findall(r"[A-Z]+_\w+", "\n".join(p.read_text() for p in pages)))
     assert len(used) > 15
     assert used - inner - trial - told == set()
+
+
+@pytest.mark.parametrize(
+    ("served", "given", "expected"),
+    [
+        ("http://127.0.0.1:8123\n", "", "http://127.0.0.1:8123"),
+        ("http://127.0.0.1:8123", "https://own.example", "https://own.example"),
+        ("", "", "http://127.0.0.1:8000"),
+        (None, "", "http://127.0.0.1:8000"),
+    ],
+)
+def test_the_address_is_that_of_an_up_on_the_data_folder(
+    served: str | None,
+    given: str,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if served is not None:
+        (tmp_path / "site_url").write_text(served)
+    monkeypatch.setenv("SWEEPSITE_URL", given)
+    assert site_url(tmp_path) == expected

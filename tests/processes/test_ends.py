@@ -44,6 +44,8 @@ def test_completed(site: RunningSite) -> None:
         assert trial["value"] == pytest.approx(trial["params"]["x"] * (1 - 0.5**5))
     best = max(trials, key=lambda trial: trial["value"])
     assert site.sweep(sweep)["best_trial"]["id"] == best["id"]
+    # Another command knows the port that this site was given.
+    assert f"{site.url}/sweeps/{sweep}/" in site.manage("sweep", "show", str(sweep))
 
 
 def test_terminated_by_the_policy_and_explained(site: RunningSite) -> None:

@@ -30,6 +30,8 @@ from experiments.supervision import Child, Supervisor
 
 QUEUE_PATIENCE = 20.0
 SITE_PATIENCE = 30.0
+# Files of the data folder that tell other commands, while it runs, where what runs is.
+TOLD = ("redis_url", "site_url")
 # Workers say to the site what became of their trials, so they end first.
 ENDS = {"worker": 0, "scheduler": 1, "web": 1, "queue": 2}
 
@@ -148,11 +150,13 @@ class Machine:
         finally:
             self.say("Stopping: running trials first, then the rest …")
             self.supervisor.stop()
-            (settings.HOME / "redis_url").unlink(missing_ok=True)
+            for name in TOLD:
+                (settings.HOME / name).unlink(missing_ok=True)
             self.say("Stopped. Trials that ran go back to the queue of the next start.")
 
     def _start(self) -> None:
         self.say(f"sweepsite {settings.VERSION}, data in {settings.HOME}")
+        (settings.HOME / "site_url").write_text(self.environment["SWEEPSITE_URL"])
         queue_url = self._start_queue()
         self.say("Preparing the database …")
         with collecting_static():
