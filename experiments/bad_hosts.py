@@ -67,7 +67,9 @@ def drain_host(sweep: Sweep, failures: Sequence[End]) -> None:
         f" error, and on other hosts they work: {failures[0].error}"
     )[:300]
     host = failures[0].host
-    for worker in Worker.objects.alive().filter(pool=sweep.pool_id, host=host):
+    alive = Worker.objects.alive().filter(pool=sweep.pool_id, host=host)
+    # In one order, as the rows stay locked until all are drained.
+    for worker in alive.order_by("pk"):
         if worker.draining_since is None:
             lifecycle.drain_worker(worker, reason=reason)
             logger.warning("worker %s is drained: %s", worker.pk, reason)

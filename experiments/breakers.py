@@ -12,7 +12,8 @@ that does not exist costs a handful of trials at any width.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -37,6 +38,9 @@ CHANCE = 0.001
 MOST_COMPARED = 400
 BAD_START, BAD_TURN = "first_trials_failed", "same_failure"
 
+# What is decided, ready to be done.
+Move = Callable[[], bool]
+
 
 def most_live(sweeps: Collection[Sweep]) -> dict[int, int]:
     """How many trials of each sweep may live at a time now, by its id, in one query."""
@@ -60,39 +64,50 @@ def _proven() -> TrialQuerySet:
     return Trial.objects.own().filter(proven, sweep=OuterRef("pk"))
 
 
-def trip(sweep: Sweep, counts: Mapping[str, int]) -> bool:
-    """Stop or pause the sweep if its trials all fail of one thing. True: it was, or it
-    is too early to tell; no trial is to be placed."""
+def tripped(sweep: Sweep, counts: Mapping[str, int]) -> Move | None:
+    """What to do where the sweep's trials all fail of one thing. None: nothing.
+
+    It only reads, so that it may be asked again once nobody else can change the sweep.
+    Where the sweep is to place no trial now, what is returned gives True.
+    """
     if not counts[TrialState.FAILED] and not sweep.on_failure:
-        return False
+        return None
     recent = recent_ends(sweep)
     if not any(end.failed for end in recent):
-        return False
+        return None
     host = bad_host(recent)
     if host is not None:
-        drain_host(sweep, host)
-        return False
+        return partial(_go_on_elsewhere, sweep, host)
     return _bad_start(sweep, recent) or _bad_turn(sweep, recent)
+
+
+def _go_on_elsewhere(sweep: Sweep, host: Sequence[End]) -> bool:
+    drain_host(sweep, host)
+    return False
+
+
+def _too_early_to_tell() -> bool:
+    return True
 
 
 # --- a bad start --------------------------------------------------------------------
 
 
-def _bad_start(sweep: Sweep, recent: Sequence[End]) -> bool:
+def _bad_start(sweep: Sweep, recent: Sequence[End]) -> Move | None:
     fast = [end for end in recent if end.failed and end.elapsed < FAST]
     alike = _most_alike(fast)
     if not alike or any(end.worked for end in recent) or _has_worked(sweep):
-        return False
+        return None
     if len(alike) >= ALIKE_ALWAYS and _others_may_work(alike, recent):
-        return True
+        return _too_early_to_tell
     cause = alike[0].cause
     if len(alike) < (ALIKE_ALWAYS if cause and cause.always else ALIKE):
-        return False
+        return None
     message = (
         f"{len(alike)} trials have failed with the same error within seconds of their"
         f" start and none has worked, so no more were started. {_told(alike[0])}"
     )
-    return lifecycle.fail_sweep(sweep, reason=BAD_START, message=message)
+    return partial(lifecycle.fail_sweep, sweep, reason=BAD_START, message=message)
 
 
 def _most_alike(ends: Sequence[End]) -> list[End]:
@@ -124,18 +139,18 @@ def _told(end: End) -> str:
 # --- a bad turn ---------------------------------------------------------------------
 
 
-def _bad_turn(sweep: Sweep, recent: Sequence[End]) -> bool:
+def _bad_turn(sweep: Sweep, recent: Sequence[End]) -> Move | None:
     """The last to start have all failed alike, although others had worked."""
     run = run_of_failures(recent)
     if len(run) < RUN or not _is_no_chance(sweep, run):
-        return False
+        return None
     if len(run) < LONGEST_RUN and _is_region(sweep, run):
-        return False
+        return None
     message = (
         f"Paused: the last {len(run)} trials all failed with the same error, although"
         f" others had worked before. {_told(run[0])} Resuming goes on with new trials."
     )
-    return lifecycle.pause_sweep(sweep, reason=BAD_TURN, message=message)
+    return partial(lifecycle.pause_sweep, sweep, reason=BAD_TURN, message=message)
 
 
 def _is_no_chance(sweep: Sweep, run: Sequence[End]) -> bool:

@@ -45,8 +45,8 @@ class End:
 
 def recent_ends(sweep: Sweep) -> list[End]:
     """The sweep's newest attempts, the newest trial first; what ended before the sweep
-    was resumed is over and done with, and so are failures of a host before it was taken
-    back."""
+    was resumed is over and done with, and so are failures of what had begun by then,
+    and those of a host before it was taken back."""
     since = database_now() - LOOK_BACK
     since = max(since, sweep.resumed_at or since)
     attempts = Attempt.objects.filter(
@@ -54,6 +54,9 @@ def recent_ends(sweep: Sweep) -> list[End]:
         trial__sweep=sweep,
         trial__number__gte=_from(sweep),
     ).exclude(~Q(signature=""), taken_back())
+    if sweep.resumed_at is not None:
+        # These began with whatever was wrong before somebody looked at it.
+        attempts = attempts.exclude(~Q(signature=""), claimed_at__lt=sweep.resumed_at)
     rows = attempts.select_related("worker", "trial").only(
         *("signature", "error", "reason", "state", "elapsed", "worker__host"),
         *("trial__number", "trial__state", "trial__reports"),

@@ -76,7 +76,7 @@ def _guarded(step: Callable[[Sweep], T], sweep: Sweep) -> T | None:
 
 Counts = dict[str, int]
 # What ends or pauses a sweep, ready to be done.
-Move = Callable[[], bool]
+Move = breakers.Move
 Rule = Callable[[Sweep, Counts], Move | None]
 
 
@@ -87,7 +87,7 @@ def settle(sweep: Sweep) -> bool:
         end_at_timeout(sweep)
         or _decide(sweep, _at_target, counts)
         or preflight.look(sweep)
-        or breakers.trip(sweep, counts)
+        or _decide(sweep, breakers.tripped, counts)
         or _decide(sweep, _bad_start, counts)
         or _decide(sweep, _many_failures, counts)
         or _decide(sweep, _complete, counts)
@@ -98,11 +98,13 @@ def _decide(sweep: Sweep, rule: Rule, counts: Counts) -> bool:
     """Do what the rule says, if it still says so once nobody else can change the sweep.
 
     Trials that were begun, wishes and limits that came since the sweep was read count.
+    One that somebody has paused, resumed or ended meanwhile waits for the next round.
     """
     if rule(sweep, counts) is None:
         return False
+    state = sweep.state
     with transaction.atomic():
-        if not lifecycle.lock_sweep(sweep):
+        if not lifecycle.lock_sweep(sweep) or sweep.state != state:
             return True
         move = rule(sweep, trial_counts(sweep))
         return move is not None and move()
@@ -192,10 +194,13 @@ def _many_failures(sweep: Sweep, _: Counts) -> Move | None:
 
 
 def _failures_lately(sweep: Sweep) -> int:
-    """Trials that failed since the sweep was started, or went on."""
+    """Trials that failed since the sweep was started, or that began and failed since it
+    went on."""
     failures = sweep.trials.own().filter(state=TrialState.FAILED)
-    if sweep.resumed_at is not None:
-        failures = failures.filter(ended_at__gt=sweep.resumed_at)
+    since = sweep.resumed_at
+    if since is not None:
+        failures = failures.filter(ended_at__gt=since)
+        failures = failures.exclude(current_attempt__claimed_at__lt=since)
     return failures.count()
 
 

@@ -3,14 +3,18 @@ goes on."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models.functions import Now
 
 from experiments import breakers, failures, lifecycle, scheduling, storage
 from experiments.models import Sweep, Trial, Worker
 from tests import factories
+from tests.test_wishes import at_once, beside, one_writer
 
 pytestmark = pytest.mark.django_db
 
@@ -157,6 +161,30 @@ class TestTurn:
         rounds(made, fate=work, most=6)
         assert made.state == "running"
 
+    def test_failures_of_what_ran_before_do_not_pause_a_resumed_sweep(self) -> None:
+        made = sweep(wide=16)
+        rounds(made, fate=work, most=12)
+        scheduling.advance_all()
+        for trial in made.trials.filter(state="queued"):
+            take(trial)
+        before = list(made.trials.filter(state="running").order_by("number"))
+        assert len(before) >= 2 * breakers.RUN
+        for trial in before[: breakers.RUN]:
+            fail(trial)
+        scheduling.advance_all()
+        made.refresh_from_db()
+        assert (made.state, made.reason) == ("paused", "same_failure")
+        lifecycle.resume_sweep(made)
+        for trial in before[breakers.RUN :]:
+            fail(trial)
+        scheduling.advance_all()
+        made.refresh_from_db()
+        assert made.state == "running"
+        rounds(made, fate=fail)
+        assert (made.state, made.reason) == ("paused", "same_failure")
+        failed = made.trials.filter(state="failed").count()
+        assert failed >= len(before) + breakers.RUN
+
     def test_one_failure_in_three_is_none(self) -> None:
         made = sweep(wide=2)
         fates = [work, work, fail]
@@ -176,6 +204,87 @@ class TestTurn:
         rounds(made, fate=fate, most=24)
         assert made.state == "running"
         assert made.trials.filter(state="failed").count() == 9
+
+
+class TestAtOneMoment:
+    """Others change the sweep while a scheduler decides."""
+
+    def about_to_pause(self) -> Sweep:
+        made = sweep(wide=2)
+        rounds(made, fate=work, most=12)
+        for _ in range(breakers.RUN):
+            scheduling.advance_all()
+            trial = made.trials.live().order_by("number").first()
+            if trial.state == "queued":
+                take(trial)
+            fail(trial)
+        return as_read_by_another(made)
+
+    def test_a_person_who_resumes_while_it_is_decided_is_heeded(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = self.about_to_pause()
+
+        def begun() -> AbstractContextManager[Any]:
+            monkeypatch.undo()
+            mine = as_read_by_another(made)
+            assert lifecycle.pause_sweep(mine)
+            assert lifecycle.resume_sweep(mine)
+            return transaction.atomic()
+
+        monkeypatch.setattr(scheduling, "transaction", SimpleNamespace(atomic=begun))
+        assert not scheduling.settle(made)
+        made.refresh_from_db()
+        assert (made.state, made.reason) == ("running", "")
+
+    def test_a_sweep_that_a_person_pauses_meanwhile_does_not_fail(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = sweep(wide=3)
+        for trial in [factories.trial(made) for _ in range(3)]:
+            take(trial)
+            end(trial, MISSING)
+        made = as_read_by_another(made)
+
+        def begun() -> AbstractContextManager[Any]:
+            monkeypatch.undo()
+            assert lifecycle.pause_sweep(as_read_by_another(made))
+            return transaction.atomic()
+
+        monkeypatch.setattr(scheduling, "transaction", SimpleNamespace(atomic=begun))
+        assert scheduling.settle(made)
+        made.refresh_from_db()
+        assert (made.state, made.reason) == ("paused", "user")
+
+    @pytest.mark.django_db(transaction=True)
+    @one_writer
+    def test_a_decision_waits_for_who_resumes_and_then_sees_it(self) -> None:
+        made = self.about_to_pause()
+        mine = as_read_by_another(made)
+        settled: list[bool] = []
+        with transaction.atomic():
+            assert lifecycle.pause_sweep(mine)
+            assert lifecycle.resume_sweep(mine)
+            beside(
+                lambda: settled.append(scheduling.settle(made)), meanwhile=lambda: None
+            )
+        assert settled == [False]
+        made.refresh_from_db()
+        assert (made.state, made.reason) == ("running", "")
+
+    @pytest.mark.django_db(transaction=True)
+    @one_writer
+    def test_several_schedulers_pause_it_once(self) -> None:
+        made = self.about_to_pause()
+        read = [as_read_by_another(made) for _ in range(4)]
+        at_once(4, lambda place: scheduling.settle(read[place]) and None)
+        made.refresh_from_db()
+        assert (made.state, made.reason) == ("paused", "same_failure")
+        assert made.events.filter(verb="sweep paused").count() == 1
+
+
+def as_read_by_another(made: Sweep) -> Sweep:
+    return Sweep.objects.select_related("experiment", "pool").get(pk=made.pk)
 
 
 class TestHost:

@@ -42,11 +42,10 @@ def again(made: Sweep) -> Sweep:
 def meanwhile(monkeypatch: pytest.MonkeyPatch, step: Callable[[], object]) -> None:
     """Do it once the scheduler has counted the trials."""
 
-    def trip(sweep: Sweep, counts: dict[str, int]) -> bool:
+    def tripped(sweep: Sweep, counts: dict[str, int]) -> None:
         step()
-        return False
 
-    monkeypatch.setattr(breakers, "trip", trip)
+    monkeypatch.setattr(breakers, "tripped", tripped)
 
 
 @pytest.mark.parametrize("state", ["completed", "failed"])
