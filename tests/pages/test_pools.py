@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from experiments import lifecycle
 from experiments.clock import database_now
@@ -309,6 +310,34 @@ def test_a_host_is_drained_after_a_question_and_takes_trials_again(
     assert worker.draining_since is None
     actors = Event.objects.filter(actor__username="root").count()
     assert actors == 2
+
+
+@pytest.mark.parametrize("letter", ["x", "\U0001f600", "<"])
+def test_a_long_reason_is_refused_and_stays(
+    root: Client, pool: Pool, letter: str
+) -> None:
+    worker = factories.worker(pool)
+    url = f"/pools/default/hosts/{worker.pk}/drain/"
+    answer = root.post(url, {"reason": letter * 201})
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert f'value="{escape(letter * 201)}"' in text
+    assert "has 201 characters; up to 200 are kept" in text
+    worker.refresh_from_db()
+    assert worker.draining_since is None
+    assert root.post(url, {"reason": letter * 200}).status_code == 302
+    worker.refresh_from_db()
+    assert worker.drain_reason == f"{letter * 200} (root)"
+    assert escape(letter * 200) in page(root), "nor is it cut where it is shown"
+
+
+def test_a_long_name_leaves_the_reason_whole(client: Client, pool: Pool) -> None:
+    worker = factories.worker(pool)
+    client.force_login(factories.user("r" * 150, is_superuser=True))
+    url = f"/pools/default/hosts/{worker.pk}/drain/"
+    assert client.post(url, {"reason": "x" * 200}).status_code == 302
+    worker.refresh_from_db()
+    assert worker.drain_reason.endswith("r\N{HORIZONTAL ELLIPSIS})")
 
 
 def test_a_living_host_is_not_forgotten_and_a_silent_one_is(

@@ -16,13 +16,13 @@ from experiments.models.trials import AttemptState
 from experiments.pages.health.views import must_be_admin
 from experiments.pages.pools.forms import NewPoolForm, PoolForm
 from experiments.pages.pools.questions import (
+    MOST_REASON,
     Question,
     drain_question,
     forget_question,
 )
 from experiments.pages.pools.views import start_context
-
-MOST_REASON = 200
+from experiments.search.problems import cut
 
 
 def host_of(name: str, pk: int) -> Worker:
@@ -34,20 +34,23 @@ def pool_of(name: str) -> Pool:
     return access.found_or_404(Pool.objects.all(), name=name)
 
 
-def ask(request: HttpRequest, question: Question) -> HttpResponse:
+def ask(request: HttpRequest, question: Question, *, status: int = 200) -> HttpResponse:
     """The question as a page of its own, for browsers without scripts."""
-    return render(request, "experiments/pools/confirm.html", {"question": question})
+    context = {"question": question}
+    return render(request, "experiments/pools/confirm.html", context, status=status)
 
 
 @require_http_methods(["GET", "POST"])
 @never_cache
 def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     admin, worker = must_be_admin(request), host_of(name, pk)
-    if request.method != "POST":
+    reason = request.POST.get("reason", "").replace("\0", "").strip()
+    too_long = len(reason) > MOST_REASON
+    if request.method != "POST" or too_long:
         running = worker.attempts.filter(state=AttemptState.RUNNING).count()
-        return ask(request, drain_question(worker, running=running))
-    reason = request.POST.get("reason", "").replace("\0", "").strip()[:MOST_REASON]
-    told = f"{reason} ({admin.username})" if reason else f"By {admin.username}."
+        question = drain_question(worker, running=running, reason=reason)
+        return ask(request, question, status=422 if too_long else 200)
+    told = f"{reason} ({cut(admin.username)})" if reason else f"By {admin.username}."
     if lifecycle.drain_worker(worker, reason=told, actor=admin):
         messages.success(request, f"{worker.name} gets no new trials from now on.")
     else:

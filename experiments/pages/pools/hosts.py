@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.text import Truncator
-
 from experiments.models import Worker
 from experiments.models.pools import SILENT_AFTER
 from experiments.pages.pools.busy import Busy
@@ -59,7 +57,7 @@ class Host:
     @property
     def drain_words(self) -> str:
         """What follows the time since which it drains: the reason, and a full stop."""
-        reason = Truncator(self.worker.drain_reason.strip()).chars(240)
+        reason = self.worker.drain_reason.strip()
         said = f": {reason}" if reason else ""
         return said if said.endswith((".", "!", "?")) else f"{said}."
 

@@ -12,6 +12,8 @@ from experiments.pages.pools.hosts import Host
 
 # More dialogs than these would make a page heavy; other hosts' links lead to a page.
 MOST_DIALOGS = 30
+# Characters of the reason for a drain: with who gave it, it fits its column.
+MOST_REASON = 200
 
 Question = dict[str, object]
 
@@ -33,8 +35,9 @@ def drain_question_of(host: Host) -> Question:
     return drain_question(host.worker, running=sum(bool(c.seconds) for c in host.cells))
 
 
-def drain_question(worker: Worker, *, running: int) -> Question:
-    """What components/confirm_body.html asks; ``running``: trials that run there."""
+def drain_question(worker: Worker, *, running: int, reason: str = "") -> Question:
+    """What components/confirm_body.html asks; ``running``: trials that run there,
+    ``reason``: what was typed, with what is wrong with it."""
     trials = "1 trial that runs" if running == 1 else f"{running} trials that run"
     goes_on = f"the {trials} there, to the end" if running else "nothing runs there now"
     return {
@@ -48,8 +51,20 @@ def drain_question(worker: Worker, *, running: int) -> Question:
         ],
         "verb": "Drain host",
         "keep": "Keep it working",
-        "reason_label": "Why (optional); everybody who sees the pool reads it",
+        "reason_label": "Why (optional); everybody who sees the pool reads it. Up to"
+        f" {MOST_REASON} characters",
+        "reason": reason,
+        "reason_error": _reason_error(reason),
     }
+
+
+def _reason_error(reason: str) -> str:
+    if len(reason) <= MOST_REASON:
+        return ""
+    return (
+        f"The reason has {len(reason):,} characters; up to {MOST_REASON} are kept."
+        " Shorten it; the host does not drain yet."
+    )
 
 
 def forget_question(worker: Worker) -> Question:
