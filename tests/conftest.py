@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from experiments import embedded_queue
+from tests import parallel
 from tests.processes.running_site import wait_for
 
 # Playwright's synchronous calls run inside an event loop, which Django takes for ours.
@@ -31,6 +33,22 @@ settings.register_profile(
 settings.load_profile("sweepsite")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return parallel.how_many(config)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> parallel.Lanes:
+    return parallel.Lanes(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    parallel.lanes_first(items)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    parallel.step_back(item)
+
+
 @pytest.fixture(scope="module")
 def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server; it ends with the module."""
@@ -43,7 +61,7 @@ def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     address = f"unix://{socket}?db=0"
-    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=10)
+    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=30)
     yield address
     server.terminate()
     server.wait()

@@ -299,9 +299,12 @@ def test_gaps_filled_twice_at_one_moment_are_filled_once() -> None:
 
 
 def waits_for_a_lock() -> bool:
-    """Whether another connection waits for a row of ours."""
+    """Whether another connection of this test's database waits for a row of ours."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
         return bool(cursor.fetchone()[0])
 
 
@@ -319,7 +322,7 @@ def beside(work: Callable[[], object], meanwhile: Callable[[], object]) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not waits_for_a_lock():
         assert time.monotonic() < deadline and errors == []
         time.sleep(0.01)

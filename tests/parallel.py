@@ -1,0 +1,62 @@
+"""How the suite is spread over processes.
+
+The whole suite waits more than it computes, so it runs in one process more than there
+are processors. What is named on the command line runs in this one, and so do the slow
+tests, which measure; ``-n`` overrules both.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+# Whatever starts whole installations keeps to two lanes, which are taken first: no more
+# than two of them are at work at once, and they do not come last.
+LANES = {
+    "tests/processes": "installations",
+    "tests/browser": "installations seen from outside",
+    "tests/chaos": "installations seen from outside",
+}
+MOST = 4
+
+
+def how_many(config: pytest.Config) -> int:
+    """Processes for ``-n auto``; 0: this one."""
+    everything = [arg.rstrip("/") for arg in config.args] == config.getini("testpaths")
+    if not everything or config.option.markexpr == "slow":
+        return 0
+    return min(MOST, (os.cpu_count() or 1) + 1)
+
+
+def lane(nodeid: str) -> str | None:
+    return LANES.get(nodeid.rpartition("/")[0])
+
+
+class Lanes(LoadFileScheduling):
+    """A file is run by one process, a lane as well."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return lane(file) or file
+
+
+def lanes_first(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: lane(_file(item)) or "~")
+
+
+def step_back(item: pytest.Item) -> None:
+    """Installations have deadlines, so whoever runs none lets them go first."""
+    if "PYTEST_XDIST_WORKER" in os.environ and lane(_file(item)) is None:
+        _step_back()
+
+
+@cache
+def _step_back() -> None:
+    os.nice(5)
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
