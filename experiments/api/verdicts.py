@@ -53,7 +53,12 @@ class DecisionOut(Schema):
     ]
     setter_trials: list[SetterOut]
     facts: Annotated[
-        dict[str, float], Field(description="numbers of the policy's own, by name")
+        dict[str, float],
+        Field(
+            description="numbers of the policy's own, by name; of a prediction"
+            " gain_needed to beat the best, gain_expected, the chance of that, the"
+            " chance_asked, and the share_better of the trials at this report"
+        ),
     ]
     stop: bool
     reason: str

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from django.db.models import QuerySet
 
 from experiments.models import Decision, Report, Trial
 from experiments.pages.rows import thinned
@@ -18,12 +19,13 @@ MOST_POINTS = 60
 Points = list[list[float | None]]
 # Median stopping holds a trial against the others' means, all else against their bests.
 MEAN, BEST = "mean_loss", "best_loss"
-BESTS = "Grey: the rivals\u2019 best values up to each report."
+KNOWN = "as far as they were known at its last check."
+BESTS = f"Grey: the rivals\u2019 best values up to each report, {KNOWN}"
 ALONE = "Grey: the best values of the others, which do not matter here."
 # What the lines are and what they decide, by the kind of policy.
 QUESTIONS: Mapping[str, str] = {
-    "median_stopping": "Grey: running averages of the rivals. A trial ends when its"
-    " best falls behind the line.",
+    "median_stopping": f"Grey: running averages of the rivals, {KNOWN} A trial ends"
+    " when its best falls behind the line.",
     "predictive": f"{BESTS} The line is the best of all, which it would have to beat.",
     "threshold": f"{ALONE} The line is the bound that it must not miss.",
     "patience": f"{ALONE} The line is its own best of some reports before, which it"
@@ -53,7 +55,11 @@ def line_name(policy: str) -> str:
 def threshold_model(
     trial: Trial, decisions: Sequence[Decision], *, policy: str, unjudged: int
 ) -> dict[str, Any]:
-    """The model that static/js/charts/threshold.js draws; three queries."""
+    """The model that static/js/charts/threshold.js draws; three queries.
+
+    Of the others it has what the last verdict could know: reports that had come by
+    then. Where no verdict was made it has all of them.
+    """
     sweep = trial.sweep
     if sweep is None:
         return {}
@@ -70,7 +76,7 @@ def threshold_model(
         "best": best,
         "threshold": thinned(_line(decisions)),
         "lineName": line_name(policy),
-        "rivals": _rivals(trial, column, setters),
+        "rivals": _rivals(trial, column, setters, decisions[-1:]),
         "unjudgedUntil": unjudged,
         "endedAt": ended,
     }
@@ -121,12 +127,16 @@ def _value(trial: Trial, loss: float) -> float | None:
     return trial.sweep.objective.value(loss)
 
 
-def _rivals(trial: Trial, column: str, setters: Collection[int]) -> list[Points]:
+def _rivals(
+    trial: Trial, column: str, setters: Collection[int], last: Sequence[Decision]
+) -> list[Points]:
     if not trial.reports:
         return []
-    kept = np.unique(np.linspace(1, trial.reports, MOST_POINTS).round().astype(int))
-    rows = Report.objects.filter(
-        trial__in=_drawn_rivals(trial, setters), n__in=[int(n) for n in kept]
+    known = _known_reports(trial, last)
+    reached = last[0].n if last else trial.reports
+    kept = np.unique(np.linspace(1, reached, MOST_POINTS).round().astype(int))
+    rows = known.filter(
+        trial__in=_drawn_rivals(known, reached, setters), n__in=kept.tolist()
     ).order_by("trial", "n")
     curves: dict[int, Points] = defaultdict(list)
     for trial_id, n, loss in rows.values_list("trial_id", "n", column):
@@ -134,19 +144,27 @@ def _rivals(trial: Trial, column: str, setters: Collection[int]) -> list[Points]
     return list(curves.values())
 
 
-def _drawn_rivals(trial: Trial, setters: Collection[int]) -> list[int]:
+def _known_reports(trial: Trial, last: Sequence[Decision]) -> QuerySet[Report]:
+    """The other trials' reports that the last verdict, if any, could know."""
+    reports = Report.objects.filter(sweep=trial.sweep_id).exclude(trial=trial)
+    return reports.filter(time__lte=last[0].created_at) if last else reports
+
+
+def _drawn_rivals(
+    known: QuerySet[Report], reached: int, setters: Collection[int]
+) -> list[int]:
     """Who is drawn: those that set a threshold, then of those that came as far an
     even choice, then the others."""
-    rows = list(
-        Trial.objects.filter(sweep=trial.sweep, reports__gte=1)
-        .exclude(pk=trial.pk)
-        .order_by("number")
-        .values_list("pk", "number", "reports")
-    )
-    first = [pk for pk, number, _ in rows if number in setters][:MOST_RIVALS]
-    as_far = [pk for pk, _, reports in rows if reports >= trial.reports]
-    others = [pk for pk, _, reports in rows if reports < trial.reports]
-    order = [*first, *_even(as_far), *_even(others)]
+    rows = known.filter(n__in={1, reached}).order_by("number", "n")
+    furthest: dict[int, int] = {}
+    first: dict[int, None] = {}
+    for pk, number, n in rows.values_list("trial_id", "number", "n"):
+        furthest[pk] = n
+        if number in setters:
+            first[pk] = None
+    as_far = [pk for pk, n in furthest.items() if n == reached]
+    others = [pk for pk, n in furthest.items() if n != reached]
+    order = [*list(first)[:MOST_RIVALS], *_even(as_far), *_even(others)]
     return list(dict.fromkeys(order))[:MOST_RIVALS]
 
 

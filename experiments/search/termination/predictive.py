@@ -131,19 +131,32 @@ class PredictivePolicy(Policy):
         facts = {name: significant(value) for name, value in ruling.facts.items()}
         if "chance" not in facts:
             return (
-                f"{start}: trial {ruling.setters[0]} is {facts['gain_needed']} ahead "
-                f"at this report, and at its pace it would gain about "
-                f"{facts['gain_expected']}; no trial has run to its end yet."
+                f"{start}: it is {facts['gain_needed']} behind trial "
+                f"{ruling.setters[0]}, which leads at this report, and at its own pace "
+                f"it would gain about {facts['gain_expected']}; no trial has run to "
+                "its end yet."
             )
-        chance, asked = ruling.facts["chance"], ruling.facts["chance_asked"]
         return (
-            f"{start}: to become the best it has to gain {facts['gain_needed']} more, "
-            f"where trials that were gaining as fast gained {facts['gain_expected']}: "
-            f"a chance of {chance:.1%}, and at its rank {asked:.1%} is asked."
+            f"{start}: to beat the best it needs to gain {facts['gain_needed']} more, "
+            f"and about {facts['gain_expected']} is predicted, as trials that improved "
+            "as fast gained from there on. That is a chance of "
+            f"{_percent(ruling.facts['chance'])}, and {self._asked_words(ruling)}."
         )
 
     def name_in_words(self) -> str:
         return f"predictive, below a chance of {self.chance:.0%} to become the best"
+
+    def _asked_words(self, ruling: Ruling) -> str:
+        """What chance was asked, and why it is not the one that is set."""
+        asked, better = ruling.facts["chance_asked"], ruling.facts["share_better"]
+        words, usual = f"{_percent(asked)} is asked", _percent(self.chance)
+        if math.isclose(asked, self.chance):
+            return f"{words}, as of any trial in the middle of the field"
+        more, only = ("more", "") if better > MIDDLE else ("less", "only ")
+        return (
+            f"{words}: {more} than the {usual} of a trial in the middle of the field, "
+            f"because {only}{better:.0%} of the trials are better at this report"
+        )
 
     def _original(self, evidence: Evidence) -> int | None:
         """The trial that ran to its end and that this one repeats so far."""
@@ -179,6 +192,7 @@ class PredictivePolicy(Policy):
             facts={
                 "chance": outlook.chance,
                 "chance_asked": asked,
+                "share_better": better,
                 "gain_needed": max(outlook.needed, 0.0),
                 "gain_expected": outlook.gain.amount(0.0),
             },
@@ -200,6 +214,13 @@ def _share(document: Fields, name: str, default: float) -> float:
     if value >= 1:
         document.error(name, f"{name} must be at least 0 and below 1, not {value:g}.")
     return float(value)
+
+
+def _percent(share: float) -> str:
+    """``27.9%``, ``15%``; never a plain 0 for what is only close to it."""
+    if 0 < share < 0.001:
+        return "below 0.1%"
+    return f"{100 * share:.1f}".removesuffix(".0") + "%"
 
 
 def _share_better(loss: float, rivals: Rivals) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
@@ -67,10 +68,36 @@ def test_a_trial_far_behind_ends_and_says_what_it_would_have_to_gain() -> None:
     assert verdict.facts["gain_needed"] > verdict.facts["gain_expected"]
     assert verdict.facts["chance"] < 0.15
     assert verdict.threshold == pytest.approx(0.2)
-    assert "to become the best it has to gain" in verdict.reason
     # Of 14 trials 13 are better, and the middling rank is asked for 15 %.
+    assert verdict.facts["share_better"] == pytest.approx(13 / 14)
     assert verdict.facts["chance_asked"] == pytest.approx(0.15 * 13 / 14 / 0.5)
-    assert verdict.reason.endswith("and at its rank 27.9% is asked.")
+
+
+NUMBER = r"\d+(\.\d+)?"
+
+
+def test_its_sentence_tells_what_is_predicted_the_chance_and_what_is_asked() -> None:
+    ended = verdict_on(power_law(1.2)[:8], OTHERS).reason
+    assert re.fullmatch(
+        rf"Ended after report 8 with {NUMBER}: to beat the best it needs to gain"
+        rf" {NUMBER} more, and about {NUMBER} is predicted, as trials that improved as"
+        rf" fast gained from there on\. That is a chance of (below )?{NUMBER}%, and"
+        r" 27\.9% is asked: more than the 15% of a trial in the middle of the field,"
+        r" because 93% of the trials are better at this report\.",
+        ended,
+    )
+    ahead = verdict_on(power_law(0.42)[:8], OTHERS).reason
+    assert ahead.startswith("Kept at report 8")
+    assert "10.7% is asked: less than the 15% of a trial in the middle" in ahead
+    assert ahead.endswith("because only 36% of the trials are better at this report.")
+    middle = verdict_on(power_law(0.52)[:8], OTHERS).reason
+    assert middle.endswith("15% is asked, as of any trial in the middle of the field.")
+
+
+def test_a_tiny_chance_is_not_told_as_none() -> None:
+    verdict = verdict_on([9.0] * 8, OTHERS)
+    assert 0 < verdict.facts["chance"] < 0.001
+    assert "a chance of below 0.1%, and" in verdict.reason
 
 
 def test_a_trial_among_the_best_at_its_report_goes_on() -> None:
@@ -104,7 +131,9 @@ def test_before_a_trial_has_run_to_its_end_the_pace_decides() -> None:
     assert verdict.setters == (0,)
     assert verdict.threshold == pytest.approx(LEADERS[0][6])
     assert verdict.facts["gain_needed"] > verdict.facts["gain_expected"]
-    assert "trial 0 is" in verdict.reason
+    assert (
+        "behind trial 0, which leads at this report, and at its own" in verdict.reason
+    )
     assert verdict.reason.endswith("no trial has run to its end yet.")
     close = [loss + 0.05 for loss in LEADERS[2][:7]]
     kept = first_wave([*LEADERS, close])

@@ -1,0 +1,53 @@
+"""Which of the other trials are drawn beside a judged one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments.models import Report, Trial
+from tests import factories
+from tests.pages.trial_pages import judged_trial, model, page
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
+
+
+def rivals_of(ada: Client, trial: Trial) -> Any:
+    return model(page(ada, trial.get_absolute_url()), "curve-model")["rivals"]
+
+
+def move_reports(trial: Trial, moment: datetime, *, after: int = 0) -> None:
+    Report.objects.filter(trial=trial, n__gt=after).update(time=moment)
+
+
+def test_only_what_the_verdict_knew_is_drawn(ada: Client) -> None:
+    trial = judged_trial()
+    assert trial.sweep is not None
+    before = rivals_of(ada, trial)
+    verdict = trial.decisions.latest("n").created_at
+    # One trial has come further since, and another one began after the verdict.
+    slow = factories.reported_trial(trial.sweep, [0.1, 0.2, 0.3])
+    move_reports(slow, verdict)
+    move_reports(slow, verdict + timedelta(seconds=1), after=1)
+    late = factories.reported_trial(trial.sweep, [0.9, 0.9, 0.9])
+    move_reports(late, verdict + timedelta(seconds=1))
+    assert rivals_of(ada, trial) == [*before, [[1, 0.1]]]
+    words = "as far as they were known at its last check"
+    assert words in page(ada, trial.get_absolute_url())
+
+
+def test_an_unjudged_trial_stands_beside_all_others(ada: Client) -> None:
+    trial = judged_trial()
+    assert trial.sweep is not None
+    origin = "re-run of 3, to its end"
+    exempt = factories.reported_trial(trial.sweep, [0.3, 0.6], origin=origin)
+    assert not exempt.decisions.exists()
+    late = factories.reported_trial(trial.sweep, [0.9, 0.9])
+    move_reports(late, exempt.created_at + timedelta(hours=1))
+    assert len(rivals_of(ada, exempt)) == 5
