@@ -5,6 +5,12 @@
 prints one line per epoch. Inside a sweep the same script also reports every epoch
 and ends when it is asked to; the lines that do so are marked. The training itself is
 in network.py, which knows nothing of sweeps.
+
+The seed is the same in every trial, on purpose: what differs between two trials is
+then the work of their values, and one that runs again on the same machine repeats its
+curve to the last digit, so a rerun to its end shows what an early end has cut off.
+To let chance in, add a seed to the search space and to the command:
+--seed ${{search_space.seed}}.
 """
 
 from __future__ import annotations
