@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from html import unescape
 from typing import Any
 
@@ -11,6 +13,8 @@ from django.test import Client
 from experiments import failures, lifecycle, outside, scheduling, storage
 from experiments.models import Sweep, Trial
 from experiments.pages.failures import Failure, advice
+from experiments.pages.space_axes import Axis
+from experiments.pages.sweep.failure_evidence import bars_of
 from tests import factories
 from tests.pages import builder_forms
 
@@ -87,6 +91,84 @@ def test_the_card_groups_errors_and_says_what_the_failed_share() -> None:
     assert "The space has batch from 8, 16, 64 and 128: about 50 %" in text
     assert text.count("is-telling") == 1
     assert "Go on with batch &lt; 64" in text
+
+
+def chart_of(text: str) -> dict[str, Any]:
+    """The model of the picture of what the failed share."""
+    found = re.search(r'id="shares-model" type="application/json">(.*?)</script>', text)
+    assert found is not None
+    model: dict[str, Any] = json.loads(found[1])
+    return model
+
+
+def test_what_the_failed_share_is_drawn_on_both_pages() -> None:
+    made = oom(sweep())
+    for path in ("", "failures/"):
+        page = client().get(f"/sweeps/{made.pk}/{path}").content.decode()
+        model = chart_of(page)
+        assert (model["failed"], model["ran"]) == (6, 12)
+        assert [each["name"] for each in model["parameters"]] == ["batch"]
+        bars = model["parameters"][0]["bars"]
+        assert [(b["tick"], b["failed"], b["ran"]) for b in bars] == [
+            ("8", 0, 6),
+            ("16", 0, 6),
+            ("64", 3, 0),
+            ("128", 3, 0),
+        ]
+        assert 'data-chart="shares"' in page
+        assert "batch: 64, 128 in the failed, 8, 16 in those that ran." in page
+        assert "vendor/chart.js" in page
+    page = client("eve").get(f"/sweeps/{made.pk}/failures/").content.decode()
+    assert 'data-chart="shares"' in page
+
+
+def test_where_nothing_tells_there_is_nothing_to_draw() -> None:
+    made = sweep()
+    for batch in (8, 16, 64, 128) * 2:
+        run(made, batch, "ValueError: boom\n")
+        run(made, batch)
+    page = client().get(f"/sweeps/{made.pk}/failures/").content.decode()
+    assert "Nothing that they share is more than chance." in page
+    assert "data-chart" not in page and "vendor/chart.js" not in page
+
+
+def test_the_feed_brings_the_picture_as_well() -> None:
+    made = oom(sweep())
+    Trial.objects.filter(sweep=made).update(value=None)
+    answer = client().get(f"/sweeps/{made.pk}/feed.json").json()
+    assert 'data-chart="shares"' in answer["parts"]["answers"]
+    assert len(chart_of(answer["parts"]["answers"])["parameters"]) == 1
+
+
+def drawn(name: str, failed: list[Any], ran: list[Any], **axis: Any) -> list[Any]:
+    found = bars_of(
+        name,
+        Axis(name=name, kind="", log=False, low=None, high=None, values=[]) | axis,  # type: ignore[arg-type]
+        [{name: value} for value in failed],
+        [{name: value} for value in ran],
+    )
+    return [(bar["label"], bar["failed"], bar["ran"]) for bar in found["bars"]]
+
+
+def test_many_numbers_are_drawn_as_parts_of_their_range() -> None:
+    ran = [k / 100 for k in range(1, 101)]
+    bars = drawn("x", [0.95, 1.0, 1.0], ran)
+    assert len(bars) == 10
+    assert sum(bar[2] for bar in bars) == 100
+    assert bars[-1][1:] == (3, 10) or bars[-1][1:] == (3, 11)
+    bars = drawn("x", [0.01] * 3, [10.0**-k for k in range(14)], log=True)
+    assert [bar[2] for bar in bars].count(0) <= 1, "by its logarithm"
+
+
+def test_values_of_any_kind_have_bars_and_rare_ones_share_one() -> None:
+    assert drawn("x", [True, None], ["a", [1, 2], "a"], values=["b"]) == [
+        *[("b", 0, 0), ("true", 1, 0), ("a", 0, 2), ("[1, 2]", 0, 1)],
+        ("not set", 1, 0),
+    ]
+    many = drawn("x", ["common"] * 3, [f"rare {k}" for k in range(20)])
+    assert len(many) == 13
+    assert many[-1] == ("others", 0, 9)
+    assert max(len(bar[0]) for bar in drawn("x", ["y" * 500], [])) <= 60
 
 
 def test_groups_and_logs_can_be_picked() -> None:

@@ -11,23 +11,25 @@ from django.db.models import Count, Q
 from experiments.failures import FailureGroup
 from experiments.models import Sweep
 from experiments.models.trials import TrialQuerySet, TrialState
+from experiments.pages.space_axes import space_axes
 from experiments.pages.spaces import axis_values, flat_params, search_space
-from experiments.pages.value_text import write_plain
-from experiments.search.fields import is_number
+from experiments.pages.sweep.failure_evidence import Bars, bars_of
+from experiments.pages.sweep.failure_values import value_text, values_text
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError, listed
 from experiments.search.sharing import (
     LEAST,
     MOST_LISTED,
     Shared,
-    Values,
     shared_values,
 )
 from experiments.search.space import SearchSpace
-from experiments.words import number_text, share_text
+from experiments.words import share_text
 
 MOST_COMPARED = 400
 MOST_ROWS = 12
+# So many telling parameters are drawn.
+MOST_DRAWN = 4
 HOST = "host"
 RAN = Q(reports__gt=0) | Q(state=TrialState.COMPLETED)
 WORDS = {"only": "only these", "mostly": "mostly these", "same": "yes, as there"}
@@ -49,15 +51,42 @@ class ShareRow:
 
 @dataclass(frozen=True)
 class Shares:
-    """``against``: which trials are those that ran; ``foot``: what it means;
-    ``constraint``: what leaves the failing region out, "" where none is clear."""
+    """``failed`` and ``ran``: how many trials were compared; ``against``: which are
+    those that ran; ``foot``: what it means; ``drawn``: how both spread over the values
+    of what tells; ``constraint``: what leaves the failing region out, "" where none is
+    clear."""
 
     failed: int
+    ran: int
     against: str
     rows: Sequence[ShareRow]
     telling: Sequence[Shared]
     foot: str
+    drawn: Sequence[Bars] = ()
     constraint: str = ""
+
+    @property
+    def chart_model(self) -> dict[str, Any]:
+        """What static/js/charts/shares.js draws."""
+        return {"failed": self.failed, "ran": self.ran, "parameters": list(self.drawn)}
+
+    @property
+    def chart_label(self) -> str:
+        """The picture in a sentence, for those who do not see it."""
+        told = [
+            f"{row.name}: {row.failed} in the failed, {row.ran} in those that ran"
+            for row in self.rows
+            if row.tells
+        ]
+        return f"{'; '.join(told[: len(self.drawn)])}."
+
+    @property
+    def chart_selects(self) -> list[dict[str, Any]]:
+        """The menu of parameters, where there are several."""
+        names = [bars["name"] for bars in self.drawn]
+        options = [{"value": name, "text": name} for name in names]
+        menu = {"name": "parameter", "label": "Which parameter", "options": options}
+        return [menu] if len(names) > 1 else []
 
     @property
     def words(self) -> str:
@@ -81,12 +110,21 @@ def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
     telling = [shared for shared in found if shared.tells]
     return Shares(
         failed=len(failed),
+        ran=len(ran),
         against=_against(other, sweep, len(ran)),
         rows=[_row(shared) for shared in found],
         telling=telling,
         foot=_foot(sweep, telling, compared=len(ran) >= LEAST),
+        drawn=_drawn(sweep, telling[:MOST_DRAWN], failed, ran),
         constraint=next((c for s in telling if (c := _usable(sweep, s))), ""),
     )
+
+
+def _drawn(
+    sweep: Sweep, telling: Sequence[Shared], failed: Rows, ran: Rows
+) -> list[Bars]:
+    axes = {axis["name"]: axis for axis in space_axes(search_space(sweep))}
+    return [bars_of(s.name, axes.get(s.name), failed, ran) for s in telling]
 
 
 def _usable(sweep: Sweep, shared: Shared) -> str:
@@ -145,24 +183,6 @@ def _row(shared: Shared) -> ShareRow:
     )
 
 
-def values_text(values: Values, *, joint: str = ", ") -> str:
-    """A few values in a row, or the range of many numbers."""
-    many = len(values.listed) > MOST_LISTED
-    if many and values.low is not None and values.high is not None:
-        return f"{number_text(values.low)} \u2013 {number_text(values.high)}"
-    shown = [_text(value) for value in values.listed[:MOST_LISTED]]
-    more = ", …" if len(values.listed) > MOST_LISTED else ""
-    return joint.join(shown) + more
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "not set"
-    if is_number(value):
-        return number_text(value)
-    return value if isinstance(value, str) else write_plain(value)
-
-
 def _foot(sweep: Sweep, telling: Sequence[Shared], *, compared: bool) -> str:
     if not telling:
         return "Nothing that they share is more than chance." if compared else ""
@@ -180,7 +200,7 @@ def _share_of_space(sweep: Sweep, shared: Shared) -> str:
     failing = [value for value in values if value in shared.failed.listed]
     if not failing or len(values) > MOST_LISTED:
         return ""
-    names = listed([_text(value) for value in values])
+    names = listed([value_text(value) for value in values])
     share = share_text(len(failing) / len(values))
     return (
         f"The space has {shared.name} from {names}: about {share} of the sweep would"

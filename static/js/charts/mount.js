@@ -11,6 +11,7 @@ import { palette } from "./defaults.js";
 import { drawLines, linesTable } from "./lines.js";
 import { drawParallel, drawRamp, parallelTable } from "./parallel.js";
 import { hiddenStates, remember, remembered } from "./picked.js";
+import { drawShares, sharesTable } from "./shares.js";
 import { drawThreshold, thresholdTable } from "./threshold.js";
 import { countStates } from "../states.js";
 
@@ -20,6 +21,7 @@ const KINDS = {
   parallel: [drawParallel, parallelTable],
   threshold: [drawThreshold, thresholdTable],
   lines: [drawLines, linesTable],
+  shares: [drawShares, sharesTable],
 };
 
 const mounted = new WeakMap();

@@ -7,7 +7,7 @@ import { merged, withNews } from "./sweep_model.js";
 import { refreshTicked, showRows, wireTable } from "./sweep_table.js";
 
 const root = document.querySelector("[data-sweep]");
-const cards = [...document.querySelectorAll("[data-chart]")];
+const cards = [...document.querySelectorAll('[data-chart][data-model="sweep-model"]')];
 const started = new WeakMap();
 let model = readModel();
 let charts = null;
@@ -30,8 +30,8 @@ function tick() {
 // ---- charts -------------------------------------------------------------------------
 
 async function drawCharts() {
-  if (cards.length === 0) return;
-  charts = await import("../charts/mount.js");
+  if (!document.querySelector("[data-chart]")) return;
+  charts ??= { ...(await import("../charts/mount.js")), ...(await import("../charts/live_models.js")) };
   charts.mountCharts(document);
 }
 
@@ -55,13 +55,14 @@ function show(news) {
     location.reload();
     return;
   }
-  showParts(news.parts);
+  showParts(news.parts, { release: (part) => charts?.releaseCharts(part) });
   const body = root.querySelector("[data-rows]");
   if (body) showRows(body, news.order, news.rows);
   refreshTicked(root);
   showCounts(news);
   showBest(news);
   updateCharts(news);
+  drawCharts();
   tick();
 }
 
