@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ VARIABLE = "SWEEPSITE_CGROUP"
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 PREFIX = "sweepsite-"
+# A group is busy for a moment after the last of its processes has been collected.
+REMOVE_TRIES, REMOVE_PAUSE = 20, 0.01
 
 
 class Cgroup:
@@ -33,10 +36,10 @@ class Cgroup:
             if not (folder / "memory.max").exists():
                 raise FileNotFoundError(f"{folder} has no memory controller")
             (folder / "memory.max").write_text(str(memory))
-            with contextlib.suppress(OSError):
-                # Without swap the limit is one; the tree ends as a whole.
-                (folder / "memory.swap.max").write_text("0")
-                (folder / "memory.oom.group").write_text("1")
+            # Without swap the limit is one; not every kernel counts swap.
+            _try_to_write(folder / "memory.swap.max", "0")
+            # The tree ends as a whole.
+            _try_to_write(folder / "memory.oom.group", "1")
             self._entrance = os.open(folder / "cgroup.procs", os.O_WRONLY)
         except OSError:
             with contextlib.suppress(OSError):
@@ -49,14 +52,26 @@ class Cgroup:
             os.write(self._entrance, b"0")
 
     def kills(self) -> int:
-        """How many of its processes the kernel has ended for want of memory."""
+        """How many of its processes the kernel has ended for want of memory, in the
+        group or in the whole system."""
+        return self._event("oom_kill")
+
+    def is_full(self) -> bool:
+        """Whether the group's own limit was reached, and nothing could be freed."""
+        return self._event("oom") > 0
+
+    def _event(self, name: str) -> int:
         with contextlib.suppress(OSError, ValueError, IndexError):
             fields = (self._folder / "memory.events").read_text().split()
-            return int(fields[fields.index("oom_kill") + 1])
+            return int(fields[fields.index(name) + 1])
         return 0
 
     def peak(self) -> int:
-        """The most that it took, in bytes; 0 where the kernel does not say."""
+        """The most that was counted, in bytes; 0 where the kernel does not say.
+
+        Pages of files that were read are in it, up to the limit: they are no need of
+        the tree, and make room when there is one.
+        """
         with contextlib.suppress(OSError, ValueError):
             return int((self._folder / "memory.peak").read_text())
         return 0
@@ -65,8 +80,15 @@ class Cgroup:
         """Once nothing is left in it."""
         with contextlib.suppress(OSError):
             os.close(self._entrance)
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+        for _ in range(REMOVE_TRIES):
+            try:
+                self._folder.rmdir()
+                return
+            except FileNotFoundError:
+                return
+            except OSError as problem:
+                logger.debug("%s is not removed yet: %s", self._folder, problem)
+                time.sleep(REMOVE_PAUSE)
 
 
 def cgroup_for(
@@ -76,13 +98,27 @@ def cgroup_for(
     parent = None if memory is None else _parent(worker)
     if parent is None or memory is None:
         return None
-    with contextlib.suppress(OSError):
-        (parent / "cgroup.subtree_control").write_text("+memory")
+    _remove_left(parent)
+    _try_to_write(parent / "cgroup.subtree_control", "+memory")
     try:
-        return Cgroup(parent / f"{PREFIX}{attempt}", memory=memory)
+        return Cgroup(parent / f"{PREFIX}{attempt}-{os.getpid()}", memory=memory)
     except OSError as problem:
         logger.debug("no control group, memory is only watched: %s", problem)
         return None
+
+
+def _remove_left(parent: Path) -> None:
+    """Empty groups of runners that were killed. The kernel keeps those in use."""
+    for folder in parent.glob(f"{PREFIX}*-*"):
+        runner = folder.name.rpartition("-")[2]
+        if runner.isdigit() and not Path("/proc", runner).exists():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _try_to_write(file: Path, text: str) -> None:
+    with contextlib.suppress(OSError):
+        file.write_text(text)
 
 
 def _parent(worker: Mapping[str, str]) -> Path | None:

@@ -44,8 +44,7 @@ class Memory:
     @property
     def peak(self) -> int:
         """The most that was seen, in bytes."""
-        counted = self._group.peak() if self._group else 0
-        return max(self._tree.peak_memory, peak_memory_bytes(), counted)
+        return max(self._tree.peak_memory, peak_memory_bytes())
 
     def next_time(self) -> float:
         """When to look again, by the monotonic clock; infinity without a limit."""
@@ -70,15 +69,17 @@ class Memory:
 
     def death(self, end: Exit) -> tuple[str, str]:
         """Code and sentence of an end that nobody here has caused."""
-        if self._limit and self._group and self._group.kills() and end.code != 0:
+        killed = self._group is not None and self._group.kills() > 0 and end.code != 0
+        if killed and self._limit and self._group and self._group.is_full():
+            # Nothing could be freed, so that all that was counted was needed.
+            most = size_in_words(max(self.peak, self._group.peak()))
             return OUT_OF_MEMORY, (
-                f"needed more than {size_in_words(self._limit)} of memory: peak"
-                f" {size_in_words(self.peak)}"
+                f"needed more than {size_in_words(self._limit)} of memory: peak {most}"
             )
-        if not _is_sigkill(end):
+        if not killed and not _is_sigkill(end):
             return "", str(end)
         peak = f"its peak was {size_in_words(self.peak)}"
-        if kernel_kills() > self._kills:
+        if killed or kernel_kills() > self._kills:
             return OUT_OF_MEMORY, (
                 f"{end}: the system ran out of memory and ended it; {peak}"
             )
