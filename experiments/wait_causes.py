@@ -90,12 +90,13 @@ class Causes:
             )
         if kept := self._kept_from(sweep, attempt):
             return self._kept(kept, since)
-        if min(self._needs(sweep)) > 1:
+        fitting = self._fitting(sweep)
+        if min(self._needs(sweep)) > 1 or any(host.free > 0 for host in fitting):
             return self._several(sweep, attempt, since)
         after = (
             "" if before is None else f" It comes after {self._after(before, sweep)}."
         )
-        return Wait(self._taken_title(), self._taken() + after, "", since)
+        return Wait(self._taken_title(fitting), self._taken(fitting) + after, "", since)
 
     # --- hosts ------------------------------------------------------------------
 
@@ -185,7 +186,8 @@ class Causes:
         ]
         own = next((h for h in self.state.hosts if _is_kept_for(h, attempt)), None)
         per_slot = fitting[0].worker.gpus_per_slot
-        slots = "" if per_slot == 1 else f", which are {min(self._needs(sweep))} slots"
+        need = min(self._needs(sweep))
+        slots = "" if 1 in (per_slot, need) else f", which are {need} slots"
         keeping = f" Host {own.worker.name} is kept free for it." if own else ""
         return Wait(
             f"It needs {_gpus(sweep.gpus)} on one host{slots}.",
@@ -196,15 +198,18 @@ class Causes:
 
     # --- who has the slots --------------------------------------------------------
 
-    def _taken_title(self) -> str:
-        slots = sum(host.worker.slots for host in self.state.hosts)
+    def _taken_title(self, fitting: Sequence[Host]) -> str:
+        """Of the hosts that could have it: the pool may have free slots elsewhere."""
+        slots = sum(host.worker.slots for host in fitting)
+        all_fit = len(fitting) == len(self.state.hosts)
+        which = "" if all_fit else " on hosts with GPUs enough for it"
         if slots == 1:
-            return f"The only slot of pool {self.pool.name} is taken."
-        return f"All {slots} slots of pool {self.pool.name} are taken."
+            return f"The only slot{which} of pool {self.pool.name} is taken."
+        return f"All {slots} slots{which} of pool {self.pool.name} are taken."
 
-    def _taken(self) -> str:
+    def _taken(self, fitting: Sequence[Host]) -> str:
         """``By Physics (3) and Chemistry (1).``"""
-        hosts = {host.worker.pk for host in self.state.hosts}
+        hosts = {host.worker.pk for host in fitting}
         held: Counter[str] = Counter()
         for attempt in self.state.placed:
             running = attempt.state == AttemptState.RUNNING

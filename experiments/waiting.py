@@ -60,18 +60,20 @@ class Waiting:
         return self.wait.since
 
 
-def queue_of(pool: Pool, *, teams: Collection[int] = ()) -> list[Waiting]:
+def queue_of(
+    pool: Pool, *, teams: Collection[int] = (), state: PoolState | None = None
+) -> list[Waiting]:
     """What waits for slots of the pool, in the order in which it will get them.
 
     Takes a fixed number of queries. `teams` are the ids of those whose sweeps may be
     named in the texts; of others only the team is named. Which of the places somebody
-    may see at all is for the caller to say.
+    may see at all is for the caller to say. `state` is the pool's, where it is known.
     """
     sweeps = Sweep.objects.filter(state=SweepState.RUNNING, pool=pool).select_related(
         "experiment__team", "pool"
     )
     turns = turns_of(list(sweeps))
-    state = pool_states([pool.pk])[pool.pk]
+    state = state or pool_states([pool.pk])[pool.pk]
     for attempt in state.open:
         if attempt.trial.sweep_id in turns:
             turns[attempt.trial.sweep_id].open.append(attempt)

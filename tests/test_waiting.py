@@ -171,7 +171,54 @@ def test_a_queue_takes_the_same_queries_however_long_it_is() -> None:
     assert queries() == few <= 16
 
 
+def test_full_hosts_with_gpus_are_told_apart_from_free_ones_without() -> None:
+    host("cpu", slots=2)
+    worker = host("gpu", slots=1, gpus=1)
+    sweep("Physics", gpus=1, max_total_trials=1)
+    run_all(worker)
+    (waiting,) = queue(sweep("Chemistry", gpus=1))
+    assert (
+        waiting.cause
+        == "The only slot on hosts with GPUs enough for it of pool default is taken."
+    )
+    assert waiting.detail == "By Physics (1)."
+
+
 class TestOccupancy:
+    def test_a_slot_that_was_promised_is_taken(self) -> None:
+        worker = host("a", slots=2)
+        first = sweep("Physics", max_total_trials=1)
+        second = sweep("Chemistry", max_concurrent_trials=1)
+        scheduling.advance_all()
+        third = sweep("Biology")
+        (row,) = occupancy([pool()])
+        assert [view.state for view in row.slots] == ["promised", "promised"]
+        assert row.slots[0].attempt == first.trials.get().current_attempt
+        causes = {waiting.sweep: waiting.cause for waiting in queue(third)}
+        assert causes[third] == "All 2 slots of pool default are taken."
+        assert causes[second] == f"Host {worker.name} is about to start it."
+
+    def test_what_is_promised_beyond_the_free_slots_has_no_place_yet(self) -> None:
+        worker = host("a", slots=1)
+        ahead = sweep("Physics", max_total_trials=2)
+        trials = [factories.trial(ahead) for _ in range(2)]
+        ids = [trial.current_attempt_id for trial in trials]
+        Attempt.objects.filter(pk__in=ids).update(rung_for=worker, rung_at=Now())
+        (row,) = occupancy([pool()])
+        assert [(view.state, view.attempt) for view in row.slots] == [
+            ("promised", trials[0].current_attempt)
+        ]
+
+    def test_a_draining_host_has_no_promises(self) -> None:
+        worker = host("a", slots=1)
+        sweep(max_total_trials=1)
+        scheduling.advance_all()
+        lifecycle.drain_worker(worker, reason="no more")
+        (row,) = occupancy([pool()])
+        assert [(view.state, view.attempt) for view in row.slots] == [
+            ("draining", None)
+        ]
+
     def test_a_trial_of_two_gpus_spans_two_slots(self) -> None:
         worker = host("a", slots=4, gpus=4)
         sweep(gpus=2, max_total_trials=1)

@@ -237,6 +237,20 @@ def test_names_are_shown_as_the_text_they_are(ada: Client, pool: Pool) -> None:
 # --- the queue ------------------------------------------------------------------------
 
 
+def test_a_promised_slot_is_taken_in_every_part_of_the_page(
+    ada: Client, team: Team, pool: Pool
+) -> None:
+    worker = factories.worker(pool, slots=1)
+    trial = factories.trial(factories.sweep(team))
+    attempts = Attempt.objects.filter(pk=trial.current_attempt_id)
+    attempts.update(pool=pool, rung_for=worker, rung_at=database_now())
+    factories.trial(factories.sweep(team))
+    text = page(ada)
+    assert "about to start" in text and "0 free" in text and "all busy" in text
+    assert "The only slot of pool default is taken." in text
+    assert "place-free" not in text
+
+
 def test_what_waits_shows_with_its_reason(ada: Client, team: Team) -> None:
     sweep = factories.sweep(team)
     trial = factories.trial(sweep)

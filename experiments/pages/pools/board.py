@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 
 from experiments import access
 from experiments.clock import database_now
+from experiments.hosts import PoolState, pool_states
 from experiments.models import Pool, Team, Trial, User, Worker
 from experiments.models.trials import TrialState
 from experiments.pages.pools.busy import IDLE, busy_hosts
@@ -92,8 +93,13 @@ class Board:
         return set(access.teams_for(self.user).values_list("pk", flat=True))
 
     @cached_property
+    def states(self) -> Mapping[int, PoolState]:
+        """Read once: what is free and why others wait agree."""
+        return pool_states([pool.pk for pool in self.pools])
+
+    @cached_property
     def rows(self) -> Sequence[HostRow]:
-        return occupancy(self.pools)
+        return occupancy(self.pools, self.states)
 
     @cached_property
     def hosts(self) -> Sequence[Host]:
@@ -138,7 +144,10 @@ class Board:
 
     @cached_property
     def queue(self) -> Queue:
-        waits = {pool: queue_of(pool, teams=self.teams) for pool in self.pools}
+        waits = {
+            pool: queue_of(pool, teams=self.teams, state=self.states[pool.pk])
+            for pool in self.pools
+        }
         only = self.team.pk if self.narrow and self.team else None
         return queue_rows(waits, teams=self.teams, only=only)
 

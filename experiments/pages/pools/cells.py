@@ -59,6 +59,8 @@ def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> Cell:
     notes = [place] if place else []
     if slot.state == "silent":
         notes.append("silent")
+    elif slot.state == "promised":
+        notes.append("about to start")
     elif own:
         notes.append(attempt.phase or _reports(attempt, view))
     else:
