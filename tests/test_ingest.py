@@ -56,6 +56,17 @@ class TestResuming:
         assert points.filter(metric__name="accuracy").count() == 5
         assert points.filter(metric__name="loss").count() == 3
 
+    def test_verdicts_on_what_is_taken_over_go_with_it(self, trial: Trial) -> None:
+        self.resumed(trial)
+        first, second = trial.attempts.order_by("n")
+        for n in (2, 3, 5):
+            Decision.objects.create(
+                trial=trial, attempt=first, policy="bandit", n=n, rivals=1, stop=False
+            )
+        factories.report(trial, [0.65], first_step=3)
+        assert list(first.decisions.values_list("n", flat=True)) == [5]
+        assert list(second.decisions.values_list("n", flat=True)) == [2, 3]
+
     def test_they_are_taken_over_once(self, trial: Trial) -> None:
         self.resumed(trial)
         for _ in range(2):

@@ -300,3 +300,11 @@ def test_a_sweep_that_ended_without_a_value_says_no_value_was_reported() -> None
     sweep = factories.sweep(factories.team(ada="member"), state="cancelled")
     factories.trial(sweep, state="cancelled", reason="user")
     assert "No value was reported" in page(sweep)
+
+
+def test_what_nobody_made_in_person_is_of_the_command_line() -> None:
+    sweep = factories.sweep(factories.team("Physics", ada="member"))
+    assert "from the command line" in page(sweep)
+    for url in ("/", sweep.experiment.get_absolute_url(), "/experiments/"):
+        text = client_of("ada").get(url).content.decode()
+        assert "command line" in text
