@@ -77,12 +77,28 @@ class FileLock:
         return "".join(letter for letter in text if letter.isprintable())
 
 
+def in_use_lock(folder: Path) -> Path:
+    """The lock that everybody shares who uses the folder without changing it."""
+    return folder.with_suffix(".use")
+
+
 @contextmanager
 def held(path: Path, waiting: Waiting) -> Iterator[None]:
     """Hold a file's lock alone meanwhile."""
     lock = FileLock(path)
     try:
         lock.take(waiting)
+        yield
+    finally:
+        lock.close()
+
+
+@contextmanager
+def shared(path: Path, waiting: Waiting) -> Iterator[None]:
+    """Hold a file's lock together with others meanwhile."""
+    lock = FileLock(path)
+    try:
+        lock.share(waiting)
         yield
     finally:
         lock.close()

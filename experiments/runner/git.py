@@ -15,7 +15,7 @@ from pathlib import Path
 
 from experiments.runner.code import LARGEST_UNPACKED, MOST_FILES, CodeError
 from experiments.runner.errands import Errand, ErrandError, Errands
-from experiments.runner.file_lock import Waiting, held
+from experiments.runner.file_lock import Waiting, held, in_use_lock, shared
 from experiments.runner.git_rules import checked
 from experiments.runner.limits import Limit
 from experiments.runner.sizes import size_in_words
@@ -79,6 +79,7 @@ class Repository:
         name = hashlib.sha256(source.url.encode()).hexdigest()[:32]
         self._folder = home / "repositories" / f"{name}.git"
         self._lock = home / "repositories" / f"{name}.lock"
+        self._use = in_use_lock(self._folder)
 
     def look_up(self) -> str:
         """The whole id of the commit that the source's ref stands for now.
@@ -108,13 +109,14 @@ class Repository:
 
     def check_out(self, commit: str, target: Path) -> None:
         """Write the commit's files into `target`. Raises CodeError."""
-        with held(self._lock, self._waiting):
-            self._fetch(commit)
-            os.utime(self._folder)
-        tree = f"{commit}:{self._source.path}" if self._source.path else commit
-        self._check_amounts(tree)
-        for words in (("read-tree", tree), ("checkout-index", "--all", "--force")):
-            self._run_well(*words, target=target)
+        with shared(self._use, self._waiting):
+            with held(self._lock, self._waiting):
+                self._fetch(commit)
+                os.utime(self._folder)
+            tree = f"{commit}:{self._source.path}" if self._source.path else commit
+            self._check_amounts(tree)
+            for words in (("read-tree", tree), ("checkout-index", "--all", "--force")):
+                self._run_well(*words, target=target)
 
     def _fetch(self, commit: str) -> None:
         """Have the commit in the mirror; from the network only if it is not there."""

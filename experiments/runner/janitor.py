@@ -6,7 +6,6 @@ A worker calls this when a slot starts again or the site names lost attempts. It
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import os
@@ -18,7 +17,7 @@ from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.processes import environment_of, kill_if, marked
 from experiments.runner.spec import SAFE_ID
-from experiments.runner.unused import clear_resume, clear_shared
+from experiments.runner.unused import clear_code, clear_resume, clear_shared
 
 # Outputs of earlier attempts, by their SHA-256.
 CACHE = "resume"
@@ -83,10 +82,7 @@ def clear(
     for folder in _older(home / "attempts", attempts_days):
         AttemptFolder(folder).discard()
         removed.append(folder)
-    for file in _older(home / "code", code_days):
-        with contextlib.suppress(OSError):
-            file.unlink()
-            removed.append(file)
+    removed += clear_code(home / "code", days=code_days)
     removed += clear_resume(home / CACHE, days=resume_days)
     return removed + clear_shared(home, days=code_days)
 

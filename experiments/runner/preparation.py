@@ -97,11 +97,18 @@ class Preparation:
             raise worker_problem(f"no room for the code: {problem}") from problem
 
     def _unpack(self, code: CodeSource) -> None:
+        archive = cached_zip(self._home / "code", code.digest) or self._fetch(code)
+        try:
+            unpack(archive, self._folder.work)
+        except FileNotFoundError:
+            # It was removed at this moment, to make room.
+            unpack(self._fetch(code), self._folder.work)
+
+    def _fetch(self, code: CodeSource) -> Path:
         cache = self._home / "code"
-        archive = cached_zip(cache, code.digest) or self._patience.insist(
+        return self._patience.insist(
             lambda: store(cache, code.digest, self._pieces(code.url))
         )
-        unpack(archive, self._folder.work)
 
     def _pieces(self, url: str) -> Iterator[bytes]:
         self._life.enter(FETCHES)

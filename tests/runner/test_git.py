@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 
 from experiments.runner.code import CodeError
+from experiments.runner.file_lock import FileLock, in_use_lock
 from experiments.runner.git_rules import checked
 from experiments.runner.sources import GitSource
+from experiments.runner.tools import REPOSITORIES_LIMIT
+from experiments.runner.unused import clear_shared
 from tests.runner.repositories import GitRepository
 
 TRAIN = "import sys, os; print('version', {}, sorted(os.listdir('.')))"
@@ -183,3 +187,27 @@ def test_an_address_that_could_do_harm_is_refused(url: str) -> None:
 def test_an_address_that_is_good_passes(url: str) -> None:
     source = GitSource(url=url, ref="feature/x-1", allowed=("/srv/code",))
     assert checked(source) == source
+
+
+def test_what_reads_a_mirror_and_what_removes_it_wait_for_each_other(
+    runners: Any, site: Any, repository: GitRepository, home: Path
+) -> None:
+    code = code_from(repository)
+    assert runners.run("python", "train.py", attempt=1, code=code) == 0
+    (mirror,) = (home / "repositories").glob("*.git")
+    lock = FileLock(in_use_lock(mirror))
+    assert lock.try_alone()
+    runner = runners.start("python", "train.py", attempt=2, code=code)
+    site.wait_for(lambda: waits_for_code(site))
+    lock.close()
+    assert runner.wait(timeout=30) == 0
+    os.utime(mirror, (0, 0))
+    limit = {REPOSITORIES_LIMIT: "0"}
+    assert clear_shared(home, days=30, worker=limit) == [mirror]
+    assert runners.run("python", "train.py", attempt=3, code=code) == 0
+    assert site.text().count("version 1") == 3
+
+
+def waits_for_code(site: Any) -> bool:
+    phases = [str(beat.get("phase")) for beat in site.beats]
+    return any(phase.startswith("waits for the code that") for phase in phases)

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runner import janitor
+from experiments.runner import janitor, unused
 from experiments.runner.environment_room import MARK
-from experiments.runner.file_lock import FileLock
-from experiments.runner.tools import ENVIRONMENTS_LIMIT, RESUME_LIMIT
-from experiments.runner.unused import clear_resume, clear_shared
+from experiments.runner.file_lock import FileLock, in_use_lock
+from experiments.runner.tools import (
+    CODE_LIMIT,
+    ENVIRONMENTS_LIMIT,
+    REPOSITORIES_LIMIT,
+    RESUME_LIMIT,
+)
+from experiments.runner.unused import clear_code, clear_resume, clear_shared
 
 MONTH = 31 * 24 * 3600.0
 
@@ -29,10 +34,14 @@ def test_mirrors_that_nobody_uses_go(tmp_path: Path) -> None:
     old = mirror(tmp_path, "old", age=MONTH)
     young = mirror(tmp_path, "young", age=60)
     used = mirror(tmp_path, "used", age=MONTH)
-    lock = FileLock(used.with_suffix(".lock"))
-    assert lock.try_alone()
-    assert clear_shared(tmp_path, days=30) == [old]
-    lock.close()
+    removed = []
+    for path in (used.with_suffix(".lock"), in_use_lock(used)):
+        lock = FileLock(path)
+        assert lock.try_alone()
+        removed += clear_shared(tmp_path, days=30)
+        assert used.exists()
+        lock.close()
+    assert removed == [old]
     assert young.exists()
     assert used in janitor.clear(tmp_path)
 
@@ -78,6 +87,57 @@ def test_files_to_resume_from_keep_to_a_limit_and_new_ones_stay(tmp_path: Path) 
     assert clear_resume(cache, days=1, worker=limit) == []
     assert clear_resume(cache, days=1, worker={RESUME_LIMIT: "0"}) == [third]
     assert all(file.exists() for file in fresh)
+
+
+def test_archives_of_code_keep_to_a_limit_and_new_ones_stay(tmp_path: Path) -> None:
+    hour = 3600.0
+    fresh = resumed(tmp_path, "fresh", age=1)
+    oldest = resumed(tmp_path, "oldest", age=3 * hour)
+    older = resumed(tmp_path, "older", age=2 * hour)
+    cache = tmp_path / "resume"
+    assert clear_code(cache, days=30) == []
+    assert clear_code(cache, days=30, worker={CODE_LIMIT: "299"}) == [oldest]
+    assert clear_code(cache, days=30, worker={CODE_LIMIT: "0"}) == [older]
+    assert fresh.exists()
+
+
+def test_mirrors_keep_to_a_limit_and_those_in_use_stay(tmp_path: Path) -> None:
+    hour = 3600.0
+    names = {"fresh": 1.0, "used": 4 * hour, "oldest": 3 * hour, "older": 2 * hour}
+    made = {}
+    for name, age in names.items():
+        made[name] = mirror(tmp_path, name, age=age)
+        (made[name] / "objects" / "pack").write_bytes(bytes(100))
+    reads = FileLock(in_use_lock(made["used"]))
+    assert reads.try_alone()
+    limit = {REPOSITORIES_LIMIT: "399"}
+    assert clear_shared(tmp_path, days=30) == []
+    assert clear_shared(tmp_path, days=30, worker=limit) == [made["oldest"]]
+    limit = {REPOSITORIES_LIMIT: "0"}
+    assert clear_shared(tmp_path, days=30, worker=limit) == [made["older"]]
+    reads.close()
+    assert clear_shared(tmp_path, days=30, worker=limit) == [made["used"]]
+    assert made["fresh"].exists()
+
+
+def test_what_was_used_since_it_was_seen_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = resumed(tmp_path, "old", age=MONTH)
+    used = mirror(tmp_path, "old", age=MONTH)
+
+    def seen_before(*_: object, **__: object) -> float:
+        """A trial begins to use both while the rounds look at them."""
+        os.utime(file)
+        os.utime(used)
+        return now
+
+    now = time.time()
+    monkeypatch.setattr(unused.time, "time", seen_before)
+    assert clear_code(file.parent, days=30) == []
+    os.utime(used, (0, 0))
+    assert clear_shared(tmp_path, days=30) == []
+    assert file.exists() and used.exists()
 
 
 def test_a_mirror_of_which_something_stays_is_no_mirror(
