@@ -18,7 +18,14 @@ def main() -> None:
             " README first: python3 -m pip install -r requirements.txt"
         )
     try:
-        execute_from_command_line(sys.argv)
+        if sys.argv[1:2] == ["slot"]:
+            # One process of a worker's many: it needs none of Django's applications,
+            # whose loading takes longer than many a trial.
+            from experiments.slot import main as run_slot
+
+            run_slot(sys.argv[2:])
+        else:
+            execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"sweepsite: {error}")
     except BrokenPipeError:

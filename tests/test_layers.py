@@ -45,7 +45,7 @@ LAYERS = (
     {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
     | {"further_trials", "gaps", "recomputing", "outside", "edits"}
     | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"}
-    | {"waiting", "metric_names", "wait_causes", "occupancy"},
+    | {"waiting", "metric_names", "wait_causes", "occupancy", "slot"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -64,6 +64,8 @@ def new_database(server: str) -> str:
 class RunningSite:
     """One data folder, and the ``up`` that runs on it (if it runs)."""
 
+    patience = PATIENCE
+
     def __init__(self, home: Path, *, slots: int = 2, **settings: str) -> None:
         self.home, self.slots, self.port = home, slots, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -99,7 +101,7 @@ class RunningSite:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_for(self._ready, "up to be ready", self.said)
+        wait_for(self._ready, "up to be ready", self.said, self.patience)
         if not self.token:
             self.token = self.manage(
                 "token", "create", "--user", "admin", "--scope", "admin"
@@ -257,8 +259,8 @@ def running_site(
     home: Path, *arguments: str, settings: Mapping[str, str] | None = None, **kw: Any
 ) -> Iterator[RunningSite]:
     site = RunningSite(home, **kw, **(settings or {}))
-    site.start(*arguments)
     try:
+        site.start(*arguments)
         yield site
     finally:
         if site.up.poll() is None:

@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import time
-from argparse import SUPPRESS
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
@@ -21,9 +20,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from experiments import queues
 from experiments.devices import DeviceError, Devices, chosen_devices, slots_of
 from experiments.host_facts import disk_facts, host_facts
-from experiments.jobs import tell_stuck
 from experiments.runner import janitor
 from experiments.runner.housekeeping import Housekeeping
+from experiments.slot import command
 from experiments.supervision import Child, Supervisor
 from experiments.worker_names import free_names
 from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
@@ -57,9 +56,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--gpus-per-slot", type=int, default=1, help="GPUs of each slot"
         )
-        parser.add_argument("--only-slot", type=int, help=SUPPRESS)
-        parser.add_argument("--worker-id", type=int, help=SUPPRESS)
-        parser.add_argument("--worker-name", help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         missing = [name for name in NEEDED if not os.environ.get(name)]
@@ -69,15 +65,7 @@ class Command(BaseCommand):
                 " 'manage.py worker-token create --pool NAME' on the server; REDIS_URL"
                 " is the site's own, such as redis://:PASSWORD@SERVER:6379/0."
             )
-        if options["only_slot"] is None:
-            self._host(options).run()
-        else:
-            run_slot(
-                options["only_slot"],
-                pool=options["pool"],
-                worker=options["worker_id"],
-                name=options["worker_name"],
-            )
+        self._host(options).run()
 
     def _host(self, options: Mapping[str, Any]) -> Host:
         slots, per_slot = options["slots"], options["gpus_per_slot"]
@@ -252,28 +240,7 @@ class Host:
         self.drains = drains
 
     def _slot_process(self, slot: int) -> Child:
-        argv = [sys.executable, sys.argv[0], "worker", "--pool", self.pool]
-        argv += ["--only-slot", str(slot), "--worker-id", str(self.worker)]
-        argv += ["--worker-name", self.name.text]
+        argv = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+        argv += command(slot, pool=self.pool, worker=self.worker, name=self.name.text)
         # A training's own grace of five seconds, and time to send what is left.
         return Child(f"slot {slot}", argv, os.environ, patience=9.0)
-
-
-def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
-    """One slot: clear away what a predecessor left, say so, then wait for bells."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["SWEEPSITE_WORKER_ID"] = str(worker)
-    os.environ["SWEEPSITE_SLOT_NUMBER"] = str(slot)
-    os.environ["SWEEPSITE_SLOT"] = f"{name}-{slot}"
-    home = settings.HOME / "worker"
-    site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
-    try:
-        janitor.kill_slot(f"{name}-{slot}", home=home)
-    except TimeoutError as problem:
-        tell_stuck(site, worker, slot, problem)
-        raise
-    for attempt in site.slot_idle(worker, slot):
-        janitor.remove_attempt(attempt, home=home)
-    unique = f"{name}-{slot}-{os.getpid()}"
-    slot_worker = queues.slot_worker(pool, name=unique, worker=worker)
-    slot_worker.work(logging_level="WARNING")
