@@ -48,6 +48,7 @@ def test_while_it_waits_the_page_tells_what_the_attempt_before_told(
     html = page(ada, trial.get_absolute_url())
     assert "the one before was put back by a pause" in html
     assert "Attempt 1 had reported accuracy 3 times, last 0.7000." in html
+    assert "The log and the files below are those of attempt 1." in html
     assert "Attempt 2 has not begun. Attempt 1 printed:" in html
     assert "epoch 2 is done" in html and "log?attempt=1" in html
     assert "Attempt 1 was put back when the sweep was paused" in html
@@ -64,6 +65,9 @@ def test_the_table_of_its_sweep_says_that_it_waits_again(ada: Client) -> None:
     url = f"{trial.sweep.get_absolute_url()}trials/"
     assert "Put back after attempt 1, waiting for a free slot" in page(ada, url)
     lifecycle.pause_sweep(trial.sweep)
+    Trial.objects.filter(sweep=trial.sweep, state="completed").delete()
+    overview = page(ada, trial.sweep.get_absolute_url())
+    assert "1 trial waits until the sweep goes on." in overview
     assert "Put back after attempt 1, waiting until the sweep goes on" in page(ada, url)
 
 

@@ -127,6 +127,10 @@ def _no_value(standing: SweepStanding) -> str:
         return f"Trial {leader.number} leads with {value}; it counts once it has ended."
     if counts[TrialState.RUNNING]:
         return "No trial has reported it yet."
+    waiting = counts[TrialState.QUEUED]
+    if waiting and standing.sweep.state == SweepState.PAUSED:
+        verb = "waits" if waiting == 1 else "wait"
+        return f"{counted(waiting, 'trial')} {verb} until the sweep goes on."
     return "Comes with the first trial that ends."
 
 

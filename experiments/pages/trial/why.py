@@ -267,14 +267,14 @@ def _told_notes(rows: TrialRows) -> list[Sentence]:
     told = rows.told
     if told is None or told.claimed_at is None:
         return []
+    left = f"The log and the files below are those of attempt {told.n}."
     primary = rows.objective.primary_metric
     metric = next((m for m in rows.metrics if m.name == primary and m.count), None)
-    reported = ""
-    if metric is not None:
-        times = "once" if metric.count == 1 else f"{metric.count} times"
-        last = metric_text(metric.last_value)
-        reported = f"Attempt {told.n} had reported {primary} {times}, last {last}. "
-    return [f"{reported}Until it runs again, the log and the files are that one's."]
+    if metric is None:
+        return [left]
+    times = "once" if metric.count == 1 else f"{metric.count} times"
+    last = metric_text(metric.last_value)
+    return [f"Attempt {told.n} had reported {primary} {times}, last {last}.", left]
 
 
 SENTENCES: Mapping[TrialState, Callable[[TrialRows], Why]] = {
