@@ -37,6 +37,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return parallel.how_many(config)
 
 
+def pytest_xdist_setupnodes() -> None:
+    parallel.part_homes()
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> parallel.Lanes:
     return parallel.Lanes(config, log)
 

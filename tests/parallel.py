@@ -31,6 +31,12 @@ def how_many(config: pytest.Config) -> int:
     return min(MOST, (os.cpu_count() or 1) + 1)
 
 
+def part_homes() -> None:
+    """The data folder of this process is not for those that it starts: each has a
+    database of its own, so rows of one number mean different things in each."""
+    os.environ.pop("SWEEPSITE_HOME", None)
+
+
 def lane(nodeid: str) -> str | None:
     return LANES.get(nodeid.rpartition("/")[0])
 
