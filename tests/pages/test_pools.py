@@ -248,6 +248,7 @@ def test_a_promised_slot_is_taken_in_every_part_of_the_page(
     text = page(ada)
     assert "about to start" in text and "0 free" in text and "all busy" in text
     assert "The only slot of pool default is taken." in text
+    assert "No trial waits for a slot" not in text
     assert "place-free" not in text
 
 
@@ -273,6 +274,15 @@ def test_of_other_teams_work_in_the_queue_only_the_team_shows(
     mine = page(ada, "/pools/?queue=mine")
     assert "Nothing of your team waits" in mine
     assert "Chemistry" not in mine
+
+
+def test_a_sweep_that_has_more_to_try_is_not_said_to_want_nothing(
+    ada: Client, team: Team, pool: Pool
+) -> None:
+    worker = factories.worker(pool, slots=1)
+    put(factories.trial(factories.sweep(team)), worker, 0)
+    text = page(ada)
+    assert "Sweeps have more to try" in text and "No trial waits" not in text
 
 
 def test_an_empty_queue_says_what_it_would_show(ada: Client) -> None:
@@ -421,8 +431,10 @@ def test_an_admin_edits_a_pool(root: Client, pool: Pool) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("price_per_hour", "-1", "greater than or equal to 0"),
-        ("price_per_hour", "much", "Enter a number"),
+        ("price_per_hour", "-1", "Write a number from 0 to 999,999"),
+        ("price_per_hour", "much", "Write a number from 0 to 999,999"),
+        ("price_per_hour", "1e400", "&quot;1e400&quot; is not allowed here"),
+        ("price_per_hour", "NaN", "&quot;NaN&quot; is not allowed here"),
         ("folders", "relative/path", "is no whole path"),
         ("folders", "/srv/../etc", "is no whole path"),
         ("folders", HOSTILE, "is no whole path"),

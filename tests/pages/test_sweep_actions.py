@@ -133,7 +133,8 @@ def test_a_wrong_limit_is_said_at_its_field_and_nothing_is_kept(sweep: Sweep) ->
         f"/sweeps/{sweep.pk}/settings/", limits(max_total_trials=0, timeout=5)
     )
     assert answer.status_code == 422
-    assert "greater than or equal to 1" in answer.content.decode()
+    told = "&quot;0&quot; is not allowed here. Write a whole number from 1 to 100,000."
+    assert told in answer.content.decode()
     sweep.refresh_from_db()
     assert (sweep.max_total_trials, sweep.timeout) == (4, None)
 
@@ -166,6 +167,16 @@ def test_what_is_no_duration_is_named_and_stays(sweep: Sweep, typed: str) -> Non
     assert escape(f'"{typed[:30]}') in text and "such as 90, or 90 s" in text
     sweep.refresh_from_db()
     assert sweep.timeout is None
+
+
+@pytest.mark.parametrize("typed", ["-1", "9" * 5000, "1.5", "\U0001f600", "<script>"])
+def test_what_is_no_number_is_named_and_stays(sweep: Sweep, typed: str) -> None:
+    wrong = {"max_failed_trials": typed, "max_total_trials": ""}
+    answer = client_of("ada").post(f"/sweeps/{sweep.pk}/settings/", limits(**wrong))
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert escape(f'"{typed[:30]}') in text and f'value="{escape(typed)}"' in text
+    assert text.count("Write a whole number from 1 to 100,000.") == 2
 
 
 def test_the_same_time_in_other_words_is_no_change(sweep: Sweep) -> None:

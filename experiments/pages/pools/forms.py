@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from experiments.models import Pool
+from experiments.pages.numbers import PriceField
 from experiments.pages.pools.folders import FoldersField
 
 # Words that follow /pools/ in other addresses.
@@ -13,6 +14,11 @@ RESERVED_NAMES = frozenset({"new"})
 
 
 class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
+    price_per_hour = PriceField(
+        required=False,
+        label="Price of one slot for an hour",
+        help_text="In your currency, such as 1.2. Empty: time is not counted as money.",
+    )
     folders = FoldersField(
         required=False,
         label="Allowed code folders",
@@ -26,12 +32,10 @@ class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = ("teams", "price_per_hour", "python", "folders")
         widgets = {
             "teams": forms.CheckboxSelectMultiple,
-            "price_per_hour": forms.TextInput(attrs={"inputmode": "decimal"}),
             "python": forms.TextInput(attrs={"spellcheck": "false", "class": "mono"}),
         }
         labels = {
             "teams": "Teams that may use it",
-            "price_per_hour": "Price of one slot for an hour",
             "python": "Python of its trials",
         }
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
-
 from experiments import edits
 from experiments.models import Sweep, User
 from experiments.pages.durations import DurationField, whole, write_duration
+from experiments.pages.numbers import WholeNumberField
 from experiments.pages.sweep.seen import FIELD, SeenForm
+from experiments.search.limits import MOST_CONCURRENT, MOST_TRIALS
 from experiments.search.problems import DefinitionError
 
 PREFIX = "limits."
@@ -18,20 +18,21 @@ PREFIX = "limits."
 class LimitsForm(SeenForm):
     """The document's limits, and its priority; what is left empty has no limit."""
 
-    max_total_trials = forms.IntegerField(
-        min_value=1,
-        max_value=100_000,
+    max_total_trials = WholeNumberField(
+        least=1,
+        most=MOST_TRIALS,
         label="Trials in all",
         help_text="Raise it to go on, lower it to end sooner.",
     )
-    max_concurrent_trials = forms.IntegerField(
-        min_value=1,
-        max_value=10_000,
+    max_concurrent_trials = WholeNumberField(
+        least=1,
+        most=MOST_CONCURRENT,
         label="At a time",
         help_text="Running trials are not stopped when it is lowered.",
     )
-    max_failed_trials = forms.IntegerField(
-        min_value=1,
+    max_failed_trials = WholeNumberField(
+        least=1,
+        most=MOST_TRIALS,
         required=False,
         label="Pause after failures",
         help_text="Empty: failures do not pause the sweep.",
@@ -46,9 +47,9 @@ class LimitsForm(SeenForm):
         label="Each trial",
         help_text="Such as 90 s or 10 m. Empty: no limit.",
     )
-    priority = forms.IntegerField(
-        min_value=-100,
-        max_value=100,
+    priority = WholeNumberField(
+        least=-100,
+        most=100,
         required=False,
         label="Priority",
         help_text="Of two sweeps that wait, the higher one goes first. Usual is 0.",
