@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser_launch import chromium, complaints, find_chromium, log_in
 from tests.processes.running_site import PASSWORD, SCRIPTS, RunningSite, running_site
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 SPACE = """RandomParameterSampling( {
         "height": choice(0.9, 0.5, 0.2),

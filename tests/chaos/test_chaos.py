@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.case import Case
 from tests.chaos.scenarios import SCENARIOS
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 DATABASE = "postgres" if os.environ.get("TEST_DATABASE_URL") else "sqlite"
 # Scenario -> size, for every run of the suite; the seed is always the same one.

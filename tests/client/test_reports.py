@@ -219,7 +219,7 @@ def test_threads_that_begin_at_the_same_time_share_one_client(
     sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else two would count steps, and send over two connections."""
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=30)
     made = sweep._Client.__init__
 
     def make(client: Any, environ: dict[str, str]) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.processes.running_site import RunningSite, running_site, wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -184,20 +184,18 @@ def test_a_second_up_on_the_same_folder_is_refused(site: RunningSite) -> None:
     assert str(site.up.pid) in second.stderr
 
 
-def test_ctrl_c_ends_everything_and_the_next_start_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_everything_and_the_next_start_goes_on(site: RunningSite) -> None:
     """Before patience ends, with trials running, and nothing is left behind."""
-    with running_site(tmp_path / "home") as site:
-        sweep = site.submit(
-            command="python train_curve.py --reports 30 --pause 0.1",
-            limits=limits(3),
-        )
-        wait_for(lambda: len(site.training()) >= 2, "two trials to run")
-        assert site.stop(signal.SIGINT) < 45
-        assert site.pids() == []
-        assert site.training() == []
-        site.output.unlink()
-        site.start()
-        assert ends(site, sweep) == [("completed", "")] * 3
+    sweep = site.submit(
+        command="python train_curve.py --reports 30 --pause 0.1", limits=limits(3)
+    )
+    wait_for(lambda: len(site.training()) >= 2, "two trials to run")
+    assert site.stop(signal.SIGINT) < 45
+    assert site.pids() == []
+    assert site.training() == []
+    site.output.unlink()
+    site.start()
+    assert ends(site, sweep) == [("completed", "")] * 3
 
 
 def log(site: RunningSite, trial: int) -> str:

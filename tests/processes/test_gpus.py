@@ -11,7 +11,7 @@ import pytest
 from tests.processes.running_site import running_site, wait_for
 from tests.test_devices import FOUR, stand_in
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 # Says which devices it sees in the only way that a page shows: as its metric.
 SEES = """
 import os, sweepsite_client

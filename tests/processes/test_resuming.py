@@ -12,7 +12,7 @@ import pytest
 
 from tests.processes.running_site import RunningSite, running_site, wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 ONE = {"max_total_trials": 1, "max_concurrent_trials": 1}
 
 

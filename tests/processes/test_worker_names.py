@@ -15,9 +15,16 @@ import pytest
 
 from tests.processes.running_site import ROOT, RunningSite, running_site, wait_for
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 HOST = socket.gethostname()[:80]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    with running_site(tmp_path_factory.mktemp("names") / "home", slots=1) as site:
+        wait_for(lambda: names(site) == [HOST], "the first worker", site.said)
+        yield site
 
 
 @contextmanager
@@ -49,23 +56,23 @@ def names(site: RunningSite) -> list[str]:
     return last.split()[1:]
 
 
-def test_containers_of_one_host_name_are_workers_of_their_own(tmp_path: Path) -> None:
-    with running_site(tmp_path / "home", slots=1) as site:
-        wait_for(lambda: names(site) == [HOST], "the first worker", site.said)
+def test_a_killed_worker_comes_back_under_its_name(site: RunningSite) -> None:
+    before = names(site)
+    wait_for(lambda: bool(site.pids("--only-slot")), "a slot", site.said)
+    slots = site.pids("--only-slot")
+    os.kill(site.pids("worker", "--slots")[0], signal.SIGKILL)
+    # A slot is started only after the worker has signed on again.
+    wait_for(
+        lambda: bool(set(site.pids("--only-slot")) - set(slots)),
+        "a new slot",
+        site.said,
+    )
+    assert names(site) == before
+
+
+def test_containers_of_one_host_name_are_workers_of_their_own(
+    site: RunningSite, tmp_path: Path
+) -> None:
+    with container(site, tmp_path / "container"):
         both = [HOST, f"{HOST}-2"]
-        with container(site, tmp_path / "container"):
-            wait_for(lambda: names(site) == both, "the second name", site.said)
-
-
-def test_a_killed_worker_comes_back_under_its_name(tmp_path: Path) -> None:
-    with running_site(tmp_path / "home", slots=1) as site:
-        wait_for(lambda: names(site) == [HOST], "the first worker", site.said)
-        slots = site.pids("--only-slot")
-        os.kill(site.pids("worker", "--slots")[0], signal.SIGKILL)
-        # A slot is started only after the worker has signed on again.
-        wait_for(
-            lambda: bool(set(site.pids("--only-slot")) - set(slots)),
-            "a new slot",
-            site.said,
-        )
-        assert names(site) == [HOST]
+        wait_for(lambda: names(site) == both, "the second name", site.said)

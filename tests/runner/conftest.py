@@ -44,7 +44,7 @@ def site() -> Iterator[Any]:
     standing_in.go_away()
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     """Wait for something that no event tells of, such as a process's end."""
     deadline = time.monotonic() + seconds
     while not (result := condition()):
@@ -103,7 +103,7 @@ class Runners:
         return runner
 
     def run(self, *command: str, **changes: Any) -> int:
-        code: int = self.start(*command, **changes).wait(timeout=20)
+        code: int = self.start(*command, **changes).wait(timeout=30)
         return code
 
     def folder(self, attempt: int = 41) -> AttemptFolder:
@@ -127,7 +127,7 @@ class Runners:
         for runner in self.started:
             if runner.poll() is None:
                 os.kill(runner.pid, signal.SIGKILL)
-                runner.wait(timeout=5)
+                runner.wait(timeout=30)
         janitor.kill_attempts(range(100), home=self.home)
 
 

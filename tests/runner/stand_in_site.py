@@ -74,7 +74,7 @@ class StandInSite:
             self._server = None
 
     def wait_for(
-        self, condition: Callable[[], object], *, seconds: float = 10.0
+        self, condition: Callable[[], object], *, seconds: float = 30.0
     ) -> None:
         with self.changed:
             if not self.changed.wait_for(condition, timeout=seconds):

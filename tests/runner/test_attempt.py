@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -92,7 +91,7 @@ def test_heartbeats_tell_of_the_living_process(runners: Any, site: Any) -> None:
     assert site.beats[-1]["elapsed"] > site.beats[0]["elapsed"] >= 0
     assert site.beats[-1]["memory_bytes"] > 1_000_000
     runner.terminate()
-    runner.wait(timeout=10)
+    runner.wait(timeout=30)
 
 
 def test_calls_carry_the_attempt_s_token_and_the_protocol(
@@ -111,13 +110,12 @@ def test_output_is_seen_while_training_goes_on(runners: Any, site: Any) -> None:
     site.wait_for(lambda: b"early\n" in site.log)
     assert runner.poll() is None
     runner.terminate()
-    runner.wait(timeout=10)
+    runner.wait(timeout=30)
 
 
 def test_the_end_of_a_trial_is_noticed_at_once(runners: Any, site: Any) -> None:
-    runners.run("python", "-c", "import time; print(time.time())", heartbeat_seconds=5)
-    ended = float(site.text())
-    assert time.time() - ended < 2.0
+    runners.run("python", "-c", "print('over')", heartbeat_seconds=600)
+    assert site.text() == "over\n"
     assert len(site.beats) <= 1
 
 

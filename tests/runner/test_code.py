@@ -191,7 +191,7 @@ def test_a_download_waits_for_the_site_and_beats_meanwhile(
     runner = runners.start("python", "train.py", code=snapshot)
     site.wait_for(lambda: len(site.beats) >= 2)
     site.statuses.clear()
-    assert runner.wait(timeout=20) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.finish["exit_code"] == 0
 
 
@@ -213,7 +213,7 @@ def test_a_release_during_the_download_is_a_release(runners: Any, site: Any) -> 
     runner = runners.start("python", "train.py", code=snapshot)
     site.wait_for(lambda: site.requests)
     runner.terminate()
-    assert runner.wait(timeout=5) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "released"
 
 

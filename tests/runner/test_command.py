@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,7 @@ from experiments.runner.command import resolve, start_problem
 
 
 def not_started(runners: Any, site: Any, *command: str, **changes: Any) -> str:
-    started = time.monotonic()
     assert runners.run(*command, **changes) == 0
-    assert time.monotonic() - started < 3
     assert site.finish["cause"] == "not_started"
     assert (site.finish["exit_code"], site.finish["signal"]) == (None, None)
     assert site.finish["message"] in site.text()

@@ -15,10 +15,10 @@ from experiments.runner.spec import parse_spec
 from experiments.runner.stopping import Step
 from experiments.runner.watch import Watch
 
-QUICK = {"lease_seconds": 1.2, "heartbeat_seconds": 0.1}
+QUICK = {"lease_seconds": 3.0, "heartbeat_seconds": 0.1}
 # On a busy machine seconds are long: long enough to be no failure there, and shorter
 # than what a training gets that waits for a request's end or for its whole grace.
-IN_TIME = 8.0
+IN_TIME = 9.0
 
 
 def test_a_silent_site_ends_the_training_within_the_lease(
@@ -35,7 +35,7 @@ def test_a_silent_site_ends_the_training_within_the_lease(
     site.hang = False
     assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "cut_off"
-    assert "nothing was heard from the site for 1.08 s" in site.finish["message"]
+    assert "nothing was heard from the site for 2.7 s" in site.finish["message"]
 
 
 def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
@@ -71,11 +71,11 @@ def test_it_rides_on_when_the_document_says_so(runners: Any, site: Any) -> None:
     runner = runners.start("train_hang", when_cut_off="ride_out", **QUICK)
     runners.wait_for_word("START")
     site.hang = True
-    time.sleep(2.0)
+    time.sleep(3.5)
     assert runners.alive()
     site.hang = False
     runner.terminate()
-    assert runner.wait(timeout=10) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "released"
 
 
@@ -83,15 +83,15 @@ def test_a_site_that_is_down_is_no_cut(runners: Any, site: Any) -> None:
     runner = runners.start("train_hang", **QUICK)
     runners.wait_for_word("START")
     site.go_away()
-    time.sleep(2.0)
+    time.sleep(3.5)
     assert runners.alive(), "its host refuses, so nobody can take over"
     site.come_back()
     site.statuses["*"] = 503
-    time.sleep(2.0)
+    time.sleep(3.5)
     assert runners.alive()
     site.statuses.clear()
     runner.terminate()
-    assert runner.wait(timeout=10) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "released"
 
 

@@ -77,7 +77,7 @@ def test_a_third_trial_finds_it_built_and_kept_from_removal(
     os.utime(environment / MARK, (0, 0))
     assert remove_unused(environment.parent, days=30, limit=0) == []
     runner.terminate()
-    runner.wait(timeout=10)
+    runner.wait(timeout=30)
     assert remove_unused(environment.parent, days=30, limit=0) == [environment]
     assert built(home) == []
 
@@ -107,7 +107,7 @@ def test_a_stop_ends_a_build_and_leaves_no_process(
     runner = runners.start("python", "-c", "1", requirements=["--no-index", "x"])
     site.wait_for(lambda: any(beat.get("phase") for beat in site.beats))
     site.stop = {"reason": "user", "message": "stopped by hand"}
-    assert runner.wait(timeout=20) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "stopped"
     assert runners.alive() == []
     assert built(home) == []
@@ -170,7 +170,7 @@ def test_a_lock_of_another_process_is_waited_for_with_signs_of_life(
     while not (locks := list(root.glob("*.lock"))) and time.monotonic() < deadline:
         time.sleep(0.01)
     runner.terminate()
-    runner.wait(timeout=20)
+    runner.wait(timeout=30)
     environment = locks[0].with_suffix("")
     (environment / "bin").mkdir(parents=True, exist_ok=True)
     (environment / "bin" / "python").unlink(missing_ok=True)
@@ -189,5 +189,5 @@ def test_a_lock_of_another_process_is_waited_for_with_signs_of_life(
     )
     assert runner.poll() is None
     lock.close()
-    assert runner.wait(timeout=20) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.finish["exit_code"] == 0

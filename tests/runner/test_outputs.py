@@ -121,7 +121,7 @@ def test_an_upload_is_tried_again_when_the_site_is_back(
     runner = runners.start("train_ok")
     site.wait_for(lambda: [r for r in site.requests if r[2] == "artifacts"])
     site.statuses.clear()
-    assert runner.wait(timeout=20) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.artifacts == {"model.txt": b"weights\n"}
 
 

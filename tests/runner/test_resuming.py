@@ -126,7 +126,7 @@ def test_the_site_away_is_waited_for(runners: Any, site: Any) -> None:
     runner = runners.start("python", "-c", TELL, resume_from=earlier)
     site.wait_for(lambda: len(site.requests) > 3)
     site.statuses.clear()
-    assert runner.wait(timeout=20) == 0
+    assert runner.wait(timeout=30) == 0
     assert told(site)["files"] == {"m": "weights"}
 
 

