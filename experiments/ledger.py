@@ -167,6 +167,10 @@ def _row(
 
 
 def _line(sweep: Sweep, row: Row) -> Line:
+    return Line(sweep, row.month, with_gpus(row.saving, sweep))
+
+
+def with_gpus(saving: Saving, sweep: Sweep) -> Saving:
+    """The same of trials of this sweep, their GPUs counted."""
     gpus = int((sweep.definition.get("resources") or {}).get("gpus") or 0)
-    seconds = row.saving.seconds
-    return Line(sweep, row.month, replace(row.saving, gpu_seconds=seconds * gpus))
+    return replace(saving, gpu_seconds=saving.seconds * gpus)

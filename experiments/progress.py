@@ -18,6 +18,8 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE, TRIAL_RANKED, TrialState
 from experiments.training_time import trained
 
+NOTHING = ledger.Saving()
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -25,12 +27,15 @@ class Compute:
 
     ``saved`` is an estimate, as ledger.py has it: for each trial that the policy ended,
     the median time of the sweep's completed trials minus its own time, and never less
-    than nothing. ``saved_reports`` are reports of the primary metric, likewise.
+    than nothing. ``saving`` has reports, GPU time and money of it, likewise.
     """
 
     used: float = 0.0
-    saved: float = 0.0
-    saved_reports: float = 0.0
+    saving: ledger.Saving = NOTHING
+
+    @property
+    def saved(self) -> float:
+        return self.saving.seconds
 
     @property
     def share(self) -> float:
@@ -38,24 +43,29 @@ class Compute:
         return self.saved / (self.used + self.saved) if self.saved else 0.0
 
     def __add__(self, other: Compute) -> Compute:
-        return Compute(
-            self.used + other.used,
-            self.saved + other.saved,
-            self.saved_reports + other.saved_reports,
-        )
+        return Compute(self.used + other.used, self.saving + other.saving)
+
+    def of(self, sweep: Sweep) -> Compute:
+        """The same with the GPUs of the sweep's trials counted."""
+        return Compute(self.used, ledger.with_gpus(self.saving, sweep))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one sweep stands. ``spent`` and ``saved`` are seconds of training, as
-    Compute has them."""
+    """Where one sweep stands."""
 
     counts: Mapping[str, int]
     share: float
     best: Trial | None
-    spent: float
-    saved: float
-    saved_reports: float = 0.0
+    compute: Compute
+
+    @property
+    def spent(self) -> float:
+        return self.compute.used
+
+    @property
+    def saved(self) -> float:
+        return self.compute.saved
 
     @property
     def ended(self) -> int:
@@ -72,9 +82,7 @@ def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
             counts=counts[sweep.pk],
             share=_share(sweep, counts[sweep.pk]),
             best=best.get(sweep.pk),
-            spent=computes[sweep.pk].used,
-            saved=computes[sweep.pk].saved,
-            saved_reports=computes[sweep.pk].saved_reports,
+            compute=computes[sweep.pk].of(sweep),
         )
         for sweep in sweeps
     }
@@ -121,17 +129,10 @@ def _best_trials(ids: Sequence[int]) -> dict[int, Trial]:
 
 
 def compute_of(ids: Sequence[int]) -> dict[int, Compute]:
-    """Training time by sweep, in two queries however many they are."""
+    """Training time by sweep, in two queries however many they are; GPU time is left
+    out."""
     spent, saved = _spent(ids), ledger.saved_by_sweep(ids)
-    nothing = ledger.Saving()
-    return {
-        pk: Compute(
-            spent.get(pk) or 0.0,
-            saved.get(pk, nothing).seconds,
-            saved.get(pk, nothing).reports,
-        )
-        for pk in ids
-    }
+    return {pk: Compute(spent.get(pk) or 0.0, saved.get(pk, NOTHING)) for pk in ids}
 
 
 def saved_by(trial: Trial, elapsed: float | None, usual: float | None) -> float | None:

@@ -112,7 +112,7 @@ def test_sweeps_are_told_apart_in_a_fixed_number_of_queries() -> None:
         computes = compute_of([one.pk, other.pk])
     assert len(queries) == 2
     assert computes[other.pk].saved == 96
-    assert computes[other.pk].saved_reports == 6
+    assert computes[other.pk].saving.reports == 6
 
 
 def test_no_sweeps_have_saved_nothing() -> None:

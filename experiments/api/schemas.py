@@ -231,7 +231,7 @@ def sweep_fields(sweep: Sweep, progress: Progress) -> dict[str, Any]:
         "compute": ComputeOut(
             spent=progress.spent,
             saved=progress.saved,
-            saved_reports=progress.saved_reports,
+            saved_reports=progress.compute.saving.reports,
         ),
     }
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from experiments.models import Attempt, Sweep
+from experiments.models import Attempt, Pool, Sweep
 from experiments.pages.sweep.search_tile import (
     SearchTile,
     chance_to_improve,
@@ -127,8 +127,22 @@ def test_early_ends_save_what_the_median_completed_trial_takes_beyond_them() -> 
     factories.trial(sweep, state="terminated", value=0.1, elapsed=4.0, reports=3)
     factories.trial(sweep, state="terminated", value=0.1, elapsed=12.0, reports=30)
     tile = compute_tile(standing_of(sweep))
-    assert (tile.used, tile.saved, tile.reports) == (46, 6, "17 reports")
+    assert (tile.used, tile.saved, tile.also) == (46, 6, " and 17 reports")
     assert (tile.early, tile.share) == ("2 early ends", "12 %")
+
+
+def test_saved_money_and_gpu_time_are_told_where_there_is_some() -> None:
+    sweep = sweep_with(0.5, 0.6, 0.7)
+    factories.trial(sweep, state="terminated", value=0.1, elapsed=4.0)
+    assert compute_tile(standing_of(sweep)).also == ""
+    Pool.objects.update(price_per_hour="360")
+    sweep.definition["resources"] = {"gpus": 2}
+    sweep.trials.update(reports=1)
+    assert compute_tile(standing_of(sweep)).also == (
+        ", 12 s of GPU time and 0.60 in money"
+    )
+    Pool.objects.update(price_per_hour="0.01")
+    assert compute_tile(standing_of(sweep)).also.endswith("below 0.01 in money")
 
 
 def test_compute_counts_lost_attempts_too() -> None:

@@ -15,6 +15,7 @@ from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.pages.experiments.chart import MOST_LINES, chart_model
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.live_parts import digest
+from experiments.pages.saved_words import also_saved
 from experiments.progress import Compute
 from experiments.words import MINUS, metric_text, signed_text
 
@@ -77,6 +78,10 @@ class Summary:
     @property
     def compute(self) -> Compute:
         return sum((row.compute for row in self.rows), Compute())
+
+    @property
+    def also_saved(self) -> str:
+        return also_saved(self.compute.saving)
 
     @property
     def running_count(self) -> int:

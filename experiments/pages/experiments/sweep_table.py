@@ -97,7 +97,7 @@ def sweep_rows(sweeps: Sequence[Sweep], *, one_scale: bool = False) -> list[Swee
             sweep=sweep,
             counts=(bar := _bar_counts(sweep, counts[sweep.pk])),
             steps=steps[sweep.pk],
-            compute=computes[sweep.pk],
+            compute=computes[sweep.pk].of(sweep),
             spark=_spark(sweep, steps[sweep.pk], bar, scales.get(sweep.primary_metric)),
         )
         for sweep in sweeps

@@ -100,7 +100,7 @@ class Overview:
             first,
             len(ids),
             Trial.objects.filter(sweep__in=ids).count(),
-            Compute(sum(c.used for c in computes), sum(c.saved for c in computes)),
+            sum(computes, Compute()),
         )
 
     def rendered_parts(self) -> Mapping[str, str]:

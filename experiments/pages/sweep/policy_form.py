@@ -25,8 +25,9 @@ class PolicyForm(SeenForm):
         required=False,
         max_length=MOST_CHARACTERS,
         label="Policy, as in a sweep document",
-        help_text="Such as <code>type: median_stopping</code>. Empty: every trial runs"
-        " to its end.",
+        help_text="Such as <code>type: median_stopping</code>. Intervals and delays"
+        " count reports: report n is the n-th report of the primary metric. Empty:"
+        " every trial runs to its end.",
         widget=forms.Textarea(
             {"rows": 7, "class": "input input-mono", "spellcheck": "false"}
         ),

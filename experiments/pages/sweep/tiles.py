@@ -11,6 +11,7 @@ from django.utils import timezone
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
+from experiments.pages.saved_words import also_saved
 from experiments.pages.sweep.search_tile import SearchTile, search_tile
 from experiments.pages.sweep.standing import SweepStanding
 from experiments.search.figures import counted
@@ -57,11 +58,12 @@ class ProgressTile:
 
 @dataclass(frozen=True)
 class ComputeTile:
-    """``used`` and ``saved`` in whole seconds, for the bar; ``reports`` in words."""
+    """``used`` and ``saved`` in whole seconds, for the bar; ``also`` in words what
+    else was saved."""
 
     used: int
     saved: int
-    reports: str
+    also: str
     early: str
     share: str
     text: str = ""
@@ -206,12 +208,11 @@ def day_and_clock(moment: datetime, now: datetime) -> str:
 
 def compute_tile(standing: SweepStanding) -> ComputeTile:
     used, saved = standing.progress.spent, standing.progress.saved
-    reports = round(standing.progress.saved_reports)
     early = standing.counts[TrialState.TERMINATED]
     return ComputeTile(
         used=round(used),
         saved=round(saved),
-        reports=counted(reports, "report") if reports else "",
+        also=also_saved(standing.progress.compute.saving),
         early=counted(early, "early end"),
         share=share_text(saved / (used + saved)) if saved else "",
         text="" if saved else _nothing_saved(standing, early),
