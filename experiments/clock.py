@@ -1,7 +1,9 @@
-"""The database's clock: the only one that leases and timeouts go by."""
+"""The database's clock: the only one that leases and timeouts go by, and whether it
+was set to another time."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from django.db import connection
@@ -15,3 +17,26 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+class Steps:
+    """Notices when the database's clock does not go on as this process's monotonic one
+    does: it was set to another time, or this machine slept."""
+
+    # Seconds of difference.
+    LEAST = 2.0
+
+    def __init__(self) -> None:
+        self._last: tuple[datetime, float, float] | None = None
+
+    def seen(self) -> bool:
+        """Whether there was one since the last call; never at the first."""
+        asked_at = time.monotonic()
+        now, read_at = database_now(), time.monotonic()
+        last, self._last = self._last, (now, asked_at, read_at)
+        if last is None:
+            return False
+        went = (now - last[0]).total_seconds()
+        # The clock was read at some moment between the two of either call.
+        least, most = asked_at - last[2], read_at - last[1]
+        return not least - self.LEAST <= went <= most + self.LEAST

@@ -36,7 +36,13 @@ def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
     """One round. Without ``declare_losses`` silence is not taken for death, and with
     ``only_stopping`` only that of attempts which are to stop anyway."""
     failpoint("repair.rings")
-    for step in (ring_waiting, end_strays, end_overdue, end_paused):
+    for step in (
+        lifecycle.renew_future_signs,
+        ring_waiting,
+        end_strays,
+        end_overdue,
+        end_paused,
+    ):
         _guarded(step)
     if declare_losses:
         _guarded(partial(lose_silent, only_stopping=True))
@@ -45,7 +51,7 @@ def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
         _guarded(lose_silent)
 
 
-def _guarded(step: Callable[[], None]) -> None:
+def _guarded(step: Callable[[], object]) -> None:
     """One step, which must not keep the others from their work. Without a database
     none of them can do any: that error goes on."""
     try:
@@ -69,11 +75,13 @@ def nobody_is_heard() -> bool:
 
 
 def last_heard() -> datetime | None:
-    """The last sign of life of any worker or of an attempt that one runs. None: they
-    run none."""
+    """The last sign of life of any worker or of an attempt that one runs, and never a
+    time to come. None: they run none."""
     beats = _of_workers().aggregate(last=Max("heartbeat_at"))["last"]
     seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
-    return max(beats, seen or beats) if beats is not None else None
+    if beats is None:
+        return None
+    return min(max(beats, seen or beats), database_now())
 
 
 def _of_workers() -> QuerySet[Attempt]:
@@ -97,18 +105,20 @@ def end_strays() -> None:
 
 
 def end_overdue() -> None:
-    """Ask trials to stop whose runner has let their deadline pass."""
-    late = timedelta(seconds=settings.LEASE_SECONDS)
+    """Ask trials to stop whose runner has let their deadline pass: by its own word of
+    how long it trains or, where it gives none, by the time since the claim."""
     timed = Attempt.objects.filter(
         state=AttemptState.RUNNING,
         stop_asked_at=None,
         trial__sweep__trial_timeout__isnull=False,
-    ).values_list("trial", "claimed_at", "trial__sweep__trial_timeout")
+    ).values_list("trial", "claimed_at", "elapsed", "trial__sweep__trial_timeout")
     now = database_now()
-    for trial_id, claimed_at, limit in timed:
+    for trial_id, claimed_at, elapsed, limit in timed:
         if claimed_at is None or limit is None:
             continue
-        if claimed_at + timedelta(seconds=limit) + late < now:
+        if elapsed is None:
+            elapsed = (now - claimed_at).total_seconds()
+        if elapsed > limit + settings.LEASE_SECONDS:
             _stop_overdue(trial_id, limit)
 
 

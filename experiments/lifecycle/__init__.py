@@ -19,6 +19,10 @@ from experiments.lifecycle.attempts import (
     lose_attempt,
 )
 from experiments.lifecycle.claims import Claim, claim_attempt
+from experiments.lifecycle.clock_steps import (
+    renew_future_signs,
+    renew_outside_signs,
+)
 from experiments.lifecycle.commits import settle_commit
 from experiments.lifecycle.drains import drain_worker, undrain_worker
 from experiments.lifecycle.external import (
@@ -94,6 +98,8 @@ __all__ = [
     "mark_exhausted",
     "pause_sweep",
     "put_back_running",
+    "renew_future_signs",
+    "renew_outside_signs",
     "repeat_preflight",
     "request_stop",
     "resume_sweep",

@@ -15,6 +15,7 @@ class Leaving:
     def __init__(self, folder: AttemptFolder) -> None:
         self._folder = folder
         self._has_heard = False
+        self._clock_ahead = _clock_ahead()
 
     @property
     def listens(self) -> bool:
@@ -38,7 +39,10 @@ class Leaving:
             age = time.time() - self._folder.told.stat().st_mtime
         except OSError:
             return 0.0
-        return min(grace, max(0.0, grace - age))
+        # If the clock was set since the attempt began, it heard before that or after.
+        before = age - (_clock_ahead() - self._clock_ahead)
+        age = min((each for each in (age, before) if each >= 0), default=0.0)
+        return max(0.0, grace - age)
 
     def reason(self) -> str:
         """Why it leaves by itself; "" when it was not asked, or goes on."""
@@ -49,3 +53,8 @@ class Leaving:
         except OSError:
             return ""
         return text.strip()[:LONGEST_REASON]
+
+
+def _clock_ahead() -> float:
+    """By how many seconds the clock is ahead of the monotonic one."""
+    return time.time() - time.monotonic()

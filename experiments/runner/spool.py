@@ -130,7 +130,8 @@ def _locked(spool: Path) -> Iterator[None]:
 
 def _is_quiet(spool: Path) -> bool:
     try:
-        return time.time() - spool.stat().st_mtime > QUIET_SECONDS
+        # Also when the clock was set back since: then it lies in the future.
+        return abs(time.time() - spool.stat().st_mtime) > QUIET_SECONDS
     except FileNotFoundError:
         return False
 

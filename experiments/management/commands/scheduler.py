@@ -12,7 +12,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
-from experiments import queues
+from experiments import lifecycle, queues
+from experiments.clock import Steps
 from experiments.repair import nobody_is_heard, repair
 from experiments.scheduling import advance_all
 from experiments.ticks import Ticks
@@ -49,14 +50,17 @@ class Rounds:
 
     Silence counts as death only after a whole lease of undisturbed rounds: when this
     process was just started, or the whole machine slept, the workers had no chance to
-    be heard. Nor had they when nobody at all is heard, for then it is the site that is
-    away: once it is back, all of them have a lease to say that they live.
+    be heard. It is the same when the database's clock was set to another time: whoever
+    is heard first makes all others look silent. Nor had they a chance when nobody at
+    all is heard, for then it is the site that is away: once it is back, all of them
+    have a lease to say that they live.
     """
 
     def __init__(self) -> None:
         self._last = self._undisturbed_since = time.monotonic()
         self._unheard_at = float("-inf")
         self._repaired = float("-inf")
+        self._steps = Steps()
         self.ticks = Ticks()
 
     def round(self) -> None:
@@ -79,6 +83,10 @@ class Rounds:
             _tell_failure()
 
     def _repair(self, now: float) -> None:
+        if self._steps.seen():
+            logger.warning("the database's clock was set, or this machine slept")
+            self._undisturbed_since = now
+            lifecycle.renew_outside_signs()
         if nobody_is_heard():
             self._unheard_at = now
         lease = settings.LEASE_SECONDS

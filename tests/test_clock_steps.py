@@ -1,0 +1,224 @@
+"""The database's clock is set to another time while trials run: nobody is taken for
+dead, and nobody who died for alive.
+
+The statements' own clock cannot be set in a test, so what they wrote before is moved
+instead: an hour forward of the clock is an hour back of all that was noted.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+
+from experiments import clock, lifecycle, outside, repair
+from experiments.clock import Steps, database_now
+from experiments.management.commands.scheduler import Rounds
+from experiments.models import Attempt, Sweep, Trial, Worker
+from tests import factories
+
+HOUR = 3_600.0
+BEGUN = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Clocks:
+    """A monotonic clock, and the database's, which goes with it until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.set_by = 0.0
+        # What it takes to read the database's.
+        self.delay = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def of_the_database(self) -> datetime:
+        self.now += self.delay
+        return BEGUN + timedelta(seconds=self.now + self.set_by)
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    both = Clocks()
+    scheduler = "experiments.management.commands.scheduler"
+    monkeypatch.setattr(clock, "time", both)
+    monkeypatch.setattr(clock, "database_now", both.of_the_database)
+    monkeypatch.setattr(f"{scheduler}.time", both)
+    monkeypatch.setattr(f"{scheduler}.close_old_connections", lambda: None)
+    monkeypatch.setattr("experiments.queues.ring", lambda attempt, pool: True)
+    return both
+
+
+@pytest.mark.parametrize("by", [HOUR, -HOUR, 30.0, -30.0])
+def test_a_clock_that_is_set_is_noticed_once(clocks: Clocks, by: float) -> None:
+    steps = Steps()
+    assert not steps.seen()
+    clocks.now += 3
+    assert not steps.seen()
+    clocks.set_by += by
+    clocks.now += 3
+    assert steps.seen()
+    clocks.now += 3
+    assert not steps.seen()
+
+
+def test_an_answer_that_comes_late_is_no_step(clocks: Clocks) -> None:
+    steps = Steps()
+    for delay in (0.0, 20.0, 0.0, 20.0, 20.0, 0.0):
+        clocks.delay = delay
+        clocks.now += 3
+        assert not steps.seen()
+
+
+# --- while trials run -------------------------------------------------------------
+
+
+@pytest.fixture
+def running(clocks: Clocks) -> list[Attempt]:
+    """Attempts on hosts of their own."""
+    made = factories.sweep(factories.team())
+    attempts = []
+    for name in ("a", "b", "c"):
+        worker = factories.worker(made.pool, name)
+        attempt = factories.trial(made).current_attempt_id or 0
+        claim = lifecycle.claim_attempt(attempt, worker=worker, slot=0)
+        assert claim is not None
+        attempts.append(claim.attempt)
+    return attempts
+
+
+@pytest.fixture
+def rounds(running: list[Attempt], clocks: Clocks, settings: Any) -> Rounds:
+    """A scheduler that has gone on undisturbed for longer than a lease."""
+    made = Rounds()
+    go_on(made, clocks, 2 * settings.LEASE_SECONDS)
+    return made
+
+
+def go_on(rounds: Rounds, clocks: Clocks, seconds: float) -> None:
+    for _ in range(int(seconds / 5)):
+        clocks.now += 5
+        rounds.round()
+
+
+def set_clock(clocks: Clocks, by: float) -> None:
+    """All that was noted before is now so much older, or of the future."""
+    clocks.set_by += by
+    moved = timedelta(seconds=by)
+    Attempt.objects.update(heartbeat_at=F("heartbeat_at") - moved)
+    Worker.objects.update(seen_at=F("seen_at") - moved)
+
+
+def states() -> list[str]:
+    return list(Attempt.objects.order_by("pk").values_list("state", flat=True))
+
+
+def beat(attempt: Attempt) -> None:
+    assert lifecycle.beat(attempt, pid=1, elapsed=10.0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+def test_nobody_is_lost_because_another_one_is_heard_first(
+    rounds: Rounds, running: list[Attempt], clocks: Clocks, settings: Any, by: float
+) -> None:
+    set_clock(clocks, by)
+    beat(running[0])
+    go_on(rounds, clocks, settings.LEASE_SECONDS - 5)
+    assert states() == ["running"] * 3
+    for attempt in running:
+        beat(attempt)
+    go_on(rounds, clocks, 3 * settings.LEASE_SECONDS)
+    assert states() == ["running"] * 3
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("by", [HOUR, -HOUR])
+def test_who_died_is_lost_none_the_less(
+    rounds: Rounds, running: list[Attempt], clocks: Clocks, settings: Any, by: float
+) -> None:
+    set_clock(clocks, by)
+    beat(running[0])
+    beat(running[1])
+    go_on(rounds, clocks, 5)
+    died = Attempt.objects.filter(pk=running[2].pk)
+    lease = timedelta(seconds=settings.LEASE_SECONDS + 10)
+    died.update(heartbeat_at=F("heartbeat_at") - lease)
+    go_on(rounds, clocks, 2 * settings.LEASE_SECONDS)
+    assert states()[:3] == ["running", "running", "lost"]
+
+
+@pytest.mark.django_db
+def test_a_host_that_is_gone_does_not_seem_alive_for_an_hour(
+    rounds: Rounds, running: list[Attempt], clocks: Clocks
+) -> None:
+    set_clock(clocks, -HOUR)
+    go_on(rounds, clocks, 5)
+    assert Worker.objects.filter(seen_at__gt=Now() + timedelta(seconds=6)).count() == 0
+    assert repair.last_heard() is not None
+    assert (repair.last_heard() or BEGUN) <= database_now()
+
+
+@pytest.mark.django_db
+def test_a_bell_of_the_future_is_rung_again(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[int] = []
+    monkeypatch.setattr(
+        "experiments.queues.ring", lambda attempt, pool: not rung.append(attempt)
+    )
+    factories.trial(sweep)
+    Attempt.objects.update(rung_at=Now() + timedelta(seconds=HOUR))
+    repair.repair(declare_losses=False)
+    assert rung == []
+    Attempt.objects.update(rung_at=F("rung_at") - timedelta(seconds=11))
+    repair.repair(declare_losses=False)
+    assert len(rung) == 1
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team())
+
+
+@pytest.mark.django_db
+def test_a_process_that_the_site_did_not_start_may_be_silent_as_before(
+    sweep: Sweep, clocks: Clocks, settings: Any
+) -> None:
+    Sweep.objects.update(launches=False)
+    sweep.refresh_from_db()
+    claim = outside.ask(sweep)
+    rounds = Rounds()
+    settings.ASK_TIMEOUT_SECONDS = 600
+    go_on(rounds, clocks, 2 * settings.LEASE_SECONDS)
+    set_clock(clocks, HOUR)
+    go_on(rounds, clocks, 3 * settings.LEASE_SECONDS)
+    assert Trial.objects.get(pk=claim.attempt.trial_id).state == "running"
+    Attempt.objects.update(heartbeat_at=Now() - timedelta(seconds=601))
+    Trial.objects.update(updated_at=Now() - timedelta(seconds=601))
+    go_on(rounds, clocks, 10)
+    assert Trial.objects.get(pk=claim.attempt.trial_id).state == "queued"
+
+
+@pytest.mark.django_db
+def test_a_trial_s_time_is_what_its_runner_says(sweep: Sweep, settings: Any) -> None:
+    Sweep.objects.update(trial_timeout=600)
+    trial = factories.reported_trial(sweep, [0.5])
+    attempt = Attempt.objects.get(trial=trial)
+    beat(attempt)
+    Attempt.objects.update(claimed_at=F("claimed_at") - timedelta(seconds=HOUR))
+    repair.end_overdue()
+    trial.refresh_from_db()
+    assert not trial.stop_reason
+    late = 601.0 + settings.LEASE_SECONDS
+    assert lifecycle.beat(attempt, pid=1, elapsed=late)
+    repair.end_overdue()
+    trial.refresh_from_db()
+    assert trial.stop_reason == "trial_timeout"
