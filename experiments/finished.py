@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Sequence
-from datetime import datetime
 from functools import cached_property
 from operator import attrgetter
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
 from experiments.models import Report, Trial
 from experiments.models.trials import TrialState
 from experiments.search.records import Objective
 from experiments.search.termination.evidence import MOST_FINISHED, Finished
+from experiments.statements import Select, Slot
 
 T = TypeVar("T")
 Curve = NDArray[np.float64]
@@ -57,7 +59,34 @@ class Completed(NamedTuple):
     number: int
     reports: int
     value: float
-    ended_at: datetime | None
+    ended_at: str | None
+
+
+COMPLETED = Select(
+    lambda: (
+        Trial.objects.filter(
+            sweep=Slot("sweep"),
+            state=TrialState.COMPLETED,
+            value__isnull=False,
+            reports__gt=0,
+        )
+        .order_by("-number")
+        # The time only tells rows apart: as text it need not be read as one.
+        .values_list("pk", "number", "reports", "value", Cast("ended_at", TextField()))[
+            :MOST_FINISHED
+        ]
+    )
+)
+
+
+def _best_first(order: str) -> Select:
+    # Those that ended elsewhere have no curves to be replayed beside.
+    own = Trial.objects.own().filter(sweep=Slot("sweep"), value__isnull=False)
+    others = own.exclude(pk=Slot("trial")).order_by(order)
+    return Select(lambda: others.values_list("value")[:1])
+
+
+HIGHEST, LOWEST = _best_first("-value"), _best_first("value")
 
 
 class Derived(NamedTuple):
@@ -82,13 +111,7 @@ class StoredFinished(Finished):
 
     @cached_property
     def _rows(self) -> Sequence[Completed]:
-        trials = Trial.objects.filter(
-            sweep=self._trial.sweep_id,
-            state=TrialState.COMPLETED,
-            value__isnull=False,
-            reports__gt=0,
-        ).order_by("-number")
-        rows = trials.values_list(*Completed._fields)[:MOST_FINISHED]
+        rows = COMPLETED.rows(sweep=self._trial.sweep_id)
         return [Completed(*row) for row in reversed(rows)]
 
     @property
@@ -111,13 +134,9 @@ class StoredFinished(Finished):
 
     @cached_property
     def _best_of_all(self) -> float:
-        # Those that ended elsewhere have no curves to be replayed beside.
-        own = Trial.objects.filter(sweep=self._trial.sweep_id).own()
-        others = own.filter(value__isnull=False)
-        order = "-value" if self._objective.maximizes else "value"
-        values = others.exclude(pk=self._trial.pk).order_by(order)
-        value = values.values_list("value", flat=True).first()
-        return math.inf if value is None else self._objective.loss(value)
+        best = HIGHEST if self._objective.maximizes else LOWEST
+        row = best.first(sweep=self._trial.sweep_id, trial=self._trial.pk)
+        return math.inf if row is None else self._objective.loss(row[0])
 
     def best_of_all(self) -> float:
         return self._best_of_all

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
+from itertools import groupby
 from operator import itemgetter, or_
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ OVERLAP = timedelta(seconds=2)
 MOST_KEPT = 16
 # So many reports are compared to find trials that repeat others.
 MOST_ALIKE = 1000
+# Trials that one query names, and conditions in it at most: SQLite limits both.
+MOST_ASKED = 200
 # A trial may change between the two queries; seldom twice in a row.
 ATTEMPTS = 3
 # The params as text: of rows that were read before they need not be parsed again.
@@ -241,15 +244,8 @@ class Search:
 
     def _read_cuts(self, rows: Mapping[int, Row]) -> None:
         """Where these trials, by their ids, stand and stood at half of their way."""
-        if not rows:
-            return
         halves = {pk: later_half(row.reports) for pk, row in rows.items()}
-        found = Report.objects.filter(trial__in=halves, n__in=set(halves.values()))
-        before = {
-            pk: loss
-            for pk, n, loss in found.values_list("trial_id", "n", "best_loss")
-            if halves[pk] == n
-        }
+        before = _best_losses(halves)
         for pk, row in rows.items():
             loss = before.get(pk, math.inf)
             self._cuts[row.number] = Cut(row.reports, self._best(row), loss)
@@ -275,6 +271,22 @@ class Search:
         found = self.sweep.trials.order_by().values_list("state")
         tallies = found.annotate(count=Count("pk"), total=Sum("pk"))
         return {state: (count, int(total)) for state, count, total in tallies}
+
+
+def _best_losses(reports: Mapping[int, int]) -> dict[int, float]:
+    """The best loss of trials, by their ids, after so many reports each.
+
+    After a restart a large sweep asks for all of its trials: a part of them a query.
+    """
+    found: dict[int, float] = {}
+    by_report = sorted(reports.items(), key=itemgetter(1))
+    for start in range(0, len(by_report), MOST_ASKED):
+        part = groupby(by_report[start : start + MOST_ASKED], key=itemgetter(1))
+        # Each trial with its own report: all with all would be a product of the two.
+        there = (Q(n=n, trial__in=[pk for pk, _ in some]) for n, some in part)
+        rows = Report.objects.filter(reduce(or_, there)).order_by()
+        found.update(rows.values_list("trial_id", "best_loss"))
+    return found
 
 
 def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:

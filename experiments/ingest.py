@@ -16,26 +16,61 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
-from experiments import ranks
+from experiments import lifecycle, ranks
 from experiments.clock import database_now
 from experiments.failpoints import failpoint
 from experiments.judging import judge
 from experiments.lifecycle import PAUSE_MESSAGE
 from experiments.models import Attempt, Decision, Metric, MetricPoint, Report, Trial
 from experiments.models.trials import AttemptState
+from experiments.statements import Insert, SelectObject, Slot, Update
 
 MOST_NAMES = 1_000
 # So many points of an earlier attempt go over to the one that resumes it.
 MOST_CARRIED = 100_000
-ATTEMPT = ("trial", "release_asked_at", "resumed_from")
 STATISTICS = ("count", "last_step", "last_value", "low", "high")
+STANDING = ("reports", "last_value", "value", "value_report")
 
-
-# What a report needs of a trial and its sweep; the other columns take time to read.
-TRIALS = Trial.objects.select_related("sweep").only(
-    *("number", "origin", "sweep", "reports", "value", "stop_reason", "stop_message"),
-    *("sweep__primary_metric", "sweep__goal", "sweep__early_termination"),
-    "sweep__definition",
+# What a report asks and writes. The columns that are not named take time to read.
+LOCKED_ATTEMPT = SelectObject(
+    lambda: (
+        Attempt.objects.select_for_update()
+        .filter(pk=Slot("pk"), state=AttemptState.RUNNING)
+        .order_by()
+    ),
+    Attempt,
+    *("trial", "release_asked_at", "resumed_from"),
+)
+TRIAL = SelectObject(
+    lambda: Trial.objects.filter(pk=Slot("pk")).order_by(),
+    Trial,
+    *("number", "origin", "sweep", "stop_reason", "stop_message", *STANDING),
+    sweep=("primary_metric", "goal", "early_termination", "definition"),
+)
+METRIC = SelectObject(
+    lambda: Metric.objects.filter(attempt=Slot("attempt"), name=Slot("name")),
+    Metric,
+    *("attempt", "name", *STATISTICS),
+)
+STANDS = SelectObject(
+    lambda: Report.objects.filter(trial=Slot("trial"), n=Slot("n")),
+    Report,
+    *("n", "best_loss", "mean_loss", "finite"),
+)
+NEW_POINT = Insert(MetricPoint, "metric", "step", "ordinal", "value", "time")
+NEW_REPORT = Insert(
+    Report,
+    *("sweep", "trial", "number", "n", "step", "value"),
+    *("best_loss", "mean_loss", "finite"),
+)
+NEW_STATISTICS = Update(
+    lambda: Metric.objects.filter(pk=Slot("pk")),
+    **{name: Slot(name) for name in STATISTICS},
+)
+NEW_STANDING = Update(
+    lambda: Trial.objects.filter(pk=Slot("pk")),
+    **{name: Slot(name) for name in STANDING},
+    updated_at=Now(),
 )
 
 
@@ -65,15 +100,20 @@ class Reply:
     reason: str = ""
 
 
-def record(attempt_id: int, points: Sequence[Point]) -> Reply:
+def record(
+    attempt_id: int, points: Sequence[Point], *, elapsed: float | None = None
+) -> Reply:
     """Store a batch; sending it again changes nothing.
 
-    Raises StaleAttempt or TooManyMetrics.
+    `elapsed`, in seconds, where nobody else tells that the process lives: the report
+    then says so. Raises StaleAttempt or TooManyMetrics.
     """
     with transaction.atomic():
-        attempt = locked_attempt(attempt_id, only=ATTEMPT)
+        attempt = LOCKED_ATTEMPT.first(pk=attempt_id)
+        if attempt is None:
+            raise _stale(attempt_id)
         # Read after the lock: what was joined to it may be older than the wait for it.
-        trial = TRIALS.get(pk=attempt.trial_id)
+        trial = _trial(attempt)
         new = _store(attempt, points)
         failpoint("report.stored")
         if trial.sweep is not None:
@@ -87,8 +127,18 @@ def record(attempt_id: int, points: Sequence[Point]) -> Reply:
             judge(trial, attempt, reports)
             failpoint("report.judged")
             ranks.count_in(trial.sweep.pk, [*carried, *reports])
+        if elapsed is not None:
+            lifecycle.beat(attempt, pid=None, elapsed=elapsed)
     failpoint("report.committed")
     return _reply(trial, attempt)
+
+
+def _trial(attempt: Attempt) -> Trial:
+    """The attempt's trial with its sweep."""
+    trial = TRIAL.first(pk=attempt.trial_id)
+    if trial is None:
+        raise _stale(attempt.pk)
+    return trial
 
 
 def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list[Point]:
@@ -127,7 +177,7 @@ def _take_over_verdicts(attempt: Attempt, carried: Sequence[Report]) -> None:
 def count_reported(attempt: Attempt) -> None:
     """Number the points that were stored under a name which is the primary metric's by
     now. In the caller's transaction, with the attempt locked."""
-    trial = TRIALS.get(pk=attempt.trial_id)
+    trial = _trial(attempt)
     if trial.sweep is None:
         return
     name = trial.sweep.primary_metric
@@ -145,18 +195,22 @@ def _reply(trial: Trial, attempt: Attempt) -> Reply:
     return Reply(stop=False)
 
 
-def locked_attempt(attempt_id: int, *, only: Sequence[str] = ()) -> Attempt:
+def locked_attempt(attempt_id: int) -> Attempt:
     """The attempt, locked for the rest of the transaction, if it still counts.
 
     Whoever takes over must update this row first, and so waits or comes before us.
     """
-    attempts = Attempt.objects.select_for_update().only(*only)
+    attempts = Attempt.objects.select_for_update()
     try:
         return attempts.get(pk=attempt_id, state=AttemptState.RUNNING)
     except Attempt.DoesNotExist as error:
-        raise StaleAttempt(
-            f"Attempt {attempt_id} has ended or another one has taken over."
-        ) from error
+        raise _stale(attempt_id) from error
+
+
+def _stale(attempt_id: int) -> StaleAttempt:
+    return StaleAttempt(
+        f"Attempt {attempt_id} has ended or another one has taken over."
+    )
 
 
 def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
@@ -185,14 +239,18 @@ def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
         times.append(row.time)
         rows.append(row)
         new.append(point)
-    MetricPoint.objects.bulk_create(rows)
+    # By far the most frequent; a statement for many takes longer to put together.
+    if len(rows) == 1:
+        NEW_POINT.run(rows[0])
+    else:
+        MetricPoint.objects.bulk_create(rows)
     _summarise(metrics, new)
     return new
 
 
 def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
     """The attempt's series of these names, made where they are new."""
-    found = {m.name: m for m in attempt.metrics.filter(name__in=names)}
+    found = {metric.name: metric for metric in _found_metrics(attempt, names)}
     missing = sorted(names - found.keys())
     if missing:
         count = attempt.metrics.count() + len(missing)
@@ -207,6 +265,14 @@ def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
         )
         found.update((metric.name, metric) for metric in made)
     return found
+
+
+def _found_metrics(attempt: Attempt, names: set[str]) -> Iterable[Metric]:
+    if len(names) != 1:
+        return attempt.metrics.filter(name__in=names)
+    (name,) = names
+    metric = METRIC.first(attempt=attempt.pk, name=name)
+    return [] if metric is None else [metric]
 
 
 def _known_times(
@@ -247,8 +313,8 @@ def _summarise(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
             metric.low = point.value if low is None else min(low, point.value)
             metric.high = point.value if high is None else max(high, point.value)
     if len(changed) == 1:
-        # By far the most frequent; a statement for many takes longer to put together.
-        metric.save(update_fields=STATISTICS)
+        statistics = {name: getattr(metric, name) for name in STATISTICS}
+        NEW_STATISTICS.run(pk=metric.pk, **statistics)
     else:
         Metric.objects.bulk_update(changed.values(), STATISTICS)
 
@@ -257,12 +323,15 @@ def _number_reports(trial: Trial, points: Sequence[Point]) -> list[Report]:
     """Rows for new reports of the primary metric, in the order they arrived."""
     if not points:
         return []
-    last = trial.report_set.filter(n=trial.reports).first()
+    last = STANDS.first(trial=trial.pk, n=trial.reports) if trial.reports else None
     reports: list[Report] = []
     for point in points:
         last = _next_report(trial, last, point)
         reports.append(last)
-    Report.objects.bulk_create(reports)
+    if len(reports) == 1:
+        NEW_REPORT.run(reports[0])
+    else:
+        Report.objects.bulk_create(reports)
     _keep_standing(trial, reports)
     return reports
 
@@ -293,14 +362,12 @@ def _next_report(trial: Trial, last: Report | None, point: Point) -> Report:
 def _keep_standing(trial: Trial, reports: Sequence[Report]) -> None:
     """Copy what lists show onto the trial's own row."""
     last = reports[-1]
-    fields: dict[str, object] = {"reports": last.n, "last_value": last.value}
+    trial.reports, trial.last_value = last.n, last.value
     best = _best_value(trial, last)
     if best != trial.value:
         first = next(r for r in reports if r.best_loss == last.best_loss)
-        fields.update(value=best, value_report=first.n)
-    Trial.objects.filter(pk=trial.pk).update(**fields, updated_at=Now())
-    for name, value in fields.items():
-        setattr(trial, name, value)
+        trial.value, trial.value_report = best, first.n
+    NEW_STANDING.run(pk=trial.pk, **{name: getattr(trial, name) for name in STANDING})
 
 
 def _best_value(trial: Trial, report: Report) -> float | None:

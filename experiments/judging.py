@@ -22,6 +22,20 @@ from experiments.search.termination.evidence import (
     Standing,
     Verdict,
 )
+from experiments.statements import Insert, Select, Slot
+
+NEW_DECISION = Insert(
+    Decision,
+    *("trial", "attempt", "policy", "settings", "n", "value", "threshold"),
+    *("rivals", "setters", "facts", "stop", "reason"),
+)
+OWN_VALUES = Select(
+    lambda: (
+        Report.objects.filter(trial=Slot("trial"), n__lte=Slot("n"))
+        .order_by("n")
+        .values_list("value")
+    )
+)
 
 
 def judge(trial: Trial, attempt: Attempt, reports: Iterable[Report]) -> None:
@@ -50,7 +64,7 @@ def judge(trial: Trial, attempt: Attempt, reports: Iterable[Report]) -> None:
 
 def _keep(verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy) -> None:
     settings = policy.settings()
-    Decision.objects.create(
+    decision = Decision(
         trial=trial,
         attempt=attempt,
         policy=str(settings["type"]),
@@ -64,6 +78,7 @@ def _keep(verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy) -
         stop=verdict.stop,
         reason=verdict.reason,
     )
+    NEW_DECISION.run(decision)
 
 
 def stored_facts(verdict: Verdict) -> dict[str, float]:
@@ -103,9 +118,8 @@ class StoredEvidence(Evidence):
 
     @cached_property
     def _losses(self) -> NDArray[np.float64]:
-        reports = self._trial.report_set.filter(n__lte=self._stored.n).order_by("n")
-        values = reports.values_list("value", flat=True)
-        return np.array([self._loss(value) for value in values], dtype=float)
+        values = OWN_VALUES.rows(trial=self._trial.pk, n=self._stored.n)
+        return np.array([self._loss(value) for (value,) in values], dtype=float)
 
     def losses(self) -> NDArray[np.float64]:
         return self._losses

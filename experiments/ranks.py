@@ -17,9 +17,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from experiments.models import RankBlock, Report, Trial
+from experiments.statements import Select, Slot, Update
 
 # A block is cut once it has this many reports, into pieces of half as many.
 MOST = 256
@@ -56,6 +57,38 @@ class Block(NamedTuple):
         return not self.count and self.low == -math.inf and self.high == math.inf
 
 
+# Almost always a report comes alone, and so only blocks of one n are asked for.
+BLOCKS_OF_N = Select(lambda: _in_order(_of_n()).values_list(*Block._fields))
+HOLDING = Select(
+    lambda: _in_order(
+        _of_n().filter(
+            Q(measure=Measure.BEST, low__lt=Slot("best"), high__gte=Slot("best"))
+            | Q(measure=Measure.MEAN, low__lt=Slot("mean"), high__gte=Slot("mean"))
+        )
+    ).values_list(*Block._fields)
+)
+COUNT_TWO = Update(
+    lambda: RankBlock.objects.filter(Q(pk=Slot("best")) | Q(pk=Slot("mean"))),
+    count=F("count") + 1,
+)
+GATE = Select(lambda: _gates().filter(sweep=Slot("sweep"), n=Slot("n")))
+
+
+def _gates() -> QuerySet[RankBlock, int]:
+    """The first blocks, which stand for all of their n; locked as they are read."""
+    gates = RankBlock.objects.select_for_update()
+    first = gates.filter(measure=Measure.BEST, low=-math.inf)
+    return first.order_by("n").values_list("n", flat=True)
+
+
+def _of_n() -> QuerySet[RankBlock]:
+    return RankBlock.objects.filter(sweep=Slot("sweep"), n=Slot("n"))
+
+
+def _in_order(blocks: QuerySet[RankBlock]) -> QuerySet[RankBlock]:
+    return blocks.order_by("n", "measure", "low")
+
+
 def entries_of(reports: Iterable[Report]) -> list[Entry]:
     return [
         Entry(report.n, measure, getattr(report, column))
@@ -73,7 +106,11 @@ def count_in(sweep_id: int, reports: Sequence[Report]) -> None:
 def _count_in(sweep_id: int, entries: Sequence[Entry]) -> None:
     blocks = _held(sweep_id, entries)
     known = [block for block in blocks if not block.is_untouched]
-    _rows(known).update(count=F("count") + 1)
+    if len(known) == len(COLUMNS):
+        best, mean = known
+        COUNT_TWO.run(best=best.pk, mean=mean.pk)
+    else:
+        _rows(known).update(count=F("count") + 1)
     counted = [block._replace(count=block.count + 1) for block in known]
     counted += _count_afresh([block for block in blocks if block.is_untouched])
     for block in counted:
@@ -102,23 +139,21 @@ def blocks_of(report: Report) -> list[Block]:
     transaction that ends meanwhile come with their blocks: they are looked for again
     first, since a lock that is taken here comes before those of smaller n.
     """
-    if found := _blocks(report.sweep_id, {report.n}):
+    if found := _blocks(report.sweep_id, report.n):
         return found
     others = Report.objects.filter(sweep=report.sweep_id, n=report.n)
     others = others.exclude(number=report.number)
     if not others.exists():
         return []
-    if found := _blocks(report.sweep_id, {report.n}):
+    if found := _blocks(report.sweep_id, report.n):
         return found
     _count_stored(report, others)
-    return _blocks(report.sweep_id, {report.n})
+    return _blocks(report.sweep_id, report.n)
 
 
-def _blocks(sweep_id: int, numbers: Iterable[int]) -> list[Block]:
-    """All blocks of these n, by measure and loss."""
-    rows = RankBlock.objects.filter(sweep=sweep_id, n__in=numbers)
-    in_order = rows.order_by("n", "measure", "low")
-    return [Block(*row) for row in in_order.values_list(*Block._fields)]
+def _blocks(sweep_id: int, n: int) -> list[Block]:
+    """All blocks of this n, by measure and loss."""
+    return [Block(*row) for row in BLOCKS_OF_N.rows(sweep=sweep_id, n=n)]
 
 
 def _count_stored(report: Report, others: QuerySet[Report]) -> None:
@@ -147,9 +182,16 @@ def _held(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
 
 def _found(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
     losses = {entry[:2]: entry.loss for entry in entries}
+    numbers = {entry.n for entry in entries}
+    if len(numbers) == 1:
+        (n,) = numbers
+        best, mean = (losses[n, measure] for measure in COLUMNS)
+        rows = HOLDING.rows(sweep=sweep_id, n=n, best=best, mean=mean)
+        return [Block(*row) for row in rows]
+    blocks = _in_order(RankBlock.objects.filter(sweep=sweep_id, n__in=numbers))
     return [
         block
-        for block in _blocks(sweep_id, {entry.n for entry in entries})
+        for block in map(Block._make, blocks.values_list(*Block._fields))
         if block.low < losses.get((block.n, block.measure), -math.inf) <= block.high
     ]
 
@@ -157,14 +199,17 @@ def _found(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
 def _lock(sweep_id: int, numbers: set[int]) -> None:
     """Lock the first block of each n; where there is none yet, make it. A trial reports
     from 1 on, so what is missing comes after all that is there."""
-    gates = RankBlock.objects.select_for_update().filter(
-        sweep=sweep_id, measure=Measure.BEST, low=-math.inf
-    )
-    in_order = gates.order_by("n").values_list("n", flat=True)
-    missing = numbers - set(in_order.filter(n__in=numbers))
+    missing = numbers - _locked(sweep_id, numbers)
     if missing:
         _open_columns(sweep_id, missing)
-        list(in_order.filter(n__in=missing))
+        _locked(sweep_id, missing)
+
+
+def _locked(sweep_id: int, numbers: set[int]) -> set[int]:
+    if len(numbers) == 1:
+        (number,) = numbers
+        return {n for (n,) in GATE.rows(sweep=sweep_id, n=number)}
+    return set(_gates().filter(sweep=sweep_id, n__in=numbers))
 
 
 def _open_columns(sweep_id: int, numbers: Iterable[int]) -> None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from experiments import ranks
 from experiments.models import RankBlock, Report
@@ -17,8 +17,59 @@ from experiments.models.trials import TrialState
 from experiments.ranks import Block
 from experiments.search.columns import Column, ColumnRivals
 from experiments.search.termination.evidence import Ranked, Rivals, Standing
+from experiments.statements import Select, Slot
 
 Measure = RankBlock.Measure
+
+
+def _others() -> QuerySet[Report]:
+    """The other trials' n-th reports."""
+    reports = Report.objects.filter(sweep=Slot("sweep"), n=Slot("n"))
+    return reports.exclude(number=Slot("number"))
+
+
+def _inside(column: str) -> QuerySet[Report]:
+    """Those of one block."""
+    bounds = {f"{column}__gt": Slot("low"), f"{column}__lte": Slot("high")}
+    return _others().filter(**bounds)
+
+
+def _count_below(column: str) -> Select:
+    lower = _inside(column).filter(**{f"{column}__lt": Slot("loss")})
+    # Grouped by what is one number: the ORM's own count() asks at once.
+    counts = lower.order_by().values("n").annotate(rows=Count("pk"))
+    return Select(lambda: counts.values_list("rows"))
+
+
+def _places(column: str) -> Select:
+    in_order = _inside(column).order_by(column, "number")
+    return Select(lambda: in_order.values_list("number", column), sliced=True)
+
+
+BELOW = {column: _count_below(column) for column in ranks.COLUMNS.values()}
+PLACES = {column: _places(column) for column in ranks.COLUMNS.values()}
+LEADER = Select(
+    lambda: (
+        _others().order_by("best_loss", "number").values_list("number", "best_loss")[:1]
+    )
+)
+RUNNING = Select(
+    # By the sweep of the trial: by that of the report, SQLite would look through all of
+    # the reports instead of through the trials that run.
+    lambda: (
+        Report.objects.filter(
+            n=Slot("n"),
+            trial__sweep=Slot("sweep"),
+            trial__state=TrialState.RUNNING,
+        )
+        .exclude(number=Slot("number"))
+        .values_list("number", "best_loss", "mean_loss")
+    )
+)
+
+
+def _where(report: Report) -> dict[str, int]:
+    return {"sweep": report.sweep_id, "n": report.n, "number": report.number}
 
 
 class StoredOrder:
@@ -39,8 +90,9 @@ class StoredOrder:
         count = 0
         for block in self._blocks:
             if block.high >= loss:
-                inside = self._within(block).filter(**{f"{self._column}__lt": loss})
-                return count + inside.order_by().count()
+                values = {**self._bounds(block), "loss": float(loss)}
+                found = BELOW[self._column].first(**values)
+                return count + (found[0] if found else 0)
             count += block.count
         return count
 
@@ -69,11 +121,11 @@ class StoredOrder:
         return found + [Ranked(self._report.number, math.inf)] * (count - len(found))
 
     def _rows(self, block: Block, offset: int, count: int) -> list[Ranked]:
-        rows = self._within(block).values_list("number", self._column)
-        return [Ranked(*row) for row in rows[offset : offset + count]]
+        values = {**self._bounds(block), "offset": offset, "limit": count}
+        return [Ranked(*row) for row in PLACES[self._column].rows(**values)]
 
-    def _within(self, block: Block) -> QuerySet[Report]:
-        return ranks.within(block, besides=self._report.number)
+    def _bounds(self, block: Block) -> dict[str, float]:
+        return {**_where(self._report), "low": block.low, "high": block.high}
 
 
 class StoredRivals(Rivals):
@@ -82,6 +134,7 @@ class StoredRivals(Rivals):
     def __init__(self, report: Report, own: Standing) -> None:
         self._report = report
         self._own = own
+        self._better: dict[float, int] = {}
 
     @cached_property
     def _blocks(self) -> Sequence[Block]:
@@ -101,10 +154,7 @@ class StoredRivals(Rivals):
 
     @cached_property
     def _leader(self) -> Ranked | None:
-        report = self._report
-        others = Report.objects.filter(sweep=report.sweep_id, n=report.n)
-        rows = others.exclude(number=report.number).order_by("best_loss", "number")
-        row = rows.values_list("number", "best_loss").first()
+        row = LEADER.first(**_where(self._report))
         return Ranked(*row) if row is not None and math.isfinite(row[1]) else None
 
     def leader(self) -> Ranked | None:
@@ -126,7 +176,10 @@ class StoredRivals(Rivals):
         return self._median
 
     def better_than(self, loss: float) -> int:
-        return self._by_best.below(loss)
+        # The policy and its words ask for the same ones.
+        if loss not in self._better:
+            self._better[loss] = self._by_best.below(loss)
+        return self._better[loss]
 
     def ranked(self, place: int) -> Ranked:
         return self._by_best.at(place)[0]
@@ -135,12 +188,7 @@ class StoredRivals(Rivals):
     def _running(self) -> Rivals:
         """Those that run are as many as the sweep may run at a time: they are read."""
         report = self._report
-        rows = Report.objects.filter(
-            n=report.n,
-            trial__sweep=report.sweep_id,
-            trial__state=TrialState.RUNNING,
-        ).exclude(number=report.number)
-        standings = list(rows.values_list("number", "best_loss", "mean_loss"))
+        standings = RUNNING.rows(**_where(report))
         column = Column({number for number, *_ in standings} | {report.number})
         for number, best, mean in standings:
             column.add(number, best, mean)

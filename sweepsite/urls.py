@@ -48,8 +48,9 @@ def without_session_login(urls: tuple[Any, ...]) -> tuple[Any, ...]:
 handler500 = "experiments.pages.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *(path("", include(f"experiments.pages.{page}")) for page in PAGES),
+    # First: programs ask most often, and every pattern of a page takes its time.
     path("api/v1/", without_session_login(native_api.urls)),
     path("api/worker/v1/", without_session_login(worker_api.urls)),
+    *(path("", include(f"experiments.pages.{page}")) for page in PAGES),
     path("admin/", admin.site.urls),
 ]

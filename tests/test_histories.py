@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -278,6 +279,23 @@ def test_what_is_expected_of_trials_cut_short_follows_from_the_rows() -> None:
     again = look(search)
     assert again.states[3] == TERMINATED
     assert same(again, fresh(made))
+
+
+def test_where_trials_stood_is_asked_a_part_of_them_a_query(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(histories, "MOST_ASKED", 3)
+    made = sweep()
+    curves = [[0.9, 0.8, 0.7], [0.6], [0.5, 0.4], [0.3, 0.2], [0.1, 0.05, 0.01]]
+    trials = [factories.reported_trial(made, curve) for curve in curves]
+    wanted = dict(zip((trial.pk for trial in trials), (3, 1, 1, 2, 2), strict=True))
+    with CaptureQueriesContext(connection) as queries:
+        found = histories._best_losses(wanted)
+    expected = [-0.9, -0.6, -0.5, -0.3, -0.1]
+    assert [found[trial.pk] for trial in trials] == pytest.approx(expected)
+    assert len(queries) == 2
+    assert histories._best_losses({}) == {}
+    assert histories._best_losses({trials[1].pk: 2}) == {}
 
 
 def test_trials_that_repeat_others_report_by_report_are_counted() -> None:

@@ -17,11 +17,18 @@ from ninja.security import HttpBearer
 from experiments.ingest import StaleAttempt
 from experiments.models import ApiToken, Attempt, Pool, User, WorkerToken
 from experiments.models.trials import AttemptState
+from experiments.statements import SelectObject, Slot
 from experiments.tokens import same_digest, token_digest
 
 # More digits than a row's number has.
 MOST_DIGITS = 18
 NOTED_AGAIN_AFTER = timedelta(minutes=1)
+TRAINING = SelectObject(
+    lambda: Attempt.objects.filter(
+        trial=Slot("trial"), trial_token_digest=Slot("digest")
+    ).order_by("n")[:1],
+    Attempt,
+)
 
 
 def _named_in_path(request: HttpRequest, name: str) -> int:
@@ -109,12 +116,13 @@ class TrialAuth(HttpBearer):
     """A training process's token for its own trial; ``request.auth`` is the attempt."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Attempt | None:
-        attempts = Attempt.objects.filter(
-            trial=_named_in_path(request, "trial_id"),
-            trial_token_digest=token_digest(token),
-        )
-        if request.method == "GET":
-            # Reading ends with the attempt; a late report is told so by its own code.
-            attempts = attempts.filter(state=AttemptState.RUNNING)
-            attempts = attempts.select_related("trial__sweep__experiment")
-        return attempts.first() if token.startswith("trl_") else None
+        if not token.startswith("trl_"):
+            return None
+        trial, digest = _named_in_path(request, "trial_id"), token_digest(token)
+        if request.method != "GET":
+            return TRAINING.first(trial=trial, digest=digest)
+        # Reading ends with the attempt; a late report is told so by its own code.
+        attempts = Attempt.objects.select_related("trial__sweep__experiment")
+        return attempts.filter(
+            trial=trial, trial_token_digest=digest, state=AttemptState.RUNNING
+        ).first()

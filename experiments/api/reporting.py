@@ -45,11 +45,10 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     process that reports should end itself.
     """
     attempt = _attempt(request, trial_id)
-    reply = ingest.record(attempt.pk, [p.point() for p in body.points])
-    if not attempt.runner_token_digest:
-        # Nobody else tells that the process lives.
-        lifecycle.beat(attempt, pid=None, elapsed=_elapsed(attempt))
-    return ReplyOut.of(reply)
+    # Of one that a worker launched, its runner tells that it lives.
+    elapsed = None if attempt.runner_token_digest else _elapsed(attempt)
+    points = [p.point() for p in body.points]
+    return ReplyOut.of(ingest.record(attempt.pk, points, elapsed=elapsed))
 
 
 @router.post(

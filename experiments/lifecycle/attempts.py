@@ -23,6 +23,7 @@ from experiments.lifecycle.trials import (
 from experiments.models import Attempt, Report, Sweep, Trial
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
+from experiments.statements import Slot, Update
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,16 @@ OUT_OF_MEMORY = "out_of_memory"
 OWN_FAILURES = frozenset({"exit_code", "signal", OUT_OF_MEMORY})
 
 
+# All that live tell so every few seconds.
+BEAT = Update(
+    lambda: Attempt.objects.filter(pk=Slot("pk"), state=AttemptState.RUNNING),
+    heartbeat_at=Now(),
+    pid=Slot("pid"),
+    elapsed=Slot("elapsed"),
+    phase=Slot("phase"),
+)
+
+
 def beat(
     attempt: Attempt, *, pid: int | None, elapsed: float | None, phase: str = ""
 ) -> bool:
@@ -53,11 +64,7 @@ def beat(
 
     ``phase`` says what is done before training begins.
     """
-    return bool(
-        Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
-            heartbeat_at=Now(), pid=pid, elapsed=elapsed, phase=phase
-        )
-    )
+    return bool(BEAT.run(pk=attempt.pk, pid=pid, elapsed=elapsed, phase=phase))
 
 
 Cause = Literal[
