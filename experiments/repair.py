@@ -81,7 +81,8 @@ def last_heard() -> datetime | None:
     seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
     if beats is None:
         return None
-    return min(max(beats, seen or beats), database_now())
+    heard: datetime = max(beats, seen or beats)
+    return min(heard, database_now())
 
 
 def _of_workers() -> QuerySet[Attempt]:
