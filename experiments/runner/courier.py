@@ -20,7 +20,8 @@ from experiments.runner.tree import Tree
 logger = logging.getLogger(__name__)
 
 TICK = 0.5
-FIRST_BEAT = 1.0
+# A trial that is over sooner needs no sign of life beside its claim and its end.
+FIRST_BEAT = 2.0
 LOG_EVERY = 1.0
 SPREAD = 0.1
 
