@@ -153,10 +153,12 @@ def early_termination_fields(trial: Trial) -> dict[str, Any]:
 def _why_running(trial: Trial, last: Decision | None) -> WhyRunningOut:
     policy = _policy(trial)
     reason = last.reason if last else NOT_YET if policy else NO_POLICY
+    # Verdicts are read after the trial, which may have reported in between.
+    seen = max(trial.reports, last.n if last else 0)
     return WhyRunningOut(
         reason=reason,
         last_check=last.n if last else None,
-        next_check=policy.next_check(trial.reports) if policy else None,
+        next_check=policy.next_check(seen) if policy else None,
     )
 
 

@@ -96,6 +96,14 @@ def test_the_next_check_is_the_next_of_all_its_reports(ada: Client) -> None:
     assert "before report 2" in html and "before report 4" not in html
 
 
+def test_a_verdict_that_came_while_the_page_was_read_counts(ada: Client) -> None:
+    trial = resumed(0.9, 0.8, 0.7)
+    factories.report(trial, [0.7, 0.8], first_step=3)
+    # The trial's row as it was before its last report.
+    Trial.objects.filter(pk=trial.pk).update(reports=4)
+    assert "The next check comes at report 6." in page(ada, trial.get_absolute_url())
+
+
 def test_a_script_that_starts_over_is_judged_from_the_first_check_on(
     ada: Client,
 ) -> None:

@@ -79,7 +79,15 @@ class TrialRows:
             return self.decisions[0].n
         if self.policy is None:
             return 1
-        return self.policy.next_check(self.trial.reports) or self.trial.reports + 1
+        return self.next_check or self.trial.reports + 1
+
+    @property
+    def next_check(self) -> int | None:
+        """The report at which the policy will look next; None where it will not."""
+        last = self.decisions[-1].n if self.decisions else 0
+        # Verdicts are read after the trial, which may have reported in between.
+        seen = max(self.trial.reports, last)
+        return self.policy.next_check(seen) if self.policy else None
 
     @property
     def is_early(self) -> bool:

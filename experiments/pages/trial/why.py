@@ -173,7 +173,7 @@ def _coming_notes(rows: TrialRows) -> list[Sentence]:
         return _unjudged_notes(rows)
     if rows.going_on is not None:
         return [policy_sentence(rows), going_on_words(rows)]
-    coming = rows.policy.next_check(rows.trial.reports)
+    coming = rows.next_check
     which = "next" if rows.decisions else "first"
     when = f"The {which} check comes at report {coming}."
     return [policy_sentence(rows), when if coming else "No further check comes."]
