@@ -38,7 +38,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_xdist_setupnodes() -> None:
-    parallel.part_environments()
+    parallel.part_homes()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> parallel.Lanes:

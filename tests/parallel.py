@@ -31,12 +31,10 @@ def how_many(config: pytest.Config) -> int:
     return min(MOST, (os.cpu_count() or 1) + 1)
 
 
-def part_environments() -> None:
-    """Before processes are started, by the one that starts them: its data folder is not
-    for them, since rows of one number mean different things in each one's database. And
-    the processors are taken: threads of numpy's would only wait for one another."""
+def part_homes() -> None:
+    """The data folder of this process is not for those that it starts: each has a
+    database of its own, so rows of one number mean different things in each."""
     os.environ.pop("SWEEPSITE_HOME", None)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def lane(nodeid: str) -> str | None:

@@ -7,6 +7,9 @@ import os
 import shutil
 import tempfile
 
+# Before numpy is loaded: its threads would wait for one another, which costs ten times
+# the processor time where the machine is busy, and the suite keeps it busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if "SWEEPSITE_HOME" not in os.environ:
     home = tempfile.mkdtemp(prefix="sweepsite-tests-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)

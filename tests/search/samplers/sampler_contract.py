@@ -105,6 +105,8 @@ class SamplerContract:
 
     kind: ClassVar[str]
     infinite: ClassVar[bool] = True
+    # So many trials of each space; fewer for a sampler that thinks about each.
+    trials: ClassVar[int] = 15
 
     def make(
         self,
@@ -148,7 +150,7 @@ class SamplerContract:
         for space in self.spaces():
             sampler = self.make(space)
             count = sampler.space.count()
-            for params in self.drawn(sampler, min(20, count or 20)):
+            for params in self.drawn(sampler, min(self.trials, count or self.trials)):
                 assert sampler.space.problems(params) == ()
                 assert list(params) == [name for name in space if name in params]
                 json.dumps(params, allow_nan=False)
@@ -156,7 +158,7 @@ class SamplerContract:
     def test_the_same_seed_gives_the_same_configurations(self) -> None:
         for space in self.spaces():
             one, other = self.make(space), self.make(space)
-            assert self.drawn(one, 15) == self.drawn(other, 15)
+            assert self.drawn(one, self.trials) == self.drawn(other, self.trials)
 
     def test_a_sampler_without_history_needs_only_the_number(self) -> None:
         for space in self.spaces():
@@ -172,7 +174,7 @@ class SamplerContract:
     def test_a_sampler_that_is_asked_anew_each_time_goes_on_as_before(self) -> None:
         for space in self.spaces():
             history = empty(self.make(space).space, LOSS)
-            in_order = self.drawn(self.make(space), 15)
+            in_order = self.drawn(self.make(space), self.trials)
             for number, params in enumerate(in_order):
                 suggestion = self.make(space).suggest(number, history)
                 assert suggestion is not None and suggestion.params == params
@@ -182,7 +184,7 @@ class SamplerContract:
     def test_every_suggestion_has_a_short_origin(self) -> None:
         sampler = self.make()
         history = empty(sampler.space, LOSS)
-        for number in range(COUNT):
+        for number in range(self.trials):
             suggestion = sampler.suggest(number, history)
             assert suggestion is not None and 0 < len(suggestion.origin) <= 40
             history.start(number, suggestion.params)
@@ -194,7 +196,7 @@ class SamplerContract:
             history = empty(sampler.space, LOSS)
             for words in (sampler.in_words(), sampler.in_words(history)):
                 assert words[0].isupper() and words.endswith(".")
-            self.drawn(sampler, 15, history)
+            self.drawn(sampler, self.trials, history)
             assert sampler.in_words(history).endswith(".")
 
     @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ class SamplerContract:
         for space in self.spaces():
             sampler = self.make(space)
             history = empty(sampler.space, LOSS)
-            for number in range(15):
+            for number in range(self.trials):
                 suggestion = sampler.suggest(number, history)
                 assert suggestion is not None
                 history.start(number, suggestion.params)
@@ -254,7 +256,7 @@ class SamplerContract:
     def test_it_lives_with_equal_and_extreme_values(self, value: float) -> None:
         sampler = self.make()
         history = empty(sampler.space, LOSS)
-        for number in range(COUNT):
+        for number in range(self.trials):
             suggestion = sampler.suggest(number, history)
             assert suggestion is not None
             history.start(number, suggestion.params)
@@ -265,7 +267,7 @@ class SamplerContract:
             sampler = self.make(space)
             history = empty(sampler.space, LOSS)
             values = (1e308, -1e308, 1e-320, 0.0, 1e16, math.nan, -5.0, None)
-            for number in range(16):
+            for number in range(self.trials + 1):
                 suggestion = sampler.suggest(number, history)
                 assert suggestion is not None
                 history.start(number, suggestion.params)

@@ -18,6 +18,7 @@ from tests.search.samplers.sampler_contract import (
 
 class TestAuto(LearningContract):
     kind = "auto"
+    trials = 8
 
 
 def auto(space: object, budget: int | None = None) -> AutoSampler:
@@ -65,20 +66,26 @@ def test_a_handful_of_trials_is_not_spread_where_there_are_results() -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "budget", "kind"),
-    [(FINITE, COUNT, "grid"), (SQUARE, 3, "sobol"), (SQUARE, 50, "bayesian")],
+    ("space", "budget", "kind", "trials"),
+    [
+        (FINITE, COUNT, "grid", COUNT),
+        (SQUARE, 3, "sobol", 3),
+        (SQUARE, 50, "bayesian", 8),
+        (BRANCHING, None, "bayesian", 7),
+    ],
 )
 def test_it_suggests_what_the_chosen_sampler_suggests(
-    space: dict[str, object], budget: int, kind: str
+    space: dict[str, object], budget: int | None, kind: str, trials: int
 ) -> None:
     sampler = auto(space, budget)
     chosen = make_sampler({"type": kind, "seed": 3}, sampler.space, budget=budget)
     history = empty(sampler.space)
-    for number in range(3):
+    for number in range(trials):
         suggestion = sampler.suggest(number, history)
         assert suggestion is not None
         assert suggestion == chosen.suggest(number, history)
         history.start(number, suggestion.params)
+        history.update(number, state="completed", value=float(number % 5))
 
 
 def test_the_grid_passes_over_what_has_been_tried() -> None:

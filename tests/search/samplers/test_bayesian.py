@@ -17,6 +17,7 @@ from tests.search.samplers.sampler_contract import (
 
 class TestBayesian(LearningContract):
     kind = "bayesian"
+    trials = 8
 
 
 PLANE = {"x": "uniform(0, 1)", "y": "uniform(0, 1)"}
