@@ -2,6 +2,15 @@
 
 import { refreshTimes } from "./format.js";
 
+// What the server sent for a part last: a chart that was drawn in it since is no reason
+// to replace it.
+const sent = new WeakMap();
+for (const part of document.querySelectorAll("[data-part]")) sent.set(part, part.innerHTML);
+
+function standsIn(part) {
+  return part.querySelector("[data-chart]") ? sent.get(part) : part.innerHTML;
+}
+
 // Where a link leads, or a button sends its form to.
 const target = (element) => element.getAttribute("href") ?? element.getAttribute("formaction");
 
@@ -15,7 +24,8 @@ function focusedTarget(part) {
 export function showPart(part, html, { release = () => {} } = {}) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
-  if (fresh.innerHTML === part.innerHTML || part.querySelector(".dropdown-menu.show")) return;
+  if (fresh.innerHTML === standsIn(part) || part.querySelector(".dropdown-menu.show")) return;
+  sent.set(part, fresh.innerHTML);
   const focused = focusedTarget(part);
   release(part);
   part.replaceChildren(fresh.content);
