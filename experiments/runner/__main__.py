@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from experiments.runner import kernel
 from experiments.runner.attempt import Attempt, Worker
@@ -76,5 +77,13 @@ def _default_home() -> Path:
     return Path(os.environ.get("SWEEPSITE_HOME", ".sweepsite")) / "worker"
 
 
+def leave(code: int) -> NoReturn:
+    """End without taking the interpreter apart, which would take a fifth as long as its
+    start: by now everything is delivered, and what still runs are daemon threads."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
