@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from experiments import lifecycle, scheduling
-from experiments.hosts import RESERVE_AFTER
+from experiments.hosts import RESERVE_AFTER, pool_states
 from experiments.models import Attempt, Pool, Sweep, Worker
 from experiments.waiting import Waiting, occupancy, queue_of, wait_of
 from tests import factories
@@ -157,8 +157,10 @@ def test_a_queue_takes_the_same_queries_however_long_it_is() -> None:
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as found:
-            assert len(queue()) >= 8
-            rows = occupancy([pool()])
+            here = pool()
+            states = pool_states([here.pk])
+            assert len(queue_of(here, state=states[here.pk])) >= 8
+            rows = occupancy([here], states)
             sweeps = [
                 v.attempt and v.attempt.trial.sweep for r in rows for v in r.slots
             ]
