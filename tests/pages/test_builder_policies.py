@@ -93,8 +93,10 @@ def test_a_new_form_begins_with_the_proposed_policy_and_asks_what_is_fixed(
 ) -> None:
     html = page(ada.get("/sweeps/new/"))
     assert f'value="{cautious()}" id="field-policy" checked' in html
-    assert "What is fixed?" in html
-    assert "the n-th report of the primary metric" in html
+    assert "What is fixed? If it is the number of trials, take Predictive" in html
+    assert "If it is the compute, as a time limit of the whole sweep" in html
+    assert html.count("the n-th report of the primary metric") == 4
+    assert "reports the primary metric" in html
 
 
 @pytest.mark.parametrize("policy", POLICY_DOCUMENTS, ids=lambda p: str(p["type"]))

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from experiments.models import Event, Experiment, Sweep
+from experiments.models import Event, Experiment, Pool, Sweep
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +104,18 @@ def test_the_answer_so_far_stands_beside_the_question(ada: Client) -> None:
     text = text_of(ada, filled().get_absolute_url())
     for part in ("0.9500", "digits-2/1", "+0.0500", "digits-1/1", "6 m 10 s"):
         assert part in text
+
+
+def test_what_early_ends_saved_is_told_as_an_estimate(ada: Client) -> None:
+    experiment = filled()
+    sweep = experiment.sweeps.latest("pk")
+    sweep.trials.filter(state="completed").update(reports=20)
+    factories.trial(sweep, state="terminated", value=0.1, elapsed=20.0, reports=5)
+    url = experiment.get_absolute_url()
+    assert "about 40 s and 15 reports saved by early ends" in text_of(ada, url)
+    Pool.objects.update(price_per_hour="90")
+    words = "about 40 s, 15 reports and 1.00 in money saved by early ends"
+    assert words in text_of(ada, url)
 
 
 def test_best_so_far_is_drawn_against_the_compute_used(ada: Client) -> None:
