@@ -5,10 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
+from email.message import Message
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import IO, Any, Protocol
 
 from experiments.runner.answers import (
     Refused,
@@ -17,13 +21,13 @@ from experiments.runner.answers import (
     SiteSilent,
     StaleAttempt,
 )
-from experiments.runner.proxies import proxy_for, way_to
 from experiments.runner.spec import PROTOCOL
 
 TIMEOUT = 10.0
 BODY_TIMEOUT = 60.0
 STALE = frozenset({401, 403, 404, 409})
 RETRY = frozenset({408, 425, 429})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # A claim may name ten thousand files of an earlier attempt.
 LONGEST_ANSWER = 16 << 20
 BYTES = "application/octet-stream"
@@ -33,16 +37,6 @@ class Readable(Protocol):
     """What the bytes of a request's body are read from."""
 
     def read(self, size: int = -1, /) -> bytes: ...
-
-
-class Call(NamedTuple):
-    """One request; ``timeout`` in seconds."""
-
-    method: str
-    address: str
-    body: bytes | Readable | None
-    headers: Mapping[str, str]
-    timeout: float
 
 
 class Connection:
@@ -59,9 +53,10 @@ class Connection:
             "X-Sweepsite-Protocol": str(PROTOCOL),
             "User-Agent": f"sweepsite-worker/{PROTOCOL}",
             "Accept": "application/json",
-            "Connection": "close",
         }
-        self._proxy = proxy_for(self.url)
+        self._opener = urllib.request.build_opener(
+            NoRedirect, *_proxies(urllib.parse.urlsplit(self.url).hostname)
+        )
 
     def send_json(self, action: str, body: Mapping[str, object]) -> dict[str, Any]:
         """POST an object; `action` is the path below the connection's address."""
@@ -82,8 +77,8 @@ class Connection:
 
     def download(self, address: str) -> Iterator[bytes]:
         """GET a file in pieces; here a 404 is a Refused like any other."""
-        call = Call("GET", address, None, self._headers, BODY_TIMEOUT)
-        with self._answer(call, STALE - {404}) as answer:
+        request = urllib.request.Request(address, headers=self._headers)  # noqa: S310
+        with self._answer(request, BODY_TIMEOUT, STALE - {404}) as answer:
             while piece := answer.read(1 << 18):
                 yield piece
             if answer.length:
@@ -102,61 +97,80 @@ class Connection:
         headers = self._headers | {"Content-Type": content_type}
         if size is not None:
             headers["Content-Length"] = str(size)
-        call = Call(method, f"{self.url}/{action}", data, headers, timeout)
-        with self._answer(call) as answer:
+        request = urllib.request.Request(  # noqa: S310 - settings allow http(s) only
+            f"{self.url}/{action}", data=data, headers=headers, method=method
+        )
+        with self._answer(request, timeout) as answer:
             return _parsed(answer.read(LONGEST_ANSWER))
 
     @contextmanager
     def _answer(
-        self, call: Call, stale: Set[int] = STALE
+        self,
+        request: urllib.request.Request,
+        timeout: float,
+        stale: Set[int] = STALE,
     ) -> Iterator[http.client.HTTPResponse]:
-        """Redirects are errors: following one would send the token somewhere else."""
-        connection, target, more = way_to(
-            call.address, self._proxy, timeout=call.timeout
-        )
         try:
-            headers = {**call.headers, **more}
-            connection.request(call.method, target, call.body, headers)
-            answer = connection.getresponse()
-            if not 200 <= answer.status < 300:
-                raise _error_from(answer, stale)
-            yield answer
+            with self._opener.open(request, timeout=timeout) as answer:
+                yield answer
+        except urllib.error.HTTPError as problem:
+            with problem:
+                raise _error_from(problem, stale) from problem
         except (OSError, http.client.HTTPException) as problem:
             kind = SiteAway if _has_answered(problem) else SiteSilent
             raise kind(f"{self.url} did not answer: {problem}") from problem
-        finally:
-            connection.close()
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Redirects are errors: following one would send the token somewhere else."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: Message,
+        newurl: str,
+    ) -> None:
+        return None
 
 
 def _has_answered(problem: Exception) -> bool:
     """Whether somebody was there, if only to refuse or to cut the connection."""
-    return isinstance(
-        problem, ConnectionError | ssl.SSLError | http.client.HTTPException
-    )
+    if isinstance(problem, urllib.error.URLError):
+        reason = problem.reason
+        return isinstance(reason, ConnectionError | ssl.SSLError)
+    return isinstance(problem, ConnectionError | http.client.HTTPException)
 
 
-def _error_from(answer: http.client.HTTPResponse, stale: Set[int]) -> SiteError:
+def _proxies(host: str | None) -> list[urllib.request.BaseHandler]:
+    """Proxies of the environment are used, but never towards this machine itself."""
+    return [urllib.request.ProxyHandler({})] if host in LOOPBACK else []
+
+
+def _error_from(problem: urllib.error.HTTPError, stale: Set[int]) -> SiteError:
     """Only the site's own error object counts: a proxy's 404 page means "away"."""
-    sentence = _own_sentence(answer)
-    if 300 <= answer.status < 400:
-        target = answer.headers.get("Location", "")
+    sentence = _own_sentence(problem)
+    if 300 <= problem.code < 400:
+        target = problem.headers.get("Location", "")
         return SiteAway(
             f"the site answered with a redirect to {target}: SWEEPSITE_URL must be the "
             "final address"
         )
-    if sentence is None or answer.status in RETRY:
-        return SiteAway(f"status {answer.status} {answer.reason}")
-    if answer.status in stale:
+    if sentence is None or problem.code in RETRY:
+        return SiteAway(f"status {problem.code} {problem.reason}")
+    if problem.code in stale:
         return StaleAttempt(sentence)
-    if answer.status < 500 or answer.status == HTTPStatus.INSUFFICIENT_STORAGE:
+    if problem.code < 500 or problem.code == HTTPStatus.INSUFFICIENT_STORAGE:
         return Refused(sentence)
     return SiteAway(sentence)
 
 
-def _own_sentence(answer: http.client.HTTPResponse) -> str | None:
+def _own_sentence(problem: urllib.error.HTTPError) -> str | None:
     try:
-        error = json.loads(answer.read(LONGEST_ANSWER))["error"]
-        return f"status {answer.status}, {error['code']}: {error['message']}"
+        error = json.loads(problem.read(LONGEST_ANSWER))["error"]
+        return f"status {problem.code}, {error['code']}: {error['message']}"
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None
 

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
 
-from experiments.runner.answers import SiteAway
+from experiments.runner.answers import SiteAway, SiteSilent
 from experiments.runner.connection import Connection
-from experiments.runner.proxies import proxy_for
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-LOADED = """
-import sys
-from experiments.runner.connection import Connection
-Connection("http://site.example/api", "token")
-print("urllib.request" in sys.modules)
-"""
 
 
 class Proxy(HTTPServer):
@@ -93,24 +81,12 @@ def test_a_secret_way_leads_through_a_tunnel(
     assert proxy.asked == [("CONNECT", "site.example:443", "Basic YWRhOnBAc3M=")]
 
 
-def test_some_hosts_are_reached_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://10.0.0.1:3128")
-    monkeypatch.setenv("no_proxy", "site.example")
-    assert proxy_for("http://site.example/api") is None
-    assert proxy_for("http://localhost:8000") is None
-    assert proxy_for("https://other.example") is None
-    found = proxy_for("http://other.example")
-    assert found is not None
-    assert (found.hostname, found.port) == ("10.0.0.1", 3128)
-
-
-def test_what_finds_proxies_is_not_loaded_where_none_is_named() -> None:
-    kept = {name: os.environ[name] for name in ("PATH",)}
-    ran = subprocess.run(
-        [sys.executable, "-c", LOADED],
-        cwd=ROOT,
-        env=kept,
-        capture_output=True,
-        text=True,
-    )
-    assert ran.stdout.strip() == "False", ran.stderr
+def test_a_host_that_needs_no_proxy_is_reached_without(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.setenv("no_proxy", "site.invalid")
+    for address in ("http://site.invalid/api", "http://localhost:9/api"):
+        with pytest.raises((SiteAway, SiteSilent)):
+            Connection(address, "token").send_json("beat", {})
+    assert proxy.asked == []
