@@ -302,8 +302,9 @@ def waits_for_a_lock() -> bool:
     """Whether another connection of this test's database waits for a row of ours."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN ("
+            " SELECT pid FROM pg_locks JOIN pg_database ON oid = database"
+            " WHERE datname = current_database())"
         )
         return bool(cursor.fetchone()[0])
 
