@@ -7,6 +7,7 @@ instead: an hour forward of the clock is an hour back of all that was noted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,8 +46,10 @@ class Clocks:
 
 
 @pytest.fixture
-def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+def clocks(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Clocks:
     both = Clocks()
+    # Few rounds make a lease.
+    settings.LEASE_SECONDS = 20
     scheduler = "experiments.management.commands.scheduler"
     monkeypatch.setattr(clock, "time", both)
     monkeypatch.setattr(clock, "database_now", both.of_the_database)
@@ -98,13 +101,18 @@ def running(clocks: Clocks) -> list[Attempt]:
 def rounds(running: list[Attempt], clocks: Clocks, settings: Any) -> Rounds:
     """A scheduler that has gone on undisturbed for longer than a lease."""
     made = Rounds()
-    go_on(made, clocks, 2 * settings.LEASE_SECONDS)
+    go_on(made, clocks, settings.LEASE_SECONDS + 10, running)
     return made
 
 
-def go_on(rounds: Rounds, clocks: Clocks, seconds: float) -> None:
+def go_on(
+    rounds: Rounds, clocks: Clocks, seconds: float, alive: Sequence[Attempt] = ()
+) -> None:
+    """However long it takes, those that are alive are heard before every round."""
     for _ in range(int(seconds / 5)):
         clocks.now += 5
+        for attempt in alive:
+            beat(attempt)
         rounds.round()
 
 
@@ -114,6 +122,7 @@ def set_clock(clocks: Clocks, by: float) -> None:
     moved = timedelta(seconds=by)
     Attempt.objects.update(heartbeat_at=F("heartbeat_at") - moved)
     Worker.objects.update(seen_at=F("seen_at") - moved)
+    Trial.objects.update(updated_at=F("updated_at") - moved)
 
 
 def states() -> list[str]:
@@ -131,11 +140,9 @@ def test_nobody_is_lost_because_another_one_is_heard_first(
 ) -> None:
     set_clock(clocks, by)
     beat(running[0])
-    go_on(rounds, clocks, settings.LEASE_SECONDS - 5)
+    go_on(rounds, clocks, settings.LEASE_SECONDS - 5, running[:1])
     assert states() == ["running"] * 3
-    for attempt in running:
-        beat(attempt)
-    go_on(rounds, clocks, 3 * settings.LEASE_SECONDS)
+    go_on(rounds, clocks, 2 * settings.LEASE_SECONDS, running)
     assert states() == ["running"] * 3
 
 
@@ -145,13 +152,11 @@ def test_who_died_is_lost_none_the_less(
     rounds: Rounds, running: list[Attempt], clocks: Clocks, settings: Any, by: float
 ) -> None:
     set_clock(clocks, by)
-    beat(running[0])
-    beat(running[1])
-    go_on(rounds, clocks, 5)
+    go_on(rounds, clocks, 5, running[:2])
     died = Attempt.objects.filter(pk=running[2].pk)
     lease = timedelta(seconds=settings.LEASE_SECONDS + 10)
     died.update(heartbeat_at=F("heartbeat_at") - lease)
-    go_on(rounds, clocks, 2 * settings.LEASE_SECONDS)
+    go_on(rounds, clocks, 2 * settings.LEASE_SECONDS, running[:2])
     assert states()[:3] == ["running", "running", "lost"]
 
 
