@@ -113,6 +113,7 @@ def end_overdue() -> None:
         stop_asked_at=None,
         trial__sweep__trial_timeout__isnull=False,
     ).values_list("trial", "claimed_at", "elapsed", "trial__sweep__trial_timeout")
+    timed = timed.order_by("pk")
     now = database_now()
     for trial_id, claimed_at, elapsed, limit in timed:
         if claimed_at is None or limit is None:

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from experiments import breakers, failures, lifecycle, scheduling, storage
 from experiments.models import Sweep, Trial, Worker
 from tests import factories
-from tests.test_wishes import at_once, beside, one_writer
+from tests.test_wishes import at_once, one_writer
 
 pytestmark = pytest.mark.django_db
 
@@ -255,22 +255,6 @@ class TestAtOneMoment:
         assert scheduling.settle(made)
         made.refresh_from_db()
         assert (made.state, made.reason) == ("paused", "user")
-
-    @pytest.mark.django_db(transaction=True)
-    @one_writer
-    def test_a_decision_waits_for_who_resumes_and_then_sees_it(self) -> None:
-        made = self.about_to_pause()
-        mine = as_read_by_another(made)
-        settled: list[bool] = []
-        with transaction.atomic():
-            assert lifecycle.pause_sweep(mine)
-            assert lifecycle.resume_sweep(mine)
-            beside(
-                lambda: settled.append(scheduling.settle(made)), meanwhile=lambda: None
-            )
-        assert settled == [False]
-        made.refresh_from_db()
-        assert (made.state, made.reason) == ("running", "")
 
     @pytest.mark.django_db(transaction=True)
     @one_writer
