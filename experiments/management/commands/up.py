@@ -34,6 +34,9 @@ SITE_PATIENCE = 30.0
 TOLD = ("redis_url", "site_url")
 # Workers say to the site what became of their trials, so they end first.
 ENDS = {"worker": 0, "scheduler": 1, "web": 1, "queue": 2}
+# What the samplers compute is too small for threads: beside trainings that take every
+# processor they mostly wait for one another, which takes ten times as long.
+COMPUTING = {name: {"OMP_NUM_THREADS": "1"} for name in ("scheduler", "web")}
 
 
 class Command(BaseCommand):
@@ -227,7 +230,8 @@ class Machine:
     def _add_child(self, name: str, argv: list[str], *, patience: float = 3.0) -> None:
         if self.supervisor.stopping:
             return
-        child = Child(name, argv, dict(self.environment), patience=patience)
+        environment = {**COMPUTING.get(name, {}), **self.environment}
+        child = Child(name, argv, environment, patience=patience)
         child.log = settings.HOME / "logs" / f"{name}.log"
         child.ends = ENDS[name]
         self.supervisor.add(child)
