@@ -7,6 +7,8 @@ import math
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from experiments.search.durations import PLACES, exact
+
 MINUS = "\u2212"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -79,9 +81,11 @@ def duration_text(seconds: float | timedelta | None) -> str:
 
 
 def exact_duration_text(seconds: float) -> str:
-    """``1 d 4 h``, ``1 h 30 m``, ``0.5 s``: nothing rounded, for a duration above 0."""
-    if not float(seconds).is_integer():
-        return f"{seconds} s"
+    """``1 d 4 h``, ``1 h 30 m``, ``0.5 s``: what search/durations.py reads as the same
+    seconds; for a duration above 0."""
+    seconds = exact(seconds)
+    if not seconds.is_integer():
+        return f"{seconds:.{PLACES}f}".rstrip("0") + " s"
     parts, rest = [], int(seconds)
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")):
         number, rest = divmod(rest, size)

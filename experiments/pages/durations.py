@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from experiments.pages.value_text import write_scalar
-from experiments.search.durations import LONGEST, seconds_of
+from experiments.search.durations import LONGEST, exact, seconds_of
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 from experiments.words import exact_duration_text
@@ -36,16 +35,17 @@ class DurationField(forms.CharField):
         """Raises ValidationError that names the value and what is allowed."""
         text = str(value or "").strip()
         seconds = seconds_of(text)
-        if text and (seconds is None or len(text) > 100 or seconds > LONGEST):
+        if text and (seconds is None or seconds > LONGEST):
             raise ValidationError(f"{shown(text, most=40)} is no duration. {ALLOWED}")
         return whole(seconds) if seconds else None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """By what it means: `90 s` is no change of 90."""
         try:
-            return bool(self.to_python(data) != initial)
+            now = self.to_python(data)
         except ValidationError:
             return True
+        return bool(now != (exact(initial) if initial else None))
 
 
 def whole(seconds: float) -> int | float:
@@ -67,6 +67,6 @@ def write_duration(value: Any) -> str:
     seconds = read_duration(value) if isinstance(value, str) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return write_scalar(value)
-    if seconds <= 0 or not math.isfinite(seconds):
+    if not 0 < seconds <= LONGEST:
         return write_scalar(value)
     return exact_duration_text(seconds)

@@ -9,6 +9,11 @@ from experiments.search.problems import shown
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86_400, 604_800
 LONGEST = 3650 * DAY
+LONGEST_TEXT = 100
+# Of a second: finer than any clock that limits are held by, and in every float up to
+# the longest one.
+PLACES = 6
+SHORTEST = 10.0**-PLACES
 
 UNITS = {
     **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1),
@@ -17,7 +22,8 @@ UNITS = {
     **dict.fromkeys(("d", "day", "days"), DAY),
     **dict.fromkeys(("w", "week", "weeks"), WEEK),
 }
-NUMBER = r"\d{1,12}(?:\.\d{1,9})?"
+# Never a part of the digits that stand there.
+NUMBER = r"\d{1,12}(?:\.\d+)?(?![\d.])"
 PIECE = re.compile(rf"({NUMBER})\s*([a-z]*)\s*", re.IGNORECASE)
 ISO = re.compile(
     rf"P(?:({NUMBER})W)?(?:({NUMBER})D)?"
@@ -27,22 +33,39 @@ ISO = re.compile(
 
 
 def seconds_of(text: str) -> float | None:
-    """The seconds that a text means; None when it means no duration."""
-    text = text.strip()[:100]
+    """The seconds that a text means, as exact() has them; None when it means no
+    duration. A number without a unit means seconds, and only by itself."""
+    text = text.strip()
+    if not text or len(text) > LONGEST_TEXT:
+        return None
     iso = ISO.fullmatch(text)
-    if iso:
-        amounts = zip(iso.groups(), (WEEK, DAY, HOUR, MINUTE, 1), strict=True)
-        given = [float(amount) * unit for amount, unit in amounts if amount]
-        return sum(given) if given else None
-    total, place = 0.0, 0
+    amounts = _iso_amounts(iso) if iso else _amounts(text)
+    return exact(sum(amounts)) if amounts else None
+
+
+def exact(seconds: float) -> float:
+    """The same to six decimals, so that what is written is what is read; what is
+    longer than nothing stays so, for 0 would mean no limit."""
+    return max(round(float(seconds), PLACES), SHORTEST if seconds > 0 else 0.0)
+
+
+def _iso_amounts(iso: re.Match[str]) -> list[float]:
+    amounts = zip(iso.groups(), (WEEK, DAY, HOUR, MINUTE, 1), strict=True)
+    return [float(amount) * unit for amount, unit in amounts if amount]
+
+
+def _amounts(text: str) -> list[float]:
+    """The seconds of each number with its unit; none where something else is there."""
+    found, place = [], 0
     while place < len(text):
         piece = PIECE.match(text, place)
         unit = UNITS.get(piece[2].lower()) if piece else None
-        if piece is None or unit is None:
-            return None
-        total += float(piece[1]) * unit
+        alone = piece is not None and piece.span() == (0, len(text))
+        if piece is None or unit is None or not (piece[2] or alone):
+            return []
+        found.append(float(piece[1]) * unit)
         place = piece.end()
-    return total if text else None
+    return found
 
 
 def read_seconds(document: Fields, key: str) -> float | None:
@@ -60,4 +83,5 @@ def read_seconds(document: Fields, key: str) -> float | None:
         return None
     if seconds == 0:
         return None
-    return int(seconds) if float(seconds).is_integer() else float(seconds)
+    seconds = exact(seconds)
+    return int(seconds) if seconds.is_integer() else seconds

@@ -6,21 +6,59 @@ import math
 
 import pytest
 from django.core.exceptions import ValidationError
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from experiments.pages.durations import (
     DurationField,
     read_duration,
     write_duration,
 )
+from experiments.search.durations import LONGEST, read_seconds
+from experiments.search.fields import Fields
+from experiments.search.problems import Findings
+
+DURATIONS = st.floats(0, LONGEST, exclude_min=True) | st.integers(1, LONGEST)
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(3600, "1 h"), (5400, "1 h 30 m"), (0.5, "0.5 s"), (90_061, "1 d 1 h 1 m 1 s")],
+    [
+        (3600, "1 h"),
+        (5400, "1 h 30 m"),
+        (0.5, "0.5 s"),
+        (90_061, "1 d 1 h 1 m 1 s"),
+        (0.00001, "0.00001 s"),
+        (3600.25, "3600.25 s"),
+    ],
 )
 def test_durations_are_written_and_read_in_units(seconds: float, text: str) -> None:
     assert write_duration(seconds) == text
     assert read_duration(text) == seconds
+
+
+@given(DURATIONS)
+@example(245.99999999999997)
+@example(5e-324)
+@example(LONGEST - 1e-7)
+def test_what_is_written_is_read_as_the_same(seconds: float) -> None:
+    """Whatever a document may say, and whatever a row holds."""
+    findings = Findings()
+    held = read_seconds(Fields({"timeout": seconds}, "", findings), "timeout")
+    text = write_duration(held)
+    assert held is not None and findings.problems == []
+    assert read_duration(text) == held == read_duration(write_duration(seconds))
+    assert len(text) < 40 and ("." not in text or not text.endswith("0 s"))
+    field = DurationField(required=False)
+    assert field.clean(text) == held
+    assert not field.has_changed(held, text) and not field.has_changed(seconds, text)
+
+
+@pytest.mark.parametrize("text", ["2 h 30", "4.1.1 m", "1 h " + "0" * 100])
+def test_half_a_duration_is_refused_and_stays(text: str) -> None:
+    with pytest.raises(ValidationError, match="is no duration"):
+        DurationField(required=False).clean(text)
+    assert read_duration(text) == text and write_duration(text) == text
 
 
 def test_what_is_no_duration_is_written_as_it_is() -> None:
@@ -28,6 +66,7 @@ def test_what_is_no_duration_is_written_as_it_is() -> None:
     assert write_duration("soon") == "soon"
     assert (write_duration(0), write_duration(-3)) == ("0", "-3")
     assert write_duration(math.inf) == "Infinity"
+    assert write_duration(10**400) == f"1{'0' * 400}"
 
 
 def test_a_field_keeps_what_was_typed_and_knows_what_it_means() -> None:

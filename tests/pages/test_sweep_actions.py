@@ -9,6 +9,7 @@ from django.utils.html import escape
 
 from experiments.models import Event, Sweep
 from experiments.pages.durations import write_duration
+from experiments.pages.sweep.limits import LimitsForm
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -187,6 +188,20 @@ def test_the_same_time_in_other_words_is_no_change(sweep: Sweep) -> None:
     client_of("ada").post(url, limits(timeout="2 h"))
     event = Event.objects.get(sweep=sweep, verb="sweep changed")
     assert event.message == "timeout: 1 h 30 m → 2 h."
+
+
+@pytest.mark.parametrize("seconds", [246.00000000000003, 245.99999999999997, 0.1 + 0.2])
+def test_a_form_that_nobody_touched_changes_no_limit(
+    sweep: Sweep, seconds: float
+) -> None:
+    Sweep.objects.filter(pk=sweep.pk).update(timeout=seconds, trial_timeout=seconds)
+    sweep.refresh_from_db()
+    shown = LimitsForm.of(sweep)
+    sent = {name: shown[name].value() for name in shown.fields}
+    form = LimitsForm.of(sweep, {k: v for k, v in sent.items() if v is not None})
+    assert form.is_valid() and form.changed() == []
+    form = LimitsForm.of(sweep, {**form.data, "max_total_trials": 9})
+    assert form.is_valid() and form.changed() == ["max_total_trials"]
 
 
 def test_an_ended_sweep_keeps_its_limits(sweep: Sweep) -> None:

@@ -28,6 +28,12 @@ from experiments.search.problems import Findings
         ("P1DT0.5S", 86_400.5),
         ("P1W", 604_800),
         ("pt10s", 10),
+        ("1 h 0.1 s", 3600.1),
+        ("4.1 m", 246),
+        ("245.99999999999997 s", 246),
+        ("PT4.0999999999999M", 246),
+        ("0.0000001 s", 1e-6),
+        ("0", 0),
     ],
 )
 def test_a_text_is_a_duration(text: str, seconds: float) -> None:
@@ -41,6 +47,14 @@ def test_other_text_is_not(text: str) -> None:
     assert seconds_of(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["2 h 30", "30 2 h", "1 30", "1. s", "1.5.5 s", "1" * 13, f"1.{'0' * 99} h"],
+)
+def test_no_part_of_a_text_is_taken_for_another_duration(text: str) -> None:
+    assert seconds_of(text) is None
+
+
 def read(value: object) -> tuple[float | None, Findings]:
     findings = Findings()
     return read_seconds(Fields({"timeout": value}, "limits", findings), "timeout"), (
@@ -50,7 +64,17 @@ def read(value: object) -> tuple[float | None, Findings]:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [(3600, 3600), (0.5, 0.5), (60.0, 60), ("10 m", 600), (0, None), (None, None)],
+    [
+        (3600, 3600),
+        (0.5, 0.5),
+        (60.0, 60),
+        (245.99999999999997, 246),
+        (1.23456789, 1.234568),
+        (1e-9, 1e-6),
+        ("10 m", 600),
+        (0, None),
+        (None, None),
+    ],
 )
 def test_a_field_gives_seconds_or_no_limit(
     value: object, seconds: float | None
