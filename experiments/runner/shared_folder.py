@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.runner.allowed_folders import allowed_path, lies_in, resolved
+from experiments.runner.allowed_folders import (
+    KEPT,
+    allowed_path,
+    lies_in,
+    resolved,
+    secret_part,
+)
 from experiments.runner.code import MOST_FILES, CodeError
 from experiments.runner.sizes import size_in_words
 from experiments.runner.sources import FolderSource
@@ -91,6 +97,8 @@ def _checked(path: Path, source: FolderSource, homes: Sequence[Path]) -> Path:
             f"{path} is a link to {real}, outside the folders that the pool allows "
             f"({', '.join(source.allowed)})"
         )
+    if secret := secret_part(real):
+        raise CodeError(f"{path} is a link to {real}, and {secret} {KEPT}")
     if not (real.is_file() or real.is_dir()):
         raise CodeError(f"{path} is neither a file nor a folder")
     return real

@@ -20,7 +20,13 @@ def refused(text: str) -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ["/srv/code", "/root/code", "/home/ada", "/usr/local/share/models", "/\U0001f600"],
+    [
+        "/srv/code",
+        "/root/work/code",
+        "/home/ada/code",
+        "/usr/local/share",
+        "/\U0001f600",
+    ],
 )
 def test_a_folder_of_code_may_be_named(text: str) -> None:
     assert FoldersField(required=False).clean(text) == [text]
@@ -46,7 +52,12 @@ def test_folders_are_kept_once_and_without_needless_slashes() -> None:
         ("/root/", "administrator"),
         ("/home", "own files"),
         ("/var", "the system itself"),
+        ("/home/ada", "such as /home/ada/code."),
+        ("/home/ada/", "is the whole home of somebody"),
         ("/home/ada/.ssh", "keys and passwords"),
+        ("/home/ada/.config/code", "keys and passwords"),
+        ("/root/code", "right in the administrator\u2019s home"),
+        ("/srv/.AWS", "keys and passwords"),
         ("code", "no whole path"),
         ("-1", "no whole path"),
         ("/srv/../etc", "no whole path"),
@@ -71,6 +82,11 @@ def test_the_sites_own_data_is_refused(tmp_path: Path, settings: object) -> None
     assert f"(a link to {tmp_path}/data/site)" in found
     other = str(tmp_path / "data" / "site-code")
     assert FoldersField(required=False).clean(other) == [other]
+
+
+def test_a_link_to_a_home_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ada").symlink_to("/home/ada")
+    assert "(a link to /home/ada) is the whole home" in refused(str(tmp_path / "ada"))
 
 
 def test_a_link_to_the_systems_folders_is_refused(tmp_path: Path) -> None:

@@ -71,6 +71,21 @@ def test_a_link_out_of_the_allowed_folders_is_refused(
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.parametrize("asked", [".ssh", "home/.Aws/code", "to-keys", "project"])
+def test_what_holds_keys_is_refused_in_an_allowed_folder_too(
+    allowed: Path, tmp_path: Path, asked: str
+) -> None:
+    (allowed / ".ssh").mkdir()
+    (allowed / ".ssh" / "id").write_text("key")
+    (allowed / "home" / ".Aws" / "code").mkdir(parents=True)
+    (allowed / "to-keys").symlink_to(allowed / ".ssh")
+    (allowed / "project" / "data.txt").symlink_to(allowed / ".ssh" / "id")
+    (tmp_path / "work").mkdir()
+    with pytest.raises(CodeError, match=r"(ssh|Aws) is where keys and passwords are"):
+        copy(source(allowed, asked), tmp_path / "work", show=quiet)
+    assert list((tmp_path / "work").iterdir()) == []
+
+
 def test_links_inside_are_followed_and_hidden_files_stay(
     allowed: Path, tmp_path: Path
 ) -> None:

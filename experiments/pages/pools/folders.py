@@ -15,6 +15,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from experiments.runner.allowed_folders import secret_part
 from experiments.search.problems import cut, shown
 
 MOST_FOLDERS = 50
@@ -29,8 +30,11 @@ WHOLE: Mapping[str, str] = {
     "/home": "holds everybody\N{RIGHT SINGLE QUOTATION MARK}s own files",
     **dict.fromkeys(("/usr", "/var", "/var/lib"), "holds the system itself"),
 }
-# Names of folders in which keys and passwords are kept.
-SECRET = frozenset({".ssh", ".gnupg", ".aws", ".kube", ".docker"})
+# Each folder right in these is refused as a whole as well; one in it may be named.
+HOMES: Mapping[str, str] = {
+    "/root": "lies right in the administrator\N{RIGHT SINGLE QUOTATION MARK}s home",
+    "/home": "is the whole home of somebody",
+}
 
 
 class FoldersField(forms.CharField):
@@ -96,7 +100,13 @@ def _why(folder: PurePosixPath) -> str:
         return f"{words}, and sweeps could read it all. {advice}"
     if _inside(folder, SYSTEM):
         return f"belongs to the system, and sweeps could read its secrets. {advice}"
-    if SECRET & set(folder.parts):
+    if (words := HOMES.get(str(folder.parent))) is not None:
+        return (
+            f"{words}, where keys and passwords may be kept, and sweeps could read it"
+            f" all. Name a folder in it that holds code only, such as"
+            f" {cut(str(folder / 'code'), most=MOST_SHOWN)}."
+        )
+    if secret_part(folder):
         return f"holds keys and passwords, and sweeps could read them. {advice}"
     home = PurePosixPath(settings.HOME)
     if folder.is_relative_to(home) or home.is_relative_to(folder):
