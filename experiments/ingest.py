@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F, Min, Q
 from django.db.models.functions import Now
 
 from experiments import lifecycle, ranks
@@ -100,13 +101,11 @@ class Reply:
     reason: str = ""
 
 
-def record(
-    attempt_id: int, points: Sequence[Point], *, elapsed: float | None = None
-) -> Reply:
+def record(attempt_id: int, points: Sequence[Point], *, outside: bool = False) -> Reply:
     """Store a batch; sending it again changes nothing.
 
-    `elapsed`, in seconds, where nobody else tells that the process lives: the report
-    then says so. Raises StaleAttempt or TooManyMetrics.
+    `outside` where no worker tells that the process lives: the report then says so.
+    Raises StaleAttempt or TooManyMetrics.
     """
     with transaction.atomic():
         attempt = LOCKED_ATTEMPT.first(pk=attempt_id)
@@ -127,8 +126,8 @@ def record(
             judge(trial, attempt, reports)
             failpoint("report.judged")
             ranks.count_in(trial.sweep.pk, [*carried, *reports])
-        if elapsed is not None:
-            lifecycle.beat(attempt, pid=None, elapsed=elapsed)
+        if outside:
+            lifecycle.beat_outside(attempt)
     failpoint("report.committed")
     return _reply(trial, attempt)
 
@@ -165,13 +164,20 @@ def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list
 
 
 def _take_over_verdicts(attempt: Attempt, carried: Sequence[Report]) -> None:
-    """The verdicts on reports that the attempt takes over become its own, too."""
+    """The verdicts on reports that the attempt takes over become its own.
+
+    Another one may have resumed from the same attempt before and have been lost: what
+    it took over is older than it is, and is the first of what there is for its n.
+    """
+    start = attempt.resumed_from or 0
+    taken = Q(attempt__n__gt=start, created_at__lt=F("attempt__claimed_at"))
     judged = Decision.objects.filter(
+        Q(attempt__n=start) | taken,
         attempt__trial=attempt.trial_id,
-        attempt__n=attempt.resumed_from or 0,
         n__lte=carried[-1].n,
     )
-    judged.update(attempt=attempt)
+    firsts = judged.order_by().values("n").annotate(first=Min("pk")).values("first")
+    Decision.objects.filter(pk__in=firsts).update(attempt=attempt)
 
 
 def count_reported(attempt: Attempt) -> None:

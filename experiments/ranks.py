@@ -7,7 +7,8 @@ a place is found by a sum over some dozens of blocks and a look into one of them
 A report is counted at the end of the transaction that stores it, under a lock on all
 blocks of its n: the row of the first one. Under that lock a block's count is the number
 of its reports that can be seen, so that one which has grown too large can be cut by
-what is there. The locks are taken in the order of n, so nobody waits in a circle.
+what is there. The locks are taken then and only then, in the order of n, so nobody
+waits in a circle.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, F, Q, QuerySet
 
 from experiments.models import RankBlock, Report, Trial
@@ -112,9 +113,10 @@ def _count_in(sweep_id: int, entries: Sequence[Entry]) -> None:
     else:
         _rows(known).update(count=F("count") + 1)
     counted = [block._replace(count=block.count + 1) for block in known]
-    counted += _count_afresh([block for block in blocks if block.is_untouched])
-    for block in counted:
-        if block.count >= MOST and block.count % PIECE == 0:
+    grown = [block for block in counted if block.count % PIECE == 0]
+    grown += _count_afresh([block for block in blocks if block.is_untouched])
+    for block in grown:
+        if block.count >= MOST:
             _cut(block)
 
 
@@ -135,35 +137,24 @@ def count_out(trial: Trial) -> None:
 def blocks_of(report: Report) -> list[Block]:
     """The blocks of the other trials' n-th reports, by measure and loss.
 
-    Reports that were stored before there were blocks are counted now. Those of a
-    transaction that ends meanwhile come with their blocks: they are looked for again
-    first, since a lock that is taken here comes before those of smaller n.
+    Reports that were stored before there were blocks are one block, until the first
+    report is counted. It is not stored here: that would take a lock before those of
+    smaller n.
     """
-    if found := _blocks(report.sweep_id, report.n):
+    found = _blocks(report.sweep_id, report.n)
+    if not all(block.is_untouched for block in found):
         return found
     others = Report.objects.filter(sweep=report.sweep_id, n=report.n)
-    others = others.exclude(number=report.number)
-    if not others.exists():
-        return []
-    if found := _blocks(report.sweep_id, report.n):
-        return found
-    _count_stored(report, others)
-    return _blocks(report.sweep_id, report.n)
+    count = others.exclude(number=report.number).count()
+    return [
+        Block(0, report.sweep_id, report.n, measure, -math.inf, math.inf, count)
+        for measure in (COLUMNS if count else ())
+    ]
 
 
 def _blocks(sweep_id: int, n: int) -> list[Block]:
     """All blocks of this n, by measure and loss."""
     return [Block(*row) for row in BLOCKS_OF_N.rows(sweep=sweep_id, n=n)]
-
-
-def _count_stored(report: Report, others: QuerySet[Report]) -> None:
-    entries = [Entry(report.n, measure, math.inf) for measure in COLUMNS]
-    with transaction.atomic():
-        for block in _held(report.sweep_id, entries):
-            if block.is_untouched:
-                counted = block._replace(count=others.count())
-                _rows([counted]).update(count=counted.count)
-                _cut(counted, besides=report.number)
 
 
 def _held(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
@@ -240,10 +231,10 @@ def _count_afresh(blocks: Sequence[Block]) -> list[Block]:
     return counted
 
 
-def _cut(block: Block, *, besides: int | None = None) -> None:
+def _cut(block: Block) -> None:
     """Share a locked block out over pieces. Equal losses stay together."""
     column = COLUMNS[Measure(block.measure)]
-    losses = list(within(block, besides=besides).values_list(column, flat=True))
+    losses = list(within(block).values_list(column, flat=True))
     pieces: list[RankBlock] = []
     low, before = block.low, 0
     for high, end in [*cuts(losses), (block.high, len(losses))]:
@@ -276,7 +267,7 @@ def cuts(losses: Sequence[float]) -> list[tuple[float, int]]:
     return ends
 
 
-def within(block: Block, *, besides: int | None = None) -> QuerySet[Report]:
+def within(block: Block) -> QuerySet[Report]:
     """The reports of a block in order; equal losses by trial number."""
     column = COLUMNS[Measure(block.measure)]
     reports = Report.objects.filter(
@@ -284,6 +275,4 @@ def within(block: Block, *, besides: int | None = None) -> QuerySet[Report]:
         sweep=block.sweep_id,
         n=block.n,
     )
-    if besides is not None:
-        reports = reports.exclude(number=besides)
     return reports.order_by(column, "number")

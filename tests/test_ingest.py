@@ -11,8 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments import ingest, lifecycle
+from experiments.clock import database_now
 from experiments.ingest import Point
-from experiments.models import Decision, MetricPoint, Report, Sweep, Trial
+from experiments.models import Attempt, Decision, MetricPoint, Report, Sweep, Trial
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -32,6 +33,21 @@ def trial(sweep: Sweep) -> Trial:
 
 def send(trial: Trial, *points: Point) -> ingest.Reply:
     return ingest.record(trial.current_attempt_id, points)
+
+
+def judge(attempt: Attempt, n: int) -> None:
+    """A verdict whose value tells who was judged. PostgreSQL's clock stands still in a
+    transaction such as a test's."""
+    Decision.objects.create(
+        trial=attempt.trial,
+        attempt=attempt,
+        policy="bandit",
+        n=n,
+        value=attempt.n,
+        rivals=1,
+        stop=False,
+        created_at=database_now() - timedelta(hours=2 - attempt.n),
+    )
 
 
 class TestResuming:
@@ -60,12 +76,33 @@ class TestResuming:
         self.resumed(trial)
         first, second = trial.attempts.order_by("n")
         for n in (2, 3, 5):
-            Decision.objects.create(
-                trial=trial, attempt=first, policy="bandit", n=n, rivals=1, stop=False
-            )
+            judge(first, n)
         factories.report(trial, [0.65], first_step=3)
         assert list(first.decisions.values_list("n", flat=True)) == [5]
         assert list(second.decisions.values_list("n", flat=True)) == [2, 3]
+
+    def test_they_go_to_whoever_resumes_the_same_attempt_next(self) -> None:
+        document = factories.definition_document(retries={"max_attempts": 3})
+        trial = factories.trial(factories.sweep(factories.team(), document=document))
+        factories.claim(trial)
+        self.resumed(trial)
+        first, second = trial.attempts.order_by("n")
+        for n in (2, 3, 5):
+            judge(first, n)
+        factories.report(trial, [0.65, 0.7], first_step=3)
+        # On reports of its own that the next attempt does not go on from.
+        judge(second, 4)
+        judge(second, 5)
+        factories.lose(second)
+        trial.refresh_from_db()
+        third = factories.claim(trial).attempt
+        trial.attempts.filter(n=3).update(resumed_from=1)
+        factories.report(trial, [0.9], first_step=5)
+        kept = trial.decisions.order_by("n", "attempt__n")
+        assert list(kept.values_list("n", "attempt__n", "value")) == [
+            *((2, 3, 1), (3, 3, 1), (4, 2, 2), (5, 2, 2), (5, 3, 1))
+        ]
+        assert third.n == 3 and trial.reports == 6
 
     def test_they_are_taken_over_once(self, trial: Trial) -> None:
         self.resumed(trial)

@@ -220,6 +220,21 @@ class TestBlocks:
         assert mean.count() > 2
         blocks_are_right(sweep)
 
+    def test_looking_at_them_takes_no_lock(self) -> None:
+        sweep = a_sweep(None)
+        for _ in range(3):
+            trial = factories.reported_trial(sweep, [0.5, 0.6])
+        RankBlock.objects.all().delete()
+        report = Report.objects.get(trial=trial, n=2)
+        with CaptureQueriesContext(connection) as queries:
+            assert [block.count for block in ranks.blocks_of(report)] == [2, 2]
+        assert all(query["sql"].startswith("SELECT") for query in queries)
+        assert not any("FOR UPDATE" in query["sql"] for query in queries)
+        # A trial that starts over opens blocks without counting what was there before.
+        factories.lose(trial.current_attempt)
+        report = Report.objects.filter(n=2).latest("pk")
+        assert [block.count for block in ranks.blocks_of(report)] == [1, 1]
+
     def test_a_long_batch_is_counted(self) -> None:
         sweep = a_sweep(None)
         for _ in range(2):
