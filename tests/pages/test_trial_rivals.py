@@ -42,6 +42,26 @@ def test_only_what_the_verdict_knew_is_drawn(ada: Client) -> None:
     assert words in page(ada, trial.get_absolute_url())
 
 
+def test_who_set_the_threshold_is_drawn_though_its_reports_were_taken_over_since(
+    ada: Client,
+) -> None:
+    trial = judged_trial()
+    before = rivals_of(ada, trial)
+    verdict = trial.decisions.latest("n")
+    setter = Trial.objects.get(sweep=trial.sweep_id, number=verdict.setters[0])
+    # As if another attempt had gone on from its files.
+    move_reports(setter, verdict.created_at + timedelta(hours=1))
+    assert rivals_of(ada, trial) == before
+    # How far it was known to the last verdict is what the one said that names it.
+    verdict.pk, verdict.n = None, 1
+    trial.decisions.update(setters=[])
+    verdict.save()
+    (cut,) = [curve for curve in rivals_of(ada, trial) if curve not in before]
+    assert [n for n, _ in cut] == [1]
+    trial.decisions.filter(n=1).delete()
+    assert len(rivals_of(ada, trial)) == len(before) - 1
+
+
 def test_an_unjudged_trial_stands_beside_all_others(ada: Client) -> None:
     trial = judged_trial()
     assert trial.sweep is not None

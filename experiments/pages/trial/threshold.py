@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from django.db.models import QuerySet
+from django.db.models import Q
 
 from experiments.models import Decision, Report, Trial
 from experiments.pages.rows import thinned
@@ -58,14 +58,16 @@ def threshold_model(
     """The model that static/js/charts/threshold.js draws; three queries.
 
     Of the others it has what the last verdict could know: reports that had come by
-    then. Where no verdict was made it has all of them.
+    then, and what set a threshold. Where no verdict was made it has all of them.
     """
     sweep = trial.sweep
     if sweep is None:
         return {}
     reports, best = _own_curves(trial)
     column = MEAN if policy == "median_stopping" else BEST
-    setters = {number for decision in decisions for number in decision.setters}
+    # The furthest report that a verdict looked at, by the trial that set it; the
+    # verdicts are in the order of reports.
+    setters = {n: decision.n for decision in decisions for n in decision.setters}
     ended = next((decision.n for decision in decisions if decision.stop), None)
     return {
         "metric": sweep.primary_metric,
@@ -128,37 +130,54 @@ def _value(trial: Trial, loss: float) -> float | None:
 
 
 def _rivals(
-    trial: Trial, column: str, setters: Collection[int], last: Sequence[Decision]
+    trial: Trial, column: str, setters: Mapping[int, int], last: Sequence[Decision]
 ) -> list[Points]:
     if not trial.reports:
         return []
-    known = _known_reports(trial, last)
+    known = _Known(trial, setters, last)
     reached = last[0].n if last else trial.reports
     kept = np.unique(np.linspace(1, reached, MOST_POINTS).round().astype(int))
-    rows = known.filter(
-        trial__in=_drawn_rivals(known, reached, setters), n__in=kept.tolist()
-    ).order_by("trial", "n")
+    drawn = _drawn_rivals(known, reached, setters)
     curves: dict[int, Points] = defaultdict(list)
-    for trial_id, n, loss in rows.values_list("trial_id", "n", column):
-        curves[trial_id].append([n, _value(trial, loss)])
+    for pk, _, n, loss in known.rows(column, trial__in=drawn, n__in=kept.tolist()):
+        curves[pk].append([n, _value(trial, loss)])
     return list(curves.values())
 
 
-def _known_reports(trial: Trial, last: Sequence[Decision]) -> QuerySet[Report]:
-    """The other trials' reports that the last verdict, if any, could know."""
-    reports = Report.objects.filter(sweep=trial.sweep_id).exclude(trial=trial)
-    return reports.filter(time__lte=last[0].created_at) if last else reports
+class _Known:
+    """The other trials' reports that the last verdict, if any, could know.
+
+    The time of a report that an attempt took over from the one before is that of its
+    taking over. What a verdict names was known to it, whatever the time says.
+    """
+
+    def __init__(
+        self, trial: Trial, setters: Mapping[int, int], last: Sequence[Decision]
+    ) -> None:
+        self._setters = setters
+        self._until = last[0].created_at if last else None
+        others = Report.objects.filter(sweep=trial.sweep_id).exclude(trial=trial)
+        if self._until is not None:
+            before = Q(time__lte=self._until)
+            others = others.filter(before | Q(number__in=list(setters)))
+        self._others = others
+
+    def rows(self, column: str, **which: Any) -> Iterator[tuple[int, int, int, float]]:
+        """Of each: trial, its number, n and the column; by trial, then by n."""
+        rows = self._others.filter(**which).order_by("number", "n")
+        names = ("trial_id", "number", "n", column, "time")
+        for pk, number, n, loss, time in rows.values_list(*names):
+            by_time = self._until is None or time <= self._until
+            if by_time or n <= self._setters.get(number, 0):
+                yield pk, number, n, loss
 
 
-def _drawn_rivals(
-    known: QuerySet[Report], reached: int, setters: Collection[int]
-) -> list[int]:
+def _drawn_rivals(known: _Known, reached: int, setters: Collection[int]) -> list[int]:
     """Who is drawn: those that set a threshold, then of those that came as far an
     even choice, then the others."""
-    rows = known.filter(n__in={1, reached}).order_by("number", "n")
     furthest: dict[int, int] = {}
     first: dict[int, None] = {}
-    for pk, number, n in rows.values_list("trial_id", "number", "n"):
+    for pk, number, n, _ in known.rows(BEST, n__in={1, reached}):
         furthest[pk] = n
         if number in setters:
             first[pk] = None
