@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
@@ -118,13 +119,27 @@ def metrics_token() -> str:
     return text
 
 
+def told_by_up(folder: Path, name: str) -> str:
+    """What the ``up`` that runs on this folder wrote into a file; empty: none runs.
+
+    One that was killed leaves its files behind, but not its lock.
+    """
+    try:
+        text = (folder / name).read_text().strip()
+        with (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return text
+    except FileNotFoundError:
+        return ""
+    return ""
+
+
 def site_url(folder: Path) -> str:
     """SWEEPSITE_URL, else what an ``up`` on this folder serves, else the usual port."""
-    served = folder / "site_url"
-    default = served.read_text().strip() if served.exists() else ""
     url = env_url(
         "SWEEPSITE_URL",
-        default or "http://127.0.0.1:8000",
+        told_by_up(folder, "site_url") or "http://127.0.0.1:8000",
         schemes=("http", "https"),
     )
     if not urlsplit(url).hostname:
@@ -136,11 +151,9 @@ def site_url(folder: Path) -> str:
 
 def redis_url(folder: Path) -> str:
     """REDIS_URL, else the embedded server that ``up`` runs, else the usual port."""
-    embedded = folder / "redis_url"
-    default = embedded.read_text().strip() if embedded.exists() else ""
     url = env_url(
         "REDIS_URL",
-        default or "redis://127.0.0.1:6379/0",
+        told_by_up(folder, "redis_url") or "redis://127.0.0.1:6379/0",
         schemes=("redis", "rediss", "unix"),
     )
     try:

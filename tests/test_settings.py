@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -11,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from django.core.management.base import CommandError
 
-from sweepsite.settings import secret_key, site_url
+from experiments.management.commands.up import locked_folder
+from sweepsite.settings import redis_url, secret_key, site_url
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -150,7 +153,37 @@ def test_the_address_is_that_of_an_up_on_the_data_folder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if served is not None:
-        (tmp_path / "site_url").write_text(served)
     monkeypatch.setenv("SWEEPSITE_URL", given)
-    assert site_url(tmp_path) == expected
+    with locked_folder(tmp_path):
+        if served is not None:
+            (tmp_path / "site_url").write_text(served)
+        assert site_url(tmp_path) == expected
+
+
+def test_what_a_killed_up_told_counts_no_more_and_goes_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SWEEPSITE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with locked_folder(tmp_path):
+        (tmp_path / "site_url").write_text("http://127.0.0.1:8123")
+        (tmp_path / "redis_url").write_text("redis://127.0.0.1:6400/0")
+        assert redis_url(tmp_path) == "redis://127.0.0.1:6400/0"
+    usual = ("http://127.0.0.1:8000", "redis://127.0.0.1:6379/0")
+    assert (site_url(tmp_path), redis_url(tmp_path)) == usual
+    with locked_folder(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+        assert (site_url(tmp_path), redis_url(tmp_path)) == usual
+
+
+def test_an_up_waits_for_who_only_looks_and_yields_to_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "lock").open("a") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        done = lambda seconds: fcntl.flock(looking, fcntl.LOCK_UN)  # noqa: E731
+        monkeypatch.setattr("experiments.management.commands.up.time.sleep", done)
+        with locked_folder(tmp_path):
+            words = rf"runs on {tmp_path} already \(process {os.getpid()}\)"
+            with pytest.raises(CommandError, match=words), locked_folder(tmp_path):
+                pytest.fail("two on one folder")

@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -30,6 +30,8 @@ from experiments.supervision import Child, Supervisor
 
 QUEUE_PATIENCE = 20.0
 SITE_PATIENCE = 30.0
+# Other commands hold the lock for a moment, to see whether an ``up`` does.
+LOCK_TRIES, LOCK_PAUSE = 20, 0.02
 # Files of the data folder that tell other commands, while it runs, where what runs is.
 TOLD = ("redis_url", "site_url")
 # Workers say to the site what became of their trials, so they end first.
@@ -85,18 +87,33 @@ def slots_for(slots: int | None, *, gpus: str) -> int:
 def locked_folder(home: Path) -> Iterator[None]:
     """Only one ``up`` on a data folder; the lock goes with the process."""
     with (home / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _taken(lock):
             lock.seek(0)
             raise CommandError(
                 f"sweepsite runs on {home} already (process {lock.read().strip()})."
                 " Stop it first, or set SWEEPSITE_HOME to another folder."
-            ) from error
+            )
+        # Of one that was killed.
+        forget_told(home)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _taken(lock: IO[str]) -> bool:
+    for tried in range(LOCK_TRIES):
+        if tried:
+            time.sleep(LOCK_PAUSE)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
+
+
+def forget_told(home: Path) -> None:
+    for name in TOLD:
+        (home / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -153,8 +170,7 @@ class Machine:
         finally:
             self.say("Stopping: running trials first, then the rest …")
             self.supervisor.stop()
-            for name in TOLD:
-                (settings.HOME / name).unlink(missing_ok=True)
+            forget_told(settings.HOME)
             self.say("Stopped. Trials that ran go back to the queue of the next start.")
 
     def _start(self) -> None:
