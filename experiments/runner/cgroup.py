@@ -23,6 +23,8 @@ OWN = Path("/proc/self/cgroup")
 PREFIX = "sweepsite-"
 # A group is busy for a moment after the last of its processes has been collected.
 REMOVE_TRIES, REMOVE_PAUSE = 20, 0.01
+# Seconds until a group that nobody has entered is taken for one that was left.
+NEW = 60.0
 
 
 class Cgroup:
@@ -80,15 +82,20 @@ class Cgroup:
         """Once nothing is left in it."""
         with contextlib.suppress(OSError):
             os.close(self._entrance)
-        for _ in range(REMOVE_TRIES):
-            try:
-                self._folder.rmdir()
-                return
-            except FileNotFoundError:
-                return
-            except OSError as problem:
-                logger.debug("%s is not removed yet: %s", self._folder, problem)
-                time.sleep(REMOVE_PAUSE)
+        remove_group(self._folder)
+
+
+def remove_group(folder: Path) -> None:
+    """Remove a group that nothing is left in, or leave it where that is not so."""
+    for _ in range(REMOVE_TRIES):
+        try:
+            folder.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            logger.debug("%s is not removed yet: %s", folder, problem)
+            time.sleep(REMOVE_PAUSE)
 
 
 def cgroup_for(
@@ -108,12 +115,17 @@ def cgroup_for(
 
 
 def _remove_left(parent: Path) -> None:
-    """Empty groups of runners that were killed. The kernel keeps those in use."""
+    """Empty groups of runners that were killed. The kernel keeps those in use.
+
+    A runner in another container is not in this process table; its group is empty only
+    until its training enters.
+    """
     for folder in parent.glob(f"{PREFIX}*-*"):
         runner = folder.name.rpartition("-")[2]
         if runner.isdigit() and not Path("/proc", runner).exists():
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                if time.time() - folder.stat().st_mtime > NEW:
+                    folder.rmdir()
 
 
 def _try_to_write(file: Path, text: str) -> None:

@@ -60,15 +60,15 @@ def store(cache: Path, digest: str, pieces: Iterable[bytes]) -> Path:
     return path
 
 
-def unpack(archive: Path, target: Path) -> None:
-    """Extract a snapshot into `target`; never writes outside it.
+def unpack(archive: BinaryIO, target: Path) -> None:
+    """Extract a snapshot's zip into `target`; never writes outside it.
 
     Raises CodeError, or OSError when the worker has no room.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             entries = opened.infolist()
-            _check_amounts(entries, archive.stat().st_size)
+            _check_amounts(entries, archive.seek(0, os.SEEK_END))
             for entry in entries:
                 _check_entry(entry)
             for entry in entries:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from experiments.runner import shared_folder
 from experiments.runner.answers import Refused
@@ -97,12 +99,16 @@ class Preparation:
             raise worker_problem(f"no room for the code: {problem}") from problem
 
     def _unpack(self, code: CodeSource) -> None:
-        archive = cached_zip(self._home / "code", code.digest) or self._fetch(code)
-        try:
+        with self._opened(code) as archive:
             unpack(archive, self._folder.work)
-        except FileNotFoundError:
-            # It was removed at this moment, to make room.
-            unpack(self._fetch(code), self._folder.work)
+
+    def _opened(self, code: CodeSource) -> BinaryIO:
+        cached = cached_zip(self._home / "code", code.digest)
+        # It may be removed at this moment, to make room.
+        with suppress(FileNotFoundError):
+            if cached is not None:
+                return cached.open("rb")
+        return self._fetch(code).open("rb")
 
     def _fetch(self, code: CodeSource) -> Path:
         cache = self._home / "code"

@@ -42,7 +42,7 @@ class Tree:
         group: Cgroup | None = None,
     ) -> None:
         """Start it. Raises OSError or ValueError as subprocess.Popen does."""
-        kernel.adopt_orphans()
+        self._adopts = kernel.adopt_orphans()
         self._marker = {name: environment[name] for name in (ATTEMPT_MARKER, SPOOL)}
         self.started_at = time.monotonic()
         # The threads of the runner start later: a fork is only safe without them.
@@ -69,16 +69,20 @@ class Tree:
 
     def reap(self) -> bool:
         """Collect processes that have ended; True once the main one has."""
+        self._collect()
+        return self.ended_at is not None
+
+    def _collect(self) -> bool:
+        """Whether no child is left: none that orphans could descend from, either."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                break
+                return True
             if pid == 0:
-                break
+                return False
             if pid == self.pid:
                 self._note_end(os.waitstatus_to_exitcode(status))
-        return self.ended_at is not None
 
     def _note_end(self, returned: int) -> None:
         self._main.returncode = returned
@@ -100,17 +104,24 @@ class Tree:
         Returns the processes that are still there after a few seconds, such as one
         stuck inside a device driver; normally none. Once all are gone, none can come
         again, and nothing is looked for.
+
+        The process table is not read at one moment, so one whose parent ends meanwhile
+        may be missed: only when there is no child left, one look is enough.
         """
         if self._gone:
             return []
         deadline = time.monotonic() + KILL_PATIENCE
         pause = FIRST_PAUSE
+        looks = 0
         self._signal_group(signal.SIGKILL)
         while True:
-            self.reap()
+            childless = self._collect() and self._adopts
             alive = self.survivors()
-            if not alive or time.monotonic() > deadline:
-                self._gone = not alive and self.ended_at is not None
+            looks = 0 if alive else looks + 1
+            if looks == 2 or (looks and childless):
+                self._gone = self.ended_at is not None
+                return []
+            if alive and time.monotonic() > deadline:
                 return alive
             for pid in alive:
                 processes.send_signal(pid, signal.SIGKILL)

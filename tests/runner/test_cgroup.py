@@ -7,6 +7,7 @@ test_kernel_groups.py has the real ones.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,11 +67,15 @@ def test_a_process_enters_before_it_execs(delegated: Path) -> None:
 def test_groups_of_killed_runners_are_removed(tmp_path: Path) -> None:
     nobody = 1 << 30
     left, of_a_runner = group_in(tmp_path, nobody), group_in(tmp_path, os.getppid())
+    # Its runner may be in another container, and its training about to enter.
+    new = group_in(tmp_path, nobody + 1)
     for folder in (left, of_a_runner, tmp_path / "sweepsite-docs-api"):
         folder.mkdir()
+        os.utime(folder, (0, time.time() - 61))
+    new.mkdir()
     assert make(tmp_path) is None
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == sorted(
-        [of_a_runner.name, "sweepsite-docs-api"]
+        [of_a_runner.name, new.name, "sweepsite-docs-api"]
     )
 
 

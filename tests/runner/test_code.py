@@ -8,12 +8,15 @@ import stat
 import subprocess
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from experiments.runner import code
+from experiments.runner import code, preparation
 from experiments.runner.code import CodeError, cached_zip, store, unpack
+from experiments.runner.preparation import Preparation
+from experiments.runner.sources import CodeSource
 
 LINK = (stat.S_IFLNK | 0o777) << 16
 FIFO = (stat.S_IFIFO | 0o644) << 16
@@ -38,23 +41,15 @@ def target(tmp_path: Path) -> Path:
     return folder
 
 
-def archive_of(folder: Path, body: bytes) -> Path:
-    path = folder / "code.zip"
-    path.write_bytes(body)
-    return path
-
-
-def test_a_snapshot_is_unpacked_with_its_folders_and_programs(
-    tmp_path: Path, target: Path
-) -> None:
+def test_a_snapshot_is_unpacked_with_its_folders_and_programs(target: Path) -> None:
     body = zipped(
         ("train.py", b"print(1)"), ("lib/", b""), ("lib/net.py", b"x"), ("a/b/c", b"")
     )
-    unpack(archive_of(tmp_path, body), target)
+    unpack(io.BytesIO(body), target)
     assert (target / "train.py").read_bytes() == b"print(1)"
     assert (target / "lib/net.py").read_bytes() == b"x"
     assert (target / "a/b/c").is_file()
-    unpack(archive_of(tmp_path, zipped(("run.sh", b"#!/bin/sh", PROGRAM))), target)
+    unpack(io.BytesIO(zipped(("run.sh", b"#!/bin/sh", PROGRAM))), target)
     assert (target / "run.sh").stat().st_mode & stat.S_IXUSR
     assert not (target / "train.py").stat().st_mode & stat.S_IXUSR
 
@@ -75,11 +70,11 @@ def test_a_snapshot_is_unpacked_with_its_folders_and_programs(
     ],
 )
 def test_an_entry_that_could_leave_its_folder_spoils_the_whole(
-    tmp_path: Path, target: Path, name: str, mode: int
+    target: Path, name: str, mode: int
 ) -> None:
     body = zipped(("good.py", b"fine"), (name, b"/etc/passwd", mode))
     with pytest.raises(CodeError, match="the code holds"):
-        unpack(archive_of(tmp_path, body), target)
+        unpack(io.BytesIO(body), target)
     assert list(target.iterdir()) == []
     assert list(target.parent.iterdir()) == [target]
 
@@ -89,34 +84,30 @@ def test_an_entry_that_could_leave_its_folder_spoils_the_whole(
     "entries", [[("a", b"1"), ("a", b"2")], [("a", b"1"), ("a/b", b"2")]]
 )
 def test_names_that_collide_are_refused(
-    tmp_path: Path, target: Path, entries: list[tuple[str, bytes]]
+    target: Path, entries: list[tuple[str, bytes]]
 ) -> None:
     with pytest.raises(CodeError, match="two names in the code collide"):
-        unpack(archive_of(tmp_path, zipped(*entries)), target)
+        unpack(io.BytesIO(zipped(*entries)), target)
 
 
-def test_a_bomb_is_refused_before_a_byte_is_written(
-    tmp_path: Path, target: Path
-) -> None:
+def test_a_bomb_is_refused_before_a_byte_is_written(target: Path) -> None:
     body = zipped(("zeros", bytes(code.RATIO_FREE + 1)))
     with pytest.raises(CodeError, match="more than 100 times its size"):
-        unpack(archive_of(tmp_path, body), target)
+        unpack(io.BytesIO(body), target)
     assert list(target.iterdir()) == []
 
 
 def test_too_many_files_are_refused(
-    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+    target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(code, "MOST_FILES", 5)
     body = zipped(*((f"f{number}", b"") for number in range(6)))
     with pytest.raises(CodeError, match="6 files; allowed are 5"):
-        unpack(archive_of(tmp_path, body), target)
+        unpack(io.BytesIO(body), target)
 
 
 @pytest.mark.parametrize("damage", ["cut", "not a zip", "wrong bytes"])
-def test_a_damaged_zip_is_an_error_with_a_sentence(
-    tmp_path: Path, target: Path, damage: str
-) -> None:
+def test_a_damaged_zip_is_an_error_with_a_sentence(target: Path, damage: str) -> None:
     body = zipped(("train.py", b"print(1)" * 100))
     broken = {
         "cut": body[: len(body) // 2],
@@ -124,7 +115,7 @@ def test_a_damaged_zip_is_an_error_with_a_sentence(
         "wrong bytes": body[:40] + bytes(8) + body[48:],
     }[damage]
     with pytest.raises(CodeError):
-        unpack(archive_of(tmp_path, broken), target)
+        unpack(io.BytesIO(broken), target)
 
 
 def test_what_arrives_must_be_what_was_asked_for(tmp_path: Path) -> None:
@@ -225,5 +216,41 @@ def test_a_code_zip_made_by_a_tool_of_the_system_unpacks(
     subprocess.run(
         [python, "-m", "zipfile", "-c", "made.zip", "src/"], cwd=tmp_path, check=True
     )
-    unpack(tmp_path / "made.zip", target)
+    with (tmp_path / "made.zip").open("rb") as archive:
+        unpack(archive, target)
     assert (target / "src/train.py").read_text() == "print(1)"
+
+
+class Preparing(Preparation):
+    """Finds a zip in the cache that is removed at this moment, and fetches another."""
+
+    def __init__(self, folder: Path) -> None:
+        self._home = folder
+        self._folder: Any = SimpleNamespace(work=folder / "work")
+        self._folder.work.mkdir()
+        self.fetched = 0
+
+    def _fetch(self, code: CodeSource) -> Path:
+        self.fetched += 1
+        path = self._home / "fetched.zip"
+        path.write_bytes(zipped(("train.py", b"print(1)")))
+        return path
+
+
+def test_a_zip_that_goes_as_it_is_opened_is_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "cached_zip", lambda cache, _: cache / "gone.zip")
+    preparing, source = Preparing(tmp_path), CodeSource("digest", "/code")
+    preparing._unpack(source)
+    assert preparing.fetched == 1
+    assert (tmp_path / "work/train.py").read_bytes() == b"print(1)"
+
+    def fails(*_: object) -> None:
+        raise FileNotFoundError("half of it is there")
+
+    # What goes wrong later is no reason to unpack once more into the same folder.
+    monkeypatch.setattr(preparation, "unpack", fails)
+    with pytest.raises(FileNotFoundError, match="half"):
+        preparing._unpack(source)
+    assert preparing.fetched == 2

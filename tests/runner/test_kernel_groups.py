@@ -45,8 +45,9 @@ def parent() -> Iterator[Path]:
     yield folder
     left = [each for each in folder.iterdir() if each.is_dir()]
     for each in (*left, folder):
-        each.rmdir()
+        cgroup.remove_group(each)
     assert [each.name for each in left] == []
+    assert not folder.exists()
 
 
 @pytest.fixture

@@ -167,3 +167,35 @@ def test_the_training_is_killed_with_its_runner(
     runners.wait_for_word("START")
     os.kill(runner.pid, signal.SIGKILL)
     wait_until(lambda: not runners.alive())
+
+
+MISSED = """
+import os, time
+from pathlib import Path
+from experiments.runner.environment import ATTEMPT_MARKER, SPOOL
+from experiments.runner.tree import Tree
+
+environment = {**os.environ, ATTEMPT_MARKER: "1", SPOOL: "missed"}
+argv = ["sh", "-c", "setsid sleep 600 & echo $!"]
+tree = Tree(argv, environment=environment, work=Path.cwd())
+os.set_blocking(tree.output, True)
+daemon = Path("/proc", os.read(tree.output, 100).decode().strip())
+while not tree.reap():
+    time.sleep(0.01)
+assert daemon.exists()
+survivors, looks = tree.survivors, []
+
+def short_sighted():
+    looks.append(survivors() if looks else [])
+    return looks[-1]
+
+tree.survivors = short_sighted
+print(tree.kill(), daemon.exists(), tree.kill(), len(looks))
+"""
+
+
+def test_one_look_that_misses_a_process_is_not_believed(python: str) -> None:
+    said = subprocess.run(
+        [python, "-c", MISSED], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert said.stdout.split("\n")[0] == "[] False [] 3"
