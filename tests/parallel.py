@@ -26,7 +26,7 @@ MOST = 4
 def how_many(config: pytest.Config) -> int:
     """Processes for ``-n auto``; 0: this one."""
     everything = [arg.rstrip("/") for arg in config.args] == config.getini("testpaths")
-    if not everything or config.option.markexpr == "slow":
+    if not everything or "not slow" not in config.option.markexpr:
         return 0
     return min(MOST, (os.cpu_count() or 1) + 1)
 

@@ -180,16 +180,16 @@ def _end_unclaimed(attempts: list[int], *, reason: str, message: str) -> None:
     )
 
 
-def accept_reported(sweep: Sweep) -> int:
+def accept_reported(sweep: Sweep) -> None:
     """Complete the trials that failed only for want of the primary metric and have
-    reports of it by now, as the metric is another one; how many. Wants a transaction.
+    reports of it by now, as the metric is another one. Wants a transaction.
     """
     failed = Trial.objects.filter(
         sweep=sweep, state=TrialState.FAILED, reason=NO_METRIC, reports__gt=0
     )
     attempts = Attempt.objects.filter(pk__in=failed.values("current_attempt"))
     attempts.update(error="", signature="")
-    return failed.update(
+    failed.update(
         state=TrialState.COMPLETED,
         reason="",
         message=RAN_TO_THE_END,
