@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from experiments.clock import database_now
 from experiments.lifecycle.attempts import TROUBLE
+from experiments.lifecycle.clock_steps import LEAST
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
@@ -219,8 +220,12 @@ def is_placed(attempt: Attempt, hosts: Collection[int], now: datetime) -> bool:
 
 
 def is_open(attempt: Attempt, now: datetime) -> bool:
-    """Whether a queued attempt may have a place: its sweep runs, its pause is over."""
-    over = attempt.created_at + pause_before(attempt.n) <= now
+    """Whether a queued attempt may have a place: its sweep runs, its pause is over.
+
+    A pause that began in the future is over: the clock was set back meanwhile.
+    """
+    pause, waited = pause_before(attempt.n), now - attempt.created_at
+    over = not pause or waited >= pause or waited < -LEAST
     return over and _sweep_runs(attempt)
 
 

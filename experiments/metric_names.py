@@ -71,7 +71,8 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
 
 
 def _locked_attempts(sweep: Sweep, name: str) -> list[Attempt]:
-    """Those that run, and the last ones of ended trials that reported the name."""
+    """The last attempts of trials, running or ended, that have reported the name. Those
+    that have not are locked as well."""
     current = Attempt.objects.filter(
         trial__sweep=sweep, trial__current_attempt=F("pk")
     ).order_by("pk")

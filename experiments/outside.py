@@ -6,7 +6,7 @@ They take from the same budget and the same limit of trials at a time as workers
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from django.db.models import Max
 from experiments import lifecycle
 from experiments.clock import database_now
 from experiments.lifecycle import ExternalClaim
+from experiments.lifecycle.clock_steps import LEAST
 from experiments.models import Attempt, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
@@ -157,7 +158,7 @@ def end_silent_outside(*, only_stopping: bool = False) -> None:
         handed_out = handed_out.exclude(trial__stop_reason="")
     for attempt in handed_out.select_related("trial__sweep"):
         limit = silence_allowed(attempt)
-        heard = max(attempt.heartbeat_at or now, attempt.trial.updated_at)
+        heard = _last_touched(attempt, now)
         if heard + timedelta(seconds=limit) >= now:
             continue
         message = f"The process that asked for it was silent for {limit:g} s."
@@ -167,6 +168,14 @@ def end_silent_outside(*, only_stopping: bool = False) -> None:
             message=message,
             unheard_since=now - timedelta(seconds=limit),
         )
+
+
+def _last_touched(attempt: Attempt, now: datetime) -> datetime:
+    """When its process was heard last or, if that was later, its trial was changed,
+    such as told to stop: but for a change of the future, of a clock that was set back.
+    """
+    heard, changed = attempt.heartbeat_at or now, attempt.trial.updated_at
+    return heard if changed > now + LEAST else max(heard, changed)
 
 
 def silence_allowed(attempt: Attempt) -> float:

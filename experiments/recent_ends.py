@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q
 
 from experiments.causes import Cause, likely_cause
 from experiments.clock import database_now
+from experiments.lifecycle.clock_steps import LEAST
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.trials import AttemptState, TrialState
 
@@ -48,20 +49,30 @@ def recent_ends(sweep: Sweep) -> list[End]:
     was resumed is over and done with, and so are failures of what had begun by then,
     and those of a host before it was taken back."""
     since = database_now() - LOOK_BACK
-    since = max(since, sweep.resumed_at or since)
+    resumed_at = last_resumed(sweep)
+    since = max(since, resumed_at or since)
     attempts = Attempt.objects.filter(
         Q(ended_at__gt=since) | Q(state=AttemptState.RUNNING),
         trial__sweep=sweep,
         trial__number__gte=_from(sweep),
     ).exclude(~Q(signature=""), taken_back())
-    if sweep.resumed_at is not None:
+    if resumed_at is not None:
         # These began with whatever was wrong before somebody looked at it.
-        attempts = attempts.exclude(~Q(signature=""), claimed_at__lt=sweep.resumed_at)
+        attempts = attempts.exclude(~Q(signature=""), claimed_at__lt=resumed_at)
     rows = attempts.select_related("worker", "trial").only(
         *("signature", "error", "reason", "state", "elapsed", "worker__host"),
         *("trial__number", "trial__state", "trial__reports"),
     )
     return [_end(a) for a in rows.order_by("-trial__number", "-n")]
+
+
+def last_resumed(sweep: Sweep) -> datetime | None:
+    """When the sweep last went on, for what has happened since. None: never, or by a
+    clock that was set back: until it gets there again, nothing would come after it."""
+    resumed_at = sweep.resumed_at
+    if resumed_at is None or resumed_at > database_now() + LEAST:
+        return None
+    return resumed_at
 
 
 def taken_back() -> Exists:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from django.db import connection
-from django.db.models import Count, F, FloatField, Func, Max, Sum
+from django.db.models import Count, F, Max, Sum
 from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
+from experiments.clock import Epoch
 from experiments.models import Decision, Report, Sweep, Trial
 from experiments.search.history import CODES
 from experiments.search.replay import Recording
@@ -23,17 +24,6 @@ CHUNK = 20_000
 # A million reports are about 40 MB.
 MOST_KEPT = 4
 MOST_REPORTS_KEPT = 4_000_000
-
-
-class Epoch(Func):
-    """A moment as seconds since 1970: a number, which no driver has to parse."""
-
-    output_field = FloatField()
-    template = "EXTRACT(EPOCH FROM %(expressions)s)"
-
-    def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
-        template = "((julianday(%(expressions)s) - 2440587.5) * 86400.0)"
-        return self.as_sql(compiler, connection, template=template, **options)
 
 
 class Mark(NamedTuple):

@@ -36,18 +36,19 @@ def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
     """One round. Without ``declare_losses`` silence is not taken for death, and with
     ``only_stopping`` only that of attempts which are to stop anyway."""
     failpoint("repair.rings")
+    all_count = declare_losses and not only_stopping
     for step in (
         lifecycle.renew_future_signs,
         ring_waiting,
         end_strays,
-        end_overdue,
+        partial(end_overdue, silence_counts=all_count),
         end_paused,
     ):
         _guarded(step)
     if declare_losses:
         _guarded(partial(lose_silent, only_stopping=True))
         _guarded(partial(end_silent_outside, only_stopping=only_stopping))
-    if declare_losses and not only_stopping:
+    if all_count:
         _guarded(lose_silent)
 
 
@@ -105,22 +106,29 @@ def end_strays() -> None:
         )
 
 
-def end_overdue() -> None:
-    """Ask trials to stop whose runner has let their deadline pass: by its own word of
-    how long it trains or, where it gives none, by the time since the claim."""
+def end_overdue(*, silence_counts: bool = True) -> None:
+    """Ask trials to stop that train for longer than they may, and a lease.
+
+    A worker's attempt by its runner's own word of how long it trains; before the first
+    one the lease alone watches over it. One that no worker runs by what is added up
+    between its signs of life and, where ``silence_counts``, the time since the last:
+    one that could not reach the site may have ended long ago, and comes to say so.
+    """
     timed = Attempt.objects.filter(
         state=AttemptState.RUNNING,
         stop_asked_at=None,
         trial__sweep__trial_timeout__isnull=False,
-    ).values_list("trial", "claimed_at", "elapsed", "trial__sweep__trial_timeout")
-    timed = timed.order_by("pk")
+    ).exclude(~Q(runner_token_digest=""), elapsed=None)
+    rows = timed.order_by("pk").values_list(
+        *("trial", "runner_token_digest", "elapsed", "heartbeat_at"),
+        "trial__sweep__trial_timeout",
+    )
     now = database_now()
-    for trial_id, claimed_at, elapsed, limit in timed:
-        if claimed_at is None or limit is None:
-            continue
-        if elapsed is None:
-            elapsed = (now - claimed_at).total_seconds()
-        if elapsed > limit + settings.LEASE_SECONDS:
+    for trial_id, digest, told, heard, limit in rows:
+        trained = told or 0.0
+        if silence_counts and not digest and heard is not None:
+            trained += max(0.0, (now - heard).total_seconds())
+        if limit is not None and trained > limit + settings.LEASE_SECONDS:
             _stop_overdue(trial_id, limit)
 
 

@@ -24,6 +24,7 @@ from experiments.models.trials import (
     TrialState,
 )
 from experiments.placing import Placing
+from experiments.recent_ends import last_resumed
 from experiments.wishes import waiting_wishes, wishes_under_way
 
 logger = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ def _failures_lately(sweep: Sweep) -> int:
     """Trials that failed since the sweep was started, or that began and failed since it
     went on."""
     failures = sweep.trials.own().filter(state=TrialState.FAILED)
-    since = sweep.resumed_at
+    since = last_resumed(sweep)
     if since is not None:
         failures = failures.filter(ended_at__gt=since)
         failures = failures.exclude(current_attempt__claimed_at__lt=since)

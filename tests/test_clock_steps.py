@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.db.models import F
 from django.db.models.functions import Now
 
-from experiments import clock, lifecycle, outside, repair
+from experiments import clock, lifecycle, outside, repair, scheduling
 from experiments.clock import Steps, database_now
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial, Worker
+from experiments.recent_ends import last_resumed, recent_ends
 from tests import factories
 
 HOUR = 3_600.0
@@ -78,6 +80,26 @@ def test_an_answer_that_comes_late_is_no_step(clocks: Clocks) -> None:
         clocks.delay = delay
         clocks.now += 3
         assert not steps.seen()
+
+
+@pytest.mark.parametrize(
+    ("lease", "by", "is_one"),
+    [
+        *[(60, 14.0, False), (60, -14.0, False), (60, 16.0, True), (60, -16.0, True)],
+        *[(4, 1.5, False), (4, 2.5, True)],
+    ],
+)
+def test_only_what_matters_beside_a_lease_is_a_step(
+    clocks: Clocks, settings: Any, lease: int, by: float, is_one: bool
+) -> None:
+    """A clock that is put right again and again leaves leases undisturbed."""
+    settings.LEASE_SECONDS = lease
+    steps = Steps()
+    steps.seen()
+    for _ in range(3):
+        clocks.set_by += by
+        clocks.now += 3
+        assert steps.seen() is is_one
 
 
 # --- while trials run -------------------------------------------------------------
@@ -172,6 +194,34 @@ def test_a_host_that_is_gone_does_not_seem_alive_for_an_hour(
 
 
 @pytest.mark.django_db
+def test_what_was_renewed_is_told_once(
+    rounds: Rounds, clocks: Clocks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three attempts, and the three workers that run them."""
+    set_clock(clocks, -HOUR)
+    go_on(rounds, clocks, 15)
+    assert caplog.text.count("6 signs of life and bells of the future") == 1
+
+
+@pytest.mark.django_db
+def test_a_step_counts_until_signs_were_renewed(
+    rounds: Rounds, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was away just when the step was seen."""
+    tries: list[str] = []
+
+    def renew() -> None:
+        tries.append("failed" if len(tries) < 2 else "renewed")
+        if tries[-1] == "failed":
+            raise OperationalError("away")
+
+    monkeypatch.setattr(lifecycle, "renew_outside_signs", renew)
+    set_clock(clocks, HOUR)
+    go_on(rounds, clocks, 25)
+    assert tries == ["failed", "failed", "renewed"]
+
+
+@pytest.mark.django_db
 def test_a_bell_of_the_future_is_rung_again(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,3 +277,49 @@ def test_a_trial_s_time_is_what_its_runner_says(sweep: Sweep, settings: Any) -> 
     repair.end_overdue()
     trial.refresh_from_db()
     assert trial.stop_reason == "trial_timeout"
+
+
+@pytest.mark.django_db
+def test_the_time_of_a_process_that_no_worker_runs_goes_on(
+    sweep: Sweep, clocks: Clocks, settings: Any
+) -> None:
+    """Forward or back, a step is no time in which it trained."""
+    Sweep.objects.update(launches=False, trial_timeout=600)
+    sweep.refresh_from_db()
+    claim = outside.ask(sweep)
+    Attempt.objects.update(elapsed=500.0)
+    rounds = Rounds()
+    go_on(rounds, clocks, 5)
+    for by in (HOUR, -HOUR):
+        set_clock(clocks, by)
+        moved = timedelta(seconds=by)
+        Attempt.objects.update(claimed_at=F("claimed_at") - moved)
+        go_on(rounds, clocks, 5)
+        assert lifecycle.beat_outside(claim.attempt)
+        go_on(rounds, clocks, 5)
+        claim.attempt.refresh_from_db()
+        assert 500 <= (claim.attempt.elapsed or 0) < 560
+    claim.attempt.trial.refresh_from_db()
+    assert not claim.attempt.trial.stop_reason
+
+
+@pytest.mark.django_db
+def test_a_sweep_that_went_on_in_the_future_has_its_breakers(sweep: Sweep) -> None:
+    """By a clock that was set back since."""
+    trial = factories.reported_trial(sweep, [0.5])
+    failure = lifecycle.Outcome(cause="exited", exit_code=1, message="Broken.")
+    assert trial.current_attempt is not None
+    lifecycle.finish_attempt(trial.current_attempt, failure)
+    Attempt.objects.update(signature="a")
+
+    def seen(resumed: float | None) -> tuple[int, int]:
+        at = None if resumed is None else Now() + timedelta(seconds=resumed)
+        Sweep.objects.update(resumed_at=at)
+        sweep.refresh_from_db()
+        assert (last_resumed(sweep) is None) == (resumed in (None, HOUR))
+        return len(recent_ends(sweep)), scheduling._failures_lately(sweep)
+
+    assert seen(None) == (1, 1)
+    assert seen(1.0) == (0, 0)
+    assert seen(-HOUR) == (1, 1)
+    assert seen(HOUR) == (1, 1)

@@ -283,6 +283,56 @@ def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
 
+def heard_and_took(claim: ExternalClaim) -> float:
+    """A sign of life, and the seconds of training that are known by then."""
+    assert lifecycle.beat_outside(claim.attempt)
+    claim.attempt.refresh_from_db()
+    assert claim.attempt.elapsed is not None
+    return claim.attempt.elapsed
+
+
+def test_its_time_is_added_up_between_signs_of_life() -> None:
+    claim = outside.ask(sweep())
+    for total in (0, 300, 600, 900):
+        assert total - 1 < heard_and_took(claim) < total + 200
+        quiet(300)
+
+
+@pytest.mark.parametrize(
+    ("by", "counted"), [(timedelta(hours=-1), 0), (timedelta(days=2), 600)]
+)
+def test_no_more_is_added_than_it_may_have_been_silent(
+    by: timedelta, counted: float
+) -> None:
+    """Nor less than nothing: what was noted is of a clock that was set since."""
+    claim = outside.ask(sweep(limits={"trial_timeout": 600}))
+    Attempt.objects.update(elapsed=100.0, heartbeat_at=Now() - by)
+    assert heard_and_took(claim) == 100 + counted
+
+
+def test_without_a_limit_of_the_sweep_that_of_the_site_counts(settings: Any) -> None:
+    settings.ASK_TIMEOUT_SECONDS = 50
+    claim = outside.ask(sweep())
+    quiet(3_600)
+    assert heard_and_took(claim) == 50
+
+
+def test_a_worker_s_trial_has_no_such_signs() -> None:
+    made = factories.sweep(factories.team())
+    attempt = factories.claim(factories.trial(made)).attempt
+    assert not lifecycle.beat_outside(attempt)
+    attempt.refresh_from_db()
+    assert attempt.elapsed is None
+
+
+def test_a_change_of_the_future_keeps_nobody_alive() -> None:
+    claim = outside.ask(sweep())
+    quiet(86_400 + 60)
+    Trial.objects.update(updated_at=Now() + timedelta(hours=1))
+    outside.end_silent_outside()
+    assert Trial.objects.get(pk=claim.attempt.trial_id).state == "queued"
+
+
 def rounds_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheduler that has gone on for so long, without a worker anywhere."""
     clock = SimpleNamespace(now=1_000.0)
@@ -332,7 +382,7 @@ def test_a_sign_of_life_keeps_the_trial() -> None:
     made = sweep(limits={"trial_timeout": 600})
     claim = outside.ask(made)
     quiet(86_400)
-    lifecycle.beat(claim.attempt, pid=None, elapsed=1.0)
+    assert lifecycle.beat_outside(claim.attempt)
     outside.end_silent_outside()
     claim.attempt.refresh_from_db()
     assert claim.attempt.state == "running"

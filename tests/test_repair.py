@@ -102,11 +102,73 @@ def test_a_deadline_that_no_runner_kept_is_kept_here(
     repair.end_overdue()
     trial.refresh_from_db()
     assert not trial.stop_reason
-    late = timedelta(seconds=settings.LEASE_SECONDS + 11)
-    set_attempts(claimed_at=Now() - late)
+    set_attempts(elapsed=settings.LEASE_SECONDS + 11)
     repair.end_overdue()
     trial.refresh_from_db()
     assert trial.stop_reason == "trial_timeout"
+
+
+def test_before_a_runner_has_told_its_time_the_lease_alone_watches(
+    sweep: Sweep,
+) -> None:
+    """By the time since the claim a clock set forward would cancel what just began."""
+    Sweep.objects.update(trial_timeout=10)
+    trial = factories.reported_trial(sweep, [0.5])
+    set_attempts(claimed_at=Now() - timedelta(hours=1), heartbeat_at=Now())
+    repair.repair(declare_losses=True)
+    trial.refresh_from_db()
+    assert (trial.state, trial.stop_reason) == ("running", "")
+
+
+@pytest.mark.parametrize(
+    ("told", "silence", "by_worker", "stopped"),
+    [
+        (590.0, 75, False, True),
+        (590.0, 20, False, False),
+        (590.0, 75, True, False),
+        (665.0, -30, False, True),
+        (None, 665, False, True),
+        (None, 610, False, False),
+    ],
+)
+def test_where_no_worker_runs_a_trial_its_silence_counts_for_its_time(
+    sweep: Sweep,
+    settings: Any,
+    told: float | None,
+    silence: float,
+    by_worker: bool,
+    stopped: bool,
+) -> None:
+    settings.LEASE_SECONDS = 60
+    Sweep.objects.update(trial_timeout=600)
+    trial = factories.reported_trial(sweep, [0.5])
+    set_attempts(elapsed=told, heartbeat_at=Now() - timedelta(seconds=silence))
+    if not by_worker:
+        set_attempts(runner_token_digest="", worker=None)
+    repair.end_overdue()
+    trial.refresh_from_db()
+    assert trial.stop_reason == ("trial_timeout" if stopped else "")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"declare_losses": False}, ""),
+        ({"declare_losses": True, "only_stopping": True}, ""),
+        ({"declare_losses": True}, "trial_timeout"),
+    ],
+)
+def test_silence_counts_for_a_trial_s_time_when_it_counts_at_all(
+    sweep: Sweep, options: dict[str, bool], reason: str
+) -> None:
+    """While the site was away a process may have ended in time, and has to say so."""
+    Sweep.objects.update(trial_timeout=600)
+    trial = factories.reported_trial(sweep, [0.5])
+    hour = timedelta(hours=1)
+    set_attempts(runner_token_digest="", worker=None, heartbeat_at=Now() - hour)
+    repair.repair(**options)
+    trial.refresh_from_db()
+    assert trial.stop_reason == reason
 
 
 def test_a_trial_that_was_deleted_meanwhile_is_no_trouble(
@@ -114,7 +176,7 @@ def test_a_trial_that_was_deleted_meanwhile_is_no_trouble(
 ) -> None:
     Sweep.objects.update(trial_timeout=10, max_concurrent_trials=3)
     trials = [factories.reported_trial(sweep, [0.5]) for _ in range(3)]
-    set_attempts(claimed_at=Now() - timedelta(seconds=settings.LEASE_SECONDS + 11))
+    set_attempts(elapsed=settings.LEASE_SECONDS + 11)
     stopped: list[int] = []
 
     def stop(trial: Trial, **words: str) -> None:
@@ -196,6 +258,30 @@ def test_the_time_of_a_paused_sweep_runs_on(sweep: Sweep) -> None:
 def test_a_host_in_trouble_gets_attempts_more_and_more_slowly() -> None:
     waits = [hosts.pause_before(n).total_seconds() for n in (1, 2, 3, 5, 20)]
     assert waits == [0, 0, 2, 8, 120]
+
+
+@pytest.mark.parametrize(
+    ("n", "age", "is_open"),
+    [
+        (1, 0.0, True),
+        # Another process made it after this one had read the clock.
+        (1, -0.1, True),
+        (9, -0.1, False),
+        (9, 100.0, False),
+        (9, 121.0, True),
+        # The clock was set back meanwhile.
+        (1, -3600.0, True),
+        (9, -3600.0, True),
+    ],
+)
+def test_a_pause_that_began_in_the_future_is_over(
+    sweep: Sweep, n: int, age: float, is_open: bool
+) -> None:
+    attempt = factories.trial(sweep).current_attempt
+    assert attempt is not None
+    now = database_now()
+    attempt.n, attempt.created_at = n, now - timedelta(seconds=age)
+    assert hosts.is_open(attempt, now) is is_open
 
 
 def quiet_since(seconds: float) -> None:

@@ -17,7 +17,6 @@ from experiments.api.errors import ApiError
 from experiments.api.points import PointsIn, ReplyOut
 from experiments.api.schemas import answers
 from experiments.api.trials import router
-from experiments.clock import database_now
 from experiments.models import Attempt
 from experiments.models.trials import AttemptState
 
@@ -46,9 +45,9 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     """
     attempt = _attempt(request, trial_id)
     # Of one that a worker launched, its runner tells that it lives.
-    elapsed = None if attempt.runner_token_digest else _elapsed(attempt)
+    outside = not attempt.runner_token_digest
     points = [p.point() for p in body.points]
-    return ReplyOut.of(ingest.record(attempt.pk, points, elapsed=elapsed))
+    return ReplyOut.of(ingest.record(attempt.pk, points, outside=outside))
 
 
 @router.post(
@@ -65,7 +64,7 @@ def heartbeat(request: HttpRequest, trial_id: int) -> ReplyOut:
     attempt = _attempt(request, trial_id)
     if attempt.runner_token_digest:
         raise _launched("that it lives")
-    if not lifecycle.beat(attempt, pid=None, elapsed=_elapsed(attempt)):
+    if not lifecycle.beat_outside(attempt):
         raise ingest.StaleAttempt(f"Attempt {attempt.pk} does not run any more.")
     trial = attempt.trial
     return ReplyOut(stop=bool(trial.stop_reason), reason=trial.stop_message)
@@ -112,17 +111,14 @@ def _launched(what: str) -> ApiError:
     )
 
 
-def _elapsed(attempt: Attempt) -> float:
-    """Seconds since the trial was handed out."""
-    started = attempt.claimed_at or attempt.created_at
-    return (database_now() - started).total_seconds()
-
-
 def _outcome(attempt: Attempt, body: FinishIn) -> lifecycle.Outcome:
     failed = body.state == "failed"
+    # It has trained up to now.
+    lifecycle.beat_outside(attempt)
+    attempt.refresh_from_db(fields=["elapsed"])
     return lifecycle.Outcome(
         cause="exited",
         exit_code=int(failed),
         message=body.message or ("Its process said that it failed." if failed else ""),
-        elapsed=_elapsed(attempt),
+        elapsed=attempt.elapsed,
     )

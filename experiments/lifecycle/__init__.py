@@ -27,6 +27,7 @@ from experiments.lifecycle.commits import settle_commit
 from experiments.lifecycle.drains import drain_worker, undrain_worker
 from experiments.lifecycle.external import (
     ExternalClaim,
+    beat_outside,
     claim_external,
     claim_queued,
     unfinished,
@@ -78,6 +79,7 @@ __all__ = [
     "accept_reported",
     "ask_release",
     "beat",
+    "beat_outside",
     "cancel_sweep",
     "cancel_trial",
     "claim_attempt",

@@ -8,18 +8,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Now
+from django.db.models import F, FloatField, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce, Greatest, Least, Now
 from django.utils.crypto import salted_hmac
 
+from experiments.clock import Epoch
 from experiments.lifecycle.trials import Taken, store_trial
 from experiments.models import Attempt, Sweep, Trial, Wish
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState, TrialState
+from experiments.statements import Slot, Update
 from experiments.tokens import Token, token_of
 
 logger = logging.getLogger(__name__)
+
+# For how many seconds an attempt may be silent that is not to stop.
+_ALLOWED = Coalesce(
+    Subquery(Trial.objects.filter(pk=OuterRef("trial")).values("sweep__trial_timeout")),
+    Slot("most"),
+    output_field=FloatField(),
+)
+# Since it was heard last. Nobody was away for less than nothing, nor for longer than is
+# allowed: what is more comes of a clock that was set.
+_SINCE_HEARD = Greatest(
+    Value(0.0),
+    Least(
+        Epoch(Now()) - Epoch(Coalesce(F("heartbeat_at"), Now())),
+        _ALLOWED,
+        output_field=FloatField(),
+    ),
+    output_field=FloatField(),
+)
+BEAT_OUTSIDE = Update(
+    lambda: Attempt.objects.filter(
+        pk=Slot("pk"), state=AttemptState.RUNNING, runner_token_digest=""
+    ),
+    heartbeat_at=Now(),
+    elapsed=Coalesce(F("elapsed"), Value(0.0)) + _SINCE_HEARD,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +60,16 @@ class ExternalClaim:
 
     attempt: Attempt
     token: Token
+
+
+def beat_outside(attempt: Attempt) -> bool:
+    """Note that a process lives which no worker runs, and for how long it has trained.
+
+    Its own clock is not asked: the time between two signs of life is added up. False:
+    the attempt is no longer running, or a worker runs it.
+    """
+    most = float(settings.ASK_TIMEOUT_SECONDS)
+    return bool(BEAT_OUTSIDE.run(pk=attempt.pk, most=most))
 
 
 def claim_external(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
+from django.db.models.functions import Now
 
-from experiments.models import Sweep, Team
+from experiments.models import Attempt, Sweep, Team
 from tests import factories
 from tests.api.conftest import Api
 
@@ -114,6 +117,25 @@ def test_heartbeats_of_processes_that_report_seldom(api: Api, sweep: Sweep) -> N
         409,
         "stale_attempt",
     )
+
+
+def test_its_time_is_that_between_its_signs_of_life(api: Api, sweep: Sweep) -> None:
+    """However long ago it was handed out, by a clock that was set since."""
+    trial = ask(api, sweep)
+    attempt = Attempt.objects.get(trial=trial["id"])
+    rows = Attempt.objects.filter(pk=attempt.pk)
+    rows.update(claimed_at=Now() - timedelta(hours=1), elapsed=100.0)
+    ends = [
+        lambda: report(trial, 0.9),
+        lambda: Api(trial["token"]).post(f"/trials/{trial['id']}/heartbeat"),
+        lambda: finish(trial),
+    ]
+    for k, step in enumerate(ends, start=1):
+        rows.update(heartbeat_at=F("heartbeat_at") - timedelta(seconds=200))
+        step()
+        attempt.refresh_from_db()
+        assert 99 + 200 * k < (attempt.elapsed or 0) < 200 + 200 * k
+    assert attempt.state == "finished"
 
 
 def test_a_workers_trial_has_no_such_heartbeats(api: Api, team: Team) -> None:

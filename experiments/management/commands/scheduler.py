@@ -61,6 +61,7 @@ class Rounds:
         self._unheard_at = float("-inf")
         self._repaired = float("-inf")
         self._steps = Steps()
+        self._stepped = False
         self.ticks = Ticks()
 
     def round(self) -> None:
@@ -85,8 +86,12 @@ class Rounds:
     def _repair(self, now: float) -> None:
         if self._steps.seen():
             logger.warning("the database's clock was set, or this machine slept")
+            self._stepped = True
+        if self._stepped:
             self._undisturbed_since = now
             lifecycle.renew_outside_signs()
+            # Where the database was away just then, the next repair does it.
+            self._stepped = False
         if nobody_is_heard():
             self._unheard_at = now
         lease = settings.LEASE_SECONDS
