@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from statistics import median
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -17,7 +19,13 @@ from experiments.pages.sweep.standing import sweep_standing
 from experiments.progress import compute_of, usual_times
 from experiments.recordings import load_recording
 from experiments.tables import write_csv
-from experiments.training_time import earlier_by_trial, measured_seconds, trial_seconds
+from experiments.training_time import (
+    TRAINED,
+    earlier_by_trial,
+    measured_seconds,
+    trained,
+    trial_seconds,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +67,38 @@ def test_what_policies_saved_is_held_against_all_attempts(sweep: Sweep) -> None:
     assert ledger.saved_by_sweep([sweep.pk])[sweep.pk].seconds == 18
     compute = compute_of([sweep.pk])[sweep.pk]
     assert (compute.used, compute.saved) == (132, 18)
+
+
+# Seconds by trial; all but the last attempt of each were lost.
+COMPLETED: list[list[tuple[float | None, ...]]] = [
+    [(20,)],
+    [(20,), (4, 8)],
+    [(20,), (25, None, 5), (40, 30)],
+    [(0.1, 0.2), (3, 0.7, 0.1), (2,), (None, 4)],
+    [(None, None), (None,), (0,), (0, 0), (7, 1), (8,), (8, 0)],
+]
+
+
+@pytest.mark.parametrize("completed", COMPLETED, ids=len)
+def test_both_ways_to_sum_and_both_to_find_the_median_agree(
+    completed: list[tuple[float | None, ...]],
+) -> None:
+    made = factories.sweep(factories.team())
+    for seconds in completed:
+        tried(made, "completed", *seconds)
+    tried(factories.sweep(made.experiment.team), "completed", 500)
+    # What it saved is the median itself.
+    tried(made, "terminated", 0)
+    usual = usual_times([made.pk])
+    saved = ledger.saved_by_sweep([made.pk])[made.pk].seconds
+    known = [sum(s or 0 for s in t) for t in completed if {*t} - {None}]
+    assert usual == {made.pk: pytest.approx(median(known))}
+    assert saved == pytest.approx(usual[made.pk])
+    tables = [Trial._meta.db_table, TRAINED.format(attempt=Attempt._meta.db_table)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT t.id, {1} FROM {0} t".format(*tables))
+        by_sql = dict(cursor.fetchall())
+    assert by_sql == pytest.approx(dict(Trial.objects.values_list("pk", trained())))
 
 
 def test_a_trial_that_never_trained_took_nothing(sweep: Sweep) -> None:
