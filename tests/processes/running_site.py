@@ -24,16 +24,34 @@ PASSWORD = "only-for-this-test"
 PATIENCE = 180.0
 # Not the shared generator, which property tests set back to a seed.
 CHANCE = random.SystemRandom()
+# Not those that the system gives to whoever connects: it may be some seconds until a
+# port's server starts.
+PORTS = range(12_000, 32_000)
+# As many processes of one suite choose from ports of their own.
+PARTS = 8
+TRIES = 100
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nobody listens at: not one of those that the system gives to whoever
-    connects, since it may be some seconds until its server starts."""
-    while True:
-        port = CHANCE.randrange(12_000, 32_000)
+    """A port that nobody listens at, and that was given to nobody before."""
+    for port in CHANCE.sample(_ports(), TRIES):
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
+    raise RuntimeError(f"none of {TRIES} ports of 127.0.0.1 could be bound")
+
+
+def _ports() -> range:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not worker:
+        return PORTS
+    share = len(PORTS) // PARTS
+    first = int(worker) % PARTS * share
+    return PORTS[first : first + share]
 
 
 def call(url: str, method: str, body: object = None, *, token: str) -> Any:
@@ -100,6 +118,7 @@ class RunningSite:
         command = self._manage("up", "--port", str(self.port))
         command += ["--slots", str(self.slots), *arguments]
         with self.output.open("ab") as output:
+            self._said_before = output.tell()
             self.up = subprocess.Popen(
                 command,
                 env=self.environment,
@@ -115,10 +134,25 @@ class RunningSite:
 
     def _ready(self) -> bool:
         assert self.up.poll() is None, f"up has ended:\n{self.said()}"
-        return "Open http" in self.said()
+        return b"Open http" in self.output.read_bytes()[self._said_before :]
 
     def said(self) -> str:
         return self.output.read_text()
+
+    def settle(self) -> None:
+        """Whatever the last test has left: the site runs, and no sweep does."""
+        if self.up.poll() is not None:
+            self.start()
+        wait_for(self._calmed, "the last test's sweeps to end", self.said)
+
+    def _calmed(self) -> bool:
+        try:
+            for sweep in self.api("GET", "/sweeps?state=running&state=paused")["items"]:
+                self.api("POST", f"/sweeps/{sweep['id']}/cancel")
+        except OSError:
+            # A part that was killed may not be back yet, a sweep may have ended.
+            return False
+        return not self.training()
 
     def _manage(self, *arguments: str) -> list[str]:
         return [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -139,7 +173,12 @@ class RunningSite:
         """End ``up`` and say how long that took, in seconds."""
         began = time.monotonic()
         self.up.send_signal(number)
-        self.up.wait(PATIENCE)
+        try:
+            self.up.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.up.kill()
+            self.up.wait()
+            raise
         return time.monotonic() - began
 
     def pids(self, *words: str) -> list[int]:

@@ -21,9 +21,16 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     with running_site(tmp_path_factory.mktemp("ends") / "home") as site:
         yield site
+
+
+@pytest.fixture
+def site(shared: RunningSite) -> RunningSite:
+    """Started again where a test has ended it."""
+    shared.settle()
+    return shared
 
 
 def limits(total: int, **more: Any) -> dict[str, Any]:
@@ -193,7 +200,6 @@ def test_ctrl_c_ends_everything_and_the_next_start_goes_on(site: RunningSite) ->
     assert site.stop(signal.SIGINT) < 45
     assert site.pids() == []
     assert site.training() == []
-    site.output.unlink()
     site.start()
     assert ends(site, sweep) == [("completed", "")] * 3
 

@@ -18,9 +18,16 @@ TRIALS = 8
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     with running_site(tmp_path_factory.mktemp("kills") / "home") as site:
         yield site
+
+
+@pytest.fixture
+def site(shared: RunningSite) -> RunningSite:
+    """Started again where a test has ended it."""
+    shared.settle()
+    return shared
 
 
 VICTIMS = {
@@ -134,7 +141,6 @@ def test_a_flushed_queue_costs_only_time(site: RunningSite, tmp_path: Path) -> N
 def test_killing_the_supervisor_leaves_no_process(
     site: RunningSite, tmp_path: Path
 ) -> None:
-    """The last one: the site is gone afterwards."""
     start(site, tmp_path / "witness")
     site.up.kill()
     site.up.wait()

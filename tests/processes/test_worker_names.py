@@ -21,10 +21,17 @@ HOST = socket.gethostname()[:80]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     with running_site(tmp_path_factory.mktemp("names") / "home", slots=1) as site:
         wait_for(lambda: names(site) == [HOST], "the first worker", site.said)
         yield site
+
+
+@pytest.fixture
+def site(shared: RunningSite) -> RunningSite:
+    """Started again where a test has ended it."""
+    shared.settle()
+    return shared
 
 
 @contextmanager
@@ -73,6 +80,7 @@ def test_a_killed_worker_comes_back_under_its_name(site: RunningSite) -> None:
 def test_containers_of_one_host_name_are_workers_of_their_own(
     site: RunningSite, tmp_path: Path
 ) -> None:
+    before = names(site)
+    both = [*before, f"{HOST}-{len(before) + 1}"]
     with container(site, tmp_path / "container"):
-        both = [HOST, f"{HOST}-2"]
         wait_for(lambda: names(site) == both, "the second name", site.said)
