@@ -82,7 +82,7 @@ def duration_text(seconds: float | timedelta | None) -> str:
 
 def exact_duration_text(seconds: float) -> str:
     """``1 d 4 h``, ``1 h 30 m``, ``0.5 s``: what search/durations.py reads as the same
-    seconds; for a duration above 0."""
+    seconds; for a duration of 0 or more."""
     seconds = exact(seconds)
     if not seconds.is_integer():
         return f"{seconds:.{PLACES}f}".rstrip("0") + " s"
@@ -90,7 +90,7 @@ def exact_duration_text(seconds: float) -> str:
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")):
         number, rest = divmod(rest, size)
         parts += [f"{number} {unit}"] * bool(number)
-    return " ".join(parts)
+    return " ".join(parts) or "0 s"
 
 
 def relative_text(moment: datetime, now: datetime) -> str:

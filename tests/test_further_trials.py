@@ -229,7 +229,7 @@ def test_a_time_that_was_over_is_lifted_and_said_so() -> None:
     run_to_the_end(made)
     assert (made.state, made.timeout, made.trials.count()) == ("completed", None, 4)
     event = Event.objects.get(sweep=made, verb=further_trials.RUN_AGAIN)
-    assert event.message.endswith("Its limit of 60 s in all was over and is gone.")
+    assert event.message.endswith("Its limit of 1 m in all was over and is gone.")
 
 
 def test_only_trials_that_have_ended_are_run_again() -> None:

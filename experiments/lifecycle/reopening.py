@@ -15,6 +15,7 @@ from experiments.lifecycle.sweeps import add_event, move_sweep
 from experiments.models import Sweep, User, Wish
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TrialState
+from experiments.words import exact_duration_text
 
 EXTENDED = "sweep extended"
 
@@ -87,7 +88,8 @@ def _freed(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
     limit = sweep.timeout
     if limit is not None and took is not None and took.total_seconds() >= limit:
         fields["timeout"] = None
-        words.append(f"The limit of {limit:g} s in all was over and is gone.")
+        time = exact_duration_text(limit)
+        words.append(f"The limit of {time} in all was over and is gone.")
     return fields, words
 
 

@@ -16,6 +16,7 @@ from experiments.lifecycle.sweeps import add_event
 from experiments.models import Sweep, User, Wish
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.search.samplers import Suggestion
+from experiments.words import exact_duration_text
 
 GOING_ON = frozenset({SweepState.RUNNING, SweepState.PAUSED})
 
@@ -77,7 +78,8 @@ def _lifted(sweep: Sweep) -> tuple[dict[str, Any], str]:
     took = sweep.took(database_now())
     if sweep.timeout is None or took is None or took.total_seconds() < sweep.timeout:
         return {}, ""
-    words = f"Its limit of {sweep.timeout:g} s in all was over and is gone."
+    time = exact_duration_text(sweep.timeout)
+    words = f"Its limit of {time} in all was over and is gone."
     return {"timeout": None}, words
 
 
