@@ -22,6 +22,7 @@ from experiments.models.trials import AttemptState
 from experiments.placing import suggest
 from experiments.search.samplers import Suggestion
 from experiments.wishes import next_wish
+from experiments.words import exact_duration_text
 
 # Others that ask at the same moment take the numbers; then there is a next one.
 TRIES = 20
@@ -161,7 +162,8 @@ def end_silent_outside(*, only_stopping: bool = False) -> None:
         heard = _last_touched(attempt, now)
         if heard + timedelta(seconds=limit) >= now:
             continue
-        message = f"The process that asked for it was silent for {limit:g} s."
+        time = exact_duration_text(limit)
+        message = f"The process that asked for it was silent for {time}."
         lifecycle.lose_attempt(
             attempt,
             reason="silent",

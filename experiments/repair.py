@@ -25,6 +25,7 @@ from experiments.models.trials import AttemptState
 from experiments.outside import end_silent_outside
 from experiments.placing import ring_waiting
 from experiments.scheduling import end_at_timeout
+from experiments.words import exact_duration_text
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def _stop_overdue(trial_id: int, limit: float) -> None:
     trial = Trial.objects.filter(pk=trial_id).first()
     if trial is None:
         return
-    message = f"The trial's time of {limit:g} s was over."
+    message = f"The trial's time of {exact_duration_text(limit)} was over."
     lifecycle.request_stop(trial, reason="trial_timeout", message=message)
 
 

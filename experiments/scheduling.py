@@ -26,6 +26,7 @@ from experiments.models.trials import (
 from experiments.placing import Placing
 from experiments.recent_ends import last_resumed
 from experiments.wishes import waiting_wishes, wishes_under_way
+from experiments.words import exact_duration_text
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,8 @@ def _timeout(sweep: Sweep, _: Counts) -> Move | None:
     deadline = sweep.deadline
     if deadline is None or database_now() < deadline:
         return None
-    message = f"The sweep's time of {sweep.timeout or 0:g} s was over."
+    time = exact_duration_text(sweep.timeout or 0)
+    message = f"The sweep's time of {time} was over."
     return partial(
         lifecycle.cancel_sweep, sweep, reason="sweep_timeout", message=message
     )
