@@ -1,4 +1,4 @@
-"""The page of failures, what may be done about them, and the pre-flight's card."""
+"""The page of failures, and what may be done about them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from html import unescape
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from experiments import failures, lifecycle, outside, scheduling, storage
 from experiments.models import Sweep, Trial
@@ -16,68 +15,11 @@ from experiments.pages.failures import Failure, advice
 from experiments.pages.space_axes import Axis
 from experiments.pages.sweep.failure_evidence import bars_of
 from tests import factories
-from tests.pages import builder_forms
+from tests.pages.failed_sweeps import client, oom, run, sweep, text_of
 
 pytestmark = pytest.mark.django_db
 
 HOSTILE = "<script>alert('x')</script>\u202e"
-SPACE = {
-    "x": {"type": "uniform", "min_value": 0, "max_value": 1},
-    "batch": {"type": "choice", "values": [8, 16, 64, 128]},
-}
-
-
-def client(name: str = "ada") -> Client:
-    made = Client()
-    made.force_login(factories.user(name))
-    return made
-
-
-def sweep(**fields: Any) -> Sweep:
-    document = factories.definition_document(
-        search_space=SPACE,
-        limits={"max_total_trials": 40, "max_concurrent_trials": 2},
-    )
-    team = factories.team(ada="member", eve="viewer")
-    return factories.sweep(team, document=document, **fields)
-
-
-def run(made: Sweep, batch: int, log: str = "", count: int = 1) -> list[Trial]:
-    """Trials that fail with a log, or work without one."""
-    done = []
-    Sweep.objects.filter(pk=made.pk).update(state="running")
-    for _ in range(count):
-        params = {"x": made.trials.count() * 7 % 13 / 13, "batch": batch}
-        trial = factories.trial(made, params=params)
-        attempt = factories.claim(trial).attempt
-        if log:
-            storage.append_log(attempt.pk, log.encode())
-            outcome = lifecycle.Outcome(
-                cause="exited", exit_code=1, message="exit code 1", elapsed=2.0
-            )
-        else:
-            factories.report(trial, [0.5])
-            outcome = lifecycle.Outcome(cause="exited", exit_code=0, elapsed=9.0)
-        failures.sign(attempt, outcome)
-        lifecycle.finish_attempt(attempt, outcome)
-        done.append(trial)
-    return done
-
-
-def oom(made: Sweep) -> Sweep:
-    """A paused sweep of which the larger batches ran out of memory."""
-    log = "RuntimeError: CUDA out of memory. Tried to allocate 1.50 GiB\n"
-    run(made, 8, count=6)
-    run(made, 16, count=6)
-    run(made, 128, log, count=3)
-    run(made, 64, log, count=3)
-    Sweep.objects.filter(pk=made.pk).update(state="paused", reason="max_failed_trials")
-    made.refresh_from_db()
-    return made
-
-
-def text_of(made: Sweep, path: str = "failures/") -> str:
-    return client().get(f"/sweeps/{made.pk}/{path}").content.decode()
 
 
 def test_the_card_groups_errors_and_says_what_the_failed_share() -> None:
@@ -286,88 +228,6 @@ def test_viewers_see_what_failed_and_do_nothing() -> None:
     for path in ("remedy", "preflight"):
         answer = viewer.post(f"/sweeps/{made.pk}/{path}/", {"remedy": "go_on"})
         assert answer.status_code == 403
-
-
-# --- the pre-flight ---------------------------------------------------------------
-
-
-def tried(made: Sweep, name: str) -> Trial:
-    """The probe reports under a name and ends."""
-    factories.worker(made.pool)
-    scheduling.advance_all()
-    trial = made.trials.get()
-    attempt = factories.claim(trial).attempt
-    factories.report(trial, [0.3, 0.4], name=name)
-    lifecycle.beat(attempt, pid=1, elapsed=70.0)
-    scheduling.advance_all()
-    made.refresh_from_db()
-    return trial
-
-
-def test_one_configuration_of_a_draft_is_tried_and_the_sweep_waits() -> None:
-    made = sweep(state="draft")
-    assert "Try one configuration" in text_of(made, "")
-    client().post(f"/sweeps/{made.pk}/preflight/")
-    made.refresh_from_db()
-    assert (made.state, made.preflight["hold"]) == ("running", True)
-    assert "One configuration is tried first" in text_of(made, "")
-    tried(made, "accuracy")
-    text = text_of(made, "")
-    assert "The configuration that was tried works" in text
-    assert "Start all trials" in text
-    client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": "resume"})
-    made.refresh_from_db()
-    assert made.state == "running"
-
-
-def test_a_near_miss_becomes_the_metric_with_one_click_and_keeps_its_reports() -> None:
-    made = sweep(state="draft")
-    client().post(f"/sweeps/{made.pk}/preflight/")
-    trial = tried(made, "acc")
-    text = text_of(made, "")
-    assert "Did you mean acc?" in text
-    assert "Use acc as the primary metric" in text
-    client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": "use:acc"})
-    made.refresh_from_db()
-    trial.refresh_from_db()
-    assert (made.state, made.primary_metric) == ("running", "acc")
-    assert made.definition["objective"]["primary_metric"] == "acc"
-    assert (trial.reports, trial.value) == (2, 0.4)
-    scheduling.advance_all()
-    made.refresh_from_db()
-    assert made.preflight["state"] == "passed"
-    assert made.trials.count() == 1
-
-
-def test_only_names_that_were_found_can_be_used() -> None:
-    made = sweep(state="draft")
-    client().post(f"/sweeps/{made.pk}/preflight/")
-    tried(made, "acc")
-    for value in ("use:loss", "use:", "nosuch"):
-        client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": value})
-    made.refresh_from_db()
-    assert (made.state, made.primary_metric) == ("paused", "accuracy")
-
-
-def test_a_running_sweep_cannot_be_tried_first() -> None:
-    made = sweep()
-    answer = client().post(f"/sweeps/{made.pk}/preflight/", follow=True)
-    assert "only a draft can be tried first" in answer.content.decode()
-
-
-def test_the_form_tries_one_configuration_first_unless_it_is_unticked() -> None:
-    ada = builder_forms.member(Client())
-    box = '<input type="checkbox" name="try_first" value="1" checked>'
-    assert box in builder_forms.page(ada.get("/sweeps/new/"))
-    builder_forms.send(ada, builder_forms.form(do="start", try_first="1"))
-    made = Sweep.objects.get()
-    assert (made.state, made.preflight["state"]) == ("running", "running")
-    wrong = builder_forms.form(do="start", command="")
-    again = builder_forms.page(builder_forms.send(ada, wrong))
-    assert box not in again
-    assert 'name="try_first"' in again
-    builder_forms.send(ada, builder_forms.form(do="start", form_token="another-token"))
-    assert Sweep.objects.latest("pk").preflight is None
 
 
 def asked(*, client_name: str = "") -> Trial:

@@ -1,10 +1,8 @@
-"""Pools: what every slot does, who waits and why, and what admins do about it."""
+"""Pools: what every slot does, and who waits and why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -12,14 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django.utils.html import escape
 
-from experiments import lifecycle
 from experiments.clock import database_now
-from experiments.models import Attempt, Event, Pool, Sweep, Team, Worker, WorkerToken
-from experiments.pages.pools import busy
-from experiments.tokens import token_digest
+from experiments.models import Attempt, Pool, Sweep, Team, Worker, WorkerToken
 from tests import factories
+from tests.pages.pool_hosts import gpu_host, page, put, silence
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
@@ -53,36 +48,6 @@ def root(team: Team) -> Client:
     client = Client()
     client.force_login(factories.user("root", is_superuser=True))
     return client
-
-
-def page(client: Client, url: str = "/pools/") -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def gpu_host(pool: Pool, name: str = "gpu", *, slots: int = 4) -> Worker:
-    worker = factories.worker(pool, name, slots=slots)
-    worker.gpus = [{"index": n, "name": "A4000"} for n in range(slots)]
-    worker.save()
-    return worker
-
-
-def put(trial: Any, worker: Worker, slot: int, *, slots: int = 1) -> Attempt:
-    """The trial runs in that slot of the worker, and in the next ones."""
-    attempts = Attempt.objects.filter(pk=trial.current_attempt_id)
-    attempts.update(pool=worker.pool)
-    assert lifecycle.claim_attempt(trial.current_attempt_id, worker=worker, slot=slot)
-    places = range(slot, slot + slots)
-    devices = [device for place in places for device in worker.devices_of(place)]
-    attempts.update(slot=slot, slots=slots, gpus=devices)
-    return attempts.get()
-
-
-def silence(worker: Worker, **ago: float) -> None:
-    Worker.objects.filter(pk=worker.pk).update(
-        seen_at=timezone.now() - timedelta(**ago)
-    )
 
 
 # --- who sees what --------------------------------------------------------------------
@@ -309,163 +274,6 @@ def test_the_feed_sends_only_what_has_changed(
     assert again["parts"] == {}
 
 
-# --- hosts ----------------------------------------------------------------------------
-
-
-def test_a_host_is_drained_after_a_question_and_takes_trials_again(
-    root: Client, pool: Pool
-) -> None:
-    worker = factories.worker(pool)
-    put(factories.trial(factories.sweep(factories.team())), worker, 0)
-    url = f"/pools/default/hosts/{worker.pk}/drain/"
-    question = page(root, url)
-    assert "Drain host host?" in question
-    assert "the 1 trial that runs there, to the end" in question
-    worker.refresh_from_db()
-    assert worker.draining_since is None
-    assert root.post(url, {"reason": "a new disk"}).status_code == 302
-    worker.refresh_from_db()
-    assert worker.draining_since is not None
-    assert "a new disk (root)" in worker.drain_reason
-    assert "drains already" in root.post(url, follow=True).content.decode()
-    back = f"/pools/default/hosts/{worker.pk}/undrain/"
-    assert "takes trials again" in root.post(back, follow=True).content.decode()
-    worker.refresh_from_db()
-    assert worker.draining_since is None
-    actors = Event.objects.filter(actor__username="root").count()
-    assert actors == 2
-
-
-@pytest.mark.parametrize("letter", ["x", "\U0001f600", "<"])
-def test_a_long_reason_is_refused_and_stays(
-    root: Client, pool: Pool, letter: str
-) -> None:
-    worker = factories.worker(pool)
-    url = f"/pools/default/hosts/{worker.pk}/drain/"
-    answer = root.post(url, {"reason": letter * 201})
-    text = answer.content.decode()
-    assert answer.status_code == 422
-    assert f'value="{escape(letter * 201)}"' in text
-    assert "has 201 characters; up to 200 are kept" in text
-    worker.refresh_from_db()
-    assert worker.draining_since is None
-    assert root.post(url, {"reason": letter * 200}).status_code == 302
-    worker.refresh_from_db()
-    assert worker.drain_reason == f"{letter * 200} (root)"
-    assert escape(letter * 200) in page(root), "nor is it cut where it is shown"
-
-
-def test_a_long_name_leaves_the_reason_whole(client: Client, pool: Pool) -> None:
-    worker = factories.worker(pool)
-    client.force_login(factories.user("r" * 150, is_superuser=True))
-    url = f"/pools/default/hosts/{worker.pk}/drain/"
-    assert client.post(url, {"reason": "x" * 200}).status_code == 302
-    worker.refresh_from_db()
-    assert worker.drain_reason.endswith("r\N{HORIZONTAL ELLIPSIS})")
-
-
-def test_a_living_host_is_not_forgotten_and_a_silent_one_is(
-    root: Client, pool: Pool
-) -> None:
-    worker = factories.worker(pool)
-    url = f"/pools/default/hosts/{worker.pk}/forget/"
-    assert "was not forgotten" in root.post(url, follow=True).content.decode()
-    worker.refresh_from_db()
-    assert worker.stopped_at is None
-    silence(worker, minutes=5)
-    assert "Forget host host?" in page(root, url)
-    assert "is off the list" in root.post(url, follow=True).content.decode()
-    worker.refresh_from_db()
-    assert worker.stopped_at is not None
-    assert f"hosts/{worker.pk}/" not in page(root)
-
-
-def test_a_host_is_only_found_in_its_own_pool(root: Client, team: Team) -> None:
-    worker = factories.worker(factories.pool(team, "other"))
-    url = f"/pools/default/hosts/{worker.pk}/drain/"
-    assert root.post(url).status_code == 404
-
-
-# --- credentials and settings ---------------------------------------------------------
-
-
-def test_a_worker_token_is_shown_once(root: Client, pool: Pool) -> None:
-    answer = root.post("/pools/default/token/")
-    token = WorkerToken.objects.get()
-    line = next(
-        line for line in answer.content.decode().splitlines() if "TOKEN=wrk_" in line
-    )
-    secret = line.split("SWEEPSITE_WORKER_TOKEN=")[1].strip()
-    assert token_digest(secret) == token.digest
-    assert (token.pool, token.created_by) == (pool, factories.user("root"))
-    assert "no-store" in answer["Cache-Control"]
-    assert secret not in page(root, "/pools/default/start/")
-    assert root.get("/pools/default/token/").status_code == 405
-    assert secret not in Event.objects.get().message
-
-
-def form(pool: Pool, **changes: Any) -> dict[str, Any]:
-    fields = {
-        "teams": list(pool.teams.values_list("pk", flat=True)),
-        "price_per_hour": "1.25",
-        "python": "/opt/torch/bin/python",
-        "folders": "/srv/code\n\n /data/work \n/srv/code",
-    }
-    return {**fields, **changes}
-
-
-def test_an_admin_edits_a_pool(root: Client, pool: Pool) -> None:
-    other = factories.team("Chemistry")
-    body = form(pool, teams=[other.pk], name="renamed")
-    assert root.post("/pools/default/edit/", body).status_code == 302
-    pool.refresh_from_db()
-    assert pool.name == "default"
-    assert str(pool.price_per_hour) == "1.2500"
-    assert pool.python == "/opt/torch/bin/python"
-    assert pool.folders == ["/srv/code", "/data/work"]
-    assert list(pool.teams.all()) == [other]
-    assert "/srv/code\n/data/work" in page(root, "/pools/default/edit/")
-    assert Event.objects.get().verb == "pool changed"
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
-        ("price_per_hour", "-1", "Write a number from 0 to 999,999"),
-        ("price_per_hour", "much", "Write a number from 0 to 999,999"),
-        ("price_per_hour", "1e400", "&quot;1e400&quot; is not allowed here"),
-        ("price_per_hour", "NaN", "&quot;NaN&quot; is not allowed here"),
-        ("folders", "relative/path", "is no whole path"),
-        ("folders", "/srv/../etc", "is no whole path"),
-        ("folders", HOSTILE, "is no whole path"),
-        ("folders", "/", "would open every file of the hosts"),
-        ("folders", "/etc", "belongs to the system"),
-    ],
-)
-def test_what_is_wrong_is_told_and_kept(
-    root: Client, pool: Pool, field: str, value: str, told: str
-) -> None:
-    answer = root.post("/pools/default/edit/", form(pool, **{field: value}))
-    text = answer.content.decode()
-    assert answer.status_code == 422
-    assert told in text
-    assert value in text or HOSTILE.replace("<", "&lt;").replace(">", "&gt;") in text
-    assert "<script>alert" not in text
-    pool.refresh_from_db()
-    assert (pool.python, pool.folders) == ("", [])
-
-
-def test_an_admin_makes_a_pool_and_is_told_how_to_start_workers(
-    root: Client, team: Team
-) -> None:
-    body = {"name": "gpu-a", "teams": [team.pk], "folders": ""}
-    answer = root.post("/pools/new/", body)
-    assert answer["Location"] == "/pools/gpu-a/start/"
-    assert list(Pool.objects.get(name="gpu-a").teams.all()) == [team]
-    assert root.post("/pools/new/", body).status_code == 422
-    assert root.post("/pools/new/", {**body, "name": "new"}).status_code == 422
-
-
 # --- how much it asks -----------------------------------------------------------------
 
 
@@ -490,39 +298,3 @@ def test_the_number_of_queries_is_fixed(ada: Client, team: Team, pool: Pool) -> 
             put(factories.trial(other), host, slot)
             factories.trial(other)
     assert queries() == few
-
-
-# --- how busy -------------------------------------------------------------------------
-
-
-def test_busy_time_is_what_lay_in_the_last_hour(pool: Pool) -> None:
-    worker = factories.worker(pool, slots=2)
-    now = database_now()
-    spans = ((90, 45), (30, 0))
-    for minutes, ended in spans:
-        trial = factories.trial(factories.sweep(factories.team()))
-        attempt = put(trial, worker, 0)
-        Attempt.objects.filter(pk=attempt.pk).update(
-            state="finished",
-            claimed_at=now - timedelta(minutes=minutes),
-            heartbeat_at=now - timedelta(minutes=ended),
-        )
-    found = busy.measure([worker], now)[worker.pk]
-    assert found.share == pytest.approx(45 / 120)
-    assert found.bars[0] == found.bars[-1] == busy.BAR_HEIGHT / 2
-    assert found.bars[10] == 0
-
-
-def test_a_trial_of_two_slots_counts_twice_and_none_more_than_all(pool: Pool) -> None:
-    worker = factories.worker(pool, slots=2)
-    now = database_now()
-    for slots in (2, 1):
-        trial = factories.trial(factories.sweep(factories.team()))
-        put(trial, worker, 0, slots=slots)
-    Attempt.objects.update(claimed_at=now - timedelta(hours=2))
-    assert busy.measure([worker], now)[worker.pk].share == pytest.approx(1.0)
-
-
-def test_a_host_that_did_nothing_was_not_busy(pool: Pool) -> None:
-    worker = factories.worker(pool)
-    assert busy.measure([worker], database_now())[worker.pk].share == 0

@@ -6,12 +6,12 @@ from experiments.search.history import History, empty
 from experiments.search.samplers import make_sampler
 from experiments.search.samplers.auto import AutoSampler
 from experiments.search.space import SearchSpace
+from tests.search.samplers.learning_contract import LearningContract
 from tests.search.samplers.sampler_contract import (
     BRANCHING,
     COUNT,
     FINITE,
     SQUARE,
-    LearningContract,
     told,
 )
 

@@ -9,9 +9,9 @@ from experiments.search.records import JSONValue, Objective, Params, TrialRecord
 from experiments.search.samplers import Suggestion, make_sampler
 from experiments.search.samplers.sampler import Sampler
 from experiments.search.space import SearchSpace
+from tests.search.samplers.learning_contract import LearningContract
 from tests.search.samplers.sampler_contract import (
     WIDE,
-    LearningContract,
 )
 
 

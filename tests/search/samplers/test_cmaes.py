@@ -17,7 +17,7 @@ from experiments.search.samplers.cmaes.weights import Weights, usual_size
 from experiments.search.space import SearchSpace
 from experiments.search.surrogate.columns import Columns
 from experiments.search.surrogate.outcomes import outcomes_of
-from tests.search.samplers.sampler_contract import LearningContract
+from tests.search.samplers.learning_contract import LearningContract
 
 LOSS = Objective("loss", "minimize")
 

@@ -17,10 +17,10 @@ from experiments.search.samplers.tpe.sampler import TpeSampler
 from experiments.search.space import SearchSpace
 from experiments.search.surrogate.columns import Column, Columns
 from experiments.search.surrogate.outcomes import outcomes_of
+from tests.search.samplers.learning_contract import LearningContract
 from tests.search.samplers.sampler_contract import (
     BRANCHING,
     SQUARE,
-    LearningContract,
     told,
 )
 
