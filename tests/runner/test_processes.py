@@ -50,10 +50,16 @@ def test_ps_tells_the_same_where_there_is_no_proc(
     assert processes.marked("PATH", lambda environment: True) == []
 
 
-def test_a_marker_is_found_in_the_environment(family: subprocess.Popen[str]) -> None:
-    child = child_of(family)
-    found = processes.marked("MARK", lambda its: its["MARK"] == "family-77")
-    assert sorted(found) == sorted([family.pid, child])
+def test_a_marker_is_found_in_the_environment(
+    family: subprocess.Popen[str], wait_until: Any
+) -> None:
+    both = sorted([family.pid, child_of(family)])
+
+    def found() -> list[int]:
+        return sorted(processes.marked("MARK", lambda its: its["MARK"] == "family-77"))
+
+    # While the child turns from the shell into its program it has no environment.
+    wait_until(lambda: found() == both)
     assert processes.marked("MARK", lambda its: its["MARK"] == "family-7") == []
 
 
