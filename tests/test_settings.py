@@ -181,7 +181,10 @@ def test_an_up_waits_for_who_only_looks_and_yields_to_another_one(
 ) -> None:
     with (tmp_path / "lock").open("a") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
-        done = lambda seconds: fcntl.flock(looking, fcntl.LOCK_UN)  # noqa: E731
+
+        def done(seconds: float) -> None:
+            fcntl.flock(looking, fcntl.LOCK_UN)
+
         monkeypatch.setattr("experiments.management.commands.up.time.sleep", done)
         with locked_folder(tmp_path):
             words = rf"runs on {tmp_path} already \(process {os.getpid()}\)"

@@ -83,9 +83,10 @@ def test_the_feed_brings_the_picture_as_well() -> None:
 
 
 def drawn(name: str, failed: list[Any], ran: list[Any], **axis: Any) -> list[Any]:
+    whole: Any = Axis(name=name, kind="", log=False, low=None, high=None, values=[])
     found = bars_of(
         name,
-        Axis(name=name, kind="", log=False, low=None, high=None, values=[]) | axis,  # type: ignore[arg-type]
+        whole | axis,
         [{name: value} for value in failed],
         [{name: value} for value in ran],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,9 @@ from experiments.pages.health.worries import worries
 from experiments.queues import QueueFacts
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_cache")]
 GB = 1 << 30
 ANSWERS = QueueFacts("Valkey 9.1.2", 5_000_000, 0, "noeviction", {"default": 3})
-
-
-@pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -22,7 +23,7 @@ def refused(text: str) -> str:
     "text",
     [
         "/srv/code",
-        "/root/work/code",
+        "/root/projects/code",
         "/home/ada/code",
         "/usr/local/share",
         "/\U0001f600",
@@ -71,9 +72,9 @@ def test_a_folder_that_is_not_for_everybody_is_refused(text: str, why: str) -> N
     assert why in refused(text)
 
 
-def test_the_sites_own_data_is_refused(tmp_path: Path, settings: object) -> None:
-    settings.HOME = tmp_path / "data" / "site"  # type: ignore[attr-defined]
-    settings.HOME.mkdir(parents=True)  # type: ignore[attr-defined]
+def test_the_sites_own_data_is_refused(tmp_path: Path, settings: Any) -> None:
+    settings.HOME = tmp_path / "data" / "site"
+    settings.HOME.mkdir(parents=True)
     for folder in (tmp_path, tmp_path / "data" / "site" / "store"):
         assert "the site\u2019s own data" in refused(str(folder))
     link = tmp_path / "link"

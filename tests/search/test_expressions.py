@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -291,10 +292,12 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("parse", [parse_call, parse_space])
-def test_hostile_text_is_refused_within_a_second(name: str, parse: object) -> None:
+def test_hostile_text_is_refused_within_a_second(
+    name: str, parse: Callable[[str], object]
+) -> None:
     def refused() -> ExpressionError:
         with pytest.raises(ExpressionError) as caught:
-            parse(HOSTILE[name])  # type: ignore[operator]
+            parse(HOSTILE[name])
         return caught.value
 
     error = in_time(SECONDS, refused)
