@@ -54,17 +54,18 @@ def run_attempt(attempt_id: int) -> None:
     def pass_on(signum: int, frame: FrameType | None) -> None:
         nonlocal stopping
         stopping = True
-        if runner.poll() is None:
+        if runner.exitcode is None:
             runner.terminate()
         else:
             _leave()
 
     signal.signal(signal.SIGTERM, pass_on)
-    ended = runner.wait()
+    runner.join()
     failpoint("finish.runner")
     if stopping:
         _leave()
-    if ended != 0:
+    if runner.exitcode != 0:
+        ended = runner.exitcode
         logger.warning("attempt %s: its runner ended with %s", attempt_id, ended)
         # It could not end the training's own children. Some that cannot be killed
         # keep the slot from being idle, and the lease decides.

@@ -1,8 +1,4 @@
-"""The whole life of one attempt, from its specification to its last report.
-
-The training process is started before the modules that talk HTTP are imported, inside
-the methods that need them: they take longer to load than everything else.
-"""
+"""The whole life of one attempt, from its specification to its last report."""
 
 from __future__ import annotations
 
@@ -13,22 +9,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import SubprocessError
-from typing import TYPE_CHECKING
 
 from experiments.runner import processes
 from experiments.runner.answers import Refused, SiteAway, StaleAttempt
 from experiments.runner.cgroup import cgroup_for
 from experiments.runner.command import resolve, start_problem
+from experiments.runner.courier import Courier
+from experiments.runner.delivery import Channels, Delivery
 from experiments.runner.environment import training_environment
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.hearing import Hearing
+from experiments.runner.life import Life
 from experiments.runner.limits import LimitError, limits_from
 from experiments.runner.logs import OutputLog
 from experiments.runner.patience import Patience
+from experiments.runner.porter import Porter
+from experiments.runner.preparation import Preparation
 from experiments.runner.prepared import AS_IT_IS, Prepared
-from experiments.runner.report import Outcome
+from experiments.runner.report import Outcome, finish_report
+from experiments.runner.resuming import CACHE, RESUME_FROM, CheckpointError, Resuming
+from experiments.runner.shipments import Shipments
 from experiments.runner.signals import Signals
+from experiments.runner.site import Site
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.tree import Tree
 from experiments.runner.unstarted import (
@@ -37,14 +40,8 @@ from experiments.runner.unstarted import (
     released_early,
     worker_problem,
 )
-
-if TYPE_CHECKING:
-    from experiments.runner.courier import Courier
-    from experiments.runner.delivery import Channels
-    from experiments.runner.life import Life
-    from experiments.runner.porter import Porter
-    from experiments.runner.shipments import Shipments
-    from experiments.runner.site import Site
+from experiments.runner.watch import Watch
+from experiments.runner.writers import writers
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +119,6 @@ class Attempt:
         spec = self._spec
         if spec.code is None and not spec.python and spec.requirements is None:
             return AS_IT_IS
-        from experiments.runner.preparation import Preparation
-
         return Preparation(
             spec,
             folder=self._folder,
@@ -140,13 +135,6 @@ class Attempt:
         checkpoint = self._spec.resume_from
         if checkpoint is None:
             return prepared
-        from experiments.runner.resuming import (
-            CACHE,
-            RESUME_FROM,
-            CheckpointError,
-            Resuming,
-        )
-
         earlier = f"the outputs of attempt {checkpoint.attempt}"
         channels, spec = self._channels(), self._spec
         try:
@@ -234,8 +222,6 @@ class Attempt:
         return outcome.cause in ("released", STALE) or self._signals.terminations > 0
 
     def _watch(self, tree: Tree, log: OutputLog, courier: Courier) -> Outcome:
-        from experiments.runner.watch import Watch
-
         return Watch(
             tree,
             spec=self._spec,
@@ -249,14 +235,10 @@ class Attempt:
         ).until_end()
 
     def _life(self) -> Life:
-        from experiments.runner.life import Life
-
         beat_seconds = self._spec.heartbeat_seconds
         return Life(self._channels(), signals=self._signals, beat_seconds=beat_seconds)
 
     def _courier(self, tree: Tree, channels: Channels) -> Courier:
-        from experiments.runner.courier import Courier
-
         return Courier(
             channels,
             tree=tree,
@@ -266,9 +248,6 @@ class Attempt:
         )
 
     def _shipments(self) -> Shipments:
-        from experiments.runner.shipments import Shipments
-        from experiments.runner.writers import writers
-
         return Shipments(
             self._channels().site,
             folder=self._folder,
@@ -277,13 +256,9 @@ class Attempt:
         )
 
     def _porter(self, shipments: Shipments) -> Porter:
-        from experiments.runner.porter import Porter
-
         return Porter(shipments, beat_seconds=self._spec.heartbeat_seconds)
 
     def _deliver(self, outcome: Outcome, log: OutputLog, shipments: Shipments) -> None:
-        from experiments.runner.delivery import Delivery
-
         Delivery(
             self._channels(),
             shipments=shipments,
@@ -294,23 +269,17 @@ class Attempt:
         ).everything(outcome)
 
     def _report_bare(self, problem: Unstarted) -> None:
-        from experiments.runner.report import finish_report
-
         report = finish_report(problem.outcome, log_dropped=0, remarks=[])
         site = self._site()
         self._patience().insist(lambda: site.finish(dict(report)))
 
     def _channels(self) -> Channels:
         """The same ones all along: they know what has been sent already."""
-        from experiments.runner.delivery import Channels
-
         if self._opened is None:
             self._opened = Channels.open(self._site(), self._folder, self._hearing)
         return self._opened
 
     def _site(self) -> Site:
-        from experiments.runner.site import Site
-
         spec = self._spec
         return Site(spec.url, attempt=spec.attempt, token=spec.runner_token)
 

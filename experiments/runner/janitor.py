@@ -16,11 +16,9 @@ from pathlib import Path
 from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.processes import environment_of, kill_if, marked
+from experiments.runner.resuming import CACHE
 from experiments.runner.spec import SAFE_ID
 from experiments.runner.unused import clear_code, clear_resume, clear_shared
-
-# Outputs of earlier attempts, by their SHA-256.
-CACHE = "resume"
 
 logger = logging.getLogger(__name__)
 

@@ -1,60 +1,88 @@
-"""Starts a runner as a process of its own; what a worker slot calls."""
+"""Starts a runner as a process of its own; what a worker slot calls.
+
+It is forked and not started anew: an interpreter that loads all of this again takes
+more processor time than everything else about a short trial.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
+from multiprocessing.context import ForkProcess
 from pathlib import Path
+
+from setproctitle import setproctitle
 
 from experiments.runner.cgroup import VARIABLE as CGROUP
 from experiments.runner.command import PYTHON_OVERRIDE
 from experiments.runner.environment import EXTRA_NAMES, SLOT_MARKER, inherited
 from experiments.runner.failpoints import CHOSEN, ONCE
 from experiments.runner.limits import VARIABLES
+from experiments.runner.session import GIVE_UP_AFTER, leave, run
 from experiments.runner.tools import tool_settings
 
+TITLE = "sweepsite runner: attempt"
 PROJECT = Path(__file__).resolve().parent.parent.parent
-GIVE_UP_AFTER = 600.0
 OWN_SETTINGS = (CGROUP, PYTHON_OVERRIDE, EXTRA_NAMES, CHOSEN, ONCE, *VARIABLES)
+OPEN_FILES = Path("/proc/self/fd" if sys.platform.startswith("linux") else "/dev/fd")
 
 
 def start_runner(
-    spec: Mapping[str, object],
-    *,
-    home: Path,
-    slot: str = "",
-    worker: Mapping[str, str] | None = None,
-    give_up_after: float = GIVE_UP_AFTER,
-) -> subprocess.Popen[bytes]:
+    spec: Mapping[str, object], *, home: Path, slot: str = ""
+) -> ForkProcess:
     """Start a runner for an AttemptSpec (the claim's JSON) and hand it over.
 
     `home` is the worker's folder for attempts and code, `slot` a name that stays the
-    same when the slot is started again (for `janitor.kill_slot`), `worker` the
-    environment to choose from, by default this process's, and `give_up_after` the
-    seconds to insist on a delivery while the site is away. Wait for the returned
-    process: 0, the site has everything; 1, something is left in the attempt's folder;
-    2, the spec could not be read. Send it SIGTERM to release the attempt. Call it from
-    the main thread: the runner ends itself when the calling thread is gone.
+    same when the slot is started again (for `janitor.kill_slot`). Join the returned
+    process; its exit code is what `session.run` returns. Send it SIGTERM to release
+    the attempt. Call it from the main thread of a process without further threads:
+    the runner is its copy, and ends itself when the calling thread is gone.
     """
-    runner = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "experiments.runner"),
-            *("--home", str(home.absolute()), "--parent", str(os.getpid())),
-            *("--give-up-after", str(give_up_after)),
-        ],
-        stdin=subprocess.PIPE,
-        cwd=PROJECT,
-        env=runner_environment(os.environ if worker is None else worker, slot=slot),
-        start_new_session=True,
+    runner = multiprocessing.get_context("fork").Process(
+        target=_become_runner,
+        args=(dict(spec), home.absolute(), slot, os.getpid()),
     )
-    if runner.stdin is not None:
-        with contextlib.suppress(BrokenPipeError), runner.stdin as pipe:
-            pipe.write(json.dumps(spec).encode())
+    runner.start()
     return runner
+
+
+def _become_runner(
+    spec: Mapping[str, object], home: Path, slot: str, parent: int
+) -> None:
+    gc.freeze()
+    _close_inherited()
+    environment = runner_environment(os.environ, slot=slot)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(PROJECT)
+    setproctitle(f"{TITLE} {spec.get('attempt')} in {home}")
+    document = json.dumps(spec).encode()
+    leave(run(document, home=home, parent=parent, give_up_after=GIVE_UP_AFTER))
+
+
+def _close_inherited() -> None:
+    """Leave the worker's connections to the worker.
+
+    Their numbers stay taken: an object that still believes in one may close it, and
+    that must not hit a file of ours.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir(OPEN_FILES):
+        if int(name) > 2:
+            _replace(int(name), nothing)
+
+
+def _replace(number: int, nothing: int) -> None:
+    try:
+        os.fstat(number)
+    except OSError:  # The listing's own, gone with it.
+        return
+    if number != nothing:
+        os.dup2(nothing, number, inheritable=False)
 
 
 def runner_environment(worker: Mapping[str, str], *, slot: str) -> dict[str, str]:

@@ -1,14 +1,17 @@
-"""A stand-in site, and runners that are started as a worker starts them."""
+"""A stand-in site, and runners in processes of their own."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +20,7 @@ import pytest
 
 from experiments.runner import janitor
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.launch import start_runner
+from experiments.runner.launch import PROJECT, runner_environment
 from experiments.runner.processes import marked
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
@@ -92,14 +95,19 @@ class Runners:
         give_up_after: float = 600.0,
         **changes: Any,
     ) -> Any:
-        runner = start_runner(
-            self.spec(*command, **changes),
-            home=self.home,
-            slot=slot,
-            give_up_after=give_up_after,
-            worker={**os.environ, **(worker or {})},
+        runner = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "experiments.runner", "--home", self.home),
+                *("--give-up-after", str(give_up_after)),
+            ],
+            stdin=subprocess.PIPE,
+            cwd=PROJECT,
+            env=runner_environment({**os.environ, **(worker or {})}, slot=slot),
+            start_new_session=True,
         )
         self.started.append(runner)
+        with suppress(BrokenPipeError), runner.stdin as pipe:  # type: ignore[union-attr]
+            pipe.write(json.dumps(self.spec(*command, **changes)).encode())
         return runner
 
     def run(self, *command: str, **changes: Any) -> int:

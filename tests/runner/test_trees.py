@@ -20,7 +20,7 @@ from experiments.runner.launch import start_runner
 home, spec = sys.argv[1:]
 runner = start_runner(json.loads(spec), home=Path(home))
 print(runner.pid, flush=True)
-runner.wait()
+runner.join()
 """
 
 

@@ -1,0 +1,90 @@
+"""A slot forks its runners: each is a process of its own with nothing of the slot."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from experiments.runner.launch import PROJECT, TITLE
+
+SLOT = """
+import json, os, socket, sys
+from pathlib import Path
+from setproctitle import getproctitle
+from experiments.runner.launch import start_runner
+getproctitle()
+queue, other_end = socket.socketpair()
+home, spec = sys.argv[1:]
+runner = start_runner(json.loads(spec), home=Path(home), slot="host-0")
+other_end.close()
+print(runner.pid, flush=True)
+queue.settimeout(20)
+heard = queue.recv(1)
+print(json.dumps({"heard": len(heard)}), flush=True)
+runner.join()
+print(json.dumps({"exit": runner.exitcode}), flush=True)
+"""
+
+
+@contextmanager
+def slot(python: str, home: Path, spec: dict[str, Any]) -> Iterator[Any]:
+    """A process that starts one runner, as a worker's slot does."""
+    with subprocess.Popen(
+        [python, "-c", SLOT, str(home), json.dumps(spec)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+        env={**os.environ, "SWEEPSITE_WORKER_TOKEN": "wrk_hidden"},
+    ) as process:
+        try:
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def told(lines: Any) -> Any:
+    return json.loads(lines.readline())
+
+
+def test_a_forked_runner_delivers_and_its_end_is_heard(
+    runners: Any, python: str, home: Path, site: Any
+) -> None:
+    with slot(python, home, runners.spec("sh", "-c", "echo seen; exit 3")) as lines:
+        assert told(lines)
+        assert told(lines)
+        assert told(lines) == {"exit": 0}
+    assert site.finish["exit_code"] == 3
+    assert b"seen" in site.log
+
+
+def test_a_forked_runner_is_called_one_and_shows_no_secret(
+    runners: Any, python: str, home: Path, site: Any
+) -> None:
+    with slot(python, home, runners.spec("train_hang")) as lines:
+        runner = Path("/proc", str(told(lines)))
+        site.wait_for(lambda: site.beats)
+        command = (runner / "cmdline").read_bytes().rstrip(b"\0").decode()
+        assert command == f"{TITLE} 41 in {home}"
+        assert b"wrk_hidden" not in (runner / "environ").read_bytes()
+
+
+def test_a_forked_runner_holds_no_connection_of_its_slot(
+    runners: Any, python: str, home: Path, site: Any
+) -> None:
+    with slot(python, home, runners.spec("train_hang")) as lines:
+        assert told(lines)
+        assert told(lines) == {"heard": 0}, "the runner still holds the other end"
+
+
+def test_a_training_of_a_forked_runner_gets_the_slot_s_mark_and_no_token(
+    runners: Any, python: str, home: Path, site: Any
+) -> None:
+    with slot(python, home, runners.spec("sh", "-c", "env")) as lines:
+        assert [told(lines) for _ in range(3)][-1] == {"exit": 0}
+    assert b"SWEEPSITE_SLOT=host-0" in site.log
+    assert b"wrk_hidden" not in site.log
