@@ -205,9 +205,6 @@ class SlotWorker(Worker):
 
     job_class = AttemptJob
 
-    def procline(self, message: str) -> None:
-        """Keep the command, which says more of a slot than RQ would."""
-
     def execute_job(self, job: Job, queue: Queue) -> None:
         refuse_foreign(job)
         super().execute_job(job, queue)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.utils.log import configure_logging
-from setproctitle import getproctitle
 
 from experiments import queues
 from experiments.jobs import tell_stuck
@@ -50,8 +49,6 @@ def main(arguments: Sequence[str]) -> None:
 def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
     """Clear away what a predecessor left, say so, then wait for bells."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Finds the place of the title that each runner gets while it still can be found.
-    getproctitle()
     os.environ["SWEEPSITE_WORKER_ID"] = str(worker)
     os.environ["SWEEPSITE_SLOT_NUMBER"] = str(slot)
     os.environ["SWEEPSITE_SLOT"] = f"{name}-{slot}"

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
-from setproctitle import setproctitle
-
+from experiments.runner import kernel
 from experiments.runner.cgroup import VARIABLE as CGROUP
 from experiments.runner.command import PYTHON_OVERRIDE
 from experiments.runner.environment import EXTRA_NAMES, SLOT_MARKER, inherited
@@ -25,7 +24,8 @@ from experiments.runner.limits import VARIABLES
 from experiments.runner.session import GIVE_UP_AFTER, leave, run
 from experiments.runner.tools import tool_settings
 
-TITLE = "sweepsite runner: attempt"
+# What ``ps`` and ``top`` call it; the command stays that of its slot.
+RUNNER = "trial-runner"
 PROJECT = Path(__file__).resolve().parent.parent.parent
 OWN_SETTINGS = (CGROUP, PYTHON_OVERRIDE, EXTRA_NAMES, CHOSEN, ONCE, *VARIABLES)
 OPEN_FILES = Path("/proc/self/fd" if sys.platform.startswith("linux") else "/dev/fd")
@@ -59,7 +59,7 @@ def _become_runner(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(PROJECT)
-    setproctitle(f"{TITLE} {spec.get('attempt')} in {home}")
+    kernel.name_process(RUNNER)
     document = json.dumps(spec).encode()
     leave(run(document, home=home, parent=parent, give_up_after=GIVE_UP_AFTER))
 

@@ -108,7 +108,7 @@ def log_flood(case: Case) -> list[str]:
 
 
 def _sample(site: Installation, over: threading.Event, peaks: dict[str, int]) -> None:
-    kinds = {"runner": "sweepsite runner", "slot": "--only-slot", "web": "gunicorn"}
+    kinds = {"runner": "trial-runner", "slot": "--only-slot", "web": "gunicorn"}
     while not over.wait(0.3):
         for kind, word in kinds.items():
             for pid in site.pids(word):

@@ -23,7 +23,14 @@ from experiments import embedded_queue
 from tests.chaos.databases import DATABASES, Database, Postgres
 from tests.chaos.keeping import Keeper, Kept
 from tests.chaos.proxies import Network
-from tests.processes.running_site import ROOT, SCRIPTS, call, free_port, sweep_document
+from tests.processes.running_site import (
+    ROOT,
+    SCRIPTS,
+    call,
+    command_of,
+    free_port,
+    sweep_document,
+)
 
 PASSWORD = "only-for-this-test"
 PATIENCE = 60.0
@@ -237,12 +244,11 @@ class Installation:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 environment = (folder / "environ").read_bytes().split(b"\0")
-                command = (folder / "cmdline").read_bytes().decode().split("\0")
+                command = command_of(folder)
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
             except (OSError, UnicodeDecodeError):
                 continue
             marked = any(b"SWEEPSITE_" in x and mark in x for x in environment)
-            # A runner has next to nothing in its environment.
             marked = marked or any(inside in part for part in command)
             if marked and state != "Z" and int(folder.name) != os.getpid():
                 yield int(folder.name), command

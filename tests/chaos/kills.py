@@ -67,9 +67,9 @@ def _die_at(case: Case, names: list[str]) -> list[str]:
 
 def _lose_one(site: Installation) -> None:
     """A runner is killed, so that an attempt is lost."""
-    site.wait(lambda: site.pids("sweepsite runner"), "a runner to kill")
+    site.wait(lambda: site.pids("trial-runner"), "a runner to kill")
     with contextlib.suppress(ProcessLookupError, IndexError):
-        os.kill(site.pids("sweepsite runner")[0], signal.SIGKILL)
+        os.kill(site.pids("trial-runner")[0], signal.SIGKILL)
 
 
 def _stop_one(site: Installation, case: Case) -> list[str]:

@@ -18,7 +18,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "scheduler": ("scheduler",),
     "worker": ("worker", "--slots"),
     "slot": ("--only-slot",),
-    "runner": ("sweepsite runner",),
+    "runner": ("trial-runner",),
 }
 
 

@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from experiments.runner.launch import RUNNER
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "tests" / "scripts"
 PASSWORD = "only-for-this-test"
@@ -69,6 +71,14 @@ def call(url: str, method: str, body: object = None, *, token: str) -> Any:
         text = answer.read().decode(errors="replace")
         is_json = "json" in answer.headers.get("Content-Type", "")
         return json.loads(text or "null") if is_json else text
+
+
+def command_of(process: Path) -> list[str]:
+    """The words of a process's command, by its folder in /proc; a runner's is its name,
+    as it is forked from its slot. Raises OSError once it is gone."""
+    if (process / "comm").read_text().strip() == RUNNER:
+        return [RUNNER]
+    return (process / "cmdline").read_bytes().decode().split("\0")
 
 
 def new_database(server: str) -> str:
@@ -182,7 +192,8 @@ class RunningSite:
         return time.monotonic() - began
 
     def pids(self, *words: str) -> list[int]:
-        """Living processes of this installation whose command has all the words."""
+        """Living processes of this installation whose command has all the words;
+        that of a runner is its name."""
         return [
             pid
             for pid, command in self._processes()
@@ -194,7 +205,7 @@ class RunningSite:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 environment = (folder / "environ").read_bytes().split(b"\0")
-                command = (folder / "cmdline").read_bytes().decode().split("\0")
+                command = command_of(folder)
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
                 inside = (folder / "cwd").readlink().is_relative_to(self.home)
             except (OSError, UnicodeDecodeError):

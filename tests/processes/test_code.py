@@ -109,7 +109,7 @@ def test_a_runner_that_is_killed_at_its_build_holds_up_nobody(
         "an environment to be built",
         lambda: site.story(sweep),
     )
-    for runner in site.pids("sweepsite runner"):
+    for runner in site.pids("trial-runner"):
         os.kill(runner, signal.SIGKILL)
     site.wait_for_end(sweep, patience=180)
     assert {row["state"] for row in site.trials(sweep)} == {"completed"}

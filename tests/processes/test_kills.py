@@ -35,7 +35,7 @@ VICTIMS = {
     "scheduler": ("scheduler",),
     "slot": ("--only-slot", "0"),
     "worker": ("worker", "--slots"),
-    "runner": ("sweepsite runner",),
+    "runner": ("trial-runner",),
     "queue": ("valkey-server",),
 }
 
@@ -90,14 +90,14 @@ def test_a_killed_runner_leaves_no_daemon_and_the_site_hears_of_it_at_once(
         )
         wait_for(lambda: len(started(witness)) == 2, "the daemon", site.said)
         first = started(witness)
-        os.kill(site.pids("sweepsite runner")[0], signal.SIGKILL)
+        os.kill(site.pids("trial-runner")[0], signal.SIGKILL)
         wait_for(
             lambda: len(started(witness)) == 4,
             "a second attempt",
             lambda: site.story(sweep),
         )
         assert not set(first) & set(site.training())
-        (second,) = site.pids("sweepsite runner")
+        (second,) = site.pids("trial-runner")
         os.kill(second, signal.SIGKILL)
         site.wait_for_end(sweep)
         wait_for(lambda: not site.training(), "no process to be left", patience=30)

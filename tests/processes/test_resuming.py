@@ -49,7 +49,7 @@ def test_a_killed_runner_costs_what_was_not_shipped_yet(site: RunningSite) -> No
         return [file["path"] for file in files] == ["state.json"]
 
     wait_for(shipped, "the state to be shipped", lambda: site.story(sweep))
-    os.kill(site.pids("sweepsite runner")[0], signal.SIGKILL)
+    os.kill(site.pids("trial-runner")[0], signal.SIGKILL)
     site.wait_for_end(sweep)
     assert site.trials(sweep)[0]["state"] == "completed", site.story(sweep)
     assert begun_at(site, trial) > 10
