@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from django.core.management.base import CommandError
+from django.db.utils import ConnectionHandler
 
 from experiments.management.commands.up import locked_folder
-from sweepsite.settings import redis_url, secret_key, site_url
+from sweepsite.settings import database, redis_url, secret_key, site_url
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,6 +78,21 @@ def test_a_bad_url_is_told_without_its_password(secret: str, tmp_path: Path) -> 
     assert done.stderr.count("\n") == 1
     assert "DATABASE_URL is 'postgres://***@h:abc/db'" in done.stderr
     assert f":{secret}@" not in done.stderr
+
+
+@pytest.mark.django_db
+def test_sqlite_flushes_every_commit_before_it_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    connection = ConnectionHandler({"default": database(tmp_path)})["default"]
+    with connection.cursor() as cursor:
+        found = [
+            cursor.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous")
+        ]
+    connection.close()
+    assert found == ["wal", 2]  # 2 is FULL.
 
 
 def test_the_secret_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
