@@ -13,6 +13,7 @@ from tests.chaos.outages import (
     site_away,
     web_down,
 )
+from tests.chaos.power import power_cut
 from tests.chaos.slots import slots
 from tests.chaos.splits import (
     dup_delivery,
@@ -22,7 +23,7 @@ from tests.chaos.splits import (
     two_brains,
 )
 
-POSTGRES = ("postgres",)
+POSTGRES, SQLITE = ("postgres",), ("sqlite",)
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
@@ -45,5 +46,6 @@ SCENARIOS = {
         Scenario("delete-live", delete_live, 2),
         Scenario("log-flood", log_flood, 10),
         Scenario("slots", slots, 500, POSTGRES),
+        Scenario("power-cut", power_cut, 500, SQLITE),
     )
 }
