@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -76,11 +76,18 @@ class Server:
         folder = str(self.folder).replace("/", "%2F")
         return f"postgres://postgres@{folder}/{database}"
 
-    def start(self, *, prefix: Sequence[str] = (), listen: str = "") -> None:
+    def start(
+        self,
+        *,
+        prefix: Sequence[str] = (),
+        listen: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it and wait until it answers.
 
         ``prefix`` is a command that runs it elsewhere (and that needs our own rights),
-        ``listen`` an IP address to answer at, besides the socket.
+        ``listen`` an IP address to answer at, besides the socket, ``environment`` what
+        it has instead of ours.
         """
         command = [self.binaries / "postgres", "-D", self.data, "-k", self.folder]
         command += ["-h", listen, *self._options]
@@ -92,6 +99,7 @@ class Server:
             self.process = subprocess.Popen(
                 [*prefix, *command],
                 stderr=log,
+                env=environment,
                 **as_owner,  # type: ignore[arg-type]
             )
         _wait_until_up(self.folder)

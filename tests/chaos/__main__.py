@@ -30,6 +30,9 @@ def main() -> int:
 
 
 def _run(scenario: Scenario, database: str, seed: int, size: int) -> bool:
+    if problem := scenario.obstacle():
+        print(f"FAILED {scenario.name}: {problem}", flush=True)
+        return False
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{scenario.name}-"))
     case = Case(folder, database, seed, size)
     began = time.monotonic()

@@ -46,9 +46,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Scenario:
-    """``run`` returns what went wrong; ``size`` is what it is run with by default."""
+    """``run`` returns what went wrong; ``size`` is what it is run with by default.
+
+    ``obstacle`` tells why it cannot be run on this machine; "" when it can.
+    """
 
     name: str
     run: Callable[[Case], list[str]]
     size: int
     databases: tuple[str, ...] = ("sqlite", "postgres")
+    obstacle: Callable[[], str] = str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ class Postgres:
         self.server.stop(signal.SIGQUIT)
         time.sleep(away)
         self.server.start()
+
+    def start_again(self, environment: Mapping[str, str]) -> None:
+        """With more environment than it has."""
+        self.server.stop(signal.SIGINT)
+        self.server.start(environment={**os.environ, **environment})
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with self._connection() as connection:

@@ -387,9 +387,9 @@ def _environ(pid: int) -> bytes:
 
 @contextmanager
 def installed(folder: Path, **options: Any) -> Iterator[Installation]:
-    """An installation that runs until the end of the block."""
+    """An installation, of that ``kind``, that runs until the end of the block."""
     extra = options.pop("extra", {})
-    made = Installation(folder, **options)
+    made: Installation = options.pop("kind", Installation)(folder, **options)
     try:
         made.start(**extra)
         yield made

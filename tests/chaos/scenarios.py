@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.case import Scenario
+from tests.chaos.clocks import clock_chaos, no_clocks
 from tests.chaos.crowds import delete_live, log_flood, stop_storm
 from tests.chaos.kills import chaos, each_failpoint, failpoints
 from tests.chaos.nasty import SCRIPTS, fast_fail, nasty_scripts
@@ -38,6 +39,7 @@ SCENARIOS = {
         Scenario("split-brain", split_brain, 25),
         Scenario("split-ride-out", split_ride_out, 25),
         Scenario("freeze", freeze, 25),
+        Scenario("clock-chaos", clock_chaos, 24, obstacle=no_clocks),
         Scenario("dup-delivery", dup_delivery, 12),
         Scenario("two-brains", two_brains, 100),
         Scenario("nasty-scripts", nasty_scripts, len(SCRIPTS)),

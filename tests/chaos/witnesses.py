@@ -11,13 +11,17 @@ from pathlib import Path
 
 @dataclass
 class Run:
-    """One training process, by what it wrote down. Times are seconds since 1970."""
+    """One training process, by what it wrote down. Times are seconds since 1970.
+
+    ``took``: how long it ran by a clock that nobody sets, where it tells.
+    """
 
     attempt: int
     pid: int
     first: float
     last: float
     ended: bool = False
+    took: float | None = None
     steps: list[int] = field(default_factory=list)
 
 
@@ -34,6 +38,8 @@ def runs(path: Path) -> list[Run]:
         run.ended = run.ended or word == "END"
         if word.startswith("POINT-"):
             run.steps.append(int(word.removeprefix("POINT-")))
+        elif word.startswith("TOOK-"):
+            run.took = float(word.removeprefix("TOOK-"))
     return sorted(found.values(), key=lambda run: run.first)
 
 
