@@ -6,6 +6,7 @@ their SHA-256, folders by a row's number.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -16,6 +17,8 @@ from typing import BinaryIO
 
 from django.conf import settings
 
+# What the system says of a disk that takes nothing more.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 # When a log outgrows its limit, a quarter of it stays as the head, half as the tail.
 LEFT_OUT = b"\n[sweepsite: %d bytes of the log left out here]\n"
 
@@ -56,10 +59,15 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def append_log(attempt_id: int, chunk: bytes) -> None:
-    """Add to an attempt's log, and cut its middle out when it outgrows the limit."""
+def append_log(attempt_id: int, chunk: bytes, *, first: bool = False) -> None:
+    """Add to an attempt's log, and cut its middle out when it outgrows the limit.
+
+    The ``first`` chunk takes the place of whatever is there: a chunk that was not
+    committed, or the log of another attempt, where the database was restored to a
+    time before that one and its number is given again.
+    """
     path, limit = log_path(attempt_id), settings.LOG_LIMIT_BYTES
-    with path.open("ab") as file:
+    with path.open("wb" if first else "ab") as file:
         file.write(chunk)
         size = file.tell()
     if size > limit:

@@ -135,6 +135,7 @@ def beat(request: HttpRequest, body: HostBeatIn) -> dict[str, Any]:
     Worker.objects.filter(pk=worker.pk).update(
         seen_at=Now(), stopped_at=None, facts=renewed_facts(worker, body)
     )
+    troubles.mind_room(worker, body.disk_free)
     return _drain(worker)
 
 
@@ -273,7 +274,7 @@ def log(
         attempt = ingest.locked_attempt(attempt_id)
         if seq == attempt.log_chunks:
             with artifacts.disk_full_told():
-                storage.append_log(attempt_id, chunk)
+                storage.append_log(attempt_id, chunk, first=seq == 0)
             attempt.log_chunks += 1
             Attempt.objects.filter(pk=attempt_id).update(
                 log_chunks=attempt.log_chunks, log_bytes=F("log_bytes") + len(chunk)

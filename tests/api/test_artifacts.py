@@ -204,7 +204,7 @@ def test_a_stop_comes_with_the_document_s_grace(trial: Trial) -> None:
 def test_a_log_that_finds_no_room_is_told_so_and_may_go_on(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     runner = Runner(trial)

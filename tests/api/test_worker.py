@@ -246,6 +246,15 @@ class TestAttempts:
             assert answer.json() == {"next": sequence + 1}
         assert storage.read_log(spec["attempt"]) == b"one\n\xfftwo\n"
 
+    def test_a_log_that_lies_there_from_elsewhere_is_not_taken_for_this_one_s(
+        self, runner: Caller, spec: dict[str, Any]
+    ) -> None:
+        storage.append_log(spec["attempt"], b"of another attempt of this number\n")
+        plain = {"content_type": "application/octet-stream"}
+        for sequence, chunk in ((0, b"one\n"), (1, b"two\n")):
+            runner.post(f"{self.path(spec, 'log')}?seq={sequence}", chunk, **plain)
+        assert storage.read_log(spec["attempt"]) == b"one\ntwo\n"
+
     def test_an_output_is_kept_only_when_its_bytes_are_right(
         self, runner: Caller, spec: dict[str, Any], trial: Trial
     ) -> None:
