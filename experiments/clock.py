@@ -22,6 +22,11 @@ def database_now() -> datetime:
     return moment
 
 
+def never_set() -> bool:
+    """Whether the database's clock was set just now, for who knows that it was not."""
+    return False
+
+
 class Epoch(Func):
     """A moment as seconds since 1970: a number, which no driver has to parse."""
 

@@ -6,6 +6,7 @@ They take from the same budget and the same limit of trials at a time as workers
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from experiments import lifecycle
-from experiments.clock import database_now
+from experiments.clock import database_now, never_set
 from experiments.lifecycle import ExternalClaim
 from experiments.lifecycle.clock_steps import LEAST
 from experiments.models import Attempt, Sweep
@@ -141,7 +142,9 @@ def _something_new(sweep: Sweep, number: int) -> Suggestion:
 # --- silence -----------------------------------------------------------------------
 
 
-def end_silent_outside(*, only_stopping: bool = False) -> None:
+def end_silent_outside(
+    *, only_stopping: bool = False, was_set: Callable[[], bool] = never_set
+) -> None:
     """Give up trials whose asker has been silent for too long: nothing may be stuck.
 
     One that was told to stop has a lease's time to end; others may be silent for their
@@ -157,7 +160,10 @@ def end_silent_outside(*, only_stopping: bool = False) -> None:
     )
     if only_stopping:
         handed_out = handed_out.exclude(trial__stop_reason="")
-    for attempt in handed_out.select_related("trial__sweep"):
+    silent = handed_out.select_related("trial__sweep")
+    if silent and was_set():
+        return
+    for attempt in silent:
         limit = silence_allowed(attempt)
         heard = _last_touched(attempt, now)
         if heard + timedelta(seconds=limit) >= now:

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from experiments import lifecycle
-from experiments.clock import database_now
+from experiments.clock import database_now, never_set
 from experiments.failpoints import failpoint
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
@@ -33,24 +33,34 @@ logger = logging.getLogger(__name__)
 UNHEARD_AFTER = timedelta(seconds=15)
 
 
-def repair(*, declare_losses: bool, only_stopping: bool = False) -> None:
+def repair(
+    *,
+    declare_losses: bool,
+    only_stopping: bool = False,
+    was_set: Callable[[], bool] = never_set,
+) -> None:
     """One round. Without ``declare_losses`` silence is not taken for death, and with
-    ``only_stopping`` only that of attempts which are to stop anyway."""
+    ``only_stopping`` only that of attempts which are to stop anyway.
+
+    ``was_set`` tells whether the database's clock was set since the caller looked, and
+    is asked once silence was measured: it may be set at any moment of the round.
+    """
     failpoint("repair.rings")
     all_count = declare_losses and not only_stopping
     for step in (
         lifecycle.renew_future_signs,
         ring_waiting,
         end_strays,
-        partial(end_overdue, silence_counts=all_count),
+        partial(end_overdue, silence_counts=all_count, was_set=was_set),
         end_paused,
     ):
         _guarded(step)
     if declare_losses:
-        _guarded(partial(lose_silent, only_stopping=True))
-        _guarded(partial(end_silent_outside, only_stopping=only_stopping))
+        _guarded(partial(lose_silent, only_stopping=True, was_set=was_set))
+        outside = partial(end_silent_outside, only_stopping=only_stopping)
+        _guarded(partial(outside, was_set=was_set))
     if all_count:
-        _guarded(lose_silent)
+        _guarded(partial(lose_silent, was_set=was_set))
 
 
 def _guarded(step: Callable[[], object]) -> None:
@@ -107,7 +117,9 @@ def end_strays() -> None:
         )
 
 
-def end_overdue(*, silence_counts: bool = True) -> None:
+def end_overdue(
+    *, silence_counts: bool = True, was_set: Callable[[], bool] = never_set
+) -> None:
     """Ask trials to stop that train for longer than they may, and a lease.
 
     A worker's attempt by its runner's own word of how long it trains; before the first
@@ -125,12 +137,17 @@ def end_overdue(*, silence_counts: bool = True) -> None:
         "trial__sweep__trial_timeout",
     )
     now = database_now()
+    overdue: dict[int, float] = {}
     for trial_id, digest, told, heard, limit in rows:
         trained = told or 0.0
         if silence_counts and not digest and heard is not None:
             trained += max(0.0, (now - heard).total_seconds())
         if limit is not None and trained > limit + settings.LEASE_SECONDS:
-            _stop_overdue(trial_id, limit)
+            overdue[trial_id] = limit
+    if overdue and was_set():
+        return
+    for trial_id, limit in overdue.items():
+        _stop_overdue(trial_id, limit)
 
 
 def _stop_overdue(trial_id: int, limit: float) -> None:
@@ -148,7 +165,9 @@ def end_paused() -> None:
         end_at_timeout(sweep)
 
 
-def lose_silent(*, only_stopping: bool = False) -> None:
+def lose_silent(
+    *, only_stopping: bool = False, was_set: Callable[[], bool] = never_set
+) -> None:
     """Give up attempts whose runner has not been heard from for longer than a lease,
     while somebody else was. For those that are to stop the present counts.
 
@@ -162,6 +181,8 @@ def lose_silent(*, only_stopping: bool = False) -> None:
     silent = _of_workers().filter(heartbeat_at__lt=limit).select_related("worker")
     if only_stopping:
         silent = silent.exclude(trial__stop_reason="")
+    if silent and was_set():
+        return
     for attempt in silent:
         where = attempt.worker.name if attempt.worker else "its worker"
         message = (

@@ -169,6 +169,29 @@ def test_nobody_is_lost_because_another_one_is_heard_first(
 
 
 @pytest.mark.django_db
+def test_nor_when_it_is_set_in_the_middle_of_a_round(
+    rounds: Rounds,
+    running: list[Attempt],
+    clocks: Clocks,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bells are rung after the look at the clock, and before silence counts."""
+
+    def ring_late() -> None:
+        if not clocks.set_by:
+            set_clock(clocks, HOUR)
+            beat(running[0])
+
+    monkeypatch.setattr("experiments.repair.ring_waiting", ring_late)
+    go_on(rounds, clocks, 5, running)
+    assert clocks.set_by == HOUR
+    assert states() == ["running"] * 3
+    go_on(rounds, clocks, 2 * settings.LEASE_SECONDS, running)
+    assert states() == ["running"] * 3
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 def test_who_died_is_lost_none_the_less(
     rounds: Rounds, running: list[Attempt], clocks: Clocks, settings: Any, by: float

@@ -83,11 +83,16 @@ class Rounds:
         except Exception:
             _tell_failure()
 
-    def _repair(self, now: float) -> None:
+    def _was_set(self) -> bool:
+        """Whether the database's clock was set since a repair renewed what that makes
+        old."""
         if self._steps.seen():
             logger.warning("the database's clock was set, or this machine slept")
             self._stepped = True
-        if self._stepped:
+        return self._stepped
+
+    def _repair(self, now: float) -> None:
+        if self._was_set():
             self._undisturbed_since = now
             lifecycle.renew_outside_signs()
             # Where the database was away just then, the next repair does it.
@@ -98,6 +103,7 @@ class Rounds:
         repair(
             declare_losses=now - self._undisturbed_since > lease,
             only_stopping=now - self._unheard_at <= lease,
+            was_set=self._was_set,
         )
 
 
