@@ -60,21 +60,37 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
 
 
 def append_log(attempt_id: int, chunk: bytes, *, first: bool = False) -> None:
-    """Add to an attempt's log, and cut its middle out when it outgrows the limit.
+    """Add all of it to an attempt's log, or nothing; the middle of a log that outgrows
+    its limit is cut out. Raises OSError when there is no room.
 
     The ``first`` chunk takes the place of whatever is there: a chunk that was not
     committed, or the log of another attempt, where the database was restored to a
     time before that one and its number is given again.
     """
     path, limit = log_path(attempt_id), settings.LOG_LIMIT_BYTES
-    with path.open("wb" if first else "ab") as file:
-        file.write(chunk)
-        size = file.tell()
-    if size > limit:
-        text = path.read_bytes()
-        head, tail = text[: limit // 4], text[-limit // 2 :]
-        gap = LEFT_OUT % (size - len(head) - len(tail))
+    with path.open("wb" if first else "ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            left = memoryview(chunk)
+            while left:
+                left = left[file.write(left) :]
+        except OSError:
+            file.truncate(before)
+            raise
+    if before + len(chunk) > limit:
+        _shorten(path, limit)
+
+
+def _shorten(path: Path, limit: int) -> None:
+    text = path.read_bytes()
+    head, tail = text[: limit // 4], text[-limit // 2 :]
+    gap = LEFT_OUT % (len(text) - len(head) - len(tail))
+    try:
         write_whole(path, (head, gap, tail))
+    except OSError as problem:
+        # All that was to be kept is; the next chunk tries again.
+        if problem.errno not in NO_ROOM:
+            raise
 
 
 def read_log(attempt_id: int, *, last: int | None = None) -> bytes:

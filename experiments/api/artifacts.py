@@ -5,7 +5,6 @@ The routes are the runner's, each opened by its own attempt's token.
 
 from __future__ import annotations
 
-import errno
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,6 @@ from experiments.resuming import resumable
 
 router = Router()
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 OutputPath = Annotated[str, Query(min_length=1, max_length=500, pattern=r"^[^\x00]+$")]
 
 
@@ -44,7 +42,8 @@ def put_artifact(
     """
     size = int(request.headers.get("Content-Length") or 0)
     _check_room(running_attempt(request), path, size)
-    target = storage.output_path(attempt_id, sha256)
+    with disk_full_told():
+        target = storage.output_path(attempt_id, sha256)
     incoming = target.with_name(f".{uuid.uuid4().hex}")
     try:
         with disk_full_told():
@@ -98,7 +97,7 @@ def disk_full_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in storage.NO_ROOM:
             raise
         raise ApiError(
             507, "disk_full", "not stored: the site's disk is full"

@@ -24,7 +24,12 @@ from experiments.lifecycle.clock_steps import (
     renew_outside_signs,
 )
 from experiments.lifecycle.commits import settle_commit
-from experiments.lifecycle.drains import drain_worker, undrain_worker
+from experiments.lifecycle.drains import (
+    DISK_FULL,
+    drain_worker,
+    take_back_with_room,
+    undrain_worker,
+)
 from experiments.lifecycle.external import (
     ExternalClaim,
     beat_outside,
@@ -66,6 +71,7 @@ from experiments.lifecycle.wishes import make_room, take_wishes, withdraw_wish
 
 __all__ = [
     "CANCELLED_ALONE",
+    "DISK_FULL",
     "EXTENDED",
     "PAUSE_MESSAGE",
     "POLICY",
@@ -109,6 +115,7 @@ __all__ = [
     "start_preflight",
     "start_sweep",
     "stop_live_trials",
+    "take_back_with_room",
     "take_wishes",
     "undrain_worker",
     "unfinished",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from experiments.models import Event, User, Worker
@@ -13,21 +15,24 @@ logger = logging.getLogger(__name__)
 
 # An event's text is for people of the teams; a column keeps no more than this of it.
 MOST_REASON = 300
+# How the reason begins for which a host drains only until it has room again.
+DISK_FULL = "The host's disk is full"
+DRAINS = Q(draining_since__isnull=False)
+TAKEN_BACK: Mapping[str, object] = {"draining_since": None, "drain_reason": ""}
 
 
 def drain_worker(worker: Worker, *, reason: str, actor: User | None = None) -> bool:
     """No more trials from now on; running ones go on to their end.
 
     Without an actor the site itself does it. False: it drains already, for the first
-    reason.
+    reason; but one that lasts takes the place of a disk that is full.
     """
-    return _change(
-        worker,
-        drains=False,
-        verb="host drained",
-        message=reason[:MOST_REASON] or "No reason was given.",
-        actor=actor,
-    )
+    text = reason[:MOST_REASON] or "No reason was given."
+    where = ~DRAINS
+    if not text.startswith(DISK_FULL):
+        where |= Q(drain_reason__startswith=DISK_FULL)
+    changes = {"draining_since": Now(), "drain_reason": text}
+    return _change(worker, where, changes, verb="host drained", actor=actor)
 
 
 def undrain_worker(worker: Worker, *, actor: User | None = None) -> bool:
@@ -35,22 +40,30 @@ def undrain_worker(worker: Worker, *, actor: User | None = None) -> bool:
 
     False: it did not drain.
     """
-    return _change(
-        worker, drains=True, verb="host drained no more", message="", actor=actor
-    )
+    changes = {**TAKEN_BACK, "undrained_at": Now()}
+    return _change(worker, DRAINS, changes, verb="host drained no more", actor=actor)
+
+
+def take_back_with_room(worker: Worker) -> bool:
+    """A host whose disk was full may have trials again; nothing is forgiven, so that
+    it drains for good should they fail there as before. False: it drained for another
+    reason, or not at all."""
+    where = DRAINS & Q(drain_reason__startswith=DISK_FULL)
+    return _change(worker, where, TAKEN_BACK, verb="host drained no more", actor=None)
 
 
 def _change(
-    worker: Worker, *, drains: bool, verb: str, message: str, actor: User | None
+    worker: Worker,
+    where: Q,
+    changes: Mapping[str, object],
+    *,
+    verb: str,
+    actor: User | None,
 ) -> bool:
-    """Turn one that drains, or one that does not, into the other."""
-    times: dict[str, Now | None] = {"draining_since": None if drains else Now()}
-    if drains:
-        times["undrained_at"] = Now()
+    """Change the row if it is as it has to be, and write down who did."""
+    message = str(changes["drain_reason"])
     with transaction.atomic():
-        won = Worker.objects.filter(
-            pk=worker.pk, draining_since__isnull=not drains
-        ).update(drain_reason=message, **times)
+        won = Worker.objects.filter(where, pk=worker.pk).update(**changes)
         if won:
             Event.objects.create(
                 actor=actor,

@@ -1,38 +1,75 @@
 """What an error of the server's own looks like: 500, or 503 while only the database is
-away, so that programs and people know to ask again."""
+away or a disk is full, so that programs and people know to ask again."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
 from django.views import defaults
 
+from experiments.storage import NO_ROOM
+
 # Seconds after which to ask again.
 RETRY_AFTER = "5"
 BROKEN = "Something broke on the server's side. It was written to the server's log."
-AWAY = "The database does not answer at the moment. Ask again in some seconds."
+# What SQLite and PostgreSQL say of a disk that takes nothing more.
+FULL = ("disk is full", "No space left on device", "Disk quota exceeded")
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Why there is no answer now, where asking again later will help."""
+
+    code: str
+    message: str
+    template: str
+
+
+AWAY = Passing(
+    "database_away",
+    "The database does not answer at the moment. Ask again in some seconds.",
+    "503.html",
+)
+DISK_FULL = Passing(
+    "disk_full",
+    "The site's disk is full: nothing can be kept until somebody makes room there."
+    " Ask again then.",
+    "disk_full.html",
+)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django calls it while the error is being handled, wherever it was raised: in a
     view, in a middleware, at the check of a token."""
-    away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    passing = _passing(sys.exc_info()[1])
     if request.path.startswith("/api/"):
-        response = _as_json(away=away)
-    elif away:
-        response = HttpResponse(loader.get_template("503.html").render(), status=503)
+        response = _as_json(passing)
+    elif passing:
+        page = loader.get_template(passing.template).render()
+        response = HttpResponse(page, status=503)
     else:
         return defaults.server_error(request)
-    if away:
+    if passing:
         response["Retry-After"] = RETRY_AFTER
     return response
 
 
-def _as_json(*, away: bool) -> HttpResponse:
+def _passing(error: BaseException | None) -> Passing | None:
+    """None: it is a mistake of ours."""
+    if isinstance(error, OperationalError | InterfaceError):
+        is_full = any(words in str(error) for words in FULL)
+        return DISK_FULL if is_full else AWAY
+    is_full = isinstance(error, OSError) and error.errno in NO_ROOM
+    return DISK_FULL if is_full else None
+
+
+def _as_json(passing: Passing | None) -> HttpResponse:
     """In the one shape that all refusals of the API have."""
-    code, message = ("database_away", AWAY) if away else ("server_error", BROKEN)
+    code = passing.code if passing else "server_error"
+    message = passing.message if passing else BROKEN
     error = {"code": code, "message": message, "fields": {}}
-    return JsonResponse({"error": error}, status=503 if away else 500)
+    return JsonResponse({"error": error}, status=503 if passing else 500)

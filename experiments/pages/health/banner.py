@@ -1,4 +1,5 @@
-"""What every page tells an admin at its top: the queue or the scheduler is away."""
+"""What every page tells an admin at its top: the queue or the scheduler is away, or
+there is no room left for what they do."""
 
 from __future__ import annotations
 
@@ -15,7 +16,14 @@ from django.utils.functional import SimpleLazyObject
 from experiments import queues
 from experiments.clock import database_now
 from experiments.models import SchedulerProcess, User
-from experiments.pages.health.worries import Worry, no_queue, no_scheduler
+from experiments.pages.health import room
+from experiments.pages.health.worries import (
+    LEAST_FREE,
+    Worry,
+    disk_worries,
+    no_scheduler,
+    queue_worries,
+)
 
 KEY = "installation-worries"
 # Seconds for which all pages tell the same, good news and bad: to ask a queue that is
@@ -38,13 +46,20 @@ def current() -> Sequence[Worry]:
     """One query and one question to the queue, now and then."""
     known: Sequence[Worry] | None = cache.get(KEY)
     if known is None:
-        known = [worry for worry in (_queue(), _scheduler()) if worry]
+        known = [worry for worry in (_disk(), _queue(), _scheduler()) if worry]
         cache.set(KEY, known, TROUBLE_KEPT_FOR if known else KEPT_FOR)
     return known
 
 
+def _disk() -> Worry | None:
+    """A share of a large disk that is small, and much, is for the page of health."""
+    disk = room.disk()
+    return next(disk_worries(disk), None) if disk.free < LEAST_FREE else None
+
+
 def _queue() -> Worry | None:
-    return None if queues.answers() else no_queue()
+    worries = queue_worries(queues.facts({}))
+    return next((worry for worry in worries if worry.grave), None)
 
 
 def _scheduler() -> Worry | None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,10 +44,11 @@ class Database:
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk that holds the data folder, in bytes."""
+    """A disk of the data folder, in bytes, and what lies on it."""
 
     free: int
     total: int
+    holds: str = "the data folder"
 
     @property
     def free_share(self) -> float:
@@ -62,8 +64,21 @@ class Folder:
 
 
 def disk() -> Disk:
-    usage = shutil.disk_usage(settings.HOME)
-    return Disk(usage.free, usage.total)
+    """The one with least room: parts of the data folder may have disks of their own."""
+    return min(_disks(), key=lambda disk: disk.free_share)
+
+
+def _disks() -> Iterator[Disk]:
+    parts = {
+        "the data folder": Path(settings.HOME),
+        "logs and outputs": Path(settings.HOME, "store"),
+    }
+    if connection.vendor == "sqlite":
+        parts["the database"] = Path(connection.settings_dict["NAME"]).parent
+    for holds, folder in parts.items():
+        with suppress(FileNotFoundError):
+            usage = shutil.disk_usage(folder)
+            yield Disk(usage.free, usage.total, holds)
 
 
 def database() -> Database:

@@ -16,8 +16,10 @@ from experiments.words import bytes_text, duration_text, share_text
 SCHEDULER_PATIENCE = 30.0
 SLOW_ROUND = 10.0
 LEAST_FREE_SHARE = 0.05
+# In bytes: with less than the one every page tells, with the other all is over.
+LEAST_FREE, NOTHING_FREE = 1 << 30, 1 << 20
 MOST_WAL = 256 << 20
-FULL = 0.8
+FULL, QUITE_FULL = 0.8, 0.95
 MANY_LOST = 10
 LONG_WAIT = 60.0
 
@@ -40,7 +42,7 @@ def worries(found: Vitals) -> Sequence[Worry]:
     told = [
         *queue_worries(found.queue),
         *scheduler_worries(found.work),
-        *_disk_worries(found.disk),
+        *disk_worries(found.disk),
         *_database_worries(found.database),
         *_work_worries(found.work),
     ]
@@ -52,12 +54,14 @@ def queue_worries(queue: QueueFacts | None) -> Iterator[Worry]:
         yield no_queue()
         return
     if queue.fill > FULL:
+        full = queue.fill > QUITE_FULL
         yield Worry(
-            "The queue's memory is nearly full",
+            f"The queue's memory is {'full' if full else 'nearly full'}",
             f"It uses {bytes_text(queue.memory)} of {bytes_text(queue.limit)}"
-            f" ({share_text(queue.fill)}).",
+            f" ({share_text(queue.fill)}). When it is full no new trial starts; trials"
+            " that run go on, and nothing is lost.",
             "Raise maxmemory of the server, or look what else fills it.",
-            grave=queue.fill > 0.95,
+            grave=full,
         )
     if queue.policy not in ("", "noeviction"):
         yield Worry(
@@ -115,10 +119,11 @@ def no_scheduler(tick_age: float | None) -> Worry | None:
     )
 
 
-def _disk_worries(disk: Disk) -> Iterator[Worry]:
+def disk_worries(disk: Disk) -> Iterator[Worry]:
     if disk.free_share < LEAST_FREE_SHARE:
+        full = disk.free < NOTHING_FREE
         yield Worry(
-            "The disk of the data folder is nearly full",
+            f"The disk of {disk.holds} is {'full' if full else 'nearly full'}",
             f"{bytes_text(disk.free)} of {bytes_text(disk.total)} are free"
             f" ({share_text(disk.free_share)}). When it is full, neither metrics nor"
             " outputs can be kept.",
