@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from django.conf import settings
 from django.db.models import F, FloatField, OuterRef, QuerySet, Subquery, Sum
 
 from experiments.models import Attempt, Trial
@@ -46,9 +47,22 @@ def attempt_seconds(attempt: Attempt | None, now: datetime) -> float | None:
     """How long the attempt's training has taken, or has taken so far."""
     if attempt is None or attempt.claimed_at is None:
         return None
-    if attempt.ended_at is not None and attempt.elapsed is not None:
+    if attempt.elapsed is None:
+        return _between(attempt.claimed_at, attempt.ended_at or now)
+    if attempt.ended_at is not None:
         return attempt.elapsed
-    return max(0.0, ((attempt.ended_at or now) - attempt.claimed_at).total_seconds())
+    return attempt.elapsed + _since_told(attempt, now)
+
+
+def _since_told(attempt: Attempt, now: datetime) -> float:
+    """Seconds since the runner measured last. No more than a lease, in which it does
+    so again: what is more comes of a clock that was set."""
+    since = _between(attempt.heartbeat_at or now, now)
+    return min(since, settings.LEASE_SECONDS) if attempt.runner_token_digest else since
+
+
+def _between(start: datetime, end: datetime) -> float:
+    return max(0.0, (end - start).total_seconds())
 
 
 def trial_seconds(

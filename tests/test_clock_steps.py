@@ -327,6 +327,13 @@ def test_the_time_of_a_process_that_no_worker_runs_goes_on(
 
 
 @pytest.mark.django_db
+def test_nothing_takes_less_than_no_time(sweep: Sweep) -> None:
+    ended = datetime.now(UTC)
+    sweep.started_at, sweep.ended_at = ended + timedelta(hours=1), ended
+    assert sweep.took(ended) == timedelta()
+
+
+@pytest.mark.django_db
 def test_a_sweep_that_went_on_in_the_future_has_its_breakers(sweep: Sweep) -> None:
     """By a clock that was set back since."""
     trial = factories.reported_trial(sweep, [0.5])

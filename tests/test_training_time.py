@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import timedelta
 from statistics import median
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -123,6 +124,23 @@ def test_while_it_waits_again_a_trial_has_what_it_trained_before(sweep: Sweep) -
     assert attempt is not None and attempt.claimed_at is not None
     later = attempt.claimed_at + timedelta(seconds=5)
     assert trial_seconds(trial, earlier, later) == 12
+
+
+@pytest.mark.parametrize("set_by", [-86_400, -60, 0, 86_400])
+def test_a_clock_that_is_set_makes_no_training_longer(
+    sweep: Sweep, settings: Any, set_by: int
+) -> None:
+    """What its runner told last counts, and the time since, which is short."""
+    settings.LEASE_SECONDS = 60
+    trial = factories.trial(sweep)
+    factories.claim(trial)
+    attempt = trial.current_attempt
+    assert attempt is not None and attempt.claimed_at is not None
+    told = attempt.claimed_at + timedelta(minutes=1)
+    attempt.elapsed, attempt.heartbeat_at = 50.0, told
+    now = told + timedelta(seconds=set_by + 5)
+    seconds = trial_seconds(trial, {}, now)
+    assert seconds == {0: 55, 86_400: 110}.get(set_by, 50)
 
 
 def test_means_and_charts_of_a_sweep_count_all_attempts(sweep: Sweep) -> None:

@@ -70,7 +70,7 @@ def _elapsed(trial: Trial, earlier: Mapping[int, float]) -> float | None:
         return measured
     if trial.started_at is None or trial.ended_at is None:
         return None
-    return (trial.ended_at - trial.started_at).total_seconds()
+    return max(0.0, (trial.ended_at - trial.started_at).total_seconds())
 
 
 def _last_metrics(trials: Sequence[Trial]) -> dict[int | None, dict[str, Number]]:

@@ -213,12 +213,13 @@ class Sweep(Created, models.Model):
     def took(self, now: datetime) -> timedelta | None:
         """How long it has been going, until its end or now; None for a draft.
 
-        Pauses count, but not the time between an end and its going on.
+        Pauses count, but not the time between an end and its going on. Never negative,
+        as it would be after the clock was set back.
         """
         if self.started_at is None:
             return None
         whole = (self.ended_at or now) - self.started_at
-        return whole - timedelta(seconds=self.idle)
+        return max(timedelta(), whole - timedelta(seconds=self.idle))
 
     @property
     def deadline(self) -> datetime | None:

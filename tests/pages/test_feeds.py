@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -153,6 +154,17 @@ def test_the_page_hands_the_feed_a_token_from_which_nothing_is_new(
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-01-01T00:00:00", "~~~"])
 def test_a_token_that_is_none_asks_for_everything(text: str) -> None:
     assert Token.read(text).time is None
+
+
+def test_a_token_of_the_future_asks_for_everything(
+    client: Client, sweep: Sweep
+) -> None:
+    """The clock was set back since: what has changed is then older than the token."""
+    trial = factories.reported_trial(sweep, [0.5])
+    future = timezone.now() + timedelta(hours=1)
+    answer = feed(client, sweep, f"{future.isoformat()}~~")
+    assert answer["changed"]
+    assert str(trial.pk) in answer["rows"]
 
 
 def test_a_feed_costs_the_same_however_many_trials_there_are(

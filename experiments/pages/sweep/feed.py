@@ -51,6 +51,11 @@ class Token:
             return cls(None)
         return cls(time, frame, look)
 
+    def until(self, now: datetime) -> Token:
+        """Of a time to come, as after a clock was set back, nothing can be told."""
+        later = self.time is not None and self.time > now + OVERLAP
+        return Token(None) if later else self
+
     def __str__(self) -> str:
         return f"{self.time.isoformat() if self.time else ''}~{self.frame}~{self.look}"
 
@@ -69,7 +74,8 @@ def frame_mark(sweep: Sweep, *, steers: bool) -> str:
 def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """What has changed on a sweep's page ``?since=`` the last answer."""
     sweep = sweep_to_read(request, pk)
-    seen, now = Token.read(request.GET.get("since", "")), database_now()
+    now = database_now()
+    seen = Token.read(request.GET.get("since", "")).until(now)
     if seen.time is not None and not _changed(sweep, seen.time):
         return JsonResponse(_answer(sweep, now, str(Token(now, seen.frame, seen.look))))
     few = request.GET.get("part") != "trials"
