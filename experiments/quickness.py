@@ -33,9 +33,14 @@ def share_ahead(sweep: Sweep) -> float:
             trial__sweep=sweep, state=AttemptState.FINISHED, elapsed__isnull=False
         )
         .order_by("-pk")
-        .values_list("claimed_at", "ended_at")[:LOOKED_AT]
+        .values_list("elapsed", "claimed_at", "ended_at")[:LOOKED_AT]
     )
-    took = [(end - start).total_seconds() for start, end in last if start and end]
+    # The training alone is less, but where the clock was set back meanwhile.
+    took = [
+        max(trained or 0.0, (end - start).total_seconds())
+        for trained, start, end in last
+        if start and end
+    ]
     if len(took) < NEEDED:
         return 0.0
     mean = math.fsum(took) / len(took)

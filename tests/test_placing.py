@@ -245,11 +245,13 @@ class TestGpus:
 class TestAhead:
     """Quick trials of a sweep whose choices go by their numbers."""
 
-    def started(self, worker: Worker, *, took: float = 1.0, **fields: Any) -> Sweep:
+    def started(
+        self, worker: Worker, *, took: float = 1.0, trained: float = 0.9, **fields: Any
+    ) -> Sweep:
         """A sweep with running trials in all slots, and some that are over."""
         made = sweep(**fields)
         for _ in range(4):
-            factories.trial(made, state="completed", value=0.5, elapsed=0.9)
+            factories.trial(made, state="completed", value=0.5, elapsed=trained)
         ended = Attempt.objects.filter(trial__sweep=made)
         ended.update(claimed_at=Now() - timedelta(seconds=took), ended_at=Now())
         self.claim_all(worker)
@@ -283,6 +285,12 @@ class TestAhead:
         ended.update(claimed_at=Now() - timedelta(minutes=1))
         Attempt.objects.filter(state="queued").delete()
         made.trials.filter(state="queued").delete()
+        scheduling.advance_all()
+        assert self.queued(made) == [0]
+
+    def test_a_clock_that_was_set_back_makes_no_trial_a_quick_one(self) -> None:
+        worker = host("a", slots=4)
+        made = self.started(worker, took=-86_400, trained=60)
         scheduling.advance_all()
         assert self.queued(made) == [0]
 

@@ -74,6 +74,14 @@ def test_the_door_opens_when_the_failures_are_old(client: Client, ada: User) -> 
     assert log_in(client).status_code == 302
 
 
+def test_a_clock_that_was_set_back_does_not_keep_it_shut(
+    client: Client, ada: User
+) -> None:
+    fail(client, login_guard.MOST_FAILURES)
+    Event.objects.update(created_at=timezone.now() + timedelta(days=1))
+    assert log_in(client).status_code == 302
+
+
 def test_the_spelling_of_a_name_does_not_help(client: Client, ada: User) -> None:
     fail(client, 5, "ada")
     fail(client, 5, " ADA ")
