@@ -1,0 +1,177 @@
+"""A backup made while trials run, and a new installation that goes on from it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import subprocess
+import urllib.error
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.case import TRAIN, Case
+from tests.chaos.databases import Postgres
+from tests.chaos.installation import Installation
+from tests.chaos.witnesses import runs
+from tests.processes.running_site import call
+
+REPORTS = 30
+DATABASE = "sweepsite.sqlite3"
+
+
+def restore(case: Case) -> list[str]:
+    """The old site is lost some trials after its backup. What the backup has is all
+    there; trials that ran at that time are lost and run again, whatever the old queue
+    rings for; and processes of the old site are refused."""
+    old = Installation(case.folder / "old", database=case.database)
+    backup = case.folder / "backup"
+    try:
+        old.start()
+        sweep = old.submit(f"{TRAIN} --reports {REPORTS} --pause 0.1", trials=case.size)
+        old.wait(lambda: old.ended_trials(sweep) and _young(old), "a young training")
+        acked = {run.attempt: run.steps for run in runs(old.witness)}
+        before = Process.of(old)
+        _back_up(old, backup)
+        ended = old.ended_trials(sweep)
+        old.wait(lambda: old.ended_trials(sweep) > ended + 2, "trials after the backup")
+        old.wait(lambda: _young(old), "another young training")
+        after = Process.of(old)
+        _keep_files(old, backup)
+    finally:
+        old.stop()
+    new = Installation(case.folder / "new", database=case.database)
+    try:
+        return _go_on(case, new, old, (sweep, acked, before, after))
+    finally:
+        new.stop()
+
+
+def _go_on(
+    case: Case,
+    new: Installation,
+    old: Installation,
+    facts: tuple[int, dict[int, list[int]], Process, Process],
+) -> list[str]:
+    sweep, acked, before, after = facts
+    _put_back(case.folder / "backup", new)
+    problems = _missing(new, acked) + new.database.damage()
+    running = _attempts(new, "running")
+    _forget_what_came_later(new, old)
+    shutil.copytree(old.folder / "queue", new.folder / "queue")
+    new.start()
+    problems += _let_in(new, after, 401)
+    new.wait(lambda: not running & _attempts(new, "running"), "live ones to be lost")
+    problems += _let_in(new, before, 409)
+    new.wait_for_end(sweep, patience=60 + 10 * case.size)
+    problems += case.judged(new, sweep)
+    lost = _attempts(new, "lost")
+    if not running or not running <= lost:
+        problems.append(f"{running} ran at the time of the backup, {lost} were lost")
+    return problems
+
+
+def _young(site: Installation) -> bool:
+    """Whether a training runs that will not end for a while, and has reported."""
+    live = set(site.training().values())
+    return any(
+        1 <= len(run.steps) < REPORTS / 4
+        for run in runs(site.witness)
+        if run.attempt in live
+    )
+
+
+# --- what the documentation tells to do -------------------------------------------
+
+
+def _back_up(site: Installation, folder: Path) -> None:
+    folder.mkdir()
+    if isinstance(site.database, Postgres):
+        _postgres(site, "pg_dump", "--format=custom", f"--file={folder / 'dump'}")
+        return
+    with contextlib.closing(sqlite3.connect(site.home / DATABASE)) as database:
+        database.execute("VACUUM INTO ?", (str(folder / DATABASE),))
+
+
+def _keep_files(site: Installation, folder: Path) -> None:
+    """The data folder, after the database."""
+    left_out = shutil.ignore_patterns("queue", "static", f"{DATABASE}*")
+    shutil.copytree(site.home, folder, ignore=left_out, dirs_exist_ok=True)
+
+
+def _put_back(backup: Path, site: Installation) -> None:
+    left_out = shutil.ignore_patterns("dump")
+    shutil.copytree(backup, site.home, ignore=left_out, dirs_exist_ok=True)
+    if isinstance(site.database, Postgres):
+        _postgres(site, "pg_restore", "--no-owner", "-dpostgres", str(backup / "dump"))
+
+
+def _postgres(site: Installation, program: str, *arguments: str) -> None:
+    assert isinstance(site.database, Postgres)
+    server = site.database.server
+    command = [str(server.binaries / program), f"--host={server.folder}"]
+    command += ["--username=postgres", *arguments]
+    subprocess.run(command, check=True, timeout=60)
+
+
+# --- what must be true ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Process:
+    """A training process of the old site, with its token."""
+
+    trial: str
+    token: str
+
+    @classmethod
+    def of(cls, site: Installation) -> Process:
+        """Of the youngest attempt that runs."""
+        pid, _ = max(site.training().items(), key=lambda item: item[1])
+        parts = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        found = dict(part.split("=", 1) for part in parts if "=" in part)
+        return cls(found["SWEEPSITE_TRIAL_ID"], found["SWEEPSITE_TOKEN"])
+
+
+def _let_in(site: Installation, process: Process, expected: int) -> list[str]:
+    address = f"http://{site.address('web-0')}:{site.web_ports[0]}"
+    path = f"{address}/api/v1/trials/{process.trial}/metrics"
+    point = {"name": "accuracy", "step": 999, "value": 9.0}
+    try:
+        call(path, "POST", {"points": [point]}, token=process.token)
+    except urllib.error.HTTPError as answer:
+        if answer.code == expected:
+            return []
+        return [f"a process of the old site got {answer.code} instead of {expected}"]
+    return ["a process of the old site reported to the new one"]
+
+
+def _attempts(site: Installation, state: str) -> set[int]:
+    query = f"SELECT id FROM experiments_attempt WHERE state = '{state}'"
+    return {row[0] for row in site.database.rows(query)}
+
+
+def _missing(site: Installation, acked: dict[int, list[int]]) -> list[str]:
+    """Points that were answered before the backup began and are not in it."""
+    stored = set(
+        site.database.rows(
+            "SELECT m.attempt_id, p.step FROM experiments_metricpoint p"
+            " JOIN experiments_metric m ON m.id = p.metric_id"
+        )
+    )
+    return [
+        f"step {step} of attempt {attempt} is not in the backup"
+        for attempt, steps in acked.items()
+        for step in steps
+        if (attempt, step) not in stored
+    ]
+
+
+def _forget_what_came_later(new: Installation, old: Installation) -> None:
+    """The scripts' own account as the new site may know it: numbers of attempts that
+    began after the backup are given again. Scripts go on writing to the same file."""
+    known = _attempts(new, "finished")
+    lines = old.witness.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if int(line.split()[1]) in known]
+    old.witness.write_text("".join(kept))
+    new.witness.symlink_to(old.witness)
