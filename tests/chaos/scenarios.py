@@ -15,6 +15,7 @@ from tests.chaos.outages import (
     web_down,
 )
 from tests.chaos.power import power_cut
+from tests.chaos.restores import restore
 from tests.chaos.slots import slots
 from tests.chaos.splits import (
     dup_delivery,
@@ -49,5 +50,6 @@ SCENARIOS = {
         Scenario("log-flood", log_flood, 10),
         Scenario("slots", slots, 500, POSTGRES),
         Scenario("power-cut", power_cut, 500, SQLITE),
+        Scenario("restore", restore, 20),
     )
 }
