@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,36 @@ def test_a_log_that_outgrows_its_limit_keeps_head_and_tail(settings: Any) -> Non
     assert text.startswith(lines[0])
     assert text.endswith(lines[-1])
     assert b"left out here" in text
+
+
+def test_a_log_takes_all_of_a_chunk_or_nothing() -> None:
+    storage.append_log(7, b"one\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            storage.append_log(7, b"two\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert storage.read_log(7) == b"one\n"
+    storage.append_log(7, b"two\n")
+    assert storage.read_log(7) == b"one\ntwo\n"
+
+
+def test_a_long_log_that_finds_no_room_to_be_cut_is_cut_later(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    settings.LOG_LIMIT_BYTES = 1000
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        storage.append_log(7, b"x" * 1500)
+    assert storage.read_log(7) == b"x" * 1500
+    storage.append_log(7, b"end")
+    assert len(storage.read_log(7)) < 1100
+    assert storage.read_log(7).endswith(b"xend")
 
 
 def test_the_last_bytes_of_a_log() -> None:

@@ -92,3 +92,63 @@ def test_the_trial_goes_to_another_host_if_there_is_one(sweep: Sweep) -> None:
     (state,) = pool_states([sweep.pool_id]).values()
     host = state.best_host(0, attempt=attempt, priority=0)
     assert host is not None and host.worker == bad
+
+
+# --- a full disk ----------------------------------------------------------------------
+
+FULL = "no folder for the attempt: [Errno 28] No space left on device: '/x'"
+MB = 1 << 20
+
+
+def fill(sweep: Sweep) -> None:
+    attempt = factories.claim(factories.trial(sweep)).attempt
+    outcome = lifecycle.Outcome(cause="worker_problem", message=FULL)
+    lifecycle.finish_attempt(attempt, outcome)
+
+
+def test_one_trial_that_finds_no_room_drains_the_host_until_it_has_some(
+    sweep: Sweep, worker: Worker
+) -> None:
+    fill(sweep)
+    assert troubles.drain_if_in_trouble(worker)
+    assert worker.drain_reason.startswith("The host's disk is full. It takes trials")
+    assert "No space left on device" in worker.drain_reason
+    troubles.mind_room(worker, 63 * MB)
+    troubles.mind_room(worker, None)
+    assert worker.draining_since is not None
+    troubles.mind_room(worker, 64 * MB)
+    assert (worker.draining_since, worker.drain_reason) == (None, "")
+
+
+def test_trials_that_find_no_room_although_there_is_some_drain_it_for_good(
+    sweep: Sweep, worker: Worker
+) -> None:
+    for _ in range(3):
+        fill(sweep)
+        assert troubles.drain_if_in_trouble(worker)
+        troubles.mind_room(worker, 100 * MB)
+    assert worker.draining_since is not None
+    assert worker.drain_reason.startswith("3 trials in 10 minutes could not begin")
+
+
+def test_a_host_that_tells_of_little_room_drains_before_a_trial_fails_there(
+    worker: Worker,
+) -> None:
+    troubles.mind_room(worker, 32 * MB)
+    assert worker.draining_since is None
+    troubles.mind_room(worker, 32 * MB - 1)
+    assert worker.drain_reason == (
+        "The host's disk is full: 34 MB are free. It takes trials again by itself once"
+        " there is room."
+    )
+
+
+def test_a_host_that_somebody_drains_stays_so_however_much_room_it_has(
+    worker: Worker,
+) -> None:
+    troubles.mind_room(worker, 0)
+    assert lifecycle.drain_worker(worker, reason="For a new disk.")
+    troubles.mind_room(worker, 10_000 * MB)
+    assert worker.drain_reason == "For a new disk."
+    troubles.mind_room(worker, 0)
+    assert worker.drain_reason == "For a new disk."

@@ -131,6 +131,17 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     assert (stored(runner.attempt.pk), Artifact.objects.count()) == ([], 0)
 
 
+def test_a_disk_without_room_for_a_folder_is_said_as_well(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    runner = Runner(trial)
+    monkeypatch.setattr("pathlib.Path.mkdir", full)
+    assert runner.put("a", b"one").status_code == 507
+
+
 def test_the_next_attempt_gets_the_whole_files(trial: Trial) -> None:
     first = Runner(trial)
     assert first.spec["resume_from"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.chaos.case import Scenario
 from tests.chaos.clocks import clock_chaos, no_clocks
 from tests.chaos.crowds import delete_live, log_flood, stop_storm
+from tests.chaos.disks import disk_full, queue_full
 from tests.chaos.kills import chaos, each_failpoint, failpoints
 from tests.chaos.nasty import SCRIPTS, fast_fail, nasty_scripts
 from tests.chaos.outages import (
@@ -24,6 +25,7 @@ from tests.chaos.splits import (
     split_ride_out,
     two_brains,
 )
+from tests.chaos.volumes import no_small_disks
 
 POSTGRES, SQLITE = ("postgres",), ("sqlite",)
 SCENARIOS = {
@@ -34,6 +36,8 @@ SCENARIOS = {
         Scenario("each-failpoint", each_failpoint, 3),
         Scenario("queue-amnesia", queue_amnesia, 40),
         Scenario("queue-outage", queue_outage, 30),
+        Scenario("queue-full", queue_full, 20),
+        Scenario("disk-full", disk_full, 12, obstacle=no_small_disks),
         Scenario("db-restart", db_restart, 10, POSTGRES),
         Scenario("web-down", web_down, 20),
         Scenario("site-away", site_away, 20),

@@ -22,6 +22,7 @@ SMALL = {
     **{"dup-delivery": 6, "two-brains": 20, "fast-fail": 500, "stop-storm": 8},
     **{"delete-live": 2, "log-flood": 4, "slots": 100},
     **{"power-cut": 40, "restore": 8},
+    **{"disk-full": 4, "queue-full": 6},
 }
 
 

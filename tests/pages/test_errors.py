@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -39,9 +40,30 @@ def test_a_page_says_so_and_when_to_come_back(
 
 
 @pytest.mark.parametrize(
+    "problem",
+    [
+        OperationalError("database or disk is full"),
+        OperationalError("could not extend file: No space left on device"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_a_page_tells_that_the_disk_is_full(
+    client: Client, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    monkeypatch.setattr(SessionStore, "load", fails(problem))
+    answer = client.get("/experiments/")
+    assert answer.status_code == 503
+    assert int(answer["Retry-After"]) > 0
+    assert "disk is full" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
     ("problem", "status", "code"),
     [
         (OperationalError("gone"), 503, "database_away"),
+        (OperationalError("database or disk is full"), 503, "disk_full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 503, "disk_full"),
+        (OSError(errno.EACCES, "Permission denied"), 500, "server_error"),
         (ValueError("a mistake of ours"), 500, "server_error"),
     ],
 )

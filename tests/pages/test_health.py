@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -162,6 +163,14 @@ def test_no_scheduler_for_half_a_minute_is_a_worry() -> None:
             "The disk of the data folder is nearly full",
         ),
         (
+            {"disk": room.Disk(free=0, total=GB, holds="logs and outputs")},
+            "The disk of logs and outputs is full",
+        ),
+        (
+            {"queue": QueueFacts("Redis 8", 96, 100, "noeviction", {})},
+            "The queue's memory is full",
+        ),
+        (
             {"database": room.Database("SQLite", "3.46.1", 1, wal=1, sound=False)},
             "SQLite 3.46.1 has a fault in the mode that is used here",
         ),
@@ -264,6 +273,54 @@ def test_the_banner_says_that_the_queue_is_away_and_only_to_admins(
     factories.team("Physics", ada="admin")
     root.force_login(factories.user("ada"))
     assert "The queue does not answer" not in root.get("/settings/").content.decode()
+
+
+def test_the_banner_says_that_the_queue_is_full(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick(seconds=1)
+    full = QueueFacts("Redis 8", 99, 100, "noeviction", {})
+    monkeypatch.setattr(queues, "facts", lambda names: full)
+    assert "memory is full" in root.get("/settings/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "told"),
+    [
+        (0, 100 * GB, "data folder is full"),
+        (GB // 2, 100 * GB, "data folder is nearly full"),
+        (4 * GB, 100 * GB, ""),
+        (GB // 2, GB, ""),
+    ],
+)
+def test_the_banner_says_that_a_disk_is_full(
+    root: Client,
+    queue: None,
+    monkeypatch: pytest.MonkeyPatch,
+    free: int,
+    total: int,
+    told: str,
+) -> None:
+    tick(seconds=1)
+    monkeypatch.setattr(room, "disk", lambda: room.Disk(free, total))
+    page = root.get("/settings/").content.decode()
+    assert told in page
+    assert ("The disk of" in page) == bool(told)
+
+
+def test_the_fullest_of_the_disks_counts(
+    monkeypatch: pytest.MonkeyPatch, own_data_folder: None, tmp_path: Path
+) -> None:
+    def usage(folder: Path) -> Any:
+        store = Path(folder).name == "store"
+        if not Path(folder).exists():
+            raise FileNotFoundError(folder)
+        return SimpleNamespace(free=1 if store else 50, total=100)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    assert room.disk().free == 50
+    (tmp_path / "store").mkdir()
+    assert room.disk() == room.Disk(1, 100, "logs and outputs")
 
 
 def test_the_banner_asks_now_and_then(root: Client, queue: None) -> None:

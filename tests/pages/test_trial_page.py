@@ -155,6 +155,17 @@ def test_an_earlier_attempt_has_a_log_of_its_own(ada: Client) -> None:
     assert ada.get(f"/trials/{trial.pk}/log?attempt=2").status_code == 404
 
 
+def test_outputs_that_could_not_be_kept_are_told(ada: Client) -> None:
+    trial = judged_trial()
+    told = "exit code 0; not kept: a<b>.bin (status 507, disk_full: not stored: full)"
+    Attempt.objects.filter(pk=trial.current_attempt_id).update(message=told)
+    text = page(ada, f"/trials/{trial.pk}/")
+    assert "Not kept: a&lt;b&gt;.bin (not stored: full)" in text
+    assert "It left no files" not in text
+    Attempt.objects.filter(pk=trial.current_attempt_id).update(message="exit code 0")
+    assert "It left no files" in page(ada, f"/trials/{trial.pk}/")
+
+
 def test_an_output_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:
     trial = judged_trial()
     artifact = put_output(trial, 'plots/a"\u202eb.html', HOSTILE.encode())
