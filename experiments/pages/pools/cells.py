@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from experiments.models import Attempt, Team, Trial
+from experiments.training_time import attempt_seconds
 from experiments.waiting import SlotView
 
 # A row of the map has so many places; a trial of more spans all of them.
@@ -65,13 +66,12 @@ def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> Cell:
         notes.append(attempt.phase or _reports(attempt, view))
     else:
         notes.append("another team\N{RIGHT SINGLE QUOTATION MARK}s")
-    since = attempt.claimed_at
     return Cell(
         kind="silent" if slot.state == "silent" else "own" if own else "other",
         title=trial.label if own else team.name,
         note=", ".join(notes),
         url=trial.get_absolute_url() if own else "",
-        seconds=max(0.0, (view.now - since).total_seconds()) if since else None,
+        seconds=attempt_seconds(attempt, view.now),
         percent=_percent(attempt, view),
         span=slot.span,
     )

@@ -25,7 +25,7 @@ from experiments.models.trials import (
 )
 from experiments.pages.spaces import search_space
 from experiments.progress import Progress, progress_of
-from experiments.training_time import trained
+from experiments.training_time import attempt_seconds, trained
 
 # Fewer ended trials than this say too little about how long the rest will take.
 LEAST_FOR_FORECAST = 3
@@ -184,7 +184,7 @@ def _middle(sweep: Sweep, count: int) -> float | None:
 
 
 def _running_times(sweep: Sweep, now: datetime) -> list[float]:
-    claimed = Attempt.objects.filter(
+    running = Attempt.objects.filter(
         trial__sweep=sweep, trial__current_attempt=F("pk"), state=AttemptState.RUNNING
-    ).values_list("claimed_at", flat=True)
-    return [max(0.0, (now - moment).total_seconds()) for moment in claimed if moment]
+    )
+    return [attempt_seconds(attempt, now) or 0.0 for attempt in running]
