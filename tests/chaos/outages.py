@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 
 from redis import Redis
@@ -77,15 +79,60 @@ def db_restart(case: Case) -> list[str]:
         return case.judged(site, sweep, budget=4 * case.size)
 
 
+def db_away(case: Case) -> list[str]:
+    """PostgreSQL is away for ``size`` seconds, several leases long, while all others
+    run on. Trials train on, nothing is lost, and every point arrives."""
+    with case.installed() as site:
+        command = f"{TRAIN} --reports {8 * case.size} --pause 0.1"
+        sweep = site.submit(command, trials=2)
+        site.wait(lambda: len(site.training()) >= 2, "two trainings")
+        time.sleep(8)  # The scheduler's own first lease is over.
+        site.crash_database(away=case.size)
+        site.wait_for_end(sweep, patience=60 + 6 * case.size)
+        problems = case.judged(site, sweep, budget=2)
+        if case.figures["lost"]:
+            problems.append(f"attempts were lost: {case.figures['lost']}")
+        return problems
+
+
+def db_locked(case: Case) -> list[str]:
+    """Somebody holds SQLite's only lock for writing: for a moment, and for ``size``
+    seconds, which is longer than anybody waits for it. What had no answer by then is
+    refused with 503, and comes again."""
+    with case.installed(SWEEPSITE_LEASE_SECONDS=str(3 * case.size)) as site:
+        sweep = site.submit(f"{TRAIN} --reports 60 --pause 0.1", trials=6)
+        site.wait(lambda: len(site.training()) >= 2, "two trainings")
+        for seconds in (case.size / 4, case.size):
+            _lock(site, seconds)
+            time.sleep(case.random.uniform(1.0, 3.0))
+        site.wait_for_end(sweep, patience=180)
+        problems = case.judged(site, sweep, budget=6)
+        refused = (site.logs / "access-0.log").read_text().count("] 503 ")
+        case.figures["refused"] = refused
+        if not refused:
+            problems.append("nobody was refused: the lock was not held long enough")
+        if case.figures["lost"]:
+            problems.append(f"attempts were lost: {case.figures['lost']}")
+        return problems
+
+
+def _lock(site: Installation, seconds: float) -> None:
+    path = site.home / "sweepsite.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        time.sleep(seconds)
+
+
 def web_down(case: Case) -> list[str]:
-    """Web server and scheduler are away for ``size`` seconds, several leases long.
-    Trials train on, nothing is lost, and every point arrives."""
+    """Web server and scheduler are away for ``size`` seconds, several leases long, and
+    are upgraded meanwhile. Trials train on, nothing is lost, every point arrives."""
     with case.installed() as site:
         command = f"{TRAIN} --reports {8 * case.size} --pause 0.1"
         sweep = site.submit(command, trials=2)
         site.wait(lambda: len(site.training()) >= 2, "two trainings")
         for name in (*site.webs, *site.schedulers):
             site.keeper.hold(name)
+        site.manage("setup")
         time.sleep(case.size)
         for name in (*site.webs, *site.schedulers):
             site.keeper.release(name)
