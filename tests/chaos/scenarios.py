@@ -9,6 +9,8 @@ from tests.chaos.disks import disk_full, queue_full
 from tests.chaos.kills import chaos, each_failpoint, failpoints
 from tests.chaos.nasty import SCRIPTS, fast_fail, nasty_scripts
 from tests.chaos.outages import (
+    db_away,
+    db_locked,
     db_restart,
     queue_amnesia,
     queue_outage,
@@ -39,6 +41,8 @@ SCENARIOS = {
         Scenario("queue-full", queue_full, 20),
         Scenario("disk-full", disk_full, 12, obstacle=no_small_disks),
         Scenario("db-restart", db_restart, 10, POSTGRES),
+        Scenario("db-away", db_away, 20, POSTGRES),
+        Scenario("db-locked", db_locked, 25, SQLITE),
         Scenario("web-down", web_down, 20),
         Scenario("site-away", site_away, 20),
         Scenario("split-brain", split_brain, 25),
