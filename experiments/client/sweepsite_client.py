@@ -46,7 +46,7 @@ NOTES = ("stop", "told", "client")  # ends of the names of the files beside the 
 LARGEST_SPOOL, MOST_HALVINGS = 32 << 20, 60
 PATIENCE = 3  # reports after which a script that was told to stop seems not to listen
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
-CLOSED = (ConnectionError, http.client.HTTPException)
+JSON, CLOSED = "application/json", (ConnectionError, http.client.HTTPException)
 
 
 def params() -> dict[str, Any]:
@@ -219,7 +219,7 @@ class _Reporter:
             if not self._spool.add(points):
                 self._warn("full", "too many reports wait; new ones are lost")
         except OSError as problem:
-            self._warn("disk", f"a report could not be kept: {problem}")
+            self._warn("disk", f"reports wait in memory, not on disk: {problem}")
 
     def _back_off(self, cost: float, problem: Exception) -> None:
         self._warn("away", f"the site is away, reports are kept: {problem}")
@@ -229,7 +229,8 @@ class _Reporter:
     def _warn(self, kind: str, sentence: str) -> None:
         if kind not in self._warned:
             self._warned.add(kind)
-            sys.stderr.write(f"sweepsite_client: {sentence}\n")
+            with contextlib.suppress(OSError):  # it may be a file on a full disk, too
+                sys.stderr.write(f"sweepsite_client: {sentence}\n")
 
 
 class _Site:
@@ -241,8 +242,7 @@ class _Site:
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self._connection = kind(address.netloc, timeout=CONNECT_TIMEOUT)
         self._path = f"{address.path.rstrip('/')}/api/v1/trials/{trial}/metrics"
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._headers["Content-Type"] = "application/json"
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": JSON}
 
     def send(self, points: list[dict[str, Any]]) -> dict[str, Any]:
         """Raises _Away, _Refused or _Stale."""
@@ -256,14 +256,12 @@ class _Site:
         except CLOSED as problem:
             raise _Away(f"{type(problem).__name__}: {problem}") from problem
 
-    def _connect(self) -> None:
-        self._connection.connect()
-        self._connection.sock.settimeout(ANSWER_TIMEOUT)
-
     def _exchange(self, body: bytes) -> dict[str, Any]:
         try:
-            if self._connection.sock is None:
-                self._connect()
+            is_new = self._connection.sock is None
+            if is_new:
+                self._connection.connect()
+                self._connection.sock.settimeout(ANSWER_TIMEOUT)
             self._connection.request("POST", self._path, body, self._headers)
             response = self._connection.getresponse()
             return _answer(response.status, response.read())
@@ -275,23 +273,25 @@ class _Site:
 
 
 class _Spool:
-    """Points that wait: one JSON line each in a file that the runner reads too, without
-    a path in memory. Who sends renames the file first, under a lock for that moment."""
+    """Points that wait: a JSON line each in a file that the runner reads too; in memory
+    without a path or room. Who sends renames the file first, under a lock for it."""
 
     def __init__(self, path: str) -> None:
         self._path, self._own = path, f"{path}.{os.getpid()}.sending"
         self._points: list[dict[str, Any]] = []
+        self._unkept: list[dict[str, Any]] = []  # newer than those in the file
 
     def add(self, points: list[dict[str, Any]]) -> bool:
+        self._unkept += points[: max(0, MOST_IN_MEMORY - len(self._unkept))]
         if not self._path:
-            self._points += points[: max(0, MOST_IN_MEMORY - len(self._points))]
-            return len(self._points) < MOST_IN_MEMORY
-        lines = "".join(json.dumps(point) + "\n" for point in points)
-        with self._locked(), open(self._path, "a", encoding="utf-8") as file:
-            if file.tell() > LARGEST_SPOOL:
-                return False
-            file.write(lines)
-        return True
+            return len(self._unkept) < MOST_IN_MEMORY
+        lines = "".join(json.dumps(point) + "\n" for point in self._unkept).encode()
+        with self._locked(), open(self._path, "ab", 0) as file:
+            if (end := file.tell()) < LARGEST_SPOOL and file.write(lines) < len(lines):
+                file.truncate(end)  # half a line would spoil the next one
+                raise OSError("no room on the disk")
+        self._unkept = []
+        return end < LARGEST_SPOOL
 
     def peek(self) -> list[dict[str, Any]]:
         """The oldest points, [] when there are none."""
@@ -302,6 +302,8 @@ class _Spool:
                 self._points = _points_in(self._own)
                 if not self._points:
                     os.unlink(self._own)
+        if not self._points and not os.path.exists(self._own):
+            self._points, self._unkept = self._unkept, []
         return self._points[:POINTS_AT_ONCE]
 
     def drop(self, count: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +195,47 @@ def test_a_spool_that_cannot_be_written_does_not_stop_training(
     monkeypatch.setenv("SWEEPSITE_SPOOL", "/nowhere/at/all/spool.jsonl")
     site.go_away()
     assert sweep.log(step=0, loss=1) is False
-    assert "a report could not be kept" in capsys.readouterr().err
+    assert "wait in memory, not on disk" in capsys.readouterr().err
+    site.come_back()
+    try_again_now(sweep)
+    sweep.log(step=1, loss=1)
+    assert in_order(site) == [0, 1]
+
+
+@contextlib.contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Writes find room for so many bytes and no more, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("comes_first", ["room", "the site"])
+def test_reports_that_find_no_room_on_the_disk_are_sent_all_the_same(
+    sweep: Any,
+    site: Any,
+    spool: Path,
+    capsys: pytest.CaptureFixture[str],
+    comes_first: str,
+) -> None:
+    site.go_away()
+    sweep.log(step=0, loss=1)
+    with no_file_larger_than(spool.stat().st_size + 10):
+        sweep.log(step=1, loss=1)
+        sweep.log(step=2, loss=1)
+        assert len(spool.read_text().splitlines()) == 1, "no half a line"
+    assert capsys.readouterr().err.count("in memory") == 1
+    if comes_first == "room":
+        sweep.log(step=3, loss=1)
+        assert len(spool.read_text().splitlines()) == 4
+    site.come_back()
+    try_again_now(sweep)
+    sweep.log(step=4, loss=1)
+    left_out = 3 if comes_first == "the site" else None
+    assert in_order(site) == [step for step in range(5) if step != left_out]
 
 
 def test_without_a_runner_reports_wait_in_memory(
