@@ -16,7 +16,7 @@ from tests.chaos.installation import Installation
 from tests.chaos.witnesses import runs
 from tests.processes.running_site import call
 
-REPORTS = 30
+REPORTS, PAUSE = 20, 0.2
 DATABASE = "sweepsite.sqlite3"
 
 
@@ -28,7 +28,8 @@ def restore(case: Case) -> list[str]:
     backup = case.folder / "backup"
     try:
         old.start()
-        sweep = old.submit(f"{TRAIN} --reports {REPORTS} --pause 0.1", trials=case.size)
+        command = f"{TRAIN} --reports {REPORTS} --pause {PAUSE}"
+        sweep = old.submit(command, trials=case.size)
         old.wait(lambda: old.ended_trials(sweep) and _young(old), "a young training")
         acked = {run.attempt: run.steps for run in runs(old.witness)}
         before = Process.of(old)
@@ -75,7 +76,7 @@ def _young(site: Installation) -> bool:
     """Whether a training runs that will not end for a while, and has reported."""
     live = set(site.training().values())
     return any(
-        1 <= len(run.steps) < REPORTS / 4
+        1 <= len(run.steps) < REPORTS / 2
         for run in runs(site.witness)
         if run.attempt in live
     )
