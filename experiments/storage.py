@@ -42,7 +42,8 @@ def output_path(attempt_id: int, sha256: str) -> Path:
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
-    """Write a file so that it is there whole or not at all; its size and SHA-256."""
+    """Write a file so that it is there whole or not at all, also after a power cut once
+    this has returned; its size and SHA-256."""
     digest, size = hashlib.sha256(), 0
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
     try:
@@ -53,10 +54,24 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
+        _flush_names(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return size, digest.hexdigest()
+
+
+def _flush_names(folder: Path) -> None:
+    """A file that is flushed under a name that is not may be gone after a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems cannot flush a folder.
+        if error.errno not in (errno.EBADF, errno.EINVAL):
+            raise
+    finally:
+        os.close(handle)
 
 
 def append_log(attempt_id: int, chunk: bytes, *, first: bool = False) -> None:

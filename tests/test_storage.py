@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,21 @@ def test_a_write_that_breaks_off_leaves_nothing(home: Path) -> None:
     with pytest.raises(ConnectionError):
         storage.write_whole(home / "file", chunks())
     assert list(home.iterdir()) == []
+
+
+def test_a_file_and_then_its_name_are_flushed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+
+    def fsync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        flushed.append("folder" if is_folder else "file")
+        flushed.extend(path.name for path in home.glob("[!.]*"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.write_whole(home / "whole", (b"text",))
+    assert flushed == ["file", "folder", "whole"]
 
 
 def test_a_log_that_outgrows_its_limit_keeps_head_and_tail(settings: Any) -> None:
