@@ -7,7 +7,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -24,6 +24,10 @@ from tests.chaos.volumes import Volume
 KEEPS = "python train_keeps_files.py --reports 6 --pause 0.2 --kilobytes 200"
 UNKEPT = "not stored: the site's disk is full"
 REFUSED = re.compile(r"I7 \w+ (POST|PUT) /api/worker/v1/attempts/\d+/(log|artifacts) ")
+Where = Callable[[Installation], list[Path]]
+Disks = Sequence[Volume]
+# A host is thought of as full below some tens of them.
+MEGABYTES = 128
 # Two leases: nobody may be taken for dead meanwhile.
 LONG = 12.0
 
@@ -32,7 +36,7 @@ def disk_full(case: Case) -> list[str]:
     """The disks of the database, of logs and outputs, and of hosts, one by one."""
     found = []
     for name, part in PARTS.items():
-        if case.database == "sqlite" or part is not full_database:
+        if case.database == "sqlite" or part not in OF_SQLITE:
             alone = Case(case.folder / name, case.database, case.seed, case.size)
             try:
                 found += [f"{name}: {problem}" for problem in part(alone)]
@@ -42,17 +46,11 @@ def disk_full(case: Case) -> list[str]:
 
 
 @contextmanager
-def _with_disks(
-    case: Case,
-    where: Callable[[Installation], list[Path]],
-    *,
-    megabytes: int = 64,
-    **options: int,
-) -> Iterator[tuple[Installation, list[Volume]]]:
-    made = Installation(case.folder / "site", database=case.database, **options)
+def _with_disks(case: Case, where: Where) -> Iterator[tuple[Installation, Disks]]:
+    made = Installation(case.folder / "site", database=case.database)
     with ExitStack() as stack:
         disks = [
-            stack.enter_context(volumes.volume(folder, megabytes=megabytes))
+            stack.enter_context(volumes.volume(folder, megabytes=MEGABYTES))
             for folder in where(made)
         ]
         stack.callback(made.stop)
@@ -70,33 +68,56 @@ def _start(site: Installation) -> None:
 
 
 def full_database(case: Case) -> list[str]:
-    """Nothing can be written for two leases, twice: trials train on, people are told,
-    and afterwards whatever was accepted is there."""
-    with _with_disks(case, lambda site: [site.home]) as (site, (disk,)):
+    """The database finds no room for two leases, twice: trials train on, people are
+    told, and afterwards whatever was accepted is there."""
+    problems = _without_database(case, lambda site: [site.home], reports=60, times=2)
+    if case.figures["lost"]:
+        problems.append(f"attempts were lost: {case.figures['lost']}")
+    return problems
+
+
+def full_machine(case: Case) -> list[str]:
+    """The same where the queue and the hosts find none either, as on one machine:
+    reports wait in the memory of trainings, which have to live that long."""
+
+    def everything(site: Installation) -> list[Path]:
+        return [site.home, site.folder / "queue", *_homes(site)]
+
+    return _without_database(case, everything, reports=200, times=1)
+
+
+def _homes(site: Installation) -> list[Path]:
+    return [site.folder / name for name in site.hosts]
+
+
+def _without_database(
+    case: Case, where: Where, *, reports: int, times: int
+) -> list[str]:
+    with _with_disks(case, where) as (site, disks):
         visitor = Visitor(site)
         visitor.log_in()
-        sweep = site.submit(f"{TRAIN} --reports 60 --pause 0.1", trials=case.size)
+        sweep = site.submit(
+            f"{TRAIN} --reports {reports} --pause 0.1", trials=case.size
+        )
         site.wait(lambda: len(site.training()) >= 2, "two trainings")
         told: set[str] = set()
-        for _ in range(2):
+        for _ in range(times):
             time.sleep(case.random.uniform(0.0, 3.0))
-            told |= _without_room(disk, visitor, sweep)
-            disk.free()
-        site.wait_for_end(sweep, patience=120 + 6 * case.size)
+            told |= _without_room(disks, visitor, sweep)
+        site.wait_for_end(sweep, patience=120 + reports * case.size / 5)
         case.figures["answers"] = dict(visitor.seen)
         problems = [*visitor.problems, *case.judged(site, sweep)]
         problems += [f"nobody was told by {x}" for x in {"form", "page"} - told]
-        if case.figures["lost"]:
-            problems.append(f"attempts were lost: {case.figures['lost']}")
         return problems + _starts(site)
 
 
-def _without_room(disk: Volume, visitor: Visitor, sweep: int) -> set[str]:
+def _without_room(disks: Disks, visitor: Visitor, sweep: int) -> set[str]:
     """Who has told that the disk is full, while it is."""
     told = set()
     until = time.monotonic() + LONG
     while time.monotonic() < until:
-        disk.fill()
+        for disk in disks:
+            disk.fill()
         form = visitor.log_in_elsewhere()
         if form.status == 503 and "disk is full" in form.text:
             told.add("form")
@@ -105,6 +126,8 @@ def _without_room(disk: Volume, visitor: Visitor, sweep: int) -> set[str]:
             if path != "/healthz" and "disk" in page.text and "full" in page.text:
                 told.add("page")
         time.sleep(0.3)
+    for disk in disks:
+        disk.free()
     return told
 
 
@@ -190,11 +213,7 @@ def full_hosts(case: Case) -> list[str]:
     """A host without room loses no trial but those it had claimed, and others go on; so
     does it, once it has room again. Then the same with all hosts."""
 
-    def homes(site: Installation) -> list[Path]:
-        return [site.folder / name for name in site.hosts]
-
-    # A host is thought of as full below some tens of MB.
-    with _with_disks(case, homes, megabytes=256) as (site, disks):
+    with _with_disks(case, _homes) as (site, disks):
         sweep = site.submit(f"{TRAIN} --reports 20 --pause 0.1", trials=4 * case.size)
         site.wait(lambda: len(site.training()) >= 2, "two trainings")
         disks[0].fill()
@@ -218,7 +237,11 @@ def _wait_for_ends(site: Installation, sweep: int, more: int) -> None:
     site.wait(lambda: site.ended_trials(sweep) >= wanted, f"{more} more trials to end")
 
 
-PARTS = {"database": full_database, "store": full_store, "hosts": full_hosts}
+PARTS = {
+    **{"database": full_database, "machine": full_machine},
+    **{"store": full_store, "hosts": full_hosts},
+}
+OF_SQLITE = (full_database, full_machine)
 
 
 # --- the queue ----------------------------------------------------------------------
