@@ -6,7 +6,10 @@ the monotonic clock alone, as setting a clock does.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from typing import Any
 from tests.chaos.case import Case
 from tests.chaos.databases import Postgres
 from tests.chaos.installation import Installation
-from tests.chaos.oracle import Oracle
+from tests.chaos.oracle import Oracle, seconds_of
 from tests.chaos.witnesses import runs
 
 HOUR, DAY = 3_600, 86_400
@@ -117,7 +120,8 @@ def clock_chaos(case: Case) -> list[str]:
             problems.append(f"attempts were lost: {dict(lost)}")
         problems += _not_wrong(site)
         problems += _wrong_times(case, site, (whole, cut))
-        return problems + _not_timed_out(case, site, cut)
+        problems += _not_timed_out(case, site, cut)
+        return problems + _not_lost(case, site)
 
 
 def _set_clocks(case: Case, site: Clocked, sweeps: tuple[int, ...]) -> None:
@@ -136,16 +140,17 @@ def _set_clocks(case: Case, site: Clocked, sweeps: tuple[int, ...]) -> None:
 
 def _not_wrong(site: Clocked) -> list[str]:
     """Clocks that told the right time all the same: then nothing was tried."""
-    now, found = time.time(), []
-    for run in runs(site.witness):
-        if abs(run.first - now) < HOUR / 2:
-            found.append(f"the clock of attempt {run.attempt} was right")
-    seen = site.database.rows("SELECT MAX(seen_at) FROM experiments_worker")[0][0]
-    text = str(seen)[:19].replace("T", " ")
-    about = {time.strftime("%Y-%m-%d %H", time.gmtime(now + by)) for by in (0, -300)}
-    if text[:13] in about:
-        found.append(f"the database's clock was right: {text}")
-    return found
+    told = {f"attempt {run.attempt}": run.first for run in runs(site.witness)}
+    for name, seen in site.database.rows(
+        "SELECT name, seen_at FROM experiments_worker"
+    ):
+        told[f"the database, which heard from {name}"] = seconds_of(seen)
+    now = time.time()
+    return [
+        f"the clock of {whose} was right"
+        for whose, moment in told.items()
+        if abs(moment - now) < HOUR / 2
+    ]
 
 
 def _wrong_times(case: Case, site: Clocked, sweeps: tuple[int, ...]) -> list[str]:
@@ -195,3 +200,27 @@ def _not_timed_out(case: Case, site: Clocked, sweep: int) -> list[str]:
     ]
     case.figures["timed out after"] = [round(seconds, 2) for seconds in told]
     return found
+
+
+def _not_lost(case: Case, site: Clocked) -> list[str]:
+    """The database's clock is set back, and at the same moment a host dies: what ran
+    there must not seem alive until the clock has got there again."""
+    sweep = site.submit(f"{TIMED} --reports 60 --pause 0.15", trials=2)
+    site.wait(lambda: site.pids("train_timed"), "a training")
+    host = next(h for h in site.hosts if site.pids("train_timed", host=h))
+    site.clocks.get("database", site.clocks["site"]).set(-DAY - HOUR)
+    site.keeper.kept[host].held = True
+    site.wait(lambda: not _killed(site, host), "the host to be dead")
+    lost = site.wait(lambda: Oracle(site, sweep).losses(), "what ran there to be lost")
+    case.figures["a host's death is known after"] = round(lost, 1)
+    site.wait_for_end(sweep, patience=120)
+    return Oracle(site, sweep).problems(budget=2)
+
+
+def _killed(site: Clocked, host: str) -> list[int]:
+    """Processes of the host that were still to be killed."""
+    pids = site.pids(host=host)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return pids

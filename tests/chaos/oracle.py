@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tests.chaos.installation import Installation
 from tests.chaos.witnesses import Run, runs
@@ -174,7 +175,7 @@ class Oracle:
             f" WHERE a.state = 'lost' AND t.sweep_id = {self.sweep}"
             " AND b.claimed_at IS NOT NULL"
         )
-        return sorted(_seconds(two) - _seconds(one) for one, two in rows)
+        return sorted(seconds_of(two) - seconds_of(one) for one, two in rows)
 
     def spans(self, columns: str) -> list[float]:
         """Seconds from the first to the second of two columns of the attempts."""
@@ -185,7 +186,7 @@ class Oracle:
             f" WHERE t.sweep_id = {self.sweep}"
             f" AND a.{first} IS NOT NULL AND a.{second} IS NOT NULL"
         )
-        return [_seconds(two) - _seconds(one) for one, two in rows]
+        return [seconds_of(two) - seconds_of(one) for one, two in rows]
 
     def losses(self) -> Counter[str]:
         return Counter(a.reason for a in self.attempts if a.state == "lost")
@@ -197,9 +198,8 @@ class Oracle:
         return {attempt.id for attempt in self.attempts}
 
 
-def _seconds(moment: object) -> float:
-    from datetime import UTC, datetime
-
+def seconds_of(moment: object) -> float:
+    """Seconds since 1970 of a moment as either database gives it."""
     if isinstance(moment, str):
         return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
     assert isinstance(moment, datetime)
