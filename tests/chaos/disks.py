@@ -106,7 +106,7 @@ def _without_database(
             told |= _without_room(disks, visitor, sweep)
         site.wait_for_end(sweep, patience=120 + reports * case.size / 5)
         case.figures["answers"] = dict(visitor.seen)
-        problems = [*visitor.problems, *case.judged(site, sweep)]
+        problems = [*visitor.problems, *_judged(case, site, sweep)]
         problems += [f"nobody was told by {x}" for x in {"form", "page"} - told]
         return problems + _starts(site)
 
@@ -129,6 +129,11 @@ def _without_room(disks: Disks, visitor: Visitor, sweep: int) -> set[str]:
     for disk in disks:
         disk.free()
     return told
+
+
+def _judged(case: Case, site: Installation, sweep: int) -> list[str]:
+    """The answer to logs and outputs that find no room is 507."""
+    return [x for x in case.judged(site, sweep) if not REFUSED.match(x)]
 
 
 def _starts(site: Installation) -> list[str]:
@@ -158,9 +163,7 @@ def full_store(case: Case) -> list[str]:
         if not case.figures["trials without outputs"]:
             problems.append("no trial's page tells that outputs are missing")
         problems += visitor.problems + _halves(case, site, trials)
-        # The answer to logs and outputs that find no room is 507.
-        problems += [x for x in case.judged(site, sweep) if not REFUSED.match(x)]
-        return problems + _starts(site)
+        return problems + _judged(case, site, sweep) + _starts(site)
 
 
 def _refused_code(site: Installation) -> list[str]:
