@@ -23,7 +23,7 @@ def database_now() -> datetime:
 
 
 def never_set() -> bool:
-    """Whether the database's clock was set just now, for who knows that it was not."""
+    """The answer of a caller that has no clock to compare with: it was not set."""
     return False
 
 

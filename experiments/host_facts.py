@@ -22,7 +22,10 @@ def host_facts(folder: Path) -> dict[str, int]:
 def disk_facts(folder: Path) -> dict[str, int]:
     """The free space of the folder's disk, in bytes, if the system tells."""
     with contextlib.suppress(OSError):
-        return {"disk_free": shutil.disk_usage(folder).free}
+        usage = shutil.disk_usage(folder)
+        # Some file systems over a network have no size, and no end.
+        if usage.total:
+            return {"disk_free": usage.free}
     return {}
 
 

@@ -25,7 +25,10 @@ LEFT_OUT = b"\n[sweepsite: %d bytes of the log left out here]\n"
 
 def _folder(*parts: str) -> Path:
     path = Path(settings.HOME).joinpath("store", *parts)
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in new:
+        flush_names(folder.parent)
     return path
 
 
@@ -54,15 +57,16 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
-        _flush_names(path.parent)
+        flush_names(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return size, digest.hexdigest()
 
 
-def _flush_names(folder: Path) -> None:
-    """A file that is flushed under a name that is not may be gone after a power cut."""
+def flush_names(folder: Path) -> None:
+    """Have the names in a folder outlast a power cut: a file that is flushed under a
+    name that is not may be gone after one."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -94,6 +98,20 @@ def append_log(attempt_id: int, chunk: bytes, *, first: bool = False) -> None:
             raise
     if before + len(chunk) > limit:
         _shorten(path, limit)
+
+
+def log_size(attempt_id: int) -> int:
+    """The bytes of an attempt's log that are kept."""
+    try:
+        return log_path(attempt_id).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def cut_log(attempt_id: int, size: int) -> None:
+    """Take back what was added to an attempt's log beyond so many bytes."""
+    if log_size(attempt_id) > size:
+        os.truncate(log_path(attempt_id), size)
 
 
 def _shorten(path: Path, limit: int) -> None:

@@ -17,6 +17,12 @@ from experiments.models import Attempt, Trial
 # The same as trained(), for statements in SQL: of the trial `t`.
 TRAINED = "(SELECT SUM(own.elapsed) FROM {attempt} own WHERE own.trial_id = t.id)"
 
+# The columns that attempt_seconds() reads.
+TIMES = (
+    *("claimed_at", "ended_at", "elapsed", "heartbeat_at", "phase"),
+    "runner_token_digest",
+)
+
 
 def trained() -> Subquery:
     """For queries of trials: the measured seconds of all attempts; NULL for none."""
@@ -47,7 +53,9 @@ def attempt_seconds(attempt: Attempt | None, now: datetime) -> float | None:
     """How long the attempt's training has taken, or has taken so far."""
     if attempt is None or attempt.claimed_at is None:
         return None
-    if attempt.elapsed is None:
+    # While it is prepared its runner tells of no training yet.
+    prepared = bool(attempt.phase) and attempt.ended_at is None
+    if attempt.elapsed is None or prepared:
         return _between(attempt.claimed_at, attempt.ended_at or now)
     if attempt.ended_at is not None:
         return attempt.elapsed

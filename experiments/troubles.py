@@ -20,7 +20,7 @@ from experiments.words import bytes_text
 
 MOST, WITHIN = 3, timedelta(minutes=10)
 # Free bytes of a host's disk: with less it gets no trial, with more it does again.
-LEAST_FREE, ENOUGH_FREE = 32 << 20, 64 << 20
+LEAST_FREE, ENOUGH_FREE = 32_000_000, 64_000_000
 ROOM_HELPS = "It takes trials again by itself once there is room."
 NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
@@ -30,8 +30,8 @@ def mind_room(worker: Worker, free: int | None) -> None:
     if free is None:
         return
     if free < LEAST_FREE and worker.draining_since is None:
-        told = f"{DISK_FULL}: {bytes_text(free)} are free. {ROOM_HELPS}"
-        lifecycle.drain_worker(worker, reason=told)
+        told = f": {bytes_text(free)} are free. {ROOM_HELPS}"
+        lifecycle.drain_until_room(worker, told=told)
     elif free >= ENOUGH_FREE and worker.drain_reason.startswith(DISK_FULL):
         lifecycle.take_back_with_room(worker)
 
@@ -46,11 +46,11 @@ def drain_if_in_trouble(worker: Worker) -> bool:
     if len(messages) == MOST:
         minutes = WITHIN.seconds // 60
         reason = f"{MOST} trials in {minutes} minutes could not begin: {messages[0]}"
-    elif messages and any(words in messages[0] for words in NO_ROOM):
-        reason = f"{DISK_FULL}. {ROOM_HELPS} A trial could not begin: {messages[0]}"
-    else:
-        return False
-    return lifecycle.drain_worker(worker, reason=reason)
+        return lifecycle.drain_worker(worker, reason=reason)
+    if messages and any(words in messages[0] for words in NO_ROOM):
+        told = f". {ROOM_HELPS} A trial could not begin: {messages[0]}"
+        return lifecycle.drain_until_room(worker, told=told)
+    return False
 
 
 def _troubles(worker: Worker) -> QuerySet[Attempt]:

@@ -46,6 +46,18 @@ def test_a_file_and_then_its_name_are_flushed(
     assert flushed == ["file", "folder", "whole"]
 
 
+def test_the_names_of_new_folders_are_flushed_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(storage, "flush_names", flushed.append)
+    for _ in range(2):
+        storage.output_path(7, "0" * 64)
+    store = home / "store"
+    attempts = store / "attempts"
+    assert flushed == [attempts / "7", attempts, store, home]
+
+
 def test_a_log_that_outgrows_its_limit_keeps_head_and_tail(settings: Any) -> None:
     settings.LOG_LIMIT_BYTES = 1000
     lines = [b"line %04d\n" % number for number in range(500)]
@@ -79,6 +91,7 @@ def test_a_long_log_that_finds_no_room_to_be_cut_is_cut_later(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     settings.LOG_LIMIT_BYTES = 1000
+    storage.append_log(7, b"")
     with monkeypatch.context() as patched:
         patched.setattr("os.fsync", full)
         storage.append_log(7, b"x" * 1500)

@@ -143,6 +143,17 @@ def test_a_clock_that_is_set_makes_no_training_longer(
     assert seconds == {0: 55, 86_400: 110}.get(set_by, 50)
 
 
+def test_the_time_of_a_trial_grows_while_it_is_prepared(sweep: Sweep) -> None:
+    trial = factories.trial(sweep)
+    factories.claim(trial)
+    attempt = trial.current_attempt
+    assert attempt is not None and attempt.claimed_at is not None
+    attempt.phase, attempt.elapsed = "builds its environment", 0.0
+    attempt.heartbeat_at = attempt.claimed_at + timedelta(seconds=295)
+    now = attempt.claimed_at + timedelta(seconds=300)
+    assert trial_seconds(trial, {}, now) == 300
+
+
 def test_means_and_charts_of_a_sweep_count_all_attempts(sweep: Sweep) -> None:
     assert sweep_standing(sweep, now=timezone.now()).took == 33
     Trial.objects.filter(sweep=sweep, number=2).update(value=0.9)

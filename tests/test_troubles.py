@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from experiments import lifecycle, troubles
+from experiments.host_facts import disk_facts
 from experiments.hosts import pool_states
 from experiments.models import Attempt, Sweep, Worker
 from tests import factories
@@ -97,7 +100,7 @@ def test_the_trial_goes_to_another_host_if_there_is_one(sweep: Sweep) -> None:
 # --- a full disk ----------------------------------------------------------------------
 
 FULL = "no folder for the attempt: [Errno 28] No space left on device: '/x'"
-MB = 1 << 20
+MB = 1_000_000
 
 
 def fill(sweep: Sweep) -> None:
@@ -138,7 +141,7 @@ def test_a_host_that_tells_of_little_room_drains_before_a_trial_fails_there(
     assert worker.draining_since is None
     troubles.mind_room(worker, 32 * MB - 1)
     assert worker.drain_reason == (
-        "The host's disk is full: 34 MB are free. It takes trials again by itself once"
+        "The host's disk is full: 32 MB are free. It takes trials again by itself once"
         " there is room."
     )
 
@@ -152,3 +155,21 @@ def test_a_host_that_somebody_drains_stays_so_however_much_room_it_has(
     assert worker.drain_reason == "For a new disk."
     troubles.mind_room(worker, 0)
     assert worker.drain_reason == "For a new disk."
+
+
+def test_who_drains_a_host_in_the_words_of_the_site_is_not_taken_for_it(
+    worker: Worker,
+) -> None:
+    troubles.mind_room(worker, 0)
+    assert lifecycle.drain_worker(worker, reason="The host's disk is full, I swap it.")
+    troubles.mind_room(worker, 10_000 * MB)
+    assert worker.drain_reason == "Asked for: The host's disk is full, I swap it."
+
+
+def test_a_disk_that_tells_no_size_is_not_a_full_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert disk_facts(tmp_path)["disk_free"] > 0
+    nothing = shutil._ntuple_diskusage(0, 0, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: nothing)
+    assert disk_facts(tmp_path) == {}

@@ -61,6 +61,7 @@ def put_artifact(
                 defaults={"size": size, "sha256": sha256, "whole": whole},
             )
             incoming.replace(target)
+            storage.flush_names(target.parent)
     finally:
         incoming.unlink(missing_ok=True)
     return Status(201, {})

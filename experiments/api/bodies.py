@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja.parser import Parser
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 # PostgreSQL has no NUL in texts.
 WITHOUT_NUL = r"^[^\x00]*$"
+
+
+NAMES: Mapping[type, str] = {list: "a list", dict: "a mapping", type(None): "null"}
+
+
+def only(words: str, *kinds: type) -> BeforeValidator:
+    """Refuse other kinds of JSON in one sentence with what is allowed. True and false
+    are no numbers: Python counts them among those, people and JSON do not."""
+
+    def checked(value: object) -> object:
+        if isinstance(value, kinds) and not isinstance(value, bool):
+            return value
+        named = NAMES.get(type(value)) or json.dumps(value)[:60]
+        told = {"value": named, "words": words}
+        raise PydanticCustomError("kind", "is {value}; allowed are {words}", told)
+
+    return BeforeValidator(checked)
+
+
+Whole = Annotated[int, only("whole numbers", int, float, str)]
+Duration = Annotated[
+    float | str, only("seconds, and texts such as 90 m", int, float, str)
+]
+Described = Annotated[dict[str, Any] | str, only("mappings and texts", dict, str)]
 
 
 class BodyParser(Parser):

@@ -11,6 +11,7 @@ from ninja import Schema, Status
 from pydantic import ConfigDict, Field
 
 from experiments import further_trials, gaps
+from experiments.api.bodies import Whole
 from experiments.api.callers import (
     readable_sweep,
     reader,
@@ -37,7 +38,7 @@ class AgainIn(Schema):
     model_config = ConfigDict(extra="forbid")
 
     trials: Annotated[
-        list[Annotated[int, Field(ge=0, lt=10**9)]],
+        list[Annotated[Whole, Field(ge=0, lt=10**9)]],
         Field(description="numbers of ended trials of the sweep"),
     ]
     to_end: ToEnd = False

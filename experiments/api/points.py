@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from ninja import Schema
 from pydantic import BeforeValidator, Field
 
+from experiments.api.bodies import Whole
 from experiments.ingest import Point, Reply
 
 MOST_POINTS = 1_000
@@ -36,7 +37,7 @@ def _number(value: object) -> object:
 
 class PointIn(Schema):
     name: Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]+$")]
-    step: Annotated[int, Field(ge=-MOST_STEP, le=MOST_STEP)]
+    step: Annotated[Whole, Field(ge=-MOST_STEP, le=MOST_STEP)]
     value: Annotated[float, Field(allow_inf_nan=True), BeforeValidator(_number)]
     time: float | None = Field(None, description="seconds since 1970, for display")
 

@@ -14,7 +14,7 @@ from ninja import Header, Query, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
 from experiments import access, edits, lifecycle, queues, steering
-from experiments.api.bodies import WITHOUT_NUL
+from experiments.api.bodies import WITHOUT_NUL, Described, Duration, Whole
 from experiments.api.callers import (
     chosen_team,
     readable_sweep,
@@ -179,11 +179,11 @@ def best(request: HttpRequest, sweep_id: int) -> TrialRow:
 class LimitsIn(Schema):
     model_config = ConfigDict(extra="forbid")
 
-    max_total_trials: int | None = None
-    max_concurrent_trials: int | None = None
-    max_failed_trials: int | None = None
-    timeout: float | str | None = None
-    trial_timeout: float | str | None = None
+    max_total_trials: Whole | None = None
+    max_concurrent_trials: Whole | None = None
+    max_failed_trials: Whole | None = None
+    timeout: Duration | None = None
+    trial_timeout: Duration | None = None
 
 
 class SweepIn(LimitsIn):
@@ -193,10 +193,10 @@ class SweepIn(LimitsIn):
     """
 
     limits: LimitsIn | None = None
-    priority: int | None = None
-    early_termination: dict[str, Any] | str | None = None
+    priority: Whole | None = None
+    early_termination: Described | None = None
     search_space: Annotated[
-        dict[str, Any] | str | None, Field(description="for new trials")
+        Described | None, Field(description="for new trials")
     ] = None
     constraints: Annotated[
         list[str] | None, Field(description="go with the space: for new trials")
@@ -293,7 +293,7 @@ def cancel(request: HttpRequest, sweep_id: int) -> SweepOut:
 class ExtendIn(Schema):
     model_config = ConfigDict(extra="forbid")
 
-    trials: Annotated[int, Field(description="how many more")]
+    trials: Annotated[Whole, Field(description="how many more")]
 
 
 @router.post("/sweeps/{sweep_id}/extend", response=answers(200, SweepOut))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 from django.http import FileResponse, HttpRequest
@@ -270,16 +270,29 @@ def log(
     chunk = request.body
     if len(chunk) > MOST_LOG_CHUNK:
         raise ApiError(413, "too_large", f"At most {MOST_LOG_CHUNK} bytes a chunk.")
-    with transaction.atomic():
-        attempt = ingest.locked_attempt(attempt_id)
-        if seq == attempt.log_chunks:
-            with artifacts.disk_full_told():
-                storage.append_log(attempt_id, chunk, first=seq == 0)
-            attempt.log_chunks += 1
-            Attempt.objects.filter(pk=attempt_id).update(
-                log_chunks=attempt.log_chunks, log_bytes=F("log_bytes") + len(chunk)
-            )
-    return {"next": attempt.log_chunks}
+    before: int | None = None
+    try:
+        with transaction.atomic():
+            attempt = ingest.locked_attempt(attempt_id)
+            before = storage.log_size(attempt_id)
+            return {"next": _add_to_log(attempt, seq, chunk)}
+    except DatabaseError:
+        # It comes again, and would stand there twice.
+        if before is not None:
+            storage.cut_log(attempt_id, before)
+        raise
+
+
+def _add_to_log(attempt: Attempt, seq: int, chunk: bytes) -> int:
+    """The number of the chunk that comes next."""
+    if seq != attempt.log_chunks:
+        return attempt.log_chunks
+    with artifacts.disk_full_told():
+        storage.append_log(attempt.pk, chunk, first=seq == 0)
+    Attempt.objects.filter(pk=attempt.pk).update(
+        log_chunks=seq + 1, log_bytes=F("log_bytes") + len(chunk)
+    )
+    return seq + 1
 
 
 class FinishIn(Schema):

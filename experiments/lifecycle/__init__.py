@@ -26,6 +26,7 @@ from experiments.lifecycle.clock_steps import (
 from experiments.lifecycle.commits import settle_commit
 from experiments.lifecycle.drains import (
     DISK_FULL,
+    drain_until_room,
     drain_worker,
     take_back_with_room,
     undrain_worker,
@@ -93,6 +94,7 @@ __all__ = [
     "claim_queued",
     "complete_sweep",
     "create_trial",
+    "drain_until_room",
     "drain_worker",
     "end_preflight",
     "extend_sweep",

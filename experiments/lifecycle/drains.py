@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 
 # An event's text is for people of the teams; a column keeps no more than this of it.
 MOST_REASON = 300
-# How the reason begins for which a host drains only until it has room again.
+# How the reason begins for which a host drains only until it has room again; nobody
+# else's may.
 DISK_FULL = "The host's disk is full"
 DRAINS = Q(draining_since__isnull=False)
 TAKEN_BACK: Mapping[str, object] = {"draining_since": None, "drain_reason": ""}
@@ -25,13 +26,23 @@ def drain_worker(worker: Worker, *, reason: str, actor: User | None = None) -> b
     """No more trials from now on; running ones go on to their end.
 
     Without an actor the site itself does it. False: it drains already, for the first
-    reason; but one that lasts takes the place of a disk that is full.
+    reason; but this one takes the place of a disk that is full.
     """
-    text = reason[:MOST_REASON] or "No reason was given."
-    where = ~DRAINS
-    if not text.startswith(DISK_FULL):
-        where |= Q(drain_reason__startswith=DISK_FULL)
-    changes = {"draining_since": Now(), "drain_reason": text}
+    text = reason or "No reason was given."
+    if text.startswith(DISK_FULL):
+        text = f"Asked for: {text}"
+    where = ~DRAINS | Q(drain_reason__startswith=DISK_FULL)
+    return _drain(worker, where, text, actor)
+
+
+def drain_until_room(worker: Worker, *, told: str) -> bool:
+    """The same until take_back_with_room(); `told` is how full the host's disk is.
+    False: it drains already."""
+    return _drain(worker, ~DRAINS, f"{DISK_FULL}{told}", actor=None)
+
+
+def _drain(worker: Worker, where: Q, text: str, actor: User | None) -> bool:
+    changes = {"draining_since": Now(), "drain_reason": text[:MOST_REASON]}
     return _change(worker, where, changes, verb="host drained", actor=actor)
 
 

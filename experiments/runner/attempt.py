@@ -55,7 +55,8 @@ STALE = "stale"
 class Worker:
     """What an attempt needs to know of the worker it runs on.
 
-    `give_up_after`: seconds to insist on a delivery while the site is away.
+    `give_up_after`: seconds to insist on what the site does not answer; on a delivery
+    only while it answers everything else.
     """
 
     home: Path
@@ -265,7 +266,7 @@ class Attempt:
             spec=self._spec,
             folder=self._folder,
             log=log,
-            patience=self._patience(hurried=outcome.cause == "released"),
+            patience=self._patience_to_deliver(outcome),
         ).everything(outcome)
 
     def _report_bare(self, problem: Unstarted) -> None:
@@ -283,7 +284,13 @@ class Attempt:
         spec = self._spec
         return Site(spec.url, attempt=spec.attempt, token=spec.runner_token)
 
-    def _patience(self, *, hurried: bool = False) -> Patience:
+    def _patience(self) -> Patience:
+        return Patience(self._signals, seconds=self._worker.give_up_after)
+
+    def _patience_to_deliver(self, outcome: Outcome) -> Patience:
         return Patience(
-            self._signals, seconds=self._worker.give_up_after, hurried=hurried
+            self._signals,
+            seconds=self._worker.give_up_after,
+            hurried=outcome.cause == "released",
+            answers=lambda: self._hearing.answered_lately(self._spec),
         )

@@ -40,7 +40,8 @@ def start_runner(
     same when the slot is started again (for `janitor.kill_slot`). Join the returned
     process; its exit code is what `session.run` returns. Send it SIGTERM to release
     the attempt. Call it from the main thread of a process without further threads:
-    the runner is its copy, and ends itself when the calling thread is gone.
+    the runner is its copy, and ends itself when the calling thread is gone. Wait for it
+    without a time limit: it closes what that goes by.
     """
     runner = multiprocessing.get_context("fork").Process(
         target=_become_runner,
@@ -86,7 +87,8 @@ def _replace(number: int, nothing: int) -> None:
 
 
 def runner_environment(worker: Mapping[str, str], *, slot: str) -> dict[str, str]:
-    """A runner needs none of the worker's secrets, so it gets none."""
+    """What a runner hands on to git, pip and the training: none of the worker's
+    secrets."""
     environment = inherited(worker)
     environment |= {name: worker[name] for name in OWN_SETTINGS if name in worker}
     environment |= tool_settings(worker)

@@ -22,13 +22,23 @@ HURRY = 10.0
 
 
 class Patience:
-    """How long to insist: `seconds` for one outage, less once the worker goes down."""
+    """How long to insist: `seconds`, less once the worker goes down.
+
+    They are counted while the site `answers` others and only this call fails. What is
+    done already waits for a site that is away: nothing else could be had without it.
+    """
 
     def __init__(
-        self, signals: Signals, *, seconds: float, hurried: bool = False
+        self,
+        signals: Signals,
+        *,
+        seconds: float,
+        hurried: bool = False,
+        answers: Callable[[], bool] = lambda: True,
     ) -> None:
         self._signals = signals
         self._seconds = seconds
+        self._answers = answers
         self._terminations = signals.terminations
         self._hurry_until = time.monotonic() + HURRY if hurried else math.inf
 
@@ -58,7 +68,10 @@ class Patience:
                 return call()
             except SiteAway as problem:
                 now = time.monotonic()
-                give_up_at = min(give_up_at, now + self._seconds)
+                if self._answers():
+                    give_up_at = min(give_up_at, now + self._seconds)
+                else:
+                    give_up_at = math.inf
                 if self.over or now >= give_up_at:
                     raise
                 logger.info("the site is away, trying again: %s", problem)

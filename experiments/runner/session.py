@@ -25,10 +25,9 @@ BAD_SPEC = 2
 def run(document: bytes, *, home: Path, parent: int, give_up_after: float) -> int:
     """Run the attempt that an AttemptSpec as JSON describes, in this process.
 
-    `parent` is the process to end with, `give_up_after` the seconds to insist on a
-    delivery. Returns 0 when the site has everything (or does not want it any more),
-    1 when something had to stay in the attempt's folder, 2 for a specification that
-    cannot be read.
+    `parent` is the process to end with, `give_up_after` as in `Worker`. Returns 0 when
+    the site has everything (or does not want it any more), 1 when something had to stay
+    in the attempt's folder, 2 for a specification that cannot be read.
     """
     signals = Signals()
     signals.install()

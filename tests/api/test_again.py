@@ -62,7 +62,7 @@ def test_what_cannot_run_again_is_refused_in_words(api: Api, sweep: Sweep) -> No
     path = f"/sweeps/{sweep.pk}/again"
     assert api.post(path, {"trials": [99]}).status_code == 409
     assert api.post(path, {"trials": []}).status_code == 409
-    for trials in ([-1], [10**30], "7", None):
+    for trials in ([-1], [10**30], [False], "7", None):
         assert api.post(path, {"trials": trials}).status_code == 422
     sweep.refresh_from_db()
     assert sweep.max_total_trials == 40

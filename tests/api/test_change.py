@@ -73,6 +73,13 @@ def test_an_ended_sweep_keeps_its_limits(api: Api, team: Team) -> None:
         ({"notes": "x" * 100_001}, "notes"),
         ({"notes": "\x00"}, "notes"),
         ({"tags": {"a": [1]}}, "tags.a"),
+        ({"limits": {"max_total_trials": True}}, "limits.max_total_trials"),
+        ({"max_concurrent_trials": False}, "max_concurrent_trials"),
+        ({"limits": {"timeout": True}}, "limits.timeout"),
+        ({"limits": {"trial_timeout": [60]}}, "limits.trial_timeout"),
+        ({"priority": True}, "priority"),
+        ({"early_termination": [1]}, "early_termination"),
+        ({"search_space": 3}, "search_space"),
     ],
 )
 def test_a_bad_change_names_its_field_and_changes_nothing(

@@ -154,6 +154,7 @@ def test_extreme_numbers_are_kept(
         {"name": "accuracy", "step": 0, "value": True},
         {"name": "accuracy", "step": 0, "value": "much"},
         {"name": "accuracy", "step": 0.5, "value": 1},
+        {"name": "accuracy", "step": True, "value": 1},
         {"name": "accuracy", "step": 2**63, "value": 1},
         {"name": "", "step": 0, "value": 1},
         {"name": "a\x00", "step": 0, "value": 1},

@@ -126,6 +126,18 @@ class TestExtending:
         assert again.status_code == 409
         assert "only one that has ended" in again.json()["error"]["message"]
 
+    @pytest.mark.parametrize("trials", [True, False])
+    def test_true_and_false_are_no_numbers(
+        self, api: Api, team: Team, trials: bool
+    ) -> None:
+        sweep = factories.sweep(team, state="completed")
+        answer = api.post(f"/sweeps/{sweep.pk}/extend", {"trials": trials})
+        assert answer.status_code == 422
+        sentence = f"is {str(trials).lower()}; allowed are whole numbers."
+        assert answer.json()["error"]["fields"] == {"trials": [sentence]}
+        sweep.refresh_from_db()
+        assert sweep.state == "completed"
+
     def test_a_reached_target_no_longer_holds(self, api: Api, team: Team) -> None:
         objective = {"primary_metric": "accuracy", "goal": "maximize", "target": 0.9}
         document = factories.definition_document(objective=objective)

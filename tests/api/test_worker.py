@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 from django.test import Client
 
 from experiments import lifecycle, snapshots, storage
+from experiments.api import worker as worker_api
 from experiments.models import Sweep, Trial, Worker
 from tests import factories
 
@@ -254,6 +257,25 @@ class TestAttempts:
         for sequence, chunk in ((0, b"one\n"), (1, b"two\n")):
             runner.post(f"{self.path(spec, 'log')}?seq={sequence}", chunk, **plain)
         assert storage.read_log(spec["attempt"]) == b"one\ntwo\n"
+
+    def test_a_log_chunk_that_was_not_committed_is_taken_back(
+        self,
+        runner: Caller,
+        spec: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def full(*arguments: object) -> None:
+            storage.append_log(spec["attempt"], b"two\n")
+            raise OperationalError("database or disk is full")
+
+        log = self.path(spec, "log")
+        plain = {"content_type": "application/octet-stream"}
+        runner.post(f"{log}?seq=0", b"one\n", **plain)
+        with monkeypatch.context() as patched:
+            patched.setattr(worker_api, "_add_to_log", full)
+            with suppress(OperationalError):
+                runner.post(f"{log}?seq=1", b"two\n", **plain)
+        assert storage.read_log(spec["attempt"]) == b"one\n"
 
     def test_an_output_is_kept_only_when_its_bytes_are_right(
         self, runner: Caller, spec: dict[str, Any], trial: Trial

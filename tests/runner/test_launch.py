@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runner.launch import PROJECT, RUNNER
+from experiments.runner.processes import process_table
 
 SLOT = """
 import json, os, socket, sys
@@ -42,7 +44,14 @@ def slot(python: str, home: Path, spec: dict[str, Any]) -> Iterator[Any]:
         try:
             yield process.stdout
         finally:
+            # The runner first: without its slot it would go on for some seconds.
+            for child in children(process.pid):
+                os.kill(child, signal.SIGKILL)
             process.kill()
+
+
+def children(pid: int) -> list[int]:
+    return [p.pid for p in process_table() if p.parent == pid and not p.zombie]
 
 
 def told(lines: Any) -> Any:

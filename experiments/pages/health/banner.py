@@ -18,7 +18,6 @@ from experiments.clock import database_now
 from experiments.models import SchedulerProcess, User
 from experiments.pages.health import room
 from experiments.pages.health.worries import (
-    LEAST_FREE,
     Worry,
     disk_worries,
     no_scheduler,
@@ -54,12 +53,15 @@ def current() -> Sequence[Worry]:
 def _disk() -> Worry | None:
     """A share of a large disk that is small, and much, is for the page of health."""
     disk = room.disk()
-    return next(disk_worries(disk), None) if disk.free < LEAST_FREE else None
+    return next(disk_worries(disk), None) if disk.free < room.LEAST_FREE else None
 
 
 def _queue() -> Worry | None:
-    worries = queue_worries(queues.facts({}))
-    return next((worry for worry in worries if worry.grave), None)
+    facts = queues.facts({})
+    if facts is None and queues.answers():
+        # It only may not tell of itself.
+        return None
+    return next((worry for worry in queue_worries(facts) if worry.grave), None)
 
 
 def _scheduler() -> Worry | None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
+# Bytes; with less left every page tells.
+LEAST_FREE = 1_000_000_000
 # Measuring folders stops after so many seconds: a page must not wait for a disk.
 MEASURED_FOR = 0.4
 MEASURED_EVERY = 60.0
@@ -64,8 +66,11 @@ class Folder:
 
 
 def disk() -> Disk:
-    """The one with least room: parts of the data folder may have disks of their own."""
-    return min(_disks(), key=lambda disk: disk.free_share)
+    """The one with least room: parts of the data folder may have disks of their own.
+
+    Little that is left matters more than a small share of a large disk.
+    """
+    return min(_disks(), key=lambda disk: (disk.free >= LEAST_FREE, disk.free_share))
 
 
 def _disks() -> Iterator[Disk]:

@@ -16,8 +16,8 @@ from experiments.words import bytes_text, duration_text, share_text
 SCHEDULER_PATIENCE = 30.0
 SLOW_ROUND = 10.0
 LEAST_FREE_SHARE = 0.05
-# In bytes: with less than the one every page tells, with the other all is over.
-LEAST_FREE, NOTHING_FREE = 1 << 30, 1 << 20
+# In bytes: with less all is over.
+NOTHING_FREE = 1_000_000
 MOST_WAL = 256 << 20
 FULL, QUITE_FULL = 0.8, 0.95
 MANY_LOST = 10

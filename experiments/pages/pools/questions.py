@@ -32,7 +32,8 @@ def host_questions(board: Board) -> Sequence[Question]:
 
 
 def drain_question_of(host: Host) -> Question:
-    return drain_question(host.worker, running=sum(bool(c.seconds) for c in host.cells))
+    running = sum(cell.seconds is not None for cell in host.cells)
+    return drain_question(host.worker, running=running)
 
 
 def drain_question(worker: Worker, *, running: int, reason: str = "") -> Question:

@@ -25,7 +25,7 @@ from experiments.models.trials import (
 )
 from experiments.pages.spaces import search_space
 from experiments.progress import Progress, progress_of
-from experiments.training_time import attempt_seconds, trained
+from experiments.training_time import TIMES, attempt_seconds, trained
 
 # Fewer ended trials than this say too little about how long the rest will take.
 LEAST_FOR_FORECAST = 3
@@ -187,4 +187,4 @@ def _running_times(sweep: Sweep, now: datetime) -> list[float]:
     running = Attempt.objects.filter(
         trial__sweep=sweep, trial__current_attempt=F("pk"), state=AttemptState.RUNNING
     )
-    return [attempt_seconds(attempt, now) or 0.0 for attempt in running]
+    return [attempt_seconds(attempt, now) or 0.0 for attempt in running.only(*TIMES)]
