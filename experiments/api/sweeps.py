@@ -195,9 +195,9 @@ class SweepIn(LimitsIn):
     limits: LimitsIn | None = None
     priority: Whole | None = None
     early_termination: Described | None = None
-    search_space: Annotated[
-        Described | None, Field(description="for new trials")
-    ] = None
+    search_space: Annotated[Described | None, Field(description="for new trials")] = (
+        None
+    )
     constraints: Annotated[
         list[str] | None, Field(description="go with the space: for new trials")
     ] = None
