@@ -7,10 +7,11 @@ and may not change is a 403.
 from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest
 
 from experiments import access
-from experiments.api.auth import Caller
+from experiments.api.auth import MOST_DIGITS, Caller
 from experiments.api.errors import ApiError
 from experiments.models import Attempt, Experiment, Sweep, Team, Trial, User
 
@@ -38,6 +39,12 @@ def writer(request: HttpRequest) -> User:
 
 def readable_sweep(request: HttpRequest, sweep_id: int) -> Sweep:
     return access.found_or_404(access.sweeps_for(reader(request)), pk=sweep_id)
+
+
+def of_experiment(name: str) -> Q:
+    """Sweeps of the experiment with that slug or number."""
+    plain = name.isascii() and name.isdigit() and len(name) <= MOST_DIGITS
+    return Q(experiment=int(name)) if plain else Q(experiment__slug=name)
 
 
 def steerable_sweep(request: HttpRequest, sweep_id: int) -> Sweep:

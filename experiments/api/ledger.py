@@ -10,7 +10,7 @@ from pydantic import Field
 
 from experiments import access, ledger
 from experiments.api.bodies import WITHOUT_NUL
-from experiments.api.callers import reader
+from experiments.api.callers import of_experiment, reader
 from experiments.api.listings import Listing
 from experiments.api.schemas import answers
 
@@ -67,8 +67,7 @@ def read_ledger(
     if team is not None:
         sweeps = sweeps.filter(experiment__team__slug=team)
     if experiment is not None:
-        by = "pk" if experiment.isascii() and experiment.isdigit() else "slug"
-        sweeps = sweeps.filter(**{f"experiment__{by}": experiment})
+        sweeps = sweeps.filter(of_experiment(experiment))
     if sweep is not None:
         sweeps = sweeps.filter(pk=sweep)
     lines = ledger.lines_of(sweeps, month=month)

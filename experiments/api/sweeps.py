@@ -17,6 +17,7 @@ from experiments import access, edits, lifecycle, queues, steering
 from experiments.api.bodies import WITHOUT_NUL, Described, Duration, Whole
 from experiments.api.callers import (
     chosen_team,
+    of_experiment,
     readable_sweep,
     reader,
     steerable_sweep,
@@ -146,8 +147,7 @@ def list_sweeps(
     if state:
         sweeps = sweeps.filter(state__in=state)
     if experiment is not None:
-        by = "pk" if experiment.isascii() and experiment.isdigit() else "slug"
-        sweeps = sweeps.filter(**{f"experiment__{by}": experiment})
+        sweeps = sweeps.filter(of_experiment(experiment))
     page, following = keyset_page(
         sweeps, Key("id", descending=True), limit=limit, cursor=cursor
     )

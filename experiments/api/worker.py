@@ -28,7 +28,7 @@ from experiments.api.auth import (
 from experiments.api.bodies import BodyParser
 from experiments.api.errors import ApiError, add_error_handlers
 from experiments.api.host_facts import BeatIn as HostBeatIn
-from experiments.api.host_facts import HelloIn, renewed_facts
+from experiments.api.host_facts import Bytes, HelloIn, renewed_facts
 from experiments.api.points import PointsIn, ReplyOut
 from experiments.failpoints import failpoint
 from experiments.models import Attempt, Pool, Worker
@@ -302,7 +302,7 @@ class FinishIn(Schema):
     code: Annotated[str, Field(max_length=40), WITHOUT_NUL] = ""
     message: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
     elapsed: float | None = None
-    peak_memory: Annotated[int, Field(ge=0)] | None = None
+    peak_memory: Bytes | None = None
     log_dropped: Annotated[int, Field(ge=0)] = 0
     unkilled: Annotated[list[Small], Field(max_length=1_000)] = []
 

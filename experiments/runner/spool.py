@@ -140,7 +140,7 @@ def _point(line: bytes) -> dict[str, object] | None:
     """One point, or None for a torn or foreign line. NaN literals become texts."""
     try:
         point = json.loads(line, parse_constant=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(point, dict) or not isinstance(point.get("name"), str):
         return None

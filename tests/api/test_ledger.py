@@ -55,6 +55,7 @@ def test_it_is_narrowed_by_team_experiment_sweep_and_month(
         ("?experiment=digits", 40.0),
         (f"?experiment={sweep.experiment_id}", 40.0),
         ("?experiment=letters", 0.0),
+        (f"?experiment={'9' * 5_000}", 0.0),
         (f"?sweep={sweep.pk}", 10.0),
         ("?month=2001-01", 0.0),
     ):

@@ -130,6 +130,7 @@ def test_the_listing_filters_by_state_and_experiment(api: Api, team: Team) -> No
     assert ids("experiment=letters") == [draft.pk]
     assert ids(f"experiment={draft.experiment_id}") == [draft.pk]
     assert ids("experiment=nothing") == []
+    assert ids(f"experiment={'9' * 5_000}") == []
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,17 @@ class TestAttempts:
         trial.refresh_from_db()
         assert trial.current_attempt.elapsed == 3.5
 
+    def test_more_memory_than_a_database_can_count_is_refused(
+        self, runner: Caller, spec: dict[str, Any]
+    ) -> None:
+        finish = self.path(spec, "finish")
+        body = {"cause": "exited", "exit_code": 0, "peak_memory": 2**63}
+        answer = runner.post(finish, body)
+        assert answer.status_code == 422
+        assert list(answer.json()["error"]["fields"]) == ["peak_memory"]
+        kept = runner.post(finish, {**body, "peak_memory": 2**63 - 1})
+        assert kept.json() == {"state": "failed"}
+
     @pytest.mark.parametrize("action", ["heartbeat", "metrics", "log?seq=0"])
     def test_whatever_comes_after_the_end_is_stale(
         self, runner: Caller, spec: dict[str, Any], action: str

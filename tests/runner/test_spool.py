@@ -76,11 +76,12 @@ def test_a_torn_or_foreign_line_is_left_out_and_counted(
     path: Path, sender: SpoolSender, site: Any
 ) -> None:
     foreign = ["[]", '{"name": 1}', '{"name": "a", "step": 1, "value": "x"}', "\xff"]
+    foreign.append("[" * 5_000)
     torn = '{"name": "loss", "st'
     path.write_text(lines(0, 2) + "\n".join(foreign) + "\n\n" + lines(2, 1) + torn)
     send_all(sender)
     assert [point["step"] for point in site.arrivals] == [0, 1, 2]
-    assert sender.dropped == 5
+    assert sender.dropped == 6
 
 
 def test_a_line_of_enormous_length_does_not_fill_memory(
