@@ -13,10 +13,11 @@ from typing import Annotated
 
 from django.db import transaction
 from django.http import FileResponse, HttpRequest
-from ninja import Query, Router, Status
+from ninja import Path, Query, Router, Status
 
 from experiments import ingest, storage
 from experiments.api.auth import running_attempt
+from experiments.api.bodies import WITHOUT_NUL
 from experiments.api.errors import ApiError
 from experiments.models import Artifact, Attempt
 from experiments.resuming import resumable
@@ -80,7 +81,11 @@ def delete_artifact(
 
 
 @router.get("/attempts/{attempt_id}/resume/{sha256}")
-def resume_file(request: HttpRequest, attempt_id: int, sha256: str) -> FileResponse:
+def resume_file(
+    request: HttpRequest,
+    attempt_id: int,
+    sha256: Annotated[str, Path(pattern=WITHOUT_NUL)],
+) -> FileResponse:
     """One file of an earlier attempt of the same trial."""
     artifact = resumable(running_attempt(request)).filter(sha256=sha256).first()
     if artifact is None:

@@ -303,7 +303,7 @@ class FinishIn(Schema):
     message: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
     elapsed: float | None = None
     peak_memory: Bytes | None = None
-    log_dropped: Annotated[int, Field(ge=0)] = 0
+    log_dropped: Bytes = 0
     unkilled: Annotated[list[Small], Field(max_length=1_000)] = []
 
 

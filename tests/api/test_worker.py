@@ -319,16 +319,24 @@ class TestAttempts:
         trial.refresh_from_db()
         assert trial.current_attempt.elapsed == 3.5
 
-    def test_more_memory_than_a_database_can_count_is_refused(
-        self, runner: Caller, spec: dict[str, Any]
+    @pytest.mark.parametrize("field", ["peak_memory", "log_dropped"])
+    def test_more_bytes_than_a_database_can_count_are_refused(
+        self, runner: Caller, spec: dict[str, Any], field: str
     ) -> None:
         finish = self.path(spec, "finish")
-        body = {"cause": "exited", "exit_code": 0, "peak_memory": 2**63}
+        body = {"cause": "exited", "exit_code": 0, field: 2**63}
         answer = runner.post(finish, body)
         assert answer.status_code == 422
-        assert list(answer.json()["error"]["fields"]) == ["peak_memory"]
-        kept = runner.post(finish, {**body, "peak_memory": 2**63 - 1})
+        assert list(answer.json()["error"]["fields"]) == [field]
+        kept = runner.post(finish, {**body, field: 2**63 - 1})
         assert kept.json() == {"state": "failed"}
+
+    def test_a_file_to_resume_from_has_no_nul_in_its_name(
+        self, runner: Caller, spec: dict[str, Any]
+    ) -> None:
+        answer = runner.get(self.path(spec, "resume/%00"))
+        assert answer.status_code == 422
+        assert list(answer.json()["error"]["fields"]) == ["sha256"]
 
     @pytest.mark.parametrize("action", ["heartbeat", "metrics", "log?seq=0"])
     def test_whatever_comes_after_the_end_is_stale(
