@@ -49,6 +49,8 @@ PARAMETER = "p."
 # What the first click on a column sorts by.
 FIRST = {"number": "-number", "reports": "-reports", "took": "-took"}
 MOST_TICKED = 50
+# No trial has a number of more.
+MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class TrialTable:
     @cached_property
     def ticked(self) -> frozenset[int]:
         numbers = self.query.get("ticked", "").split(",")[:MOST_TICKED]
-        return frozenset(int(n) for n in numbers if n.isascii() and n.isdigit())
+        return frozenset(
+            int(n) for n in numbers if n.isascii() and n.isdigit() and len(n) <= MOST_DIGITS
+        )
 
     # --- which rows ---------------------------------------------------------------
 
