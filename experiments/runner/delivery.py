@@ -112,7 +112,13 @@ class Delivery:
             return ""
         if self._patience.over:
             return f"{file.name} (the worker was shutting down)"
-        torn = is_torn(file, outcome, growing=self._shipments.growing)
+        shipments = self._shipments
+        torn = is_torn(
+            file,
+            outcome,
+            growing=shipments.growing,
+            comes_whole=shipments.comes_whole(file),
+        )
         if torn and self._shipments.has(file.name):
             return f"{file.name} as it was in the middle of a write (as before, it is)"
         if torn:

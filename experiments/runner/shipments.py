@@ -58,6 +58,7 @@ class Shipments:
         self._at_site: dict[str, Stamp] = {}
         self._refused: dict[str, Stamp] = {}
         self._seen: dict[str, Stamp] = {}
+        self._come_whole: set[str] = set()
         self._waits: dict[str, int] = {}
 
     def has(self, name: str) -> bool:
@@ -71,6 +72,16 @@ class Shipments:
     def note(self, file: OutputFile) -> None:
         """The site has the file, by another way."""
         self._at_site[file.name] = file.stamp
+
+    def comes_whole(self, file: OutputFile) -> bool:
+        """Whether the script writes this file under another name and then moves it, as
+        it did when another file was seen to take its place.
+
+        Times do not always tell: the kernel's clock stands still for some milliseconds.
+        """
+        seen = self._seen.get(file.name)
+        replaced = seen is not None and seen.file != file.stamp.file
+        return file.moved or replaced or file.name in self._come_whole
 
     def gone(self, files: tuple[OutputFile, ...]) -> list[str]:
         """Names that the site has and the folder has no more."""
@@ -89,6 +100,7 @@ class Shipments:
         Raises SiteError, or OSError when the worker has no room for the copy.
         """
         files = collect(self._folder.outputs, limit=self._limit).files
+        self._come_whole |= {f.name for f in files if self.comes_whole(f)}
         before, self._seen = self._seen, {file.name: file.stamp for file in files}
         for name in self.gone(files):
             if name not in before:

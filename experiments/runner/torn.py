@@ -14,13 +14,16 @@ RECENT = 2.0
 NANO = 1e9
 
 
-def is_torn(file: OutputFile, outcome: Outcome, *, growing: Set[FileId]) -> bool:
+def is_torn(
+    file: OutputFile, outcome: Outcome, *, growing: Set[FileId], comes_whole: bool
+) -> bool:
     """Whether a part of the file may be missing or stale.
 
-    `growing` files are only written at their end: what is there is right.
+    `growing` files are only written at their end: what is there is right. So it is of
+    one that `comes_whole`, which gets its name when all of it is written.
     """
     if not outcome.was_killed or file.stamp.file in growing:
         return False
     if outcome.writing is not None:
         return file.stamp.file in outcome.writing
-    return not file.moved and outcome.ended_at - file.stamp.modified / NANO < RECENT
+    return not comes_whole and outcome.ended_at - file.stamp.modified / NANO < RECENT

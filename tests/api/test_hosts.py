@@ -34,10 +34,11 @@ def test_a_host_tells_its_gpus_and_facts(pool: Caller) -> None:
     worker = Worker.objects.get()
     assert [gpu["index"] for gpu in worker.gpus] == [0, 3]
     assert worker.facts == facts
-    beat = {"worker": worker.pk, "disk_free": 5}
+    beat = {"worker": worker.pk, "disk_free": 10**11}
     assert pool.post("/beat", beat).json()["drain"] is False
     worker.refresh_from_db()
-    assert worker.facts == {**facts, "disk_free": 5}
+    assert worker.facts == {**facts, "disk_free": 10**11}
+    assert pool.post("/beat", {**beat, "disk_free": 5}).json()["drain"] is True
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,28 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert "torn.bin was being written at the end" in site.finish["message"]
 
 
+def test_a_file_that_is_moved_to_its_name_is_whole_whoever_kills_its_script(
+    runners: Any, site: Any
+) -> None:
+    """Also where it was written within one tick of the clock that times go by."""
+    script = """
+import signal
+n = 0
+while True:
+    n += 1
+    (out/'.tmp').write_text(f'step {n}'); (out/'.tmp').replace(out/'state.txt')
+    if os.path.exists(os.environ['GO']): os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+"""
+    go = runners.home / "go"
+    runner = python(runners, script, environment={"GO": str(go)})
+    site.wait_for(lambda: site.uploads.count("state.txt") >= 3)
+    go.touch()
+    assert runner.wait(timeout=30) == 0
+    assert site.torn == set()
+    assert "being written" not in site.finish["message"]
+
+
 def test_the_whole_state_before_a_torn_one_stays(runners: Any, site: Any) -> None:
     script = """
 (out/'model.bin').write_bytes(b'step 1')
