@@ -64,8 +64,9 @@ SIGNS: Sequence[Sign] = (
         r"(?:ModuleNotFoundError|ImportError).*?No module named ['\"]?([\w.]+)",
         "module",
         "the Python module {found} is not installed where the trials run",
-        "Install {found} for the Python that runs the workers, list it in"
-        " trial.requirements, or start the command with the Python that has it.",
+        "Is {found} a file of your own? Then add it to the sweep's code. Else install"
+        " it for the Python that runs the workers, list it in trial.requirements, or"
+        " start the command with the Python that has it.",
         True,
     ),
     _sign(

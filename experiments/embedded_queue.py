@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -42,11 +45,28 @@ def _path_binary() -> str:
     raise NoServer(ADVICE)
 
 
-def runtime_folder() -> Path:
-    """A short private folder: a Unix socket's path may have about 100 characters."""
-    parent = os.environ.get("XDG_RUNTIME_DIR") or None
-    usable = parent if parent and os.access(parent, os.W_OK) else None
+def runtime_folder(home: Path) -> Path:
+    """A short private folder: a Unix socket's path may have about 100 characters.
+
+    It is the same one for a data folder each time, so that workers which were started
+    by hand find the queue again after a restart.
+    """
+    parent = os.environ.get("XDG_RUNTIME_DIR") or ""
+    usable = parent if parent and os.access(parent, os.W_OK) else tempfile.gettempdir()
+    name = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]
+    folder = Path(usable, f"sweepsite-{name}")
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if _is_private(folder):
+        return folder
     return Path(tempfile.mkdtemp(prefix="sweepsite-", dir=usable))
+
+
+def _is_private(folder: Path) -> bool:
+    """Somebody else may have taken the name, where all may write."""
+    status = folder.lstat()
+    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return ours and not status.st_mode & 0o077
 
 
 def server_command(binary: str, *, socket: Path, data: Path) -> list[str]:

@@ -56,12 +56,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="module")
 def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server; it ends with the module."""
-    folder = embedded_queue.runtime_folder()
+    data = tmp_path_factory.mktemp("queue")
+    folder = embedded_queue.runtime_folder(data)
     socket = folder / "queue.sock"
     command = embedded_queue.server_command(
-        embedded_queue.find_binary(),
-        socket=socket,
-        data=tmp_path_factory.mktemp("queue"),
+        embedded_queue.find_binary(), socket=socket, data=data
     )
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     address = f"unix://{socket}?db=0"

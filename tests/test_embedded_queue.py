@@ -35,12 +35,25 @@ def test_then_one_on_the_path_and_else_advice(
 
 
 @pytest.fixture
-def runtime() -> Iterator[Path]:
-    folder = embedded_queue.runtime_folder()
+def runtime(tmp_path: Path) -> Iterator[Path]:
+    folder = embedded_queue.runtime_folder(tmp_path)
     yield folder
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
+
+
+def test_a_restart_finds_the_folder_again_and_nobody_else_s(
+    runtime: Path, tmp_path: Path
+) -> None:
+    assert embedded_queue.runtime_folder(tmp_path) == runtime
+    assert embedded_queue.runtime_folder(tmp_path / "other") != runtime
+    (runtime.parent / embedded_queue.runtime_folder(tmp_path / "other")).rmdir()
+    runtime.chmod(0o777)
+    another = embedded_queue.runtime_folder(tmp_path)
+    assert another != runtime
+    assert stat.S_IMODE(another.stat().st_mode) == 0o700
+    another.rmdir()
 
 
 def test_what_was_queued_survives_a_kill(runtime: Path, tmp_path: Path) -> None:

@@ -61,7 +61,9 @@ class Courier(threading.Thread):
             try:
                 self._round(time.monotonic())
             except StaleAttempt as news:
-                logger.warning("the attempt is no longer ours: %s", news)
+                # A beat may come just after the word of the end.
+                level = logging.DEBUG if self._only_beats else logging.WARNING
+                logger.log(level, "the attempt is no longer ours: %s", news)
                 self.stale = news
                 self._wake()
             except SiteError as problem:

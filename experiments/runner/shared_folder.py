@@ -26,6 +26,8 @@ from experiments.runner.sources import FolderSource
 LARGEST = 200 << 20
 # As where the command line packs a folder; hidden files and folders stay as well.
 LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
+# At the top: what the script wrote there when it was tried by hand.
+OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def _inside(folder: Path, show: Callable[[], None]) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         show()
         kept = [name for name in folders if _is_kept(name)]
+        if Path(parent) == folder and OUTPUTS in kept:
+            kept.remove(OUTPUTS)
         links = [name for name in kept if (Path(parent) / name).is_symlink()]
         folders[:] = [name for name in kept if name not in links]
         yield from (Path(parent) / name for name in names if _is_kept(name))

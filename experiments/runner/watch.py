@@ -99,7 +99,9 @@ class Watch:
             return
         self._terminations = self._signals.terminations
         grace = min(self._spec.grace, RELEASE_GRACE) if self._terminations == 1 else 0.0
-        self._begin("released", "the worker is shutting down", now=now, grace=grace)
+        is_there = kernel.parent_is(self._parent)
+        why = "the worker is shutting down" if is_there else "its slot's process ended"
+        self._begin("released", why, now=now, grace=grace)
 
     def _parent_is_gone(self) -> bool:
         """Only where the kernel does not tell by a signal."""

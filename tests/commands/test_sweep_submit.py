@@ -25,7 +25,8 @@ def team() -> Any:
 def file(tmp_path: Path) -> Path:
     """A document beside a folder of code."""
     src = tmp_path / "study" / "src"
-    for name in ("train.py", "lib/net.py", ".env", ".git/config", "__pycache__/a.pyc"):
+    left_out = (".env", ".git/config", "__pycache__/a.pyc", "outputs/model.bin")
+    for name in ("train.py", "lib/net.py", *left_out):
         path = src / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# {name}\n")

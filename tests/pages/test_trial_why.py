@@ -164,7 +164,7 @@ def test_a_line_of_the_log_that_names_the_cause_comes_first() -> None:
     trial = finish(factories.reported_trial(sweep_with(None), [0.5]), exit_code=1)
     line = Line([Span("ModuleNotFoundError: No module named 'torch'")])
     steps = advice(Failure(trial, [line, Line([Span("exit code 1")], ours=True)]))
-    assert steps[0].startswith("Install torch for the Python that runs the workers")
+    assert steps[0].startswith("Is torch a file of your own? Then add it")
     assert len(steps) == 2 and steps[1].startswith("Run the command of the trial")
 
 

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
+from django.db import OperationalError, ProgrammingError, transaction
 
 from experiments import folders, lifecycle, queues, tables, terminal
 from experiments.causes import likely_cause
@@ -51,6 +52,8 @@ from experiments.shared_code import shared_code_problem
 from experiments.submission import create_sweep, sweep_document
 from experiments.warm_trials import add_finished_trials, usable_trials
 
+# What SQLite and PostgreSQL say where nothing was set up.
+NO_TABLES = ("no such table", "does not exist")
 MOST_LISTED = 1_000
 MOST_BYTES = 64 << 20
 
@@ -119,6 +122,14 @@ class Command(BaseCommand):
             for problem in error.problems:
                 self.stderr.write(str(problem))
             sys.exit(1)
+        except (OperationalError, ProgrammingError) as error:
+            if not any(words in str(error) for words in NO_TABLES):
+                raise
+            raise CommandError(
+                f"There is no installation in {settings.HOME} yet. Set SWEEPSITE_HOME"
+                " (or DATABASE_URL) to the one that runs, or start one with"
+                " `python manage.py up`."
+            ) from error
 
     # --- writing ------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Command(BaseCommand):
         if not 1 <= options["port"] <= 65_535:
             raise CommandError("--port must be from 1 to 65535, such as 8000.")
         options["slots"] = slots_for(options["slots"], gpus=options["gpus"])
-        with locked_folder(settings.HOME), runtime_folder() as runtime:
+        with locked_folder(settings.HOME), runtime_folder(settings.HOME) as runtime:
             check_port(options["host"], options["port"])
             Machine(options, runtime=runtime, say=self._say).run()
 
@@ -117,8 +117,8 @@ def forget_told(home: Path) -> None:
 
 
 @contextlib.contextmanager
-def runtime_folder() -> Iterator[Path]:
-    folder = embedded_queue.runtime_folder()
+def runtime_folder(home: Path) -> Iterator[Path]:
+    folder = embedded_queue.runtime_folder(home)
     try:
         yield folder
     finally:

@@ -163,6 +163,8 @@ class Host:
             self.worker = answer["worker"]
             self._check_pool(answer["pool"])
             self._note_drain(answer)
+            facts = (self.name.text, self.slots, self.pool, settings.SITE_URL)
+            logger.info("host %s takes %d at a time, pool %s of %s", *facts)
             return
 
     def _hello(self) -> dict[str, Any]:
