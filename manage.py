@@ -10,20 +10,27 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sweepsite.settings")
     try:
+        from django.conf import settings
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
+        from django.utils.log import configure_logging
     except ImportError:
         sys.exit(
             "Django is not installed for this Python. Run the install command of the"
             " README first: python3 -m pip install -r requirements.txt"
         )
     try:
+        # A host's processes need none of Django's applications, whose loading takes
+        # longer than many a trial: a host that died shall be back at once.
         if sys.argv[1:2] == ["slot"]:
-            # One process of a worker's many: it needs none of Django's applications,
-            # whose loading takes longer than many a trial.
             from experiments.slot import main as run_slot
 
             run_slot(sys.argv[2:])
+        elif sys.argv[1:2] == ["worker"]:
+            from experiments.management.commands.worker import Command
+
+            configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+            Command().run_from_argv(sys.argv)
         else:
             execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

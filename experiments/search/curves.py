@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
+import scipy
 
 from experiments.search.levels import Floats, levels_of, noises_of
 from experiments.search.repeats import surely, variety_of
@@ -51,7 +51,7 @@ class Gain(NamedTuple):
         if needed + self.eps <= 0:
             return 1.0
         z = (math.log(needed + self.eps) - self.centre) / self.scale
-        return float(stdtr(self.degrees, -z))
+        return float(scipy.special.stdtr(self.degrees, -z))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 Reals = NDArray[np.float64]
 
@@ -84,14 +84,18 @@ class NormalLaw(Law):
     def quantile(self, share: ArrayLike) -> Reals:
         shares = np.clip(np.asarray(share, np.float64), SMALLEST_SHARE, LARGEST_SHARE)
         with np.errstate(over="ignore"):
-            return np.asarray(self.mu + self.sigma * ndtri(shares), np.float64)
+            return np.asarray(
+                self.mu + self.sigma * scipy.special.ndtri(shares), np.float64
+            )
 
     def cdf(self, number: ArrayLike) -> Reals:
         numbers = np.asarray(number, np.float64)
         if self.constant:
             return np.where(numbers < self.mu, 0.0, 1.0)
         with np.errstate(over="ignore"):
-            return np.asarray(ndtr((numbers - self.mu) / self.sigma), np.float64)
+            return np.asarray(
+                scipy.special.ndtr((numbers - self.mu) / self.sigma), np.float64
+            )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scipy.stats import fisher_exact, ks_2samp
+import scipy
 
 from experiments.search.fields import is_number
 from experiments.search.values import identity
@@ -124,7 +124,7 @@ def _values(column: Sequence[Any]) -> Values:
 def _difference(ours: Sequence[Any], others: Sequence[Any]) -> tuple[float, float]:
     """The chance of such a difference where there is none, and its size, 0 to 1."""
     if all(is_number(value) for value in (*ours, *others)):
-        test = ks_2samp(ours, others)
+        test = scipy.stats.ks_2samp(ours, others)
         return float(test.pvalue), float(test.statistic)
     tests = list(_choices(ours, others))
     chance, distance = min(tests)
@@ -140,7 +140,7 @@ def _choices(
         a, b = mine.count(value), theirs.count(value)
         table = [[a, len(mine) - a], [b, len(theirs) - b]]
         distance = abs(a / len(mine) - b / len(theirs))
-        yield float(fisher_exact(table).pvalue), distance
+        yield float(scipy.stats.fisher_exact(table).pvalue), distance
 
 
 def _apart(ours: Sequence[Any], others: Sequence[Any]) -> bool:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from scipy.stats.qmc import Sobol
 
 Points = NDArray[np.float64]
 
@@ -55,10 +52,7 @@ class SobolSequence:
         return np.asarray(self._engine.random(BLOCK))
 
     @cached_property
-    def _engine(self) -> Sobol:
-        # Here, because scipy.stats takes a second to import and few sweeps need it.
-        from scipy.stats.qmc import Sobol
-
+    def _engine(self) -> scipy.stats.qmc.Sobol:
         # A generator, not a number: what a number means differs between versions.
         rng = np.random.default_rng(self.seed)
-        return Sobol(min(self.axes, MOST_AXES), scramble=True, seed=rng)
+        return scipy.stats.qmc.Sobol(min(self.axes, MOST_AXES), scramble=True, seed=rng)

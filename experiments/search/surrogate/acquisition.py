@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+import scipy
 
 from experiments.search.surrogate.kernel import Reals
 
@@ -30,10 +30,10 @@ def log_improvement(z: Reals) -> Reals:
     near = z > -1
     some = z[near]
     density = np.exp(-0.5 * some * some - LOG_ROOT_2PI)
-    found[near] = np.log(density + some * ndtr(some))
+    found[near] = np.log(density + some * scipy.special.ndtr(some))
     far = z[~near]
     # With Mills' ratio m: phi (1 - |z| m); the bracket tends to 1 / z^2.
-    mills = math.sqrt(math.pi / 2) * erfcx(-far * ROOT_HALF)
+    mills = math.sqrt(math.pi / 2) * scipy.special.erfcx(-far * ROOT_HALF)
     bracket = np.where(far > -1e5, 1.0 + far * mills, 1.0 / (far * far))
     found[~near] = -0.5 * far * far - LOG_ROOT_2PI + np.log(np.maximum(bracket, 1e-300))
     return found

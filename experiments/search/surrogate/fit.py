@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import lapack
-from scipy.optimize import minimize
 
 from experiments.search.surrogate.encoding import Features
 from experiments.search.surrogate.kernel import ROOT5, Kernel, Reals
@@ -71,9 +70,9 @@ class Likelihood:
         factor = self._factor(above, 1.0 + linear * self.own + noise)
         if factor is None:
             return HOPELESS, np.zeros_like(theta)
-        alpha, _ = lapack.dpotrs(factor, self.outcomes, lower=1)
+        alpha, _ = scipy.linalg.lapack.dpotrs(factor, self.outcomes, lower=1)
         value = 0.5 * self.outcomes @ alpha + np.log(np.diag(factor)).sum()
-        inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+        inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
         pull = inverse[self.columns, self.rows] - alpha[self.rows] * alpha[self.columns]
         own = np.diag(inverse) - alpha**2
         gradient = np.empty_like(theta)
@@ -88,7 +87,9 @@ class Likelihood:
         matrix = np.zeros((count, count))
         matrix[self.rows, self.columns] = above
         matrix[np.diag_indices(count)] = own + self.extra + JITTER
-        factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=1, overwrite_a=1)
+        factor, failed = scipy.linalg.lapack.dpotrf(
+            matrix.T, lower=1, clean=1, overwrite_a=1
+        )
         return None if failed else factor
 
 
@@ -119,7 +120,7 @@ def fitted(features: Features, outcomes: Reals, extra: Reals) -> Hyperparameters
     axes = likelihood.axes
     start = np.zeros(axes + 2)
     start[-1] = LOG_NOISE
-    found = minimize(
+    found = scipy.optimize.minimize(
         likelihood,
         start,
         jac=True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from experiments.search.history import History
 from experiments.search.surrogate.columns import Mask, Points
@@ -174,5 +174,5 @@ def chosen_fit(fits: list[Fit], *, least: float, rng: np.random.Generator) -> Fi
     lead = fits[0][1].penalty - fits[1][1].penalty
     if not least:
         return fits[int(lead > 0)]
-    share = np.clip(expit(lead), least, 1 - least)
+    share = np.clip(scipy.special.expit(lead), least, 1 - least)
     return fits[int(rng.random() < share)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+import scipy
 
 from experiments.search.surrogate.encoding import Features
 from experiments.search.surrogate.fit import JITTER, Hyperparameters
@@ -42,9 +42,9 @@ class Posterior:
         matrix[np.diag_indices(len(matrix))] += hyperparameters.noise + JITTER
         finished = np.arange(len(outcomes))
         matrix[finished, finished] += extra
-        factor, _ = cho_factor(matrix, lower=True, overwrite_a=True)
+        factor, _ = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True)
         top = factor[: len(outcomes), : len(outcomes)]
-        alpha = cho_solve((top, True), outcomes)
+        alpha = scipy.linalg.cho_solve((top, True), outcomes)
         return cls(hyperparameters, known, factor, alpha)
 
     def means(self, features: Features) -> Reals:
@@ -59,7 +59,7 @@ class Posterior:
         kernel = self.hyperparameters.kernel
         cross = kernel.between(self.known, features)
         means = self.alpha @ cross[: len(self.alpha)]
-        half = solve_triangular(
+        half = scipy.linalg.solve_triangular(
             self.factor, cross, lower=True, overwrite_b=True, check_finite=False
         )
         variances = kernel.variances(features) - (half * half).sum(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 from experiments.search.samplers.cmaes.gaussian import Gaussian, Reals
 
@@ -22,16 +22,16 @@ def with_margin(law: Gaussian, edges: dict[int, Reals], least: float) -> Gaussia
         place = int(np.searchsorted(bounds, mean[axis]))
         if place in (0, len(bounds)):
             bound = bounds[0 if place == 0 else -1]
-            reach = -float(ndtri(least)) * deviations[axis]
+            reach = -float(scipy.special.ndtri(least)) * deviations[axis]
             mean[axis] = bound + np.clip(mean[axis] - bound, -reach, reach)
             continue
         low, high = bounds[place - 1], bounds[place]
         below, above = _corrected(
-            float(ndtr((low - mean[axis]) / deviations[axis])),
-            float(ndtr((mean[axis] - high) / deviations[axis])),
+            float(scipy.special.ndtr((low - mean[axis]) / deviations[axis])),
+            float(scipy.special.ndtr((mean[axis] - high) / deviations[axis])),
             least,
         )
-        left, right = -float(ndtri(below)), -float(ndtri(above))
+        left, right = (-float(share) for share in scipy.special.ndtri([below, above]))
         mean[axis] = (low * right + high * left) / (left + right)
         width = (high - low) / (left + right)
         stretch[axis] *= width / deviations[axis]

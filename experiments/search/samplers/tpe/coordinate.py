@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from experiments.search.samplers.order import has_order
 from experiments.search.surrogate.columns import Column, Points
@@ -85,7 +85,9 @@ class Coordinate:
         shares = rng.random(len(kernels))
         centre = centres.shares[kernels]
         if self.ordered:
-            return np.asarray(np.clip(centre + centres.width * ndtri(shares), 0, 1))
+            return np.asarray(
+                np.clip(centre + centres.width * scipy.special.ndtri(shares), 0, 1)
+            )
         moved = rng.random(len(kernels)) < centres.width
         return np.where(moved, shares, centre)
 
@@ -99,13 +101,14 @@ class Coordinate:
         """The logarithms of the mass on each band (rows) of each band's kernel."""
         edges = np.concatenate([[0.0], np.cumsum(self.masses)])
         middles = (edges[1:] + edges[:-1]) / 2
-        below = ndtr((edges[:, None] - middles) / width)
+        below = scipy.special.ndtr((edges[:, None] - middles) / width)
         return np.asarray(_log(np.diff(below, axis=0)) - _log(below[-1] - below[0]))
 
 
 def _normal(shares: Points, centres: Centres) -> NDArray[np.float64]:
     width = centres.width
-    inside = ndtr((1 - centres.shares) / width) - ndtr(-centres.shares / width)
+    above = scipy.special.ndtr((1 - centres.shares) / width)
+    inside = above - scipy.special.ndtr(-centres.shares / width)
     distances = (shares[:, None] - centres.shares) / width
     return np.asarray(-0.5 * distances**2 - np.log(inside * width * ROOT_OF_2_PI))
 
