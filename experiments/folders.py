@@ -11,13 +11,9 @@ from django.conf import settings
 
 from experiments import snapshots
 from experiments.models import Team, User
+from experiments.runner.shared_folder import is_kept, kept_folders
 from experiments.search.problems import DefinitionError, Problem
 from experiments.snapshots import MOST_FILES, CodeError
-
-# Hidden files and folders (.git, .venv, .sweepsite) are left out as well, and at the
-# top what the script wrote there when it was tried by hand: each trial has its own.
-LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
-OUTPUTS = "outputs"
 
 
 def refused(sentence: str) -> DefinitionError:
@@ -59,16 +55,10 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 def _sizes(folder: Path) -> Iterator[tuple[Path, int]]:
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if _is_kept(name)]
-        if Path(parent) == folder and OUTPUTS in folders:
-            folders.remove(OUTPUTS)
-        for path in (Path(parent) / name for name in names if _is_kept(name)):
+        folders[:] = kept_folders(folders, top=Path(parent) == folder)
+        for path in (Path(parent) / name for name in names if is_kept(name)):
             if path.is_file():
                 yield path, path.stat().st_size
-
-
-def _is_kept(name: str) -> bool:
-    return not name.startswith(".") and name not in LEFT_OUT
 
 
 def _check(folder: Path, sizes: dict[Path, int]) -> None:

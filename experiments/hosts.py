@@ -19,7 +19,8 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
 
 RING_AGAIN_AFTER = timedelta(seconds=10)
-LONGEST_PAUSE = 120
+# In seconds. A trial that was only unlucky with its hosts shall soon run again.
+LONGEST_PAUSE = 15
 # From this age on an attempt that takes several slots has a host kept free for it.
 RESERVE_AFTER = timedelta(seconds=20)
 

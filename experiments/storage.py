@@ -19,12 +19,15 @@ from django.conf import settings
 
 # What the system says of a disk that takes nothing more.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_ROOM_WORDS = tuple(os.strerror(number) for number in sorted(NO_ROOM))
 # When a log outgrows its limit, a quarter of it stays as the head, half as the tail.
 LEFT_OUT = b"\n[sweepsite: %d bytes of the log left out here]\n"
 
 
 def _folder(*parts: str) -> Path:
     path = Path(settings.HOME).joinpath("store", *parts)
+    if path.is_dir():
+        return path
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     for folder in new:

@@ -16,13 +16,13 @@ from experiments.lifecycle import DISK_FULL
 from experiments.lifecycle.attempts import TROUBLE
 from experiments.models import Attempt, Worker
 from experiments.models.trials import AttemptState
+from experiments.storage import NO_ROOM_WORDS
 from experiments.words import bytes_text
 
 MOST, WITHIN = 3, timedelta(minutes=10)
 # Free bytes of a host's disk: with less it gets no trial, with more it does again.
 LEAST_FREE, ENOUGH_FREE = 32_000_000, 64_000_000
 ROOM_HELPS = "It takes trials again by itself once there is room."
-NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
 
 def mind_room(worker: Worker, free: int | None) -> None:
@@ -47,7 +47,7 @@ def drain_if_in_trouble(worker: Worker) -> bool:
         minutes = WITHIN.seconds // 60
         reason = f"{MOST} trials in {minutes} minutes could not begin: {messages[0]}"
         return lifecycle.drain_worker(worker, reason=reason)
-    if messages and any(words in messages[0] for words in NO_ROOM):
+    if messages and any(words in messages[0] for words in NO_ROOM_WORDS):
         told = f". {ROOM_HELPS} A trial could not begin: {messages[0]}"
         return lifecycle.drain_until_room(worker, told=told)
     return False

@@ -181,6 +181,9 @@ def database(folder: Path) -> dict[str, Any]:
         why = "the name of the database is missing, as in postgres://USER@HOST/NAME"
         raise bad_url("DATABASE_URL", url, why)
     config["CONN_HEALTH_CHECKS"] = True
+    if url.startswith("postgres"):
+        # What statements.py asks again and again is planned once for a connection.
+        config.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 2)
     if url.startswith("sqlite"):
         # IMMEDIATE: a transaction that reads and then writes waits for its turn
         # instead of failing at once. FULL: what was acknowledged survives a power cut.

@@ -66,8 +66,8 @@ def test_every_command_exists_and_takes_its_options(
     place: str, words: list[str]
 ) -> None:
     if words[0] != "manage.py":
-        assert words[:3] == ["-m", "gunicorn", "sweepsite.wsgi"]
-        check_gunicorn(words[3:])
+        assert words[:4] == ["-m", "gunicorn", "-c", "sweepsite/web_server.py"]
+        check_gunicorn(words[2:])
         return
     name, *options = words[1:]
     command = load_command_class(get_commands()[name], name)
@@ -77,7 +77,7 @@ def test_every_command_exists_and_takes_its_options(
 def check_gunicorn(options: list[str]) -> None:
     from gunicorn.config import Config
 
-    Config().parser().parse_args([*options, "sweepsite.wsgi"])
+    Config().parser().parse_args(options)
 
 
 def service_of(unit: Path) -> dict[str, str]:

@@ -179,3 +179,18 @@ class TestInsert:
         point.step, point.time = 8, timezone.now().replace(microsecond=123_456)
         Insert(MetricPoint, "metric", "step", "ordinal", "value", "time").run(point)
         assert MetricPoint.objects.get(step=8).time == point.time
+
+
+@pytest.mark.skipif(
+    "connection.vendor == 'sqlite'", reason="SQLite plans in next to no time"
+)
+def test_the_server_keeps_the_plan_of_a_statement(sweep: Sweep) -> None:
+    numbers = Select(
+        lambda: Trial.objects.filter(sweep=Slot("sweep")).values_list("number")
+    )
+    for _ in range(4):
+        assert numbers.rows(sweep=sweep.pk) == []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        kept = [statement for (statement,) in cursor.fetchall()]
+    assert [text for text in kept if '"experiments_trial"' in text]

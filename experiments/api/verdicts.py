@@ -12,6 +12,7 @@ from pydantic import Field
 from experiments.api.schemas import AttemptOut, TrialRow, page_url
 from experiments.models import Decision, Trial
 from experiments.models.trials import TrialState
+from experiments.pages.trial.verdict_sample import verdict_sample
 from experiments.pages.trial.verdicts import Checks, checks_of, margin_of
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
@@ -137,12 +138,12 @@ def _decision(
 
 
 def early_termination_fields(trial: Trial) -> dict[str, Any]:
-    """Why the trial runs, and how close it came, in one query."""
+    """Why the trial runs, and how close it came."""
     sweep = trial.sweep
     if sweep is None:
         return {"why_running": None, "closest": None}
-    decisions = Decision.objects.filter(attempt=trial.current_attempt_id)
-    checks = checks_of(list(decisions.order_by("n")), sweep.objective)
+    found = verdict_sample(trial.current_attempt, sweep.objective)
+    checks = checks_of(found.decisions, sweep.objective, passed=found.passed)
     runs = trial.state == TrialState.RUNNING and not trial.is_stopping
     return {
         "why_running": _why_running(trial, checks.last) if runs else None,

@@ -1,5 +1,6 @@
 """What an error of the server's own looks like: 500, or 503 while only the database is
-away or a disk is full, so that programs and people know to ask again."""
+away or a disk is full, so that programs and people know to ask again; and 408 where the
+client broke off."""
 
 from __future__ import annotations
 
@@ -7,17 +8,17 @@ import sys
 from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.template import loader
 from django.views import defaults
 
-from experiments.storage import NO_ROOM
+from experiments.storage import NO_ROOM, NO_ROOM_WORDS
 
 # Seconds after which to ask again.
 RETRY_AFTER = "5"
 BROKEN = "Something broke on the server's side. It was written to the server's log."
 # What SQLite and PostgreSQL say of a disk that takes nothing more.
-FULL = ("disk is full", "No space left on device", "Disk quota exceeded")
+FULL = ("disk is full", *NO_ROOM_WORDS)
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Passing:
     code: str
     message: str
     template: str
+    status: int = 503
 
 
 AWAY = Passing(
@@ -40,6 +42,12 @@ DISK_FULL = Passing(
     " Ask again then.",
     "disk_full.html",
 )
+INCOMPLETE = Passing(
+    "incomplete",
+    "Only a part of the request arrived, so nothing was changed. Send it again.",
+    "incomplete.html",
+    status=408,
+)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -50,7 +58,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         response = _as_json(passing)
     elif passing:
         page = loader.get_template(passing.template).render()
-        response = HttpResponse(page, status=503)
+        response = HttpResponse(page, status=passing.status)
     else:
         return defaults.server_error(request)
     if passing:
@@ -63,6 +71,8 @@ def _passing(error: BaseException | None) -> Passing | None:
     if isinstance(error, OperationalError | InterfaceError):
         is_full = any(words in str(error) for words in FULL)
         return DISK_FULL if is_full else AWAY
+    if isinstance(error, UnreadablePostError):
+        return INCOMPLETE
     is_full = isinstance(error, OSError) and error.errno in NO_ROOM
     return DISK_FULL if is_full else None
 
@@ -72,4 +82,4 @@ def _as_json(passing: Passing | None) -> HttpResponse:
     code = passing.code if passing else "server_error"
     message = passing.message if passing else BROKEN
     error = {"code": code, "message": message, "fields": {}}
-    return JsonResponse({"error": error}, status=503 if passing else 500)
+    return JsonResponse({"error": error}, status=passing.status if passing else 500)

@@ -1,4 +1,4 @@
-"""Series of a trial's metrics for charts: grouped by name, thinned for the width."""
+"""Series of a trial's metrics for charts, grouped by name."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, Window
-from django.db.models.functions import Mod, RowNumber
+from django.db.models import Max, Min, QuerySet
 
 from experiments.models import Metric, MetricPoint
-from experiments.pages.rows import thinned
+from experiments.pages.envelope import MANY_POINTS, Points, envelopes, with_end
 
-# Beyond this many points the database already leaves some out.
-MANY_POINTS = 600
 MOST_OPTIONS = 100
 SPLIT = re.compile(
     r"^(train|training|val|valid|validation|test|eval)[_/.-]"
@@ -23,8 +20,6 @@ SPLIT = re.compile(
     re.IGNORECASE,
 )
 LOWER_IS_BETTER = re.compile(r"loss|err|mae|mse|rmse|nll|perplexity|wer|cer|time|fid")
-
-Points = list[list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -66,25 +61,47 @@ def picked_group(groups: Sequence[Group], wanted: str) -> Group | None:
 
 
 def points_of(metrics: Sequence[Metric]) -> dict[int, Points]:
-    """Points by metric id in one query, non-finite ones null, thinned."""
+    """Points by metric id, non-finite ones null; of long curves their envelopes.
+
+    One query for the short ones together, two for the long ones.
+    """
+    long = [metric for metric in metrics if metric.count > MANY_POINTS]
+    short = [metric for metric in metrics if metric.count <= MANY_POINTS]
+    curves = _whole(short) | _envelopes(long)
+    return {metric.pk: curves[metric.pk] for metric in metrics}
+
+
+def _points(metrics: Sequence[Metric]) -> QuerySet[MetricPoint]:
+    ids = [metric.pk for metric in metrics]
+    return MetricPoint.objects.filter(metric__in=ids, ordinal=0)
+
+
+def _whole(metrics: Sequence[Metric]) -> dict[int, Points]:
+    curves: dict[int, Points] = {metric.pk: [] for metric in metrics}
+    if metrics:
+        rows = _points(metrics).order_by("metric", "step")
+        for metric_id, step, value in rows.values_list("metric_id", "step", "value"):
+            curves[metric_id].append([step, _finite(value)])
+    return curves
+
+
+def _envelopes(metrics: Sequence[Metric]) -> dict[int, Points]:
     if not metrics:
         return {}
-    most = max(metric.count for metric in metrics)
-    stride = max(1, math.ceil(most / MANY_POINTS))
-    rows = MetricPoint.objects.filter(
-        metric__in=[metric.pk for metric in metrics], ordinal=0
-    )
-    if stride > 1:
-        place = Window(RowNumber(), partition_by=F("metric"), order_by=F("step").desc())
-        rows = rows.annotate(place=place).annotate(kept=Mod("place", stride))
-        rows = rows.filter(kept=1)
-    curves: dict[int, Points] = {metric.pk: [] for metric in metrics}
-    for metric_id, step, value in rows.order_by("metric", "step").values_list(
-        "metric_id", "step", "value"
-    ):
-        finite = value is not None and math.isfinite(value)
-        curves[metric_id].append([step, value if finite else None])
-    return {pk: thinned(curve) for pk, curve in curves.items()}
+    rows = _points(metrics)
+    ends = rows.aggregate(first=Min("step"), last=Max("step"))
+    span = (ends["last"] or 0) - (ends["first"] or 0) + 1
+    curves = envelopes(rows, owner="metric", axis="step", span=span)
+    return {
+        metric.pk: with_end(
+            curves.get(metric.pk, []), metric.last_step, _finite(metric.last_value)
+        )
+        for metric in metrics
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def lines_model(group: Group | None) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from experiments.runner.sizes import size_in_words
 from experiments.runner.sources import FolderSource
 
 LARGEST = 200 << 20
-# As where the command line packs a folder; hidden files and folders stay as well.
+# Hidden files and folders (.git, .venv, .sweepsite) are left out as well.
 LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
-# At the top: what the script wrote there when it was tried by hand.
+# At the top: what the script wrote there when it was tried by hand; each trial has its
+# own.
 OUTPUTS = "outputs"
 
 
@@ -81,16 +82,19 @@ def _inside(folder: Path, show: Callable[[], None]) -> Iterator[Path]:
     """Files, and links to folders."""
     for parent, folders, names in os.walk(folder):
         show()
-        kept = [name for name in folders if _is_kept(name)]
-        if Path(parent) == folder and OUTPUTS in kept:
-            kept.remove(OUTPUTS)
+        kept = kept_folders(folders, top=Path(parent) == folder)
         links = [name for name in kept if (Path(parent) / name).is_symlink()]
         folders[:] = [name for name in kept if name not in links]
-        yield from (Path(parent) / name for name in names if _is_kept(name))
+        yield from (Path(parent) / name for name in names if is_kept(name))
         yield from (Path(parent) / name for name in links)
 
 
-def _is_kept(name: str) -> bool:
+def kept_folders(names: Sequence[str], *, top: bool) -> list[str]:
+    """Those folders of a folder, the outermost or not, that belong to the code."""
+    return [n for n in names if is_kept(n) and not (top and n == OUTPUTS)]
+
+
+def is_kept(name: str) -> bool:
     return not name.startswith(".") and name not in LEFT_OUT
 
 

@@ -56,19 +56,19 @@ def large_sweep(trials: int, reports: int, *, live: int, seed: int = 0) -> Large
     made.refresh_from_db()
     lengths = [reports] * trials
     lengths += [int(n) for n in random.integers(1, reports, size=live)]
-    values = _values(random, len(lengths), reports, live)
+    values = curves_of(random, len(lengths), reports, live)
     tokens = {number: new_token("trl") for number in range(trials, len(lengths))}
-    rows = _make_trials(made, lengths, values, tokens)
-    with _without(PLAIN_INDEXES), transaction.atomic():
-        _insert(Report, REPORT_COLUMNS, _report_rows(made, rows, values))
-        _insert(MetricPoint, POINT_COLUMNS, _point_rows(_metrics(rows), rows, values))
+    rows = make_trials(made, lengths, values, tokens)
+    with without(PLAIN_INDEXES), transaction.atomic():
+        insert(Report, REPORT_COLUMNS, report_rows(made, rows, values))
+        insert(MetricPoint, POINT_COLUMNS, point_rows(make_metrics(rows), rows, values))
     _count(made, lengths, values)
-    _analyse()
+    analyse()
     running = [LiveTrial(trial, tokens[trial.number]) for trial in rows[trials:]]
     return LargeSweep(made, running)
 
 
-def _values(random: Any, trials: int, reports: int, live: int) -> Floats:
+def curves_of(random: Any, trials: int, reports: int, live: int) -> Floats:
     """Accuracies that rise; those of the running trials are good ones."""
     level = random.uniform(0.3, 0.9, size=trials)
     level[trials - live :] = 0.92
@@ -78,7 +78,7 @@ def _values(random: Any, trials: int, reports: int, live: int) -> Floats:
     return curves + random.normal(0, 0.01, size=curves.shape)
 
 
-def _make_trials(
+def make_trials(
     sweep: Sweep, lengths: Sequence[int], values: Floats, tokens: dict[int, Token]
 ) -> list[Trial]:
     now = timezone.now()
@@ -122,7 +122,7 @@ def _attempt(trial: Trial, token: Token | None) -> Attempt:
     )
 
 
-def _metrics(rows: Iterable[Trial]) -> list[Metric]:
+def make_metrics(rows: Iterable[Trial]) -> list[Metric]:
     return Metric.objects.bulk_create(
         (
             Metric(
@@ -144,7 +144,7 @@ REPORT_COLUMNS = (
 POINT_COLUMNS = ("metric_id", "step", "ordinal", "value", "time")
 
 
-def _report_rows(
+def report_rows(
     sweep: Sweep, rows: Sequence[Trial], values: Floats
 ) -> Iterator[tuple[Any, ...]]:
     now = timezone.now()
@@ -156,7 +156,7 @@ def _report_rows(
             yield (*head, best, mean, n, now)
 
 
-def _point_rows(
+def point_rows(
     metrics: Sequence[Metric], rows: Sequence[Trial], values: Floats
 ) -> Iterator[tuple[Any, ...]]:
     now = timezone.now()
@@ -195,9 +195,7 @@ def _blocks(
 # --- SQL --------------------------------------------------------------------------
 
 
-def _insert(
-    model: Any, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
-) -> None:
+def insert(model: Any, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
     table, names = model._meta.db_table, ", ".join(f'"{name}"' for name in columns)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -214,7 +212,7 @@ def _sqlite_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*row[:-1], row[-1].strftime("%Y-%m-%d %H:%M:%S.%f"))
 
 
-class _without:
+class without:
     """Some plain indexes of reports away, and made again at the end."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -235,7 +233,7 @@ class _without:
                 cursor.execute(f'CREATE INDEX "{index.name}" ON "{table}" ({fields})')
 
 
-def _analyse() -> None:
+def analyse() -> None:
     """As the server does by itself after a while; it is not vacuumed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

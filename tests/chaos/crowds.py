@@ -45,6 +45,36 @@ def _words(site: Installation) -> Counter[str]:
     return Counter(line.partition(" ")[0] for line in lines)
 
 
+def metric_flood(case: Case) -> list[str]:
+    """Trials that report without a pause, some greedy writers of the database: trials
+    of another sweep go on and are taken over meanwhile, and a stop is heard."""
+    with case.installed(hosts=2, slots=(case.size + 3) // 2) as site:
+        flood = site.submit(f"{TRAIN} --reports 10000000 --pause 0", trials=case.size)
+        site.wait(
+            lambda: len(set(site.training().values())) >= case.size,
+            f"{case.size} trainings",
+        )
+        quiet = site.submit(f"{TRAIN} --reports 20 --pause 0.1", trials=6, at_once=2)
+        site.wait(lambda: Oracle(site, quiet).attempts, "a trial beside the flood")
+        site.keeper.kill(site.hosts[0])
+        site.wait_for_end(quiet, patience=180)
+        problems = case.judged(site, quiet, budget=6)
+        reports = sum(trial.reports for trial in Oracle(site, flood).trials)
+        began = time.monotonic()
+        site.insist("POST", f"/sweeps/{flood}/cancel")
+        site.wait_for_end(flood, patience=90)
+        took = time.monotonic() - began
+        case.figures |= {
+            "reports of the flood": reports,
+            "stopped after": round(took, 1),
+        }
+        if took > 30:
+            problems.append(f"the flood was stopped after {took:.0f} s")
+        return problems + case.judged(
+            site, flood, budget=case.size, all_completed=False
+        )
+
+
 DELETE = """
 from experiments import cleanup
 from experiments.models import Sweep
@@ -122,4 +152,4 @@ def _resident(pid: int) -> int:
         return 0
 
 
-__all__ = ["delete_live", "log_flood", "runs", "stop_storm"]
+__all__ = ["delete_live", "log_flood", "metric_flood", "runs", "stop_storm"]

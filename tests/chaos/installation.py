@@ -205,11 +205,9 @@ class Installation:
     def _web_command(self, number: int) -> list[str]:
         name = self.webs[number]
         return [
-            *(sys.executable, "-m", "gunicorn", "sweepsite.wsgi"),
-            *("--chdir", str(ROOT), "--worker-class", "gthread", "--workers", "1"),
-            *("--threads", "8", "--keep-alive", "30", "--graceful-timeout", "3"),
+            *(sys.executable, "-m", "gunicorn"),
+            *("-c", str(ROOT / "sweepsite" / "web_server.py")),
             *("--bind", f"{self.address(name)}:{self.web_ports[number]}"),
-            *("--log-level", "warning"),
             *("--access-logfile", str(self.logs / f"access-{number}.log")),
             *("--access-logformat", "%(t)s %(s)s %(m)s %(U)s"),
         ]

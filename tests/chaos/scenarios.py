@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.chaos.case import Scenario
 from tests.chaos.clocks import clock_chaos, no_clocks
-from tests.chaos.crowds import delete_live, log_flood, stop_storm
+from tests.chaos.crowds import delete_live, log_flood, metric_flood, stop_storm
 from tests.chaos.disks import disk_full, queue_full
 from tests.chaos.kills import chaos, each_failpoint, failpoints
 from tests.chaos.nasty import SCRIPTS, fast_fail, nasty_scripts
@@ -20,6 +20,7 @@ from tests.chaos.outages import (
 from tests.chaos.power import power_cut
 from tests.chaos.restores import restore
 from tests.chaos.slots import slots
+from tests.chaos.soak import soak
 from tests.chaos.splits import (
     dup_delivery,
     freeze,
@@ -56,7 +57,9 @@ SCENARIOS = {
         Scenario("stop-storm", stop_storm, 20),
         Scenario("delete-live", delete_live, 2),
         Scenario("log-flood", log_flood, 10),
+        Scenario("metric-flood", metric_flood, 8),
         Scenario("slots", slots, 500, POSTGRES),
+        Scenario("soak", soak, 1800),
         Scenario("power-cut", power_cut, 500, SQLITE),
         Scenario("restore", restore, 20),
     )

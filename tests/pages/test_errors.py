@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
+from django.http import UnreadablePostError
 from django.test import Client
 
 from tests import factories
@@ -63,6 +64,7 @@ def test_a_page_tells_that_the_disk_is_full(
         (OperationalError("gone"), 503, "database_away"),
         (OperationalError("database or disk is full"), 503, "disk_full"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 503, "disk_full"),
+        (UnreadablePostError("timed out"), 408, "incomplete"),
         (OSError(errno.EACCES, "Permission denied"), 500, "server_error"),
         (ValueError("a mistake of ours"), 500, "server_error"),
     ],
@@ -79,7 +81,17 @@ def test_a_program_is_told_in_the_apis_own_shape(
     answer = client.get("/api/v1/sweeps", headers=headers)
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
-    assert ("Retry-After" in answer) == (status == 503)
+    assert ("Retry-After" in answer) == (status != 500)
+
+
+def test_a_page_tells_that_what_was_sent_did_not_arrive_whole(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = UnreadablePostError(errno.EAGAIN, "Resource temporarily unavailable")
+    monkeypatch.setattr(SessionStore, "load", fails(broken))
+    answer = client.post("/experiments/")
+    assert answer.status_code == 408
+    assert "Only a part of it arrived" in answer.content.decode()
 
 
 def test_another_error_of_a_page_is_a_500(

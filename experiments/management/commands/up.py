@@ -225,10 +225,8 @@ class Machine:
         return url
 
     def _start_site(self) -> None:
-        argv = [sys.executable, "-m", "gunicorn", "sweepsite.wsgi"]
-        argv += ["--chdir", str(settings.BASE_DIR), "--worker-class", "gthread"]
-        argv += ["--workers", "1", "--threads", "8", "--keep-alive", "30"]
-        argv += ["--graceful-timeout", "3", "--log-level", "warning"]
+        served = str(settings.BASE_DIR / "sweepsite" / "web_server.py")
+        argv = [sys.executable, "-m", "gunicorn", "-c", served]
         host = f"[{self.host}]" if ":" in self.host else self.host
         self._add_child("web", [*argv, "--bind", f"{host}:{self.port}"], patience=4.0)
 

@@ -14,6 +14,7 @@ from experiments.models import Attempt, Decision, Event, Metric, Trial
 from experiments.models.trials import RERUN, TO_ITS_END
 from experiments.pages.log_text import MOST_BYTES, Line, parse_log
 from experiments.pages.ranking import Field, field_of
+from experiments.pages.trial.verdict_sample import VerdictSample, verdict_sample
 from experiments.pages.trial.verdicts import Checks, checks_of
 from experiments.progress import saved_by
 from experiments.search.problems import DefinitionError
@@ -45,13 +46,17 @@ class TrialRows:
         return self.trial.sweep.objective if self.trial.sweep else NO_OBJECTIVE
 
     @cached_property
+    def verdicts(self) -> VerdictSample:
+        """Those on the current attempt."""
+        return verdict_sample(self.attempt, self.objective)
+
+    @property
     def decisions(self) -> Sequence[Decision]:
-        """The verdicts on the current attempt."""
-        return list(Decision.objects.filter(attempt=self.attempt).order_by("n"))
+        return self.verdicts.decisions
 
     @cached_property
     def checks(self) -> Checks:
-        return checks_of(self.decisions, self.objective)
+        return checks_of(self.decisions, self.objective, passed=self.verdicts.passed)
 
     @cached_property
     def policy(self) -> Policy | None:

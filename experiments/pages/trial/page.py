@@ -179,14 +179,17 @@ def failure_lines(rows: TrialRows) -> Any:
 def decisions_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
     whole = query.get("decisions") == "all"
     first = rows.first_check
-    count = len(rows.decisions)
+    count = rows.verdicts.count
+    verdicts = verdict_rows(rows.decisions, rows.objective, whole=whole)
     return {
-        "verdicts": verdict_rows(rows.decisions, rows.objective, whole=whole),
+        "verdicts": [row for row in verdicts if row.rank < 2],
+        "checks_to_see": len(rows.decisions),
         "unjudged": min(rows.trial.reports, first - 1),
         "first_check": first,
         "is_early": rows.is_early,
         "going_on": going_on_words(rows),
         "has_policy": rows.policy is not None or count > 0,
+        "checks": count,
         "more_decisions": 0 if whole or fitting(count, FEW) == count else count,
         "more_on_phones_only": fitting(count, SOME) == count,
         "decisions_url": with_query(query, decisions="all"),

@@ -10,6 +10,7 @@ import numpy as np
 from django.db.models import Q
 
 from experiments.models import Decision, Report, Trial
+from experiments.pages.envelope import MANY_POINTS, envelopes, with_end
 from experiments.pages.rows import thinned
 from experiments.words import number_text
 
@@ -109,13 +110,31 @@ def _line(decisions: Sequence[Decision]) -> Points:
 
 
 def _own_curves(trial: Trial) -> tuple[Points, Points]:
-    rows = trial.report_set.order_by("n").values_list("n", "value", "best_loss")
+    """Its reports, and its best up to each; of very many the telling ones."""
+    rows = trial.report_set.order_by("n")
+    many = trial.reports > MANY_POINTS
+    read = rows.filter(n__in=_spread(trial.reports, MANY_POINTS)) if many else rows
     reports: Points = []
     best: Points = []
-    for n, value, best_loss in rows:
+    for n, value, best_loss in read.values_list("n", "value", "best_loss"):
         reports.append([n, _finite(value)])
         best.append([n, _value(trial, best_loss)])
-    return thinned(reports), thinned(best)
+    if many:
+        reports = _envelope(trial, reports)
+    return reports, best
+
+
+def _envelope(trial: Trial, reports: Points) -> Points:
+    own = trial.report_set.all()
+    curves = envelopes(own, owner="trial", axis="n", span=trial.reports)
+    n, value = reports[-1] if reports else (None, None)
+    return with_end(curves.get(trial.pk, []), n, value)
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many of the numbers from 1 to ``count``, with both ends."""
+    kept = np.unique(np.linspace(1, count, most).round().astype(int))
+    return [int(n) for n in kept]
 
 
 def _finite(value: float | None) -> float | None:
@@ -136,10 +155,10 @@ def _rivals(
         return []
     known = _Known(trial, setters, last)
     reached = last[0].n if last else trial.reports
-    kept = np.unique(np.linspace(1, reached, MOST_POINTS).round().astype(int))
+    kept = _spread(reached, MOST_POINTS)
     drawn = _drawn_rivals(known, reached, setters)
     curves: dict[int, Points] = defaultdict(list)
-    for pk, _, n, loss in known.rows(column, trial__in=drawn, n__in=kept.tolist()):
+    for pk, _, n, loss in known.rows(column, trial__in=drawn, n__in=kept):
         curves[pk].append([n, _value(trial, loss)])
     return list(curves.values())
 

@@ -167,8 +167,9 @@ def _telling(rows: Sequence[VerdictRow]) -> list[int]:
 
 @dataclass(frozen=True)
 class Checks:
-    """What the verdicts say as a whole; ``closest`` is the passed one with the
-    smallest ``spare``, or where chances decided the smallest ``chance``."""
+    """What the verdicts say as a whole, of which ``passed`` did not end the trial;
+    ``closest`` is the passed one with the smallest ``spare``, or where chances decided
+    the smallest ``chance``."""
 
     passed: int
     closest: Decision | None
@@ -178,17 +179,20 @@ class Checks:
     chance: float | None = None
 
 
-def checks_of(decisions: Sequence[Decision], objective: Objective) -> Checks:
-    passed = [decision for decision in decisions if not decision.stop]
+def checks_of(
+    decisions: Sequence[Decision], objective: Objective, *, passed: int
+) -> Checks:
+    """``passed``: so many of all, where ``decisions`` are only the telling ones."""
+    those = [decision for decision in decisions if not decision.stop]
     margins = [
         (margin, -decision.n, decision)
-        for decision in passed
+        for decision in those
         if (margin := margin_of(decision, objective)) is not None
     ]
     spare, _, closest = min(margins, key=lambda row: row[:2], default=(None, 0, None))
     chances = [
         (decision.facts[CHANCE], -decision.n, decision)
-        for decision in passed
+        for decision in those
         if CHANCE in decision.facts
     ]
     chance = None
@@ -196,7 +200,7 @@ def checks_of(decisions: Sequence[Decision], objective: Objective) -> Checks:
         chance, _, closest = min(chances, key=lambda row: row[:2])
     ended = next((decision for decision in decisions if decision.stop), None)
     return Checks(
-        passed=len(passed),
+        passed=passed,
         closest=closest,
         spare=spare,
         ended=ended,

@@ -1,0 +1,32 @@
+"""How gunicorn serves the site: ``python -m gunicorn -c sweepsite/web_server.py``.
+
+Names are gunicorn's own settings; what is given on the command line counts more.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+# A client that stands still in the middle of a request, or of its answer, holds one of
+# the few threads: after so many seconds it is hung up on.
+MOST_STALL = 10
+
+chdir = str(Path(__file__).resolve().parents[1])
+wsgi_app = "sweepsite.wsgi"
+worker_class = "gthread"
+threads = 8
+keepalive = 30
+graceful_timeout = 3
+loglevel = "warning"
+
+
+def when_ready(server: Any) -> None:
+    """Connections inherit these limits from the socket that they come in by; gunicorn
+    itself has none for a request that has begun."""
+    limit = struct.pack("ll", MOST_STALL, 0)
+    for listener in server.LISTENERS:
+        for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, direction, limit)
