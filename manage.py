@@ -7,6 +7,11 @@ import os
 import sys
 
 
+def other_settings(words: list[str]) -> bool:
+    """Whether they name settings of their own, which must be known before all else."""
+    return any(word.startswith(("--settings", "--pythonpath")) for word in words)
+
+
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sweepsite.settings")
     try:
@@ -26,7 +31,7 @@ def main() -> None:
             from experiments.slot import main as run_slot
 
             run_slot(sys.argv[2:])
-        elif sys.argv[1:2] == ["worker"]:
+        elif sys.argv[1:2] == ["worker"] and not other_settings(sys.argv):
             from experiments.management.commands.worker import Command
 
             configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)

@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql import InsertQuery, UpdateQuery
@@ -43,18 +44,19 @@ class Compiled(NamedTuple):
 
 
 def planned_cursor() -> Any:
-    """A cursor whose statements the server plans once for a connection, not each time.
+    """A cursor whose statements PostgreSQL plans once for a connection, not each time.
 
-    The ORM's own sends PostgreSQL a text with all values in it, a new one each time.
+    The ORM's own sends it a text with all values in it, a new one each time.
     """
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or not settings.KEEP_PLANS:
         return connection.cursor()
-    from django.db.backends.postgresql import base
+    from experiments.kept_plans import PlannedCursor
 
+    # As the ORM does it: a connection that was lost meanwhile is made anew.
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
-    cursors: Any = base.ServerBindingCursor
     with connection.wrap_database_errors:
-        cursor = cursors(connection.connection)
+        cursor: Any = PlannedCursor(connection.connection)
     if connection.queries_logged:
         return connection.make_debug_cursor(cursor)
     return connection.make_cursor(cursor)

@@ -181,9 +181,6 @@ def database(folder: Path) -> dict[str, Any]:
         why = "the name of the database is missing, as in postgres://USER@HOST/NAME"
         raise bad_url("DATABASE_URL", url, why)
     config["CONN_HEALTH_CHECKS"] = True
-    if url.startswith("postgres"):
-        # What statements.py asks again and again is planned once for a connection.
-        config.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 2)
     if url.startswith("sqlite"):
         # IMMEDIATE: a transaction that reads and then writes waits for its turn
         # instead of failing at once. FULL: what was acknowledged survives a power cut.
@@ -223,6 +220,7 @@ ASK_TIMEOUT_SECONDS = env_int(
     "SWEEPSITE_ASK_TIMEOUT_SECONDS", 86_400, low=10, high=31_536_000
 )
 GRACE_SECONDS = env_int("SWEEPSITE_GRACE_SECONDS", 10, low=0, high=3_600)
+KEEP_PLANS = env_bool("SWEEPSITE_KEEP_PLANS", default=True)
 UPLOAD_LIMIT_BYTES = env_int("SWEEPSITE_UPLOAD_MB", 100, low=1, high=10_000) << 20
 OUTPUTS_LIMIT_BYTES = (
     env_int("SWEEPSITE_OUTPUTS_MB", 1_000, low=0, high=1_000_000) << 20
@@ -332,6 +330,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
+CSRF_FAILURE_VIEW = "experiments.pages.errors.csrf_failure"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_SAVE_EVERY_REQUEST = False
 SECURE_REFERRER_POLICY = "same-origin"

@@ -5,6 +5,7 @@ Names are gunicorn's own settings; what is given on the command line counts more
 
 from __future__ import annotations
 
+import logging
 import socket
 import struct
 from pathlib import Path
@@ -17,15 +18,27 @@ MOST_STALL = 10
 chdir = str(Path(__file__).resolve().parents[1])
 wsgi_app = "sweepsite.wsgi"
 worker_class = "gthread"
+workers = 1
 threads = 8
 keepalive = 30
 graceful_timeout = 3
-loglevel = "warning"
+# Where many are hung up on at once, a worker has no time for its sign of life.
+timeout = 120
+# Nobody steers it but by signals.
+control_socket_disable = True
+
+
+class OfStalledClients(logging.Filter):
+    """Leaves out the tracebacks of connections that stood still for too long."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
 
 
 def when_ready(server: Any) -> None:
     """Connections inherit these limits from the socket that they come in by; gunicorn
     itself has none for a request that has begun."""
+    server.log.error_log.addFilter(OfStalledClients())
     limit = struct.pack("ll", MOST_STALL, 0)
     for listener in server.LISTENERS:
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):

@@ -22,7 +22,7 @@ LAYERS = (
         "signatures",
         "causes",
     },
-    {"models", "clock", "statements"},
+    {"models", "clock", "kept_plans", "statements"},
     {"ranks", "ledger", "training_time"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
     | {"price", "ticks", "failures"},

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, close_old_connections, connection
 from django.db.models import Count, F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from experiments.models import Attempt, Decision, MetricPoint, Report, Sweep, Trial
+from experiments.models import (
+    Attempt,
+    Decision,
+    MetricPoint,
+    Report,
+    Sweep,
+    Team,
+    Trial,
+)
 from experiments.statements import Insert, Select, SelectObject, Slot, Update
 from tests import factories
 
@@ -179,6 +188,20 @@ class TestInsert:
         point.step, point.time = 8, timezone.now().replace(microsecond=123_456)
         Insert(MetricPoint, "metric", "step", "ordinal", "value", "time").run(point)
         assert MetricPoint.objects.get(step=8).time == point.time
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    "connection.vendor == 'sqlite'", reason="SQLite has no server to lose"
+)
+def test_a_connection_that_was_lost_is_made_anew() -> None:
+    """At the next request, as for the ORM's own statements."""
+    teams = Select(lambda: Team.objects.filter(pk=Slot("pk")).values_list("name"))
+    assert teams.rows(pk=0) == []
+    with connection.cursor() as cursor, suppress(OperationalError):
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    close_old_connections()
+    assert teams.rows(pk=0) == []
 
 
 @pytest.mark.skipif(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.template import loader
-from django.views import defaults
+from django.views import csrf, defaults
 
 from experiments.storage import NO_ROOM, NO_ROOM_WORDS
 
@@ -50,19 +50,36 @@ INCOMPLETE = Passing(
 )
 
 
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's own answer, but where the form did not arrive whole: its token was in
+    what is missing."""
+    if request._read_started and not hasattr(request, "_post"):  # type: ignore[attr-defined]
+        return _told(request, INCOMPLETE)
+    return csrf.csrf_failure(request, reason=reason)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django calls it while the error is being handled, wherever it was raised: in a
     view, in a middleware, at the check of a token."""
     passing = _passing(sys.exc_info()[1])
-    if request.path.startswith("/api/"):
-        response = _as_json(passing)
-    elif passing:
+    if passing:
+        return _told(request, passing)
+    if _is_api(request):
+        return _as_json("server_error", BROKEN, status=500)
+    return defaults.server_error(request)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")
+
+
+def _told(request: HttpRequest, passing: Passing) -> HttpResponse:
+    if _is_api(request):
+        response = _as_json(passing.code, passing.message, status=passing.status)
+    else:
         page = loader.get_template(passing.template).render()
         response = HttpResponse(page, status=passing.status)
-    else:
-        return defaults.server_error(request)
-    if passing:
-        response["Retry-After"] = RETRY_AFTER
+    response["Retry-After"] = RETRY_AFTER
     return response
 
 
@@ -77,9 +94,7 @@ def _passing(error: BaseException | None) -> Passing | None:
     return DISK_FULL if is_full else None
 
 
-def _as_json(passing: Passing | None) -> HttpResponse:
+def _as_json(code: str, message: str, *, status: int) -> HttpResponse:
     """In the one shape that all refusals of the API have."""
-    code = passing.code if passing else "server_error"
-    message = passing.message if passing else BROKEN
     error = {"code": code, "message": message, "fields": {}}
-    return JsonResponse({"error": error}, status=passing.status if passing else 500)
+    return JsonResponse({"error": error}, status=status)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Max, Min, QuerySet
 
 from experiments.models import Metric, MetricPoint
-from experiments.pages.envelope import MANY_POINTS, Points, envelopes, with_end
+from experiments.pages.envelope import MANY_POINTS, Envelopes, Points, with_end
 
 MOST_OPTIONS = 100
 SPLIT = re.compile(
@@ -91,7 +91,7 @@ def _envelopes(metrics: Sequence[Metric]) -> dict[int, Points]:
     rows = _points(metrics)
     ends = rows.aggregate(first=Min("step"), last=Max("step"))
     span = (ends["last"] or 0) - (ends["first"] or 0) + 1
-    curves = envelopes(rows, owner="metric", axis="step", span=span)
+    curves = Envelopes(rows, owner="metric", axis="step", span=span).curves()
     return {
         metric.pk: with_end(
             curves.get(metric.pk, []), metric.last_step, _finite(metric.last_value)

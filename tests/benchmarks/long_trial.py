@@ -60,7 +60,9 @@ def main() -> None:
 
 def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
     """A running trial beside a completed one, and somebody who may see it."""
-    from experiments.models import Decision, MetricPoint, Report, Sweep
+    from django.db import transaction
+
+    from experiments.models import Decision, Sweep
     from experiments.tokens import new_token
     from tests import factories
     from tests.benchmarks import large_sweep as stored
@@ -70,6 +72,19 @@ def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
     Sweep.objects.filter(pk=sweep.pk).update(early_termination=POLICY)
     values = np.random.default_rng(0).normal(0.5, 0.1, size=(2, points))
     token = new_token("trl")
+    with transaction.atomic():
+        trial = _stored(sweep, values, token)
+        Decision.objects.bulk_create(_verdicts(trial, verdicts), batch_size=2_000)
+    stored.analyse()
+    return stored.LiveTrial(trial, token), factories.user("ada")
+
+
+def _stored(sweep: Any, values: Any, token: Any) -> Any:
+    """The running one of two trials with these values."""
+    from experiments.models import MetricPoint, Report
+    from tests.benchmarks import large_sweep as stored
+
+    points = values.shape[1]
     rows = stored.make_trials(sweep, [100, points], values, {1: token})
     stored.insert(
         Report, stored.REPORT_COLUMNS, stored.report_rows(sweep, rows, values)
@@ -78,9 +93,7 @@ def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
     stored.insert(
         MetricPoint, stored.POINT_COLUMNS, stored.point_rows(metrics, rows, values)
     )
-    Decision.objects.bulk_create(_verdicts(rows[1], verdicts), batch_size=2_000)
-    stored.analyse()
-    return stored.LiveTrial(rows[1], token), factories.user("ada")
+    return rows[1]
 
 
 def _verdicts(trial: Any, count: int) -> Iterator[Any]:

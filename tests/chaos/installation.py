@@ -207,6 +207,7 @@ class Installation:
         return [
             *(sys.executable, "-m", "gunicorn"),
             *("-c", str(ROOT / "sweepsite" / "web_server.py")),
+            *("--log-level", "warning"),
             *("--bind", f"{self.address(name)}:{self.web_ports[number]}"),
             *("--access-logfile", str(self.logs / f"access-{number}.log")),
             *("--access-logformat", "%(t)s %(s)s %(m)s %(U)s"),

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from experiments.models import Decision
+from experiments.pages.envelope import with_end
 from experiments.pages.metric_series import groups_of, points_of
 from experiments.pages.trial.threshold import threshold_model
 from experiments.pages.trial.verdict_sample import verdict_sample
@@ -39,6 +40,26 @@ def test_a_long_curve_keeps_its_peaks_its_gaps_and_its_end() -> None:
     peak = next(step for step, value in points if value == 9.0)
     assert abs(peak - 777) <= 2_000 / 150
     assert points[-1] == [1_999, 0.25]
+
+
+def test_a_long_curve_shows_only_what_was_reported_where_it_was() -> None:
+    """One that falls all the time is drawn as one that falls all the time."""
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    values = [10 * math.exp(-k / 40) for k in range(1_000)]
+    factories.report(trial, values, name="loss")
+    metrics = list(trial.current_attempt.metrics.filter(name="loss"))  # type: ignore[union-attr]
+    (points,) = points_of(metrics).values()
+    assert 200 < len(points) <= 301
+    assert [values[int(step or 0)] for step, _ in points] == [v for _, v in points]
+    assert all(later < earlier for (_, earlier), (_, later) in pairwise(points))
+
+
+def test_what_came_while_a_curve_was_read_does_not_bend_it_back() -> None:
+    assert with_end([[1, 0.5], [4, 0.6]], 3, 0.1) == [[1, 0.5], [4, 0.6]]
+    assert with_end([[1, 0.5], [4, 0.6]], 4, 0.1) == [[1, 0.5], [4, 0.6]]
+    assert with_end([[1, 0.5]], 4, 0.1) == [[1, 0.5], [4, 0.1]]
+    assert with_end([], None, None) == []
 
 
 def test_metrics_of_different_lengths_share_a_picture() -> None:
@@ -72,8 +93,9 @@ def test_the_chart_of_a_long_training_shows_its_worst_report() -> None:
     assert {value for _, value in model["reports"]} == {0.5, -3.0, 0.9}
     assert model["reports"][-1] == [700, 0.5]
     bests = dict(map(tuple, model["best"]))
-    assert bests[1] == 0.5 and bests[700] == 0.9
-    assert len(model["reports"]) <= 301 and len(bests) <= 300
+    assert bests[700] == 0.9
+    assert list(bests) == [n for n, _ in model["reports"]]
+    assert len(model["reports"]) <= 301
 
 
 @pytest.fixture
@@ -93,7 +115,7 @@ def test_of_very_many_verdicts_the_telling_ones_are_read(ada: Client) -> None:
     own.filter(n=77).update(value=0.11)
     sample = verdict_sample(trial.current_attempt, sweep.objective)
     numbers = [decision.n for decision in sample.decisions]
-    assert (sample.count, sample.passed, sample.is_whole) == (199, 199, False)
+    assert (sample.count, sample.passed) == (199, 199)
     assert numbers == sorted(set(numbers)) and 77 in numbers
     assert numbers[0] == 2 and numbers[-20:] == list(range(181, 201))
     assert 30 <= len(numbers) <= 60
@@ -105,6 +127,27 @@ def test_of_very_many_verdicts_the_telling_ones_are_read(ada: Client) -> None:
     assert f"Show {len(numbers)} of the 199 checks" in page(
         ada, trial.get_absolute_url()
     )
+
+
+@pytest.mark.usefixtures("few_verdicts")
+def test_the_last_verdicts_are_read_however_often_the_policy_looked() -> None:
+    """Its interval may be changed while a trial runs."""
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    numbers = [*range(1, 301), *range(1_300, 31_000, 1_000)]
+    Decision.objects.bulk_create(
+        Decision(
+            **{"trial": trial, "attempt": trial.current_attempt, "n": n, "rivals": 1},
+            **{"policy": "bandit", "value": 0.5, "threshold": 0.4, "stop": False},
+        )
+        for n in numbers
+    )
+    sample = verdict_sample(trial.current_attempt, sweep.objective)
+    read = [decision.n for decision in sample.decisions]
+    assert read[-20:] == numbers[-20:] and read[0] == 1
+    assert 35 <= len(read) <= 65
+    places = [numbers.index(n) for n in read]
+    assert max(b - a for a, b in pairwise(places)) <= 17
 
 
 @pytest.mark.usefixtures("few_verdicts")

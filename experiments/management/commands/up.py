@@ -227,6 +227,7 @@ class Machine:
     def _start_site(self) -> None:
         served = str(settings.BASE_DIR / "sweepsite" / "web_server.py")
         argv = [sys.executable, "-m", "gunicorn", "-c", served]
+        argv += ["--workers", "1", "--log-level", "warning"]
         host = f"[{self.host}]" if ":" in self.host else self.host
         self._add_child("web", [*argv, "--bind", f"{host}:{self.port}"], patience=4.0)
 

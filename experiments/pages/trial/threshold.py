@@ -10,7 +10,7 @@ import numpy as np
 from django.db.models import Q
 
 from experiments.models import Decision, Report, Trial
-from experiments.pages.envelope import MANY_POINTS, envelopes, with_end
+from experiments.pages.envelope import MANY_POINTS, Envelopes, with_end
 from experiments.pages.rows import thinned
 from experiments.words import number_text
 
@@ -110,25 +110,25 @@ def _line(decisions: Sequence[Decision]) -> Points:
 
 
 def _own_curves(trial: Trial) -> tuple[Points, Points]:
-    """Its reports, and its best up to each; of very many the telling ones."""
+    """Its reports, of very many the telling ones, and its best up to each of them."""
     rows = trial.report_set.order_by("n")
-    many = trial.reports > MANY_POINTS
-    read = rows.filter(n__in=_spread(trial.reports, MANY_POINTS)) if many else rows
-    reports: Points = []
-    best: Points = []
-    for n, value, best_loss in read.values_list("n", "value", "best_loss"):
+    if trial.reports > MANY_POINTS:
+        reports = _envelope(trial)
+        rows = rows.filter(n__in=[n for n, _ in reports])
+        bests = rows.values_list("n", "best_loss")
+        return reports, [[n, _value(trial, loss)] for n, loss in bests]
+    reports, best = [], []
+    for n, value, best_loss in rows.values_list("n", "value", "best_loss"):
         reports.append([n, _finite(value)])
         best.append([n, _value(trial, best_loss)])
-    if many:
-        reports = _envelope(trial, reports)
     return reports, best
 
 
-def _envelope(trial: Trial, reports: Points) -> Points:
+def _envelope(trial: Trial) -> Points:
     own = trial.report_set.all()
-    curves = envelopes(own, owner="trial", axis="n", span=trial.reports)
-    n, value = reports[-1] if reports else (None, None)
-    return with_end(curves.get(trial.pk, []), n, value)
+    curves = Envelopes(own, owner="trial", axis="n", span=trial.reports).curves()
+    end = _finite(trial.last_value)
+    return with_end(curves.get(trial.pk, []), trial.reports, end)
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from django.db.models import Count, F, FloatField, Max, Min, Q, QuerySet, Value
+from django.db.models import Count, F, FloatField, Q, QuerySet, Value, Window
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Mod
+from django.db.models.functions import Cast, Mod, RowNumber
 
 from experiments.models import Attempt, Decision
 from experiments.pages.trial.verdicts import CHANCE
@@ -21,41 +21,38 @@ MOST = 1_000
 
 @dataclass(frozen=True)
 class VerdictSample:
-    """``decisions`` in the order of reports; always with the first, the last, what
+    """``decisions`` in the order of reports; always with the first, the last ones, what
     ended the trial and where it was closest. ``count``, ``passed``: of all."""
 
     decisions: Sequence[Decision]
     count: int
     passed: int
 
-    @property
-    def is_whole(self) -> bool:
-        return self.count == len(self.decisions)
-
 
 def verdict_sample(attempt: Attempt | None, objective: Objective) -> VerdictSample:
-    """One query, and three more for an attempt with more than MOST verdicts."""
+    """One query, and a few more for an attempt with more than MOST verdicts."""
     own = Decision.objects.filter(attempt=attempt)
     found = list(own.order_by("n")[: MOST + 1])
     if len(found) <= MOST:
         passed = sum(not decision.stop for decision in found)
         return VerdictSample(found, len(found), passed)
-    counts = own.aggregate(
-        all=Count("pk"),
-        passed=Count("pk", filter=Q(stop=False)),
-        first=Min("n"),
-        last=Max("n"),
+    counts = own.aggregate(all=Count("pk"), passed=Count("pk", filter=Q(stop=False)))
+    stride = -(-2 * counts["all"] // MOST)
+    last = own.order_by("-n")[: MOST // 2]
+    ended = own.filter(stop=True)[:1]
+    rows: Iterable[Decision] = chain(
+        _spread(own, stride), last, ended, _closest(own, objective)
     )
-    interval = (counts["last"] - counts["first"]) / (counts["all"] - 1)
-    stride = max(1, round(interval) * -(-2 * counts["all"] // MOST))
-    since = counts["last"] - MOST // 2 * interval
-    shown = Q(n=counts["first"]) | Q(n__gt=int(since)) | Q(stop=True) | Q(off=0)
-    spread = own.annotate(off=Mod(F("n"), Value(stride))).filter(shown)
-    rows: Iterable[Decision] = chain(spread, _closest(own, objective))
     kept = {decision.n: decision for decision in rows}
     return VerdictSample(
         [kept[n] for n in sorted(kept)], counts["all"], counts["passed"]
     )
+
+
+def _spread(own: QuerySet[Decision], stride: int) -> QuerySet[Decision]:
+    """Every so many-th, from the first on: however often the policy looked."""
+    numbered = own.annotate(place=Window(RowNumber(), order_by="n"))
+    return numbered.annotate(off=Mod(F("place") - 1, Value(stride))).filter(off=0)
 
 
 def _closest(own: QuerySet[Decision], objective: Objective) -> Sequence[Decision]:
