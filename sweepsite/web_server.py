@@ -24,6 +24,8 @@ keepalive = 30
 graceful_timeout = 3
 # Where many are hung up on at once, a worker has no time for its sign of life.
 timeout = 120
+# It waits for whoever reads a file, now and then without any limit.
+sendfile = False
 # Nobody steers it but by signals.
 control_socket_disable = True
 
