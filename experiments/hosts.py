@@ -20,7 +20,7 @@ from experiments.models.trials import AttemptState
 
 RING_AGAIN_AFTER = timedelta(seconds=10)
 # In seconds. A trial that was only unlucky with its hosts shall soon run again.
-LONGEST_PAUSE = 15
+LONGEST_PAUSE = 8
 # From this age on an attempt that takes several slots has a host kept free for it.
 RESERVE_AFTER = timedelta(seconds=20)
 

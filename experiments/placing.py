@@ -15,7 +15,7 @@ from experiments.clock import database_now
 from experiments.failpoints import failpoint
 from experiments.histories import search_of
 from experiments.hosts import Host, PoolState, pool_states
-from experiments.models import Attempt, Sweep, Trial
+from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
 from experiments.quickness import share_ahead
@@ -23,6 +23,9 @@ from experiments.search.samplers import Suggestion
 from experiments.space_versions import began_at
 from experiments.turns import Shares, Turn, turns_of
 from experiments.wishes import next_wish, unchosen_before
+
+# A slot that begins anew can take but one; some others' may hang there still.
+MOST_AGAIN = 8
 
 
 class Placing:
@@ -176,6 +179,19 @@ def ring_waiting() -> None:
     while (sweep := placing.next_sweep()) is not None:
         if placing.serve(sweep) is None:
             placing.drop(sweep)
+
+
+def ring_again(worker: Worker) -> None:
+    """Ring once more for what was promised to a host that has just begun anew.
+
+    The process that heard the bell may have died before it came to claim. Bells that
+    still hang there stay the only ones.
+    """
+    promised = Attempt.objects.filter(state=AttemptState.QUEUED, rung_for=worker)
+    name = queues.queue_name(worker.pool.name, worker.pk)
+    for pk in promised.order_by("rung_at").values_list("pk", flat=True)[:MOST_AGAIN]:
+        if not queues.ring(pk, name):
+            return
 
 
 # --- choosing ---------------------------------------------------------------------

@@ -376,3 +376,34 @@ def test_a_round_costs_no_query_more_for_a_sweep_that_waits() -> None:
     for n in range(20):
         sweep(("Physics", "Chemistry")[n % 2])
     assert queries() == few
+
+
+class TestHostsThatBeginAnew:
+    def test_it_hears_again_of_what_it_was_promised_and_has_not_begun(
+        self, rung: list[tuple[int, str]]
+    ) -> None:
+        sweep(max_concurrent_trials=4)
+        first, other = host("a", slots=2), host("b", slots=2)
+        scheduling.advance_all()
+        mine = [bell for bell in rung if bell[1].endswith(f"@{first.pk}")]
+        assert len(mine) == 2
+        begun = Attempt.objects.get(pk=mine[0][0])
+        start(begun.trial, first)
+        rung.clear()
+        placing.ring_again(first)
+        assert rung == mine[1:]
+        placing.ring_again(other)
+        assert len(rung) == 3
+
+    def test_it_does_not_wait_for_a_queue_that_is_away(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sweep(max_concurrent_trials=4)
+        worker = host("a", slots=4)
+        scheduling.advance_all()
+        tried: list[int] = []
+        monkeypatch.setattr(
+            "experiments.queues.ring", lambda pk, name: bool(tried.append(pk))
+        )
+        placing.ring_again(worker)
+        assert len(tried) == 1

@@ -16,7 +16,7 @@ from django.http import FileResponse, HttpRequest
 from ninja import NinjaAPI, Query, Schema
 from pydantic import AfterValidator, Field
 
-from experiments import failures, ingest, lifecycle, queues, storage, troubles
+from experiments import failures, ingest, lifecycle, placing, queues, storage, troubles
 from experiments.api import artifacts, code_commits
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
 from experiments.api.auth import (
@@ -172,7 +172,9 @@ def slot_idle(request: HttpRequest, body: SlotIn) -> dict[str, Any]:
     whatever was running there is dead."""
     check_protocol(request)
     worker = _worker(request, body.worker)
-    return {"lost": _lose(Attempt.objects.filter(worker=worker, slot=body.slot))}
+    lost = _lose(Attempt.objects.filter(worker=worker, slot=body.slot))
+    placing.ring_again(worker)
+    return {"lost": lost}
 
 
 @api.post("/bye", auth=pool_auth)
