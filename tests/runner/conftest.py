@@ -106,7 +106,8 @@ class Runners:
             start_new_session=True,
         )
         self.started.append(runner)
-        with suppress(BrokenPipeError), runner.stdin as pipe:  # type: ignore[union-attr]
+        assert runner.stdin is not None
+        with suppress(BrokenPipeError), runner.stdin as pipe:
             pipe.write(json.dumps(self.spec(*command, **changes)).encode())
         return runner
 
