@@ -45,6 +45,7 @@ def without_session_login(urls: tuple[Any, ...]) -> tuple[Any, ...]:
     return urls
 
 
+handler400 = "experiments.pages.errors.bad_request"
 handler500 = "experiments.pages.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -38,9 +38,8 @@ __all__ = [
 ]
 
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
-# After a failed try of d seconds none for 20 d: a dead site costs a twentieth at most.
-COST = 20
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+# After a failed try of d seconds none for 20 d, at most half a minute.
+COST, FIRST_PAUSE, LONGEST_PAUSE = 20, 0.5, 30.0
 POINTS_AT_ONCE, MOST_IN_MEMORY = 500, 10_000
 NOTES = ("stop", "told", "client")  # ends of the names of the files beside the spool
 LARGEST_SPOOL, MOST_HALVINGS = 32 << 20, 60
@@ -223,7 +222,8 @@ class _Reporter:
 
     def _back_off(self, cost: float, problem: Exception) -> None:
         self._warn("away", f"the site is away, reports are kept: {problem}")
-        self._retry_at = time.monotonic() + max(self._pause, COST * cost)
+        pause = min(LONGEST_PAUSE, max(self._pause, COST * cost))
+        self._retry_at = time.monotonic() + pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _warn(self, kind: str, sentence: str) -> None:

@@ -17,7 +17,8 @@ SESSION_KEY = "team"
 def teams(request: HttpRequest) -> dict[str, Any]:
     """``my_teams``, ``current_team``, and whether the viewer ``can_create`` sweeps in
     it; nothing for a visitor who is not logged in."""
-    user = request.user
+    # An error page may be shown before anybody has asked who is looking.
+    user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {"my_teams": (), "current_team": None, "can_create": False}
     mine = SimpleLazyObject(lambda: list(_with_rights(user)))
@@ -53,7 +54,8 @@ def choose_team(request: HttpRequest, mine: Any) -> Team | None:
 
 def current_team(request: HttpRequest) -> Team | None:
     """For views: the team the viewer is looking at."""
-    user = request.user
+    # An error page may be shown before anybody has asked who is looking.
+    user = getattr(request, "user", None)
     if not isinstance(user, User):
         return None
     return choose_team(request, access.teams_for(user))

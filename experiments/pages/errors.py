@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.template import loader
@@ -16,6 +17,10 @@ from experiments.storage import NO_ROOM, NO_ROOM_WORDS
 
 # Seconds after which to ask again.
 RETRY_AFTER = "5"
+UNKNOWN_HOST = (
+    "The site does not know itself by this address. Its administrator can add the"
+    " address to SWEEPSITE_ALLOWED_HOSTS."
+)
 BROKEN = "Something broke on the server's side. It was written to the server's log."
 # What SQLite and PostgreSQL say of a disk that takes nothing more.
 FULL = ("disk is full", *NO_ROOM_WORDS)
@@ -48,6 +53,16 @@ INCOMPLETE = Passing(
     "incomplete.html",
     status=408,
 )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's own answer, but with advice for whoever set the site up: most often it
+    was opened by a name that it does not know."""
+    if not isinstance(exception, DisallowedHost):
+        return defaults.bad_request(request, exception)
+    if _is_api(request):
+        return _as_json("unknown_host", UNKNOWN_HOST, status=400)
+    return HttpResponse(loader.get_template("unknown_host.html").render(), status=400)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

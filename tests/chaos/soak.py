@@ -34,6 +34,8 @@ def soak(case: Case) -> list[str]:
     """Short trials one after the other for ``size`` seconds, judged and looked at all
     the time: memory and open files of the last fifth are those of the second."""
     with case.installed(hosts=2, slots=2) as site:
+        # Pages name their scripts by what they contain.
+        site.manage("collectstatic", "--noinput", "-v", "0")
         visitor = Visitor(site)
         visitor.log_in()
         sweep = site.submit(

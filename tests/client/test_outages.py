@@ -116,6 +116,15 @@ def test_a_site_that_never_answers_costs_little_on_average(
     assert 0.4 <= time.monotonic() - started < 20
 
 
+def test_a_site_that_hung_for_a_moment_is_asked_again_within_half_a_minute(
+    sweep: Any, site: Any
+) -> None:
+    sweep.log(step=0, loss=1)
+    reporter = sweep._client()._reporter
+    reporter._back_off(5.0, TimeoutError())
+    assert 29 < reporter._retry_at - time.monotonic() <= 30
+
+
 def test_the_pauses_between_tries_grow(sweep: Any, site: Any) -> None:
     site.statuses["trial-metrics"] = 503
     waits = []

@@ -94,6 +94,19 @@ def test_a_page_tells_that_what_was_sent_did_not_arrive_whole(
     assert "Only a part of it arrived" in answer.content.decode()
 
 
+def test_an_address_that_is_not_the_sites_is_refused_before_anybody_is_known(
+    client: Client, settings: Any
+) -> None:
+    settings.ALLOWED_HOSTS = ["sweeps.example.org"]
+    answer = client.get("/experiments/", headers={"Host": "other.example.org"})
+    assert answer.status_code == 400
+    page = answer.content.decode()
+    assert "SWEEPSITE_ALLOWED_HOSTS" in page and "other.example.org" not in page
+    answer = client.get("/api/v1/sweeps", headers={"Host": "other.example.org"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unknown_host"
+
+
 def test_another_error_of_a_page_is_a_500(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

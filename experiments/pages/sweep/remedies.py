@@ -131,15 +131,16 @@ def _copy(now: Situation) -> Iterator[Remedy]:
 
 
 def _go_on(now: Situation) -> Iterator[Remedy]:
+    # Nothing of the sweep changes, so without a repair it would fail as before.
+    name = "Go on once it is put right"
     if now.sweep.state == SweepState.PAUSED:
         text = "New trials start, and failures are counted anew."
-        yield Remedy("go_on", "Go on as it is", text, "after a repair")
+        yield Remedy("go_on", name, text, "after a repair")
     elif now.ended and now.left and not now.sweep.exhausted:
-        text = (
-            f"The other {counted(now.left, 'trial')} start, and failures are counted"
-            " anew."
-        )
-        yield Remedy("go_on", "Go on as it is", text, "after a repair")
+        others = f"The other {counted(now.left, 'trial')}"
+        starts = "starts" if now.left == 1 else "start"
+        text = f"{others} {starts}, and failures are counted anew."
+        yield Remedy("go_on", name, text, "after a repair")
 
 
 CHOICES: tuple[Callable[[Situation], Iterator[Remedy]], ...] = (
