@@ -61,7 +61,6 @@ function dataset(trial, state, colours) {
     data: points,
     order: LAYER[lookOf(trial).name] ?? 6,
     cubicInterpolationMode: state.count > MANY ? "default" : "monotone",
-    spanGaps: true,
     ...styleOf(trial, colours, state.count <= FEW),
   };
 }

@@ -61,7 +61,6 @@ function datasets({ model, scale }, colours) {
       borderWidth: WIDTHS[look] ?? 1.75,
       borderDash: dashes[index],
       cubicInterpolationMode: "monotone",
-      spanGaps: true,
       order: trial.best ? 0 : index + 1,
     };
   });
