@@ -22,23 +22,26 @@ class Stretch(NamedTuple):
     owner: int
     number: int
     start: int
+    end: int
     low: float | None
     high: float | None
 
 
 class Envelopes:
-    """Curves by what they belong to, in two queries that read all of ``rows``.
+    """Curves by what they belong to: the extremes of every stretch and both ends, at
+    their places.
 
-    ``owner`` and ``axis`` are the columns that tell curves and places apart, ``span``
-    the length of the longest curve on that axis. Where a curve ends is not in it: the
-    last point may be neither the lowest nor the highest, see `with_end`.
+    In three queries, of which two read all of ``rows``. ``owner`` and ``axis`` are the
+    columns that tell curves and places apart, ``span`` the length of the longest curve
+    on that axis.
     """
 
     def __init__(
         self, rows: QuerySet[Any], *, owner: str, axis: str, span: int
     ) -> None:
         width = max(1, math.ceil(span / STRETCHES))
-        self._rows = rows.order_by().annotate(stretch=F(axis) / Value(width))
+        self._rows = rows.order_by()
+        self._parted = self._rows.annotate(stretch=F(axis) / Value(width))
         self._owner, self._axis = owner, axis
 
     def curves(self) -> dict[int, Points]:
@@ -46,55 +49,61 @@ class Envelopes:
         gap."""
         stretches = self._stretches()
         places = self._places(stretches)
-        curves: dict[int, Points] = {}
+        curves: dict[int, dict[int, float | None]] = {}
         for stretch in stretches:
-            curve = curves.setdefault(stretch.owner, [])
-            curve += _points(stretch, places)
-        return curves
+            curves.setdefault(stretch.owner, {}).update(_extremes(stretch, places))
+        for owner, place, value in self._ends(stretches):
+            curves[owner][place] = value
+        return {
+            owner: [[place, curve[place]] for place in sorted(curve)]
+            for owner, curve in curves.items()
+        }
 
     def _stretches(self) -> list[Stretch]:
         finite = Q(value__gt=-math.inf, value__lt=math.inf)
-        found = self._rows.values(self._owner, "stretch").annotate(
+        found = self._parted.values(self._owner, "stretch").annotate(
             start=Min(self._axis),
+            end=Max(self._axis),
             low=Min("value", filter=finite),
             high=Max("value", filter=finite),
         )
-        names = (self._owner, "stretch", "start", "low", "high")
-        in_order = found.order_by(self._owner, "stretch")
-        return [Stretch(*row) for row in in_order.values_list(*names)]
+        names = (self._owner, "stretch", "start", "end", "low", "high")
+        return [Stretch(*row) for row in found.order_by().values_list(*names)]
 
     def _places(self, stretches: Sequence[Stretch]) -> Places:
         """Where each value that is lowest or highest somewhere comes first."""
-        extremes = {value for stretch in stretches for value in stretch[3:]} - {None}
-        found = self._rows.filter(value__in=extremes)
+        extremes = {value for each in stretches for value in (each.low, each.high)}
+        found = self._parted.filter(value__in=extremes - {None})
         grouped = found.values(self._owner, "stretch", "value")
         names = (self._owner, "stretch", "value", "place")
         rows = grouped.annotate(place=Min(self._axis)).values_list(*names)
         return {(owner, number, value): place for owner, number, value, place in rows}
 
+    def _ends(
+        self, stretches: Sequence[Stretch]
+    ) -> Iterator[tuple[int, int, float | None]]:
+        """The first and the last point of each curve: what people read off it."""
+        ends: dict[int, tuple[int, int]] = {}
+        for each in stretches:
+            first, last = ends.get(each.owner, (each.start, each.end))
+            ends[each.owner] = (min(first, each.start), max(last, each.end))
+        places = {place for pair in ends.values() for place in pair}
+        rows = self._rows.filter(**{f"{self._axis}__in": places})
+        for owner, place, value in rows.values_list(self._owner, self._axis, "value"):
+            if place in ends[owner]:
+                finite = value is not None and math.isfinite(value)
+                yield owner, place, value if finite else None
+
 
 Places = dict[tuple[int, int, float | None], int]
 
 
-def _points(stretch: Stretch, places: Places) -> Iterator[list[float | None]]:
+def _extremes(stretch: Stretch, places: Places) -> dict[int, float | None]:
+    """The lowest and the highest point by place; where they are equal, one."""
     if stretch.low is None:
-        yield [stretch.start, None]
-        return
-    # A point that came in between may have a value that was not there before.
-    found = {
+        return {stretch.start: None}
+    # A value that came in between may not be found where it is looked for.
+    return {
         places.get((stretch.owner, stretch.number, value), stretch.start): value
         for value in (stretch.low, stretch.high)
     }
-    for place in sorted(found):
-        yield [place, found[place]]
-
-
-def with_end(curve: Points, place: float | None, value: float | None) -> Points:
-    """The curve to its last point, which is what people read off it first.
-
-    It may be further already: what is known of the end can be older than the rows.
-    """
-    last = curve[-1][0] if curve else None
-    if place is None or (last is not None and last >= place):
-        return curve
-    return [*curve, [place, value]]

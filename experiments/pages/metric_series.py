@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Max, Min, QuerySet
 
 from experiments.models import Metric, MetricPoint
-from experiments.pages.envelope import MANY_POINTS, Envelopes, Points, with_end
+from experiments.pages.envelope import MANY_POINTS, Envelopes, Points
 
 MOST_OPTIONS = 100
 SPLIT = re.compile(
@@ -63,7 +63,7 @@ def picked_group(groups: Sequence[Group], wanted: str) -> Group | None:
 def points_of(metrics: Sequence[Metric]) -> dict[int, Points]:
     """Points by metric id, non-finite ones null; of long curves their envelopes.
 
-    One query for the short ones together, two for the long ones.
+    One query for the short ones together, four for the long ones.
     """
     long = [metric for metric in metrics if metric.count > MANY_POINTS]
     short = [metric for metric in metrics if metric.count <= MANY_POINTS]
@@ -92,12 +92,7 @@ def _envelopes(metrics: Sequence[Metric]) -> dict[int, Points]:
     ends = rows.aggregate(first=Min("step"), last=Max("step"))
     span = (ends["last"] or 0) - (ends["first"] or 0) + 1
     curves = Envelopes(rows, owner="metric", axis="step", span=span).curves()
-    return {
-        metric.pk: with_end(
-            curves.get(metric.pk, []), metric.last_step, _finite(metric.last_value)
-        )
-        for metric in metrics
-    }
+    return {metric.pk: curves.get(metric.pk, []) for metric in metrics}
 
 
 def _finite(value: float | None) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 from django.db.models import Q
 
 from experiments.models import Decision, Report, Trial
-from experiments.pages.envelope import MANY_POINTS, Envelopes, with_end
+from experiments.pages.envelope import MANY_POINTS, Envelopes
 from experiments.pages.rows import thinned
 from experiments.words import number_text
 
@@ -126,9 +126,8 @@ def _own_curves(trial: Trial) -> tuple[Points, Points]:
 
 def _envelope(trial: Trial) -> Points:
     own = trial.report_set.all()
-    curves = Envelopes(own, owner="trial", axis="n", span=trial.reports).curves()
-    end = _finite(trial.last_value)
-    return with_end(curves.get(trial.pk, []), trial.reports, end)
+    envelopes = Envelopes(own, owner="trial", axis="n", span=trial.reports)
+    return envelopes.curves().get(trial.pk, [])
 
 
 def _spread(count: int, most: int) -> list[int]:
