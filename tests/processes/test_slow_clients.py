@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -100,8 +99,6 @@ def test_others_do_not_wait_for_clients_that_say_no_more(port: int) -> None:
         stalled = [connected(port, stack) for _ in range(web_server.threads)]
         for line in stalled:
             line.sendall(HALF)
-        time.sleep(LIMIT / 2)
-        assert not answer(port, within=LIMIT / 4), "nobody holds the threads"
         assert answer(port, within=60).startswith(b"HTTP/1.1 ")
         for line in stalled:
             while line.recv(10_000):
