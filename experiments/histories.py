@@ -25,7 +25,7 @@ from itertools import groupby
 from operator import itemgetter, or_
 from typing import Any, NamedTuple
 
-from django.db.models import Count, F, Q, Sum, TextField
+from django.db.models import Count, Q, Sum, TextField
 from django.db.models.functions import Cast
 
 from experiments.finished import StoredFinished
@@ -33,7 +33,7 @@ from experiments.models import Report, Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
 from experiments.search.curves import Cut, courses_of, later_half
 from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.expectations import Expectations
+from experiments.search.expectations import FEWEST_EQUAL, Beginning, Expectations
 from experiments.search.history import CUT_SHORT, History
 from experiments.search.samplers import Sampler, Suggestion, make_sampler
 from experiments.search.samplers.untried import Untried
@@ -44,8 +44,6 @@ from experiments.space_versions import untried
 OVERLAP = timedelta(seconds=2)
 # Sweeps that one process keeps.
 MOST_KEPT = 16
-# So many reports are compared to find trials that repeat others.
-MOST_ALIKE = 1000
 # Trials that one query names, and conditions in it at most: SQLite limits both.
 MOST_ASKED = 200
 # A trial may change between the two queries; seldom twice in a row.
@@ -92,6 +90,7 @@ class Search:
     _stamp: datetime | None = None
     _samplers: dict[int, Sampler] = field(default_factory=dict)
     _cuts: dict[int, Cut] = field(default_factory=dict)
+    _beginnings: dict[int, Beginning] = field(default_factory=dict)
     _untried: Untried | None = None
     _expectations: Expectations = field(init=False)
 
@@ -150,6 +149,7 @@ class Search:
         self.history = History(space, self.sweep.objective)
         self._expectations = Expectations(self.history)
         self._cuts.clear()
+        self._beginnings.clear()
         self.kept.clear()
         self._rows.clear()
         self._counts.clear()
@@ -209,31 +209,27 @@ class Search:
         for number in self._cuts.keys() - kept:
             del self._cuts[number]
         self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
-        if self._cuts:
+        begun = self._begun()
+        if self._cuts or begun:
             finished = StoredFinished(Trial(sweep=self.sweep), self.sweep.objective)
-            self._expectations.refresh(
-                finished.derived(courses_of), self._cuts, self._repeats
-            )
+            courses = finished.derived(courses_of)
+            self._expectations.refresh(courses, self._cuts, begun)
 
-    def _repeats(self, numbers: Collection[int]) -> int:
-        """How many stand where a trial with a lower number stood after as many reports:
-        with the same best and the same mean, and so with the same reports. Reports that
-        are all equal do not count."""
-        ends = {number: self._cuts[number] for number in numbers}
-        there = (
-            Q(n=cut.report, best_loss=cut.best, number__lte=number)
-            for number, cut in ends.items()
-        )
-        moved = self.sweep.reports.filter(mean_loss__gt=F("best_loss"))
-        found = moved.filter(reduce(or_, there)).order_by("number")
-        columns = found.values_list("n", "best_loss", "mean_loss", "number")
-        first: dict[tuple[int, float, float], int] = {}
-        own: dict[int, tuple[int, float, float]] = {}
-        for n, best, mean, number in columns[:MOST_ALIKE]:
-            first.setdefault((n, best, mean), number)
-            if number in ends and ends[number].report == n:
-                own[number] = (n, best, mean)
-        return sum(first[where] < number for number, where in own.items())
+    def _begun(self) -> Mapping[int, Beginning]:
+        """How trials began, by their numbers. Ended ones are asked once."""
+        enough = {
+            pk: row.number
+            for pk, row in self._rows.items()
+            if row.reports >= FEWEST_EQUAL
+        }
+        kept = {
+            pk: begun
+            for pk, begun in self._beginnings.items()
+            if pk in enough and pk not in self._live
+        }
+        kept.update(_beginnings(enough.keys() - kept.keys()))
+        self._beginnings = kept
+        return {enough[pk]: begun for pk, begun in kept.items()}
 
     def _outdated(self, row: Row) -> bool:
         cut = self._cuts.get(row.number)
@@ -287,6 +283,17 @@ def _best_losses(reports: Mapping[int, int]) -> dict[int, float]:
         rows = Report.objects.filter(reduce(or_, there)).order_by()
         found.update(rows.values_list("trial_id", "best_loss"))
     return found
+
+
+def _beginnings(pks: Collection[int]) -> Iterator[tuple[int, Beginning]]:
+    """The best and the mean of trials' first reports, which are equal where the reports
+    are, by the trials' ids; None where these reports do not differ."""
+    asked = sorted(pks)
+    for start in range(0, len(asked), MOST_ASKED):
+        part = asked[start : start + MOST_ASKED]
+        rows = Report.objects.filter(n=FEWEST_EQUAL, trial__in=part)
+        for pk, best, mean in rows.values_list("trial_id", "best_loss", "mean_loss"):
+            yield pk, (best, mean) if mean != best else None
 
 
 def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:

@@ -19,12 +19,22 @@ from experiments import histories, lifecycle
 from experiments.histories import Search, search_of
 from experiments.models import Sweep, Trial
 from experiments.search.definition import parse_document
-from experiments.search.history import PENDING, TERMINATED, History
+from experiments.search.history import (
+    OWN,
+    PENDING,
+    REPEAT,
+    TERMINATED,
+    UNKNOWN,
+    History,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-COLUMNS = ("numbers", "points", "active", "states", "losses", "reports", "expected")
+COLUMNS = (
+    *("numbers", "points", "active", "states", "losses", "reports"),
+    *("expected", "origins"),
+)
 STATES = ("queued", "running", "completed", "terminated", "cancelled", "failed")
 # All trials of a test change within less than what one look overlaps with the next.
 LONG_AGO = timedelta(hours=1)
@@ -298,7 +308,7 @@ def test_where_trials_stood_is_asked_a_part_of_them_a_query(
     assert histories._best_losses({trials[1].pk: 2}) == {}
 
 
-def test_trials_that_repeat_others_report_by_report_are_counted() -> None:
+def test_trials_that_repeat_others_report_by_report_are_known() -> None:
     made = sweep(
         sampling_algorithm={"type": "bayesian", "seed": 1},
         objective={"primary_metric": "accuracy", "goal": "minimize"},
@@ -311,6 +321,29 @@ def test_trials_that_repeat_others_report_by_report_are_counted() -> None:
     factories.reported_trial(made, [1.3, 0.8, 0.65, 0.55])
     factories.reported_trial(made, [1.3, 0.8, 0.65, 0.55])
     factories.reported_trial(made, [1.3, 0.9, 0.65, 0.55])
+    factories.reported_trial(made, [0.5, 0.5, 0.5])
+    factories.reported_trial(made, [1.3, 0.8])
+    expected = [OWN, OWN, OWN, REPEAT, OWN, REPEAT, OWN, UNKNOWN, UNKNOWN]
     history = look(search)
-    assert history.repeating == 2 / 7
-    assert fresh(made).repeating == 2 / 7
+    assert history.origins.tolist() == expected
+    assert history.repeating == 2 / 9
+    factories.reported_trial(made, [1.3, 0.9, 0.65], state="completed")
+    assert look(search).origins.tolist() == [*expected, REPEAT]
+    for trial in made.trials.filter(state="running"):
+        Trial.objects.filter(pk=trial.pk).update(state="completed", updated_at=Now())
+    assert look(search).origins.tolist() == [*expected, REPEAT]
+    assert same(look(search), fresh(made))
+
+
+def test_how_ended_trials_began_is_asked_once() -> None:
+    made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
+    search = Search(made, parse_document(made.definition))
+    for final in (0.1, 0.2):
+        curve = [final + 1 / n for n in range(1, 6)]
+        factories.reported_trial(made, curve, state="completed")
+    live = factories.reported_trial(made, [0.9, 0.8, 0.7])
+    look(search)
+    with CaptureQueriesContext(connection) as queries:
+        search.refresh()
+    asked = [q["sql"] for q in queries if '"mean_loss"' in q["sql"]]
+    assert len(asked) == 1 and f"({live.pk})" in asked[0]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from experiments.search.curves import Courses, Cut, expected_finals
-from experiments.search.history import History
+from experiments.search.history import OWN, REPEAT, History
 from experiments.search.repeats import surely
 
-# Of so many of the latest trials it is asked how many only repeated others.
-LATEST = 16
-# Fewer equal reports are not asked about.
+# Trials with so many equal reports are taken for one and the same training.
 FEWEST_EQUAL = 3
+
+# Equal for trials whose first FEWEST_EQUAL reports are equal; None where these do not
+# differ among themselves, as then they say little.
+Beginning: TypeAlias = tuple[float, ...] | None
 
 
 class Expectations:
@@ -31,13 +34,10 @@ class Expectations:
         self,
         courses: Courses,
         cuts: Mapping[int, Cut],
-        repeats: Callable[[Collection[int]], int],
+        beginnings: Mapping[int, Beginning],
     ) -> None:
-        """`cuts` are those of every trial that did not run to its end, by number.
-
-        `repeats` counts among some trials those whose reports are, up to the last, the
-        ones of a trial with a lower number; at least two of them have to differ.
-        """
+        """`cuts` are those of every trial that did not run to its end, by number, and
+        `beginnings` those of every trial with enough reports."""
         if courses is not self._courses:
             self._courses = courses
             self._known.clear()
@@ -48,8 +48,15 @@ class Expectations:
         for number, expected in zip(due, found, strict=True):
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
-        latest = self._history.numbers[-LATEST:].tolist()
-        asked = [n for n in latest if n in cuts and cuts[n].report >= FEWEST_EQUAL]
         sure = surely(FEWEST_EQUAL, trials=len(self._history), variety=courses.variety)
-        share = repeats(asked) / len(latest) if sure and asked else 0.0
-        self._history.repeating = share
+        self._history.tell_origins(_origins(beginnings) if sure else {})
+
+
+def _origins(beginnings: Mapping[int, Beginning]) -> dict[int, int]:
+    """Which trials repeat one with a lower number, by their own numbers."""
+    first: dict[Beginning, int] = {}
+    return {
+        number: REPEAT if first.setdefault(beginnings[number], number) < number else OWN
+        for number in sorted(beginnings)
+        if beginnings[number] is not None
+    }

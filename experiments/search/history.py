@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -21,9 +21,13 @@ CODES = {
     "cancelled": CANCELLED,
     "failed": FAILED,
 }
+# Whether a trial's reports are those of one with a lower number, as far as is known.
+UNKNOWN, OWN, REPEAT = range(3)
 # Trials that have not come to their own end: a final loss may be expected of them.
 CUT_SHORT = frozenset({"running", "terminated", "cancelled"})
 FIRST_SIZE = 64
+# Of so many of the latest trials it is told how many only repeated others.
+LATEST = 16
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -39,10 +43,8 @@ class History:
     the unit cube, `active` (n, D), `states` (n,) as codes of this module, `losses`
     (n,) with infinity where nothing finite was logged, `reports` (n,), and `expected`
     and `spread` (n,): the final loss that is expected of a trial that did not run to
-    its end, and the standard deviation of that; NaN where nothing is expected.
-
-    `repeating` is the share of the latest trials that only repeated another one's
-    reports.
+    its end, and the standard deviation of that; NaN where nothing is expected; and
+    `origins` (n,): whether its reports are its OWN or REPEAT an earlier trial's.
 
     A configuration that the space could not have drawn, of an earlier version of it or
     added by hand, has no point. It is left out, and counted in `outside`.
@@ -52,7 +54,6 @@ class History:
         self.space = space
         self.objective = objective
         self.outside = 0
-        self.repeating = 0.0
         self._rows: dict[int, int] = {}
         self._sorted = True
         axes = len(space.axes)
@@ -64,6 +65,7 @@ class History:
         self._reports = np.empty(FIRST_SIZE, np.int64)
         self._expected = np.empty(FIRST_SIZE)
         self._spread = np.empty(FIRST_SIZE)
+        self._origins = np.empty(FIRST_SIZE, np.int8)
 
     @classmethod
     def of(
@@ -102,6 +104,7 @@ class History:
         self._states[row] = PENDING
         self._losses[row] = math.inf
         self._reports[row] = 0
+        self._origins[row] = UNKNOWN
         self._expected[row] = self._spread[row] = math.nan
 
     def update(
@@ -132,6 +135,19 @@ class History:
         row = self._rows.get(number)
         if row is not None:
             self._expected[row], self._spread[row] = loss, spread
+
+    def tell_origins(self, origins: Mapping[int, int]) -> None:
+        """OWN or REPEAT by the number of each trial of which it is known."""
+        self._origins[: len(self)] = UNKNOWN
+        for number, origin in origins.items():
+            row = self._rows.get(number)
+            if row is not None:
+                self._origins[row] = origin
+
+    @property
+    def repeating(self) -> float:
+        """The share of the latest trials that only repeated another one's reports."""
+        return float((self.origins[-LATEST:] == REPEAT).mean()) if len(self) else 0.0
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -166,6 +182,10 @@ class History:
         return self._ordered(self._spread)
 
     @property
+    def origins(self) -> NDArray[np.int8]:
+        return self._ordered(self._origins)
+
+    @property
     def pending(self) -> NDArray[np.bool_]:
         """Which trials have not ended."""
         pending: NDArray[np.bool_] = self.states == PENDING
@@ -197,8 +217,11 @@ __all__ = [
     "COMPLETED",
     "FAILED",
     "NEUTRAL",
+    "OWN",
     "PENDING",
+    "REPEAT",
     "TERMINATED",
+    "UNKNOWN",
     "History",
     "empty",
 ]

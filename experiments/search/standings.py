@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterator
+from bisect import insort
+from collections.abc import Callable, Iterator
 from typing import TypeVar, cast
 
 import numpy as np
@@ -197,20 +197,14 @@ class Standings:
         """A trial's best loss so far, infinity without a finite one."""
         return self._runs[number].best
 
-    def repeats(self, numbers: Collection[int]) -> int:
-        """How many of these trials have just the reports that one with a lower number
-        began with. Reports that are all equal do not count: chance may do that."""
-        return sum(self._repeats(self._runs[number]) for number in numbers)
-
-    def _repeats(self, run: Run) -> bool:
-        if not run.best < run.mean:
-            return False
-        reports = len(run.losses)
-        order = self._columns[reports - 1].order("best", False)
-        first = bisect_left(order.losses, run.best)
-        alike = (self._runs[number] for number in order.numbers[first : first + 8])
-        earlier = (other for other in alike if other.number < run.number)
-        return any(other.losses[:reports] == run.losses for other in earlier)
+    def beginnings(self, reports: int) -> dict[int, tuple[float, ...] | None]:
+        """The first so many losses of every trial that has as many, by its number; None
+        where they are all equal."""
+        return {
+            number: None if len(set(begun)) == 1 else begun
+            for number, run in self._runs.items()
+            if len(begun := tuple(run.losses[:reports])) == reports
+        }
 
     def column(self, report: int) -> Column:
         """The trials that have come as far as a report, cut there."""

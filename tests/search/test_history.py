@@ -6,7 +6,16 @@ import math
 
 import numpy as np
 
-from experiments.search.history import COMPLETED, FAILED, PENDING, History, empty
+from experiments.search.history import (
+    COMPLETED,
+    FAILED,
+    OWN,
+    PENDING,
+    REPEAT,
+    UNKNOWN,
+    History,
+    empty,
+)
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.space import NEUTRAL, SearchSpace
 
@@ -28,6 +37,18 @@ def record(
     number: int, momentum: float, state: str, value: float | None
 ) -> TrialRecord:
     return TrialRecord(number, {"optimizer": "sgd", "momentum": momentum}, state, value)
+
+
+def test_which_trials_repeat_others_is_told_by_their_numbers() -> None:
+    records = [record(n, n / 10, "completed", n / 10) for n in (3, 0, 2, 1)]
+    history = History.of(SPACE, GAIN, records)
+    assert history.origins.tolist() == [UNKNOWN] * 4 and history.repeating == 0
+    history.tell_origins({3: REPEAT, 1: OWN, 99: REPEAT})
+    assert history.origins.tolist() == [UNKNOWN, OWN, UNKNOWN, REPEAT]
+    assert history.repeating == 0.25
+    history.tell_origins({1: OWN})
+    assert history.repeating == 0
+    assert empty(SPACE, GAIN).repeating == 0
 
 
 def test_trials_stand_in_the_order_of_their_numbers() -> None:

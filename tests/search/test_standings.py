@@ -80,6 +80,15 @@ def test_a_trial_that_started_and_did_not_report_is_no_rival() -> None:
     assert math.isinf(standings.evidence(0).finished.best_of_all())
 
 
+def test_how_trials_began_is_told_of_those_that_came_so_far() -> None:
+    standings = Standings()
+    for number, losses in enumerate([[3, 2, 1], [3, 2], [2, 2, 2, 1], [9, 3, 2, 1]]):
+        standings.start(number)
+        for loss in losses:
+            standings.report(number, loss)
+    assert standings.beginnings(3) == {0: (3, 2, 1), 2: None, 3: (9, 3, 2)}
+
+
 def test_many_trials_are_kept() -> None:
     standings = Standings()
     for number in range(1000):

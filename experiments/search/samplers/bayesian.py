@@ -14,8 +14,9 @@ from experiments.search.samplers.fallback import Fallback
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.surrogate.encoding import Encoding
 from experiments.search.surrogate.model import Model
-from experiments.search.surrogate.outcomes import Outcomes, outcomes_of
-from experiments.search.surrogate.proposal import Proposal, Search
+from experiments.search.surrogate.novelty import Novelty
+from experiments.search.surrogate.outcomes import outcomes_of
+from experiments.search.surrogate.proposal import Search
 from experiments.search.surrogate.tried import Tried
 
 # From so many trials with a value on there is a model.
@@ -23,6 +24,8 @@ LEAST_FINITE = 4
 # A proposal that is expected to end above this standardised outcome is made for what
 # can be learned from it: the best quarter of a normal law lies below.
 EXPLORING = -0.674
+# If all of the latest trials repeat others, this share leaves the model.
+ELSEWHERE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +34,10 @@ class BayesianSampler(Sampler):
 
     The first trials are a scrambled Sobol sequence. The k-th trial follows from the
     seed, k and the history alone; the model is fitted anew each time. Trials that run
-    are taken to end as expected, and failed ones to be as bad as the worst. When its
-    proposals turn out to be trainings that were there before, as where a script rounds
-    a parameter, as many of the next trials go on with the sequence instead. A finite
-    space is gone through without repeating, and ends.
+    are taken to end as expected, and failed ones to be as bad as the worst. Where
+    trials turn out to be trainings that were there before, as where a script rounds a
+    parameter, it goes where a training of its own is likely, and now and then on with
+    the sequence. A finite space is gone through without repeating, and ends.
     """
 
     kind: ClassVar[str] = "bayesian"
@@ -43,20 +46,8 @@ class BayesianSampler(Sampler):
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         history = empty(self.space) if history is None else history
         tried = Tried(self._encoding.columns, history)
-        outcomes = outcomes_of(history)
-        begins = outcomes.finite < LEAST_FINITE
-        if begins or self._looks_elsewhere(number, history):
-            params = self._design.suggestion(number, tried)
-            if params is not None:
-                origin = "initial design" if begins else "exploration"
-                return Suggestion(params, origin)
-        else:
-            proposal = self._proposal(number, history, tried, outcomes)
-            if proposal is not None:
-                exploring = proposal.mean > EXPLORING
-                origin = "exploration" if exploring else "model"
-                return Suggestion(proposal.params, origin)
-        return self._fallback.any(number, tried)
+        found = self._suggestion(number, history, tried)
+        return found or self._fallback.any(number, tried)
 
     def in_words(self, history: History | None = None) -> str:
         finite = 0 if history is None else outcomes_of(history).finite
@@ -69,20 +60,30 @@ class BayesianSampler(Sampler):
             f"A model of {finite:,} results proposes what is expected to improve most."
         )
 
-    def _looks_elsewhere(self, number: int, history: History) -> bool:
-        """As often as the latest trials only repeated others, report by report."""
-        if not history.repeating:
-            return False
-        chance = np.random.default_rng([self.seed, number, 1]).random()
-        return bool(chance < history.repeating)
-
-    def _proposal(
-        self, number: int, history: History, tried: Tried, outcomes: Outcomes
-    ) -> Proposal | None:
+    def _suggestion(
+        self, number: int, history: History, tried: Tried
+    ) -> Suggestion | None:
+        outcomes = outcomes_of(history)
+        if outcomes.finite < LEAST_FINITE:
+            params = self._design.suggestion(number, tried)
+            return None if params is None else Suggestion(params, "initial design")
+        novelty = Novelty.of(self._encoding, history)
+        if novelty is not None and self._looks_elsewhere(number, history):
+            params = self._design.freshest(number, tried, novelty)
+            return None if params is None else Suggestion(params, "exploration")
         rng = np.random.default_rng([self.seed, number])
         model = Model.of(self._encoding, history, outcomes, rng)
         pending = history.points[history.pending], history.active[history.pending]
-        return Search(model, tried, pending, rng).best()
+        proposal = Search(model, tried, pending, novelty, rng).best()
+        if proposal is None:
+            return None
+        exploring = proposal.mean > EXPLORING
+        return Suggestion(proposal.params, "exploration" if exploring else "model")
+
+    def _looks_elsewhere(self, number: int, history: History) -> bool:
+        """Now and then, the oftener the latest trials only repeated others."""
+        chance = np.random.default_rng([self.seed, number, 1]).random()
+        return bool(chance < ELSEWHERE * history.repeating)
 
     @cached_property
     def _encoding(self) -> Encoding:

@@ -12,6 +12,7 @@ from experiments.search.surrogate.candidates import Candidates
 from experiments.search.surrogate.columns import Mask, Points
 from experiments.search.surrogate.kernel import Reals
 from experiments.search.surrogate.model import Model
+from experiments.search.surrogate.novelty import Novelty
 from experiments.search.surrogate.tried import Tried
 
 DRAWS = 512
@@ -63,6 +64,9 @@ class Scored:
 class Search:
     """Looks for the point with the highest expected improvement.
 
+    What would only repeat another trial improves nothing: where there is `novelty`, the
+    improvement counts as much as it is likely that a point is a training of its own.
+
     Draws from the space and neighbours of the best trials, and from the best of those
     a local search with shrinking steps. Nothing but comparisons decides, so that
     roundings of the model hardly ever show in a proposal.
@@ -71,6 +75,7 @@ class Search:
     model: Model
     tried: Tried
     pending: tuple[Points, Mask]
+    novelty: Novelty | None
     rng: np.random.Generator
     _admitted: dict[bytes, dict[str, JSONValue] | None] = field(
         default_factory=dict, init=False
@@ -159,6 +164,8 @@ class Search:
         """The points' scores; `spread`: away from the pending trials."""
         means, deviations = self.model.predicted(points, active)
         scores = log_expected_improvement(means, deviations, self.model.best)
+        if self.novelty is not None:
+            scores = scores + self.novelty.log_chances(points, active)
         scores = np.round(scores, DECIMALS)
         scores[self.tried.among(points, active)] = -np.inf
         if spread:
