@@ -20,9 +20,7 @@ from experiments.histories import Search, search_of
 from experiments.models import Sweep, Trial
 from experiments.search.definition import parse_document
 from experiments.search.history import (
-    OWN,
     PENDING,
-    REPEAT,
     TERMINATED,
     UNKNOWN,
     History,
@@ -33,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 COLUMNS = (
     *("numbers", "points", "active", "states", "losses", "reports"),
-    *("expected", "origins"),
+    *("expected", "trainings"),
 )
 STATES = ("queued", "running", "completed", "terminated", "cancelled", "failed")
 # All trials of a test change within less than what one look overlaps with the next.
@@ -323,15 +321,15 @@ def test_trials_that_repeat_others_report_by_report_are_known() -> None:
     factories.reported_trial(made, [1.3, 0.9, 0.65, 0.55])
     factories.reported_trial(made, [0.5, 0.5, 0.5])
     factories.reported_trial(made, [1.3, 0.8])
-    expected = [OWN, OWN, OWN, REPEAT, OWN, REPEAT, OWN, UNKNOWN, UNKNOWN]
+    expected = [0, 1, 2, 1, 4, 4, 6, UNKNOWN, UNKNOWN]
     history = look(search)
-    assert history.origins.tolist() == expected
+    assert history.trainings.tolist() == expected
     assert history.repeating == 2 / 9
     factories.reported_trial(made, [1.3, 0.9, 0.65], state="completed")
-    assert look(search).origins.tolist() == [*expected, REPEAT]
+    assert look(search).trainings.tolist() == [*expected, 6]
     for trial in made.trials.filter(state="running"):
         Trial.objects.filter(pk=trial.pk).update(state="completed", updated_at=Now())
-    assert look(search).origins.tolist() == [*expected, REPEAT]
+    assert look(search).trainings.tolist() == [*expected, 6]
     assert same(look(search), fresh(made))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from experiments.search.curves import Courses, Cut, expected_finals
-from experiments.search.history import OWN, REPEAT, History
+from experiments.search.history import History
 from experiments.search.repeats import surely
 
 # Trials with so many equal reports are taken for one and the same training.
@@ -49,14 +49,14 @@ class Expectations:
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
         sure = surely(FEWEST_EQUAL, trials=len(self._history), variety=courses.variety)
-        self._history.tell_origins(_origins(beginnings) if sure else {})
+        self._history.tell_trainings(_trainings(beginnings) if sure else {})
 
 
-def _origins(beginnings: Mapping[int, Beginning]) -> dict[int, int]:
-    """Which trials repeat one with a lower number, by their own numbers."""
+def _trainings(beginnings: Mapping[int, Beginning]) -> dict[int, int]:
+    """The lowest number of a trial that began just so, by the trials' numbers."""
     first: dict[Beginning, int] = {}
     return {
-        number: REPEAT if first.setdefault(beginnings[number], number) < number else OWN
+        number: first.setdefault(beginnings[number], number)
         for number in sorted(beginnings)
         if beginnings[number] is not None
     }

@@ -21,8 +21,8 @@ CODES = {
     "cancelled": CANCELLED,
     "failed": FAILED,
 }
-# Whether a trial's reports are those of one with a lower number, as far as is known.
-UNKNOWN, OWN, REPEAT = range(3)
+# In place of a number: which training a trial is cannot be told.
+UNKNOWN = -1
 # Trials that have not come to their own end: a final loss may be expected of them.
 CUT_SHORT = frozenset({"running", "terminated", "cancelled"})
 FIRST_SIZE = 64
@@ -44,7 +44,8 @@ class History:
     (n,) with infinity where nothing finite was logged, `reports` (n,), and `expected`
     and `spread` (n,): the final loss that is expected of a trial that did not run to
     its end, and the standard deviation of that; NaN where nothing is expected; and
-    `origins` (n,): whether its reports are its OWN or REPEAT an earlier trial's.
+    `trainings` (n,): the lowest number of a trial with the same reports, its own if it
+    has none, and UNKNOWN where that cannot be told.
 
     A configuration that the space could not have drawn, of an earlier version of it or
     added by hand, has no point. It is left out, and counted in `outside`.
@@ -65,7 +66,7 @@ class History:
         self._reports = np.empty(FIRST_SIZE, np.int64)
         self._expected = np.empty(FIRST_SIZE)
         self._spread = np.empty(FIRST_SIZE)
-        self._origins = np.empty(FIRST_SIZE, np.int8)
+        self._trainings = np.empty(FIRST_SIZE, np.int64)
 
     @classmethod
     def of(
@@ -104,7 +105,7 @@ class History:
         self._states[row] = PENDING
         self._losses[row] = math.inf
         self._reports[row] = 0
-        self._origins[row] = UNKNOWN
+        self._trainings[row] = UNKNOWN
         self._expected[row] = self._spread[row] = math.nan
 
     def update(
@@ -136,18 +137,26 @@ class History:
         if row is not None:
             self._expected[row], self._spread[row] = loss, spread
 
-    def tell_origins(self, origins: Mapping[int, int]) -> None:
-        """OWN or REPEAT by the number of each trial of which it is known."""
-        self._origins[: len(self)] = UNKNOWN
-        for number, origin in origins.items():
+    def tell_trainings(self, trainings: Mapping[int, int]) -> None:
+        """The lowest number of a trial with the same reports, by the number of each
+        trial of which it is known."""
+        self._trainings[: len(self)] = UNKNOWN
+        for number, training in trainings.items():
             row = self._rows.get(number)
             if row is not None:
-                self._origins[row] = origin
+                self._trainings[row] = training
+
+    @property
+    def repeats(self) -> NDArray[np.bool_]:
+        """Which trials only repeated one with a lower number."""
+        trainings = self.trainings
+        repeats: NDArray[np.bool_] = (trainings != UNKNOWN) & (trainings < self.numbers)
+        return repeats
 
     @property
     def repeating(self) -> float:
-        """The share of the latest trials that only repeated another one's reports."""
-        return float((self.origins[-LATEST:] == REPEAT).mean()) if len(self) else 0.0
+        """The share of the latest trials that only repeated others."""
+        return float(self.repeats[-LATEST:].mean()) if len(self) else 0.0
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -182,8 +191,8 @@ class History:
         return self._ordered(self._spread)
 
     @property
-    def origins(self) -> NDArray[np.int8]:
-        return self._ordered(self._origins)
+    def trainings(self) -> NDArray[np.int64]:
+        return self._ordered(self._trainings)
 
     @property
     def pending(self) -> NDArray[np.bool_]:
@@ -217,9 +226,7 @@ __all__ = [
     "COMPLETED",
     "FAILED",
     "NEUTRAL",
-    "OWN",
     "PENDING",
-    "REPEAT",
     "TERMINATED",
     "UNKNOWN",
     "History",

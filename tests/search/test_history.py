@@ -9,9 +9,7 @@ import numpy as np
 from experiments.search.history import (
     COMPLETED,
     FAILED,
-    OWN,
     PENDING,
-    REPEAT,
     UNKNOWN,
     History,
     empty,
@@ -42,11 +40,12 @@ def record(
 def test_which_trials_repeat_others_is_told_by_their_numbers() -> None:
     records = [record(n, n / 10, "completed", n / 10) for n in (3, 0, 2, 1)]
     history = History.of(SPACE, GAIN, records)
-    assert history.origins.tolist() == [UNKNOWN] * 4 and history.repeating == 0
-    history.tell_origins({3: REPEAT, 1: OWN, 99: REPEAT})
-    assert history.origins.tolist() == [UNKNOWN, OWN, UNKNOWN, REPEAT]
+    assert history.trainings.tolist() == [UNKNOWN] * 4 and history.repeating == 0
+    history.tell_trainings({3: 1, 1: 1, 99: 3})
+    assert history.trainings.tolist() == [UNKNOWN, 1, UNKNOWN, 1]
+    assert history.repeats.tolist() == [False, False, False, True]
     assert history.repeating == 0.25
-    history.tell_origins({1: OWN})
+    history.tell_trainings({1: 1})
     assert history.repeating == 0
     assert empty(SPACE, GAIN).repeating == 0
 

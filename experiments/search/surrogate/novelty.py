@@ -15,7 +15,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from experiments.search.history import OWN, REPEAT, History
+from experiments.search.history import UNKNOWN, History
 from experiments.search.surrogate.columns import Mask, Points
 from experiments.search.surrogate.encoding import Encoding
 from experiments.search.surrogate.kernel import Reals
@@ -24,7 +24,7 @@ from experiments.search.surrogate.kernel import Reals
 # of them it is learned.
 MOST_COMPARED, MOST_LEARNED = 1024, 256
 # Of the unit cube: nothing is closer than this.
-CLOSEST = 1e-3
+CLOSEST = 1e-2
 # The precision of the weights' prior, a normal law around 0, for standardised features.
 PRIOR_PRECISION = 1.0
 LEAST_SCALE = 1e-9
@@ -34,9 +34,10 @@ LEAST_SCALE = 1e-9
 class Novelty:
     """Learned from the trials that are known to repeat another one, or not to.
 
-    A logistic regression with a normal prior (Bishop, 2006, section 4.3): on the
-    logarithm of the distance to the closest earlier trial, and on the coordinates, as
-    there are regions where a step of one size leads to more that is new than in others.
+    A logistic regression with a normal prior (Bishop, 2006, section 4.3) on logarithms
+    of two distances, that to the closest earlier trial and that to the closest box
+    around all trials of one training, and on the coordinates, as there are regions
+    where a step of one size leads to more that is new than in others.
     """
 
     encoding: Encoding
@@ -45,8 +46,8 @@ class Novelty:
     @classmethod
     def of(cls, encoding: Encoding, history: History) -> Novelty | None:
         """None while no trial is known to repeat another: all seem to be new."""
-        latest = history.origins[-MOST_COMPARED:][1:]
-        return cls(encoding, history) if (latest == REPEAT).any() else None
+        repeats = history.repeats[-MOST_COMPARED:][1:]
+        return cls(encoding, history) if repeats.any() else None
 
     def log_chances(self, points: Points, active: Mask) -> Reals:
         """The logarithms of the probabilities that points are trainings of their own.
@@ -54,11 +55,11 @@ class Novelty:
         `points` and `active` are (n, D); the answer is (n,).
         """
         places = self._placed(points, active)
-        squares = _squares(places, self._known[-MOST_COMPARED:])
-        inputs = self._standardised(_features(squares.min(axis=1), places))
-        found: Reals = -np.logaddexp(
-            0.0, -(self._weights[0] + inputs @ self._weights[1:])
-        )
+        closest = _squares(places, self._known).min(axis=1)
+        boxed = self._boxes.squares(places).min(axis=1)
+        inputs = self._standardised(_features(closest, boxed, places))
+        scores = self._weights[0] + inputs @ self._weights[1:]
+        found: Reals = -np.logaddexp(0.0, -scores)
         return found
 
     @cached_property
@@ -88,18 +89,26 @@ class Novelty:
     @cached_property
     def _learned(self) -> tuple[Reals, Reals]:
         """The features of trials as they were when chosen, and 1 for what was new."""
-        origins = self.history.origins[-MOST_COMPARED:]
-        rows = np.flatnonzero((origins == OWN) | (origins == REPEAT))
+        window = slice(-MOST_COMPARED, None)
+        told = self.history.trainings[window] != UNKNOWN
+        rows = np.flatnonzero(told)
         rows = rows[rows > 0][-MOST_LEARNED:]
-        known = self._known[-MOST_COMPARED:]
-        squares = _squares(known[rows], known)
-        squares[np.arange(len(known)) >= rows[:, None]] = math.inf
-        new = (origins[rows] == OWN).astype(float)
-        return _features(squares.min(axis=1), known[rows]), new
+        squares = _squares(self._known[rows], self._known)
+        squares[np.arange(len(told)) >= rows[:, None]] = math.inf
+        new = ~self.history.repeats[window][rows]
+        features = _features(
+            squares.min(axis=1), self._boxes.before[rows], self._known[rows]
+        )
+        return features, new.astype(float)
+
+    @cached_property
+    def _boxes(self) -> Boxes:
+        return Boxes.around(self._known, self.history.trainings[-MOST_COMPARED:])
 
     @cached_property
     def _known(self) -> Reals:
-        return self._placed(self.history.points, self.history.active)
+        latest = slice(-MOST_COMPARED, None)
+        return self._placed(self.history.points[latest], self.history.active[latest])
 
     def _placed(self, points: Points, active: Mask) -> Reals:
         """Coordinates, and a corner for every category: two differ by a distance of 1.
@@ -117,9 +126,51 @@ class Novelty:
         return np.hstack(parts)
 
 
-def _features(squares: Reals, places: Reals) -> Reals:
-    """The logarithms of distances, given as squares, beside the places."""
-    return np.column_stack([np.log(np.sqrt(squares) + CLOSEST), places])
+@dataclass(frozen=True)
+class Boxes:
+    """The smallest boxes around the trials of each training: `low` and `high` (G, F).
+
+    `before` (n,) is the squared distance of each trial to the closest box of those that
+    there were before it, infinite for the first.
+    """
+
+    low: Reals
+    high: Reals
+    before: Reals
+
+    @classmethod
+    def around(cls, places: Reals, trainings: NDArray[np.int64]) -> Boxes:
+        """`places` (n, F) of trials of known or UNKNOWN `trainings` (n,)."""
+        boxes = cls(places.copy(), places.copy(), np.full(len(places), math.inf))
+        numbers: dict[int, int] = {}
+        count = 0
+        for row, (place, training) in enumerate(zip(places, trainings, strict=True)):
+            known = cls(boxes.low[:count], boxes.high[:count], boxes.before)
+            squares = known.squares(place[None])[0]
+            boxes.before[row] = squares.min(initial=math.inf)
+            key = -1 - row if training == UNKNOWN else int(training)
+            box = numbers.setdefault(key, count)
+            if box == count:
+                boxes.low[box] = boxes.high[box] = place
+                count += 1
+            boxes.low[box] = np.minimum(boxes.low[box], place)
+            boxes.high[box] = np.maximum(boxes.high[box], place)
+        return cls(boxes.low[:count], boxes.high[:count], boxes.before)
+
+    def squares(self, places: Reals) -> Reals:
+        """The squared distance of every one of n places to every box: (n, G)."""
+        found = np.zeros((len(places), len(self.low)))
+        # An axis at a time: all at once would be a large array.
+        for own, low, high in zip(places.T, self.low.T, self.high.T, strict=True):
+            away = np.maximum(low - own[:, None], own[:, None] - high)
+            found += np.maximum(away, 0.0) ** 2
+        return found
+
+
+def _features(closest: Reals, boxed: Reals, places: Reals) -> Reals:
+    """The logarithms of two distances, given as squares, beside the places."""
+    logs = (np.log(np.sqrt(squares) + CLOSEST) for squares in (closest, boxed))
+    return np.column_stack([*logs, places])
 
 
 def _squares(one: Reals, other: Reals) -> NDArray[np.float64]:

@@ -31,6 +31,16 @@ POLICIES: Mapping[str, Mapping[str, object] | None] = {
     "asha": {"type": "asha", "reduction_factor": 3, "min_resource": 3},
     "predictive": {"type": "predictive"},
 }
+# For a compute budget: one trial in three goes on at each rung, and none of them that
+# is unlikely to become the best.
+ASHA_OR_PREDICTIVE = {
+    "type": "any_of",
+    "policies": [
+        POLICIES["asha"],
+        {"type": "predictive", "chance": 0.3, "keep_share": 0},
+    ],
+}
+PAIRED = {**POLICIES, "asha or predictive": ASHA_OR_PREDICTIVE}
 PAIRS = (
     ("random", "none"),
     ("random", "asha"),
@@ -39,6 +49,7 @@ PAIRS = (
     ("tpe", "median"),
     ("bayesian", "none"),
     ("bayesian", "predictive"),
+    ("bayesian", "asha or predictive"),
     ("auto", "predictive"),
 )
 # With a policy many more trials fit into the reports of the full ones.
@@ -49,7 +60,7 @@ FULL_TRIALS = 25
 def record(name: str, sampler: str, policy: str, seed: int, trials: int) -> Record:
     task = TASKS[name]()
     searcher = OurSearcher(
-        task, sampler, seed=seed, policy=POLICIES[policy], budget=trials
+        task, sampler, seed=seed, policy=PAIRED[policy], budget=trials
     )
     return simulate(task, searcher, seed=seed, trials=trials)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from experiments.search.history import OWN, REPEAT, History
+from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.space import SearchSpace
 from experiments.search.study import Study
@@ -28,9 +28,7 @@ def history_of(
     records = [TrialRecord(n, p, "completed", 1.0) for n, p in enumerate(params)]
     history = History.of(space, LOSS, records)
     trainings = [training(p) for p in params]
-    history.tell_origins(
-        {n: REPEAT if t in trainings[:n] else OWN for n, t in enumerate(trainings)}
-    )
+    history.tell_trainings({n: trainings.index(t) for n, t in enumerate(trainings)})
     return history
 
 
