@@ -33,7 +33,12 @@ from experiments.models import Report, Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
 from experiments.search.curves import Cut, courses_of, later_half
 from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.expectations import FEWEST_EQUAL, Beginning, Expectations
+from experiments.search.expectations import (
+    FEWEST_EQUAL,
+    Beginning,
+    Expectations,
+    beginning_of,
+)
 from experiments.search.history import CUT_SHORT, History
 from experiments.search.samplers import Sampler, Suggestion, make_sampler
 from experiments.search.samplers.untried import Untried
@@ -179,6 +184,8 @@ class Search:
         for pk, number, state, value, reports, params, stamp in rows:
             row = Row(number, state, value, reports, hash(params))
             before = self._rows.get(pk)
+            # Even where the row is equal its reports may be those of another attempt.
+            self._beginnings.pop(pk, None)
             if before is None:
                 self._start(number, json.loads(params))
             elif (before.number, before.params) != (row.number, row.params):
@@ -210,26 +217,22 @@ class Search:
             del self._cuts[number]
         self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
         begun = self._begun()
-        if self._cuts or begun:
-            finished = StoredFinished(Trial(sweep=self.sweep), self.sweep.objective)
-            courses = finished.derived(courses_of)
-            self._expectations.refresh(courses, self._cuts, begun)
+        if not (self._cuts or begun):
+            self.history.tell_trainings({})
+            return
+        finished = StoredFinished(Trial(sweep=self.sweep), self.sweep.objective)
+        courses = finished.derived(courses_of)
+        self._expectations.refresh(courses, self._cuts, begun)
 
     def _begun(self) -> Mapping[int, Beginning]:
-        """How trials began, by their numbers. Ended ones are asked once."""
+        """How trials began, by their numbers; those that changed are asked anew."""
         enough = {
             pk: row.number
             for pk, row in self._rows.items()
             if row.reports >= FEWEST_EQUAL
         }
-        kept = {
-            pk: begun
-            for pk, begun in self._beginnings.items()
-            if pk in enough and pk not in self._live
-        }
-        kept.update(_beginnings(enough.keys() - kept.keys()))
-        self._beginnings = kept
-        return {enough[pk]: begun for pk, begun in kept.items()}
+        self._beginnings.update(_beginnings(enough.keys() - self._beginnings.keys()))
+        return {number: self._beginnings[pk] for pk, number in enough.items()}
 
     def _outdated(self, row: Row) -> bool:
         cut = self._cuts.get(row.number)
@@ -285,15 +288,16 @@ def _best_losses(reports: Mapping[int, int]) -> dict[int, float]:
     return found
 
 
-def _beginnings(pks: Collection[int]) -> Iterator[tuple[int, Beginning]]:
-    """The best and the mean of trials' first reports, which are equal where the reports
-    are, by the trials' ids; None where these reports do not differ."""
+def _beginnings(pks: Collection[int]) -> dict[int, Beginning]:
+    """How trials began, by their ids."""
+    reports: dict[int, list[float | None]] = {pk: [] for pk in pks}
     asked = sorted(pks)
     for start in range(0, len(asked), MOST_ASKED):
         part = asked[start : start + MOST_ASKED]
-        rows = Report.objects.filter(n=FEWEST_EQUAL, trial__in=part)
-        for pk, best, mean in rows.values_list("trial_id", "best_loss", "mean_loss"):
-            yield pk, (best, mean) if mean != best else None
+        rows = Report.objects.filter(n__lte=FEWEST_EQUAL, trial__in=part).order_by("n")
+        for pk, value in rows.values_list("trial_id", "value"):
+            reports[pk].append(value)
+    return {pk: beginning_of(values) for pk, values in reports.items()}
 
 
 def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:

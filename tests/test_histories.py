@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -333,15 +334,50 @@ def test_trials_that_repeat_others_report_by_report_are_known() -> None:
     assert same(look(search), fresh(made))
 
 
-def test_how_ended_trials_began_is_asked_once() -> None:
+def test_how_trials_began_is_asked_of_those_that_changed() -> None:
     made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
     search = Search(made, parse_document(made.definition))
     for final in (0.1, 0.2):
         curve = [final + 1 / n for n in range(1, 6)]
         factories.reported_trial(made, curve, state="completed")
+    made.trials.update(updated_at=timezone.now() - LONG_AGO)
     live = factories.reported_trial(made, [0.9, 0.8, 0.7])
     look(search)
+    factories.report(live, [0.65], first_step=3)
     with CaptureQueriesContext(connection) as queries:
         search.refresh()
-    asked = [q["sql"] for q in queries if '"mean_loss"' in q["sql"]]
+    asked = [q["sql"] for q in queries if '"n" <= 3' in q["sql"]]
     assert len(asked) == 1 and f"({live.pk})" in asked[0]
+
+
+def test_a_trial_that_starts_over_begins_anew() -> None:
+    made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
+    curves = [[final + 1 / n for n in range(1, 9)] for final in (0.1, 0.2, 0.3)]
+    for curve in curves:
+        factories.reported_trial(made, curve, state="completed")
+    search = Search(made, parse_document(made.definition))
+    trial = factories.reported_trial(made, [1.3, 0.8, 0.65])
+    assert look(search).trainings.tolist() == [0, 1, 2, 3]
+    attempt = trial.attempts.latest("pk")
+    lifecycle.lose_attempt(attempt, reason="silent", message="It is silent.")
+    trial.refresh_from_db()
+    factories.claim(trial)
+    factories.report(trial, curves[0][:3])
+    assert look(search).trainings.tolist() == [0, 1, 2, 0]
+    assert same(look(search), fresh(made))
+
+
+def test_beginnings_that_say_little_and_those_that_led_elsewhere_do_not_count() -> None:
+    made = sweep(
+        sampling_algorithm={"type": "bayesian", "seed": 1},
+        objective={"primary_metric": "accuracy", "goal": "minimize"},
+    )
+    for final in (0.1, 0.2, 0.3):
+        curve = [final + 1 / n for n in range(1, 9)]
+        factories.reported_trial(made, curve, state="completed")
+    late = [0.3 + 1 / n for n in range(1, 8)]
+    factories.reported_trial(made, [*late, 0.01], state="completed")
+    for curve in ([math.nan, 0.5, 0.4],) * 2 + ([0.5, 0.4, 0.6], [0.4, 0.5, 0.6]):
+        factories.reported_trial(made, curve)
+    expected = [0, 1, *[UNKNOWN] * 4, 6, 7]
+    assert fresh(made).trainings.tolist() == expected

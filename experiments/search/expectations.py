@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from experiments.search.curves import Courses, Cut, expected_finals
-from experiments.search.history import History
+from experiments.search.history import COMPLETED, History
 from experiments.search.repeats import surely
 
 # Trials with so many equal reports are taken for one and the same training.
 FEWEST_EQUAL = 3
 
-# Equal for trials whose first FEWEST_EQUAL reports are equal; None where these do not
-# differ among themselves, as then they say little.
+# Equal for trials whose first FEWEST_EQUAL reports are equal; None where these say
+# little: where one is missing, no number or equal to another.
 Beginning: TypeAlias = tuple[float, ...] | None
+
+
+def beginning_of(reports: Sequence[float | None]) -> Beginning:
+    """How a trial with these reports began."""
+    begun = tuple(value for value in reports[:FEWEST_EQUAL] if value is not None)
+    telling = len(set(filter(math.isfinite, begun))) == FEWEST_EQUAL
+    return begun if telling else None
 
 
 class Expectations:
@@ -49,14 +57,29 @@ class Expectations:
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
         sure = surely(FEWEST_EQUAL, trials=len(self._history), variety=courses.variety)
-        self._history.tell_trainings(_trainings(beginnings) if sure else {})
+        trainings = _trainings(beginnings, self._history) if sure else {}
+        self._history.tell_trainings(trainings)
 
 
-def _trainings(beginnings: Mapping[int, Beginning]) -> dict[int, int]:
+def _trainings(beginnings: Mapping[int, Beginning], history: History) -> dict[int, int]:
     """The lowest number of a trial that began just so, by the trials' numbers."""
+    doubtful = _doubtful(beginnings, history)
     first: dict[Beginning, int] = {}
     return {
         number: first.setdefault(beginnings[number], number)
         for number in sorted(beginnings)
-        if beginnings[number] is not None
+        if beginnings[number] not in doubtful
     }
+
+
+def _doubtful(beginnings: Mapping[int, Beginning], history: History) -> set[Beginning]:
+    """Beginnings that led to different ends, as where a parameter acts late; and None.
+
+    Completed trials are compared that have as many reports.
+    """
+    done = history.states == COMPLETED
+    columns = (history.numbers, history.reports, history.losses)
+    ends: dict[tuple[Beginning, int], set[float]] = defaultdict(set)
+    for number, reports, loss in zip(*(c[done].tolist() for c in columns), strict=True):
+        ends[beginnings.get(number), reports].add(loss)
+    return {begun for (begun, _), losses in ends.items() if len(losses) > 1} | {None}

@@ -32,9 +32,11 @@ def variety_of(curves: Sequence[Floats]) -> float:
 
     The inverse of the chance that two reports are equal (Simpson, 1949). An accuracy
     over a hundred samples has some dozens, a loss as many as there are reports. While
-    a curve rests at a value it counts once, and infinities do not count.
+    a curve rests at a value it counts once, and infinities do not count; of equal
+    curves one does.
     """
-    values = np.concatenate([np.empty(0), *map(_moves, curves)])
+    distinct = {curve.tobytes(): curve for curve in curves}
+    values = np.concatenate([np.empty(0), *map(_moves, distinct.values())])
     values = values[:: 1 + len(values) // MOST_LOOKED_AT]
     if not len(values):
         return 1.0
@@ -64,8 +66,11 @@ class Repeats:
     def original(self, losses: Floats) -> int | None:
         """The number of the first finished trial that began with just these losses.
 
-        None when there is none, or when so few equal reports may be a coincidence.
+        None when there is none, when so few equal reports may be a coincidence, and
+        while no two finished trials show that what begins so ends so.
         """
+        if not self.alike_to_the_end:
+            return None
         reports = len(losses)
         if reports > self._table.shape[1] or len(_moves(losses)) < self.fewest:
             return None
@@ -82,6 +87,29 @@ class Repeats:
         if variety <= 1:
             return sys.maxsize
         return int(math.log(trials / BY_CHANCE) / math.log(variety)) + 1
+
+    @cached_property
+    def alike_to_the_end(self) -> bool:
+        """Whether finished trials that began alike, and there are some, went on so.
+
+        Where a parameter acts late, as the epoch from which the learning rate falls,
+        they do not.
+        """
+        first: dict[bytes, Floats] = {}
+        seen = False
+        for curve in self.curves:
+            begun = curve[: self.fewest]
+            if len(_moves(begun)) < self.fewest:
+                continue
+            other = first.get(begun.tobytes())
+            if other is None:
+                first[begun.tobytes()] = curve
+                continue
+            common = min(len(curve), len(other))
+            if not np.array_equal(curve[:common], other[:common]):
+                return False
+            seen = True
+        return seen
 
     @cached_property
     def _table(self) -> Floats:

@@ -197,13 +197,12 @@ class Standings:
         """A trial's best loss so far, infinity without a finite one."""
         return self._runs[number].best
 
-    def beginnings(self, reports: int) -> dict[int, tuple[float, ...] | None]:
-        """The first so many losses of every trial that has as many, by its number; None
-        where they are all equal."""
+    def first_losses(self, reports: int) -> dict[int, list[float]]:
+        """The first losses of every trial with at least so many reports, by number."""
         return {
-            number: None if len(set(begun)) == 1 else begun
+            number: run.losses[:reports].tolist()
             for number, run in self._runs.items()
-            if len(begun := tuple(run.losses[:reports])) == reports
+            if len(run.losses) >= reports
         }
 
     def column(self, report: int) -> Column:

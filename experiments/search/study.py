@@ -19,7 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.search.curves import Cut, courses_of, cut_of
-from experiments.search.expectations import FEWEST_EQUAL, Expectations
+from experiments.search.expectations import (
+    FEWEST_EQUAL,
+    Expectations,
+    beginning_of,
+)
 from experiments.search.fields import Fields
 from experiments.search.history import History
 from experiments.search.objective import read_objective
@@ -143,7 +147,8 @@ class Study:
             self._cuts[number] = cut_of(self._standings.losses(number))
         self._reported.clear()
         courses = self._standings.finished(NOBODY).derived(courses_of)
-        begun = self._standings.beginnings(FEWEST_EQUAL)
+        first = self._standings.first_losses(FEWEST_EQUAL)
+        begun = {number: beginning_of(losses) for number, losses in first.items()}
         self._expectations.refresh(courses, self._cuts, begun)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:

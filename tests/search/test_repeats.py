@@ -21,7 +21,7 @@ def repeats_among(found: list[np.ndarray]) -> Repeats:
 
 def test_a_trial_that_begins_like_a_finished_one_repeats_it() -> None:
     finished = curves(5)
-    repeats = repeats_among(finished)
+    repeats = repeats_among([*finished, finished[0]])
     assert repeats.fewest == 2
     assert repeats.original(finished[3][:1]) is None
     assert repeats.original(finished[3][:2]) == 13
@@ -32,12 +32,38 @@ def test_one_different_report_is_enough_to_be_another_trial() -> None:
     finished = curves(5)
     other = finished[3][:8].copy()
     other[2] += 1e-15
-    assert repeats_among(finished).original(other) is None
+    repeats = repeats_among([*finished, finished[0]])
+    assert repeats.original(other) is None
+    assert repeats.original(finished[3][:8]) == 13
+
+
+def test_what_begins_alike_has_been_seen_to_end_alike() -> None:
+    finished = curves(5)
+    assert repeats_among(finished).original(finished[3][:8]) is None
+    late = finished[0].copy()
+    late[12:] /= 2
+    assert repeats_among([*finished, late]).original(finished[3][:8]) is None
+    both = repeats_among([*finished, finished[1], late])
+    assert both.original(finished[3][:8]) is None
+
+
+def test_a_parameter_that_acts_late_ends_no_trial_as_a_repeat() -> None:
+    study = rounding_study("predictive")
+    for factor in (1.0, 0.5, 1.0, 0.7, 1.0):
+        trial = study.ask()
+        assert trial is not None
+        for step in range(1, 13):
+            value = (2 + 1 / step) * (factor if step > 6 else 1)
+            verdict = study.report(trial.number, step=step, value=value)
+            assert "equal to trial" not in verdict.reason
+        study.tell(trial.number)
+    study.ask()
+    assert study._history.trainings.tolist() == [-1] * 6
 
 
 def test_equal_reports_of_a_coarse_metric_may_be_a_coincidence() -> None:
     coarse = [np.round(curve, 1) for curve in curves(8)]
-    repeats = repeats_among(coarse)
+    repeats = repeats_among([*coarse, coarse[1]])
     assert repeats.fewest > 3
     assert repeats.original(coarse[0][:3]) is None
 
@@ -103,13 +129,14 @@ def test_repeats_end_at_once_and_send_the_sampler_elsewhere() -> None:
 def test_the_reason_names_the_trial_that_is_repeated() -> None:
     study = rounding_study("predictive")
     first = [study.ask() for _ in range(4)]
-    for trial, x in zip(first, (0.5, 1.5, 2.5, 3.5), strict=True):
+    for trial, x in zip(first, (0.5, 0.7, 1.5, 2.5), strict=True):
         assert trial is not None
         train(study, trial.number, x)
     again = study.ask()
     assert again is not None
-    for step in range(1, 4):
+    for step in range(1, 5):
         verdict = study.report(again.number, step=step, value=1 + 2 / step)
-    assert verdict.stop and verdict.setters == (0,)
+        assert verdict.stop == (step == 4)
+    assert verdict.setters == (0,)
     assert "report by report it is equal to trial 0" in verdict.reason
-    assert verdict.facts == {"equal_reports": 3.0}
+    assert verdict.facts == {"equal_reports": 4.0}

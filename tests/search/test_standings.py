@@ -86,7 +86,7 @@ def test_how_trials_began_is_told_of_those_that_came_so_far() -> None:
         standings.start(number)
         for loss in losses:
             standings.report(number, loss)
-    assert standings.beginnings(3) == {0: (3, 2, 1), 2: None, 3: (9, 3, 2)}
+    assert standings.first_losses(3) == {0: [3, 2, 1], 2: [2, 2, 2], 3: [9, 3, 2]}
 
 
 def test_many_trials_are_kept() -> None:

@@ -27,7 +27,8 @@ MOST_COMPARED, MOST_LEARNED = 1024, 256
 CLOSEST = 1e-2
 # The precision of the weights' prior, a normal law around 0, for standardised features.
 PRIOR_PRECISION = 1.0
-LEAST_SCALE = 1e-9
+# A feature that hardly varied says nothing of where it does.
+LEAST_SCALE = 0.1
 
 
 @dataclass(frozen=True)

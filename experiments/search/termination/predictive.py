@@ -66,7 +66,8 @@ class PredictivePolicy(Policy):
     While no trial has run to its end, one in the worse half ends when it is further
     behind than its pace makes up for (`experiments.search.termination.first_wave`).
     One whose reports are, to the last digit, those of a trial that has run to its end
-    would only end as that one did, and ends now (`experiments.search.repeats`).
+    would only end as that one did, and ends now, once two trials have shown that what
+    begins alike ends alike (`experiments.search.repeats`).
 
     The idea of stopping by the probability of beating the best is from Domhan et al.
     (2015); the model of gains is this project's own.
