@@ -168,7 +168,7 @@ def _policy_change(
 
 
 def policy_words(sweep: Sweep, settings: Mapping[str, Any] | None) -> str:
-    """A policy in a few words, such as ``median stopping after report 5``."""
+    """A policy in a few words, such as ``median stopping from report 5 on``."""
     try:
         policy = make_policy(settings, sweep.objective)
     except DefinitionError:

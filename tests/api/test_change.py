@@ -119,18 +119,18 @@ def test_a_change_of_policy_tells_old_and_new_in_the_history(
     for policy, message in (
         (
             {"type": "median_stopping", "delay_evaluation": 3},
-            "Early termination from now on: median stopping after report 3;"
+            "Early termination from now on: median stopping from report 3 on;"
             " until now: none.",
         ),
         (
             {"type": "median_stopping", "delay_evaluation": 3, "min_rivals": 4},
-            "Early termination from now on: median stopping after report 3 with"
+            "Early termination from now on: median stopping from report 3 on with"
             " min_rivals 4 instead of 1.",
         ),
         (
             bandit,
             "Early termination from now on: bandit with slack amount 0.1;"
-            " until now: median stopping after report 3.",
+            " until now: median stopping from report 3 on.",
         ),
         (
             None,

@@ -180,11 +180,24 @@ def test_what_people_entered_is_escaped(ada: Client, sweep: Sweep) -> None:
 def test_a_box_that_is_not_ticked_is_off_once_the_form_was_sent(
     ada: Client, sweep: Sweep
 ) -> None:
-    query = {"policy": "truncation_selection", "truncation_percentage": 20}
-    ticked = page(ada, sweep, **query, exclude_finished_jobs="on", sent=1)
+    kind = "truncation_selection"
+    query = {"policy": kind, "truncation_percentage": 20}
+    ticked = page(ada, sweep, **query, exclude_finished_jobs="on", sent=kind)
     assert 'name="exclude_finished_jobs" checked' in ticked
-    text = page(ada, sweep, **query, sent=1)
+    text = page(ada, sweep, **query, sent=kind)
     assert 'name="exclude_finished_jobs">' in text
+
+
+def test_rungs_do_not_take_over_the_schedule_of_another_kind(
+    ada: Client, sweep: Sweep
+) -> None:
+    query = {"policy": "asha", "delay_evaluation": 5}
+    chosen = page(ada, sweep, **query, sent="median_stopping")
+    assert 'name="delay_evaluation" value="0"' in chosen
+    meant = page(ada, sweep, **query, sent="asha")
+    assert 'name="delay_evaluation" value="5"' in meant
+    bandit = page(ada, sweep, **{**query, "policy": "bandit"}, sent="median_stopping")
+    assert 'name="delay_evaluation" value="5"' in bandit
 
 
 def test_the_feed_has_the_same_parts_as_the_page(ada: Client, sweep: Sweep) -> None:
@@ -315,7 +328,7 @@ def test_one_click_applies_a_setting_to_a_sweep_that_runs(
     assert f"Apply to {live}, running" in page(ada, sweep, **MEDIAN)
     policy = '{"type": "median_stopping", "delay_evaluation": 2}'
     text = applied(ada, sweep, live.pk, policy).content.decode()
-    assert "is judged by median stopping after report 2" in text
+    assert "is judged by median stopping from report 2 on" in text
     assert "until now: no early termination" in text
     live.refresh_from_db()
     assert live.early_termination["delay_evaluation"] == 2

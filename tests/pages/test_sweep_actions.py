@@ -229,7 +229,7 @@ class TestPolicy:
         assert self.change(sweep, text).status_code == 302
         assert sweep.early_termination["delay_evaluation"] == 3
         page = client_of("ada").get(f"/sweeps/{sweep.pk}/settings/").content.decode()
-        assert "Median stopping after report 3" in page
+        assert "Median stopping from report 3 on" in page
         assert "delay_evaluation: 3" in page
 
     def test_no_text_removes_it(self, sweep: Sweep) -> None:

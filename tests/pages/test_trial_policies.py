@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from experiments import lifecycle
-from experiments.models import Attempt, Trial
+from experiments.models import Attempt, Decision, Trial
 from experiments.wishes import waiting_wishes
 from tests import factories
 from tests.pages.trial_pages import judged_trial, model, page
@@ -124,6 +124,15 @@ def test_the_lines_are_those_that_the_policy_goes_by(
     curve = model(html, "curve-model")
     assert curve["lineName"] == line
     assert curve["rivals"] == [[[1, 0.2], [2, 0.9]]]
+
+
+def test_of_a_repeat_the_chart_says_that_no_line_decided(ada: Client) -> None:
+    trial = judged_trial()
+    told = "No line decided: report by report it is equal to another trial."
+    assert told not in page(ada, trial.get_absolute_url())
+    stops = Decision.objects.filter(trial=trial, stop=True)
+    assert stops.update(facts={"equal_reports": 3.0}) == 1
+    assert told in page(ada, trial.get_absolute_url())
 
 
 def test_a_value_to_be_reached_is_a_line_all_along(ada: Client) -> None:

@@ -215,9 +215,11 @@ class Board:
 
     @property
     def hidden(self) -> list[tuple[str, str]]:
-        """What the form sends along: the columns, and what the sweep was then."""
+        """What the form sends along: the columns, what the sweep was then, and of which
+        kind the fields are."""
         columns = [("with", settings_text(each)) for each in self.kept]
-        return [*(columns or [("with", "")]), ("mark", str(self.mark)), ("sent", "1")]
+        own = [("mark", str(self.mark)), ("sent", self.entry.kind)]
+        return [*(columns or [("with", "")]), *own]
 
     @property
     def answer(self) -> outcomes.Answer | None:

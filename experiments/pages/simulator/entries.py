@@ -15,7 +15,8 @@ from experiments.pages.simulator.controls import has_form, text_of, value_of
 from experiments.search.loading import load_document
 from experiments.search.problems import DefinitionError, Problem, unknown_name
 from experiments.search.records import Objective
-from experiments.search.termination import make_policy
+from experiments.search.termination import POLICIES, make_policy
+from experiments.search.termination.halving import AshaPolicy
 
 Settings = Mapping[str, Any]
 
@@ -33,6 +34,7 @@ PREFERRED = (
     "hyperband",
 )
 OTHERS_AT_FIRST = 3
+SCHEDULE = ("delay_evaluation", "evaluation_interval")
 EXAMPLE = """\
 type: any_of
 policies:
@@ -79,8 +81,11 @@ def read_entry(
         known = entry_of(first)
         sentence = unknown_name(kind, [*proposed, YAML], kind="policy")
         return replace(known, settings=None, problems={"policy": [sentence]})
+    left = _left_behind(kind, query)
     texts = {
-        name: query.get(name, _missing(value, query))[:MOST_TEXT]
+        name: text_of(value)
+        if name in left
+        else query.get(name, _missing(value, query))[:MOST_TEXT]
         for name, value in start.items()
         if name != "type"
     }
@@ -131,6 +136,15 @@ def query_text(entry: Entry, others: Sequence[Settings], **more: str) -> str:
     pairs = [*entry.query]
     pairs += [("with", settings_text(each)) for each in others] or [("with", "")]
     return urlencode([*pairs, *((k, v) for k, v in more.items() if v)])
+
+
+def _left_behind(kind: str, query: QueryDict) -> Sequence[str]:
+    """Fields of the kind before that do not go over to the one that was chosen now.
+
+    Rungs are a schedule of their own: a first check after the first rungs skips them.
+    """
+    changed = query.get("sent", kind) != kind
+    return SCHEDULE if changed and issubclass(POLICIES[kind], AshaPolicy) else ()
 
 
 def _missing(value: object, query: QueryDict) -> str:

@@ -222,7 +222,7 @@ def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
     return {
         "curve": curve,
         "curve_label": threshold_label(rows.trial, curve),
-        "curve_question": chart_question(rows.policy_kind),
+        "curve_question": chart_question(rows.policy_kind, rows.decisions),
         "metric_groups": groups,
         "metric_group": group,
         "lines": lines_model(group),

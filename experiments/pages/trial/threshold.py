@@ -12,6 +12,7 @@ from django.db.models import Q
 from experiments.models import Decision, Report, Trial
 from experiments.pages.envelope import MANY_POINTS, Envelopes
 from experiments.pages.rows import thinned
+from experiments.search.termination.predictive import EQUAL_REPORTS
 from experiments.words import number_text
 
 MOST_RIVALS = 60
@@ -35,6 +36,7 @@ QUESTIONS: Mapping[str, str] = {
     "all_of": f"{BESTS} The line is the threshold of the rule that decided.",
 }
 OTHERWISE = f"{BESTS} A trial ends when its best falls behind the line."
+REPEATED = f"{BESTS} No line decided: report by report it is equal to another trial."
 NOT_JUDGED = "Grey: the best values of the others up to each report."
 # What the line is called, where that is not a threshold.
 NAMES: Mapping[str, str] = {
@@ -44,8 +46,10 @@ NAMES: Mapping[str, str] = {
 }
 
 
-def chart_question(policy: str) -> str:
+def chart_question(policy: str, decisions: Sequence[Decision] = ()) -> str:
     """What the chart shows; `policy` is its kind, empty for none."""
+    if any(decision.stop and EQUAL_REPORTS in decision.facts for decision in decisions):
+        return REPEATED
     return QUESTIONS.get(policy, OTHERWISE) if policy else NOT_JUDGED
 
 

@@ -162,12 +162,12 @@ class Policy(ABC):
         return {"type": self.kind, **own}
 
     def in_words(self) -> str:
-        """The policy in a few words: `median stopping after report 5`."""
+        """The policy in a few words: `median stopping from report 5 on`."""
         words = self.name_in_words()
         if self.evaluation_interval > 1:
             words += f" at every {ordinal(self.evaluation_interval)} report"
         if self.delay_evaluation > 1:
-            words += f" after report {self.delay_evaluation}"
+            words += f" from report {self.delay_evaluation} on"
         return words
 
     def own_sign(self, loss: float) -> float | None:

@@ -133,10 +133,10 @@ class PolicyContract:
         json.dumps(verdict.__dict__, allow_nan=False)
 
     def test_it_has_a_name_in_words(self) -> None:
-        assert self.make(delay_evaluation=5).in_words().endswith(" after report 5")
+        assert self.make(delay_evaluation=5).in_words().endswith(" from report 5 on")
         assert "every 2nd report" in self.make(evaluation_interval=2).in_words()
         plain = self.make().in_words()
-        assert plain and not plain.endswith(" after report 5")
+        assert plain and not plain.endswith(" from report 5 on")
 
     @pytest.mark.parametrize(
         ("field", "value"),

@@ -142,10 +142,10 @@ def test_a_silent_rival_counts_as_the_worst() -> None:
     ("more", "words"),
     [
         ({}, "median stopping"),
-        ({"delay_evaluation": 5}, "median stopping after report 5"),
+        ({"delay_evaluation": 5}, "median stopping from report 5 on"),
         (
             {"delay_evaluation": 6, "evaluation_interval": 2},
-            "median stopping at every 2nd report after report 6",
+            "median stopping at every 2nd report from report 6 on",
         ),
     ],
 )
