@@ -56,8 +56,14 @@ class BayesianSampler(Sampler):
                 "Spread evenly over the space until four trials have a value; then a "
                 "model of the results proposes."
             )
+        model = f"A model of {finite:,} results proposes what is expected to improve"
+        repeats = 0 if history is None else int(history.repeats.sum())
+        if not repeats:
+            return f"{model} most."
         return (
-            f"A model of {finite:,} results proposes what is expected to improve most."
+            f"{model} most and is likely to be new: {repeats:,} of the trials so far "
+            "only repeated another one, report by report, as where a script rounds or "
+            "ignores a parameter."
         )
 
     def _suggestion(
