@@ -18,8 +18,9 @@ if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        witness("START")
+        # Before the witness: a test may take the reader away from then on.
         print("the daemon lives", flush=True)
+        witness("START")
         time.sleep(600)
     os._exit(0)
 os.wait()
