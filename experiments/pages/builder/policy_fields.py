@@ -74,7 +74,7 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "upper": ("Never above", "The latest report, in units of the metric.", "no bound"),
     "patience": (
         "Reports without a better one",
-        "So many in a row; what counts are reports of the primary metric.",
+        f"So many in a row. A report is {NTH}.",
         "10",
     ),
     "min_delta": ("What counts as better, more than", "In units of the metric.", "0"),
