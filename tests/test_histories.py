@@ -346,7 +346,9 @@ def test_how_trials_began_is_asked_of_those_that_changed() -> None:
     factories.report(live, [0.65], first_step=3)
     with CaptureQueriesContext(connection) as queries:
         search.refresh()
-    asked = [q["sql"] for q in queries if '"n" <= 3' in q["sql"]]
+    # A statement whose plan is kept may be told without its text.
+    texts = [query["sql"] or "" for query in queries]
+    asked = [text for text in texts if '"n" <= 3' in text]
     assert len(asked) == 1 and f"({live.pk})" in asked[0]
 
 
