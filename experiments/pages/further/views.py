@@ -110,7 +110,7 @@ def _question(
         "refusal": further_trials.refusal_of(sweep),
         "back": back.get_absolute_url(),
     }
-    return render(request, "experiments/further/again.html", context)
+    return render(request, "experiments/requests/again.html", context)
 
 
 # --- values of one's own -------------------------------------------------------------
@@ -185,7 +185,7 @@ def _form_page(
         "judged": bool(sweep.early_termination),
         "back": trial.get_absolute_url() if trial else sweep.get_absolute_url(),
     }
-    return render(request, "experiments/further/by_hand.html", context, status=status)
+    return render(request, "experiments/requests/by_hand.html", context, status=status)
 
 
 # --- gaps --------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def _gaps_page(request: HttpRequest, sweep: Sweep) -> HttpResponse:
         "hidden": max(0, len(found.gaps) - MOST_SHOWN),
         "refusal": further_trials.refusal_of(sweep),
     }
-    return render(request, "experiments/further/gaps.html", context)
+    return render(request, "experiments/requests/gaps.html", context)
 
 
 def _gap_row(gap: gaps.Gap, space: Any) -> dict[str, Any]:

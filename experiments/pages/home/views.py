@@ -28,14 +28,14 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {"overview": overview, "can_steer": steers}
     if not overview.has_sweeps:
         context["queue_answers"] = queues.answers()
-        return render(request, "experiments/home_empty.html", context)
+        return render(request, "experiments/home/first_start.html", context)
     parts = overview.rendered_parts()
     context |= {
         "parts": parts,
         "since": token_of(mark, parts),
         "new_sweep_is_primary": steers,
     }
-    return render(request, "experiments/home.html", context)
+    return render(request, "experiments/home/page.html", context)
 
 
 @require_GET

@@ -65,7 +65,7 @@ class Desk:
         }
         if reading is not None:
             context |= reading_context(reading)
-        template = "experiments/import/page.html"
+        template = "experiments/importing/page.html"
         return render(self.request, template, context, status=status)
 
     def read(self, content: Content) -> Reading:
