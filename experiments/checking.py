@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.definition import SweepDefinition
 from experiments.search.importers import (
     FaultyImport,
     Imported,
@@ -72,20 +71,13 @@ class Checked:
     configurations: list[dict[str, Any]]
 
 
-def check_document(document: Mapping[str, object], *, bins: int = BINS) -> Checked:
-    """Read the document and draw from its space. Raises DefinitionError.
-
-    A histogram has up to so many `bins`.
-    """
-    return _checked(parse_document(document), bins)
-
-
 def check_import(imported: Imported, *, bins: int = BINS) -> Checked:
-    """The same for an import; DefinitionError has paths of the text that was read."""
-    return _checked(definition_of(imported), bins)
+    """Read the document and draw from its search space.
 
-
-def _checked(definition: SweepDefinition, bins: int) -> Checked:
+    Raises DefinitionError with paths in the text that was read. A histogram has at
+    most `bins` bins.
+    """
+    definition = definition_of(imported)
     space = definition.search_space
     sampler = make_sampler(definition.sampling_algorithm, space)
     return Checked(

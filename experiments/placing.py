@@ -164,11 +164,6 @@ class Placing:
         return wide and self._least_gpus[turn.sweep.pool_id] < gpus
 
 
-def place_trial(sweep: Sweep) -> Trial | None:
-    """Place one more trial of this sweep, out of turn. None: there is no place now."""
-    return Placing([sweep]).serve(sweep)
-
-
 def ring_waiting() -> None:
     """Ring for attempts of running sweeps whose bell is old, or was never rung."""
     queued = Attempt.objects.filter(state=AttemptState.QUEUED)

@@ -113,11 +113,6 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def read_files(snapshot: CodeSnapshot) -> dict[str, bytes]:
-    with zipfile.ZipFile(storage.code_path(snapshot.digest)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
 def _check_folders(names: Iterable[str]) -> None:
     """No path may be a file and a folder at once: no disk could hold it."""
     known = set(names)

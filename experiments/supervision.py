@@ -7,7 +7,6 @@ supervisor alone; and they are told to end when it is killed.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import subprocess
@@ -19,8 +18,6 @@ from types import FrameType
 from typing import IO
 
 from experiments.runner.kernel import die_with_parent
-
-logger = logging.getLogger(__name__)
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 30.0
 STEADY_AFTER = 10.0

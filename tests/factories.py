@@ -5,6 +5,7 @@ Names are looked up before they are made, so ``user("ada")`` is one person in a 
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from experiments import ingest, lifecycle, submission
+from experiments import ingest, lifecycle, storage, submission
 from experiments.models import (
     ApiToken,
     Attempt,
+    CodeSnapshot,
     Experiment,
     Membership,
     Pool,
@@ -27,6 +29,7 @@ from experiments.models import (
     WorkerToken,
 )
 from experiments.models.trials import TRIAL_ENDS, AttemptState
+from experiments.placing import Placing
 from experiments.search.definition import parse_document
 from experiments.tokens import new_token, token_digest
 
@@ -226,3 +229,14 @@ def reported_trial(
         )
     made.refresh_from_db()
     return made
+
+
+def place_trial(sweep: Sweep) -> Trial | None:
+    """The next trial of this sweep alone. None: there is no place for it."""
+    return Placing([sweep]).serve(sweep)
+
+
+def stored_files(snapshot: CodeSnapshot) -> dict[str, bytes]:
+    """The files of a code snapshot, by their paths."""
+    with zipfile.ZipFile(storage.code_path(snapshot.digest)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -60,7 +60,7 @@ def test_files_zip_and_tar_of_the_same_content_are_one_snapshot(team: Team) -> N
     }
     assert len(kept) == 1
     snapshot = CodeSnapshot.objects.get()
-    assert snapshots.read_files(snapshot) == FILES
+    assert factories.stored_files(snapshot) == FILES
     assert snapshot.size == 11
     assert [file["path"] for file in snapshot.files] == ["data/x.csv", "train.py"]
 
@@ -248,4 +248,4 @@ def test_a_lost_archive_is_written_again(team: Team) -> None:
     snapshot = snapshots.store_files(team, FILES, user=None)
     storage.code_path(snapshot.digest).unlink()
     snapshots.store_files(team, FILES, user=None)
-    assert snapshots.read_files(snapshot) == FILES
+    assert factories.stored_files(snapshot) == FILES

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments import edits, histories, lifecycle, placing, scheduling
+from experiments import edits, histories, lifecycle, scheduling
 from experiments.histories import search_of
 from experiments.models import Event, Sweep, Trial
 from experiments.search.problems import DefinitionError
@@ -53,7 +53,7 @@ def drawn(made: Sweep, count: int) -> list[dict[str, Any]]:
     """The values of so many more trials, one after the other."""
     found = []
     for _ in range(count):
-        trial = placing.place_trial(Sweep.objects.get(pk=made.pk))
+        trial = factories.place_trial(Sweep.objects.get(pk=made.pk))
         if trial is None:
             break
         attempt = factories.claim(trial).attempt

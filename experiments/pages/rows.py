@@ -56,14 +56,6 @@ class TrialRow(TypedDict):
     standing: str
 
 
-def best_trial(sweep: Sweep) -> Trial | None:
-    """The trial that carries the star, if any has ended with a value. A failed sweep
-    has none: what it cut off is no answer."""
-    if sweep.state == SweepState.FAILED:
-        return None
-    return sweep.trials.ranked(sweep.goal).first()
-
-
 def trial_rows(
     sweep: Sweep,
     trials: Iterable[Trial],

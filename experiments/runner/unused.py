@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import shutil
 import time
@@ -25,8 +24,6 @@ from experiments.runner.tools import (
     REPOSITORIES_LIMIT,
     RESUME_LIMIT,
 )
-
-logger = logging.getLogger(__name__)
 
 USUAL_RESUME_LIMIT = 20 << 30
 USUAL_CODE_LIMIT = 10 << 30

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments import snapshots
 from experiments.models import Sweep
 from tests import factories
 from tests.commands.conftest import Run
@@ -56,7 +55,7 @@ def test_the_folder_is_packed_without_what_is_hidden(run: Run, file: Path) -> No
     run("sweep", "submit", file)
     code = Sweep.objects.get().code
     assert code is not None
-    assert set(snapshots.read_files(code)) == {"train.py", "lib/net.py"}
+    assert set(factories.stored_files(code)) == {"train.py", "lib/net.py"}
 
 
 def test_a_json_file_will_do(run: Run, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from experiments import lifecycle, placing
+from experiments import lifecycle
 from experiments.histories import search_of
 from experiments.models import Sweep, Trial
 from experiments.search.definition import parse_document
@@ -50,7 +50,7 @@ def test_they_come_first_and_the_budget_grows(sweep: Sweep) -> None:
 def test_the_scheduler_goes_on_after_them(sweep: Sweep) -> None:
     assert lifecycle.start_sweep(sweep, actor=None)
     sweep.refresh_from_db()
-    trial = placing.place_trial(sweep)
+    trial = factories.place_trial(sweep)
     assert trial is not None and trial.number == 3
     with search_of(sweep) as search:
         assert search.history.losses.tolist()[:2] == [-0.5, -0.9]

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from experiments.models import Event, Sweep, Trial
-from experiments.pages.simulator.policy_words import short_name
+from experiments.pages.simulator.policy_words import kind_name, settings_words
 from tests import factories
 
 pytestmark = [
@@ -406,4 +406,5 @@ def test_the_sweep_s_page_leads_here(ada: Client, sweep: Sweep) -> None:
     ],
 )
 def test_policies_are_told_in_few_words(policy: dict[str, Any], name: str) -> None:
-    assert short_name(policy) == name
+    words = f"{kind_name(policy['type'])}, {settings_words(policy)}"
+    assert words == name

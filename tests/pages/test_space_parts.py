@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments.checking import check_document
+from experiments.checking import Checked, check_import, read_sweep
 from experiments.models import Sweep
 from experiments.pages.builder.check import check_entries
 from experiments.pages.builder.fill import entries_of
@@ -75,14 +76,18 @@ def preview_of(found: dict[str, Any], **texts: str) -> Preview:
 # --- checking ---------------------------------------------------------------------
 
 
+def check(found: dict[str, Any]) -> Checked:
+    return check_import(read_sweep(json.dumps(found)))
+
+
 def test_a_check_pictures_the_parameters_of_branches_and_when_they_count() -> None:
-    checked = check_document(document({**CONDITIONAL, "network": NETWORK}))
+    checked = check(document({**CONDITIONAL, "network": NETWORK}))
     assert {"network", "network.layers"} <= set(checked.histograms)
     assert checked.histograms["momentum"].share == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_check_pictures_only_what_the_constraints_let_pass() -> None:
-    checked = check_document(document(whole("a", 4), constraints=["a <= 1"]))
+    checked = check(document(whole("a", 4), constraints=["a <= 1"]))
     assert checked.histograms["a"].counts[2:] == (0, 0)
 
 
@@ -96,7 +101,7 @@ def test_a_check_pictures_only_what_the_constraints_let_pass() -> None:
 def test_a_check_tells_infinitely_many_from_too_many_to_count(
     space: dict[str, Any], constraints: list[str], words: str
 ) -> None:
-    checked = check_document(document(space, constraints=constraints))
+    checked = check(document(space, constraints=constraints))
     assert (checked.combinations, checked.combinations_words) == (None, words)
 
 

@@ -10,7 +10,7 @@ from experiments.models.trials import AttemptState
 from experiments.pages.failures import Failure, advice, by_log
 from experiments.pages.log_text import Line, Span
 from experiments.pages.trial.attempt_rows import TrialRows
-from experiments.pages.trial.verdict_words import facts_in_words, told_apart
+from experiments.pages.trial.verdict_words import told_apart
 from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
 from experiments.search.near_names import near_misses
@@ -96,14 +96,6 @@ def test_a_verdict_in_unknown_words_is_repeated_as_it_is() -> None:
 def test_numbers_that_look_alike_are_told_apart() -> None:
     assert told_apart(0.811101, 0.811104) == ("0.811101", "0.811104")
     assert told_apart(0.81, 0.82) == ("0.8100", "0.8200")
-
-
-def test_a_policy_s_own_numbers_are_told_by_name() -> None:
-    facts = {"chance": 0.031251, "gain_needed": 2.0}
-    assert facts_in_words(Decision(facts=facts)) == [
-        ("chance", "3.1 %"),
-        ("gain needed", "2"),
-    ]
 
 
 def test_the_best_trial_says_its_lead() -> None:

@@ -107,10 +107,6 @@ class Work:
         return sum(loss.hour for loss in self.losses)
 
     @property
-    def lost_day(self) -> int:
-        return sum(loss.day for loss in self.losses)
-
-    @property
     def last_tick(self) -> datetime | None:
         return max((row.ticked_at for row in self.schedulers), default=None)
 

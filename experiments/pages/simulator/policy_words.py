@@ -83,13 +83,6 @@ def setting_phrase(name: str, value: Any) -> str:
     return phrase.format(text) if phrase else f"{name.replace('_', ' ')} {text}".strip()
 
 
-def short_name(settings: Settings) -> str:
-    """`Bandit, slack 0.1`."""
-    words = settings_words(settings)
-    name = kind_name(str(settings.get("type")))
-    return f"{name}, {words}" if words else name
-
-
 def _usual(kind: str) -> dict[str, Any]:
     policy = POLICIES.get(kind)
     if policy is None:

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from experiments.models import Decision
 from experiments.pages.trial.attempt_rows import TrialRows
-from experiments.pages.trial.verdicts import CHANCE, Checks, chance_text, fact_text
+from experiments.pages.trial.verdicts import CHANCE, Checks, chance_text
 from experiments.search.figures import ordinal
 from experiments.search.termination import POLICIES, Policy
 from experiments.search.termination.combination import Combination
@@ -187,11 +187,3 @@ def setters_sentence(rows: TrialRows, decision: Decision) -> Sentence:
 
 def lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def facts_in_words(decision: Decision) -> list[tuple[str, str]]:
-    """The policy's own numbers, such as ``("chance", "3.1 %")``."""
-    return [
-        (name.replace("_", " "), fact_text(name, fact))
-        for name, fact in decision.facts.items()
-    ]

@@ -25,7 +25,6 @@ MOST_ROWS = 100_000
 # Seconds of processor time that SQLite may take, and its instructions between looks.
 LONGEST = 0.6
 INSTRUCTIONS = 10_000
-PRAGMAS = ("query_only = 1", "trusted_schema = 0", "cell_size_check = 1")
 MOST_JSON = 4_000_000
 # In bytes; a schema can make up longer ones than the file holds.
 LONGEST_TEXT = 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,8 +116,3 @@ class Candidates:
         size = column.size or 1
         steps = rng.integers(1, size, len(shares))
         return column.middles_of((column.digits(shares) + steps) % size)
-
-
-def scales(rounds: int, first: float, shrinking: float) -> list[float]:
-    """The steps of so many rounds of search."""
-    return [first * math.pow(shrinking, number) for number in range(rounds)]
