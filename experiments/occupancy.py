@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
+from experiments import access
 from experiments.clock import database_now
 from experiments.hosts import PoolState, pool_states
-from experiments.models import Attempt, Pool, Worker
+from experiments.models import Attempt, Pool, Team, Worker
 from experiments.models.pools import SILENT_AFTER
+from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
+
+# A team's pages do not show workers that have been silent for longer.
+FORGOTTEN_AFTER = timedelta(days=1)
 
 SlotState = Literal["running", "promised", "free", "draining", "silent"]
 
@@ -35,6 +41,11 @@ class SlotView:
     attempt: Attempt | None
     devices: Sequence[int] = ()
 
+    @property
+    def places(self) -> range:
+        """The slots that it takes, for rows that show every slot alike."""
+        return range(self.index, self.index + self.span)
+
 
 @dataclass(frozen=True)
 class HostRow:
@@ -46,6 +57,76 @@ class HostRow:
 
     worker: Worker
     slots: Sequence[SlotView]
+
+    @property
+    def silent(self) -> bool:
+        return any(slot.state == "silent" for slot in self.slots)
+
+
+@dataclass(frozen=True)
+class PoolSlots:
+    """A pool as a team sees it: its hosts, and how many of the team's trials wait."""
+
+    pool: Pool
+    hosts: Sequence[HostRow]
+    waiting: int
+
+    @property
+    def total(self) -> int:
+        return sum(host.worker.slots for host in self.hosts if not host.silent)
+
+    @property
+    def busy(self) -> int:
+        slots = (slot for host in self.hosts for slot in host.slots)
+        return sum(slot.span for slot in slots if slot.state == "running")
+
+
+@dataclass(frozen=True)
+class TeamSlots:
+    pools: Sequence[PoolSlots]
+
+    @property
+    def total(self) -> int:
+        return sum(pool.total for pool in self.pools)
+
+    @property
+    def busy(self) -> int:
+        return sum(pool.busy for pool in self.pools)
+
+    @property
+    def waiting(self) -> int:
+        return sum(pool.waiting for pool in self.pools)
+
+
+def team_slots(team: Team) -> TeamSlots:
+    """Every pool that the team may use, with its hosts."""
+    pools = list(access.pools_for_team(team))
+    states = pool_states([pool.pk for pool in pools])
+    earliest = database_now() - FORGOTTEN_AFTER
+    hosts: dict[int, list[HostRow]] = defaultdict(list)
+    for row in occupancy(pools, states):
+        if row.worker.seen_at > earliest:
+            hosts[row.worker.pool_id].append(row)
+    return TeamSlots(
+        [
+            PoolSlots(pool, hosts[pool.pk], _waiting(states[pool.pk], team))
+            for pool in pools
+        ]
+    )
+
+
+def _waiting(state: PoolState, team: Team) -> int:
+    """How many trials of the team's running sweeps are queued in the pool."""
+    queued = (
+        attempt.trial.sweep
+        for attempt in (*state.open, *state.held, *state.placed)
+        if attempt.state == AttemptState.QUEUED
+    )
+    return sum(
+        sweep.state == SweepState.RUNNING and sweep.experiment.team_id == team.pk
+        for sweep in queued
+        if sweep is not None
+    )
 
 
 def occupancy(

@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments import access
-from experiments.clock import database_now
 from experiments.models import Team
+from experiments.occupancy import PoolSlots, team_slots
 from experiments.pages.builder.entries import PROPOSED
 from experiments.pages.builder.fields import NO_POLICY
 from experiments.pages.builder.policy_advice import Proposal
-from experiments.pages.home.slots import PoolSlots, slot_map
 from experiments.search.figures import counted
 from experiments.search.problems import listed
 from experiments.search.samplers import SAMPLERS
@@ -150,8 +149,7 @@ def _cards(
 
 def pool_choices(team: Team, picked: str) -> list[tuple[str, str]]:
     """Every pool of the team with its slots in words; the picked one in any case."""
-    slots = slot_map(team, database_now())
-    pools = [(pool.pool.name, _slot_words(pool)) for pool in slots.pools]
+    pools = [(pool.pool.name, _slot_words(pool)) for pool in team_slots(team).pools]
     if picked not in [name for name, _ in pools]:
         words = "not one of the team's pools" if picked else "choose a pool"
         pools.append((picked, words))

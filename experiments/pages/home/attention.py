@@ -14,7 +14,7 @@ from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.pages.home.slots import PoolSlots, SlotMap
+from experiments.occupancy import PoolSlots, TeamSlots
 from experiments.words import HOUR, MINUTE, duration_text
 
 FAILURES_SHOWN_FOR = timedelta(days=7)
@@ -44,12 +44,12 @@ PAUSES = {
 }
 
 
-def notices(team: Team, slots: SlotMap, now: datetime) -> Sequence[Notice]:
+def notices(team: Team, slots: TeamSlots, now: datetime) -> Sequence[Notice]:
     """The most pressing first, in two queries."""
     return [*_waiting(team, slots, now), *_broken(team, now)][:MOST_NOTICES]
 
 
-def notice_count(team: Team, slots: SlotMap, now: datetime) -> int:
+def notice_count(team: Team, slots: TeamSlots, now: datetime) -> int:
     """How many there are, those that are not shown included."""
     return _waiting_sweeps(team, slots, now).count() + _broken_sweeps(team, now).count()
 
@@ -83,11 +83,11 @@ def _failure(sweep: Sweep) -> str:
     return titles.get(sweep.reason, "failed")
 
 
-def _empty_pools(slots: SlotMap) -> dict[int, PoolSlots]:
+def _empty_pools(slots: TeamSlots) -> dict[int, PoolSlots]:
     return {pool.pool.pk: pool for pool in slots.pools if not pool.total}
 
 
-def _waiting_sweeps(team: Team, slots: SlotMap, now: datetime) -> QuerySet[Any]:
+def _waiting_sweeps(team: Team, slots: TeamSlots, now: datetime) -> QuerySet[Any]:
     """Running sweeps whose trials wait in a pool without a living worker."""
     empty = _empty_pools(slots)
     return (
@@ -103,7 +103,7 @@ def _waiting_sweeps(team: Team, slots: SlotMap, now: datetime) -> QuerySet[Any]:
     )
 
 
-def _waiting(team: Team, slots: SlotMap, now: datetime) -> Iterator[Notice]:
+def _waiting(team: Team, slots: TeamSlots, now: datetime) -> Iterator[Notice]:
     empty = _empty_pools(slots)
     for sweep in _waiting_sweeps(team, slots, now)[:MOST_NOTICES]:
         pool = empty[sweep.pool_id]

@@ -14,9 +14,9 @@ from django.utils import timezone
 from experiments.models import Attempt, Pool, Sweep, Team, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
+from experiments.occupancy import TeamSlots, team_slots
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.home.attention import Notice, notice_count, notices
-from experiments.pages.home.slots import SlotMap, slot_map
 from experiments.pages.live_parts import digest
 from experiments.progress import Compute, compute_of
 
@@ -69,8 +69,8 @@ class Overview:
         return sweep_rows(list(sweeps.order_by("-id")[:MOST_RECENT]))
 
     @cached_property
-    def slots(self) -> SlotMap:
-        return slot_map(self.team, self.now)
+    def slots(self) -> TeamSlots:
+        return team_slots(self.team)
 
     @cached_property
     def notices(self) -> Sequence[Notice]:

@@ -9,12 +9,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 
 from experiments import access
 from experiments.models import Experiment, Membership, Team, User
+from experiments.occupancy import PoolSlots, team_slots
 from experiments.pages.experiments.views import viewer
-from experiments.pages.home.slots import PoolSlots, slot_map
 from experiments.pages.teams.forms import ROLES, PersonForm
 from experiments.pages.teams.savings import savings_of
 from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
@@ -75,7 +74,7 @@ def members_of(team: Team) -> Sequence[Member]:
 
 
 def pools_of(team: Team) -> Sequence[PoolSlots]:
-    return slot_map(team, timezone.now()).pools
+    return team_slots(team).pools
 
 
 def team_page(
