@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import Http404
+from django.http import Http404, HttpRequest
 
 from experiments.models import (
     Artifact,
@@ -29,6 +30,13 @@ Role = Membership.Role
 READERS = (Role.VIEWER, Role.MEMBER, Role.ADMIN)
 STEERERS = (Role.MEMBER, Role.ADMIN)
 ADMINS = (Role.ADMIN,)
+
+
+def viewer(request: HttpRequest) -> User:
+    """The person who is logged in; PermissionDenied for anybody else."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def teams_for(user: User, *, roles: tuple[Role, ...] = READERS) -> QuerySet[Team]:

@@ -86,7 +86,13 @@ def delete_sweeps(sweeps: QuerySet[Sweep], *, actor: User | None) -> Toll:
         attempts = _attempt_ids(Trial.objects.filter(sweep__in=ids))
         orphans = _orphans(ids)
         for sweep in rows:
-            _log(sweep, actor)
+            Event.log(
+                "sweep deleted",
+                sweep.label,
+                actor=actor,
+                team=sweep.experiment.team,
+                data={"sweep": sweep.pk},
+            )
         _delete_rows(ids)
         digests = {code.digest for code in orphans}
         CodeSnapshot.objects.filter(pk__in=[code.pk for code in orphans]).delete()
@@ -99,16 +105,6 @@ def _refuse_running(running: QuerySet[Sweep]) -> None:
     labels = [str(sweep) for sweep in running]
     if labels:
         raise StillRunning(labels)
-
-
-def _log(sweep: Sweep, actor: User | None) -> None:
-    Event.objects.create(
-        team_id=sweep.experiment.team_id,
-        actor=actor,
-        verb="sweep deleted",
-        message=sweep.label,
-        data={"sweep": sweep.pk},
-    )
 
 
 def _delete_rows(sweep_ids: Sequence[int]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 
 from experiments import queues
@@ -96,22 +95,14 @@ def _store(sweep: Sweep, columns: dict[str, Any], *, actor: User | None) -> None
         after |= {name: new.get(name) for name in SPACE}
     Sweep.objects.filter(pk=sweep.pk).update(**columns, updated_at=Now())
     told = [name for name in columns if name in before and name != POLICY]
-    Event.objects.create(
-        team_id=sweep.experiment.team_id,
-        actor=actor,
-        sweep=sweep,
-        verb=CHANGED,
-        message=" ".join(
-            [*words, *_change_words(sweep, told, before=before, after=after)]
-        ),
-        data={"before": before, "after": after},
-    )
+    words += _change_words(sweep, told, before=before, after=after)
+    change = {"before": before, "after": after}
+    Event.log(CHANGED, " ".join(words), actor=actor, sweep=sweep, data=change)
 
 
 def _new_space(sweep: Sweep, document: Mapping[str, Any]) -> tuple[int, list[str]]:
     """The number of its first trial, 0 where none was drawn before; and it in words."""
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
-    until = 0 if last is None or sweep.state == SweepState.DRAFT else last + 1
+    until = 0 if sweep.state == SweepState.DRAFT else sweep.next_number()
     old = parsed_space(sweep, space_document(sweep.definition))
     new = parsed_space(sweep, space_document(document))
     lines = [str(line) for line in space_changes(old, new)] if old and new else []

@@ -53,12 +53,11 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
             definition={**sweep.definition, "objective": objective},
             updated_at=Now(),
         )
-        Event.objects.create(
-            team_id=sweep.experiment.team_id,
+        Event.log(
+            "sweep changed",
+            f"The primary metric is {name} instead of {before}.",
             actor=actor,
             sweep=sweep,
-            verb="sweep changed",
-            message=f"The primary metric is {name} instead of {before}.",
             data={
                 "before": {"primary_metric": before},
                 "after": {"primary_metric": name},

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from django.conf import settings
-from django.db.models import Max
 
 from experiments import lifecycle
 from experiments.clock import database_now, never_set
@@ -104,8 +103,7 @@ def _waiting(sweep: Sweep, client: str) -> ExternalClaim | None:
 
 def _new(sweep: Sweep, client: str) -> ExternalClaim | None:
     """The number is read before the trials are counted, as in placing.py."""
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
-    number = 0 if last is None else last + 1
+    number = sweep.next_number()
     if number >= sweep.max_total_trials:
         raise _spent(sweep)
     _refuse_more(sweep)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Max
-
 from experiments.models import Sweep
 from experiments.models.trials import IMPORTED
 from experiments.search.problems import DefinitionError
@@ -39,7 +37,7 @@ class Recomputer:
         if number in self._wished:
             words = "Deleted; somebody had asked for it, with these values."
             return Recomputed(self._wished[number], words)
-        if number <= self._last_imported:
+        if number < self._imported:
             return Recomputed(None, "Deleted; it was imported, so its values are gone.")
         version = self._version(number)
         sampler = self._sampler(version)
@@ -66,10 +64,8 @@ class Recomputer:
         return {number: params for number, params in rows if number is not None}
 
     @cached_property
-    def _last_imported(self) -> int:
-        imported = self.sweep.trials.filter(origin=IMPORTED)
-        last = imported.aggregate(last=Max("number"))["last"]
-        return -1 if last is None else int(last)
+    def _imported(self) -> int:
+        return self.sweep.trials.filter(origin=IMPORTED).next_number()
 
     @cached_property
     def _unchosen(self) -> list[int]:
@@ -78,7 +74,7 @@ class Recomputer:
         return sorted({*there, *self._wished})
 
     def _unchosen_before(self, number: int) -> int:
-        return bisect_left(self._unchosen, number) + self._last_imported + 1
+        return bisect_left(self._unchosen, number) + self._imported
 
     def _version(self, number: int) -> int:
         """From which of the sweep's spaces the trial was drawn."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import Count, Max
+from django.db.models import Count
 
 from experiments import bad_hosts, breakers, lifecycle, preflight
 from experiments.causes import likely_cause
@@ -228,7 +228,7 @@ def _live(counts: Counts) -> int:
 def _complete(sweep: Sweep, counts: Counts) -> Move | None:
     """When everything was tried, of what people asked for as well."""
     tried = sum(counts.values())
-    spent = _next_number(sweep) >= sweep.max_total_trials
+    spent = sweep.next_number() >= sweep.max_total_trials
     if _live(counts) or not (sweep.exhausted or spent):
         return None
     if waiting_wishes(sweep).exists():
@@ -250,9 +250,3 @@ def _go_on(sweep: Sweep) -> bool:
     """No end while a wish waits; there is room for it, also where it was taken away."""
     lifecycle.make_room(sweep)
     return False
-
-
-def _next_number(sweep: Sweep) -> int:
-    """Of the trial that comes next; numbers of deleted trials are not used again."""
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
-    return 0 if last is None else int(last) + 1

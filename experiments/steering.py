@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from django.db import transaction
-from django.db.models import Max
 
 from experiments import lifecycle, queues
 from experiments.models import Sweep, User
@@ -127,7 +126,6 @@ def extension_refusal(sweep: Sweep, more: int = 1) -> str:
             f"The sweep {sweep} has tried every configuration of its search space. A"
             " clone of it can have a larger one."
         )
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
-    if more + (0 if last is None else last + 1) > MOST_TRIALS:
+    if more + sweep.next_number() > MOST_TRIALS:
         return f"A sweep has at most {MOST_TRIALS:,} trials, and {sweep} has no room."
     return ""

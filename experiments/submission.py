@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.utils.text import slugify
 
 from experiments import access, snapshots
@@ -41,9 +40,7 @@ def create_sweep(
             pool=pool,
             **sweep_fields(definition, code),
         )
-        Event.objects.create(
-            team=team, actor=user, sweep=sweep, verb="sweep created", message=""
-        )
+        Event.log("sweep created", actor=user, sweep=sweep)
     return sweep
 
 
@@ -111,14 +108,14 @@ def find_or_create_experiment(
 def _next_sweep(experiment: Experiment, **fields: Any) -> Sweep:
     """Insert with the next number; try again if somebody else took it meanwhile."""
     while True:
-        last = experiment.sweeps.aggregate(last=Max("number"))["last"] or 0
+        number = experiment.next_number()
         try:
             with transaction.atomic():
                 return Sweep.objects.create(
-                    experiment=experiment, number=last + 1, **fields
+                    experiment=experiment, number=number, **fields
                 )
         except IntegrityError:
-            if not experiment.sweeps.filter(number=last + 1).exists():
+            if not experiment.sweeps.filter(number=number).exists():
                 raise
 
 

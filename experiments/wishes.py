@@ -6,8 +6,6 @@ for anything new, in the order in which they were asked for.
 
 from __future__ import annotations
 
-from django.db.models import Max
-
 from experiments.models import Sweep, Wish
 from experiments.models.trials import IMPORTED
 from experiments.models.wishes import WishQuerySet
@@ -37,6 +35,4 @@ def unchosen_before(sweep: Sweep, number: int) -> int:
 
 def imported_before(sweep: Sweep, number: int) -> int:
     """How many of the first numbers are of trials that ended elsewhere."""
-    last = sweep.trials.filter(origin=IMPORTED, number__lt=number)
-    found = last.aggregate(last=Max("number"))["last"]
-    return 0 if found is None else int(found) + 1
+    return sweep.trials.filter(origin=IMPORTED, number__lt=number).next_number()

@@ -9,7 +9,6 @@ import zipfile
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -142,8 +141,7 @@ def trial(
     An ended trial has a finished attempt of ``elapsed`` seconds; for one that runs and
     reports use ``claim`` and ``report``.
     """
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
-    number = 0 if last is None else last + 1
+    number = sweep.next_number()
     row = Sweep.objects.filter(pk=sweep.pk)
     stands = row.values_list("state", flat=True).get()
     # Only a running sweep gets trials; they stay when it is paused or ends.

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from experiments.admin.reading import staff
+from experiments import access
 from experiments.cleanup import StillRunning, Toll
 from experiments.words import bytes_text
 
@@ -44,7 +44,7 @@ class Deletion:
         if "confirmed" not in request.POST:
             return self._ask(page, request, queryset)
         try:
-            toll = self.delete(queryset, actor=staff(request))
+            toll = self.delete(queryset, actor=access.viewer(request))
         except StillRunning as problem:
             page.message_user(request, str(problem), messages.ERROR)
             return None

@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from experiments.admin.reading import ReadOnlyAdmin, staff
+from experiments import access
+from experiments.admin.reading import ReadOnlyAdmin
 from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
 from experiments.pages.pools.folders import FoldersField
 
@@ -44,14 +45,18 @@ class WorkerTokenAdmin(ReadOnlyAdmin):
     actions = ("revoke",)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return staff(request).has_perm("experiments.change_workertoken")
+        return access.viewer(request).has_perm("experiments.change_workertoken")
 
     @admin.action(description="Revoke the chosen credentials", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[WorkerToken]) -> None:
         tokens = list(queryset.filter(revoked_at=None).select_related("pool"))
         queryset.filter(revoked_at=None).update(revoked_at=Now())
         Event.objects.bulk_create(
-            Event(actor=staff(request), verb="credential revoked", message=str(token))
+            Event(
+                actor=access.viewer(request),
+                verb="credential revoked",
+                message=str(token),
+            )
             for token in tokens
         )
         told = f"{len(tokens)} credentials revoked."

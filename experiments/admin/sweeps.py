@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
-from experiments import cleanup, lifecycle, queues
+from experiments import access, cleanup, lifecycle, queues
 from experiments.admin.confirming import Deletion, size_row
-from experiments.admin.reading import ReadOnlyAdmin, staff
+from experiments.admin.reading import ReadOnlyAdmin
 from experiments.cleanup import Toll
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep
 from experiments.words import bytes_text
@@ -86,15 +86,17 @@ class SweepAdmin(ReadOnlyAdmin):
         return sweep.experiment.team.name
 
     def has_steer_permission(self, request: HttpRequest) -> bool:
-        return staff(request).has_perm("experiments.change_sweep")
+        return access.viewer(request).has_perm("experiments.change_sweep")
 
     def has_erase_permission(self, request: HttpRequest) -> bool:
-        return staff(request).has_perm("experiments.delete_sweep")
+        return access.viewer(request).has_perm("experiments.delete_sweep")
 
     @admin.action(description="Cancel the chosen sweeps", permissions=["steer"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
         sweeps = queryset.select_related("experiment")
-        won = sum(lifecycle.cancel_sweep(s, actor=staff(request)) for s in sweeps)
+        won = sum(
+            lifecycle.cancel_sweep(s, actor=access.viewer(request)) for s in sweeps
+        )
         queues.wake_scheduler()
         told = f"{won} sweeps cancelled; their running trials are asked to stop."
         self.message_user(request, told, messages.SUCCESS)
@@ -133,7 +135,7 @@ def _put_away(
     Event.objects.bulk_create(
         Event(
             team_id=sweep.experiment.team_id,
-            actor=staff(request),
+            actor=access.viewer(request),
             sweep=sweep,
             verb=verb,
         )

@@ -10,7 +10,8 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from experiments.admin.reading import ReadOnlyAdmin, staff
+from experiments import access
+from experiments.admin.reading import ReadOnlyAdmin
 from experiments.models import ApiToken, Event, Membership, Team, User
 
 
@@ -73,14 +74,16 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     actions = ("revoke",)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return staff(request).has_perm("experiments.change_apitoken")
+        return access.viewer(request).has_perm("experiments.change_apitoken")
 
     @admin.action(description="Revoke the chosen tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         tokens = list(queryset.filter(revoked_at=None))
         queryset.filter(revoked_at=None).update(revoked_at=Now())
         Event.objects.bulk_create(
-            Event(actor=staff(request), verb="token revoked", message=str(token))
+            Event(
+                actor=access.viewer(request), verb="token revoked", message=str(token)
+            )
             for token in tokens
         )
         self.message_user(request, f"{len(tokens)} tokens revoked.", messages.SUCCESS)

@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from experiments import cleanup
+from experiments import access, cleanup
 from experiments.admin.confirming import Deletion, size_row
-from experiments.admin.reading import ReadOnlyAdmin, staff
+from experiments.admin.reading import ReadOnlyAdmin
 from experiments.cleanup import Toll
 from experiments.models import Artifact, Attempt, Trial
 from experiments.words import bytes_text
@@ -42,7 +42,7 @@ class TrialAdmin(ReadOnlyAdmin):
         return trial.label
 
     def has_erase_permission(self, request: HttpRequest) -> bool:
-        return staff(request).has_perm("experiments.delete_trial")
+        return access.viewer(request).has_perm("experiments.delete_trial")
 
     @admin.action(description="Delete outputs and logs", permissions=["erase"])
     def delete_files(

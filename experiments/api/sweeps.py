@@ -121,13 +121,8 @@ def _create_once(
     if known is not None:
         return known
     sweep = create_sweep(team, definition, user=user)
-    Event.objects.create(
-        team=team,
-        actor=user,
-        sweep=sweep,
-        verb="sweep submitted",
-        data={"idempotency_key": key},
-    )
+    data = {"idempotency_key": key}
+    Event.log("sweep submitted", actor=user, sweep=sweep, data=data)
     return sweep
 
 

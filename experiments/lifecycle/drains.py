@@ -76,12 +76,8 @@ def _change(
     with transaction.atomic():
         won = Worker.objects.filter(where, pk=worker.pk).update(**changes)
         if won:
-            Event.objects.create(
-                actor=actor,
-                verb=verb,
-                message=message,
-                data={"worker": worker.pk, "name": worker.name},
-            )
+            data = {"worker": worker.pk, "name": worker.name}
+            Event.log(verb, message, actor=actor, data=data)
     worker.refresh_from_db()
     if won:
         logger.info("%s: %s %s", worker, verb, message)

@@ -21,10 +21,10 @@ def forget_worker(worker: Worker, *, actor: User) -> bool:
             pk=worker.pk, stopped_at=None, seen_at__lt=Now() - Value(SILENT_AFTER)
         ).update(stopped_at=Now())
         if won:
-            Event.objects.create(
+            Event.log(
+                "host forgotten",
+                f"{worker.name} in pool {worker.pool.name}",
                 actor=actor,
-                verb="host forgotten",
-                message=f"{worker.name} in pool {worker.pool.name}",
                 data={"worker": worker.pk, "name": worker.name},
             )
     return bool(won)

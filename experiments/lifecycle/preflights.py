@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from experiments.clock import database_now
-from experiments.lifecycle.sweeps import add_event, move_sweep
-from experiments.models import Sweep, User
+from experiments.lifecycle.sweeps import move_sweep
+from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SweepState
 
 # Why a sweep is paused: its pre-flight went wrong, or it went well and waits.
@@ -49,14 +49,12 @@ def repeat_preflight(sweep: Sweep, *, actor: User | None = None) -> bool:
 
 
 def _begun(sweep: Sweep, *, hold: bool) -> dict[str, Any]:
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
     live = sweep.trials.live().order_by("number").first()
-    following = 0 if last is None else last + 1
     return {
         "state": "running",
         "since": database_now().isoformat(),
         "hold": hold,
-        "from": live.number if live else following,
+        "from": live.number if live else sweep.next_number(),
     }
 
 
@@ -74,9 +72,7 @@ def end_preflight(sweep: Sweep, found: dict[str, Any], *, message: str) -> bool:
         ).update(preflight=data, message="", updated_at=Now())
         if not won:
             return False
-        add_event(
-            sweep, f"pre-flight {found['state']}", message, actor=None, data=found
-        )
+        Event.log(f"pre-flight {found['state']}", message, sweep=sweep, data=found)
         if failed or data.get("hold"):
             move_sweep(
                 sweep,

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.db.models.functions import Now
 
 from experiments.clock import database_now
 from experiments.lifecycle.locks import lock_sweep
-from experiments.lifecycle.sweeps import add_event, move_sweep
-from experiments.models import Sweep, User, Wish
+from experiments.lifecycle.sweeps import move_sweep
+from experiments.models import Event, Sweep, User, Wish
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TrialState
 from experiments.words import exact_duration_text
@@ -33,11 +33,11 @@ def extend_sweep(sweep: Sweep, more: int, *, actor: User | None = None) -> bool:
             return False
         noun = "trial" if more == 1 else "trials"
         after = {name: getattr(sweep, name) for name in before}
-        add_event(
-            sweep,
+        Event.log(
             EXTENDED,
             " ".join([f"Goes on for {more} more {noun}.", *words]),
             actor=actor,
+            sweep=sweep,
             data={"before": before, "after": after},
         )
     return True
@@ -59,7 +59,6 @@ def reopen(
     if not lock_sweep(sweep) or sweep.state not in sources:
         return False
     Wish.objects.waiting().filter(sweep=sweep).update(withdrawn_at=Now())
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
     still = database_now() - sweep.ended_at if sweep.ended_at else timedelta()
     return move_sweep(
         sweep,
@@ -69,7 +68,7 @@ def reopen(
         resumed_at=Now(),
         ended_at=None,
         idle=F("idle") + max(0.0, still.total_seconds()),
-        max_total_trials=more + (0 if last is None else last + 1),
+        max_total_trials=more + sweep.next_number(),
         **fields,
     )
 

@@ -35,33 +35,13 @@ def move_sweep(
             state=to, reason=reason, message=message, updated_at=Now(), **fields
         )
         if won:
-            _log_event(sweep, f"sweep {to}", message, actor=actor, reason=reason)
+            data = {"reason": reason} if reason else {}
+            Event.log(f"sweep {to}", message, actor=actor, sweep=sweep, data=data)
             failpoint("sweep.moved")
     if won:
         logger.info("sweep %s %s -> %s: %s", sweep.pk, sweep.state, to, reason or "-")
         sweep.refresh_from_db()
     return bool(won)
-
-
-def _log_event(
-    sweep: Sweep, verb: str, message: str, *, actor: User | None, reason: str = ""
-) -> None:
-    data = {"reason": reason} if reason else {}
-    add_event(sweep, verb, message, actor=actor, data=data)
-
-
-def add_event(
-    sweep: Sweep, verb: str, message: str, *, actor: User | None, data: dict[str, Any]
-) -> None:
-    """Put something that happened to a sweep on record."""
-    Event.objects.create(
-        team_id=sweep.experiment.team_id,
-        actor=actor,
-        sweep=sweep,
-        verb=verb,
-        message=message,
-        data=data,
-    )
 
 
 def start_sweep(sweep: Sweep, *, actor: User | None = None) -> bool:
@@ -113,7 +93,7 @@ def put_back_running(sweep: Sweep, *, actor: User | None = None) -> int:
             Sweep.objects.filter(pk=sweep.pk).update(updated_at=Now())
             noun = "trial goes" if asked == 1 else "trials go"
             message = f"{asked} running {noun} back to the queue."
-            add_event(sweep, "trials put back", message, actor=actor, data={})
+            Event.log("trials put back", message, actor=actor, sweep=sweep)
             sweep.refresh_from_db()
     return asked
 

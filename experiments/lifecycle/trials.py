@@ -123,15 +123,8 @@ def cancel_trial(trial: Trial, *, actor: User | None, message: str) -> bool:
     with transaction.atomic():
         won = request_stop(trial, reason=USER, message=message)
         if won:
-            Event.objects.create(
-                team_id=trial.experiment.team_id,
-                actor=actor,
-                sweep=trial.sweep,
-                trial=trial,
-                verb=CANCELLED_ALONE,
-                message=f"Trial {trial.number} was cancelled after {trial.reports}"
-                " reports.",
-            )
+            told = f"Trial {trial.number} was cancelled after {trial.reports} reports."
+            Event.log(CANCELLED_ALONE, told, actor=actor, trial=trial)
     return won
 
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F
 from django.db.models.functions import Now
 
 from experiments.clock import database_now
 from experiments.lifecycle.locks import lock_sweep
 from experiments.lifecycle.reopening import reopen
-from experiments.lifecycle.sweeps import add_event
-from experiments.models import Sweep, User, Wish
+from experiments.models import Event, Sweep, User, Wish
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.search.samplers import Suggestion
 from experiments.words import exact_duration_text
@@ -52,7 +51,7 @@ def take_wishes(
             )
             for one in wanted
         )
-        add_event(sweep, verb, message, actor=actor, data=dict(data or {}))
+        Event.log(verb, message, actor=actor, sweep=sweep, data=data)
         sweep.refresh_from_db()
     return wishes
 
@@ -62,14 +61,13 @@ def make_room(sweep: Sweep) -> None:
 
     To be called with the sweep's row locked.
     """
-    last = sweep.trials.aggregate(last=Max("number"))["last"]
     waiting = Wish.objects.waiting().filter(sweep=sweep).count()
-    before, needed = sweep.max_total_trials, waiting + (0 if last is None else last + 1)
+    before, needed = sweep.max_total_trials, waiting + sweep.next_number()
     if before >= needed:
         return
     Sweep.objects.filter(pk=sweep.pk).update(max_total_trials=needed, updated_at=Now())
     message = f"max_total_trials: {before} → {needed}, for trials that still wait."
-    add_event(sweep, "room made", message, actor=None, data={})
+    Event.log("room made", message, sweep=sweep)
     sweep.max_total_trials = needed
 
 
@@ -93,11 +91,11 @@ def withdraw_wish(wish: Wish, *, actor: User | None = None) -> bool:
         Sweep.objects.filter(
             pk=wish.sweep_id, state__in=GOING_ON, max_total_trials__gt=0
         ).update(max_total_trials=F("max_total_trials") - 1, updated_at=Now())
-        add_event(
-            wish.sweep,
+        Event.log(
             "trial not wanted any more",
             f"The trial that waited ({wish.origin}) was taken back.",
             actor=actor,
+            sweep=wish.sweep,
             data={"params": wish.params, "origin": wish.origin},
         )
     return True

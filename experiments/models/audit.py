@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 
@@ -29,6 +32,30 @@ class Event(models.Model):
     class Meta:
         ordering = ("-id",)
         indexes = (models.Index(fields=("team", "-id"), name="event_by_team"),)
+
+    @classmethod
+    def log(
+        cls,
+        verb: str,
+        message: str = "",
+        *,
+        actor: User | None = None,
+        team: Team | None = None,
+        sweep: Sweep | None = None,
+        trial: Trial | None = None,
+        data: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Record that something happened; the team is that of its sweep or trial."""
+        about = trial or sweep
+        return cls.objects.create(
+            team_id=about.experiment.team_id if about else team and team.pk,
+            actor=actor,
+            verb=verb,
+            sweep=trial.sweep if trial else sweep,
+            trial=trial,
+            message=message,
+            data=dict(data or {}),
+        )
 
     def __str__(self) -> str:
         return f"{self.verb}: {self.message}"

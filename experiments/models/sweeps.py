@@ -56,6 +56,11 @@ class Experiment(Created, models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def next_number(self) -> int:
+        """The number of its next sweep; the first is 1."""
+        last = self.sweeps.aggregate(last=models.Max("number"))["last"]
+        return 1 + int(last or 0)
+
     def get_absolute_url(self) -> str:
         return reverse("experiment_detail", args=(self.pk,))
 
@@ -227,6 +232,10 @@ class Sweep(Created, models.Model):
         if self.timeout is None or self.started_at is None:
             return None
         return self.started_at + timedelta(seconds=self.timeout + self.idle)
+
+    def next_number(self) -> int:
+        """The number of its next trial; the first is 0, and none is used twice."""
+        return self.trials.all().next_number()
 
     def get_absolute_url(self) -> str:
         return reverse("sweep_detail", args=(self.pk,))

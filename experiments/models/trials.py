@@ -89,6 +89,11 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         starts = (models.Q(origin__startswith=start) for start in WISHED)
         return self.filter(reduce(or_, starts))
 
+    def next_number(self) -> int:
+        """One more than the highest number among them; 0 where there are none."""
+        last = self.aggregate(last=models.Max("number"))["last"]
+        return 0 if last is None else int(last) + 1
+
     def live(self) -> TrialQuerySet:
         return self.filter(state__in=TRIAL_LIVE)
 

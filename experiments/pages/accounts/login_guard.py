@@ -57,18 +57,11 @@ def seconds_to_wait(request: HttpRequest, name: str) -> int:
 
 def log_failure(request: HttpRequest, name: str) -> None:
     address = address_of(request)
-    Event.objects.create(
-        verb=FAILED,
-        message=f"from {address}",
-        data={"name": _key(name), "address": address},
-    )
+    data = {"name": _key(name), "address": address}
+    Event.log(FAILED, f"from {address}", data=data)
 
 
 def log_login(request: HttpRequest, user: User) -> None:
     address = address_of(request)
-    Event.objects.create(
-        actor=user,
-        verb="logged in",
-        message=f"from {address}",
-        data={"address": address},
-    )
+    data = {"address": address}
+    Event.log("logged in", f"from {address}", actor=user, data=data)

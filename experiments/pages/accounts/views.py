@@ -17,9 +17,9 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
+from experiments import access
 from experiments.models import Event, User
 from experiments.pages.accounts import login_guard
-from experiments.pages.experiments.views import viewer
 from experiments.pages.teams import tokens
 from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
 from experiments.words import duration_text
@@ -81,7 +81,7 @@ class PasswordChangeView(views.PasswordChangeView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
-        Event.objects.create(actor=viewer(self.request), verb="password changed")
+        Event.log("password changed", actor=access.viewer(self.request))
         return response
 
 
@@ -93,11 +93,11 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @require_http_methods(["GET", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    user = viewer(request)
+    user = access.viewer(request)
     form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))
     if request.method == "POST" and form.is_valid():
         form.save()
-        Event.objects.create(actor=user, verb="profile changed")
+        Event.log("profile changed", actor=user)
         messages.success(request, "Your profile is saved.")
         return redirect("profile")
     context = {

@@ -21,7 +21,6 @@ from experiments.pages.builder.fill import entries_of
 from experiments.pages.builder.source_fields import FILES, FOLDER
 from experiments.pages.code_files import kept_files
 from experiments.pages.context import current_team
-from experiments.pages.sweep.permission import viewer_of
 from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.problems import DefinitionError, Problem, listed, shown
 from experiments.search.records import Goal, Objective
@@ -178,7 +177,7 @@ def bench_for_new(request: HttpRequest) -> Bench:
 
     Raises Http404 for what the viewer may not see, and without any team.
     """
-    user = viewer_of(request)
+    user = access.viewer(request)
     source = _chosen(access.sweeps_for(user).select_related("code"), request, "clone")
     experiments = access.experiments_for(user).select_related("team")
     experiment = _chosen(experiments, request, "experiment")

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -81,7 +80,8 @@ def submit_once(
         draft = draft or _sweep_of(token, user)
         if draft is None:
             sweep = create_sweep(team, definition, user=user)
-            _log(sweep, user, "sweep submitted", form_token=token)
+            data = {"form_token": token}
+            Event.log("sweep submitted", actor=user, sweep=sweep, data=data)
         else:
             sweep = _replace(draft, definition, user=user, seen=seen)
         if start:
@@ -134,7 +134,8 @@ def _replace(
     if experiment.pk != sweep.experiment_id:
         _move(sweep, experiment)
     sweep = Sweep.objects.select_related("experiment__team", "pool").get(pk=sweep.pk)
-    _log(sweep, user, "sweep changed", message=_changed(before, sweep_document(sweep)))
+    changed = _changed(before, sweep_document(sweep))
+    Event.log("sweep changed", changed, actor=user, sweep=sweep)
     return sweep
 
 
@@ -155,15 +156,15 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 def _move(sweep: Sweep, experiment: Experiment) -> None:
     """Into another experiment, with the next number there."""
     while True:
-        last = experiment.sweeps.aggregate(last=Max("number"))["last"] or 0
+        number = experiment.next_number()
         try:
             with transaction.atomic():
                 Sweep.objects.filter(pk=sweep.pk).update(
-                    experiment=experiment, number=last + 1
+                    experiment=experiment, number=number
                 )
                 return
         except IntegrityError:
-            if not experiment.sweeps.filter(number=last + 1).exists():
+            if not experiment.sweeps.filter(number=number).exists():
                 raise
 
 
@@ -172,16 +173,3 @@ def _code(team: Team, definition: SweepDefinition, user: User) -> CodeSnapshot |
     if not isinstance(code, dict):
         return None
     return kept_files(team, user, str(code.get("upload", "")))
-
-
-def _log(
-    sweep: Sweep, user: User, verb: str, *, message: str = "", **data: str
-) -> None:
-    Event.objects.create(
-        team_id=sweep.experiment.team_id,
-        actor=user,
-        sweep=sweep,
-        verb=verb,
-        message=message,
-        data=data,
-    )

@@ -11,7 +11,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from experiments import snapshots
+from experiments import access, snapshots
 from experiments.models.sweeps import SweepState
 from experiments.pages.builder.bench import Bench, bench_for_new, new_token
 from experiments.pages.builder.drafts import (
@@ -23,7 +23,7 @@ from experiments.pages.builder.drafts import (
 from experiments.pages.builder.page import page_context, preview_answer
 from experiments.pages.builder.sheet import Sheet, posted_sheet
 from experiments.pages.code_files import KeptFiles, keep_files
-from experiments.pages.sweep.permission import may_steer, sweep_to_read, viewer_of
+from experiments.pages.sweep.permission import may_steer, sweep_to_read
 from experiments.search.problems import DefinitionError
 
 START, SAVE = "start", "save"
@@ -45,7 +45,7 @@ def sweep_create(request: HttpRequest) -> HttpResponse:
 def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """A draft, to be changed or started."""
     sweep = sweep_to_read(request, pk)
-    bench = Bench(sweep.experiment.team, viewer_of(request), draft=sweep)
+    bench = Bench(sweep.experiment.team, access.viewer(request), draft=sweep)
     if not may_steer(request, sweep):
         return _refused(request, bench)
     if sweep.state != SweepState.DRAFT:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +15,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from experiments import access, storage
-from experiments.models import Trial, User
+from experiments.models import Trial
 from experiments.pages.compare.comparison import Comparison, chart_trials
 from experiments.pages.compare.lead import all_words, lead_of
 from experiments.pages.compare.table import as_text, equal_rows, sections
@@ -30,9 +29,7 @@ LOG_BYTES = 16 << 10
 
 
 def _trials(request: HttpRequest) -> QuerySet[Trial]:
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return access.trials_for(request.user).select_related(
+    return access.trials_for(access.viewer(request)).select_related(
         "sweep__pool", "sweep__code", "current_attempt__worker"
     )
 

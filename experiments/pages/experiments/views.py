@@ -30,16 +30,9 @@ from experiments.pages.live_parts import changed_parts, is_current, token_of
 PAGE_SIZE = 50
 
 
-def viewer(request: HttpRequest) -> User:
-    """The person who asks; anybody else has been sent to the login page."""
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
-
-
 def readable(request: HttpRequest, pk: int) -> Experiment:
     """The experiment, if it is the viewer's to see; its team becomes the page's."""
-    queryset = access.experiments_for(viewer(request))
+    queryset = access.experiments_for(access.viewer(request))
     experiment = access.found_or_404(
         queryset.select_related("team", "created_by"), pk=pk
     )
@@ -50,24 +43,19 @@ def readable(request: HttpRequest, pk: int) -> Experiment:
 def steerable(request: HttpRequest, pk: int) -> Experiment:
     """The same, for those who may change it."""
     experiment = readable(request, pk)
-    if not access.can_steer(viewer(request), experiment.team):
+    if not access.can_steer(access.viewer(request), experiment.team):
         raise PermissionDenied
     return experiment
 
 
 def log(experiment: Experiment, actor: User, verb: str) -> None:
-    Event.objects.create(
-        team=experiment.team,
-        actor=actor,
-        verb=verb,
-        message=experiment.name,
-        data={"experiment": experiment.pk},
-    )
+    data = {"experiment": experiment.pk}
+    Event.log(verb, experiment.name, actor=actor, team=experiment.team, data=data)
 
 
 @require_GET
 def experiment_list(request: HttpRequest) -> HttpResponse:
-    team, user = current_team(request), viewer(request)
+    team, user = current_team(request), access.viewer(request)
     if team is None:
         return render(request, "experiments/home/no_team.html")
     archived = "archived" in request.GET
@@ -109,7 +97,7 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
         "experiment": experiment,
         "summary": experiment_summary(experiment, archived=archived),
         "archived": archived,
-        "can_steer": access.can_steer(viewer(request), experiment.team),
+        "can_steer": access.can_steer(access.viewer(request), experiment.team),
     }
 
 
@@ -136,7 +124,7 @@ def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 @require_http_methods(["GET", "POST"])
 def experiment_create(request: HttpRequest) -> HttpResponse:
-    team, user = current_team(request), viewer(request)
+    team, user = current_team(request), access.viewer(request)
     if team is None or not access.can_steer(user, team):
         raise PermissionDenied
     form = ExperimentForm(request.POST or None, team=team)
@@ -154,7 +142,7 @@ def experiment_edit(request: HttpRequest, pk: int) -> HttpResponse:
     team = experiment.team
     form = ExperimentForm(request.POST or None, instance=experiment, team=team)
     if request.method == "POST" and form.is_valid():
-        log(form.save(), viewer(request), "experiment changed")
+        log(form.save(), access.viewer(request), "experiment changed")
         return redirect(experiment)
     title = f"Edit {form.initial['name']}"
     return _form_page(request, form, title=title, team=team)
@@ -165,7 +153,7 @@ def experiment_notes(request: HttpRequest, pk: int) -> HttpResponse:
     experiment = steerable(request, pk)
     form = NotesForm(request.POST or None, instance=experiment)
     if request.method == "POST" and form.is_valid():
-        log(form.save(), viewer(request), "experiment notes changed")
+        log(form.save(), access.viewer(request), "experiment notes changed")
         return redirect(experiment)
     title = f"Notes on {experiment.name}"
     return _form_page(request, form, title=title, team=experiment.team)
@@ -192,7 +180,7 @@ def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
     restore = "restore" in request.POST
     Experiment.objects.filter(pk=pk).update(archived_at=None if restore else Now())
     verb = "restored" if restore else "archived"
-    log(experiment, viewer(request), f"experiment {verb}")
+    log(experiment, access.viewer(request), f"experiment {verb}")
     messages.success(request, f"Experiment {experiment.name} was {verb}.")
     return redirect(experiment)
 

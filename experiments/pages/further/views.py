@@ -19,7 +19,7 @@ from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.further.hand_form import HandForm
 from experiments.pages.further.words import when_words
 from experiments.pages.spaces import flat_params, search_space
-from experiments.pages.sweep.permission import sweep_to_steer, viewer_of
+from experiments.pages.sweep.permission import sweep_to_steer
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError
 from experiments.steering import NotPossible
@@ -57,7 +57,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
     """The same of one trial, from its page."""
-    trial = access.found_or_404(access.trials_for(viewer_of(request)), pk=pk)
+    trial = access.found_or_404(access.trials_for(access.viewer(request)), pk=pk)
     if trial.sweep_id is None:
         raise Http404("A run that the site did not start cannot run again.")
     sweep = sweep_to_steer(request, trial.sweep_id)
@@ -70,7 +70,7 @@ def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
 def _run_again(request: HttpRequest, sweep: Sweep, numbers: Sequence[int]) -> None:
     """Let them wait to run once more, and say so, or why not."""
     to_end = request.POST.get("to_end") == "on"
-    actor = viewer_of(request)
+    actor = access.viewer(request)
     try:
         further_trials.run_again(sweep, numbers, actor=actor, to_end=to_end)
     except NotPossible as error:
@@ -128,7 +128,7 @@ def add(request: HttpRequest, pk: int) -> HttpResponse:
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
     """A trial's values with changes."""
     trial = access.found_or_404(
-        access.trials_for(viewer_of(request)).select_related("sweep"), pk=pk
+        access.trials_for(access.viewer(request)).select_related("sweep"), pk=pk
     )
     if trial.sweep_id is None:
         raise Http404("A run that the site did not start cannot be cloned.")
@@ -148,7 +148,7 @@ def _by_hand(request: HttpRequest, sweep: Sweep, trial: Trial | None) -> HttpRes
         added = further_trials.add_trial(
             sweep,
             form.values,
-            actor=viewer_of(request),
+            actor=access.viewer(request),
             clone_of=trial.number if trial else None,
             to_end=request.POST.get("to_end") == "on",
         )
@@ -199,7 +199,7 @@ def fill_gaps(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return _gaps_page(request, sweep)
     try:
-        filled = gaps.fill_gaps(sweep, actor=viewer_of(request)).gaps
+        filled = gaps.fill_gaps(sweep, actor=access.viewer(request)).gaps
         count = len(filled)
         words = f"{counted(count, 'trial')} will run {when_words(sweep)}."
         messages.success(request, words if count else f"{sweep} has no gaps.")
@@ -241,7 +241,7 @@ def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         if wish is None:
             raise NotPossible(f"{sweep} has no such trial that waits.")
-        further_trials.withdraw(wish, actor=viewer_of(request))
+        further_trials.withdraw(wish, actor=access.viewer(request))
         messages.success(request, "It is taken back and will not run.")
     except NotPossible as error:
         messages.error(request, str(error))

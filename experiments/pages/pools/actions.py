@@ -92,7 +92,7 @@ def pool_token(request: HttpRequest, name: str) -> HttpResponse:
     admin, pool = must_be_admin(request), pool_of(name)
     with transaction.atomic():
         token = installation.new_worker_token(pool, by=admin)
-        log(admin, "credential created", f"{pool.name} {token.prefix}…")
+        Event.log("credential created", f"{pool.name} {token.prefix}…", actor=admin)
     context = {"pool": pool, "start": start_context(admin, pool, token.secret)}
     return render(request, "experiments/pools/start.html", context)
 
@@ -133,12 +133,9 @@ def save(form: PoolForm, admin: User, verb: str) -> Pool:
         own = ("price_per_hour", "python", "folders")
         pool.save(update_fields=own)
     form.save_m2m()
-    log(admin, verb, f"{pool.name}: {', '.join(form.changed_data) or 'as it was'}")
+    changed = ", ".join(form.changed_data) or "as it was"
+    Event.log(verb, f"{pool.name}: {changed}", actor=admin)
     return pool
-
-
-def log(admin: User, verb: str, message: str) -> None:
-    Event.objects.create(actor=admin, verb=verb, message=message)
 
 
 HOST = "pools/<slug:name>/hosts/<int:pk>"

@@ -17,7 +17,6 @@ from django.views.decorators.http import require_GET
 from experiments import access
 from experiments.models import Pool, User
 from experiments.pages.context import current_team
-from experiments.pages.experiments.views import viewer
 from experiments.pages.live_parts import changed_parts, is_current, token_of
 from experiments.pages.pools.board import Board
 from experiments.pages.pools.questions import host_questions
@@ -29,7 +28,7 @@ MINE, ALL = "mine", "all"
 
 def pools_of(request: HttpRequest, name: str) -> Sequence[Pool]:
     """The pools that the viewer may see, or the named one; 404 for any other."""
-    pools = access.pools_for(viewer(request))
+    pools = access.pools_for(access.viewer(request))
     if name:
         return [access.found_or_404(pools, name=name)]
     return list(pools)
@@ -38,7 +37,7 @@ def pools_of(request: HttpRequest, name: str) -> Sequence[Pool]:
 def board_of(request: HttpRequest, pools: Sequence[Pool]) -> Board:
     narrow = request.GET.get("queue") == MINE
     team = current_team(request)
-    return Board(viewer(request), pools, team=team, narrow=narrow)
+    return Board(access.viewer(request), pools, team=team, narrow=narrow)
 
 
 @require_GET
@@ -111,7 +110,7 @@ def team_count(pools: Sequence[Pool]) -> int:
 def pool_start(request: HttpRequest, name: str) -> HttpResponse:
     """The exact command that starts a worker of the pool."""
     pool = pools_of(request, name)[0]
-    context = {"pool": pool, "start": start_context(viewer(request), pool)}
+    context = {"pool": pool, "start": start_context(access.viewer(request), pool)}
     return render(request, "experiments/pools/start.html", context)
 
 

@@ -13,14 +13,13 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from experiments import edits
+from experiments import access, edits
 from experiments.models import Sweep
 from experiments.pages.simulator.board import BUSY, KEEP, Board
 from experiments.pages.sweep.permission import (
     may_steer,
     sweep_to_read,
     sweep_to_steer,
-    viewer_of,
 )
 from experiments.search.problems import DefinitionError, Problem
 from experiments.search.termination import make_policy
@@ -92,7 +91,7 @@ def apply(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         settings = _settings(request.POST.get("policy", ""))
         change: dict[str, Any] = {"early_termination": settings}
-        edits.change_sweep(target, change, actor=viewer_of(request))
+        edits.change_sweep(target, change, actor=access.viewer(request))
     except DefinitionError as error:
         messages.error(request, f"{target} is judged as before. {error}")
         return redirect(f"{reverse('simulator', args=(source.pk,))}?{_back(request)}")

@@ -10,7 +10,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from experiments import lifecycle, metric_names, queues, steering
+from experiments import access, lifecycle, metric_names, queues, steering
 from experiments.causes import likely_cause
 from experiments.clock import database_now
 from experiments.failures import failure_groups
@@ -18,7 +18,7 @@ from experiments.findings import Preflight
 from experiments.models import Sweep, User
 from experiments.pages.sweep.failure_card import failure_card, picked_group
 from experiments.pages.sweep.head import frame
-from experiments.pages.sweep.permission import sweep_to_read, sweep_to_steer, viewer_of
+from experiments.pages.sweep.permission import sweep_to_read, sweep_to_steer
 from experiments.pages.sweep.preflight_card import USE, preflight_remedies
 from experiments.pages.sweep.remedies import (
     Done,
@@ -61,7 +61,7 @@ def remedy(request: HttpRequest, pk: int) -> HttpResponse:
     )
     try:
         picked = request.POST.get("remedy", "")
-        done = do_remedy(situation, picked, actor=viewer_of(request))
+        done = do_remedy(situation, picked, actor=access.viewer(request))
     except KeyError:
         messages.error(request, NO_CHOICE)
         return redirect(sweep)
@@ -82,7 +82,7 @@ def _after(request: HttpRequest, sweep: Sweep, done: Done) -> HttpResponseRedire
 def preflight(request: HttpRequest, pk: int) -> HttpResponse:
     """Try one configuration of a draft, or do what was picked on the pre-flight's
     card."""
-    sweep, user = sweep_to_steer(request, pk), viewer_of(request)
+    sweep, user = sweep_to_steer(request, pk), access.viewer(request)
     if "remedy" not in request.POST:
         return _try_one(request, sweep, user)
     flight, picked = Preflight.of(sweep), request.POST["remedy"]

@@ -11,12 +11,12 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
 
-from experiments import steering
+from experiments import access, steering
 from experiments.clock import database_now
 from experiments.models import Event, Sweep
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.pages.sweep.head import frame
-from experiments.pages.sweep.permission import sweep_to_steer, viewer_of
+from experiments.pages.sweep.permission import sweep_to_steer
 from experiments.progress import counts_by_sweep
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError
@@ -49,7 +49,7 @@ def action(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 def _moved(request: HttpRequest, sweep: Sweep, verb: str) -> str:
     """Move the sweep; what to say of it. Raises NotPossible."""
-    actor = viewer_of(request)
+    actor = access.viewer(request)
     if verb == "pause" and request.POST.get("running") == "requeue":
         steering.pause(sweep, actor=actor, running="requeue")
         return DONE["requeue"]
@@ -71,7 +71,7 @@ def extend(request: HttpRequest, pk: int) -> HttpResponse:
         return _ask(request, sweep, "extend")
     try:
         more = steering.trials_to_add(request.POST.get("trials", "").strip())
-        steering.extend(sweep, more, actor=viewer_of(request))
+        steering.extend(sweep, more, actor=access.viewer(request))
         noun = counted(more, "more trial")
         messages.success(request, f"{sweep} goes on for {noun}.")
     except (steering.NotPossible, DefinitionError) as error:
@@ -96,12 +96,8 @@ def archive(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect(sweep)
     if not away:
         Sweep.objects.filter(pk=pk).update(archived_at=None, updated_at=Now())
-    Event.objects.create(
-        team=sweep.experiment.team,
-        actor=viewer_of(request),
-        sweep=sweep,
-        verb="sweep archived" if away else "sweep restored",
-    )
+    verb = "sweep archived" if away else "sweep restored"
+    Event.log(verb, actor=access.viewer(request), sweep=sweep)
     where = "archived: lists leave it out" if away else "back in the lists"
     messages.success(request, f"{sweep} is {where}.")
     return redirect(sweep)

@@ -6,26 +6,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from experiments import access
-from experiments.models import Sweep, User
-
-
-def viewer_of(request: HttpRequest) -> User:
-    """The person who asks; anybody else has been sent to the login page."""
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
+from experiments.models import Sweep
 
 
 def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:
     """The sweep, if it is the viewer's to see; its team becomes the page's."""
-    queryset = access.sweeps_for(viewer_of(request)).select_related("code")
+    queryset = access.sweeps_for(access.viewer(request)).select_related("code")
     sweep = access.found_or_404(queryset, pk=pk)
     request.team = sweep.experiment.team  # type: ignore[attr-defined]
     return sweep
 
 
 def may_steer(request: HttpRequest, sweep: Sweep) -> bool:
-    return access.can_steer(viewer_of(request), sweep.experiment.team)
+    return access.can_steer(access.viewer(request), sweep.experiment.team)
 
 
 def sweep_to_steer(request: HttpRequest, pk: int) -> Sweep:

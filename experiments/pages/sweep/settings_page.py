@@ -10,13 +10,13 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
 
-from experiments import edits
+from experiments import access, edits
 from experiments.clock import database_now
 from experiments.models import Sweep
 from experiments.pages.sweep.documents import document_text
 from experiments.pages.sweep.head import frame
 from experiments.pages.sweep.limits import LimitsForm
-from experiments.pages.sweep.permission import sweep_to_read, sweep_to_steer, viewer_of
+from experiments.pages.sweep.permission import sweep_to_read, sweep_to_steer
 from experiments.pages.sweep.policy_form import PolicyForm
 from experiments.pages.sweep.seen import SeenForm
 from experiments.pages.sweep.space_form import SpaceForm
@@ -33,7 +33,7 @@ def settings(request: HttpRequest, pk: int) -> HttpResponse:
 
 def change_limits(request: HttpRequest, sweep: Sweep) -> HttpResponse:
     form = LimitsForm.of(sweep, request.POST)
-    if form.is_valid() and form.save(sweep, actor=viewer_of(request)):
+    if form.is_valid() and form.save(sweep, actor=access.viewer(request)):
         messages.success(request, f"The limits of {sweep} are set.")
         return redirect("sweep_settings", sweep.pk)
     return _page(request, sweep, form=form)
@@ -44,7 +44,7 @@ def change_policy(request: HttpRequest, pk: int) -> HttpResponse:
     """Judge the sweep's trials by another policy from now on, or by none."""
     sweep = sweep_to_steer(request, pk)
     form = PolicyForm.of(sweep, request.POST)
-    if form.is_valid() and form.save(sweep, actor=viewer_of(request)):
+    if form.is_valid() and form.save(sweep, actor=access.viewer(request)):
         now = edits.policy_words(sweep, sweep.early_termination)
         messages.success(request, f"Early termination of {sweep} from now on: {now}.")
         return redirect("sweep_settings", sweep.pk)
@@ -59,7 +59,7 @@ def change_space(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_steer(request, pk)
     form = SpaceForm.of(sweep, request.POST)
     previewed = request.POST.get("previewed", "")
-    if form.is_valid() and form.save(actor=viewer_of(request), previewed=previewed):
+    if form.is_valid() and form.save(actor=access.viewer(request), previewed=previewed):
         messages.success(
             request, f"New trials of {sweep} are drawn from the new search space."
         )

@@ -26,7 +26,6 @@ from experiments.pages.sweep.head import frame
 from experiments.pages.sweep.permission import (
     may_steer,
     sweep_to_read,
-    viewer_of,
 )
 from experiments.pages.sweep.view_state import SweepView
 from experiments.progress import counts_by_sweep
@@ -84,7 +83,7 @@ def _charts(view: SweepView) -> dict[str, Any]:
 @require_GET
 def events(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    rows = access.events_for(viewer_of(request)).filter(sweep=sweep)
+    rows = access.events_for(access.viewer(request)).filter(sweep=sweep)
     pages = Paginator(rows.select_related("actor", "trial"), EVENTS_A_PAGE)
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
     context = {

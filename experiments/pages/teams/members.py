@@ -33,12 +33,6 @@ def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
     return team, user
 
 
-def log(team: Team, actor: User, verb: str, person: User, message: str) -> None:
-    Event.objects.create(
-        team=team, actor=actor, verb=verb, message=message, data={"user": person.pk}
-    )
-
-
 @require_POST
 @never_cache
 def member_add(request: HttpRequest, slug: str) -> HttpResponse:
@@ -51,7 +45,13 @@ def member_add(request: HttpRequest, slug: str) -> HttpResponse:
     with transaction.atomic():
         person = form.person or User.objects.create_user(name, password=password)
         Membership.objects.create(team=team, user=person, role=role)
-        log(team, actor, "member added", person, f"{name} as {role}")
+        Event.log(
+            "member added",
+            f"{name} as {role}",
+            actor=actor,
+            team=team,
+            data={"user": person.pk},
+        )
     if not password:
         messages.success(request, f"{name} is in the team now, as {role}.")
         return redirect("team_detail", team.slug)
@@ -109,7 +109,8 @@ def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return _refuse(request, team)
     if before is not None and before.role != role:
         change = f"{person.username}: {before.role} to {role}"
-        log(team, actor, "role changed", person, change)
+        data = {"user": person.pk}
+        Event.log("role changed", change, actor=actor, team=team, data=data)
         messages.success(request, f"{person.username} is {role} now.")
     return redirect("team_detail", team.slug)
 
@@ -127,7 +128,13 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     except LastAdmin:
         return _refuse(request, team)
     if before is not None:
-        log(team, actor, "member removed", person, f"{person.username}, {before.role}")
+        Event.log(
+            "member removed",
+            f"{person.username}, {before.role}",
+            actor=actor,
+            team=team,
+            data={"user": person.pk},
+        )
         messages.success(request, f"{person.username} is no longer in the team.")
     if person == actor:
         return redirect("home")

@@ -13,7 +13,6 @@ from django.urls import reverse
 from experiments import access
 from experiments.models import Experiment, Membership, Team, User
 from experiments.occupancy import PoolSlots, team_slots
-from experiments.pages.experiments.views import viewer
 from experiments.pages.teams.forms import ROLES, PersonForm
 from experiments.pages.teams.savings import savings_of
 from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
@@ -56,7 +55,7 @@ def removal_question(team: Team, person: User) -> dict[str, object]:
 
 def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
     """The team, if it is the viewer's to see, and the viewer."""
-    user = viewer(request)
+    user = access.viewer(request)
     team = access.found_or_404(access.teams_for(user), slug=slug)
     request.team = team  # type: ignore[attr-defined]
     return team, user

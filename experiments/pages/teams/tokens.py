@@ -16,7 +16,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from experiments import access
 from experiments.clock import database_now
 from experiments.models import ApiToken, Event, User
-from experiments.pages.experiments.views import viewer
 from experiments.tokens import new_token
 
 
@@ -68,7 +67,7 @@ def revocation_question(token: ApiToken) -> dict[str, object]:
 @never_cache
 def token_create(request: HttpRequest) -> HttpResponse:
     """Make a token. Its secret is in this answer and nowhere else."""
-    user = viewer(request)
+    user = access.viewer(request)
     form = TokenForm(request.POST)
     if not form.is_valid():
         problem = " ".join(str(p) for ps in form.errors.values() for p in ps)
@@ -85,7 +84,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    user = viewer(request)
+    user = access.viewer(request)
     token = access.found_or_404(user.api_tokens.filter(revoked_at=None), pk=pk)
     if request.method != "POST":
         context = {"question": revocation_question(token)}
@@ -97,12 +96,8 @@ def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _log(user: User, verb: str, token: ApiToken) -> None:
-    Event.objects.create(
-        actor=user,
-        verb=verb,
-        message=f"{token.name} {token.prefix}… ({token.scope})".strip(),
-        data={"token": token.pk},
-    )
+    message = f"{token.name} {token.prefix}… ({token.scope})".strip()
+    Event.log(verb, message, actor=user, data={"token": token.pk})
 
 
 def _back(request: HttpRequest) -> str:

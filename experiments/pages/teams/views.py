@@ -12,7 +12,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from experiments import access
 from experiments.models import Event, Membership, Team, User
 from experiments.pages.context import SESSION_KEY
-from experiments.pages.experiments.views import viewer
 from experiments.pages.teams import members
 from experiments.pages.teams.forms import TeamForm
 from experiments.pages.teams.summary import readable_team, team_page
@@ -27,7 +26,7 @@ def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def team_switch(request: HttpRequest, slug: str = "") -> HttpResponse:
     """Work in another team: home and the lists show it from now on."""
-    teams = access.teams_for(viewer(request))
+    teams = access.teams_for(access.viewer(request))
     team = access.found_or_404(teams, slug=slug or request.POST.get("team", ""))
     request.session[SESSION_KEY] = team.slug
     return redirect("home")
@@ -35,7 +34,7 @@ def team_switch(request: HttpRequest, slug: str = "") -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def team_create(request: HttpRequest) -> HttpResponse:
-    user = viewer(request)
+    user = access.viewer(request)
     if not user.is_superuser:
         raise PermissionDenied
     form = TeamForm(request.POST or None)
@@ -54,7 +53,7 @@ def _make(form: TeamForm, user: User) -> Team:
     team: Team = form.save()
     team.pools.set(form.cleaned_data["pools"])
     Membership.objects.create(team=team, user=user, role=Membership.Role.ADMIN)
-    Event.objects.create(team=team, actor=user, verb="team created", message=team.name)
+    Event.log("team created", team.name, actor=user, team=team)
     return team
 
 

@@ -34,12 +34,6 @@ HOSTILE_HEADERS = {
 }
 
 
-def _user(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
-
-
 def _trials(user: User) -> QuerySet[Trial]:
     return access.trials_for(user).select_related(
         "sweep__pool", "sweep__code", "current_attempt__worker"
@@ -48,13 +42,13 @@ def _trials(user: User) -> QuerySet[Trial]:
 
 def _trial(request: HttpRequest, pk: int) -> Trial:
     """The trial, if the viewer may see it; its team goes into the top bar."""
-    trial = access.found_or_404(_trials(_user(request)), pk=pk)
+    trial = access.found_or_404(_trials(access.viewer(request)), pk=pk)
     request.team = trial.experiment.team  # type: ignore[attr-defined]
     return trial
 
 
 def _context(request: HttpRequest, rows: TrialRows) -> dict[str, Any]:
-    steers = access.can_steer(_user(request), rows.trial.experiment.team)
+    steers = access.can_steer(access.viewer(request), rows.trial.experiment.team)
     return {"can_steer": steers, **page_context(rows, request.GET, steers=steers)}
 
 
@@ -123,7 +117,7 @@ def _distrust(response: HttpResponseBase) -> None:
 @require_GET
 def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileResponse:
     trial = _trial(request, pk)
-    own: QuerySet[Artifact] = access.artifacts_for(_user(request))
+    own: QuerySet[Artifact] = access.artifacts_for(access.viewer(request))
     artifact = access.found_or_404(own, pk=artifact_pk, attempt__trial=trial)
     target = storage.output_path(artifact.attempt_id, artifact.sha256)
     if not target.exists():
@@ -141,7 +135,7 @@ def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileRe
 @require_http_methods(["GET", "POST"])
 def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks first; then the trial is asked to stop, and keeps what it has reported."""
-    trial, user = _trial(request, pk), _user(request)
+    trial, user = _trial(request, pk), access.viewer(request)
     if not access.can_steer(user, trial.experiment.team):
         raise PermissionDenied
     if request.method == "GET":
