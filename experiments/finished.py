@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from operator import attrgetter
-from threading import Lock
-from typing import Generic, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
+from experiments.lru_cache import LruCache
 from experiments.models import Report, Trial
 from experiments.models.trials import TrialState
 from experiments.search.records import Objective
@@ -23,32 +23,6 @@ from experiments.statements import Select, Slot
 
 T = TypeVar("T")
 Curve = NDArray[np.float64]
-
-
-class Kept(Generic[T]):
-    """What this process has read or worked out lately, the longest unused dropped."""
-
-    def __init__(self, most: int, size: Callable[[T], int] = lambda _: 1) -> None:
-        self._most = most
-        self._size = size
-        self._used = 0
-        self._values: OrderedDict[Hashable, T] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Hashable) -> T | None:
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def put(self, key: Hashable, value: T) -> None:
-        with self._lock:
-            if key not in self._values:
-                self._values[key] = value
-                self._used += self._size(value)
-            while self._used > self._most and len(self._values) > 1:
-                _, dropped = self._values.popitem(last=False)
-                self._used -= self._size(dropped)
 
 
 class Completed(NamedTuple):
@@ -97,9 +71,9 @@ class Derived(NamedTuple):
 
 
 # Numbers, of 8 bytes each: 256 curves of 10,000 reports fit.
-CURVES: Kept[Curve] = Kept(4_000_000, size=len)
+CURVES: LruCache[Completed, Curve] = LruCache(4_000_000, size=len)
 # Every answer holds about as many numbers as its curves, or twice as many.
-DERIVED: Kept[Derived] = Kept(8_000_000, size=attrgetter("numbers"))
+DERIVED: LruCache[Hashable, Derived] = LruCache(8_000_000, size=attrgetter("numbers"))
 
 
 class StoredFinished(Finished):

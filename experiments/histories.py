@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +29,7 @@ from django.db.models import Count, Q, Sum, TextField
 from django.db.models.functions import Cast
 
 from experiments.finished import StoredFinished
+from experiments.lru_cache import LruCache
 from experiments.models import Report, Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
 from experiments.search.curves import Cut, courses_of, later_half
@@ -304,37 +305,21 @@ def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:
     return trials.values_list(*COLUMNS).iterator(chunk_size=2000)
 
 
-class _Shelf:
-    """The searches of this process, the one used last at the end."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._searches: OrderedDict[int, tuple[threading.Lock, Search]] = OrderedDict()
-
-    def take(self, sweep: Sweep) -> tuple[threading.Lock, Search]:
-        with self._lock:
-            found = self._searches.get(sweep.pk)
-        if found is None or not found[1].is_of(sweep):
-            found = threading.Lock(), Search(sweep, parse_document(sweep.definition))
-        with self._lock:
-            self._searches[sweep.pk] = found
-            self._searches.move_to_end(sweep.pk)
-            while len(self._searches) > MOST_KEPT:
-                self._searches.popitem(last=False)
-        return found
-
-    def forget(self) -> None:
-        with self._lock:
-            self._searches.clear()
-
-
 def _mark_of(sweep: Sweep) -> tuple[Any, ...]:
     """What differs between sweeps, and after a change; taken when the sweep is read, as
     its row may be read anew."""
     return sweep.created_at, sweep.space_version, sweep.objective, sweep.definition
 
 
-_shelf = _Shelf()
+_searches: LruCache[int, tuple[threading.Lock, Search]] = LruCache(MOST_KEPT)
+
+
+def _kept_search(sweep: Sweep) -> tuple[threading.Lock, Search]:
+    found = _searches.get(sweep.pk)
+    if found is None or not found[1].is_of(sweep):
+        found = threading.Lock(), Search(sweep, parse_document(sweep.definition))
+        _searches.put(sweep.pk, found)
+    return found
 
 
 @contextmanager
@@ -344,7 +329,7 @@ def search_of(sweep: Sweep) -> Iterator[Search]:
     Other threads that want the same sweep's wait. Raises DefinitionError for a document
     that no longer reads.
     """
-    lock, search = _shelf.take(sweep)
+    lock, search = _kept_search(sweep)
     with lock:
         search.sweep = sweep
         search.refresh()
@@ -353,4 +338,4 @@ def search_of(sweep: Sweep) -> Iterator[Search]:
 
 def forget_all() -> None:
     """Keep nothing: the next use of each sweep reads it anew."""
-    _shelf.forget()
+    _searches.clear()

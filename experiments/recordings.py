@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
 from experiments.clock import Epoch
+from experiments.lru_cache import LruCache
 from experiments.models import Decision, Report, Sweep, Trial
 from experiments.search.history import CODES
 from experiments.search.replay import Recording
@@ -193,34 +192,14 @@ def _exempt(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.array([pk in exempt for pk in ids.tolist()], np.bool_)
 
 
-class Shelf:
+class Shelf(LruCache[Mark, Recording]):
     """The recordings that were asked for last, by their marks."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Mark, Recording] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, mark: Mark) -> Recording | None:
-        """The recording of that mark, if it is kept."""
-        with self._lock:
-            found = self._kept.get(mark)
-            if found is not None:
-                self._kept.move_to_end(mark)
-            return found
+        least = MOST_REPORTS_KEPT // MOST_KEPT
+        super().__init__(MOST_REPORTS_KEPT, size=lambda found: max(least, found.size))
 
     def named(self, sweep: int, text: str) -> Mark | None:
-        """The kept mark of a sweep that reads like this."""
-        with self._lock:
-            marks = [mark for mark in self._kept if mark.sweep == sweep]
+        """The mark of a kept recording of this sweep that reads like this."""
+        marks = (mark for mark in self.keys() if mark.sweep == sweep)
         return next((mark for mark in marks if str(mark) == text), None)
-
-    def put(self, mark: Mark, recording: Recording) -> None:
-        """Keep it; the least wanted go."""
-        with self._lock:
-            self._kept[mark] = recording
-            while len(self._kept) > 1 and self._too_much():
-                self._kept.popitem(last=False)
-
-    def _too_much(self) -> bool:
-        sizes = [recording.size for recording in self._kept.values()]
-        return len(sizes) > MOST_KEPT or sum(sizes) > MOST_REPORTS_KEPT

@@ -312,14 +312,6 @@ class TestCurves:
         assert second is first
         assert len(queries) == 1
 
-    def test_the_longest_unused_is_dropped_when_room_is_short(self) -> None:
-        kept: finished.Kept[str] = finished.Kept(5, size=len)
-        kept.put(1, "aa")
-        kept.put(2, "bb")
-        assert kept.get(1) == "aa"
-        kept.put(3, "cc")
-        assert (kept.get(1), kept.get(2), kept.get(3)) == ("aa", None, "cc")
-
     def test_what_is_derived_is_kept_until_another_trial_completes(self) -> None:
         sweep = a_sweep(None)
         factories.reported_trial(sweep, [0.5], state="completed")

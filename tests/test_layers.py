@@ -21,6 +21,7 @@ LAYERS = (
         "document_yaml",
         "signatures",
         "causes",
+        "lru_cache",
     },
     {"models", "clock", "kept_plans", "statements"},
     {"ranks", "ledger", "training_time"},
