@@ -4,8 +4,10 @@ a value reads the same before and after scripts take over."""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from experiments.search.durations import PLACES, exact
 
@@ -29,6 +31,11 @@ def number_text(value: object, digits: int = 4) -> str:
         # One of hundreds of digits is more than a float holds.
         return _significant(Decimal(value), digits)
     return _significant(value, digits)
+
+
+def texts(values: Iterable[Any], text: Callable[[Any], str]) -> list[str]:
+    """The texts of a whole column."""
+    return [text(value) for value in values]
 
 
 def metric_text(value: float | None, digits: int = 4) -> str:

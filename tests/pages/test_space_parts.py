@@ -26,7 +26,8 @@ from experiments.pages.space_axes import space_axes
 from experiments.pages.spaces import flat_params, search_space
 from experiments.pages.sweep.search_tile import search_tile
 from experiments.pages.sweep.standing import sweep_standing
-from experiments.pages.sweep.trial_table import TrialTable
+from experiments.pages.sweep.trial_table import TableQuery
+from experiments.pages.sweep.view_state import sweep_view
 from experiments.search.definition import parse_document
 from experiments.search.space import SearchSpace
 from tests import factories
@@ -256,11 +257,12 @@ def test_the_table_has_columns_that_sort_by_values_inside_of_branches() -> None:
         params = {"network": {"kind": "conv", "layers": layers}}
         factories.trial(sweep, state="cancelled", params=params)
     query = QueryDict("sort=p.network.layers")
-    table = TrialTable(sweep, query, best=None, few=False)
-    assert [trial.number for trial in table.trials] == [2, 0, 1]
-    rows = trial_rows(sweep, table.trials, now=timezone.now(), best_id=None)
-    assert [cell.text for cell in table.rows(rows)[0].cells] == ["conv", "1"]
-    assert [column.title for column in table.parameters] == [
+    asked = TableQuery(sweep, query, few=False)
+    standing = sweep_standing(sweep, now=timezone.now())
+    rows = sweep_view(standing, asked).table.rows
+    assert [line.row["number"] for line in rows] == [2, 0, 1]
+    assert [cell.text for cell in rows[0].cells] == ["conv", "1"]
+    assert [column.title for column in asked.parameters] == [
         "network",
         "network.layers",
     ]

@@ -7,10 +7,15 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from experiments.models import Sweep
-from experiments.pages.rows import best_trial, report_curves, trial_rows
-from experiments.pages.sweep.trial_cells import SparkScale, padded, parameter_cells
-from experiments.pages.sweep.trial_table import TrialTable
-from experiments.pages.sweep.view_state import SweepView
+from experiments.pages.rows import report_curves, trial_rows
+from experiments.pages.sweep.standing import sweep_standing
+from experiments.pages.sweep.trial_cells import SparkScale, padded, parameter_column
+from experiments.pages.sweep.trial_table import (
+    PickedTrials,
+    TableQuery,
+    picked_trials,
+)
+from experiments.pages.sweep.view_state import answers_of, sweep_view
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -27,12 +32,17 @@ def made_sweep(**fields: object) -> Sweep:
     return factories.sweep(factories.team(), document=document, **fields)
 
 
-def table_of(sweep: Sweep, query: str = "", *, few: bool = True) -> TrialTable:
-    return TrialTable(sweep, QueryDict(query), best=best_trial(sweep), few=few)
+def asked(sweep: Sweep, query: str = "", *, few: bool = True) -> TableQuery:
+    return TableQuery(sweep, QueryDict(query), few=few)
+
+
+def picked(sweep: Sweep, query: str = "", *, few: bool = True) -> PickedTrials:
+    best = sweep_standing(sweep, now=timezone.now()).best
+    return picked_trials(asked(sweep, query, few=few), best=best)
 
 
 def numbers(sweep: Sweep, query: str = "") -> list[int]:
-    return [trial.number for trial in table_of(sweep, query).trials]
+    return [trial.number for trial in picked(sweep, query).trials]
 
 
 def filled(**fields: object) -> Sweep:
@@ -66,7 +76,7 @@ def test_any_column_sorts_either_way() -> None:
 
 
 def test_an_unknown_column_is_as_if_none_was_asked_for() -> None:
-    assert table_of(filled(), "sort=p.__class__").sort == "-number"
+    assert asked(filled(), "sort=p.__class__").sort == "-number"
 
 
 def test_a_state_filters_the_best_away_too() -> None:
@@ -77,22 +87,22 @@ def test_a_state_filters_the_best_away_too() -> None:
 
 
 def test_a_column_head_turns_the_order_round_and_keeps_the_filter() -> None:
-    columns = table_of(filled(), "state=completed&sort=-number&page=3").columns
+    columns = asked(filled(), "state=completed&sort=-number&page=3").columns
     assert columns["number"].sorted == "descending"
     assert columns["number"].url == "?state=completed&sort=number"
     assert columns["value"].url == "?state=completed&sort=value"
 
 
 def test_sorted_best_first_is_descending_where_more_is_better() -> None:
-    assert table_of(filled(), "sort=value").columns["value"].sorted == "descending"
+    assert asked(filled(), "sort=value").columns["value"].sorted == "descending"
 
 
 def test_the_first_few_rows_are_ten_and_a_page_is_a_hundred() -> None:
     sweep = made_sweep()
     for k in range(105):
         factories.trial(sweep, state="completed", value=k / 1000, params={"lr": 0.1})
-    assert len(table_of(sweep).trials) == 10
-    first, second = (table_of(sweep, f"page={n}", few=False) for n in (1, 2))
+    assert len(picked(sweep).trials) == 10
+    first, second = (picked(sweep, f"page={n}", few=False) for n in (1, 2))
     assert (len(first.trials), len(second.trials)) == (101, 4)
     assert first.trials[0].number == 104
 
@@ -104,8 +114,10 @@ def test_numbers_of_a_column_stand_with_their_points_in_line() -> None:
 
 
 def test_a_parameter_that_a_trial_does_not_have_is_not_set() -> None:
-    numeric, room = {"lr": True, "opt": False}, {"lr": 0, "opt": 0}
-    lr, opt = parameter_cells({"lr": 0.012345678}, numeric, room)
+    numeric, params = {"lr": True, "opt": False}, {"lr": 0.012345678}
+    ((lr,), _), ((opt,), _) = (
+        parameter_column(name, [params], numeric) for name in numeric
+    )
     assert (lr.text, lr.exact) == ("0.01235", "0.012345678")
     assert (opt.text, opt.unset) == ("not set", True)
 
@@ -127,9 +139,9 @@ def test_sparklines_share_one_scale_and_better_is_up() -> None:
 def test_ticks_in_the_url_are_ticked_rows() -> None:
     sweep = filled()
     first = sweep.trials.get(number=2)
-    query = QueryDict(f"ticked={first.pk},junk,²")
-    view = SweepView(sweep, query, few=True, now=timezone.now())
-    assert [row.row["number"] for row in view.table_rows if row.ticked] == [2]
+    standing = sweep_standing(sweep, now=timezone.now())
+    view = sweep_view(standing, asked(sweep, f"ticked={first.pk},junk,²"))
+    assert [row.row["number"] for row in view.table.rows if row.ticked] == [2]
 
 
 def test_rows_cost_the_same_however_many_there_are(
@@ -141,8 +153,9 @@ def test_rows_cost_the_same_however_many_there_are(
         for _ in range(4):
             factories.trial(sweep, state="completed", value=0.5, params={"lr": 0.1})
         with django_assert_max_num_queries(30) as queries:  # type: ignore[operator]
-            view = SweepView(sweep, QueryDict(), few=True, now=timezone.now())
-            view.table_rows, view.tiles, view.answers_html()
+            standing = sweep_standing(sweep, now=timezone.now())
+            sweep_view(standing, asked(sweep))
+            answers_of(standing, QueryDict(), steers=False).html()
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
@@ -169,7 +182,7 @@ def test_a_wide_curve_also_has_step_and_seconds() -> None:
 def test_the_best_trial_says_how_many_it_was_chosen_from() -> None:
     sweep = filled()
     trials = list(sweep.trials.select_related("current_attempt"))
-    best = best_trial(sweep)
+    best = sweep_standing(sweep, now=timezone.now()).best
     assert best is not None
     rows = trial_rows(sweep, trials, now=timezone.now(), best_id=best.pk, of=4)
     sentences = {row["number"]: row["standing"] for row in rows}

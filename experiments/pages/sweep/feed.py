@@ -25,7 +25,9 @@ from experiments.pages.live_parts import digest
 from experiments.pages.sweep.charts import MOST_TRIALS, chart_row
 from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.permission import may_steer, sweep_to_read
-from experiments.pages.sweep.view_state import SweepView
+from experiments.pages.sweep.standing import SweepStanding, sweep_standing
+from experiments.pages.sweep.trial_table import TableQuery, TrialTable
+from experiments.pages.sweep.view_state import SweepView, answers_of, sweep_view
 
 # A transaction may commit a little after the time that it stamped on its rows.
 OVERLAP = timedelta(seconds=2)
@@ -60,9 +62,10 @@ class Token:
         return f"{self.time.isoformat() if self.time else ''}~{self.frame}~{self.look}"
 
 
-def token_of(view: SweepView, *, steers: bool) -> str:
-    """The token of a page that shows the view."""
-    return str(Token(view.now, frame_mark(view.sweep, steers=steers), view.look))
+def token_of(standing: SweepStanding, table: TrialTable, *, steers: bool) -> str:
+    """The token of a page that shows the table."""
+    mark = frame_mark(standing.sweep, steers=steers)
+    return str(Token(standing.now, mark, table.look))
 
 
 def frame_mark(sweep: Sweep, *, steers: bool) -> str:
@@ -78,21 +81,25 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     seen = Token.read(request.GET.get("since", "")).until(now)
     if seen.time is not None and not _changed(sweep, seen.time):
         return JsonResponse(_answer(sweep, now, str(Token(now, seen.frame, seen.look))))
-    few = request.GET.get("part") != "trials"
-    steers = may_steer(request, sweep)
-    view = SweepView(sweep, request.GET, few=few, now=now, steers=steers)
+    standing = sweep_standing(sweep, now=now)
+    asked = TableQuery(sweep, request.GET, few=request.GET.get("part") != "trials")
     changed = _changed_trials(sweep, seen.time)
-    view.charted = [t for t in changed if few and t.number > _oldest(view)]
-    answer = _answer(sweep, now, token_of(view, steers=steers))
-    answer |= _news(view, seen, {trial.pk for trial in changed})
+    # Charts are brought up to date for the newest trials only.
+    oldest = standing.tried - MOST_TRIALS - 1
+    charted = [t for t in changed if asked.few and t.number > oldest]
+    view = sweep_view(standing, asked, charted=charted)
+    steers = may_steer(request, sweep)
+    answer = _answer(sweep, now, token_of(standing, view.table, steers=steers))
+    answer |= _news(standing, view, seen, {trial.pk for trial in changed})
+    if asked.few:
+        answers = answers_of(standing, request.GET, steers=steers)
+        answer["parts"]["answers"] = answers.html()
     if seen.frame != frame_mark(sweep, steers=steers):
-        answer["parts"]["head"] = _head(request, view)
+        context = frame(request, sweep, standing.counts, now=now)
+        answer["parts"]["head"] = render_to_string(
+            "experiments/sweep/head.html", context, request=request
+        )
     return JsonResponse(answer)
-
-
-def _oldest(view: SweepView) -> int:
-    """Charts are brought up to date for the newest trials only."""
-    return view.standing.tried - MOST_TRIALS - 1
 
 
 def _changed(sweep: Sweep, since: datetime) -> bool:
@@ -121,42 +128,34 @@ def _answer(sweep: Sweep, now: datetime, token: str) -> dict[str, Any]:
     }
 
 
-def _news(view: SweepView, seen: Token, changed: set[int]) -> dict[str, Any]:
-    standing, best = view.standing, view.standing.best
-    rows = view.table_rows
-    same = bool(seen.look) and seen.look == view.look
+def _news(
+    standing: SweepStanding, view: SweepView, seen: Token, changed: set[int]
+) -> dict[str, Any]:
+    table, counts, best = view.table, standing.counts, standing.best
+    same = bool(seen.look) and seen.look == table.look
+    parts = {"chips": _part("chips", chips=table.asked.chips(counts))}
+    if not same:
+        parts["heads"] = _part("heads", table=table)
     return {
         "changed": True,
-        "counts": standing.counts,
+        "counts": counts,
         "total": standing.planned,
-        "cancel": cancel_text(view.sweep, standing.counts),
-        "running": running_text(standing.counts),
+        "cancel": cancel_text(standing.sweep, counts),
+        "running": running_text(counts),
         "best": best.pk if best else None,
-        "trials": [chart_row(row) for row in view.rows_of(view.charted)],
-        "parts": {
-            "chips": render_to_string(
-                "experiments/sweep/chips.html",
-                {"chips": view.table.chips(standing.counts)},
-            ),
-            **({"answers": view.answers_html()} if view.table.few else {}),
-            **({} if same else {"heads": _heads(view)}),
-        },
-        "order": [row.row["id"] for row in rows],
+        "trials": [chart_row(row) for row in view.charted],
+        "parts": parts,
+        "order": [line.row["id"] for line in table.rows],
         "rows": {
-            row.row["id"]: view.row_html(row)
-            for row in rows
-            if not same or row.row["id"] in changed or row.row["best"]
+            line.row["id"]: _part("row", line=line, table=table)
+            for line in table.rows
+            if not same or line.row["id"] in changed or line.row["best"]
         },
     }
 
 
-def _heads(view: SweepView) -> str:
-    return render_to_string("experiments/sweep/heads.html", {"table": view.table})
-
-
-def _head(request: HttpRequest, view: SweepView) -> str:
-    context = frame(request, view.sweep, view.standing.counts, now=view.now)
-    return render_to_string("experiments/sweep/head.html", context, request=request)
+def _part(name: str, **context: object) -> str:
+    return render_to_string(f"experiments/sweep/{name}.html", context)
 
 
 urlpatterns = [path("sweeps/<int:pk>/feed.json", sweep_feed, name="sweep_feed")]

@@ -1,18 +1,19 @@
-"""What stands in the cells of a trial's table row: texts aligned by their decimal
-point, and a small curve. Pure."""
+"""The rows of the table of trials: texts aligned by their decimal point, and a small
+curve. Pure."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from experiments.pages.rows import TrialRow, thinned
 from experiments.search.choice import Choice
 from experiments.search.space import SearchSpace
-from experiments.words import exact_text, metric_text, number_text
+from experiments.words import duration_text, metric_text, number_text, texts
 
 # As wide as a digit and as a point, where figures are tabular.
 FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"
@@ -24,12 +25,61 @@ CLOSEST = 0.002
 
 @dataclass(frozen=True)
 class Cell:
-    """One parameter's value; ``exact`` is what a copy of it needs."""
+    """One value of the table; ``exact`` is what a copy of it needs."""
 
     text: str
     exact: str = ""
     numeric: bool = False
     unset: bool = False
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row's texts beside the row itself."""
+
+    row: TrialRow
+    value: Cell
+    cells: Sequence[Cell]
+    spark: Spark | None
+    took: str
+    summary: str
+    ticked: bool
+
+
+def table_rows(
+    rows: Sequence[TrialRow],
+    numeric: Mapping[str, bool],
+    *,
+    longest: int | None,
+    maximizes: bool,
+    ticked: Collection[int],
+) -> tuple[list[TableRow], tuple[object, ...]]:
+    """The rows, and what all of them share: the curves' scale and each column's room.
+
+    ``numeric`` says of each parameter whether all of its values are numbers.
+    """
+    scale = spark_scale(rows, longest=longest or 1, maximizes=maximizes)
+    configurations = [row["params"] for row in rows]
+    values, value_room = value_column([row["value"] for row in rows])
+    columns = [parameter_column(name, configurations, numeric) for name in numeric]
+    took = texts([row["elapsed"] for row in rows], duration_text)
+    summary = summaries(configurations)
+    made = [
+        TableRow(
+            row=row,
+            value=values[k],
+            cells=[cells[k] for cells, _ in columns],
+            spark=scale.draw(row["curve"]),
+            took=took[k],
+            summary=summary[k],
+            ticked=row["id"] in ticked,
+        )
+        for k, row in enumerate(rows)
+    ]
+    return made, (scale, value_room, [room for _, room in columns])
+
+
+# --- texts ------------------------------------------------------------------------
 
 
 def is_number(value: object) -> bool:
@@ -44,10 +94,17 @@ def numeric_parameters(space: SearchSpace) -> dict[str, bool]:
     }
 
 
-def value_text(value: Any, *, numeric: bool, digits: int = 4) -> str:
-    if numeric and is_number(value):
-        return number_text(value, digits)
+def plain_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def value_texts(values: Sequence[Any], *, digits: int = 4) -> list[str]:
+    """Numbers with some digits, anything else as it is."""
+    found = texts(values, partial(number_text, digits=digits))
+    return [
+        text if is_number(value) else plain_text(value)
+        for value, text in zip(values, found, strict=True)
+    ]
 
 
 def decimals(text: str) -> int:
@@ -66,41 +123,42 @@ def padded(text: str, to: int) -> str:
     return text + POINT_SPACE + FIGURE_SPACE * (missing - 1)
 
 
-def column_decimals(
-    rows: Iterable[TrialRow], numeric: Mapping[str, bool]
-) -> dict[str, int]:
-    """How much room each numeric parameter, and "" (the metric), needs."""
-    room = dict.fromkeys(["", *numeric], 0)
-    for row in rows:
-        room[""] = max(room[""], decimals(metric_text(row["value"])))
-        for name, is_numeric in numeric.items():
-            if is_numeric and is_number(value := row["params"].get(name)):
-                room[name] = max(room[name], decimals(number_text(value)))
-    return room
+def value_column(values: Sequence[float | None]) -> tuple[list[Cell], int]:
+    """The metric's cells, and the room that their decimals take."""
+    found = texts(values, metric_text)
+    room = max(map(decimals, found), default=0)
+    return [
+        Cell(padded(text, room), "" if value is None else str(value), numeric=True)
+        for text, value in zip(found, values, strict=True)
+    ], room
 
 
-def parameter_cells(
-    params: Mapping[str, Any], numeric: Mapping[str, bool], room: Mapping[str, int]
-) -> list[Cell]:
-    cells = []
-    for name, is_numeric in numeric.items():
-        if name not in params:
-            cells.append(Cell("not set", numeric=is_numeric, unset=True))
-            continue
-        text = value_text(params[name], numeric=is_numeric)
-        exact = exact_text(params[name]) if is_number(params[name]) else text
-        if is_numeric:
-            text = padded(text, room[name])
-        cells.append(Cell(text, exact, is_numeric))
-    return cells
+def parameter_column(
+    name: str, configurations: Sequence[Mapping[str, Any]], numeric: Mapping[str, bool]
+) -> tuple[list[Cell], int]:
+    """One parameter's cells, and the room that their decimals take."""
+    values = [params.get(name) for params in configurations]
+    found = value_texts(values) if numeric[name] else [*map(plain_text, values)]
+    numbers = [t for t, v in zip(found, values, strict=True) if is_number(v)]
+    room = max(map(decimals, numbers), default=0) if numeric[name] else 0
+    return [
+        Cell(
+            padded(text, room), str(value) if is_number(value) else text, numeric[name]
+        )
+        if name in params
+        else Cell("not set", numeric=numeric[name], unset=True)
+        for params, text, value in zip(configurations, found, values, strict=True)
+    ], room
 
 
-def summary(params: Mapping[str, Any]) -> str:
-    """All parameters in one line, for narrow screens."""
-    return ", ".join(
-        f"{name} {value_text(value, numeric=True, digits=3)}"
-        for name, value in params.items()
-    )
+def summaries(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """All parameters of each in one line, for narrow screens."""
+    values = [value for params in configurations for value in params.values()]
+    found = iter(value_texts(values, digits=3))
+    return [
+        ", ".join(f"{name} {next(found)}" for name in params)
+        for params in configurations
+    ]
 
 
 # --- sparklines -------------------------------------------------------------------
@@ -113,10 +171,7 @@ class Spark:
     path: str
     x: float
     y: float
-
-    @property
-    def is_dot(self) -> bool:
-        return "L" not in self.path
+    is_dot: bool
 
 
 @dataclass(frozen=True)
@@ -146,7 +201,7 @@ class SparkScale:
             return None
         placed = [(self._across(n), self._pixels(value)) for n, value in points]
         path = "L".join(f"{x:g} {y:g}" for x, y in placed)
-        return Spark(f"M{path}", *placed[-1])
+        return Spark(f"M{path}", *placed[-1], is_dot=len(placed) == 1)
 
     def _across(self, n: float) -> float:
         share = (n - 1) / max(1, self.longest - 1)

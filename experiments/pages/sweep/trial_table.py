@@ -7,7 +7,7 @@ draws a row, on the first paint and in the feed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,21 +20,15 @@ from django.http import QueryDict
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialQuerySet, TrialState
+from experiments.pages.live_parts import digest
 from experiments.pages.rows import TrialRow
 from experiments.pages.spaces import search_space
 from experiments.pages.sweep.trial_cells import (
-    Cell,
-    Spark,
-    SparkScale,
-    column_decimals,
+    TableRow,
     numeric_parameters,
-    padded,
-    parameter_cells,
-    spark_scale,
-    summary,
+    table_rows,
 )
 from experiments.training_time import trained
-from experiments.words import exact_text, metric_text
 
 FEW, PAGE_SIZE = 10, 100
 # The order of states wherever they are listed.
@@ -73,42 +67,31 @@ class Chip:
 
 
 @dataclass(frozen=True)
-class TableRow:
-    """A row's texts beside the row itself."""
+class TableQuery:
+    """What the URL asks for; ``few`` shows the first ten rows alone."""
 
-    row: TrialRow
-    value: str
-    exact: str
-    cells: Sequence[Cell]
-    spark: Spark | None
-    of: int | None
-    summary: str
-    ticked: bool
+    sweep: Sweep
+    query: QueryDict
+    few: bool
 
+    @cached_property
+    def numeric(self) -> Mapping[str, bool]:
+        """For each parameter whether all of its values are numbers."""
+        return numeric_parameters(search_space(self.sweep))
 
-class TrialTable:
-    """The rows that one request asks for; ``few`` shows the first ten alone."""
+    @cached_property
+    def state(self) -> str:
+        text = self.query.get("state", "")
+        return text if text in set(TrialState) else ""
 
-    def __init__(
-        self, sweep: Sweep, query: QueryDict, *, best: Trial | None, few: bool
-    ) -> None:
-        self.sweep = sweep
-        self.query = query
-        self.best = best
-        self.few = few
-        self.numeric = numeric_parameters(search_space(sweep))
-        self.state = self._known(query.get("state", ""), set(TrialState))
+    @cached_property
+    def sort(self) -> str:
         keys = {"state", "number", "value", "reports", "took"}
         keys |= {PARAMETER + name for name in self.numeric}
-        asked = query.get("sort", "")
-        self.sort = asked if asked.removeprefix("-") in keys else self._usual_sort()
-
-    @staticmethod
-    def _known(text: str, allowed: Iterable[str]) -> str:
-        return text if text in allowed else ""
-
-    def _usual_sort(self) -> str:
-        """Newest first while it runs, by value afterwards."""
+        asked = self.query.get("sort", "")
+        if asked.removeprefix("-") in keys:
+            return asked
+        # Newest first while it runs, by value afterwards.
         return "value" if self.sweep.has_ended else "-number"
 
     @cached_property
@@ -116,60 +99,7 @@ class TrialTable:
         numbers = self.query.get("ticked", "").split(",")[:MOST_TICKED]
         return frozenset(int(text) for text in numbers if NUMBER.fullmatch(text))
 
-    # --- which rows ---------------------------------------------------------------
-
-    @cached_property
-    def page(self) -> Page[Trial] | None:
-        """The page of trials beside the pinned best one; None for the first few."""
-        if self.few:
-            return None
-        paginator = Paginator(self._ordered(), PAGE_SIZE)
-        return paginator.get_page(self.query.get("page"))
-
-    @cached_property
-    def trials(self) -> list[Trial]:
-        """The trials of the rows, in their order, the best one pinned on top."""
-        page = self.page
-        pinned = self.best is not None and self.state in {"", self.best.state}
-        first = page is None or page.number == 1
-        top = [self.best] if pinned and first and self.best else []
-        if page is not None:
-            return [*top, *page.object_list]
-        return [*top, *self._ordered()[: FEW - len(top)]]
-
-    def _ordered(self) -> TrialQuerySet:
-        trials = self.sweep.trials.select_related("current_attempt")
-        if self.state:
-            trials = trials.filter(state=self.state)
-        if self.best is not None:
-            trials = trials.exclude(pk=self.best.pk)
-        return trials.order_by(self._order(), "number")
-
-    def _order(self) -> OrderBy:
-        down, key = self.sort.startswith("-"), self.sort.removeprefix("-")
-        fields: dict[str, Any] = {
-            "number": F("number"),
-            "value": F("value"),
-            "reports": F("reports"),
-            "took": trained(),
-            "state": Case(
-                *(When(state=s, then=Value(k)) for k, s in enumerate(STATES))
-            ),
-        }
-        by = fields.get(key) or self._value_of(key.removeprefix(PARAMETER))
-        if key == "value" and self.sweep.goal == "maximize":
-            down = not down
-        return OrderBy(by, descending=down, nulls_last=True)
-
-    def _value_of(self, name: str) -> Cast | KeyTransform:
-        """A parameter's value; one of a nested choice is looked up inside of it."""
-        # The column is text, so that keys keep their order; values sort as JSON.
-        found: Cast | KeyTransform = Cast("params", JSONField())
-        for key in search_space(self.sweep).axes[name].address.split("."):
-            found = KeyTransform(key, found)
-        return found
-
-    # --- what stands around them --------------------------------------------------
+    # --- links ----------------------------------------------------------------------
 
     def link(self, **changes: str | None) -> str:
         """The page with something changed in its query; None takes it away."""
@@ -242,46 +172,95 @@ class TrialTable:
             for state in present
         ]
 
-    # --- rows ---------------------------------------------------------------------
 
-    @cached_property
-    def longest(self) -> int | None:
-        """How many reports the longest completed trial has made."""
-        completed = self.sweep.trials.filter(state=TrialState.COMPLETED)
-        longest: int | None = completed.aggregate(n=Max("reports"))["n"]
-        return longest
+# --- which trials -----------------------------------------------------------------
 
-    def scale(self, rows: Sequence[TrialRow]) -> SparkScale:
-        maximizes = self.sweep.goal == "maximize"
-        return spark_scale(rows, longest=self.longest or 1, maximizes=maximizes)
 
-    def rows(self, rows: Sequence[TrialRow]) -> list[TableRow]:
-        """The table's rows from those of ``trials``, in the same order."""
-        scale = self.scale(rows)
-        room = column_decimals(rows, self.numeric)
-        return [self._row(row, scale, room) for row in rows]
+@dataclass(frozen=True)
+class PickedTrials:
+    """The trials of the rows, in their order, the best one pinned on top.
 
-    def _row(
-        self, row: TrialRow, scale: SparkScale, room: Mapping[str, int]
-    ) -> TableRow:
-        return TableRow(
-            row=row,
-            value=padded(metric_text(row["value"]), room[""]),
-            exact=exact_text(row["value"]),
-            cells=parameter_cells(row["params"], self.numeric, room),
-            spark=scale.draw(row["curve"]),
-            of=self.longest,
-            summary=summary(row["params"]),
-            ticked=row["id"] in self.ticked,
-        )
+    ``page`` is the page that they are on, None for the first few; ``longest`` is how
+    many reports the longest completed trial of the sweep has made.
+    """
 
-    def look(self, rows: Sequence[TrialRow]) -> str:
-        """What rows rest on beside the trial: when it changes, all of them may."""
-        facts = (
-            [row["id"] for row in rows],
-            [row["id"] for row in rows if row["best"]],
-            self.scale(rows),
-            column_decimals(rows, self.numeric),
-            self.longest,
-        )
-        return repr(facts)
+    trials: Sequence[Trial]
+    page: Page[Trial] | None
+    longest: int | None
+
+
+def picked_trials(asked: TableQuery, *, best: Trial | None) -> PickedTrials:
+    pinned = best if best is not None and asked.state in {"", best.state} else None
+    ordered = _ordered(asked, best)
+    longest = asked.sweep.trials.filter(state=TrialState.COMPLETED).aggregate(
+        reports=Max("reports")
+    )["reports"]
+    top = [pinned] if pinned else []
+    if asked.few:
+        return PickedTrials([*top, *ordered[: FEW - len(top)]], None, longest)
+    page = Paginator(ordered, PAGE_SIZE).get_page(asked.query.get("page"))
+    rest = page.object_list
+    return PickedTrials([*top, *rest] if page.number == 1 else [*rest], page, longest)
+
+
+def _ordered(asked: TableQuery, best: Trial | None) -> TrialQuerySet:
+    trials = asked.sweep.trials.select_related("current_attempt")
+    if asked.state:
+        trials = trials.filter(state=asked.state)
+    if best is not None:
+        trials = trials.exclude(pk=best.pk)
+    return trials.order_by(_order(asked), "number")
+
+
+def _order(asked: TableQuery) -> OrderBy:
+    down, key = asked.sort.startswith("-"), asked.sort.removeprefix("-")
+    fields: dict[str, Any] = {
+        "number": F("number"),
+        "value": F("value"),
+        "reports": F("reports"),
+        "took": trained(),
+        "state": Case(*(When(state=s, then=Value(k)) for k, s in enumerate(STATES))),
+    }
+    by = fields.get(key) or _value_of(asked.sweep, key.removeprefix(PARAMETER))
+    if key == "value" and asked.sweep.goal == "maximize":
+        down = not down
+    return OrderBy(by, descending=down, nulls_last=True)
+
+
+def _value_of(sweep: Sweep, name: str) -> Cast | KeyTransform:
+    """A parameter's value; one of a nested choice is looked up inside of it."""
+    # The column is text, so that keys keep their order; values sort as JSON.
+    found: Cast | KeyTransform = Cast("params", JSONField())
+    for key in search_space(sweep).axes[name].address.split("."):
+        found = KeyTransform(key, found)
+    return found
+
+
+# --- the table --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """The table as it is drawn. When ``look`` changes, all of its rows may differ."""
+
+    asked: TableQuery
+    page: Page[Trial] | None
+    longest: int | None
+    rows: Sequence[TableRow]
+    look: str
+
+
+def trial_table(
+    asked: TableQuery, picked: PickedTrials, rows: Sequence[TrialRow]
+) -> TrialTable:
+    """The table with the rows of the picked trials, in the same order."""
+    lines, shared = table_rows(
+        rows,
+        asked.numeric,
+        longest=picked.longest,
+        maximizes=asked.sweep.goal == "maximize",
+        ticked=asked.ticked,
+    )
+    order = [(row["id"], row["best"]) for row in rows]
+    look = digest(repr((order, shared, picked.longest)))
+    return TrialTable(asked, picked.page, picked.longest, lines, look)

@@ -1,18 +1,18 @@
-"""One look at a sweep: its standing, the table that was asked for, and rows of both
-table and charts, fetched together. The overview and its feed share it."""
+"""What the pages of a sweep show: its table and charts, and the answers above them.
+
+The view reads everything before a template is drawn; the overview and its feed share
+it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
 
 from django.http import QueryDict
 from django.template.loader import render_to_string
 
-from experiments.models import Sweep, Trial
-from experiments.pages.live_parts import digest
+from experiments.models import Trial
 from experiments.pages.rows import TrialRow, trial_rows
 from experiments.pages.sweep.best_configuration import (
     BestConfiguration,
@@ -26,119 +26,91 @@ from experiments.pages.sweep.failure_card import (
 )
 from experiments.pages.sweep.likely import LikelyStrip, likely_strip
 from experiments.pages.sweep.preflight_card import PreflightCard, preflight_card
-from experiments.pages.sweep.standing import SweepStanding, sweep_standing
+from experiments.pages.sweep.standing import SweepStanding
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
-from experiments.pages.sweep.trial_table import TableRow, TrialTable
+from experiments.pages.sweep.trial_table import (
+    TableQuery,
+    TrialTable,
+    picked_trials,
+    trial_table,
+)
 from experiments.pages.sweep.waiting_card import WaitingCard, waiting_card
-from experiments.search_now import SearchNow, search_now
+from experiments.search_now import search_now
 from experiments.slack import own_slack_doubt
 
 
+@dataclass(frozen=True)
 class SweepView:
-    """``charted`` are the trials whose curves the charts are to be given, ``steers``
-    is whether the viewer may change the sweep."""
+    """The trials of a sweep: rows of the table, and those whose curves are drawn."""
 
-    def __init__(
-        self,
-        sweep: Sweep,
-        query: QueryDict,
-        *,
-        few: bool,
-        now: datetime,
-        steers: bool = False,
-    ) -> None:
-        self.sweep = sweep
-        self.now = now
-        self.steers = steers
-        self.standing: SweepStanding = sweep_standing(sweep, now=now)
-        self.table = TrialTable(sweep, query, best=self.standing.best, few=few)
-        self.charted: Sequence[Trial] = ()
+    table: TrialTable
+    charted: Sequence[TrialRow]
 
-    @cached_property
-    def _rows(self) -> dict[int, TrialRow]:
-        """Rows of all trials that are shown anywhere, by id."""
-        trials = {t.pk: t for t in (*self.charted, *self.table.trials)}
-        best = self.standing.best
-        rows = trial_rows(
-            self.sweep,
-            trials.values(),
-            now=self.now,
-            best_id=best.pk if best else None,
-            of=self.standing.ranked,
-            most_points=points_each(len(trials)),
-            wide=bool(self.charted),
-        )
-        return {row["id"]: row for row in rows}
 
-    def rows_of(self, trials: Iterable[Trial]) -> list[TrialRow]:
-        return [self._rows[trial.pk] for trial in trials]
+def sweep_view(
+    standing: SweepStanding, asked: TableQuery, *, charted: Iterable[Trial] = ()
+) -> SweepView:
+    """The table that was asked for and the charts of some trials, read together."""
+    picked = picked_trials(asked, best=standing.best)
+    drawn = [trial.pk for trial in charted]
+    shown = {trial.pk: trial for trial in (*charted, *picked.trials)}
+    made = trial_rows(
+        standing.sweep,
+        shown.values(),
+        now=standing.now,
+        best_id=standing.best.pk if standing.best else None,
+        of=standing.ranked,
+        most_points=points_each(len(shown)),
+        wide=bool(drawn),
+    )
+    rows = {row["id"]: row for row in made}
+    table = trial_table(asked, picked, [rows[trial.pk] for trial in picked.trials])
+    return SweepView(table, [rows[pk] for pk in drawn])
 
-    @cached_property
-    def table_rows(self) -> list[TableRow]:
-        return self.table.rows(self.rows_of(self.table.trials))
 
-    @cached_property
-    def look(self) -> str:
-        return digest(self.table.look(self.rows_of(self.table.trials)))
+@dataclass(frozen=True)
+class Answers:
+    """Tiles and cards above the charts. Where the failure card is the only answer there
+    are no tiles.
 
-    @cached_property
-    def search(self) -> SearchNow:
-        return search_now(self.sweep, tried=self.standing.tried)
+    ``slack_doubt`` says why the policy's slack does not suit the metric, and
+    ``failure_line`` is one line about failures where there is no card; either may be
+    empty. ``waiting`` are requested trials that have not begun, ``configuration`` is
+    the best one, once nothing can beat it. ``steers``: the viewer may change the sweep.
+    """
 
-    @property
-    def tiles(self) -> Tiles:
-        return sweep_tiles(self.standing, self.search)
+    sweep_id: int
+    steers: bool
+    tiles: Tiles | None
+    likely: LikelyStrip | None
+    waiting: WaitingCard | None
+    slack_doubt: str
+    preflight: PreflightCard | None
+    failure: FailureCard | None
+    failure_line: str
+    configuration: BestConfiguration | None
 
-    @cached_property
-    def likely(self) -> LikelyStrip | None:
-        best, likely = self.standing.best, self.search.likely
-        return likely_strip(self.sweep, likely, best, steers=self.steers)
+    def html(self) -> str:
+        """Without a form: the feed sends it too."""
+        return render_to_string("experiments/sweep/answers.html", {"answers": self})
 
-    @cached_property
-    def waiting(self) -> WaitingCard | None:
-        """Trials that somebody asked for and that have not begun."""
-        return waiting_card(self.sweep)
 
-    @cached_property
-    def slack_doubt(self) -> str:
-        """Why the policy's slack does not suit the metric; empty where it does."""
-        return "" if self.sweep.has_ended else own_slack_doubt(self.sweep)
-
-    @cached_property
-    def failure(self) -> FailureCard | None:
-        return failure_card(self.standing, self.table.query)
-
-    @cached_property
-    def failure_line(self) -> str:
-        """One line about failures where the card is not there; else empty."""
-        return failure_line(self.standing)
-
-    @cached_property
-    def preflight(self) -> PreflightCard | None:
-        return preflight_card(self.sweep)
-
-    @cached_property
-    def configuration(self) -> BestConfiguration | None:
-        """The best configuration, once nothing can beat it any more."""
-        best = self.standing.best
-        if best is None or not self.sweep.has_ended:
-            return None
-        return best_configuration(self.sweep, best)
-
-    @property
-    def failed_without_answer(self) -> bool:
-        """The failure card stands in for the tiles."""
-        over = self.sweep.has_ended and self.standing.best is None
-        return over and self.failure is not None
-
-    def answers_html(self) -> str:
-        """Tiles and cards: everything above the charts, without a form in it."""
-        return render_to_string("experiments/sweep/answers.html", {"view": self})
-
-    def row_html(self, row: TableRow) -> str:
-        return render_to_string(
-            "experiments/sweep/row.html", {"line": row, "table": self.table}
-        )
-
-    def context(self) -> dict[str, Any]:
-        return {"view": self, "standing": self.standing, "table": self.table}
+def answers_of(standing: SweepStanding, query: QueryDict, *, steers: bool) -> Answers:
+    sweep, best = standing.sweep, standing.best
+    failure = failure_card(standing, query)
+    search = search_now(sweep, tried=standing.tried)
+    over_without_best = sweep.has_ended and best is None
+    return Answers(
+        sweep_id=sweep.pk,
+        steers=steers,
+        tiles=None if over_without_best and failure else sweep_tiles(standing, search),
+        likely=likely_strip(sweep, search.likely, best, steers=steers),
+        waiting=waiting_card(sweep),
+        slack_doubt="" if sweep.has_ended else own_slack_doubt(sweep),
+        preflight=preflight_card(sweep),
+        failure=failure,
+        failure_line=failure_line(standing),
+        configuration=best_configuration(sweep, best)
+        if best is not None and sweep.has_ended
+        else None,
+    )

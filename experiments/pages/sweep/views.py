@@ -27,7 +27,9 @@ from experiments.pages.sweep.permission import (
     may_steer,
     sweep_to_read,
 )
-from experiments.pages.sweep.view_state import SweepView
+from experiments.pages.sweep.standing import SweepStanding, sweep_standing
+from experiments.pages.sweep.trial_table import TableQuery, TrialTable
+from experiments.pages.sweep.view_state import answers_of, sweep_view
 from experiments.progress import counts_by_sweep
 
 EVENTS_A_PAGE = 100
@@ -37,11 +39,19 @@ EVENTS_A_PAGE = 100
 @never_cache
 def overview(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    steers = may_steer(request, sweep)
-    now = database_now()
-    view = SweepView(sweep, request.GET, few=True, now=now, steers=steers)
-    view.charted = chart_trials(sweep, tried=view.standing.tried)
-    context = _framed(request, view, "sweep_detail") | _charts(view)
+    standing = sweep_standing(sweep, now=database_now())
+    charted = chart_trials(sweep, tried=standing.tried)
+    asked = TableQuery(sweep, request.GET, few=True)
+    view = sweep_view(standing, asked, charted=charted)
+    context = {
+        **_framed(request, standing, view.table, tab="sweep_detail"),
+        "answers": answers_of(standing, request.GET, steers=may_steer(request, sweep)),
+        "chart_model": chart_model(standing, view.charted),
+        "curve_chips": chart_chips(standing.counts),
+        "curve_selects": curve_selects(view.charted),
+        "spread_select": spread_select(view.charted),
+        "chart_note": chart_note(standing.tried),
+    }
     return render(request, "experiments/sweep/overview.html", context)
 
 
@@ -49,34 +59,26 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def trials(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    steers = may_steer(request, sweep)
-    now = database_now()
-    view = SweepView(sweep, request.GET, few=False, now=now, steers=steers)
-    context = _framed(request, view, "sweep_trials")
+    standing = sweep_standing(sweep, now=database_now())
+    view = sweep_view(standing, TableQuery(sweep, request.GET, few=False))
+    context = _framed(request, standing, view.table, tab="sweep_trials")
     return render(request, "experiments/sweep/trials.html", context)
 
 
-def _framed(request: HttpRequest, view: SweepView, tab: str) -> dict[str, Any]:
+def _framed(
+    request: HttpRequest, standing: SweepStanding, table: TrialTable, *, tab: str
+) -> dict[str, Any]:
     """What the overview and the Trials tab have in common."""
-    counts = view.standing.counts
+    sweep, counts = standing.sweep, standing.counts
+    steers = may_steer(request, sweep)
     return {
-        **frame(request, view.sweep, counts, now=view.now),
-        **view.context(),
+        **frame(request, sweep, counts, now=standing.now),
+        "standing": standing,
+        "table": table,
         "tab": tab,
-        "chips": view.table.chips(counts),
-        "since": token_of(view, steers=view.steers),
-        "live": not view.sweep.has_ended or view.standing.live,
-    }
-
-
-def _charts(view: SweepView) -> dict[str, Any]:
-    rows = view.rows_of(view.charted)
-    return {
-        "chart_model": chart_model(view.standing, rows),
-        "curve_chips": chart_chips(view.standing.counts),
-        "curve_selects": curve_selects(rows),
-        "spread_select": spread_select(rows),
-        "chart_note": chart_note(view.standing.tried),
+        "chips": table.asked.chips(counts),
+        "since": token_of(standing, table, steers=steers),
+        "live": not sweep.has_ended or standing.live,
     }
 
 

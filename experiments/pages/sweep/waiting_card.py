@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.models import Sweep, Wish
+from experiments.models import Sweep
 from experiments.pages.origins import origin_words
 from experiments.pages.spaces import flat_params, search_space
-from experiments.pages.sweep.trial_cells import summary
-from experiments.search.space import SearchSpace
+from experiments.pages.sweep.trial_cells import summaries
 from experiments.wishes import waiting_wishes
 
 # More are counted and not listed.
@@ -44,13 +43,15 @@ def waiting_card(sweep: Sweep) -> WaitingCard | None:
         return None
     more = waiting.count() - MOST_LISTED if len(found) > MOST_LISTED else 0
     space = search_space(sweep)
-    return WaitingCard([_row(wish, space) for wish in found[:MOST_LISTED]], more)
-
-
-def _row(wish: Wish, space: SearchSpace) -> WaitingRow:
-    return WaitingRow(
-        pk=wish.pk,
-        origin=origin_words(wish),
-        values=summary(flat_params(space, wish.params)),
-        by=wish.asked_by.display_name if wish.asked_by else "",
-    )
+    listed = found[:MOST_LISTED]
+    values = summaries([flat_params(space, wish.params) for wish in listed])
+    rows = [
+        WaitingRow(
+            pk=wish.pk,
+            origin=origin_words(wish),
+            values=text,
+            by=wish.asked_by.display_name if wish.asked_by else "",
+        )
+        for wish, text in zip(listed, values, strict=True)
+    ]
+    return WaitingCard(rows, more)
