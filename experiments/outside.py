@@ -19,8 +19,7 @@ from experiments.lifecycle.clock_steps import LEAST
 from experiments.models import Attempt, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
-from experiments.placing import suggest
-from experiments.search.samplers import Suggestion
+from experiments.placing import next_suggestion
 from experiments.wishes import next_wish
 from experiments.words import exact_duration_text
 
@@ -108,7 +107,9 @@ def _new(sweep: Sweep, client: str) -> ExternalClaim | None:
         raise _spent(sweep)
     _refuse_more(sweep)
     wish = next_wish(sweep)
-    chosen = wish or _something_new(sweep, number)
+    chosen = wish or next_suggestion(sweep, number)
+    if chosen is None:
+        raise _exhausted(sweep)
     return lifecycle.claim_external(
         sweep,
         number=number,
@@ -127,14 +128,6 @@ def _refuse_more(sweep: Sweep) -> None:
             f" {most:,}. Ask again when one has ended."
         )
         raise NothingToRun("too_many_running", words)
-
-
-def _something_new(sweep: Sweep, number: int) -> Suggestion:
-    suggestion = None if sweep.exhausted else suggest(sweep, number)
-    if suggestion is None:
-        lifecycle.mark_exhausted(sweep)
-        raise _exhausted(sweep)
-    return suggestion
 
 
 # --- silence -----------------------------------------------------------------------

@@ -37,7 +37,7 @@ class Placing:
     nothing.
     """
 
-    def __init__(self, sweeps: Collection[Sweep], *, choosing: bool = True) -> None:
+    def __init__(self, sweeps: Collection[Sweep]) -> None:
         self._turns = turns_of(sweeps)
         self._states = pool_states({sweep.pool_id for sweep in sweeps})
         self._shares = {
@@ -45,7 +45,6 @@ class Placing:
         }
         self._least_gpus: dict[int, int] = {}
         for turn in self._turns.values():
-            turn.is_over = not choosing
             pool, gpus = turn.sweep.pool_id, turn.sweep.gpus
             self._least_gpus[pool] = min(gpus, self._least_gpus.get(pool, gpus))
         for state in self._states.values():
@@ -55,7 +54,7 @@ class Placing:
             for attempt in state.ahead():
                 if attempt.trial.sweep_id in self._turns:
                     self._turns[attempt.trial.sweep_id].ahead += 1
-        self._all, self._ahead = dict(self._turns), False
+        self._all = dict(self._turns)
 
     def next_sweep(self) -> Sweep | None:
         """Whose turn it is; None: nobody can have any more."""
@@ -69,27 +68,19 @@ class Placing:
         """The sweep gets nothing more in this round."""
         self._turns.pop(sweep.pk, None)
 
-    def look_ahead(self) -> None:
-        """Begin anew, now with trials that wait for slots which are still taken.
-
-        Only for sweeps of quick trials whose choices do not go by results: their slots
-        then need not wait for a round. It ends with the first sweep whose turn it is
-        and that is not of that kind: the next free slot is for it.
-        """
+    def restart(self) -> None:
+        """Give every sweep that still runs a turn again, dropped ones included."""
         self._turns = {
             pk: turn
             for pk, turn in self._all.items()
             if turn.sweep.state == SweepState.RUNNING
         }
-        self._ahead = True
 
     def serve(self, sweep: Sweep) -> Trial | None:
         """Place one more trial of the sweep. None: there is no place for one now."""
         turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
-        if self._ahead:
-            return self._serve_ahead(turn, state)
         if turn.open:
-            return self._serve_open(turn, state)
+            return self.serve_open(sweep)
         if not turn.may_choose:
             return None
         host = state.best_host(sweep.gpus, attempt=None, priority=sweep.priority)
@@ -97,18 +88,17 @@ class Placing:
             turn.is_over = True
             if not self._waits_in_sight(turn, state):
                 return None
-        trial = _new_trial(turn, host, rings=host is not None or not state.alive)
-        if trial is not None:
-            turn.number += 1
-            turn.live += 1
-            self._count(turn, host)
-        return trial
+        return self._place_new(turn, host, rings=host is not None or not state.alive)
 
-    def _serve_open(self, turn: Turn, state: PoolState) -> Trial | None:
-        """Ring for the attempt that has waited longest."""
-        attempt, sweep = turn.open[0], turn.sweep
-        if turn.is_full:
+    def serve_open(self, sweep: Sweep) -> Trial | None:
+        """Ring for the attempt of the sweep that has waited longest.
+
+        None: none waits, or there is no place for it.
+        """
+        turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
+        if not turn.open or turn.is_full:
             return None
+        attempt = turn.open[0]
         host = state.best_host(sweep.gpus, attempt=attempt, priority=sweep.priority)
         if host is None and state.alive:
             return None
@@ -118,9 +108,14 @@ class Placing:
             _ring(attempt, sweep, host)
         return attempt.trial
 
-    def _serve_ahead(self, turn: Turn, state: PoolState) -> Trial | None:
-        """A trial for a slot that will be free soon."""
-        sweep = turn.sweep
+    def prefetch(self, sweep: Sweep) -> Trial | None:
+        """Place a trial that waits for a slot which is still taken. None: nobody may.
+
+        Only for sweeps of quick trials that the sampler chooses without results: their
+        slots then need not wait for the next round. The first sweep of another kind
+        ends it for the pool: the next free slot is for that sweep.
+        """
+        turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
         if not turn.open and not turn.lacks_only_slots(state.slots):
             return None
         share = 0.0 if turn.open or sweep.gpus else share_ahead(sweep)
@@ -128,11 +123,15 @@ class Placing:
         if host is None:
             self._close(sweep.pool_id)
             return None
-        trial = _new_trial(turn, host, rings=True)
+        trial = self._place_new(turn, host, rings=True)
+        turn.ahead += trial is not None
+        return trial
+
+    def _place_new(self, turn: Turn, host: Host | None, *, rings: bool) -> Trial | None:
+        trial = _new_trial(turn, host, rings=rings)
         if trial is not None:
             turn.number += 1
             turn.live += 1
-            turn.ahead += 1
             self._count(turn, host)
         return trial
 
@@ -170,9 +169,9 @@ def ring_waiting() -> None:
     sweeps = Sweep.objects.filter(
         state=SweepState.RUNNING, pk__in=queued.values("trial__sweep")
     )
-    placing = Placing(sweeps.select_related("experiment", "pool"), choosing=False)
+    placing = Placing(sweeps.select_related("experiment", "pool"))
     while (sweep := placing.next_sweep()) is not None:
-        if placing.serve(sweep) is None:
+        if placing.serve_open(sweep) is None:
             placing.drop(sweep)
 
 
@@ -196,7 +195,7 @@ def _new_trial(turn: Turn, host: Host | None, *, rings: bool) -> Trial | None:
     """Choose, store and ring for the sweep's next trial."""
     sweep = turn.sweep
     wish = next_wish(sweep)
-    chosen = wish or _something_new(sweep, turn.number)
+    chosen = wish or next_suggestion(sweep, turn.number)
     if chosen is None:
         return None
     failpoint("place.suggested")
@@ -218,8 +217,8 @@ def _new_trial(turn: Turn, host: Host | None, *, rings: bool) -> Trial | None:
     return trial
 
 
-def _something_new(sweep: Sweep, number: int) -> Suggestion | None:
-    """The sampler's choice, unless it has run out of choices or does so now."""
+def next_suggestion(sweep: Sweep, number: int) -> Suggestion | None:
+    """The sampler's choice. None: the space is exhausted, and the sweep now says so."""
     suggestion = None if sweep.exhausted else suggest(sweep, number)
     if suggestion is None and not sweep.exhausted:
         lifecycle.mark_exhausted(sweep)

@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from experiments import lifecycle
@@ -24,7 +22,7 @@ from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.outside import end_silent_outside
 from experiments.placing import ring_waiting
-from experiments.scheduling import end_at_timeout
+from experiments.scheduling import end_at_timeout, guarded
 from experiments.words import exact_duration_text
 
 logger = logging.getLogger(__name__)
@@ -47,31 +45,28 @@ def repair(
     """
     failpoint("repair.rings")
     all_count = declare_losses and not only_stopping
-    for step in (
-        lifecycle.renew_future_signs,
-        ring_waiting,
-        end_strays,
-        partial(end_overdue, silence_counts=all_count, was_set=was_set),
-        end_paused,
-    ):
-        _guarded(step)
+    with guarded(_log):
+        lifecycle.renew_future_signs()
+    with guarded(_log):
+        ring_waiting()
+    with guarded(_log):
+        end_strays()
+    with guarded(_log):
+        end_overdue(silence_counts=all_count, was_set=was_set)
+    with guarded(_log):
+        end_paused()
     if declare_losses:
-        _guarded(partial(lose_silent, only_stopping=True, was_set=was_set))
-        outside = partial(end_silent_outside, only_stopping=only_stopping)
-        _guarded(partial(outside, was_set=was_set))
+        with guarded(_log):
+            lose_silent_stopping(was_set=was_set)
+        with guarded(_log):
+            end_silent_outside(only_stopping=only_stopping, was_set=was_set)
     if all_count:
-        _guarded(partial(lose_silent, was_set=was_set))
+        with guarded(_log):
+            lose_silent(was_set=was_set)
 
 
-def _guarded(step: Callable[[], object]) -> None:
-    """One step, which must not keep the others from their work. Without a database
-    none of them can do any: that error goes on."""
-    try:
-        step()
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception:
-        logger.exception("a step of the repair failed; the others go on")
+def _log(error: Exception) -> None:
+    logger.exception("a step of the repair failed; the others go on")
 
 
 def nobody_is_heard() -> bool:
@@ -165,22 +160,28 @@ def end_paused() -> None:
         end_at_timeout(sweep)
 
 
-def lose_silent(
-    *, only_stopping: bool = False, was_set: Callable[[], bool] = never_set
-) -> None:
-    """Give up attempts whose runner has not been heard from for longer than a lease,
-    while somebody else was. For those that are to stop the present counts.
+def lose_silent(*, was_set: Callable[[], bool] = never_set) -> None:
+    """Give up attempts whose runner was silent for a lease before the last sign of life
+    of any other.
 
-    By then a runner that cannot reach the site has been told nothing; if it comes
-    back, its attempt is stale and it ends itself.
+    A runner that comes back later ends itself: its attempt is stale.
     """
-    heard = database_now() if only_stopping else last_heard()
-    if heard is None:
-        return
+    heard = last_heard()
+    if heard is not None:
+        _lose(_of_workers(), heard=heard, was_set=was_set)
+
+
+def lose_silent_stopping(*, was_set: Callable[[], bool] = never_set) -> None:
+    """Give up attempts that must stop and whose runner was silent for a lease."""
+    stopping = _of_workers().exclude(trial__stop_reason="")
+    _lose(stopping, heard=database_now(), was_set=was_set)
+
+
+def _lose(
+    attempts: QuerySet[Attempt], *, heard: datetime, was_set: Callable[[], bool]
+) -> None:
     limit = heard - timedelta(seconds=settings.LEASE_SECONDS)
-    silent = _of_workers().filter(heartbeat_at__lt=limit).select_related("worker")
-    if only_stopping:
-        silent = silent.exclude(trial__stop_reason="")
+    silent = attempts.filter(heartbeat_at__lt=limit).select_related("worker")
     if silent and was_set():
         return
     for attempt in silent:

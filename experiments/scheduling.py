@@ -7,9 +7,9 @@ filtered updates of lifecycle keep them from doing anything twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count
@@ -17,7 +17,7 @@ from django.db.models import Count
 from experiments import bad_hosts, breakers, lifecycle, preflight
 from experiments.causes import likely_cause
 from experiments.clock import database_now
-from experiments.models import Sweep
+from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
     TRIAL_LIVE,
@@ -38,39 +38,61 @@ def advance_all() -> None:
         .select_related("experiment", "pool")
         .order_by("id")
     )
-    waiting = [sweep for sweep in running if _guarded(settle, sweep) is False]
+    waiting = [sweep for sweep in running if _needs_trials(sweep)]
     placing = Placing(waiting)
-    _place(placing)
-    placing.look_ahead()
-    _place(placing)
+    _serve_all(placing, placing.serve)
+    placing.restart()
+    _serve_all(placing, placing.prefetch)
     for sweep in waiting:
         if sweep.exhausted:
-            _guarded(settle, sweep)
+            _needs_trials(sweep)
 
 
-def _place(placing: Placing) -> None:
+Serve = Callable[[Sweep], Trial | None]
+
+
+def _serve_all(placing: Placing, serve: Serve) -> None:
+    """Serve sweeps in turn until none of them gets any more."""
     while (sweep := placing.next_sweep()) is not None:
-        if not _guarded(placing.serve, sweep):
+        trial = None
+        with _pausing(sweep):
+            trial = serve(sweep)
+        if trial is None:
             placing.drop(sweep)
 
 
-T = TypeVar("T")
+def _needs_trials(sweep: Sweep) -> bool:
+    """Whether the sweep goes on with new trials, after the rules that may end it."""
+    with _pausing(sweep):
+        return not settle(sweep)
+    return False
 
 
-def _guarded(step: Callable[[Sweep], T], sweep: Sweep) -> T | None:
-    """One sweep's step. A sweep that cannot be handled is paused and says why: it must
-    not keep the others from going on. None: it failed.
+@contextmanager
+def _pausing(sweep: Sweep) -> Iterator[None]:
+    """Pause a sweep that fails and say why: it must not stop the others."""
 
-    Without a database no sweep can go on: that error is passed on."""
-    try:
-        return step(sweep)
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
+    def pause(error: Exception) -> None:
         logger.exception("sweep %s cannot be scheduled", sweep.pk)
         message = f"The scheduler could not go on with this sweep: {error}"
         lifecycle.pause_sweep(sweep, reason="internal_error", message=message)
-        return None
+
+    with guarded(pause):
+        yield
+
+
+@contextmanager
+def guarded(failed: Callable[[Exception], None]) -> Iterator[None]:
+    """Keep an error from the steps that come after it; `failed` handles it instead.
+
+    Without a database no later step can work either: that error is raised.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        failed(error)
 
 
 # --- ending -----------------------------------------------------------------------

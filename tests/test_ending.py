@@ -79,13 +79,13 @@ def test_who_asks_when_the_sweep_has_just_completed_is_told_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = sweep("completed", "completed")
-    suggest = outside.suggest
+    suggest = outside.next_suggestion
 
     def late(sweep: Sweep, number: int) -> Any:
         lifecycle.complete_sweep(again(made), reason="exhausted", message="All tried.")
         return suggest(sweep, number)
 
-    monkeypatch.setattr(outside, "suggest", late)
+    monkeypatch.setattr(outside, "next_suggestion", late)
     with pytest.raises(outside.NothingToRun) as refusal:
         outside.ask(made)
     assert refusal.value.code == "exhausted"

@@ -195,7 +195,7 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
     done: list[str] = []
     for name in ("end_strays", "end_paused"):
         monkeypatch.setattr(repair, name, lambda name=name: done.append(name))
-    for name in ("ring_waiting", "end_overdue", "lose_silent"):
+    for name in ("ring_waiting", "end_overdue", "lose_silent_stopping", "lose_silent"):
         monkeypatch.setattr(repair, name, broken(ValueError("a broken row")))
     monkeypatch.setattr(
         repair, "end_silent_outside", lambda **options: done.append("outside")
@@ -354,11 +354,11 @@ def test_an_attempt_that_is_to_stop_is_not_waited_for(
 ) -> None:
     trial = factories.reported_trial(sweep, [0.5])
     quiet_since(settings.LEASE_SECONDS + 1)
-    repair.lose_silent(only_stopping=True)
+    repair.lose_silent_stopping()
     trial.refresh_from_db()
     assert trial.state == "running"
     lifecycle.request_stop(trial, reason="user", message="Enough.")
-    repair.lose_silent(only_stopping=True)
+    repair.lose_silent_stopping()
     trial.refresh_from_db()
     assert trial.state == "cancelled"
 
