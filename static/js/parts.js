@@ -24,7 +24,7 @@ function focusedTarget(part) {
 export function showPart(part, html, { release = () => {} } = {}) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
-  if (fresh.innerHTML === standsIn(part) || part.querySelector(".dropdown-menu.show")) return;
+  if (fresh.innerHTML === standsIn(part) || part.querySelector(".menu:popover-open")) return;
   sent.set(part, fresh.innerHTML);
   const focused = focusedTarget(part);
   release(part);

@@ -1,8 +1,9 @@
-// What every page does: dialogs, copying, tabs, closable messages, relative times.
+// What every page does: menus, dialogs, copying, tabs, closable messages, relative times.
 
 import { wireCopy } from "./copy.js";
 import { wireDialogs } from "./dialogs.js";
 import { refreshTimes } from "./format.js";
+import { wireMenus } from "./menus.js";
 import { wireTabs } from "./tabs.js";
 
 const EVERY = 15000;
@@ -14,6 +15,7 @@ function wireNotes() {
 }
 
 wireDialogs();
+wireMenus();
 wireCopy();
 wireTabs();
 wireNotes();

@@ -28,8 +28,8 @@
   function apply(value) {
     const theme = value === "system" ? (system.matches ? "dark" : "light") : value;
     root.dataset.themeChoice = value;
-    if (root.dataset.bsTheme === theme) return;
-    root.dataset.bsTheme = theme;
+    if (root.dataset.theme === theme) return;
+    root.dataset.theme = theme;
     document.dispatchEvent(new CustomEvent("themechange", { detail: theme }));
   }
 

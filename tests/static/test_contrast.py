@@ -13,7 +13,7 @@ STATES = ("best", "running", "completed", "terminated", "failed")
 
 def tokens(theme: str) -> dict[str, str]:
     """The hexadecimal colours of one theme; dark ones replace those of light."""
-    light, dark = CSS.read_text().split('[data-bs-theme="dark"]')
+    light, dark = CSS.read_text().split('[data-theme="dark"]')
     found = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", light))
     if theme == "dark":
         found |= dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", dark))

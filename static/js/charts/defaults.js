@@ -17,7 +17,7 @@ export function palette() {
   const read = reader();
   const all = (suffix) => Object.fromEntries(FILLS.map((n) => [n, read(`--${n}${suffix}`)]));
   return {
-    dark: document.documentElement.dataset.bsTheme === "dark",
+    dark: document.documentElement.dataset.theme === "dark",
     surface: read("--surface"),
     sunken: read("--sunken"),
     line: read("--line"),
