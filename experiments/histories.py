@@ -102,6 +102,7 @@ class Search:
 
     def __post_init__(self) -> None:
         self._mark = _mark_of(self.sweep)
+        self._objective = self.sweep.objective
         self._clear()
 
     def is_of(self, sweep: Sweep) -> bool:
@@ -152,7 +153,7 @@ class Search:
 
     def _clear(self) -> None:
         space = self.definition.search_space
-        self.history = History(space, self.sweep.objective)
+        self.history = History(space, self._objective)
         self._expectations = Expectations(self.history)
         self._cuts.clear()
         self._beginnings.clear()
@@ -221,7 +222,7 @@ class Search:
         if not (self._cuts or begun):
             self.history.tell_trainings({})
             return
-        finished = StoredFinished(Trial(sweep=self.sweep), self.sweep.objective)
+        finished = StoredFinished(Trial(sweep=self.sweep), self._objective)
         courses = finished.derived(courses_of)
         self._expectations.refresh(courses, self._cuts, begun)
 
@@ -240,7 +241,7 @@ class Search:
         return cut is None or (cut.report, cut.best) != (row.reports, self._best(row))
 
     def _best(self, row: Row) -> float:
-        return self.sweep.objective.loss(math.nan if row.value is None else row.value)
+        return self._objective.loss(math.nan if row.value is None else row.value)
 
     def _read_cuts(self, rows: Mapping[int, Row]) -> None:
         """Where these trials, by their ids, stand and stood at half of their way."""

@@ -6,7 +6,7 @@ slot, so what the trial took is their sum. An attempt that never trained has no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -79,6 +79,14 @@ def trial_seconds(
     """How long the trial's training has taken, or has taken so far; None before it has
     begun. ``earlier`` as earlier_by_trial() has it."""
     return _together(earlier.get(trial.pk), attempt_seconds(trial.current_attempt, now))
+
+
+def seconds_by_trial(
+    trials: Sequence[Trial], now: datetime
+) -> Mapping[int, float | None]:
+    """The same of many trials, in one query."""
+    earlier = earlier_by_trial(trial.pk for trial in trials)
+    return {trial.pk: trial_seconds(trial, earlier, now) for trial in trials}
 
 
 def measured_seconds(trial: Trial, earlier: Mapping[int, float]) -> float | None:

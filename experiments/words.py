@@ -45,6 +45,15 @@ def metric_text(value: float | None, digits: int = 4) -> str:
     return _significant(float(value), digits)
 
 
+def told_apart(value: float, other: float) -> tuple[str, str]:
+    """Two values of a metric, with as many digits as show which is the greater."""
+    for digits in (3, 4, 5, 6):
+        one, two = metric_text(value, digits), metric_text(other, digits)
+        if one != two:
+            break
+    return one, two
+
+
 def signed_text(value: float | None, digits: int = 4) -> str:
     text = number_text(value, digits)
     return f"+{text}" if value is not None and value > 0 else text

@@ -21,10 +21,12 @@ WORDS: Mapping[str, str] = {
 
 def origin_words(trial: Trial | Wish) -> str:
     """A phrase that begins with a capital letter; empty where nothing is known."""
+    origin: str = trial.origin
+    if origin in WORDS:
+        return WORDS[origin]
     if trial.is_wished:
         return _wished_words(trial)
-    origin = trial.origin
-    return WORDS.get(origin, origin[:1].upper() + origin[1:])
+    return origin[:1].upper() + origin[1:]
 
 
 def _wished_words(trial: Trial | Wish) -> str:

@@ -21,11 +21,11 @@ from experiments.models.trials import IMPORTED, TrialState
 from experiments.pages.failures import out_of_time
 from experiments.pages.origins import origin_words
 from experiments.pages.simulator.policy_words import kind_name
-from experiments.pages.spaces import flat_params, search_space
+from experiments.pages.spaces import flat_configurations, search_space
 from experiments.pages.trial.verdicts import CHANCE, chance_text
 from experiments.search.termination import Policy, make_policy
-from experiments.training_time import earlier_by_trial, trial_seconds
-from experiments.words import metric_text
+from experiments.training_time import seconds_by_trial
+from experiments.words import metric_text, told_apart
 
 # More points than this cannot be told apart at the width of a chart.
 MOST_CURVE_POINTS = 150
@@ -75,8 +75,8 @@ def trial_rows(
     ids = [trial.pk for trial in listed]
     curves = report_curves(ids, most=most_points, wide=wide)
     decisions = last_decisions(ids)
-    earlier = earlier_by_trial(ids)
-    space = search_space(sweep)
+    seconds = seconds_by_trial(listed, now)
+    params = flat_configurations(search_space(sweep), [t.params for t in listed])
     policy = make_policy(sweep.early_termination, sweep.objective)
     return [
         TrialRow(
@@ -91,9 +91,9 @@ def trial_rows(
             last_value=trial.last_value,
             reports=trial.reports,
             origin=origin_words(trial),
-            params=flat_params(space, trial.params),
+            params=flat,
             curve=curves.get(trial.pk, []),
-            elapsed=trial_seconds(trial, earlier, now),
+            elapsed=seconds[trial.pk],
             started=_iso(trial.started_at),
             ended=_iso(trial.ended_at),
             standing=standing_sentence(
@@ -104,7 +104,7 @@ def trial_rows(
                 of=of,
             ),
         )
-        for trial in listed
+        for trial, flat in zip(listed, params, strict=True)
     ]
 
 
@@ -254,7 +254,5 @@ def _compared(decision: Decision, word: str) -> str:
         return "nothing to compare with yet"
     if value is None:
         return f"no value {word} {metric_text(threshold, 3)}"
-    digits = next(
-        (d for d in (3, 4, 5) if metric_text(value, d) != metric_text(threshold, d)), 6
-    )
-    return f"{metric_text(value, digits)} {word} {metric_text(threshold, digits)}"
+    own, other = told_apart(value, threshold)
+    return f"{own} {word} {other}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -58,8 +58,19 @@ def flat_params(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, Any]
     The parameters of a nested choice's branch stand beside the choice, which itself is
     shown as the branch's label. What the space does not allow stays as it is.
     """
+    return flat_configurations(space, [params])[0]
+
+
+def flat_configurations(
+    space: SearchSpace, configurations: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The same of many configurations."""
     if not any(axis.branches for axis in space.axes.values()):
-        return dict(params)
+        return [dict(params) for params in configurations]
+    return [_flat(space, params) for params in configurations]
+
+
+def _flat(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, Any]:
     values = space.flat(params)
     found = {
         name: _shown(axis, values[name]) if name in values else params[name]

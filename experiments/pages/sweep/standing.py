@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from statistics import fmean
 from typing import Any
 
@@ -56,27 +57,27 @@ class SweepStanding:
     running_for: Sequence[float]
     asked_for: int = 0
 
-    @property
+    @cached_property
     def best(self) -> Trial | None:
         return self.progress.best
 
-    @property
+    @cached_property
     def ended(self) -> int:
         return sum(n for state, n in self.counts.items() if state in TRIAL_ENDS)
 
-    @property
+    @cached_property
     def live(self) -> int:
         return sum(n for state, n in self.counts.items() if state in TRIAL_LIVE)
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         return dict(self.progress.counts)
 
-    @property
+    @cached_property
     def tried(self) -> int:
         return sum(self.counts.values())
 
-    @property
+    @cached_property
     def planned(self) -> int:
         """How many trials there will be: the budget, or the space where it is less."""
         if self.sweep.exhausted:
@@ -86,23 +87,23 @@ class SweepStanding:
             most = min(most, self.combinations)
         return max(most, self.tried)
 
-    @property
+    @cached_property
     def bar(self) -> dict[str, int]:
         """Counts for the state bar: queued and untried trials together are left."""
         bar = {str(s): n for s, n in self.counts.items() if s != TrialState.QUEUED}
         return bar | {"left": self.to_come - bar[TrialState.RUNNING]}
 
-    @property
+    @cached_property
     def to_come(self) -> int:
         """Trials that have not ended, those that run included."""
         return self.planned - self.ended
 
-    @property
+    @cached_property
     def ran_for(self) -> timedelta | None:
         """From start to end, or until now; without the time for which it lay still."""
         return self.sweep.took(self.now)
 
-    @property
+    @cached_property
     def seconds_left(self) -> float | None:
         """About how long the rest takes at the pace so far, spread over the slots."""
         unknown = self.took is None or self.ended < LEAST_FOR_FORECAST

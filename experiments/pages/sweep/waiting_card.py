@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from experiments.models import Sweep
 from experiments.pages.origins import origin_words
-from experiments.pages.spaces import flat_params, search_space
+from experiments.pages.spaces import flat_configurations, search_space
 from experiments.pages.sweep.trial_cells import summaries
 from experiments.wishes import waiting_wishes
 
@@ -44,7 +44,7 @@ def waiting_card(sweep: Sweep) -> WaitingCard | None:
     more = waiting.count() - MOST_LISTED if len(found) > MOST_LISTED else 0
     space = search_space(sweep)
     listed = found[:MOST_LISTED]
-    values = summaries([flat_params(space, wish.params) for wish in listed])
+    values = summaries(flat_configurations(space, [wish.params for wish in listed]))
     rows = [
         WaitingRow(
             pk=wish.pk,

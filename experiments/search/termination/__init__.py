@@ -5,7 +5,9 @@ A new policy is a subclass of `Policy` in a module of its own and a line in POLI
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from experiments.search.problems import Findings
@@ -37,6 +39,8 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
         )
     }
 )
+# Every report asks for its sweep's policy; a policy keeps nothing between calls.
+MAX_KEPT = 64
 
 
 def read_policy(
@@ -55,8 +59,15 @@ def make_policy(
     mapping: Mapping[str, object] | None, objective: Objective
 ) -> Policy | None:
     """The policy of a sweep document; None for none, DefinitionError if invalid."""
+    return _made(json.dumps(mapping, default=str), objective)
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _made(text: str, objective: Objective) -> Policy | None:
     findings = Findings()
-    policy = read_policy(mapping, objective, findings, path="early_termination")
+    policy = read_policy(
+        json.loads(text), objective, findings, path="early_termination"
+    )
     findings.raise_if_any()
     return policy
 
