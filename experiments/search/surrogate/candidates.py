@@ -9,8 +9,6 @@ import numpy as np
 from experiments.search.surrogate.columns import Mask, Points
 from experiments.search.surrogate.encoding import Encoding, from_log, to_log
 
-# A range with up to so many values takes a step of one value where it would not move.
-COARSE = 64
 # How often few, some or all axes change.
 FEW, SOME = 0.4, 0.4
 SOME_CHANGES = 2.5
@@ -65,7 +63,8 @@ class Candidates:
         for place in columns.categorical:
             kept = everything & (rng.random(len(points)) >= CATEGORY_CHANGES)
             rows = np.flatnonzero(moved[:, place] & ~kept)
-            points[rows, place] = self._other(points[rows, place], place, rng)
+            column = columns.all[place]
+            points[rows, place] = column.other(points[rows, place], rng)
         after = columns.activity(points)
         fresh = rng.random(points.shape)
         points = np.where(after & ~before, fresh, points)
@@ -100,19 +99,4 @@ class Candidates:
             sensed = rng.random(len(shares)) < 0.5
             logs = to_log(shares[sensed], ratio) + shift[sensed]
             moved[sensed] = from_log(logs, ratio)
-        moved = column.snapped(moved)
-        if column.middles is None or len(column.middles) > COARSE:
-            return moved
-        digits, before = column.digits(moved), column.digits(shares)
-        still = digits == before
-        digits[still] += np.where(shift[still] < 0, -1, 1)
-        last = len(column.middles) - 1
-        digits = np.where(digits < 0, 1, np.where(digits > last, last - 1, digits))
-        return column.middles_of(digits)
-
-    def _other(self, shares: Points, place: int, rng: np.random.Generator) -> Points:
-        """Another category, each alike."""
-        column = self.encoding.columns.all[place]
-        size = column.size or 1
-        steps = rng.integers(1, size, len(shares))
-        return column.middles_of((column.digits(shares) + steps) % size)
+        return column.stepped(shares, moved, shift)

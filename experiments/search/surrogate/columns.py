@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 MOST_TABLED = 10_000
 # An axis with no bounds ends here: about 3.3 standard deviations of a normal law.
 UNBOUNDED_END = 0.0005
+# A range with up to so many values takes a step of one value where it would not move.
+COARSE = 64
 # Continuous axes have no digits; only points of finite axes are told apart by them.
 NO_DIGIT = 0
 
@@ -93,6 +95,24 @@ class Column:
             law, q = self.partition.law, self.partition.q
             return np.clip(_rounded_middles(law, q, shares), *self.ends)
         return self.middles_of(digits)
+
+    def stepped(self, shares: Points, moved: Points, shift: Points) -> Points:
+        """The moved shares snapped; with few values each takes at least one step."""
+        moved = self.snapped(moved)
+        if self.middles is None or len(self.middles) > COARSE:
+            return moved
+        digits, before = self.digits(moved), self.digits(shares)
+        still = digits == before
+        digits[still] += np.where(shift[still] < 0, -1, 1)
+        last = len(self.middles) - 1
+        digits = np.where(digits < 0, 1, np.where(digits > last, last - 1, digits))
+        return self.middles_of(digits)
+
+    def other(self, shares: Points, rng: np.random.Generator) -> Points:
+        """Another value for each share, all alike."""
+        size = self.size or 1
+        steps = rng.integers(1, size, len(shares))
+        return self.middles_of((self.digits(shares) + steps) % size)
 
     def middles_of(self, digits: NDArray[np.int64]) -> Points:
         """The middles of the bands of some values."""

@@ -57,12 +57,13 @@ class Kernel:
 
     def _embedded(self, features: Features, most: int) -> Reals:
         """Points whose squared distances are r^2; categories are at most `most`."""
-        count = features.coordinates.shape[1]
+        size, count = features.coordinates.shape
         parts = [features.coordinates * np.sqrt(self.weights[:count])]
         for column, weight in enumerate(self.weights[count:]):
-            corners = np.zeros((len(features), most + 1))
-            rows = np.arange(len(features))
-            corners[rows, features.categories[:, column]] = math.sqrt(weight / 2.0)
+            corners = np.zeros((size, most + 1))
+            corners[np.arange(size), features.categories[:, column]] = math.sqrt(
+                weight / 2.0
+            )
             parts.append(corners)
         return np.hstack(parts)
 
