@@ -15,7 +15,7 @@ from experiments import ranks
 from experiments.models import RankBlock, Report
 from experiments.models.trials import TrialState
 from experiments.ranks import Block
-from experiments.search.columns import Column, ColumnRivals
+from experiments.search.standings import Rung, RungRivals
 from experiments.search.termination.evidence import Ranked, Rivals, Standing
 from experiments.statements import Select, Slot
 
@@ -189,11 +189,11 @@ class StoredRivals(Rivals):
         """Those that run are as many as the sweep may run at a time: they are read."""
         report = self._report
         standings = RUNNING.rows(**_where(report))
-        column = Column({number for number, *_ in standings} | {report.number})
+        rung = Rung({number for number, *_ in standings} | {report.number})
         for number, best, mean in standings:
-            column.add(number, best, mean)
-        column.add(report.number, self._own.best, self._own.mean)
-        return ColumnRivals(column, report.number, self._own)
+            rung.add(number, best, mean)
+        rung.add(report.number, self._own.best, self._own.mean)
+        return RungRivals(rung, report.number, self._own)
 
     def only_running(self) -> Rivals:
         return self._running

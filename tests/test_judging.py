@@ -60,8 +60,8 @@ class Witness:
         return dict(self.policy.settings())
 
     def judge(self, stored: Evidence) -> Verdict:
-        self.standings.report(stored.number, stored.own.last)
-        kept = self.standings.evidence(stored.number)
+        kept = self.standings.report(stored.number, stored.own.last)
+        assert kept is not None
         assert stored.own == kept.own
         np.testing.assert_array_equal(stored.losses(), kept.losses())
         same_rivals(stored.rivals, kept.rivals)

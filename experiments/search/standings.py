@@ -1,21 +1,21 @@
-"""How the trials of one sweep stand, report by report, kept up as reports come in.
+"""How the trials of a sweep compare, report by report, kept up to date in memory.
 
-Every question of a policy is looked up in orders that are kept sorted: nothing is
-scanned, however many trials and reports there are.
+A policy's questions are answered from sorted orders. Nothing is scanned, however many
+trials and reports a sweep has. The study, the policy simulator and, for the running
+trials of a stored sweep, `experiments.rivals` all use this module.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from bisect import insort
-from collections.abc import Callable, Iterator
-from typing import TypeVar, cast
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Container, Iterable
+from typing import Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.columns import Column, ColumnRivals
 from experiments.search.termination.evidence import (
     MOST_FINISHED,
     Evidence,
@@ -26,79 +26,241 @@ from experiments.search.termination.evidence import (
 )
 
 T = TypeVar("T")
+Measure: TypeAlias = Literal["best", "mean"]
 
 
-class Run:
-    """One trial's own numbers so far: losses, infinity where not finite."""
+class SortedLosses:
+    """Losses in ascending order, each with its trial; equal ones by trial number."""
 
-    __slots__ = ("best", "finite", "losses", "mean", "number")
+    __slots__ = ("losses", "numbers")
+
+    def __init__(self, entries: Iterable[tuple[float, int]]) -> None:
+        ordered = sorted(entries)
+        self.losses = array("d", [loss for loss, _ in ordered])
+        self.numbers = array("q", [number for _, number in ordered])
+
+    def add(self, loss: float, number: int) -> None:
+        place = self.place(loss, number)
+        self.losses.insert(place, loss)
+        self.numbers.insert(place, number)
+
+    def remove(self, loss: float, number: int) -> None:
+        place = self.place(loss, number)
+        del self.losses[place], self.numbers[place]
+
+    def find(self, loss: float, number: int) -> int:
+        """The place of a trial with its loss; the length when it is not here."""
+        place, numbers = self.place(loss, number), self.numbers
+        if place < len(numbers) and numbers[place] == number:
+            return place
+        return len(numbers)
+
+    def place(self, loss: float, number: int) -> int:
+        """Where a trial with this loss is, or would be."""
+        losses = self.losses
+        first = bisect_left(losses, loss)
+        if first == len(losses) or losses[first] != loss:
+            return first
+        return bisect_left(
+            self.numbers, number, first, bisect_right(losses, loss, first)
+        )
+
+
+class LeadingTrials:
+    """The two trials with the lowest losses: one of them is another than any trial."""
+
+    __slots__ = ("_leaders", "limit")
+
+    def __init__(self) -> None:
+        self._leaders: list[Ranked] = []
+        # Only a loss up to this one can lead.
+        self.limit = math.inf
+
+    def add(self, number: int, loss: float) -> None:
+        """A trial's new loss, lower than any before of the same trial."""
+        others = [leader for leader in self._leaders if leader.number != number]
+        ranked = sorted([*others, Ranked(number, loss)], key=_by_loss)
+        self._leaders = ranked[:2]
+        if len(ranked) > 1:
+            self.limit = ranked[1].loss
+
+    def besides(self, number: int) -> Ranked | None:
+        """The best of the other trials; None where none has a finite value."""
+        for leader in self._leaders:
+            if leader.number != number:
+                return leader if leader.loss < math.inf else None
+        return None
+
+
+def _by_loss(ranked: Ranked) -> tuple[float, int]:
+    return ranked.loss, ranked.number
+
+
+class Rung:
+    """Every trial that has reported n times or more, cut at its n-th report.
+
+    An order is made when it is first asked for, and kept up from then on. `running`
+    holds the trials that have not ended.
+    """
+
+    __slots__ = ("_orders", "_running", "best", "leaders", "mean", "numbers")
+
+    def __init__(self, running: Container[int]) -> None:
+        self._running = running
+        self._orders: dict[tuple[Measure, bool], SortedLosses] = {}
+        self.leaders = LeadingTrials()
+        self.numbers = array("q")
+        self.best = array("d")
+        self.mean = array("d")
+
+    def add(self, number: int, best: float, mean: float) -> None:
+        self.numbers.append(number)
+        self.best.append(best)
+        self.mean.append(mean)
+        if best <= self.leaders.limit:
+            self.leaders.add(number, best)
+        for (measure, _), order in self._orders.items():
+            order.add(best if measure == "best" else mean, number)
+
+    def end(self, number: int, best: float, mean: float) -> None:
+        """A trial is not running any more."""
+        for (measure, running_only), order in self._orders.items():
+            if running_only:
+                order.remove(best if measure == "best" else mean, number)
+
+    def order(self, measure: Measure, running_only: bool) -> SortedLosses:
+        """The trials by one measure: all of them, or those that run."""
+        order = self._orders.get((measure, running_only))
+        if order is None:
+            entries = zip(getattr(self, measure), self.numbers, strict=True)
+            order = SortedLosses(
+                entry
+                for entry in entries
+                if not running_only or entry[1] in self._running
+            )
+            self._orders[measure, running_only] = order
+        return order
+
+
+class RungRivals(Rivals):
+    """The trials at a rung besides one of them, until the next trial reports."""
+
+    __slots__ = ("_count", "_number", "_own", "_rung", "_running_only")
+
+    def __init__(
+        self, rung: Rung, number: int, own: Standing, *, running_only: bool = False
+    ) -> None:
+        self._rung = rung
+        self._number = number
+        self._own = own
+        self._running_only = running_only
+        self._count = len(rung.numbers) - 1
+        if running_only:
+            order, place = self._by_best()
+            self._count = len(order.losses) - (place < len(order.losses))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def leader(self) -> Ranked | None:
+        if not self._running_only:
+            return self._rung.leaders.besides(self._number)
+        first = self.ranked(0) if self._count else None
+        return first if first and first.loss < math.inf else None
+
+    def median_of_means(self) -> tuple[float, tuple[int, ...]]:
+        count = self._count
+        if count == 0:
+            return math.inf, ()
+        order = self._rung.order("mean", self._running_only)
+        own = order.find(self._own.mean, self._number)
+        upper = count // 2
+        upper += upper >= own
+        losses, numbers = order.losses, order.numbers
+        if count % 2:
+            return losses[upper], (numbers[upper],)
+        lower = count // 2 - 1
+        lower += lower >= own
+        first, second = sorted((numbers[lower], numbers[upper]))
+        return losses[lower] / 2 + losses[upper] / 2, (first, second)
+
+    def better_than(self, loss: float) -> int:
+        order, own = self._by_best()
+        below = bisect_left(order.losses, loss)
+        return below - (own < below)
+
+    def ranked(self, place: int) -> Ranked:
+        order, own = self._by_best()
+        place += place >= own
+        return Ranked(order.numbers[place], order.losses[place])
+
+    def only_running(self) -> Rivals:
+        return RungRivals(self._rung, self._number, self._own, running_only=True)
+
+    def _by_best(self) -> tuple[SortedLosses, int]:
+        """The order by best, and the trial's own place in it."""
+        order = self._rung.order("best", self._running_only)
+        return order, order.find(self._own.best, self._number)
+
+
+class LearningCurve:
+    """One trial's reports: its losses, infinity where not finite, and the lowest and
+    the mean of the finite ones up to each report."""
+
+    __slots__ = ("best", "bests", "finite", "losses", "mean", "means", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.losses = array("d")
         self.finite = 0
-        self.best = math.inf
-        self.mean = math.inf
+        self.best = self.mean = math.inf
+        self.losses = array("d")
+        self.bests = array("d")
+        self.means = array("d")
 
-    def add(self, loss: float) -> bool:
-        """The next report; whether it is the best so far."""
-        if not -math.inf < loss < math.inf:
-            self.losses.append(math.inf)
-            return False
+    def add(self, loss: float) -> None:
+        """The next report."""
+        if -math.inf < loss < math.inf:
+            self.finite = finite = self.finite + 1
+            before = self.mean if finite > 1 else 0.0
+            # Each part is divided on its own: a sum of large losses may overflow.
+            self.mean = before + (loss / finite - before / finite)
+            if loss < self.best:
+                self.best = loss
+        else:
+            loss = math.inf
         self.losses.append(loss)
-        self.finite = finite = self.finite + 1
-        before = 0.0 if finite == 1 else self.mean
-        # Each part is divided on its own: a sum of large losses may overflow.
-        self.mean = before + (loss / finite - before / finite)
-        if loss >= self.best:
-            return False
-        self.best = loss
-        return True
+        self.bests.append(self.best)
+        self.means.append(self.mean)
 
     def standing(self) -> Standing:
         """After the latest report."""
         return Standing(len(self.losses), self.best, self.mean, self.losses[-1])
 
-    def standings(self) -> Iterator[Standing]:
-        """After each report, to the same bits as they were then."""
-        again = Run(self.number)
-        for loss in self.losses:
-            again.add(loss)
-            yield again.standing()
 
-
-class Completed:
+class CompletedCurves:
     """The curves of the trials that ran to their own end with a finite value."""
 
     def __init__(self) -> None:
-        self._latest: list[int] = []
-        self._curves: dict[int, NDArray[np.float64]] = {}
+        self.numbers: list[int] = []
+        self.curves: dict[int, NDArray[np.float64]] = {}
         self.derived: dict[object, object] = {}
 
-    def add(self, run: Run) -> None:
-        insort(self._latest, run.number)
-        curve = np.array(run.losses)
-        curve.flags.writeable = False
-        self._curves[run.number] = curve
-        if len(self._latest) > MOST_FINISHED:
-            del self._curves[self._latest.pop(0)]
+    def add(self, curve: LearningCurve) -> None:
+        insort(self.numbers, curve.number)
+        losses = np.array(curve.losses)
+        losses.flags.writeable = False
+        self.curves[curve.number] = losses
+        if len(self.numbers) > MOST_FINISHED:
+            del self.curves[self.numbers.pop(0)]
         self.derived = {}
 
-    @property
-    def numbers(self) -> list[int]:
-        """Ascending."""
-        return self._latest
 
-    def curves(self) -> list[NDArray[np.float64]]:
-        return [self._curves[number] for number in self._latest]
-
-
-class Finalists(Finished):
+class FinishedTrials(Finished):
     """The finished trials beside one that is judged, and so is not among them."""
 
     __slots__ = ("_best", "_completed")
 
-    def __init__(self, completed: Completed, best: float) -> None:
+    def __init__(self, completed: CompletedCurves, best: float) -> None:
         self._completed = completed
         self._best = best
 
@@ -111,7 +273,8 @@ class Finalists(Finished):
         return np.array([len(curve) for curve in self.curves()], np.int64)
 
     def curves(self) -> list[NDArray[np.float64]]:
-        return self._completed.curves()
+        curves = self._completed.curves
+        return [curves[number] for number in self._completed.numbers]
 
     def best_of_all(self) -> float:
         return self._best
@@ -126,97 +289,93 @@ class Finalists(Finished):
 class StandingEvidence(Evidence):
     """The latest report of a running trial."""
 
-    __slots__ = ("_run", "_standings", "number", "own", "report")
+    __slots__ = ("_curve", "_standings", "number", "own", "report", "rivals")
 
-    def __init__(self, standings: Standings, run: Run) -> None:
+    def __init__(self, standings: Standings, curve: LearningCurve, rung: Rung) -> None:
         self._standings = standings
-        self._run = run
-        self.number: int = run.number
-        self.own: Standing = run.standing()
-        self.report: int = self.own.report
+        self._curve = curve
+        self.number: int = curve.number
+        self.report: int = len(curve.losses)
+        self.own: Standing = curve.standing()
+        self.rivals: Rivals = RungRivals(rung, curve.number, self.own)
 
     def losses(self) -> NDArray[np.float64]:
-        return np.array(self._run.losses)
-
-    @property
-    def rivals(self) -> Rivals:
-        column = self._standings.column(self.report)
-        return ColumnRivals(column, self.number, self.own)
+        return np.array(self._curve.losses)
 
     @property
     def finished(self) -> Finished:
         return self._standings.finished(self.number)
 
 
-class Standings:
-    """Standings of the trials of a sweep, by number. Each is started once."""
+def _always(report: int) -> bool:
+    return True
 
-    def __init__(self) -> None:
-        self._runs: dict[int, Run] = {}
-        self._columns: list[Column] = []
+
+class Standings:
+    """Standings of the trials of a sweep, by number. Each is started once.
+
+    `due` says at which reports trials are judged: nobody asks about the others.
+    """
+
+    def __init__(self, due: Callable[[int], bool] = _always) -> None:
+        self._due = due
+        self._curves: dict[int, LearningCurve] = {}
+        self._rungs: list[Rung | None] = []
         self._running: set[int] = set()
-        self._completed = Completed()
-        # The two best trials of all: whoever is judged, one of them is another.
-        self._leaders: list[Ranked] = []
+        self._completed = CompletedCurves()
+        self._leaders = LeadingTrials()
 
     def start(self, number: int) -> None:
         """A trial begins to run."""
-        self._runs[number] = Run(number)
+        self._curves[number] = LearningCurve(number)
         self._running.add(number)
 
-    def report(self, number: int, loss: float) -> None:
-        """A trial's next report. NaN and infinities count, but give no value."""
-        run = self._runs[number]
-        if run.add(loss):
-            self._lead(number, run.best)
-        report = len(run.losses)
-        if report > len(self._columns):
-            self._columns.append(Column(self._running))
-        self._columns[report - 1].add(number, run.best, run.mean)
+    def report(self, number: int, loss: float) -> Evidence | None:
+        """A trial's next report. NaN and infinities count, but give no value.
+
+        The answer is what a policy may look at; None where it is not asked.
+        """
+        curve = self._curves[number]
+        curve.add(loss)
+        if curve.best < self._leaders.limit:
+            self._leaders.add(number, curve.best)
+        report = len(curve.losses)
+        if report > len(self._rungs):
+            self._rungs.append(Rung(self._running) if self._due(report) else None)
+        rung = self._rungs[report - 1]
+        if rung is None:
+            return None
+        rung.add(number, curve.best, curve.mean)
+        return StandingEvidence(self, curve, rung)
 
     def finish(self, number: int, *, completed: bool = True) -> None:
         """A trial has ended, by itself (completed) or not; its standings remain."""
         self._running.discard(number)
-        run = self._runs[number]
-        columns = self._columns[: len(run.losses)]
-        if any(column.tells_running for column in columns):
-            for column, standing in zip(columns, run.standings(), strict=True):
-                column.end(number, standing.best, standing.mean)
-        if completed and run.finite:
-            self._completed.add(run)
-
-    def evidence(self, number: int) -> Evidence:
-        """What a policy may look at after the latest report of a running trial."""
-        return StandingEvidence(self, self._runs[number])
+        curve = self._curves[number]
+        rungs = self._rungs[: len(curve.losses)]
+        for rung, best, mean in zip(rungs, curve.bests, curve.means, strict=True):
+            if rung is not None:
+                rung.end(number, best, mean)
+        if completed and curve.finite:
+            self._completed.add(curve)
 
     def losses(self, number: int) -> NDArray[np.float64]:
         """A trial's losses so far, report by report."""
-        return np.array(self._runs[number].losses)
+        return np.array(self._curves[number].losses)
 
-    def best(self, number: int) -> float:
-        """A trial's best loss so far, infinity without a finite one."""
-        return self._runs[number].best
+    def standing(self, number: int) -> Standing:
+        """How a trial is doing after its latest report."""
+        return self._curves[number].standing()
 
     def first_losses(self, reports: int) -> dict[int, list[float]]:
         """The first losses of every trial with at least so many reports, by number."""
         return {
-            number: run.losses[:reports].tolist()
-            for number, run in self._runs.items()
-            if len(run.losses) >= reports
+            number: curve.losses[:reports].tolist()
+            for number, curve in self._curves.items()
+            if len(curve.losses) >= reports
         }
-
-    def column(self, report: int) -> Column:
-        """The trials that have come as far as a report, cut there."""
-        return self._columns[report - 1]
 
     def finished(self, number: int) -> Finished:
         """The finished trials, seen from another one."""
-        others = [loss for leader, loss in self._leaders if leader != number]
-        return Finalists(self._completed, min(others, default=math.inf))
-
-    def _lead(self, number: int, best: float) -> None:
-        if len(self._leaders) == 2 and best >= self._leaders[1].loss:
-            return
-        others = [leader for leader in self._leaders if leader.number != number]
-        ranked = sorted([*others, Ranked(number, best)], key=lambda one: one.loss)
-        self._leaders = ranked[:2]
+        leader = self._leaders.besides(number)
+        return FinishedTrials(self._completed, leader.loss if leader else math.inf)

@@ -40,6 +40,11 @@ from experiments.search.termination.evidence import Verdict
 NOBODY = -1
 
 
+def _never(report: int) -> bool:
+    """Without a policy no report is judged."""
+    return False
+
+
 @dataclass(frozen=True)
 class Trial:
     """A configuration to try: its number, from 0, its values and their origin."""
@@ -89,7 +94,7 @@ class Study:
         self._sampler = self.plan.sampler(budget=max_total_trials)
         self._history = History(self.plan.space, self.objective)
         self._expectations = Expectations(self._history)
-        self._standings = Standings()
+        self._standings = Standings(self._policy.due if self._policy else _never)
         # Of trials that run, or were ended before they came to their end; and those
         # that have reported since.
         self._cuts: dict[int, Cut] = {}
@@ -158,19 +163,19 @@ class Study:
         value of NaN or an infinity counts as a report without a value.
         """
         trial = self._running(number)
-        self._standings.report(number, self.objective.loss(value))
+        evidence = self._standings.report(number, self.objective.loss(value))
         self._reported.add(number)
-        evidence = self._standings.evidence(number)
-        if not evidence.own.silent:
-            best = self.objective.value(evidence.own.best)
+        own = self._standings.standing(number)
+        if not own.silent:
+            best = self.objective.value(own.best)
             self._trials[number] = trial = replace(trial, value=best)
         self._history.update(
-            number, state=trial.state, value=trial.value, reports=evidence.report
+            number, state=trial.state, value=trial.value, reports=own.report
         )
-        if self._policy is not None and self._policy.due(evidence.report):
+        if self._policy is not None and evidence is not None:
             return self._policy.judge(evidence)
-        reason = self._why_unjudged(evidence.report)
-        return Verdict(False, evidence.report, trial.value, None, 0, (), reason)
+        reason = self._why_unjudged(own.report)
+        return Verdict(False, own.report, trial.value, None, 0, (), reason)
 
     def _why_unjudged(self, report: int) -> str:
         if self._policy is None:

@@ -16,9 +16,9 @@ from experiments.search.replay.limits import limits_in_words
 from experiments.search.replay.orders import shuffled
 from experiments.search.replay.proposals import proposals
 from experiments.search.replay.work import Average, averages, replays, sample
-from experiments.search.standings import Standings
 from experiments.search.termination import POLICIES, Policy, make_policy
 from tests.search.recordings import random_curves, recorded
+from tests.search.termination.scanned import ScannedEvidence
 
 LOSS = Objective("loss", "minimize")
 MEDIAN = {"type": "median_stopping", "delay_evaluation": 2}
@@ -35,38 +35,31 @@ def ends(recording: Recording, document: dict[str, Any]) -> list[int]:
     return replay(recording, policy(document)).tolist()
 
 
-def ends_by_standings(recording: Recording, judge: Policy) -> list[int]:
-    """The same, slowly: every report goes into the standings that a study keeps."""
-    standings = Standings()
+def ends_by_scanning(recording: Recording, judge: Policy) -> list[int]:
+    """The same, slowly: a policy is asked by whole curves, scanned at every report."""
+    curves = dict[int, list[float]]()
+    ended_trials, completed = list[int](), list[int]()
     ended = [0] * len(recording.numbers)
-    gone: set[int] = set()
-    reports = [0] * len(ended)
 
-    def finish(place: int) -> None:
-        for trial in np.flatnonzero(recording.ended_at == place).tolist():
-            if trial not in gone:
-                done = recording.states[trial] == COMPLETED and not ended[trial]
-                standings.finish(trial, completed=done)
-
-    for trial in range(len(ended)):
-        standings.start(trial)
     for place, trial in enumerate(recording.trials.tolist()):
-        finish(place)
-        if trial in gone:
+        for over in np.flatnonzero(recording.ended_at == place).tolist():
+            if not ended[over]:
+                completed.append(over)
+        if ended[trial]:
             continue
-        standings.report(trial, float(recording.losses[place]))
-        reports[trial] += 1
-        due = judge.due(reports[trial]) and not ended[trial]
-        if due and judge.ends(standings.evidence(trial)):
-            ended[trial] = reports[trial]
-            if ended[trial] != recording.stopped_after[trial]:
-                gone.add(trial)
-                standings.finish(trial, completed=False)
+        curve = curves.setdefault(trial, [])
+        curve.append(float(recording.losses[place]))
+        evidence = ScannedEvidence(
+            trial, curves, ended=ended_trials, completed=completed
+        )
+        if judge.due(len(curve)) and judge.ends(evidence):
+            ended[trial] = len(curve)
+            ended_trials.append(trial)
     return ended
 
 
 @pytest.mark.parametrize("kind", sorted(POLICIES))
-def test_a_replay_ends_whom_the_standings_end(kind: str) -> None:
+def test_a_replay_ends_whom_a_scan_of_all_curves_ends(kind: str) -> None:
     for seed in range(8):
         curves = random_curves(seed)
         starts = np.random.default_rng(seed).uniform(0, 15, len(curves))
@@ -76,7 +69,7 @@ def test_a_replay_ends_whom_the_standings_end(kind: str) -> None:
             inner = [MEDIAN, {"type": "patience", "patience": 2}]
             document = {"type": kind, "policies": inner}
         judge = policy(document)
-        assert replay(recording, judge).tolist() == ends_by_standings(recording, judge)
+        assert replay(recording, judge).tolist() == ends_by_scanning(recording, judge)
 
 
 @pytest.mark.parametrize("on_missing", ["worst", "stop", "ignore"])
@@ -95,7 +88,7 @@ def test_so_it_does_with_missing_values_and_running_rivals_only(
         curves = random_curves(seed)
         recording = recorded(curves, starts=list(range(len(curves))))
         judge = policy(document)
-        assert replay(recording, judge).tolist() == ends_by_standings(recording, judge)
+        assert replay(recording, judge).tolist() == ends_by_scanning(recording, judge)
 
 
 def test_what_an_ended_trial_reported_later_is_not_seen() -> None:

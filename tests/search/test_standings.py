@@ -49,6 +49,12 @@ def same(evidence: Evidence, scanned: Evidence) -> None:
     assert finished.best_of_all() == again.best_of_all()
 
 
+def reported(standings: Standings, number: int, loss: float) -> Evidence:
+    evidence = standings.report(number, loss)
+    assert evidence is not None
+    return evidence
+
+
 @given(reports=REPORTS)
 def test_they_answer_like_a_scan_of_all_reports(
     reports: list[tuple[int, float, str]],
@@ -61,10 +67,10 @@ def test_they_answer_like_a_scan_of_all_reports(
         if number not in curves:
             standings.start(number)
         curves.setdefault(number, []).append(loss)
-        standings.report(number, loss)
+        evidence = reported(standings, number, loss)
         scanned = ScannedEvidence(number, curves, ended=ended, completed=completed)
-        same(standings.evidence(number), scanned)
-        assert standings.best(number) == scanned.own.best
+        same(evidence, scanned)
+        assert standings.standing(number) == evidence.own
         if end:
             standings.finish(number, completed=end == "completed")
             (completed if end == "completed" else ended).append(number)
@@ -74,10 +80,20 @@ def test_a_trial_that_started_and_did_not_report_is_no_rival() -> None:
     standings = Standings()
     standings.start(0)
     standings.start(1)
-    standings.report(0, 1.0)
-    assert len(standings.evidence(0).rivals) == 0
-    assert standings.evidence(0).rivals.leader() is None
-    assert math.isinf(standings.evidence(0).finished.best_of_all())
+    evidence = reported(standings, 0, 1.0)
+    assert len(evidence.rivals) == 0
+    assert evidence.rivals.leader() is None
+    assert math.isinf(evidence.finished.best_of_all())
+
+
+def test_where_no_policy_is_asked_there_is_no_evidence() -> None:
+    standings = Standings(lambda report: report == 2)
+    for number in range(2):
+        standings.start(number)
+        assert standings.report(number, 1.0) is None
+    assert reported(standings, 1, 2.0).own.mean == 1.5
+    assert len(reported(standings, 0, 0.5).rivals) == 1
+    assert standings.report(0, 0.0) is None
 
 
 def test_how_trials_began_is_told_of_those_that_came_so_far() -> None:
@@ -95,8 +111,7 @@ def test_many_trials_are_kept() -> None:
         standings.start(number)
         standings.report(number, float(number))
     standings.start(1000)
-    standings.report(1000, 500.0)
-    rivals = standings.evidence(1000).rivals
+    rivals = reported(standings, 1000, 500.0).rivals
     assert len(rivals) == 1000
     assert rivals.better_than(500.0) == 500
     assert rivals.ranked(999).number == 999
@@ -133,24 +148,23 @@ def test_what_is_derived_from_the_finished_is_worked_out_once_for_each_set() -> 
 
     for number in range(3):
         standings.start(number)
-        standings.report(number, 1.0)
+        evidence = reported(standings, number, 1.0)
     standings.finish(0)
     assert [standings.finished(1).derived(count) for _ in range(3)] == [1, 1, 1]
     standings.finish(1)
-    assert standings.evidence(2).finished.derived(count) == 2
+    assert evidence.finished.derived(count) == 2
 
 
 def test_a_mean_of_huge_losses_does_not_overflow() -> None:
     standings = Standings()
     standings.start(0)
-    for _ in range(3):
-        standings.report(0, 1.5e308)
-    assert standings.evidence(0).own.mean == pytest.approx(1.5e308)
+    means = [reported(standings, 0, 1.5e308).own.mean for _ in range(3)]
+    assert means == pytest.approx([1.5e308] * 3)
 
 
 def test_a_negative_infinity_is_no_value() -> None:
     standings = Standings()
     standings.start(0)
-    standings.report(0, -math.inf)
-    assert standings.evidence(0).own.silent
-    assert np.isinf(standings.evidence(0).losses()).all()
+    evidence = reported(standings, 0, -math.inf)
+    assert evidence.own.silent
+    assert np.isinf(evidence.losses()).all()

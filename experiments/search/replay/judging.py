@@ -10,47 +10,43 @@ from numpy.typing import NDArray
 
 from experiments.search.history import COMPLETED
 from experiments.search.replay.recording import Recording
-from experiments.search.replay.stage import Report, Stage
-from experiments.search.replay.tables import Tables
+from experiments.search.standings import Standings
 from experiments.search.termination import Policy
 
-# So many reports are judged between two signs of life.
+# The progress is reported after so many reports.
 STRIDE = 2_048
-# Whose reports are judged, whose only count for the others, and whose do neither.
-JUDGED, HEARD, GONE = range(3)
+# A trial's reports are judged, or only count for the others, or do neither.
+JUDGED, COUNTED, IGNORED = range(3)
 
 Pulse = Callable[[int], None]
 
 
 def replay(
-    recording: Recording,
-    policy: Policy,
-    *,
-    pulse: Pulse | None = None,
-    tables: Tables | None = None,
+    recording: Recording, policy: Policy, *, pulse: Pulse | None = None
 ) -> NDArray[np.int64]:
     """The report after which the policy ends each trial (T,), 0 where it does not.
 
-    What a trial has recorded after its end is not seen by anybody, but for one case:
-    where it was ended in truth after that very report, what it sent until it had
-    stopped counted then, and does so here. A trial that is exempt counts for the others
-    and is not judged. A trial whose record is over ends there, whatever ended it.
-    `pulse` is told from time to time how many reports are done. `tables`, of this
-    recording, spare making them for every policy anew.
+    Nobody sees what a trial has recorded after its end, with one exception: where it
+    really was ended after that very report, what it sent until it had stopped counted
+    then, and does so here. A trial that is exempt counts for the others and is not
+    judged. A trial ends where its record does, whatever ended it. `pulse` is called
+    from time to time with the number of reports that are done.
     """
-    return _Replay(tables or Tables(recording), policy).run(pulse)
+    return _Replay(recording, policy).run(pulse)
 
 
 class _Replay:
-    def __init__(self, tables: Tables, policy: Policy) -> None:
-        self._recording = recording = tables.recording
+    def __init__(self, recording: Recording, policy: Policy) -> None:
+        self._recording = recording
         self._policy = policy
-        self._stage = Stage(tables, policy.due)
-        trials = len(recording.numbers)
+        self._standings = Standings(policy.due)
+        self._numbers: list[int] = recording.numbers.tolist()
+        for number in self._numbers:
+            self._standings.start(number)
         self._stopped_after = recording.stopped_after.tolist()
         self._completed = (recording.states == COMPLETED).tolist()
-        self._conditions = bytearray(np.where(recording.exempt, HEARD, JUDGED).tolist())
-        self._ended = [0] * trials
+        self._conditions = np.where(recording.exempt, COUNTED, JUDGED).tolist()
+        self._ended = [0] * len(self._numbers)
 
     def run(self, pulse: Pulse | None) -> NDArray[np.int64]:
         for (start, stop), ending in _stretches(self._recording):
@@ -64,39 +60,32 @@ class _Replay:
         return np.array(self._ended, np.int64)
 
     def _judge(self, start: int, stop: int) -> None:
-        """Take in reports one after the other: here the time goes."""
-        stage, conditions, ends = self._stage, self._conditions, self._policy.ends
-        trials, reports, bests = stage.trials, stage.reports, stage.bests
-        columns = stage.columns
-        for place in range(start, stop):
-            trial = trials[place]
+        """Take in reports one after the other: most of the time is spent here."""
+        conditions, numbers = self._conditions, self._numbers
+        report, ends = self._standings.report, self._policy.ends
+        trials = self._recording.trials[start:stop].tolist()
+        losses = self._recording.losses[start:stop].tolist()
+        for trial, loss in zip(trials, losses, strict=True):
             condition = conditions[trial]
-            if condition == GONE:
+            if condition == IGNORED:
                 continue
-            if bests[place] < stage.second:
-                stage.lead(place)
-            report = reports[place]
-            column = columns[report]
-            if column is None:
-                continue
-            column.add(place)
-            if condition == JUDGED and ends(Report(stage, place, column, report)):
-                self._end(trial, report)
+            evidence = report(numbers[trial], loss)
+            if evidence is not None and condition == JUDGED and ends(evidence):
+                self._end(trial, evidence.report)
 
     def _end(self, trial: int, report: int) -> None:
         self._ended[trial] = report
         if report == self._stopped_after[trial]:
-            self._conditions[trial] = HEARD
+            self._conditions[trial] = COUNTED
         else:
-            self._conditions[trial] = GONE
-            self._stage.finish(trial, report, completed=False)
+            self._conditions[trial] = IGNORED
+            self._standings.finish(self._numbers[trial], completed=False)
 
     def _finish(self, trial: int) -> None:
         """The record of a trial is over."""
-        if self._conditions[trial] != GONE:
-            reports = int(self._recording.reports[trial])
+        if self._conditions[trial] != IGNORED:
             done = self._completed[trial] and not self._ended[trial]
-            self._stage.finish(trial, reports, completed=done)
+            self._standings.finish(self._numbers[trial], completed=done)
 
 
 def _stretches(

@@ -12,7 +12,6 @@ from experiments.search.replay.figures import Figures, Weighing
 from experiments.search.replay.judging import Pulse, replay
 from experiments.search.replay.orders import shuffled
 from experiments.search.replay.recording import Recording
-from experiments.search.replay.tables import Tables
 from experiments.search.termination import Policy
 
 # Told the share of all the work that is done, from 0 to 1; may raise to end it.
@@ -58,9 +57,8 @@ def replays(
 ) -> Iterator[NDArray[np.int64]]:
     """Each policy's ends, as `replay` gives them, in the order that was recorded."""
     told = _Told(progress, recording.size, len(policies))
-    tables = Tables(recording)
     for policy in policies:
-        yield replay(recording, policy, pulse=told.next(), tables=tables)
+        yield replay(recording, policy, pulse=told.next())
 
 
 def averages(
@@ -72,13 +70,10 @@ def averages(
 ) -> Iterator[Average]:
     """Each policy's figures, averaged over so many shuffled orders of the trials."""
     weighing = Weighing(recording)
-    shuffles = [Tables(shuffled(recording, seed)) for seed in range(orders)]
+    shuffles = [shuffled(recording, seed) for seed in range(orders)]
     told = _Told(progress, recording.size, orders * len(policies))
     for policy in policies:
-        ends = [
-            replay(order.recording, policy, pulse=told.next(), tables=order)
-            for order in shuffles
-        ]
+        ends = [replay(order, policy, pulse=told.next()) for order in shuffles]
         yield Average.of([weighing.figures(ended) for ended in ends])
 
 

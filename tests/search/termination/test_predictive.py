@@ -13,7 +13,7 @@ import pytest
 from experiments.search.problems import DefinitionError
 from experiments.search.standings import Standings
 from experiments.search.termination import PredictivePolicy, make_policy
-from experiments.search.termination.evidence import Verdict
+from experiments.search.termination.evidence import Evidence, Verdict
 from tests.search.termination.policy_contract import (
     MAXIMIZE,
     MINIMIZE,
@@ -35,10 +35,16 @@ def power_law(final: float, start: float = 2.0, reports: int = REPORTS) -> list[
     return [final + (start - final) * float(part) for part in fall]
 
 
-def finished(standings: Standings, number: int, curve: list[float]) -> None:
+def running(standings: Standings, number: int, curve: list[float]) -> Evidence:
+    """The evidence after the last report of a curve."""
     standings.start(number)
-    for loss in curve:
-        standings.report(number, loss)
+    evidence = [standings.report(number, loss) for loss in curve][-1]
+    assert evidence is not None
+    return evidence
+
+
+def finished(standings: Standings, number: int, curve: list[float]) -> None:
+    running(standings, number, curve)
     standings.finish(number)
 
 
@@ -49,11 +55,8 @@ def verdict_on(
     standings = Standings()
     for number, other in enumerate(others):
         finished(standings, number, other)
-    standings.start(len(others))
-    for loss in curve:
-        standings.report(len(others), loss)
+    evidence = running(standings, len(others), curve)
     policy = PredictivePolicy(objective=MINIMIZE, **settings)  # type: ignore[arg-type]
-    evidence = standings.evidence(len(others))
     verdict = policy.judge(evidence)
     assert policy.ends(evidence) == verdict.stop
     return verdict
@@ -110,12 +113,8 @@ def test_a_trial_among_the_best_at_its_report_goes_on() -> None:
 def first_wave(curves: list[list[float]], **settings: float) -> Verdict:
     """The verdict on the last of some trials of which none has run to its end."""
     standings = Standings()
-    for number, curve in enumerate(curves):
-        standings.start(number)
-        for loss in curve:
-            standings.report(number, loss)
+    evidence = [running(standings, *each) for each in enumerate(curves)][-1]
     policy = PredictivePolicy(objective=MINIMIZE, **settings)  # type: ignore[arg-type]
-    evidence = standings.evidence(len(curves) - 1)
     verdict = policy.judge(evidence)
     assert policy.ends(evidence) == verdict.stop
     return verdict
@@ -183,14 +182,10 @@ def test_the_last_ranks_need_a_better_chance() -> None:
         for number, other in enumerate(OTHERS):
             finished(standings, number, other)
         for number in range(13, 40):
-            standings.start(number)
-            for loss in curve:
-                standings.report(number, loss + beside)
-        standings.start(99)
-        for loss in curve:
-            standings.report(99, loss)
+            running(standings, number, [loss + beside for loss in curve])
+        evidence = running(standings, 99, curve)
         policy = PredictivePolicy(objective=MINIMIZE, keep_share=0.1)
-        facts = policy.judge(standings.evidence(99)).facts
+        facts = policy.judge(evidence).facts
         asked[beside] = facts["chance_asked"], facts["chance"]
     assert asked[-0.01][0] > 0.25 > 0.15 > asked[2.0][0]
     assert asked[-0.01][1] == asked[2.0][1]

@@ -151,7 +151,7 @@ def test_random_sweeps_get_the_same_verdicts(kind: str, goal: Goal) -> None:
                 standings.start(number)
             value = random_value(draw, offset)
             sweep.values[number].append(value)
-            standings.report(number, made.objective.loss(value))
+            evidence = standings.report(number, made.objective.loss(value))
             n = len(sweep.values[number])
             due = n >= made.delay_evaluation and n % made.evaluation_interval == 0
             assert made.due(n) is due
@@ -164,7 +164,7 @@ def test_random_sweeps_get_the_same_verdicts(kind: str, goal: Goal) -> None:
                 and RULES[kind](sweep, number, settings)
             )
             if due:
-                evidence = standings.evidence(number)
+                assert evidence is not None
                 verdict = made.judge(evidence)
                 assert verdict.stop is stop, (settings, sweep, number)
                 assert made.ends(evidence) is stop
