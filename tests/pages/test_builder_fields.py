@@ -116,7 +116,7 @@ def test_every_distribution_gets_from_the_form_to_a_sweep_and_back(
     # The draft's own form says the same again.
     url = reverse("sweep_edit", args=(sweep.pk,))
     context = ada.get(url).context
-    assert context["sheet"].check.definition == parse_document(sweep.definition)
+    assert context["form"].checked().definition == parse_document(sweep.definition)
 
 
 def test_all_of_the_form_gets_into_the_sweep(ada: Client) -> None:
@@ -276,7 +276,7 @@ def test_an_error_of_a_row_lands_in_its_slot_and_the_text_stays(
     response = send(ada, fields)
     assert response.status_code == 422
     assert f'href="#row-1-{slot}"' in page(response)
-    kept = response.context["sheet"].entries.rows[1]
+    kept = response.context["form"].entries.rows[1]
     assert kept.name == row["name"]
     for name, text in texts.items():
         if name not in ("name", "kind", "unit"):
@@ -317,17 +317,20 @@ def test_bounds_that_look_natural_are_warned_about_and_can_be_repaired(
     assert "values from 1 to 1.105" in answer["warnings"][0]["message"]
     assert answer["warnings"][0]["field"] == "row-0-low"
     assert answer["rows"][0]["repairs"] == [["natural:0", "Read them as natural units"]]
-    repaired = send(ada, form([row], do="natural:0")).context["sheet"]
-    assert repaired.entries.rows[0].unit == "natural"
-    assert repaired.preview.hint(0) == "ln \N{MINUS SIGN}9.21 to \N{MINUS SIGN}2.30"
+    response = send(ada, form([row], do="natural:0"))
+    assert response.context["form"].entries.rows[0].unit == "natural"
+    assert (
+        response.context["rows"][0].hint
+        == "ln \N{MINUS SIGN}9.21 to \N{MINUS SIGN}2.30"
+    )
 
 
 def test_a_lower_bound_of_zero_is_repaired_by_a_button(ada: Client) -> None:
     row = {"name": "wd", "kind": "float-log", "low": "0", "high": "0.01"}
     assert preview(ada, form([row]))["rows"][0]["repairs"][0][0] == "above0:0"
-    repaired = send(ada, form([row], do="above0:0")).context["sheet"]
+    repaired = send(ada, form([row], do="above0:0")).context["form"]
     assert repaired.entries.rows[0].text("low") == "0.000001"
-    assert not repaired.check.problems
+    assert not repaired.checked().problems
 
 
 def test_rows_are_added_moved_and_removed_with_everything_kept(ada: Client) -> None:
@@ -336,7 +339,7 @@ def test_rows_are_added_moved_and_removed_with_everything_kept(ada: Client) -> N
     def names(do: str) -> list[str]:
         response = send(ada, form(rows, do=do, max_total_trials="many"))
         assert response.status_code == 200
-        entries = response.context["sheet"].entries
+        entries = response.context["form"].entries
         assert entries.text("max_total_trials") == "many"
         assert all(row.text("low") in ("oops", "") for row in entries.rows)
         return [row.name for row in entries.rows]

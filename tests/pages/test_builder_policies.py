@@ -9,14 +9,16 @@ from django.test import Client
 
 from experiments.models import Sweep
 from experiments.pages.builder.cards import policy_cards
-from experiments.pages.builder.compose import compose
-from experiments.pages.builder.entries import Entries
-from experiments.pages.builder.fields import NO_POLICY, SINGLES
-from experiments.pages.builder.fill import entries_of, entries_of_faulty
-from experiments.pages.builder.policy_advice import cautious, proposal
-from experiments.pages.builder.policy_fields import policy_fields
-from experiments.pages.builder.policy_text import (
+from experiments.pages.builder.document import compose
+from experiments.pages.builder.fields import SINGLES, Entries
+from experiments.pages.builder.filling import entries_of, entries_of_faulty
+from experiments.pages.builder.policy_fields import (
+    CAUTIOUS,
+    NO_POLICY,
+    common_fields,
+    own_fields,
     policies_fault,
+    proposal,
     read_policies,
     write_policies,
 )
@@ -66,14 +68,15 @@ def policy_named(answer: dict[str, Any]) -> dict[str, str]:
 
 
 def test_every_policy_has_a_card_and_a_sentence_on_when_to_use_it() -> None:
-    shown = policy_cards("none", proposed=proposal(""))
+    proposed, why = proposal("")
+    shown = policy_cards("none", proposed=proposed, why=why)
     assert {card.value for card in shown} == {*POLICIES, NO_POLICY}
     assert all(card.text for card in shown)
-    assert [card.value for card in shown if card.note] == [cautious()]
+    assert [card.value for card in shown if card.note] == [CAUTIOUS]
 
 
 def test_every_setting_of_every_policy_is_a_field_with_a_name_of_its_own() -> None:
-    names = [field.name for field in policy_fields()]
+    names = [field.name for field in (*own_fields(), *common_fields())]
     assert {"patience", "policies", "reduction_factor", "by_report"} <= set(names)
     for name in names:
         assert SINGLES[name].path == ("early_termination", name)
@@ -81,8 +84,8 @@ def test_every_setting_of_every_policy_is_a_field_with_a_name_of_its_own() -> No
 
 def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> None:
     by_trials = policy_named(preview(ada, form([X])))
-    assert list(by_trials) == [cautious()]
-    assert "number of trials is fixed" in by_trials[cautious()]
+    assert list(by_trials) == [CAUTIOUS]
+    assert "number of trials is fixed" in by_trials[CAUTIOUS]
     by_time = policy_named(preview(ada, form([X], timeout="2 h")))
     assert list(by_time) == ["asha"]
     assert "time is fixed, 2 h" in by_time["asha"]
@@ -92,7 +95,7 @@ def test_a_new_form_begins_with_the_proposed_policy_and_asks_what_is_fixed(
     ada: Client,
 ) -> None:
     html = page(ada.get("/sweeps/new/"))
-    assert f'value="{cautious()}" id="field-policy" checked' in html
+    assert f'value="{CAUTIOUS}" id="field-policy" checked' in html
     assert "What is fixed? If it is the number of trials, take Predictive" in html
     assert "If it is the compute, as a time limit of the whole sweep" in html
     assert html.count("the n-th report of the primary metric") == 4
@@ -248,4 +251,4 @@ def test_without_scripts_the_settings_of_the_picked_policy_are_shown(
     assert 'data-for-policy="bandit" hidden>' in html
     assert "Show the settings of the picked policy" in html
     assert not Sweep.objects.exists()
-    assert Entries.fresh().policy == cautious()
+    assert Entries.fresh().policy == CAUTIOUS

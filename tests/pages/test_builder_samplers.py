@@ -9,7 +9,7 @@ from django.test import Client
 
 from experiments.models import Sweep
 from experiments.pages.builder.cards import sampler_cards
-from experiments.pages.builder.entries import PROPOSED, Entries
+from experiments.pages.builder.fields import PROPOSED, Entries
 from experiments.search.samplers import SAMPLERS
 from tests.pages.builder_forms import BATCH, X, form, member, page, preview, send
 

@@ -54,9 +54,9 @@ def test_the_articles_spaces_are_entered_as_rows_and_as_text(
 ) -> None:
     assert send(ada, form(rows)).status_code == 302
     typed = Sweep.objects.get()
-    pasted = send(ada, form([], do="paste", paste=text)).context["sheet"]
-    assert pasted.check.definition is not None
-    assert pasted.check.document["search_space"] == typed.definition["search_space"]
+    pasted = send(ada, form([], do="paste", paste=text)).context["form"]
+    assert pasted.checked().definition is not None
+    assert pasted.checked().document["search_space"] == typed.definition["search_space"]
 
 
 def test_the_articles_grid_has_six_combinations(ada: Client) -> None:
@@ -65,9 +65,10 @@ def test_the_articles_grid_has_six_combinations(ada: Client) -> None:
         '        "num_hidden_layers": choice(1, 2, 3),\n'
         '        "batch_size": choice(16, 32)\n    }\n)'
     )
-    sheet = send(ada, form([], do="paste", paste=text)).context["sheet"]
-    assert sheet.entries.sampler == "grid"
-    assert sheet.preview.combinations == "6"
+    response = send(ada, form([], do="paste", paste=text))
+    sent = response.context["form"]
+    assert sent.entries.sampler == "grid"
+    assert response.context["preview"].combinations == "6"
     rows = [
         {"name": "num_hidden_layers", "kind": "choice", "values": "1, 2, 3"},
         {"name": "batch_size", "kind": "choice", "values": "16, 32"},
@@ -97,13 +98,13 @@ sampling_algorithm: grid
 
 
 def test_azures_yaml_is_pasted_as_a_document_or_as_a_space(ada: Client) -> None:
-    whole = send(ada, form([], do="paste", paste=AZURE)).context["sheet"]
+    whole = send(ada, form([], do="paste", paste=AZURE)).context["form"]
     assert whole.entries.sampler == "grid"
     inner = "batch_size: {type: choice, values: [16, 32]}\nlr: uniform(0, 1)\n"
-    only = send(ada, form([X], do="paste", paste=inner)).context["sheet"]
+    only = send(ada, form([X], do="paste", paste=inner)).context["form"]
     assert [row.name for row in only.entries.rows] == ["x", "batch_size", "lr"]
     dashed = send(ada, form([], do="paste", paste="--lr: uniform(0, 1)"))
-    assert [row.name for row in dashed.context["sheet"].entries.rows] == ["lr"]
+    assert [row.name for row in dashed.context["form"].entries.rows] == ["lr"]
 
 
 CONSTRAINED = """
@@ -115,13 +116,14 @@ constraints: ["a + b <= 9", "a != b"]
 
 
 def test_pasted_constraints_are_taken_along(ada: Client) -> None:
-    sheet = send(ada, form([], do="paste", paste=CONSTRAINED)).context["sheet"]
-    assert sheet.check.definition is not None
-    assert sheet.check.document["constraints"] == ["a + b <= 9", "a != b"]
-    extra = sheet.entries.text("extra")
+    sent = send(ada, form([], do="paste", paste=CONSTRAINED)).context["form"]
+    check = sent.checked()
+    assert check.definition is not None
+    assert check.document["constraints"] == ["a + b <= 9", "a != b"]
+    extra = sent.entries.text("extra")
     more = CONSTRAINED.replace('["a + b <= 9", "a != b"]', "a + b <= 9")
-    again = send(ada, form([], do="paste", paste=more, extra=extra)).context["sheet"]
-    assert again.check.document["constraints"] == ["a + b <= 9", "a != b"]
+    again = send(ada, form([], do="paste", paste=more, extra=extra)).context["form"]
+    assert again.checked().document["constraints"] == ["a + b <= 9", "a != b"]
 
 
 @pytest.mark.parametrize(
@@ -137,16 +139,16 @@ def test_pasted_constraints_with_a_mistake_are_refused(
     ada: Client, rules: str, words: str
 ) -> None:
     text = CONSTRAINED.replace('["a + b <= 9", "a != b"]', rules)
-    sheet = send(ada, form([X], do="paste", paste=text)).context["sheet"]
-    assert words in " ".join(sheet.paste_problems)
-    assert [row.name for row in sheet.entries.rows] == ["x"] and sheet.paste == text
+    sent = send(ada, form([X], do="paste", paste=text)).context["form"]
+    assert words in " ".join(sent.paste_problems)
+    assert [row.name for row in sent.entries.rows] == ["x"] and sent.paste == text
 
 
 def test_pasted_parameters_replace_those_of_the_same_name_in_place(ada: Client) -> None:
     text = '{"b": choice(1), "c": choice(2)}'
     rows = [{**X, "name": name} for name in "ab"]
-    sheet = send(ada, form(rows, do="paste", paste=text)).context["sheet"]
-    found = [(row.name, row.kind) for row in sheet.entries.rows]
+    sent = send(ada, form(rows, do="paste", paste=text)).context["form"]
+    found = [(row.name, row.kind) for row in sent.entries.rows]
     assert found == [("a", "uniform"), ("b", "choice"), ("c", "choice")]
 
 
@@ -163,10 +165,10 @@ def test_pasted_parameters_replace_those_of_the_same_name_in_place(ada: Client) 
 )
 def test_a_text_that_is_no_space_is_refused_and_kept(ada: Client, text: str) -> None:
     response = send(ada, form(do="paste", paste=text))
-    sheet = response.context["sheet"]
-    assert sheet.paste == text
-    assert sheet.paste_problems
-    assert [row.name for row in sheet.entries.rows] == ["x"]
+    sent = response.context["form"]
+    assert sent.paste == text
+    assert sent.paste_problems
+    assert [row.name for row in sent.entries.rows] == ["x"]
     assert not Sweep.objects.exists()
 
 

@@ -150,7 +150,7 @@ def test_a_copy_says_where_it_is_from_and_makes_an_equal_sweep(
         opened
     )
     assert opened.context["kept"].names == "train.py"
-    entries = opened.context["sheet"].entries
+    entries = opened.context["form"].entries
     rows = [
         {"name": row.name, "kind": row.kind, "unit": row.unit, **row.texts}
         for row in entries.rows

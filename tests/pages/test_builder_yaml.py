@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 
 from experiments.models import CodeSnapshot, Sweep, Team
-from experiments.pages.builder.compose import compose, left_over
-from experiments.pages.builder.entries import Entries
+from experiments.pages.builder.document import compose, left_over
+from experiments.pages.builder.fields import Entries
+from experiments.pages.builder.form import step
 from experiments.pages.builder.space_rows import row_from
-from experiments.pages.builder.steps import step
 from tests.pages.builder_forms import (
     BATCH,
     KEEP,
@@ -41,14 +41,14 @@ def ada(client: Client) -> Client:
 def test_the_form_and_its_yaml_say_the_same_in_both_directions(ada: Client) -> None:
     rows = [row for row, _ in ((RATE, 0), (KEEP, 0), (BATCH, 0))]
     opened = send(ada, form(rows, do="yaml", inputs="epochs=30"))
-    text = opened.context["sheet"].yaml
+    text = opened.context["form"].yaml
     assert "learning_rate: {type: normal, mu: 10, sigma: 3}" in text
     changed = text.replace("mu: 10", "mu: 11").replace("epochs: 30", "epochs: 60")
     fields = form(rows, do="apply-yaml", yaml_mode="1", yaml=changed)
-    sheet = send(ada, fields).context["sheet"]
-    assert sheet.yaml is None
-    assert sheet.entries.rows[0].text("mu") == "11"
-    assert sheet.entries.text("inputs") == "epochs=60"
+    sent = send(ada, fields).context["form"]
+    assert sent.yaml is None
+    assert sent.entries.rows[0].text("mu") == "11"
+    assert sent.entries.text("inputs") == "epochs=60"
 
 
 def yaml_form(text: str, do: str = "apply-yaml") -> dict[str, Any]:
@@ -63,9 +63,9 @@ search_space: {lr: [uniform, [1, 0]], n: {type: choice, values: [1, a]}}
 limits: {max_total_trials: many}
 """
     response = send(ada, yaml_form(text))
-    sheet = response.context["sheet"]
-    assert sheet.yaml is None
-    assert sheet.entries.text("max_total_trials") == "many"
+    sent = response.context["form"]
+    assert sent.yaml is None
+    assert sent.entries.text("max_total_trials") == "many"
     assert response.context["wrong"] == {"row-0-high", "max_total_trials"}
 
 
@@ -84,9 +84,9 @@ def test_yaml_that_the_form_cannot_hold_stays_as_it_is_with_every_problem(
     ada: Client, text: str, line: int | None, words: str
 ) -> None:
     for do in ("apply-yaml", "save", "start"):
-        sheet = send(ada, yaml_form(text, do)).context["sheet"]
-        assert sheet.yaml == text
-        found = [p for p in sheet.yaml_problems if words in p.message]
+        sent = send(ada, yaml_form(text, do)).context["form"]
+        assert sent.yaml == text
+        found = [p for p in sent.yaml_problems if words in p.message]
         assert [problem.line for problem in found] == [line]
     assert not Sweep.objects.exists()
 
@@ -94,7 +94,7 @@ def test_yaml_that_the_form_cannot_hold_stays_as_it_is_with_every_problem(
 def test_yaml_that_was_not_applied_counts_when_the_sweep_is_started(
     ada: Client,
 ) -> None:
-    text = send(ada, form(do="yaml")).context["sheet"].yaml
+    text = send(ada, form(do="yaml")).context["form"].yaml
     changed = text.replace("max_total_trials: 4", "max_total_trials: 9")
     assert send(ada, yaml_form(changed, "start")).status_code == 302
     assert Sweep.objects.get().max_total_trials == 9
@@ -103,11 +103,11 @@ def test_yaml_that_was_not_applied_counts_when_the_sweep_is_started(
 def test_files_written_into_yaml_are_kept(ada: Client) -> None:
     text = (
         send(ada, form(do="yaml"))
-        .context["sheet"]
+        .context["form"]
         .yaml.replace("trial:\n", "trial:\n  code: {files: {train.py: print(1)}}\n")
     )
-    sheet = send(ada, yaml_form(text)).context["sheet"]
-    assert sheet.entries.text("code") == CodeSnapshot.objects.get().digest
+    sent = send(ada, yaml_form(text)).context["form"]
+    assert sent.entries.text("code") == CodeSnapshot.objects.get().digest
 
 
 def test_wrong_lines_are_marked_in_the_twin(ada: Client) -> None:

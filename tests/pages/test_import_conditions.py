@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from experiments.models import Sweep
 from experiments.pages.builder.check import check_entries
-from experiments.pages.builder.fill import entries_of
+from experiments.pages.builder.document import compose
+from experiments.pages.builder.filling import entries_of
 from experiments.pages.builder.preview import NOT_SET
 from experiments.pages.importing.space import first_draws, parameter_views
 from experiments.search.definition import parse_document
@@ -46,7 +47,8 @@ DOCUMENT: dict[str, Any] = factories.definition_document(
 
 def test_the_form_holds_the_whole_document() -> None:
     definition = parse_document(DOCUMENT)
-    check = check_entries(entries_of(definition))
+    entries = entries_of(definition)
+    check = check_entries(entries, compose(entries))
     assert check.definition == definition
 
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from experiments.checking import Checked, check_import, read_sweep
 from experiments.models import Sweep
 from experiments.pages.builder.check import check_entries
-from experiments.pages.builder.fill import entries_of
+from experiments.pages.builder.document import compose
+from experiments.pages.builder.filling import entries_of
 from experiments.pages.builder.preview import Preview
 from experiments.pages.builder.space_paste import read_pasted
 from experiments.pages.compare.comparison import Comparison
@@ -70,8 +71,8 @@ def whole(name: str, number: int) -> dict[str, Any]:
 
 def preview_of(found: dict[str, Any], **texts: str) -> Preview:
     """The form of a document, with some of its fields typed over."""
-    entries = entries_of(parse_document(found))
-    return Preview(check_entries(entries.with_texts(**texts)))
+    entries = entries_of(parse_document(found)).with_texts(**texts)
+    return Preview(check_entries(entries, compose(entries)))
 
 
 # --- checking ---------------------------------------------------------------------
@@ -164,8 +165,8 @@ def test_a_pasted_condition_is_kept_right_or_wrong(which: str) -> None:
 def test_a_pasted_condition_that_is_wrong_is_told(client: Client) -> None:
     text = PASTED.replace("WHICH", "unknown")
     sent = form([], do="paste", paste=text)
-    sheet = member(client).post(reverse("sweep_create"), sent).context["sheet"]
-    assert any("when" in problem.path for problem in sheet.check.problems)
+    sheet = member(client).post(reverse("sweep_create"), sent).context["form"]
+    assert any("when" in problem.path for problem in sheet.checked().problems)
 
 
 def test_the_answer_to_scripts_counts_with_conditions(client: Client) -> None:

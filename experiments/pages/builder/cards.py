@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from experiments import access
 from experiments.models import Team
 from experiments.occupancy import PoolSlots, team_slots
-from experiments.pages.builder.entries import PROPOSED
-from experiments.pages.builder.fields import NO_POLICY
-from experiments.pages.builder.policy_advice import Proposal
+from experiments.pages.builder.fields import PROPOSED
+from experiments.pages.builder.policy_fields import NO_POLICY
 from experiments.search.figures import counted
 from experiments.search.problems import listed
-from experiments.search.samplers import SAMPLERS
 from experiments.search.termination import POLICIES
 
 
@@ -62,47 +60,7 @@ SAMPLER_CARDS = (
     ),
     ("grid", "Grid", "Every combination of listed values, in order."),
 )
-POLICY_CARDS = (
-    (
-        "predictive",
-        "Predictive",
-        "Ends what is unlikely to become the best, judging by completed trials.",
-    ),
-    (
-        "median_stopping",
-        "Median stopping",
-        "Ends what is worse than the typical trial. Cautious from report 5 or so.",
-    ),
-    ("bandit", "Bandit", "Ends what is far from the best. Needs a known slack."),
-    (
-        "truncation_selection",
-        "Truncation",
-        "Ends the worst share at every check, however good it is.",
-    ),
-    (
-        "asha",
-        "ASHA",
-        "From rung to rung only the best go on. For many trials and little compute.",
-    ),
-    (
-        "hyperband",
-        "Hyperband",
-        "ASHA, but some trials are judged later. For curves that start slowly.",
-    ),
-    (
-        "threshold",
-        "Threshold",
-        "Ends what misses a value that you know: diverged, or below the baseline.",
-    ),
-    (
-        "patience",
-        "Patience",
-        "Ends what has stopped improving, good or bad. For trials without an end.",
-    ),
-    ("any_of", "Any of several", "Ends a trial as soon as one of several rules does."),
-    ("all_of", "All of several", "Ends a trial only where several rules agree."),
-    (NO_POLICY, "None", "Every trial runs to its end."),
-)
+NO_POLICY_CARD = Card(NO_POLICY, "None", "Every trial runs to its end.")
 
 
 def sampler_cards(
@@ -110,38 +68,34 @@ def sampler_cards(
 ) -> list[Card]:
     """The samplers, the proposed one with the reason, others with what is against them
     in this space."""
-    cards = []
-    for card in _cards(SAMPLER_CARDS, SAMPLERS, picked):
+    cards = [Card(*card) for card in SAMPLER_CARDS]
+    found = []
+    for card in _with_picked(cards, picked):
         if card.value == PROPOSED:
             card = replace(card, note="proposed", why=proposal)
         elif card.value in misfits:
             card = replace(card, why=misfits[card.value], fit=False)
-        cards.append(card)
-    return cards
+        found.append(card)
+    return found
 
 
-def policy_cards(picked: str, *, proposed: Proposal) -> list[Card]:
+def policy_cards(picked: str, *, proposed: str, why: str) -> list[Card]:
     """The policies, the proposed one with the reason."""
-    return [
-        replace(card, note="proposed", why=proposed.why)
-        if card.value == proposed.kind
-        else card
-        for card in _cards(POLICY_CARDS, (*POLICIES, NO_POLICY), picked)
+    cards = [
+        Card(
+            kind,
+            policy.title,
+            policy.advice,
+            note="proposed" if kind == proposed else "",
+            why=why if kind == proposed else "",
+        )
+        for kind, policy in POLICIES.items()
     ]
+    return _with_picked([*cards, NO_POLICY_CARD], picked)
 
 
-def card_name(known: Sequence[tuple[str, str, str]], value: str) -> str:
-    return next(name for key, name, _ in known if key == value)
-
-
-def _cards(
-    known: Sequence[tuple[str, str, str]], registry: Collection[str], picked: str
-) -> list[Card]:
-    """The cards of what there is; one more for whatever is picked that has none."""
-    cards = [Card(*card) for card in known if card[0] in registry]
-    names = [card.value for card in cards]
-    others = [name for name in registry if name not in names]
-    cards += [Card(name, name.replace("_", " ").capitalize(), "") for name in others]
+def _with_picked(cards: list[Card], picked: str) -> list[Card]:
+    """The cards, and one more for a picked value that has none."""
     if picked not in [card.value for card in cards]:
         cards.append(Card(picked, picked[:60], "Not known here."))
     return cards

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from experiments.pages.builder.compose import (
-    Composed,
-    RowPath,
-    applies,
-    compose,
-)
-from experiments.pages.builder.entries import Entries
+from experiments.models import CodeSnapshot
+from experiments.pages.builder.document import Composed, RowPath
 from experiments.pages.builder.fields import (
     PAIRS,
     RUN,
@@ -21,6 +16,7 @@ from experiments.pages.builder.fields import (
     SINGLES,
     SPACE,
     TERMINATION,
+    Entries,
 )
 from experiments.pages.builder.space_rows import Row
 from experiments.search.definition import SweepDefinition, parse_document
@@ -28,7 +24,7 @@ from experiments.search.problems import DefinitionError, Problem
 from experiments.search.space import NAME
 
 # The column of an experiment's name; documents allow more.
-LONGEST_EXPERIMENT = 100
+MAX_EXPERIMENT = 100
 POLICIES_PATH = "early_termination.policies"
 # Parts of the document that are one field of the form as a whole.
 WHOLE_PARTS: Mapping[str, tuple[str, str, int]] = {
@@ -89,7 +85,8 @@ class FieldProblem:
 class Check:
     """What was entered, as a document, with everything that is wrong with it.
 
-    `definition` is None while there are problems.
+    `definition` is None while there are problems; `kept` are the files of the sweep,
+    where they are stored already.
     """
 
     entries: Entries
@@ -97,6 +94,7 @@ class Check:
     definition: SweepDefinition | None
     problems: Sequence[FieldProblem]
     warnings: Sequence[FieldProblem]
+    kept: CodeSnapshot | None = None
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -120,16 +118,20 @@ class Check:
 
 
 def check_entries(
-    entries: Entries, *, more: Sequence[Problem] = (), doubts: Sequence[Problem] = ()
+    entries: Entries,
+    composed: Composed,
+    *,
+    more: Sequence[Problem] = (),
+    warnings: Sequence[Problem] = (),
+    kept: CodeSnapshot | None = None,
 ) -> Check:
     """Check the entries; `more` is what only the database knows to be wrong, and
-    `doubts` are warnings of the same origin.
+    `warnings` come from there too.
 
-    Of two sources that find fault with one field, the earlier one is heard: what
-    cannot be written into a document, the document's own check, then `more`.
+    Of two sources that find fault with one field, the first counts: what cannot be
+    written into a document, the document's own check, then `more`.
     """
-    composed = compose(entries)
-    parsed, warnings, definition = _parsed(composed.document)
+    parsed, own_warnings, definition = _parsed(composed.document)
     found: list[Problem] = []
     for source in (composed.problems, parsed, (*_too_long(entries), *more)):
         taken = {problem.path for problem in found}
@@ -143,8 +145,10 @@ def check_entries(
         definition=None if placed else definition,
         problems=placed,
         warnings=[
-            _placed(problem, composed, entries) for problem in (*warnings, *doubts)
+            _placed(problem, composed, entries)
+            for problem in (*own_warnings, *warnings)
         ],
+        kept=kept,
     )
 
 
@@ -155,11 +159,11 @@ def has_field(path: str, composed: Composed, entries: Entries) -> bool:
         return inner.partition(".")[0] in fields
     whole = {
         ".".join(single.path)
-        for name, single in SINGLES.items()
-        if applies(name, entries)
+        for single in SINGLES.values()
+        if single.applies(entries.picks)
     }
     free = [".".join(prefix) for prefix, _, _ in PAIRS.values()]
-    if applies("policies", entries):
+    if SINGLES["policies"].applies(entries.picks):
         free.append(POLICIES_PATH)
     whole |= {*WHOLE_PARTS} - {POLICIES_PATH}
     return path in whole or any(_inside(path, prefix) for prefix in free)
@@ -177,10 +181,10 @@ def _parsed(
 
 def _too_long(entries: Entries) -> list[Problem]:
     name = entries.text("experiment_name").strip()
-    if len(name) <= LONGEST_EXPERIMENT:
+    if len(name) <= MAX_EXPERIMENT:
         return []
     message = (
-        f"An experiment's name has at most {LONGEST_EXPERIMENT} characters, such as "
+        f"An experiment's name has at most {MAX_EXPERIMENT} characters, such as "
         f"digits; this one has {len(name)}."
     )
     return [Problem("experiment_name", message)]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from experiments import access, lifecycle, queues
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep, Team, User
 from experiments.models.sweeps import SweepState
-from experiments.pages.code_files import kept_files
+from experiments.pages.builder.code_fields import kept_files
 from experiments.search.definition import SweepDefinition
 from experiments.search.problems import listed
 from experiments.shared_code import with_shared_code

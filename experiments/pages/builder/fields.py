@@ -1,28 +1,42 @@
-"""The single fields of the builder: their names, where they stand in the document, and
-how a text becomes a value and back."""
+"""The builder's fields: where each is in the document, how a text becomes a value and
+back, and everything that was entered, as text: nothing is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from experiments.pages.builder.policy_fields import (
-    SCHEDULE,
-    SCHEDULED,
-    PolicyField,
-    policy_fields,
-)
-from experiments.pages.builder.policy_text import read_policies, write_policies
-from experiments.pages.builder.source_fields import (
+from django.http import QueryDict
+
+from experiments.pages.builder.code_fields import (
     GIT,
+    code_kind,
     read_requirements,
     write_requirements,
 )
+from experiments.pages.builder.policy_fields import (
+    CAUTIOUS,
+    CONTROLS,
+    NO_POLICY,
+    PolicyField,
+    Reader,
+    Writer,
+    common_fields,
+    own_fields,
+    read_line,
+)
+from experiments.pages.builder.space_rows import Row
 from experiments.pages.durations import read_duration, write_duration
 from experiments.pages.value_text import read_number, write_scalar
+from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
 
+# More parameters than a sweep may have, so that the document's own limit speaks first.
+MAX_ROWS = 1000
+# The sampler of a new form, and what the page advises.
+PROPOSED = "auto"
 RUN, OBJECTIVE, SPACE, SAMPLER, TERMINATION, LIMITS = 1, 2, 3, 4, 5, 6
 SECTIONS: Mapping[int, str] = {
     RUN: "What to run",
@@ -34,65 +48,70 @@ SECTIONS: Mapping[int, str] = {
 }
 
 
-def read_line(text: str) -> JSONValue:
-    """Text on one line, None for nothing."""
-    return text.strip() or None
-
-
 def read_text(text: str) -> JSONValue:
     """Text on several lines, None for nothing."""
     return text.replace("\r\n", "\n") if text.strip() else None
 
 
-def read_flag(text: str) -> JSONValue:
-    """true for a ticked box; the document leaves out what is not ticked."""
-    return True if text == "on" else None
-
-
-def write_flag(value: object) -> str:
-    return "on" if value is True else write_scalar(value or None)
+def read_policy_kind(text: str) -> JSONValue:
+    """The kind of a policy, None for none."""
+    kind = text.strip()
+    return None if kind == NO_POLICY else kind or None
 
 
 @dataclass(frozen=True)
 class Single:
-    """One field of the form, and the field of the document that it is."""
+    """One field of the form, and the field of the document that it is.
+
+    `picked` and `values`: it means something only while the field of that name holds
+    one of these values.
+    """
 
     name: str
     path: tuple[str, ...]
     label: str
     section: int
-    read: Callable[[str], JSONValue] = read_number
-    write: Callable[[object], str] = write_scalar
+    read: Reader = read_number
+    write: Writer = write_scalar
+    picked: str = ""
+    values: frozenset[str] = frozenset()
+
+    def applies(self, picks: Mapping[str, str]) -> bool:
+        return not self.picked or picks[self.picked] in self.values
 
 
-Reader: TypeAlias = Callable[[str], JSONValue]
-Writer: TypeAlias = Callable[[object], str]
-CONTROLS: Mapping[str, tuple[Reader, Writer]] = {
-    "number": (read_number, write_scalar),
-    "check": (read_flag, write_flag),
-    "lines": (read_policies, write_policies),
-}
+def _policy(field: PolicyField) -> Single:
+    return Single(
+        field.name,
+        ("early_termination", field.name),
+        field.name.replace("_", " "),
+        TERMINATION,
+        *CONTROLS[field.setting.control],
+        picked="policy",
+        values=frozenset(field.kinds),
+    )
 
 
-def _policy(
-    name: str, label: str, read: Reader = read_number, write: Writer = write_scalar
-) -> Single:
-    path = ("early_termination", name)
-    return Single(name, path, label, TERMINATION, read, write)
-
-
-def _setting(field: PolicyField) -> Single:
-    """A setting that only some policies have; in a list of problems by its name."""
-    read, write = CONTROLS[field.control]
-    return _policy(field.name, field.name.replace("_", " "), read, write)
+def _sampling(name: str, label: str, read: Reader) -> Single:
+    """A setting of the random sampler."""
+    path, only = ("sampling_algorithm", name), frozenset({"random"})
+    return Single(name, path, label, SAMPLER, read, picked="sampler", values=only)
 
 
 def _limit(name: str, label: str) -> Single:
     return Single(name, ("limits", name), label, LIMITS)
 
 
+def _time_limit(name: str, label: str) -> Single:
+    path = ("limits", name)
+    return Single(name, path, label, LIMITS, read_duration, write_duration)
+
+
 def _repository(name: str, label: str) -> Single:
-    return Single(f"git_{name}", ("trial", "code", "git", name), label, RUN, read_line)
+    path, only = ("trial", "code", "git", name), frozenset({GIT})
+    return Single(
+        f"git_{name}", path, label, RUN, read_line, picked="code_kind", values=only
+    )
 
 
 SINGLES: Mapping[str, Single] = {
@@ -129,50 +148,25 @@ SINGLES: Mapping[str, Single] = {
             "sampler", ("sampling_algorithm", "type"), "sampler", SAMPLER, read_line
         ),
         Single("seed", ("sampling_algorithm", "seed"), "seed", SAMPLER),
-        Single("rule", ("sampling_algorithm", "rule"), "rule", SAMPLER, read_line),
-        Single("logbase", ("sampling_algorithm", "logbase"), "log base", SAMPLER),
+        _sampling("rule", "rule", read_line),
+        _sampling("logbase", "log base", read_number),
         Single(
-            "policy", ("early_termination", "type"), "policy", TERMINATION, read_line
+            "policy",
+            ("early_termination", "type"),
+            "policy",
+            TERMINATION,
+            read_policy_kind,
         ),
-        *map(_setting, policy_fields()),
-        _policy("delay_evaluation", "first check"),
-        _policy("evaluation_interval", "then every"),
-        _policy("min_rivals", "other trials needed"),
-        _policy("on_missing", "reports of NaN", read_line),
+        *map(_policy, (*own_fields(), *common_fields())),
         _limit("max_total_trials", "trials"),
         _limit("max_concurrent_trials", "at a time"),
-        Single(
-            "timeout",
-            ("limits", "timeout"),
-            "whole sweep",
-            LIMITS,
-            read_duration,
-            write_duration,
-        ),
-        Single(
-            "trial_timeout",
-            ("limits", "trial_timeout"),
-            "one trial",
-            LIMITS,
-            read_duration,
-            write_duration,
-        ),
+        _time_limit("timeout", "whole sweep"),
+        _time_limit("trial_timeout", "one trial"),
         _limit("max_failed_trials", "failed trials"),
         Single("compute", ("compute",), "pool", LIMITS, read_line),
         Single("max_attempts", ("retries", "max_attempts"), "attempts", LIMITS),
     )
 }
-# Fields that mean something with one sampler or policy only.
-OF_SAMPLER: Mapping[str, frozenset[str]] = {
-    "rule": frozenset({"random"}),
-    "logbase": frozenset({"random"}),
-}
-OF_POLICY: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys(SCHEDULE, SCHEDULED),
-    **{field.name: frozenset(field.kinds) for field in policy_fields()},
-}
-# Fields that mean something with one source of the code only.
-OF_SOURCE: Mapping[str, str] = dict.fromkeys(("git_url", "git_ref", "git_path"), GIT)
 # Fields of several lines, `name=value` each.
 PAIRS: Mapping[str, tuple[tuple[str, ...], str, int]] = {
     "inputs": (("inputs",), "inputs", RUN),
@@ -186,4 +180,74 @@ RARE_FIELDS = frozenset(
 # Fields that only carry something, and lists that are read in their own way.
 CARRIED = ("code_kind", "code", "folder", "extra")
 TEXTS = (*SINGLES, *PAIRS, *CARRIED)
-NO_POLICY = "none"
+FRESH: Mapping[str, str] = {
+    "command": "python train.py",
+    "goal": "maximize",
+    "sampler": PROPOSED,
+    "policy": CAUTIOUS,
+    "max_total_trials": "40",
+    "max_concurrent_trials": "4",
+}
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The texts by field, and the search space's rows in order."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    rows: Sequence[Row] = ()
+
+    @classmethod
+    def fresh(cls, **texts: str) -> Entries:
+        """A new form: usual settings, and one parameter to fill in."""
+        return cls({**FRESH, **texts}, (Row(),))
+
+    @classmethod
+    def from_post(cls, data: QueryDict) -> Entries:
+        indices = data.getlist("row")[:MAX_ROWS]
+        return cls(
+            {name: data.get(name, "") for name in TEXTS},
+            tuple(Row.from_post(data, index) for index in indices),
+        )
+
+    def text(self, name: str) -> str:
+        return self.texts.get(name, "")
+
+    @cached_property
+    def picks(self) -> Mapping[str, str]:
+        """What is picked where other fields depend on it."""
+        return {
+            "sampler": self.text("sampler") or "random",
+            "policy": self.text("policy") or NO_POLICY,
+            "code_kind": code_kind(self.texts),
+        }
+
+    @property
+    def sampler(self) -> str:
+        return self.picks["sampler"]
+
+    @property
+    def policy(self) -> str:
+        return self.picks["policy"]
+
+    @property
+    def code_kind(self) -> str:
+        """Where the code comes from: files, git or folder."""
+        return self.picks["code_kind"]
+
+    @cached_property
+    def log_base(self) -> float:
+        """The base of the logarithms in which log types are given."""
+        base = read_number(self.text("logbase")) if self.sampler == "random" else None
+        return float(base) if is_number(base) and 1 < base <= 1e6 else math.e
+
+    def with_texts(self, **texts: str) -> Entries:
+        return replace(self, texts={**self.texts, **texts})
+
+    def with_rows(self, rows: Sequence[Row]) -> Entries:
+        return replace(self, rows=tuple(rows))
+
+    def with_row(self, index: int, row: Row) -> Entries:
+        return self.with_rows(
+            [row if place == index else old for place, old in enumerate(self.rows)]
+        )

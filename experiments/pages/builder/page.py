@@ -9,33 +9,33 @@ from django.template.loader import render_to_string
 
 from experiments.models import Experiment, Team
 from experiments.pages.builder.cards import (
-    POLICY_CARDS,
-    Card,
-    card_name,
     folder_words,
     policy_cards,
     pool_choices,
     sampler_cards,
 )
 from experiments.pages.builder.check import Check
-from experiments.pages.builder.fields import RARE_FIELDS, SECTIONS
-from experiments.pages.builder.policy_advice import THRIFTY, cautious, proposal
+from experiments.pages.builder.code_fields import KeptFiles
+from experiments.pages.builder.fields import RARE_FIELDS, SECTIONS, Entries
+from experiments.pages.builder.form import BuilderForm, TextProblem, text_problems
 from experiments.pages.builder.policy_fields import (
-    SCHEDULED,
-    missing_choices,
-    policy_fields,
-    usual,
+    CAUTIOUS,
+    THRIFTY,
+    common_fields,
+    option_choices,
+    own_fields,
+    proposal,
+    settings_of,
 )
-from experiments.pages.builder.sheet import Sheet, TextProblem, text_problems
-from experiments.pages.builder.space_kinds import KINDS
-from experiments.pages.builder.space_rows import Row
+from experiments.pages.builder.preview import Preview
+from experiments.pages.builder.space_rows import KINDS, Row
 from experiments.pages.builder.space_views import (
+    RowView,
     by_box,
     kind_table,
     row_view,
     row_views,
 )
-from experiments.pages.code_files import KeptFiles
 from experiments.pages.value_text import read_mapping
 from experiments.search.definition import SweepDefinition, parse_document
 from experiments.search.figures import counted
@@ -43,62 +43,50 @@ from experiments.search.loading import load_document
 from experiments.search.problems import DefinitionError
 from experiments.search.termination import POLICIES
 
-MOST_EXPERIMENTS = 200
-# Which policies a part of the form is for, as the page's scripts compare it.
-POLICY_KINDS = {
-    "any": tuple(POLICIES),
-    "scheduled": tuple(kind for kind in POLICIES if kind in SCHEDULED),
-}
+MAX_EXPERIMENTS = 200
 
 
-def page_context(sheet: Sheet, *, token: str) -> dict[str, Any]:
+def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, Any]:
     """The whole page."""
-    check, bench = sheet.check, sheet.bench
-    shown = check.problems if sheet.shows else ()
+    team, entries = form.context.team, check.entries
+    shown = check.problems if form.shows else ()
+    preview = Preview(check)
     return {
-        "bench": bench,
-        "team": bench.team,
-        "sheet": sheet,
+        "context": form.context,
+        "team": team,
+        "form": form,
         "token": token,
-        "texts": check.entries.texts,
-        "kept": KeptFiles.of(sheet.kept) if sheet.kept else None,
+        "texts": entries.texts,
+        "kept": KeptFiles.of(check.kept) if check.kept else None,
         "wrong": {problem.place.field for problem in shown},
         "problems": shown,
         "boxes": by_box(shown),
         "warned": by_box(check.warnings),
-        "told": _told(sheet),
+        "told": _told(form, check),
         "sections": {str(n): n in check.wrong_sections for n in SECTIONS},
-        "rows": row_views(sheet),
-        "carried": list(read_mapping(check.entries.text("extra"))),
+        "rows": row_views(form, check, preview),
+        "carried": list(read_mapping(entries.text("extra"))),
         "template_row": row_view("__row__", Row(), frozenset()),
         "kinds": list(KINDS.values()),
         "kind_table": kind_table(),
-        "samplers": _samplers(sheet),
-        "policies": _policies(sheet),
-        "advice": {
-            "trials": card_name(POLICY_CARDS, cautious()),
-            "time": card_name(POLICY_CARDS, THRIFTY),
-        },
-        "policy_fields": policy_fields(),
-        "policy_kinds": POLICY_KINDS,
-        "usual_rivals": usual(check.entries.policy).get("min_rivals", 1),
-        "missing_choices": missing_choices(check.entries.text("on_missing")),
-        "folder_help": folder_words(bench.team),
+        **_policy_context(entries),
+        "folder_help": folder_words(team),
         "python_hint": "the pool's, else the worker's own",
-        "pools": pool_choices(bench.team, check.entries.text("compute")),
-        "experiments": _experiment_names(bench.team),
+        "pools": pool_choices(team, entries.text("compute")),
+        "experiments": _experiment_names(team),
         "rare_open": any(problem.place.field in RARE_FIELDS for problem in shown),
-        **_preview_context(sheet),
+        **_preview_context(form, check, preview),
     }
 
 
-def preview_answer(sheet: Sheet) -> dict[str, Any]:
+def preview_answer(form: BuilderForm) -> dict[str, Any]:
     """The same for the page's scripts, which ask while somebody types."""
-    if sheet.yaml is not None:
-        return {"yaml_problems": [p.dump() for p in _text_check(sheet)]}
-    check, preview = sheet.check, sheet.preview
-    context = _preview_context(sheet)
-    rows = row_views(sheet)
+    if form.yaml is not None:
+        return {"yaml_problems": [p.dump() for p in _text_check(form.yaml)]}
+    check = form.checked()
+    preview = Preview(check)
+    context = _preview_context(form, check, preview)
+    policies, samplers = context["policies"], context["samplers"]
     return {
         "yaml": preview.yaml,
         "problems": [
@@ -109,53 +97,65 @@ def preview_answer(sheet: Sheet) -> dict[str, Any]:
         "combinations": preview.combinations,
         "trials": context["trials"],
         "unused": context["unused"],
-        "samplers": [[card.value, card.why, card.fit] for card in _samplers(sheet)],
-        "policies": [[card.value, card.note, card.why] for card in _policies(sheet)],
+        "samplers": [[card.value, card.why, card.fit] for card in samplers],
+        "policies": [[card.value, card.note, card.why] for card in policies],
         "space": context["space_words"],
         "twin": render_to_string("experiments/builder/lines.html", context),
         "draws": render_to_string("experiments/builder/draws.html", context),
-        "rows": [
-            {
-                "hint": view.hint,
-                "summary": view.summary,
-                "picture": render_to_string(
-                    "experiments/builder/picture.html", {"view": view}
-                ),
-                "repairs": [[repair.do, repair.words] for repair in view.repairs],
-            }
-            for view in rows
-        ],
+        "rows": [_row_answer(view) for view in row_views(form, check, preview)],
     }
 
 
-def _preview_context(sheet: Sheet) -> dict[str, Any]:
-    preview, entries = sheet.preview, sheet.entries
+def _row_answer(view: RowView) -> dict[str, Any]:
+    picture = render_to_string("experiments/builder/picture.html", {"view": view})
+    return {
+        "hint": view.hint,
+        "summary": view.summary,
+        "picture": picture,
+        "repairs": [[repair.do, repair.words] for repair in view.repairs],
+    }
+
+
+def _policy_context(entries: Entries) -> dict[str, Any]:
+    """The settings of early termination as fields."""
+    common = {field.name: field for field in common_fields()}
+    own = settings_of(entries.policy).get("min_rivals")
+    return {
+        "advice": {
+            "trials": POLICIES[CAUTIOUS].title,
+            "time": POLICIES[THRIFTY].title,
+        },
+        "policy_fields": own_fields(),
+        "common_fields": common,
+        "usual_rivals": own.default if own else 1,
+        "missing_choices": option_choices(
+            common["on_missing"].setting, entries.text("on_missing")
+        ),
+    }
+
+
+def _preview_context(
+    form: BuilderForm, check: Check, preview: Preview
+) -> dict[str, Any]:
+    entries = check.entries
+    proposed, why = proposal(entries.text("timeout"))
     return {
         "preview": preview,
-        "lines": preview.yaml_lines(marked=sheet.shows),
+        "lines": preview.yaml_lines(marked=form.shows),
         "draws": preview.draws,
-        "trials": _trials_words(sheet.check),
-        "unused": _unused_words(sheet.check),
-        "space_words": _space_words(sheet),
+        "trials": _trials_words(check),
+        "unused": _unused_words(entries),
+        "space_words": _space_words(entries, preview),
         "entries": entries,
+        "samplers": sampler_cards(
+            entries.sampler, proposal=preview.proposal, misfits=preview.misfits
+        ),
+        "policies": policy_cards(entries.policy, proposed=proposed, why=why),
     }
 
 
-def _samplers(sheet: Sheet) -> list[Card]:
-    preview = sheet.preview
-    return sampler_cards(
-        sheet.entries.sampler, proposal=preview.proposal, misfits=preview.misfits
-    )
-
-
-def _policies(sheet: Sheet) -> list[Card]:
-    proposed = proposal(sheet.entries.text("timeout"))
-    return policy_cards(sheet.entries.policy, proposed=proposed)
-
-
-def _text_check(sheet: Sheet) -> Sequence[TextProblem]:
+def _text_check(text: str) -> Sequence[TextProblem]:
     """What is wrong with the text that is being typed."""
-    text = sheet.yaml or ""
     try:
         parse_document(load_document(text))
     except DefinitionError as error:
@@ -163,19 +163,19 @@ def _text_check(sheet: Sheet) -> Sequence[TextProblem]:
     return ()
 
 
-def _told(sheet: Sheet) -> list[str]:
+def _told(form: BuilderForm, check: Check) -> list[str]:
     """What a pasted document had that the form has no place for."""
-    placed = {warning.message for warning in sheet.check.warnings}
+    placed = {warning.message for warning in check.warnings}
     return [
         sentence
-        for sentence in sheet.warnings
+        for sentence in form.warnings
         if not any(sentence.endswith(message) for message in placed)
     ]
 
 
 def _experiment_names(team: Team) -> list[str]:
     names = Experiment.objects.filter(team=team, archived_at=None)
-    return list(names.values_list("name", flat=True)[:MOST_EXPERIMENTS])
+    return list(names.values_list("name", flat=True)[:MAX_EXPERIMENTS])
 
 
 def _trials_words(check: Check) -> str:
@@ -199,10 +199,10 @@ def _will_run(definition: SweepDefinition) -> int:
     return min(limit, count) if is_grid and count is not None else limit
 
 
-def _unused_words(check: Check) -> str:
+def _unused_words(entries: Entries) -> str:
     """What the command does with the parameters."""
-    command = check.entries.text("command")
-    number = sum(not row.is_blank for row in check.entries.rows)
+    command = entries.text("command")
+    number = sum(not row.is_blank for row in entries.rows)
     if not number or "${{search_space." in command.replace(" ", ""):
         return (
             "${{search_space.name}} stands for a parameter, ${{inputs.name}} for an"
@@ -213,13 +213,13 @@ def _unused_words(check: Check) -> str:
     return f"The {parameters} that it does not name {them} appended as --name value."
 
 
-def _space_words(sheet: Sheet) -> str:
+def _space_words(entries: Entries, preview: Preview) -> str:
     """`6 parameters, 3 of them continuous`."""
-    rows = [row for row in sheet.entries.rows if not row.is_blank]
+    rows = [row for row in entries.rows if not row.is_blank]
     if not rows:
         return "Which values shall be tried"
     words = counted(len(rows), "parameter")
-    axes = sheet.preview.space.axes.values()
+    axes = preview.space.axes.values()
     endless = (axis.name for axis in axes if axis.law.count() is None)
     continuous = len({name.partition(".")[0] for name in endless})
     return f"{words}, {continuous} of them continuous" if continuous else words

@@ -1,181 +1,185 @@
-"""The settings of early-termination policies as fields of the form.
+"""The settings of early-termination policies as fields of forms, and back.
 
-Which policy has which setting, and what is usual, the policies themselves tell; here
-are the words. A setting without words of its own has its name for a label.
+What a setting is called, what it may be and what it is by default the policies
+themselves declare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TypeAlias
 
-from experiments.search.termination import POLICIES, AshaPolicy
-from experiments.search.termination.policy import ON_MISSING, Policy
+from experiments.document_yaml import line_text
+from experiments.pages.value_text import read_number, write_scalar
+from experiments.search.loading import load_document
+from experiments.search.problems import DefinitionError
+from experiments.search.records import JSONValue
+from experiments.search.termination import POLICIES, Policy
+from experiments.search.termination.settings import Setting
 
-# Every policy has these, and the page shows them below its own.
-SCHEDULE = ("delay_evaluation", "evaluation_interval")
-COMMON = ("objective", *SCHEDULE, "min_rivals", "on_missing")
-# Rungs are a schedule of their own.
-SCHEDULED = frozenset(
-    kind for kind, policy in POLICIES.items() if not issubclass(policy, AshaPolicy)
-)
-# Shown even where they are as usual: they say when a trial is judged.
-TELLING = frozenset({*SCHEDULE, "min_resource", "reduction_factor"})
+NO_POLICY = "none"
+# What is proposed for a fixed number of trials, and for a fixed amount of compute.
+CAUTIOUS, THRIFTY = "predictive", "asha"
+# The list of policies is read below a key, which takes a line and two columns.
+KEY, INDENT = "policies", "  "
+PLACE = re.compile(r"^Line (\d+), column (\d+)")
 
-NTH = "the n-th report of the primary metric"
-WORDS: Mapping[str, tuple[str, str, str]] = {
-    # name: label, help, placeholder
-    "chance": (
-        "Least chance to become the best",
-        "A share: with less than that a trial ends. More saves more and risks more.",
-        "0.15",
-    ),
-    "keep_share": (
-        "Always kept: the best share",
-        "Of the trials that came as far; nothing is predicted for these.",
-        "0.3",
-    ),
-    "slack_factor": (
-        "Slack factor",
-        "Allowed distance from the best, as a share of it.",
-        "0.2",
-    ),
-    "slack_amount": (
-        "or slack amount",
-        "The same in units of the metric. One of the two.",
-        "0.05",
-    ),
-    "truncation_percentage": ("Percentage ended at every check", "", "20"),
-    "exclude_finished_jobs": (
-        "Compare with running trials only (exclude_finished_jobs)",
-        "",
-        "",
-    ),
-    "min_resource": (
-        "First rung at report",
-        f"Counted as {NTH}, whatever step it names.",
-        "1",
-    ),
-    "reduction_factor": (
-        "One in … goes on",
-        "Also how much further each rung is: with 3 from report 1 on 1, 3, 9, 27.",
-        "3",
-    ),
-    "max_resource": (
-        "Reports of a whole trial",
-        "How often a trial that runs to its end reports the primary metric.",
-        "81",
-    ),
-    "value": ("Value to reach", "In units of the metric.", "0.5"),
-    "by_report": ("by report", f"Counted as {NTH}.", "1"),
-    "lower": ("Never below", "The latest report, in units of the metric.", "no bound"),
-    "upper": ("Never above", "The latest report, in units of the metric.", "no bound"),
-    "patience": (
-        "Reports without a better one",
-        f"So many in a row. A report is {NTH}.",
-        "10",
-    ),
-    "min_delta": ("What counts as better, more than", "In units of the metric.", "0"),
-    "policies": (
-        "The rules, one a line",
-        "Each as a document's early_termination would have it, 2 to 8 of them.",
-        "- {type: median_stopping, delay_evaluation: 5}\n"
-        "- {type: patience, patience: 10}",
-    ),
-}
-# What a report that is no finite number means, for people.
-MISSING_WORDS: Mapping[str, str] = {
-    "worst": "counts as worse than any number",
-    "stop": "ends the trial",
-    "ignore": "is passed over, the trial goes on",
+Reader: TypeAlias = Callable[[str], JSONValue]
+Writer: TypeAlias = Callable[[object], str]
+
+
+def read_line(text: str) -> JSONValue:
+    """Text on one line, None for nothing."""
+    return text.strip() or None
+
+
+def read_flag(text: str) -> JSONValue:
+    """true for a ticked box; the document leaves out what is not ticked."""
+    return True if text == "on" else None
+
+
+def write_flag(value: object) -> str:
+    return "on" if value is True else write_scalar(value or None)
+
+
+def read_policies(text: str) -> JSONValue:
+    """The list that a text holds, None for nothing; what is no YAML stays text."""
+    if not text.strip():
+        return None
+    try:
+        return _load(text)
+    except DefinitionError:
+        return text.strip()
+
+
+def write_policies(value: object) -> str:
+    """The text that `read_policies` reads as these policies, defaults left out."""
+    if not isinstance(value, list):
+        return write_scalar(value)
+    return "\n".join(f"- {line_text(trimmed(policy))}" for policy in value)
+
+
+def policies_fault(text: str) -> str:
+    """Why a text cannot be read; empty where it can."""
+    try:
+        if text.strip():
+            _load(text)
+    except DefinitionError as error:
+        return PLACE.sub(_moved, error.problems[0].message)
+    return ""
+
+
+# How the text of a control becomes a value, and back.
+CONTROLS: Mapping[str, tuple[Reader, Writer]] = {
+    "number": (read_number, write_scalar),
+    "check": (read_flag, write_flag),
+    "choice": (read_line, write_scalar),
+    "lines": (read_policies, write_policies),
 }
 
 
 @dataclass(frozen=True)
 class PolicyField:
-    """One setting: `control` is number, check or lines, and `kinds` have it."""
+    """One setting, and the kinds of policies that have it in the form."""
 
     name: str
-    label: str
-    help: str
-    placeholder: str
-    control: str
+    setting: Setting
     kinds: tuple[str, ...]
 
 
-def usual(kind: str) -> Mapping[str, object]:
-    """What the settings of a kind are where a document does not say."""
-    return {
-        setting.name: setting.default
-        for setting in _settings(POLICIES.get(kind))
-        if setting.default is not MISSING
-    }
-
-
-def is_usual(kind: str, name: str, value: object) -> bool:
-    """Whether a setting says nothing that would not hold without it."""
-    if name in TELLING and (name not in SCHEDULE or kind in SCHEDULED):
-        return False
-    known = usual(kind)
-    return name in known and _same(value, known[name])
-
-
-def trimmed(settings: object) -> object:
-    """A policy's mapping without what is usual, and those inside it likewise."""
-    if not isinstance(settings, Mapping):
-        return settings
-    known = usual(str(settings.get("type")))
-    return {
-        name: [trimmed(each) for each in value] if isinstance(value, list) else value
-        for name, value in settings.items()
-        if name not in known or not _same(value, known[name])
-    }
-
-
-def missing_choices(picked: str) -> list[tuple[str, str]]:
-    """What on_missing may be, the usual one as nothing; what else is picked as well."""
-    choices: list[tuple[str, str]] = [
-        ("" if name == ON_MISSING[0] else name, MISSING_WORDS[name])
-        for name in ON_MISSING
-    ]
-    if picked not in [value for value, _ in choices]:
-        choices.append((picked, MISSING_WORDS.get(picked, picked[:60])))
-    return choices
-
-
-def _settings(policy: type[Policy] | None) -> Iterator[Field[Any]]:
-    for setting in fields(policy) if policy else ():
-        if setting.name != "objective":
-            yield setting
-
-
-def _same(one: object, other: object) -> bool:
-    return type(one) is type(other) and one == other
+def settings_of(kind: str) -> Mapping[str, Setting]:
+    """What a kind of policy declares; nothing for an unknown kind."""
+    policy = POLICIES.get(kind)
+    return policy.declarations() if policy else {}
 
 
 @cache
-def policy_fields() -> tuple[PolicyField, ...]:
+def own_fields() -> tuple[PolicyField, ...]:
     """The settings that only some policies have, in the order of the registry."""
-    kinds: dict[str, list[str]] = {}
-    controls: dict[str, str] = {}
-    for kind, policy in POLICIES.items():
-        for setting in _settings(policy):
-            if setting.name not in COMMON:
-                kinds.setdefault(setting.name, []).append(kind)
-                controls[setting.name] = _control(setting)
+    settings: dict[str, Setting] = {}
+    kinds: dict[str, tuple[str, ...]] = {}
+    for kind in POLICIES:
+        for name, setting in settings_of(kind).items():
+            if name not in Policy.declarations():
+                settings.setdefault(name, setting)
+                kinds[name] = (*kinds.get(name, ()), kind)
+    return tuple(PolicyField(name, settings[name], kinds[name]) for name in settings)
+
+
+@cache
+def common_fields() -> tuple[PolicyField, ...]:
+    """The settings that every policy has; rungs leave no use for a schedule."""
+    scheduled = tuple(k for k, policy in POLICIES.items() if not policy.has_rungs)
+    common = Policy.declarations()
+    names = (
+        *Policy.SCHEDULE,
+        *(name for name in common if name not in Policy.SCHEDULE),
+    )
     return tuple(
-        PolicyField(name, *_words(name), controls[name], tuple(having))
-        for name, having in kinds.items()
+        PolicyField(
+            name,
+            common[name],
+            scheduled if name in Policy.SCHEDULE else tuple(POLICIES),
+        )
+        for name in names
     )
 
 
-def _words(name: str) -> tuple[str, str, str]:
-    return WORDS.get(name, (name.replace("_", " ").capitalize(), "", ""))
+def is_default(kind: str, name: str, value: object) -> bool:
+    """Whether the form leaves a setting empty that a document spells out."""
+    setting = settings_of(kind).get(name)
+    if setting is None:
+        return False
+    is_shown = setting.says_when and not (
+        name in Policy.SCHEDULE and POLICIES[kind].has_rungs
+    )
+    return not is_shown and setting.is_default(value)
 
 
-def _control(setting: Field[Any]) -> str:
-    if setting.name == "policies":
-        return "lines"
-    return "check" if isinstance(setting.default, bool) else "number"
+def trimmed(settings: object) -> object:
+    """A policy's mapping without defaults, and those inside it likewise."""
+    if not isinstance(settings, Mapping):
+        return settings
+    known = settings_of(str(settings.get("type")))
+    return {
+        name: [trimmed(each) for each in value] if isinstance(value, list) else value
+        for name, value in settings.items()
+        if name not in known or not known[name].is_default(value)
+    }
+
+
+def option_choices(setting: Setting, picked: str) -> list[tuple[str, str]]:
+    """The options with their words, the default as nothing; what is picked as well."""
+    choices = [
+        ("" if setting.is_default(value) else value, words)
+        for value, words in setting.options.items()
+    ]
+    if picked not in [value for value, _ in choices]:
+        choices.append((picked, setting.options.get(picked, picked[:60])))
+    return choices
+
+
+def proposal(timeout: str) -> tuple[str, str]:
+    """The policy for a sweep with this time limit, as text, and why; empty for none."""
+    time = timeout.strip()
+    if not time:
+        return CAUTIOUS, "Here the number of trials is fixed: lose no good one."
+    return (
+        THRIFTY,
+        f"Here the time is fixed, {time[:20]}, and an early end makes room for others.",
+    )
+
+
+def _load(text: str) -> JSONValue:
+    inside = textwrap.indent(text.replace("\r\n", "\n"), INDENT)
+    value: JSONValue = load_document(f"{KEY}:\n{inside}")[KEY]  # type: ignore[assignment]
+    return value
+
+
+def _moved(place: re.Match[str]) -> str:
+    line, column = int(place[1]) - 1, int(place[2]) - len(INDENT)
+    return f"Line {max(line, 1)}, column {max(column, 1)}"

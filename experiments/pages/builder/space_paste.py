@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.pages.builder.entries import Entries
-from experiments.pages.builder.fill import space_rows
+from experiments.pages.builder.fields import Entries
+from experiments.pages.builder.filling import space_rows
 from experiments.pages.builder.space_rows import Row
 from experiments.pages.value_text import read_mapping, write_mapping
 from experiments.search.expressions import ExpressionError, parse_space

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.pages.builder.check import Check, FieldProblem
-from experiments.pages.builder.sheet import Sheet
-from experiments.pages.builder.space_kinds import KINDS, RARE, SLOTS
+from experiments.pages.builder.form import SMALLEST, BuilderForm
+from experiments.pages.builder.preview import Preview
 from experiments.pages.builder.space_pictures import Picture
-from experiments.pages.builder.space_rows import Row
-from experiments.pages.builder.steps import SMALLEST
+from experiments.pages.builder.space_rows import KINDS, RARE, SLOTS, Row
 from experiments.pages.value_text import read_number
 from experiments.search.fields import is_number
 from experiments.search.problems import shown
@@ -78,12 +77,11 @@ class RowView:
         return self.row.kind in KINDS
 
 
-def row_views(sheet: Sheet) -> list[RowView]:
-    check, preview = sheet.check, sheet.preview
-    shown = check.problems if sheet.shows else ()
+def row_views(form: BuilderForm, check: Check, preview: Preview) -> list[RowView]:
+    shown = check.problems if form.shows else ()
     boxes, warned = by_box(shown), by_box(check.warnings)
     wrong = frozenset(problem.place.field for problem in shown)
-    first_wrong = next((n for n in sorted(check.wrong_rows) if sheet.shows), None)
+    first_wrong = next((n for n in sorted(check.wrong_rows) if form.shows), None)
     views = []
     for index, row in enumerate(check.entries.rows):
         box = f"row-{index}"
@@ -99,7 +97,7 @@ def row_views(sheet: Sheet) -> list[RowView]:
                 hint=preview.hint(index),
                 summary=preview.summary(index),
                 is_open=index == first_wrong
-                or sheet.focus == f"{box}-name"
+                or form.focus == f"{box}-name"
                 or row.is_blank,
             )
         )

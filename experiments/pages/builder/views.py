@@ -12,18 +12,25 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access, snapshots
+from experiments.models import Team
 from experiments.models.sweeps import SweepState
-from experiments.pages.builder.bench import Bench, bench_for_new, new_token
+from experiments.pages.builder.check import Check
+from experiments.pages.builder.code_fields import KeptFiles, keep_files
+from experiments.pages.builder.context import (
+    FormContext,
+    context_for_new,
+    new_token,
+)
 from experiments.pages.builder.drafts import (
     AlreadyStarted,
     DraftChanged,
     draft_mark,
     submit_once,
 )
+from experiments.pages.builder.form import BuilderForm, posted_form
 from experiments.pages.builder.page import page_context, preview_answer
-from experiments.pages.builder.sheet import Sheet, posted_sheet
-from experiments.pages.code_files import KeptFiles, keep_files
 from experiments.pages.sweep.permission import may_steer, sweep_to_read
+from experiments.search.definition import SweepDefinition
 from experiments.search.problems import DefinitionError
 
 START, SAVE = "start", "save"
@@ -34,10 +41,10 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 @require_http_methods(["GET", "POST"])
 def sweep_create(request: HttpRequest) -> HttpResponse:
     """A new sweep: empty, for an experiment, or a copy of another."""
-    bench = bench_for_new(request)
-    if not bench.may_create:
-        return _refused(request, bench)
-    return _work(request, bench)
+    context = context_for_new(request)
+    if not context.may_create:
+        return _refused(request, context.team)
+    return _work(request, context)
 
 
 @never_cache
@@ -45,34 +52,33 @@ def sweep_create(request: HttpRequest) -> HttpResponse:
 def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """A draft, to be changed or started."""
     sweep = sweep_to_read(request, pk)
-    bench = Bench(sweep.experiment.team, access.viewer(request), draft=sweep)
+    context = FormContext(sweep.experiment.team, access.viewer(request), draft=sweep)
     if not may_steer(request, sweep):
-        return _refused(request, bench)
+        return _refused(request, context.team)
     if sweep.state != SweepState.DRAFT:
         return _gone_on(request, AlreadyStarted(sweep))
-    return _work(request, bench)
+    return _work(request, context)
 
 
 @require_POST
 def sweep_preview(request: HttpRequest) -> HttpResponse:
     """What the form says, checked and drawn from, as JSON. Nothing is stored."""
-    bench = bench_for_new(request)
-    if not bench.may_create:
+    context = context_for_new(request)
+    if not context.may_create:
         return JsonResponse({"error": "Only members may create sweeps."}, status=403)
-    sheet = posted_sheet(bench, request.POST)
-    return JsonResponse(preview_answer(sheet))
+    return JsonResponse(preview_answer(posted_form(context, request.POST)))
 
 
 @require_POST
 def sweep_files(request: HttpRequest) -> HttpResponse:
     """Keep files of code as soon as they are chosen."""
-    bench = bench_for_new(request)
-    if not bench.may_create:
+    context = context_for_new(request)
+    if not context.may_create:
         return JsonResponse({"error": "Only members may add files."}, status=403)
     paths = request.POST.get("paths", "")
     files = request.FILES.getlist("files")
     try:
-        kept = keep_files(bench.team, files, paths=paths, user=bench.user)
+        kept = keep_files(context.team, files, paths=paths, user=context.user)
     except snapshots.CodeError as error:
         return JsonResponse({"error": str(error)}, status=422)
     shown = KeptFiles.of(kept)
@@ -81,45 +87,49 @@ def sweep_files(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _work(request: HttpRequest, bench: Bench) -> HttpResponse:
+def _work(request: HttpRequest, context: FormContext) -> HttpResponse:
     if request.method == "GET":
-        return _page(request, Sheet(bench, bench.first_entries()))
-    sheet = posted_sheet(bench, request.POST)
+        return _page(request, BuilderForm(context, context.first_entries()))
+    form = posted_form(context, request.POST)
     files, paths = request.FILES.getlist("files"), request.POST.get("paths", "")
-    sheet = sheet.with_files(files, paths)
+    form = form.with_files(files, paths)
     do = request.POST.get("do", "update")
     if do not in (START, SAVE):
-        return _page(request, sheet.after(do))
-    sheet = sheet.with_yaml_applied().asked()
-    if not sheet.is_right:
-        return _page(request, sheet, status=422)
-    return _submitted(request, sheet, start=do == START)
+        return _page(request, form.after(do))
+    form = form.with_yaml_applied().asked()
+    check = form.checked()
+    if form.yaml is not None or check.definition is None:
+        return _page(request, form, check, status=422)
+    return _submitted(request, form, check, check.definition, start=do == START)
 
 
-def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpResponse:
-    bench, definition = sheet.bench, sheet.check.definition
-    if definition is None:
-        return _page(request, sheet, status=422)
+def _submitted(
+    request: HttpRequest,
+    form: BuilderForm,
+    check: Check,
+    definition: SweepDefinition,
+    *,
+    start: bool,
+) -> HttpResponse:
+    context = form.context
     try:
         sweep = submit_once(
-            bench.team,
+            context.team,
             definition,
-            user=bench.user,
+            user=context.user,
             token=_token(request),
             start=start,
-            draft=bench.draft,
+            draft=context.draft,
             seen=request.POST.get("seen", ""),
             try_first=tries_first(request),
         )
     except AlreadyStarted as error:
         return _gone_on(request, error)
-    except DraftChanged as error:
+    except (DraftChanged, DefinitionError) as error:
+        # Another's change, or a pool or files that went away since the check.
         messages.error(request, str(error))
-        return _page(request, sheet, status=409)
-    except DefinitionError as error:
-        # A pool or files that went away between the check and the insert.
-        messages.error(request, str(error))
-        return _page(request, sheet, status=422)
+        status = 409 if isinstance(error, DraftChanged) else 422
+        return _page(request, form, check, status=status)
     if start:
         first = " with one configuration; the others follow when it has reported."
         how = first if tries_first(request) else "."
@@ -129,19 +139,25 @@ def _submitted(request: HttpRequest, sheet: Sheet, *, start: bool) -> HttpRespon
     return redirect("sweep_edit", pk=sweep.pk)
 
 
-def _page(request: HttpRequest, sheet: Sheet, *, status: int = 200) -> HttpResponse:
-    context = page_context(sheet, token=_token(request))
-    context["seen"] = _seen(request, sheet.bench, anew=status == 409)
-    context["try_first"] = request.method == "GET" or tries_first(request)
-    return render(request, "experiments/builder/page.html", context, status=status)
+def _page(
+    request: HttpRequest,
+    form: BuilderForm,
+    check: Check | None = None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    values = page_context(form, check or form.checked(), token=_token(request))
+    values["seen"] = _seen(request, form.context, anew=status == 409)
+    values["try_first"] = request.method == "GET" or tries_first(request)
+    return render(request, "experiments/builder/page.html", values, status=status)
 
 
-def _seen(request: HttpRequest, bench: Bench, *, anew: bool) -> str:
+def _seen(request: HttpRequest, context: FormContext, *, anew: bool) -> str:
     """The mark of the draft that the form was opened with; ``anew``, as it is now."""
-    if bench.draft is None:
+    if context.draft is None:
         return ""
     posted = "" if anew else request.POST.get("seen", "")
-    return posted or draft_mark(bench.draft)
+    return posted or draft_mark(context.draft)
 
 
 def tries_first(request: HttpRequest) -> bool:
@@ -155,10 +171,9 @@ def _token(request: HttpRequest) -> str:
     return token if TOKEN.fullmatch(token) else new_token()
 
 
-def _refused(request: HttpRequest, bench: Bench) -> HttpResponse:
-    context = {"team": bench.team}
+def _refused(request: HttpRequest, team: Team) -> HttpResponse:
     template = "experiments/builder/refused.html"
-    return render(request, template, context, status=403)
+    return render(request, template, {"team": team}, status=403)
 
 
 def _gone_on(request: HttpRequest, error: AlreadyStarted) -> HttpResponseRedirect:

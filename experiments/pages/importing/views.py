@@ -14,7 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from experiments.document_yaml import yaml_text
-from experiments.pages.builder.bench import Bench, bench_for_new, new_token
+from experiments.pages.builder.context import (
+    FormContext,
+    context_for_new,
+    new_token,
+)
 from experiments.pages.builder.drafts import submit_once
 from experiments.pages.builder.views import TOKEN
 from experiments.pages.importing import words as import_words
@@ -41,7 +45,7 @@ class Desk:
     """One request: whose page it is, and what it was sent."""
 
     request: HttpRequest
-    bench: Bench
+    context: FormContext
 
     def page(
         self,
@@ -53,9 +57,9 @@ class Desk:
     ) -> HttpResponse:
         """The page with a reading, or the one to begin with."""
         token = self.request.POST.get("form_token", "")
-        context: dict[str, Any] = {
-            "bench": self.bench,
-            "team": self.bench.team,
+        values: dict[str, Any] = {
+            "context": self.context,
+            "team": self.context.team,
             "token": token if TOKEN.fullmatch(token) else new_token(),
             "formats": list(FORMATS.items()),
             "most_text": MOST_TEXT,
@@ -64,17 +68,17 @@ class Desk:
             "reading": reading,
         }
         if reading is not None:
-            context |= reading_context(reading)
+            values |= reading_context(reading)
         template = "experiments/importing/page.html"
-        return render(self.request, template, context, status=status)
+        return render(self.request, template, values, status=status)
 
     def read(self, content: Content) -> Reading:
         # What was said about the last content says nothing about a new file.
         said = {} if "file" in self.request.FILES else self.request.POST
         return read_content(
             content,
-            self.bench.team,
-            experiment=self.bench.experiment,
+            self.context.team,
+            experiment=self.context.experiment,
             format=said.get("format", ""),
             part=said.get("part", ""),
         )
@@ -84,8 +88,8 @@ class Desk:
 @require_http_methods(["GET", "POST"])
 def sweep_import(request: HttpRequest) -> HttpResponse:
     """Read what was pasted or chosen; nothing is stored before `do=create`."""
-    desk = Desk(request, bench_for_new(request))
-    if not desk.bench.may_create:
+    desk = Desk(request, context_for_new(request))
+    if not desk.context.may_create:
         template, context = "experiments/builder/refused.html", {"team": request.team}  # type: ignore[attr-defined]
         return render(request, template, context, status=403)
     if request.method == "GET":
@@ -115,14 +119,14 @@ def _answer(desk: Desk, reading: Reading, do: str) -> HttpResponse:
 
 
 def _created(desk: Desk, reading: Reading) -> HttpResponse:
-    definition, bench = reading.definition, desk.bench
+    definition, context = reading.definition, desk.context
     token = desk.request.POST.get("form_token", "")
     if definition is None or not TOKEN.fullmatch(token):
         return desk.page(reading=reading, status=422)
     try:
         with transaction.atomic():
             sweep = submit_once(
-                bench.team, definition, user=bench.user, token=token, start=False
+                context.team, definition, user=context.user, token=token, start=False
             )
             space = definition.search_space
             add_finished_trials(sweep, space, reading.trials)

@@ -15,20 +15,20 @@ from django.utils.http import urlencode
 from experiments.models import Sweep
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.pages.simulator import ended, outcomes
-from experiments.pages.simulator.controls import Control, controls, has_form
-from experiments.pages.simulator.entries import (
-    MOST_OTHERS,
-    PREFERRED,
+from experiments.pages.simulator.form import (
+    MAX_OTHERS,
     YAML,
+    Control,
     Entry,
     Settings,
+    controls,
     first_others,
+    has_form,
     query_text,
     read_entry,
     read_others,
     settings_text,
 )
-from experiments.pages.simulator.policy_words import USES, kind_name
 from experiments.pages.simulator.trade_off import TradeOff, trade_off
 from experiments.recordings import Mark
 from experiments.search.figures import counted
@@ -37,7 +37,7 @@ from experiments.search.replay import Recording, Weighing
 from experiments.search.replay.families import main_field, varied_fields
 from experiments.search.replay.limits import limits_in_words
 from experiments.search.replay.proposals import proposals
-from experiments.search.termination import make_policy
+from experiments.search.termination import POLICIES, make_policy
 from experiments.simulations import Busy, Question, Told, desk
 
 # Replays that a page does not ask for again within so many seconds are dropped.
@@ -91,8 +91,7 @@ class Board:
         own = known_settings(self.sweep)
         if own is not None:
             return own
-        kinds = [*PREFERRED, *self.proposed]
-        return next(self.proposed[kind] for kind in kinds if kind in self.proposed)
+        return next(iter(self.proposed.values()))
 
     @cached_property
     def kept(self) -> list[Settings]:
@@ -108,23 +107,19 @@ class Board:
     @property
     def kinds(self) -> list[Kind]:
         """The kinds that have a form, and one for whatever can be written."""
-        known = [kind for kind in PREFERRED if kind in self.proposed]
-        known += [kind for kind in self.proposed if kind not in known]
         found = [
-            Kind(kind, kind_name(kind), USES.get(kind, ""))
-            for kind in known
-            if has_form(self.proposed[kind])
+            Kind(kind, POLICIES[kind].title, POLICIES[kind].use)
+            for kind in self.proposed
+            if has_form(kind)
         ]
         return [*found, Kind(YAML, "Any other, as YAML", "any or all of several")]
 
     @property
     def controls(self) -> list[Control]:
-        start = self.proposed.get(self.entry.kind)
-        if start is None:
+        if self.entry.kind not in self.proposed:
             return []
         longest = self.recording.longest if self.recording is not None else 0
-        entry = self.entry
-        return controls(start, entry.texts, entry.problems, longest=longest)
+        return controls(self.entry, longest=longest)
 
     @property
     def problems(self) -> list[str]:
@@ -208,7 +203,7 @@ class Board:
         """One's own setting, kept as a column, to go on from there; empty when there
         is no room."""
         own = self.entry.settings
-        if own is None or own in self.kept or len(self.kept) >= MOST_OTHERS:
+        if own is None or own in self.kept or len(self.kept) >= MAX_OTHERS:
             return ""
         kept = [own, *self.kept]
         return query_text(self.entry, kept, mark=str(self.mark), vary=self.vary)

@@ -73,7 +73,9 @@ class TradeOff:
         self, family: Family, member: Settings, average: Average
     ) -> dict[str, Any]:
         return {
-            "words": setting_phrase(family.field, member[family.field]),
+            "words": setting_phrase(
+                family.field, member[family.field], kind=family.kind
+            ),
             "saved": average.saved,
             "places": average.places,
             "regret": average.regret,

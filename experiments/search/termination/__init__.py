@@ -1,6 +1,7 @@
 """Early-termination policies by the name that a sweep document uses.
 
-A new policy is a subclass of `Policy` in a module of its own and a line in POLICIES.
+A new policy is a subclass of `Policy` in a module of its own and a line in POLICIES,
+which has them in the order in which forms offer them.
 """
 
 from __future__ import annotations
@@ -17,23 +18,22 @@ from experiments.search.termination.bounds import PatiencePolicy, ThresholdPolic
 from experiments.search.termination.combination import AllOf, AnyOf
 from experiments.search.termination.halving import AshaPolicy, HyperbandPolicy
 from experiments.search.termination.median import MedianStoppingPolicy
-from experiments.search.termination.policy import Policy
+from experiments.search.termination.policy import Policy, read_kind
 from experiments.search.termination.predictive import PredictivePolicy
-from experiments.search.termination.reading import read_kind
 from experiments.search.termination.truncation import TruncationSelectionPolicy
 
 POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
     {
         policy.kind: policy
         for policy in (
-            BanditPolicy,
+            PredictivePolicy,
             MedianStoppingPolicy,
+            BanditPolicy,
             TruncationSelectionPolicy,
             AshaPolicy,
             HyperbandPolicy,
             ThresholdPolicy,
             PatiencePolicy,
-            PredictivePolicy,
             AnyOf,
             AllOf,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from experiments.search.problems import shown
 from experiments.search.termination.comparison import ComparingPolicy, Limit
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.policy import Policy, Ruling
+from experiments.search.termination.settings import NumberSetting, declared
 
 # A slack factor is doubted from so many values on, when its gap is so small a share of
 # what lies between the best and the median.
@@ -31,14 +32,36 @@ class BanditPolicy(ComparingPolicy):
     """
 
     kind: ClassVar[str] = "bandit"
+    title: ClassVar[str] = "Bandit"
+    use: ClassVar[str] = "too far from the best"
+    advice: ClassVar[str] = "Ends what is far from the best. Needs a known slack."
 
-    slack_factor: float = 0
-    slack_amount: float = 0
+    slack_factor: float = declared(
+        NumberSetting(
+            label="Slack, as a share of the best",
+            default=0,
+            minimum=0,
+            help="Allowed distance from the best, as a share of it.",
+            example="0.2",
+            phrase="slack {}",
+            slider=(0.0, 1.0, 0.01),
+        )
+    )
+    slack_amount: float = declared(
+        NumberSetting(
+            label="or slack, in units of the metric",
+            default=0,
+            minimum=0,
+            help="Set one of the two.",
+            example="0.05",
+            phrase="slack {}",
+        )
+    )
 
     @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        factor = document.number("slack_factor", 0, least=0)
-        amount = document.number("slack_amount", 0, least=0)
+    def read_settings(cls, document: Fields) -> dict[str, Any]:
+        values = super().read_settings(document)
+        factor, amount = values["slack_factor"], values["slack_amount"]
         if (factor > 0) == (amount > 0):
             document.error(
                 "slack_factor",
@@ -51,7 +74,7 @@ class BanditPolicy(ComparingPolicy):
                 f"slack_factor {shown(factor)} allows a gap of {factor:.0%} of the "
                 "best value; 0.1 would be 10%.",
             )
-        return {"slack_factor": factor, "slack_amount": amount}
+        return values
 
     def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
         own, leader = evidence.own.best, rivals.leader()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,9 +12,27 @@ from experiments.search.fields import Fields
 from experiments.search.figures import counted, significant, told_apart
 from experiments.search.problems import shown
 from experiments.search.termination.evidence import Evidence, Rivals
-from experiments.search.termination.policy import MOST_REPORTS, Policy, Ruling
+from experiments.search.termination.policy import Policy, Ruling, min_rivals
+from experiments.search.termination.settings import (
+    METRIC_UNITS,
+    NTH_REPORT,
+    IntegerSetting,
+    NumberSetting,
+    declared,
+)
 
 GOES_ON = Ruling(stop=False)
+
+
+def bound(label: str, *, phrase: str) -> NumberSetting:
+    """The setting of a fixed bound."""
+    return NumberSetting(
+        label=label,
+        default=None,
+        help="The latest report, in units of the metric.",
+        example="no bound",
+        phrase=phrase,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +46,38 @@ class ThresholdPolicy(Policy):
     """
 
     kind: ClassVar[str] = "threshold"
-    fewest_rivals: ClassVar[int] = 0
+    title: ClassVar[str] = "Threshold"
+    use: ClassVar[str] = "misses a fixed value"
+    advice: ClassVar[str] = (
+        "Ends what misses a value that you know: diverged, or below the baseline."
+    )
 
-    min_rivals: int = 0
-    value: float | None = None
-    by_report: int = 1
-    lower: float | None = None
-    upper: float | None = None
+    min_rivals: int = min_rivals(0)
+    value: float | None = declared(
+        NumberSetting(
+            label="Value to reach",
+            default=None,
+            help=METRIC_UNITS,
+            example="0.5",
+            phrase="reach {}",
+        )
+    )
+    by_report: int = declared(
+        IntegerSetting(
+            label="by report",
+            default=1,
+            help=f"Counted as {NTH_REPORT}.",
+            phrase="by report {}",
+            trial_share=1.0,
+        )
+    )
+    lower: float | None = declared(bound("Never below", phrase="never below {}"))
+    upper: float | None = declared(bound("Never above", phrase="never above {}"))
 
     @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        value = document.number("value", None)
-        lower, upper = document.number("lower", None), document.number("upper", None)
+    def read_settings(cls, document: Fields) -> dict[str, Any]:
+        values = super().read_settings(document)
+        value, lower, upper = (values[name] for name in ("value", "lower", "upper"))
         if value is None and lower is None and upper is None:
             document.error(
                 "value",
@@ -52,8 +89,7 @@ class ThresholdPolicy(Policy):
                 "upper",
                 f"upper must be above lower, {shown(lower)}, not {shown(upper)}.",
             )
-        by_report = document.integer("by_report", 1, least=1, most=MOST_REPORTS)
-        return {"value": value, "by_report": by_report, "lower": lower, "upper": upper}
+        return values
 
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
         own, worst, best = evidence.own, self._worst(), self._best()
@@ -125,20 +161,31 @@ class PatiencePolicy(Policy):
     """
 
     kind: ClassVar[str] = "patience"
-    fewest_rivals: ClassVar[int] = 0
+    title: ClassVar[str] = "Patience"
+    use: ClassVar[str] = "does not improve"
+    advice: ClassVar[str] = (
+        "Ends what has stopped improving, good or bad. For trials without an end."
+    )
 
-    min_rivals: int = 0
-    patience: int
-    min_delta: float = 0
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        return {
-            "patience": document.integer(
-                "patience", 10, least=1, most=MOST_REPORTS, required="10"
-            ),
-            "min_delta": document.number("min_delta", 0, least=0),
-        }
+    min_rivals: int = min_rivals(0)
+    patience: int = declared(
+        IntegerSetting(
+            label="Reports without a better one",
+            help=f"That many in a row. A report is {NTH_REPORT}.",
+            example="10",
+            phrase="patience {}",
+            trial_share=1.0,
+        )
+    )
+    min_delta: float = declared(
+        NumberSetting(
+            label="What counts as better, more than",
+            default=0,
+            minimum=0,
+            help=METRIC_UNITS,
+            rare=True,
+        )
+    )
 
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
         if evidence.report <= self.patience:

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from experiments.search.fields import Fields
-from experiments.search.problems import join, listed, shown
+from experiments.search.problems import join, listed
 from experiments.search.records import JSONValue, Objective
 from experiments.search.termination.evidence import Evidence, Rivals, Verdict
-from experiments.search.termination.policy import Policy, Ruling
-from experiments.search.termination.reading import read_kind
+from experiments.search.termination.policy import (
+    Policy,
+    Ruling,
+    min_rivals,
+    read_kind,
+)
+from experiments.search.termination.settings import PoliciesSetting, declared
 
-MOST_POLICIES = 8
 # Combinations in one another: each judges all that stands in it.
-MOST_DEPTH = 2
-TOO_DEEP = f"Combinations may stand in one another {MOST_DEPTH} deep, not deeper."
+MAX_DEPTH = 2
+TOO_DEEP = f"Combinations may contain one another {MAX_DEPTH} deep, not deeper."
 # Schedules that have not met after so many steps never will, or too late to matter.
 MOST_STEPS = 10_000
-REQUIRED = "a list of two: [{type: median_stopping}, {type: patience, patience: 10}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +33,19 @@ class Combination(Policy):
     Its own schedule, `min_rivals` and `on_missing` come first.
     """
 
-    fewest_rivals: ClassVar[int] = 0
-
-    min_rivals: int = 0
-    policies: tuple[Policy, ...]
+    min_rivals: int = min_rivals(0)
+    policies: tuple[Policy, ...] = declared(
+        PoliciesSetting(
+            label="The rules, one a line",
+            minimum=2,
+            maximum=8,
+            help="Each as early_termination in a document, 2 to 8 of them.",
+            example="- {type: median_stopping, delay_evaluation: 5}\n"
+            "- {type: patience, patience: 10}",
+            required="a list of two: "
+            "[{type: median_stopping}, {type: patience, patience: 10}]",
+        )
+    )
 
     @classmethod
     def read(
@@ -42,10 +54,11 @@ class Combination(Policy):
         objective: Objective,
         kinds: Mapping[str, type[Policy]] | None = None,
     ) -> Self:
-        common = cls.read_common(document, objective)
-        if document.path.count("policies.") >= MOST_DEPTH:
+        values = cls.read_settings(document)
+        entries = values.pop("policies")
+        if document.path.count("policies.") >= MAX_DEPTH:
             document.error("policies", TOO_DEEP)
-            return cls(**common, policies=())
+            entries = []
         path = join(document.path, "policies")
         read = [
             read_kind(
@@ -55,10 +68,10 @@ class Combination(Policy):
                 path=join(path, place),
                 kinds=kinds or {},
             )
-            for place, entry in enumerate(_entries(document))
+            for place, entry in enumerate(entries)
         ]
         policies = tuple(policy for policy in read if policy is not None)
-        return cls(**common, policies=policies)
+        return cls(objective=objective, **values, policies=policies)
 
     @abstractmethod
     def together(self, answers: Iterable[bool]) -> bool:
@@ -135,6 +148,8 @@ class AnyOf(Combination):
     """Ends a trial as soon as one of several policies does."""
 
     kind: ClassVar[str] = "any_of"
+    title: ClassVar[str] = "Any of several"
+    advice: ClassVar[str] = "Ends a trial as soon as one of several rules does."
 
     def together(self, answers: Iterable[bool]) -> bool:
         return any(answers)
@@ -155,6 +170,8 @@ class AllOf(Combination):
     """Ends a trial when several policies, all asked at that report, agree to."""
 
     kind: ClassVar[str] = "all_of"
+    title: ClassVar[str] = "All of several"
+    advice: ClassVar[str] = "Ends a trial only where several rules agree."
 
     def together(self, answers: Iterable[bool]) -> bool:
         return all(answers)
@@ -168,19 +185,6 @@ class AllOf(Combination):
 
     def name_in_words(self) -> str:
         return listed([policy.in_words() for policy in self.policies])
-
-
-def _entries(document: Fields) -> list[object]:
-    entries = document.raw("policies", required=REQUIRED)
-    if isinstance(entries, list | tuple) and 2 <= len(entries) <= MOST_POLICIES:
-        return list(entries)
-    if entries is not None:
-        document.error(
-            "policies",
-            f"policies must be a list of 2 to {MOST_POLICIES} policies, not "
-            f"{shown(entries)}.",
-        )
-    return []
 
 
 def _clause(verdict: Verdict) -> str:

@@ -6,14 +6,20 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.records import Objective
 from experiments.search.termination.comparison import ComparingPolicy, Limit
 from experiments.search.termination.evidence import Evidence, Rivals
-from experiments.search.termination.policy import MOST_REPORTS, Policy, Ruling
+from experiments.search.termination.policy import Policy, Ruling
+from experiments.search.termination.settings import (
+    MAX_REPORTS,
+    NTH_REPORT,
+    IntegerSetting,
+    declared,
+)
 
 # Successive terms of number * GOLDEN, modulo 1, lie evenly between 0 and 1.
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -31,9 +37,37 @@ class AshaPolicy(ComparingPolicy):
     """
 
     kind: ClassVar[str] = "asha"
+    title: ClassVar[str] = "ASHA"
+    use: ClassVar[str] = "survivors get more"
+    advice: ClassVar[str] = (
+        "At each stage only the best continue. For many trials and little compute."
+    )
+    has_rungs: ClassVar[bool] = True
 
-    min_resource: int = 1
-    reduction_factor: int = 3
+    min_resource: int = declared(
+        IntegerSetting(
+            label="First rung at report",
+            default=1,
+            help=f"Counted as {NTH_REPORT}, whatever step it names.",
+            phrase="first rung {}",
+            trial_share=0.5,
+            says_when=True,
+        )
+    )
+    reduction_factor: int = declared(
+        IntegerSetting(
+            label="One in … continues",
+            default=3,
+            minimum=2,
+            maximum=100,
+            help="Also how much further each rung is: with 3 from report 1 on 1, 3, 9, "
+            "27.",
+            phrase="one in {} goes on",
+            slider=(2, 10, 1),
+            says_when=True,
+            named=True,
+        )
+    )
 
     @classmethod
     def read(
@@ -41,7 +75,7 @@ class AshaPolicy(ComparingPolicy):
         document: Fields,
         objective: Objective,
         kinds: Mapping[str, type[Policy]] | None = None,
-    ) -> AshaPolicy:
+    ) -> Self:
         policy = super().read(document, objective, kinds)
         if policy.next_check(0) is None:
             document.warn(
@@ -52,21 +86,10 @@ class AshaPolicy(ComparingPolicy):
             )
         return policy
 
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        return {
-            "min_resource": document.integer(
-                "min_resource", 1, least=1, most=MOST_REPORTS
-            ),
-            "reduction_factor": document.integer(
-                "reduction_factor", 3, least=2, most=100
-            ),
-        }
-
     def rungs(self) -> Iterator[int]:
         """The reports at which trials are judged, as far as numbers go."""
         rung = self.min_resource
-        while rung <= MOST_REPORTS:
+        while rung <= MAX_REPORTS:
             yield rung
             rung *= self.reduction_factor
 
@@ -123,22 +146,33 @@ class HyperbandPolicy(AshaPolicy):
     """
 
     kind: ClassVar[str] = "hyperband"
+    title: ClassVar[str] = "Hyperband"
+    use: ClassVar[str] = "survivors, in brackets"
+    advice: ClassVar[str] = (
+        "ASHA, but some trials are judged later. For curves that start slowly."
+    )
 
-    max_resource: int
+    max_resource: int = declared(
+        IntegerSetting(
+            label="Reports of a whole trial",
+            minimum=2,
+            help="How often a trial that runs to its end reports the primary metric.",
+            example="81",
+            phrase="of {} reports",
+        )
+    )
 
     @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        own = super().read_own(document)
-        most = document.integer(
-            "max_resource", 81, least=2, most=MOST_REPORTS, required="81"
-        )
-        if most <= own["min_resource"]:
+    def read_settings(cls, document: Fields) -> dict[str, Any]:
+        values = super().read_settings(document)
+        first, last = values["min_resource"], values["max_resource"]
+        if last <= first:
             document.error(
                 "max_resource",
-                f"max_resource, the reports of a whole trial, must be above "
-                f"min_resource, {own['min_resource']:,}, not {most:,}.",
+                "max_resource, the reports of a whole trial, must be above "
+                f"min_resource, {first:,}, not {last:,}.",
             )
-        return {**own, "max_resource": most}
+        return values
 
     def rungs(self) -> Iterator[int]:
         for rung in super().rungs():

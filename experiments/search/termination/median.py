@@ -19,6 +19,11 @@ class MedianStoppingPolicy(ComparingPolicy):
     """
 
     kind: ClassVar[str] = "median_stopping"
+    title: ClassVar[str] = "Median stopping"
+    use: ClassVar[str] = "worse than the typical trial"
+    advice: ClassVar[str] = (
+        "Ends what is worse than the typical trial. Cautious from report 5 or so."
+    )
 
     def limit(self, evidence: Evidence, rivals: Rivals) -> Limit:
         return Limit(*rivals.median_of_means())

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self
 
 from experiments.search.fields import Fields
 from experiments.search.figures import counted, ordinal
+from experiments.search.problems import Findings, join, unknown_name
 from experiments.search.records import JSONValue, Objective
 from experiments.search.termination.evidence import Evidence, Rivals, Verdict
+from experiments.search.termination.settings import (
+    NTH_REPORT,
+    IntegerSetting,
+    OptionSetting,
+    Setting,
+    declared,
+)
 
-OnMissing: TypeAlias = Literal["worst", "stop", "ignore"]
-ON_MISSING: tuple[OnMissing, ...] = ("worst", "stop", "ignore")
-MOST_REPORTS = 10**9
+MISSING_WORDS: Mapping[str, str] = {
+    "worst": "counts as worse than any number",
+    "stop": "ends the trial",
+    "ignore": "is passed over",
+}
 
 
 class Ruling(NamedTuple):
@@ -31,6 +41,21 @@ class Ruling(NamedTuple):
     facts: Mapping[str, float] = {}
 
 
+def min_rivals(least: int) -> Any:
+    """The setting `min_rivals`, whose default is the least that it may be."""
+    return declared(
+        IntegerSetting(
+            label="Against at least … other trials",
+            default=least,
+            minimum=least,
+            maximum=100_000,
+            help="With fewer trials that came as far, every trial continues.",
+            phrase="against {} or more",
+            rare=True,
+        )
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Policy(ABC):
     """Decides after a report whether a trial should end early.
@@ -38,19 +63,69 @@ class Policy(ABC):
     Let n be the number of times that the trial has reported the primary metric. The
     policy is asked when n is at least `delay_evaluation` and a multiple of
     `evaluation_interval`. With fewer than `min_rivals` other trials that have come as
-    far, every trial goes on. `on_missing` tells what a report of NaN or an infinity
+    far, every trial continues. `on_missing` tells what a report of NaN or an infinity
     means at a check: `worst`, the trial is judged by its finite reports, and without
-    any it is worse than every other; `stop`, it ends; `ignore`, it goes on unjudged.
+    any it is worse than every other; `stop`, it ends; `ignore`, it continues unjudged.
+
+    `title`, `use` and `advice` are its name and, in a few words and in a sentence, when
+    to pick it. A policy with rungs has no use for the schedule: `has_rungs`.
     """
 
+    SCHEDULE: ClassVar[tuple[str, ...]] = ("delay_evaluation", "evaluation_interval")
+
     kind: ClassVar[str]
-    fewest_rivals: ClassVar[int] = 1
+    title: ClassVar[str]
+    use: ClassVar[str] = ""
+    advice: ClassVar[str]
+    has_rungs: ClassVar[bool] = False
 
     objective: Objective
-    evaluation_interval: int = 1
-    delay_evaluation: int = 0
-    min_rivals: int = 1
-    on_missing: OnMissing = "worst"
+    evaluation_interval: int = declared(
+        IntegerSetting(
+            label="Then every … reports",
+            default=1,
+            minimum=0,
+            help=f"A report is {NTH_REPORT}.",
+            phrase="every {} reports",
+            trial_share=0.34,
+            says_when=True,
+        )
+    )
+    delay_evaluation: int = declared(
+        IntegerSetting(
+            label="First check at report",
+            default=0,
+            minimum=0,
+            help=f"Counted as {NTH_REPORT}, whatever step it names.",
+            phrase="from report {}",
+            trial_share=0.5,
+            says_when=True,
+        )
+    )
+    min_rivals: int = min_rivals(1)
+    on_missing: str = declared(
+        OptionSetting(
+            label="A report of NaN or infinity",
+            default="worst",
+            options=MISSING_WORDS,
+            help="What such a report means at a check.",
+            rare=True,
+        )
+    )
+
+    @classmethod
+    def declarations(cls) -> dict[str, Setting]:
+        """What every setting is, in the order of a document."""
+        return {
+            each.name: each.metadata["setting"]
+            for each in fields(cls)
+            if "setting" in each.metadata
+        }
+
+    @classmethod
+    def common_settings(cls) -> Collection[str]:
+        """The names of the settings that every policy has."""
+        return Policy.declarations().keys()
 
     @classmethod
     def read(
@@ -63,28 +138,15 @@ class Policy(ABC):
 
         `kinds` are the policies that may stand inside this one.
         """
-        return cls(**cls.read_common(document, objective), **cls.read_own(document))
+        return cls(objective=objective, **cls.read_settings(document))
 
     @classmethod
-    def read_common(cls, document: Fields, objective: Objective) -> dict[str, Any]:
-        """The constructor arguments that every policy has."""
-        most, least = MOST_REPORTS, cls.fewest_rivals
-        interval = document.integer("evaluation_interval", 1, least=0, most=most)
-        delay = document.integer("delay_evaluation", 0, least=0, most=most)
-        return {
-            "objective": objective,
-            "evaluation_interval": interval or 1,
-            "delay_evaluation": delay,
-            "min_rivals": document.integer(
-                "min_rivals", least, least=least, most=100_000
-            ),
-            "on_missing": document.option("on_missing", "worst", ON_MISSING),
-        }
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        """This policy's own constructor arguments, read from a document."""
-        return {}
+    def read_settings(cls, document: Fields) -> dict[str, Any]:
+        """Every declared setting, read from a document and checked against others."""
+        settings = cls.declarations()
+        values = {name: each.read(document, name) for name, each in settings.items()}
+        values["evaluation_interval"] = values["evaluation_interval"] or 1
+        return values
 
     @abstractmethod
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
@@ -154,11 +216,7 @@ class Policy(ABC):
 
     def settings(self) -> dict[str, JSONValue]:
         """The canonical mapping of the policy, every field with its value."""
-        own = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.name != "objective"
-        }
+        own = {name: getattr(self, name) for name in self.declarations()}
         return {"type": self.kind, **own}
 
     def in_words(self) -> str:
@@ -175,7 +233,7 @@ class Policy(ABC):
         return self.objective.value(loss) if math.isfinite(loss) else None
 
 
-def _missing(report: int, on_missing: OnMissing) -> str:
+def _missing(report: int, on_missing: str) -> str:
     if on_missing == "stop":
         return (
             f"Ended after report {report}: it was no finite number, and on_missing is "
@@ -192,3 +250,41 @@ def _too_few(report: int, need: int, have: int) -> str:
         f"with as many reports, and there {'is' if have == 1 else 'are'} "
         f"{have or 'none'}."
     )
+
+
+def read_kind(
+    value: object,
+    objective: Objective,
+    findings: Findings,
+    *,
+    path: str,
+    kinds: Mapping[str, type[Policy]],
+) -> Policy | None:
+    """A policy from a document's mapping or bare name, among some kinds.
+
+    None, with the problem noted in `findings`, when there is no such kind.
+    """
+    document = Fields.of(
+        {"type": value} if isinstance(value, str) else value, path, findings
+    )
+    if document is None:
+        return None
+    policy = _named(document, kinds)
+    if policy is None:
+        return None
+    read = policy.read(document, objective, kinds)
+    document.close()
+    return read
+
+
+def _named(document: Fields, kinds: Mapping[str, type[Policy]]) -> type[Policy] | None:
+    name = document.text("type", None, required="median_stopping")
+    if name is None:
+        return None
+    plain = {kind.replace("_", ""): policy for kind, policy in kinds.items()}
+    policy = plain.get(name.lower().replace("_", ""))
+    if policy is None:
+        document.findings.error(
+            join(document.path, "type"), unknown_name(name, kinds, kind="policy")
+        )
+    return policy

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.curves import Courses, Gain, courses_of, later_half
-from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.levels import levels_of, window_for
 from experiments.search.repeats import repeats_of
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.first_wave import backlog_of
 from experiments.search.termination.policy import Policy, Ruling
+from experiments.search.termination.settings import ShareSetting, declared
 
 FEWEST_REPORTS = 3
 # How many standard errors a noisy comparison has to be clear of.
@@ -74,16 +73,32 @@ class PredictivePolicy(Policy):
     """
 
     kind: ClassVar[str] = "predictive"
+    title: ClassVar[str] = "Predictive"
+    use: ClassVar[str] = "unlikely to win"
+    advice: ClassVar[str] = (
+        "Ends what is unlikely to become the best, judging by completed trials."
+    )
 
-    chance: float = 0.15
-    keep_share: float = 0.3
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        return {
-            "chance": _share(document, "chance", 0.15),
-            "keep_share": _share(document, "keep_share", 0.3),
-        }
+    chance: float = declared(
+        ShareSetting(
+            label="Least chance to become the best",
+            default=0.15,
+            help="A share: with less than that a trial ends. More saves more and risks "
+            "more.",
+            phrase="below {} chance",
+            slider=(0.01, 0.5, 0.01),
+            named=True,
+        )
+    )
+    keep_share: float = declared(
+        ShareSetting(
+            label="Always kept: the best share",
+            default=0.3,
+            help="Of the trials that came as far; nothing is predicted for these.",
+            phrase="best {} go on",
+            slider=(0.0, 1.0, 0.05),
+        )
+    )
 
     def due(self, report: int) -> bool:
         return report >= FEWEST_REPORTS and super().due(report)
@@ -208,13 +223,6 @@ class PredictivePolicy(Policy):
         if evidence.report >= courses.longest:
             return "it has come as far as the longest trial that ran to its end."
         return "what parts it from the best at this report may be noise."
-
-
-def _share(document: Fields, name: str, default: float) -> float:
-    value = document.number(name, default, least=0)
-    if value >= 1:
-        document.error(name, f"{name} must be at least 0 and below 1, not {value:g}.")
-    return float(value)
 
 
 def _percent(share: float) -> str:

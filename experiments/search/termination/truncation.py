@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from experiments.search.fields import Fields
 from experiments.search.termination.comparison import ComparingPolicy, Limit
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.policy import Ruling
+from experiments.search.termination.settings import (
+    FlagSetting,
+    IntegerSetting,
+    declared,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +25,26 @@ class TruncationSelectionPolicy(ComparingPolicy):
     """
 
     kind: ClassVar[str] = "truncation_selection"
+    title: ClassVar[str] = "Truncation"
+    use: ClassVar[str] = "worst share at each check"
+    advice: ClassVar[str] = "Ends the worst share at every check, however good it is."
 
-    truncation_percentage: int
-    exclude_finished_jobs: bool = False
-
-    @classmethod
-    def read_own(cls, document: Fields) -> Mapping[str, Any]:
-        return {
-            "truncation_percentage": document.integer(
-                "truncation_percentage", 20, least=1, most=99, required="20"
-            ),
-            "exclude_finished_jobs": document.flag("exclude_finished_jobs", False),
-        }
+    truncation_percentage: int = declared(
+        IntegerSetting(
+            label="Percentage ended at every check",
+            maximum=99,
+            example="20",
+            phrase="worst {} %",
+            slider=(1, 99, 1),
+        )
+    )
+    exclude_finished_jobs: bool = declared(
+        FlagSetting(
+            label="Compare with running trials only",
+            default=False,
+            help="In a document: exclude_finished_jobs.",
+        )
+    )
 
     def considered(self, rivals: Rivals) -> Rivals:
         return rivals.only_running() if self.exclude_finished_jobs else rivals

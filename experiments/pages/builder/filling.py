@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments.pages.builder.check import has_field
-from experiments.pages.builder.compose import compose, left_over
-from experiments.pages.builder.entries import Entries
-from experiments.pages.builder.fields import NO_POLICY, PAIRS, SINGLES
-from experiments.pages.builder.policy_fields import is_usual
-from experiments.pages.builder.source_fields import GIT, code_texts, repository_of
+from experiments.pages.builder.code_fields import GIT, code_texts, repository_of
+from experiments.pages.builder.document import compose, left_over
+from experiments.pages.builder.fields import PAIRS, SINGLES, Entries
+from experiments.pages.builder.policy_fields import NO_POLICY, is_default
 from experiments.pages.builder.space_rows import Row, row_from
 from experiments.pages.value_text import write_plain, write_quoted
 from experiments.search.definition import DEFAULT_NAME, SweepDefinition, parse_document
@@ -115,7 +114,7 @@ def _shown(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
 def _is_plain(path: tuple[str, ...], value: object, kind: str) -> bool:
     """Whether a setting that a document spells out needs no text in the form."""
     if path[0] == "early_termination" and len(path) > 1:
-        return is_usual(kind, path[1], value)
+        return is_default(kind, path[1], value)
     return (path, value) == USUAL_RULE
 
 

@@ -1,4 +1,4 @@
-"""What somebody entered: the policy to be tried, and those to hold it against."""
+"""What somebody entered: the policy to try, as fields, and those to compare with."""
 
 from __future__ import annotations
 
@@ -11,30 +11,20 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from experiments.document_yaml import yaml_text
-from experiments.pages.simulator.controls import has_form, text_of, value_of
+from experiments.pages.builder.policy_fields import CONTROLS, settings_of
 from experiments.search.loading import load_document
 from experiments.search.problems import DefinitionError, Problem, unknown_name
 from experiments.search.records import Objective
-from experiments.search.termination import POLICIES, make_policy
-from experiments.search.termination.halving import AshaPolicy
+from experiments.search.termination import POLICIES, Policy, make_policy
+from experiments.search.termination.settings import Setting
 
 Settings = Mapping[str, Any]
 
 YAML = "yaml"
 # One's own setting and so many others fit side by side.
-MOST_OTHERS = 4
-MOST_TEXT = 20_000
-# The kinds to begin with, and to hold others against, the first that there are.
-PREFERRED = (
-    "predictive",
-    "median_stopping",
-    "bandit",
-    "truncation_selection",
-    "asha",
-    "hyperband",
-)
+MAX_OTHERS = 4
+MAX_TEXT = 20_000
 OTHERS_AT_FIRST = 3
-SCHEDULE = ("delay_evaluation", "evaluation_interval")
 EXAMPLE = """\
 type: any_of
 policies:
@@ -67,6 +57,57 @@ class Entry:
         return [("policy", self.kind), *given]
 
 
+@dataclass(frozen=True)
+class Slider:
+    """The ends of a range, and its step."""
+
+    low: float
+    high: float
+    step: float
+
+
+@dataclass(frozen=True)
+class Control:
+    """One field of the form; `problems` are sentences."""
+
+    name: str
+    setting: Setting
+    text: str
+    slider: Slider | None
+    problems: Sequence[str] = ()
+
+
+def has_form(kind: str) -> bool:
+    """Whether all settings of a kind fit into fields: a list of policies does not."""
+    settings = settings_of(kind).values()
+    return bool(settings) and all(each.control != "lines" for each in settings)
+
+
+def controls(entry: Entry, *, longest: int) -> list[Control]:
+    """A field for each setting, a policy's own before the schedule's."""
+    declared = settings_of(entry.kind)
+    rare = [name for name, setting in declared.items() if setting.rare]
+    own = [name for name in declared if name not in (*Policy.SCHEDULE, *rare)]
+    return [
+        Control(
+            name,
+            declared[name],
+            entry.texts.get(name, ""),
+            _slider(declared[name], longest),
+            entry.problems.get(name, ()),
+        )
+        for name in (*own, *Policy.SCHEDULE, *rare)
+    ]
+
+
+def _slider(setting: Setting, longest: int) -> Slider | None:
+    if setting.slider is not None:
+        return Slider(*setting.slider)
+    if not setting.trial_share:
+        return None
+    return Slider(1, max(2, round(longest * setting.trial_share)), 1)
+
+
 def read_entry(
     query: QueryDict, proposed: Mapping[str, Settings], first: Settings, goal: Objective
 ) -> Entry:
@@ -75,31 +116,49 @@ def read_entry(
     if not kind:
         return entry_of(first)
     if kind == YAML:
-        return _from_text(query.get("text", EXAMPLE)[:MOST_TEXT], goal)
-    start = proposed.get(kind)
-    if start is None or not has_form(start):
+        return _from_text(query.get("text", EXAMPLE)[:MAX_TEXT], goal)
+    if kind not in proposed or not has_form(kind):
         known = entry_of(first)
         sentence = unknown_name(kind, [*proposed, YAML], kind="policy")
         return replace(known, settings=None, problems={"policy": [sentence]})
-    left = _left_behind(kind, query)
-    texts = {
-        name: text_of(value)
-        if name in left
-        else query.get(name, _missing(value, query))[:MOST_TEXT]
-        for name, value in start.items()
-        if name != "type"
-    }
-    given = {name: value_of(text, start[name]) for name, text in texts.items()}
-    document = {name: value for name, value in given.items() if value is not None}
-    return _checked(Entry(kind, texts), {"type": kind, **document}, goal)
+    texts = _texts(kind, proposed[kind], query)
+    document: dict[str, Any] = {"type": kind}
+    for name, setting in settings_of(kind).items():
+        value = CONTROLS[setting.control][0](texts[name])
+        if value is not None:
+            document[name] = value
+    return _checked(Entry(kind, texts), document, goal)
+
+
+def _texts(kind: str, start: Settings, query: QueryDict) -> dict[str, str]:
+    """What the fields hold; what the address leaves out is as proposed.
+
+    A box that is not ticked sends nothing. The schedule of the kind before does not
+    carry over to rungs: a first check after the first rungs would skip them.
+    """
+    sent = query.get("sent")
+    changed = sent is not None and sent != kind
+    left = Policy.SCHEDULE if changed and POLICIES[kind].has_rungs else ()
+    texts = {}
+    for name, setting in settings_of(kind).items():
+        is_unticked = setting.control == "check" and sent is not None
+        usual = "" if is_unticked else _text(setting, start[name])
+        texts[name] = usual if name in left else query.get(name, usual)[:MAX_TEXT]
+    return texts
+
+
+def _text(setting: Setting, value: object) -> str:
+    return CONTROLS[setting.control][1](value)
 
 
 def entry_of(settings: Settings) -> Entry:
     """A right policy as somebody would have entered it."""
-    if not has_form(settings):
+    kind = str(settings["type"])
+    if not has_form(kind):
         return Entry(YAML, text=yaml_text(dict(settings)), settings=settings)
-    texts = {name: text_of(value) for name, value in settings.items() if name != "type"}
-    return Entry(str(settings["type"]), texts, settings=settings)
+    declared = settings_of(kind).items()
+    texts = {name: _text(setting, settings[name]) for name, setting in declared}
+    return Entry(kind, texts, settings=settings)
 
 
 def read_others(query: QueryDict, goal: Objective) -> list[Settings] | None:
@@ -112,17 +171,17 @@ def read_others(query: QueryDict, goal: Objective) -> list[Settings] | None:
     found: list[Settings] = []
     for text in query.getlist("with"):
         try:
-            policy = make_policy(json.loads(text[:MOST_TEXT] or "null"), goal)
+            policy = make_policy(json.loads(text[:MAX_TEXT] or "null"), goal)
         except (ValueError, RecursionError, DefinitionError):
             continue
         if policy is not None and policy.settings() not in found:
             found.append(policy.settings())
-    return found[:MOST_OTHERS]
+    return found[:MAX_OTHERS]
 
 
 def first_others(proposed: Mapping[str, Settings], own: str) -> list[Settings]:
     """Proposals of other kinds, to begin with."""
-    kinds = [kind for kind in PREFERRED if kind in proposed and kind != own]
+    kinds = [kind for kind in proposed if kind != own]
     return [proposed[kind] for kind in kinds[:OTHERS_AT_FIRST]]
 
 
@@ -136,21 +195,6 @@ def query_text(entry: Entry, others: Sequence[Settings], **more: str) -> str:
     pairs = [*entry.query]
     pairs += [("with", settings_text(each)) for each in others] or [("with", "")]
     return urlencode([*pairs, *((k, v) for k, v in more.items() if v)])
-
-
-def _left_behind(kind: str, query: QueryDict) -> Sequence[str]:
-    """Fields of the kind before that do not go over to the one that was chosen now.
-
-    Rungs are a schedule of their own: a first check after the first rungs skips them.
-    """
-    changed = query.get("sent", kind) != kind
-    return SCHEDULE if changed and issubclass(POLICIES[kind], AshaPolicy) else ()
-
-
-def _missing(value: object, query: QueryDict) -> str:
-    """A field that the address leaves out: a box that is not ticked sends nothing."""
-    ticked = isinstance(value, bool) and "sent" in query
-    return "" if ticked else text_of(value)
 
 
 def _from_text(text: str, goal: Objective) -> Entry:
@@ -167,12 +211,11 @@ def _checked(entry: Entry, document: Settings, goal: Objective) -> Entry:
     try:
         policy = make_policy(document, goal)
     except DefinitionError as error:
-        problems = _by_field(error.problems)
-        return Entry(entry.kind, entry.texts, entry.text, problems=problems)
+        return replace(entry, problems=_by_field(error.problems))
     if policy is None:
         sentence = "There is no policy here; name one, such as type: median_stopping."
-        return Entry(entry.kind, entry.texts, entry.text, problems={YAML: [sentence]})
-    return Entry(entry.kind, entry.texts, entry.text, settings=policy.settings())
+        return replace(entry, problems={YAML: [sentence]})
+    return replace(entry, settings=policy.settings())
 
 
 def _by_field(problems: Sequence[Problem]) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,27 @@ from django.http import Http404, HttpRequest
 
 from experiments import access, snapshots
 from experiments.gpu_doubts import gpu_doubts
-from experiments.models import Experiment, Pool, Sweep, Team, Trial, User
-from experiments.pages.builder.compose import SHORT_DIGEST, compose
-from experiments.pages.builder.entries import Entries
-from experiments.pages.builder.fields import NO_POLICY
-from experiments.pages.builder.fill import entries_of
-from experiments.pages.builder.source_fields import FILES, FOLDER
-from experiments.pages.code_files import kept_files
+from experiments.models import (
+    CodeSnapshot,
+    Experiment,
+    Pool,
+    Sweep,
+    Team,
+    Trial,
+    User,
+)
+from experiments.pages.builder.check import Check, check_entries
+from experiments.pages.builder.code_fields import (
+    FILES,
+    FOLDER,
+    kept_files,
+    missing_script,
+)
+from experiments.pages.builder.document import SHORT_DIGEST, compose
+from experiments.pages.builder.fields import Entries
+from experiments.pages.builder.filling import entries_of
 from experiments.pages.context import current_team
-from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.definition import parse_document
 from experiments.search.problems import DefinitionError, Problem, listed, shown
 from experiments.search.records import Goal, Objective
 from experiments.search.termination import make_policy
@@ -31,8 +43,8 @@ from experiments.submission import sweep_document
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Where a form stands. `source` is the sweep that it is a copy of, but for its
+class FormContext:
+    """Whose form it is. `source` is the sweep that it is a copy of, but for its
     `early_termination` where that is given.
     """
 
@@ -96,67 +108,100 @@ class Bench:
         found = kept_files(self.team, self.user, str(code.get("upload", "")))
         return found.digest if found else None
 
-    def problems(self, entries: Entries) -> list[Problem]:
-        """What only the database knows: pools and files that are not the team's."""
-        return [*self._pool_problems(entries), *self._code_problems(entries)]
+    def check(self, entries: Entries, *, file_problem: str = "") -> Check:
+        """The whole check of what was entered; the only one that asks the database.
 
-    def doubts(self, entries: Entries) -> list[Problem]:
-        """What hosts and earlier trials give reason to doubt."""
-        resources = compose(entries).document.get("resources")
+        `file_problem` says why the files that were chosen last are not stored.
+        """
+        composed = compose(entries)
+        pools = list(access.pools_for_team(self.team))
+        pool = _pool(entries, pools)
+        kept = kept_files(self.team, self.user, entries.text("code"))
+        has_files = entries.code_kind == FILES
+        more = (
+            [Problem("trial.code", file_problem)] if file_problem and has_files else []
+        )
+        more += _pool_problems(entries, self.team, pools)
+        more += _code_problems(entries, composed.document, self.team, pool, kept)
+        resources = composed.document.get("resources")
         gpus = resources.get("gpus") if isinstance(resources, Mapping) else 0
-        return [*gpu_doubts(self._pool(entries), gpus), *self._slack_doubts(entries)]
+        warnings = [
+            *([] if file_problem else _script_warnings(entries, kept)),
+            *gpu_doubts(pool, gpus),
+            *self._slack_warnings(entries, composed.document),
+        ]
+        return check_entries(entries, composed, more=more, warnings=warnings, kept=kept)
 
-    def _slack_doubts(self, entries: Entries) -> list[Problem]:
+    def _slack_warnings(
+        self, entries: Entries, document: Mapping[str, Any]
+    ) -> list[Problem]:
         """By trials of the same experiment, or of the sweep that is copied."""
         objective = _objective(entries)
-        if objective is None or entries.policy == NO_POLICY:
+        settings = document.get("early_termination")
+        if objective is None or settings is None:
             return []
         name = entries.text("experiment_name").strip()
         earlier = Q(experiment__team=self.team, experiment__name=name)
         if self.source is not None:
             earlier |= Q(sweep=self.source)
-        document = compose(entries).document
-        settings = document.get("early_termination")
         return slack_doubts(settings, objective, Trial.objects.filter(earlier))
 
-    def _pool_problems(self, entries: Entries) -> Iterator[Problem]:
-        name = entries.text("compute").strip()
-        pools = list(access.pools_for_team(self.team).values_list("name", flat=True))
-        if name.removeprefix("azureml:") not in pools:
-            allowed = listed(pools, last="or") if pools else "none yet"
-            yield Problem(
-                "compute",
-                f"The pool must be one of the team {self.team.name}: {allowed}, not "
-                f"{shown(name)}.",
-            )
 
-    def _pool(self, entries: Entries) -> Pool | None:
-        name = entries.text("compute").strip().removeprefix("azureml:")
-        pools = access.pools_for_team(self.team)
-        # Compared here: PostgreSQL takes no NUL, not even to compare with.
-        return next((pool for pool in pools if pool.name == name), None)
+def _pool(entries: Entries, pools: Sequence[Pool]) -> Pool | None:
+    # Compared here: PostgreSQL takes no NUL, not even to compare with.
+    name = entries.text("compute").strip().removeprefix("azureml:")
+    return next((pool for pool in pools if pool.name == name), None)
 
-    def _code_problems(self, entries: Entries) -> Iterator[Problem]:
-        kind, code = entries.code_kind, entries.text("code").strip()
-        if kind == FILES and code and kept_files(self.team, self.user, code) is None:
-            yield Problem(
-                "trial.code",
-                f"The team {self.team.name} has no upload {code[:SHORT_DIGEST]}; "
-                "choose the files again.",
-            )
-        folder = entries.text("folder").strip()
-        if kind == FOLDER and folder and not folder.startswith("/"):
-            yield Problem(
-                "trial.code.folder",
-                f"{folder} is a folder, which only the command line can pack; choose "
-                "its files here, or name a whole path on the workers, such as "
-                "/srv/code/digits.",
-            )
-        pool = self._pool(entries)
-        trial = compose(entries).document.get("trial", {})
-        problem = pool and shared_code_problem(trial.get("code"), pool)
-        if problem:
-            yield problem
+
+def _pool_problems(
+    entries: Entries, team: Team, pools: Sequence[Pool]
+) -> Iterator[Problem]:
+    if _pool(entries, pools) is None:
+        names = [pool.name for pool in pools]
+        allowed = listed(names, last="or") if names else "none yet"
+        yield Problem(
+            "compute",
+            f"The pool must be one of the team {team.name}: {allowed}, not "
+            f"{shown(entries.text('compute').strip())}.",
+        )
+
+
+def _code_problems(
+    entries: Entries,
+    document: Mapping[str, Any],
+    team: Team,
+    pool: Pool | None,
+    kept: CodeSnapshot | None,
+) -> Iterator[Problem]:
+    kind, code = entries.code_kind, entries.text("code").strip()
+    if kind == FILES and code and kept is None:
+        yield Problem(
+            "trial.code",
+            f"The team {team.name} has no upload {code[:SHORT_DIGEST]}; "
+            "choose the files again.",
+        )
+    folder = entries.text("folder").strip()
+    if kind == FOLDER and folder and not folder.startswith("/"):
+        yield Problem(
+            "trial.code.folder",
+            f"{folder} is a folder, which only the command line can pack; choose "
+            "its files here, or name a whole path on the workers, such as "
+            "/srv/code/digits.",
+        )
+    problem = pool and shared_code_problem(document.get("trial", {}).get("code"), pool)
+    if problem:
+        yield problem
+
+
+def _script_warnings(entries: Entries, kept: CodeSnapshot | None) -> Iterator[Problem]:
+    """Whether the command's script comes with the files, where they are known."""
+    is_known = kept is not None or not entries.text("code").strip()
+    if entries.code_kind != FILES or not is_known:
+        return
+    paths = {str(file["path"]) for file in kept.files} if kept else ()
+    words = missing_script(entries.text("command"), paths)
+    if words:
+        yield Problem("trial.code", words)
 
 
 def _objective(entries: Entries) -> Objective | None:
@@ -172,8 +217,8 @@ def new_token() -> str:
     return secrets.token_urlsafe(16)
 
 
-def bench_for_new(request: HttpRequest) -> Bench:
-    """The bench of a new sweep: for an experiment, a copy, or the current team.
+def context_for_new(request: HttpRequest) -> FormContext:
+    """The context of a new sweep: for an experiment, a copy, or the current team.
 
     Raises Http404 for what the viewer may not see, and without any team.
     """
@@ -194,7 +239,7 @@ def bench_for_new(request: HttpRequest) -> Bench:
         raise Http404("The sweep or experiment belongs to another team.")
     request.team = team  # type: ignore[attr-defined]
     policy = _policy(request, source) if source is not None else None
-    return Bench(
+    return FormContext(
         team, user, source=source, experiment=experiment, early_termination=policy
     )
 
@@ -225,8 +270,3 @@ def _posted_team(request: HttpRequest, user: User) -> Team | None:
     if not slug.isprintable():
         raise Http404("There is no such team.")
     return access.found_or_404(access.teams_for(user), slug=slug) if slug else None
-
-
-def adopted(bench: Bench, document: Mapping[str, Any]) -> SweepDefinition:
-    """The checked document, its code kept. Raises DefinitionError."""
-    return parse_document(bench.adopt_code(document))

@@ -6,17 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.pages.builder.entries import Entries
-from experiments.pages.builder.fields import (
-    NO_POLICY,
-    OF_POLICY,
-    OF_SAMPLER,
-    OF_SOURCE,
-    PAIRS,
-    SINGLES,
-)
-from experiments.pages.builder.policy_text import policies_fault
-from experiments.pages.builder.source_fields import FOLDER, GIT
+from experiments.pages.builder.code_fields import FOLDER, GIT
+from experiments.pages.builder.fields import PAIRS, SINGLES, Entries
+from experiments.pages.builder.policy_fields import policies_fault
 from experiments.pages.value_text import (
     read_mapping,
     read_plain,
@@ -70,23 +62,27 @@ class Composed:
 def compose(entries: Entries) -> Composed:
     """The document of the entries."""
     document: dict[str, Any] = {"trial": _code(entries)}
+    texts, picks = entries.texts, entries.picks
     problems: list[Problem] = []
-    for name, single in SINGLES.items():
-        value = single.read(entries.text(name))
-        if value is not None and applies(name, entries):
+    for single in SINGLES.values():
+        text = texts.get(single.name, "")
+        if not text or (single.picked and picks[single.picked] not in single.values):
+            continue
+        value = single.read(text)
+        if value is not None:
             _put(document, single.path, value)
+        fault = policies_fault(text) if single.name == "policies" else ""
+        if fault:
+            problems.append(Problem(".".join(single.path), fault))
     for name, (path, _, _) in PAIRS.items():
-        pairs, faults = read_pairs(entries.text(name), plain=name == "inputs")
+        pairs, faults = read_pairs(texts.get(name, ""), plain=name == "inputs")
         problems += [Problem(".".join(path), fault) for fault in faults]
         if pairs:
             _put(document, path, pairs)
-    fault = policies_fault(entries.text("policies"))
-    if fault and applies("policies", entries):
-        problems.append(Problem("early_termination.policies", fault))
     space, row_paths, row_problems = _space(entries)
     document["search_space"] = space
     ordered = {key: document[key] for key in ORDER if key in document}
-    _carry(ordered, read_mapping(entries.text("extra")))
+    _carry(ordered, read_mapping(texts.get("extra", "")))
     return Composed(ordered, (*problems, *row_problems), row_paths)
 
 
@@ -150,17 +146,6 @@ def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:
     return pairs, faults
 
 
-def applies(name: str, entries: Entries) -> bool:
-    """Whether a field means anything with the sampler and policy that are picked."""
-    if SINGLES[name].path[0] == "early_termination" and entries.policy == NO_POLICY:
-        return False
-    if OF_SOURCE.get(name, entries.code_kind) != entries.code_kind:
-        return False
-    samplers = OF_SAMPLER.get(name, frozenset({entries.sampler}))
-    policies = OF_POLICY.get(name, frozenset({entries.policy}))
-    return entries.sampler in samplers and entries.policy in policies
-
-
 def _put(document: dict[str, Any], path: tuple[str, ...], value: object) -> None:
     for key in path[:-1]:
         document = document.setdefault(key, {})
@@ -168,10 +153,11 @@ def _put(document: dict[str, Any], path: tuple[str, ...], value: object) -> None
 
 
 def _code(entries: Entries) -> dict[str, Any]:
-    code, folder = entries.text("code").strip(), entries.text("folder").strip()
-    if entries.code_kind == GIT:
+    texts, kind = entries.texts, entries.picks["code_kind"]
+    code, folder = (texts.get(name, "").strip() for name in ("code", "folder"))
+    if kind == GIT:
         return {"code": {"git": {}}}
-    if entries.code_kind == FOLDER:
+    if kind == FOLDER:
         whole = folder.startswith("/") or not folder
         return {"code": {"folder": folder} if whole else folder}
     if code:
@@ -187,17 +173,17 @@ def _space(
     paths: list[RowPath] = []
     problems: list[Problem] = []
     for index, row in enumerate(entries.rows):
-        if row.is_blank:
+        parsed = row.parsed(entries.log_base)
+        if parsed is None:
             continue
-        key = _free_key(row.key, space)
-        if key != row.key:
-            message = f"There is another parameter with the name {row.key}."
+        key = _free_key(parsed.key, space)
+        names = {key, parsed.name} if key == parsed.key else {key}
+        if key != parsed.key:
+            message = f"There is another parameter with the name {parsed.key}."
             problems.append(Problem(join("search_space", key), message))
-        mapping, faults = row.document(entries.log_base)
-        space[key] = {**row.carried, **mapping}
-        names = dict.fromkeys((key, row.name_as_read))
-        paths.append(RowPath(index, (key,) if key != row.key else tuple(names)))
-        for field, message in faults.items():
+        space[key] = parsed.mapping
+        paths.append(RowPath(index, (key, *(names - {key}))))
+        for field, message in parsed.faults.items():
             problems.append(Problem(f"search_space.{key}.{field}", message))
     return space, tuple(paths), problems
 
