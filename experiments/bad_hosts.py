@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from experiments import lifecycle
 from experiments.models import Attempt, Sweep, Worker
+from experiments.models.pools import DrainCause
 from experiments.models.trials import TrialState
 from experiments.recent_ends import LIVED, End, run_of_failures, taken_back
 
@@ -71,5 +72,5 @@ def drain_host(sweep: Sweep, failures: Sequence[End]) -> None:
     # In one order, as the rows stay locked until all are drained.
     for worker in alive.order_by("pk"):
         if worker.draining_since is None:
-            lifecycle.drain_worker(worker, reason=reason)
+            lifecycle.drain_worker(worker, cause=DrainCause.FAILURES, reason=reason)
             logger.warning("worker %s is drained: %s", worker.pk, reason)

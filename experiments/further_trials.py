@@ -14,20 +14,11 @@ from django.db import transaction
 from experiments import lifecycle, queues
 from experiments.models import Sweep, User, Wish
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import (
-    BY_HAND,
-    CLONE,
-    RERUN,
-    RETRY,
-    TO_ITS_END,
-    TRIAL_LIVE,
-    TrialState,
-)
+from experiments.models.trials import TRIAL_LIVE, Origin, TrialState
 from experiments.search.definition import parse_document
 from experiments.search.given import Given, read_given
 from experiments.search.limits import MOST_TRIALS
 from experiments.search.problems import DefinitionError, Problem, listed
-from experiments.search.samplers import Suggestion
 from experiments.search.space import SearchSpace
 from experiments.steering import NotPossible
 from experiments.wishes import waiting_wishes
@@ -126,9 +117,7 @@ def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
     return room_refusal(sweep, len(numbers))
 
 
-def _repetitions(
-    sweep: Sweep, numbers: Sequence[int], *, to_end: bool
-) -> list[Suggestion]:
+def _repetitions(sweep: Sweep, numbers: Sequence[int], *, to_end: bool) -> list[Wish]:
     found = sweep.trials.filter(number__in=numbers)
     trials = {trial.number: trial for trial in found}
     return [
@@ -139,10 +128,14 @@ def _repetitions(
 
 def repetition(
     number: int, params: Mapping[str, Any], state: str, *, to_end: bool = False
-) -> Suggestion:
+) -> Wish:
     """An ended trial's values once more: a failed one is retried, others re-run."""
-    start = RETRY if state == TrialState.FAILED else RERUN
-    return Suggestion(params, f"{start}{number}{TO_ITS_END * to_end}")
+    return Wish(
+        params=params,
+        origin=Origin.RETRY if state == TrialState.FAILED else Origin.RERUN,
+        source_number=number,
+        runs_to_end=to_end,
+    )
 
 
 def trials_named(numbers: Sequence[int]) -> str:
@@ -176,10 +169,15 @@ def add_trial(
         refusal = refusal_of(sweep) or room_refusal(sweep, 1)
         if refusal:
             raise NotPossible(refusal)
-        start = BY_HAND if clone_of is None else f"{CLONE}{clone_of}"
+        requested = Wish(
+            params=given.params,
+            origin=Origin.BY_HAND if clone_of is None else Origin.CLONE,
+            source_number=clone_of,
+            runs_to_end=to_end,
+        )
         (wish,) = lifecycle.take_wishes(
             sweep,
-            [Suggestion(given.params, f"{start}{TO_ITS_END * to_end}")],
+            [requested],
             verb=ADDED,
             message=_added_words(clone_of, given, to_end=to_end),
             data={"params": dict(given.params), "clone_of": clone_of},

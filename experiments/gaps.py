@@ -25,11 +25,10 @@ from experiments.further_trials import (
     room_refusal,
     trials_named,
 )
-from experiments.models import Event, Sweep, User
+from experiments.models import Event, Sweep, User, Wish
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import IMPORTED, IN_PLACE, TRIAL_LIVE, TrialState
+from experiments.models.trials import TRIAL_LIVE, Origin, TrialState
 from experiments.recomputing import Recomputer
-from experiments.search.samplers import Suggestion
 from experiments.search.values import identity
 from experiments.steering import NotPossible
 from experiments.wishes import waiting_wishes
@@ -60,10 +59,13 @@ class Gap:
     params: Mapping[str, Any] | None
     state: str = ""
 
-    def suggestion(self) -> Suggestion:
+    def request(self) -> Wish:
+        """A trial that fills it."""
         params = self.params or {}
         if self.trial is None:
-            return Suggestion(params, f"{IN_PLACE}{self.number}")
+            return Wish(
+                params=params, origin=Origin.REPLACEMENT, source_number=self.number
+            )
         return repetition(self.number, params, self.state)
 
 
@@ -125,7 +127,7 @@ def fill_gaps(sweep: Sweep, *, actor: User | None) -> Gaps:
         numbers = [gap.number for gap in found.gaps]
         lifecycle.take_wishes(
             sweep,
-            [gap.suggestion() for gap in found.gaps],
+            [gap.request() for gap in found.gaps],
             verb=FILLED,
             message=f"Gaps to fill: {counts_in_words(found.counts)}."
             f" {trials_named(numbers)} shall run once more.",
@@ -158,7 +160,7 @@ def _ended_badly(sweep: Sweep, rows: list[_Row]) -> Iterator[Gap]:
 
 
 def _kind(row: _Row, alone: set[int] | None) -> str:
-    if row.reason == IMPORTED:
+    if row.reason == Origin.IMPORTED:
         return ""
     if row.state == TrialState.FAILED:
         return LOST if row.reason == "lost" else FAILED

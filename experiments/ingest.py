@@ -46,7 +46,7 @@ LOCKED_ATTEMPT = SelectObject(
 TRIAL = SelectObject(
     lambda: Trial.objects.filter(pk=Slot("pk")).order_by(),
     Trial,
-    *("number", "origin", "sweep", "stop_reason", "stop_message", *STANDING),
+    *("number", "runs_to_end", "sweep", "stop_reason", "stop_message", *STANDING),
     sweep=("primary_metric", "goal", "early_termination", "definition"),
 )
 METRIC = SelectObject(

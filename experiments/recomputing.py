@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from experiments.models import Sweep
-from experiments.models.trials import IMPORTED
+from experiments.models.trials import Origin
 from experiments.search.problems import DefinitionError
 from experiments.search.samplers import Sampler, make_sampler
 from experiments.space_versions import parsed_space
@@ -65,12 +65,12 @@ class Recomputer:
 
     @cached_property
     def _imported(self) -> int:
-        return self.sweep.trials.filter(origin=IMPORTED).next_number()
+        return self.sweep.trials.filter(origin=Origin.IMPORTED).next_number()
 
     @cached_property
     def _unchosen(self) -> list[int]:
         """Numbers of trials that no sampler chose, but for imported ones, in order."""
-        there = self.sweep.trials.wished().values_list("number", flat=True)
+        there = self.sweep.trials.requested().values_list("number", flat=True)
         return sorted({*there, *self._wished})
 
     def _unchosen_before(self, number: int) -> int:

@@ -187,8 +187,7 @@ def _stopped_after(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _exempt(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which trials no policy judged, as whoever asked for them wished."""
-    wished = _trials(sweep).wished().only("pk", "origin")
-    exempt = {trial.pk for trial in wished if trial.runs_to_end}
+    exempt = set(_trials(sweep).filter(runs_to_end=True).values_list("pk", flat=True))
     return np.array([pk in exempt for pk in ids.tolist()], np.bool_)
 
 

@@ -165,7 +165,7 @@ def _at_target(sweep: Sweep, _: Counts) -> Move | None:
     reached = sweep.trials.exclude(state=TrialState.FAILED).filter(**{better: target})
     if wishes_under_way(sweep):
         # That the target was reached before is why they run, and no reason to end them.
-        reached = reached.exclude(pk__in=sweep.trials.wished())
+        reached = reached.exclude(pk__in=sweep.trials.requested())
         if sweep.resumed_at is not None:
             reached = reached.exclude(ended_at__lte=sweep.resumed_at)
     trial = reached.order_by("number").first()
@@ -263,7 +263,7 @@ def _complete(sweep: Sweep, counts: Counts) -> Move | None:
     if spent:
         reason, message = "max_total_trials", f"All {tried} trials were tried."
     else:
-        reason, different = "exhausted", tried - sweep.trials.wished().count()
+        reason, different = "exhausted", tried - sweep.trials.requested().count()
         message = f"Every one of the {different} configurations of the space was tried."
     return partial(lifecycle.complete_sweep, sweep, reason=reason, message=message)
 

@@ -63,7 +63,7 @@ def _usual_origin(sweep: Sweep) -> str:
     """The commonest origin of the newest trials of its present search space; of
     several, that of the newest."""
     own = sweep.trials.own().filter(number__gte=began_at(sweep))
-    newest = own.exclude(pk__in=sweep.trials.wished()).order_by("-number")
+    newest = own.exclude(pk__in=sweep.trials.requested()).order_by("-number")
     origins = Counter(newest.values_list("origin", flat=True)[:NEWEST])
     return max(origins, key=origins.__getitem__, default="")
 

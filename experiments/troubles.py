@@ -12,9 +12,9 @@ from django.db.models import Max, QuerySet
 
 from experiments import lifecycle
 from experiments.clock import database_now
-from experiments.lifecycle import DISK_FULL
 from experiments.lifecycle.attempts import TROUBLE
 from experiments.models import Attempt, Worker
+from experiments.models.pools import DrainCause
 from experiments.models.trials import AttemptState
 from experiments.storage import NO_ROOM_WORDS
 from experiments.words import bytes_text
@@ -22,6 +22,7 @@ from experiments.words import bytes_text
 MOST, WITHIN = 3, timedelta(minutes=10)
 # Free bytes of a host's disk: with less it gets no trial, with more it does again.
 LEAST_FREE, ENOUGH_FREE = 32_000_000, 64_000_000
+DISK_FULL = "The host's disk is full"
 ROOM_HELPS = "It takes trials again by itself once there is room."
 
 
@@ -30,9 +31,9 @@ def mind_room(worker: Worker, free: int | None) -> None:
     if free is None:
         return
     if free < LEAST_FREE and worker.draining_since is None:
-        told = f": {bytes_text(free)} are free. {ROOM_HELPS}"
-        lifecycle.drain_until_room(worker, told=told)
-    elif free >= ENOUGH_FREE and worker.drain_reason.startswith(DISK_FULL):
+        reason = f"{DISK_FULL}: {bytes_text(free)} are free. {ROOM_HELPS}"
+        lifecycle.drain_worker(worker, cause=DrainCause.DISK_FULL, reason=reason)
+    elif free >= ENOUGH_FREE and worker.drain_cause == DrainCause.DISK_FULL:
         lifecycle.take_back_with_room(worker)
 
 
@@ -46,10 +47,10 @@ def drain_if_in_trouble(worker: Worker) -> bool:
     if len(messages) == MOST:
         minutes = WITHIN.seconds // 60
         reason = f"{MOST} trials in {minutes} minutes could not begin: {messages[0]}"
-        return lifecycle.drain_worker(worker, reason=reason)
+        return lifecycle.drain_worker(worker, cause=DrainCause.FAILURES, reason=reason)
     if messages and any(words in messages[0] for words in NO_ROOM_WORDS):
-        told = f". {ROOM_HELPS} A trial could not begin: {messages[0]}"
-        return lifecycle.drain_until_room(worker, told=told)
+        reason = f"{DISK_FULL}. {ROOM_HELPS} A trial could not begin: {messages[0]}"
+        return lifecycle.drain_worker(worker, cause=DrainCause.DISK_FULL, reason=reason)
     return False
 
 

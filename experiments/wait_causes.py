@@ -19,16 +19,16 @@ MOST_LISTED = 5
 
 @dataclass(frozen=True)
 class Wait:
-    """Why something waits: the cause (bold), what there is to say of it, what helps.
+    """Why something waits: the cause (bold), the details, and what helps.
 
-    `help_text` is a sentence that may end with a command; `since` is when the wait
-    began.
+    `since` is when the wait began, `command` what a person can run to end it.
     """
 
     bold: str
     rest: str
     help_text: str = ""
     since: datetime | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,6 @@ class Causes:
 
     def _no_worker(self, since: datetime | None) -> Wait:
         command = f"python manage.py worker --pool {self.pool.name} --slots 2"
-        help_text = f"Start one with {command}"
         silent = next((w for w in self.workers if w.stopped_at is None), None)
         if silent is None:
             title = f"No worker of pool {self.pool.name} runs."
@@ -110,13 +109,13 @@ class Causes:
             rest = (
                 f"The last, {last.name}, was stopped." if last else "It never had one."
             )
-            return Wait(title, rest, help_text, since)
+            return Wait(title, rest, since=since, command=command)
         ago = duration_text((self.now - silent.seen_at).total_seconds())
         return Wait(
             f"No worker of pool {self.pool.name} has been heard from for {ago}.",
             f"The last was {silent.name}.",
-            help_text,
-            since,
+            since=since,
+            command=command,
         )
 
     def _all_drain(self, since: datetime | None) -> Wait:

@@ -53,6 +53,9 @@ class Waiting:
 
     @property
     def help_text(self) -> str:
+        """What helps, in a sentence."""
+        if self.wait.command:
+            return f"Start one with {self.wait.command}"
         return self.wait.help_text
 
     @property

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import IMPORTED
+from experiments.models.trials import Origin
 from experiments.search.importers import FinishedTrial
 from experiments.search.limits import MOST_TRIALS
 from experiments.search.problems import DefinitionError, Problem
@@ -75,9 +75,9 @@ def _row(sweep: Sweep, number: int, trial: FinishedTrial) -> Trial:
         sweep=sweep,
         number=number,
         params=dict(trial.params),
-        origin=IMPORTED,
+        origin=Origin.IMPORTED,
         state=trial.state,
-        reason=IMPORTED,
+        reason=Origin.IMPORTED,
         message=MESSAGE,
         value=trial.value,
         last_value=trial.value,

@@ -7,7 +7,7 @@ for anything new, in the order in which they were asked for.
 from __future__ import annotations
 
 from experiments.models import Sweep, Wish
-from experiments.models.trials import IMPORTED
+from experiments.models.trials import Origin
 from experiments.models.wishes import WishQuerySet
 
 
@@ -23,16 +23,16 @@ def next_wish(sweep: Sweep) -> Wish | None:
 
 def wishes_under_way(sweep: Sweep) -> bool:
     """Whether a trial that somebody asked for waits or runs."""
-    return sweep.trials.live().wished().exists() or waiting_wishes(sweep).exists()
+    return sweep.trials.live().requested().exists() or waiting_wishes(sweep).exists()
 
 
 def unchosen_before(sweep: Sweep, number: int) -> int:
     """How many trials below this number no sampler has chosen, deleted ones too."""
-    wished = sweep.trials.wished().filter(number__lt=number).count()
+    wished = sweep.trials.requested().filter(number__lt=number).count()
     gone = sweep.wishes.filter(number__lt=number, trial=None).count()
     return wished + gone + imported_before(sweep, number)
 
 
 def imported_before(sweep: Sweep, number: int) -> int:
     """How many of the first numbers are of trials that ended elsewhere."""
-    return sweep.trials.filter(origin=IMPORTED, number__lt=number).next_number()
+    return sweep.trials.filter(origin=Origin.IMPORTED, number__lt=number).next_number()

@@ -57,7 +57,7 @@ def completed(**changes: Any) -> Sweep:
 
 
 def waiting(made: Sweep) -> list[str]:
-    return [wish.origin for wish in waiting_wishes(made)]
+    return [wish.origin_text for wish in waiting_wishes(made)]
 
 
 def again(made: Sweep, *numbers: int) -> None:
@@ -76,7 +76,7 @@ def test_a_completed_sweep_goes_on_for_them_and_completes_again() -> None:
     assert (made.state, made.max_total_trials, made.ended_at) == ("running", 5, None)
     run_to_the_end(made)
     repeats = made.trials.order_by("number")[3:]
-    assert [(t.number, t.origin, t.repeats) for t in repeats] == [
+    assert [(t.number, t.origin_text, t.repeats) for t in repeats] == [
         (3, "re-run of 2", 2),
         (4, "re-run of 0", 0),
     ]
@@ -92,7 +92,7 @@ def test_in_a_running_sweep_they_come_next_and_beyond_the_budget() -> None:
     end(made.trials.get(number=0))
     again(made, 0)
     run_to_the_end(made)
-    origins = [t.origin for t in made.trials.order_by("number")]
+    origins = [t.origin_text for t in made.trials.order_by("number")]
     assert origins == ["random", "re-run of 0", "random", "random", "random"]
 
 
@@ -142,7 +142,9 @@ def test_a_target_reached_before_does_not_end_them() -> None:
     again(made, 0)
     assert made.max_total_trials == 2
     run_to_the_end(made, value=0.95)
-    assert [t.origin for t in made.trials.order_by("number")][1:] == ["re-run of 0"]
+    assert [t.origin_text for t in made.trials.order_by("number")][1:] == [
+        "re-run of 0"
+    ]
     assert [t.state for t in made.trials.all()] == ["completed", "completed"]
     assert (made.state, made.reason) == ("completed", "target")
 
@@ -211,7 +213,7 @@ def test_a_sweep_that_ended_otherwise_goes_on_for_them(state: str) -> None:
     again(made, 0, 1)
     assert (made.state, made.max_total_trials, made.ended_at) == ("running", 4, None)
     run_to_the_end(made)
-    assert [t.origin for t in made.trials.order_by("number")][2:] == [
+    assert [t.origin_text for t in made.trials.order_by("number")][2:] == [
         "retry of 0",
         "re-run of 1",
     ]
@@ -257,10 +259,15 @@ def test_a_trial_that_was_ended_early_runs_again_to_its_end() -> None:
     lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="stopped"))
     further_trials.run_again(made, [ended.number], actor=None, to_end=True)
     wish = next_wish(made)
-    assert wish is not None and wish.origin == "re-run of 1, to its end"
+    assert wish is not None and wish.origin_text == "re-run of 1, to its end"
     assert (wish.repeats, wish.runs_to_end) == (1, True)
     again = factories.reported_trial(
-        made, [0.2, 0.3], params=wish.params, origin=wish.origin
+        made,
+        [0.2, 0.3],
+        params=wish.params,
+        origin=wish.origin,
+        source_number=wish.source_number,
+        runs_to_end=wish.runs_to_end,
     )
     assert (again.repeats, again.runs_to_end) == (1, True)
     assert not again.stop_reason and not again.decisions.exists()
@@ -297,8 +304,8 @@ def test_a_configuration_by_hand_comes_before_the_samplers_and_beyond_the_budget
     assert (added.outside, made.max_total_trials) == ((), 2)
     run_to_the_end(made)
     first, second = made.trials.order_by("number")
-    assert (first.origin, first.params) == ("added by hand", {"x": 0.25})
-    assert second.origin == "random"
+    assert (first.origin_text, first.params) == ("added by hand", {"x": 0.25})
+    assert second.origin_text == "random"
     plain = sweep(total=1)
     run_to_the_end(plain)
     assert second.params == plain.trials.get().params
@@ -367,7 +374,7 @@ def test_a_clone_says_whose_it_is() -> None:
     )
     run_to_the_end(made)
     clone = made.trials.get(number=3)
-    assert (clone.origin, clone.clones) == ("clone of 1, to its end", 1)
+    assert (clone.origin_text, clone.source_number) == ("clone of 1, to its end", 1)
     assert clone.runs_to_end and clone.repeats is None
 
 
@@ -377,15 +384,17 @@ def test_a_clone_says_whose_it_is() -> None:
 def test_what_waits_can_be_taken_back_once() -> None:
     made = completed()
     again(made, 0, 1)
-    wish = made.wishes.get(origin="re-run of 0")
+    wish = made.wishes.get(origin="rerun", source_number=0)
     further_trials.withdraw(wish, actor=factories.user("ada"))
     with pytest.raises(NotPossible, match="does not wait any more"):
         further_trials.withdraw(wish, actor=None)
     made.refresh_from_db()
     assert made.max_total_trials == 4
     run_to_the_end(made)
-    assert [t.origin for t in made.trials.order_by("number")][3:] == ["re-run of 1"]
-    begun = made.wishes.get(origin="re-run of 1")
+    assert [t.origin_text for t in made.trials.order_by("number")][3:] == [
+        "re-run of 1"
+    ]
+    begun = made.wishes.get(origin="rerun", source_number=1)
     with pytest.raises(NotPossible, match="does not wait any more"):
         further_trials.withdraw(begun, actor=None)
     event = made.events.get(verb="trial not wanted any more")
@@ -422,7 +431,7 @@ def test_what_waited_when_a_sweep_was_cancelled_is_not_carried_out_later() -> No
     assert waiting(made) == []
     further_trials.add_trial(made, {"x": 0.5}, actor=None)
     run_to_the_end(made)
-    assert [t.origin for t in made.trials.order_by("number")] == [
+    assert [t.origin_text for t in made.trials.order_by("number")] == [
         "random",
         "added by hand",
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from experiments import further_trials, gaps, lifecycle, scheduling
 from experiments.models import Event, Sweep, Trial
-from experiments.models.trials import IMPORTED
+from experiments.models.trials import Origin
 from experiments.steering import NotPossible
 from tests import factories
 from tests.test_further_trials import end, run_to_the_end, sweep
@@ -43,7 +43,7 @@ def torn() -> Sweep:
     ended(made, "completed", value=0.6)  # 7
     ended(made, "cancelled", "sweep_timeout")  # 8
     ended(made, "cancelled", "target")  # 9
-    ended(made, "failed", IMPORTED, origin=IMPORTED)  # 10, elsewhere
+    ended(made, "failed", Origin.IMPORTED, origin=Origin.IMPORTED)  # 10, elsewhere
     alone = made.trials.get(number=4)
     Event.objects.create(
         team=made.experiment.team, sweep=made, trial=alone, verb="trial cancelled"
@@ -77,7 +77,7 @@ def test_they_run_once_more_and_asking_twice_is_asking_once(torn: Sweep) -> None
     assert torn.wishes.count() == 4
     assert (torn.state, torn.max_total_trials) == ("running", 15)
     run_to_the_end(torn)
-    assert [t.origin for t in torn.trials.order_by("number")][11:] == [
+    assert [t.origin_text for t in torn.trials.order_by("number")][11:] == [
         "retry of 1",
         "retry of 2",
         "re-run of 6",
@@ -140,12 +140,12 @@ def test_deleted_ones_are_computed_again_from_their_numbers(
     assert {g.number: g.params for g in gone.gaps} == {n: before[n] for n in (1, 2, 4)}
     gaps.fill_gaps(made, actor=None)
     run_to_the_end(made)
-    assert [t.origin for t in made.trials.order_by("number")][3:] == [
+    assert [t.origin_text for t in made.trials.order_by("number")][3:] == [
         "in place of 1",
         "in place of 2",
         "in place of 4",
     ]
-    assert [t.replaces for t in made.trials.order_by("number")][3:] == [1, 2, 4]
+    assert [t.source_number for t in made.trials.order_by("number")][3:] == [1, 2, 4]
     assert found(made) == [] and made.state == "completed"
 
 
@@ -172,7 +172,7 @@ def test_imported_ones_shift_what_is_computed() -> None:
     run_to_the_end(plain)
     made = sweep(total=5, at_once=1)
     for _ in range(2):
-        ended(made, "completed", value=0.1, origin=IMPORTED)
+        ended(made, "completed", value=0.1, origin=Origin.IMPORTED)
     run_to_the_end(made)
     made.trials.filter(number__in=(0, 3)).delete()
     result = gaps.find_gaps(made)

@@ -172,7 +172,7 @@ def test_wishes_are_given_out_first() -> None:
     made = sweep(total=1, at_once=3)
     further_trials.add_trial(made, {"x": 0.25}, actor=None)
     claim = outside.ask(made)
-    assert (claim.attempt.trial.params, claim.attempt.trial.origin) == (
+    assert (claim.attempt.trial.params, claim.attempt.trial.origin_text) == (
         {"x": 0.25},
         "added by hand",
     )

@@ -96,11 +96,12 @@ def test_a_replay_with_the_policy_that_judged_ends_the_same_trials_there(
 
 def test_a_replay_spares_whoever_was_to_run_to_its_end_as_the_verdicts_did() -> None:
     sweep = judged_sweep({"type": "median_stopping", "delay_evaluation": 2})
-    origins = {3: "re-run of 0, to its end", 4: "re-run of 0"}
+    again = {"origin": "rerun", "source_number": 0}
+    origins = {3: {**again, "runs_to_end": True}, 4: again}
     for value in (0.5, 0.9, 0.7, 0.1, 0.1):
         trial = factories.trial(sweep)
-        origin = origins.get(trial.number, "random")
-        Trial.objects.filter(pk=trial.pk).update(origin=origin)
+        fields = origins.get(trial.number, {"origin": "random"})
+        Trial.objects.filter(pk=trial.pk).update(**fields)
         factories.claim(trial)
         for step in range(4):
             if factories.report(trial, [value], first_step=step).stop:

@@ -243,7 +243,7 @@ class TestGoingThrough:
         change(made, {**GRID, "a": "choice(1, 2, 3, 4)"})
         first = drawn(made, 1)
         factories.trial(made, params={"a": 1, "b": 10}, state="completed", value=0.5)
-        made.trials.filter(number=3).update(origin="re-run of 0")
+        made.trials.filter(number=3).update(origin="rerun", source_number=0)
         assert first + drawn(made, 1) == [{"a": 2, "b": 10}, {"a": 2, "b": 20}]
 
     @pytest.mark.parametrize("kind", ["sobol", "random"])

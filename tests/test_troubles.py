@@ -13,6 +13,7 @@ from experiments import lifecycle, troubles
 from experiments.host_facts import disk_facts
 from experiments.hosts import pool_states
 from experiments.models import Attempt, Sweep, Worker
+from experiments.models.pools import DrainCause
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -157,13 +158,14 @@ def test_a_host_that_somebody_drains_stays_so_however_much_room_it_has(
     assert worker.drain_reason == "For a new disk."
 
 
-def test_who_drains_a_host_in_the_words_of_the_site_is_not_taken_for_it(
+def test_a_person_may_drain_a_host_with_the_words_of_the_site(
     worker: Worker,
 ) -> None:
     troubles.mind_room(worker, 0)
     assert lifecycle.drain_worker(worker, reason="The host's disk is full, I swap it.")
     troubles.mind_room(worker, 10_000 * MB)
-    assert worker.drain_reason == "Asked for: The host's disk is full, I swap it."
+    assert worker.drain_cause == DrainCause.PERSON
+    assert worker.drain_reason == "The host's disk is full, I swap it."
 
 
 def test_a_disk_that_tells_no_size_is_not_a_full_one(

@@ -104,7 +104,7 @@ def want_again(apps: Any, made: Sweep, ended: Sweep) -> None:
 
 def test_everything_is_there_after_the_upgrade_and_goes_on(migrate: Migrate) -> None:
     made, ended = filled()
-    factories.trial(made, origin="re-run of 2", params={"x": 0.2})
+    factories.trial(made, origin="rerun", source_number=2, params={"x": 0.2})
     apps = migrate(BEFORE)
     assert not NEW_MODELS & tables()
     want_again(apps, made, ended)

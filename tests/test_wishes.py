@@ -136,7 +136,7 @@ class Walk:
         for wish in begun:
             assert wish.withdrawn_at is None
             self._carried_out(wish, trials)
-        wished = {number for number, t in trials.items() if t.is_wished}
+        wished = {number for number, t in trials.items() if t.is_requested}
         assert wished <= set(numbers), self.done
         assert self.sweep.trials.live().count() <= 3, self.done
         self._chosen_as_if_alone(trials, set(numbers))
@@ -145,10 +145,10 @@ class Walk:
         trial = trials.get(wish.number or 0)
         assert (wish.trial_id is None) == (trial is None), self.done
         if trial is not None:
-            assert (trial.pk, trial.params, trial.origin) == (
+            assert (trial.pk, trial.params, trial.origin_text) == (
                 wish.trial_id,
                 wish.params,
-                wish.origin,
+                wish.origin_text,
             )
 
     def _chosen_as_if_alone(self, trials: dict[int, Trial], wished: set[Any]) -> None:
@@ -234,7 +234,7 @@ def test_several_schedulers_carry_out_each_wish_once() -> None:
     at_once(4, lambda _: [scheduling.advance_all() for _ in range(8)] and None)
     trials = list(made.trials.order_by("number"))
     assert [trial.number for trial in trials] == list(range(14))
-    assert sorted(t.params["x"] for t in trials if t.is_wished) == [
+    assert sorted(t.params["x"] for t in trials if t.is_requested) == [
         k / 12 for k in range(12)
     ]
     numbers = [wish.number for wish in made.wishes.all()]

@@ -65,7 +65,7 @@ def ask(request: HttpRequest, sweep_id: int, body: AskIn | None = None) -> Asked
         url=page_url(trial),
         params=trial.params,
         token=claim.token.secret,
-        origin=trial.origin,
+        origin=trial.origin_text,
         primary_metric=sweep.primary_metric,
         goal=sweep.goal,
     )

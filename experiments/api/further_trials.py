@@ -83,7 +83,7 @@ def wish_fields(wish: Wish) -> dict[str, Any]:
     return {
         "id": wish.pk,
         "sweep": wish.sweep_id,
-        "origin": wish.origin,
+        "origin": wish.origin_text,
         "params": wish.params,
         "asked_at": wish.asked_at,
         "asked_by": wish.asked_by.username if wish.asked_by else None,

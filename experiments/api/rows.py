@@ -50,12 +50,13 @@ def trial_out(trial: Trial) -> TrialOut:
 
 def _own_fields(trial: Trial) -> dict[str, Any]:
     own = (
-        "number state reason message params origin value reports created_at"
+        "number state reason message params value reports created_at"
         " started_at ended_at"
     )
     return {
         **{name: getattr(trial, name) for name in own.split()},
         "id": trial.pk,
+        "origin": trial.origin_text,
         "name": trial.label,
         "url": page_url(trial),
         "stopping": trial.is_stopping,

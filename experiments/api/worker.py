@@ -32,7 +32,7 @@ from experiments.api.host_facts import Bytes, HelloIn, renewed_facts
 from experiments.api.points import PointsIn, ReplyOut
 from experiments.failpoints import failpoint
 from experiments.models import Attempt, Pool, Worker
-from experiments.models.pools import SILENT_AFTER
+from experiments.models.pools import SILENT_AFTER, DrainCause
 from experiments.models.trials import AttemptState
 
 MOST_LOG_CHUNK = 256 << 10
@@ -148,7 +148,7 @@ def drain(request: HttpRequest, body: DrainIn) -> dict[str, Any]:
     """The host itself asks for no more trials."""
     check_protocol(request)
     worker = _worker(request, body.worker)
-    lifecycle.drain_worker(worker, reason=body.reason)
+    lifecycle.drain_worker(worker, cause=DrainCause.HOST, reason=body.reason)
     queues.wake_scheduler()
     return _drain(worker)
 
@@ -160,7 +160,9 @@ def slot_stuck(request: HttpRequest, body: StuckIn) -> dict[str, Any]:
     check_protocol(request)
     worker = _worker(request, body.worker)
     lifecycle.drain_worker(
-        worker, reason=f"Slot {body.slot} could not end a trial: {body.message}"
+        worker,
+        cause=DrainCause.HOST,
+        reason=f"Slot {body.slot} could not end a trial: {body.message}",
     )
     queues.wake_scheduler()
     return _drain(worker)
@@ -321,6 +323,7 @@ def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, s
     if body.unkilled and attempt.worker is not None:
         lifecycle.drain_worker(
             attempt.worker,
+            cause=DrainCause.HOST,
             reason=f"Processes of trial {attempt.trial.label} cannot be killed:"
             f" {', '.join(map(str, body.unkilled[:20]))}.",
         )

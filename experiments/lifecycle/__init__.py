@@ -25,8 +25,6 @@ from experiments.lifecycle.clock_steps import (
 )
 from experiments.lifecycle.commits import settle_commit
 from experiments.lifecycle.drains import (
-    DISK_FULL,
-    drain_until_room,
     drain_worker,
     take_back_with_room,
     undrain_worker,
@@ -72,7 +70,6 @@ from experiments.lifecycle.wishes import make_room, take_wishes, withdraw_wish
 
 __all__ = [
     "CANCELLED_ALONE",
-    "DISK_FULL",
     "EXTENDED",
     "PAUSE_MESSAGE",
     "POLICY",
@@ -94,7 +91,6 @@ __all__ = [
     "claim_queued",
     "complete_sweep",
     "create_trial",
-    "drain_until_room",
     "drain_worker",
     "end_preflight",
     "extend_sweep",

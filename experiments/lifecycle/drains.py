@@ -10,39 +10,39 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from experiments.models import Event, User, Worker
+from experiments.models.pools import DrainCause
 
 logger = logging.getLogger(__name__)
 
 # An event's text is for people of the teams; a column keeps no more than this of it.
 MOST_REASON = 300
-# How the reason begins for which a host drains only until it has room again; nobody
-# else's may.
-DISK_FULL = "The host's disk is full"
 DRAINS = Q(draining_since__isnull=False)
-TAKEN_BACK: Mapping[str, object] = {"draining_since": None, "drain_reason": ""}
+DISK_FULL = Q(drain_cause=DrainCause.DISK_FULL)
+TAKEN_BACK: Mapping[str, object] = {
+    "draining_since": None,
+    "drain_cause": "",
+    "drain_reason": "",
+}
 
 
-def drain_worker(worker: Worker, *, reason: str, actor: User | None = None) -> bool:
-    """No more trials from now on; running ones go on to their end.
+def drain_worker(
+    worker: Worker,
+    *,
+    reason: str,
+    cause: DrainCause = DrainCause.PERSON,
+    actor: User | None = None,
+) -> bool:
+    """Give the host no more trials; running ones continue to their end.
 
-    Without an actor the site itself does it. False: it drains already, for the first
-    reason; but this one takes the place of a disk that is full.
+    With the cause DISK_FULL, it ends with take_back_with_room(). False: the host drains
+    already, and keeps its first reason; only a full disk gives way to other reasons.
     """
-    text = reason or "No reason was given."
-    if text.startswith(DISK_FULL):
-        text = f"Asked for: {text}"
-    where = ~DRAINS | Q(drain_reason__startswith=DISK_FULL)
-    return _drain(worker, where, text, actor)
-
-
-def drain_until_room(worker: Worker, *, told: str) -> bool:
-    """The same until take_back_with_room(); `told` is how full the host's disk is.
-    False: it drains already."""
-    return _drain(worker, ~DRAINS, f"{DISK_FULL}{told}", actor=None)
-
-
-def _drain(worker: Worker, where: Q, text: str, actor: User | None) -> bool:
-    changes = {"draining_since": Now(), "drain_reason": text[:MOST_REASON]}
+    where = ~DRAINS if cause == DrainCause.DISK_FULL else ~DRAINS | DISK_FULL
+    changes = {
+        "draining_since": Now(),
+        "drain_cause": cause,
+        "drain_reason": (reason or "No reason was given.")[:MOST_REASON],
+    }
     return _change(worker, where, changes, verb="host drained", actor=actor)
 
 
@@ -59,8 +59,9 @@ def take_back_with_room(worker: Worker) -> bool:
     """A host whose disk was full may have trials again; nothing is forgiven, so that
     it drains for good should they fail there as before. False: it drained for another
     reason, or not at all."""
-    where = DRAINS & Q(drain_reason__startswith=DISK_FULL)
-    return _change(worker, where, TAKEN_BACK, verb="host drained no more", actor=None)
+    return _change(
+        worker, DRAINS & DISK_FULL, TAKEN_BACK, verb="host drained no more", actor=None
+    )
 
 
 def _change(

@@ -83,6 +83,8 @@ def store_trial(
             number=number,
             params=params,
             origin=origin,
+            source_number=wish.source_number if wish else None,
+            runs_to_end=wish.runs_to_end if wish else False,
         )
     except IntegrityError as error:
         raise Taken from error

@@ -14,7 +14,6 @@ from experiments.lifecycle.locks import lock_sweep
 from experiments.lifecycle.reopening import reopen
 from experiments.models import Event, Sweep, User, Wish
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
-from experiments.search.samplers import Suggestion
 from experiments.words import exact_duration_text
 
 GOING_ON = frozenset({SweepState.RUNNING, SweepState.PAUSED})
@@ -22,7 +21,7 @@ GOING_ON = frozenset({SweepState.RUNNING, SweepState.PAUSED})
 
 def take_wishes(
     sweep: Sweep,
-    wanted: Sequence[Suggestion],
+    wanted: Sequence[Wish],
     *,
     verb: str,
     message: str,
@@ -45,12 +44,9 @@ def take_wishes(
             message = f"{message} {words}".strip()
         if not won:
             return []
-        wishes = Wish.objects.bulk_create(
-            Wish(
-                sweep=sweep, params=dict(one.params), origin=one.origin, asked_by=actor
-            )
-            for one in wanted
-        )
+        for one in wanted:
+            one.sweep, one.asked_by = sweep, actor
+        wishes = Wish.objects.bulk_create(wanted)
         Event.log(verb, message, actor=actor, sweep=sweep, data=data)
         sweep.refresh_from_db()
     return wishes
@@ -93,9 +89,9 @@ def withdraw_wish(wish: Wish, *, actor: User | None = None) -> bool:
         ).update(max_total_trials=F("max_total_trials") - 1, updated_at=Now())
         Event.log(
             "trial not wanted any more",
-            f"The trial that waited ({wish.origin}) was taken back.",
+            f"The trial that waited ({wish.origin_text}) was taken back.",
             actor=actor,
             sweep=wish.sweep,
-            data={"params": wish.params, "origin": wish.origin},
+            data={"params": wish.params, "origin": wish.origin_text},
         )
     return True

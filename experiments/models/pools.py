@@ -77,6 +77,17 @@ class WorkerToken(models.Model):
         return f"{self.pool} {self.prefix}…"
 
 
+class DrainCause(models.TextChoices):
+    """Why a host gets no more trials."""
+
+    PERSON = "person"
+    # The host asks for it, or cannot end what runs in it.
+    HOST = "host"
+    FAILURES = "failures"
+    # Until the host has room again.
+    DISK_FULL = "disk_full", "disk full"
+
+
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> WorkerQuerySet:
         """Workers that have given a sign of life lately, by the database's clock."""
@@ -100,6 +111,8 @@ class Worker(models.Model):
     # What it told of its host: processors, memory and free disk, in bytes.
     facts = models.JSONField(default=dict, blank=True)
     draining_since = models.DateTimeField(null=True, blank=True)
+    drain_cause = models.CharField(max_length=10, choices=DrainCause, blank=True)
+    # A sentence, or what a person wrote.
     drain_reason = models.CharField(max_length=300, blank=True)
     # Taken back after a drain: what failed on it before counts against it no more.
     undrained_at = models.DateTimeField(null=True, blank=True)

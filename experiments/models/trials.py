@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
-from typing import Any
-
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -32,62 +28,75 @@ TRIAL_RANKED = frozenset(
 )
 
 
-# The origin of trials that ended elsewhere, before their sweep began.
-IMPORTED = "imported"
-# The origin of a trial that somebody wished for: most go on with the number of another
-# one, and all with TO_ITS_END where no policy may end them early.
-RERUN, RETRY, CLONE, IN_PLACE = "re-run of ", "retry of ", "clone of ", "in place of "
-BY_HAND = "added by hand"
-WISHED = (RERUN, RETRY, CLONE, IN_PLACE, BY_HAND)
-TO_ITS_END = ", to its end"
+class Origin(models.TextChoices):
+    """Where a trial's values come from. Samplers use the first seven themselves."""
+
+    RANDOM = "random"
+    GRID = "grid"
+    SOBOL = "sobol"
+    INITIAL_DESIGN = "initial design"
+    MODEL = "model"
+    EXPLORATION = "exploration"
+    CENTRE = "centre"
+    # It ended elsewhere, before its sweep began.
+    IMPORTED = "imported"
+    # A person asked for it.
+    RERUN = "rerun", "re-run of"
+    RETRY = "retry", "retry of"
+    CLONE = "clone", "clone of"
+    REPLACEMENT = "replacement", "in place of"
+    BY_HAND = "by_hand", "added by hand"
 
 
-class Originating:
-    """What an origin says: of a trial, or of a wish for one."""
+REQUESTED = frozenset(
+    {Origin.RERUN, Origin.RETRY, Origin.CLONE, Origin.REPLACEMENT, Origin.BY_HAND}
+)
 
-    origin: Any
+
+class Configuration(models.Model):
+    """Values to try, and where they come from.
+
+    ``source_number`` is the trial that these values repeat, change or replace.
+    """
+
+    params = OrderedJSONField(default=dict)
+    origin = models.CharField(max_length=40, choices=Origin, blank=True)
+    source_number = models.PositiveIntegerField(null=True, blank=True)
+    # No policy may end it early.
+    runs_to_end = models.BooleanField(default=False)
+
+    class Meta:
+        abstract = True
 
     @property
-    def is_wished(self) -> bool:
-        """Whether somebody asked for it beside the sampler's choices."""
-        by_hand = self.origin.removesuffix(TO_ITS_END) == BY_HAND
-        return by_hand or self._source(*WISHED) is not None
+    def is_requested(self) -> bool:
+        """Whether a person asked for it; the sampler did not choose it."""
+        return self.origin in REQUESTED
 
     @property
     def repeats(self) -> int | None:
-        """The number of the trial whose values it runs again."""
-        return self._source(RERUN, RETRY)
+        """The number of the trial whose values it runs again unchanged."""
+        again = self.origin in (Origin.RERUN, Origin.RETRY)
+        return self.source_number if again else None
 
     @property
-    def clones(self) -> int | None:
-        """The number of the trial whose values were changed for it."""
-        return self._source(CLONE)
-
-    @property
-    def replaces(self) -> int | None:
-        """The number of the deleted trial in whose place it runs."""
-        return self._source(IN_PLACE)
-
-    def _source(self, *starts: str) -> int | None:
-        found = next((start for start in starts if self.origin.startswith(start)), "")
-        number = self.origin.removeprefix(found).removesuffix(TO_ITS_END)
-        return int(number) if found and number.isdecimal() else None
-
-    @property
-    def runs_to_end(self) -> bool:
-        """Whether no policy may end it early, as its author wished."""
-        return self.is_wished and self.origin.endswith(TO_ITS_END)
+    def origin_text(self) -> str:
+        """The origin as the API names it, such as ``re-run of 12, to its end``."""
+        if not self.is_requested:
+            return self.origin
+        number = "" if self.source_number is None else f" {self.source_number}"
+        end = ", to its end" if self.runs_to_end else ""
+        return f"{Origin(self.origin).label}{number}{end}"
 
 
 class TrialQuerySet(models.QuerySet["Trial"]):
     def own(self) -> TrialQuerySet:
         """Those that the sweep itself has tried."""
-        return self.exclude(origin=IMPORTED)
+        return self.exclude(origin=Origin.IMPORTED)
 
-    def wished(self) -> TrialQuerySet:
-        """Those that people asked for beside the sampler's."""
-        starts = (models.Q(origin__startswith=start) for start in WISHED)
-        return self.filter(reduce(or_, starts))
+    def requested(self) -> TrialQuerySet:
+        """Those that people asked for; the sampler did not choose them."""
+        return self.filter(origin__in=REQUESTED)
 
     def next_number(self) -> int:
         """One more than the highest number among them; 0 where there are none."""
@@ -109,7 +118,7 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         return ended.best_first(goal)
 
 
-class Trial(Originating, models.Model):
+class Trial(Configuration):
     """One configuration of a sweep, or a run logged by hand when it has no sweep."""
 
     experiment = models.ForeignKey(Experiment, models.CASCADE, related_name="trials")
@@ -117,8 +126,6 @@ class Trial(Originating, models.Model):
         Sweep, models.CASCADE, null=True, blank=True, related_name="trials"
     )
     number = models.PositiveIntegerField()
-    params = OrderedJSONField(default=dict)
-    origin = models.CharField(max_length=40, blank=True)
 
     state = models.CharField(
         max_length=10, choices=TrialState, default=TrialState.QUEUED

@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
-from experiments.models.fields import OrderedJSONField
 from experiments.models.sweeps import Sweep
 from experiments.models.teams import User
-from experiments.models.trials import Originating, Trial
+from experiments.models.trials import Configuration, Trial
 
 
 class WishQuerySet(models.QuerySet["Wish"]):
@@ -17,16 +16,14 @@ class WishQuerySet(models.QuerySet["Wish"]):
         return self.filter(begun_at=None, withdrawn_at=None)
 
 
-class Wish(Originating, models.Model):
+class Wish(Configuration):
     """One more trial of a sweep with given values, beyond its budget.
 
-    ``origin`` is what the trial will have as its own. A wish is carried out once: with
+    Its trial gets the same origin. A wish is carried out once: with
     ``begun_at`` it has the ``number`` of its trial, also after that was deleted.
     """
 
     sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="wishes")
-    params = OrderedJSONField(default=dict)
-    origin = models.CharField(max_length=40)
     asked_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -52,4 +49,4 @@ class Wish(Originating, models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.sweep} {self.origin}"
+        return f"{self.sweep} {self.origin_text}"

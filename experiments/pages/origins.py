@@ -5,38 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from experiments.models import Trial, Wish
-from experiments.models.trials import IMPORTED, RETRY
+from experiments.models.trials import Origin
 
 WORDS: Mapping[str, str] = {
-    "random": "Drawn at random",
-    "grid": "The next point of the grid",
-    "sobol": "The next point of a Sobol sequence",
-    "initial design": "Initial design: spread over the space before anything is known",
-    "model": "Chosen by the model: the most promising by the results so far",
-    "exploration": "Exploration: chosen for what can be learned there",
-    "centre": "The centre of the space",
-    IMPORTED: "Imported: it ran before this sweep began",
+    Origin.RANDOM: "Drawn at random",
+    Origin.GRID: "The next point of the grid",
+    Origin.SOBOL: "The next point of a Sobol sequence",
+    Origin.INITIAL_DESIGN: (
+        "Initial design: spread over the space before anything is known"
+    ),
+    Origin.MODEL: "Chosen by the model: the most promising by the results so far",
+    Origin.EXPLORATION: "Exploration: chosen for what can be learned there",
+    Origin.CENTRE: "The centre of the space",
+    Origin.IMPORTED: "Imported: it ran before this sweep began",
+    Origin.RERUN: "Trial {} run again, with the same values",
+    Origin.RETRY: "Trial {} retried, with the same values",
+    Origin.CLONE: "A clone of trial {} with other values",
+    Origin.REPLACEMENT: "In place of trial {}, which was deleted",
+    Origin.BY_HAND: "Added by hand",
 }
 
 
 def origin_words(trial: Trial | Wish) -> str:
     """A phrase that begins with a capital letter; empty where nothing is known."""
     origin: str = trial.origin
-    if origin in WORDS:
-        return WORDS[origin]
-    if trial.is_wished:
-        return _wished_words(trial)
-    return origin[:1].upper() + origin[1:]
-
-
-def _wished_words(trial: Trial | Wish) -> str:
-    """Of one that somebody asked for beside the sampler's."""
+    words = WORDS.get(origin, "").format(trial.source_number)
     end = " and without early end" if trial.runs_to_end else ""
-    if trial.repeats is not None:
-        verb = "retried" if trial.origin.startswith(RETRY) else "run again"
-        return f"Trial {trial.repeats} {verb}, with the same values{end}"
-    if trial.clones is not None:
-        return f"A clone of trial {trial.clones} with other values{end}"
-    if trial.replaces is not None:
-        return f"In place of trial {trial.replaces}, which was deleted{end}"
-    return f"Added by hand{end}"
+    return f"{words}{end}" if words else origin[:1].upper() + origin[1:]

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from experiments.models import Decision, Report, Sweep, Trial
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import IMPORTED, TrialState
+from experiments.models.trials import Origin, TrialState
 from experiments.pages.failures import out_of_time
 from experiments.pages.origins import origin_words
 from experiments.pages.simulator.policy_words import kind_name
@@ -188,7 +188,7 @@ def standing_sentence(
 
 
 def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) -> str:
-    if trial.origin == IMPORTED:
+    if trial.origin == Origin.IMPORTED:
         return "Imported: it ended elsewhere"
     if trial.state == TrialState.TERMINATED and decision is not None:
         several = decision.policy in ("any_of", "all_of")

@@ -108,7 +108,7 @@ def world(team: Team) -> World:
         attempt=claim.attempt, path="a.txt", size=1, sha256=sha256
     )
     Sweep.objects.filter(pk=sweep.pk).update(preflight={"state": "passed"})
-    wish = Wish.objects.create(sweep=sweep, params=trial.params, origin="added by hand")
+    wish = Wish.objects.create(sweep=sweep, params=trial.params, origin="by_hand")
     return World(
         {
             "sweep_id": sweep.pk,

@@ -22,7 +22,7 @@ def sweep(team: Team) -> Sweep:
 
 
 def origins(sweep: Sweep) -> list[str]:
-    return [wish.origin for wish in sweep.wishes.waiting()]
+    return [wish.origin_text for wish in sweep.wishes.waiting()]
 
 
 def test_a_failed_trial_is_retried(api: Api, sweep: Sweep) -> None:

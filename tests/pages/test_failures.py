@@ -206,7 +206,7 @@ def test_the_failed_trials_run_again() -> None:
     scheduling.advance_all()
     again = made.trials.order_by("-number").first()
     assert made.state == "running"
-    assert again.origin.startswith("retry of 1")
+    assert again.origin_text.startswith("retry of 1")
 
 
 def test_going_on_and_choices_that_there_are_not() -> None:

@@ -49,7 +49,7 @@ def filled(text: str) -> dict[str, str]:
 
 
 def origins(sweep: Sweep) -> list[str]:
-    return [wish.origin for wish in sweep.wishes.waiting()]
+    return [wish.origin_text for wish in sweep.wishes.waiting()]
 
 
 def typed(**values: str) -> dict[str, str]:
@@ -113,7 +113,7 @@ def test_a_clone_is_filled_with_the_trials_values(ada: Client, sweep: Sweep) -> 
     done = ada.post(f"/trials/{trial.pk}/clone/", sent, follow=True)
     assert "The trial will run as soon as a slot is free." in text_of(done)
     wish = sweep.wishes.get()
-    assert (wish.origin, dict(wish.params)) == (
+    assert (wish.origin_text, dict(wish.params)) == (
         "clone of 1",
         {"x": 0.125, "n": 3, "kind": 16},
     )
@@ -126,7 +126,7 @@ def test_an_empty_form_has_the_middle_of_every_range(ada: Client, sweep: Sweep) 
     ada.post(f"/sweeps/{sweep.pk}/add/", typed(x="1e-3", n="4.0", kind="true"))
     wish = sweep.wishes.get()
     assert dict(wish.params) == {"x": 0.001, "n": 4, "kind": True}
-    assert (wish.origin, wish.asked_by) == ("added by hand", factories.user("ada"))
+    assert (wish.origin_text, wish.asked_by) == ("added by hand", factories.user("ada"))
 
 
 def test_values_outside_the_space_are_said_to_be(ada: Client, sweep: Sweep) -> None:
@@ -134,8 +134,9 @@ def test_values_outside_the_space_are_said_to_be(ada: Client, sweep: Sweep) -> N
     done = text_of(ada.post(f"/sweeps/{sweep.pk}/add/", sent, follow=True))
     assert done.count("Outside the search space:") == 3
     wish = sweep.wishes.get()
-    assert wish.origin == "added by hand, to its end"
-    trial = factories.trial(sweep, params=wish.params, origin=wish.origin)
+    assert wish.origin_text == "added by hand, to its end"
+    own = {"origin": wish.origin, "runs_to_end": wish.runs_to_end}
+    trial = factories.trial(sweep, params=wish.params, **own)
     page = text_of(ada.get(trial.get_absolute_url()))
     assert page.count("Outside the search space:") == 3
     assert "Added by hand and without early end." in page

@@ -12,37 +12,63 @@ from tests.pages.builder_forms import member, page
 
 
 @pytest.mark.parametrize(
-    ("origin", "words"),
+    ("trial", "text", "words"),
     [
-        ("random", "Drawn at random"),
-        ("initial design", "Initial design: spread over the space"),
-        ("model", "Chosen by the model"),
-        ("imported", "Imported"),
-        ("re-run of 12", "Trial 12 run again, with the same values"),
+        (Trial(origin="random"), "random", "Drawn at random"),
         (
+            Trial(origin="initial design"),
+            "initial design",
+            "Initial design: spread over the space before anything is known",
+        ),
+        (
+            Trial(origin="imported"),
+            "imported",
+            "Imported: it ran before this sweep began",
+        ),
+        (
+            Trial(origin="rerun", source_number=12),
+            "re-run of 12",
+            "Trial 12 run again, with the same values",
+        ),
+        (
+            Trial(origin="rerun", source_number=12, runs_to_end=True),
             "re-run of 12, to its end",
             "Trial 12 run again, with the same values and without early end",
         ),
-        ("retry of 3", "Trial 3 retried, with the same values"),
-        ("clone of 4", "A clone of trial 4 with other values"),
-        ("in place of 5", "In place of trial 5, which was deleted"),
-        ("added by hand", "Added by hand"),
-        ("added by hand, to its end", "Added by hand and without early end"),
-        ("re-run of it all", "Re-run of it all"),
-        ("by hand", "By hand"),
-        ("", ""),
+        (
+            Trial(origin="retry", source_number=3),
+            "retry of 3",
+            "Trial 3 retried, with the same values",
+        ),
+        (
+            Trial(origin="clone", source_number=4),
+            "clone of 4",
+            "A clone of trial 4 with other values",
+        ),
+        (
+            Trial(origin="replacement", source_number=5),
+            "in place of 5",
+            "In place of trial 5, which was deleted",
+        ),
+        (Trial(origin="by_hand"), "added by hand", "Added by hand"),
+        (
+            Trial(origin="by_hand", runs_to_end=True),
+            "added by hand, to its end",
+            "Added by hand and without early end",
+        ),
+        (Trial(origin="a sampler's own"), "a sampler's own", "A sampler's own"),
+        (Trial(origin=""), "", ""),
     ],
 )
-def test_an_origin_in_words(origin: str, words: str) -> None:
-    assert origin_words(Trial(origin=origin)).startswith(words)
-    assert bool(origin_words(Trial(origin=origin))) == bool(origin)
+def test_an_origin_in_words(trial: Trial, text: str, words: str) -> None:
+    assert (trial.origin_text, origin_words(trial)) == (text, words)
 
 
 @pytest.mark.django_db
 def test_a_trials_page_and_the_table_tell_its_origin(client: Client) -> None:
     sweep = factories.sweep(factories.team("Physics", ada="member"))
     first = factories.trial(sweep, state="completed", value=0.5, origin="model")
-    second = factories.trial(sweep, origin="re-run of 0")
+    second = factories.trial(sweep, origin="rerun", source_number=0)
     ada = member(client)
     assert "Chosen by the model" in page(ada.get(first.get_absolute_url()))
     text = page(ada.get(second.get_absolute_url()))

@@ -250,7 +250,7 @@ def test_only_what_was_asked_for_is_left(sweep: Sweep) -> None:
     for _ in range(4):
         factories.trial(sweep, state="completed", value=0.5)
     assert "Exploring at random" in page(sweep)
-    sweep.wishes.create(params={"x": 0.1}, origin="re-run of 0")
+    sweep.wishes.create(params={"x": 0.1}, origin="rerun", source_number=0)
     Sweep.objects.update(max_total_trials=5)
     text = page(sweep)
     assert "Trying what was asked for" in text and "Exploring at random" not in text

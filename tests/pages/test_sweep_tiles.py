@@ -228,7 +228,7 @@ def test_a_sampler_that_learns_says_itself_what_it_does() -> None:
 
 
 def test_what_was_run_again_or_came_from_elsewhere_does_not_show_in_the_title() -> None:
-    origins = ["exploration", *["imported", "re-run of 0"] * 4]
+    origins = ["exploration", *["imported", "rerun"] * 4]
     assert tile_of(bayesian_sweep(*origins)).title == "Exploring"
 
 

@@ -28,7 +28,7 @@ def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> N
     assert "Trial 3 will run once more, without early end" in response.content.decode()
     assert trial.sweep is not None
     (wish,) = waiting_wishes(trial.sweep)
-    assert wish.origin == "re-run of 3, to its end"
+    assert wish.origin_text == "re-run of 3, to its end"
     assert "Rerun without early end" not in page(ada, trial.get_absolute_url())
     twice = ada.post(again_url(trial), {"to_end": "on"}, follow=True).content.decode()
     assert "waits to run again already" in twice
@@ -38,8 +38,8 @@ def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> N
 def test_the_rerun_and_its_original_lead_to_each_other(ada: Client) -> None:
     trial = judged_trial()
     assert trial.sweep is not None
-    origin = f"re-run of {trial.number}, to its end"
-    again = factories.reported_trial(trial.sweep, [0.3, 0.6, 0.9], origin=origin)
+    source = {"origin": "rerun", "source_number": trial.number, "runs_to_end": True}
+    again = factories.reported_trial(trial.sweep, [0.3, 0.6, 0.9], **source)
     running = page(ada, again.get_absolute_url())
     assert "No policy ends it early: it is trial 3 once more." in running
     assert "Trial 3 run again, with the same values and without early end" in running
@@ -63,7 +63,7 @@ def test_running_it_again_asks_whether_to_its_end(ada: Client) -> None:
     assert 'name="to_end"' in asked
     done = ada.post(again_url(trial), follow=True)
     assert done.redirect_chain == [(url, 302)]
-    assert [wish.origin for wish in waiting_wishes(trial.sweep)] == ["re-run of 3"]
+    assert [wish.origin_text for wish in waiting_wishes(trial.sweep)] == ["re-run of 3"]
     assert "Nothing to run again" in page(ada, again_url(trial))
 
 

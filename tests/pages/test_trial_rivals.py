@@ -65,8 +65,8 @@ def test_who_set_the_threshold_is_drawn_though_its_reports_were_taken_over_since
 def test_an_unjudged_trial_stands_beside_all_others(ada: Client) -> None:
     trial = judged_trial()
     assert trial.sweep is not None
-    origin = "re-run of 3, to its end"
-    exempt = factories.reported_trial(trial.sweep, [0.3, 0.6], origin=origin)
+    source = {"origin": "rerun", "source_number": 3, "runs_to_end": True}
+    exempt = factories.reported_trial(trial.sweep, [0.3, 0.6], **source)
     assert not exempt.decisions.exists()
     late = factories.reported_trial(trial.sweep, [0.9, 0.9])
     move_reports(late, exempt.created_at + timedelta(hours=1))

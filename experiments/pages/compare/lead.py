@@ -8,7 +8,7 @@ from statistics import stdev
 from typing import Any
 
 from experiments.models import Report, Trial
-from experiments.models.trials import IMPORTED, TrialState
+from experiments.models.trials import Origin, TrialState
 from experiments.pages.compare.comparison import Comparison, Entrant
 from experiments.pages.compare.differences import length_words, plain_text
 from experiments.pages.places import same_value
@@ -119,7 +119,7 @@ def _count_words(reference: Mapping[str, Any], params: Mapping[str, Any]) -> str
 
 def _course(reference: Entrant, entrant: Entrant) -> Iterator[str]:
     trial = entrant.trial
-    if trial.origin == IMPORTED:
+    if trial.origin == Origin.IMPORTED:
         yield "ended elsewhere"
     elif trial.state == TrialState.TERMINATED:
         yield f"was ended early after report {trial.reports}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
+from experiments.models.trials import Origin
 from experiments.pages.sweep.standing import SweepStanding
 from experiments.search.figures import counted
 from experiments.search_now import SearchNow
@@ -20,13 +21,13 @@ SETTLED, NEARLY = 0.1, 0.35
 
 # By where most of the newest trials came from.
 TITLES: Mapping[str, str] = {
-    "grid": "Going through the grid",
-    "sobol": "Spreading evenly",
-    "initial design": "Looking around",
-    "centre": "Looking around",
-    "random": "Looking around",
-    "exploration": "Exploring",
-    "model": "Refining",
+    Origin.GRID: "Going through the grid",
+    Origin.SOBOL: "Spreading evenly",
+    Origin.INITIAL_DESIGN: "Looking around",
+    Origin.CENTRE: "Looking around",
+    Origin.RANDOM: "Looking around",
+    Origin.EXPLORATION: "Exploring",
+    Origin.MODEL: "Refining",
 }
 NOTHING_KNOWN = SearchNow()
 

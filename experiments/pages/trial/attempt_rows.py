@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from experiments import storage
 from experiments.models import Attempt, Decision, Event, Metric, Trial
-from experiments.models.trials import RERUN, TO_ITS_END
+from experiments.models.trials import Origin
 from experiments.pages.log_text import MOST_BYTES, Line, parse_log
 from experiments.pages.ranking import Field, field_of
 from experiments.pages.trial.verdict_sample import VerdictSample, verdict_sample
@@ -145,8 +145,9 @@ class TrialRows:
         sweep = self.trial.sweep
         if sweep is None:
             return None
-        origin = f"{RERUN}{self.trial.number}{TO_ITS_END}"
-        return sweep.trials.filter(origin=origin).first()
+        return sweep.trials.filter(
+            origin=Origin.RERUN, source_number=self.trial.number, runs_to_end=True
+        ).first()
 
     @cached_property
     def metrics(self) -> Sequence[Metric]:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from experiments.further_trials import refusal_of, rerun_refusal
 from experiments.lifecycle import POLICY
 from experiments.models import Artifact, Trial
-from experiments.models.trials import TrialState
+from experiments.models.trials import Origin, TrialState
 from experiments.pages.commands import hand_run
 from experiments.pages.log_text import last_lines
 from experiments.pages.metric_series import groups_of, lines_model, picked_group
@@ -110,8 +110,8 @@ def parameters_context(rows: TrialRows) -> dict[str, Any]:
 
 def source_trial(trial: Trial) -> Trial | None:
     """The one whose values it runs again, or with changes."""
-    number = trial.clones if trial.repeats is None else trial.repeats
-    if number is None or trial.sweep is None:
+    number = trial.source_number
+    if number is None or trial.sweep is None or trial.origin == Origin.REPLACEMENT:
         return None
     return trial.sweep.trials.filter(number=number).first()
 
@@ -127,7 +127,7 @@ def space_words(trial: Trial) -> str:
 
 def outside_words(trial: Trial) -> list[str]:
     """What of a trial that somebody asked for the search space does not have."""
-    if trial.sweep is None or not trial.is_wished:
+    if trial.sweep is None or not trial.is_requested:
         return []
     return list(outside(search_space(trial.sweep), trial.params))
 

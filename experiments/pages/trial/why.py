@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 
 from experiments.models import Trial
-from experiments.models.trials import IMPORTED, AttemptState, TrialState
+from experiments.models.trials import AttemptState, Origin, TrialState
 from experiments.pages import failures
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.verdict_words import (
@@ -83,7 +83,7 @@ def _rerun_note(rows: TrialRows) -> Sentence:
 
 def _completed(rows: TrialRows) -> Why:
     trial = rows.trial
-    if trial.origin == IMPORTED:
+    if trial.origin == Origin.IMPORTED:
         words = "{}, imported, ended elsewhere{}."
         return Why(format_html(words, trial_name(trial), _place(rows)))
     lead = format_html("{} ran to the end{}.", trial_name(trial), _place(rows))
@@ -129,7 +129,9 @@ def _unjudged_notes(rows: TrialRows) -> list[Sentence]:
     if rows.trial.sweep is None:
         return []
     if rows.trial.runs_to_end:
-        return [f"No policy ends it early: it is trial {rows.trial.repeats} once more."]
+        again = rows.trial.repeats
+        which = "" if again is None else f": it is trial {again} once more"
+        return [f"No policy ends it early{which}."]
     return ["No policy ends trials of this sweep early."]
 
 
@@ -220,9 +222,6 @@ def _kept_notes(rows: TrialRows) -> list[Sentence]:
     return ["Its reports are kept, and it has its place in the ranking."]
 
 
-STARTS = "Start one with "
-
-
 def _queued(rows: TrialRows) -> Why:
     trial, sweep = rows.trial, rows.trial.sweep
     name = trial_name(trial)
@@ -239,14 +238,13 @@ def _queued(rows: TrialRows) -> Why:
         lead = f"{name} waits for a free slot of pool {sweep.pool.name}."
         return Why(lead, _lost_notes(rows))
     lead = format_html("{} waits: <strong>{}</strong>", name, lower_first(wait.bold))
-    # What helps may be a command, which stands in a line to copy.
-    help_text, _, command = wait.help_text.partition(STARTS)
-    if command:
+    help_text = wait.help_text
+    if wait.command:
         help_text = (
             "This starts one, with two slots, on any host that reaches the site:"
         )
     notes = [wait.rest, *_lost_notes(rows), help_text]
-    return Why(lead, [note for note in notes if note], command=command)
+    return Why(lead, [note for note in notes if note], command=wait.command)
 
 
 def _lost_notes(rows: TrialRows) -> list[Sentence]:
