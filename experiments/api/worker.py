@@ -305,6 +305,7 @@ class FinishIn(Schema):
     signal: Small | None = None
     code: Annotated[str, Field(max_length=40), WITHOUT_NUL] = ""
     message: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
+    not_kept: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
     elapsed: float | None = None
     peak_memory: Bytes | None = None
     log_dropped: Bytes = 0

@@ -92,6 +92,7 @@ class Outcome:
     signal: int | None = None
     code: str = ""
     message: str = ""
+    not_kept: str = ""
     elapsed: float | None = None
     peak_memory: int | None = None
     log_dropped: int = 0
@@ -100,6 +101,7 @@ class Outcome:
         """The columns of an attempt that hold it, however the attempt has ended."""
         return {
             "message": self.message,
+            "not_kept": self.not_kept,
             "elapsed": self.elapsed,
             "exit_code": self.exit_code,
             "signal": self.signal,

@@ -210,6 +210,8 @@ class Attempt(models.Model):
     )
     reason = models.CharField(max_length=40, blank=True)
     message = models.TextField(blank=True)
+    # Outputs that could not be kept, and why.
+    not_kept = models.TextField(blank=True)
     pool = models.ForeignKey(Pool, models.PROTECT, related_name="attempts")
     worker = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="attempts"

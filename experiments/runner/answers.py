@@ -26,7 +26,14 @@ class StaleAttempt(SiteError):
 
 
 class Refused(SiteError):
-    """The site understood the request and will not have it, however often it comes."""
+    """The site understood the request and will not have it, however often it comes.
+
+    `words` is the site's own sentence, without the status.
+    """
+
+    def __init__(self, sentence: str, words: str = "") -> None:
+        super().__init__(sentence)
+        self.words = words or sentence
 
 
 @dataclass(frozen=True)

@@ -270,7 +270,7 @@ class Attempt:
         ).everything(outcome)
 
     def _report_bare(self, problem: Unstarted) -> None:
-        report = finish_report(problem.outcome, log_dropped=0, remarks=[])
+        report = finish_report(problem.outcome)
         site = self._site()
         self._patience().insist(lambda: site.finish(dict(report)))
 

@@ -151,26 +151,29 @@ def _proxies(host: str | None) -> list[urllib.request.BaseHandler]:
 
 def _error_from(problem: urllib.error.HTTPError, stale: Set[int]) -> SiteError:
     """Only the site's own error object counts: a proxy's 404 page means "away"."""
-    sentence = _own_sentence(problem)
+    error = _own_error(problem)
     if 300 <= problem.code < 400:
         target = problem.headers.get("Location", "")
         return SiteAway(
             f"the site answered with a redirect to {target}: SWEEPSITE_URL must be the "
             "final address"
         )
-    if sentence is None or problem.code in RETRY:
+    if error is None or problem.code in RETRY:
         return SiteAway(f"status {problem.code} {problem.reason}")
+    code, words = error
+    sentence = f"status {problem.code}, {code}: {words}"
     if problem.code in stale:
         return StaleAttempt(sentence)
     if problem.code < 500 or problem.code == HTTPStatus.INSUFFICIENT_STORAGE:
-        return Refused(sentence)
+        return Refused(sentence, words)
     return SiteAway(sentence)
 
 
-def _own_sentence(problem: urllib.error.HTTPError) -> str | None:
+def _own_error(problem: urllib.error.HTTPError) -> tuple[str, str] | None:
+    """The code and the sentence of the site's error object."""
     try:
         error = json.loads(problem.read(LONGEST_ANSWER))["error"]
-        return f"status {problem.code}, {error['code']}: {error['message']}"
+        return str(error["code"]), str(error["message"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return None
 

@@ -75,9 +75,12 @@ class Delivery:
         failpoint("finish.points")
         self._send_all(self._shipper.send_next)
         refused = self._upload_all(collection, outcome)
-        remarks = [collection.in_words(refused), self._torn_in_words(), self._points()]
-        dropped = self._log.dropped + self._shipper.dropped
-        report = finish_report(outcome, log_dropped=dropped, remarks=remarks)
+        report = finish_report(
+            outcome,
+            log_dropped=self._log.dropped + self._shipper.dropped,
+            not_kept=collection.in_words(refused),
+            remarks=[self._torn_in_words(), self._points()],
+        )
         failpoint("finish.delivered")
         state = self._patience.insist(lambda: self._site.finish(dict(report)))
         failpoint("finish.heard")
@@ -91,7 +94,8 @@ class Delivery:
 
     def _close_log(self, outcome: Outcome, collection: Collection) -> None:
         self._log.close()
-        for sentence in (_last_word(outcome), collection.in_words([])):
+        not_kept = collection.in_words([])
+        for sentence in (_last_word(outcome), not_kept and f"not kept: {not_kept}"):
             if sentence:
                 self._log.note(sentence)
 

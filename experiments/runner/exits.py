@@ -16,11 +16,10 @@ HINTS = {
     signal.SIGXCPU: "the processor time limit was reached",
 }
 CODES = {
-    0: "exit code 0",
-    2: "exit code 2 (often a wrong argument or a missing script)",
     126: "exit code 126: the shell found the command but could not execute it",
     127: "exit code 127: command not found by the shell",
 }
+CODE_HINTS = {2: "often a wrong argument or a missing script"}
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,32 @@ NO_EXIT = Exit(None, None)
 
 def describe_exit(exit_code: int | None, signal: int | None) -> str:
     """An exit in words, such as "killed by signal 9 (possibly out of memory)"."""
+    words, hint = exit_in_short(exit_code, signal), _hint(exit_code, signal)
+    return f"{words} ({hint})" if hint else words
+
+
+def exit_in_short(exit_code: int | None, signal: int | None) -> str:
+    """The same without the hint, such as "killed by signal 9"."""
     if signal is not None:
-        return f"killed by {_signal_in_words(signal)}"
+        return f"killed by signal {signal}"
     if exit_code is None:
         return "did not start"
-    if exit_code in CODES:
-        return CODES[exit_code]
-    if _is_signal(exit_code - SHELL_SIGNAL_BASE):
-        inner = _signal_in_words(exit_code - SHELL_SIGNAL_BASE)
-        return f"exit code {exit_code}: a child process was killed by {inner}"
-    return f"exit code {exit_code}"
+    child = exit_code - SHELL_SIGNAL_BASE
+    if _is_signal(child):
+        return f"exit code {exit_code}: a child process was killed by signal {child}"
+    return CODES.get(exit_code, f"exit code {exit_code}")
+
+
+def _hint(exit_code: int | None, number: int | None) -> str:
+    if number is None and exit_code in CODE_HINTS:
+        return CODE_HINTS[exit_code]
+    if number is None:
+        number = (exit_code or 0) - SHELL_SIGNAL_BASE
+    if not _is_signal(number):
+        return ""
+    name = signal.Signals(number)
+    return HINTS.get(name, name.name)
 
 
 def _is_signal(number: int) -> bool:
     return number in {member.value for member in signal.Signals}
-
-
-def _signal_in_words(number: int) -> str:
-    if not _is_signal(number):
-        return f"signal {number}"
-    name = signal.Signals(number)
-    hint = HINTS.get(name)
-    return f"signal {number} ({hint})" if hint else f"signal {number} ({name.name})"

@@ -63,13 +63,13 @@ class Collection:
     left_out: tuple[str, ...]
 
     def in_words(self, refused: list[str]) -> str:
-        """ "" when everything is kept, else what is not and why."""
+        """ "" when everything is kept, else the files that are not, and why."""
         problems = [*self.left_out, *refused]
         if not problems:
             return ""
         named = "; ".join(problems[:NAMED_IN_MESSAGE])
         more = len(problems) - NAMED_IN_MESSAGE
-        return f"not kept: {named}" + (f"; and {more} more" if more > 0 else "")
+        return named + (f"; and {more} more" if more > 0 else "")
 
 
 def collect(folder: Path, *, limit: int) -> Collection:
@@ -107,7 +107,7 @@ def upload(file: OutputFile, site: Site, *, whole: bool = True) -> str:
                 file.name, sha256=digest, file=content, size=size, whole=whole
             )
     except Refused as problem:
-        return f"{file.name} ({problem})"
+        return f"{file.name} ({problem.words})"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NotRequired, TypedDict
 
@@ -50,6 +51,7 @@ class FinishReport(TypedDict):
     cause: str
     code: str
     message: str
+    not_kept: str
     elapsed: float
     peak_memory: int | None
     log_dropped: int
@@ -57,16 +59,22 @@ class FinishReport(TypedDict):
 
 
 def finish_report(
-    outcome: Outcome, *, log_dropped: int, remarks: list[str]
+    outcome: Outcome,
+    *,
+    log_dropped: int = 0,
+    not_kept: str = "",
+    remarks: Sequence[str] = (),
 ) -> FinishReport:
     """Put an outcome and the remarks on what could not be kept into one body."""
-    sentences = filter(None, [outcome.message, *remarks])
+    outputs = not_kept and f"not kept: {not_kept}"
+    sentences = filter(None, [outcome.message, outputs, *remarks])
     report = FinishReport(
         exit_code=outcome.exit.code,
         signal=outcome.exit.signal,
         cause=outcome.cause,
         code=outcome.code,
         message="; ".join(sentences)[:LONGEST_MESSAGE],
+        not_kept=not_kept[:LONGEST_MESSAGE],
         elapsed=round(outcome.elapsed, 3),
         peak_memory=outcome.peak_memory,
         log_dropped=log_dropped,

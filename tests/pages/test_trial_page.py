@@ -157,12 +157,12 @@ def test_an_earlier_attempt_has_a_log_of_its_own(ada: Client) -> None:
 
 def test_outputs_that_could_not_be_kept_are_told(ada: Client) -> None:
     trial = judged_trial()
-    told = "exit code 0; not kept: a<b>.bin (status 507, disk_full: not stored: full)"
-    Attempt.objects.filter(pk=trial.current_attempt_id).update(message=told)
+    attempt = Attempt.objects.filter(pk=trial.current_attempt_id)
+    attempt.update(not_kept="a<b>.bin (not stored: full)")
     text = page(ada, f"/trials/{trial.pk}/")
     assert "Not kept: a&lt;b&gt;.bin (not stored: full)" in text
     assert "It left no files" not in text
-    Attempt.objects.filter(pk=trial.current_attempt_id).update(message="exit code 0")
+    attempt.update(not_kept="")
     assert "It left no files" in page(ada, f"/trials/{trial.pk}/")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -55,9 +54,6 @@ PARTS = (
 )
 FAILURE_LINES = 6
 MOST_OUTPUTS = 500
-NOT_KEPT = "not kept: "
-# What a refusal of the site begins with, for programs.
-STATUS = re.compile(r"status \d{3}, \w+: ")
 
 
 def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str, Any]:
@@ -89,7 +85,7 @@ def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str
         **charts_context(rows, query),
         "log": rows.log,
         "outputs": outputs_of(rows),
-        "unkept": unkept_words(rows),
+        "unkept": rows.attempt.not_kept if rows.attempt else "",
     }
 
 
@@ -228,13 +224,6 @@ def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
         "lines": lines_model(group),
         "other_choices": [pair for pair in query.items() if pair[0] != "metric"],
     }
-
-
-def unkept_words(rows: TrialRows) -> str:
-    """Which outputs could not be kept and why, as its runner told it at the end."""
-    message = rows.attempt.message if rows.attempt else ""
-    _, found, files = message.partition(NOT_KEPT)
-    return f"Not kept: {STATUS.sub('', files)}" if found else ""
 
 
 def outputs_of(rows: TrialRows) -> list[Artifact]:

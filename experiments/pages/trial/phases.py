@@ -8,7 +8,7 @@ from datetime import datetime
 
 from experiments.models import Attempt, Trial
 from experiments.models.trials import AttemptState
-from experiments.runner.exits import describe_exit
+from experiments.runner.exits import exit_in_short
 from experiments.search.figures import counted
 from experiments.training_time import attempt_seconds
 from experiments.words import duration_text
@@ -97,7 +97,7 @@ def _end_words(attempt: Attempt) -> str:
         return "withdrawn"
     if attempt.exit_code is None and attempt.signal is None:
         return "ended"
-    return describe_exit(attempt.exit_code, attempt.signal).partition(" (")[0]
+    return exit_in_short(attempt.exit_code, attempt.signal)
 
 
 def _end_detail(attempt: Attempt) -> str:
