@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
 import sys
+from importlib import import_module
 
 
 def other_settings(words: list[str]) -> bool:
@@ -18,24 +20,24 @@ def main() -> None:
         from django.conf import settings
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
-        from django.utils.log import configure_logging
     except ImportError:
         sys.exit(
             "Django is not installed for this Python. Run the install command of the"
             " README first: python3 -m pip install -r requirements.txt"
         )
     try:
-        # A host's processes need none of Django's applications, whose loading takes
-        # longer than many a trial: a host that died shall be back at once.
-        if sys.argv[1:2] == ["slot"]:
+        # These need none of Django's applications, which take longer to load than many
+        # a trial runs: a worker that died is back at once.
+        command = sys.argv[1] if len(sys.argv) > 1 else ""
+        if command == "slot":
             from experiments.slot import main as run_slot
 
             run_slot(sys.argv[2:])
-        elif sys.argv[1:2] == ["worker"] and not other_settings(sys.argv):
-            from experiments.management.commands.worker import Command
-
-            configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
-            Command().run_from_argv(sys.argv)
+        elif command in {"up", "worker"} and not other_settings(sys.argv):
+            # Not Django's configure_logging: for its e-mails it loads forms and models.
+            logging.config.dictConfig(settings.LOGGING)
+            module = import_module(f"experiments.management.commands.{command}")
+            module.Command().run_from_argv(sys.argv)
         else:
             execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -11,7 +11,7 @@ import secrets
 from django.db import transaction
 
 from experiments.models import Membership, Pool, Team, User, WorkerToken
-from experiments.tokens import Token, new_token
+from experiments.tokens import Token, new_token, token_digest
 
 ADMIN = "admin"
 
@@ -43,10 +43,9 @@ def new_worker_token(pool: Pool, *, by: User | None = None) -> Token:
     return token
 
 
-def embedded_worker_token(pool_name: str) -> str:
-    """The credential for the workers of ``up``: made at each start, known to nobody."""
-    pool, _ = Pool.objects.get_or_create(name=pool_name)
+def keep_embedded_token(secret: str) -> None:
+    """Let in the workers of ``up``, which makes another credential at each start."""
+    pool, _ = Pool.objects.get_or_create(name="default")
     WorkerToken.objects.filter(pool=pool, prefix="embedded").delete()
-    token = new_token("wrk")
-    WorkerToken.objects.create(pool=pool, prefix="embedded", digest=token.digest)
-    return token.secret
+    digest = token_digest(secret)
+    WorkerToken.objects.create(pool=pool, prefix="embedded", digest=digest)

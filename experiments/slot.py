@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging.config
 import os
 import signal
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.utils.log import configure_logging
 
 from experiments import queues
 from experiments.jobs import tell_stuck
@@ -21,17 +21,9 @@ from experiments.runner import janitor
 from experiments.worker_site import WorkerSite
 
 
-def command(slot: int, *, pool: str, worker: int, name: str) -> list[str]:
-    """What follows ``manage.py`` to start a slot of the worker of that id and name."""
-    return [
-        *("slot", "--only-slot", str(slot), f"--pool={pool}"),
-        *(f"--worker-id={worker}", f"--worker-name={name}"),
-    ]
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run the slot that the words after ``slot`` describe, until SIGTERM."""
-    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+    logging.config.dictConfig(settings.LOGGING)
     parser = argparse.ArgumentParser(prog="manage.py slot", description=__doc__)
     parser.add_argument("--only-slot", type=int, required=True)
     parser.add_argument("--pool", required=True)

@@ -60,7 +60,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
-                preexec_fn=lambda: _end_with(supervisor),
+                preexec_fn=lambda: end_with(supervisor),
             )
         self.started_at = time.monotonic()
 
@@ -94,7 +94,8 @@ class Child:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
 
-def _end_with(supervisor: int) -> None:
+def end_with(supervisor: int) -> None:
+    """End this new process when the supervisor ends, even if it already has."""
     die_with_parent(signal.SIGTERM)
     if os.getppid() != supervisor:
         os._exit(1)

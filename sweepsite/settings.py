@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from redis.connection import parse_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -156,11 +155,15 @@ def redis_url(folder: Path) -> str:
         told_by_up(folder, "redis_url") or "redis://127.0.0.1:6379/0",
         schemes=("redis", "rediss", "unix"),
     )
-    try:
-        options = parse_url(url)  # type: ignore[no-untyped-call]
-    except ValueError as error:
-        raise bad_url("REDIS_URL", url, str(error)) from error
-    if url.startswith("unix") and not options.get("path"):
+    if "?" in url:
+        # Only then: the library takes 10 MB, and a worker's parent needs none of it.
+        from redis.connection import parse_url
+
+        try:
+            parse_url(url)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            raise bad_url("REDIS_URL", url, str(error)) from error
+    if url.startswith("unix") and not urlsplit(url).path:
         why = "the path of the socket is missing, as in unix:///run/valkey.sock"
         raise bad_url("REDIS_URL", url, why)
     return url

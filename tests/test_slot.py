@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments import slot
+from experiments.management.commands.worker import slot_command
 
 ROOT = Path(__file__).resolve().parent.parent
 # What would make each fork of it, and there is one for each trial, cost more.
@@ -22,12 +23,12 @@ print(*[name for name in {HEAVY!r} if name in sys.modules])
 
 def test_it_is_started_with_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
-    monkeypatch.setattr(slot, "configure_logging", lambda *settings: None)
+    monkeypatch.setattr("logging.config.dictConfig", lambda settings: None)
     monkeypatch.setattr(
         slot, "run_slot", lambda number, **names: started.append((number, names))
     )
     names = {"pool": "gpu pool", "worker": 7, "name": "-odd name"}
-    asked, *words = slot.command(3, **names)
+    asked, *words = slot_command(3, **names)
     slot.main(words)
     assert asked == "slot"
     assert started == [(3, names)]

@@ -33,7 +33,14 @@ def test_a_worker_loads_neither_models_nor_the_search(tmp_path: Path) -> None:
     said, names = loaded(tmp_path, "manage.py", "worker")
     assert "These must be set: SWEEPSITE_URL" in said
     assert "experiments.runner.janitor" in names
-    heavy = ("numpy", "scipy", "ninja", "django.contrib.admin", "experiments.models")
+    heavy = ("numpy", "rq", "ninja", "django.contrib.admin", "experiments.models")
+    assert not names.intersection(heavy)
+
+
+def test_the_supervisor_loads_no_applications_and_not_the_queue(tmp_path: Path) -> None:
+    said, names = loaded(tmp_path, "manage.py", "up", "--port", "0")
+    assert "--port must be from 1 to 65535" in said
+    heavy = ("numpy", "redis", "rq", "django.db.models", "experiments.models")
     assert not names.intersection(heavy)
 
 

@@ -26,6 +26,8 @@ REPAIR_EVERY = 3.0
 
 class Command(BaseCommand):
     help = "Places trials and repairs what was lost. Any number may run."
+    # They would load every page.
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stopping = False

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from experiments import installation
-from experiments.management.commands.up import collecting_static
+from experiments.demonstration import ensure_demo
 
 
 class Command(BaseCommand):
@@ -17,14 +26,58 @@ class Command(BaseCommand):
         " makes an admin with a team and a pool. 'up' does the same by itself."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--demo", action="store_true", help="start the demo sweep")
+        parser.add_argument("--for-up", action="store_true", help=argparse.SUPPRESS)
+
     def handle(self, *args: Any, **options: Any) -> None:
         with collecting_static():
             call_command("migrate", verbosity=0, interactive=False)
             password = installation.ensure_admin()
-        if password is None:
+        if options["for_up"]:
+            installation.keep_embedded_token(settings.WORKER_TOKEN)
+        else:
             self.stdout.write("The database and the static files are up to date.")
-            return
-        self.stdout.write(
-            f"Made the user {installation.ADMIN} with the password {password}"
-            " (shown only now), a team and the pool 'default'."
-        )
+        if options["demo"]:
+            self.stdout.write(ensure_demo())
+        if password is not None:
+            given = os.environ.get("SWEEPSITE_ADMIN_PASSWORD")
+            shown = "as given in SWEEPSITE_ADMIN_PASSWORD" if given else password
+            self.stdout.write(f"\n  user      {installation.ADMIN}")
+            self.stdout.write(
+                f"  password  {shown}{'' if given else '   (shown only now)'}"
+            )
+
+
+@contextlib.contextmanager
+def collecting_static() -> Iterator[None]:
+    """Gather the static files meanwhile, unless exactly these were gathered before."""
+    mark = settings.STATIC_ROOT / ".fingerprint"
+    current = _static_fingerprint()
+    if mark.exists() and mark.read_text() == current:
+        yield
+        return
+    manage = str(settings.BASE_DIR / "manage.py")
+    collecting = subprocess.Popen(
+        [sys.executable, manage, "collectstatic", "--noinput", "--clear", "-v", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        output, _ = collecting.communicate()
+    if collecting.returncode:
+        raise CommandError(f"Static files could not be gathered:\n{output.decode()}")
+    mark.write_text(current)
+
+
+def _static_fingerprint() -> str:
+    digest = hashlib.sha256(settings.VERSION.encode())
+    for folder in settings.STATICFILES_DIRS:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file():
+                facts = path.stat()
+                digest.update(f"{path}{facts.st_size}{facts.st_mtime_ns}".encode())
+    return digest.hexdigest()

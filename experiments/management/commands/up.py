@@ -1,10 +1,13 @@
-"""``manage.py up``: everything on one machine, supervised, until Ctrl-C."""
+"""``manage.py up``: everything on one machine, supervised, until Ctrl-C.
+
+The supervisor runs for weeks, so it loads neither Django's applications nor the queue's
+client: another process, which ends, prepares the database.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import logging
 import os
 import shutil
@@ -12,21 +15,17 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
 
-from experiments import embedded_queue, installation
-from experiments.demonstration import ensure_demo
+from experiments import embedded_queue
 from experiments.devices import DeviceError, chosen_devices, slots_of
-from experiments.supervision import Child, Supervisor
+from experiments.supervision import Child, Supervisor, end_with
+from experiments.tokens import new_token
 
 QUEUE_PATIENCE = 20.0
 SITE_PATIENCE = 30.0
@@ -43,6 +42,7 @@ COMPUTING = {name: {"OMP_NUM_THREADS": "1"} for name in ("scheduler", "web")}
 
 class Command(BaseCommand):
     help = "Runs everything on this machine: queue, scheduler, workers and web server."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
@@ -149,8 +149,8 @@ class Machine:
         self.gpus = options["gpus"]
         self.runtime, self.say = runtime, say
         self.supervisor = Supervisor(say=say)
-        shown = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
-        shown = f"[{shown}]" if ":" in shown else shown
+        self.shown = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        shown = f"[{self.shown}]" if ":" in self.shown else self.shown
         self.local_url = f"http://{shown}:{self.port}"
         self.environment = {
             **os.environ,
@@ -176,53 +176,56 @@ class Machine:
     def _start(self) -> None:
         self.say(f"sweepsite {settings.VERSION}, data in {settings.HOME}")
         (settings.HOME / "site_url").write_text(self.environment["SWEEPSITE_URL"])
-        queue_url = self._start_queue()
+        self._start_queue()
         self.say("Preparing the database …")
-        with collecting_static():
-            call_command("migrate", verbosity=0, interactive=False)
-            password = installation.ensure_admin()
-            token = installation.embedded_worker_token("default")
+        token = new_token("wrk").secret
+        news = self._prepare(token)
         self._start_site()
-        self._wait(lambda: embedded_queue.is_up(queue_url), "queue", QUEUE_PATIENCE)
+        if not os.environ.get("REDIS_URL"):
+            url = self.environment["REDIS_URL"]
+            self._wait(lambda: embedded_queue.is_up(url), "queue", QUEUE_PATIENCE)
         self._add("scheduler", "scheduler")
         self._start_workers(token)
         self._wait(self._site_answers, "web", SITE_PATIENCE)
-        if self.demo and not self.supervisor.stopping:
-            self.say(ensure_demo())
-        connections.close_all()
-        self._greet(password)
+        if not self.supervisor.stopping:
+            url = self.environment["SWEEPSITE_URL"]
+            self.say(
+                f"{news}\nOpen {url}   ({self.slots} slots; Ctrl-C stops everything)\n"
+            )
 
-    def _greet(self, password: str | None) -> None:
-        if self.supervisor.stopping:
-            return
-        if password is not None:
-            shown = "as given in SWEEPSITE_ADMIN_PASSWORD"
-            if not os.environ.get("SWEEPSITE_ADMIN_PASSWORD"):
-                shown = f"{password}   (shown only now)"
-            self.say(f"\n  user      {installation.ADMIN}\n  password  {shown}")
-        url = self.environment["SWEEPSITE_URL"]
-        self.say(f"\nOpen {url}   ({self.slots} slots; Ctrl-C stops everything)\n")
+    def _prepare(self, token: str) -> str:
+        """Run ``setup`` with the workers' credential; what it says to the user."""
+        command = ["setup", "--for-up", "--skip-checks", *["--demo"] * self.demo]
+        supervisor = os.getpid()
+        done = subprocess.run(
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), *command],
+            env={**self.environment, "SWEEPSITE_WORKER_TOKEN": token},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: end_with(supervisor),
+        )
+        if done.returncode:
+            raise CommandError(f"The database was not prepared:\n{done.stderr.strip()}")
+        return done.stdout
 
     # --- the processes ------------------------------------------------------------
 
-    def _start_queue(self) -> str:
-        """The queue of REDIS_URL, or a server of our own behind a private socket."""
-        given = os.environ.get("REDIS_URL")
-        if given:
-            return given
+    def _start_queue(self) -> None:
+        """A server behind a private socket, unless REDIS_URL names one."""
+        if os.environ.get("REDIS_URL"):
+            return
         try:
             binary = embedded_queue.find_binary()
         except embedded_queue.NoServer as error:
             raise CommandError(str(error)) from error
         server = self.runtime / "queue.sock"
-        url = f"unix://{server}?db=0"
-        self.environment["REDIS_URL"] = url
-        settings.REDIS_URL = url
-        (settings.HOME / "redis_url").write_text(url)
+        self.environment["REDIS_URL"] = f"unix://{server}"
+        (settings.HOME / "redis_url").write_text(self.environment["REDIS_URL"])
         data = settings.HOME / "queue"
         command = embedded_queue.server_command(binary, socket=server, data=data)
         self._add_child("queue", command)
-        return url
 
     def _start_site(self) -> None:
         served = str(settings.BASE_DIR / "sweepsite" / "web_server.py")
@@ -267,44 +270,10 @@ class Machine:
             time.sleep(0.05)
 
     def _site_answers(self) -> bool:
+        """Whether the web server answers, whatever it says."""
         try:
-            with urllib.request.urlopen(f"{self.local_url}/healthz", timeout=5):  # noqa: S310
-                return True
-        except urllib.error.HTTPError:
-            return True
+            with socket.create_connection((self.shown, self.port), timeout=5) as site:
+                site.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                return site.recv(5) == b"HTTP/"
         except OSError:
             return False
-
-
-@contextlib.contextmanager
-def collecting_static() -> Iterator[None]:
-    """Gather static files meanwhile, unless exactly these were gathered before."""
-    mark = settings.STATIC_ROOT / ".fingerprint"
-    current = _static_fingerprint()
-    if mark.exists() and mark.read_text() == current:
-        yield
-        return
-    manage = str(settings.BASE_DIR / "manage.py")
-    collecting = subprocess.Popen(
-        [sys.executable, manage, "collectstatic", "--noinput", "--clear", "-v", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        output, _ = collecting.communicate()
-    if collecting.returncode:
-        raise CommandError(f"Static files could not be gathered:\n{output.decode()}")
-    mark.write_text(current)
-
-
-def _static_fingerprint() -> str:
-    digest = hashlib.sha256(settings.VERSION.encode())
-    for folder in settings.STATICFILES_DIRS:
-        for path in sorted(Path(folder).rglob("*")):
-            if path.is_file():
-                facts = path.stat()
-                digest.update(f"{path}{facts.st_size}{facts.st_mtime_ns}".encode())
-    return digest.hexdigest()

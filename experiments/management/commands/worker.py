@@ -17,12 +17,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from experiments import queues
 from experiments.devices import DeviceError, Devices, chosen_devices, slots_of
 from experiments.host_facts import disk_facts, host_facts
 from experiments.runner import janitor
 from experiments.runner.housekeeping import Housekeeping
-from experiments.slot import command
 from experiments.supervision import Child, Supervisor
 from experiments.worker_names import free_names
 from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
@@ -86,6 +84,35 @@ class Command(BaseCommand):
         )
 
 
+def slot_command(slot: int, *, pool: str, worker: int, name: str) -> list[str]:
+    """What follows ``manage.py`` to start a slot of that worker."""
+    return [
+        *("slot", "--only-slot", str(slot), f"--pool={pool}"),
+        *(f"--worker-id={worker}", f"--worker-name={name}"),
+    ]
+
+
+def queue_trouble() -> str:
+    """Why the queue does not answer; empty when it does.
+
+    A process that ends asks it: the queue's library takes 14 MB of memory.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            from experiments import queues
+
+            os.write(writer, queues.trouble().encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader) as answer:
+        problem = answer.read()
+    os.waitpid(child, 0)
+    return problem
+
+
 class Host:
     """The parent of this host's slots: signs on, beats, keeps the slots running."""
 
@@ -132,7 +159,7 @@ class Host:
     def _wait_for_queue(self) -> None:
         """Slots that no bell reaches must not be counted as free."""
         for _ in self._tries():
-            if not (problem := queues.trouble()):
+            if not (problem := queue_trouble()):
                 return
             logger.info("waiting for the queue of REDIS_URL: %s", problem)
 
@@ -243,6 +270,7 @@ class Host:
 
     def _slot_process(self, slot: int) -> Child:
         argv = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        argv += command(slot, pool=self.pool, worker=self.worker, name=self.name.text)
+        name = self.name.text
+        argv += slot_command(slot, pool=self.pool, worker=self.worker, name=name)
         # A training's own grace of five seconds, and time to send what is left.
         return Child(f"slot {slot}", argv, os.environ, patience=9.0)
