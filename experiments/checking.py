@@ -59,8 +59,8 @@ def _is_ours(content: str | bytes) -> bool:
 class Checked:
     """A valid definition, and a look at its search space.
 
-    ``combinations`` is None when there are infinitely many, or more than can be counted
-    with the constraints; ``combinations_words`` tells which. ``histograms`` are
+    ``combinations`` is None when there are infinitely many, or too many to count with
+    the constraints; ``combinations_words`` says which. ``histograms`` are
     those of all axes, parameters inside nested choices included.
     """
 

@@ -157,14 +157,15 @@ class CheckOut(Schema):
         int | None,
         Field(
             description="different configurations; null where there are infinitely many"
-            " or more than can be counted, and combinations_words says which"
+            " or too many to count, and combinations_words says which"
         ),
     ] = None
     combinations_words: Annotated[
         str | None,
         Field(
-            description="such as 1,536, infinitely many, or at most 1,000,000 where"
-            " constraints rule out an unknown number; null if the document is invalid"
+            description="such as 1,536, infinitely many, about 46,000,000 where there"
+            " are too many to count, or at most 1,000,000 where nothing more is known;"
+            " null if the document is invalid"
         ),
     ] = None
     preview: PreviewOut | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from experiments.search.addresses import ABSENT, value_at
-from experiments.search.chains import Chain
 from experiments.search.comparisons import NoResult
 from experiments.search.records import Params
 from experiments.search.terms import Values
@@ -14,15 +14,12 @@ from experiments.search.terms import Values
 
 @dataclass(frozen=True)
 class Constraint:
-    """One constraint; `addresses` are the parameters that it names.
-
-    `chain` has the parts of one that adds or multiplies parameters; None of others.
-    """
+    """One constraint; `addresses` are the parameters that it names."""
 
     text: str
     addresses: tuple[str, ...] = field(compare=False)
     check: Callable[[Values], object] = field(compare=False, repr=False)
-    chain: Chain | None = field(default=None, compare=False, repr=False)
+    tree: ast.expr = field(compare=False, repr=False)
 
     def meets(self, params: Params) -> bool:
         """Whether a configuration is allowed.

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.search.arithmetic import DIVIDING_OPERATORS
-from experiments.search.chains import chain_of
 from experiments.search.comparisons import (
     EQUALITIES,
     ORDERINGS,
@@ -57,7 +56,7 @@ def parse_constraint(text: str, known: Mapping[str, Iterable[str]]) -> Constrain
     if not reader.named:
         reader.refuse(node, f"A constraint names a parameter, such as {EXAMPLE}.")
     named = tuple(reader.named)
-    return Constraint(text.strip(), named, check.value, chain_of(node, reader.part))
+    return Constraint(text.strip(), named, check.value, node)
 
 
 class _Reader(Source):
@@ -99,13 +98,6 @@ class _Reader(Source):
             "Only numbers, quoted text, parameters, + - * / // % **, comparisons, in, "
             f"and, or, not, min, max and abs can stand here, such as {EXAMPLE}.",
         )
-
-    def part(self, node: ast.expr) -> tuple[Term, tuple[str, ...]]:
-        """A part, and the addresses that it names."""
-        named, self.named = self.named, {}
-        term = self.read(node)
-        found, self.named = tuple(self.named), named
-        return term, found
 
     def need(self, node: ast.expr, term: Term, kind: str) -> None:
         """Refuse a part that cannot be of a kind."""

@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.constraints import Constraint
-from experiments.search.counting import Counting
+from experiments.search.counting import MAX_LISTED, Part, parts_of
 from experiments.search.layout import Layout, Values
 from experiments.search.listing import Listing
-from experiments.search.marks import Tracker
-from experiments.search.screens import INACTIVE, Rows, Screen, screens, values_of
-from experiments.search.sums import Adding
-from experiments.search.trackers import trackers
+from experiments.search.screens import INACTIVE, Rows, screens, values_of
 
-# So many configurations are listed.
-MOST_LISTED = 2**17
 TOO_MANY = "The space has too many configurations to list."
 
 
@@ -37,26 +32,48 @@ class FiniteSpace:
     @cached_property
     def count(self) -> int | None:
         """The exact number; None when it takes too much to find out."""
-        return self._counting.total
+        number = 1
+        for part in sorted(self._parts, key=lambda part: part.combinations):
+            if part.count is None:
+                return None
+            number *= part.count
+        return number
 
     @cached_property
-    def at_most(self) -> int:
-        """The number that the constraints leave out nothing of."""
-        total = Counting(self.layout).total
-        sizes = (axis.law.count() or 1 for axis in self.layout.order)
-        return math.prod(sizes) if total is None else total
+    def count_words(self) -> str:
+        """The number as text: exact, `about 46,000`, or at least a limit."""
+        if self.count is not None:
+            return f"{self.count:,}"
+        estimates = [part.estimate for part in self._parts if part.count is None]
+        if all(estimates):
+            known = (part.count for part in self._parts if part.count is not None)
+            return f"about {math.prod(estimates) * math.prod(known):,}"
+        most = (part.count or part.combinations for part in self._parts)
+        return f"at most {math.prod(most):,}"
 
     def values(self, number: int) -> Values | None:
         """The axes' values of the number-th configuration; None when there is none.
 
         Raises InfeasibleError when the search for it takes too long.
         """
-        if self.count is None:
-            row = self.listing.row(number)
-            return None if row is None else self.of_row(row)
-        if number >= self.count:
+        if self.count is not None and number >= self.count:
             return None
-        return values_of(self.layout.order, self._counting.digits(number))
+        if self.rows is not None:
+            return self.of_row(self.rows[number])
+        return self.walked(number)
+
+    def walked(self, number: int) -> Values | None:
+        """As `values`, found by going through the space up to there."""
+        tail = self.layout.order[self.listing.depth :]
+        digits: list[int] = []
+        for axis in reversed(tail):
+            number, digit = divmod(number, axis.law.count() or 1)
+            digits.insert(0, digit)
+        row = self.listing.row(number)
+        if row is None:
+            return None
+        head = row.tolist()[: self.listing.depth]
+        return values_of(self.layout.order, [*head, *digits])
 
     def of_row(self, row: Rows) -> Values:
         """The axes' values of a row."""
@@ -64,10 +81,21 @@ class FiniteSpace:
 
     @cached_property
     def rows(self) -> Rows | None:
-        """Every configuration; None for more than MOST_LISTED, or when not counted."""
-        if self.count is None or self.count > MOST_LISTED:
+        """Every configuration; None for more than MAX_LISTED, or when not counted."""
+        if self.count is None or self.count > MAX_LISTED:
             return None
-        return self._counting.rows
+        if not self.count:
+            return np.empty((0, len(self.layout.order)), np.int64)
+        rows = np.empty((1, len(self.layout.order)), np.int64)
+        for part in self._parts:
+            own = part.rows
+            if own is None:
+                return None
+            places = [self._places[axis.name] for axis in part.layout.order]
+            number = len(rows)
+            rows = np.repeat(rows, len(own), axis=0)
+            rows[:, places] = np.tile(own, (number, 1))
+        return rows[np.lexsort(rows.T[::-1])] if self._parts else rows
 
     @cached_property
     def log_masses(self) -> NDArray[np.float64]:
@@ -102,20 +130,16 @@ class FiniteSpace:
 
     @cached_property
     def listing(self) -> Listing:
-        pairs = zip(self._trackers, self._screens, strict=True)
-        return Listing(
-            self.layout,
-            [one if isinstance(one, Adding) else screen for one, screen in pairs],
-        )
+        """Goes through the axes up to the last one that is not free."""
+        bound = (part.layout.order for part in self._parts if not part.is_free)
+        places = (self._places[axis.name] for axes in bound for axis in axes)
+        depth = max(places, default=-1) + 1
+        return Listing(self.layout, screens(self.layout, self.constraints), depth)
 
     @cached_property
-    def _counting(self) -> Counting:
-        return Counting(self.layout, self._trackers)
+    def _parts(self) -> list[Part]:
+        return parts_of(self.layout, self.constraints)
 
     @cached_property
-    def _trackers(self) -> list[Tracker]:
-        return trackers(self.layout, self.constraints, self._screens)
-
-    @cached_property
-    def _screens(self) -> list[Screen]:
-        return screens(self.layout, self.constraints)
+    def _places(self) -> dict[str, int]:
+        return {axis.name: place for place, axis in enumerate(self.layout.order)}

@@ -1,4 +1,4 @@
-"""The configurations of a finite space one by one, where they cannot be counted.
+"""The configurations of a finite space one by one, in order.
 
 Axes are expanded one after the other, a block of rows at a time, and a screen drops
 rows as soon as it knows enough of them.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,36 +16,24 @@ from numpy.typing import NDArray
 from experiments.search.axes import Axis, Gate
 from experiments.search.feasibility import InfeasibleError
 from experiments.search.layout import Layout
-from experiments.search.screens import INACTIVE, Rows
+from experiments.search.screens import INACTIVE, Rows, Screen
 
-# So much is done between two finds: rows that are looked at, unfinished ones included,
-# a test of a constraint counting as several rows.
-MOST_WORK = 2**19
-WORK_OF_TEST = 16
+# The work between two finds: rows that are looked at, unfinished ones included. All of
+# it takes about half a second.
+MAX_WORK = 2**22
 BLOCK = 4096
-
-
-class Sieve(Protocol):
-    """Drops what a constraint does not allow."""
-
-    @property
-    def tested(self) -> int:
-        """How many values were put to a test one by one."""
-
-    @property
-    def last(self) -> int:
-        """The place of the last axis that is looked at."""
-
-    def passed(self, rows: Rows) -> Rows:
-        """Those of the rows that are let pass."""
 
 
 @dataclass
 class Listing:
-    """The rows of a space's digits in order, found as they are asked for."""
+    """The rows of a space's digits in order, found as they are asked for.
+
+    The first `depth` axes are gone through; the others stay INACTIVE.
+    """
 
     layout: Layout
-    screens: Sequence[Sieve]
+    screens: Sequence[Screen]
+    depth: int
     _found: list[Rows] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
     _rows: int = field(default=0, init=False)
@@ -54,7 +41,7 @@ class Listing:
     @property
     def work(self) -> int:
         """What was done so far."""
-        return self._rows + WORK_OF_TEST * sum(screen.tested for screen in self.screens)
+        return self._rows + sum(screen.work for screen in self.screens)
 
     def row(self, number: int) -> Rows | None:
         """The number-th row; None when there are no more.
@@ -63,12 +50,14 @@ class Listing:
         """
         mark = self.work
         while self._count <= number:
-            before = self._count
-            if not self._more():
+            rows = next(self._blocks, None)
+            if rows is None:
                 return None
-            if self._count > before:
+            if len(rows):
+                self._found.append(rows)
+                self._count += len(rows)
                 mark = self.work
-            if self.work - mark > MOST_WORK:
+            if self.work - mark > MAX_WORK:
                 raise InfeasibleError(
                     f"After {self._count:,} configurations no other that meets all "
                     "constraints was found in time."
@@ -79,49 +68,36 @@ class Listing:
             number -= len(block)
         return None
 
-    def _more(self) -> bool:
-        """Go one step on; False at the end."""
-        rows = next(self._blocks, None)
-        if rows is None:
-            return False
-        if len(rows):
-            self._found.append(rows)
-            self._count += len(rows)
-        return True
-
-    @cached_property
-    def _start(self) -> Rows:
-        return np.full((1, len(self.layout.order)), INACTIVE, np.int64)
-
     @cached_property
     def _blocks(self) -> Iterator[Rows]:
-        return self._expanded()
+        return self.blocks()
 
-    def _expanded(self) -> Iterator[Rows]:
+    def blocks(self) -> Iterator[Rows]:
         """Complete rows, in order; an empty block where a step completed none."""
-        depth = len(self.layout.order)
-        stack = [(0, self._start, 0)]
+        start = np.full((1, len(self.layout.order)), INACTIVE, np.int64)
+        stack = [(0, start, 0)]
         while stack:
             place, rows, first = stack.pop()
-            if place == depth:
+            if place == self.depth:
                 yield rows
                 continue
-            grown, left, start = self._step(place, rows, first)
+            grown, left, start_digit = self._step(place, rows, first)
             if len(left):
-                stack.append((place, left, start))
+                stack.append((place, left, start_digit))
             grown = self._screened(grown, place)
             if len(grown):
                 stack.append((place + 1, grown, 0))
-            yield self._start[:0]
+            yield start[:0]
 
     def _step(self, place: int, rows: Rows, first: int) -> tuple[Rows, Rows, int]:
         """As many rows as fit into a block, each with every digit at a place.
 
-        Also the rows that are left, and the digit at which the first of them goes on: a
-        row with too many digits for one block is expanded over several.
+        Also the rows that are left, and the digit from which the first of them is
+        expanded next: a row with too many digits for one block is expanded over
+        several.
         """
         axis = self.layout.order[place]
-        active = self.active(axis, rows)
+        active = self._active(axis, rows)
         sizes = np.where(active, axis.law.count() or 1, 1)
         fitting = int(np.searchsorted(np.cumsum(sizes), BLOCK, side="right"))
         if fitting:
@@ -139,19 +115,18 @@ class Listing:
 
     def _screened(self, rows: Rows, place: int) -> Rows:
         for screen in self.screens:
-            if screen.last == place:
-                rows = screen.passed(rows)
+            rows = screen.passed(rows, place)
         return rows
 
     def allowed(self, rows: Rows) -> Rows:
         """Of rows with a digit for every axis those that are configurations."""
         for place, axis in enumerate(self.layout.order):
-            rows[~self.active(axis, rows), place] = INACTIVE
+            rows[~self._active(axis, rows), place] = INACTIVE
         for screen in self.screens:
-            rows = screen.passed(rows)
+            rows = screen.passed(rows, screen.places[-1])
         return rows
 
-    def active(self, axis: Axis, rows: Rows) -> NDArray[np.bool_]:
+    def _active(self, axis: Axis, rows: Rows) -> NDArray[np.bool_]:
         """In which rows an axis is active, by the digits before it."""
         active = np.ones(len(rows), np.bool_)
         for gate in axis.gates:

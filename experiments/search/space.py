@@ -136,20 +136,14 @@ class SearchSpace:
     def count(self) -> int | None:
         """The exact number of configurations; None for infinitely many.
 
-        Conditions and constraints are counted in. None also where the constraints
-        take too much to be followed (`counting.MOST_LOOKS`): `is_finite` and
-        `count_words` tell the two apart.
+        Conditions and constraints are counted in. None also where the space is too
+        large to be gone through: `is_finite` and `count_words` tell the two apart.
         """
         return self.finite.count if self.is_finite else None
 
     def count_words(self) -> str:
-        """The number of configurations as text: `12`, or why there is none."""
-        count = self.count()
-        if count is not None:
-            return f"{count:,}"
-        if not self.is_finite:
-            return "infinitely many"
-        return f"at most {self.finite.at_most:,}"
+        """The number of configurations: `12`, `about 46,000`, `infinitely many`."""
+        return self.finite.count_words if self.is_finite else "infinitely many"
 
     def configuration(self, index: int) -> dict[str, JSONValue]:
         """The index-th configuration of a finite space, the last parameter fastest.
@@ -193,12 +187,12 @@ class SearchSpace:
 
     def emptiness(self) -> str | None:
         """Why the constraints leave nothing or almost nothing; None if they do not."""
-        if not self.constraints:
-            return None
+        problem = self.rejection.problem() if self.constraints else None
+        if problem is None or not self.is_finite:
+            return problem
         if self.count() == 0:
             return "No configuration meets all constraints."
-        can_be_listed = self.is_finite and self.finite.rows is not None
-        return None if can_be_listed else self.rejection.problem()
+        return problem if self.finite.rows is None else None
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form of every parameter, conditions included."""

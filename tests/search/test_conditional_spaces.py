@@ -122,7 +122,7 @@ def test_a_dumped_space_is_read_back_equal(space: SearchSpace) -> None:
     assert list(again.axes) == list(space.axes)
 
 
-@given(space=SMALL_SPACES.filter(lambda space: (space.finite.at_most or 0) < 3000))
+@given(space=SMALL_SPACES.filter(lambda space: (space.count() or 0) < 3000))
 def test_a_grid_is_every_configuration_once_and_so_is_random(
     space: SearchSpace,
 ) -> None:
@@ -360,12 +360,12 @@ def test_a_giant_conditional_space_is_counted_and_numbered() -> None:
         }
     )
     assert space.count() == 1000**19 * (998 + 2 * 10)
-    last = space.configuration(1000**19 * 1018 - 1)
-    assert set(last.values()) == {999} and "y" not in last
-    assert space.configuration(7) == {**dict.fromkeys(last, 0), "x19": 7, "y": 0}
+    zeros = {f"x{index}": 0 for index in range(19)}
+    assert space.configuration(7) == {**zeros, "x19": 7, "y": 0}
+    assert space.configuration(1018) == {**zeros, "x18": 1, "x19": 0}
 
 
-def test_more_states_than_can_be_followed_are_not_counted_but_drawn() -> None:
+def test_conditions_that_have_nothing_to_do_with_each_other_are_counted() -> None:
     space = SearchSpace.parse(
         {
             **{f"p{index}": "choice(0, 1)" for index in range(40)},
@@ -379,8 +379,7 @@ def test_more_states_than_can_be_followed_are_not_counted_but_drawn() -> None:
             },
         }
     )
-    assert space.count() is None and space.is_finite
-    assert space.count_words().startswith("at most 1,208,925")
+    assert space.count() == 3**40
     assert len(set(drawn(space, "random", 50))) == 50
     assert len(set(drawn(space, "grid", 50))) == 50
 

