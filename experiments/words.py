@@ -3,6 +3,7 @@ a value reads the same before and after scripts take over."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -45,18 +46,28 @@ def metric_text(value: float | None, digits: int = 4) -> str:
     return _significant(float(value), digits)
 
 
-def told_apart(value: float, other: float) -> tuple[str, str]:
-    """Two values of a metric, with as many digits as show which is the greater."""
-    for digits in (3, 4, 5, 6):
-        one, two = metric_text(value, digits), metric_text(other, digits)
-        if one != two:
-            break
-    return one, two
+def told_apart(
+    one: float | None, other: float | None, *, digits: int = 4
+) -> tuple[str, str]:
+    """Two values of a metric with some digits, or up to 6 where they look alike."""
+    texts = metric_text(one, digits), metric_text(other, digits)
+    if texts[0] != texts[1] or one == other or digits == 6:
+        return texts
+    return told_apart(one, other, digits=digits + 1)
 
 
 def signed_text(value: float | None, digits: int = 4) -> str:
     text = number_text(value, digits)
     return f"+{text}" if value is not None and value > 0 else text
+
+
+def parameter_text(value: Any, digits: int = 4) -> str:
+    """A parameter's value as people write it: text bare, what is no number as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return json.dumps(value, ensure_ascii=False)
+    return number_text(value, digits)
 
 
 def exact_text(value: object) -> str:

@@ -65,8 +65,14 @@ class Axis:
         return math.log(value) if self.log else value
 
 
+# The value of a parameter that a trial does not have.
+UNSET = object()
+
+
 def same_value(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal, their types included."""
+    """Whether two JSON values are equal, their types included, or both are UNSET."""
+    if one is UNSET or other is UNSET:
+        return one is other
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

@@ -254,5 +254,5 @@ def _compared(decision: Decision, word: str) -> str:
         return "nothing to compare with yet"
     if value is None:
         return f"no value {word} {metric_text(threshold, 3)}"
-    own, other = told_apart(value, threshold)
+    own, other = told_apart(value, threshold, digits=3)
     return f"{own} {word} {other}"

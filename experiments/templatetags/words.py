@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from django import template
@@ -15,39 +15,18 @@ from experiments import words
 register = template.Library()
 
 
-@register.filter
-def number(value: object) -> str:
-    return words.number_text(value)
-
-
-@register.filter
-def metric(value: float | None) -> str:
-    return words.metric_text(value)
-
-
-@register.filter
-def signed(value: float | None) -> str:
-    return words.signed_text(value)
-
-
-@register.filter
-def exact(value: object) -> str:
-    return words.exact_text(value)
-
-
-@register.filter
-def share(value: float) -> str:
-    return words.share_text(value)
-
-
-@register.filter
-def filesize_text(size: float) -> str:
-    return words.bytes_text(size)
-
-
-@register.filter
-def duration(seconds: float | timedelta | None) -> str:
-    return words.duration_text(seconds)
+FILTERS: dict[str, Callable[..., str]] = {
+    "number": words.number_text,
+    "metric": words.metric_text,
+    "signed": words.signed_text,
+    "exact": words.exact_text,
+    "share": words.share_text,
+    "filesize_text": words.bytes_text,
+    "duration": words.duration_text,
+    "parameter": words.parameter_text,
+}
+for name, text in FILTERS.items():
+    register.filter(name, text)
 
 
 @register.filter
@@ -75,16 +54,6 @@ def clock(moment: datetime | None) -> str:
         local.strftime("%-d %b %Y, %H:%M:%S"),
         local.strftime("%H:%M:%S"),
     )
-
-
-@register.filter
-def parameter(value: Any) -> str:
-    """A parameter's value as people write it: text bare, the rest as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | list | dict) or value is None:
-        return json.dumps(value)
-    return words.number_text(value)
 
 
 @register.filter

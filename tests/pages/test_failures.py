@@ -32,7 +32,7 @@ def test_the_card_groups_errors_and_says_what_the_failed_share() -> None:
     assert '<tr class="is-telling"><th scope="row">batch</th>' in text
     assert "The space has batch from 8, 16, 64 and 128: about 50 %" in text
     assert text.count("is-telling") == 1
-    assert "Go on with batch &lt; 64" in text
+    assert "Resume with batch &lt; 64" in text
 
 
 def chart_of(text: str) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from experiments.models.trials import AttemptState
 from experiments.pages.failures import Failure, advice, by_log
 from experiments.pages.log_text import Line, Span
 from experiments.pages.trial.attempt_rows import TrialRows
-from experiments.pages.trial.verdict_words import told_apart
 from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
 from experiments.search.near_names import near_misses
 from experiments.search.records import Objective
+from experiments.words import told_apart
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -13,13 +13,11 @@ from experiments.pages.compare.comparison import Comparison, Entrant, best_of_me
 from experiments.pages.compare.costs import CostBar, cost_bars, cost_rows
 from experiments.pages.compare.differences import difference_text
 from experiments.pages.metric_series import goal_of
-from experiments.pages.places import picture, same_value
+from experiments.pages.places import UNSET, picture, same_value
 from experiments.pages.trial.verdicts import decimals_of, fixed_text, gap_text
-from experiments.templatetags.words import parameter
+from experiments.words import parameter_text
 
 MOST_METRICS = 8
-
-UNSET = object()
 
 
 @dataclass(frozen=True)
@@ -76,25 +74,19 @@ def _parameter(comparison: Comparison, name: str) -> Row:
             for value in values
         ],
         picture=picture(axis, name, marked),
-        differs=not all(_same(value, values[0]) for value in values),
+        differs=not all(same_value(value, values[0]) for value in values),
     )
-
-
-def _same(one: Any, other: Any) -> bool:
-    if one is UNSET or other is UNSET:
-        return one is other
-    return same_value(one, other)
 
 
 def _plain_cell(
     value: Any, reference: Any, difference: Callable[[Any, Any], str]
 ) -> Cell:
-    same = _same(value, reference)
+    same = same_value(value, reference)
     if value is UNSET:
         return Cell("not set", unset=True, strong=not same)
     note = "" if same or reference is UNSET else difference(value, reference)
     return Cell(
-        parameter(value), title=str(value), note=note, same=same, strong=not same
+        parameter_text(value), title=str(value), note=note, same=same, strong=not same
     )
 
 
@@ -106,7 +98,7 @@ def setup_rows(comparison: Comparison) -> list[Row]:
     for name in names:
         values = [setup.get(name, UNSET) for setup in setups]
         cells = [_plain_cell(value, values[0], lambda a, b: "") for value in values]
-        differs = not all(_same(value, values[0]) for value in values)
+        differs = not all(same_value(value, values[0]) for value in values)
         rows.append(Row(name, cells, differs=differs))
     return rows
 

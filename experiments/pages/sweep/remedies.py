@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments import edits, further_trials, lifecycle, queues, steering
@@ -33,6 +33,10 @@ class Remedy:
     note: str = ""
 
 
+# Name, text and note of a choice; None where it is not to be had.
+Offer = tuple[str, str, str] | None
+
+
 @dataclass(frozen=True)
 class Situation:
     """What the choices depend on. ``left``: trials that were not started."""
@@ -50,12 +54,11 @@ class Situation:
 
 def remedies(now: Situation) -> list[Remedy]:
     """The choices, the proposed one first."""
-    found = [remedy for find in CHOICES for remedy in find(now)]
-    proposed = next((r for r in found if r.value == _proposed(now)), None)
-    if proposed is None:
-        return found
-    first = Remedy(proposed.value, proposed.name, proposed.text, "proposed")
-    return [first, *(r for r in found if r is not proposed)]
+    offers = {value: offer(now) for value, (offer, _) in CHOICES.items()}
+    found = [Remedy(value, *offer) for value, offer in offers.items() if offer]
+    proposed = _proposed(now)
+    first = [replace(r, note="proposed") for r in found if r.value == proposed]
+    return [*first, *(r for r in found if r.value != proposed)]
 
 
 def _proposed(now: Situation) -> str:
@@ -66,42 +69,40 @@ def _proposed(now: Situation) -> str:
     return "copy"
 
 
-def _exclude(now: Situation) -> Iterator[Remedy]:
+# --- offering them ------------------------------------------------------------------
+
+
+def _exclude(now: Situation) -> Offer:
     if not now.constraint:
-        return
+        return None
     if now.ended:
         text = "A draft with this constraint; everything else stays as it is here."
-        yield Remedy("exclude", f"Copy with {now.constraint}", text)
-    else:
-        text = (
-            "New trials keep to this constraint from now on; what was tried stays. The"
-            f" search goes on with {counted(now.left, 'trial')}."
-        )
-        yield Remedy("exclude", f"Go on with {now.constraint}", text)
+        return f"Copy with {now.constraint}", text, ""
+    text = (
+        "New trials keep to this constraint from now on; what was tried stays. The"
+        f" search continues with {counted(now.left, 'trial')}."
+    )
+    return f"Resume with {now.constraint}", text, ""
 
 
-def _more_time(now: Situation) -> Iterator[Remedy]:
+def _more_time(now: Situation) -> Offer:
     limit = now.sweep.trial_timeout
     timed_out = now.group is None or now.group.reason == "trial_timeout"
     if limit is None or not timed_out:
-        return
-    name = f"Give each trial {duration_text(2 * limit)}"
+        return None
     before = f"Twice the {duration_text(limit)} of now."
+    text = f"{before} For trials that start from now on."
     if now.ended:
-        yield Remedy("more_time", name, f"A draft with this limit. {before}")
-    else:
-        yield Remedy("more_time", name, f"{before} For trials that start from now on.")
+        text = f"A draft with this limit. {before}"
+    return f"Give each trial {duration_text(2 * limit)}", text, ""
 
 
-def _more_memory(now: Situation) -> Iterator[Remedy]:
+def _more_memory(now: Situation) -> Offer:
     memory = _memory(now.sweep)
     if memory is None or now.cause is None or now.cause.kind != "memory":
-        return
-    yield Remedy(
-        "more_memory",
-        f"Give each trial {bytes_text(2 * memory)}",
-        f"A draft with twice the resources.memory of {bytes_text(memory)}.",
-    )
+        return None
+    text = f"A draft with twice the resources.memory of {bytes_text(memory)}."
+    return f"Give each trial {bytes_text(2 * memory)}", text, ""
 
 
 def _memory(sweep: Sweep) -> int | None:
@@ -109,48 +110,36 @@ def _memory(sweep: Sweep) -> int | None:
     return memory if isinstance(memory, int) else None
 
 
-def _retry(now: Situation) -> Iterator[Remedy]:
+def _retry(now: Situation) -> Offer:
     if now.group is None:
-        return
+        return None
     count = min(now.group.count, further_trials.MOST_AT_ONCE)
     which = "it runs" if count == 1 else "they run"
     name = f"Run the {count} trials again" if count > 1 else "Run the trial again"
     text = f"Put right what was wrong first; {which} with the same values"
     text += ", beyond the budget." if not now.ended else "; the others do not start."
-    yield Remedy("retry", name, text, "after a repair")
+    return name, text, "after a repair"
 
 
-def _copy(now: Situation) -> Iterator[Remedy]:
-    yield Remedy(
-        "copy",
-        "Repair the code and start a copy",
+def _copy(now: Situation) -> Offer:
+    text = (
         "Opens the form with everything as it is here, for the repaired files. Nothing"
-        " runs before you start it, and one configuration can be tried first.",
-        "your change",
+        " runs before you start it, and one configuration can be tried first."
     )
+    return "Repair the code and start a copy", text, "your change"
 
 
-def _go_on(now: Situation) -> Iterator[Remedy]:
+def _go_on(now: Situation) -> Offer:
     # Nothing of the sweep changes, so without a repair it would fail as before.
-    name = "Go on once it is put right"
     if now.sweep.state == SweepState.PAUSED:
-        text = "New trials start, and failures are counted anew."
-        yield Remedy("go_on", name, text, "after a repair")
+        start = "New trials start"
     elif now.ended and now.left and not now.sweep.exhausted:
-        others = f"The other {counted(now.left, 'trial')}"
-        starts = "starts" if now.left == 1 else "start"
-        text = f"{others} {starts}, and failures are counted anew."
-        yield Remedy("go_on", name, text, "after a repair")
-
-
-CHOICES: tuple[Callable[[Situation], Iterator[Remedy]], ...] = (
-    _exclude,
-    _more_memory,
-    _more_time,
-    _copy,
-    _retry,
-    _go_on,
-)
+        verb = "starts" if now.left == 1 else "start"
+        start = f"The other {counted(now.left, 'trial')} {verb}"
+    else:
+        return None
+    text = f"{start}, and failures are counted anew."
+    return "Resume once it is repaired", text, "after a repair"
 
 
 # --- doing them -------------------------------------------------------------------
@@ -169,7 +158,7 @@ def do_remedy(now: Situation, value: str, *, actor: User) -> Done:
     a choice that there is not."""
     if value not in {remedy.value for remedy in remedies(now)}:
         raise KeyError(value)
-    return DOINGS[value](now, actor)
+    return CHOICES[value][1](now, actor)
 
 
 def _do_exclude(now: Situation, actor: User) -> Done:
@@ -178,7 +167,7 @@ def _do_exclude(now: Situation, actor: User) -> Done:
         return _draft(now, {"constraints": rules}, actor)
     edits.change_sweep(now.sweep, {"constraints": rules}, actor=actor)
     _resume(now.sweep, actor)
-    return Done(f"{now.sweep} goes on with {now.constraint}.")
+    return Done(f"{now.sweep} resumed with {now.constraint}.")
 
 
 def _do_more_time(now: Situation, actor: User) -> Done:
@@ -213,7 +202,7 @@ def _do_go_on(now: Situation, actor: User) -> Done:
         steering.extend(now.sweep, now.left, actor=actor)
     else:
         _resume(now.sweep, actor)
-    return Done(f"{now.sweep} goes on.")
+    return Done(f"{now.sweep} resumed.")
 
 
 def _do_copy(now: Situation, actor: User) -> Done:
@@ -233,13 +222,16 @@ def _draft(now: Situation, changes: Mapping[str, Any], actor: User) -> Done:
     return Done(f"Draft {draft} is a copy of {now.sweep}.", draft)
 
 
-DOINGS: Mapping[str, Callable[[Situation, User], Done]] = {
-    "exclude": _do_exclude,
-    "more_time": _do_more_time,
-    "more_memory": _do_more_memory,
-    "retry": _do_retry,
-    "copy": _do_copy,
-    "go_on": _do_go_on,
+CHOICES: Mapping[
+    str,
+    tuple[Callable[[Situation], Offer], Callable[[Situation, User], Done]],
+] = {
+    "exclude": (_exclude, _do_exclude),
+    "more_memory": (_more_memory, _do_more_memory),
+    "more_time": (_more_time, _do_more_time),
+    "copy": (_copy, _do_copy),
+    "retry": (_retry, _do_retry),
+    "go_on": (_go_on, _do_go_on),
 }
 
 

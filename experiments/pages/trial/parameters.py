@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.models import Trial
-from experiments.pages.places import Axis, Picture, picture, same_value
+from experiments.pages.places import UNSET, Axis, Picture, picture, same_value
 from experiments.pages.spaces import trial_params
-
-UNSET = object()
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,6 @@ def _row(
         value=None if value is UNSET else value,
         rival_is_set=other is not UNSET,
         rival_value=None if other is UNSET else other,
-        differs=others is not None and not _same(value, other),
+        differs=others is not None and not same_value(value, other),
         picture=picture(axis, name, marked),
     )
-
-
-def _same(one: Any, other: Any) -> bool:
-    if one is UNSET or other is UNSET:
-        return one is other
-    return same_value(one, other)

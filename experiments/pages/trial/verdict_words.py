@@ -15,7 +15,7 @@ from experiments.search.figures import ordinal
 from experiments.search.termination import POLICIES, Policy
 from experiments.search.termination.combination import Combination
 from experiments.search.termination.comparison import ComparingPolicy
-from experiments.words import metric_text, number_text
+from experiments.words import number_text, told_apart
 
 # The end of a policy's own sentence: what the threshold is.
 THRESHOLD_WORDS = re.compile(r"(?:was (?:below|above)|against) \S+, (.+)\.$", re.DOTALL)
@@ -112,16 +112,6 @@ def linked_trials(text: str, urls: Mapping[int, str]) -> SafeString:
         else:
             pieces.append(format_html('<a href="{}">trial {}</a>', url, piece))
     return format_html_join("", "{}", ((piece,) for piece in pieces))
-
-
-def told_apart(one: float | None, other: float | None) -> tuple[str, str]:
-    """Two numbers with 4 digits, or up to 6 where they would look alike."""
-    texts = metric_text(one), metric_text(other)
-    for digits in (5, 6):
-        if texts[0] != texts[1] or one == other:
-            break
-        texts = metric_text(one, digits), metric_text(other, digits)
-    return texts
 
 
 def policy_sentence(rows: TrialRows) -> str:
