@@ -1,19 +1,45 @@
-"""A folder of training code on this machine, as files to keep in a snapshot."""
+"""Folders of training code: those on this machine, as files to keep in a snapshot, and
+those on a pool's hosts that sweeps may use.
+
+Everybody who may submit a sweep can read a pool's folders. So a folder is refused that
+holds keys, the system's settings or the site's own data.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from experiments import snapshots
 from experiments.models import Team, User
+from experiments.runner.allowed_folders import secret_part
 from experiments.runner.shared_folder import is_kept, kept_folders
-from experiments.search.problems import DefinitionError, Problem
+from experiments.search.problems import DefinitionError, Problem, cut, shown
 from experiments.snapshots import MOST_FILES, CodeError
+
+MAX_FOLDERS = 50
+MAX_LENGTH = 1_000
+MAX_SHOWN = 200
+# Refused with all that is in them.
+SYSTEM = ("/etc", "/proc", "/sys", "/dev", "/boot", "/run", "/var/run", "/var/log")
+# Refused as a whole; a folder in them may be named.
+WHOLE: Mapping[str, str] = {
+    "/": "would open every file of the hosts",
+    "/root": "is the home of the hosts\N{RIGHT SINGLE QUOTATION MARK} administrator",
+    "/home": "holds everybody\N{RIGHT SINGLE QUOTATION MARK}s own files",
+    **dict.fromkeys(("/usr", "/var", "/var/lib"), "holds the system itself"),
+}
+# Each folder right in these is refused as a whole as well; one in it may be named.
+HOMES: Mapping[str, str] = {
+    "/root": "lies right in the administrator\N{RIGHT SINGLE QUOTATION MARK}s home",
+    "/home": "is the whole home of somebody",
+}
 
 
 def refused(sentence: str) -> DefinitionError:
@@ -75,3 +101,91 @@ def _check(folder: Path, sizes: dict[Path, int]) -> None:
             f" {largest.relative_to(folder)}; at most {limit >> 20} MB are allowed"
             " (SWEEPSITE_UPLOAD_MB). Name a smaller folder as code."
         )
+
+
+# --- the folders of a pool -------------------------------------------------------
+
+
+class FoldersField(forms.CharField):
+    """Absolute folders, one a line; a list of them inside."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = [line.strip() for line in str(value or "").splitlines()]
+        return list(dict.fromkeys(tidy(line) for line in lines if line))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(data) != (initial or []))
+
+    def validate(self, value: Any) -> None:
+        if len(value) > MAX_FOLDERS:
+            raise ValidationError(
+                f"At most {MAX_FOLDERS} folders; these are {len(value)}."
+            )
+        for folder in value:
+            if why := refusal(folder):
+                raise ValidationError(why)
+
+    def run_validators(self, value: Any) -> None:
+        """None of a text's: the value is a list by now."""
+
+
+def tidy(line: str) -> str:
+    """A whole path without doubled and trailing slashes; the rest as it is."""
+    if not line.startswith("/") or ".." in line.split("/"):
+        return line
+    return str(PurePosixPath("/", line.lstrip("/")))
+
+
+def refusal(folder: str) -> str:
+    """The sentence that says why sweeps may not run code from it; empty: they may."""
+    if not folder.startswith("/") or ".." in folder.split("/"):
+        return (
+            f"{shown(folder)} is no whole path. Write one from the root on, without"
+            " \N{LEFT DOUBLE QUOTATION MARK}..\N{RIGHT DOUBLE QUOTATION MARK}, such as"
+            " /srv/code."
+        )
+    if len(folder) > MAX_LENGTH:
+        return (
+            f"{cut(folder)} has {len(folder):,} characters; a path may have up to"
+            f" {MAX_LENGTH:,}."
+        )
+    if not folder.isprintable():
+        return f"{shown(folder)} has characters that cannot be shown. Leave them out."
+    # Where this is one of the pool's hosts, links may lead somewhere else.
+    real = os.path.realpath(folder)
+    why = _why(PurePosixPath(folder)) or _why(PurePosixPath(real))
+    leads = f" (a link to {cut(real, most=MAX_SHOWN)})" if real != folder else ""
+    return f"{cut(folder, most=MAX_SHOWN)}{leads} {why}" if why else ""
+
+
+def _why(folder: PurePosixPath) -> str:
+    advice = "Name a folder that holds code only, such as /srv/code."
+    if (words := WHOLE.get(str(folder))) is not None:
+        return f"{words}, and sweeps could read it all. {advice}"
+    if _inside(folder, SYSTEM):
+        return f"belongs to the system, and sweeps could read its secrets. {advice}"
+    if (words := HOMES.get(str(folder.parent))) is not None:
+        return (
+            f"{words}, where keys and passwords may be kept, and sweeps could read it"
+            f" all. Name a folder in it that holds code only, such as"
+            f" {cut(str(folder / 'code'), most=MAX_SHOWN)}."
+        )
+    if secret_part(folder):
+        return f"holds keys and passwords, and sweeps could read them. {advice}"
+    home = PurePosixPath(settings.HOME)
+    if folder.is_relative_to(home) or home.is_relative_to(folder):
+        return (
+            f"holds the site\N{RIGHT SINGLE QUOTATION MARK}s own data"
+            f" ({home}), and sweeps could read all teams"
+            f"\N{RIGHT SINGLE QUOTATION MARK} files and the secret key. {advice}"
+        )
+    return ""
+
+
+def _inside(folder: PurePosixPath, closed: Sequence[str]) -> bool:
+    return any(folder.is_relative_to(each) for each in closed)

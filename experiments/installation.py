@@ -11,7 +11,7 @@ import secrets
 from django.db import transaction
 
 from experiments.models import Membership, Pool, Team, User, WorkerToken
-from experiments.tokens import Token, new_token, token_digest
+from experiments.tokens import token_digest
 
 ADMIN = "admin"
 
@@ -32,15 +32,6 @@ def ensure_admin() -> str | None:
         pool, _ = Pool.objects.get_or_create(name="default")
         pool.teams.add(team)
     return password
-
-
-def new_worker_token(pool: Pool, *, by: User | None = None) -> Token:
-    """A further credential for the pool's workers; its secret is shown only now."""
-    token = new_token("wrk")
-    WorkerToken.objects.create(
-        pool=pool, prefix=token.prefix, digest=token.digest, created_by=by
-    )
-    return token
 
 
 def keep_embedded_token(secret: str) -> None:

@@ -24,9 +24,9 @@ LAYERS = (
         "lru_cache",
     },
     {"models", "clock", "kept_plans", "statements"},
-    {"ranks", "ledger", "training_time"},
+    {"ranks", "ledger", "training_time", "verdicts", "spaces"},
     {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
-    | {"price", "ticks", "failures"},
+    | {"price", "ticks", "failures", "common_values"},
     {"checking", "snapshots", "installation", "histories", "judging", "queues"}
     | {"placing", "hosts", "turns", "quickness", "gpu_doubts"}
     | {"breakers", "recent_ends", "bad_hosts", "preflight", "findings"}
@@ -49,6 +49,8 @@ LAYERS = (
     | {"waiting", "metric_names", "wait_causes", "occupancy", "slot"},
     {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
 )
+# The ways in, none of which may import another.
+WAYS_IN = {"api", "pages", "admin", "management", "templatetags"}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 PURE = ("search", "runner", "client")
 FOREIGN = {"django", "rq", "django_rq", "redis", "ninja"}
@@ -88,6 +90,8 @@ def test_a_module_imports_from_its_own_layer_or_below(path: Path) -> None:
         if name.startswith("experiments."):
             other = name.split(".")[1]
             assert LEVEL[other] <= LEVEL[own], f"{own} must not import {name}"
+            apart = own in WAYS_IN and other in WAYS_IN and own != other
+            assert not apart, f"{own} must not import {name}"
             if own in PURE:
                 assert other == own, f"{own} must import nothing of ours but {own}"
 

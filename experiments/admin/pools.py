@@ -12,8 +12,8 @@ from django.http import HttpRequest
 
 from experiments import access
 from experiments.admin.reading import ReadOnlyAdmin
+from experiments.folders import FoldersField
 from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
-from experiments.pages.pools.folders import FoldersField
 
 
 class PoolForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -101,15 +101,8 @@ class UserAuth(HttpBearer):
     """A person's API token; ``request.auth`` is a Caller."""
 
     def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
-        known = (
-            ApiToken.objects.select_related("user")
-            .filter(digest=token_digest(token), revoked_at=None, user__is_active=True)
-            .first()
-        )
-        if known is None:
-            return None
-        ApiToken.objects.filter(pk=known.pk).update(last_used_at=Now())
-        return Caller(known.user, known.scope)
+        known = ApiToken.use(token)
+        return None if known is None else Caller(known.user, known.scope)
 
 
 class TrialAuth(HttpBearer):

@@ -13,10 +13,10 @@ from experiments.api.callers import readable_sweep, reader, steerable_sweep
 from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
 from experiments.causes import likely_cause
+from experiments.common_values import compare_failed, shared_json
 from experiments.failures import FailureGroup, failure_groups
 from experiments.findings import Preflight
 from experiments.models import Sweep
-from experiments.pages.sweep.failure_shares import shared_json, shares_of
 
 router = Router(tags=["sweeps"])
 
@@ -61,7 +61,7 @@ def failures(request: HttpRequest, sweep_id: int) -> FailuresOut:
     sweep = readable_sweep(request, sweep_id)
     groups = failure_groups(sweep)
     numbers = _numbers(sweep)
-    shared = shared_json(shares_of(sweep, groups[0])) if groups else []
+    shared = shared_json(compare_failed(sweep, groups[0])) if groups else []
     items = [
         _failure_out(group, numbers, shared if group is groups[0] else [])
         for group in groups

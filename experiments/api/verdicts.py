@@ -12,11 +12,10 @@ from pydantic import Field
 from experiments.api.schemas import AttemptOut, TrialRow, page_url
 from experiments.models import Decision, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.trial.verdict_sample import verdict_sample
-from experiments.pages.trial.verdicts import Checks, checks_of, margin_of
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
+from experiments.verdicts import Checks, checks_of, margin_of, verdict_sample
 
 # Fields that are answered as they are stored.
 COPIED = (

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from experiments.models.teams import Team, User
+from experiments.tokens import Token, new_token
 
 # A worker signs on every ten seconds; three missed signs make it silent.
 SILENT_AFTER = timedelta(seconds=35)
@@ -75,6 +76,15 @@ class WorkerToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pool} {self.prefix}…"
+
+    @classmethod
+    def issue(cls, pool: Pool, *, by: User | None = None) -> Token:
+        """Another credential for the pool's workers; its secret is shown only now."""
+        token = new_token("wrk")
+        cls.objects.create(
+            pool=pool, prefix=token.prefix, digest=token.digest, created_by=by
+        )
+        return token
 
 
 class DrainCause(models.TextChoices):

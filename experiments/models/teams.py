@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Now
+
+from experiments.tokens import token_digest
 
 
 class User(AbstractUser):
@@ -79,3 +82,14 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or 'token'} {self.prefix}…"
+
+    @classmethod
+    def use(cls, secret: str) -> ApiToken | None:
+        """The valid token with this secret and its user; it is noted as used now."""
+        valid = cls.objects.select_related("user").filter(
+            digest=token_digest(secret), revoked_at=None, user__is_active=True
+        )
+        token = valid.first()
+        if token is not None:
+            cls.objects.filter(pk=token.pk).update(last_used_at=Now())
+        return token

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.models import Sweep, Trial
-from experiments.pages.spaces import (
+from experiments.search import axes
+from experiments.search.distributions import Choice, Distribution, Logarithmic
+from experiments.search.fields import is_number
+from experiments.search.lawful import Bell
+from experiments.spaces import (
     axis_values,
     earlier_spaces,
     search_space,
     trial_params,
 )
-from experiments.search import axes
-from experiments.search.distributions import Choice, Distribution, Logarithmic
-from experiments.search.fields import is_number
-from experiments.search.lawful import Bell
 
 # Of more values than this the picture shows the line only.
 MOST_DOTS = 12

@@ -21,10 +21,11 @@ from experiments.models.trials import Origin, TrialState
 from experiments.pages.failures import out_of_time
 from experiments.pages.origins import origin_words
 from experiments.pages.simulator.policy_words import kind_name
-from experiments.pages.spaces import flat_configurations, search_space
-from experiments.pages.trial.verdicts import CHANCE, chance_text
+from experiments.pages.trial.verdicts import chance_text
 from experiments.search.termination import Policy, make_policy
+from experiments.spaces import flat_configurations, search_space
 from experiments.training_time import seconds_by_trial
+from experiments.verdicts import CHANCE
 from experiments.words import metric_text, told_apart
 
 # More points than this cannot be told apart at the width of a chart.

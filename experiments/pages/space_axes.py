@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
 
-from experiments.pages.spaces import axis_values
 from experiments.pages.sweep.trial_cells import is_number
 from experiments.search import axes
 from experiments.search.choice import Choice
 from experiments.search.distribution import Distribution
 from experiments.search.distributions import Logarithmic
 from experiments.search.space import SearchSpace
+from experiments.spaces import axis_values
 
 # More values than this are drawn as numbers along an axis rather than as bands.
 MOST_BANDS = 12

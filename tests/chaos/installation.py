@@ -37,13 +37,13 @@ PATIENCE = 60.0
 OURS = ("SWEEPSITE_", "DATABASE_URL", "REDIS_URL", "TEST_DATABASE_URL", "DJANGO_")
 SIGN_ON = """
 from experiments import installation
-from experiments.models import ApiToken, Pool, User
+from experiments.models import ApiToken, Pool, User, WorkerToken
 from experiments.tokens import new_token
 installation.ensure_admin()
 token = new_token("swp")
 ApiToken.objects.create(user=User.objects.get(), scope="admin",
                         prefix=token.prefix, digest=token.digest)
-print("TOKENS", token.secret, installation.new_worker_token(Pool.objects.get()).secret)
+print("TOKENS", token.secret, WorkerToken.issue(Pool.objects.get()).secret)
 """
 
 

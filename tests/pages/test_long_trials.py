@@ -11,8 +11,7 @@ from django.test import Client
 from experiments.models import Decision
 from experiments.pages.metric_series import groups_of, points_of
 from experiments.pages.trial.threshold import threshold_model
-from experiments.pages.trial.verdict_sample import verdict_sample
-from experiments.pages.trial.verdicts import checks_of
+from experiments.verdicts import checks_of, verdict_sample
 from tests import factories
 from tests.pages.trial_pages import MEDIAN, page
 
@@ -93,7 +92,7 @@ def test_the_chart_of_a_long_training_shows_its_worst_report() -> None:
 
 @pytest.fixture
 def few_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.pages.trial.verdict_sample.MOST", 40)
+    monkeypatch.setattr("experiments.verdicts.MAX_READ", 40)
 
 
 @pytest.mark.usefixtures("few_verdicts")

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from experiments.pages.pools.folders import LONGEST, FoldersField
+from experiments.folders import MAX_LENGTH, FoldersField
 from tests import factories
 
 
@@ -64,7 +64,7 @@ def test_folders_are_kept_once_and_without_needless_slashes() -> None:
         ("/srv/../etc", "no whole path"),
         ("/srv/\0code", "cannot be shown"),
         ("/srv/co\x1bde", "cannot be shown"),
-        (f"/{'a' * LONGEST}", "1,001 characters"),
+        (f"/{'a' * MAX_LENGTH}", "1,001 characters"),
         ("\n".join(f"/srv/{n}" for n in range(51)), "At most 50 folders"),
     ],
 )

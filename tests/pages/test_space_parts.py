@@ -24,13 +24,13 @@ from experiments.pages.compare.table import parameter_rows
 from experiments.pages.places import axes_of
 from experiments.pages.rows import trial_rows
 from experiments.pages.space_axes import space_axes
-from experiments.pages.spaces import flat_params, search_space
 from experiments.pages.sweep.search_tile import search_tile
 from experiments.pages.sweep.standing import sweep_standing
 from experiments.pages.sweep.trial_table import TableQuery
 from experiments.pages.sweep.view_state import sweep_view
 from experiments.search.definition import parse_document
 from experiments.search.space import SearchSpace
+from experiments.spaces import flat_params, search_space
 from tests import factories
 from tests.pages.builder_forms import form, member, page, preview
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from experiments.installation import new_worker_token
 from experiments.management.lookups import find_pool
+from experiments.models import WorkerToken
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         pool = find_pool(options["pool"])
-        token = new_worker_token(pool)
+        token = WorkerToken.issue(pool)
         self.stderr.write(
             f"A credential for workers of pool {pool.name}; set it as"
             " SWEEPSITE_WORKER_TOKEN. It is not shown again:",

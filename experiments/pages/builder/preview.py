@@ -17,7 +17,6 @@ from experiments.pages.builder.space_pictures import (
     picture_of,
     summary_of,
 )
-from experiments.pages.spaces import flat_params
 from experiments.search.distributions import Distribution
 from experiments.search.history import empty
 from experiments.search.preview import sampled_configurations
@@ -26,6 +25,7 @@ from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
 from experiments.search.samplers.auto import NAMES, AutoSampler
 from experiments.search.space import SearchSpace, read_space
+from experiments.spaces import flat_params
 from experiments.words import exact_text, number_text
 
 DRAWS = 5

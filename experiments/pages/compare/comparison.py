@@ -12,9 +12,9 @@ from experiments.models import Metric, Sweep, Trial
 from experiments.models.trials import TrialState
 from experiments.pages.metric_series import goal_of
 from experiments.pages.places import axes_of
-from experiments.pages.spaces import trial_params
 from experiments.progress import progress_of, saved_by, usual_times
 from experiments.search.records import Objective
+from experiments.spaces import trial_params
 from experiments.training_time import earlier_by_trial, trial_seconds
 
 

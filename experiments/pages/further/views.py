@@ -18,10 +18,10 @@ from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE
 from experiments.pages.further.hand_form import HandForm
 from experiments.pages.further.words import when_words
-from experiments.pages.spaces import flat_params, search_space
 from experiments.pages.sweep.permission import sweep_to_steer
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError
+from experiments.spaces import flat_params, search_space
 from experiments.steering import NotPossible
 from experiments.wishes import waiting_wishes
 

@@ -16,7 +16,6 @@ from experiments.pages.builder.space_pictures import (
 )
 from experiments.pages.builder.space_rows import row_from
 from experiments.pages.builder.space_views import carried_words
-from experiments.pages.spaces import axis_values, flat_params
 from experiments.search.axes import Axis
 from experiments.search.choice import Choice
 from experiments.search.conditions import dump_condition
@@ -27,6 +26,7 @@ from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 from experiments.search.samplers import make_sampler
 from experiments.search.space import SearchSpace
+from experiments.spaces import axis_values, flat_params
 
 DRAWS = 3
 

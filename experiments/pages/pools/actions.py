@@ -10,8 +10,8 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from experiments import access, installation, lifecycle
-from experiments.models import Event, Pool, User, Worker
+from experiments import access, lifecycle
+from experiments.models import Event, Pool, User, Worker, WorkerToken
 from experiments.models.trials import AttemptState
 from experiments.pages.health.views import must_be_admin
 from experiments.pages.pools.forms import NewPoolForm, PoolForm
@@ -91,7 +91,7 @@ def pool_token(request: HttpRequest, name: str) -> HttpResponse:
     """Make a credential of the pool's workers and show it, this once."""
     admin, pool = must_be_admin(request), pool_of(name)
     with transaction.atomic():
-        token = installation.new_worker_token(pool, by=admin)
+        token = WorkerToken.issue(pool, by=admin)
         Event.log("credential created", f"{pool.name} {token.prefix}…", actor=admin)
     context = {"pool": pool, "start": start_context(admin, pool, token.secret)}
     return render(request, "experiments/pools/start.html", context)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django import forms
 from django.core.exceptions import ValidationError
 
+from experiments.folders import FoldersField
 from experiments.models import Pool
 from experiments.pages.numbers import PriceField
-from experiments.pages.pools.folders import FoldersField
 
 # Words that follow /pools/ in other addresses.
 RESERVED_NAMES = frozenset({"new"})

@@ -11,8 +11,8 @@ from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, TrialState
 from experiments.pages.rows import TrialRow
 from experiments.pages.space_axes import space_axes
-from experiments.pages.spaces import earlier_spaces, search_space
 from experiments.pages.sweep.standing import SweepStanding
+from experiments.spaces import earlier_spaces, search_space
 
 # Curves beyond this number would be sent, but could not be told apart.
 MOST_TRIALS = 300

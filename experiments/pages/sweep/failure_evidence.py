@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from experiments.common_values import value_text
 from experiments.pages.space_axes import Axis
-from experiments.pages.sweep.failure_values import value_text
 from experiments.search.fields import is_number
 from experiments.search.values import identity
 from experiments.words import number_text

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
-
+from experiments.common_values import (
+    HOST,
+    Rows,
+    compare_failed,
+    value_text,
+    values_text,
+)
 from experiments.failures import FailureGroup
 from experiments.models import Sweep
-from experiments.models.trials import TrialQuerySet, TrialState
 from experiments.pages.space_axes import space_axes
-from experiments.pages.spaces import axis_values, flat_params, search_space
 from experiments.pages.sweep.failure_evidence import Bars, bars_of
-from experiments.pages.sweep.failure_values import value_text, values_text
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError, listed
 from experiments.search.sharing import (
     LEAST,
     MOST_LISTED,
     Shared,
-    shared_values,
 )
 from experiments.search.space import SearchSpace
+from experiments.spaces import axis_values, search_space
 from experiments.words import share_text
 
-MOST_COMPARED = 400
-MOST_ROWS = 12
 # So many telling parameters are drawn.
 MOST_DRAWN = 4
-HOST = "host"
-RAN = Q(reports__gt=0) | Q(state=TrialState.COMPLETED)
 WORDS = {"only": "only these", "mostly": "mostly these", "same": "yes, as there"}
-
-Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -99,20 +95,16 @@ class Shares:
 
 def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
     """None where there is nothing to compare."""
-    failed = _rows(sweep, group.trials_of(sweep))
-    other, ran = _those_that_ran(sweep)
-    if len(failed) < 2 or not ran:
+    found = compare_failed(sweep, group)
+    if found is None:
         return None
-    if len({row.get(HOST) for row in (*failed, *ran)}) < 2:
-        for row in (*failed, *ran):
-            row.pop(HOST, None)
-    found = shared_values(failed, ran)[:MOST_ROWS]
-    telling = [shared for shared in found if shared.tells]
+    failed, ran = found.failed, found.ran
+    telling = [shared for shared in found.values if shared.tells]
     return Shares(
         failed=len(failed),
         ran=len(ran),
-        against=_against(other, sweep, len(ran)),
-        rows=[_row(shared) for shared in found],
+        against=_against(found.ran_in, sweep, len(ran)),
+        rows=[_row(shared) for shared in found.values],
         telling=telling,
         foot=_foot(sweep, telling, compared=len(ran) >= LEAST),
         drawn=_drawn(sweep, telling[:MOST_DRAWN], failed, ran),
@@ -142,30 +134,6 @@ def _usable(sweep: Sweep, shared: Shared) -> str:
     except DefinitionError:
         return ""
     return shared.constraint
-
-
-def _those_that_ran(sweep: Sweep) -> tuple[Sweep, Rows]:
-    """The trials of the sweep that ran or, where none has, of the newest other sweep of
-    its experiment of which some have."""
-    own = _rows(sweep, sweep.trials.own().filter(RAN).exclude(state=TrialState.FAILED))
-    if own:
-        return sweep, own
-    good = Count("trials", filter=Q(trials__state=TrialState.COMPLETED))
-    others = Sweep.objects.filter(experiment=sweep.experiment_id, pk__lt=sweep.pk)
-    ran = others.annotate(good=good).filter(good__gte=LEAST).order_by("-pk").first()
-    if ran is None:
-        return sweep, []
-    return ran, _rows(ran, ran.trials.filter(state=TrialState.COMPLETED))
-
-
-def _rows(sweep: Sweep, trials: TrialQuerySet) -> Rows:
-    """Values by parameter, and the host, of the newest of the trials."""
-    space = search_space(sweep)
-    newest = trials.order_by("-number").values_list(
-        "params", "current_attempt__worker__host"
-    )[:MOST_COMPARED]
-    rows = [(flat_params(space, params), host) for params, host in newest]
-    return [{HOST: host, **params} if host else dict(params) for params, host in rows]
 
 
 def _against(other: Sweep, sweep: Sweep, count: int) -> str:
@@ -206,13 +174,3 @@ def _share_of_space(sweep: Sweep, shared: Shared) -> str:
         f"The space has {shared.name} from {names}: about {share} of the sweep would"
         " fail like this."
     )
-
-
-def shared_json(shares: Shares | None) -> list[Mapping[str, Any]]:
-    """The table for programs."""
-    if shares is None:
-        return []
-    return [
-        {"parameter": r.name, "failed": r.failed, "ran": r.ran, "tells": r.tells}
-        for r in shares.rows
-    ]

@@ -15,7 +15,6 @@ from experiments import edits
 from experiments.document_yaml import line_text
 from experiments.models import Sweep, User
 from experiments.pages.live_parts import digest
-from experiments.pages.spaces import search_space
 from experiments.pages.sweep.seen import SeenForm
 from experiments.search.figures import counted
 from experiments.search.loading import load_document
@@ -24,6 +23,7 @@ from experiments.search.samplers import SAMPLERS
 from experiments.search.space import SearchSpace
 from experiments.search.space_changes import ParameterChange, space_changes
 from experiments.space_versions import no_longer_counted, parsed_space
+from experiments.spaces import search_space
 
 MOST_CHARACTERS = 100_000
 AREA = {"class": "input input-mono", "spellcheck": "false"}

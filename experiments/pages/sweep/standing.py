@@ -24,8 +24,8 @@ from experiments.models.trials import (
     AttemptState,
     TrialState,
 )
-from experiments.pages.spaces import search_space
 from experiments.progress import Progress, progress_of
+from experiments.spaces import search_space
 from experiments.training_time import TIMES, attempt_seconds, trained
 
 # Fewer ended trials than this say too little about how long the rest will take.

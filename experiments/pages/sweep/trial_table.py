@@ -22,12 +22,12 @@ from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialQuerySet, TrialState
 from experiments.pages.live_parts import digest
 from experiments.pages.rows import TrialRow
-from experiments.pages.spaces import search_space
 from experiments.pages.sweep.trial_cells import (
     TableRow,
     numeric_parameters,
     table_rows,
 )
+from experiments.spaces import search_space
 from experiments.training_time import trained
 
 FEW, PAGE_SIZE = 10, 100

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from experiments.models import Sweep
 from experiments.pages.origins import origin_words
-from experiments.pages.spaces import flat_configurations, search_space
 from experiments.pages.sweep.trial_cells import summaries
+from experiments.spaces import flat_configurations, search_space
 from experiments.wishes import waiting_wishes
 
 # More are counted and not listed.

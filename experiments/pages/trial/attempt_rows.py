@@ -14,13 +14,12 @@ from experiments.models import Attempt, Decision, Event, Metric, Trial
 from experiments.models.trials import Origin
 from experiments.pages.log_text import MOST_BYTES, Line, parse_log
 from experiments.pages.ranking import Field, field_of
-from experiments.pages.trial.verdict_sample import VerdictSample, verdict_sample
-from experiments.pages.trial.verdicts import Checks, checks_of
 from experiments.progress import saved_by
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
 from experiments.training_time import earlier_by_trial, trial_seconds
+from experiments.verdicts import Checks, VerdictSample, checks_of, verdict_sample
 from experiments.waiting import Wait, wait_of
 
 NO_OBJECTIVE = Objective("", "minimize")

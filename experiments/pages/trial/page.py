@@ -19,7 +19,6 @@ from experiments.pages.log_text import last_lines
 from experiments.pages.metric_series import groups_of, lines_model, picked_group
 from experiments.pages.origins import origin_words
 from experiments.pages.places import axes_of
-from experiments.pages.spaces import search_space
 from experiments.pages.trial import phases
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.parameters import parameter_rows
@@ -40,6 +39,7 @@ from experiments.pages.trial.verdicts import (
 from experiments.pages.trial.why import going_on_words, why_of
 from experiments.search.given import outside
 from experiments.space_versions import version_of
+from experiments.spaces import search_space
 
 # The parts of the page that its feed brings anew, each with a template of its own.
 PARTS = (

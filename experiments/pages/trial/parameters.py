@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.models import Trial
 from experiments.pages.places import UNSET, Axis, Picture, picture, same_value
-from experiments.pages.spaces import trial_params
+from experiments.spaces import trial_params
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from django.utils.safestring import SafeString
 
 from experiments.models import Decision
 from experiments.pages.trial.attempt_rows import TrialRows
-from experiments.pages.trial.verdicts import CHANCE, Checks, chance_text
+from experiments.pages.trial.verdicts import chance_text
 from experiments.search.figures import ordinal
 from experiments.search.termination import POLICIES, Policy
 from experiments.search.termination.combination import Combination
 from experiments.search.termination.comparison import ComparingPolicy
+from experiments.verdicts import CHANCE, Checks
 from experiments.words import number_text, told_apart
 
 # The end of a policy's own sentence: what the threshold is.

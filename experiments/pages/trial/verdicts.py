@@ -1,4 +1,4 @@
-"""The policy's verdicts on one trial: as a table, and what they say as a whole."""
+"""The policy's verdicts on one trial as a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from experiments.models import Decision
 from experiments.search.records import Objective
+from experiments.verdicts import CHANCE, margin_of
 from experiments.words import MINUS, metric_text, number_text, signed_text
 
 # Rows of the short table on a phone, and where there is more room.
@@ -15,7 +16,6 @@ FEW, SOME = 5, 12
 # A link that shows fewer rows than these would take more room than it saves.
 LEAST_HIDDEN = 3
 # The policies' own numbers that are shown as columns.
-CHANCE = "chance"
 FACT_COLUMNS: Mapping[str, str] = {"gain_needed": "gain needed", CHANCE: "chance"}
 # The margin's bar in pixels: its zero line, and its longest length to either side.
 BAR_ZERO, BAR_LEFT, BAR_RIGHT = 14.0, 12.0, 44.0
@@ -80,18 +80,6 @@ def verdict_rows(
 def fitting(count: int, most: int) -> int:
     """How many of so many rows the short table shows: all, or ``most``."""
     return count if count < most + LEAST_HIDDEN else most
-
-
-def margin_of(decision: Decision, objective: Objective) -> float | None:
-    """How much better the own best was than the threshold; below 0 it ended there.
-
-    None where the own best is not what was held against the threshold: where a chance
-    decided, and at a bound that the latest report has missed.
-    """
-    if decision.value is None or decision.threshold is None or CHANCE in decision.facts:
-        return None
-    margin = objective.loss(decision.threshold) - objective.loss(decision.value)
-    return None if decision.stop and margin > 0 else margin
 
 
 def fact_columns(decisions: Iterable[Decision]) -> list[str]:
@@ -163,47 +151,3 @@ def _telling(rows: Sequence[VerdictRow]) -> list[int]:
     closest = [min(passed)[1]] if passed else []
     order = [last, 0, *closest, *range(last, -1, -1)]
     return list(dict.fromkeys(index for index in order if index >= 0))
-
-
-@dataclass(frozen=True)
-class Checks:
-    """What the verdicts say as a whole, of which ``passed`` did not end the trial;
-    ``closest`` is the passed one with the smallest ``spare``, or where chances decided
-    the smallest ``chance``."""
-
-    passed: int
-    closest: Decision | None
-    spare: float | None
-    ended: Decision | None
-    last: Decision | None
-    chance: float | None = None
-
-
-def checks_of(
-    decisions: Sequence[Decision], objective: Objective, *, passed: int
-) -> Checks:
-    """``passed``: so many of all, where ``decisions`` are only the telling ones."""
-    those = [decision for decision in decisions if not decision.stop]
-    margins = [
-        (margin, -decision.n, decision)
-        for decision in those
-        if (margin := margin_of(decision, objective)) is not None
-    ]
-    spare, _, closest = min(margins, key=lambda row: row[:2], default=(None, 0, None))
-    chances = [
-        (decision.facts[CHANCE], -decision.n, decision)
-        for decision in those
-        if CHANCE in decision.facts
-    ]
-    chance = None
-    if closest is None and chances:
-        chance, _, closest = min(chances, key=lambda row: row[:2])
-    ended = next((decision for decision in decisions if decision.stop), None)
-    return Checks(
-        passed=passed,
-        closest=closest,
-        spare=spare,
-        ended=ended,
-        last=decisions[-1] if decisions else None,
-        chance=chance,
-    )
