@@ -103,7 +103,7 @@ class StoredEvidence(Evidence):
         return self._stored.n
 
     @cached_property
-    def _own(self) -> Standing:
+    def own(self) -> Standing:
         stored = self._stored
         return Standing(
             report=stored.n,
@@ -111,10 +111,6 @@ class StoredEvidence(Evidence):
             mean=stored.mean_loss,
             last=self._loss(stored.value),
         )
-
-    @property
-    def own(self) -> Standing:
-        return self._own
 
     @cached_property
     def _losses(self) -> NDArray[np.float64]:
@@ -125,20 +121,12 @@ class StoredEvidence(Evidence):
         return self._losses
 
     @cached_property
-    def _rivals(self) -> Rivals:
-        return StoredRivals(self._stored, self._own)
-
-    @property
     def rivals(self) -> Rivals:
-        return self._rivals
+        return StoredRivals(self._stored, self.own)
 
     @cached_property
-    def _finished(self) -> Finished:
-        return StoredFinished(self._trial, self._objective)
-
-    @property
     def finished(self) -> Finished:
-        return self._finished
+        return StoredFinished(self._trial, self._objective)
 
     def _loss(self, value: float | None) -> float:
         return math.inf if value is None else self._objective.loss(value)

@@ -1,6 +1,6 @@
-"""Whom a stored report is compared with: every question a query that an index answers.
+"""The trials that a stored report is compared with: an index answers every question.
 
-What a question costs does not depend on how many trials or reports the sweep has.
+The cost of a question does not depend on how many trials or reports the sweep has.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ class StoredRivals(Rivals):
         self._report = report
         self._own = own
         self._better: dict[float, int] = {}
+        self._by_place: dict[tuple[int, int], list[Ranked]] = {}
 
     @cached_property
     def _blocks(self) -> Sequence[Block]:
@@ -160,23 +161,13 @@ class StoredRivals(Rivals):
     def leader(self) -> Ranked | None:
         return self._leader
 
-    @cached_property
-    def _median(self) -> tuple[float, tuple[int, ...]]:
-        count = len(self._by_mean)
-        if not count:
-            return math.inf, ()
-        if count % 2:
-            (middle,) = self._by_mean.at(count // 2)
-            return middle.loss, (middle.number,)
-        lower, upper = self._by_mean.at(count // 2 - 1, 2)
-        first, second = sorted((lower.number, upper.number))
-        return lower.loss / 2 + upper.loss / 2, (first, second)
-
-    def median_of_means(self) -> tuple[float, tuple[int, ...]]:
-        return self._median
+    def ranked_by_mean(self, place: int, count: int) -> list[Ranked]:
+        # The policy and its words ask for the same ones.
+        if (place, count) not in self._by_place:
+            self._by_place[place, count] = self._by_mean.at(place, count)
+        return self._by_place[place, count]
 
     def better_than(self, loss: float) -> int:
-        # The policy and its words ask for the same ones.
         if loss not in self._better:
             self._better[loss] = self._by_best.below(loss)
         return self._better[loss]

@@ -168,21 +168,11 @@ class RungRivals(Rivals):
         first = self.ranked(0) if self._count else None
         return first if first and first.loss < math.inf else None
 
-    def median_of_means(self) -> tuple[float, tuple[int, ...]]:
-        count = self._count
-        if count == 0:
-            return math.inf, ()
+    def ranked_by_mean(self, place: int, count: int) -> list[Ranked]:
         order = self._rung.order("mean", self._running_only)
         own = order.find(self._own.mean, self._number)
-        upper = count // 2
-        upper += upper >= own
-        losses, numbers = order.losses, order.numbers
-        if count % 2:
-            return losses[upper], (numbers[upper],)
-        lower = count // 2 - 1
-        lower += lower >= own
-        first, second = sorted((numbers[lower], numbers[upper]))
-        return losses[lower] / 2 + losses[upper] / 2, (first, second)
+        places = (at + (at >= own) for at in range(place, place + count))
+        return [Ranked(order.numbers[at], order.losses[at]) for at in places]
 
     def better_than(self, loss: float) -> int:
         order, own = self._by_best()

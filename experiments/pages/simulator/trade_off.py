@@ -16,7 +16,7 @@ from experiments.recordings import Mark
 from experiments.search.figures import counted
 from experiments.search.replay import Recording, Weighing
 from experiments.search.replay.apart import Answer
-from experiments.search.replay.families import Family, families
+from experiments.search.replay.families import PolicyFamily, families
 from experiments.search.replay.work import Average, sample
 from experiments.simulations import Question, Told, trade_off_size
 
@@ -32,7 +32,7 @@ LESS_SAVED = (
 class TradeOff:
     """The families to be drawn, and the question whose answers draw them."""
 
-    families: list[Family]
+    families: list[PolicyFamily]
     own: Settings
     question: Question
     recording: Recording
@@ -56,7 +56,7 @@ class TradeOff:
         }
 
     def _line(
-        self, family: Family, index: int, answers: Iterator[Answer | None]
+        self, family: PolicyFamily, index: int, answers: Iterator[Answer | None]
     ) -> dict[str, Any]:
         points = []
         for member, average in zip(family.members, answers, strict=False):
@@ -70,7 +70,7 @@ class TradeOff:
         }
 
     def _point(
-        self, family: Family, member: Settings, average: Average
+        self, family: PolicyFamily, member: Settings, average: Average
     ) -> dict[str, Any]:
         return {
             "words": setting_phrase(

@@ -37,7 +37,7 @@ FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
-class Family:
+class PolicyFamily:
     """Policies that differ in one setting, `field`, in ascending order of it."""
 
     kind: str
@@ -69,7 +69,7 @@ def main_field(settings: Settings) -> str | None:
 
 def family(
     settings: Settings, field: str, *, objective: Objective, longest: int
-) -> Family:
+) -> PolicyFamily:
     """A policy's settings with one of them over its range, its own value included."""
     now = settings[field]
     values = {float(now)} if isinstance(now, int | float) else set()
@@ -80,7 +80,7 @@ def family(
         member = {**settings, field: round(value) if whole else value}
         if member not in members and _valid(member, objective):
             members.append(member)
-    return Family(str(settings["type"]), field, tuple(_few(members, field, now)))
+    return PolicyFamily(str(settings["type"]), field, tuple(_few(members, field, now)))
 
 
 def families(
@@ -90,7 +90,7 @@ def families(
     *,
     objective: Objective,
     longest: int,
-) -> list[Family]:
+) -> list[PolicyFamily]:
     """The family of one's own setting, by a field or its main one, and of others."""
     chosen = [(own, field if field in varied_fields(own) else main_field(own))]
     chosen += [(settings, main_field(settings)) for settings in others]

@@ -56,9 +56,9 @@ def replays(
     recording: Recording, policies: Sequence[Policy], progress: Progress
 ) -> Iterator[NDArray[np.int64]]:
     """Each policy's ends, as `replay` gives them, in the order that was recorded."""
-    told = _Told(progress, recording.size, len(policies))
+    work = _WorkProgress(progress, recording.size, len(policies))
     for policy in policies:
-        yield replay(recording, policy, pulse=told.next())
+        yield replay(recording, policy, pulse=work.next())
 
 
 def averages(
@@ -71,13 +71,13 @@ def averages(
     """Each policy's figures, averaged over so many shuffled orders of the trials."""
     weighing = Weighing(recording)
     shuffles = [shuffled(recording, seed) for seed in range(orders)]
-    told = _Told(progress, recording.size, orders * len(policies))
+    work = _WorkProgress(progress, recording.size, orders * len(policies))
     for policy in policies:
-        ends = [replay(order, policy, pulse=told.next()) for order in shuffles]
+        ends = [replay(order, policy, pulse=work.next()) for order in shuffles]
         yield Average.of([weighing.figures(ended) for ended in ends])
 
 
-class _Told:
+class _WorkProgress:
     """Turns the reports of one replay after another into the share of all of them."""
 
     def __init__(self, progress: Progress, size: int, replays: int) -> None:

@@ -27,7 +27,7 @@ HANDFUL = 5
 MOST_AXES = 100
 
 
-class Choice(NamedTuple):
+class MethodChoice(NamedTuple):
     """The method that was chosen, and why: a clause that goes on after a name."""
 
     method: Method
@@ -64,7 +64,7 @@ class AutoSampler(Sampler):
         words = self._methods[method].in_words(history)
         return f"{chosen}; now: {words[0].lower()}{words[1:]}"
 
-    def choice(self, history: History) -> Choice:
+    def choice(self, history: History) -> MethodChoice:
         """The method for the next trial, and why it was chosen."""
         count, budget = self.space.count(), self.budget
         axes = len(self._columns.varying)
@@ -72,12 +72,12 @@ class AutoSampler(Sampler):
             configurations = f"all {count:,} configurations fit"
             if count == 1:
                 configurations = "the only configuration fits"
-            return Choice("grid", f"{configurations} into {_trials(budget)}")
+            return MethodChoice("grid", f"{configurations} into {_trials(budget)}")
         if budget is not None and budget < HANDFUL and not _has_results(history):
-            return Choice("sobol", f"{_trials(budget)} can only be spread evenly")
+            return MethodChoice("sobol", f"{_trials(budget)} can only be spread evenly")
         if axes > MOST_AXES:
-            return Choice("tpe", f"it stays fast with {axes:,} parameters")
-        return Choice("bayesian", "it learns most from every trial")
+            return MethodChoice("tpe", f"it stays fast with {axes:,} parameters")
+        return MethodChoice("bayesian", "it learns most from every trial")
 
     def _next_of_grid(self, history: History) -> Suggestion | None:
         """The first configuration that has not been tried."""

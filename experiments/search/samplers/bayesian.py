@@ -16,7 +16,7 @@ from experiments.search.surrogate.encoding import Encoding
 from experiments.search.surrogate.model import Model
 from experiments.search.surrogate.novelty import Novelty
 from experiments.search.surrogate.outcomes import outcomes_of
-from experiments.search.surrogate.proposal import Search
+from experiments.search.surrogate.proposal import AcquisitionSearch
 from experiments.search.surrogate.tried import Tried
 
 # From so many trials with a value on there is a model.
@@ -80,7 +80,7 @@ class BayesianSampler(Sampler):
         rng = np.random.default_rng([self.seed, number])
         model = Model.of(self._encoding, history, outcomes, rng)
         pending = history.points[history.pending], history.active[history.pending]
-        proposal = Search(model, tried, pending, novelty, rng).best()
+        proposal = AcquisitionSearch(model, tried, pending, novelty, rng).best()
         if proposal is None:
             return None
         exploring = proposal.mean > EXPLORING

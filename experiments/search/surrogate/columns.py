@@ -32,7 +32,7 @@ NO_DIGIT = 0
 
 
 @dataclass(frozen=True)
-class Column:
+class CubeAxis:
     """One axis of the unit cube, of which NEUTRAL stands for `not active`."""
 
     law: Distribution
@@ -146,8 +146,8 @@ class Columns:
     space: SearchSpace
 
     @cached_property
-    def all(self) -> tuple[Column, ...]:
-        return tuple(Column(axis.law) for axis in self.space.axes.values())
+    def all(self) -> tuple[CubeAxis, ...]:
+        return tuple(CubeAxis(axis.law) for axis in self.space.axes.values())
 
     @cached_property
     def numeric(self) -> tuple[int, ...]:

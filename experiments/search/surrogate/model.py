@@ -37,7 +37,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Told:
+class TrainingSet:
     """What a model is conditioned on: `rows` of a history with an outcome each, and the
     `pending` ones."""
 
@@ -47,7 +47,7 @@ class Told:
     pending: Rows
 
     @classmethod
-    def of(cls, outcomes: Outcomes, rng: np.random.Generator) -> Told:
+    def of(cls, outcomes: Outcomes, rng: np.random.Generator) -> TrainingSet:
         chosen = CONDITIONED.chosen(outcomes.values, rng)
         return cls(
             outcomes.rows[chosen],
@@ -56,12 +56,12 @@ class Told:
             outcomes.pending[-MOST_PENDING:],
         )
 
-    def with_reached(self, reached: Reals, ahead: Mask) -> Told:
+    def with_reached(self, reached: Reals, ahead: Mask) -> TrainingSet:
         """With pending trials that are ahead counted as what they have reached.
 
         They have done better than expected already, and can only end lower.
         """
-        return Told(
+        return TrainingSet(
             np.append(self.rows, self.pending[ahead]),
             np.append(self.values, reached[ahead]),
             np.append(self.extra, np.zeros(int(ahead.sum()))),
@@ -111,16 +111,16 @@ class Model:
         view, found = chosen_fit(
             fits(encoding, points, active, outcomes, rng), least=least, rng=rng
         )
-        told = Told.of(outcomes, rng)
-        posterior = told.posterior(view, found, points, active)
+        training = TrainingSet.of(outcomes, rng)
+        posterior = training.posterior(view, found, points, active)
         means = posterior.means(posterior.known)
-        reached = outcomes.standardised(history.losses[told.pending])
-        ahead = reached < means[len(told.rows) :]
+        reached = outcomes.standardised(history.losses[training.pending])
+        ahead = reached < means[len(training.rows) :]
         if ahead.any():
-            told = told.with_reached(reached, ahead)
-            posterior = told.posterior(view, found, points, active)
+            training = training.with_reached(reached, ahead)
+            posterior = training.posterior(view, found, points, active)
             means = posterior.means(posterior.known)
-        rows = told.rows
+        rows = training.rows
         return cls(
             view=view,
             posterior=posterior,

@@ -30,7 +30,7 @@ MOST_ASKED = 256
 
 
 @dataclass(frozen=True)
-class Proposal:
+class ScoredConfiguration:
     """A configuration with the outcome that the model expects, standardised."""
 
     params: dict[str, JSONValue]
@@ -61,7 +61,7 @@ class Scored:
 
 
 @dataclass
-class Search:
+class AcquisitionSearch:
     """Looks for the point with the highest expected improvement.
 
     What would only repeat another trial improves nothing: where there is `novelty`, the
@@ -81,7 +81,7 @@ class Search:
         default_factory=dict, init=False
     )
 
-    def best(self) -> Proposal | None:
+    def best(self) -> ScoredConfiguration | None:
         """The best proposal; None when no candidate may be tried."""
         scored = self._listed() or self._found()
         for row in scored.ranking()[:MOST_ASKED]:
@@ -91,7 +91,7 @@ class Search:
                 mean, deviation = self.model.predicted(
                     scored.points[rows], scored.active[rows]
                 )
-                return Proposal(params, float(mean[0]), float(deviation[0]))
+                return ScoredConfiguration(params, float(mean[0]), float(deviation[0]))
         return None
 
     def _listed(self) -> Scored | None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.problems import shown
-from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.comparison import ComparingPolicy, LossLimit
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import NumberSetting, declared
@@ -76,12 +76,12 @@ class BanditPolicy(ComparingPolicy):
             )
         return values
 
-    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+    def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit | None:
         own, leader = evidence.own.best, rivals.leader()
         if leader is None or own <= leader.loss:
-            return None if math.isinf(own) else Limit(own + self.gap(own), ())
+            return None if math.isinf(own) else LossLimit(own + self.gap(own), ())
         best = leader.loss
-        return Limit(best + self.gap(best), (leader.number,), scale=abs(best))
+        return LossLimit(best + self.gap(best), (leader.number,), scale=abs(best))
 
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         leader = rivals.leader()

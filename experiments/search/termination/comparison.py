@@ -17,7 +17,7 @@ ROUNDING = 1e-12
 UNOPPOSED = Ruling(stop=False)
 
 
-class Limit(NamedTuple):
+class LossLimit(NamedTuple):
     """The LOSS that a trial's best must not exceed, and the trials that set it.
 
     `scale` is the size of the largest number that it was computed from.
@@ -40,7 +40,7 @@ class ComparingPolicy(Policy):
     """Ends a trial whose best is worse than a limit. Equality survives."""
 
     @abstractmethod
-    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+    def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit | None:
         """What the trial is held against; None when nothing can end it."""
 
     @abstractmethod

@@ -1,15 +1,15 @@
 """What an early-termination policy may look at, and what it answers.
 
-Every number here is a LOSS: lower is better, and infinity stands for no finite value.
-Where the numbers come from is the affair of whoever asks: the standings in memory of
-`experiments.search.standings`, or rows of a database.
+Every number here is a LOSS: lower is better, and infinity means no finite value. Two
+modules answer: `experiments.search.standings` from memory, for the study and the
+policy simulator, and `experiments.rivals` from the rows of a stored sweep.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -51,7 +51,7 @@ class Rivals(ABC):
     """The sweep's other trials that reported at least n times, cut at their n-th.
 
     They may be in any state. Where losses are equal the lower trial number comes
-    first, and those without a finite value come last.
+    first, and those without a finite value come last. Places are counted from 0.
     """
 
     @abstractmethod
@@ -62,12 +62,24 @@ class Rivals(ABC):
         """The lowest best(n); None when no rival has a finite value."""
 
     @abstractmethod
+    def ranked_by_mean(self, place: int, count: int) -> Sequence[Ranked]:
+        """``count`` rivals from the place-th lowest mean(n) on, with that mean."""
+
     def median_of_means(self) -> tuple[float, tuple[int, ...]]:
         """The median of mean(n), and the numbers of the middle one or two trials.
 
         With an even number of rivals it is the mean of the middle two; infinity and
         no numbers without rivals.
         """
+        count = len(self)
+        if not count:
+            return math.inf, ()
+        middle = self.ranked_by_mean((count - 1) // 2, 2 - count % 2)
+        if len(middle) == 1:
+            return middle[0].loss, (middle[0].number,)
+        lower, upper = middle
+        first, second = sorted((lower.number, upper.number))
+        return lower.loss / 2 + upper.loss / 2, (first, second)
 
     @abstractmethod
     def better_than(self, loss: float) -> int:
@@ -75,7 +87,7 @@ class Rivals(ABC):
 
     @abstractmethod
     def ranked(self, place: int) -> Ranked:
-        """The rival with the place-th lowest best(n), counted from 0."""
+        """The rival with the place-th lowest best(n)."""
 
     @abstractmethod
     def only_running(self) -> Rivals:

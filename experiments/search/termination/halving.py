@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.records import Objective
-from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.comparison import ComparingPolicy, LossLimit
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import (
@@ -100,12 +100,12 @@ class AshaPolicy(ComparingPolicy):
         later = (rung for rung in self.rungs() if rung > report and self.due(rung))
         return next(later, None)
 
-    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+    def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit | None:
         kept = self._kept(rivals)
         if kept == 0:
             return None
         last = rivals.ranked(kept - 1)
-        return Limit(last.loss, (last.number,))
+        return LossLimit(last.loss, (last.number,))
 
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         kept = self._kept(rivals)
@@ -197,7 +197,7 @@ class HyperbandPolicy(AshaPolicy):
         rungs = [*self.rungs(), self.max_resource]
         return rungs[self.bracket(number)]
 
-    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+    def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit | None:
         if evidence.report < self.first_rung(evidence.number):
             return None
         return super().limit(evidence, rivals)

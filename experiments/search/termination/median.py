@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.comparison import ComparingPolicy, LossLimit
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.policy import Ruling
 
@@ -25,8 +25,8 @@ class MedianStoppingPolicy(ComparingPolicy):
         "Ends what is worse than the typical trial. Cautious from report 5 or so."
     )
 
-    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit:
-        return Limit(*rivals.median_of_means())
+    def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit:
+        return LossLimit(*rivals.median_of_means())
 
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         if len(rivals) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from experiments.search.termination.comparison import ComparingPolicy, Limit
+from experiments.search.termination.comparison import ComparingPolicy, LossLimit
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.policy import Ruling
 from experiments.search.termination.settings import (
@@ -49,12 +49,12 @@ class TruncationSelectionPolicy(ComparingPolicy):
     def considered(self, rivals: Rivals) -> Rivals:
         return rivals.only_running() if self.exclude_finished_jobs else rivals
 
-    def limit(self, evidence: Evidence, rivals: Rivals) -> Limit | None:
+    def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit | None:
         ending = self._ending(rivals)
         if ending == 0:
             return None
         last_kept = rivals.ranked(len(rivals) - ending)
-        return Limit(last_kept.loss, (last_kept.number,))
+        return LossLimit(last_kept.loss, (last_kept.number,))
 
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         return (

@@ -12,7 +12,7 @@ from experiments.search.samplers.cmaes.categories import Categories
 from experiments.search.samplers.cmaes.gaussian import Gaussian
 from experiments.search.samplers.cmaes.margin import with_margin
 from experiments.search.samplers.cmaes.sampler import CmaesSampler
-from experiments.search.samplers.cmaes.strategy import Replay, Scope
+from experiments.search.samplers.cmaes.strategy import AxisSplit, Replay
 from experiments.search.samplers.cmaes.weights import Weights, usual_size
 from experiments.search.space import SearchSpace
 from experiments.search.surrogate.columns import Columns
@@ -110,7 +110,7 @@ def replayed(trials: int) -> tuple[SearchSpace, History, CmaesSampler]:
 
 def test_a_start_that_has_settled_is_followed_by_a_larger_one() -> None:
     space, history, sampler = replayed(400)
-    strategy = Replay(Scope(Columns(space)), 3).of(history, outcomes_of(history))
+    strategy = Replay(AxisSplit(Columns(space)), 3).of(history, outcomes_of(history))
     assert strategy.restarts >= 1
     assert strategy.weights.size == usual_size(2) * 2**strategy.restarts
     assert f"start {strategy.restarts + 1}" in sampler.in_words(history)
@@ -132,7 +132,7 @@ def test_a_trial_that_ends_late_takes_its_place_by_its_number() -> None:
         )
     ]
     whole = History.of(space, LOSS, late[1:] + late[:1])
-    replay = Replay(Scope(Columns(space)), 3)
+    replay = Replay(AxisSplit(Columns(space)), 3)
     one, other = (replay.of(log, outcomes_of(log)) for log in (history, whole))
     assert np.array_equal(one.law.covariance, other.law.covariance)
 

@@ -15,7 +15,7 @@ from experiments.search.samplers.tpe.groups import groups_of
 from experiments.search.samplers.tpe.parzen import Parzen
 from experiments.search.samplers.tpe.sampler import TpeSampler
 from experiments.search.space import SearchSpace
-from experiments.search.surrogate.columns import Column, Columns
+from experiments.search.surrogate.columns import Columns, CubeAxis
 from experiments.search.surrogate.outcomes import outcomes_of
 from tests.search.samplers.learning_contract import LearningContract
 from tests.search.samplers.sampler_contract import (
@@ -30,7 +30,7 @@ class TestTpe(LearningContract):
 
 
 def density(law: Distribution, shares: list[float]) -> Parzen:
-    column = Column(law)
+    column = CubeAxis(law)
     points = column.snapped(np.array(shares))
     return Parzen(
         (Coordinate(column),),
@@ -67,7 +67,7 @@ def test_the_masses_of_a_listed_axis_add_up_to_one(law: Distribution) -> None:
     found = density(law, [0.1, 0.9, 0.95])
     size = law.count() or 0
     digits = np.arange(size)[:, None]
-    points = Column(law).middles_of(np.arange(size))[:, None]
+    points = CubeAxis(law).middles_of(np.arange(size))[:, None]
     assert np.exp(found.log_density(points, digits)).sum() == pytest.approx(1)
 
 
@@ -85,7 +85,7 @@ def test_the_masses_of_a_listed_axis_add_up_to_one(law: Distribution) -> None:
 def test_a_choice_among_rising_or_falling_numbers_has_an_order(
     values: tuple[object, ...], ordered: bool
 ) -> None:
-    assert Coordinate(Column(Choice(values))).ordered is ordered  # type: ignore[arg-type]
+    assert Coordinate(CubeAxis(Choice(values))).ordered is ordered  # type: ignore[arg-type]
 
 
 def test_the_bounds_of_a_range_can_be_reached() -> None:

@@ -44,6 +44,11 @@ class ScannedRivals(Rivals):
         finite = [r for r in self._by_best() if math.isfinite(r.loss)]
         return finite[0] if finite else None
 
+    def ranked_by_mean(self, place: int, count: int) -> list[Ranked]:
+        means = [Ranked(number, stand.mean) for number, stand in self.stands.items()]
+        ranked = sorted(means, key=lambda one: (one.loss, one.number))
+        return ranked[place : place + count]
+
     def median_of_means(self) -> tuple[float, tuple[int, ...]]:
         means = sorted((stand.mean, number) for number, stand in self.stands.items())
         if not means:

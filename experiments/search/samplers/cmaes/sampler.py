@@ -12,7 +12,7 @@ import numpy as np
 from experiments.search.history import History, empty
 from experiments.search.problems import Problem
 from experiments.search.records import JSONValue
-from experiments.search.samplers.cmaes.strategy import Replay, Scope, Strategy
+from experiments.search.samplers.cmaes.strategy import AxisSplit, Replay, Strategy
 from experiments.search.samplers.failures import failing
 from experiments.search.samplers.fallback import Fallback
 from experiments.search.samplers.sampler import Sampler, Suggestion
@@ -45,7 +45,7 @@ class CmaesSampler(Sampler):
 
     @classmethod
     def space_problems(cls, space: SearchSpace) -> Iterator[Problem]:
-        axes = len(Scope(Columns(space)).ordered)
+        axes = len(AxisSplit(Columns(space)).ordered)
         if axes > MOST_AXES:
             yield Problem(
                 "",
@@ -111,8 +111,8 @@ class CmaesSampler(Sampler):
         return columns.snapped(points)
 
     @cached_property
-    def _scope(self) -> Scope:
-        return Scope(Columns(self.space))
+    def _scope(self) -> AxisSplit:
+        return AxisSplit(Columns(self.space))
 
     @cached_property
     def _replay(self) -> Replay:

@@ -30,7 +30,7 @@ MOST_BANDS = 256
 
 
 @dataclass(frozen=True)
-class Scope:
+class AxisSplit:
     """How the axes of a space are divided: `ordered` and `nominal` are places."""
 
     columns: Columns
@@ -101,7 +101,7 @@ class Replay:
     from: which trials that are changes as slower ones end, and the state with it.
     """
 
-    scope: Scope
+    scope: AxisSplit
     seed: int
 
     def start(self, restarts: int) -> Strategy:

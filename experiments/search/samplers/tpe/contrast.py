@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.history import History
-from experiments.search.samplers.tpe.groups import Group
+from experiments.search.samplers.tpe.groups import AxisGroup
 from experiments.search.samplers.tpe.parzen import Parzen
 from experiments.search.surrogate.columns import Columns, Mask, Points
 from experiments.search.surrogate.outcomes import Outcomes
@@ -57,7 +57,7 @@ class Contrast:
     """
 
     columns: Columns
-    groups: Sequence[Group]
+    groups: Sequence[AxisGroup]
     history: History
     split: Split
 
@@ -85,7 +85,9 @@ class Contrast:
         digits = self.columns.digits(points, np.ones_like(active))
         split, alike = self.split, np.ones(len(self.split.others))
 
-        def density(group: Group, rows: NDArray[np.int64], weights: Points) -> Parzen:
+        def density(
+            group: AxisGroup, rows: NDArray[np.int64], weights: Points
+        ) -> Parzen:
             kept = active[rows, group.places[0]]
             at = np.ix_(rows[kept], group.places)
             return Parzen(group.coordinates, points[at], digits[at], weights[kept])

@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from experiments.search.samplers.order import has_order
-from experiments.search.surrogate.columns import Column, Points
+from experiments.search.surrogate.columns import CubeAxis, Points
 
 Digits = NDArray[np.int64]
 
@@ -42,7 +42,7 @@ class Coordinate:
     value, and with a small probability moves as the axis's own law does.
     """
 
-    column: Column
+    column: CubeAxis
 
     @cached_property
     def ordered(self) -> bool:

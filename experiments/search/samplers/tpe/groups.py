@@ -14,14 +14,14 @@ from experiments.search.samplers.tpe.coordinate import Coordinate
 from experiments.search.surrogate.columns import Columns
 
 
-class Group(NamedTuple):
+class AxisGroup(NamedTuple):
     """Coordinates that are active together; `places` are theirs in the cube."""
 
     coordinates: tuple[Coordinate, ...]
     places: NDArray[np.int64]
 
 
-def groups_of(columns: Columns) -> Iterator[Group]:
+def groups_of(columns: Columns) -> Iterator[AxisGroup]:
     """The axes with more than one value, by what they depend on."""
     places = {name: place for place, name in enumerate(columns.space.axes)}
     found: dict[frozenset[Gate], list[int]] = defaultdict(list)
@@ -30,4 +30,4 @@ def groups_of(columns: Columns) -> Iterator[Group]:
             found[frozenset(axis.gates)].append(places[axis.name])
     for group in found.values():
         coordinates = tuple(Coordinate(columns.all[place]) for place in group)
-        yield Group(coordinates, np.array(group, np.int64))
+        yield AxisGroup(coordinates, np.array(group, np.int64))

@@ -16,7 +16,7 @@ from experiments.search.samplers.fallback import Fallback
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.spacing import beside_pending
 from experiments.search.samplers.tpe.contrast import Contrast, Split
-from experiments.search.samplers.tpe.groups import Group, groups_of
+from experiments.search.samplers.tpe.groups import AxisGroup, groups_of
 from experiments.search.surrogate.columns import Columns, Mask, Points
 from experiments.search.surrogate.outcomes import outcomes_of
 from experiments.search.surrogate.tried import Tried
@@ -94,7 +94,7 @@ class TpeSampler(Sampler):
         return Columns(self.space)
 
     @cached_property
-    def _groups(self) -> tuple[Group, ...]:
+    def _groups(self) -> tuple[AxisGroup, ...]:
         return tuple(groups_of(self._columns))
 
     @cached_property
