@@ -15,24 +15,26 @@ NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$
 OCTAL = re.compile(r"0o[0-7]+$")
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
+    """Quotes whatever either version of YAML takes for something other than text."""
+
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-_Dumper.yaml_implicit_resolvers = {
+Dumper.yaml_implicit_resolvers = {
     letter: list(resolvers)
     for letter, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
 }
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", OCTAL, ["0"])
+Dumper.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
+Dumper.add_implicit_resolver("tag:yaml.org,2002:int", OCTAL, ["0"])
 
 
 def yaml_text(document: Mapping[str, Any]) -> str:
     """The document in block style, its keys in the order that they have."""
     text: str = yaml.dump(
         dict(document),
-        Dumper=_Dumper,
+        Dumper=Dumper,
         sort_keys=False,
         width=WIDTH,
         allow_unicode=True,
