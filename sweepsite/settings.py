@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -69,8 +70,14 @@ def bad_url(name: str, text: str, why: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(f"{name} is {shown!r}; {why.rstrip('.')}.")
 
 
+# It works without an installation, so it must not leave a new data folder behind.
+CHECKS_ONLY = sys.argv[1:3] == ["sweep", "check"]
+
+
 def home_folder() -> Path:
     folder = Path(os.environ.get("SWEEPSITE_HOME", "") or BASE_DIR / ".sweepsite")
+    if CHECKS_ONLY:
+        return folder.resolve()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -92,6 +99,8 @@ def secret_key(folder: Path) -> str:
             )
         return given
     path = folder / "secret_key"
+    if CHECKS_ONLY and not path.exists():
+        return secrets.token_urlsafe(50)
     if not path.exists():
         _make_secret_key(path)
     return path.read_text()

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.db import OperationalError, connection
 
 from experiments import access
 from experiments.models import Pool, Sweep, Team, User
 
 MOST_NAMED = 20
+
+
+def is_installed() -> bool:
+    """Whether there is a database with our tables. Never makes a file for one."""
+    name = str(connection.settings_dict["NAME"])
+    in_file = connection.vendor == "sqlite" and not name.startswith("file:")
+    if in_file and not Path(name).exists():
+        return False
+    try:
+        return Pool._meta.db_table in connection.introspection.table_names()
+    except OperationalError:
+        return False
 
 
 def find_user(name: str) -> User:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ from experiments.search.preview import space_histograms
 from tests import factories
 from tests.commands.conftest import Run
 
-DEMO = Path(__file__).resolve().parents[2] / "experiments" / "demo" / "sweep.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "experiments" / "demo" / "sweep.yaml"
+OURS = ("SWEEPSITE_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 
 
 def written(path: Path, **changes: Any) -> Path:
@@ -165,3 +170,30 @@ def test_an_invalid_document_exits_1_with_path_and_sentence(
     assert ran.code == 1 and ran.out == ""
     (line,) = ran.err.splitlines()
     assert line.startswith(path) and len(line) > len(path) + 10
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_it_works_without_an_installation_and_leaves_nothing_behind(
+    tmp_path: Path, made: bool
+) -> None:
+    home, file = tmp_path / "home", tmp_path / "s.yaml"
+    if made:
+        home.mkdir()
+    written(file, search_space={"x": "uniform(0, 1)"}, trial={"command": "true"})
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+    ran = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "sweep", "check", file],
+        env={**kept, "SWEEPSITE_HOME": str(home)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert parse_document(yaml.safe_load(ran.stdout)).objective.primary_metric
+    assert "# combinations: infinitely many\n" in ran.stdout
+    assert ran.stdout.count("# such as: {") >= 5
+    skipped = [line for line in ran.stdout.splitlines() if "# skipped: " in line]
+    assert len(skipped) == 1 and "no installation was found" in skipped[0]
+    assert ran.stderr == ""
+    assert {path.name for path in tmp_path.rglob("*")} - {"home"} == {"s.yaml"}
+    assert home.exists() == made

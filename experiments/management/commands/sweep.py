@@ -29,6 +29,7 @@ from experiments.management.lookups import (
     find_sweep,
     find_team,
     find_user,
+    is_installed,
     url_of,
 )
 from experiments.management.sweep_gaps import FILL_GAPS, add_fill_gaps, fill_gaps
@@ -54,6 +55,10 @@ from experiments.warm_trials import add_finished_trials, usable_trials
 
 # What SQLite and PostgreSQL say where nothing was set up.
 NO_TABLES = ("no such table", "does not exist")
+SKIPPED = (
+    "Whether the worker pool exists, has enough GPUs and allows the code's folder was"
+    " not checked, because no installation was found."
+)
 MOST_LISTED = 1_000
 MOST_BYTES = 64 << 20
 
@@ -186,7 +191,8 @@ class Command(BaseCommand):
         checked = check_import(imported, bins=BARS)
         definition = checked.definition
         lines = [*note_lines(imported), *map(str, definition.warnings)]
-        lines += pool_lines(definition)
+        installed = is_installed()
+        lines += pool_lines(definition) if installed else []
         lines += self._folder_lines(definition, imported, Path(options["file"]))
         self.stdout.write(document_text(definition.dump()))
         self.stdout.write(f"# read as: {FORMATS[imported.format]}")
@@ -202,6 +208,8 @@ class Command(BaseCommand):
             self.stdout.write(f"# finished trials: {number:,}, {usable:,} come along")
         for warning in lines:
             self.stdout.write(f"# warning: {warning}")
+        if not installed:
+            self.stdout.write(f"# skipped: {SKIPPED}")
 
     def _folder_lines(
         self, definition: SweepDefinition, imported: Imported, file: Path
