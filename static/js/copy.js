@@ -4,8 +4,8 @@
 
 const SHOWN_FOR = 1600;
 
-// What a button copies, or null. Exported for the pages that have sources of their own.
-export function sourceOf(button) {
+// What a button copies, or null.
+function sourceOf(button) {
   if (button.dataset.copy) return button.dataset.copy;
   if ("copyShown" in button.dataset) {
     return button.closest("[data-tabs]")?.querySelector(".tab-panel.is-active pre")?.textContent ?? null;

@@ -38,7 +38,7 @@ function tidy(value) {
   return Number(value.toPrecision(12));
 }
 
-export function niceStep(span, target) {
+function niceStep(span, target) {
   const rough = span / Math.max(1, target);
   const power = 10 ** Math.floor(Math.log10(rough));
   const lead = rough / power;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 globalThis.Chart = { DatasetController: class {}, register() {} };
 const { labelled } = await import("../../static/js/charts/curve_ends.js");
-const { curvesTable, hasColumn, pointsOf } = await import("../../static/js/charts/curves.js");
+const { curvesTable, pointsOf } = await import("../../static/js/charts/curves.js");
 const { bestSoFarTable, incumbents, markHeight, placesOf } = await import("../../static/js/charts/best_so_far.js");
 const { differences, placeTip } = await import("../../static/js/charts/tooltip.js");
 const { rankColour } = await import("../../static/js/charts/viridis.js");
@@ -19,11 +19,6 @@ test("a curve keeps its gaps and follows the chosen horizontal axis", () => {
   assert.deepEqual(pointsOf({ curve }, "report").map((point) => point.x), [1, 2, 3]);
   assert.deepEqual(pointsOf({ curve }, "seconds").map((point) => point.x), [2.5, 5, 7.5]);
   assert.equal(pointsOf({ curve }, "step")[1].y, null);
-});
-
-test("an axis is only offered when some curve has it", () => {
-  assert.ok(hasColumn([{ curve: [[1, 0.5, 10]] }], "step"));
-  assert.ok(!hasColumn([{ curve: [[1, 0.5, 10]] }], "seconds"));
 });
 
 test("the best is labelled first, completed trials are not", () => {

@@ -34,10 +34,6 @@ export function pointsOf(trial, x) {
     .map((point) => ({ x: point[column], y: point[1] }));
 }
 
-export function hasColumn(trials, x) {
-  return trials.some((trial) => trial.curve.some((point) => Number.isFinite(point[COLUMN[x]])));
-}
-
 function styleOf(trial, colours, few) {
   const { fill } = colours;
   const look = lookOf(trial).name;

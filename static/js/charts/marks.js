@@ -50,7 +50,7 @@ export function ring(ctx, x, y, radius, colour, ground) {
   ctx.stroke();
 }
 
-export function halfDisc(ctx, x, y, radius, colour, ground) {
+function halfDisc(ctx, x, y, radius, colour, ground) {
   ring(ctx, x, y, radius, colour, ground);
   ctx.beginPath();
   ctx.arc(x, y, radius, -Math.PI / 2, Math.PI / 2);

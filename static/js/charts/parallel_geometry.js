@@ -31,7 +31,7 @@ export function axisOf(parameter, trials) {
   return { name, title, kind, domain, log: log && domain[0] > 0, unset };
 }
 
-export function objectiveAxis(objective, trials) {
+function objectiveAxis(objective, trials) {
   const values = trials.map((trial) => trial.value);
   const { metric: name, goal } = objective;
   const domain = domainOf(values, { goal });
@@ -87,7 +87,7 @@ function groups(order, keyOf) {
 
 // Lays one axis along [low, high] (low may be the greater pixel). Returns {axis, unsetAt,
 // places: Map of trial number to pixel, ticks: [{at, text}], place(value)}.
-export function layAxis(axis, order, low, high) {
+function layAxis(axis, order, low, high) {
   const direction = Math.sign(high - low);
   const start = axis.unset ? low + direction * UNSET : low;
   const unsetAt = axis.unset ? low : null;

@@ -19,7 +19,7 @@ const DASHES = { terminated: [4, 3], cancelled: [1.5, 3] };
 const AGAIN = [[], [6, 2], [2, 2], [8, 3, 2, 3]];
 
 // The dash of each line: its state's, or the next of its own where a state comes again.
-export function dashesOf(trials) {
+function dashesOf(trials) {
   const seen = new Map();
   return trials.map((trial) => {
     const look = lookOf(trial).name;

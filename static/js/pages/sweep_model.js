@@ -14,7 +14,7 @@ export function withNews(model, { trials, best, total }) {
 }
 
 // Plain trials that have grown too old are let go; leaders stay.
-export function newest(trials, most, goal) {
+function newest(trials, most, goal) {
   const sorted = [...trials].sort((a, b) => b.number - a.number);
   if (sorted.length <= most) return sorted;
   const last = sorted[most - 1].number;
