@@ -9,7 +9,7 @@ from django.utils.html import escape
 
 from experiments.models import Event, Sweep
 from experiments.pages.durations import write_duration
-from experiments.pages.sweep.limits import LimitsForm
+from experiments.pages.sweep.forms import LimitsForm
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -22,14 +22,15 @@ from experiments.pages.builder.context import (
 from experiments.pages.builder.drafts import submit_once
 from experiments.pages.builder.views import TOKEN
 from experiments.pages.importing import words as import_words
-from experiments.pages.importing.content import (
-    MOST_TEXT,
+from experiments.pages.importing.lines import faults, source_lines, target_lines
+from experiments.pages.importing.reading import (
+    MAX_TEXT,
     Content,
     ContentError,
+    Reading,
+    read_content,
     sent_content,
 )
-from experiments.pages.importing.lines import faults, source_lines, target_lines
-from experiments.pages.importing.reading import Reading, read_content
 from experiments.pages.importing.space import first_draws, parameter_views, trials_table
 from experiments.search.importers import FORMATS
 from experiments.search.problems import DefinitionError
@@ -62,7 +63,7 @@ class Desk:
             "team": self.context.team,
             "token": token if TOKEN.fullmatch(token) else new_token(),
             "formats": list(FORMATS.items()),
-            "most_text": MOST_TEXT,
+            "most_text": MAX_TEXT,
             "text": text,
             "sentence": sentence,
             "reading": reading,

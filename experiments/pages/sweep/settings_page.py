@@ -14,12 +14,14 @@ from experiments import access, edits
 from experiments.clock import database_now
 from experiments.models import Sweep
 from experiments.pages.sweep.documents import document_text
+from experiments.pages.sweep.forms import (
+    LimitsForm,
+    PolicyForm,
+    SeenForm,
+    SpaceForm,
+)
 from experiments.pages.sweep.head import frame
-from experiments.pages.sweep.limits import LimitsForm
 from experiments.pages.sweep.permission import sweep_to_read, sweep_to_steer
-from experiments.pages.sweep.policy_form import PolicyForm
-from experiments.pages.sweep.seen import SeenForm
-from experiments.pages.sweep.space_form import SpaceForm
 from experiments.progress import counts_by_sweep
 
 

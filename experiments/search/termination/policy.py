@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -121,11 +121,6 @@ class Policy(ABC):
             for each in fields(cls)
             if "setting" in each.metadata
         }
-
-    @classmethod
-    def common_settings(cls) -> Collection[str]:
-        """The names of the settings that every policy has."""
-        return Policy.declarations().keys()
 
     @classmethod
     def read(

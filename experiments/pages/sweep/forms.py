@@ -1,0 +1,343 @@
+"""The forms of the Settings tab: what of a sweep may change before it has ended.
+
+Two people may have one open at once. A form carries a copy of what it showed. Where
+something else is stored by now, nothing is saved, and the form says what was changed;
+sent again, it counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from experiments import edits
+from experiments.document_yaml import line_text, yaml_text
+from experiments.models import Sweep, User
+from experiments.pages.durations import DurationField, whole, write_duration
+from experiments.pages.live_parts import digest
+from experiments.pages.numbers import WholeNumberField
+from experiments.search.figures import counted
+from experiments.search.limits import MOST_CONCURRENT, MOST_TRIALS
+from experiments.search.loading import load_document
+from experiments.search.problems import DefinitionError, Problem
+from experiments.search.samplers import SAMPLERS
+from experiments.search.space import SearchSpace
+from experiments.search.space_changes import ParameterChange, space_changes
+from experiments.space_versions import no_longer_counted, parsed_space
+from experiments.spaces import search_space
+
+SEEN = "seen"
+MAX_SEEN = 200_000
+# Longer old and new values are not shown.
+MAX_SHOWN = 60
+LIMITS = "limits."
+POLICY = "early_termination"
+MAX_POLICY, MAX_SPACE = 10_000, 100_000
+AREA = {"class": "input input-mono", "spellcheck": "false"}
+
+
+class SeenForm(forms.Form):
+    """A form of a sweep's settings; ``initial`` is how they are now."""
+
+    seen = forms.CharField(
+        required=False,
+        max_length=MAX_SEEN,
+        # Several such forms may stand on one page.
+        widget=forms.HiddenInput({"id": False}),
+    )
+    # Whether somebody else has changed what the form showed.
+    overtaken = False
+
+    def __init__(self, data: Any = None, *, initial: Mapping[str, Any]) -> None:
+        now = json.dumps(dict(initial))
+        super().__init__(data, initial={**initial, SEEN: now})
+
+    def changed(self) -> list[str]:
+        """The names of the changed fields."""
+        return [name for name in self.changed_data if name != SEEN]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        changes = list(self._changes_of_others())
+        if changes:
+            self.overtaken = True
+            data: Any = self.data
+            self.data = data = data.copy()
+            data[SEEN] = self.initial[SEEN]
+            raise ValidationError(
+                f"Somebody else has changed this meanwhile: {'; '.join(changes)}."
+                " Nothing of yours was stored. Send it again to apply it."
+            )
+        return cleaned
+
+    def _changes_of_others(self) -> Iterator[str]:
+        for name, old in _mapping(self.data.get(SEEN, "")).items():
+            if name in self.fields and name in self.initial:
+                now = self.initial[name]
+                if now != old:
+                    yield f"{self.fields[name].label} {self.told(name, old, now)}"
+
+    def told(self, name: str, old: Any, now: Any) -> str:
+        """What became of a field, after its label."""
+        before, after = ("empty" if v in (None, "") else str(v) for v in (old, now))
+        if max(len(before), len(after)) > MAX_SHOWN or "\n" in before + after:
+            return "is another one now"
+        return f"was {before} and is now {after}"
+
+
+def _mapping(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class LimitsForm(SeenForm):
+    """The document's limits, and its priority; what is left empty has no limit."""
+
+    max_total_trials = WholeNumberField(
+        least=1,
+        most=MOST_TRIALS,
+        label="Trials in all",
+        help_text="Raise it to go on, lower it to end sooner.",
+    )
+    max_concurrent_trials = WholeNumberField(
+        least=1,
+        most=MOST_CONCURRENT,
+        label="At a time",
+        help_text="Running trials are not stopped when it is lowered.",
+    )
+    max_failed_trials = WholeNumberField(
+        least=1,
+        most=MOST_TRIALS,
+        required=False,
+        label="Pause after failures",
+        help_text="Empty: failures do not pause the sweep.",
+    )
+    timeout = DurationField(
+        required=False,
+        label="Whole sweep",
+        help_text="Such as 2 h or 1 d 4 h, counted from its start. Empty: no limit.",
+    )
+    trial_timeout = DurationField(
+        required=False,
+        label="Each trial",
+        help_text="Such as 90 s or 10 m. Empty: no limit.",
+    )
+    priority = WholeNumberField(
+        least=-100,
+        most=100,
+        required=False,
+        label="Priority",
+        help_text="Of two sweeps that wait, the higher one goes first. Usual is 0.",
+    )
+
+    @classmethod
+    def of(cls, sweep: Sweep, data: Any = None) -> LimitsForm:
+        names = [name for name in cls.base_fields if name != SEEN]
+        found = {name: getattr(sweep, name) for name in names}
+        initial = {n: None if v is None else whole(v) for n, v in found.items()}
+        return cls(data, initial=initial)
+
+    def told(self, name: str, old: Any, now: Any) -> str:
+        if isinstance(self.fields[name], DurationField):
+            old, now = write_duration(old), write_duration(now)
+        return super().told(name, old, now)
+
+    def save(self, sweep: Sweep, *, actor: User) -> bool:
+        """Change what was changed. False: the form now says what is wrong."""
+        limits = {name: self.cleaned_data[name] for name in self.changed()}
+        changes: dict[str, Any] = {}
+        priority = limits.pop(edits.PRIORITY, sweep.priority) or 0
+        if priority != sweep.priority:
+            changes[edits.PRIORITY] = priority
+        if limits:
+            changes["limits"] = limits
+        if not changes:
+            return True
+        try:
+            edits.change_sweep(sweep, changes, actor=actor)
+        except DefinitionError as error:
+            for problem in error.problems:
+                name = problem.path.removeprefix(LIMITS)
+                self.add_error(name if name in self.fields else None, problem.message)
+            return False
+        return True
+
+
+class PolicyForm(SeenForm):
+    """The policy as it stands below ``early_termination`` in a document."""
+
+    sweep: Sweep
+    policy = forms.CharField(
+        required=False,
+        max_length=MAX_POLICY,
+        label="Policy, as in a sweep document",
+        help_text="Such as <code>type: median_stopping</code>. Intervals and delays"
+        " count reports: report n is the n-th report of the primary metric. Empty:"
+        " every trial runs to its end.",
+        widget=forms.Textarea({"rows": 7, **AREA}),
+    )
+
+    @classmethod
+    def of(cls, sweep: Sweep, data: Any = None) -> PolicyForm:
+        settings = sweep.early_termination
+        text = yaml_text(settings) if settings else ""
+        form = cls(data, initial={"policy": text})
+        form.sweep = sweep
+        return form
+
+    def told(self, name: str, old: Any, now: Any) -> str:
+        before, after = (_in_words(self.sweep, str(text)) for text in (old, now))
+        return f"was {before} and is now {after}"
+
+    def save(self, sweep: Sweep, *, actor: User) -> bool:
+        """Judge by the policy from now on. False: the form now says what is wrong."""
+        try:
+            text = self.cleaned_data["policy"].strip()
+            settings = dict(load_document(text)) if text else None
+            edits.change_sweep(sweep, {POLICY: settings}, actor=actor)
+        except DefinitionError as error:
+            for problem in error.problems:
+                self.add_error("policy", _named(problem, POLICY))
+            return False
+        return True
+
+
+def _in_words(sweep: Sweep, text: str) -> str:
+    try:
+        settings = dict(load_document(text)) if text.strip() else None
+    except DefinitionError:
+        return "another one"
+    return edits.policy_words(sweep, settings)
+
+
+@dataclass(frozen=True)
+class SpacePreview:
+    """What a change would do: line by line, and what becomes of the old trials."""
+
+    lines: Sequence[ParameterChange]
+    words: str
+    mark: str
+
+
+class SpaceForm(SeenForm):
+    """Search space and constraints as text."""
+
+    sweep: Sweep
+    preview: SpacePreview | None = None
+
+    space = forms.CharField(
+        max_length=MAX_SPACE,
+        label="Search space, a parameter a line",
+        help_text="As in a sweep document, such as <code>learning_rate:"
+        " {type: float, low: 0.0001, high: 0.1, log: true}</code>.",
+        widget=forms.Textarea({"rows": 8, **AREA}),
+    )
+    constraints = forms.CharField(
+        required=False,
+        max_length=MAX_SPACE,
+        label="Constraints, one a line",
+        help_text="Such as <code>layers * batch_size &lt;= 256</code>.",
+        widget=forms.Textarea({"rows": 2, **AREA}),
+    )
+
+    @classmethod
+    def of(cls, sweep: Sweep, data: Any = None) -> SpaceForm:
+        definition = sweep.definition
+        initial = {
+            "space": _lines(definition.get("search_space", {})),
+            "constraints": "\n".join(definition.get("constraints", ())),
+        }
+        form = cls(data, initial=initial)
+        form.sweep = sweep
+        return form
+
+    def told(self, name: str, old: Any, now: Any) -> str:
+        if name == "space":
+            spaces = [_read(self.sweep, str(text)) for text in (old, now)]
+            if spaces[0] and spaces[1]:
+                changes = map(str, space_changes(spaces[0], spaces[1]))
+                return f"is another one now ({', '.join(changes)})"
+        return super().told(name, old, now)
+
+    def save(self, *, actor: User, previewed: str) -> bool:
+        """Change the space if this text's preview was seen. False: the form now has
+        the preview, or says what is wrong."""
+        try:
+            changes = self._changes()
+            self.preview = self._preview(edits.space_after(self.sweep, changes))
+            if not self.preview.lines:
+                self.add_error(None, "This is the search space that the sweep has.")
+            if not self.preview.lines or previewed != self.preview.mark:
+                return False
+            edits.change_sweep(self.sweep, changes, actor=actor)
+        except DefinitionError as error:
+            self.preview = None
+            for problem in error.problems:
+                self._add(problem)
+            return False
+        return True
+
+    def _changes(self) -> dict[str, Any]:
+        lines = self.cleaned_data["constraints"].splitlines()
+        return {
+            "search_space": dict(load_document(self.cleaned_data["space"])),
+            "constraints": [line.strip() for line in lines if line.strip()],
+        }
+
+    def _preview(self, space: SearchSpace) -> SpacePreview:
+        lines = space_changes(search_space(self.sweep), space)
+        texts = (self.cleaned_data["space"], self.cleaned_data["constraints"])
+        return SpacePreview(lines, _consequence(self.sweep, space), digest(repr(texts)))
+
+    def _add(self, problem: Problem) -> None:
+        if problem.path.startswith("constraints"):
+            self.add_error("constraints", problem.message)
+        else:
+            self.add_error("space", _named(problem, "search_space"))
+
+
+def _lines(space: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name}: {line_text(law)}" for name, law in space.items())
+
+
+def _read(sweep: Sweep, text: str) -> SearchSpace | None:
+    try:
+        return parsed_space(sweep, {"search_space": dict(load_document(text))})
+    except DefinitionError:
+        return None
+
+
+def _consequence(sweep: Sweep, space: SearchSpace) -> str:
+    """What becomes of the trials that there are."""
+    outside, trials = no_longer_counted(sweep, space)
+    if not trials:
+        return "There are no trials yet: all will be drawn from it."
+    kept = f"The {counted(trials, 'trial')} that there are keep their values."
+    kind = str(sweep.definition.get("sampling_algorithm", {}).get("type", "random"))
+    if SAMPLERS[kind].needs_history:
+        if not outside:
+            return f"{kept} All lie inside, and the search goes on with all of them."
+        verb = "lies" if outside == 1 else "lie"
+        return (
+            f"{kept} {outside:,} of them {verb} outside and"
+            f" {'is' if outside == 1 else 'are'} no longer learnt from."
+        )
+    if space.is_finite:
+        return f"{kept} The new space is gone through without what was tried before."
+    return f"{kept} New ones are drawn from the new space."
+
+
+def _named(problem: Problem, part: str) -> str:
+    """A problem with the name of its field in a part of the document."""
+    path = problem.path.removeprefix(part).removeprefix(".")
+    if not path or path in problem.message:
+        return problem.message
+    return f"{path}: {problem.message}"
