@@ -28,6 +28,7 @@ NEW_DECISION = Insert(
     Decision,
     *("trial", "attempt", "policy", "settings", "n", "value", "threshold"),
     *("rivals", "setters", "facts", "stop", "reason"),
+    *("clause", "named_best", "limit_words"),
 )
 OWN_VALUES = Select(
     lambda: (
@@ -77,6 +78,9 @@ def _keep(verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy) -
         facts=stored_facts(verdict),
         stop=verdict.stop,
         reason=verdict.reason,
+        clause=verdict.grounds.clause,
+        named_best=verdict.grounds.best,
+        limit_words=verdict.grounds.limit,
     )
     NEW_DECISION.run(decision)
 

@@ -146,6 +146,10 @@ class Decision(models.Model):
     facts = models.JSONField(default=dict)
     stop = models.BooleanField()
     reason = models.TextField()
+    # The parts of the reason: its clause, the own best before it, what the limit is.
+    clause = models.TextField(blank=True)
+    named_best = models.CharField(max_length=40, blank=True)
+    limit_words = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -250,7 +250,7 @@ def _compared(decision: Decision, word: str) -> str:
     if CHANCE in decision.facts:
         return f"a chance of {chance_text(decision.facts[CHANCE])} to become the best"
     if decision.policy in SPOKEN:
-        return decision.reason.partition(": ")[2].rstrip(".") or decision.reason
+        return decision.clause or decision.reason
     if threshold is None:
         return "nothing to compare with yet"
     if value is None:

@@ -86,7 +86,7 @@ def test_a_trial_that_minimises_was_above_the_threshold() -> None:
 def test_a_verdict_in_unknown_words_is_repeated_as_it_is() -> None:
     trial = ended_by_median()
     Decision.objects.filter(trial=trial, stop=True).update(
-        reason="Something <b>else</b>.", policy="unheard_of"
+        policy="unheard_of", clause="something <b>else</b>", limit_words=""
     )
     assert why(trial).lead == (
         "Trial 3 ended after report 3: something &lt;b&gt;else&lt;/b&gt;."

@@ -12,27 +12,14 @@ from experiments.models import Decision
 from experiments.pages.trial.attempt_rows import TrialRows
 from experiments.pages.trial.verdicts import chance_text
 from experiments.search.figures import ordinal
-from experiments.search.termination import POLICIES, Policy
-from experiments.search.termination.combination import Combination
+from experiments.search.termination import Policy
 from experiments.search.termination.comparison import ComparingPolicy
 from experiments.verdicts import CHANCE, Checks
 from experiments.words import number_text, told_apart
 
-# The end of a policy's own sentence: what the threshold is.
-THRESHOLD_WORDS = re.compile(r"(?:was (?:below|above)|against) \S+, (.+)\.$", re.DOTALL)
-# The beginning of a policy's own sentence, which the page has words of its own for.
-BEGINNING = re.compile(
-    r"^(?:Ended after|Kept at) report [\d,]+(?: with (?P<best>\S+))?: (?P<rest>.+)$",
-    re.DOTALL,
-)
 # The own best in it, with or without being called so.
 OWN_BEST = re.compile(r"(?:\bits best |(?<=; )|^)(-?\d\S*)(?= )")
 TRIAL_NAME = re.compile(r"\btrial (\d+)\b")
-
-# Several rules speak in one sentence, each about a threshold of its own.
-COMBINATIONS = frozenset(
-    kind for kind, policy in POLICIES.items() if issubclass(policy, Combination)
-)
 
 # A policy that looks at even intervals does so after that many of them, too.
 LATER = 9
@@ -62,23 +49,20 @@ def against_words(rows: TrialRows, decision: Decision) -> Sentence:
 
 
 def _reason_words(rows: TrialRows, decision: Decision) -> Sentence:
-    """The policy's own sentence, to go on with: the own best named and made strong."""
-    text = decision.reason.removesuffix(".").replace("'", "\u2019")
-    told = BEGINNING.match(text)
-    if told is None:
-        return lower_first(text)
+    """The policy's own clause: the own best named and made strong."""
+    text = decision.clause.replace("'", "\u2019")
     metric = rows.objective.primary_metric
     pieces = [
         format_html("its best {} <strong>{}</strong>", metric, piece)
         if index % 2
         else linked_trials(piece, rows.setter_urls)
-        for index, piece in enumerate(OWN_BEST.split(told["rest"]))
+        for index, piece in enumerate(OWN_BEST.split(text))
     ]
     rest = format_html_join("", "{}", ((piece,) for piece in pieces))
-    if told["best"] is None:
+    if not decision.named_best:
         return rest
     words = "with a best {} of <strong>{}</strong>, {}"
-    return format_html(words, metric, told["best"], rest)
+    return format_html(words, metric, decision.named_best, rest)
 
 
 def _side(rows: TrialRows, decision: Decision) -> str:
@@ -91,10 +75,9 @@ def _side(rows: TrialRows, decision: Decision) -> str:
 
 def _threshold_words(rows: TrialRows, decision: Decision) -> Sentence:
     """What the threshold is, in the policy's own words, its trials linked."""
-    match = THRESHOLD_WORDS.search(decision.reason)
-    if match is None or decision.policy in COMBINATIONS:
+    words = decision.limit_words.replace("'", "\u2019")
+    if not words:
         return ""
-    words = match[1].replace("'", "\u2019")
     if decision.policy == "median_stopping":
         reports = "report" if decision.n == 1 else f"{decision.n} reports"
         words += f" over the same {reports}"

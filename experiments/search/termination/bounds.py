@@ -11,7 +11,7 @@ import numpy as np
 from experiments.search.fields import Fields
 from experiments.search.figures import counted, significant, told_apart
 from experiments.search.problems import shown
-from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.evidence import Evidence, Grounds, Rivals
 from experiments.search.termination.policy import Policy, Ruling, min_rivals
 from experiments.search.termination.settings import (
     METRIC_UNITS,
@@ -101,28 +101,25 @@ class ThresholdPolicy(Policy):
             return Ruling(stop=True, limit=best)
         return GOES_ON
 
-    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+    def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         own = evidence.own
         if not ruling.stop:
             last = significant(self.objective.value(own.last))
-            return f"Kept at report {own.report}: with {last} it misses no bound."
+            return Grounds(f"with {last} it misses no bound")
         limit = self.objective.value(ruling.limit)
         if self._judges_value(evidence) and own.best > self._goal():
             best, goal = told_apart(self.objective.value(own.best), limit)
             best = "no finite value" if own.silent else f"its best {best}"
-            return (
-                f"Ended after report {own.report}: {best} has not reached {goal}, "
-                f"which was asked for by report {self.by_report:,}."
+            return Grounds(
+                f"{best} has not reached {goal}, "
+                f"which was asked for by report {self.by_report:,}"
             )
         if math.isinf(own.last):
             last, bound = "a report without a finite value", significant(limit)
         else:
             last, bound = told_apart(self.objective.value(own.last), limit)
         name = "lower" if limit == self.lower else "upper"
-        return (
-            f"Ended after report {own.report}: {last} is beyond the {name} bound, "
-            f"{bound}."
-        )
+        return Grounds(f"{last} is beyond the {name} bound, {bound}")
 
     def name_in_words(self) -> str:
         words = []
@@ -196,26 +193,17 @@ class PatiencePolicy(Policy):
         limit = before - self.min_delta
         return Ruling(stop=evidence.own.best >= limit, limit=limit)
 
-    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+    def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         report, own = evidence.report, evidence.own
         span = counted(self.patience, "report")
         best = significant(self.objective.value(own.best))
         if report <= self.patience:
-            return f"Kept at report {report} with {best}: patience lasts for {span}."
+            return Grounds(f"patience lasts for {span}", best)
         if own.silent:
-            return (
-                f"Ended after report {report}: no finite value in {report:,} reports."
-            )
+            return Grounds(f"no finite value in {report:,} reports")
         by = f" by more than {significant(self.min_delta)}" if self.min_delta else ""
-        if ruling.stop:
-            return (
-                f"Ended after report {report}: its best {best} has not improved{by} in "
-                f"the last {span}."
-            )
-        return (
-            f"Kept at report {report}: its best {best} has improved{by} in the last "
-            f"{span}."
-        )
+        verb = "has not improved" if ruling.stop else "has improved"
+        return Grounds(f"its best {best} {verb}{by} in the last {span}")
 
     def name_in_words(self) -> str:
         words = f"patience of {counted(self.patience, 'report')}"

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 from experiments.search.fields import Fields
 from experiments.search.problems import join, listed
 from experiments.search.records import JSONValue, Objective
-from experiments.search.termination.evidence import Evidence, Rivals, Verdict
+from experiments.search.termination.evidence import Evidence, Grounds, Rivals, Verdict
 from experiments.search.termination.policy import (
     Policy,
     Ruling,
@@ -123,11 +123,9 @@ class Combination(Policy):
         stop = self.would_end(evidence, rivals)
         return Ruling(stop, limit, first.setters, first.facts)
 
-    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
-        start = "Ended after" if ruling.stop else "Kept at"
-        clauses = [_clause(verdict) for verdict in self._deciding(evidence)]
-        words = "; ".join(clauses) or "none of the rules is asked here"
-        return f"{start} report {evidence.report}: {words}."
+    def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
+        clauses = [verdict.grounds.clause for verdict in self._deciding(evidence)]
+        return Grounds("; ".join(clauses) or "none of the rules is asked here")
 
     def settings(self) -> dict[str, JSONValue]:
         inner: list[JSONValue] = [policy.settings() for policy in self.policies]
@@ -185,9 +183,3 @@ class AllOf(Combination):
 
     def name_in_words(self) -> str:
         return listed([policy.in_words() for policy in self.policies])
-
-
-def _clause(verdict: Verdict) -> str:
-    """A verdict's reason without its beginning and its full stop."""
-    start, _, rest = verdict.reason.partition(": ")
-    return (rest or start).rstrip(".")

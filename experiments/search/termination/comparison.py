@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from experiments.search.figures import significant, told_apart
-from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.evidence import Evidence, Grounds, Rivals
 from experiments.search.termination.policy import Policy, Ruling
 
 # Sums in another order may differ in the last bits. Two numbers that close count as
@@ -58,22 +58,21 @@ class ComparingPolicy(Policy):
         limit = self.limit(evidence, rivals)
         return limit is not None and not limit.passed_by(evidence.own.best)
 
-    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+    def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         own = evidence.own
         if ruling is UNOPPOSED:
             best = significant(self.objective.value(own.best))
-            return (
-                f"Kept at report {own.report} with {best}: no trial ends at this point."
-            )
+            return Grounds("no trial ends at this point", best)
         if math.isinf(ruling.limit):
-            return f"Kept at report {own.report}: too few others have a finite value."
+            return Grounds("too few others have a finite value")
         best, limit = told_apart(
             self.objective.value(own.best), self.objective.value(ruling.limit)
         )
-        held = f"{limit}, {self.limit_in_words(evidence, rivals, ruling)}."
-        if not ruling.stop:
-            return f"Kept at report {own.report}: {best} against {held}"
-        if own.silent:
-            return f"Ended after report {own.report}: no finite value against {held}"
         side = "below" if self.objective.maximizes else "above"
-        return f"Ended after report {own.report}: its best {best} was {side} {held}"
+        compared = f"its best {best} was {side}"
+        if not ruling.stop:
+            compared = f"{best} against"
+        elif own.silent:
+            compared = "no finite value against"
+        words = self.limit_in_words(evidence, rivals, ruling)
+        return Grounds(f"{compared} {limit}, {words}", limit=words)

@@ -164,6 +164,25 @@ class Evidence(ABC):
 
 
 @dataclass(frozen=True)
+class Grounds:
+    """What a ruling rests on, in words.
+
+    `clause` is the end of a sentence, without its full stop. `best` is the trial's own
+    best where the sentence names it before the clause. `limit` says what the threshold
+    is, and ends the clause; "" where there is none.
+    """
+
+    clause: str
+    best: str = ""
+    limit: str = ""
+
+    def sentence(self, report: int, *, stop: bool) -> str:
+        start = "Ended after" if stop else "Kept at"
+        best = f" with {self.best}" if self.best else ""
+        return f"{start} report {report}{best}: {self.clause}."
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A policy's answer after one report, with all that it rests on.
 
@@ -171,7 +190,8 @@ class Verdict:
     where there is no finite one. `rivals` counts the trials compared with. `setters`
     are the numbers of the rivals that set the threshold: the leader, or the middle one
     or two. `reason` is one plain sentence, never empty. `facts` holds finite numbers
-    of the policy's own, such as a chance, by name.
+    of the policy's own, such as a chance, by name. `grounds` has the parts of the
+    sentence.
     """
 
     stop: bool
@@ -182,3 +202,4 @@ class Verdict:
     setters: tuple[int, ...]
     reason: str
     facts: Mapping[str, float] = field(default_factory=dict)
+    grounds: Grounds = Grounds("")

@@ -12,7 +12,7 @@ from experiments.search.fields import Fields
 from experiments.search.figures import significant
 from experiments.search.records import Objective
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
-from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.evidence import Evidence, Grounds, Rivals
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import (
     MAX_REPORTS,
@@ -202,20 +202,19 @@ class HyperbandPolicy(AshaPolicy):
             return None
         return super().limit(evidence, rivals)
 
-    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
+    def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         first = self.first_rung(evidence.number)
         if evidence.report >= first:
-            return super().sentence(evidence, rivals, ruling)
+            return super().grounds(evidence, rivals, ruling)
         best = significant(self.objective.value(evidence.own.best))
         then = (
             "which runs to its end"
             if first >= self.max_resource
             else f"which is judged from report {first:,} on"
         )
-        return (
-            f"Kept at report {evidence.report} with {best}: trial {evidence.number} "
-            f"belongs to bracket {self.bracket(evidence.number) + 1}, {then}."
-        )
+        bracket = self.bracket(evidence.number) + 1
+        clause = f"trial {evidence.number} belongs to bracket {bracket}, {then}"
+        return Grounds(clause, best)
 
     def name_in_words(self) -> str:
         brackets = len(list(self.rungs())) + 1

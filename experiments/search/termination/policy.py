@@ -12,7 +12,7 @@ from experiments.search.fields import Fields
 from experiments.search.figures import counted, ordinal
 from experiments.search.problems import Findings, join, unknown_name
 from experiments.search.records import JSONValue, Objective
-from experiments.search.termination.evidence import Evidence, Rivals, Verdict
+from experiments.search.termination.evidence import Evidence, Grounds, Rivals, Verdict
 from experiments.search.termination.settings import (
     NTH_REPORT,
     IntegerSetting,
@@ -148,8 +148,8 @@ class Policy(ABC):
         """What is decided about a trial that has enough rivals."""
 
     @abstractmethod
-    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
-        """A ruling in words: one sentence that names the report."""
+    def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
+        """What a ruling rests on, in words."""
 
     @abstractmethod
     def name_in_words(self) -> str:
@@ -191,13 +191,13 @@ class Policy(ABC):
         rivals = self.considered(evidence.rivals)
         if self.on_missing != "worst" and math.isinf(evidence.own.last):
             ruling = Ruling(stop=self.on_missing == "stop")
-            words = _missing(evidence.report, self.on_missing)
+            grounds = _missing(self.on_missing)
         elif len(rivals) < self.min_rivals:
             ruling = Ruling(stop=False)
-            words = _too_few(evidence.report, self.min_rivals, len(rivals))
+            grounds = _too_few(self.min_rivals, len(rivals))
         else:
             ruling = self.ruling(evidence, rivals)
-            words = self.sentence(evidence, rivals, ruling)
+            grounds = self.grounds(evidence, rivals, ruling)
         return Verdict(
             stop=ruling.stop,
             report=evidence.report,
@@ -205,8 +205,9 @@ class Policy(ABC):
             threshold=self.own_sign(ruling.limit),
             rivals=len(rivals),
             setters=ruling.setters,
-            reason=words,
+            reason=grounds.sentence(evidence.report, stop=ruling.stop),
             facts=ruling.facts,
+            grounds=grounds,
         )
 
     def settings(self) -> dict[str, JSONValue]:
@@ -228,22 +229,14 @@ class Policy(ABC):
         return self.objective.value(loss) if math.isfinite(loss) else None
 
 
-def _missing(report: int, on_missing: str) -> str:
-    if on_missing == "stop":
-        return (
-            f"Ended after report {report}: it was no finite number, and on_missing is "
-            "stop."
-        )
-    return (
-        f"Kept at report {report}: it was no finite number, and on_missing is ignore."
-    )
+def _missing(on_missing: str) -> Grounds:
+    return Grounds(f"it was no finite number, and on_missing is {on_missing}")
 
 
-def _too_few(report: int, need: int, have: int) -> str:
-    return (
-        f"Kept at report {report}: a comparison needs {counted(need, 'other trial')} "
-        f"with as many reports, and there {'is' if have == 1 else 'are'} "
-        f"{have or 'none'}."
+def _too_few(need: int, have: int) -> Grounds:
+    return Grounds(
+        f"a comparison needs {counted(need, 'other trial')} with as many reports, and "
+        f"there {'is' if have == 1 else 'are'} {have or 'none'}"
     )
 
 

@@ -13,7 +13,7 @@ from experiments.search.curves import Courses, Gain, courses_of, later_half
 from experiments.search.figures import significant
 from experiments.search.levels import levels_of, window_for
 from experiments.search.repeats import repeats_of
-from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.evidence import Evidence, Grounds, Rivals
 from experiments.search.termination.first_wave import backlog_of
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import ShareSetting, declared
@@ -131,32 +131,33 @@ class PredictivePolicy(Policy):
             return KEPT
         return self._ruled(outlook, rivals, _share_better(clear, rivals))
 
-    def sentence(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
-        start = "Ended after" if ruling.stop else "Kept at"
-        start += f" report {evidence.report}"
+    def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         if evidence.own.silent and ruling.stop:
-            return f"{start}: no finite value so far."
-        start += f" with {significant(self.objective.value(evidence.own.best))}"
+            return Grounds("no finite value so far")
+        best = significant(self.objective.value(evidence.own.best))
+        return Grounds(self._clause(evidence, rivals, ruling), best)
+
+    def _clause(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         if EQUAL_REPORTS in ruling.facts:
             return (
-                f"{start}: report by report it is equal to trial {ruling.setters[0]}, "
-                "which ran to its end, so it would end as that one did."
+                f"report by report it is equal to trial {ruling.setters[0]}, "
+                "which ran to its end, so it would end as that one did"
             )
         if not ruling.facts:
-            return f"{start}: {self._safe(evidence, rivals)}"
+            return self._safe(evidence, rivals)
         facts = {name: significant(value) for name, value in ruling.facts.items()}
         if "chance" not in facts:
             return (
-                f"{start}: it is {facts['gain_needed']} behind trial "
+                f"it is {facts['gain_needed']} behind trial "
                 f"{ruling.setters[0]}, which leads at this report, and at its own pace "
                 f"it would gain about {facts['gain_expected']}; no trial has run to "
-                "its end yet."
+                "its end yet"
             )
         return (
-            f"{start}: to beat the best it needs to gain {facts['gain_needed']} more, "
+            f"to beat the best it needs to gain {facts['gain_needed']} more, "
             f"and about {facts['gain_expected']} is predicted, as trials that improved "
             "as fast gained from there on. That is a chance of "
-            f"{_percent(ruling.facts['chance'])}, and {self._asked_words(ruling)}."
+            f"{_percent(ruling.facts['chance'])}, and {self._asked_words(ruling)}"
         )
 
     def name_in_words(self) -> str:
@@ -216,13 +217,13 @@ class PredictivePolicy(Policy):
 
     def _safe(self, evidence: Evidence, rivals: Rivals) -> str:
         if self._among_best(evidence.own.best, rivals):
-            return f"it is among the best {self.keep_share:.0%} at this report."
+            return f"it is among the best {self.keep_share:.0%} at this report"
         courses = evidence.finished.derived(courses_of)
         if not len(courses):
-            return "no trial has run to its end yet, so little can be predicted."
+            return "no trial has run to its end yet, so little can be predicted"
         if evidence.report >= courses.longest:
-            return "it has come as far as the longest trial that ran to its end."
-        return "what parts it from the best at this report may be noise."
+            return "it has come as far as the longest trial that ran to its end"
+        return "what parts it from the best at this report may be noise"
 
 
 def _percent(share: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import ClassVar
 
 import pytest
@@ -130,7 +131,7 @@ class PolicyContract:
         assert verdict.reason.startswith(f"{start} {report}")
         assert verdict.reason.endswith(".") and "\n" not in verdict.reason
         assert "nan" not in verdict.reason and "inf" not in verdict.reason
-        json.dumps(verdict.__dict__, allow_nan=False)
+        json.dumps(asdict(verdict), allow_nan=False)
 
     def test_it_has_a_name_in_words(self) -> None:
         assert self.make(delay_evaluation=5).in_words().endswith(" from report 5 on")
