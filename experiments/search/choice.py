@@ -86,9 +86,6 @@ class Choice(Distribution):
             return Even(len(sums))
         return Weighted(tuple(sums.values()))
 
-    def quantile(self, share: float) -> JSONValue:
-        return self.at(int(self.partition.indices(share)))
-
     def at(self, index: int) -> JSONValue:
         return self.distinct[index]
 

@@ -65,9 +65,15 @@ class Distribution(ABC):
     def partition(self) -> Partition | None:
         """The bands of the values; None when there are infinitely many."""
 
-    @abstractmethod
     def quantile(self, share: float) -> JSONValue:
         """The value at a share in [0, 1] of the probability."""
+        if self.partition is None:
+            return self.between(share)
+        return self.at(int(self.partition.indices(share)))
+
+    def between(self, share: float) -> JSONValue:
+        """The same where there are infinitely many values."""
+        raise NotImplementedError
 
     def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
         """As `quantile`, of many shares at once."""

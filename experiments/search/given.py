@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.search.axes import Axis
 from experiments.search.choice import Choice
+from experiments.search.comparisons import equal
 from experiments.search.conditions import dump_condition
 from experiments.search.distribution import Distribution
 from experiments.search.fields import is_number
@@ -22,7 +23,7 @@ from experiments.search.problems import (
 )
 from experiments.search.records import JSONValue, Params
 from experiments.search.space import SearchSpace
-from experiments.search.values import KINDS, kind_of, same, value_problem
+from experiments.search.values import KINDS, kind_of, value_problem
 
 # Where problems say that the values stand.
 FIELD = "params"
@@ -114,17 +115,11 @@ def _choice_problem(name: str, law: Choice, value: object) -> str | None:
 def _converted(law: Distribution, value: object) -> JSONValue:
     """A number as its parameter has them: 3 and 3.0 are one value to people."""
     if isinstance(law, Choice):
-        found = (each for each in law.distinct if _equal(each, value))
+        found = (each for each in law.distinct if equal(each, value))
         other: Any = value
         return next(found, other)
     number = float(value)  # type: ignore[arg-type]
     return int(number) if is_whole(law) else number
-
-
-def _equal(one: object, other: object) -> bool:
-    if is_number(one) and is_number(other):
-        return float(one) == float(other)
-    return same(one, other)
 
 
 def _example(law: Distribution) -> str:

@@ -58,9 +58,7 @@ class Quantised(Lawful):
         high = Fraction(repr(float(self.law.high))) / self._exact_q
         return math.ceil(low * (1 - slack)), math.floor(high * (1 + slack))
 
-    def quantile(self, share: float) -> int | float:
-        if self.partition is not None:
-            return self.at(int(self.partition.indices(share)))
+    def between(self, share: float) -> int | float:
         return self._value(self._multiple(share))
 
     def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:

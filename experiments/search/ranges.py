@@ -32,9 +32,6 @@ class Whole(Distribution):
     def partition(self) -> Partition:
         return Even(len(self.numbers))
 
-    def quantile(self, share: float) -> int:
-        return self.at(int(self.partition.indices(share)))
-
     def at(self, index: int) -> int:
         return self.numbers[index]
 
@@ -155,9 +152,7 @@ class FloatRange(Distribution):
             return None
         return Even(math.floor(self._steps_to(self.high)) + 1)
 
-    def quantile(self, share: float) -> float:
-        if self.partition is not None:
-            return self.at(int(self.partition.indices(share)))
+    def between(self, share: float) -> float:
         # e to the logarithm of a bound may miss the bound by a rounding.
         if share in (0, 1):
             return float(self.high if share else self.low)
