@@ -41,6 +41,13 @@ def test_every_glyph_that_a_template_names_is_in_the_sprite(path: Path) -> None:
     assert set(named) <= SPRITE
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=relative)
+def test_a_menu_opens_without_scripts(path: Path) -> None:
+    """Its button names it, which is all that a browser needs."""
+    buttons = re.findall(r'popovertarget="([^"]+)"', body(path))
+    assert buttons == re.findall(r'id="([^"]+)" popover\b', body(path))
+
+
 def test_every_state_has_a_glyph() -> None:
     assert STATES | {"draft", "paused", "left"} <= SPRITE
 
