@@ -177,7 +177,8 @@ class TestInsert:
             reason="Ended.",
             facts=facts,
         )
-        Insert(Decision, *names, "settings", "setters").run(decision)
+        parts = ("clause", "named_best", "limit_words")
+        Insert(Decision, *names, *parts, "settings", "setters").run(decision)
         stored = Decision.objects.get(n=9)
         assert (stored.facts, stored.settings, stored.stop) == (facts, {}, True)
         assert abs((stored.created_at - timezone.now()).total_seconds()) < 3_600
