@@ -40,11 +40,7 @@ class Fallback:
     def _any(self, number: int, tried: Tried) -> dict[str, JSONValue] | None:
         if not self.space.is_finite:
             return self.space.sample(np.random.default_rng([self.seed, number, 1]))
-        for place in range(len(tried.history) + 1):
-            params = self._distinct.configuration(place)
-            if params is None or not tried.has(params):
-                return params
-        return None
+        return tried.first_new(self._distinct.configuration)
 
     @cached_property
     def _even(self) -> EvenDraws:

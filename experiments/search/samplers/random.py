@@ -15,9 +15,8 @@ from experiments.search.history import History
 from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 from experiments.search.samplers.distinct import DistinctDraws
-from experiments.search.samplers.even_draws import EvenDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
-from experiments.search.samplers.sobol import SobolSampler, even_suggestion
+from experiments.search.samplers.sobol import SobolSampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ class RandomSampler(Sampler):
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         if self.rule == "sobol":
-            return even_suggestion(self._even, number)
+            return self._sobol.suggest(number)
         if not self.space.is_finite:
             rng = np.random.default_rng([self.seed, number])
             return Suggestion(self.space.sample(rng), self.kind)
@@ -61,12 +60,12 @@ class RandomSampler(Sampler):
 
     def in_words(self, history: History | None = None) -> str:
         if self.rule == "sobol":
-            return SobolSampler(space=self.space, seed=self.seed).in_words()
+            return self._sobol.in_words()
         return "Independent draws from the space: no trial depends on another."
 
     @cached_property
-    def _even(self) -> EvenDraws:
-        return EvenDraws(self.space, self.seed)
+    def _sobol(self) -> SobolSampler:
+        return SobolSampler(space=self.space, seed=self.seed)
 
     @cached_property
     def _distinct(self) -> DistinctDraws:

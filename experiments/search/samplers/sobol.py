@@ -25,7 +25,10 @@ class SobolSampler(Sampler):
     needs_history: ClassVar[bool] = False
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
-        return even_suggestion(self._draws, number)
+        draw = self._draws.configuration(number)
+        if draw is None:
+            return None
+        return Suggestion(draw.params, "sobol" if draw.even else "random")
 
     def in_words(self, history: History | None = None) -> str:
         return (
@@ -36,11 +39,3 @@ class SobolSampler(Sampler):
     @cached_property
     def _draws(self) -> EvenDraws:
         return EvenDraws(self.space, self.seed)
-
-
-def even_suggestion(draws: EvenDraws, number: int) -> Suggestion | None:
-    """The number-th of some draws, with its origin."""
-    draw = draws.configuration(number)
-    if draw is None:
-        return None
-    return Suggestion(draw.params, "sobol" if draw.even else "random")

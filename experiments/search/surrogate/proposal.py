@@ -35,7 +35,6 @@ class ScoredConfiguration:
 
     params: dict[str, JSONValue]
     mean: float
-    deviation: float
 
 
 @dataclass
@@ -88,10 +87,10 @@ class AcquisitionSearch:
             params = self._admits(scored.points[row])
             if params is not None:
                 rows = slice(row, row + 1)
-                mean, deviation = self.model.predicted(
+                means, _ = self.model.predicted(
                     scored.points[rows], scored.active[rows]
                 )
-                return ScoredConfiguration(params, float(mean[0]), float(deviation[0]))
+                return ScoredConfiguration(params, float(means[0]))
         return None
 
     def _listed(self) -> Scored | None:

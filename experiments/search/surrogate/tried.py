@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,6 +43,19 @@ class Tried:
         values = space.flat(params)
         active = np.array([[name in values for name in space.axes]])
         return bool(self.among(space.encode(params)[None], active)[0])
+
+    def first_new(
+        self, configurations: Callable[[int], dict[str, JSONValue] | None]
+    ) -> dict[str, JSONValue] | None:
+        """The first configuration of a sequence, by number, that has not been tried.
+
+        The sequence has no repeats; None: it has no more configurations.
+        """
+        for number in range(len(self.history) + 1):
+            params = configurations(number)
+            if params is None or not self.has(params):
+                return params
+        return None
 
     def marks_of(self, points: Points, active: Mask) -> list[bytes]:
         """Equal for equal configurations.
