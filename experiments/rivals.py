@@ -109,7 +109,7 @@ class StoredOrder:
 
     def _walked(self, place: int, count: int) -> list[Ranked]:
         """The same by walking over the rows: a trial that starts over in between may
-        leave fewer of them than were counted. Who is not there any more has no value.
+        leave fewer rows than were counted. A trial that is gone has no value.
         """
         others = Report.objects.filter(
             sweep=self._report.sweep_id, n=self._report.n
@@ -129,7 +129,7 @@ class StoredOrder:
 
 
 class StoredRivals(Rivals):
-    """The sweep's other trials, cut at the n-th report, by what is stored."""
+    """The sweep's other trials, cut at the n-th report, as rows have them."""
 
     def __init__(self, report: Report, own: Standing) -> None:
         self._report = report
@@ -177,7 +177,7 @@ class StoredRivals(Rivals):
 
     @cached_property
     def _running(self) -> Rivals:
-        """Those that run are as many as the sweep may run at a time: they are read."""
+        """All of them are read: a sweep runs only a limited number at a time."""
         report = self._report
         standings = RUNNING.rows(**_where(report))
         rung = Rung({number for number, *_ in standings} | {report.number})
