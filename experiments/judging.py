@@ -48,13 +48,14 @@ def judge(trial: Trial, attempt: Attempt, reports: Iterable[Report]) -> None:
     sweep = trial.sweep
     if sweep is None or trial.stop_reason or trial.runs_to_end:
         return
-    policy = make_policy(sweep.early_termination, sweep.objective)
+    objective = sweep.objective
+    policy = make_policy(sweep.early_termination, objective)
     if policy is None:
         return
     for report in reports:
         if not policy.due(report.n):
             continue
-        verdict = policy.judge(StoredEvidence(report, trial, sweep.objective))
+        verdict = policy.judge(StoredEvidence(report, trial, objective))
         _keep(verdict, trial=trial, attempt=attempt, policy=policy)
         if verdict.stop:
             lifecycle.request_stop(

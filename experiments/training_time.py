@@ -73,24 +73,23 @@ def _between(start: datetime, end: datetime) -> float:
     return max(0.0, (end - start).total_seconds())
 
 
-def trial_seconds(
-    trial: Trial, earlier: Mapping[int, float], now: datetime
-) -> float | None:
-    """How long the trial's training has taken, or has taken so far; None before it has
-    begun. ``earlier`` as earlier_by_trial() has it."""
-    return _together(earlier.get(trial.pk), attempt_seconds(trial.current_attempt, now))
-
-
 def seconds_by_trial(
     trials: Sequence[Trial], now: datetime
 ) -> Mapping[int, float | None]:
-    """The same of many trials, in one query."""
+    """How long each trial's training has taken, or has taken so far, in one query;
+    None before it has begun."""
     earlier = earlier_by_trial(trial.pk for trial in trials)
-    return {trial.pk: trial_seconds(trial, earlier, now) for trial in trials}
+    return {
+        trial.pk: _together(
+            earlier.get(trial.pk), attempt_seconds(trial.current_attempt, now)
+        )
+        for trial in trials
+    }
 
 
 def measured_seconds(trial: Trial, earlier: Mapping[int, float]) -> float | None:
-    """The same as far as runners have measured it."""
+    """How long its training has taken, as far as runners have measured it. ``earlier``
+    as earlier_by_trial() has it."""
     attempt = trial.current_attempt
     return _together(earlier.get(trial.pk), attempt.elapsed if attempt else None)
 

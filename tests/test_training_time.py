@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -24,8 +24,8 @@ from experiments.training_time import (
     TRAINED,
     earlier_by_trial,
     measured_seconds,
+    seconds_by_trial,
     trained,
-    trial_seconds,
 )
 from tests import factories
 
@@ -102,10 +102,14 @@ def test_both_ways_to_sum_and_both_to_find_the_median_agree(
     assert by_sql == pytest.approx(dict(Trial.objects.values_list("pk", trained())))
 
 
+def seconds_of(trial: Trial, now: datetime) -> float | None:
+    return seconds_by_trial([trial], now)[trial.pk]
+
+
 def test_a_trial_that_never_trained_took_nothing(sweep: Sweep) -> None:
     trial = factories.trial(sweep)
     earlier = earlier_by_trial([trial.pk])
-    assert trial_seconds(trial, earlier, timezone.now()) is None
+    assert seconds_of(trial, timezone.now()) is None
     assert measured_seconds(trial, earlier) is None
 
 
@@ -117,13 +121,12 @@ def test_while_it_waits_again_a_trial_has_what_it_trained_before(sweep: Sweep) -
     Attempt.objects.filter(pk=first.pk if first else 0).update(elapsed=7)
     trial.refresh_from_db()
     now = timezone.now()
-    earlier = earlier_by_trial([trial.pk])
-    assert trial_seconds(trial, earlier, now) == 7
+    assert seconds_of(trial, now) == 7
     factories.claim(trial)
     attempt = trial.current_attempt
     assert attempt is not None and attempt.claimed_at is not None
     later = attempt.claimed_at + timedelta(seconds=5)
-    assert trial_seconds(trial, earlier, later) == 12
+    assert seconds_of(trial, later) == 12
 
 
 @pytest.mark.parametrize("set_by", [-86_400, -60, 0, 86_400])
@@ -139,7 +142,7 @@ def test_a_clock_that_is_set_makes_no_training_longer(
     told = attempt.claimed_at + timedelta(minutes=1)
     attempt.elapsed, attempt.heartbeat_at = 50.0, told
     now = told + timedelta(seconds=set_by + 5)
-    seconds = trial_seconds(trial, {}, now)
+    seconds = seconds_of(trial, now)
     assert seconds == {0: 55, 86_400: 110}.get(set_by, 50)
 
 
@@ -151,7 +154,7 @@ def test_the_time_of_a_trial_grows_while_it_is_prepared(sweep: Sweep) -> None:
     attempt.phase, attempt.elapsed = "builds its environment", 0.0
     attempt.heartbeat_at = attempt.claimed_at + timedelta(seconds=295)
     now = attempt.claimed_at + timedelta(seconds=300)
-    assert trial_seconds(trial, {}, now) == 300
+    assert seconds_of(trial, now) == 300
 
 
 def test_means_and_charts_of_a_sweep_count_all_attempts(sweep: Sweep) -> None:

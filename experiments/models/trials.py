@@ -117,6 +117,23 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         ended = self.filter(state__in=TRIAL_RANKED, value__isnull=False)
         return ended.best_first(goal)
 
+    def leaders(self, goal: str) -> TrialQuerySet:
+        """Trials that beat all that ended before them in their sweep; by a window, so
+        that only these leave the database."""
+        best = models.Max if goal == "maximize" else models.Min
+        before = models.Window(
+            best("value"),
+            partition_by="sweep",
+            order_by="number",
+            frame=models.RowRange(end=-1),
+        )
+        beats = "value__gt" if goal == "maximize" else "value__lt"
+        return (
+            self.filter(state__in=TRIAL_RANKED, value__isnull=False)
+            .annotate(before=before)
+            .filter(models.Q(before=None) | models.Q(**{beats: models.F("before")}))
+        )
+
 
 class Trial(Configuration):
     """One configuration of a sweep, or a run logged by hand when it has no sweep."""

@@ -15,7 +15,7 @@ from experiments.pages.places import axes_of
 from experiments.progress import progress_of, saved_by, usual_times
 from experiments.search.records import Objective
 from experiments.spaces import trial_params
-from experiments.training_time import earlier_by_trial, trial_seconds
+from experiments.training_time import seconds_by_trial
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Comparison:
         best = {pk: p.best for pk, p in progress_of(self.sweeps).items()}
         usual = usual_times([sweep.pk for sweep in self.sweeps])
         metrics = _metrics(trials)
-        earlier = earlier_by_trial(trial.pk for trial in trials)
+        seconds = seconds_by_trial(trials, self.now)
         several = len({trial.sweep_id for trial in trials}) > 1
         entrants = []
         for trial in trials:
-            elapsed = trial_seconds(trial, earlier, self.now)
+            elapsed = seconds[trial.pk]
             leader = best.get(trial.sweep_id or 0)
             entrants.append(
                 Entrant(

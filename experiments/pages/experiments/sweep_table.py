@@ -9,13 +9,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-from django.db.models import F, Max, Min, Q, RowRange, Window
 
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import TRIAL_RANKED, TrialState
+from experiments.models.trials import TrialState
 from experiments.pages.sparkline import Sparkline, step_line
 from experiments.progress import Compute, compute_of, counts_by_sweep
 
@@ -127,29 +124,11 @@ def best_so_far(sweeps: Sequence[Sweep]) -> dict[int, list[Step]]:
         ids = [sweep.pk for sweep in sweeps if sweep.goal == goal]
         if not ids:
             continue
-        for pk, trial_id, number, value in _improvements(ids, goal):
-            steps[pk].append(Step(trial_id, number, value))
+        leaders = Trial.objects.filter(sweep__in=ids).leaders(goal)
+        columns = ("sweep", "pk", "number", "value")
+        for pk, *step in leaders.order_by("sweep", "number").values_list(*columns):
+            steps[pk].append(Step(*step))
     return steps
-
-
-def _improvements(ids: Sequence[int], goal: str) -> Any:
-    """(sweep, trial, number, value) of trials that beat all before; by a window, so
-    that only these leave the database."""
-    best = Max if goal == "maximize" else Min
-    before = Window(
-        best("value"),
-        partition_by="sweep",
-        order_by="number",
-        frame=RowRange(end=-1),
-    )
-    ended = Trial.objects.filter(
-        sweep__in=ids, state__in=TRIAL_RANKED, value__isnull=False
-    ).annotate(before=before)
-    beats = "value__gt" if goal == "maximize" else "value__lt"
-    better = ended.filter(Q(before=None) | Q(**{beats: F("before")}))
-    return better.order_by("sweep", "number").values_list(
-        "sweep", "pk", "number", "value"
-    )
 
 
 def _common_scales(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import F, Max, Min, Q, RowRange, Window
-
 from experiments.models import Sweep, Trial
-from experiments.models.trials import TRIAL_RANKED, TrialState
+from experiments.models.trials import TrialState
 from experiments.pages.rows import TrialRow
 from experiments.pages.space_axes import space_axes
 from experiments.pages.sweep.standing import SweepStanding
@@ -27,22 +25,9 @@ def chart_trials(sweep: Sweep, *, tried: int) -> list[Trial]:
     if tried <= MOST_TRIALS:
         return newest
     known = {trial.pk for trial in newest}
-    led = trials.filter(pk__in=_leaders(sweep))
+    leaders = sweep.trials.leaders(sweep.goal).order_by().values_list("pk", flat=True)
+    led = trials.filter(pk__in=list(leaders))
     return newest + [trial for trial in led if trial.pk not in known]
-
-
-def _leaders(sweep: Sweep) -> list[int]:
-    """Trials that beat every one before them; by a window, so that few rows leave."""
-    best = Max if sweep.goal == "maximize" else Min
-    before = Window(best("value"), order_by="number", frame=RowRange(end=-1))
-    ended = sweep.trials.filter(state__in=TRIAL_RANKED, value__isnull=False)
-    beats = (
-        Q(value__gt=F("before"))
-        if sweep.goal == "maximize"
-        else Q(value__lt=F("before"))
-    )
-    better = ended.annotate(before=before).filter(Q(before=None) | beats)
-    return list(better.order_by().values_list("pk", flat=True))
 
 
 def points_each(count: int) -> int:
@@ -98,13 +83,13 @@ def curve_selects(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
     """The menus of the learning curves: what is across, and how values are spread."""
     across = [("report", "x: report"), ("step", "x: step"), ("seconds", "x: seconds")]
     return [
-        _select("x", "What the x axis counts", across),
-        _select("y", "How the y axis is spread", _spreads(rows)),
+        select("x", "What the x axis counts", across),
+        select("y", "How the y axis is spread", _spreads(rows)),
     ]
 
 
 def spread_select(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
-    return [_select("y", "How the y axis is spread", _spreads(rows))]
+    return [select("y", "How the y axis is spread", _spreads(rows))]
 
 
 def _spreads(rows: Sequence[TrialRow]) -> list[tuple[str, str]]:
@@ -118,7 +103,7 @@ def _spreads(rows: Sequence[TrialRow]) -> list[tuple[str, str]]:
     return spreads
 
 
-def _select(name: str, label: str, options: list[tuple[str, str]]) -> dict[str, Any]:
+def select(name: str, label: str, options: list[tuple[str, str]]) -> dict[str, Any]:
     return {
         "name": name,
         "label": label,

@@ -16,6 +16,7 @@ from experiments.common_values import (
 from experiments.failures import FailureGroup
 from experiments.models import Sweep
 from experiments.pages.space_axes import space_axes
+from experiments.pages.sweep.charts import select
 from experiments.pages.sweep.failure_evidence import Bars, bars_of
 from experiments.search.figures import counted
 from experiments.search.problems import DefinitionError, listed
@@ -79,9 +80,8 @@ class Shares:
     @property
     def chart_selects(self) -> list[dict[str, Any]]:
         """The menu of parameters, where there are several."""
-        names = [bars["name"] for bars in self.drawn]
-        options = [{"value": name, "text": name} for name in names]
-        menu = {"name": "parameter", "label": "Which parameter", "options": options}
+        names = [(bars["name"], bars["name"]) for bars in self.drawn]
+        menu = select("parameter", "Which parameter", names)
         return [menu] if len(names) > 1 else []
 
     @property

@@ -10,7 +10,7 @@ from experiments.causes import likely_cause
 from experiments.findings import Finding, Preflight
 from experiments.models import Report, Sweep
 from experiments.models.sweeps import SweepState
-from experiments.pages.sweep.remedies import OUTSIDE, Remedy
+from experiments.pages.sweep.remedies import OUTSIDE, Remedy, proposed_first
 
 TITLES = {
     "running": "One configuration is tried first",
@@ -108,10 +108,7 @@ def preflight_remedies(sweep: Sweep, flight: Preflight) -> list[Remedy]:
         Remedy("repeat", "Try one configuration again", again, "after a repair"),
         Remedy("resume", "Go on anyway", "All trials start as if nothing was found."),
     ]
-    first = next((r for r in found if r.value == "repeat" and _is_outside(sweep)), None)
-    first = first or found[0]
-    proposed = Remedy(first.value, first.name, first.text, "proposed")
-    return [proposed, *(remedy for remedy in found if remedy is not first)]
+    return proposed_first(found, "repeat" if _is_outside(sweep) else found[0].value)
 
 
 def _is_outside(sweep: Sweep) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,9 +56,13 @@ def remedies(now: Situation) -> list[Remedy]:
     """The choices, the proposed one first."""
     offers = {value: offer(now) for value, (offer, _) in CHOICES.items()}
     found = [Remedy(value, *offer) for value, offer in offers.items() if offer]
-    proposed = _proposed(now)
-    first = [replace(r, note="proposed") for r in found if r.value == proposed]
-    return [*first, *(r for r in found if r.value != proposed)]
+    return proposed_first(found, _proposed(now))
+
+
+def proposed_first(found: Sequence[Remedy], value: str) -> list[Remedy]:
+    """The choices with the proposed one, if it is among them, marked and first."""
+    first = [replace(r, note="proposed") for r in found if r.value == value]
+    return [*first, *(r for r in found if r.value != value)]
 
 
 def _proposed(now: Situation) -> str:

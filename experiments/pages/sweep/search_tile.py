@@ -67,27 +67,19 @@ def sampler_of(sweep: Sweep) -> str:
 
 
 def _grid_tile(standing: SweepStanding) -> SearchTile:
-    whole = standing.combinations
-    if whole is None:
-        return _uncounted_grid_tile(standing)
-    title = "Going through the grid"
-    if standing.sweep.has_ended:
-        title = "All tried" if standing.ended >= whole else "Not all tried"
-    text = f"{standing.ended:,} of {counted(whole, 'combination')} tried."
-    if whole > standing.planned:
-        text += f" The budget ends at {standing.planned:,}."
-    return SearchTile(title, f"{text} {_since_best(standing)}".strip())
-
-
-def _uncounted_grid_tile(standing: SweepStanding) -> SearchTile:
-    """Of a grid with too many points to put each to the constraints."""
-    title = "Going through the grid"
-    if standing.sweep.has_ended:
-        title = "All tried" if standing.sweep.exhausted else "Not all tried"
-    text = f"{counted(standing.ended, 'combination')} tried."
-    if not standing.sweep.has_ended:
-        text += f" The budget ends at {standing.planned:,}."
-    return SearchTile(title, f"{text} {_since_best(standing)}".strip())
+    """A grid with too many points to check them all is not counted."""
+    whole, over = standing.combinations, standing.sweep.has_ended
+    tried, ends_early = counted(standing.ended, "combination"), not over
+    done = standing.sweep.exhausted
+    if whole is not None:
+        tried = f"{standing.ended:,} of {counted(whole, 'combination')}"
+        done, ends_early = standing.ended >= whole, whole > standing.planned
+    title = "All tried" if done else "Not all tried"
+    budget = f" The budget ends at {standing.planned:,}." if ends_early else ""
+    return SearchTile(
+        title if over else "Going through the grid",
+        f"{tried} tried.{budget} {_since_best(standing)}".strip(),
+    )
 
 
 def _random_tile(standing: SweepStanding) -> SearchTile:

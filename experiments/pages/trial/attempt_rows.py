@@ -18,7 +18,7 @@ from experiments.progress import saved_by
 from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
-from experiments.training_time import earlier_by_trial, trial_seconds
+from experiments.training_time import seconds_by_trial
 from experiments.verdicts import Checks, VerdictSample, checks_of, verdict_sample
 from experiments.waiting import Wait, wait_of
 
@@ -124,7 +124,7 @@ class TrialRows:
     @cached_property
     def elapsed(self) -> float | None:
         """Seconds of training in all its attempts."""
-        return trial_seconds(self.trial, earlier_by_trial([self.trial.pk]), self.now)
+        return seconds_by_trial([self.trial], self.now)[self.trial.pk]
 
     @property
     def saved(self) -> float | None:
