@@ -46,7 +46,8 @@ SAMPLER_CARDS = (
     (
         "cmaes",
         "CMA-ES",
-        "Moves a cloud of draws uphill. For continuous ranges and 200 trials or more.",
+        "Evolves a population towards better values. For continuous ranges and 200 "
+        "trials or more.",
     ),
     (
         "sobol",
