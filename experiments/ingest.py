@@ -313,18 +313,23 @@ def _summarise(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
     changed: dict[str, Metric] = {}
     for point in points:
         metric = changed.setdefault(point.name, metrics[point.name])
-        metric.count += 1
-        if metric.last_step is None or point.step >= metric.last_step:
-            metric.last_step, metric.last_value = point.step, _stored(point.value)
-        if math.isfinite(point.value):
-            low, high = metric.low, metric.high
-            metric.low = point.value if low is None else min(low, point.value)
-            metric.high = point.value if high is None else max(high, point.value)
-    if len(changed) == 1:
-        statistics = {name: getattr(metric, name) for name in STATISTICS}
-        NEW_STATISTICS.run(pk=metric.pk, **statistics)
-    else:
+        _count_in(metric, point)
+    if len(changed) != 1:
         Metric.objects.bulk_update(changed.values(), STATISTICS)
+        return
+    (only,) = changed.values()
+    NEW_STATISTICS.run(pk=only.pk, **{name: getattr(only, name) for name in STATISTICS})
+
+
+def _count_in(metric: Metric, point: Point) -> None:
+    """Change the metric's statistics by one more point."""
+    metric.count += 1
+    if metric.last_step is None or point.step >= metric.last_step:
+        metric.last_step, metric.last_value = point.step, _stored(point.value)
+    if math.isfinite(point.value):
+        low, high = metric.low, metric.high
+        metric.low = point.value if low is None else min(low, point.value)
+        metric.high = point.value if high is None else max(high, point.value)
 
 
 def _number_reports(trial: Trial, points: Sequence[Point]) -> list[Report]:
