@@ -18,7 +18,6 @@ import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
 from itertools import groupby
@@ -33,7 +32,7 @@ from experiments.lru_cache import LruCache
 from experiments.models import Report, Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
 from experiments.search.curves import Cut, courses_of, later_half
-from experiments.search.definition import SweepDefinition, parse_document
+from experiments.search.definition import parse_document
 from experiments.search.expectations import (
     FEWEST_EQUAL,
     Beginning,
@@ -76,33 +75,109 @@ class Outdated(Exception):
     """What is kept cannot be brought up to date: it has to be read anew."""
 
 
-@dataclass
-class Search:
+class KnownRows:
+    """The trials as they were read last, with totals that show whether any is missing.
+
+    `last` is the highest number, `stamp` the time of the latest change.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.live: set[int] = set()
+        self.last = -1
+        self.stamp: datetime | None = None
+        self._counts: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+
+    def keep(self, pk: int, row: Row) -> None:
+        before = self.rows.get(pk)
+        self.rows[pk] = row
+        self.last = max(self.last, row.number)
+        if row.state in TRIAL_LIVE:
+            self.live.add(pk)
+        else:
+            self.live.discard(pk)
+        for change, state in ((-1, before and before.state), (1, row.state)):
+            if state:
+                self._counts[state] += change
+                self._sums[state] += change * pk
+
+    def tallies(self) -> dict[str, tuple[int, int]]:
+        """How many rows are in each state, and the sum of their ids."""
+        return {s: (n, self._sums[s]) for s, n in self._counts.items() if n}
+
+
+class Forecasts:
+    """Tells a history what to expect of trials that were cut short or still run."""
+
+    def __init__(self, sweep: Sweep, history: History) -> None:
+        self._sweep = sweep
+        self._objective = sweep.objective
+        self._history = history
+        self._expectations = Expectations(history)
+        self._cuts: dict[int, Cut] = {}
+        self._beginnings: dict[int, Beginning] = {}
+
+    def forget_beginning(self, pk: int) -> None:
+        """Even where a row is equal its reports may be those of another attempt."""
+        self._beginnings.pop(pk, None)
+
+    def refresh(self, rows: Mapping[int, Row]) -> None:
+        cut = {
+            pk: row
+            for pk, row in rows.items()
+            if row.state in CUT_SHORT and row.reports and row.value is not None
+        }
+        kept = {row.number for row in cut.values()}
+        for number in self._cuts.keys() - kept:
+            del self._cuts[number]
+        self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
+        begun = self._begun(rows)
+        if not (self._cuts or begun):
+            self._history.tell_trainings({})
+            return
+        finished = StoredFinished(Trial(sweep=self._sweep), self._objective)
+        courses = finished.derived(courses_of)
+        self._expectations.refresh(courses, self._cuts, begun)
+
+    def _begun(self, rows: Mapping[int, Row]) -> Mapping[int, Beginning]:
+        """How trials began, by their numbers; those that changed are asked anew."""
+        enough = {
+            pk: row.number for pk, row in rows.items() if row.reports >= FEWEST_EQUAL
+        }
+        self._beginnings.update(_beginnings(enough.keys() - self._beginnings.keys()))
+        return {number: self._beginnings[pk] for pk, number in enough.items()}
+
+    def _outdated(self, row: Row) -> bool:
+        cut = self._cuts.get(row.number)
+        return cut is None or (cut.report, cut.best) != (row.reports, self._best(row))
+
+    def _best(self, row: Row) -> float:
+        return self._objective.loss(math.nan if row.value is None else row.value)
+
+    def _read_cuts(self, rows: Mapping[int, Row]) -> None:
+        """Where these trials, by their ids, stand and stood at half of their way."""
+        halves = {pk: later_half(row.reports) for pk, row in rows.items()}
+        before = _best_losses(halves)
+        for pk, row in rows.items():
+            loss = before.get(pk, math.inf)
+            self._cuts[row.number] = Cut(row.reports, self._best(row), loss)
+
+
+class TrialHistory:
     """One sweep's definition, sampler and trials; only used by one thread at a time.
 
     `kept` is for what follows from the ended trials and is dear to compute; it is
     emptied whenever one more has ended, or one has changed or is gone.
     """
 
-    sweep: Sweep
-    definition: SweepDefinition
-    history: History = field(init=False)
-    kept: dict[str, Any] = field(default_factory=dict)
-    _rows: dict[int, Row] = field(default_factory=dict)
-    _counts: Counter[str] = field(default_factory=Counter)
-    _sums: Counter[str] = field(default_factory=Counter)
-    _live: set[int] = field(default_factory=set)
-    _last: int = -1
-    _stamp: datetime | None = None
-    _samplers: dict[int, Sampler] = field(default_factory=dict)
-    _cuts: dict[int, Cut] = field(default_factory=dict)
-    _beginnings: dict[int, Beginning] = field(default_factory=dict)
-    _untried: Untried | None = None
-    _expectations: Expectations = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._mark = _mark_of(self.sweep)
-        self._objective = self.sweep.objective
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.definition = parse_document(sweep.definition)
+        self.kept: dict[str, Any] = {}
+        self._mark = _mark_of(sweep)
+        self._samplers: dict[int, Sampler] = {}
+        self._untried: Untried | None = None
         self._clear()
 
     def is_of(self, sweep: Sweep) -> bool:
@@ -138,7 +213,7 @@ class Search:
         """Bring the history up to date."""
         self._read_trials()
         if self.sampler.needs_history:
-            self._foresee()
+            self._forecasts.refresh(self._known.rows)
 
     def _read_trials(self) -> None:
         for _ in range(ATTEMPTS):
@@ -146,35 +221,28 @@ class Search:
                 self._take(self._changed())
             except Outdated:
                 break
-            if self._tallies() == self._stored_tallies():
+            if self._known.tallies() == self._stored_tallies():
                 return
         self._clear()
         self._take(_read(self.sweep.trials.order_by("number")))
 
     def _clear(self) -> None:
-        space = self.definition.search_space
-        self.history = History(space, self._objective)
-        self._expectations = Expectations(self.history)
-        self._cuts.clear()
-        self._beginnings.clear()
+        self.history = History(self.definition.search_space, self.sweep.objective)
         self.kept.clear()
-        self._rows.clear()
-        self._counts.clear()
-        self._sums.clear()
-        self._live.clear()
-        self._last, self._stamp = -1, None
+        self._known = KnownRows()
+        self._forecasts = Forecasts(self.sweep, self.history)
 
     def _changed(self) -> Iterable[tuple[Any, ...]]:
         """Rows that may differ from what is kept, some of them more than once."""
         trials = self.sweep.trials.order_by()
-        if self._stamp is None:
+        if self._known.stamp is None:
             return _read(trials.order_by("number"))
-        live = [*self._live]
+        live = [*self._known.live]
         later, new, lived = (
             trials.filter(condition).values_list(*COLUMNS)
             for condition in (
-                Q(updated_at__gte=self._stamp - OVERLAP),
-                Q(number__gt=self._last),
+                Q(updated_at__gte=self._known.stamp - OVERLAP),
+                Q(number__gt=self._known.last),
                 Q(pk__in=live),
             )
         )
@@ -183,19 +251,21 @@ class Search:
         return sorted(later.union(*parts, all=True), key=itemgetter(1))
 
     def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        known = self._known
         for pk, number, state, value, reports, params, stamp in rows:
             row = Row(number, state, value, reports, hash(params))
-            before = self._rows.get(pk)
-            # Even where the row is equal its reports may be those of another attempt.
-            self._beginnings.pop(pk, None)
+            before = known.rows.get(pk)
+            self._forecasts.forget_beginning(pk)
             if before is None:
                 self._start(number, json.loads(params))
             elif (before.number, before.params) != (row.number, row.params):
                 raise Outdated
             if before != row:
                 self.history.update(number, state=state, value=value, reports=reports)
-                self._keep(pk, row, before)
-            self._stamp = max(stamp, self._stamp or stamp)
+                known.keep(pk, row)
+                if state not in TRIAL_LIVE:
+                    self.kept.clear()
+            known.stamp = max(stamp, known.stamp or stamp)
 
     def _start(self, number: int, params: dict[str, Any]) -> None:
         """In a space that has changed, trials count that it could have drawn."""
@@ -206,67 +276,6 @@ class Search:
                 self.history.outside += 1
                 return
         self.history.start(number, params)
-
-    def _foresee(self) -> None:
-        """Tell the history what is expected of trials that were cut short, or run."""
-        cut = {
-            pk: row
-            for pk, row in self._rows.items()
-            if row.state in CUT_SHORT and row.reports and row.value is not None
-        }
-        kept = {cut[pk].number for pk in cut}
-        for number in self._cuts.keys() - kept:
-            del self._cuts[number]
-        self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
-        begun = self._begun()
-        if not (self._cuts or begun):
-            self.history.tell_trainings({})
-            return
-        finished = StoredFinished(Trial(sweep=self.sweep), self._objective)
-        courses = finished.derived(courses_of)
-        self._expectations.refresh(courses, self._cuts, begun)
-
-    def _begun(self) -> Mapping[int, Beginning]:
-        """How trials began, by their numbers; those that changed are asked anew."""
-        enough = {
-            pk: row.number
-            for pk, row in self._rows.items()
-            if row.reports >= FEWEST_EQUAL
-        }
-        self._beginnings.update(_beginnings(enough.keys() - self._beginnings.keys()))
-        return {number: self._beginnings[pk] for pk, number in enough.items()}
-
-    def _outdated(self, row: Row) -> bool:
-        cut = self._cuts.get(row.number)
-        return cut is None or (cut.report, cut.best) != (row.reports, self._best(row))
-
-    def _best(self, row: Row) -> float:
-        return self._objective.loss(math.nan if row.value is None else row.value)
-
-    def _read_cuts(self, rows: Mapping[int, Row]) -> None:
-        """Where these trials, by their ids, stand and stood at half of their way."""
-        halves = {pk: later_half(row.reports) for pk, row in rows.items()}
-        before = _best_losses(halves)
-        for pk, row in rows.items():
-            loss = before.get(pk, math.inf)
-            self._cuts[row.number] = Cut(row.reports, self._best(row), loss)
-
-    def _keep(self, pk: int, row: Row, before: Row | None) -> None:
-        self._rows[pk] = row
-        self._last = max(self._last, row.number)
-        if row.state in TRIAL_LIVE:
-            self._live.add(pk)
-        else:
-            self._live.discard(pk)
-            self.kept.clear()
-        for change, state in ((-1, before and before.state), (1, row.state)):
-            if state:
-                self._counts[state] += change
-                self._sums[state] += change * pk
-
-    def _tallies(self) -> dict[str, tuple[int, int]]:
-        """How many rows are in each state, and the sum of their ids."""
-        return {s: (n, self._sums[s]) for s, n in self._counts.items() if n}
 
     def _stored_tallies(self) -> dict[str, tuple[int, int]]:
         found = self.sweep.trials.order_by().values_list("state")
@@ -312,19 +321,19 @@ def _mark_of(sweep: Sweep) -> tuple[Any, ...]:
     return sweep.created_at, sweep.space_version, sweep.objective, sweep.definition
 
 
-_searches: LruCache[int, tuple[threading.Lock, Search]] = LruCache(MOST_KEPT)
+_searches: LruCache[int, tuple[threading.Lock, TrialHistory]] = LruCache(MOST_KEPT)
 
 
-def _kept_search(sweep: Sweep) -> tuple[threading.Lock, Search]:
+def _kept_search(sweep: Sweep) -> tuple[threading.Lock, TrialHistory]:
     found = _searches.get(sweep.pk)
     if found is None or not found[1].is_of(sweep):
-        found = threading.Lock(), Search(sweep, parse_document(sweep.definition))
+        found = threading.Lock(), TrialHistory(sweep)
         _searches.put(sweep.pk, found)
     return found
 
 
 @contextmanager
-def search_of(sweep: Sweep) -> Iterator[Search]:
+def search_of(sweep: Sweep) -> Iterator[TrialHistory]:
     """The sweep's search, up to date, for the length of a with statement.
 
     Other threads that want the same sweep's wait. Raises DefinitionError for a document

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from experiments.histories import Search, search_of
+from experiments.histories import TrialHistory, search_of
 from experiments.models import Sweep
 from experiments.search.history import COMPLETED, History
 from experiments.search.likely_best import Likely, likely_best
@@ -68,18 +68,18 @@ def _usual_origin(sweep: Sweep) -> str:
     return max(origins, key=origins.__getitem__, default="")
 
 
-def _once(search: Search, name: str, compute: Callable[[], T]) -> T:
+def _once(search: TrialHistory, name: str, compute: Callable[[], T]) -> T:
     if name not in search.kept:
         search.kept[name] = compute()
     found: T = search.kept[name]
     return found
 
 
-def _words(search: Search) -> str:
+def _words(search: TrialHistory) -> str:
     return search.sampler.in_words(search.history)
 
 
-def _likely(search: Search) -> tuple[Likely, ...]:
+def _likely(search: TrialHistory) -> tuple[Likely, ...]:
     if (
         not len(search.history.space.axes)
         or _completed(search.history) < LEAST_COMPLETED

@@ -17,9 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from experiments import histories, lifecycle
-from experiments.histories import Search, search_of
+from experiments.histories import TrialHistory, search_of
 from experiments.models import Sweep, Trial
-from experiments.search.definition import parse_document
 from experiments.search.history import (
     PENDING,
     TERMINATED,
@@ -51,7 +50,7 @@ def sweep(**changes: Any) -> Sweep:
 
 
 def fresh(made: Sweep) -> History:
-    search = Search(made, parse_document(made.definition))
+    search = TrialHistory(made)
     search.refresh()
     return search.history
 
@@ -67,7 +66,7 @@ def same(one: History, other: History) -> bool:
     return one.outside == other.outside and all(columns)
 
 
-def look(search: Search) -> History:
+def look(search: TrialHistory) -> History:
     search.refresh()
     return search.history
 
@@ -169,7 +168,7 @@ def test_every_process_sees_what_a_fresh_look_would_find(
     steps: list[tuple[Step, int, int]],
 ) -> None:
     made = sweep()
-    processes = [Search(made, parse_document(made.definition)) for _ in range(2)]
+    processes = [TrialHistory(made) for _ in range(2)]
     for step, number, looks in steps:
         step(made, number)
         # 2: nobody looks for now, so that several changes come together.
@@ -270,7 +269,7 @@ def test_what_is_expected_of_trials_cut_short_follows_from_the_rows() -> None:
         sampling_algorithm={"type": "bayesian", "seed": 1},
         objective={"primary_metric": "accuracy", "goal": "minimize"},
     )
-    search = Search(made, parse_document(made.definition))
+    search = TrialHistory(made)
     for final in (0.1, 0.2, 0.4):
         curve = [final + 1 / n for n in range(1, 11)]
         factories.reported_trial(made, curve, state="completed")
@@ -312,7 +311,7 @@ def test_trials_that_repeat_others_report_by_report_are_known() -> None:
         sampling_algorithm={"type": "bayesian", "seed": 1},
         objective={"primary_metric": "accuracy", "goal": "minimize"},
     )
-    search = Search(made, parse_document(made.definition))
+    search = TrialHistory(made)
     for final in (0.1, 0.2, 0.4):
         curve = [final + 1 / n**final for n in range(1, 31)]
         factories.reported_trial(made, curve, state="completed")
@@ -336,7 +335,7 @@ def test_trials_that_repeat_others_report_by_report_are_known() -> None:
 
 def test_how_trials_began_is_asked_of_those_that_changed() -> None:
     made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
-    search = Search(made, parse_document(made.definition))
+    search = TrialHistory(made)
     for final in (0.1, 0.2):
         curve = [final + 1 / n for n in range(1, 6)]
         factories.reported_trial(made, curve, state="completed")
@@ -357,7 +356,7 @@ def test_a_trial_that_starts_over_begins_anew() -> None:
     curves = [[final + 1 / n for n in range(1, 9)] for final in (0.1, 0.2, 0.3)]
     for curve in curves:
         factories.reported_trial(made, curve, state="completed")
-    search = Search(made, parse_document(made.definition))
+    search = TrialHistory(made)
     trial = factories.reported_trial(made, [1.3, 0.8, 0.65])
     assert look(search).trainings.tolist() == [0, 1, 2, 3]
     attempt = trial.attempts.latest("pk")
