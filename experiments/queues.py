@@ -5,12 +5,15 @@ a job carries an attempt's id; losing it, doubling it or flushing the queue cost
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import os
+import secrets
 import signal
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from redis import Redis
@@ -19,7 +22,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from rq import Queue, Worker
+from rq import Queue, Worker, get_current_job
 from rq.executions import Execution
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
@@ -29,6 +32,19 @@ from experiments.runner.kernel import die_with_parent
 logger = logging.getLogger(__name__)
 
 RUN_ATTEMPT = "experiments.jobs.run_attempt"
+SIMULATE = "experiments.simulations.simulate"
+# What may be run from a queue: names with the types of the arguments. Whoever can write
+# to the queue could name any function, so these check with the database what they do.
+AllowedJobs = Mapping[str, tuple[type, ...]]
+SLOT_JOBS: AllowedJobs = {RUN_ATTEMPT: (int,)}
+SITE_JOBS: AllowedJobs = {SIMULATE: (int, str, str, int, int)}
+# No pool can have this name.
+SITE_QUEUE = "@site"
+MAX_SITE_JOBS, MAX_TRIES = 12, 3
+# A worker that was killed is noticed after this many seconds.
+SITE_HEARTBEAT_SECONDS = 20
+WANTED_KEY = "sweepsite:wanted:"
+QUEUE_AWAY = "The queue does not answer; this starts when it does."
 WAKE_KEY = "sweepsite:wake"
 
 
@@ -127,6 +143,99 @@ def wait_for_wake(connection: Redis, *, seconds: float) -> bool:
     return woken is not None
 
 
+class QueueBusy(Exception):
+    """A job cannot be put into the queue now; the message says why."""
+
+
+@dataclass(frozen=True)
+class SiteJob:
+    """How far a job of the site is. It has failed if it was killed again and again."""
+
+    done: float = 0.0
+    result: Any = None
+    has_failed: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.has_failed or self.result is not None
+
+
+def site_job(
+    function: str, *args: Any, job_id: str, keep: int, wanted: float
+) -> SiteJob:
+    """The job with that id; it is put into the queue if it is gone. Raises QueueBusy.
+
+    Its result is kept for `keep` seconds, and it is dropped unless somebody asks for it
+    every `wanted` seconds. An emptied queue or a killed worker only costs time.
+    """
+    try:
+        queue = pool_queue(SITE_QUEUE)
+        _connection().set(WANTED_KEY + job_id, "1", px=max(1, round(wanted * 1000)))
+        queue.started_job_registry.cleanup()
+        job = queue.fetch_job(job_id)
+        known = _known(job, queue)
+        if known is not None:
+            return known
+        queue.enqueue_call(
+            function,
+            args=args,
+            job_id=job_id,
+            timeout=-1,
+            result_ttl=keep,
+            failure_ttl=60,
+            meta={"tries": _make_room(queue, job) + 1},
+        )
+        return SiteJob()
+    except RedisError as error:
+        logger.warning("%s not enqueued: %s", job_id, error)
+        raise QueueBusy(QUEUE_AWAY) from error
+
+
+def _known(job: Job | None, queue: Queue) -> SiteJob | None:
+    """How far a job is; None when it has to be put into the queue."""
+    if job is None:
+        return None
+    state = job.get_status(refresh=False)
+    if state == JobStatus.FINISHED:
+        result = job.return_value()
+        return None if result is None else SiteJob(1.0, result)
+    if state == JobStatus.FAILED and job.meta.get("tries", 0) >= MAX_TRIES:
+        return SiteJob(has_failed=True)
+    # A job's hash can outlive its place in the queue.
+    lost = state == JobStatus.QUEUED and queue.get_job_position(job) is None
+    if lost or state not in {JobStatus.QUEUED, JobStatus.STARTED}:
+        return None
+    return SiteJob(job.meta.get("done", 0.0))
+
+
+def _make_room(queue: Queue, gone: Job | None) -> int:
+    """Forget a job that is gone; how often it was killed. Raises QueueBusy."""
+    if queue.count >= MAX_SITE_JOBS:
+        raise QueueBusy("Other jobs wait already; this one starts after some of them.")
+    if gone is None:
+        return 0
+    killed = gone.get_status(refresh=False) == JobStatus.FAILED
+    gone.delete()
+    return int(gone.meta.get("tries", 0)) if killed else 0
+
+
+def is_wanted(job_id: str) -> bool:
+    try:
+        return bool(_connection().exists(WANTED_KEY + job_id))
+    except RedisError:
+        return False
+
+
+def report_progress(share: float) -> bool:
+    """Keep in a job how far it is; False when nobody waits for it any more."""
+    job = get_current_job()
+    if job is None:
+        return True
+    job.meta["done"] = share
+    job.save_meta()  # type: ignore[no-untyped-call]
+    return bool(job.connection.exists(WANTED_KEY + job.id))
+
+
 def answers() -> bool:
     return not trouble()
 
@@ -169,20 +278,14 @@ def facts(names: Mapping[str, Sequence[str]]) -> QueueFacts | None:
     except RedisError as error:
         logger.warning("the queue does not answer: %s", error)
         return None
+    left = iter(lengths)
     return QueueFacts(
         server=_server_name(server),
         memory=int(memory.get("used_memory", 0)),
         limit=int(memory.get("maxmemory", 0)),
         policy=str(memory.get("maxmemory_policy", "")),
-        depths=_depths(names, lengths),
+        depths={pool: sum(next(left) for _ in all_) for pool, all_ in names.items()},
     )
-
-
-def _depths(
-    names: Mapping[str, Sequence[str]], lengths: Sequence[int]
-) -> dict[str, int]:
-    left = iter(lengths)
-    return {pool: sum(next(left) for _ in queues) for pool, queues in names.items()}
 
 
 def _server_name(info: Mapping[str, Any]) -> str:
@@ -193,24 +296,24 @@ def _server_name(info: Mapping[str, Any]) -> str:
 
 
 class RefusedJob(Exception):
-    """Something other than our doorbell lay in the queue."""
+    """The queue held something that its workers are not for."""
 
 
-class SlotWorker(Worker):
-    """An RQ worker that runs nothing but attempts and that outlives a queue outage.
+class GuardedWorker(Worker):
+    """An RQ worker that runs nothing but what it is for, and outlives a queue outage.
 
-    Whoever can write to the queue could name any function, so everything but
-    ``run_attempt(<whole number>)`` without callbacks is refused unread.
+    Whatever is not one of the allowed jobs, without callbacks, is refused unread.
     """
 
     job_class = AttemptJob
+    allowed: AllowedJobs = {}
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        refuse_foreign(job)
+        refuse_foreign(job, self.allowed)
         super().execute_job(job, queue)
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
-        refuse_foreign(job)
+        refuse_foreign(job, self.allowed)
         return super().perform_job(job, queue, execution)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
@@ -231,8 +334,32 @@ class SlotWorker(Worker):
             os.kill(self.horse_pid, signal.SIGTERM)
 
 
-def refuse_foreign(job: Job) -> None:
-    """Raise RefusedJob unless the job is a doorbell for one attempt."""
+class SlotWorker(GuardedWorker):
+    """Runs attempts, in a slot of a worker."""
+
+    allowed = SLOT_JOBS
+
+
+class SiteWorker(GuardedWorker):
+    """Runs the site's own jobs. Between jobs it is small: only the process of a job
+    loads Django's applications."""
+
+    allowed = SITE_JOBS
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        return SITE_HEARTBEAT_SECONDS
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        import django
+
+        django.setup()
+        # Judging makes millions of small objects, none of them in a circle.
+        gc.disable()
+        super().main_work_horse(job, queue)
+
+
+def refuse_foreign(job: Job, allowed: AllowedJobs) -> None:
+    """Raise RefusedJob unless the job is one of those that are allowed."""
     plain: list[Any] = [
         job._success_callback_name,
         job._failure_callback_name,
@@ -241,18 +368,30 @@ def refuse_foreign(job: Job) -> None:
         job.kwargs,
         job.retries_left,
     ]
-    args = job.args
-    rung = job.func_name == RUN_ATTEMPT and len(args) == 1 and type(args[0]) is int
-    if not rung or any(plain):
-        raise RefusedJob(f"refused a job that is no attempt: {job.func_name!r}")
+    types = tuple(type(each) for each in job.args)
+    if allowed.get(str(job.func_name)) != types or any(plain):
+        raise RefusedJob(f"refused a job that is not allowed: {job.func_name!r}")
+
+
+W = TypeVar("W", bound=GuardedWorker)
 
 
 def slot_worker(pool: str, *, name: str, worker: int | None = None) -> SlotWorker:
     """A slot of a pool's worker, of that id, ready for ``work()``."""
-    connection = connect(retries=60)
     names = [pool] if worker is None else [queue_name(pool, worker), pool]
-    return SlotWorker(
-        [pool_queue(name, connection) for name in names],
+    return _listening(SlotWorker, names, name=name)
+
+
+def site_worker() -> SiteWorker:
+    """A worker for the site's own jobs, ready for ``work()``."""
+    name = f"site-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return _listening(SiteWorker, [SITE_QUEUE], name=name)
+
+
+def _listening(kind: type[W], names: Sequence[str], *, name: str) -> W:
+    connection = connect(retries=60)
+    return kind(
+        [pool_queue(each, connection) for each in names],
         name=name,
         connection=connection,
         serializer=JSONSerializer,

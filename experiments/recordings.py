@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -33,6 +34,16 @@ class Mark(NamedTuple):
     reports: int
     changed: str
 
+    @classmethod
+    def named(cls, sweep: int, text: str) -> Mark | None:
+        """The mark that reads like this; None for any other text."""
+        parts = re.fullmatch(
+            r"(\d{1,15})\.(\d{1,15})\.(\d{1,15}\.\d{6})?", text, re.ASCII
+        )
+        return (
+            cls(sweep, int(parts[1]), int(parts[2]), parts[3] or "") if parts else None
+        )
+
     def __str__(self) -> str:
         return f"{self.trials}.{self.reports}.{self.changed}"
 
@@ -48,7 +59,7 @@ def mark_of(sweep: Sweep) -> Mark:
 
 
 def load_recording(
-    sweep: Sweep, pulse: Callable[[int], None] = lambda reports: None
+    sweep: Sweep, pulse: Callable[[float], None] = lambda reports: None
 ) -> Recording:
     """All that the sweep's trials have reported so far, in the order of arrival.
 
@@ -197,8 +208,3 @@ class Shelf(LruCache[Mark, Recording]):
     def __init__(self) -> None:
         least = MOST_REPORTS_KEPT // MOST_KEPT
         super().__init__(MOST_REPORTS_KEPT, size=lambda found: max(least, found.size))
-
-    def named(self, sweep: int, text: str) -> Mark | None:
-        """The mark of a kept recording of this sweep that reads like this."""
-        marks = (mark for mark in self.keys() if mark.sweep == sweep)
-        return next((mark for mark in marks if str(mark) == text), None)

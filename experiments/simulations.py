@@ -1,51 +1,61 @@
-"""Replays of a sweep for people who wait: at once, or with word of their progress.
+"""Simulations of other policies on a sweep, for people who wait.
 
-Little work is done while the request waits. More goes to a process of its own, watched
-by a thread; the answer is asked for again and again, and kept under the sweep's mark
-and the policy's settings, so that what was asked once is answered at once.
+A small one is done while the request waits. A larger one is a job on the site's queue:
+the page asks again and again, and every time the job is gone it is put there again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from threading import BoundedSemaphore, Event, Lock, Thread
+from dataclasses import astuple, dataclass
+from functools import partial
 from typing import Any
 
-from django.db import connection
+import numpy as np
+from numpy.typing import NDArray
 
+from experiments import queues, storage
+from experiments.lru_cache import LruCache
 from experiments.models import Sweep
+from experiments.queues import QueueBusy, SiteJob
 from experiments.recordings import Mark, Shelf, load_recording, mark_of
 from experiments.search.records import Objective
 from experiments.search.replay import Recording
-from experiments.search.replay.apart import Answer, replay_apart
-from experiments.search.replay.work import averages, replays, sample
+from experiments.search.replay.work import (
+    Average,
+    Progress,
+    averages,
+    replays,
+    sample,
+)
 from experiments.search.termination import Policy, make_policy
 
 logger = logging.getLogger(__name__)
 
 Settings = Mapping[str, Any]
+Answer = NDArray[np.int64] | Average
 
 # What is read and judged while the request waits: this many reports, this many seconds.
-QUICK_REPORTS = 50_000
-QUICK_SECONDS = 0.4
-# A request waits so long for the first answer before it tells how far it is.
+MAX_QUICK_REPORTS = 50_000
+MAX_QUICK_SECONDS = 0.4
+# A request waits this long for the first answer before it shows the progress.
 PATIENCE = 0.8
-# Processes at one time, and jobs that may wait for one.
-MOST_AT_ONCE = 2
-MOST_WAITING = 12
-MOST_ANSWERS = 300
+LOOK_EVERY = 0.05
+# Seconds between two reports of the job's progress.
+PACE = 0.25
+MAX_ANSWERS = 300
+KEEP_RESULTS, KEEP_READING = 3_600, 60
 # Reports judged for a trade-off, over all of its policies and orders.
-TRADE_OFF_REPORTS = 3_000_000
-MOST_ORDERS = 20
+MAX_TRADE_OFF_REPORTS = 3_000_000
+MAX_ORDERS = 20
 
-
-class Busy(Exception):
-    """Too many replays are waiting already."""
+_shelf = Shelf()
+_answers: LruCache[str, Answer] = LruCache(MAX_ANSWERS)
+_enqueued: LruCache[str, bool] = LruCache(MAX_ANSWERS)
 
 
 class TooLong(Exception):
@@ -83,224 +93,234 @@ class Question:
         texts = tuple(json.dumps(each, sort_keys=True) for each in policies)
         return cls(mark, sweep.objective, texts, orders, reports)
 
-    def key(self, policy: str) -> tuple[Any, ...]:
-        return self.mark, self.objective, policy, self.orders, self.reports
+    def key(self, *policies: str) -> str:
+        """The name under which the answers for these policies are kept."""
+        parts = (*self.mark, astuple(self.objective), policies)
+        text = json.dumps((*parts, self.orders, self.reports))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def job_id(self, *policies: str) -> str:
+        return f"simulation-{self.key(*policies)}"
+
+    def known(self) -> list[Answer | None]:
+        return [_answers.get(self.key(policy)) for policy in self.policies]
+
+    def missing(self) -> list[str]:
+        known = zip(self.policies, self.known(), strict=True)
+        return [policy for policy, answer in known if answer is None]
+
+    def keep(self, policies: Sequence[str], answers: Iterator[Answer]) -> None:
+        for policy, answer in zip(policies, answers, strict=True):
+            _answers.put(self.key(policy), answer)
 
 
 @dataclass(frozen=True)
-class Told:
-    """The answers in the order of the policies; None for those that are worked on.
+class SimulationResult:
+    """The answers in the order of the policies; None for those that are not done.
 
-    `done` is the share that is done of these, `problem` a sentence when it failed.
+    `done` is the share that is done of these, `problem` a sentence when it failed, and
+    `busy` a sentence about what the simulation waits for.
     """
 
     answers: Sequence[Answer | None]
     done: float = 1.0
     problem: str = ""
+    busy: str = ""
 
     @property
     def complete(self) -> bool:
         return all(answer is not None for answer in self.answers)
 
 
-@dataclass
-class Job:
-    """Work in another process on one question."""
-
-    question: Question
-    wanted_until: float
-    done: float = 0.0
-    problem: str = ""
-    over: Event = field(default_factory=Event)
-
-    def progress(self, share: float) -> None:
-        self.done = share
-        if time.monotonic() > self.wanted_until:
-            raise Abandoned
+def mark_named(sweep: Sweep, text: str) -> Mark:
+    """The mark that reads like this, if its recording is at hand or being read; else
+    the sweep's mark now. So a page stays with the data that it began with."""
+    named = Mark.named(sweep.pk, text)
+    if named is not None and (_is_at_hand(named) or _is_being_read(sweep, named)):
+        return named
+    return mark_of(sweep)
 
 
-class Desk:
-    """Where replays are asked for. One for each process of the site.
+def _is_at_hand(mark: Mark) -> bool:
+    return (
+        _shelf.get(mark) is not None
+        or storage.recording_path(*mark[:1], str(mark)).exists()
+    )
 
-    Sweeps with more than `few` reports are read in the background. Work that is not
-    done within `quick` seconds goes to another process; at most `waiting` questions are
-    worked on or wait for that.
-    """
 
-    def __init__(
-        self,
-        *,
-        few: int = QUICK_REPORTS,
-        quick: float = QUICK_SECONDS,
-        waiting: int = MOST_WAITING,
-    ) -> None:
-        self._few = few
-        self._quick = quick
-        self._waiting = waiting
-        self._lock = Lock()
-        self._slots = BoundedSemaphore(MOST_AT_ONCE)
-        self._jobs: dict[Question, Job] = {}
-        self._answers: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
-        self._shelf = Shelf()
+def _is_being_read(sweep: Sweep, mark: Mark) -> bool:
+    return queues.is_wanted(Question.of(sweep, mark, ()).job_id())
 
-    def mark(self, sweep: Sweep, text: str) -> Mark:
-        """The mark that reads like this while its recording is at hand or on its way;
-        else the sweep's mark now. So a page stays with what it began with."""
-        with self._lock:
-            marks = [question.mark for question in self._jobs]
-        underway = (m for m in marks if m.sweep == sweep.pk and str(m) == text)
-        found = self._shelf.named(sweep.pk, text) or next(underway, None)
-        return found or mark_of(sweep)
 
-    def recording(self, sweep: Sweep, mark: Mark) -> Recording | None:
-        """The sweep's recording, if it is at hand or read in no time."""
-        found = self._shelf.get(mark)
-        if found is None and mark.reports <= self._few:
-            found = load_recording(sweep)
-            self._shelf.put(mark, found)
-        return found
+def recording_of(sweep: Sweep, mark: Mark) -> Recording | None:
+    """The recording, if it is at hand or read in no time."""
+    found = _shelf.get(mark) or _stored(mark)
+    if found is None and mark.reports <= MAX_QUICK_REPORTS:
+        found = load_recording(sweep)
+    if found is not None:
+        _shelf.put(mark, found)
+    return found
 
-    def read(
-        self, sweep: Sweep, mark: Mark, *, keep: float
-    ) -> tuple[Recording | None, float]:
-        """The recording, or None and the share of it that is read. Raises Busy."""
-        found = self.recording(sweep, mark)
-        if found is not None:
-            return found, 1.0
-        job = self._job(sweep, Question.of(sweep, mark, ()), keep)
-        job.over.wait(PATIENCE)
-        found = self._shelf.get(mark)
-        return found, job.done if found is None else 1.0
 
-    def ask(
-        self,
-        sweep: Sweep,
-        question: Question,
-        *,
-        patience: float = PATIENCE,
-        keep: float,
-    ) -> Told:
-        """The answers, or how far they are after `patience` seconds.
-
-        Work that is not asked for again within `keep` seconds is dropped. Raises Busy.
-        """
-        recording = self.recording(sweep, question.mark)
-        if recording is not None:
-            self._do_now(question, recording)
-        told = Told(self._known(question))
-        if told.complete:
-            return told
-        job = self._job(sweep, question, keep)
-        job.over.wait(patience)
-        return Told(self._known(question), job.done, job.problem)
-
-    def _known(self, question: Question) -> list[Answer | None]:
-        with self._lock:
-            keys = [question.key(policy) for policy in question.policies]
-            for key in keys:
-                if key in self._answers:
-                    self._answers.move_to_end(key)
-            return [self._answers.get(key) for key in keys]
-
-    def _missing(self, question: Question) -> list[str]:
-        with self._lock:
-            return [
-                p for p in question.policies if question.key(p) not in self._answers
-            ]
-
-    def _keep(self, question: Question, policy: str, answer: Answer) -> None:
-        with self._lock:
-            self._answers[question.key(policy)] = answer
-            while len(self._answers) > MOST_ANSWERS:
-                self._answers.popitem(last=False)
-
-    def _do_now(self, question: Question, recording: Recording) -> None:
-        """Answer as much as is answered in no time."""
-        missing = self._missing(question)
-        reports = len(missing) * recording.size * max(1, question.orders)
-        if not missing or reports > QUICK_REPORTS * 2:
-            return
-        deadline = time.monotonic() + self._quick
-
-        def progress(share: float) -> None:
-            if time.monotonic() > deadline:
-                raise TooLong
-
-        try:
-            answers = _answers_here(question, missing, recording, progress)
-            for policy, answer in zip(missing, answers, strict=True):
-                self._keep(question, policy, answer)
-        except TooLong:
-            logger.debug("a replay of sweep %s takes longer", question.mark.sweep)
-
-    def _job(self, sweep: Sweep, question: Question, keep: float) -> Job:
-        """The job on the question: the one that is under way, or a new one."""
-        until = time.monotonic() + keep
-        with self._lock:
-            job = self._jobs.get(question)
-            if job is not None:
-                job.wanted_until = max(job.wanted_until, until)
-                return job
-            if len(self._jobs) >= self._waiting:
-                raise Busy
-            job = self._jobs[question] = Job(question, until)
-        Thread(target=self._work, args=(sweep, job), daemon=True).start()
-        return job
-
-    def _work(self, sweep: Sweep, job: Job) -> None:
-        try:
-            with self._slots:
-                self._replay(sweep, job)
-        except Abandoned:
-            logger.info("replay of sweep %s: nobody waits for it", sweep.pk)
-        except Exception as error:
-            # Whatever it was: whoever waits is told, and does not ask for ever.
-            logger.exception("replay of sweep %s failed: %s", sweep.pk, error)
-            job.problem = "The replay failed; the server's log says why."
-        finally:
-            with self._lock:
-                self._jobs.pop(job.question, None)
-            job.over.set()
-
-    def _replay(self, sweep: Sweep, job: Job) -> None:
-        question = job.question
-        job.progress(0.0)
-        recording = self._read(sweep, job)
-        if question.orders:
-            recording = sample(recording, question.reports)
-        missing = self._missing(question)
-        if not missing:
-            return
-        answers = replay_apart(
-            recording,
-            question.objective,
-            [json.loads(policy) for policy in missing],
-            orders=question.orders,
-            progress=job.progress,
+def _stored(mark: Mark) -> Recording | None:
+    try:
+        return Recording.load(
+            storage.recording_path(mark.sweep, str(mark)).read_bytes()
         )
-        for policy, answer in zip(missing, answers, strict=True):
-            self._keep(question, policy, answer)
-
-    def _read(self, sweep: Sweep, job: Job) -> Recording:
-        mark = job.question.mark
-        found = self._shelf.get(mark)
-        if found is None:
-            whole = max(1, mark.reports)
-            try:
-                found = load_recording(
-                    sweep, lambda reports: job.progress(min(1.0, reports / whole))
-                )
-            finally:
-                # The connection is this thread's own.
-                connection.close()
-            self._shelf.put(mark, found)
-            job.progress(0.0)
-        return found
+    except FileNotFoundError:
+        return None
 
 
-def _answers_here(
-    question: Question, policies: Sequence[str], recording: Recording, progress: Any
+def _store(mark: Mark, recording: Recording) -> None:
+    if not storage.recording_path(mark.sweep, str(mark)).exists():
+        storage.keep_recording(mark.sweep, str(mark), recording.dump())
+
+
+def read(
+    sweep: Sweep, mark: Mark, *, keep: float
+) -> tuple[Recording | None, SimulationResult]:
+    """The recording, or None and how far the reading is.
+
+    A job that is not asked for again within `keep` seconds is dropped.
+    """
+    found = recording_of(sweep, mark)
+    if found is not None:
+        return found, SimulationResult(())
+    told = _run_job(Question.of(sweep, mark, ()), patience=PATIENCE, keep=keep)
+    return recording_of(sweep, mark), told
+
+
+def ask(
+    sweep: Sweep, question: Question, *, patience: float = PATIENCE, keep: float
+) -> SimulationResult:
+    """The answers, or how far they are after `patience` seconds; see `read`."""
+    recording = recording_of(sweep, question.mark)
+    if recording is not None:
+        # Not while a job works on them: it is known by what was missing.
+        if not _enqueued.get(question.job_id(*question.missing())):
+            _answer_now(question, recording)
+        if not question.missing():
+            return SimulationResult(question.known())
+        _store(question.mark, recording)
+    return _run_job(question, patience=patience, keep=keep)
+
+
+def _answer_now(question: Question, recording: Recording) -> None:
+    """Answer as much as is answered in no time."""
+    missing = question.missing()
+    reports = len(missing) * recording.size * max(1, question.orders)
+    if not missing or reports > MAX_QUICK_REPORTS * 2:
+        return
+    deadline = time.monotonic() + MAX_QUICK_SECONDS
+
+    def progress(share: float) -> None:
+        if time.monotonic() > deadline:
+            raise TooLong
+
+    try:
+        question.keep(missing, _replayed(question, missing, recording, progress))
+    except TooLong:
+        logger.debug("a simulation of sweep %s takes longer", question.mark.sweep)
+
+
+def _run_job(question: Question, *, patience: float, keep: float) -> SimulationResult:
+    """Have the missing answers worked out on the site's queue, and wait a little."""
+    missing, mark = question.missing(), question.mark
+    job_id = question.job_id(*missing)
+    words = (mark.sweep, str(mark), json.dumps(missing))
+    job = partial(
+        queues.site_job,
+        queues.SIMULATE,
+        *(*words, question.orders, question.reports),
+        job_id=job_id,
+        # A reading's result is a file, which goes when others are newer.
+        keep=KEEP_RESULTS if missing else KEEP_READING,
+        wanted=keep,
+    )
+    deadline = time.monotonic() + patience
+    try:
+        found = job()
+        _enqueued.put(job_id, True)
+        while not found.ended and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY)
+            found = job()
+    except QueueBusy as busy:
+        return SimulationResult(question.known(), 0.0, busy=str(busy))
+    return _result(question, missing, found)
+
+
+def _result(
+    question: Question, missing: Sequence[str], job: SiteJob
+) -> SimulationResult:
+    failed = job.has_failed or (job.result or {}).get("failed", False)
+    if job.result and not failed:
+        found = (_decoded(row, question.orders) for row in job.result["answers"])
+        question.keep(missing, found)
+    problem = "The simulation failed; the server's log says why." if failed else ""
+    return SimulationResult(question.known(), job.done, problem)
+
+
+def _decoded(row: list[float], orders: int) -> Answer:
+    return Average(*row) if orders else np.array(row, np.int64)
+
+
+def _encoded(answer: Answer) -> list[Any]:
+    found = astuple(answer) if isinstance(answer, Average) else answer.tolist()
+    return list(found)
+
+
+def simulate(
+    sweep_id: int, mark_text: str, policies: str, orders: int, reports: int
+) -> dict[str, Any] | None:
+    """The job: the answers, which RQ keeps for a while; None when nobody waits."""
+    try:
+        sweep, mark = Sweep.objects.get(pk=sweep_id), Mark.named(sweep_id, mark_text)
+        if mark is None:
+            raise ValueError(f"not a mark: {mark_text!r}")
+        recording = _read_for_job(sweep, mark)
+        question = Question(
+            mark, sweep.objective, tuple(json.loads(policies)), orders, reports
+        )
+        found = _replayed(question, question.policies, recording, _paced(1.0))
+        return {"answers": [_encoded(answer) for answer in found]}
+    except Abandoned:
+        logger.info("simulation of sweep %s: nobody waits for it", sweep_id)
+        return None
+    except Exception:
+        # Whatever it was: the page shows it, and does not ask again.
+        logger.exception("simulation of sweep %s failed", sweep_id)
+        return {"failed": True}
+
+
+def _read_for_job(sweep: Sweep, mark: Mark) -> Recording:
+    found = _stored(mark)
+    if found is None:
+        found = load_recording(sweep, _paced(1 / max(1, mark.reports)))
+        _store(mark, found)
+    return found
+
+
+def _paced(unit: float) -> Progress:
+    """Report the progress in this unit now and then; raises Abandoned."""
+    last = 0.0
+
+    def report(done: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PACE:
+            last = time.monotonic()
+            if not queues.report_progress(min(1.0, done * unit)):
+                raise Abandoned
+
+    return report
+
+
+def _replayed(
+    question: Question,
+    policies: Sequence[str],
+    recording: Recording,
+    progress: Progress,
 ) -> Iterator[Answer]:
+    progress(0.0)
     made = [_policy(text, question.objective) for text in policies]
     if question.orders:
         drawn = sample(recording, question.reports)
@@ -312,15 +332,12 @@ def _answers_here(
 def _policy(text: str, objective: Objective) -> Policy:
     policy = make_policy(json.loads(text), objective)
     if policy is None:
-        raise ValueError(f"no policy: {text}")
+        raise ValueError(f"not a policy: {text}")
     return policy
 
 
 def trade_off_size(mark: Mark, policies: int) -> tuple[int, int]:
     """How many orders of the trials a trade-off can afford, and how many reports."""
-    share = TRADE_OFF_REPORTS // max(1, policies)
-    orders = min(MOST_ORDERS, max(1, share // max(1, mark.reports)))
+    share = MAX_TRADE_OFF_REPORTS // max(1, policies)
+    orders = min(MAX_ORDERS, max(1, share // max(1, mark.reports)))
     return orders, min(share, mark.reports)
-
-
-desk = Desk()

@@ -21,6 +21,8 @@ from django.conf import settings
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_WORDS = tuple(os.strerror(number) for number in sorted(NO_ROOM))
 # When a log outgrows its limit, a quarter of it stays as the head, half as the tail.
+# Copies of what the database holds, up to about 40 MB each.
+MAX_RECORDINGS = 10
 LEFT_OUT = b"\n[sweepsite: %d bytes of the log left out here]\n"
 
 
@@ -45,6 +47,19 @@ def log_path(attempt_id: int) -> Path:
 
 def output_path(attempt_id: int, sha256: str) -> Path:
     return _folder("attempts", str(attempt_id), "outputs") / sha256
+
+
+def recording_path(sweep_id: int, mark: str) -> Path:
+    return _folder("recordings") / f"{sweep_id}-{mark}.npz"
+
+
+def keep_recording(sweep_id: int, mark: str, content: bytes) -> None:
+    """Keep the reports of a sweep for simulations; the oldest recordings go."""
+    path = recording_path(sweep_id, mark)
+    write_whole(path, [content])
+    found = sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)
+    for old in found[:-MAX_RECORDINGS]:
+        old.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:

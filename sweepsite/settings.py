@@ -302,16 +302,17 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
-# django-rq's own pages show the default pool's queue. experiments/queues.py opens
-# the connections that matter: a URL here would mean no retries at all. Jobs are JSON,
-# as the queue writes them: what stands in a queue is never unpickled; and a job that
-# names callbacks gets none.
+# django-rq's own pages show the default pool's queue and that of the site's jobs.
+# experiments/queues.py opens the connections that matter: a URL here would mean no
+# retries at all. Jobs are JSON, as the queue writes them, so that nothing in a queue is
+# ever unpickled, and a job that names callbacks gets none.
 RQ_QUEUES = {
-    "default": {
+    name: {
         "URL": REDIS_URL,
         "DEFAULT_TIMEOUT": -1,
         "SERIALIZER": "rq.serializers.JSONSerializer",
     }
+    for name in ("default", "@site")
 }
 RQ = {"JOB_CLASS": "experiments.queues.AttemptJob"}
 RQ_SHOW_ADMIN_LINK = True

@@ -10,7 +10,7 @@ import pytest
 
 from experiments import lifecycle
 from experiments.models import Decision, Report, Sweep, Trial
-from experiments.recordings import Shelf, load_recording, mark_of
+from experiments.recordings import Mark, Shelf, load_recording, mark_of
 from experiments.search.history import COMPLETED, PENDING, TERMINATED
 from experiments.search.replay import Weighing, replay
 from experiments.search.termination import make_policy
@@ -184,5 +184,11 @@ def test_a_shelf_keeps_what_was_wanted_last() -> None:
     for each in marks:
         shelf.put(each, empty)
     assert [shelf.get(each) is not None for each in marks] == [False] * 2 + [True] * 4
-    assert shelf.named(sweep.pk, str(marks[5])) == marks[5]
-    assert shelf.named(sweep.pk + 1, str(marks[5])) is None
+
+
+def test_a_mark_is_read_from_its_text_and_from_no_other() -> None:
+    sweep = judged_sweep(None)
+    for mark in (mark_of(sweep), Mark(sweep.pk, 2, 30, "1764567890.123456")):
+        assert Mark.named(sweep.pk, str(mark)) == mark
+    for text in ("", "1.2", "1.2.../x", "1.2.3.000000.4", "\u0661.2.3.000000"):
+        assert Mark.named(sweep.pk, text) is None

@@ -20,10 +20,9 @@ from experiments.models import Sweep
 from experiments.price import Price
 from experiments.search.problems import DefinitionError, Findings, join
 from experiments.search.replay import Figures, Recording, Weighing
-from experiments.search.replay.apart import Answer
 from experiments.search.replay.limits import limits_in_words
 from experiments.search.termination import read_policy
-from experiments.simulations import Busy, Question, Told, desk
+from experiments.simulations import Answer, Question, ask, mark_named, read
 
 router = Router(tags=["sweeps"])
 
@@ -114,27 +113,25 @@ def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> Simulat
     """
     sweep = readable_sweep(request, sweep_id)
     policies = _policies(sweep, body)
-    mark = desk.mark(sweep, body.mark)
+    mark = mark_named(sweep, body.mark)
     question = Question.of(sweep, mark, [settings for settings, _ in policies])
-    try:
-        recording, share = desk.read(sweep, mark, keep=KEEP)
-        told = Told([None] * len(policies), share)
-        if recording is not None:
-            told = desk.ask(sweep, question, keep=KEEP, patience=PATIENCE)
-    except Busy as error:
-        sentence = "Other replays are under way; send the same again in a minute."
-        raise ApiError(409, "busy", sentence) from error
+    recording, told = read(sweep, mark, keep=KEEP)
+    if recording is not None:
+        told = ask(sweep, question, keep=KEEP, patience=PATIENCE)
+    if told.busy:
+        raise ApiError(409, "busy", f"{told.busy} Send the same again in a minute.")
     if told.problem:
         raise ApiError(409, "replay_failed", told.problem)
     out = _Out(sweep, recording) if recording is not None else None
+    answers_found = told.answers or [None] * len(policies)
     return SimulationOut(
         mark=str(mark),
-        done=told.complete,
+        done=recording is not None and told.complete,
         progress=told.done,
         happened=out.happened() if out else None,
         outcomes=[
             out.outcome(answer, *policy) if out and answer is not None else None
-            for answer, policy in zip(told.answers, policies, strict=True)
+            for answer, policy in zip(answers_found, policies, strict=True)
         ],
         limits=limits_in_words(out.weighing) if out else [],
     )

@@ -10,12 +10,11 @@ import pytest
 from experiments.search.history import CANCELLED, COMPLETED, FAILED, TERMINATED
 from experiments.search.records import Objective
 from experiments.search.replay import Recording, Weighing, replay
-from experiments.search.replay.apart import ReplayFailed, replay_apart
 from experiments.search.replay.families import families, main_field, varied_fields
 from experiments.search.replay.limits import limits_in_words
 from experiments.search.replay.orders import shuffled
 from experiments.search.replay.proposals import proposals
-from experiments.search.replay.work import Average, averages, replays, sample
+from experiments.search.replay.work import averages, replays, sample
 from experiments.search.termination import POLICIES, Policy, make_policy
 from tests.search.recordings import random_curves, recorded
 from tests.search.termination.scanned import ScannedEvidence
@@ -225,35 +224,6 @@ def test_progress_goes_from_policy_to_policy_up_to_all() -> None:
     found = list(averages(recording, judges, told.append, orders=3))
     assert told == sorted(told) and told[-1] == 1
     assert all(0 <= each.saved < 1 and each.places >= 0 for each in found)
-
-
-def test_replays_in_another_process_answer_the_same() -> None:
-    recording, told = recorded(random_curves(6)), []
-    documents = [policy(MEDIAN).settings(), policy(BANDIT).settings()]
-    answers = list(
-        replay_apart(recording, LOSS, documents, orders=0, progress=told.append)
-    )
-    for answer, document in zip(answers, documents, strict=True):
-        assert isinstance(answer, np.ndarray)
-        assert answer.tolist() == ends(recording, document)
-    here = list(averages(recording, [policy(MEDIAN)], told.append, orders=2))
-    apart = replay_apart(recording, LOSS, documents[:1], orders=2, progress=told.append)
-    assert [Average(*np.round(vars_of(each), 12)) for each in apart] == [
-        Average(*np.round(vars_of(each), 12)) for each in here
-    ]
-
-
-def vars_of(average: object) -> list[float]:
-    assert isinstance(average, Average)
-    return [getattr(average, name) for name in average.names()]
-
-
-def test_what_another_process_says_at_its_end_is_passed_on() -> None:
-    answers = replay_apart(
-        recorded([[1.0]]), LOSS, [{"type": "no such"}], orders=0, progress=print
-    )
-    with pytest.raises(ReplayFailed, match="no such"):
-        list(answers)
 
 
 def test_every_kind_without_parts_is_proposed_and_can_be_varied() -> None:

@@ -34,10 +34,10 @@ LOCK_TRIES, LOCK_PAUSE = 20, 0.02
 # Files of the data folder that tell other commands, while it runs, where what runs is.
 TOLD = ("redis_url", "site_url")
 # Workers say to the site what became of their trials, so they end first.
-ENDS = {"worker": 0, "scheduler": 1, "web": 1, "queue": 2}
+ENDS = {"worker": 0, "scheduler": 1, "site": 1, "web": 1, "queue": 2}
 # What the samplers compute is too small for threads: beside trainings that take every
 # processor they mostly wait for one another, which takes ten times as long.
-COMPUTING = {name: {"OMP_NUM_THREADS": "1"} for name in ("scheduler", "web")}
+COMPUTING = {name: {"OMP_NUM_THREADS": "1"} for name in ("scheduler", "site", "web")}
 
 
 class Command(BaseCommand):
@@ -185,6 +185,7 @@ class Machine:
             url = self.environment["REDIS_URL"]
             self._wait(lambda: embedded_queue.is_up(url), "queue", QUEUE_PATIENCE)
         self._add("scheduler", "scheduler")
+        self._add("site", "worker", "--site")
         self._start_workers(token)
         self._wait(self._site_answers, "web", SITE_PATIENCE)
         if not self.supervisor.stopping:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import platform
@@ -54,8 +55,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--gpus-per-slot", type=int, default=1, help="GPUs of each slot"
         )
+        parser.add_argument(
+            "--site",
+            action="store_true",
+            help="run the site's own jobs instead of trials; needs its database and"
+            " data folder",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["site"]:
+            run_site_jobs()
+            return
         missing = [name for name in NEEDED if not os.environ.get(name)]
         if missing:
             raise CommandError(
@@ -82,6 +92,16 @@ class Command(BaseCommand):
         return Host(
             options["pool"], slots=slots, devices=devices, gpus_per_slot=per_slot
         )
+
+
+def run_site_jobs() -> None:
+    """Run simulations and deletions, one at a time, until SIGTERM."""
+    from experiments import queues
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    queues.site_worker().work(logging_level="WARNING")
 
 
 def slot_command(slot: int, *, pool: str, worker: int, name: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,14 +38,10 @@ from experiments.search.replay.families import main_field, varied_fields
 from experiments.search.replay.limits import limits_in_words
 from experiments.search.replay.proposals import proposals
 from experiments.search.termination import POLICIES, make_policy
-from experiments.simulations import Busy, Question, Told, desk
+from experiments.simulations import Question, SimulationResult, ask, mark_named, read
 
 # Replays that a page does not ask for again within so many seconds are dropped.
 KEEP = 6.0
-BUSY = (
-    "The simulator is busy with other replays; this one begins as soon as one of them"
-    " is done."
-)
 
 
 @dataclass(frozen=True)
@@ -63,16 +59,8 @@ class Board:
     def __init__(self, sweep: Sweep, query: QueryDict) -> None:
         self.sweep = sweep
         self._query = query
-        self.busy = False
-        self.mark: Mark = desk.mark(sweep, query.get("mark", ""))
-        self.recording, self.share_read = self._read()
-
-    def _read(self) -> tuple[Recording | None, float]:
-        try:
-            return desk.read(self.sweep, self.mark, keep=KEEP)
-        except Busy:
-            self.busy = True
-            return None, 0.0
+        self.mark: Mark = mark_named(sweep, query.get("mark", ""))
+        self.recording, self._reading = read(sweep, self.mark, keep=KEEP)
 
     # --- what was entered ---------------------------------------------------------
 
@@ -140,15 +128,12 @@ class Board:
         return self.recording is not None and self.recording.size == 0
 
     @cached_property
-    def told(self) -> Told:
+    def told(self) -> SimulationResult:
         """The replays of one's own setting, if it is right, and of the others."""
         if self.recording is None or self.is_empty:
-            return Told([None], self.share_read, BUSY if self.busy else "")
+            return replace(self._reading, answers=[None])
         question = Question.of(self.sweep, self.mark, self._compared)
-        try:
-            return desk.ask(self.sweep, question, keep=KEEP)
-        except Busy:
-            return Told([None], 0.0, BUSY)
+        return ask(self.sweep, question, keep=KEEP)
 
     @property
     def _compared(self) -> list[Settings]:
@@ -158,8 +143,7 @@ class Board:
     @property
     def final(self) -> bool:
         """Whether asking again would bring nothing new."""
-        failed = bool(self.told.problem) and self.told.problem != BUSY
-        return self.is_empty or self.told.complete or failed
+        return self.is_empty or self.told.complete or bool(self.told.problem)
 
     @property
     def percent(self) -> int:

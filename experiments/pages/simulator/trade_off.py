@@ -15,10 +15,9 @@ from experiments.pages.simulator.policy_words import (
 from experiments.recordings import Mark
 from experiments.search.figures import counted
 from experiments.search.replay import Recording, Weighing
-from experiments.search.replay.apart import Answer
 from experiments.search.replay.families import PolicyFamily, families
 from experiments.search.replay.work import Average, sample
-from experiments.simulations import Question, Told, trade_off_size
+from experiments.simulations import Answer, Question, SimulationResult, trade_off_size
 
 # Kinds that are drawn only when they are one's own: bounds have no usual range.
 APART = ("threshold", "patience")
@@ -37,7 +36,7 @@ class TradeOff:
     question: Question
     recording: Recording
 
-    def model(self, sweep: Sweep, told: Told) -> dict[str, Any]:
+    def model(self, sweep: Sweep, told: SimulationResult) -> dict[str, Any]:
         """What the chart is given, once everything is answered."""
         answers = iter(told.answers)
         drawn = [

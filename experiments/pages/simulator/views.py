@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from experiments import access, edits
 from experiments.models import Sweep
-from experiments.pages.simulator.board import BUSY, KEEP, Board
+from experiments.pages.simulator.board import KEEP, Board
 from experiments.pages.sweep.permission import (
     may_steer,
     sweep_to_read,
@@ -23,7 +23,7 @@ from experiments.pages.sweep.permission import (
 )
 from experiments.search.problems import DefinitionError, Problem
 from experiments.search.termination import make_policy
-from experiments.simulations import Busy, Told, desk
+from experiments.simulations import ask
 
 MOST_DIGITS, MOST_QUERY = 15, 20_000
 PARTS = ("facts", "actions", "answer", "outcomes", "ended", "limits")
@@ -67,10 +67,7 @@ def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
     drawing = Board(sweep, request.GET).trade_off()
     if drawing is None:
         return JsonResponse({"final": False, "done": 0.0, "problem": "", "model": None})
-    try:
-        told = desk.ask(sweep, drawing.question, keep=KEEP)
-    except Busy:
-        told = Told([None], 0.0)
+    told = ask(sweep, drawing.question, keep=KEEP)
     model = drawing.model(sweep, told) if told.complete else None
     return JsonResponse(
         {
@@ -136,7 +133,6 @@ def _context(request: HttpRequest, sweep: Sweep) -> dict[str, Any]:
         "sweep": sweep,
         "board": board,
         "can_steer": may_steer(request, sweep),
-        "is_busy": board.told.problem == BUSY,
     }
 
 
