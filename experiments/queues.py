@@ -33,8 +33,7 @@ logger = logging.getLogger(__name__)
 
 RUN_ATTEMPT = "experiments.jobs.run_attempt"
 SIMULATE = "experiments.simulations.simulate"
-# What may be run from a queue: names with the types of the arguments. Whoever can write
-# to the queue could name any function, so these check with the database what they do.
+# Nothing else is run from a queue: names, with the types of their arguments.
 AllowedJobs = Mapping[str, tuple[type, ...]]
 SLOT_JOBS: AllowedJobs = {RUN_ATTEMPT: (int,)}
 SITE_JOBS: AllowedJobs = {SIMULATE: (int, str, str, int, int)}
@@ -341,8 +340,7 @@ class SlotWorker(GuardedWorker):
 
 
 class SiteWorker(GuardedWorker):
-    """Runs the site's own jobs. Between jobs it is small: only the process of a job
-    loads Django's applications."""
+    """Runs the site's jobs; only a job's own process loads Django's applications."""
 
     allowed = SITE_JOBS
 
