@@ -30,7 +30,7 @@ def main() -> None:
         # a trial runs: a worker that died is back at once.
         command = sys.argv[1] if len(sys.argv) > 1 else ""
         if command == "slot":
-            from experiments.slot import main as run_slot
+            from experiments.workers.slot import main as run_slot
 
             run_slot(sys.argv[2:])
         elif command in {"up", "worker"} and not other_settings(sys.argv):

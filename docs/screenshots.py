@@ -14,12 +14,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.browser_launch import chromium, find_chromium, log_in
-from tests.processes.running_site import (
-    PASSWORD,
-    RunningSite,
-    running_site,
-    wait_for,
-)
+from tests.processes.running_site import PASSWORD, RunningSite, running_site, wait_for
 
 IMAGES = Path(__file__).resolve().parent / "images"
 DESKTOP = {"width": 1440, "height": 900}

@@ -27,12 +27,12 @@ from rq.executions import Execution
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from experiments.runner.kernel import die_with_parent
+from experiments.runner.signals import die_with_parent
 
 logger = logging.getLogger(__name__)
 
-RUN_ATTEMPT = "experiments.jobs.run_attempt"
-SIMULATE = "experiments.simulations.simulate"
+RUN_ATTEMPT = "experiments.workers.jobs.run_attempt"
+SIMULATE = "experiments.tracking.policy_simulations.simulate"
 # Nothing else is run from a queue: names, with the types of their arguments.
 AllowedJobs = Mapping[str, tuple[type, ...]]
 SLOT_JOBS: AllowedJobs = {RUN_ATTEMPT: (int,)}

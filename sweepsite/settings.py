@@ -264,7 +264,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "experiments.pages.middleware.ViewerTimeZoneMiddleware",
+    "experiments.pages.frame.ViewerTimeZoneMiddleware",
 ]
 ROOT_URLCONF = "sweepsite.urls"
 WSGI_APPLICATION = "sweepsite.wsgi.application"
@@ -278,8 +278,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "experiments.pages.context.teams",
-                "experiments.pages.health.banner.installation",
+                "experiments.pages.frame.teams",
+                "experiments.pages.health.checks.installation",
             ],
             "builtins": ["experiments.templatetags.words"],
         },
@@ -327,7 +327,7 @@ STATIC_ROOT = HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "experiments.pages.static.ModuleManifestStorage"},
+    "staticfiles": {"BACKEND": "experiments.pages.frame.ModuleManifestStorage"},
 }
 # Half the files, and no compressing of what no browser asks for.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True

@@ -14,26 +14,24 @@ from experiments.api.worker import api as worker_api
 PAGES = (
     "health.views",
     "health.metrics",
-    "accounts.views",
+    "accounts",
     "home.views",
     "experiments.views",
     "importing.views",
     "builder.views",
     "simulator.views",
     "sweep.views",
-    "sweep.failure_pages",
-    "sweep.settings_page",
-    "sweep.documents",
-    "sweep.feed",
+    "sweep.failures",
+    "sweep.settings",
+    "sweep.best_configuration",
     "trial.views",
-    "further.views",
+    "requests.views",
     "compare.views",
     "teams.views",
-    "pools.actions",
     "pools.views",
     "queue_pages",
     # Last: its pattern for verbs would take others for one.
-    "sweep.moves",
+    "sweep.actions",
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 # A client that stands still in the middle of a request, or of its answer, holds one of
 # the few threads: after so many seconds it is hung up on.
-MOST_STALL = 10
+MAX_STALL = 10
 
 chdir = str(Path(__file__).resolve().parents[1])
 wsgi_app = "sweepsite.wsgi"
@@ -41,7 +41,7 @@ def when_ready(server: Any) -> None:
     """Connections inherit these limits from the socket that they come in by; gunicorn
     itself has none for a request that has begun."""
     server.log.error_log.addFilter(OfStalledClients())
-    limit = struct.pack("ll", MOST_STALL, 0)
+    limit = struct.pack("ll", MAX_STALL, 0)
     for listener in server.LISTENERS:
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             listener.sock.setsockopt(socket.SOL_SOCKET, direction, limit)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from experiments import embedded_queue
+from experiments.management import embedded_valkey
 from tests import parallel
 from tests.processes.running_site import wait_for
 
@@ -57,14 +57,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server; it ends with the module."""
     data = tmp_path_factory.mktemp("queue")
-    folder = embedded_queue.runtime_folder(data)
+    folder = embedded_valkey.runtime_folder(data)
     socket = folder / "queue.sock"
-    command = embedded_queue.server_command(
-        embedded_queue.find_binary(), socket=socket, data=data
+    command = embedded_valkey.server_command(
+        embedded_valkey.find_binary(), socket=socket, data=data
     )
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     address = f"unix://{socket}?db=0"
-    wait_for(lambda: embedded_queue.is_up(address), "the server", patience=30)
+    wait_for(lambda: embedded_valkey.is_up(address), "the server", patience=30)
     yield address
     server.terminate()
     server.wait()

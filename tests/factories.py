@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from experiments import ingest, lifecycle, storage, submission
+from experiments import lifecycle, storage
 from experiments.models import (
     ApiToken,
     Attempt,
@@ -28,9 +28,11 @@ from experiments.models import (
     WorkerToken,
 )
 from experiments.models.trials import TRIAL_ENDS, AttemptState
-from experiments.placing import Placing
-from experiments.search.definition import parse_document
+from experiments.scheduling.dispatch import Placing
+from experiments.search.document.definition import parse_document
+from experiments.sweeps import creation
 from experiments.tokens import new_token, token_digest
+from experiments.tracking import ingest
 
 
 def user(name: str = "ada", **fields: Any) -> User:
@@ -85,7 +87,7 @@ def worker_token(pool: Pool) -> str:
 
 
 def experiment(team: Team, name: str = "digits", **fields: Any) -> Experiment:
-    found = submission.find_or_create_experiment(team, name, user=None)
+    found = creation.find_or_create_experiment(team, name, user=None)
     for field, value in fields.items():
         setattr(found, field, value)
     found.save()
@@ -116,7 +118,7 @@ def sweep(
 ) -> Sweep:
     """A sweep of the document, moved to a state; ``fields`` are set on its row."""
     definition = parse_document(document or definition_document())
-    made = submission.create_sweep(team, definition, user=user)
+    made = creation.create_sweep(team, definition, user=user)
     now = timezone.now()
     if state != "draft":
         fields.setdefault("started_at", now)

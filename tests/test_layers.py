@@ -1,4 +1,4 @@
-"""Imports go one way. The layers, from the bottom up, and what each may import."""
+"""Imports go one way: a room imports only the rooms listed before it."""
 
 from __future__ import annotations
 
@@ -9,56 +9,31 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "experiments"
 
-# A package may import what stands in a lower layer, and its own layer.
-LAYERS = (
-    {"search"},
-    {
-        "runner",
-        "client",
-        "failpoints",
-        "words",
-        "tokens",
-        "document_yaml",
-        "signatures",
-        "causes",
-        "lru_cache",
-    },
-    {"models", "clock", "kept_plans", "statements"},
-    {"ranks", "ledger", "training_time", "verdicts", "spaces"},
-    {"lifecycle", "access", "progress", "storage", "embedded_queue", "supervision"}
-    | {"price", "ticks", "failures", "common_values"},
-    {"checking", "snapshots", "installation", "histories", "judging", "queues"}
-    | {"placing", "hosts", "turns", "quickness", "gpu_doubts"}
-    | {"breakers", "recent_ends", "bad_hosts", "preflight", "findings"}
-    | {"devices", "host_facts", "worker_names"}
-    | {"rivals", "finished", "slack"}
-    | {
-        "resuming",
-        "troubles",
-        "worker_site",
-        "submission",
-        "shared_code",
-        "code_words",
-        "warm_trials",
-        "wishes",
-        "space_versions",
-    },
-    {"ingest", "scheduling", "repair", "jobs", "demonstration", "cleanup", "steering"}
-    | {"further_trials", "gaps", "recomputing", "outside", "edits"}
-    | {"folders", "tables", "terminal", "search_now", "recordings", "simulations"}
-    | {"waiting", "metric_names", "wait_causes", "occupancy", "slot"},
-    {"api", "mlflow", "pages", "templatetags", "admin", "management", "apps"},
+# The rooms of experiments/, from the bottom up.
+ROOMS = (
+    *("search", "runner", "client", "demo", "db", "lru_cache", "tokens"),
+    "models",
+    *("access", "formatting", "storage", "queues", "code"),
+    "lifecycle",
+    *("tracking", "failures", "sweeps", "scheduling", "workers"),
+    *("templatetags", "api", "pages", "admin", "management", "apps"),
 )
-# The ways in, none of which may import another.
-WAYS_IN = {"api", "pages", "admin", "management", "templatetags"}
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-PURE = ("search", "runner", "client")
-FOREIGN = {"django", "rq", "django_rq", "redis", "ninja"}
+PURE = {"search", "runner", "client"}
+# These import no other room at their own end of the list, so each can be read alone.
+APART = {
+    "workers": {"runner", "queues"},
+    "pages": set(ROOMS) - {"api", "workers", "admin", "management"},
+    "admin": set(ROOMS) - {"api", "pages", "management"},
+    "management": set(ROOMS) - {"api", "pages", "admin"},
+    "api": set(ROOMS) - {"workers", "pages", "admin", "management"},
+}
+FRAMEWORKS = {"django", "rq", "django_rq", "redis", "ninja"}
+MAX_LINES = 400
 
 
-def modules() -> list[Path]:
-    found = ROOT.rglob("*.py")
-    return [p for p in found if not {"migrations", "demo", "build"} & set(p.parts)]
+def modules(*, folder: Path = ROOT) -> list[Path]:
+    skipped = {"migrations", "demo", "build"}
+    return [p for p in folder.rglob("*.py") if not skipped & set(p.parts)]
 
 
 def imports(path: Path) -> set[str]:
@@ -74,33 +49,65 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def layer_name(path: Path) -> str:
+def room_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize(
-    "path", modules(), ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_a_module_imports_from_its_own_layer_or_below(path: Path) -> None:
-    own = layer_name(path)
-    if own == "__init__":
+def allowed_rooms(room: str) -> set[str]:
+    before = set(ROOMS[: ROOMS.index(room)])
+    return {room} | (set() if room in PURE else before & APART.get(room, before))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_rooms_before_its_own(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
         return
-    assert own in LEVEL, f"{own} has no layer: add it to LAYERS"
-    for name in imports(path):
-        if name.startswith("experiments."):
-            other = name.split(".")[1]
-            assert LEVEL[other] <= LEVEL[own], f"{own} must not import {name}"
-            apart = own in WAYS_IN and other in WAYS_IN and own != other
-            assert not apart, f"{own} must not import {name}"
-            if own in PURE:
-                assert other == own, f"{own} must import nothing of ours but {own}"
+    assert room in ROOMS, f"{room} has no place: add it to ROOMS"
+    used = {name.split(".")[1] for name in imports(path) if "experiments." in name}
+    wrong = used - allowed_rooms(room)
+    assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("pure", PURE)
-def test_the_pure_packages_know_no_web_framework_and_no_queue(pure: str) -> None:
-    for path in (ROOT / pure).rglob("*.py"):
+@pytest.mark.parametrize("room", sorted(PURE))
+def test_pure_rooms_import_no_framework(room: str) -> None:
+    for path in modules(folder=ROOT / room):
         roots = {name.split(".")[0] for name in imports(path)}
-        assert not roots & FOREIGN, f"{path} imports {roots & FOREIGN}"
+        assert not roots & FRAMEWORKS, f"{path} imports {roots & FRAMEWORKS}"
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """A circle of files means that two of them are one, or that a function is lost."""
+    known = {dotted(path) for path in modules()}
+    graph = {dotted(path): imported_modules(path, known) for path in modules()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"imports go in a circle: {' -> '.join(trail)}"
+        if name not in done:
+            for other in graph[name]:
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """Modules of ours that run before this one; not those that only types need."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & known
+            if names - known:
+                found.add(node.module)
+    return (found & known) - {dotted(path)}
 
 
 def test_no_module_is_a_drawer() -> None:
@@ -109,5 +116,16 @@ def test_no_module_is_a_drawer() -> None:
 
 
 def test_modules_stay_under_400_lines() -> None:
-    long = {str(p): n for p in modules() if (n := p.read_text().count("\n")) > 400}
+    long = {
+        str(p): n for p in modules() if (n := p.read_text().count("\n")) > MAX_LINES
+    }
     assert not long
+
+
+def test_a_class_name_exists_once() -> None:
+    where: dict[str, list[str]] = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and node.name not in {"Meta", "Command"}:
+                where.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert not {name: paths for name, paths in where.items() if len(paths) > 1}

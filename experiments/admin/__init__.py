@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from experiments.admin import events, metrics, pools, sweeps, teams, trials
-
-__all__ = ["events", "metrics", "pools", "sweeps", "teams", "trials"]
+from experiments.admin import people, sweeps, trials, workers
 
 admin.site.site_header = "sweepsite administration"
 admin.site.site_title = "sweepsite administration"
 admin.site.index_title = "Tables"
+
+
+__all__ = ["people", "sweeps", "trials", "workers"]

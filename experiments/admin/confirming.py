@@ -13,11 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from experiments import access
-from experiments.cleanup import StillRunning, Toll
-from experiments.words import bytes_text
+from experiments.formatting import bytes_text
+from experiments.sweeps.deletion import StillRunning, Toll
 
 # The page sends every row's number back, and a form has only so many fields.
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Deletion:
         self, page: Any, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
         """Ask first; delete when the answer comes back."""
-        if queryset.count() > MOST_ROWS:
+        if queryset.count() > MAX_ROWS:
             page.message_user(
-                request, f"Choose at most {MOST_ROWS:,} rows at once.", messages.ERROR
+                request, f"Choose at most {MAX_ROWS:,} rows at once.", messages.ERROR
             )
             return None
         if "confirmed" not in request.POST:

@@ -9,12 +9,13 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
-from experiments import access, cleanup, lifecycle, queues
+from experiments import access, lifecycle, queues
 from experiments.admin.confirming import Deletion, size_row
 from experiments.admin.reading import ReadOnlyAdmin
-from experiments.cleanup import Toll
+from experiments.formatting import bytes_text
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep
-from experiments.words import bytes_text
+from experiments.sweeps import deletion
+from experiments.sweeps.deletion import Toll
 
 
 def _sweep_rows(toll: Toll) -> list[tuple[str, object]]:
@@ -30,8 +31,8 @@ DELETE_SWEEPS = Deletion(
     action="delete_with_files",
     title="Delete sweeps with their trials and files?",
     warning="This cannot be undone. Sweeps that still run are refused: cancel first.",
-    count=cleanup.sweeps_toll,
-    delete=cleanup.delete_sweeps,
+    count=deletion.sweeps_toll,
+    delete=deletion.delete_sweeps,
     rows=_sweep_rows,
 )
 
@@ -103,8 +104,8 @@ class SweepAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Archive the chosen sweeps", permissions=["steer"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
-        over = queryset.exclude(state__in=cleanup.ACTIVE).filter(archived_at=None)
-        left = queryset.filter(state__in=cleanup.ACTIVE).count()
+        over = queryset.exclude(state__in=deletion.ACTIVE).filter(archived_at=None)
+        left = queryset.filter(state__in=deletion.ACTIVE).count()
         done = _put_away(over, request, verb="sweep archived", archived_at=Now())
         self.message_user(request, f"{done} sweeps archived.", messages.SUCCESS)
         if left:

@@ -1,4 +1,7 @@
-"""Trials, their attempts and their output files."""
+"""Trials, their attempts and their output files.
+
+What training processes reported, and what policies made of it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,21 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from experiments import access, cleanup
+from experiments import access
 from experiments.admin.confirming import Deletion, size_row
 from experiments.admin.reading import ReadOnlyAdmin
-from experiments.cleanup import Toll
-from experiments.models import Artifact, Attempt, Trial
-from experiments.words import bytes_text
+from experiments.formatting import bytes_text
+from experiments.models import (
+    Artifact,
+    Attempt,
+    Decision,
+    Metric,
+    MetricPoint,
+    Report,
+    Trial,
+)
+from experiments.sweeps import deletion
+from experiments.sweeps.deletion import Toll
 
 
 def _file_rows(toll: Toll) -> list[tuple[str, object]]:
@@ -23,8 +35,8 @@ DELETE_FILES = Deletion(
     title="Delete outputs and logs of these trials?",
     warning="Parameters and metrics stay. This cannot be undone. Trials that still run"
     " are refused.",
-    count=cleanup.trial_files_toll,
-    delete=cleanup.delete_trial_files,
+    count=deletion.trial_files_toll,
+    delete=deletion.delete_trial_files,
     rows=_file_rows,
 )
 
@@ -89,3 +101,48 @@ class ArtifactAdmin(ReadOnlyAdmin):
     @admin.display(description="size", ordering="size")
     def bytes(self, artifact: Artifact) -> str:
         return bytes_text(artifact.size)
+
+
+TRIAL = ("trial__sweep__experiment", "trial__experiment")
+ATTEMPT = tuple(f"attempt__{path}" for path in TRIAL)
+
+
+@admin.register(Metric)
+class MetricAdmin(ReadOnlyAdmin):
+    list_display = (
+        "name",
+        "attempt",
+        "count",
+        "last_step",
+        "last_value",
+        "low",
+        "high",
+    )
+    list_select_related = ATTEMPT
+    search_fields = ("name", "attempt__trial__experiment__slug")
+
+
+@admin.register(MetricPoint)
+class MetricPointAdmin(ReadOnlyAdmin):
+    list_display = ("metric", "attempt", "step", "value", "time")
+    list_select_related = tuple(f"metric__{path}" for path in ATTEMPT)
+    search_fields = ("=metric__name",)
+
+    @admin.display(description="attempt")
+    def attempt(self, point: MetricPoint) -> str:
+        return str(point.metric.attempt)
+
+
+@admin.register(Report)
+class ReportAdmin(ReadOnlyAdmin):
+    list_display = ("trial", "n", "step", "value", "best_loss", "mean_loss", "time")
+    list_select_related = TRIAL
+    search_fields = ("=trial__number", "trial__experiment__slug")
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    list_display = ("trial", "n", "policy", "value", "threshold", "rivals", "stop")
+    list_filter = ("stop",)
+    list_select_related = TRIAL
+    search_fields = ("=trial__number", "trial__experiment__slug", "reason")

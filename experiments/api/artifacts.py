@@ -15,12 +15,12 @@ from django.db import transaction
 from django.http import FileResponse, HttpRequest
 from ninja import Path, Query, Router, Status
 
-from experiments import ingest, storage
+from experiments import storage
 from experiments.api.auth import running_attempt
-from experiments.api.bodies import WITHOUT_NUL
-from experiments.api.errors import ApiError
+from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.models import Artifact, Attempt
-from experiments.resuming import resumable
+from experiments.sweeps.checkpoints import resumable
+from experiments.tracking import ingest
 
 router = Router()
 

@@ -1,17 +1,59 @@
-"""What a worker needs to run one attempt: argv, environment, code and limits."""
+"""What a worker needs to run one attempt: argv, environment, code and limits.
+
+What an attempt's specification says of code, interpreter and packages.
+
+Which commit a sweep's trials run, as its first runner tells it.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from django.conf import settings
+from django.http import HttpRequest
+from ninja import Router, Schema
+from pydantic import Field
 
-from experiments.api.attempt_code import code_fields
+from experiments import lifecycle
+from experiments.api.auth import running_attempt
+from experiments.api.errors import ApiError
 from experiments.lifecycle import Claim
 from experiments.models import Attempt, Sweep, Trial
-from experiments.resuming import checkpoint_for, note_resumed
-from experiments.search.command import render_command, value_text
+from experiments.search.document.command import render_command, value_text
+from experiments.sweeps.checkpoints import checkpoint_for, note_resumed
+
+
+def code_fields(sweep: Sweep, attempt: Attempt) -> dict[str, Any]:
+    """The fields `code`, `python` and `requirements` of the specification."""
+    template = sweep.definition["trial"]
+    return {
+        "code": _code(sweep, attempt),
+        "python": template.get("python") or _python_of_pool(template, attempt),
+        "requirements": template.get("requirements"),
+    }
+
+
+def _code(sweep: Sweep, attempt: Attempt) -> dict[str, Any] | None:
+    if sweep.code is not None:
+        digest = sweep.code.digest
+        path = f"/api/worker/v1/attempts/{attempt.pk}/code/{digest}.zip"
+        return {"digest": digest, "url": settings.SITE_URL + path}
+    code = sweep.definition["trial"].get("code")
+    if not isinstance(code, dict):
+        return None
+    allowed = [str(folder) for folder in attempt.pool.folders]
+    if "git" in code:
+        commit = {"commit": sweep.code_commit} if sweep.code_commit else {}
+        return {"git": {**code["git"], **commit}, "allowed": allowed}
+    return {"folder": code["folder"], "allowed": allowed} if "folder" in code else None
+
+
+def _python_of_pool(template: dict[str, Any], attempt: Attempt) -> str:
+    """The pool's interpreter, unless the sweep chooses one by a PATH of its own."""
+    has_path = "PATH" in (template.get("environment_variables") or {})
+    return "" if has_path else attempt.pool.python
+
 
 PROTOCOL = 2
 
@@ -92,3 +134,20 @@ def _environment(trial: Trial, sweep: Sweep, *, token: str) -> dict[str, str]:
         "MLFLOW_EXPERIMENT_ID": str(trial.experiment_id),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+router = Router()
+
+
+class CommitIn(Schema):
+    commit: Annotated[str, Field(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
+
+
+@router.post("/attempts/{attempt_id}/commit")
+def settle(request: HttpRequest, attempt_id: int, body: CommitIn) -> dict[str, str]:
+    """Offer the commit that the sweep's git reference stands for now; the answer is
+    the one that counts for every trial of the sweep."""
+    sweep = running_attempt(request).trial.sweep
+    if sweep is None or "git" not in (sweep.definition["trial"].get("code") or {}):
+        raise ApiError(404, "not_found", "This attempt's code is not from git.")
+    return {"commit": lifecycle.settle_commit(sweep, body.commit)}

@@ -2,6 +2,11 @@
 
 Tokens come in the Authorization header only and never as a cookie, so that no other
 site can make a browser call the API.
+
+Who calls, and what they may reach: the first line of every route.
+
+What somebody may not see is a 404, so that its existence does not leak; what they see
+and may not change is a 403.
 """
 
 from __future__ import annotations
@@ -9,19 +14,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja.security import HttpBearer
 
-from experiments.ingest import StaleAttempt
-from experiments.models import ApiToken, Attempt, Pool, User, WorkerToken
+from experiments import access
+from experiments.api.errors import ApiError
+from experiments.db.prepared import SelectObject, Slot
+from experiments.models import (
+    ApiToken,
+    Attempt,
+    Experiment,
+    Pool,
+    Sweep,
+    Team,
+    Trial,
+    User,
+    WorkerToken,
+)
 from experiments.models.trials import AttemptState
-from experiments.statements import SelectObject, Slot
 from experiments.tokens import same_digest, token_digest
+from experiments.tracking.ingest import StaleAttempt
 
 # More digits than a row's number has.
-MOST_DIGITS = 18
+MAX_DIGITS = 18
 NOTED_AGAIN_AFTER = timedelta(minutes=1)
 TRAINING = SelectObject(
     lambda: Attempt.objects.filter(
@@ -35,7 +54,7 @@ def _named_in_path(request: HttpRequest, name: str) -> int:
     """The number of that name in the path, which nobody has checked yet; else 0."""
     match = request.resolver_match
     text = str(match.kwargs.get(name, "")) if match else ""
-    plain = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
+    plain = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
     return int(text) if plain else 0
 
 
@@ -119,3 +138,84 @@ class TrialAuth(HttpBearer):
         return attempts.filter(
             trial=trial, trial_token_digest=digest, state=AttemptState.RUNNING
         ).first()
+
+
+def caller(request: HttpRequest) -> Caller:
+    known: Caller = request.auth  # type: ignore[attr-defined]
+    return known
+
+
+def reader(request: HttpRequest) -> User:
+    """The person; every scope may read."""
+    return caller(request).user
+
+
+def writer(request: HttpRequest) -> User:
+    """The person, if the token is for more than reading."""
+    known = caller(request)
+    if known.scope == "read":
+        raise PermissionDenied(
+            "This token may only read. Make one of scope write:"
+            " manage.py token create --user NAME --scope write."
+        )
+    return known.user
+
+
+def readable_sweep(request: HttpRequest, sweep_id: int) -> Sweep:
+    return access.found_or_404(access.sweeps_for(reader(request)), pk=sweep_id)
+
+
+def of_experiment(name: str) -> Q:
+    """Sweeps of the experiment with that slug or number."""
+    plain = name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS
+    return Q(experiment=int(name)) if plain else Q(experiment__slug=name)
+
+
+def steerable_sweep(request: HttpRequest, sweep_id: int) -> Sweep:
+    sweep = readable_sweep(request, sweep_id)
+    _must_steer(request, sweep.experiment)
+    return sweep
+
+
+def own_attempt(request: HttpRequest) -> Attempt | None:
+    """The attempt whose training process calls; None when a person does."""
+    known = request.auth  # type: ignore[attr-defined]
+    return known if isinstance(known, Attempt) else None
+
+
+def readable_trial(request: HttpRequest, trial_id: int) -> Trial:
+    """The trial, for a person of its team or for its own training process."""
+    attempt = own_attempt(request)
+    if attempt is not None:
+        return attempt.trial
+    return access.found_or_404(access.trials_for(reader(request)), pk=trial_id)
+
+
+def steerable_trial(request: HttpRequest, trial_id: int) -> Trial:
+    trial = access.found_or_404(access.trials_for(reader(request)), pk=trial_id)
+    _must_steer(request, trial.experiment)
+    return trial
+
+
+def _must_steer(request: HttpRequest, experiment: Experiment) -> None:
+    if not access.can_steer(writer(request), experiment.team):
+        raise PermissionDenied(
+            f"You are a viewer of team {experiment.team.name}; members and admins may"
+            " do that."
+        )
+
+
+def chosen_team(request: HttpRequest, slug: str | None) -> Team:
+    """The team of that slug, else the first, by name, that the caller may steer."""
+    user = writer(request)
+    if slug is not None:
+        team = access.found_or_404(access.teams_for(user), slug=slug)
+        if not access.can_steer(user, team):
+            raise PermissionDenied(f"You are a viewer of team {team.name}.")
+        return team
+    first = access.teams_for(user, roles=access.STEERERS).order_by("name").first()
+    if first is None:
+        raise ApiError(
+            403, "no_team", "You are in no team in which you may create sweeps."
+        )
+    return first

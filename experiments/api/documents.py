@@ -9,19 +9,17 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from experiments import access
-from experiments.api.bodies import WITHOUT_NUL
-from experiments.api.callers import reader
-from experiments.api.errors import ApiError
+from experiments.api.auth import reader
+from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.schemas import answers
-from experiments.checking import check_import, read_sweep
-from experiments.gpu_doubts import gpu_doubts
 from experiments.models import Pool, User
-from experiments.search.definition import SweepDefinition
-from experiments.search.importers import FaultyImport, Imported, Note
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.fields import DefinitionError, Problem
+from experiments.search.formats import FaultyImport, Imported, Note
 from experiments.search.preview import Histogram
-from experiments.search.problems import DefinitionError, Problem
-from experiments.slack import slack_doubts
-from experiments.warm_trials import usable_trials
+from experiments.sweeps.check import check_import, read_sweep
+from experiments.sweeps.warm_start import usable_trials
+from experiments.sweeps.warnings import gpu_doubts, slack_doubts
 
 router = Router(tags=["sweeps"])
 

@@ -1,17 +1,24 @@
-"""One shape for every refusal: {"error": {"code", "message", "fields"}}."""
+"""One shape for every refusal: {"error": {"code", "message", "fields"}}.
+
+Bodies and query texts as programs send them, and what of them cannot be kept.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.parser import Parser
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
-from experiments.ingest import StaleAttempt, TooManyMetrics
+from experiments.tracking.ingest import StaleAttempt, TooManyMetrics
 
 
 class ApiError(Exception):
@@ -102,3 +109,41 @@ def _field_sentences(error: ValidationError) -> dict[str, list[str]]:
         name = ".".join(inside or path[-1:])
         fields.setdefault(name, []).append(f"{problem['msg']}.")
     return fields
+
+
+# PostgreSQL has no NUL in texts.
+WITHOUT_NUL = r"^[^\x00]*$"
+
+
+NAMES: Mapping[type, str] = {list: "a list", dict: "a mapping", type(None): "null"}
+
+
+def only(words: str, *kinds: type) -> BeforeValidator:
+    """Refuse other kinds of JSON in one sentence with what is allowed. True and false
+    are no numbers: Python counts them among those, people and JSON do not."""
+
+    def checked(value: object) -> object:
+        if isinstance(value, kinds) and not isinstance(value, bool):
+            return value
+        named = NAMES.get(type(value)) or json.dumps(value)[:60]
+        told = {"value": named, "words": words}
+        raise PydanticCustomError("kind", "is {value}; allowed are {words}", told)
+
+    return BeforeValidator(checked)
+
+
+Whole = Annotated[int, only("whole numbers", int, float, str)]
+Duration = Annotated[
+    float | str, only("seconds, and texts such as 90 m", int, float, str)
+]
+Described = Annotated[dict[str, Any] | str, only("mappings and texts", dict, str)]
+
+
+class BodyParser(Parser):
+    """Refuses halves of surrogate pairs: JSON spells them, no database keeps them."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        body = super().parse_body(request)
+        if b"\\ud" in request.body.lower():
+            json.dumps(body, ensure_ascii=False).encode()
+        return body

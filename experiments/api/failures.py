@@ -9,18 +9,18 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from experiments import lifecycle, queues
-from experiments.api.callers import readable_sweep, reader, steerable_sweep
+from experiments.api.auth import readable_sweep, reader, steerable_sweep
 from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
-from experiments.causes import likely_cause
-from experiments.common_values import compare_failed, shared_json
-from experiments.failures import FailureGroup, failure_groups
-from experiments.findings import Preflight
+from experiments.failures.common_values import compare_failed, shared_json
+from experiments.failures.groups import FailureGroup, failure_groups
+from experiments.failures.known_errors import likely_cause
+from experiments.failures.preflight import Preflight
 from experiments.models import Sweep
 
 router = Router(tags=["sweeps"])
 
-MOST_NUMBERS = 100
+MAX_NUMBERS = 100
 
 
 class SharedOut(Schema):
@@ -40,7 +40,7 @@ class FailureOut(Schema):
     reason: str
     count: int
     trials: Annotated[
-        list[int], Field(description=f"numbers of the newest, at most {MOST_NUMBERS}")
+        list[int], Field(description=f"numbers of the newest, at most {MAX_NUMBERS}")
     ]
     likely_cause: str
     advice: str
@@ -74,7 +74,7 @@ def _numbers(sweep: Sweep) -> dict[tuple[str, str], list[int]]:
     failed = sweep.trials.own().filter(state="failed").order_by("-number")
     rows = failed.values_list("number", "reason", "current_attempt__signature")
     found: dict[tuple[str, str], list[int]] = {}
-    for number, reason, signature in rows[: 10 * MOST_NUMBERS]:
+    for number, reason, signature in rows[: 10 * MAX_NUMBERS]:
         found.setdefault((reason, signature or ""), []).append(number)
     return found
 
@@ -88,7 +88,7 @@ def _failure_out(
         error=group.words,
         reason=group.reason,
         count=group.count,
-        trials=numbers.get((group.reason, group.signature), [])[:MOST_NUMBERS],
+        trials=numbers.get((group.reason, group.signature), [])[:MAX_NUMBERS],
         likely_cause=cause.likely if cause else "",
         advice=cause.advice if cause else "",
         shared=[SharedOut(**row) for row in shared],

@@ -11,22 +11,21 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router, Swagger
 
 from experiments.api import (
-    asking,
+    ask,
     documents,
     failures,
-    further_trials,
-    ledger,
+    metrics,
     outputs,
-    reporting,
+    requests,
+    savings,
     simulations,
     sweeps,
     trials,
     uploads,
 )
 from experiments.api.auth import UserAuth
-from experiments.api.bodies import BodyParser
-from experiments.api.errors import ApiError, add_error_handlers
-from experiments.search.problems import DefinitionError
+from experiments.api.errors import ApiError, BodyParser, add_error_handlers
+from experiments.search.fields import DefinitionError
 
 DESCRIPTION = """
 Every call carries a token: `Authorization: Bearer swp_…`. Make one on your account's
@@ -48,8 +47,8 @@ api = NinjaAPI(
 )
 add_error_handlers(api)
 # These add routes to the trials' router: one path has one view.
-ON_TRIALS_ROUTER = (reporting, further_trials, asking)
-for module in (documents, sweeps, simulations, trials, outputs, uploads, ledger):
+ON_TRIALS_ROUTER = (metrics, requests, ask)
+for module in (documents, sweeps, simulations, trials, outputs, uploads, savings):
     api.add_router("", module.router)
 others = Router()
 

@@ -1,5 +1,6 @@
 """A trial's log and the files that it left behind. Nothing here is ever rendered:
-what training scripts write is hostile until proven otherwise."""
+what training scripts write is hostile until proven otherwise.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from experiments import access, storage
-from experiments.api.callers import readable_trial, reader
+from experiments.api.auth import readable_trial, reader
 from experiments.api.errors import ApiError
-from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
 from experiments.api.schemas import answers
 from experiments.models import Artifact
 

@@ -1,26 +1,90 @@
 """Sweeps and trials as they are answered. Times are ISO 8601 in UTC, durations seconds.
 
 Numbers that JSON does not have are the texts NaN, Infinity and -Infinity.
+
+Metric points on the wire: their schema, and the reply that may say stop.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from ninja import Schema
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from experiments.api.points import json_number
-from experiments.code_words import code_of
-from experiments.edits import version_of
+from experiments.api.errors import Whole
+from experiments.formatting import code_of
 from experiments.models import Attempt, Sweep, Trial
-from experiments.progress import Progress
 from experiments.search.likely_best import Likely
 from experiments.search.records import Objective
-from experiments.search_now import search_now
-from experiments.submission import sweep_document
+from experiments.sweeps.creation import sweep_document
+from experiments.sweeps.editing import version_of
+from experiments.sweeps.progress import Progress
+from experiments.sweeps.search_status import search_now
+from experiments.tracking.ingest import Point, Reply
+
+MAX_POINTS = 1_000
+MAX_STEP = 2**63 - 1
+
+
+def _number(value: object) -> object:
+    """JSON has no NaN; whole numbers too large for a float become infinite."""
+    if isinstance(value, bool) or value is None:
+        raise ValueError("must be a number, or NaN, Infinity or -Infinity as text")
+    if isinstance(value, int):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    if isinstance(value, str):
+        names = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+        if value not in names:
+            raise ValueError(
+                f"is {value!r}; allowed are numbers, NaN, Infinity and -Infinity"
+            )
+        return names[value]
+    return value
+
+
+class PointIn(Schema):
+    name: Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[^\x00]+$")]
+    step: Annotated[Whole, Field(ge=-MAX_STEP, le=MAX_STEP)]
+    value: Annotated[float, Field(allow_inf_nan=True), BeforeValidator(_number)]
+    time: float | None = Field(None, description="seconds since 1970, for display")
+
+    def point(self) -> Point:
+        return Point(self.name, self.step, self.value, _moment(self.time))
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    """A worker's clock is only shown, so a nonsensical time is left out."""
+    if seconds is None or not 0 <= seconds < 32_503_680_000:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class PointsIn(Schema):
+    points: Annotated[list[PointIn], Field(max_length=MAX_POINTS)]
+
+
+class ReplyOut(Schema):
+    stop: bool
+    reason: str
+
+    @classmethod
+    def of(cls, reply: Reply) -> ReplyOut:
+        return cls(stop=reply.stop, reason=reply.reason)
+
+
+def json_number(value: float | None) -> float | Literal["Infinity", "-Infinity"] | None:
+    """A stored value for JSON, which has no infinities."""
+    if value is None or math.isfinite(value):
+        return value
+    return "Infinity" if value > 0 else "-Infinity"
+
 
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 Seconds = Annotated[float | None, Field(description="seconds")]

@@ -11,22 +11,26 @@ from ninja import Router, Schema
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from experiments.api.bodies import WITHOUT_NUL
-from experiments.api.callers import readable_sweep
-from experiments.api.errors import ApiError
-from experiments.api.points import json_number
-from experiments.api.schemas import Number, Seconds, answers
+from experiments.api.auth import readable_sweep
+from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.schemas import Number, Seconds, answers, json_number
 from experiments.models import Sweep
-from experiments.price import Price
-from experiments.search.problems import DefinitionError, Findings, join
-from experiments.search.replay import Figures, Recording, Weighing
-from experiments.search.replay.limits import limits_in_words
+from experiments.search.fields import DefinitionError, Findings, join
+from experiments.search.simulation import Figures, Recording, Weighing
+from experiments.search.simulation.figures import limits_in_words
 from experiments.search.termination import read_policy
-from experiments.simulations import Answer, Question, ask, mark_named, read
+from experiments.sweeps.savings import Price
+from experiments.tracking.policy_simulations import (
+    Answer,
+    Question,
+    ask,
+    mark_named,
+    read,
+)
 
 router = Router(tags=["sweeps"])
 
-MOST_POLICIES = 8
+MAX_POLICIES = 8
 # Seconds that a call waits for the answer, and for the next call.
 PATIENCE, KEEP = 10.0, 60.0
 
@@ -38,7 +42,7 @@ class SimulationIn(Schema):
         list[dict[str, Any]],
         Field(
             min_length=1,
-            max_length=MOST_POLICIES,
+            max_length=MAX_POLICIES,
             description="each as early_termination in a sweep document",
         ),
     ]

@@ -13,9 +13,8 @@ from django.utils import timezone
 from ninja import Header, Query, Router, Schema, Status
 from pydantic import ConfigDict, Field
 
-from experiments import access, edits, lifecycle, queues, steering
-from experiments.api.bodies import WITHOUT_NUL, Described, Duration, Whole
-from experiments.api.callers import (
+from experiments import access, lifecycle, queues
+from experiments.api.auth import (
     chosen_team,
     of_experiment,
     readable_sweep,
@@ -30,9 +29,8 @@ from experiments.api.documents import (
     PartName,
     read_body,
 )
-from experiments.api.errors import ApiError
-from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
-from experiments.api.rows import trial_rows
+from experiments.api.errors import WITHOUT_NUL, ApiError, Described, Duration, Whole
+from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
 from experiments.api.schemas import (
     SweepOut,
     SweepRow,
@@ -41,14 +39,16 @@ from experiments.api.schemas import (
     sweep_fields,
     sweep_out,
 )
+from experiments.api.trial_rows import trial_rows
 from experiments.api.uploads import TeamSlug
 from experiments.models import Event, Sweep, Team, User
 from experiments.models.sweeps import SweepState
-from experiments.progress import progress_of
-from experiments.search.definition import SweepDefinition
-from experiments.search.importers import definition_of
-from experiments.submission import create_sweep
-from experiments.warm_trials import add_finished_trials
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.formats import definition_of
+from experiments.sweeps import control, editing
+from experiments.sweeps.creation import create_sweep
+from experiments.sweeps.progress import progress_of
+from experiments.sweeps.warm_start import add_finished_trials
 
 router = Router(tags=["sweeps"])
 
@@ -210,7 +210,7 @@ class SweepIn(LimitsIn):
 
     def changes(self) -> dict[str, Any]:
         given = self.dict(exclude_unset=True, exclude={"if_version"})
-        beside = {name: given.pop(name) for name in edits.LIMITS if name in given}
+        beside = {name: given.pop(name) for name in editing.LIMITS if name in given}
         limits = {**(given.pop("limits", None) or {}), **beside}
         return {**given, "limits": limits} if limits else given
 
@@ -226,23 +226,23 @@ def change(request: HttpRequest, sweep_id: int, body: SweepIn) -> SweepOut:
     """
     sweep = steerable_sweep(request, sweep_id)
     try:
-        edits.change_sweep(
+        editing.change_sweep(
             sweep, body.changes(), actor=reader(request), if_version=body.if_version
         )
-    except edits.Conflict as error:
+    except editing.Conflict as error:
         raise ApiError(409, "conflict", str(error)) from error
     return _out(sweep)
 
 
-def _steer(request: HttpRequest, sweep_id: int, action: steering.Action) -> SweepOut:
-    return _moved(request, sweep_id, partial(steering.steer, action=action))
+def _steer(request: HttpRequest, sweep_id: int, action: control.Action) -> SweepOut:
+    return _moved(request, sweep_id, partial(control.steer, action=action))
 
 
 def _moved(request: HttpRequest, sweep_id: int, move: Callable[..., Sweep]) -> SweepOut:
     sweep = steerable_sweep(request, sweep_id)
     try:
         return _out(move(sweep, actor=reader(request)))
-    except steering.NotPossible as error:
+    except control.NotPossible as error:
         raise ApiError(409, "wrong_state", str(error)) from error
 
 
@@ -256,7 +256,7 @@ class PauseIn(Schema):
     model_config = ConfigDict(extra="forbid")
 
     running: Annotated[
-        steering.Running,
+        control.Running,
         Field(
             description="What becomes of running trials: they `finish`, or are stopped"
             " with grace and put back into the queue (`requeue`)."
@@ -271,7 +271,7 @@ def pause(request: HttpRequest, sweep_id: int, body: PauseIn | None = None) -> S
     A sweep that is paused already can still put its running trials back.
     """
     running = (body or PauseIn()).running
-    return _moved(request, sweep_id, partial(steering.pause, running=running))
+    return _moved(request, sweep_id, partial(control.pause, running=running))
 
 
 @router.post("/sweeps/{sweep_id}/resume", response=answers(200, SweepOut))
@@ -299,4 +299,4 @@ def extend(request: HttpRequest, sweep_id: int, body: ExtendIn) -> SweepOut:
     and a time limit that is over, no longer hold; the time for which the sweep lay
     still does not count.
     """
-    return _moved(request, sweep_id, partial(steering.extend, more=body.trials))
+    return _moved(request, sweep_id, partial(control.extend, more=body.trials))

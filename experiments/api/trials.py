@@ -11,24 +11,24 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 
 from experiments import lifecycle, queues
-from experiments.api.auth import TrialAuth, UserAuth
-from experiments.api.bodies import WITHOUT_NUL
-from experiments.api.callers import (
+from experiments.api.auth import (
+    TrialAuth,
+    UserAuth,
     readable_sweep,
     readable_trial,
     reader,
     steerable_trial,
 )
-from experiments.api.errors import ApiError
-from experiments.api.listings import Cursor, Key, Limit, Listing, keyset_page
-from experiments.api.rows import trial_out, trial_rows
-from experiments.api.schemas import (
-    Number,
-    TrialRow,
-    answers,
-    reported_number,
+from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.schemas import Number, TrialRow, answers, reported_number
+from experiments.api.trial_rows import (
+    DecisionOut,
+    TrialOut,
+    decision_rows,
+    trial_out,
+    trial_rows,
 )
-from experiments.api.verdicts import DecisionOut, TrialOut, decision_rows
 from experiments.models import Decision, MetricPoint, Trial
 from experiments.models.trials import TrialState
 

@@ -9,11 +9,10 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from experiments import snapshots
-from experiments.api.bodies import WITHOUT_NUL
-from experiments.api.callers import chosen_team
-from experiments.api.errors import ApiError
+from experiments.api.auth import chosen_team
+from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.schemas import answers
+from experiments.code import snapshots
 
 router = Router(tags=["uploads"])
 

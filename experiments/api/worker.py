@@ -16,8 +16,9 @@ from django.http import FileResponse, HttpRequest
 from ninja import NinjaAPI, Query, Schema
 from pydantic import AfterValidator, Field
 
-from experiments import failures, ingest, lifecycle, placing, queues, storage, troubles
-from experiments.api import artifacts, code_commits
+from experiments import lifecycle, queues, storage
+from experiments.api import artifacts
+from experiments.api import attempt_spec as code_commits
 from experiments.api.attempt_spec import PROTOCOL, attempt_spec
 from experiments.api.auth import (
     RunnerAuth,
@@ -25,17 +26,19 @@ from experiments.api.auth import (
     calling_attempt,
     running_attempt,
 )
-from experiments.api.bodies import BodyParser
-from experiments.api.errors import ApiError, add_error_handlers
-from experiments.api.host_facts import BeatIn as HostBeatIn
-from experiments.api.host_facts import Bytes, HelloIn, renewed_facts
-from experiments.api.points import PointsIn, ReplyOut
-from experiments.failpoints import failpoint
+from experiments.api.errors import ApiError, BodyParser, add_error_handlers
+from experiments.api.schemas import PointsIn, ReplyOut
+from experiments.api.worker_facts import BeatIn as HostBeatIn
+from experiments.api.worker_facts import Bytes, HelloIn, renewed_facts
+from experiments.failures import auto_drain, groups
 from experiments.models import Attempt, Pool, Worker
-from experiments.models.pools import SILENT_AFTER, DrainCause
 from experiments.models.trials import AttemptState
+from experiments.models.workers import SILENT_AFTER, DrainCause
+from experiments.runner.failpoints import failpoint
+from experiments.scheduling import dispatch
+from experiments.tracking import ingest
 
-MOST_LOG_CHUNK = 256 << 10
+MAX_LOG_CHUNK = 256 << 10
 Small = Annotated[int, Field(gt=-(2**31), lt=2**31)]
 # No database keeps NUL in a text, and an attempt's end must not fail for one.
 WITHOUT_NUL = AfterValidator(lambda text: text.replace("\0", ""))
@@ -135,7 +138,7 @@ def beat(request: HttpRequest, body: HostBeatIn) -> dict[str, Any]:
     Worker.objects.filter(pk=worker.pk).update(
         seen_at=Now(), stopped_at=None, facts=renewed_facts(worker, body)
     )
-    troubles.mind_room(worker, body.disk_free)
+    auto_drain.mind_room(worker, body.disk_free)
     return _drain(worker)
 
 
@@ -175,7 +178,7 @@ def slot_idle(request: HttpRequest, body: SlotIn) -> dict[str, Any]:
     check_protocol(request)
     worker = _worker(request, body.worker)
     lost = _lose(Attempt.objects.filter(worker=worker, slot=body.slot))
-    placing.ring_again(worker)
+    dispatch.ring_again(worker)
     return {"lost": lost}
 
 
@@ -272,8 +275,8 @@ def log(
 ) -> dict[str, int]:
     """Add the next chunk; one that was added before changes nothing."""
     chunk = request.body
-    if len(chunk) > MOST_LOG_CHUNK:
-        raise ApiError(413, "too_large", f"At most {MOST_LOG_CHUNK} bytes a chunk.")
+    if len(chunk) > MAX_LOG_CHUNK:
+        raise ApiError(413, "too_large", f"At most {MAX_LOG_CHUNK} bytes a chunk.")
     before: int | None = None
     try:
         with transaction.atomic():
@@ -317,10 +320,10 @@ def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, s
     """The end. Said twice, the second time is answered like the first."""
     attempt = calling_attempt(request)
     outcome = lifecycle.Outcome(**body.dict(exclude={"unkilled"}))
-    failures.sign(attempt, outcome)
+    groups.sign(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
     if body.cause == "worker_problem" and attempt.worker is not None:
-        troubles.drain_if_in_trouble(attempt.worker)
+        auto_drain.drain_if_in_trouble(attempt.worker)
     if body.unkilled and attempt.worker is not None:
         lifecycle.drain_worker(
             attempt.worker,

@@ -39,10 +39,10 @@ __all__ = [
 
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
 # After a failed try of d seconds none for 20 d, at most half a minute.
-COST, FIRST_PAUSE, LONGEST_PAUSE = 20, 0.5, 30.0
-POINTS_AT_ONCE, MOST_IN_MEMORY = 500, 10_000
+COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0
+POINTS_AT_ONCE, MAX_IN_MEMORY = 500, 10_000
 NOTES = ("stop", "told", "client")  # ends of the names of the files beside the spool
-LARGEST_SPOOL, MOST_HALVINGS = 32 << 20, 60
+MAX_SPOOL, MAX_HALVINGS = 32 << 20, 60
 PATIENCE = 3  # reports after which a script that was told to stop seems not to listen
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
 JSON, CLOSED = "application/json", (ConnectionError, http.client.HTTPException)
@@ -168,7 +168,7 @@ class _Reporter:
 
     def __init__(self, site: _Site, spool: _Spool, stop: _Stop) -> None:
         self._site, self._spool, self._stop = site, spool, stop
-        self._stale, self._halvings = False, iter([1] * MOST_HALVINGS)
+        self._stale, self._halvings = False, iter([1] * MAX_HALVINGS)
         self._retry_at, self._pause = 0.0, FIRST_PAUSE
         self._warned: set[str] = set()
 
@@ -222,9 +222,9 @@ class _Reporter:
 
     def _back_off(self, cost: float, problem: Exception) -> None:
         self._warn("away", f"the site is away, reports are kept: {problem}")
-        pause = min(LONGEST_PAUSE, max(self._pause, COST * cost))
+        pause = min(MAX_PAUSE, max(self._pause, COST * cost))
         self._retry_at = time.monotonic() + pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._pause = min(2 * self._pause, MAX_PAUSE)
 
     def _warn(self, kind: str, sentence: str) -> None:
         if kind not in self._warned:
@@ -282,16 +282,16 @@ class _Spool:
         self._unkept: list[dict[str, Any]] = []  # newer than those in the file
 
     def add(self, points: list[dict[str, Any]]) -> bool:
-        self._unkept += points[: max(0, MOST_IN_MEMORY - len(self._unkept))]
+        self._unkept += points[: max(0, MAX_IN_MEMORY - len(self._unkept))]
         if not self._path:
-            return len(self._unkept) < MOST_IN_MEMORY
+            return len(self._unkept) < MAX_IN_MEMORY
         lines = "".join(json.dumps(point) + "\n" for point in self._unkept).encode()
         with self._locked(), open(self._path, "ab", 0) as file:
-            if (end := file.tell()) < LARGEST_SPOOL and file.write(lines) < len(lines):
+            if (end := file.tell()) < MAX_SPOOL and file.write(lines) < len(lines):
                 file.truncate(end)  # half a line would spoil the next one
                 raise OSError("no room on the disk")
         self._unkept = []
-        return end < LARGEST_SPOOL
+        return end < MAX_SPOOL
 
     def peek(self) -> list[dict[str, Any]]:
         """The oldest points, [] when there are none."""

@@ -17,44 +17,39 @@ from experiments.lifecycle.attempts import (
     finish_attempt,
     is_released,
     lose_attempt,
-)
-from experiments.lifecycle.claims import Claim, claim_attempt
-from experiments.lifecycle.clock_steps import (
     renew_future_signs,
     renew_outside_signs,
 )
-from experiments.lifecycle.commits import settle_commit
-from experiments.lifecycle.drains import (
-    drain_worker,
-    take_back_with_room,
-    undrain_worker,
-)
-from experiments.lifecycle.external import (
+from experiments.lifecycle.claims import (
+    Claim,
     ExternalClaim,
+    NoRoom,
     beat_outside,
+    claim_attempt,
     claim_external,
     claim_queued,
     unfinished,
 )
-from experiments.lifecycle.gone import forget_worker
-from experiments.lifecycle.locks import lock_sweep
-from experiments.lifecycle.preflights import (
+from experiments.lifecycle.preflight import (
     PREFLIGHT_FAILED,
     PREFLIGHT_HELD,
     end_preflight,
     repeat_preflight,
     start_preflight,
 )
-from experiments.lifecycle.reopening import EXTENDED, extend_sweep
-from experiments.lifecycle.seats import NoRoom
+from experiments.lifecycle.requests import make_room, take_wishes, withdraw_wish
 from experiments.lifecycle.sweeps import (
+    EXTENDED,
     cancel_sweep,
     complete_sweep,
+    extend_sweep,
     fail_sweep,
+    lock_sweep,
     mark_exhausted,
     pause_sweep,
     put_back_running,
     resume_sweep,
+    settle_commit,
     start_sweep,
 )
 from experiments.lifecycle.trials import (
@@ -66,7 +61,12 @@ from experiments.lifecycle.trials import (
     request_stop,
     stop_live_trials,
 )
-from experiments.lifecycle.wishes import make_room, take_wishes, withdraw_wish
+from experiments.lifecycle.workers import (
+    drain_worker,
+    forget_worker,
+    take_back_with_room,
+    undrain_worker,
+)
 
 __all__ = [
     "CANCELLED_ALONE",

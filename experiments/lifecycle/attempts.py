@@ -1,18 +1,24 @@
-"""Transitions of attempts, and what they mean for their trials."""
+"""Transitions of attempts, and what they mean for their trials.
+
+What is put right after the database's clock was set to another time.
+
+Signs of life from before are then too old, or lie in the future. Who is silent since is
+found out anew, with all the time that silence is allowed to last.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from django.db import transaction
+from django.db.models import Value
 from django.db.models.functions import Now
 
-from experiments import ranks
-from experiments.failpoints import failpoint
+from experiments.db.prepared import Slot, Update
 from experiments.lifecycle.trials import (
     NO_METRIC,
     POLICY,
@@ -20,17 +26,17 @@ from experiments.lifecycle.trials import (
     end_trial,
     queue_attempt,
 )
-from experiments.models import Attempt, Report, Sweep, Trial
+from experiments.models import Attempt, Report, Sweep, Trial, Worker, ranks
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
-from experiments.statements import Slot, Update
+from experiments.runner.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
 # A host that dies with every attempt must not be fed for ever.
-MOST_ATTEMPTS = 20
+MAX_ATTEMPTS = 20
 # So often may workers be unable to start one trial before it is given up.
-MOST_TROUBLES = 6
+MAX_HOST_FAILURES = 6
 
 # Reasons of losses that say nothing against the trial or the hosts: a worker was shut
 # down in order, a sweep was paused together with what ran.
@@ -278,9 +284,9 @@ def _may_try_again(trial: Trial, reason: str) -> bool:
     if reason == PAUSED:
         return True
     if reason == TROUBLE:
-        return lost.filter(reason=TROUBLE).count() < MOST_TROUBLES
+        return lost.filter(reason=TROUBLE).count() < MAX_HOST_FAILURES
     counts = lost.exclude(reason__in=UNCOUNTED).count()
-    return counts < trial.sweep.max_attempts and lost.count() < MOST_ATTEMPTS
+    return counts < trial.sweep.max_attempts and lost.count() < MAX_ATTEMPTS
 
 
 def _start_over(trial: Trial) -> None:
@@ -296,3 +302,39 @@ def _forget_reports(trial: Trial) -> None:
     Trial.objects.filter(pk=trial.pk).update(
         reports=0, value=None, value_report=None, last_value=None, updated_at=Now()
     )
+
+
+# What is later than this is of no clock that goes; less is between two statements.
+MIN_STEP = timedelta(seconds=5)
+
+
+def renew_future_signs() -> None:
+    """Signs of life and doorbells of the future count as of now.
+
+    Else who died would seem alive until the clock gets there, and a bell that nobody
+    heard be rung no more.
+    """
+    future = Now() + Value(MIN_STEP)
+    attempts = Attempt.objects.filter(
+        state=AttemptState.RUNNING, heartbeat_at__gt=future
+    )
+    bells = Attempt.objects.filter(state=AttemptState.QUEUED, rung_at__gt=future)
+    workers = Worker.objects.filter(seen_at__gt=future)
+    renewed = (
+        workers.update(seen_at=Now())
+        + attempts.update(heartbeat_at=Now())
+        + bells.update(rung_at=Now())
+    )
+    if renewed:
+        logger.warning("%d signs of life and bells of the future are of now", renewed)
+
+
+def renew_outside_signs() -> None:
+    """The same for whatever no worker runs, which is heard so rarely that a lease tells
+    nothing about it."""
+    outside = Attempt.objects.filter(
+        state=AttemptState.RUNNING, worker=None, runner_token_digest=""
+    )
+    renewed = outside.update(heartbeat_at=Now())
+    if renewed:
+        logger.warning("%d trials that no worker runs count as heard now", renewed)

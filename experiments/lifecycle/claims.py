@@ -1,20 +1,99 @@
-"""Attempts given to those who run them: the slots of workers."""
+"""Attempts given to those who run them: the slots of workers.
+
+Which slots of a host, and which of its GPUs, an attempt gets.
+
+Trials of processes that this site does not launch: handed out when they ask.
+"""
 
 from __future__ import annotations
 
+import base64
 import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Now
+from django.db.models import F, FloatField, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce, Greatest, Least, Now
+from django.utils.crypto import salted_hmac
 
-from experiments.failpoints import failpoint
-from experiments.lifecycle.locks import lock_running_sweep
-from experiments.lifecycle.seats import take_seats
-from experiments.models import Attempt, Trial, Worker
+from experiments.db.clock import Epoch
+from experiments.db.prepared import Slot, Update
+from experiments.lifecycle.sweeps import lock_running_sweep
+from experiments.lifecycle.trials import Taken, store_trial
+from experiments.models import Attempt, Sweep, Trial, Wish, Worker
+from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState, TrialState
-from experiments.tokens import Token, new_token
+from experiments.runner.failpoints import failpoint
+from experiments.search.wording import counted
+from experiments.tokens import Token, new_token, token_of
+
+
+class NoRoom(Exception):
+    """The host cannot take the attempt now, which stays queued. The text says why."""
+
+
+@dataclass(frozen=True)
+class Seats:
+    """So many slots of one host, with the indexes of the GPUs that come with them."""
+
+    slots: int
+    devices: list[int]
+
+
+def take_seats(worker: Worker, slot: int, *, gpus: int) -> Seats:
+    """What an attempt that asks for so many GPUs (0: no matter) gets of the host.
+
+    To be called in the transaction of the claim: it locks the host's row, so that two
+    claims never get one device. Raises NoRoom.
+    """
+    Worker.objects.filter(pk=worker.pk).update(seen_at=Now())
+    worker.refresh_from_db()
+    if worker.draining_since is not None:
+        raise NoRoom(f"Host {worker.name} drains: {worker.drain_reason}")
+    if not worker.gpus and not gpus:
+        return Seats(1, [])
+    return choose_seats(worker, slot, gpus=gpus, taken=taken_slots(worker))
+
+
+def taken_slots(worker: Worker) -> set[int]:
+    """The slots whose GPUs a running attempt has."""
+    running = Attempt.objects.filter(worker=worker, state=AttemptState.RUNNING)
+    rows = running.values_list("slot", "gpus")
+    return {
+        taken
+        for slot, devices in rows
+        for taken in (worker.slots_of(devices) or {slot or 0})
+    }
+
+
+def choose_seats(
+    worker: Worker, slot: int, *, gpus: int, taken: Collection[int]
+) -> Seats:
+    """GPUs that lie close together, with the slot's own ones among them if they can be.
+
+    Where a neighbour's trial has the slot's own ones, others do as well: every slot's
+    process sees what it is told to see.
+    """
+    need = worker.slots_for(gpus)
+    if need is None:
+        raise NoRoom(
+            f"The trial needs {counted(gpus, 'GPU')} on one host; host {worker.name}"
+            f" has {len(worker.gpus)} in {counted(worker.slots, 'slot')}."
+        )
+    free = [place for place in range(worker.slots) if place not in taken]
+    if len(free) < need:
+        raise NoRoom(
+            f"The trial needs {counted(need, 'slot')} at once; host {worker.name} has"
+            f" {len(free)} free."
+        )
+    rows = [free[first : first + need] for first in range(len(free) - need + 1)]
+    chosen = min(rows, key=lambda row: (row[-1] - row[0], slot not in row))
+    devices = [device for place in chosen for device in worker.devices_of(place)]
+    return Seats(need, devices[: gpus or None])
+
 
 logger = logging.getLogger(__name__)
 
@@ -69,3 +148,162 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
     )
     logger.info("trial %s attempt %s claimed", attempt.trial_id, attempt.n)
     return Claim(attempt, runner, trial)
+
+
+# For how many seconds an attempt may be silent that is not to stop.
+_ALLOWED = Coalesce(
+    Subquery(Trial.objects.filter(pk=OuterRef("trial")).values("sweep__trial_timeout")),
+    Slot("most"),
+    output_field=FloatField(),
+)
+# Since it was heard last. Nobody was away for less than nothing, nor for longer than is
+# allowed: what is more comes of a clock that was set.
+_SINCE_HEARD = Greatest(
+    Value(0.0),
+    Least(
+        Epoch(Now()) - Epoch(Coalesce(F("heartbeat_at"), Now())),
+        _ALLOWED,
+        output_field=FloatField(),
+    ),
+    output_field=FloatField(),
+)
+BEAT_OUTSIDE = Update(
+    lambda: Attempt.objects.filter(
+        pk=Slot("pk"), state=AttemptState.RUNNING, runner_token_digest=""
+    ),
+    heartbeat_at=Now(),
+    elapsed=Coalesce(F("elapsed"), Value(0.0)) + _SINCE_HEARD,
+)
+
+
+@dataclass(frozen=True)
+class ExternalClaim:
+    """An attempt that its asker runs, and the token to report with.
+
+    The token follows from the site's key and the attempt: who asks again for the same
+    trial gets the same one.
+    """
+
+    attempt: Attempt
+    token: Token
+
+
+def beat_outside(attempt: Attempt) -> bool:
+    """Note that a process lives which no worker runs, and for how long it has trained.
+
+    Its own clock is not asked: the time between two signs of life is added up. False:
+    the attempt is no longer running, or a worker runs it.
+    """
+    most = float(settings.ASK_TIMEOUT_SECONDS)
+    return bool(BEAT_OUTSIDE.run(pk=attempt.pk, most=most))
+
+
+def claim_external(
+    sweep: Sweep,
+    *,
+    number: int,
+    params: Mapping[str, Any],
+    origin: str,
+    client: str = "",
+    wish: Wish | None = None,
+) -> ExternalClaim | None:
+    """A new trial that runs from now on, without a worker.
+
+    None: another process has the number or the wish, the sweep does not run or has no
+    room for one more, or the client has a trial already.
+    """
+    try:
+        with transaction.atomic():
+            row = _lock_running(sweep)
+            if unfinished(row, client):
+                raise Taken
+            if row.trials.live().count() >= row.max_concurrent_trials:
+                raise Taken
+            trial = store_trial(
+                sweep, number=number, params=dict(params), origin=origin, wish=wish
+            )
+            attempt = Attempt.objects.create(trial=trial, n=1, pool_id=sweep.pool_id)
+            return _begin(attempt, client)
+    except Taken:
+        return None
+
+
+def claim_queued(
+    sweep: Sweep, attempt: Attempt, *, client: str = ""
+) -> ExternalClaim | None:
+    """Hand out a trial of the sweep that waits, such as one that was lost.
+
+    A client that has a trial by now gets that one. None: it is gone, the sweep does
+    not run or as many as may already run.
+    """
+    try:
+        with transaction.atomic():
+            row = _lock_running(sweep)
+            if own := unfinished(row, client):
+                return own
+            # Those that wait like this one take nobody's place.
+            running = row.trials.filter(state=TrialState.RUNNING)
+            if running.count() >= row.max_concurrent_trials:
+                raise Taken
+            return _begin(attempt, client)
+    except Taken:
+        return None
+
+
+def unfinished(sweep: Sweep, client: str) -> ExternalClaim | None:
+    """What the client has asked for before and not finished."""
+    if not client:
+        return None
+    attempt = (
+        Attempt.objects.select_related("trial__sweep__experiment")
+        .filter(trial__sweep=sweep, client=client, state=AttemptState.RUNNING)
+        .order_by("pk")
+        .first()
+    )
+    if attempt is None:
+        return None
+    token = _token(attempt)
+    if attempt.trial_token_digest != token.digest:
+        # The site has another key since then.
+        Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
+            trial_token_digest=token.digest
+        )
+    return ExternalClaim(attempt, token)
+
+
+def _lock_running(sweep: Sweep) -> Sweep:
+    """Its row as it is now: nobody else may take from the sweep before the transaction
+    ends. Raises Taken where it does not run."""
+    rows = Sweep.objects.select_for_update(no_key=True)
+    row = rows.filter(pk=sweep.pk, state=SweepState.RUNNING).first()
+    if row is None:
+        raise Taken
+    return row
+
+
+def _begin(attempt: Attempt, client: str) -> ExternalClaim:
+    token = _token(attempt)
+    won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.QUEUED).update(
+        state=AttemptState.RUNNING,
+        client=client,
+        claimed_at=Now(),
+        heartbeat_at=Now(),
+        trial_token_digest=token.digest,
+    )
+    if not won:
+        raise Taken
+    Trial.objects.filter(pk=attempt.trial_id, state=TrialState.QUEUED).update(
+        current_attempt=attempt,
+        state=TrialState.RUNNING,
+        started_at=Coalesce(F("started_at"), Now()),
+        updated_at=Now(),
+    )
+    found = Attempt.objects.select_related("trial__sweep__experiment")
+    logger.info("trial %s attempt %s handed out", attempt.trial_id, attempt.n)
+    return ExternalClaim(found.get(pk=attempt.pk), token)
+
+
+def _token(attempt: Attempt) -> Token:
+    mac = salted_hmac("experiments.external", str(attempt.pk), algorithm="sha256")
+    text = base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
+    return token_of("trl", text)

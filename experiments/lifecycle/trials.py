@@ -9,7 +9,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from experiments.failpoints import failpoint
 from experiments.models import Attempt, Event, Sweep, Trial, User, Wish
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
@@ -18,6 +17,7 @@ from experiments.models.trials import (
     TrialQuerySet,
     TrialState,
 )
+from experiments.runner.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from experiments import access
 from experiments.models import Pool, Sweep, Team, User
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 
 
 def is_installed() -> bool:
@@ -84,5 +84,5 @@ def url_of(sweep: Sweep) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     known = list(names)
-    more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
-    return ", ".join(known[:MOST_NAMED]) + more if known else "none yet"
+    more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
+    return ", ".join(known[:MAX_NAMED]) + more if known else "none yet"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from experiments.models.audit import Event
+from experiments.models.events import Event
 from experiments.models.metrics import (
+    Artifact,
     Decision,
     Metric,
     MetricPoint,
     RankBlock,
     Report,
 )
-from experiments.models.outputs import Artifact
-from experiments.models.pools import Pool, Worker, WorkerToken
-from experiments.models.schedulers import SchedulerProcess
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import ApiToken, Membership, Team, User
-from experiments.models.trials import Attempt, Trial
-from experiments.models.wishes import Wish
+from experiments.models.trials import Attempt, Trial, Wish
+from experiments.models.workers import Pool, SchedulerProcess, Worker, WorkerToken
 
 __all__ = [
     "ApiToken",

@@ -1,6 +1,8 @@
 """What a training process reported, and what the policy made of it.
 
 Numbers are in the metric's own sign. SQLite has no NaN, so NULL stands for it.
+
+Files that training processes leave behind.
 """
 
 from __future__ import annotations
@@ -166,3 +168,26 @@ class Decision(models.Model):
     def policy_words(self) -> str:
         """The policy's name to start a sentence with, such as ``Median stopping``."""
         return self.policy.replace("_", " ").capitalize()
+
+
+class Artifact(models.Model):
+    """One file of an attempt's outputs folder. Its bytes are in the data folder."""
+
+    attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="artifacts")
+    path = models.CharField(max_length=500)
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    # False: it was being written when its process died, so no later attempt gets it.
+    whole = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("path",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("attempt", "path"), name="artifact_path_once_per_attempt"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.path

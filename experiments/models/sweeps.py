@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from experiments.models.fields import OrderedJSONField
-from experiments.models.pools import Pool
 from experiments.models.teams import Team, User
+from experiments.models.workers import Pool
 from experiments.search.records import Objective
 
 # Who makes things on whose behalf nobody logs in.

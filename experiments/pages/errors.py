@@ -1,6 +1,7 @@
 """What an error of the server's own looks like: 500, or 503 while only the database is
 away or a disk is full, so that programs and people know to ask again; and 408 where the
-client broke off."""
+client broke off.
+"""
 
 from __future__ import annotations
 

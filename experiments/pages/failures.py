@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments.causes import likely_cause
+from experiments.failures.known_errors import likely_cause
+from experiments.formatting import bytes_text, duration_text
 from experiments.models import Attempt, Metric, Sweep, Trial
 from experiments.pages.log_text import Line
-from experiments.runner.exits import describe_exit
-from experiments.search.near_names import near_misses
-from experiments.words import bytes_text, duration_text
+from experiments.runner.stopping import describe_exit
+from experiments.search.wording import near_misses
 
 KILLED = 9
-MOST_NAMES = 10
+MAX_NAMES = 10
 ENDED_BY_ITSELF = frozenset({"exit_code", "signal", "out_of_memory"})
 Sentence = str | SafeString
 
@@ -182,7 +182,7 @@ def _no_metric(failure: Failure) -> Sequence[Sentence]:
             "It reported no metric at all. In the script, import sweepsite_client as"
             f" sweep; then sweep.log(step=step, {named}) reports it.",
         )
-    shown = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+    shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
     reported = f"It reported {shown}. Names must be equal to the letter."
     close = near_misses(wanted, names)
     if not close:

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-MOST_LINES = 200
-# Enough for MOST_LINES lines of usual length, and quick to read.
-MOST_BYTES = 128 << 10
-LONGEST_LINE = 2_000
-MOST_SPANS = 100
+MAX_LINES = 200
+# Enough for MAX_LINES lines of usual length, and quick to read.
+MAX_BYTES = 128 << 10
+MAX_LINE_LENGTH = 2_000
+MAX_SPANS = 100
 
 # Colours (SGR): ESC [ numbers m.
 COLOUR = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)m")
@@ -103,7 +103,7 @@ def _long_colour(codes: list[int]) -> str:
     return NAMES[number % 8] if number < 16 else ""
 
 
-def parse_log(data: bytes, *, most_lines: int = MOST_LINES) -> list[Line]:
+def parse_log(data: bytes, *, most_lines: int = MAX_LINES) -> list[Line]:
     """The last lines of a log, without what a terminal would not have shown as text.
 
     Of a line that was written over (a progress bar) the last state is kept.
@@ -120,12 +120,12 @@ def _last_state(row: str) -> str:
 
 def _line(row: str, pen: Pen) -> Line:
     spans: list[Span] = []
-    room, cut = LONGEST_LINE, 0
+    room, cut = MAX_LINE_LENGTH, 0
     for text, classes in _pieces(COMMAND.sub("", row), pen):
         kept = text[:room]
         cut += len(text) - len(kept)
         room -= len(kept)
-        if kept and len(spans) < MOST_SPANS:
+        if kept and len(spans) < MAX_SPANS:
             spans.append(Span(kept, classes))
         elif kept:
             spans[-1] = Span(spans[-1].text + kept, spans[-1].classes)

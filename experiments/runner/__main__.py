@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from experiments.runner.session import GIVE_UP_AFTER, leave, run
+from experiments.runner.launch import GIVE_UP_AFTER, leave, run
 
 
 def main() -> int:

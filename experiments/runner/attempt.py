@@ -11,37 +11,34 @@ from pathlib import Path
 from subprocess import SubprocessError
 
 from experiments.runner import processes
-from experiments.runner.answers import Refused, SiteAway, StaleAttempt
-from experiments.runner.cgroup import cgroup_for
 from experiments.runner.command import resolve, start_problem
-from experiments.runner.courier import Courier
 from experiments.runner.delivery import Channels, Delivery
 from experiments.runner.environment import training_environment
+from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.hearing import Hearing
-from experiments.runner.life import Life
-from experiments.runner.limits import LimitError, limits_from
+from experiments.runner.heartbeat import Courier, Life
+from experiments.runner.limits import LimitError, cgroup_for, limits_from
 from experiments.runner.logs import OutputLog
-from experiments.runner.patience import Patience
-from experiments.runner.porter import Porter
-from experiments.runner.preparation import Preparation
-from experiments.runner.prepared import AS_IT_IS, Prepared
-from experiments.runner.report import Outcome, finish_report
-from experiments.runner.resuming import CACHE, RESUME_FROM, CheckpointError, Resuming
-from experiments.runner.shipments import Shipments
-from experiments.runner.signals import Signals
-from experiments.runner.site import Site
-from experiments.runner.spec import AttemptSpec
-from experiments.runner.tree import Tree
-from experiments.runner.unstarted import (
+from experiments.runner.outcome import (
+    Hearing,
+    Outcome,
     Unstarted,
     cut_off_early,
+    finish_report,
     released_early,
     worker_problem,
 )
+from experiments.runner.preparation import Preparation
+from experiments.runner.process_tree import Tree
+from experiments.runner.processes import writers
+from experiments.runner.resume import CACHE, RESUME_FROM, CheckpointError, Resuming
+from experiments.runner.retry import Patience
+from experiments.runner.signals import Signals
+from experiments.runner.site import Site
+from experiments.runner.spec import AS_IT_IS, AttemptSpec, Prepared
+from experiments.runner.uploads import Porter, Shipments
 from experiments.runner.watch import Watch
-from experiments.runner.writers import writers
 
 logger = logging.getLogger(__name__)
 

@@ -17,11 +17,11 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from experiments.runner.sizes import size_in_words
+from experiments.runner.folder import size_in_words
 
-MOST_FILES = 10_000
-LARGEST_ZIP = 1 << 30
-LARGEST_UNPACKED = 4 << 30
+MAX_FILES = 10_000
+MAX_ZIP = 1 << 30
+MAX_UNPACKED = 4 << 30
 HIGHEST_RATIO = 100
 RATIO_FREE = 64 << 20  # small archives may be as dense as they like
 COPY_SIZE = 1 << 20
@@ -87,24 +87,24 @@ def _write_hashing(pieces: Iterable[bytes], file: BinaryIO) -> str:
     size = 0
     for piece in pieces:
         size += len(piece)
-        if size > LARGEST_ZIP:
-            raise CodeError(f"the code is larger than {size_in_words(LARGEST_ZIP)}")
+        if size > MAX_ZIP:
+            raise CodeError(f"the code is larger than {size_in_words(MAX_ZIP)}")
         seen.update(piece)
         file.write(piece)
     return seen.hexdigest()
 
 
 def _check_amounts(entries: list[zipfile.ZipInfo], packed: int) -> None:
-    if len(entries) > MOST_FILES:
+    if len(entries) > MAX_FILES:
         raise CodeError(
-            f"the code has {len(entries)} files; allowed are {MOST_FILES}. Leave out "
+            f"the code has {len(entries)} files; allowed are {MAX_FILES}. Leave out "
             "data and virtual environments"
         )
     size = sum(entry.file_size for entry in entries)
-    if size > LARGEST_UNPACKED:
+    if size > MAX_UNPACKED:
         raise CodeError(
             f"the code unpacks to {size_in_words(size)}; allowed are "
-            f"{size_in_words(LARGEST_UNPACKED)}"
+            f"{size_in_words(MAX_UNPACKED)}"
         )
     if size > RATIO_FREE and size > HIGHEST_RATIO * packed:
         raise CodeError(

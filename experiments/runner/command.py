@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from experiments.runner.unstarted import (
+from experiments.runner.outcome import (
     Unstarted,
     command_not_found,
     not_executable,

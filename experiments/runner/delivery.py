@@ -9,17 +9,14 @@ from functools import partial
 
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.hearing import Hearing
 from experiments.runner.logs import OutputLog
-from experiments.runner.outputs import Collection, OutputFile, collect, upload
-from experiments.runner.patience import Patience
-from experiments.runner.report import Outcome, finish_report
-from experiments.runner.shipments import Shipments
-from experiments.runner.shipping import LogShipper
+from experiments.runner.outcome import Hearing, Outcome, finish_report
+from experiments.runner.outputs import Collection, OutputFile, collect, is_torn, upload
+from experiments.runner.retry import Patience
 from experiments.runner.site import Site
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.spool import SpoolSender
-from experiments.runner.torn import is_torn
+from experiments.runner.uploads import LogShipper, Shipments
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,9 @@ would) when it comes to that place; several names are parted by commas. With
 ``SWEEPSITE_FAILPOINT_ONCE=FOLDER`` each place kills only once in all processes
 together, and leaves a file of its name there. Unset, a place costs one look at an
 empty set. Never set it on a site that people use.
+
+Places at which a test can have a process killed; see runner/failpoints.py, which is
+there because a runner imports nothing else of ours.
 """
 
 from __future__ import annotations
@@ -78,3 +81,6 @@ def _is_due(name: str, folder: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+__all__ = ["CHOSEN", "ONCE", "PLACES", "failpoint"]

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from experiments.runner.life import Life
+from experiments.runner.heartbeat import Life
 
 logger = logging.getLogger(__name__)
 
-LONGEST_NAME = 60
+MAX_NAME_LENGTH = 60
 
 
 class Waiting:
@@ -48,7 +48,7 @@ class FileLock:
         while not self.try_alone():
             waiting.turn(self._holder())
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"trial {waiting.name}".encode()[:LONGEST_NAME], 0)
+        os.pwrite(self._fd, f"trial {waiting.name}".encode()[:MAX_NAME_LENGTH], 0)
 
     def share(self, waiting: Waiting) -> None:
         """Hold it together with others that share it."""
@@ -73,7 +73,7 @@ class FileLock:
         return True
 
     def _holder(self) -> str:
-        text = os.pread(self._fd, LONGEST_NAME, 0).decode("utf-8", "replace")
+        text = os.pread(self._fd, MAX_NAME_LENGTH, 0).decode("utf-8", "replace")
         return "".join(letter for letter in text if letter.isprintable())
 
 

@@ -2,31 +2,72 @@
 
 Nothing of a repository runs: no hooks, no submodules, no filters. The working folder
 gets the files only, without a .git of its own.
+
+What a worker lets git be told, whoever has written the sweep.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import resource
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-from experiments.runner.code import LARGEST_UNPACKED, MOST_FILES, CodeError
-from experiments.runner.errands import Errand, ErrandError, Errands
+from experiments.runner.code import MAX_FILES, MAX_UNPACKED, CodeError
+from experiments.runner.environment import git_environment
 from experiments.runner.file_lock import Waiting, held, in_use_lock, shared
-from experiments.runner.git_rules import checked
+from experiments.runner.folder import size_in_words
 from experiments.runner.limits import Limit
-from experiments.runner.sizes import size_in_words
+from experiments.runner.shared_folder import allowed_path
 from experiments.runner.sources import COMMIT, GitSource
-from experiments.runner.tools import git_environment
+from experiments.runner.subprocesses import Errand, ErrandError, Errands
+
+# user@host:path, as ssh knows it; nothing in it may look like an option.
+SCP = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:(?!-)[^\s:][^\s]*")
+HOST = re.compile(r"(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?")
+REF = re.compile(r"(?![-/.])[^\s~^:?*\[\\\x00-\x20\x7f]{1,200}")
+SCHEMES = "a repository's address begins with https://, ssh://, git@ or file://"
+
+
+def checked(source: GitSource) -> GitSource:
+    """The source, once nothing in it can be taken for an option or lead elsewhere.
+
+    Raises CodeError.
+    """
+    if source.url.startswith("-") or not source.url.isprintable() or " " in source.url:
+        raise CodeError(f"{source.url!r} is no address of a repository; {SCHEMES}")
+    scheme = source.url.partition("://")[0] if "://" in source.url else ""
+    if scheme == "file":
+        allowed_path(unquote(source.url.removeprefix("file://")), source.allowed)
+    elif scheme in ("https", "ssh"):
+        _check_host(source.url, scheme)
+    elif scheme or not SCP.fullmatch(source.url):
+        raise CodeError(f"{source.url!r} cannot be fetched from; {SCHEMES}")
+    if source.ref and (not REF.fullmatch(source.ref) or ".." in source.ref):
+        raise CodeError(f"{source.ref!r} is no branch, tag or commit")
+    if source.path.startswith(("/", "-")) or ".." in source.path.split("/"):
+        raise CodeError(f"{source.path!r} is no path inside the repository")
+    return source
+
+
+def _check_host(url: str, scheme: str) -> None:
+    place = urlsplit(url).netloc
+    if not HOST.fullmatch(place) or (scheme == "https" and "@" in place):
+        raise CodeError(
+            f"{scheme}:// must be followed by a host without a password; git on the "
+            "worker uses its own credentials"
+        )
+
 
 FETCH_SECONDS = 1800.0
 LOOK_SECONDS = 120.0
 TRIES = 3
-LARGEST_PACK = 8 << 30
-LIMITS = (Limit(resource.RLIMIT_CORE, 0), Limit(resource.RLIMIT_FSIZE, LARGEST_PACK))
+MAX_PACK = 8 << 30
+LIMITS = (Limit(resource.RLIMIT_CORE, 0), Limit(resource.RLIMIT_FSIZE, MAX_PACK))
 SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -158,12 +199,12 @@ class Repository:
             )
         rows = [line.split(maxsplit=4) for line in listing.lines()]
         size = sum(int(row[3]) for row in rows if len(row) > 3 and row[3].isdigit())
-        if listing.was_cut or len(rows) > MOST_FILES or size > LARGEST_UNPACKED:
-            count = f"{len(rows):,}" if not listing.was_cut else f"over {MOST_FILES:,}"
+        if listing.was_cut or len(rows) > MAX_FILES or size > MAX_UNPACKED:
+            count = f"{len(rows):,}" if not listing.was_cut else f"over {MAX_FILES:,}"
             raise CodeError(
                 f"{self._source.url} has {count} files of {size_in_words(size)}; "
-                f"allowed are {MOST_FILES:,} files of "
-                f"{size_in_words(LARGEST_UNPACKED)}. Name a smaller folder as path"
+                f"allowed are {MAX_FILES:,} files of "
+                f"{size_in_words(MAX_UNPACKED)}. Name a smaller folder as path"
             )
 
     def _insist(

@@ -2,27 +2,92 @@
 
 It is forked and not started anew: an interpreter that loads all of this again takes
 more processor time than everything else about a short trial.
+
+A runner's process: its session, its ties to the worker, one attempt, its end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
+import logging
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import NoReturn
 
-from experiments.runner import kernel
-from experiments.runner.cgroup import VARIABLE as CGROUP
+from experiments.runner import signals
+from experiments.runner import signals as kernel
+from experiments.runner.attempt import Attempt, Worker
 from experiments.runner.command import PYTHON_OVERRIDE
-from experiments.runner.environment import EXTRA_NAMES, SLOT_MARKER, inherited
-from experiments.runner.failpoints import CHOSEN, ONCE
+from experiments.runner.environment import (
+    EXTRA_NAMES,
+    SLOT_MARKER,
+    inherited,
+    tool_settings,
+)
+from experiments.runner.failpoints import CHOSEN, ONCE, failpoint
+from experiments.runner.limits import VARIABLE as CGROUP
 from experiments.runner.limits import VARIABLES
-from experiments.runner.session import GIVE_UP_AFTER, leave, run
-from experiments.runner.tools import tool_settings
+from experiments.runner.signals import Signals
+from experiments.runner.spec import SpecError, parse_spec
+
+logger = logging.getLogger(__name__)
+
+GIVE_UP_AFTER = 600.0
+BAD_SPEC = 2
+
+
+def run(document: bytes, *, home: Path, parent: int, give_up_after: float) -> int:
+    """Run the attempt that an AttemptSpec as JSON describes, in this process.
+
+    `parent` is the process to end with, `give_up_after` as in `Worker`. Returns 0 when
+    the site has everything (or does not want it any more), 1 when something had to stay
+    in the attempt's folder, 2 for a specification that cannot be read.
+    """
+    signals = Signals()
+    signals.install()
+    _tie_to_parent(parent, signals)
+    try:
+        spec = parse_spec(document)
+    except SpecError as problem:
+        logger.error("%s", problem)
+        return BAD_SPEC
+    failpoint("start.read")
+    worker = Worker(
+        home=home,
+        environment=dict(os.environ),
+        parent=parent,
+        give_up_after=give_up_after,
+    )
+    return Attempt(spec, worker=worker, signals=signals).run()
+
+
+def leave(code: int) -> NoReturn:
+    """End without taking the interpreter apart, which would take long: by now
+    everything is delivered, and what still runs are daemon threads."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _tie_to_parent(parent: int, signals: Signals) -> None:
+    """Get SIGTERM when the worker's process dies, also if it has died already.
+
+    The session of its own keeps a signal to the worker's process group from here: the
+    runner must outlive it for the seconds that an orderly release takes.
+    """
+    with contextlib.suppress(PermissionError):
+        os.setsid()
+    kernel.die_with_parent(signal.SIGTERM)
+    if not kernel.parent_is(parent):
+        signals.terminations += 1
+
 
 # What ``ps`` and ``top`` call it; the command stays that of its slot.
 RUNNER = "trial-runner"
@@ -60,7 +125,7 @@ def _become_runner(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(PROJECT)
-    kernel.name_process(RUNNER)
+    signals.name_process(RUNNER)
     document = json.dumps(spec).encode()
     leave(run(document, home=home, parent=parent, give_up_after=GIVE_UP_AFTER))
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.runner.sizes import size_in_words
+from experiments.runner.folder import size_in_words
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ RATE = 64 * 1024  # bytes a second, averaged
 BURST = 256 * 1024
 RESUME = 32 * 1024
 TAIL = 32 * 1024
-LONGEST_LINE = 8 * 1024
+MAX_LINE_LENGTH = 8 * 1024
 READ_SIZE = 64 * 1024
 READS_AT_ONCE = 16
 NOTICE_ROOM = 512
@@ -106,7 +106,7 @@ class OutputLog:
     def _end_of_file(self) -> bytes:
         try:
             with self.path.open("rb") as file:
-                file.seek(max(0, self.written - LONGEST_LINE))
+                file.seek(max(0, self.written - MAX_LINE_LENGTH))
                 return file.read()
         except OSError:
             return b""
@@ -172,7 +172,7 @@ class OutputLog:
 
 
 class LineCutter:
-    """Shortens lines of more than LONGEST_LINE bytes, across any chunks they come in.
+    """Shortens lines of more than MAX_LINE_LENGTH bytes, however they are split.
 
     A carriage return ends a line too: progress bars write nothing else for hours.
     """
@@ -199,7 +199,7 @@ class LineCutter:
 
     def _cut_piece(self, piece: bytes) -> bytes:
         body = piece.rstrip(b"\r\n")
-        room = max(0, LONGEST_LINE - self._column)
+        room = max(0, MAX_LINE_LENGTH - self._column)
         self._column += len(body)
         self._skipped += max(0, len(body) - room)
         kept = body[:room]

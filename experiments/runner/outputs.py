@@ -1,4 +1,7 @@
-"""The files a training process leaves in its outputs folder."""
+"""The files a training process leaves in its outputs folder.
+
+Files that a training process was writing when it was killed.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,17 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.runner.answers import Refused
+from experiments.runner.errors import Refused
+from experiments.runner.folder import size_in_words
+from experiments.runner.outcome import Outcome
+from experiments.runner.processes import FileId
 from experiments.runner.site import Site
-from experiments.runner.sizes import size_in_words
-from experiments.runner.writers import FileId
 
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 DEEPEST = 32
 NAMED_IN_MESSAGE = 3
 
@@ -141,8 +145,8 @@ def _problem(
         return f"{_printable(name)} is not a plain file"
     if name != _printable(name):
         return f"{_printable(name)} has characters in its name that cannot be kept"
-    if count >= MOST_FILES:
-        return f"{name} is beyond the limit of {MOST_FILES} files"
+    if count >= MAX_FILES:
+        return f"{name} is beyond the limit of {MAX_FILES} files"
     if status.st_size > room:
         return (
             f"{name} ({size_in_words(status.st_size)}) exceeds the limit of "
@@ -160,3 +164,24 @@ def _printable(name: str) -> str:
 def open_plain(path: Path) -> io.BufferedReader:
     """Open without following a link that has taken the file's place meanwhile."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+
+
+# Where nobody here has killed it, what was written so shortly before the end, in
+# seconds, may have been in the middle of it.
+RECENT = 2.0
+NANO = 1e9
+
+
+def is_torn(
+    file: OutputFile, outcome: Outcome, *, growing: Set[FileId], comes_whole: bool
+) -> bool:
+    """Whether a part of the file may be missing or stale.
+
+    `growing` files are only written at their end: what is there is right. So it is of
+    one that `comes_whole`, which gets its name when all of it is written.
+    """
+    if not outcome.was_killed or file.stamp.file in growing:
+        return False
+    if outcome.writing is not None:
+        return file.stamp.file in outcome.writing
+    return not comes_whole and outcome.ended_at - file.stamp.modified / NANO < RECENT

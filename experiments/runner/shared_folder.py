@@ -2,6 +2,8 @@
 
 A copy, because trials must not write into each other's files, and because an edit of
 the folder must not change what a running trial reads.
+
+Whether a path of the worker's disk lies in a folder that its pool allows.
 """
 
 from __future__ import annotations
@@ -10,20 +12,68 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from experiments.runner.allowed_folders import (
-    KEPT,
-    allowed_path,
-    lies_in,
-    resolved,
-    secret_part,
-)
-from experiments.runner.code import MOST_FILES, CodeError
-from experiments.runner.sizes import size_in_words
+from experiments.runner.code import MAX_FILES, CodeError
+from experiments.runner.folder import size_in_words
 from experiments.runner.sources import FolderSource
 
-LARGEST = 200 << 20
+# Names under which keys and passwords are kept, whatever lies around them. No pool can
+# allow what has one in its path.
+SECRET = frozenset(
+    {
+        ".aws",
+        ".azure",
+        ".config",
+        ".docker",
+        ".git-credentials",
+        ".gnupg",
+        ".kube",
+        ".netrc",
+        ".password-store",
+        ".pki",
+        ".ssh",
+    }
+)
+KEPT = "is where keys and passwords are kept, which no pool opens to sweeps"
+
+
+def allowed_path(path: str, allowed: Sequence[str]) -> Path:
+    """The path with every link resolved.
+
+    Raises CodeError where it, or what its links lead to, lies outside every folder in
+    `allowed`, whose own links are resolved as well, or where keys are kept.
+    """
+    if not os.path.isabs(path) or ".." in Path(path).parts:
+        raise CodeError(f"{path!r} is not a whole path such as /srv/code, without ..")
+    real = Path(os.path.realpath(path))
+    if not lies_in(real, resolved(allowed)):
+        raise CodeError(
+            f"{path} does not lie in a folder that the worker's pool allows; allowed "
+            f"are {', '.join(allowed) or 'none'}. An admin may add it to the pool"
+        )
+    if secret := secret_part(real):
+        raise CodeError(f"{path} leads to {real}, and {secret} {KEPT}")
+    return real
+
+
+def resolved(allowed: Sequence[str]) -> list[Path]:
+    """The allowed folders with every link resolved; what is no whole path allows
+    nothing."""
+    return [Path(os.path.realpath(each)) for each in allowed if os.path.isabs(each)]
+
+
+def lies_in(real: Path, homes: Sequence[Path]) -> bool:
+    """Whether a resolved path is one of the resolved folders, or inside one."""
+    return any(real.is_relative_to(home) for home in homes)
+
+
+def secret_part(path: PurePath) -> str:
+    """The part of a path under which keys and passwords are kept; empty: none."""
+    return next((part for part in path.parts if part.lower() in SECRET), "")
+
+
+MAX_BYTES = 200 << 20
 # Hidden files and folders (.git, .venv, .sweepsite) are left out as well.
 LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
 # At the top: what the script wrote there when it was tried by hand; each trial has its
@@ -73,7 +123,7 @@ def _look(
         real = _checked(path, source, homes)
         paths.append((path, real))
         size += _size(real)
-        if len(paths) > MOST_FILES or size > LARGEST:
+        if len(paths) > MAX_FILES or size > MAX_BYTES:
             raise _too_much(len(paths), size, source.folder)
     return paths, Copied(len(paths), size)
 
@@ -119,8 +169,8 @@ def _size(real: Path) -> int:
 def _too_much(files: int, size: int, folder: str) -> CodeError:
     return CodeError(
         f"{folder} has {files:,} files of {size_in_words(size)} or more; a trial gets "
-        f"a copy of its code, so at most {MOST_FILES:,} files of "
-        f"{size_in_words(LARGEST)} are allowed. Keep data elsewhere and name their "
+        f"a copy of its code, so at most {MAX_FILES:,} files of "
+        f"{size_in_words(MAX_BYTES)} are allowed. Keep data elsewhere and name their "
         "folder in the command"
     )
 

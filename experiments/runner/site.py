@@ -5,26 +5,10 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 
-from experiments.runner.answers import (
-    Refused,
-    SiteAway,
-    SiteError,
-    StaleAttempt,
-    Stop,
-)
-from experiments.runner.connection import Connection, Readable
+from experiments.runner.errors import Refused, SiteAway, SiteError, StaleAttempt, Stop
+from experiments.runner.http import Connection, Readable
 
-__all__ = [
-    "Connection",
-    "Refused",
-    "Site",
-    "SiteAway",
-    "SiteError",
-    "StaleAttempt",
-    "Stop",
-]
-
-LONGEST_PHASE = 100
+MAX_PHASE = 100
 
 
 class Site:
@@ -50,7 +34,7 @@ class Site:
             "memory_bytes": memory,
         }
         if phase:
-            body["phase"] = phase[:LONGEST_PHASE]
+            body["phase"] = phase[:MAX_PHASE]
         return _stop_from(self._attempt.send_json("heartbeat", body).get("stop"))
 
     def send_points(self, points: Sequence[Mapping[str, object]]) -> Stop | None:
@@ -129,3 +113,14 @@ def _stop_from(stop: object) -> Stop | None:
         message=str(stop.get("message") or reason),
         grace=max(0.0, float(grace)) if isinstance(grace, int | float) else None,
     )
+
+
+__all__ = [
+    "Connection",
+    "Refused",
+    "Site",
+    "SiteAway",
+    "SiteError",
+    "StaleAttempt",
+    "Stop",
+]

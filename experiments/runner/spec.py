@@ -1,4 +1,7 @@
-"""What the site asks of one attempt, as the claim hands it over."""
+"""What the site asks of one attempt, as the claim hands it over.
+
+What a trial's preparation leaves for its start: which Python, and where.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,20 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from experiments.runner.checkpoint import Checkpoint, read_checkpoint
 from experiments.runner.limits import NO_LIMITS, TrialLimits, read_limits
 from experiments.runner.sources import (
+    Checkpoint,
     Code,
     CodeSource,
     Requirements,
     SourceError,
+    read_checkpoint,
     read_code,
     read_requirements,
 )
-
-__all__ = [
-    "PROTOCOL",
-    "SAFE_ID",
-    "AttemptSpec",
-    "CodeSource",
-    "SpecError",
-    "parse_spec",
-]
 
 PROTOCOL = 2
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -182,3 +177,26 @@ def _number(fields: Mapping[str, object], name: str, default: float) -> float:
 
 def _optional_number(fields: Mapping[str, object], name: str) -> float | None:
     return None if fields.get(name) is None else _number(fields, name, 0)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`python` is what the word stands for in a command, empty for the worker's own;
+    `path` goes first on PATH, and `environment` is set beside it."""
+
+    python: str = ""
+    path: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+AS_IT_IS = Prepared()
+
+
+__all__ = [
+    "PROTOCOL",
+    "SAFE_ID",
+    "AttemptSpec",
+    "CodeSource",
+    "SpecError",
+    "parse_spec",
+]

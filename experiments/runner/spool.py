@@ -19,13 +19,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from experiments.runner.answers import Refused, Stop
+from experiments.runner.errors import Refused, Stop
 from experiments.runner.site import Site
 
 logger = logging.getLogger(__name__)
 
 POINTS_AT_ONCE = 500
-LONGEST_LINE = 16 * 1024
+MAX_LINE_LENGTH = 16 * 1024
 QUIET_SECONDS = 15.0
 NON_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})
 
@@ -94,7 +94,7 @@ class SpoolSender:
     def _read_points(self, file: BinaryIO) -> tuple[list[dict[str, object]], bool]:
         points: list[dict[str, object]] = []
         for _ in range(POINTS_AT_ONCE):
-            line = file.readline(LONGEST_LINE)
+            line = file.readline(MAX_LINE_LENGTH)
             if not line:
                 return points, True
             if point := _point(line):

@@ -1,12 +1,21 @@
 """When to send which signal to a training process that shall end.
 
 Pure: times come in as arguments (seconds of a monotonic clock), decisions go out.
+
+Whether a script that was asked to stop has heard of it, and is on its way out.
+
+How a training process ended, for people.
 """
 
 from __future__ import annotations
 
 import math
+import signal
+import time
+from dataclasses import dataclass
 from enum import Enum
+
+from experiments.runner.folder import AttemptFolder
 
 
 class Step(Enum):
@@ -71,3 +80,126 @@ class Stopping:
         if self._killed:
             return math.inf
         return self._kill_at if self._asked else min(self._ask_at, self._kill_at)
+
+
+MAX_REASON_LENGTH = 1_000
+
+
+class Leaving:
+    """What the client inside the script leaves beside its spool."""
+
+    def __init__(self, folder: AttemptFolder) -> None:
+        self._folder = folder
+        self._has_heard = False
+        self._clock_ahead = _clock_ahead()
+
+    @property
+    def listens(self) -> bool:
+        """Whether the script has used the client so far."""
+        return self._folder.listens.exists()
+
+    def heard(self) -> bool | None:
+        """True: it knows and is leaving; False: it knows and goes on all the same;
+        None: it does not know yet."""
+        try:
+            text = self._folder.told.read_text(errors="replace")
+        except OSError:
+            return False if self._has_heard else None
+        self._has_heard = True
+        # Empty for the moment in which it is written.
+        return not text or bool(text.strip())
+
+    def left(self, grace: float) -> float:
+        """What is left of its grace, which began when it heard."""
+        try:
+            age = time.time() - self._folder.told.stat().st_mtime
+        except OSError:
+            return 0.0
+        # If the clock was set since the attempt began, it heard before that or after.
+        before = age - (_clock_ahead() - self._clock_ahead)
+        age = min((each for each in (age, before) if each >= 0), default=0.0)
+        return max(0.0, grace - age)
+
+    def reason(self) -> str:
+        """Why it leaves by itself; "" when it was not asked, or goes on."""
+        if not self.heard():
+            return ""
+        try:
+            text = self._folder.told.read_text(errors="replace")
+        except OSError:
+            return ""
+        return text.strip()[:MAX_REASON_LENGTH]
+
+
+def _clock_ahead() -> float:
+    """By how many seconds the clock is ahead of the monotonic one."""
+    return time.time() - time.monotonic()
+
+
+SHELL_SIGNAL_BASE = 128
+HINTS = {
+    signal.SIGKILL: "possibly out of memory",
+    signal.SIGSEGV: "a crash inside native code",
+    signal.SIGBUS: "a crash inside native code, or shared memory ran out",
+    signal.SIGABRT: "the process gave up, often in native code",
+    signal.SIGFPE: "a forbidden calculation in native code",
+    signal.SIGILL: "an instruction this processor lacks",
+    signal.SIGXCPU: "the processor time limit was reached",
+}
+CODES = {
+    126: "exit code 126: the shell found the command but could not execute it",
+    127: "exit code 127: command not found by the shell",
+}
+CODE_HINTS = {2: "often a wrong argument or a missing script"}
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Either an exit code or the number of the signal that ended the process."""
+
+    code: int | None
+    signal: int | None
+
+    @classmethod
+    def from_return_code(cls, returned: int) -> Exit:
+        """From a subprocess return code, where a signal is negative."""
+        return cls(None, -returned) if returned < 0 else cls(returned, None)
+
+    def __str__(self) -> str:
+        return describe_exit(self.code, self.signal)
+
+
+NO_EXIT = Exit(None, None)
+
+
+def describe_exit(exit_code: int | None, signal: int | None) -> str:
+    """An exit in words, such as "killed by signal 9 (possibly out of memory)"."""
+    words, hint = exit_in_short(exit_code, signal), _hint(exit_code, signal)
+    return f"{words} ({hint})" if hint else words
+
+
+def exit_in_short(exit_code: int | None, signal: int | None) -> str:
+    """The same without the hint, such as "killed by signal 9"."""
+    if signal is not None:
+        return f"killed by signal {signal}"
+    if exit_code is None:
+        return "did not start"
+    child = exit_code - SHELL_SIGNAL_BASE
+    if _is_signal(child):
+        return f"exit code {exit_code}: a child process was killed by signal {child}"
+    return CODES.get(exit_code, f"exit code {exit_code}")
+
+
+def _hint(exit_code: int | None, number: int | None) -> str:
+    if number is None and exit_code in CODE_HINTS:
+        return CODE_HINTS[exit_code]
+    if number is None:
+        number = (exit_code or 0) - SHELL_SIGNAL_BASE
+    if not _is_signal(number):
+        return ""
+    name = signal.Signals(number)
+    return HINTS.get(name, name.name)
+
+
+def _is_signal(number: int) -> bool:
+    return number in {member.value for member in signal.Signals}

@@ -7,29 +7,26 @@ import logging
 import math
 import time
 
-from experiments.runner import kernel
-from experiments.runner.answers import Stop
-from experiments.runner.cgroup import Cgroup
-from experiments.runner.courier import Courier
+from experiments.runner import signals as kernel
+from experiments.runner.errors import Stop
 from experiments.runner.failpoints import failpoint
-from experiments.runner.folder import AttemptFolder
-from experiments.runner.hearing import (
+from experiments.runner.folder import AttemptFolder, size_in_words
+from experiments.runner.heartbeat import Courier
+from experiments.runner.limits import Cgroup
+from experiments.runner.logs import OutputLog, pump
+from experiments.runner.outcome import (
     CUT_OFF,
     CUT_OFF_AFTER,
     GONE_AFTER,
     Hearing,
+    Outcome,
     cut_off_message,
 )
-from experiments.runner.leaving import Leaving
-from experiments.runner.logs import OutputLog, pump
-from experiments.runner.memory import OUT_OF_MEMORY, Memory, named_by
-from experiments.runner.report import Outcome
+from experiments.runner.process_tree import OUT_OF_MEMORY, Memory, Tree, named_by
+from experiments.runner.processes import FileId, writers
 from experiments.runner.signals import Signals
-from experiments.runner.sizes import size_in_words
 from experiments.runner.spec import AttemptSpec
-from experiments.runner.stopping import Step, Stopping
-from experiments.runner.tree import Tree
-from experiments.runner.writers import FileId, writers
+from experiments.runner.stopping import Leaving, Step, Stopping
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.records import Objective, Params, TrialRecord
-from experiments.search.space import NEUTRAL, SearchSpace
+from experiments.search.space.space import NEUTRAL, SearchSpace
 
 PENDING, COMPLETED, TERMINATED, CANCELLED, FAILED = range(5)
 CODES = {

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.search.gp.candidates import Tried
+from experiments.search.gp.encoding import Encoding
+from experiments.search.gp.model import Model
+from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.history import COMPLETED, History
-from experiments.search.surrogate.encoding import Encoding
-from experiments.search.surrogate.model import Model
-from experiments.search.surrogate.outcomes import Outcomes, outcomes_of
-from experiments.search.surrogate.tried import Tried
 
 # What of a result's distance from the model's expectation counts as real: the share of
 # one result. Of the mean of n results it is REAL / (REAL + (1 - REAL) / n).
 REAL = 0.5
 # From so many results on there is a model to shrink them to.
-LEAST_RESULTS = 4
+MIN_RESULTS = 4
 Reals = NDArray[np.float64]
 
 
@@ -72,7 +72,7 @@ def _expected(
 ) -> dict[int, float]:
     """By row what the model expects; without a model the loss itself."""
     losses = history.losses[rows]
-    if outcomes.finite >= LEAST_RESULTS:
+    if outcomes.finite >= MIN_RESULTS:
         rng = np.random.default_rng(0)
         encoding = Encoding(history.space)
         model = Model.of(encoding, history, outcomes, rng, likeliest=True)

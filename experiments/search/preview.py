@@ -1,35 +1,116 @@
-"""What a space will give, before it is run: real draws, for pictures and examples."""
+"""What a space will give, before it is run: real draws, for pictures and examples.
+
+Draws from a whole space, axis by axis, for pictures.
+
+Histograms as text, for a terminal.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.command import value_text
-from experiments.search.distributions import (
+from experiments.search.document.command import value_text
+from experiments.search.fields import is_number
+from experiments.search.records import JSONValue
+from experiments.search.samplers import Sampler
+from experiments.search.space import (
     Choice,
     Distribution,
     FloatRange,
     IntRange,
     Logarithmic,
 )
-from experiments.search.draws import Column, drawn_columns
-from experiments.search.fields import is_number
-from experiments.search.figures import significant
-from experiments.search.records import JSONValue
-from experiments.search.samplers import Sampler
-from experiments.search.space import SearchSpace
-from experiments.search.values import identity
+from experiments.search.space.conditions import Axis
+from experiments.search.space.distribution import identity
+from experiments.search.space.sampling import MAX_WORK, Batch, Mask
+from experiments.search.space.screens import INACTIVE
+from experiments.search.space.space import SearchSpace
+from experiments.search.wording import significant, told_apart
+
+# So many draws may be rejected for each one that is wanted.
+MAX_REJECTED = 10
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one axis was in the draws in which it was active.
+
+    The values' digits where the axis has finitely many, else `numbers`.
+    """
+
+    digits: NDArray[np.int64] | None
+    numbers: Sequence[float] = ()
+
+    def __len__(self) -> int:
+        return len(self.numbers) if self.digits is None else len(self.digits)
+
+
+def drawn_columns(
+    space: SearchSpace, rng: np.random.Generator, most: int
+) -> tuple[int, list[Column]]:
+    """How many draws were made, and every axis's column, in the order of `space.axes`.
+
+    Fewer than asked for, but at least one, where most draws are rejected. All meet the
+    constraints and come by their probability.
+    """
+    if space.constraints and space.is_finite and space.finite.rows is not None:
+        return most, _listed(space, rng, most)
+    return _drawn(space, rng, most)
+
+
+def _listed(space: SearchSpace, rng: np.random.Generator, number: int) -> list[Column]:
+    """Draws from the list of all configurations."""
+    rows = space.finite.drawn_rows(rng, number)
+    places = {axis.name: place for place, axis in enumerate(space.layout.order)}
+    digits = [rows[:, places[name]] for name in space.axes]
+    return [Column(found[found != INACTIVE]) for found in digits]
+
+
+def _drawn(
+    space: SearchSpace, rng: np.random.Generator, most: int
+) -> tuple[int, list[Column]]:
+    batches: list[Batch] = []
+    kept: list[Mask] = []
+    found, mark = 0, space.rejection.work
+    for size in space.rejection.sizes(most * MAX_REJECTED, first=most):
+        batches.append(Batch(space.layout, rng.random((size, len(space.axes)))))
+        mask = space.rejection.meeting(batches[-1])
+        # The last batch may give more than was asked for.
+        mask[np.flatnonzero(mask)[most - found :]] = False
+        kept.append(mask)
+        found += int(mask.sum())
+        if found == most or space.rejection.work - mark > MAX_WORK // 4:
+            break
+    if not found:
+        point = space.encode(space.sample(rng))
+        batches, kept, found = [Batch(space.layout, point[None])], [np.array([True])], 1
+    return found, [_column(axis, batches, kept) for axis in space.axes.values()]
+
+
+def _column(axis: Axis, batches: Sequence[Batch], kept: Sequence[Mask]) -> Column:
+    pairs = list(zip(batches, kept, strict=True))
+    masks = [(batch, batch.active(axis) & mask) for batch, mask in pairs]
+    if axis.law.partition is not None:
+        digits = [batch.digits(axis)[mask] for batch, mask in masks]  # type: ignore[index]
+        return Column(np.concatenate(digits))
+    numbers: list[float] = []
+    for batch, mask in masks:
+        numbers += compress(batch.values(axis), mask)  # type: ignore[arg-type]
+    return Column(None, numbers)
+
 
 DRAWS = 2000
 BINS = 24
 Numbers = NDArray[np.float64]
 
 # Half of the largest float: the width of a range must be one too.
-MOST_DRAWN = 8e307
+MAX_DRAWN = 8e307
 
 
 @dataclass(frozen=True)
@@ -137,13 +218,13 @@ def _of_numbers(numbers: Numbers, distribution: Distribution, bins: int) -> Hist
     """Bars of equal width; one bar where floats have no room for more."""
     if not len(numbers):
         return Histogram(scale="linear", labels=(), counts=())
-    numbers = np.clip(numbers, -MOST_DRAWN, MOST_DRAWN)
+    numbers = np.clip(numbers, -MAX_DRAWN, MAX_DRAWN)
     log = _is_logarithmic(distribution) and bool(numbers.min() > 0)
     drawn = np.log(numbers) if log else numbers
     low, high = _spread(float(drawn.min()), float(drawn.max()))
     room = len(set(np.linspace(low, high, bins + 1))) == bins + 1
     counts, edges = np.histogram(drawn, bins if room else 1, range=(low, high))
-    borders = np.clip(np.exp(edges), 0, MOST_DRAWN) if log else edges
+    borders = np.clip(np.exp(edges), 0, MAX_DRAWN) if log else edges
     return Histogram(
         scale="log" if log else "linear",
         labels=(significant(numbers.min()), significant(numbers.max())),
@@ -164,3 +245,58 @@ def _is_logarithmic(distribution: Distribution) -> bool:
     if isinstance(distribution, FloatRange | IntRange):
         return distribution.log
     return isinstance(distribution, Logarithmic)
+
+
+# So many bars a parameter.
+BARS = 10
+WIDTH = 30
+MAX_LABEL_LENGTH = 32
+BAR = "="
+
+
+def histogram_lines(pictures: Mapping[str, Histogram]) -> list[str]:
+    """Every parameter with a line a value or range: how often it was drawn."""
+    return [line for name in pictures for line in _lines(name, pictures[name])]
+
+
+def _lines(name: str, picture: Histogram) -> list[str]:
+    heads = [name]
+    if picture.scale == "log":
+        heads.append("log scale")
+    if picture.share < 1:
+        heads.append(f"set in {_percent(picture.share)} of all configurations")
+    rows = list(zip(_labels(picture), picture.counts, strict=True))
+    others = picture.drawn - sum(picture.counts)
+    if others:
+        rows.append(("other values", others))
+    wide = max((len(label) for label, _ in rows), default=0)
+    most = max(picture.counts, default=0) or 1
+    found = [", ".join(heads)]
+    for label, count in rows:
+        share = _percent(count / (picture.drawn or 1))
+        bar = BAR * min(WIDTH, -(-WIDTH * count // most))
+        found.append(f"  {label:<{wide}}  {share:>6}  {bar}".rstrip())
+    return found
+
+
+def _labels(picture: Histogram) -> list[str]:
+    if picture.scale == "values":
+        return [_one_line(label) for label in picture.labels]
+    edges = picture.edges
+    pairs = [told_apart(*edges[at : at + 2]) for at in range(len(edges) - 1)]
+    return [f"{low} to {high}" for low, high in pairs]
+
+
+def _one_line(text: str) -> str:
+    """A value's text as one line of a few signs, none of which moves the cursor."""
+    line = "".join(
+        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text
+    )
+    return line if len(line) <= MAX_LABEL_LENGTH else f"{line[: MAX_LABEL_LENGTH - 1]}…"
+
+
+def _percent(share: float) -> str:
+    """Such as `12.5 %`; what is not 0 is never told as 0."""
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    return f"{100 * share:.1f} %"

@@ -2,7 +2,7 @@
 
 A policy's questions are answered from sorted orders. Nothing is scanned, however many
 trials and reports a sweep has. The study, the policy simulator and, for the running
-trials of a stored sweep, `experiments.rivals` all use this module.
+trials of a stored sweep, `experiments.tracking.rivals` all use this module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.termination.evidence import (
-    MOST_FINISHED,
+    MAX_FINISHED,
     Evidence,
     Finished,
     Ranked,
@@ -240,7 +240,7 @@ class CompletedCurves:
         losses = np.array(curve.losses)
         losses.flags.writeable = False
         self.curves[curve.number] = losses
-        if len(self.numbers) > MOST_FINISHED:
+        if len(self.numbers) > MAX_FINISHED:
             del self.curves[self.numbers.pop(0)]
         self.derived = {}
 

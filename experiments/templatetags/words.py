@@ -1,4 +1,7 @@
-"""Template filters: numbers, durations and times in words. Loaded everywhere."""
+"""Template filters: numbers, durations and times in words. Loaded everywhere.
+
+A sweep's code in words, for templates.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,21 @@ from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 
-from experiments import words
+from experiments import formatting
+from experiments.formatting import code_words, packages_words
 
 register = template.Library()
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "number": words.number_text,
-    "metric": words.metric_text,
-    "signed": words.signed_text,
-    "exact": words.exact_text,
-    "share": words.share_text,
-    "filesize_text": words.bytes_text,
-    "duration": words.duration_text,
-    "parameter": words.parameter_text,
+    "number": formatting.number_text,
+    "metric": formatting.metric_text,
+    "signed": formatting.signed_text,
+    "exact": formatting.exact_text,
+    "share": formatting.share_text,
+    "filesize_text": formatting.bytes_text,
+    "duration": formatting.duration_text,
+    "parameter": formatting.parameter_text,
 }
 for name, text in FILTERS.items():
     register.filter(name, text)
@@ -38,7 +42,7 @@ def ago(moment: datetime | None) -> str:
         '<time data-relative datetime="{}" title="{}">{}</time>',
         moment.astimezone(UTC).isoformat(),
         timezone.localtime(moment).strftime("%-d %b %Y, %H:%M:%S"),
-        words.relative_text(moment, timezone.now()),
+        formatting.relative_text(moment, timezone.now()),
     )
 
 
@@ -60,3 +64,7 @@ def clock(moment: datetime | None) -> str:
 def item(mapping: Any, key: object) -> Any:
     """``mapping[key]``, or None."""
     return mapping.get(key)
+
+
+register.filter("code_words", code_words)
+register.filter("packages_words", packages_words)

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from experiments import histories
 from experiments.models import Sweep, Team
-from experiments.wishes import waiting_wishes
+from experiments.sweeps.requests import waiting_wishes
+from experiments.tracking import history
 from tests import factories
 from tests.api.conftest import Api
 
@@ -16,7 +16,7 @@ from tests.api.conftest import Api
 @pytest.fixture
 def sweep(team: Team) -> Sweep:
     """Noise on a hill with its top at 0.4, minimised: trial 7 is there."""
-    histories.forget_all()
+    history.forget_all()
     document = factories.definition_document(
         objective={"primary_metric": "loss", "goal": "minimize"}
     )

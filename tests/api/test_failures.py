@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from experiments import scheduling
+from experiments.scheduling import rounds
 from tests import factories
-from tests.pages.test_failures import oom, sweep
+from tests.pages.sweep.test_failures import oom, sweep
 
 pytestmark = pytest.mark.django_db
 
@@ -46,11 +46,11 @@ def test_a_draft_is_tried_first() -> None:
     begun = call("post", f"/sweeps/{made.pk}/preflight?hold=false")
     assert begun.json()["state"] == "running"
     factories.worker(made.pool)
-    scheduling.advance_all()
+    rounds.advance_all()
     trial = made.trials.get()
     factories.claim(trial)
     factories.report(trial, [0.1, 0.2])
-    scheduling.advance_all()
+    rounds.advance_all()
     found = call("get", f"/sweeps/{made.pk}/preflight").json()
     assert (found["state"], found["trial"], found["sweep_state"]) == (
         "passed",

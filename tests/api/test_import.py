@@ -8,7 +8,7 @@ import pytest
 
 from experiments.models import Sweep
 from tests.api.conftest import Api
-from tests.pages import import_samples as samples
+from tests.pages.importing import import_samples as samples
 
 YAML = "application/yaml"
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from experiments import lifecycle, repair, scheduling
+from experiments import lifecycle
 from experiments.models import Attempt, Event, Sweep, Team
+from experiments.scheduling import recovery, rounds
 from tests import factories
 from tests.api.conftest import Api
 
@@ -146,7 +147,7 @@ class TestExtending:
         api.post(f"/sweeps/{sweep.pk}/extend", {"trials": 2})
         sweep.refresh_from_db()
         assert sweep.objective.target is None
-        assert not scheduling.settle(sweep)
+        assert not rounds.settle(sweep)
         event = Event.objects.get(sweep=sweep, verb="sweep extended")
         assert "The target 0.9 was reached and no longer holds." in event.message
 
@@ -171,7 +172,7 @@ class TestExtending:
             sweep.refresh_from_db()
             took = sweep.took(timezone.now())
             assert took is not None and 60 <= took.total_seconds() < 80
-            assert not scheduling.end_at_timeout(sweep)
+            assert not rounds.end_at_timeout(sweep)
         assert (over.timeout, enough.timeout) == (None, 90)
 
     def test_first_trials_that_all_failed_do_not_end_it_at_once(
@@ -180,11 +181,11 @@ class TestExtending:
         sweep = factories.sweep(team, reason="")
         for _ in range(3):
             factories.trial(sweep, state="failed")
-        assert scheduling.settle(sweep) and sweep.state == "failed"
+        assert rounds.settle(sweep) and sweep.state == "failed"
         api.post(f"/sweeps/{sweep.pk}/extend", {"trials": 4})
         sweep.refresh_from_db()
-        repair.repair(declare_losses=False)
-        assert not scheduling.settle(sweep)
+        recovery.repair(declare_losses=False)
+        assert not rounds.settle(sweep)
 
     def test_what_was_tried_to_the_end_cannot_go_on(self, api: Api, team: Team) -> None:
         sweep = factories.sweep(team, state="completed", exhausted=True)

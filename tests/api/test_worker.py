@@ -13,8 +13,9 @@ from django.db import OperationalError
 from django.db.models.functions import Now
 from django.test import Client
 
-from experiments import lifecycle, snapshots, storage
+from experiments import lifecycle, storage
 from experiments.api import worker as worker_api
+from experiments.code import snapshots
 from experiments.models import Sweep, Trial, Worker
 from tests import factories
 

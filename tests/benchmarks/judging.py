@@ -97,7 +97,7 @@ class Measure:
 
 def other_policies() -> Iterator[dict[str, Any]]:
     """Those kinds that need no settings, beside the ones that are named above."""
-    from experiments.search.problems import DefinitionError
+    from experiments.search.fields import DefinitionError
     from experiments.search.records import Objective
     from experiments.search.termination import POLICIES as KINDS
     from experiments.search.termination import make_policy

@@ -15,7 +15,6 @@ from django.db import connection, transaction
 from django.utils import timezone
 from numpy.typing import NDArray
 
-from experiments import ranks
 from experiments.models import (
     Attempt,
     Metric,
@@ -24,6 +23,7 @@ from experiments.models import (
     Report,
     Sweep,
     Trial,
+    ranks,
 )
 from experiments.tokens import Token, new_token
 from tests import factories

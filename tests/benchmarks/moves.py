@@ -35,11 +35,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from experiments.models import Attempt
-from experiments.placing import suggest
-from experiments.search.definition import parse_document
+from experiments.scheduling.dispatch import suggest
+from experiments.search.document.definition import parse_document
 from experiments.tokens import new_token
 from tests import factories
-from tests.pages import builder_forms
+from tests.pages.builder import builder_forms
 
 ROOT = str(Path(__file__).resolve().parents[2] / "experiments") + os.sep
 SPACE = {

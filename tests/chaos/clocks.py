@@ -23,7 +23,7 @@ from tests.chaos.witnesses import runs
 HOUR, DAY = 3_600, 86_400
 FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 # Between what a runner tells, which also sees the interpreter end, and its script.
-MOST_DIFFERENCE = 1.0
+MAX_DIFFERENCE = 1.0
 GRACE = 2.0
 # Seconds without an answer on a busy machine are no loss; clocks are wrong by hours.
 LEASE = 20
@@ -169,7 +169,7 @@ def _wrong_times(case: Case, site: Clocked, sweeps: tuple[int, ...]) -> list[str
     return [
         f"attempt {n} took {own} s, told are {seconds} s"
         for n, seconds, own in both
-        if not -0.05 <= differences[n] <= MOST_DIFFERENCE
+        if not -0.05 <= differences[n] <= MAX_DIFFERENCE
     ]
 
 
@@ -194,7 +194,7 @@ def _not_timed_out(case: Case, site: Clocked, sweep: int) -> list[str]:
         if (trial.state, trial.reason) != ("cancelled", "trial_timeout")
     ]
     told = [seconds for _, seconds in _told(site, sweep)]
-    most = TRIAL_TIMEOUT + GRACE + MOST_DIFFERENCE
+    most = TRIAL_TIMEOUT + GRACE + MAX_DIFFERENCE
     found += [
         f"a trial of at most {TRIAL_TIMEOUT} s ran for {seconds} s"
         for seconds in told

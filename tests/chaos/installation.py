@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments import embedded_queue
+from experiments.management import embedded_valkey
 from tests.chaos.databases import DATABASES, Database, Postgres
 from tests.chaos.keeping import Keeper, Kept
 from tests.chaos.proxies import Network
@@ -196,7 +196,7 @@ class Installation:
         data = self.folder / "queue"
         data.mkdir(exist_ok=True)
         return [
-            *(embedded_queue.find_binary(), "--bind", self.address("queue")),
+            *(embedded_valkey.find_binary(), "--bind", self.address("queue")),
             *("--port", str(self.queue_port), "--requirepass", PASSWORD),
             *("--appendonly", "yes" if self.durable_queue else "no", "--save", ""),
             *("--dir", str(data), "--maxmemory-policy", "noeviction"),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiments.runner.kernel import die_with_parent
+from experiments.runner.signals import die_with_parent
 
 TICK, RESTART_AFTER = 0.05, 0.3
 

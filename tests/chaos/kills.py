@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from experiments.failpoints import CHOSEN, ONCE, PLACES
+from experiments.runner.failpoints import CHOSEN, ONCE, PLACES
 from tests.chaos.case import TRAIN, Case
 from tests.chaos.installation import Installation
 from tests.chaos.nemesis import Nemesis

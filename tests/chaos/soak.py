@@ -16,7 +16,7 @@ from tests.chaos.nemesis import KINDS
 from tests.chaos.visitor import Visitor
 
 EVERY, TRIALS = 3.0, 20
-MOST_GROWTH = 1.10
+MAX_GROWTH = 1.10
 # Growth that says nothing: an allocator's, and some connections more.
 FREE_BYTES, FREE_FILES = 8 << 20, 5
 POLICY = {"type": "median_stopping", "delay_evaluation": 3}
@@ -106,6 +106,6 @@ def _growth(case: Case, kind: str, seen: Sequence[Sample]) -> list[str]:
         case.figures[f"{kind} {'MB' if unit > 1 else name}"] = (
             f"{first / unit:.0f} -> {last / unit:.0f}"
         )
-        if last > first * MOST_GROWTH and last - first > free:
+        if last > first * MAX_GROWTH and last - first > free:
             found.append(f"{kind}: {name} grew from {first:,.0f} to {last:,.0f}")
     return found

@@ -187,7 +187,7 @@ def test_a_full_spool_takes_no_more_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sweep, "LARGEST_SPOOL", 1000)
+    monkeypatch.setattr(sweep, "MAX_SPOOL", 1000)
     site.go_away()
     for step in range(100):
         assert sweep.log(step=step, loss=1) is False
@@ -251,7 +251,7 @@ def test_without_a_runner_reports_wait_in_memory(
     sweep: Any, site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SWEEPSITE_SPOOL")
-    monkeypatch.setattr(sweep, "MOST_IN_MEMORY", 20)
+    monkeypatch.setattr(sweep, "MAX_IN_MEMORY", 20)
     site.go_away()
     for step in range(30):
         sweep.log(step=step, loss=1)

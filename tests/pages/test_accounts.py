@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from experiments.models import Event, User
-from experiments.pages.accounts import login_guard
+from experiments.pages import accounts
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_the_answer_for_unknown_names_is_the_same(client: Client, ada: User) -> 
 def test_ten_failures_shut_the_door_for_a_while(
     client: Client, ada: User, name: str
 ) -> None:
-    fail(client, login_guard.MOST_FAILURES, name)
+    fail(client, accounts.MAX_FAILURES, name)
     response = log_in(client, name)
     assert response.status_code == 429
     assert 590 <= int(response["Retry-After"]) <= 601
@@ -69,7 +69,7 @@ def test_ten_failures_shut_the_door_for_a_while(
 
 
 def test_the_door_opens_when_the_failures_are_old(client: Client, ada: User) -> None:
-    fail(client, login_guard.MOST_FAILURES)
+    fail(client, accounts.MAX_FAILURES)
     Event.objects.update(created_at=timezone.now() - timedelta(minutes=11))
     assert log_in(client).status_code == 302
 
@@ -77,7 +77,7 @@ def test_the_door_opens_when_the_failures_are_old(client: Client, ada: User) -> 
 def test_a_clock_that_was_set_back_does_not_keep_it_shut(
     client: Client, ada: User
 ) -> None:
-    fail(client, login_guard.MOST_FAILURES)
+    fail(client, accounts.MAX_FAILURES)
     Event.objects.update(created_at=timezone.now() + timedelta(days=1))
     assert log_in(client).status_code == 302
 
@@ -98,13 +98,13 @@ def test_letters_that_look_alike_share_one_brake(client: Client) -> None:
 
 def test_other_names_and_addresses_are_not_shut_out(client: Client, ada: User) -> None:
     factories.user("max")
-    fail(client, login_guard.MOST_FAILURES)
+    fail(client, accounts.MAX_FAILURES)
     assert log_in(client, REMOTE_ADDR="10.0.0.9").status_code == 302
     assert log_in(Client(), "max").status_code == 302
 
 
 def test_a_forged_forwarded_address_does_not_help(client: Client, ada: User) -> None:
-    for index in range(login_guard.MOST_FAILURES):
+    for index in range(accounts.MAX_FAILURES):
         log_in(client, "ada", "wrong", HTTP_X_FORWARDED_FOR=f"10.0.0.{index}")
     assert log_in(client, HTTP_X_FORWARDED_FOR="10.0.0.99").status_code == 429
 

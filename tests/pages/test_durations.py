@@ -9,16 +9,11 @@ from django.core.exceptions import ValidationError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from experiments.pages.durations import (
-    DurationField,
-    read_duration,
-    write_duration,
-)
-from experiments.search.durations import LONGEST, read_seconds
-from experiments.search.fields import Fields
-from experiments.search.problems import Findings
+from experiments.pages.form_fields import DurationField, read_duration, write_duration
+from experiments.search.document.durations import MAX_SECONDS, read_seconds
+from experiments.search.fields import Fields, Findings
 
-DURATIONS = st.floats(0, LONGEST, exclude_min=True) | st.integers(1, LONGEST)
+DURATIONS = st.floats(0, MAX_SECONDS, exclude_min=True) | st.integers(1, MAX_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +35,7 @@ def test_durations_are_written_and_read_in_units(seconds: float, text: str) -> N
 @given(DURATIONS)
 @example(245.99999999999997)
 @example(5e-324)
-@example(LONGEST - 1e-7)
+@example(MAX_SECONDS - 1e-7)
 def test_what_is_written_is_read_as_the_same(seconds: float) -> None:
     """Whatever a document may say, and whatever a row holds."""
     findings = Findings()

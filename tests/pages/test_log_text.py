@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.pages.log_text import (
-    LONGEST_LINE,
-    MOST_LINES,
-    MOST_SPANS,
+    MAX_LINE_LENGTH,
+    MAX_LINES,
+    MAX_SPANS,
     Span,
     last_lines,
     parse_log,
@@ -104,19 +104,19 @@ def test_of_a_progress_bar_the_last_state_is_kept() -> None:
 
 
 def test_a_long_line_is_cut_and_says_so() -> None:
-    (line,) = parse_log(b"x" * (LONGEST_LINE + 500))
-    assert len(line.text) == LONGEST_LINE
+    (line,) = parse_log(b"x" * (MAX_LINE_LENGTH + 500))
+    assert len(line.text) == MAX_LINE_LENGTH
     assert line.cut == 500
 
 
 def test_a_line_of_many_colours_has_a_bounded_number_of_spans() -> None:
     (line,) = parse_log("".join(f"{ESC}[3{k % 8}mx" for k in range(1_000)).encode())
-    assert len(line.spans) == MOST_SPANS
+    assert len(line.spans) == MAX_SPANS
     assert line.text == "x" * 1_000
 
 
 def test_only_the_last_lines_are_read() -> None:
-    data = "\n".join(str(k) for k in range(MOST_LINES + 50))
+    data = "\n".join(str(k) for k in range(MAX_LINES + 50))
     assert texts(data)[0] == "50"
 
 
@@ -144,4 +144,4 @@ def test_nothing_unseen_ever_comes_through(data: bytes) -> None:
             (ord(letter) < 32 and letter != "\t") or 0x7F <= ord(letter) < 0xA0
             for letter in line.text
         )
-        assert len(line.text) <= LONGEST_LINE
+        assert len(line.text) <= MAX_LINE_LENGTH

@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 
 from experiments.models import Trial
-from experiments.pages.origins import origin_words
+from experiments.pages.trial_rows import origin_words
 from tests import factories
-from tests.pages.builder_forms import member, page
+from tests.pages.builder.builder_forms import member, page
 
 
 @pytest.mark.parametrize(

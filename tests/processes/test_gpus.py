@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.running_site import running_site, wait_for
-from tests.test_devices import FOUR, stand_in
+from tests.workers.test_host import FOUR, stand_in
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 # Says which devices it sees in the only way that a page shows: as its metric.

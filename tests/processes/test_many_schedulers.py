@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from experiments.runner.answers import SiteAway, StaleAttempt
-from experiments.runner.connection import Connection
+from experiments.runner.errors import SiteAway, StaleAttempt
+from experiments.runner.http import Connection
 from tests.processes.running_site import RunningSite, running_site, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(1800)]

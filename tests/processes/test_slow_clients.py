@@ -23,7 +23,7 @@ LIMIT = 2
 # As the site's, but with less patience: the test has none for ten seconds.
 SERVED = f"""
 from sweepsite import web_server
-web_server.MOST_STALL = {LIMIT}
+web_server.MAX_STALL = {LIMIT}
 from sweepsite.web_server import *
 """
 # An application that answers with a file, as the site's downloads are answered.

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from experiments.runner import janitor
+from experiments.runner import cleanup
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.launch import PROJECT, runner_environment
 from experiments.runner.processes import marked
@@ -137,7 +137,7 @@ class Runners:
             if runner.poll() is None:
                 os.kill(runner.pid, signal.SIGKILL)
                 runner.wait(timeout=30)
-        janitor.kill_attempts(range(100), home=self.home)
+        cleanup.kill_attempts(range(100), home=self.home)
 
 
 @pytest.fixture

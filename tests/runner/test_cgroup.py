@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from experiments.runner import cgroup
-from experiments.runner.cgroup import cgroup_for
-from experiments.runner.exits import Exit
-from experiments.runner.memory import Memory
+from experiments.runner import limits as cgroup
+from experiments.runner.limits import cgroup_for
+from experiments.runner.process_tree import Memory
+from experiments.runner.stopping import Exit
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runner import leaving, spool
+from experiments.runner import spool, stopping
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.leaving import Leaving
+from experiments.runner.stopping import Leaving
 
 HOUR = 3_600.0
 
@@ -37,7 +37,7 @@ def test_a_script_that_leaves_keeps_its_grace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: float, first: str
 ) -> None:
     clocks = Clocks()
-    monkeypatch.setattr(leaving, "time", clocks)
+    monkeypatch.setattr(stopping, "time", clocks)
     folder = AttemptFolder.of(tmp_path, "1")
     folder.create()
     leaves = Leaving(folder)

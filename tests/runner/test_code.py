@@ -100,7 +100,7 @@ def test_a_bomb_is_refused_before_a_byte_is_written(target: Path) -> None:
 def test_too_many_files_are_refused(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(code, "MOST_FILES", 5)
+    monkeypatch.setattr(code, "MAX_FILES", 5)
     body = zipped(*((f"f{number}", b"") for number in range(6)))
     with pytest.raises(CodeError, match="6 files; allowed are 5"):
         unpack(io.BytesIO(body), target)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from experiments.runner.hearing import Hearing
+from experiments.runner.outcome import Hearing
 from experiments.runner.spec import parse_spec
 from experiments.runner.stopping import Step
 from experiments.runner.watch import Watch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.runner.exits import Exit, describe_exit
-from experiments.runner.sizes import size_in_words
+from experiments.runner.folder import size_in_words
+from experiments.runner.stopping import Exit, describe_exit
 
 
 @pytest.mark.parametrize(

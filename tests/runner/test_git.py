@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from experiments.runner.code import CodeError
+from experiments.runner.environment import REPOSITORIES_LIMIT
 from experiments.runner.file_lock import FileLock, in_use_lock
-from experiments.runner.git_rules import checked
+from experiments.runner.git import checked
 from experiments.runner.sources import GitSource
-from experiments.runner.tools import REPOSITORIES_LIMIT
-from experiments.runner.unused import clear_shared
+from experiments.runner.venv_cache import clear_shared
 from tests.runner.repositories import GitRepository
 
 TRAIN = "import sys, os; print('version', {}, sorted(os.listdir('.')))"

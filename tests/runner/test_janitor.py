@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runner import janitor
+from experiments.runner import cleanup
 
 
 def aged(path: Path, days: float) -> None:
@@ -19,14 +19,14 @@ def aged(path: Path, days: float) -> None:
 def test_a_lost_attempt_s_folder_is_removed(home: Path) -> None:
     folder = home / "attempts/41/work"
     folder.mkdir(parents=True)
-    janitor.remove_attempt(41, home=home)
-    janitor.remove_attempt(41, home=home)
+    cleanup.remove_attempt(41, home=home)
+    cleanup.remove_attempt(41, home=home)
     assert list((home / "attempts").iterdir()) == []
 
 
 def test_an_id_cannot_lead_out_of_the_home(home: Path) -> None:
     with pytest.raises(ValueError, match="is not an attempt id"):
-        janitor.remove_attempt("../..", home=home)
+        cleanup.remove_attempt("../..", home=home)
 
 
 def test_what_was_not_touched_for_long_is_cleared(home: Path) -> None:
@@ -37,10 +37,10 @@ def test_what_was_not_touched_for_long_is_cleared(home: Path) -> None:
         (home / "code" / name).write_text("x")
     aged(home / "attempts/1", 8)
     aged(home / "code/old.zip", 31)
-    assert janitor.clear(home) == [home / "attempts/1", home / "code/old.zip"]
+    assert cleanup.clear(home) == [home / "attempts/1", home / "code/old.zip"]
     assert (home / "attempts/2").exists()
     assert (home / "code/new.zip").exists()
 
 
 def test_a_home_that_is_not_there_yet_is_clear(tmp_path: Path) -> None:
-    assert janitor.clear(tmp_path / "nowhere") == []
+    assert cleanup.clear(tmp_path / "nowhere") == []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from experiments.runner import cgroup
+from experiments.runner import limits as cgroup
 
 MOST = 40 << 20
 HOARD = "x = bytearray(90 << 20)"

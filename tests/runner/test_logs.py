@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from experiments.runner import logs
-from experiments.runner.logs import BURST, LONGEST_LINE, RATE, OutputLog
+from experiments.runner.logs import BURST, MAX_LINE_LENGTH, RATE, OutputLog
 
 
 class Clock:
@@ -115,9 +115,9 @@ def test_a_limit_of_nothing_keeps_nothing_but_the_remark(
 def test_a_long_line_is_cut_with_a_remark(log: OutputLog) -> None:
     log.feed(b"a" * 20_000 + b"\nnext\n")
     log.close()
-    left = 20_000 - LONGEST_LINE
+    left = 20_000 - MAX_LINE_LENGTH
     remark = b" [sweepsite: 11.8 KB left out]\n"
-    assert content(log) == b"a" * LONGEST_LINE + remark + b"next\n"
+    assert content(log) == b"a" * MAX_LINE_LENGTH + remark + b"next\n"
     assert log.dropped == left
 
 
@@ -128,8 +128,8 @@ def test_a_long_line_is_cut_also_when_it_comes_in_pieces(
         clock.now += 0.1
         log.feed(b"a" * 1000)
     log.close()
-    assert content(log) == b"a" * LONGEST_LINE + b" [sweepsite: 3 MB left out]"
-    assert log.dropped == 3_000_000 - LONGEST_LINE
+    assert content(log) == b"a" * MAX_LINE_LENGTH + b" [sweepsite: 3 MB left out]"
+    assert log.dropped == 3_000_000 - MAX_LINE_LENGTH
 
 
 def test_a_progress_bar_is_many_short_lines(log: OutputLog, clock: Clock) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from experiments.runner import memory
-from experiments.runner.exits import Exit
+from experiments.runner import process_tree
+from experiments.runner.stopping import Exit
 
 SHARED = """
 import os, time
@@ -76,8 +76,8 @@ def test_python_s_own_word_is_understood(runners: Any, site: Any) -> None:
     ],
 )
 def test_last_lines(line: bytes, known: bool) -> None:
-    assert bool(memory.named_by(line, Exit(1, None))) is known
-    assert not memory.named_by(line, Exit(0, None))
+    assert bool(process_tree.named_by(line, Exit(1, None))) is known
+    assert not process_tree.named_by(line, Exit(0, None))
 
 
 def test_the_kernel_s_own_kills_are_told_from_others(
@@ -89,13 +89,13 @@ def test_the_kernel_s_own_kills_are_told_from_others(
 
     killed = Exit(None, 9)
     counts = iter([3, 3, 3, 4])
-    monkeypatch.setattr(memory, "kernel_kills", lambda: next(counts))
-    someone = memory.Memory(Tree(), limit=None)  # type: ignore[arg-type]
+    monkeypatch.setattr(process_tree, "kernel_kills", lambda: next(counts))
+    someone = process_tree.Memory(Tree(), limit=None)  # type: ignore[arg-type]
     assert someone.death(killed) == (
         "",
         "killed by signal 9 (possibly out of memory); its peak was 8.1 GB",
     )
-    kernel = memory.Memory(Tree(), limit=None)  # type: ignore[arg-type]
+    kernel = process_tree.Memory(Tree(), limit=None)  # type: ignore[arg-type]
     code, message = kernel.death(killed)
     assert code == "out_of_memory"
     assert message.endswith(
@@ -104,7 +104,7 @@ def test_the_kernel_s_own_kills_are_told_from_others(
 
 
 def test_this_host_counts_them() -> None:
-    assert memory.kernel_kills() >= 0
+    assert process_tree.kernel_kills() >= 0
 
 
 def test_open_files_are_limited(runners: Any, site: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from experiments.runner.patience import HURRY
+from experiments.runner.retry import HURRY
 
 REPORTER = """
 import sys, time

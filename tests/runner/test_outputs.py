@@ -74,7 +74,7 @@ def test_files_beyond_the_limit_are_left_out_and_smaller_ones_kept(
 def test_too_many_files_are_cut_off(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outputs, "MOST_FILES", 3)
+    monkeypatch.setattr(outputs, "MAX_FILES", 3)
     for number in range(5):
         (folder / str(number)).write_text("x")
     found = collect(folder, limit=100)

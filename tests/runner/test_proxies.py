@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from experiments.runner.answers import SiteAway, SiteSilent
-from experiments.runner.connection import Connection
+from experiments.runner.errors import SiteAway, SiteSilent
+from experiments.runner.http import Connection
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

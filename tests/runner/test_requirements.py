@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runner.requirements import read
+from experiments.runner.outcome import Unstarted
 from experiments.runner.sources import Requirements
-from experiments.runner.unstarted import Unstarted
+from experiments.runner.venvs import read
 
 
 def text_of(folder: Path, files: Mapping[str, str], requirements: Requirements) -> str:

@@ -116,7 +116,7 @@ def test_too_much_is_refused_before_a_byte_is_copied(
     allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "work").mkdir()
-    monkeypatch.setattr(shared_folder, "LARGEST", 50)
+    monkeypatch.setattr(shared_folder, "MAX_BYTES", 50)
     with pytest.raises(CodeError, match="2 files of 53 bytes or more; a trial gets"):
         copy(source(allowed), tmp_path / "work", show=quiet)
     assert list((tmp_path / "work").iterdir()) == []
@@ -136,7 +136,7 @@ def test_a_huge_folder_is_left_as_soon_as_it_is_too_much(
         return real(path, *rest, **more)
 
     monkeypatch.setattr(os.path, "realpath", realpath)
-    monkeypatch.setattr(shared_folder, "MOST_FILES", 100)
+    monkeypatch.setattr(shared_folder, "MAX_FILES", 100)
     with pytest.raises(CodeError, match=r"has 101 files .* at most 100 files of"):
         copy(source(allowed), tmp_path / "work", show=lambda: shown.append(len(looked)))
     assert looked.count(str(allowed)) <= 2, "the allowed folders are resolved once"

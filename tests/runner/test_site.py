@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments.runner.answers import Refused, SiteAway, StaleAttempt, Stop
+from experiments.runner.errors import Refused, SiteAway, StaleAttempt, Stop
 from experiments.runner.site import Connection, Site
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from experiments.runner import spool
-from experiments.runner.answers import SiteAway
+from experiments.runner.errors import SiteAway
 from experiments.runner.site import Site
 from experiments.runner.spool import SpoolSender
 

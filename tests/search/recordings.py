@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from experiments.search.history import COMPLETED
-from experiments.search.replay import Recording
+from experiments.search.simulation import Recording
 
 
 def recorded(

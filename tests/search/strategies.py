@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
-from experiments.search.branch import Branch
-from experiments.search.conditions import When
-from experiments.search.distributions import (
+from experiments.search.fields import DefinitionError
+from experiments.search.records import JSONValue
+from experiments.search.space import (
     Choice,
     Distribution,
     FloatRange,
@@ -23,9 +23,9 @@ from experiments.search.distributions import (
     RandInt,
     Uniform,
 )
-from experiments.search.problems import DefinitionError
-from experiments.search.records import JSONValue
-from experiments.search.space import SearchSpace
+from experiments.search.space.conditions import When
+from experiments.search.space.distribution import Branch
+from experiments.search.space.space import SearchSpace
 
 SCALARS = (
     st.none()

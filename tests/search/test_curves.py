@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.search.curves import (
+from experiments.search.forecasts import (
     Courses,
     Cut,
     courses_of,

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from experiments.search.fields import Fields, is_number, whole_number
-from experiments.search.problems import Findings
+from experiments.search.fields import Fields, Findings, is_number, whole_number
 
 Reading = Callable[[Fields], object]
 

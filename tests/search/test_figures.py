@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from experiments.search.figures import counted, ordinal, significant, told_apart
+from experiments.search.wording import counted, ordinal, significant, told_apart
 
 
 @pytest.mark.parametrize(

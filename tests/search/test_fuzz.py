@@ -9,14 +9,18 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.search.definition import load_document, parse_document
-from experiments.search.distributions import DISTRIBUTIONS
-from experiments.search.expressions import ExpressionError, parse_call, parse_space
+from experiments.search.document.definition import load_document, parse_document
+from experiments.search.fields import DefinitionError
 from experiments.search.preview import space_histograms
-from experiments.search.problems import DefinitionError
-from experiments.search.space import SearchSpace
+from experiments.search.space import DISTRIBUTIONS
+from experiments.search.space.expressions import (
+    ExpressionError,
+    parse_call,
+    parse_space,
+)
+from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
-from tests.search.test_counting import spaces
+from tests.search.space.test_counting import spaces
 
 # Of the processor's time; the slowest of what is drawn here takes a tenth of it.
 SECONDS = 1.0

@@ -15,7 +15,7 @@ from experiments.search.history import (
     empty,
 )
 from experiments.search.records import Objective, TrialRecord
-from experiments.search.space import NEUTRAL, SearchSpace
+from experiments.search.space.space import NEUTRAL, SearchSpace
 
 SPACE = SearchSpace.parse(
     {

@@ -7,7 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from experiments.search.levels import levels_of, noise_of, noises_of, window_for
+from experiments.search.learning_curves import (
+    levels_of,
+    noise_of,
+    noises_of,
+    window_for,
+)
 
 
 def test_a_level_is_the_best_so_far() -> None:

@@ -6,7 +6,7 @@ import pytest
 from experiments.search.history import History
 from experiments.search.likely_best import likely_best
 from experiments.search.records import Objective, TrialRecord
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 
 SPACE = SearchSpace.parse({"x": "uniform(0, 1)"})
 LOSS = Objective("loss", "minimize")

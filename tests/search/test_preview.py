@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from experiments.search.distributions import (
+from experiments.search.preview import (
+    histogram,
+    sampled_configurations,
+    space_histograms,
+)
+from experiments.search.samplers import make_sampler
+from experiments.search.space import (
     Choice,
     Distribution,
     FloatRange,
@@ -17,13 +23,7 @@ from experiments.search.distributions import (
     QUniform,
     Uniform,
 )
-from experiments.search.preview import (
-    histogram,
-    sampled_configurations,
-    space_histograms,
-)
-from experiments.search.samplers import make_sampler
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 from tests.search.strategies import CONDITIONAL_SPACES, DISTRIBUTIONS
 
 

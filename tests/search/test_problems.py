@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.search.problems import (
+from experiments.search.fields import (
     DefinitionError,
     Findings,
     Problem,

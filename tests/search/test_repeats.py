@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.search.repeats import Repeats, surely, variety_of
+from experiments.search.learning_curves import Repeats, surely, variety_of
 from experiments.search.study import Study
 
 RNG = np.random.default_rng(5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from experiments.search.sharing import Shared, shared_values
+from experiments.failures.common_values import Shared, shared_values
 
 Rows = list[dict[str, Any]]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.search.standings import Standings
-from experiments.search.termination.evidence import MOST_FINISHED, Evidence, Rivals
+from experiments.search.termination.evidence import MAX_FINISHED, Evidence, Rivals
 from tests.search.termination.scanned import ScannedEvidence
 
 LOSSES = st.integers(-3, 3).map(float) | st.floats(-100, 100) | st.just(math.inf)
@@ -120,12 +120,12 @@ def test_many_trials_are_kept() -> None:
 
 def test_only_the_latest_finished_trials_are_learnt_from() -> None:
     standings = Standings()
-    for number in range(MOST_FINISHED + 10, 0, -1):
+    for number in range(MAX_FINISHED + 10, 0, -1):
         standings.start(number)
         standings.report(number, float(number))
         standings.finish(number)
     finished = standings.finished(0)
-    assert finished.numbers.tolist() == list(range(11, MOST_FINISHED + 11))
+    assert finished.numbers.tolist() == list(range(11, MAX_FINISHED + 11))
     assert finished.best_of_all() == 1.0
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.study import Study, StudyError
 
 SPACE = {"x": {"type": "uniform", "min_value": -1, "max_value": 1}}

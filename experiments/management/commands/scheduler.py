@@ -13,10 +13,10 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
 from experiments import lifecycle, queues
-from experiments.clock import Steps
-from experiments.repair import nobody_is_heard, repair
-from experiments.scheduling import advance_all
-from experiments.ticks import Ticks
+from experiments.db.clock import Steps
+from experiments.scheduling.heartbeat import Ticks
+from experiments.scheduling.recovery import nobody_is_heard, repair
+from experiments.scheduling.rounds import advance_all
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from experiments import installation
-from experiments.demonstration import ensure_demo
+from experiments.management import bootstrap
+from experiments.sweeps.demo import ensure_demo
 
 
 class Command(BaseCommand):
@@ -33,9 +33,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with collecting_static():
             call_command("migrate", verbosity=0, interactive=False)
-            password = installation.ensure_admin()
+            password = bootstrap.ensure_admin()
         if options["for_up"]:
-            installation.keep_embedded_token(settings.WORKER_TOKEN)
+            bootstrap.keep_embedded_token(settings.WORKER_TOKEN)
         else:
             self.stdout.write("The database and the static files are up to date.")
         if options["demo"]:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         if password is not None:
             given = os.environ.get("SWEEPSITE_ADMIN_PASSWORD")
             shown = "as given in SWEEPSITE_ADMIN_PASSWORD" if given else password
-            self.stdout.write(f"\n  user      {installation.ADMIN}")
+            self.stdout.write(f"\n  user      {bootstrap.ADMIN}")
             self.stdout.write(
                 f"  password  {shown}{'' if given else '   (shown only now)'}"
             )

@@ -17,29 +17,35 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError, transaction
 
-from experiments import folders, lifecycle, queues, tables, terminal
-from experiments.causes import likely_cause
-from experiments.checking import check_import, read_sweep
-from experiments.document_yaml import yaml_text
-from experiments.failures import failure_groups
-from experiments.findings import Preflight
-from experiments.gpu_doubts import gpu_doubts
+from experiments import lifecycle, queues
+from experiments.code import folders
+from experiments.code.folders import shared_code_problem
+from experiments.failures.groups import failure_groups
+from experiments.failures.known_errors import likely_cause
+from experiments.failures.preflight import Preflight
+from experiments.management import terminal
 from experiments.management.lookups import (
-    MOST_NAMED,
+    MAX_NAMED,
     find_sweep,
     find_team,
     find_user,
     is_installed,
     url_of,
 )
-from experiments.management.sweep_gaps import FILL_GAPS, add_fill_gaps, fill_gaps
-from experiments.management.sweep_steps import STEPS, add_steps, take_step
+from experiments.management.sweep_actions import (
+    FILL_GAPS,
+    STEPS,
+    add_fill_gaps,
+    add_steps,
+    fill_gaps,
+    take_step,
+)
 from experiments.models import Pool, Sweep
 from experiments.models.sweeps import SweepState
-from experiments.progress import progress_of
-from experiments.search.bars import BARS, histogram_lines
-from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.importers import (
+from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.yaml import yaml_text
+from experiments.search.fields import DefinitionError, Problem, listed, shown
+from experiments.search.formats import (
     EXPORTERS,
     FORMATS,
     Imported,
@@ -47,11 +53,14 @@ from experiments.search.importers import (
     definition_of,
     export_sweep,
 )
-from experiments.search.importers.parts import parts_of
-from experiments.search.problems import DefinitionError, Problem, listed, shown
-from experiments.shared_code import shared_code_problem
-from experiments.submission import create_sweep, sweep_document
-from experiments.warm_trials import add_finished_trials, usable_trials
+from experiments.search.formats.detect import parts_of
+from experiments.search.preview import BARS, histogram_lines
+from experiments.sweeps import export
+from experiments.sweeps.check import check_import, read_sweep
+from experiments.sweeps.creation import create_sweep, sweep_document
+from experiments.sweeps.progress import progress_of
+from experiments.sweeps.warm_start import add_finished_trials, usable_trials
+from experiments.sweeps.warnings import gpu_doubts
 
 # What SQLite and PostgreSQL say where nothing was set up.
 NO_TABLES = ("no such table", "does not exist")
@@ -59,8 +68,8 @@ SKIPPED = (
     "Whether the worker pool exists, has enough GPUs and allows the code's folder was"
     " not checked, because no installation was found."
 )
-MOST_LISTED = 1_000
-MOST_BYTES = 64 << 20
+MAX_LISTED = 1_000
+MAX_BYTES = 64 << 20
 
 
 class Command(BaseCommand):
@@ -231,7 +240,7 @@ class Command(BaseCommand):
 
     def do_list(self, options: dict[str, Any]) -> None:
         newest = Sweep.objects.select_related("experiment").order_by("-pk")
-        sweeps = list(newest[:MOST_LISTED])
+        sweeps = list(newest[:MAX_LISTED])
         progress = progress_of(sweeps)
         for sweep in sweeps:
             line = terminal.progress_line(sweep, progress[sweep.pk])
@@ -271,7 +280,7 @@ class Command(BaseCommand):
     def do_export(self, options: dict[str, Any]) -> None:
         sweep = find_sweep(options["id"])
         if options["format"] == "csv":
-            tables.write_csv(sweep, self.stdout)
+            export.write_csv(sweep, self.stdout)
         elif options["format"] in EXPORTERS:
             self._export(sweep, options["format"])
         elif options["format"] == "json":
@@ -293,11 +302,11 @@ def read_file(options: dict[str, Any]) -> Imported:
     path = Path(options["file"])
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(content) > MOST_BYTES:
-        raise CommandError(f"{path} is too large; {MOST_BYTES >> 20} MB are allowed.")
+    if len(content) > MAX_BYTES:
+        raise CommandError(f"{path} is too large; {MAX_BYTES >> 20} MB are allowed.")
     part = options["part"]
     try:
         return read_sweep(content, part=part, format=options["format"])
@@ -318,7 +327,7 @@ def pool_lines(definition: SweepDefinition) -> list[str]:
         problem = shared_code_problem(definition.trial.code, pool)
         doubts = gpu_doubts(pool, definition.resources.gpus)
         return [str(each) for each in (problem, *doubts) if each]
-    known = listed(names[:MOST_NAMED]) or "none yet"
+    known = listed(names[:MAX_NAMED]) or "none yet"
     return [
         f"compute: There is no worker pool {shown(definition.compute)} on this site;"
         f" its pools are: {known}. Without it the sweep cannot be submitted here."

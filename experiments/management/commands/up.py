@@ -22,10 +22,10 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from experiments import embedded_queue
-from experiments.devices import DeviceError, chosen_devices, slots_of
-from experiments.supervision import Child, Supervisor, end_with
+from experiments.management import embedded_valkey
 from experiments.tokens import new_token
+from experiments.workers.host import DeviceError, chosen_devices, slots_of
+from experiments.workers.supervisor import Child, Supervisor, end_with
 
 QUEUE_PATIENCE = 20.0
 SITE_PATIENCE = 30.0
@@ -118,7 +118,7 @@ def forget_told(home: Path) -> None:
 
 @contextlib.contextmanager
 def runtime_folder(home: Path) -> Iterator[Path]:
-    folder = embedded_queue.runtime_folder(home)
+    folder = embedded_valkey.runtime_folder(home)
     try:
         yield folder
     finally:
@@ -183,7 +183,7 @@ class Machine:
         self._start_site()
         if not os.environ.get("REDIS_URL"):
             url = self.environment["REDIS_URL"]
-            self._wait(lambda: embedded_queue.is_up(url), "queue", QUEUE_PATIENCE)
+            self._wait(lambda: embedded_valkey.is_up(url), "queue", QUEUE_PATIENCE)
         self._add("scheduler", "scheduler")
         self._add("site", "worker", "--site")
         self._start_workers(token)
@@ -218,14 +218,14 @@ class Machine:
         if os.environ.get("REDIS_URL"):
             return
         try:
-            binary = embedded_queue.find_binary()
-        except embedded_queue.NoServer as error:
+            binary = embedded_valkey.find_binary()
+        except embedded_valkey.NoServer as error:
             raise CommandError(str(error)) from error
         server = self.runtime / "queue.sock"
         self.environment["REDIS_URL"] = f"unix://{server}"
         (settings.HOME / "redis_url").write_text(self.environment["REDIS_URL"])
         data = settings.HOME / "queue"
-        command = embedded_queue.server_command(binary, socket=server, data=data)
+        command = embedded_valkey.server_command(binary, socket=server, data=data)
         self._add_child("queue", command)
 
     def _start_site(self) -> None:

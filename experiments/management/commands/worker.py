@@ -18,13 +18,19 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from experiments.devices import DeviceError, Devices, chosen_devices, slots_of
-from experiments.host_facts import disk_facts, host_facts
-from experiments.runner import janitor
-from experiments.runner.housekeeping import Housekeeping
-from experiments.supervision import Child, Supervisor
-from experiments.worker_names import free_names
-from experiments.worker_site import Refused, SiteAway, StaleAttempt, WorkerSite
+from experiments.runner import cleanup
+from experiments.runner.cleanup import Housekeeping
+from experiments.workers.host import (
+    DeviceError,
+    Devices,
+    chosen_devices,
+    disk_facts,
+    host_facts,
+    slots_of,
+)
+from experiments.workers.names import free_names
+from experiments.workers.site import Refused, SiteAway, StaleAttempt, WorkerSite
+from experiments.workers.supervisor import Child, Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +166,7 @@ class Host:
     def run(self) -> None:
         self.supervisor.install_signals()
         signal.signal(signal.SIGUSR1, self._on_drain_signal)
-        janitor.clear(settings.HOME / "worker")
+        cleanup.clear(settings.HOME / "worker")
         self._wait_for_queue()
         self._sign_on()
         for slot in range(self.slots):

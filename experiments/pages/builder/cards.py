@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from experiments import access
 from experiments.models import Team
-from experiments.occupancy import PoolSlots, team_slots
 from experiments.pages.builder.fields import PROPOSED
 from experiments.pages.builder.policy_fields import NO_POLICY
-from experiments.search.figures import counted
-from experiments.search.problems import listed
+from experiments.scheduling.occupancy import PoolSlots, team_slots
+from experiments.search.fields import listed
 from experiments.search.termination import POLICIES
+from experiments.search.wording import counted
 
 
 @dataclass(frozen=True)

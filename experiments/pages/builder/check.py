@@ -19,9 +19,9 @@ from experiments.pages.builder.fields import (
     Entries,
 )
 from experiments.pages.builder.space_rows import Row
-from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.problems import DefinitionError, Problem
-from experiments.search.space import NAME
+from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.fields import DefinitionError, Problem
+from experiments.search.space.space import NAME
 
 # The column of an experiment's name; documents allow more.
 MAX_EXPERIMENT = 100

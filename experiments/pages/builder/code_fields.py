@@ -12,14 +12,15 @@ from typing import Any
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from experiments import access, snapshots
+from experiments import access
+from experiments.code import snapshots
+from experiments.formatting import bytes_text
 from experiments.models import CodeSnapshot, Team, User
-from experiments.search.command import CommandError, split_command
-from experiments.search.figures import counted
-from experiments.search.git_address import is_address, split_address
-from experiments.search.problems import listed
+from experiments.search.document.code import is_address, split_address
+from experiments.search.document.command import CommandError, split_command
+from experiments.search.fields import listed
 from experiments.search.records import JSONValue
-from experiments.words import bytes_text
+from experiments.search.wording import counted
 
 FILES, GIT, FOLDER = "files", "git", "folder"
 CODE_KINDS = (FILES, GIT, FOLDER)
@@ -28,7 +29,7 @@ FILE_NAME = re.compile(r"[^\s=<>~!@\[\];]+\.(?:txt|in|lock)")
 # A list without any package asks for an environment with nothing in it.
 NOTHING = "# no packages"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-MOST_NAMES = 3
+MAX_NAMES = 3
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -93,10 +94,10 @@ class KeptFiles:
     @classmethod
     def of(cls, snapshot: CodeSnapshot) -> KeptFiles:
         paths = [str(file["path"]) for file in snapshot.files]
-        few = paths[:MOST_NAMES]
-        if len(paths) > MOST_NAMES:
-            few.append(f"{len(paths) - MOST_NAMES} more")
-        names = listed(few) if len(paths) > MOST_NAMES else ", ".join(few)
+        few = paths[:MAX_NAMES]
+        if len(paths) > MAX_NAMES:
+            few.append(f"{len(paths) - MAX_NAMES} more")
+        names = listed(few) if len(paths) > MAX_NAMES else ", ".join(few)
         size = f"{counted(len(paths), 'file')}, {bytes_text(snapshot.size)}"
         return cls(snapshot.digest, names, size)
 

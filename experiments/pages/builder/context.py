@@ -11,17 +11,10 @@ from typing import Any
 from django.db.models import Q
 from django.http import Http404, HttpRequest
 
-from experiments import access, snapshots
-from experiments.gpu_doubts import gpu_doubts
-from experiments.models import (
-    CodeSnapshot,
-    Experiment,
-    Pool,
-    Sweep,
-    Team,
-    Trial,
-    User,
-)
+from experiments import access
+from experiments.code import snapshots
+from experiments.code.folders import shared_code_problem
+from experiments.models import CodeSnapshot, Experiment, Pool, Sweep, Team, Trial, User
 from experiments.pages.builder.check import Check, check_entries
 from experiments.pages.builder.code_fields import (
     FILES,
@@ -32,14 +25,13 @@ from experiments.pages.builder.code_fields import (
 from experiments.pages.builder.document import SHORT_DIGEST, compose
 from experiments.pages.builder.fields import Entries
 from experiments.pages.builder.filling import entries_of
-from experiments.pages.context import current_team
-from experiments.search.definition import parse_document
-from experiments.search.problems import DefinitionError, Problem, listed, shown
+from experiments.pages.frame import current_team
+from experiments.search.document.definition import parse_document
+from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.records import Goal, Objective
 from experiments.search.termination import make_policy
-from experiments.shared_code import shared_code_problem
-from experiments.slack import slack_doubts
-from experiments.submission import sweep_document
+from experiments.sweeps.creation import sweep_document
+from experiments.sweeps.warnings import gpu_doubts, slack_doubts
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any
 from experiments.pages.builder.code_fields import FOLDER, GIT
 from experiments.pages.builder.fields import PAIRS, SINGLES, Entries
 from experiments.pages.builder.policy_fields import policies_fault
-from experiments.pages.value_text import (
+from experiments.pages.form_fields import (
     read_mapping,
     read_plain,
     read_quoted,
     write_mapping,
 )
-from experiments.search.problems import Problem, join, shown
+from experiments.search.fields import Problem, join, shown
 
 DIGEST_LENGTH = 64
 # Enough to tell snapshots apart, and to be read.

@@ -13,13 +13,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from experiments import access, lifecycle, queues
+from experiments.code.folders import with_shared_code
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep, Team, User
 from experiments.models.sweeps import SweepState
 from experiments.pages.builder.code_fields import kept_files
-from experiments.search.definition import SweepDefinition
-from experiments.search.problems import listed
-from experiments.shared_code import with_shared_code
-from experiments.submission import (
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.fields import listed
+from experiments.sweeps.creation import (
     create_sweep,
     find_or_create_experiment,
     sweep_document,

@@ -1,5 +1,6 @@
 """The builder's fields: where each is in the document, how a text becomes a value and
-back, and everything that was entered, as text: nothing is lost."""
+back, and everything that was entered, as text: nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +29,12 @@ from experiments.pages.builder.policy_fields import (
     read_line,
 )
 from experiments.pages.builder.space_rows import Row
-from experiments.pages.durations import read_duration, write_duration
-from experiments.pages.value_text import read_number, write_scalar
+from experiments.pages.form_fields import (
+    read_duration,
+    read_number,
+    write_duration,
+    write_scalar,
+)
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
 

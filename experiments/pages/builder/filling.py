@@ -12,11 +12,14 @@ from experiments.pages.builder.document import compose, left_over
 from experiments.pages.builder.fields import PAIRS, SINGLES, Entries
 from experiments.pages.builder.policy_fields import NO_POLICY, is_default
 from experiments.pages.builder.space_rows import Row, row_from
-from experiments.pages.value_text import write_plain, write_quoted
-from experiments.search.definition import DEFAULT_NAME, SweepDefinition, parse_document
-from experiments.search.expressions import ExpressionError, parse_space
-from experiments.search.fields import is_number
-from experiments.search.problems import DefinitionError, Problem
+from experiments.pages.form_fields import write_plain, write_quoted
+from experiments.search.document.definition import (
+    DEFAULT_NAME,
+    SweepDefinition,
+    parse_document,
+)
+from experiments.search.fields import DefinitionError, Problem, is_number
+from experiments.search.space.expressions import ExpressionError, parse_space
 from experiments.search.termination import POLICIES
 
 # The rule of random draws that goes without saying.

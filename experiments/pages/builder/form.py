@@ -10,8 +10,7 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 
-from experiments import snapshots
-from experiments.document_yaml import line_of, lines_by_path, yaml_text
+from experiments.code import snapshots
 from experiments.pages.builder.check import Check
 from experiments.pages.builder.code_fields import FILES, keep_files
 from experiments.pages.builder.context import FormContext
@@ -20,9 +19,10 @@ from experiments.pages.builder.fields import MAX_ROWS, Entries
 from experiments.pages.builder.filling import entries_of, entries_of_faulty
 from experiments.pages.builder.space_paste import PasteError, read_pasted
 from experiments.pages.builder.space_rows import NATURAL, Row
-from experiments.search.definition import parse_document
-from experiments.search.loading import load_document
-from experiments.search.problems import DefinitionError, Problem
+from experiments.search.document.definition import parse_document
+from experiments.search.document.loading import load_document
+from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
+from experiments.search.fields import DefinitionError, Problem
 
 MAX_REFUSAL = 1000
 # The lowest bound that a repair puts in the place of 0.

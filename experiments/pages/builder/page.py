@@ -36,12 +36,12 @@ from experiments.pages.builder.space_views import (
     row_view,
     row_views,
 )
-from experiments.pages.value_text import read_mapping
-from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.figures import counted
-from experiments.search.loading import load_document
-from experiments.search.problems import DefinitionError
+from experiments.pages.form_fields import read_mapping
+from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.loading import load_document
+from experiments.search.fields import DefinitionError
 from experiments.search.termination import POLICIES
+from experiments.search.wording import counted
 
 MAX_EXPERIMENTS = 200
 

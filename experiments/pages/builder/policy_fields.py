@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-from experiments.document_yaml import line_text
-from experiments.pages.value_text import read_number, write_scalar
-from experiments.search.loading import load_document
-from experiments.search.problems import DefinitionError
+from experiments.pages.form_fields import read_number, write_scalar
+from experiments.search.document.loading import load_document
+from experiments.search.document.yaml import line_text
+from experiments.search.fields import DefinitionError
 from experiments.search.records import JSONValue
 from experiments.search.termination import POLICIES, Policy
 from experiments.search.termination.settings import Setting

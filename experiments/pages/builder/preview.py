@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from experiments.document_yaml import line_of, lines_by_path, yaml_text
+from experiments.formatting import exact_text, number_text
 from experiments.pages.builder.check import Check
 from experiments.pages.builder.space_pictures import (
     Picture,
@@ -17,25 +17,25 @@ from experiments.pages.builder.space_pictures import (
     picture_of,
     summary_of,
 )
-from experiments.search.distributions import Distribution
+from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
+from experiments.search.fields import Findings, listed
 from experiments.search.history import empty
 from experiments.search.preview import sampled_configurations
-from experiments.search.problems import Findings, listed
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
 from experiments.search.samplers.auto import NAMES, AutoSampler
-from experiments.search.space import SearchSpace, read_space
-from experiments.spaces import flat_params
-from experiments.words import exact_text, number_text
+from experiments.search.space import Distribution
+from experiments.search.space.space import SearchSpace, read_space
+from experiments.tracking.spaces import flat_params
 
 DRAWS = 5
-MOST_PICTURES = 60
-MOST_COLUMNS = 6
+MAX_PICTURES = 60
+MAX_COLUMNS = 6
 # Any seed will do while the sweep has none of its own yet.
 ANY_SEED = 0
 NOT_SET = "not set"
 # Numbers of so many signs are shown as they are.
-LONGEST_EXACT = 6
+MAX_EXACT_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Preview:
 
     def picture(self, index: int) -> Picture | None:
         law = self._all_laws[index]
-        return picture_of(law) if law and index < MOST_PICTURES else None
+        return picture_of(law) if law and index < MAX_PICTURES else None
 
     def hint(self, index: int) -> str:
         row = self.check.entries.rows[index]
@@ -186,7 +186,7 @@ class Preview:
         sampler = self._sampler()
         if sampler is None:
             return None
-        names = list(self.space.axes)[:MOST_COLUMNS]
+        names = list(self.space.axes)[:MAX_COLUMNS]
         draws = sampled_configurations(sampler, DRAWS)
         found = [flat_params(self.space, params) for params in draws]
         return DrawTable(
@@ -250,7 +250,7 @@ def _shown(value: JSONValue) -> str:
     if isinstance(value, bool | list | dict) or value is None:
         return json.dumps(value)
     exact = exact_text(value)
-    return exact if len(exact) <= LONGEST_EXACT else number_text(value)
+    return exact if len(exact) <= MAX_EXACT_LENGTH else number_text(value)
 
 
 def _few(names: Sequence[str]) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 from experiments.pages.builder.fields import Entries
 from experiments.pages.builder.filling import space_rows
 from experiments.pages.builder.space_rows import Row
-from experiments.pages.value_text import read_mapping, write_mapping
-from experiments.search.expressions import ExpressionError, parse_space
-from experiments.search.loading import load_document
-from experiments.search.plan import read_plan
-from experiments.search.problems import DefinitionError, Findings
-from experiments.search.restrictions import FIELD as CONSTRAINTS
-from experiments.search.space import converted_name
+from experiments.pages.form_fields import read_mapping, write_mapping
+from experiments.search.document.loading import load_document
+from experiments.search.document.plan import read_plan
+from experiments.search.fields import DefinitionError, Findings
+from experiments.search.space.document import FIELD as CONSTRAINTS
+from experiments.search.space.expressions import ExpressionError, parse_space
+from experiments.search.space.space import converted_name
 
 
 class PasteError(ValueError):

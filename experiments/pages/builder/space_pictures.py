@@ -6,33 +6,27 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from experiments.formatting import number_text
 from experiments.pages.builder.space_rows import Row
-from experiments.pages.value_text import (
+from experiments.pages.form_fields import (
     ValuesError,
     read_number,
     read_values,
     write_values,
 )
-from experiments.search.distributions import (
-    Distribution,
-    FloatRange,
-    IntRange,
-    Logarithmic,
-)
-from experiments.search.fields import is_number
-from experiments.search.figures import counted, significant
-from experiments.search.lawful import Lawful
-from experiments.search.notation import read_distribution
+from experiments.search.fields import Findings, is_number
 from experiments.search.preview import Histogram, histogram, space_histograms
-from experiments.search.problems import Findings
-from experiments.search.space import SearchSpace
-from experiments.words import number_text
+from experiments.search.space import Distribution, FloatRange, IntRange, Logarithmic
+from experiments.search.space.continuous import Lawful
+from experiments.search.space.notation import read_distribution
+from experiments.search.space.space import SearchSpace
+from experiments.search.wording import counted, significant
 
 WIDTH, HEIGHT, GAP = 150.0, 24.0, 1.5
 DRAWS = 600
-MOST_LABELS = 6
+MAX_LABELS = 6
 LETTER = 6.0
-LONGEST_LABEL = 14
+MAX_LABEL_LENGTH = 14
 
 
 @dataclass(frozen=True)
@@ -182,7 +176,7 @@ def _value_ticks(drawn: Histogram, bars: Sequence[Bar]) -> list[Tick]:
     """Every value's label where all fit, else the first and the last."""
     labels = [_cut(label) for label in drawn.labels]
     step = WIDTH / len(labels)
-    if len(labels) <= MOST_LABELS and all(
+    if len(labels) <= MAX_LABELS and all(
         len(label) * LETTER < step + 2 for label in labels
     ):
         return [
@@ -200,7 +194,11 @@ def _words(drawn: Histogram) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}\u2026"
+    return (
+        text
+        if len(text) <= MAX_LABEL_LENGTH
+        else f"{text[: MAX_LABEL_LENGTH - 1]}\u2026"
+    )
 
 
 def _minus(text: str) -> str:

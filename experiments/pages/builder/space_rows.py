@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from django.http import QueryDict
 
-from experiments.pages.value_text import (
+from experiments.pages.form_fields import (
     ValuesError,
     read_mapping,
     read_number,
@@ -21,18 +21,17 @@ from experiments.pages.value_text import (
     write_scalar,
     write_values,
 )
-from experiments.search.distributions import DISTRIBUTIONS
-from experiments.search.expressions import Call, ExpressionError, parse_call
-from experiments.search.fields import is_number
-from experiments.search.problems import shown
-from experiments.search.space import converted_name
+from experiments.search.fields import is_number, shown
+from experiments.search.space import DISTRIBUTIONS
+from experiments.search.space.expressions import Call, ExpressionError, parse_call
+from experiments.search.space.space import converted_name
 
 # What a logarithmic kind's bounds are typed in.
 NATURAL, LN = "natural", "ln"
 SLOTS = ("low", "high", "mu", "sigma", "upper", "step", "values", "probabilities")
 LISTS = ("values", "probabilities")
-MOST_DIGITS = 8
-MOST_WHOLE = 1e6
+MAX_DIGITS = 8
+MAX_UNSAMPLED = 1e6
 EXACT_LOGARITHMS = {math.e: math.log, 2.0: math.log2, 10.0: math.log10}
 
 
@@ -266,10 +265,10 @@ def natural_text(bound: object, base: float) -> str | None:
     if not is_number(bound) or abs(bound * math.log(base)) > 700:
         return None
     value = math.exp(bound) if base == math.e else base**bound
-    for digits in range(1, MOST_DIGITS + 1):
+    for digits in range(1, MAX_DIGITS + 1):
         number = float(f"{value:.{digits}g}")
         if number > 0 and logarithm(number, base) == bound:
-            whole = number.is_integer() and number < MOST_WHOLE
+            whole = number.is_integer() and number < MAX_UNSAMPLED
             return write_scalar(int(number) if whole else number)
     return None
 

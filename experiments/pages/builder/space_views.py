@@ -11,9 +11,8 @@ from experiments.pages.builder.form import SMALLEST, BuilderForm
 from experiments.pages.builder.preview import Preview
 from experiments.pages.builder.space_pictures import Picture
 from experiments.pages.builder.space_rows import KINDS, RARE, SLOTS, Row
-from experiments.pages.value_text import read_number
-from experiments.search.fields import is_number
-from experiments.search.problems import shown
+from experiments.pages.form_fields import read_number
+from experiments.search.fields import is_number, shown
 
 SLOT_NAMES: Mapping[str, str] = {
     "low": "lower bound",

@@ -11,16 +11,13 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from experiments import access, snapshots
+from experiments import access
+from experiments.code import snapshots
 from experiments.models import Team
 from experiments.models.sweeps import SweepState
 from experiments.pages.builder.check import Check
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
-from experiments.pages.builder.context import (
-    FormContext,
-    context_for_new,
-    new_token,
-)
+from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import (
     AlreadyStarted,
     DraftChanged,
@@ -29,9 +26,9 @@ from experiments.pages.builder.drafts import (
 )
 from experiments.pages.builder.form import BuilderForm, posted_form
 from experiments.pages.builder.page import page_context, preview_answer
-from experiments.pages.sweep.permission import may_steer, sweep_to_read
-from experiments.search.definition import SweepDefinition
-from experiments.search.problems import DefinitionError
+from experiments.pages.frame import may_steer, sweep_to_read
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.fields import DefinitionError
 
 START, SAVE = "start", "save"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")

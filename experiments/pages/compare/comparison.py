@@ -10,12 +10,12 @@ from typing import Any
 
 from experiments.models import Metric, Sweep, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.metric_series import goal_of
-from experiments.pages.places import axes_of
-from experiments.progress import progress_of, saved_by, usual_times
+from experiments.pages.curves import goal_of
+from experiments.pages.space import axes_of
 from experiments.search.records import Objective
-from experiments.spaces import trial_params
-from experiments.training_time import seconds_by_trial
+from experiments.sweeps.progress import progress_of, saved_by, usual_times
+from experiments.tracking.spaces import trial_params
+from experiments.tracking.training_time import seconds_by_trial
 
 
 @dataclass(frozen=True)

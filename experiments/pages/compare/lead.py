@@ -1,24 +1,74 @@
-"""The sentence above a comparison: the lead, held against the scatter of reports."""
+"""The sentence above a comparison: the lead, held against the scatter of reports.
+
+How one value differs from another, in the few signs that a table has room for.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
 
+from experiments.formatting import number_text, share_text, signed_text
 from experiments.models import Report, Trial
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.compare.comparison import Comparison, Entrant
-from experiments.pages.compare.differences import length_words, plain_text
-from experiments.pages.places import same_value
-from experiments.words import number_text
+from experiments.pages.space import ParameterAxis, same_value
+from experiments.search.fields import is_number
+
+
+def difference_text(axis: ParameterAxis | None, value: Any, reference: Any) -> str:
+    """A factor on log scales and among choices, a signed number on linear ones.
+
+    Empty where the two are the same or are not both numbers.
+    """
+    if not (is_number(value) and is_number(reference)) or same_value(value, reference):
+        return ""
+    scaled = axis is not None and (axis.log or bool(axis.choices))
+    if scaled and value > 0 and reference > 0:
+        return ratio_text(value / reference)
+    return signed_text(value - reference, 3)
+
+
+def ratio_text(ratio: float) -> str:
+    """``x2.6``, ``x2``, ``÷4``: two digits, or four where two would say ``x1``."""
+    if not math.isfinite(ratio) or ratio <= 0:
+        return ""
+    sign, size = ("\u00d7", ratio) if ratio >= 1 else ("÷", 1 / ratio)
+    for digits in (2, 3, 4):
+        text = plain_text(size, digits)
+        if text != "1":
+            return f"{sign}{text}"
+    return ""
+
+
+def plain_text(value: float, digits: int) -> str:
+    """A number with so many significant digits and no trailing zeros."""
+    text = number_text(value, digits)
+    if "." in text and "e" not in text:
+        text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def length_words(seconds: float | None, reference: float | None) -> str:
+    """``took 2.4 times as long``, ``took 59 % less time``; empty when unknown."""
+    if not seconds or not reference:
+        return ""
+    ratio = seconds / reference
+    if 0.9 <= ratio <= 1.1:
+        return "took about as long"
+    if ratio < 1:
+        return f"took {share_text(1 - ratio)} less time"
+    return f"took {plain_text(ratio, 2)} times as long"
+
 
 LAST_REPORTS = 10
-FEWEST_REPORTS = 4
+MIN_REPORTS = 4
 # Below this many times the scatter of its reports a lead is taken for luck.
 SURE = 2.0
-MOST_SENTENCES = 3
+MAX_SENTENCES = 3
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
@@ -30,7 +80,7 @@ class Lead:
 
 def lead_of(comparison: Comparison) -> Lead:
     notes = [_difference(comparison, entrant) for entrant in comparison.others]
-    return Lead(_sentence(comparison), notes[:MOST_SENTENCES])
+    return Lead(_sentence(comparison), notes[:MAX_SENTENCES])
 
 
 def _sentence(comparison: Comparison) -> str:
@@ -68,7 +118,7 @@ def _chaser(comparison: Comparison) -> Entrant | None:
 
 def _against_scatter(trial: Trial, gap: float) -> str:
     values = last_values(trial)
-    if len(values) < FEWEST_REPORTS:
+    if len(values) < MIN_REPORTS:
         return ""
     scatter = stdev(values)
     if scatter == 0:

@@ -1,4 +1,9 @@
-"""The compare table: rows of cells, each set against the reference."""
+"""The compare table: rows of cells, each set against the reference.
+
+Cells and rows of the compare table.
+
+What compared trials cost: time, what early ends saved, memory.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,106 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.code_words import code_words
+from experiments.formatting import bytes_text, code_words, duration_text, parameter_text
 from experiments.models import Trial
-from experiments.pages.compare.cells import Cell, Row
 from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
-from experiments.pages.compare.costs import CostBar, cost_bars, cost_rows
-from experiments.pages.compare.differences import difference_text
-from experiments.pages.metric_series import goal_of
-from experiments.pages.places import UNSET, picture, same_value
+from experiments.pages.compare.lead import difference_text, ratio_text
+from experiments.pages.curves import goal_of
+from experiments.pages.space import UNSET, Picture, picture, same_value
 from experiments.pages.trial.verdicts import decimals_of, fixed_text, gap_text
-from experiments.words import parameter_text
 
-MOST_METRICS = 8
+
+@dataclass(frozen=True)
+class Cell:
+    """``same``: as the reference; ``strong``: differs; ``note``: by how much."""
+
+    text: str
+    title: str = ""
+    note: str = ""
+    same: bool = False
+    strong: bool = False
+    unset: bool = False
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    cells: Sequence[Cell]
+    aside: str = ""
+    picture: Picture | None = None
+    differs: bool = True
+
+
+# Above this ratio to either side a cost is marked as different.
+NOTABLE = 1.1
+BAR_WIDTH = 200.0
+
+
+@dataclass(frozen=True)
+class CostBar:
+    """Training time to scale, and dashed what was not run."""
+
+    name: str
+    glyph: str
+    y: int
+    ran: float
+    saved: float
+
+
+def cost_rows(comparison: Comparison) -> Iterator[Row]:
+    entrants = comparison.entrants
+    yield _cost_row("took", [e.elapsed for e in entrants], duration_text)
+    yield _cost_row("per report", [e.per_report for e in entrants], duration_text)
+    if any(entrant.saved for entrant in entrants):
+        cells = [
+            Cell(duration_text(e.saved), tone="terminated" if e.saved else "")
+            for e in entrants
+        ]
+        yield Row("saved by its end", cells, aside="dashed: not run")
+    peaks = [_peak(entrant) for entrant in entrants]
+    if any(peaks):
+        yield _cost_row("peak memory", peaks, bytes_text)
+
+
+def _peak(entrant: Entrant) -> float | None:
+    attempt = entrant.trial.current_attempt
+    return float(attempt.peak_memory) if attempt and attempt.peak_memory else None
+
+
+def _cost_row(
+    name: str, values: Sequence[float | None], text: Callable[[float], str]
+) -> Row:
+    cells = []
+    for value in values:
+        ratio = value / values[0] if value and values[0] else 1.0
+        notable = ratio > NOTABLE or ratio < 1 / NOTABLE
+        cells.append(
+            Cell(
+                text(value) if value is not None else "\u2013",
+                note=ratio_text(ratio) if notable else "",
+                strong=notable,
+            )
+        )
+    return Row(name, cells)
+
+
+def cost_bars(comparison: Comparison) -> list[CostBar]:
+    whole = [(e.elapsed or 0) + (e.saved or 0) for e in comparison.entrants]
+    most = max(whole) or 1.0
+    return [
+        CostBar(
+            entrant.name,
+            entrant.glyph,
+            y=index * 18 + 5,
+            ran=round(BAR_WIDTH * (entrant.elapsed or 0) / most, 1),
+            saved=round(BAR_WIDTH * (entrant.saved or 0) / most, 1),
+        )
+        for index, entrant in enumerate(comparison.entrants)
+    ]
+
+
+MAX_METRICS = 8
 
 
 @dataclass(frozen=True)
@@ -144,7 +237,7 @@ def metric_rows(comparison: Comparison) -> Iterator[Row]:
             [trial.last_value for trial in trials],
             aside=_at_reports([trial.reports or None for trial in trials]),
         )
-    for name in comparison.common_metrics[:MOST_METRICS]:
+    for name in comparison.common_metrics[:MAX_METRICS]:
         lower = goal_of(name) == "minimize"
         yield _metric_row(
             f"{name}, {'lowest' if lower else 'highest'}",

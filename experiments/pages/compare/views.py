@@ -19,9 +19,9 @@ from experiments.models import Trial
 from experiments.pages.compare.comparison import Comparison, chart_trials
 from experiments.pages.compare.lead import all_words, lead_of
 from experiments.pages.compare.table import as_text, equal_rows, sections
+from experiments.pages.curves import goal_of, points_of
 from experiments.pages.log_text import last_lines, parse_log
-from experiments.pages.metric_series import goal_of, points_of
-from experiments.pages.rows import report_curves
+from experiments.pages.trial_rows import report_curves
 
 FEWEST, MOST = 2, 8
 LOG_LINES = 6

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.pages.sparkline import Sparkline, step_line
-from experiments.progress import Compute, compute_of, counts_by_sweep
+from experiments.pages.curves import Sparkline, step_line
+from experiments.sweeps.progress import Compute, compute_of, counts_by_sweep
 
 # Fewer ended trials than this say too little about how long the rest will take.
-LEAST_FOR_FORECAST = 3
+MIN_FOR_FORECAST = 3
 SPELLED = {
     "bayesian": "Bayesian",
     "tpe": "TPE",
@@ -76,7 +76,7 @@ class SweepRow:
     def ends_in(self, now: datetime) -> float | None:
         """About how many seconds the rest will take at the pace so far."""
         took, done = self.sweep.took(now), self.ended
-        if took is None or done < LEAST_FOR_FORECAST or done >= self.planned:
+        if took is None or done < MIN_FOR_FORECAST or done >= self.planned:
             return None
         pace = took.total_seconds() / done
         return pace * (self.planned - done)

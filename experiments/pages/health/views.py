@@ -1,5 +1,6 @@
 """/healthz: does the site answer, with its database and its queue? And /health/, where
-an admin sees how the whole installation is."""
+an admin sees how the whole installation is.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +19,15 @@ from django.views.decorators.http import require_GET
 
 from experiments import queues
 from experiments.models import User
-from experiments.pages.health import room
-from experiments.pages.health.vitals import (
+from experiments.pages.frame import changed_parts, is_current, token_of
+from experiments.pages.health import disk
+from experiments.pages.health.checks import worries
+from experiments.pages.health.status import (
     queue_address,
     queue_is_embedded,
     versions,
     vitals,
 )
-from experiments.pages.health.worries import worries
-from experiments.pages.live_parts import changed_parts, is_current, token_of
 
 PARTS = ("worries", "tiles", "work", "queue", "schedulers", "losses", "room")
 MEASURED_EVERY = 4.0
@@ -95,7 +96,7 @@ def rendered_parts() -> Mapping[str, str]:
         "worries": worries(found),
         "embedded": queue_is_embedded(),
         "address": queue_address(),
-        "folders": room.folders().items(),
+        "folders": disk.folders().items(),
     }
     return {
         part: render_to_string(f"experiments/health/{part}.html", context)

@@ -9,16 +9,16 @@ from typing import Any
 
 from django.db.models import Min, Q, QuerySet
 
-from experiments.breakers import BAD_TURN
+from experiments.failures.circuit_breaker import BAD_TURN
+from experiments.formatting import HOUR, MINUTE, duration_text
 from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.occupancy import PoolSlots, TeamSlots
-from experiments.words import HOUR, MINUTE, duration_text
+from experiments.scheduling.occupancy import PoolSlots, TeamSlots
 
 FAILURES_SHOWN_FOR = timedelta(days=7)
-MOST_NOTICES = 6
+MAX_NOTICES = 6
 # A worker that starts up needs a moment before its absence means something.
 PATIENCE = timedelta(seconds=20)
 
@@ -46,7 +46,7 @@ PAUSES = {
 
 def notices(team: Team, slots: TeamSlots, now: datetime) -> Sequence[Notice]:
     """The most pressing first, in two queries."""
-    return [*_waiting(team, slots, now), *_broken(team, now)][:MOST_NOTICES]
+    return [*_waiting(team, slots, now), *_broken(team, now)][:MAX_NOTICES]
 
 
 def notice_count(team: Team, slots: TeamSlots, now: datetime) -> int:
@@ -64,7 +64,7 @@ def _broken_sweeps(team: Team, now: datetime) -> QuerySet[Sweep]:
 
 def _broken(team: Team, now: datetime) -> Iterator[Notice]:
     sweeps = _broken_sweeps(team, now)
-    for sweep in sweeps.order_by("-updated_at")[:MOST_NOTICES]:
+    for sweep in sweeps.order_by("-updated_at")[:MAX_NOTICES]:
         if sweep.state == SweepState.PAUSED:
             yield Notice(
                 sweep, "paused", PAUSES[sweep.reason], sweep.message, "Look and resume"
@@ -105,7 +105,7 @@ def _waiting_sweeps(team: Team, slots: TeamSlots, now: datetime) -> QuerySet[Any
 
 def _waiting(team: Team, slots: TeamSlots, now: datetime) -> Iterator[Notice]:
     empty = _empty_pools(slots)
-    for sweep in _waiting_sweeps(team, slots, now)[:MOST_NOTICES]:
+    for sweep in _waiting_sweeps(team, slots, now)[:MAX_NOTICES]:
         pool = empty[sweep.pool_id]
         waited = _roughly(now - sweep.since)
         yield Notice(

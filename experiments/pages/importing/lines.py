@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.document_yaml import line_of, lines_by_path
 from experiments.pages.importing.reading import Reading
+from experiments.search.document.yaml import line_of, lines_by_path
 
-MOST_LINES = 2_000
+MAX_LINES = 2_000
 # Mappings whose keys are the document's own, so that none is there by default.
 FREE = ("search_space", "inputs", "tags", "constraints")
 
@@ -102,7 +102,7 @@ def _shown(
             number in wrong or any(mark.wrong for mark in marks.get(number, ())),
             "by default here" if number in defaults else "",
         )
-        for number, line in enumerate(texts[:MOST_LINES], 1)
+        for number, line in enumerate(texts[:MAX_LINES], 1)
     ]
     return Lines(shown, len(texts) - len(shown))
 

@@ -18,16 +18,16 @@ from typing import Any
 from django.http import HttpRequest
 
 from experiments import access
-from experiments.checking import read_sweep
 from experiments.models import Experiment, Team
-from experiments.search.definition import SweepDefinition, parse_document
-from experiments.search.git_address import is_address
-from experiments.search.importers import FaultyImport, FinishedTrial, Imported, Note
-from experiments.search.importers.lines import lines_of
-from experiments.search.importers.parts import parts_of
-from experiments.search.importers.places import Places
-from experiments.search.problems import DefinitionError, Problem, listed, shown
-from experiments.warm_trials import usable_trials
+from experiments.search.document.code import is_address
+from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.yaml import lines_of
+from experiments.search.fields import DefinitionError, Problem, listed, shown
+from experiments.search.formats import FaultyImport, FinishedTrial, Imported, Note
+from experiments.search.formats.detect import parts_of
+from experiments.search.formats.imported import Places
+from experiments.sweeps.check import read_sweep
+from experiments.sweeps.warm_start import usable_trials
 
 MAX_TEXT = 2_000_000
 MAX_BYTES = 64 << 20

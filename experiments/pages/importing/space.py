@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.pages.builder.preview import MOST_COLUMNS, MOST_PICTURES, NOT_SET
+from experiments.pages.builder.preview import MAX_COLUMNS, MAX_PICTURES, NOT_SET
 from experiments.pages.builder.space_pictures import (
     Picture,
     hint_of,
@@ -16,17 +16,16 @@ from experiments.pages.builder.space_pictures import (
 )
 from experiments.pages.builder.space_rows import row_from
 from experiments.pages.builder.space_views import carried_words
-from experiments.search.axes import Axis
-from experiments.search.choice import Choice
-from experiments.search.conditions import dump_condition
-from experiments.search.definition import SweepDefinition
-from experiments.search.importers import FinishedTrial
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.fields import shown
+from experiments.search.formats import FinishedTrial
 from experiments.search.preview import sampled_configurations
-from experiments.search.problems import shown
 from experiments.search.records import JSONValue
 from experiments.search.samplers import make_sampler
-from experiments.search.space import SearchSpace
-from experiments.spaces import axis_values, flat_params
+from experiments.search.space.choice import Choice
+from experiments.search.space.conditions import Axis, dump_condition
+from experiments.search.space.space import SearchSpace
+from experiments.tracking.spaces import axis_values, flat_params
 
 DRAWS = 3
 
@@ -57,7 +56,7 @@ def parameter_views(definition: SweepDefinition) -> list[ParameterView]:
     base = definition.sampling_algorithm.get("logbase")
     log_base = float(base) if isinstance(base, int | float) else math.e
     pictures = list(pictures_of(space).values())
-    pictures[MOST_PICTURES:] = [None] * len(pictures[MOST_PICTURES:])
+    pictures[MAX_PICTURES:] = [None] * len(pictures[MAX_PICTURES:])
     return [
         _view(space, axis, log_base, picture)
         for axis, picture in zip(space.axes.values(), pictures, strict=True)
@@ -114,7 +113,7 @@ def _weighted(values: Sequence[JSONValue], weights: Sequence[float]) -> str:
 def first_draws(definition: SweepDefinition) -> Draws:
     space = definition.search_space
     sampler = make_sampler(definition.sampling_algorithm, space)
-    names = list(space.axes)[:MOST_COLUMNS]
+    names = list(space.axes)[:MAX_COLUMNS]
     found = sampled_configurations(sampler, DRAWS)
     rows = [_cells(space, names, params) for params in found]
     return Draws(names, rows, len(space.axes) - len(names))
@@ -125,7 +124,7 @@ def trials_table(
 ) -> Draws | None:
     """Trials with their values; None for none."""
     space = definition.search_space
-    names = list(space.axes)[: MOST_COLUMNS - 1]
+    names = list(space.axes)[: MAX_COLUMNS - 1]
     rows = [[trial.value, *_cells(space, names, trial.params)] for trial in trials]
     more = len(space.axes) - len(names)
     metric = definition.objective.primary_metric

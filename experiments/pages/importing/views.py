@@ -13,12 +13,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from experiments.document_yaml import yaml_text
-from experiments.pages.builder.context import (
-    FormContext,
-    context_for_new,
-    new_token,
-)
+from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import submit_once
 from experiments.pages.builder.views import TOKEN
 from experiments.pages.importing import words as import_words
@@ -32,9 +27,10 @@ from experiments.pages.importing.reading import (
     sent_content,
 )
 from experiments.pages.importing.space import first_draws, parameter_views, trials_table
-from experiments.search.importers import FORMATS
-from experiments.search.problems import DefinitionError
-from experiments.warm_trials import add_finished_trials
+from experiments.search.document.yaml import yaml_text
+from experiments.search.fields import DefinitionError
+from experiments.search.formats import FORMATS
+from experiments.sweeps.warm_start import add_finished_trials
 
 CREATE, DOWNLOAD, EDIT = "create", "download", "edit"
 NOTHING = "Paste a sweep, or choose a file."

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from experiments.pages.importing.reading import Reading
-from experiments.search.command import split_command
-from experiments.search.figures import counted
-from experiments.search.importers import FORMATS, FinishedTrial
-from experiments.search.problems import listed
+from experiments.search.document.command import split_command
+from experiments.search.fields import listed
+from experiments.search.formats import FORMATS, FinishedTrial
+from experiments.search.wording import counted
 
-MOST_BEST = 5
+MAX_BEST = 5
 SCRIPTS = (".py", ".sh", ".jl", ".r", ".R", ".js", ".lua", ".pl", ".m")
 
 
@@ -117,7 +117,7 @@ def best_trials(reading: Reading) -> list[FinishedTrial]:
         for place, trial in enumerate(reading.trials)
         if trial.value is not None and trial.state != "failed"
     ]
-    return [trial for _, _, trial in sorted(ranked)[:MOST_BEST]]
+    return [trial for _, _, trial in sorted(ranked)[:MAX_BEST]]
 
 
 def space_words(reading: Reading) -> str:

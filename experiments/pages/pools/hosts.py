@@ -1,17 +1,213 @@
-"""A host's row: who it is, what its slots do, whether it was busy, and the way out."""
+"""A host's row: who it is, what its slots do, whether it was busy, and the way out.
+
+One place of a host's row as somebody sees it: own trials, others', free slots.
+
+How busy each host was in the last hour, and in each few minutes of it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from experiments.models import Worker
-from experiments.models.pools import SILENT_AFTER
-from experiments.pages.pools.busy import Busy
-from experiments.pages.pools.cells import Cell
-from experiments.words import bytes_text
+from django.core.cache import cache
+
+from experiments.formatting import bytes_text
+from experiments.models import Attempt, Team, Trial, Worker
+from experiments.models.trials import AttemptState
+from experiments.models.workers import SILENT_AFTER
+from experiments.scheduling.waiting import SlotView
+from experiments.tracking.training_time import attempt_seconds
+
+# A row of the map has so many places; a trial of more spans all of them.
+ROW = 4
+BAR = 100
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``kind``: own, other, free, closed or silent. ``percent``: of its usual reports,
+    None when nobody knows how many there will be."""
+
+    kind: str
+    title: str
+    note: str
+    url: str = ""
+    seconds: float | None = None
+    percent: int | None = None
+    span: int = 1
+
+    @property
+    def columns(self) -> int:
+        return min(self.span, ROW)
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """Who looks, and what cells need beside their slot: the teams that may be seen
+    whole, and the reports of the longest completed trial by sweep."""
+
+    teams: Collection[int]
+    lengths: Mapping[int, int]
+    now: datetime
+
+
+def cell(slot: SlotView, view: Viewpoint) -> Cell:
+    attempt = slot.attempt
+    if attempt is not None:
+        return _trial_cell(slot, attempt, view)
+    place = _place(slot) or f"slot {slot.index + 1}"
+    kind = {"draining": "closed", "silent": "silent"}.get(slot.state, "free")
+    return Cell(kind, kind, place, span=slot.span)
+
+
+def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> Cell:
+    trial = attempt.trial
+    team = team_of(trial)
+    own = team.pk in view.teams
+    place = _place(slot)
+    notes = [place] if place else []
+    if slot.state == "silent":
+        notes.append("silent")
+    elif slot.state == "promised":
+        notes.append("about to start")
+    elif own:
+        notes.append(attempt.phase or _reports(attempt, view))
+    else:
+        notes.append("another team\N{RIGHT SINGLE QUOTATION MARK}s")
+    return Cell(
+        kind="silent" if slot.state == "silent" else "own" if own else "other",
+        title=trial.label if own else team.name,
+        note=", ".join(notes),
+        url=trial.get_absolute_url() if own else "",
+        seconds=attempt_seconds(attempt, view.now),
+        percent=_percent(attempt, view),
+        span=slot.span,
+    )
+
+
+def team_of(trial: Trial) -> Team:
+    """Of the sweep's experiment, which occupancy brings along."""
+    team: Team = (trial.sweep or trial).experiment.team
+    return team
+
+
+def _place(slot: SlotView) -> str:
+    """``GPU 0``, ``GPU 0 and 1``, ``GPU 0, 1 and 2``; empty without any."""
+    names = [str(device) for device in slot.devices]
+    if len(names) < 2:
+        return f"GPU {names[0]}" if names else ""
+    return f"GPU {', '.join(names[:-1])} and {names[-1]}"
+
+
+def _length(attempt: Attempt, view: Viewpoint) -> int:
+    return view.lengths.get(attempt.trial.sweep_id or 0, 0)
+
+
+def _reports(attempt: Attempt, view: Viewpoint) -> str:
+    """``17 of 30``, or ``17 reports`` while no trial of the sweep has completed."""
+    reports, length = attempt.trial.reports, _length(attempt, view)
+    if length >= reports and length:
+        return f"{reports} of {length}"
+    return "1 report" if reports == 1 else f"{reports or 'no'} reports"
+
+
+def _percent(attempt: Attempt, view: Viewpoint) -> int | None:
+    length = _length(attempt, view)
+    return min(BAR, BAR * attempt.trial.reports // length) if length else None
+
+
+HOUR = timedelta(hours=1)
+BUCKETS = 30
+# Seconds for which a page shows what was counted before.
+KEPT_FOR = 20
+BAR_HEIGHT = 20
+
+
+@dataclass(frozen=True)
+class Busy:
+    """``share`` of the host's slots over the hour; ``bars``: heights in pixels, the
+    oldest first."""
+
+    share: float
+    bars: Sequence[int]
+
+    @property
+    def outline(self) -> str:
+        """All bars as one path of a picture with 4 pixels for each."""
+        bars = (
+            f"M{4 * i} {BAR_HEIGHT}v-{bar}h3v{bar}z"
+            for i, bar in enumerate(self.bars)
+            if bar
+        )
+        return "".join(bars)
+
+
+IDLE = Busy(0.0, (0,) * BUCKETS)
+
+
+def busy_hosts(workers: Sequence[Worker], now: datetime) -> Mapping[int, Busy]:
+    """By worker; one query, and none when the same was asked a moment ago."""
+    key = f"busy-hosts-{hash(tuple(worker.pk for worker in workers))}"
+    known: Mapping[int, Busy] | None = cache.get(key)
+    if known is None:
+        known = measure(workers, now)
+        cache.set(key, known, KEPT_FOR)
+    return known
+
+
+def measure(workers: Sequence[Worker], now: datetime) -> Mapping[int, Busy]:
+    seconds = {worker.pk: [0.0] * BUCKETS for worker in workers}
+    width = HOUR.total_seconds() / BUCKETS
+    for worker, slots, begin, end in _runs(list(seconds), now - HOUR):
+        _add(seconds[worker], slots, (begin, end or now), now - HOUR, width)
+    return {
+        worker.pk: _busy(seconds[worker.pk], worker.slots * width) for worker in workers
+    }
+
+
+def _runs(
+    workers: Sequence[int], since: datetime
+) -> Sequence[tuple[int, int, datetime, datetime | None]]:
+    """Worker, slots, begin and end of what ran since then. A lost attempt held its
+    slot until it was last heard of, and not until it was given up."""
+    rows = Attempt.objects.filter(
+        worker__in=workers,
+        state__in=(AttemptState.RUNNING, AttemptState.FINISHED, AttemptState.LOST),
+        heartbeat_at__gt=since,
+        claimed_at__isnull=False,
+    ).values_list("worker", "slots", "claimed_at", "heartbeat_at", "state")
+    return [
+        (worker, slots, begin, None if state == AttemptState.RUNNING else heard)
+        for worker, slots, begin, heard, state in rows.order_by().iterator()
+        if worker is not None and begin is not None
+    ]
+
+
+def _add(
+    buckets: list[float],
+    slots: int,
+    span: tuple[datetime, datetime],
+    since: datetime,
+    width: float,
+) -> None:
+    """Give each bucket the seconds of the span that lie in it, times the slots."""
+    begin = max(0.0, (span[0] - since).total_seconds())
+    end = min(width * BUCKETS, (span[1] - since).total_seconds())
+    while begin < end:
+        bucket = min(int(begin / width), BUCKETS - 1)
+        edge = min(end, (bucket + 1) * width)
+        buckets[bucket] += slots * (edge - begin)
+        begin = edge if edge > begin else end
+
+
+def _busy(buckets: Sequence[float], capacity: float) -> Busy:
+    shares = [min(1.0, seconds / capacity) for seconds in buckets]
+    bars = [max(round(share * BAR_HEIGHT), 1 if share else 0) for share in shares]
+    return Busy(sum(shares) / BUCKETS, bars)
+
 
 # Less free disk than this is told, in bytes.
 LITTLE_DISK = 5e9

@@ -1,4 +1,7 @@
-"""The page of all pools one may use, and of one of them; how to start a worker."""
+"""The page of all pools one may use, and of one of them; how to start a worker.
+
+What admins of the installation do with pools and hosts. Nobody else may.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from experiments import access
-from experiments.models import Pool, User
-from experiments.pages.context import current_team
-from experiments.pages.live_parts import changed_parts, is_current, token_of
+from experiments import access, lifecycle
+from experiments.models import Event, Pool, User, Worker, WorkerToken
+from experiments.models.trials import AttemptState
+from experiments.pages.frame import changed_parts, current_team, is_current, token_of
+from experiments.pages.health.views import must_be_admin
 from experiments.pages.pools.board import Board
-from experiments.pages.pools.questions import host_questions
+from experiments.pages.pools.forms import (
+    MAX_REASON,
+    NewPoolForm,
+    PoolForm,
+    Question,
+    drain_question,
+    forget_question,
+    host_questions,
+)
+from experiments.search.fields import cut
 
 # An open page is drawn anew no more often, however quickly it asks.
 DRAWN_EVERY = 3.0
@@ -136,9 +151,136 @@ def start_context(user: User, pool: Pool, secret: str = "") -> dict[str, Any]:
     }
 
 
-urlpatterns = [
+page_urls = [
     path("pools/", pool_page, name="pool_list"),
     path("pools/feed.json", pool_feed, name="pool_feed"),
     path("pools/<slug:name>/", pool_page, name="pool_detail"),
     path("pools/<slug:name>/start/", pool_start, name="pool_start"),
 ]
+
+
+def host_of(name: str, pk: int) -> Worker:
+    workers = Worker.objects.select_related("pool").filter(pool__name=name)
+    return access.found_or_404(workers, pk=pk)
+
+
+def pool_of(name: str) -> Pool:
+    return access.found_or_404(Pool.objects.all(), name=name)
+
+
+def ask(request: HttpRequest, question: Question, *, status: int = 200) -> HttpResponse:
+    """The question as a page of its own, for browsers without scripts."""
+    context = {"question": question}
+    return render(request, "experiments/pools/confirm.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
+    admin, worker = must_be_admin(request), host_of(name, pk)
+    reason = request.POST.get("reason", "").replace("\0", "").strip()
+    too_long = len(reason) > MAX_REASON
+    if request.method != "POST" or too_long:
+        running = worker.attempts.filter(state=AttemptState.RUNNING).count()
+        question = drain_question(worker, running=running, reason=reason)
+        return ask(request, question, status=422 if too_long else 200)
+    told = f"{reason} ({cut(admin.username)})" if reason else f"By {admin.username}."
+    if lifecycle.drain_worker(worker, reason=told, actor=admin):
+        messages.success(request, f"{worker.name} gets no new trials from now on.")
+    else:
+        messages.info(request, f"{worker.name} drains already.")
+    return redirect("pool_list")
+
+
+@require_POST
+def host_undrain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
+    admin, worker = must_be_admin(request), host_of(name, pk)
+    if lifecycle.undrain_worker(worker, actor=admin):
+        messages.success(request, f"{worker.name} takes trials again.")
+    else:
+        messages.info(request, f"{worker.name} takes trials already.")
+    return redirect("pool_list")
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
+    admin, worker = must_be_admin(request), host_of(name, pk)
+    if request.method != "POST":
+        return ask(request, forget_question(worker))
+    if lifecycle.forget_worker(worker, actor=admin):
+        messages.success(request, f"{worker.name} is off the list.")
+    else:
+        messages.error(
+            request,
+            f"{worker.name} was not forgotten: it gives signs of life, or is off the"
+            " list already. Drain it, or stop its worker.",
+        )
+    return redirect("pool_list")
+
+
+@require_POST
+@never_cache
+def pool_token(request: HttpRequest, name: str) -> HttpResponse:
+    """Make a credential of the pool's workers and show it, this once."""
+    admin, pool = must_be_admin(request), pool_of(name)
+    with transaction.atomic():
+        token = WorkerToken.issue(pool, by=admin)
+        Event.log("credential created", f"{pool.name} {token.prefix}…", actor=admin)
+    context = {"pool": pool, "start": start_context(admin, pool, token.secret)}
+    return render(request, "experiments/pools/start.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
+    admin, pool = must_be_admin(request), pool_of(name)
+    form = PoolForm(request.POST or None, instance=pool)
+    if request.method == "POST" and form.is_valid():
+        save(form, admin, "pool changed")
+        messages.success(request, f"Pool {pool.name} is saved.")
+        return redirect("pool_detail", pool.name)
+    return show_form(request, form, pool)
+
+
+@require_http_methods(["GET", "POST"])
+def pool_create(request: HttpRequest) -> HttpResponse:
+    admin = must_be_admin(request)
+    form = NewPoolForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        pool = save(form, admin, "pool created")
+        return redirect("pool_start", pool.name)
+    return show_form(request, form, None)
+
+
+def show_form(request: HttpRequest, form: PoolForm, pool: Pool | None) -> HttpResponse:
+    status = 422 if form.errors else 200
+    context = {"form": form, "pool": pool and pool_of(pool.name)}
+    return render(request, "experiments/pools/form.html", context, status=status)
+
+
+@transaction.atomic
+def save(form: PoolForm, admin: User, verb: str) -> Pool:
+    pool: Pool = form.save(commit=False)
+    if pool.pk is None:
+        pool.save()
+    else:
+        own = ("price_per_hour", "python", "folders")
+        pool.save(update_fields=own)
+    form.save_m2m()
+    changed = ", ".join(form.changed_data) or "as it was"
+    Event.log(verb, f"{pool.name}: {changed}", actor=admin)
+    return pool
+
+
+HOST = "pools/<slug:name>/hosts/<int:pk>"
+action_urls = [
+    path("pools/new/", pool_create, name="pool_create"),
+    path("pools/<slug:name>/edit/", pool_edit, name="pool_edit"),
+    path("pools/<slug:name>/token/", pool_token, name="pool_token"),
+    path(f"{HOST}/drain/", host_drain, name="host_drain"),
+    path(f"{HOST}/undrain/", host_undrain, name="host_undrain"),
+    path(f"{HOST}/forget/", host_forget, name="host_forget"),
+]
+
+
+urlpatterns = [*action_urls, *page_urls]

@@ -30,15 +30,20 @@ from experiments.pages.simulator.form import (
     settings_text,
 )
 from experiments.pages.simulator.trade_off import TradeOff, trade_off
-from experiments.recordings import Mark
-from experiments.search.figures import counted
-from experiments.search.problems import DefinitionError
-from experiments.search.replay import Recording, Weighing
-from experiments.search.replay.families import main_field, varied_fields
-from experiments.search.replay.limits import limits_in_words
-from experiments.search.replay.proposals import proposals
+from experiments.search.fields import DefinitionError
+from experiments.search.simulation import Recording, Weighing
+from experiments.search.simulation.families import main_field, proposals, varied_fields
+from experiments.search.simulation.figures import limits_in_words
 from experiments.search.termination import POLICIES, make_policy
-from experiments.simulations import Question, SimulationResult, ask, mark_named, read
+from experiments.search.wording import counted
+from experiments.tracking.policy_simulations import (
+    Question,
+    SimulationResult,
+    ask,
+    mark_named,
+    read,
+)
+from experiments.tracking.recordings import Mark
 
 # Replays that a page does not ask for again within so many seconds are dropped.
 KEEP = 6.0

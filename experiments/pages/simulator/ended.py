@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from experiments.models import Sweep
 from experiments.pages.simulator.outcomes import Outcome
-from experiments.search.figures import counted
-from experiments.search.replay import Weighing
+from experiments.search.simulation import Weighing
+from experiments.search.wording import counted
 
 # More rows than this cannot be told apart; then each stands for several trials.
-MOST_ROWS = 80
-MOST_LISTED = 50
+MAX_ROWS = 80
+MAX_LISTED = 50
 ROW, GAP = 6, 1
 AXIS_TICKS = 4
 STEPS = [lead * 10**power for power in range(7) for lead in (1, 2, 5)]
@@ -93,7 +93,7 @@ def picture(outcome: Outcome, weighing: Weighing) -> Picture:
         order
     ]
     whole = weighing.all_reports[order]
-    each = -(-len(order) // MOST_ROWS) if len(order) else 1
+    each = -(-len(order) // MAX_ROWS) if len(order) else 1
     groups = [slice(start, start + each) for start in range(0, len(order), each)]
     ended = outcome.ends[order] > 0
     bars = [
@@ -137,7 +137,7 @@ def lines(sweep: Sweep, outcome: Outcome, weighing: Weighing) -> list[Line]:
     """The ended trials, the best of them first, and not too many."""
     recording = weighing.recording
     order = _by_rank(weighing)
-    chosen = order[outcome.ends[order] > 0][:MOST_LISTED].tolist()
+    chosen = order[outcome.ends[order] > 0][:MAX_LISTED].tolist()
     numbers = [int(recording.numbers[place]) for place in chosen]
     ids = dict(sweep.trials.filter(number__in=numbers).values_list("number", "pk"))
     spent = recording.spent(weighing.cut(outcome.ends))

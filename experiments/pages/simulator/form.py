@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from experiments.document_yaml import yaml_text
 from experiments.pages.builder.policy_fields import CONTROLS, settings_of
-from experiments.search.loading import load_document
-from experiments.search.problems import DefinitionError, Problem, unknown_name
+from experiments.search.document.loading import load_document
+from experiments.search.document.yaml import yaml_text
+from experiments.search.fields import DefinitionError, Problem, unknown_name
 from experiments.search.records import Objective
 from experiments.search.termination import POLICIES, Policy, make_policy
 from experiments.search.termination.settings import Setting

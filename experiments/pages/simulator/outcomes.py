@@ -8,16 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.formatting import duration_text, metric_text, number_text, share_text
 from experiments.models import Sweep
-from experiments.pages.simulator.policy_words import (
-    Settings,
-    kind_name,
-    settings_words,
-)
-from experiments.price import Price
-from experiments.search.figures import counted, ordinal
-from experiments.search.replay import Figures, Weighing
-from experiments.words import duration_text, metric_text, number_text, share_text
+from experiments.pages.simulator.policy_words import Settings, kind_name, settings_words
+from experiments.search.simulation import Figures, Weighing
+from experiments.search.wording import counted, ordinal
+from experiments.sweeps.savings import Price
 
 DASH = "\u2013"
 

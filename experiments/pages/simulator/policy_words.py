@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.formatting import number_text
 from experiments.pages.builder.policy_fields import settings_of
 from experiments.search.termination import POLICIES, Policy
-from experiments.words import number_text
 
 Settings = Mapping[str, Any]
 

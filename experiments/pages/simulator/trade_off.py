@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.models import Sweep
-from experiments.pages.simulator.policy_words import (
-    Settings,
-    kind_name,
-    setting_phrase,
+from experiments.pages.simulator.policy_words import Settings, kind_name, setting_phrase
+from experiments.search.simulation import Recording, Weighing
+from experiments.search.simulation.families import PolicyFamily, families
+from experiments.search.simulation.work import Average, sample
+from experiments.search.wording import counted
+from experiments.tracking.policy_simulations import (
+    Answer,
+    Question,
+    SimulationResult,
+    trade_off_size,
 )
-from experiments.recordings import Mark
-from experiments.search.figures import counted
-from experiments.search.replay import Recording, Weighing
-from experiments.search.replay.families import PolicyFamily, families
-from experiments.search.replay.work import Average, sample
-from experiments.simulations import Answer, Question, SimulationResult, trade_off_size
+from experiments.tracking.recordings import Mark
 
 # Kinds that are drawn only when they are one's own: bounds have no usual range.
 APART = ("threshold", "patience")

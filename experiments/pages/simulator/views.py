@@ -13,19 +13,16 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from experiments import access, edits
+from experiments import access
 from experiments.models import Sweep
+from experiments.pages.frame import may_steer, sweep_to_read, sweep_to_steer
 from experiments.pages.simulator.board import KEEP, Board
-from experiments.pages.sweep.permission import (
-    may_steer,
-    sweep_to_read,
-    sweep_to_steer,
-)
-from experiments.search.problems import DefinitionError, Problem
+from experiments.search.fields import DefinitionError, Problem
 from experiments.search.termination import make_policy
-from experiments.simulations import ask
+from experiments.sweeps import editing
+from experiments.tracking.policy_simulations import ask
 
-MOST_DIGITS, MOST_QUERY = 15, 20_000
+MAX_DIGITS, MAX_QUERY = 15, 20_000
 PARTS = ("facts", "actions", "answer", "outcomes", "ended", "limits")
 
 
@@ -88,7 +85,7 @@ def apply(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         settings = _settings(request.POST.get("policy", ""))
         change: dict[str, Any] = {"early_termination": settings}
-        edits.change_sweep(target, change, actor=access.viewer(request))
+        editing.change_sweep(target, change, actor=access.viewer(request))
     except DefinitionError as error:
         messages.error(request, f"{target} is judged as before. {error}")
         return redirect(f"{reverse('simulator', args=(source.pk,))}?{_back(request)}")
@@ -100,7 +97,7 @@ def apply(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
+    if not text.isascii() or not text.isdigit() or len(text) > MAX_DIGITS:
         raise Http404(f"There is no sweep {text[:40]!r}.")
     return int(text)
 
@@ -124,7 +121,7 @@ def _words(sweep: Sweep, settings: Any) -> str:
 
 def _back(request: HttpRequest) -> str:
     """The address's parameters that the page was opened with."""
-    return QueryDict(request.POST.get("back", "")[:MOST_QUERY]).urlencode()
+    return QueryDict(request.POST.get("back", "")[:MAX_QUERY]).urlencode()
 
 
 def _context(request: HttpRequest, sweep: Sweep) -> dict[str, Any]:

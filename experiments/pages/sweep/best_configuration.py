@@ -1,4 +1,7 @@
-"""The best trial's configuration, ready to use: as Python, as YAML and as a command."""
+"""The best trial's configuration, ready to use: as Python, as YAML and as a command.
+
+A sweep's canonical document as text, and as a file.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET
 
-from experiments.document_yaml import yaml_text
 from experiments.models import Artifact, Sweep, Trial
-from experiments.search.command import CommandError, render_command
-from experiments.search.figures import counted
+from experiments.pages.frame import sweep_to_read
+from experiments.search.document.command import CommandError, render_command
+from experiments.search.document.yaml import yaml_text
+from experiments.search.wording import counted
+from experiments.sweeps.creation import sweep_document
 
-MOST_OUTPUTS = 6
+MAX_OUTPUTS = 6
 
 
 class CodeTab(TypedDict):
@@ -50,7 +58,7 @@ def best_configuration(sweep: Sweep, trial: Trial) -> BestConfiguration:
     return BestConfiguration(
         trial=trial,
         tabs=configuration_tabs(sweep, trial),
-        outputs=list(files[:MOST_OUTPUTS]),
+        outputs=list(files[:MAX_OUTPUTS]),
         count=files.count(),
     )
 
@@ -108,3 +116,28 @@ def as_command(sweep: Sweep, params: Mapping[str, Any]) -> str:
         return shlex.join(render_command(template, params, inputs))
     except CommandError as error:
         return f"# {error}"
+
+
+@require_GET
+def export(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
+    """The canonical document as a file."""
+    sweep = sweep_to_read(request, pk)
+    types = {"yaml": "application/yaml", "json": "application/json"}
+    if kind not in types:
+        raise Http404("A document is exported as yaml or json.")
+    name = f"{sweep.label}.{kind}"
+    return HttpResponse(
+        document_text(sweep, kind),
+        content_type=f"{types[kind]}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def document_text(sweep: Sweep, kind: str) -> str:
+    document = sweep_document(sweep)
+    if kind == "json":
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return yaml_text(document, width=88)
+
+
+urlpatterns = [path("sweeps/<int:pk>/document.<str:kind>", export, name="sweep_export")]

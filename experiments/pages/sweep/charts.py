@@ -1,28 +1,126 @@
-"""What the charts of a sweep's page draw: the newest trials, and those that led."""
+"""What the charts of a sweep's page draw: the newest trials, and those that led.
+
+A search space as the axes of parallel coordinates.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypedDict
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.rows import TrialRow
-from experiments.pages.space_axes import space_axes
 from experiments.pages.sweep.standing import SweepStanding
-from experiments.spaces import earlier_spaces, search_space
+from experiments.pages.sweep.trial_cells import is_number
+from experiments.pages.trial_rows import TrialRow
+from experiments.search.space import Logarithmic, conditions
+from experiments.search.space.choice import Choice
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.space import SearchSpace
+from experiments.tracking.spaces import axis_values, earlier_spaces, search_space
+
+# More values than this are drawn as numbers along an axis rather than as bands.
+MAX_BANDS = 12
+
+
+class ChartAxis(TypedDict):
+    """``low`` and ``high`` are null where the law has no end; values then decide."""
+
+    name: str
+    kind: str
+    log: bool
+    low: float | None
+    high: float | None
+    values: list[Any]
+
+
+def space_axes(
+    space: SearchSpace, earlier: Iterable[SearchSpace] = ()
+) -> list[ChartAxis]:
+    """One axis for each parameter, in document order, after a nested choice those
+    of its branches.
+
+    An axis is long enough for the values of spaces that the sweep had earlier; what
+    only these have comes last.
+    """
+    found = {name: _axis(name, axis) for name, axis in space.axes.items()}
+    for other in earlier:
+        for name, axis in other.axes.items():
+            old = _axis(name, axis)
+            found[name] = _joined(found[name], old) if name in found else old
+    return list(found.values())
+
+
+def _joined(new: ChartAxis, old: ChartAxis) -> ChartAxis:
+    """The new axis with room for what the old one had, where both are of a kind."""
+    if new["kind"] != old["kind"]:
+        return new
+    more = [value for value in old["values"] if value not in new["values"]]
+    return ChartAxis(
+        name=new["name"],
+        kind=new["kind"],
+        log=new["log"] and old["log"],
+        low=_outer(min, new["low"], old["low"]),
+        high=_outer(max, new["high"], old["high"]),
+        values=[*new["values"], *more],
+    )
+
+
+def _outer(
+    end: Callable[[float, float], float], one: float | None, other: float | None
+) -> float | None:
+    return None if one is None or other is None else end(one, other)
+
+
+def _axis(name: str, axis: conditions.Axis) -> ChartAxis:
+    law = axis.law
+    if isinstance(law, Choice) and not _is_long_scale(law):
+        values = axis_values(axis)
+        return ChartAxis(
+            name=name, kind="choice", log=False, low=None, high=None, values=values
+        )
+    low, high = _ends(law)
+    return ChartAxis(
+        name=name, kind="number", log=_is_log(law), low=low, high=high, values=[]
+    )
+
+
+def _is_long_scale(law: Choice) -> bool:
+    return len(law.distinct) > MAX_BANDS and all(map(is_number, law.distinct))
+
+
+def _is_log(law: Distribution) -> bool:
+    return isinstance(law, Logarithmic) or bool(getattr(law, "log", False))
+
+
+def _ends(law: Distribution) -> tuple[float | None, float | None]:
+    if isinstance(law, Choice):
+        numbers = [float(v) for v in law.distinct if isinstance(v, int | float)]
+        return min(numbers), max(numbers)
+    plain = getattr(law, "law", None)
+    source = law if hasattr(law, "low") else plain
+    low, high = getattr(source, "low", None), getattr(source, "high", None)
+    if low is None and hasattr(law, "upper"):
+        low, high = 0, law.upper - 1
+    return _finite(low), _finite(high)
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or math.isinf(number) else number
+
 
 # Curves beyond this number would be sent, but could not be told apart.
-MOST_TRIALS = 300
+MAX_TRIALS = 300
 # Points of all curves together, and the least that each curve gets.
-MOST_POINTS, LEAST_POINTS = 18_000, 40
+MAX_POINTS, MIN_POINTS = 18_000, 40
 
 
 def chart_trials(sweep: Sweep, *, tried: int) -> list[Trial]:
     """The newest trials and, where that is not all, those that were the best once."""
     trials = sweep.trials.select_related("current_attempt")
-    newest = list(trials.order_by("-number")[:MOST_TRIALS])
-    if tried <= MOST_TRIALS:
+    newest = list(trials.order_by("-number")[:MAX_TRIALS])
+    if tried <= MAX_TRIALS:
         return newest
     known = {trial.pk for trial in newest}
     leaders = sweep.trials.leaders(sweep.goal).order_by().values_list("pk", flat=True)
@@ -32,7 +130,7 @@ def chart_trials(sweep: Sweep, *, tried: int) -> list[Trial]:
 
 def points_each(count: int) -> int:
     """How many points one of so many curves may have."""
-    return max(LEAST_POINTS, min(150, MOST_POINTS // max(1, count)))
+    return max(MIN_POINTS, min(150, MAX_POINTS // max(1, count)))
 
 
 def chart_model(standing: SweepStanding, rows: Iterable[TrialRow]) -> dict[str, Any]:
@@ -42,7 +140,7 @@ def chart_model(standing: SweepStanding, rows: Iterable[TrialRow]) -> dict[str, 
         "objective": {"metric": sweep.primary_metric, "goal": sweep.goal},
         "xLabel": "report",
         "total": standing.planned,
-        "most": MOST_TRIALS,
+        "most": MAX_TRIALS,
         "space": space_axes(search_space(sweep), earlier_spaces(sweep)),
         "trials": [chart_row(row) for row in rows],
     }
@@ -55,10 +153,10 @@ def chart_row(row: TrialRow) -> dict[str, Any]:
 
 
 def chart_note(tried: int) -> str:
-    if tried <= MOST_TRIALS:
+    if tried <= MAX_TRIALS:
         return ""
     return (
-        f"The newest {MOST_TRIALS} of {tried:,} trials, and earlier ones that were"
+        f"The newest {MAX_TRIALS} of {tried:,} trials, and earlier ones that were"
         " the best in their time."
     )
 

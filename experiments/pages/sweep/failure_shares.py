@@ -1,36 +1,144 @@
-"""What the trials that failed alike share, against those that ran: a table in words."""
+"""What the trials that failed alike share, against those that ran: a table in words.
+
+The picture of what failed trials share: for each telling parameter how the failed,
+and those that ran, spread over its values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
-from experiments.common_values import (
+from experiments.failures.common_values import (
     HOST,
+    MAX_LISTED,
+    MIN_TRIALS,
     Rows,
+    Shared,
     compare_failed,
     value_text,
     values_text,
 )
-from experiments.failures import FailureGroup
+from experiments.failures.groups import FailureGroup
+from experiments.formatting import number_text, share_text
 from experiments.models import Sweep
-from experiments.pages.space_axes import space_axes
-from experiments.pages.sweep.charts import select
-from experiments.pages.sweep.failure_evidence import Bars, bars_of
-from experiments.search.figures import counted
-from experiments.search.problems import DefinitionError, listed
-from experiments.search.sharing import (
-    LEAST,
-    MOST_LISTED,
-    Shared,
-)
-from experiments.search.space import SearchSpace
-from experiments.spaces import axis_values, search_space
-from experiments.words import share_text
+from experiments.pages.sweep.charts import ChartAxis, select, space_axes
+from experiments.search.fields import DefinitionError, is_number, listed
+from experiments.search.space.distribution import identity
+from experiments.search.space.space import SearchSpace
+from experiments.search.wording import counted
+from experiments.tracking.spaces import axis_values, search_space
+
+# Values with a bar each, and parts of a range of many.
+MAX_VALUES, PARTS = 12, 10
+LONGEST = 60
+OTHERS = "others"
+
+EvidenceRows = Sequence[Mapping[str, Any]]
+
+
+class Bar(TypedDict):
+    """One value, or one part of the range: ``tick`` is its short name. ``failed`` and
+    ``ran`` count trials."""
+
+    tick: str
+    label: str
+    failed: int
+    ran: int
+
+
+class Bars(TypedDict):
+    name: str
+    bars: list[Bar]
+
+
+def bars_of(
+    name: str, axis: ChartAxis | None, failed: EvidenceRows, ran: EvidenceRows
+) -> Bars:
+    """A bar for every value where they are few, else for equal parts of their range.
+
+    ``axis``: that of the parameter in the search space, which names the values that no
+    trial has as well, and says how a range is divided; None where it has none.
+    """
+    ours, others = [r.get(name) for r in failed], [r.get(name) for r in ran]
+    tried = [value for value in (*ours, *others) if value is not None]
+    known = [v for v in axis["values"] if v is not None] if axis else []
+    distinct = {identity(value): value for value in (*known, *tried)}
+    if len(distinct) > MAX_VALUES and all(map(is_number, distinct.values())):
+        bars = _parts(ours, others, log=bool(axis and axis["log"]))
+    else:
+        bars = _values(list(distinct.values()), ours, others)
+    return Bars(name=name, bars=[*bars, *_unset(ours, others)])
+
+
+def _values(distinct: list[Any], ours: list[Any], others: list[Any]) -> list[Bar]:
+    """A bar for each value; the rarest share one where there are too many."""
+    mine, theirs = Counter(map(identity, ours)), Counter(map(identity, others))
+    if all(map(is_number, distinct)):
+        distinct.sort()
+    common = sorted(distinct, key=lambda v: -(mine[identity(v)] + theirs[identity(v)]))
+    shown = {identity(v) for v in common[:MAX_VALUES]}
+    bars = [
+        _bar(value_text(value), mine[identity(value)], theirs[identity(value)])
+        for value in distinct
+        if identity(value) in shown
+    ]
+    rest = [identity(v) for v in common[MAX_VALUES:]]
+    if not rest:
+        return bars
+    counts = (sum(mine[key] for key in rest), sum(theirs[key] for key in rest))
+    return [*bars, _bar(OTHERS, *counts)]
+
+
+def _unset(ours: list[Any], others: list[Any]) -> list[Bar]:
+    counts = ours.count(None), others.count(None)
+    return [_bar(value_text(None), *counts)] if any(counts) else []
+
+
+def _bar(label: str, failed: int, ran: int) -> Bar:
+    label = label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+    return Bar(tick=label, label=label, failed=failed, ran=ran)
+
+
+def _parts(ours: list[Any], others: list[Any], *, log: bool) -> list[Bar]:
+    """Equal parts of the range, by its logarithm where the law has one."""
+    mine, theirs = _numbers(ours), _numbers(others)
+    low, high = min((*mine, *theirs)), max((*mine, *theirs))
+    log = log and low > 0
+    ends = _ends(low, high, log=log)
+    counts = [Counter(_part(v, ends) for v in values) for values in (mine, theirs)]
+    return [
+        Bar(
+            tick=number_text(ends[k], 2),
+            label=f"{number_text(ends[k], 3)} to {number_text(ends[k + 1], 3)}",
+            failed=counts[0][k],
+            ran=counts[1][k],
+        )
+        for k in range(PARTS)
+    ]
+
+
+def _numbers(values: list[Any]) -> list[float]:
+    return [float(value) for value in values if value is not None]
+
+
+def _ends(low: float, high: float, *, log: bool) -> list[float]:
+    """Of the parts, one more than there are."""
+    if log:
+        low, high = math.log(low), math.log(high)
+    ends = [low + (high - low) * k / PARTS for k in range(PARTS + 1)]
+    return [math.exp(end) for end in ends] if log else ends
+
+
+def _part(value: float, ends: list[float]) -> int:
+    return max(0, sum(value >= end for end in ends[:-1]) - 1)
+
 
 # So many telling parameters are drawn.
-MOST_DRAWN = 4
+MAX_DRAWN = 4
 WORDS = {"only": "only these", "mostly": "mostly these", "same": "yes, as there"}
 
 
@@ -106,8 +214,8 @@ def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
         against=_against(found.ran_in, sweep, len(ran)),
         rows=[_row(shared) for shared in found.values],
         telling=telling,
-        foot=_foot(sweep, telling, compared=len(ran) >= LEAST),
-        drawn=_drawn(sweep, telling[:MOST_DRAWN], failed, ran),
+        foot=_foot(sweep, telling, compared=len(ran) >= MIN_TRIALS),
+        drawn=_drawn(sweep, telling[:MAX_DRAWN], failed, ran),
         constraint=next((c for s in telling if (c := _usable(sweep, s))), ""),
     )
 
@@ -166,7 +274,7 @@ def _share_of_space(sweep: Sweep, shared: Shared) -> str:
     axis = search_space(sweep).axes.get(shared.name)
     values = axis_values(axis) if axis else []
     failing = [value for value in values if value in shared.failed.listed]
-    if not failing or len(values) > MOST_LISTED:
+    if not failing or len(values) > MAX_LISTED:
         return ""
     names = listed([value_text(value) for value in values])
     share = share_text(len(failing) / len(values))

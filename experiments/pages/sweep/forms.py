@@ -15,21 +15,24 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from experiments import edits
-from experiments.document_yaml import line_text, yaml_text
 from experiments.models import Sweep, User
-from experiments.pages.durations import DurationField, whole, write_duration
-from experiments.pages.live_parts import digest
-from experiments.pages.numbers import WholeNumberField
-from experiments.search.figures import counted
-from experiments.search.limits import MOST_CONCURRENT, MOST_TRIALS
-from experiments.search.loading import load_document
-from experiments.search.problems import DefinitionError, Problem
+from experiments.pages.form_fields import (
+    DurationField,
+    WholeNumberField,
+    whole,
+    write_duration,
+)
+from experiments.pages.frame import digest
+from experiments.search.document.limits import MAX_CONCURRENT, MAX_TRIALS
+from experiments.search.document.loading import load_document
+from experiments.search.document.yaml import line_text, yaml_text
+from experiments.search.fields import DefinitionError, Problem
 from experiments.search.samplers import SAMPLERS
-from experiments.search.space import SearchSpace
-from experiments.search.space_changes import ParameterChange, space_changes
-from experiments.space_versions import no_longer_counted, parsed_space
-from experiments.spaces import search_space
+from experiments.search.space.changes import ParameterChange, space_changes
+from experiments.search.space.space import SearchSpace
+from experiments.search.wording import counted
+from experiments.sweeps import editing
+from experiments.tracking.spaces import no_longer_counted, parsed_space, search_space
 
 SEEN = "seen"
 MAX_SEEN = 200_000
@@ -103,19 +106,19 @@ class LimitsForm(SeenForm):
 
     max_total_trials = WholeNumberField(
         least=1,
-        most=MOST_TRIALS,
+        most=MAX_TRIALS,
         label="Trials in all",
         help_text="Raise it to go on, lower it to end sooner.",
     )
     max_concurrent_trials = WholeNumberField(
         least=1,
-        most=MOST_CONCURRENT,
+        most=MAX_CONCURRENT,
         label="At a time",
         help_text="Running trials are not stopped when it is lowered.",
     )
     max_failed_trials = WholeNumberField(
         least=1,
-        most=MOST_TRIALS,
+        most=MAX_TRIALS,
         required=False,
         label="Pause after failures",
         help_text="Empty: failures do not pause the sweep.",
@@ -154,15 +157,15 @@ class LimitsForm(SeenForm):
         """Change what was changed. False: the form now says what is wrong."""
         limits = {name: self.cleaned_data[name] for name in self.changed()}
         changes: dict[str, Any] = {}
-        priority = limits.pop(edits.PRIORITY, sweep.priority) or 0
+        priority = limits.pop(editing.PRIORITY, sweep.priority) or 0
         if priority != sweep.priority:
-            changes[edits.PRIORITY] = priority
+            changes[editing.PRIORITY] = priority
         if limits:
             changes["limits"] = limits
         if not changes:
             return True
         try:
-            edits.change_sweep(sweep, changes, actor=actor)
+            editing.change_sweep(sweep, changes, actor=actor)
         except DefinitionError as error:
             for problem in error.problems:
                 name = problem.path.removeprefix(LIMITS)
@@ -202,7 +205,7 @@ class PolicyForm(SeenForm):
         try:
             text = self.cleaned_data["policy"].strip()
             settings = dict(load_document(text)) if text else None
-            edits.change_sweep(sweep, {POLICY: settings}, actor=actor)
+            editing.change_sweep(sweep, {POLICY: settings}, actor=actor)
         except DefinitionError as error:
             for problem in error.problems:
                 self.add_error("policy", _named(problem, POLICY))
@@ -215,7 +218,7 @@ def _in_words(sweep: Sweep, text: str) -> str:
         settings = dict(load_document(text)) if text.strip() else None
     except DefinitionError:
         return "another one"
-    return edits.policy_words(sweep, settings)
+    return editing.policy_words(sweep, settings)
 
 
 @dataclass(frozen=True)
@@ -272,12 +275,12 @@ class SpaceForm(SeenForm):
         the preview, or says what is wrong."""
         try:
             changes = self._changes()
-            self.preview = self._preview(edits.space_after(self.sweep, changes))
+            self.preview = self._preview(editing.space_after(self.sweep, changes))
             if not self.preview.lines:
                 self.add_error(None, "This is the search space that the sweep has.")
             if not self.preview.lines or previewed != self.preview.mark:
                 return False
-            edits.change_sweep(self.sweep, changes, actor=actor)
+            editing.change_sweep(self.sweep, changes, actor=actor)
         except DefinitionError as error:
             self.preview = None
             for problem in error.problems:

@@ -10,17 +10,17 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from experiments.formatting import duration_text
 from experiments.models import Sweep
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.pages.sweep.failure_sentences import PAUSES
-from experiments.pages.sweep.permission import may_steer
+from experiments.pages.frame import may_steer
+from experiments.pages.sweep.failure_card import PAUSES
 from experiments.pages.sweep.search_tile import sampler_of
 from experiments.pages.sweep.tiles import day_and_clock
-from experiments.search.figures import counted
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.termination import make_policy
-from experiments.words import duration_text
+from experiments.search.wording import counted
 
 SAMPLERS: Mapping[str, str] = {
     "grid": "every combination in turn",

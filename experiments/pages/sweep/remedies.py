@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from experiments import edits, further_trials, lifecycle, queues, steering
-from experiments.causes import Cause
-from experiments.failures import FailureGroup
+from experiments import lifecycle, queues
+from experiments.failures.groups import FailureGroup
+from experiments.failures.known_errors import Cause
+from experiments.formatting import bytes_text, duration_text
 from experiments.models import Sweep, User
 from experiments.models.sweeps import SweepState
 from experiments.pages.sweep.failure_shares import shares_of
-from experiments.search.definition import parse_document
-from experiments.search.figures import counted
-from experiments.submission import create_sweep, sweep_document
-from experiments.words import bytes_text, duration_text
+from experiments.search.document.definition import parse_document
+from experiments.search.wording import counted
+from experiments.sweeps import control, editing, requests
+from experiments.sweeps.creation import create_sweep, sweep_document
 
 # What is put right outside of the sweep; then it can go on as it is.
 OUTSIDE = frozenset(
@@ -117,7 +118,7 @@ def _memory(sweep: Sweep) -> int | None:
 def _retry(now: Situation) -> Offer:
     if now.group is None:
         return None
-    count = min(now.group.count, further_trials.MOST_AT_ONCE)
+    count = min(now.group.count, requests.MAX_AT_ONCE)
     which = "it runs" if count == 1 else "they run"
     name = f"Run the {count} trials again" if count > 1 else "Run the trial again"
     text = f"Put right what was wrong first; {which} with the same values"
@@ -169,7 +170,7 @@ def _do_exclude(now: Situation, actor: User) -> Done:
     rules = [*(now.sweep.definition.get("constraints") or ()), now.constraint]
     if now.ended:
         return _draft(now, {"constraints": rules}, actor)
-    edits.change_sweep(now.sweep, {"constraints": rules}, actor=actor)
+    editing.change_sweep(now.sweep, {"constraints": rules}, actor=actor)
     _resume(now.sweep, actor)
     return Done(f"{now.sweep} resumed with {now.constraint}.")
 
@@ -179,7 +180,7 @@ def _do_more_time(now: Situation, actor: User) -> Done:
     if now.ended:
         limits = {**sweep_document(now.sweep)["limits"], "trial_timeout": limit}
         return _draft(now, {"limits": limits}, actor)
-    edits.change_sweep(now.sweep, {"limits": {"trial_timeout": limit}}, actor=actor)
+    editing.change_sweep(now.sweep, {"limits": {"trial_timeout": limit}}, actor=actor)
     _resume(now.sweep, actor)
     return Done(f"New trials of {now.sweep} have {duration_text(limit)}.")
 
@@ -194,16 +195,16 @@ def _do_retry(now: Situation, actor: User) -> Done:
     numbers: list[int] = []
     if now.group is not None:
         trials = now.group.trials_of(now.sweep).order_by("number")
-        most = further_trials.MOST_AT_ONCE
+        most = requests.MAX_AT_ONCE
         numbers = list(trials.values_list("number", flat=True)[:most])
-    further_trials.run_again(now.sweep, numbers, actor=actor)
+    requests.run_again(now.sweep, numbers, actor=actor)
     _resume(now.sweep, actor)
-    return Done(f"{further_trials.trials_named(numbers)} will run once more.")
+    return Done(f"{requests.trials_named(numbers)} will run once more.")
 
 
 def _do_go_on(now: Situation, actor: User) -> Done:
     if now.ended:
-        steering.extend(now.sweep, now.left, actor=actor)
+        control.extend(now.sweep, now.left, actor=actor)
     else:
         _resume(now.sweep, actor)
     return Done(f"{now.sweep} resumed.")

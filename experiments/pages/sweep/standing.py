@@ -24,12 +24,12 @@ from experiments.models.trials import (
     AttemptState,
     TrialState,
 )
-from experiments.progress import Progress, progress_of
-from experiments.spaces import search_space
-from experiments.training_time import TIMES, attempt_seconds, trained
+from experiments.sweeps.progress import Progress, progress_of
+from experiments.tracking.spaces import search_space
+from experiments.tracking.training_time import TIMES, attempt_seconds, trained
 
 # Fewer ended trials than this say too little about how long the rest will take.
-LEAST_FOR_FORECAST = 3
+MIN_FOR_FORECAST = 3
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class SweepStanding:
     @cached_property
     def seconds_left(self) -> float | None:
         """About how long the rest takes at the pace so far, spread over the slots."""
-        unknown = self.took is None or self.ended < LEAST_FOR_FORECAST
+        unknown = self.took is None or self.ended < MIN_FOR_FORECAST
         if self.sweep.state != SweepState.RUNNING or unknown or not self.to_come:
             return None
         took = self.took or 0.0

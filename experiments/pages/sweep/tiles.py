@@ -1,4 +1,7 @@
-"""The four answers at the top of a sweep's page, in words. Pure: no queries."""
+"""The four answers at the top of a sweep's page, in words. Pure: no queries.
+
+What early ends saved beside time, in words: reports, GPU time and money.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,45 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from experiments.formatting import (
+    MINUS,
+    duration_text,
+    metric_text,
+    share_text,
+    signed_text,
+)
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
-from experiments.pages.saved_words import also_saved
 from experiments.pages.sweep.search_tile import SearchTile, search_tile
 from experiments.pages.sweep.standing import SweepStanding
-from experiments.search.figures import counted
-from experiments.search_now import SearchNow
-from experiments.words import MINUS, duration_text, metric_text, share_text, signed_text
+from experiments.search.wording import counted
+from experiments.sweeps.savings import Saving
+from experiments.sweeps.search_status import SearchNow
+
+MIN_MONEY = 0.01
+
+
+def also_saved(saving: Saving) -> str:
+    """What follows the saved time: `` and 17 reports``, ``, 17 reports and 0.50 in
+    money``; GPU time and money only where there is some."""
+    parts = []
+    if reports := round(saving.reports):
+        parts.append(counted(reports, "report"))
+    if saving.gpu_seconds:
+        parts.append(f"{duration_text(saving.gpu_seconds)} of GPU time")
+    if saving.money:
+        parts.append(money_text(saving.money))
+    if len(parts) < 2:
+        return "".join(f" and {part}" for part in parts)
+    return f", {', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def money_text(money: float) -> str:
+    """``1,234.50 in money``, in whatever the pools' prices are given in."""
+    least = f"below {MIN_MONEY}"
+    return f"{least if money < MIN_MONEY else f'{money:,.2f}'} in money"
+
 
 WHY_ENDED: Mapping[str, str] = {
     "max_total_trials": "ended because all {tried:,} were tried",

@@ -1,5 +1,6 @@
 """The rows of the table of trials: texts aligned by their decimal point, and a small
-curve. Pure."""
+curve. Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from experiments.pages.rows import TrialRow, thinned
-from experiments.search.choice import Choice
-from experiments.search.space import SearchSpace
-from experiments.words import duration_text, metric_text, number_text, texts
+from experiments.formatting import duration_text, metric_text, number_text, texts
+from experiments.pages.trial_rows import TrialRow, thinned
+from experiments.search.space.choice import Choice
+from experiments.search.space.space import SearchSpace
 
 # As wide as a digit and as a point, where figures are tabular.
 FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"
 WIDTH, HEIGHT, EDGE = 96, 24, 3
-MOST_SPARK_POINTS = 40
+MAX_SPARK_POINTS = 40
 # Closer than this to the ideal end two values look the same, as in the charts.
 CLOSEST = 0.002
 
@@ -214,7 +215,7 @@ class SparkScale:
 
 
 def _thin(curve: Sequence[Sequence[float | None]]) -> Sequence[Sequence[float | None]]:
-    return thinned([list(point) for point in curve], MOST_SPARK_POINTS)
+    return thinned([list(point) for point in curve], MAX_SPARK_POINTS)
 
 
 def spark_scale(

@@ -20,15 +20,11 @@ from django.http import QueryDict
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialQuerySet, TrialState
-from experiments.pages.live_parts import digest
-from experiments.pages.rows import TrialRow
-from experiments.pages.sweep.trial_cells import (
-    TableRow,
-    numeric_parameters,
-    table_rows,
-)
-from experiments.spaces import search_space
-from experiments.training_time import trained
+from experiments.pages.frame import digest
+from experiments.pages.sweep.trial_cells import TableRow, numeric_parameters, table_rows
+from experiments.pages.trial_rows import TrialRow
+from experiments.tracking.spaces import search_space
+from experiments.tracking.training_time import trained
 
 FEW, PAGE_SIZE = 10, 100
 # The order of states wherever they are listed.
@@ -43,7 +39,7 @@ STATES = (
 PARAMETER = "p."
 # What the first click on a column sorts by.
 FIRST = {"number": "-number", "reports": "-reports", "took": "-took"}
-MOST_TICKED = 50
+MAX_SELECTED = 50
 # No trial's has more digits.
 NUMBER = re.compile("[0-9]{1,9}")
 
@@ -96,7 +92,7 @@ class TableQuery:
 
     @cached_property
     def ticked(self) -> frozenset[int]:
-        numbers = self.query.get("ticked", "").split(",")[:MOST_TICKED]
+        numbers = self.query.get("ticked", "").split(",")[:MAX_SELECTED]
         return frozenset(int(text) for text in numbers if NUMBER.fullmatch(text))
 
     # --- links ----------------------------------------------------------------------

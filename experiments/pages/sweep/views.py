@@ -1,36 +1,179 @@
-"""One sweep: overview, trials and events."""
+"""One sweep: overview, trials and events.
+
+JSON that keeps a sweep's page fresh.
+
+The client sends back the token of the last answer as ``?since=``: the server's time
+then, a mark of the page's frame, and one of the table's look. As long as nothing has
+changed since, one query answers. Otherwise: changed trials for the charts, tiles and
+cards as HTML, and the table's order with those rows that look different now.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import path
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from experiments import access
-from experiments.clock import database_now
+from experiments.db.clock import database_now
+from experiments.models import Sweep, Trial
+from experiments.pages.frame import digest, may_steer, sweep_to_read
 from experiments.pages.sweep.charts import (
+    MAX_TRIALS,
     chart_chips,
     chart_model,
     chart_note,
+    chart_row,
     chart_trials,
     curve_selects,
     spread_select,
 )
-from experiments.pages.sweep.feed import token_of
-from experiments.pages.sweep.head import frame
-from experiments.pages.sweep.permission import (
-    may_steer,
-    sweep_to_read,
-)
+from experiments.pages.sweep.head import cancel_text, frame, running_text
 from experiments.pages.sweep.standing import SweepStanding, sweep_standing
 from experiments.pages.sweep.trial_table import TableQuery, TrialTable
-from experiments.pages.sweep.view_state import answers_of, sweep_view
-from experiments.progress import counts_by_sweep
+from experiments.pages.sweep.view import SweepView, answers_of, sweep_view
+from experiments.sweeps.progress import counts_by_sweep
+
+# A transaction may commit a little after the time that it stamped on its rows.
+OVERLAP = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a page has seen: up to when, and how its frame and table looked."""
+
+    time: datetime | None
+    frame: str = ""
+    look: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Token:
+        moment, _, marks = text.partition("~")
+        frame, _, look = marks.partition("~")
+        try:
+            time = datetime.fromisoformat(moment)
+        except ValueError:
+            return cls(None)
+        if timezone.is_naive(time):
+            return cls(None)
+        return cls(time, frame, look)
+
+    def until(self, now: datetime) -> Token:
+        """Of a time to come, as after a clock was set back, nothing can be told."""
+        later = self.time is not None and self.time > now + OVERLAP
+        return Token(None) if later else self
+
+    def __str__(self) -> str:
+        return f"{self.time.isoformat() if self.time else ''}~{self.frame}~{self.look}"
+
+
+def token_of(standing: SweepStanding, table: TrialTable, *, steers: bool) -> str:
+    """The token of a page that shows the table."""
+    mark = frame_mark(standing.sweep, steers=steers)
+    return str(Token(standing.now, mark, table.look))
+
+
+def frame_mark(sweep: Sweep, *, steers: bool) -> str:
+    return digest(f"{sweep.state} {sweep.updated_at} {sweep.archived_at} {steers}")
+
+
+@require_GET
+@never_cache
+def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
+    """What has changed on a sweep's page ``?since=`` the last answer."""
+    sweep = sweep_to_read(request, pk)
+    now = database_now()
+    seen = Token.read(request.GET.get("since", "")).until(now)
+    if seen.time is not None and not _changed(sweep, seen.time):
+        return JsonResponse(_answer(sweep, now, str(Token(now, seen.frame, seen.look))))
+    standing = sweep_standing(sweep, now=now)
+    asked = TableQuery(sweep, request.GET, few=request.GET.get("part") != "trials")
+    changed = _changed_trials(sweep, seen.time)
+    # Charts are brought up to date for the newest trials only.
+    oldest = standing.tried - MAX_TRIALS - 1
+    charted = [t for t in changed if asked.few and t.number > oldest]
+    view = sweep_view(standing, asked, charted=charted)
+    steers = may_steer(request, sweep)
+    answer = _answer(sweep, now, token_of(standing, view.table, steers=steers))
+    answer |= _news(standing, view, seen, {trial.pk for trial in changed})
+    if asked.few:
+        answers = answers_of(standing, request.GET, steers=steers)
+        answer["parts"]["answers"] = answers.html()
+    if seen.frame != frame_mark(sweep, steers=steers):
+        context = frame(request, sweep, standing.counts, now=now)
+        answer["parts"]["head"] = render_to_string(
+            "experiments/sweep/head.html", context, request=request
+        )
+    return JsonResponse(answer)
+
+
+def _changed(sweep: Sweep, since: datetime) -> bool:
+    start = since - OVERLAP
+    return (
+        sweep.updated_at >= start or sweep.trials.filter(updated_at__gte=start).exists()
+    )
+
+
+def _changed_trials(sweep: Sweep, since: datetime | None) -> list[Trial]:
+    trials = sweep.trials.select_related("current_attempt").order_by("-number")
+    if since is not None:
+        trials = trials.filter(updated_at__gte=since - OVERLAP)
+    return list(trials[: MAX_TRIALS * 2])
+
+
+def _answer(sweep: Sweep, now: datetime, token: str) -> dict[str, Any]:
+    """The part of every answer. Final: the sweep has ended and nothing lives."""
+    final = sweep.has_ended and not sweep.trials.live().exists()
+    return {
+        "since": token,
+        "now": now.isoformat(),
+        "state": sweep.state,
+        "final": final,
+        "changed": False,
+    }
+
+
+def _news(
+    standing: SweepStanding, view: SweepView, seen: Token, changed: set[int]
+) -> dict[str, Any]:
+    table, counts, best = view.table, standing.counts, standing.best
+    same = bool(seen.look) and seen.look == table.look
+    parts = {"chips": _part("chips", chips=table.asked.chips(counts))}
+    if not same:
+        parts["heads"] = _part("heads", table=table)
+    return {
+        "changed": True,
+        "counts": counts,
+        "total": standing.planned,
+        "cancel": cancel_text(standing.sweep, counts),
+        "running": running_text(counts),
+        "best": best.pk if best else None,
+        "trials": [chart_row(row) for row in view.charted],
+        "parts": parts,
+        "order": [line.row["id"] for line in table.rows],
+        "rows": {
+            line.row["id"]: _part("row", line=line, table=table)
+            for line in table.rows
+            if not same or line.row["id"] in changed or line.row["best"]
+        },
+    }
+
+
+def _part(name: str, **context: object) -> str:
+    return render_to_string(f"experiments/sweep/{name}.html", context)
+
+
+feed_urls = [path("sweeps/<int:pk>/feed.json", sweep_feed, name="sweep_feed")]
+
 
 EVENTS_A_PAGE = 100
 
@@ -96,8 +239,11 @@ def events(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "experiments/sweep/events.html", context)
 
 
-urlpatterns = [
+page_urls = [
     path("sweeps/<int:pk>/", overview, name="sweep_detail"),
     path("sweeps/<int:pk>/trials/", trials, name="sweep_trials"),
     path("sweeps/<int:pk>/events/", events, name="sweep_events"),
 ]
+
+
+urlpatterns = [*page_urls, *feed_urls]

@@ -1,9 +1,13 @@
-"""A team's page: its people, its pools, and the viewer's own tokens."""
+"""A team's page: its people, its pools, and the viewer's own tokens.
+
+What early termination saved a team, month by month.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,11 +15,59 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from experiments import access
-from experiments.models import Experiment, Membership, Team, User
-from experiments.occupancy import PoolSlots, team_slots
+from experiments.models import Experiment, Membership, Sweep, Team, User
 from experiments.pages.teams.forms import ROLES, PersonForm
-from experiments.pages.teams.savings import savings_of
 from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
+from experiments.scheduling.occupancy import PoolSlots, team_slots
+from experiments.sweeps import savings
+from experiments.sweeps.savings import Saving
+
+MAX_MONTHS = 12
+
+
+@dataclass(frozen=True)
+class MonthRow:
+    """``seconds`` of ``most``, both whole, are drawn as a bar."""
+
+    name: str
+    saving: Saving
+    seconds: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Savings:
+    """The latest months first, and the sum of all there are."""
+
+    rows: Sequence[MonthRow]
+    total: Saving
+    earlier: int
+
+    @property
+    def has_gpus(self) -> bool:
+        return self.total.gpu_seconds > 0
+
+    @property
+    def has_money(self) -> bool:
+        return self.total.money is not None
+
+
+def savings_of(team: Team) -> Savings:
+    lines = savings.lines_of(Sweep.objects.filter(experiment__team=team))
+    months = savings.by_month(lines)
+    latest = list(reversed(months.items()))[:MAX_MONTHS]
+    most = max((round(saving.seconds) for _, saving in latest), default=0)
+    rows = [
+        MonthRow(_name(month), saving, round(saving.seconds), max(most, 1))
+        for month, saving in latest
+    ]
+    total = savings.total(months.values())
+    return Savings(rows, total, len(months) - len(rows))
+
+
+def _name(month: str) -> str:
+    """``Nov 2026`` for ``2026-11``."""
+    return f"{datetime.strptime(month, '%Y-%m'):%b %Y}"
 
 
 @dataclass(frozen=True)

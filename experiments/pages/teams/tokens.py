@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
-from experiments.clock import database_now
+from experiments.db.clock import database_now
 from experiments.models import ApiToken, Event, User
 from experiments.tokens import new_token
 

@@ -1,20 +1,155 @@
-"""Teams: the page of one, going to another, and making one."""
+"""Teams: the page of one, going to another, and making one.
+
+The people of a team: adding them, their roles, removing them.
+"""
 
 from __future__ import annotations
 
+import secrets
+
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import access
 from experiments.models import Event, Membership, Team, User
-from experiments.pages.context import SESSION_KEY
-from experiments.pages.teams import members
-from experiments.pages.teams.forms import TeamForm
-from experiments.pages.teams.summary import readable_team, team_page
+from experiments.pages.frame import SESSION_KEY
+from experiments.pages.teams.forms import PersonForm, TeamForm
+from experiments.pages.teams.summary import readable_team, removal_question, team_page
+
+Role = Membership.Role
+
+
+def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
+    """The team and the viewer, who must be one of its admins."""
+    team, user = readable_team(request, slug)
+    if not access.can_manage(user, team):
+        raise PermissionDenied
+    return team, user
+
+
+@require_POST
+@never_cache
+def member_add(request: HttpRequest, slug: str) -> HttpResponse:
+    team, actor = managed_team(request, slug)
+    form = PersonForm(request.POST, team=team)
+    if not form.is_valid():
+        return team_page(request, team, actor, person_form=form, status=422)
+    name, role = form.cleaned_data["username"], form.cleaned_data["role"]
+    password = "" if form.person else secrets.token_urlsafe(12)
+    with transaction.atomic():
+        person = form.person or User.objects.create_user(name, password=password)
+        Membership.objects.create(team=team, user=person, role=role)
+        Event.log(
+            "member added",
+            f"{name} as {role}",
+            actor=actor,
+            team=team,
+            data={"user": person.pk},
+        )
+    if not password:
+        messages.success(request, f"{name} is in the team now, as {role}.")
+        return redirect("team_detail", team.slug)
+    context = {"team": team, "person": person, "password": password, "role": role}
+    return render(request, "experiments/teams/account_made.html", context)
+
+
+class LastAdmin(Exception):
+    """The change would leave the team without an admin."""
+
+
+def change_role(team: Team, user_id: int, role: Role | None) -> Membership | None:
+    """Give a member another role, or remove them (None). Returns the membership as it
+    was, or None when there is none; raises LastAdmin instead of orphaning the team."""
+    with transaction.atomic():
+        # Locked together, so that two admins cannot demote each other at once.
+        everyone = list(
+            Membership.objects.select_for_update().filter(team=team).order_by("pk")
+        )
+        member = next((m for m in everyone if m.user_id == user_id), None)
+        if member is None:
+            return None
+        admins = [m for m in everyone if m.role == Role.ADMIN]
+        if admins == [member] and role != Role.ADMIN:
+            raise LastAdmin
+        rows = Membership.objects.filter(pk=member.pk)
+        if role is None:
+            rows.delete()
+        else:
+            rows.update(role=role)
+    return member
+
+
+def _refuse(request: HttpRequest, team: Team) -> HttpResponse:
+    messages.error(
+        request,
+        f"Team {team.name} would be left without an admin. Make somebody else an admin"
+        " first.",
+    )
+    return redirect("team_detail", team.slug)
+
+
+@require_POST
+def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    team, actor = managed_team(request, slug)
+    person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
+    role = request.POST.get("role", "")
+    if role not in Role.values:
+        allowed = ", ".join(Role.values)
+        messages.error(request, f"The role is {role!r}; allowed are {allowed}.")
+        return redirect("team_detail", team.slug)
+    try:
+        before = change_role(team, pk, Role(role))
+    except LastAdmin:
+        return _refuse(request, team)
+    if before is not None and before.role != role:
+        change = f"{person.username}: {before.role} to {role}"
+        data = {"user": person.pk}
+        Event.log("role changed", change, actor=actor, team=team, data=data)
+        messages.success(request, f"{person.username} is {role} now.")
+    return redirect("team_detail", team.slug)
+
+
+@require_http_methods(["GET", "POST"])
+def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Without scripts the question is a page of its own; with them a dialog."""
+    team, actor = managed_team(request, slug)
+    person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
+    if request.method != "POST":
+        context = {"team": team, "question": removal_question(team, person)}
+        return render(request, "experiments/teams/confirm.html", context)
+    try:
+        before = change_role(team, pk, None)
+    except LastAdmin:
+        return _refuse(request, team)
+    if before is not None:
+        Event.log(
+            "member removed",
+            f"{person.username}, {before.role}",
+            actor=actor,
+            team=team,
+            data={"user": person.pk},
+        )
+        messages.success(request, f"{person.username} is no longer in the team.")
+    if person == actor:
+        return redirect("home")
+    return redirect("team_detail", team.slug)
+
+
+member_urls = [
+    path("teams/<slug:slug>/members/", member_add, name="member_add"),
+    path("teams/<slug:slug>/members/<int:pk>/role/", member_role, name="member_role"),
+    path(
+        "teams/<slug:slug>/members/<int:pk>/remove/",
+        member_remove,
+        name="member_remove",
+    ),
+]
 
 
 @require_GET
@@ -62,5 +197,5 @@ urlpatterns: list[URLPattern] = [
     path("teams/switch/", team_switch, name="team_switch"),
     path("teams/<slug:slug>/switch/", team_switch, name="team_switch"),
     path("teams/<slug:slug>/", team_detail, name="team_detail"),
-    *members.urlpatterns,
+    *member_urls,
 ]

@@ -1,8 +1,12 @@
-"""What the templates of one trial's page show, and its parts that stay fresh."""
+"""What the templates of one trial's page show, and its parts that stay fresh.
+
+One trial's parameters beside those of the trial it is held against.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,18 +14,22 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from experiments.further_trials import refusal_of, rerun_refusal
 from experiments.lifecycle import POLICY
 from experiments.models import Artifact, Trial
 from experiments.models.trials import Origin, TrialState
-from experiments.pages.commands import hand_run
+from experiments.pages.curves import groups_of, lines_model, picked_group
 from experiments.pages.log_text import last_lines
-from experiments.pages.metric_series import groups_of, lines_model, picked_group
-from experiments.pages.origins import origin_words
-from experiments.pages.places import axes_of
+from experiments.pages.space import (
+    UNSET,
+    ParameterAxis,
+    Picture,
+    axes_of,
+    picture,
+    same_value,
+)
 from experiments.pages.trial import phases
-from experiments.pages.trial.attempt_rows import TrialRows
-from experiments.pages.trial.parameters import parameter_rows
+from experiments.pages.trial.phases import hand_run
+from experiments.pages.trial.rows import TrialRows
 from experiments.pages.trial.threshold import (
     chart_question,
     line_name,
@@ -37,9 +45,60 @@ from experiments.pages.trial.verdicts import (
     verdict_rows,
 )
 from experiments.pages.trial.why import going_on_words, why_of
-from experiments.search.given import outside
-from experiments.space_versions import version_of
-from experiments.spaces import search_space
+from experiments.pages.trial_rows import origin_words
+from experiments.search.space.given import outside
+from experiments.sweeps.requests import refusal_of, rerun_refusal
+from experiments.tracking.spaces import search_space, trial_params, version_of
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    name: str
+    is_set: bool
+    value: Any
+    rival_is_set: bool
+    rival_value: Any
+    differs: bool
+    picture: Picture | None
+
+
+def parameter_rows(
+    trial: Trial,
+    rival: Trial | None,
+    axes: Mapping[str, ParameterAxis],
+    *,
+    best: Trial | None,
+) -> list[ParameterRow]:
+    """In the order of the space; what only the trials have comes last."""
+    own, others = trial_params(trial), trial_params(rival) if rival else None
+    names = dict.fromkeys([*axes, *own, *(others or {})])
+    marked = [
+        (each, "best" if best and each.pk == best.pk else each.state)
+        for each in (rival, trial)
+        if each is not None
+    ]
+    return [_row(name, own, others, axes.get(name), marked) for name in names]
+
+
+def _row(
+    name: str,
+    own: Mapping[str, Any],
+    others: Mapping[str, Any] | None,
+    axis: ParameterAxis | None,
+    marked: Sequence[tuple[Trial, str]],
+) -> ParameterRow:
+    value = own.get(name, UNSET)
+    other = UNSET if others is None else others.get(name, UNSET)
+    return ParameterRow(
+        name=name,
+        is_set=value is not UNSET,
+        value=None if value is UNSET else value,
+        rival_is_set=other is not UNSET,
+        rival_value=None if other is UNSET else other,
+        differs=others is not None and not same_value(value, other),
+        picture=picture(axis, name, marked),
+    )
+
 
 # The parts of the page that its feed brings anew, each with a template of its own.
 PARTS = (
@@ -53,7 +112,7 @@ PARTS = (
     "outputs",
 )
 FAILURE_LINES = 6
-MOST_OUTPUTS = 500
+MAX_OUTPUTS = 500
 
 
 def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str, Any]:
@@ -230,7 +289,7 @@ def outputs_of(rows: TrialRows) -> list[Artifact]:
     """The files of the attempt that is shown, by path."""
     if rows.told is None or rows.trial.files_deleted_at:
         return []
-    return list(rows.told.artifacts.all()[:MOST_OUTPUTS])
+    return list(rows.told.artifacts.all()[:MAX_OUTPUTS])
 
 
 def run_tabs(trial: Trial) -> list[dict[str, str]]:

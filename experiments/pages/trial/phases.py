@@ -1,17 +1,22 @@
-"""Attempts and times: what a trial spent its time with."""
+"""Attempts and times: what a trial spent its time with.
+
+A trial's command, to run it by hand.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from experiments.models import Attempt, Trial
+from experiments.formatting import duration_text
+from experiments.models import Attempt, CodeSnapshot, Trial
 from experiments.models.trials import AttemptState
-from experiments.runner.exits import exit_in_short
-from experiments.search.figures import counted
-from experiments.training_time import attempt_seconds
-from experiments.words import duration_text
+from experiments.runner.stopping import exit_in_short
+from experiments.search.document.command import CommandError, render_command, value_text
+from experiments.search.wording import counted
+from experiments.tracking.training_time import attempt_seconds
 
 # How attempts are called that were lost for a reason that is nobody's fault.
 LOST_WORDS = {
@@ -170,3 +175,43 @@ def slot_words(attempt: Attempt | None) -> str:
     if attempt.worker is None or attempt.slot is None:
         return ""
     return f"slot {attempt.slot} on {attempt.worker.name}"
+
+
+@dataclass(frozen=True)
+class HandRun:
+    """``line`` is one line for a POSIX shell, ``environment`` what it needs set."""
+
+    line: str
+    environment: str
+    parameters: str
+    code: CodeSnapshot | None
+
+
+def hand_run(trial: Trial) -> HandRun | None:
+    """None for trials that the site does not start, or whose command has changed."""
+    sweep = trial.sweep
+    if sweep is None:
+        return None
+    template = sweep.definition.get("trial", {})
+    if not template.get("command"):
+        return None
+    try:
+        argv = render_command(
+            template["command"], trial.params, sweep.definition.get("inputs", {})
+        )
+    except CommandError:
+        return None
+    given = template.get("environment_variables") or {}
+    parameters = {f"AZUREML_SWEEP_{k}": value_text(v) for k, v in trial.params.items()}
+    return HandRun(
+        line=" ".join([*_assignments(given), shlex.join(argv)]),
+        environment="\n".join(
+            f"export {line}" for line in _assignments({**given, **parameters})
+        ),
+        parameters="\n".join(f"{k}: {value_text(v)}" for k, v in trial.params.items()),
+        code=sweep.code,
+    )
+
+
+def _assignments(values: Mapping[str, object]) -> list[str]:
+    return [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]

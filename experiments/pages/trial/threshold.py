@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from django.db.models import Q
 
+from experiments.formatting import number_text
 from experiments.models import Decision, Report, Trial
-from experiments.pages.envelope import MANY_POINTS, Envelopes
-from experiments.pages.rows import thinned
+from experiments.pages.curves import MANY_POINTS, Envelopes
+from experiments.pages.trial_rows import thinned
 from experiments.search.termination.predictive import EQUAL_REPORTS
-from experiments.words import number_text
 
-MOST_RIVALS = 60
-MOST_POINTS = 60
+MAX_RIVALS = 60
+MAX_POINTS = 60
 
 Points = list[list[float | None]]
 # Median stopping holds a trial against the others' means, all else against their bests.
@@ -158,7 +158,7 @@ def _rivals(
         return []
     known = _Known(trial, setters, last)
     reached = last[0].n if last else trial.reports
-    kept = _spread(reached, MOST_POINTS)
+    kept = _spread(reached, MAX_POINTS)
     drawn = _drawn_rivals(known, reached, setters)
     curves: dict[int, Points] = defaultdict(list)
     for pk, _, n, loss in known.rows(column, trial__in=drawn, n__in=kept):
@@ -205,12 +205,12 @@ def _drawn_rivals(known: _Known, reached: int, setters: Collection[int]) -> list
             first[pk] = None
     as_far = [pk for pk, n in furthest.items() if n == reached]
     others = [pk for pk, n in furthest.items() if n != reached]
-    order = [*list(first)[:MOST_RIVALS], *_even(as_far), *_even(others)]
-    return list(dict.fromkeys(order))[:MOST_RIVALS]
+    order = [*list(first)[:MAX_RIVALS], *_even(as_far), *_even(others)]
+    return list(dict.fromkeys(order))[:MAX_RIVALS]
 
 
 def _even(ids: Sequence[int]) -> Sequence[int]:
-    if len(ids) <= MOST_RIVALS:
+    if len(ids) <= MAX_RIVALS:
         return ids
-    places = np.linspace(0, len(ids) - 1, MOST_RIVALS).round().astype(int)
+    places = np.linspace(0, len(ids) - 1, MAX_RIVALS).round().astype(int)
     return [ids[place] for place in places]

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from experiments.formatting import number_text, told_apart
 from experiments.models import Decision
-from experiments.pages.trial.attempt_rows import TrialRows
+from experiments.pages.trial.rows import TrialRows
 from experiments.pages.trial.verdicts import chance_text
-from experiments.search.figures import ordinal
 from experiments.search.termination import Policy
 from experiments.search.termination.comparison import ComparingPolicy
-from experiments.verdicts import CHANCE, Checks
-from experiments.words import number_text, told_apart
+from experiments.search.wording import ordinal
+from experiments.tracking.verdicts import CHANCE, Checks
 
 # The own best in it, with or without being called so.
 OWN_BEST = re.compile(r"(?:\bits best |(?<=; )|^)(-?\d\S*)(?= )")

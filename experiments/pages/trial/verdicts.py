@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from experiments.formatting import MINUS, metric_text, number_text, signed_text
 from experiments.models import Decision
 from experiments.search.records import Objective
-from experiments.verdicts import CHANCE, margin_of
-from experiments.words import MINUS, metric_text, number_text, signed_text
+from experiments.tracking.verdicts import CHANCE, margin_of
 
 # Rows of the short table on a phone, and where there is more room.
 FEW, SOME = 5, 12
 # A link that shows fewer rows than these would take more room than it saves.
-LEAST_HIDDEN = 3
+MIN_HIDDEN = 3
 # The policies' own numbers that are shown as columns.
 FACT_COLUMNS: Mapping[str, str] = {"gain_needed": "gain needed", CHANCE: "chance"}
 # The margin's bar in pixels: its zero line, and its longest length to either side.
@@ -79,7 +79,7 @@ def verdict_rows(
 
 def fitting(count: int, most: int) -> int:
     """How many of so many rows the short table shows: all, or ``most``."""
-    return count if count < most + LEAST_HIDDEN else most
+    return count if count < most + MIN_HIDDEN else most
 
 
 def fact_columns(decisions: Iterable[Decision]) -> list[str]:

@@ -23,9 +23,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from experiments import access, lifecycle, queues, storage
 from experiments.models import Artifact, Trial, User
-from experiments.pages.live_parts import changed_parts, is_current, token_of
-from experiments.pages.trial.attempt_rows import TrialRows, neighbours
+from experiments.pages.frame import changed_parts, is_current, token_of
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
+from experiments.pages.trial.rows import TrialRows, neighbours
 
 # For files of other people: nothing in them may run, and nothing may be guessed.
 HOSTILE_HEADERS = {

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from django.utils.html import format_html
 
+from experiments.formatting import metric_text, number_text
 from experiments.models import Trial
 from experiments.models.trials import AttemptState, Origin, TrialState
 from experiments.pages import failures
-from experiments.pages.trial.attempt_rows import TrialRows
+from experiments.pages.trial.rows import TrialRows
 from experiments.pages.trial.verdict_words import (
     Sentence,
     against_words,
@@ -20,7 +21,6 @@ from experiments.pages.trial.verdict_words import (
     setters_sentence,
     standstill_sentence,
 )
-from experiments.words import metric_text, number_text
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,17 @@ import secrets
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from experiments.search.fields import Fields
-from experiments.search.problems import Findings, join, unknown_name
+from experiments.search.fields import Fields, Findings, join, unknown_name
 from experiments.search.records import JSONValue
 from experiments.search.samplers.auto import AutoSampler
 from experiments.search.samplers.bayesian import BayesianSampler
-from experiments.search.samplers.cmaes.sampler import CmaesSampler
+from experiments.search.samplers.cmaes import CmaesSampler
 from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.random import RandomSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import SobolSampler
-from experiments.search.samplers.tpe.sampler import TpeSampler
-from experiments.search.space import SearchSpace
+from experiments.search.samplers.tpe import TpeSampler
+from experiments.search.space.space import SearchSpace
 
 SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
@@ -38,7 +37,7 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     }
 )
 
-LARGEST_SEED = 2**63 - 1
+MAX_SEED = 2**63 - 1
 
 
 def fresh_seed() -> int:
@@ -71,7 +70,7 @@ def read_sampling(
         message = unknown_name(name, SAMPLERS, kind="sampler")
         findings.error(join(path, "type"), message)
         return None
-    seed = document.integer("seed", None, least=0, most=LARGEST_SEED)
+    seed = document.integer("seed", None, least=0, most=MAX_SEED)
     settings: dict[str, JSONValue] = {
         "type": name,
         "seed": new_seed() if seed is None else seed,

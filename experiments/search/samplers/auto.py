@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
+from experiments.search.gp.candidates import Tried
+from experiments.search.gp.encoding import Columns
+from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History, empty
-from experiments.search.samplers.bayesian import LEAST_FINITE, BayesianSampler
+from experiments.search.samplers.bayesian import MIN_FINITE, BayesianSampler
 from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import SobolSampler
-from experiments.search.samplers.tpe.sampler import TpeSampler
-from experiments.search.surrogate.columns import Columns
-from experiments.search.surrogate.outcomes import outcomes_of
-from experiments.search.surrogate.tried import Tried
+from experiments.search.samplers.tpe import TpeSampler
 
 Method: TypeAlias = Literal["grid", "sobol", "tpe", "bayesian"]
 
 # A space with so many configurations is gone through where the budget allows it.
-MOST_IN_GRID = 1000
+MAX_IN_GRID = 1000
 # So few trials are over before a model of them could say anything.
 HANDFUL = 5
 # With more parameters a Gaussian process takes too long over a proposal.
-MOST_AXES = 100
+MAX_AXES = 100
 
 
 class MethodChoice(NamedTuple):
@@ -68,14 +68,14 @@ class AutoSampler(Sampler):
         """The method for the next trial, and why it was chosen."""
         count, budget = self.space.count(), self.budget
         axes = len(self._columns.varying)
-        if count and budget and count <= min(budget, MOST_IN_GRID):
+        if count and budget and count <= min(budget, MAX_IN_GRID):
             configurations = f"all {count:,} configurations fit"
             if count == 1:
                 configurations = "the only configuration fits"
             return MethodChoice("grid", f"{configurations} into {_trials(budget)}")
         if budget is not None and budget < HANDFUL and not _has_results(history):
             return MethodChoice("sobol", f"{_trials(budget)} can only be spread evenly")
-        if axes > MOST_AXES:
+        if axes > MAX_AXES:
             return MethodChoice("tpe", f"it stays fast with {axes:,} parameters")
         return MethodChoice("bayesian", "it learns most from every trial")
 
@@ -112,7 +112,7 @@ NAMES: Mapping[Method, str] = {
 
 
 def _has_results(history: History) -> bool:
-    return outcomes_of(history).finite >= LEAST_FINITE
+    return outcomes_of(history).finite >= MIN_FINITE
 
 
 def _trials(budget: int) -> str:

@@ -8,19 +8,18 @@ from typing import ClassVar
 
 import numpy as np
 
+from experiments.search.gp.candidates import Tried
+from experiments.search.gp.encoding import Encoding
+from experiments.search.gp.model import Model
+from experiments.search.gp.novelty import Novelty
+from experiments.search.gp.outcomes import outcomes_of
+from experiments.search.gp.proposal import AcquisitionSearch
 from experiments.search.history import History, empty
-from experiments.search.samplers.design import Design
-from experiments.search.samplers.fallback import Fallback
 from experiments.search.samplers.sampler import Sampler, Suggestion
-from experiments.search.surrogate.encoding import Encoding
-from experiments.search.surrogate.model import Model
-from experiments.search.surrogate.novelty import Novelty
-from experiments.search.surrogate.outcomes import outcomes_of
-from experiments.search.surrogate.proposal import AcquisitionSearch
-from experiments.search.surrogate.tried import Tried
+from experiments.search.samplers.sobol import Design, Fallback
 
 # From so many trials with a value on there is a model.
-LEAST_FINITE = 4
+MIN_FINITE = 4
 # A proposal that is expected to end above this standardised outcome is made for what
 # can be learned from it: the best quarter of a normal law lies below.
 EXPLORING = -0.674
@@ -51,7 +50,7 @@ class BayesianSampler(Sampler):
 
     def in_words(self, history: History | None = None) -> str:
         finite = 0 if history is None else outcomes_of(history).finite
-        if finite < LEAST_FINITE:
+        if finite < MIN_FINITE:
             return (
                 "Spread evenly over the space until four trials have a value; then a "
                 "model of the results proposes."
@@ -70,7 +69,7 @@ class BayesianSampler(Sampler):
         self, number: int, history: History, tried: Tried
     ) -> Suggestion | None:
         outcomes = outcomes_of(history)
-        if outcomes.finite < LEAST_FINITE:
+        if outcomes.finite < MIN_FINITE:
             params = self._design.suggestion(number, tried)
             return None if params is None else Suggestion(params, "initial design")
         novelty = Novelty.of(self._encoding, history)

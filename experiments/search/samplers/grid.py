@@ -1,15 +1,30 @@
-"""Grid search: every configuration of a finite space in order."""
+"""Grid search: every configuration of a finite space in order.
+
+A sampler that goes by numbers alone, in a space where some was tried before.
+
+Distinct configurations of a finite space, in the order of a seeded random stream.
+
+The k-th of them is what repeated independent draws would give as the k-th new
+configuration: the law of successive sampling without replacement.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.fields import Problem
 from experiments.search.history import History
-from experiments.search.problems import Problem
+from experiments.search.records import JSONValue
 from experiments.search.samplers.sampler import Sampler, Suggestion
-from experiments.search.space import SearchSpace
+from experiments.search.space.distribution import identity
+from experiments.search.space.screens import Rows
+from experiments.search.space.space import SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +62,116 @@ class GridSampler(Sampler):
     def in_words(self, history: History | None = None) -> str:
         count = self.space.count_words()
         return f"Going through the grid in order: {count} configurations."
+
+
+@dataclass
+class Untried:
+    """The choices of a sampler in their order, without configurations tried before.
+
+    `tried` holds their `identity`. What follows from a number is the same at any time;
+    how far the sampler's choices were looked through is remembered.
+    """
+
+    sampler: Sampler
+    tried: frozenset[str]
+    _places: list[int] = field(default_factory=list, init=False)
+    _next: int = field(default=0, init=False)
+
+    def suggest(self, number: int) -> Suggestion | None:
+        """The number-th choice that was not tried, from 0; None: there are no more."""
+        while len(self._places) <= number:
+            suggestion = self.sampler.suggest(self._next)
+            if suggestion is None:
+                return None
+            if identity(suggestion.params) not in self.tried:
+                self._places.append(self._next)
+            self._next += 1
+        return self.sampler.suggest(self._places[number])
+
+
+BLOCK = 1024
+# So many independent draws from a larger space; from then on all configurations are
+# likely, lest a very uneven law repeat itself without end.
+MAX_DRAWS = 2**18
+# Where configurations could not be counted, so many draws in a row that give nothing
+# new mean that there is nothing new.
+BARREN_DRAWS = 2**18
+
+
+def ranked(
+    log_masses: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """All configurations' indices in the order of successive sampling.
+
+    An exponential race: configuration i arrives after an exponential time with its
+    probability as the rate, and the order of arrival is that of successive draws
+    without replacement (Efraimidis and Spirakis, 2006).
+    """
+    arrivals = np.log(rng.standard_exponential(len(log_masses))) - log_masses
+    return np.argsort(arrivals, kind="stable").astype(np.int64)
+
+
+@dataclass
+class DistinctDraws:
+    """The stream of one seed over one finite space. What was drawn is remembered."""
+
+    space: SearchSpace
+    seed: int
+    _rows: list[NDArray[np.int64]] = field(default_factory=list, init=False)
+    _seen: set[bytes] = field(default_factory=set, init=False)
+
+    def configuration(self, number: int) -> dict[str, JSONValue] | None:
+        """The number-th distinct configuration, from 0; None when there are no more."""
+        row = self.row(number)
+        if row is None:
+            return None
+        return self.space.layout.assembled(self.space.finite.of_row(row))
+
+    def row(self, number: int) -> Rows | None:
+        """The same as digits, in the order of the layout's axes."""
+        finite = self.space.finite
+        if finite.count is not None and number >= finite.count:
+            return None
+        if finite.rows is not None:
+            return np.asarray(finite.rows[self._order[number]])
+        barren = 0
+        while len(self._rows) <= number:
+            found = self._extend(next(self._blocks))
+            barren = 0 if found else barren + BLOCK
+            if finite.count is None and barren >= BARREN_DRAWS:
+                return None
+        return self._rows[number]
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        masses = self.space.finite.log_masses
+        return ranked(masses, np.random.default_rng(self.seed))
+
+    @cached_property
+    def _blocks(self) -> Iterator[Rows]:
+        return self._drawn_blocks()
+
+    def _drawn_blocks(self) -> Iterator[Rows]:
+        rng = np.random.default_rng(self.seed)
+        axes = self.space.layout.order
+        laws = [axis.law.partition for axis in axes if axis.law.partition is not None]
+        sizes = np.array([law.size for law in laws])
+        allowed = self.space.finite.listing.allowed
+        for _ in range(MAX_DRAWS // BLOCK):
+            shares = rng.random((BLOCK, len(sizes)))
+            columns = zip(laws, shares.T, strict=True)
+            yield allowed(
+                np.column_stack([law.indices(column) for law, column in columns])
+            )
+        while True:
+            yield allowed(rng.integers(0, sizes, (BLOCK, len(sizes))))
+
+    def _extend(self, block: Rows) -> int:
+        """Add what is new; the answer is how many."""
+        before = len(self._rows)
+        for row in block:
+            identity = row.tobytes()
+            if identity not in self._seen:
+                self._seen.add(identity)
+                self._rows.append(row)
+        return len(self._rows) - before

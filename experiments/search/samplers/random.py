@@ -10,11 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from experiments.search.fields import Fields, is_number
+from experiments.search.fields import Fields, is_number, shown
 from experiments.search.history import History
-from experiments.search.problems import shown
 from experiments.search.records import JSONValue
-from experiments.search.samplers.distinct import DistinctDraws
+from experiments.search.samplers.grid import DistinctDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import SobolSampler
 

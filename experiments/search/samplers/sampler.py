@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from experiments.search.fields import Fields
+from experiments.search.fields import Fields, Problem
 from experiments.search.history import History
-from experiments.search.problems import Problem
 from experiments.search.records import JSONValue, Params
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 
 
 @dataclass(frozen=True)

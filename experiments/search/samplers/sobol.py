@@ -1,14 +1,180 @@
-"""Quasi-random search: points that fill the space evenly."""
+"""Quasi-random search: points that fill the space evenly.
+
+The points of a scrambled Sobol sequence by their numbers.
+
+Configurations from the points of a Sobol sequence, one for each trial.
+
+Trials before there is a model: evenly spread over the space.
+
+What a sampler suggests when it has nothing of its own to suggest.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from experiments.search.gp.candidates import Tried
+from experiments.search.gp.encoding import Columns
+from experiments.search.gp.novelty import Novelty
 from experiments.search.history import History
-from experiments.search.samplers.even_draws import EvenDraws
+from experiments.search.records import JSONValue
+from experiments.search.samplers.grid import DistinctDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
+from experiments.search.space.screens import Rows
+from experiments.search.space.space import SearchSpace
+
+Points = NDArray[np.float64]
+
+# A power of two: a block is then a net of its own.
+BLOCK = 256
+# So many axes are those of the sequence. Further ones get independent uniform numbers
+# (a padded sequence; Owen, 1998): late dimensions are no better for so few points.
+MAX_AXES = 1000
+
+
+@dataclass
+class SobolSequence:
+    """A Sobol sequence (Sobol, 1967; Joe and Kuo, 2008) that a seed has scrambled.
+
+    Scrambling is Matousek's (1998): a random linear matrix and a digital shift. The
+    k-th point depends on the seed and k only. Blocks that were computed are kept.
+    """
+
+    axes: int
+    seed: int
+    _blocks: dict[int, Points] = field(default_factory=dict, init=False)
+
+    def point(self, number: int) -> Points:
+        """The number-th point of the unit cube, from 0."""
+        return np.asarray(self.block(number // BLOCK)[number % BLOCK])
+
+    def block(self, place: int) -> Points:
+        """The points from `place * BLOCK` on, BLOCK of them."""
+        if place not in self._blocks:
+            points = self._sequence_points(place)
+            rng = np.random.default_rng([self.seed, place])
+            padding = rng.random((BLOCK, self.axes - points.shape[1]))
+            self._blocks[place] = np.column_stack([points, padding])
+        return self._blocks[place]
+
+    def _sequence_points(self, place: int) -> Points:
+        if not self.axes:
+            return np.empty((BLOCK, 0))
+        self._engine.reset()
+        if place:
+            self._engine.fast_forward(place * BLOCK)
+        return np.asarray(self._engine.random(BLOCK))
+
+    @cached_property
+    def _engine(self) -> scipy.stats.qmc.Sobol:
+        # A generator, not a number: what a number means differs between versions.
+        rng = np.random.default_rng(self.seed)
+        return scipy.stats.qmc.Sobol(min(self.axes, MAX_AXES), scramble=True, seed=rng)
+
+
+# Points are passed over that are not allowed or give nothing new. After so many points
+# the sequence is left once fewer than one of so many is of use.
+MAX_POINTS = 2**14
+MIN_SHARE = 1 / 16
+
+
+class Draw(NamedTuple):
+    """A configuration; `even` unless the sequence had no more to give."""
+
+    params: dict[str, JSONValue]
+    even: bool
+
+
+@dataclass
+class EvenDraws:
+    """A space's configurations in the order of a Sobol sequence.
+
+    Every parameter is reached through its inverse distribution function. The k-th
+    configuration is that of the k-th point; where there are constraints or the space
+    is finite, that of the k-th point which is allowed and gives a new one. Where
+    hardly any does, the rest are random draws.
+    """
+
+    space: SearchSpace
+    seed: int
+    _points: list[Points] = field(default_factory=list, init=False)
+    _rows: list[Rows] = field(default_factory=list, init=False)
+    _seen: set[bytes] = field(default_factory=set, init=False)
+    _blocks: int = field(default=0, init=False)
+
+    def configuration(self, number: int) -> Draw | None:
+        """The number-th configuration, from 0; None when a finite space has no more."""
+        if self.space.is_finite:
+            return self._of_finite(number)
+        if not self.space.constraints:
+            return Draw(self.space.decode(self._sequence.point(number)), True)
+        while len(self._points) <= number and not self._spent(len(self._points)):
+            self._points += filter(self.space.rejection.allows, self._next_block())
+        if number < len(self._points):
+            return Draw(self.space.decode(self._points[number]), True)
+        rng = np.random.default_rng([self.seed, number])
+        return Draw(self.space.sample(rng), False)
+
+    def _of_finite(self, number: int) -> Draw | None:
+        count = self.space.finite.count
+        if count is not None and number >= count:
+            return None
+        while len(self._rows) <= number and not self._spent(len(self._rows)):
+            self._extend(self._next_block())
+            if len(self._rows) == count:
+                break
+        if number < len(self._rows):
+            values = self.space.finite.of_row(self._rows[number])
+            return Draw(self.space.layout.assembled(values), True)
+        return self._left(number - len(self._rows))
+
+    def _left(self, number: int) -> Draw | None:
+        """The number-th random configuration of those the sequence did not give."""
+        place = 0
+        while (row := self._random.row(place)) is not None:
+            if row.tobytes() not in self._seen:
+                if not number:
+                    values = self.space.finite.of_row(row)
+                    return Draw(self.space.layout.assembled(values), False)
+                number -= 1
+            place += 1
+        return None
+
+    def _spent(self, found: int) -> bool:
+        """Whether the sequence is left, by what was found in how many points."""
+        points = self._blocks * BLOCK
+        return points >= MAX_POINTS and found < points * MIN_SHARE
+
+    def _next_block(self) -> Points:
+        self._blocks += 1
+        return self._sequence.block(self._blocks - 1)
+
+    def _extend(self, points: Points) -> None:
+        names = list(self.space.axes)
+        digits = [
+            axis.law.partition.indices(points[:, names.index(axis.name)])
+            for axis in self.space.layout.order
+            if axis.law.partition is not None
+        ]
+        rows = np.column_stack(digits) if digits else np.empty((len(points), 0), int)
+        for row in self.space.finite.listing.allowed(rows):
+            if row.tobytes() not in self._seen:
+                self._seen.add(row.tobytes())
+                self._rows.append(row)
+
+    @cached_property
+    def _sequence(self) -> SobolSequence:
+        return SobolSequence(len(self.space.axes), self.seed)
+
+    @cached_property
+    def _random(self) -> DistinctDraws:
+        return DistinctDraws(self.space, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +205,77 @@ class SobolSampler(Sampler):
     @cached_property
     def _draws(self) -> EvenDraws:
         return EvenDraws(self.space, self.seed)
+
+
+# So many points of the sequence are looked at for one that may be tried.
+MAX_SKIPPED = 256
+# Where trainings turn out to be there twice, one is chosen of so many points.
+LOOKED_AT = 128
+
+
+@dataclass(frozen=True)
+class Design:
+    """A scrambled Sobol sequence over the axes (Owen, 1998), the same for one seed."""
+
+    columns: Columns
+    seed: int
+
+    def suggestion(self, number: int, tried: Tried) -> dict[str, JSONValue] | None:
+        """The number-th point, or the first after it that may be tried."""
+        for place in range(number, number + MAX_SKIPPED):
+            params = tried.admits(self._sequence.point(place))
+            if params is not None:
+                return params
+        return None
+
+    def freshest(
+        self, number: int, tried: Tried, novelty: Novelty
+    ) -> dict[str, JSONValue] | None:
+        """Of the points from the number-th on the likeliest training of its own."""
+        points = np.array([self._sequence.point(number + k) for k in range(LOOKED_AT)])
+        chances = novelty.log_chances(*self.columns.snapped(points))
+        for row in np.argsort(-chances, kind="stable"):
+            params = tried.admits(points[row])
+            if params is not None:
+                return params
+        return None
+
+    @cached_property
+    def _sequence(self) -> SobolSequence:
+        return SobolSequence(len(self.columns.all), self.seed)
+
+
+@dataclass
+class Fallback:
+    """Configurations that follow from the seed and the number, and are not tried."""
+
+    space: SearchSpace
+    seed: int
+
+    def start(self, number: int, tried: Tried) -> Suggestion | None:
+        """Trial `number` while there is nothing to go by; None: the space is exhausted.
+
+        A scrambled Sobol sequence, as long as it leads to something new.
+        """
+        draw = self._even.configuration(number)
+        if draw is None or tried.has(draw.params):
+            return self.any(number, tried)
+        return Suggestion(draw.params, "initial design")
+
+    def any(self, number: int, tried: Tried) -> Suggestion | None:
+        """Any configuration that is not tried; None: the space is exhausted."""
+        params = self._any(number, tried)
+        return None if params is None else Suggestion(params, "exploration")
+
+    def _any(self, number: int, tried: Tried) -> dict[str, JSONValue] | None:
+        if not self.space.is_finite:
+            return self.space.sample(np.random.default_rng([self.seed, number, 1]))
+        return tried.first_new(self._distinct.configuration)
+
+    @cached_property
+    def _even(self) -> EvenDraws:
+        return EvenDraws(self.space, self.seed)
+
+    @cached_property
+    def _distinct(self) -> DistinctDraws:
+        return DistinctDraws(self.space, self.seed)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from experiments.search.problems import Findings
+from experiments.search.fields import Findings
 from experiments.search.records import Objective
 from experiments.search.termination.bandit import BanditPolicy, slack_warning
 from experiments.search.termination.bounds import PatiencePolicy, ThresholdPolicy

@@ -7,17 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from experiments.search.fields import Fields
-from experiments.search.figures import significant
-from experiments.search.problems import shown
+from experiments.search.fields import Fields, shown
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
 from experiments.search.termination.evidence import Evidence, Rivals
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import NumberSetting, declared
+from experiments.search.wording import significant
 
 # A slack factor is doubted from so many values on, when its gap is so small a share of
 # what lies between the best and the median.
-FEWEST_VALUES = 3
+MIN_VALUES = 3
 SMALL_SHARE = 0.05
 
 
@@ -117,7 +116,7 @@ def slack_warning(policy: Policy, values: Iterable[float]) -> str | None:
     losses = sorted(
         policy.objective.loss(value) for value in values if math.isfinite(value)
     )
-    if len(losses) < FEWEST_VALUES:
+    if len(losses) < MIN_VALUES:
         return None
     best = policy.objective.value(losses[0])
     gap, usual = policy.gap(losses[0]), losses[len(losses) // 2] - losses[0]

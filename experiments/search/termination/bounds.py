@@ -8,9 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from experiments.search.fields import Fields
-from experiments.search.figures import counted, significant, told_apart
-from experiments.search.problems import shown
+from experiments.search.fields import Fields, shown
 from experiments.search.termination.evidence import Evidence, Grounds, Rivals
 from experiments.search.termination.policy import Policy, Ruling, min_rivals
 from experiments.search.termination.settings import (
@@ -20,6 +18,7 @@ from experiments.search.termination.settings import (
     NumberSetting,
     declared,
 )
+from experiments.search.wording import counted, significant, told_apart
 
 GOES_ON = Ruling(stop=False)
 

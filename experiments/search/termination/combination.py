@@ -7,23 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from experiments.search.fields import Fields
-from experiments.search.problems import join, listed
+from experiments.search.fields import Fields, join, listed
 from experiments.search.records import JSONValue, Objective
 from experiments.search.termination.evidence import Evidence, Grounds, Rivals, Verdict
-from experiments.search.termination.policy import (
-    Policy,
-    Ruling,
-    min_rivals,
-    read_kind,
-)
+from experiments.search.termination.policy import Policy, Ruling, min_rivals, read_kind
 from experiments.search.termination.settings import PoliciesSetting, declared
 
 # Combinations in one another: each judges all that stands in it.
 MAX_DEPTH = 2
 TOO_DEEP = f"Combinations may contain one another {MAX_DEPTH} deep, not deeper."
 # Schedules that have not met after so many steps never will, or too late to matter.
-MOST_STEPS = 10_000
+MAX_STEPS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +86,7 @@ class Combination(Policy):
         )
 
     def next_check(self, report: int) -> int | None:
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             own = super().next_check(report)
             if own is None:
                 return None

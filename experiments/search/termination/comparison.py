@@ -7,9 +7,9 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from experiments.search.figures import significant, told_apart
 from experiments.search.termination.evidence import Evidence, Grounds, Rivals
 from experiments.search.termination.policy import Policy, Ruling
+from experiments.search.wording import significant, told_apart
 
 # Sums in another order may differ in the last bits. Two numbers that close count as
 # equal, and equality survives.

@@ -2,7 +2,7 @@
 
 Every number here is a LOSS: lower is better, and infinity means no finite value. Two
 modules answer: `experiments.search.standings` from memory, for the study and the
-policy simulator, and `experiments.rivals` from the rows of a stored sweep.
+policy simulator, and `experiments.tracking.rivals` from the rows of a stored sweep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # A policy learns from at most so many finished trials, those with the highest numbers.
-MOST_FINISHED = 256
+MAX_FINISHED = 256
 
 T = TypeVar("T")
 
@@ -97,7 +97,7 @@ class Rivals(ABC):
 class Finished(ABC):
     """The other trials that ran to their own end with a finite value.
 
-    At most MOST_FINISHED of them: the latest by number, in ascending order.
+    At most MAX_FINISHED of them: the latest by number, in ascending order.
     """
 
     @property

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any, ClassVar, Self
 
 from experiments.search.fields import Fields
-from experiments.search.figures import significant
 from experiments.search.records import Objective
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
 from experiments.search.termination.evidence import Evidence, Grounds, Rivals
@@ -20,10 +19,11 @@ from experiments.search.termination.settings import (
     IntegerSetting,
     declared,
 )
+from experiments.search.wording import significant
 
 # Successive terms of number * GOLDEN, modulo 1, lie evenly between 0 and 1.
 GOLDEN = (math.sqrt(5) - 1) / 2
-MOST_NAMED = 3
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +123,9 @@ class AshaPolicy(ComparingPolicy):
 
     def rungs_in_words(self) -> str:
         """The first rungs: `1, 3, 9 … reports`."""
-        first = list(islice(self.rungs(), MOST_NAMED + 1))
-        named = ", ".join(f"{rung:,}" for rung in first[:MOST_NAMED])
-        return f"{named}{' …' * (len(first) > MOST_NAMED)} reports"
+        first = list(islice(self.rungs(), MAX_NAMED + 1))
+        named = ", ".join(f"{rung:,}" for rung in first[:MAX_NAMED])
+        return f"{named}{' …' * (len(first) > MAX_NAMED)} reports"
 
     def _kept(self, rivals: Rivals) -> int:
         """How many of the trials at a rung go on; 0 when there are too few to say."""

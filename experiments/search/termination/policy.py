@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
-from experiments.search.fields import Fields
-from experiments.search.figures import counted, ordinal
-from experiments.search.problems import Findings, join, unknown_name
+from experiments.search.fields import Fields, Findings, join, unknown_name
 from experiments.search.records import JSONValue, Objective
 from experiments.search.termination.evidence import Evidence, Grounds, Rivals, Verdict
 from experiments.search.termination.settings import (
@@ -20,6 +18,7 @@ from experiments.search.termination.settings import (
     Setting,
     declared,
 )
+from experiments.search.wording import counted, ordinal
 
 MISSING_WORDS: Mapping[str, str] = {
     "worst": "counts as worse than any number",

@@ -1,24 +1,68 @@
-"""The predictive policy: a trial ends when it is unlikely to become the best."""
+"""The predictive policy: a trial ends when it is unlikely to become the best.
+
+Trials that fall behind while none has run to its end: who cannot catch up.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.curves import Courses, Gain, courses_of, later_half
-from experiments.search.figures import significant
-from experiments.search.levels import levels_of, window_for
-from experiments.search.repeats import repeats_of
-from experiments.search.termination.evidence import Evidence, Grounds, Rivals
-from experiments.search.termination.first_wave import backlog_of
+from experiments.search.forecasts import Courses, Gain, courses_of, later_half
+from experiments.search.learning_curves import (
+    levels_of,
+    noise_of,
+    repeats_of,
+    window_for,
+)
+from experiments.search.termination.evidence import Evidence, Grounds, Ranked, Rivals
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import ShareSetting, declared
+from experiments.search.wording import significant
 
-FEWEST_REPORTS = 3
+MIN_FIRST_WAVE_REPORTS, MIN_RIVALS = 6, 2
+# The trials at whose report so many or more are better may have to end.
+BEHIND = 0.5
+# How long trials are is unknown yet: they are given so many times the reports so far.
+# Of a power law with exponent 1/2 that is this multiple of what it gained lately.
+LENGTHENED = 4
+STILL_GAINED = (1 - LENGTHENED**-0.5) / (2**0.5 - 1)
+# A gap counts beyond so many standard deviations of a report's noise.
+CLEAR_OF_NOISE = 2.5
+# A trial is believed to gain so much of the gap even when it gained nothing lately.
+MIN_SHARE = 0.02
+
+
+class Backlog(NamedTuple):
+    """How far a trial is behind the leader at its report, and what it may gain."""
+
+    leader: Ranked
+    needed: float
+    expected: float
+
+
+def backlog_of(evidence: Evidence, rivals: Rivals) -> Backlog | None:
+    """What a trial in the worse half has to make up; None where it is too early."""
+    if evidence.report < MIN_FIRST_WAVE_REPORTS or len(rivals) < MIN_RIVALS:
+        return None
+    best, leader = evidence.own.best, rivals.leader()
+    if leader is None or rivals.better_than(best) < BEHIND * (len(rivals) + 1):
+        return None
+    if math.isinf(best):
+        return Backlog(leader, math.inf, 0.0)
+    losses = evidence.losses()
+    before = float(levels_of(losses)[later_half(evidence.report) - 1])
+    recent = before - best if math.isfinite(before) else 0.0
+    needed = best - leader.loss - CLEAR_OF_NOISE * (noise_of(losses) or 0.0)
+    expected = STILL_GAINED * (recent + MIN_SHARE * max(needed, 0.0))
+    return Backlog(leader, needed, expected)
+
+
+MIN_REPORTS = 3
 # How many standard errors a noisy comparison has to be clear of.
 CLEAR_OF_RIVALS, CLEAR_OF_BEST = 2.0, 2.0
 # Below the first share of the spread noise is no matter, from the second on it is.
@@ -57,16 +101,16 @@ class PredictivePolicy(Policy):
     """Ends a trial that has less than a `chance` of still becoming the best.
 
     How much it may still gain is told from the completed trials of this sweep that
-    were gaining as fast (`experiments.search.curves`). The `chance` is asked of a trial
-    of middling rank at its report; the rank says something the gains do not, and so the
-    last one needs twice that chance, and one in the best quarter half of it. A trial
-    among the best `keep_share` goes on in any case, and every one has three reports.
+    were gaining as fast (`experiments.search.forecasts`). The `chance` is asked of a
+    trial of middling rank at its report; the rank says something the gains do not, and
+    so the last one needs twice that chance, and one in the best quarter half of it. A
+    trial among the best `keep_share` goes on in any case, and every one has three reports.
     Where reports are noisy, both comparisons are of averages and leave room for it.
     While no trial has run to its end, one in the worse half ends when it is further
-    behind than its pace makes up for (`experiments.search.termination.first_wave`).
+    behind than its pace makes up for (`experiments.search.termination.predictive`).
     One whose reports are, to the last digit, those of a trial that has run to its end
     would only end as that one did, and ends now, once two trials have shown that what
-    begins alike ends alike (`experiments.search.repeats`).
+    begins alike ends alike (`experiments.search.learning_curves`).
 
     The idea of stopping by the probability of beating the best is from Domhan et al.
     (2015); the model of gains is this project's own.
@@ -101,10 +145,10 @@ class PredictivePolicy(Policy):
     )
 
     def due(self, report: int) -> bool:
-        return report >= FEWEST_REPORTS and super().due(report)
+        return report >= MIN_REPORTS and super().due(report)
 
     def next_check(self, report: int) -> int | None:
-        return super().next_check(max(report, FEWEST_REPORTS - 1))
+        return super().next_check(max(report, MIN_REPORTS - 1))
 
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
         original = self._original(evidence)

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar
 
-from experiments.search.fields import Fields
-from experiments.search.problems import shown
+from experiments.search.fields import Fields, shown
 
 MAX_REPORTS = 10**9
 NTH_REPORT = "the n-th report of the primary metric"

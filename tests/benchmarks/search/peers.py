@@ -7,9 +7,9 @@ from typing import Any
 
 import optuna
 
-from experiments.search.conditions import When
-from experiments.search.distribution import Distribution
-from experiments.search.space import SearchSpace
+from experiments.search.space.conditions import When
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.space import SearchSpace
 from tests.benchmarks.search.tasks import Task
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -53,7 +53,7 @@ PAIRS = (
     ("auto", "predictive"),
 )
 # With a policy many more trials fit into the reports of the full ones.
-MOST_TRIALS = 400
+MAX_TRIALS = 400
 FULL_TRIALS = 25
 
 
@@ -73,7 +73,7 @@ def policy_figures(name: str, policy: str, seed: int) -> tuple[float, float, flo
 
 def joint_figure(name: str, pair: tuple[str, str], seed: int) -> float:
     sampler, policy = pair
-    trials = FULL_TRIALS if policy == "none" else MOST_TRIALS
+    trials = FULL_TRIALS if policy == "none" else MAX_TRIALS
     budget = FULL_TRIALS * TASKS[name].reports
     return record(name, sampler, policy, seed, trials).regret_after(budget)
 

@@ -92,7 +92,7 @@ def filled_sweep(sampler: str, trials: int, rng: np.random.Generator) -> Sweep:
     from django.utils import timezone
 
     from experiments.models import Trial
-    from experiments.search.space import SearchSpace
+    from experiments.search.space.space import SearchSpace
     from tests import factories
 
     document = factories.definition_document(
@@ -126,7 +126,7 @@ def filled_sweep(sampler: str, trials: int, rng: np.random.Generator) -> Sweep:
 
 
 def measured(sampler: str, trials: int, rounds: int) -> Times:
-    from experiments import histories
+    from experiments.tracking import history as histories
 
     rng = np.random.default_rng(1)
     made = filled_sweep(sampler, trials, rng)
@@ -144,8 +144,9 @@ def measured(sampler: str, trials: int, rounds: int) -> Times:
 def one_round(made: Sweep, rng: np.random.Generator) -> tuple[float, float, float]:
     """Seconds that a suggestion took, those of the processor in it, and those that a
     reading takes right after it."""
-    from experiments import histories, placing
     from experiments.models import Trial
+    from experiments.scheduling import dispatch as placing
+    from experiments.tracking import history as histories
 
     _end_one(made, rng)
     number = made.trials.count()

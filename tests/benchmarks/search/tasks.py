@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 from tests.benchmarks.search.digits import DATA
 
 Floats = NDArray[np.float64]

@@ -18,7 +18,7 @@ import pytest
 from experiments.search.history import History, empty
 from experiments.search.records import JSONValue, Objective, TrialRecord
 from experiments.search.samplers import Sampler, make_sampler
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
 
 LOSS = Objective("loss", "minimize")

@@ -5,7 +5,7 @@ import pytest
 from experiments.search.history import History, empty
 from experiments.search.samplers import make_sampler
 from experiments.search.samplers.auto import AutoSampler
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 from tests.search.samplers.learning_contract import LearningContract
 from tests.search.samplers.sampler_contract import (
     BRANCHING,

@@ -8,11 +8,9 @@ from experiments.search.history import History
 from experiments.search.records import JSONValue, Objective, Params, TrialRecord
 from experiments.search.samplers import Suggestion, make_sampler
 from experiments.search.samplers.sampler import Sampler
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 from tests.search.samplers.learning_contract import LearningContract
-from tests.search.samplers.sampler_contract import (
-    WIDE,
-)
+from tests.search.samplers.sampler_contract import WIDE
 
 
 class TestBayesian(LearningContract):

@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from experiments.search.fields import DefinitionError
+from experiments.search.gp.encoding import Columns
+from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
-from experiments.search.problems import DefinitionError
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.samplers import make_sampler
-from experiments.search.samplers.cmaes.categories import Categories
-from experiments.search.samplers.cmaes.gaussian import Gaussian
-from experiments.search.samplers.cmaes.margin import with_margin
-from experiments.search.samplers.cmaes.sampler import CmaesSampler
-from experiments.search.samplers.cmaes.strategy import AxisSplit, Replay
-from experiments.search.samplers.cmaes.weights import Weights, usual_size
-from experiments.search.space import SearchSpace
-from experiments.search.surrogate.columns import Columns
-from experiments.search.surrogate.outcomes import outcomes_of
+from experiments.search.samplers.cmaes import AxisSplit, CmaesSampler, Replay
+from experiments.search.samplers.cmaes_normal import (
+    Categories,
+    Gaussian,
+    Weights,
+    usual_size,
+    with_margin,
+)
+from experiments.search.space.space import SearchSpace
 from tests.search.samplers.learning_contract import LearningContract
 
 LOSS = Objective("loss", "minimize")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.samplers import make_sampler
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 from tests.search.samplers.sampler_contract import SamplerContract
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.search.continuous import LogUniform
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.samplers import RandomSampler, log_base, make_sampler
-from experiments.search.space import SearchSpace
+from experiments.search.space.continuous import LogUniform
+from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
 from tests.search.samplers.sampler_contract import SamplerContract
 

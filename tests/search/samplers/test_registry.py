@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.search.problems import DefinitionError, Findings
+from experiments.search.fields import DefinitionError, Findings
 from experiments.search.samplers import (
     SAMPLERS,
     GridSampler,
@@ -11,7 +11,7 @@ from experiments.search.samplers import (
     make_sampler,
     read_sampling,
 )
-from experiments.search.space import SearchSpace
+from experiments.search.space.space import SearchSpace
 
 SPACE = SearchSpace.parse({"a": "choice(1, 2)"})
 

@@ -8,9 +8,8 @@ from scipy import stats
 from scipy.stats import qmc
 
 from experiments.search.samplers import make_sampler
-from experiments.search.samplers.sequence import MOST_AXES, SobolSequence
-from experiments.search.samplers.sobol import SobolSampler
-from experiments.search.space import SearchSpace
+from experiments.search.samplers.sobol import MAX_AXES, SobolSampler, SobolSequence
+from experiments.search.space.space import SearchSpace
 from tests.search.samplers.sampler_contract import SamplerContract
 
 
@@ -119,7 +118,7 @@ def test_a_large_finite_space_is_drawn_from_without_repeating() -> None:
     assert len(found) == 3000
 
 
-@pytest.mark.parametrize("axes", [1, MOST_AXES, MOST_AXES + 20])
+@pytest.mark.parametrize("axes", [1, MAX_AXES, MAX_AXES + 20])
 def test_more_axes_than_the_sequence_has_are_filled_up(axes: int) -> None:
     sequence = SobolSequence(axes, 3)
     block = sequence.block(1)

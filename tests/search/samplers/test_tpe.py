@@ -4,25 +4,18 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from experiments.search.choice import Choice
-from experiments.search.distribution import Distribution
-from experiments.search.distributions import FloatRange, IntRange, Uniform
+from experiments.search.gp.encoding import Columns, CubeAxis
+from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
-from experiments.search.samplers.tpe.contrast import Split
-from experiments.search.samplers.tpe.coordinate import Coordinate
-from experiments.search.samplers.tpe.groups import groups_of
-from experiments.search.samplers.tpe.parzen import Parzen
-from experiments.search.samplers.tpe.sampler import TpeSampler
-from experiments.search.space import SearchSpace
-from experiments.search.surrogate.columns import Columns, CubeAxis
-from experiments.search.surrogate.outcomes import outcomes_of
+from experiments.search.samplers.parzen import Coordinate, Parzen
+from experiments.search.samplers.tpe import Split, TpeSampler, groups_of
+from experiments.search.space import FloatRange, IntRange, Uniform
+from experiments.search.space.choice import Choice
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.space import SearchSpace
 from tests.search.samplers.learning_contract import LearningContract
-from tests.search.samplers.sampler_contract import (
-    BRANCHING,
-    SQUARE,
-    told,
-)
+from tests.search.samplers.sampler_contract import BRANCHING, SQUARE, told
 
 
 class TestTpe(LearningContract):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from experiments.search.samplers import make_sampler
-from experiments.search.samplers.untried import Untried
-from experiments.search.space import SearchSpace
-from experiments.search.values import identity
+from experiments.search.samplers.grid import Untried
+from experiments.search.space.distribution import identity
+from experiments.search.space.space import SearchSpace
 
 SPACE = {"a": "choice(1, 2, 3)", "b": "choice('x', 'y')"}
 TRIED = ({"a": 1, "b": "x"}, {"a": 2, "b": "y"}, {"a": 9, "b": "x"})

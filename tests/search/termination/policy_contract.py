@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
 from experiments.search.termination.evidence import Verdict

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from experiments.search.records import Objective
 from experiments.search.termination import Policy
 from experiments.search.termination.evidence import (
-    MOST_FINISHED,
+    MAX_FINISHED,
     Evidence,
     Finished,
     Ranked,
@@ -74,7 +74,7 @@ class ScannedRivals(Rivals):
 
 class ScannedFinished(Finished):
     def __init__(self, curves: Mapping[int, Sequence[float]], best: float) -> None:
-        self.kept = dict(sorted(curves.items())[-MOST_FINISHED:])
+        self.kept = dict(sorted(curves.items())[-MAX_FINISHED:])
         self.best = best
 
     @property

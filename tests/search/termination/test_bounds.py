@@ -8,18 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.records import Objective
-from experiments.search.termination import (
-    PatiencePolicy,
-    ThresholdPolicy,
-    make_policy,
-)
-from tests.search.termination.policy_contract import (
-    MAXIMIZE,
-    MINIMIZE,
-    PolicyContract,
-)
+from experiments.search.termination import PatiencePolicy, ThresholdPolicy, make_policy
+from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
 from tests.search.termination.scanned import judged
 
 

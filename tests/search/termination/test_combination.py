@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.termination import AllOf, MedianStoppingPolicy, make_policy
 from tests.search.termination.policy_contract import MAXIMIZE, PolicyContract
 from tests.search.termination.scanned import judged

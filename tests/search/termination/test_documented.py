@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.search.loading import load_document
+from experiments.search.document.loading import load_document
 from experiments.search.records import Objective
 from experiments.search.termination import POLICIES, make_policy
 

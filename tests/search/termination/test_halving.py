@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.fields import Fields
-from experiments.search.problems import DefinitionError, Findings
+from experiments.search.fields import DefinitionError, Fields, Findings
 from experiments.search.records import Objective
 from experiments.search.termination import AshaPolicy, HyperbandPolicy, make_policy
 from tests.search.termination.policy_contract import (

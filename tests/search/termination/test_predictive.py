@@ -10,15 +10,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.standings import Standings
 from experiments.search.termination import PredictivePolicy, make_policy
 from experiments.search.termination.evidence import Evidence, Verdict
-from tests.search.termination.policy_contract import (
-    MAXIMIZE,
-    MINIMIZE,
-    PolicyContract,
-)
+from tests.search.termination.policy_contract import MAXIMIZE, MINIMIZE, PolicyContract
 
 REPORTS = 20
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.search.problems import DefinitionError
+from experiments.search.fields import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import POLICIES, MedianStoppingPolicy, make_policy
 

@@ -1,0 +1,105 @@
+"""Pools, the workers in them and their credentials; the schedulers.
+
+The audit log: rows that nobody changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from experiments import access
+from experiments.admin.reading import ReadOnlyAdmin
+from experiments.code.folders import FoldersField
+from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
+
+
+class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Its folders are checked as on the page of the pool."""
+
+    folders = FoldersField(required=False, label="Allowed code folders")
+
+
+@admin.register(Pool)
+class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = PoolForm
+    list_display = ("name", "price_per_hour", "created_at")
+    list_filter = ("teams",)
+    search_fields = ("name",)
+    filter_horizontal = ("teams",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A pool's name is the name of its queue, on which workers listen."""
+        return ("name",) if obj else ()
+
+
+@admin.register(WorkerToken)
+class WorkerTokenAdmin(ReadOnlyAdmin):
+    list_display = ("pool", "prefix", "created_by", "last_used_at", "revoked_at")
+    list_filter = ("pool", ("revoked_at", admin.EmptyFieldListFilter))
+    list_select_related = ("pool", "created_by")
+    search_fields = ("prefix", "pool__name")
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return access.viewer(request).has_perm("experiments.change_workertoken")
+
+    @admin.action(description="Revoke the chosen credentials", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[WorkerToken]) -> None:
+        tokens = list(queryset.filter(revoked_at=None).select_related("pool"))
+        queryset.filter(revoked_at=None).update(revoked_at=Now())
+        Event.objects.bulk_create(
+            Event(
+                actor=access.viewer(request),
+                verb="credential revoked",
+                message=str(token),
+            )
+            for token in tokens
+        )
+        told = f"{len(tokens)} credentials revoked."
+        self.message_user(request, told, messages.SUCCESS)
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """Drained and forgotten on the page of the pools."""
+
+    list_display = (
+        *("name", "pool", "host", "slots", "version"),
+        *("seen_at", "draining_since", "stopped_at"),
+    )
+    list_filter = (
+        "pool",
+        ("draining_since", admin.EmptyFieldListFilter),
+        ("stopped_at", admin.EmptyFieldListFilter),
+    )
+    list_select_related = ("pool",)
+    search_fields = ("name", "host")
+
+
+@admin.register(SchedulerProcess)
+class SchedulerProcessAdmin(ReadOnlyAdmin):
+    list_display = (
+        *("host", "pid", "version", "started_at", "ticked_at"),
+        *("round_seconds", "longest_seconds", "stopped_at"),
+    )
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "actor", "verb", "message", "team", "sweep", "trial")
+    list_filter = ("team",)
+    list_select_related = (
+        "actor",
+        "team",
+        "sweep__experiment",
+        "trial__sweep__experiment",
+        "trial__experiment",
+    )
+    search_fields = ("verb", "message", "actor__username")

@@ -1,0 +1,124 @@
+"""What comes from a training process: metric points, and the end of a trial that
+somebody else's process runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from django.http import HttpRequest
+from ninja import Schema
+from pydantic import Field
+
+from experiments import lifecycle, queues
+from experiments.api.auth import TrialAuth, UserAuth, own_attempt, steerable_trial
+from experiments.api.errors import WITHOUT_NUL, ApiError
+from experiments.api.schemas import PointsIn, ReplyOut, answers
+from experiments.api.trials import router
+from experiments.failures import groups
+from experiments.models import Attempt
+from experiments.models.trials import AttemptState
+from experiments.tracking import ingest
+
+# The trials' own router: one path has one view, which tells its methods apart.
+training_or_user = [TrialAuth(), UserAuth()]
+
+
+def _attempt(request: HttpRequest, trial_id: int) -> Attempt:
+    """The attempt that the token is for, or that a person's report counts for."""
+    attempt = own_attempt(request) or steerable_trial(request, trial_id).current_attempt
+    if attempt is None:
+        raise ingest.StaleAttempt(f"Trial {trial_id} has no attempt that runs.")
+    return attempt
+
+
+@router.post(
+    "/trials/{trial_id}/metrics",
+    response=answers(200, ReplyOut),
+    auth=training_or_user,
+)
+def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
+    """Report points; the reply may ask to stop. Sent again, they change nothing.
+
+    409 ``stale_attempt``: the attempt has ended or another one has taken over, and the
+    process that reports should end itself.
+    """
+    attempt = _attempt(request, trial_id)
+    # Of one that a worker launched, its runner tells that it lives.
+    outside = not attempt.runner_token_digest
+    points = [p.point() for p in body.points]
+    return ReplyOut.of(ingest.record(attempt.pk, points, outside=outside))
+
+
+@router.post(
+    "/trials/{trial_id}/heartbeat",
+    response=answers(200, ReplyOut),
+    auth=training_or_user,
+)
+def heartbeat(request: HttpRequest, trial_id: int) -> ReplyOut:
+    """Say that a trial goes on whose process this site did not launch.
+
+    Reports say so, too: this is for processes that report seldom. The answer may ask to
+    stop. 409 ``stale_attempt``, as for reports.
+    """
+    attempt = _attempt(request, trial_id)
+    if attempt.runner_token_digest:
+        raise _launched("that it lives")
+    if not lifecycle.beat_outside(attempt):
+        raise ingest.StaleAttempt(f"Attempt {attempt.pk} does not run any more.")
+    trial = attempt.trial
+    return ReplyOut(stop=bool(trial.stop_reason), reason=trial.stop_message)
+
+
+class FinishIn(Schema):
+    state: Literal["completed", "failed"]
+    message: Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)] = ""
+
+
+class FinishOut(Schema):
+    state: Annotated[str, Field(description="of the trial, which may be another one")]
+
+
+@router.post(
+    "/trials/{trial_id}/finish",
+    response=answers(200, FinishOut),
+    auth=training_or_user,
+)
+def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
+    """End a trial whose process this site did not launch.
+
+    A trial that was asked to stop is terminated or cancelled, whatever is said here.
+    """
+    attempt = _attempt(request, trial_id)
+    if attempt.runner_token_digest:
+        raise _launched("its end")
+    if attempt.state == AttemptState.QUEUED:
+        raise ingest.StaleAttempt(f"Attempt {attempt.pk} has not started yet.")
+    outcome = _outcome(attempt, body)
+    groups.sign(attempt, outcome)
+    lifecycle.finish_attempt(attempt, outcome)
+    queues.wake_scheduler()
+    attempt.trial.refresh_from_db()
+    return FinishOut(state=attempt.trial.state)
+
+
+def _launched(what: str) -> ApiError:
+    return ApiError(
+        409,
+        "launched",
+        f"This trial was launched by a worker, whose runner tells {what}; this is for"
+        " trials that run elsewhere.",
+    )
+
+
+def _outcome(attempt: Attempt, body: FinishIn) -> lifecycle.Outcome:
+    failed = body.state == "failed"
+    # It has trained up to now.
+    lifecycle.beat_outside(attempt)
+    attempt.refresh_from_db(fields=["elapsed"])
+    return lifecycle.Outcome(
+        cause="exited",
+        exit_code=int(failed),
+        message=body.message or ("Its process said that it failed." if failed else ""),
+        elapsed=attempt.elapsed,
+    )

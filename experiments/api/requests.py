@@ -1,0 +1,267 @@
+"""Trials beside the sampler's: run again, changed, made by hand, gaps filled; and those
+of them that wait.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Schema, Status
+from pydantic import ConfigDict, Field
+
+from experiments.api.auth import (
+    readable_sweep,
+    reader,
+    steerable_sweep,
+    steerable_trial,
+)
+from experiments.api.errors import ApiError, Whole
+from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.schemas import SweepOut, answers, sweep_out
+from experiments.api.trials import router
+from experiments.models import Sweep, Trial, Wish
+from experiments.sweeps import backfill, requests
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.progress import progress_of
+from experiments.sweeps.requests import waiting_wishes
+
+ToEnd = Annotated[bool, Field(description="whether no policy may end it early")]
+Params = Annotated[
+    dict[str, Any],
+    Field(description="values by parameter, also outside the search space"),
+]
+
+
+class AgainIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    trials: Annotated[
+        list[Annotated[Whole, Field(ge=0, lt=10**9)]],
+        Field(description="numbers of ended trials of the sweep"),
+    ]
+    to_end: ToEnd = False
+
+
+class RetryIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    to_end: ToEnd = False
+
+
+class TrialIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    params: Params
+    to_end: ToEnd = False
+
+
+class WishOut(Schema):
+    """A trial that somebody wants and that has not started yet."""
+
+    id: int
+    sweep: int
+    origin: Annotated[str, Field(description="as its trial will have it")]
+    params: dict[str, Any]
+    asked_at: datetime
+    asked_by: str | None
+
+    @classmethod
+    def of(cls, wish: Wish) -> WishOut:
+        return cls(**wish_fields(wish))
+
+
+class AddedOut(WishOut):
+    outside: Annotated[
+        list[str],
+        Field(description="what of it the search space does not have, in sentences"),
+    ]
+
+
+def wish_fields(wish: Wish) -> dict[str, Any]:
+    return {
+        "id": wish.pk,
+        "sweep": wish.sweep_id,
+        "origin": wish.origin_text,
+        "params": wish.params,
+        "asked_at": wish.asked_at,
+        "asked_by": wish.asked_by.username if wish.asked_by else None,
+    }
+
+
+def _refused(error: NotPossible) -> ApiError:
+    return ApiError(409, "wrong_state", str(error))
+
+
+@router.post("/sweeps/{sweep_id}/again", response=answers(200, SweepOut))
+def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
+    """Run trials once more each, with the same values and beyond the budget.
+
+    Whatever they ended as: failed ones are retried. A sweep that has ended goes on for
+    them.
+    """
+    sweep = steerable_sweep(request, sweep_id)
+    try:
+        requests.run_again(
+            sweep, body.trials, actor=reader(request), to_end=body.to_end
+        )
+    except NotPossible as error:
+        raise _refused(error) from error
+    return sweep_out(sweep, progress_of([sweep])[sweep.pk])
+
+
+@router.post("/trials/{trial_id}/retry", response=answers(202, WishOut))
+def retry(
+    request: HttpRequest, trial_id: int, body: RetryIn | None = None
+) -> Status[WishOut]:
+    """Run one ended trial once more, with the same values."""
+    trial, sweep = _of_sweep(steerable_trial(request, trial_id))
+    to_end = bool(body and body.to_end)
+    try:
+        requests.run_again(sweep, [trial.number], actor=reader(request), to_end=to_end)
+    except NotPossible as error:
+        raise _refused(error) from error
+    wish = Wish.objects.filter(sweep=sweep).order_by("-pk")
+    mine = next(each for each in wish if each.repeats == trial.number)
+    return Status(202, WishOut.of(mine))
+
+
+@router.post("/trials/{trial_id}/clone", response=answers(202, AddedOut))
+def clone(request: HttpRequest, trial_id: int, body: TrialIn) -> Status[AddedOut]:
+    """Run the trial's values with changes; ``params`` has what is different, null for
+    what is left out."""
+    trial, sweep = _of_sweep(steerable_trial(request, trial_id))
+    params = {**trial.params, **body.params}
+    kept = {name: value for name, value in params.items() if value is not None}
+    return _add(request, sweep, kept, to_end=body.to_end, clone_of=trial.number)
+
+
+@router.post("/sweeps/{sweep_id}/trials", response=answers(202, AddedOut))
+def add_by_hand(request: HttpRequest, sweep_id: int, body: TrialIn) -> Status[AddedOut]:
+    """Try a configuration of one's own, beyond the budget and before anything new.
+
+    Values beyond a range are allowed, and told in ``outside``; samplers do not learn
+    from them. Values of a wrong kind are refused by name.
+    """
+    sweep = steerable_sweep(request, sweep_id)
+    return _add(request, sweep, body.params, to_end=body.to_end)
+
+
+def _add(
+    request: HttpRequest,
+    sweep: Sweep,
+    params: dict[str, Any],
+    *,
+    to_end: bool,
+    clone_of: int | None = None,
+) -> Status[AddedOut]:
+    try:
+        added = requests.add_trial(
+            sweep, params, actor=reader(request), clone_of=clone_of, to_end=to_end
+        )
+    except NotPossible as error:
+        raise _refused(error) from error
+    added.wish.refresh_from_db()
+    fields = wish_fields(added.wish)
+    return Status(202, AddedOut(**fields, outside=list(added.outside)))
+
+
+def _of_sweep(trial: Trial) -> tuple[Trial, Sweep]:
+    if trial.sweep is None:
+        raise ApiError(409, "no_sweep", f"{trial} has no sweep, so nothing runs it.")
+    return trial, trial.sweep
+
+
+# --- those that wait ----------------------------------------------------------------
+
+
+@router.get("/sweeps/{sweep_id}/wishes", response=answers(200, Listing[WishOut]))
+def list_waiting(
+    request: HttpRequest, sweep_id: int, limit: Limit = 50, cursor: Cursor = None
+) -> Listing[WishOut]:
+    """Trials that were asked for and wait to run, in their order."""
+    sweep = readable_sweep(request, sweep_id)
+    waiting = waiting_wishes(sweep).select_related("asked_by")
+    page, following = keyset_page(waiting, Key("id"), limit=limit, cursor=cursor)
+    return Listing(items=[WishOut.of(wish) for wish in page], next=following)
+
+
+@router.delete("/sweeps/{sweep_id}/wishes/{wish_id}", response=answers(204, None))
+def remove_waiting(request: HttpRequest, sweep_id: int, wish_id: int) -> Status[None]:
+    """Take back a trial that waits to run."""
+    sweep = steerable_sweep(request, sweep_id)
+    wish = sweep.wishes.filter(pk=wish_id).first()
+    if wish is None:
+        raise ApiError(404, "not_found", f"{sweep} has no such wish.")
+    try:
+        requests.withdraw(wish, actor=reader(request))
+    except NotPossible as error:
+        raise _refused(error) from error
+    return Status(204, None)
+
+
+# --- gaps --------------------------------------------------------------------------
+
+
+class FillIn(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: Annotated[bool, Field(description="only say what would be run")] = False
+
+
+class GapOut(Schema):
+    """A configuration of the sweep that has no outcome."""
+
+    number: int
+    kind: Annotated[str, Field(description="failed, lost, cancelled or deleted")]
+    why: Annotated[str, Field(description="in a sentence")]
+    trial: int | None
+    params: Annotated[
+        dict[str, Any] | None, Field(description="null: it cannot be computed again")
+    ]
+
+
+class GapsOut(Schema):
+    dry_run: bool
+    counts: Annotated[dict[str, int], Field(description="gaps by kind")]
+    gaps: list[GapOut]
+    unknown: Annotated[
+        list[GapOut], Field(description="deleted ones that cannot be computed again")
+    ]
+    filled: Annotated[int, Field(description="how many trials wait now for it")]
+
+
+@router.post("/sweeps/{sweep_id}/fill-gaps", response=answers(200, GapsOut))
+def fill_gaps(
+    request: HttpRequest, sweep_id: int, body: FillIn | None = None
+) -> GapsOut:
+    """Run what was lost, has failed, was cancelled with the sweep or was deleted.
+
+    What has completed since with the same values, or waits to, is no gap: asking twice
+    is asking once.
+    """
+    sweep = steerable_sweep(request, sweep_id)
+    dry_run = bool(body and body.dry_run)
+    try:
+        found = (
+            backfill.find_gaps(sweep)
+            if dry_run
+            else backfill.fill_gaps(sweep, actor=reader(request))
+        )
+    except NotPossible as error:
+        raise _refused(error) from error
+    return GapsOut(
+        dry_run=dry_run,
+        counts=found.counts,
+        gaps=[_gap(gap) for gap in found.gaps],
+        unknown=[_gap(gap) for gap in found.unknown],
+        filled=0 if dry_run else len(found.gaps),
+    )
+
+
+def _gap(gap: backfill.Gap) -> GapOut:
+    params = None if gap.params is None else dict(gap.params)
+    return GapOut(
+        number=gap.number, kind=gap.kind, why=gap.why, trial=gap.trial, params=params
+    )

@@ -1,0 +1,273 @@
+"""Code snapshots: a training script's files as one archive, kept once per content.
+
+An archive from outside is read in memory, checked name by name, and packed anew in a
+fixed order with fixed times: equal files give equal bytes, and so one snapshot.
+
+A few kilobytes can unpack to gigabytes, through contents and through headers alike.
+So nothing here is unpacked before its size is known or the reading of it is bounded.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import posixpath
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from django.conf import settings
+
+from experiments import storage
+from experiments.models import CodeSnapshot, Team, User
+
+MAX_FILES = 10_000
+FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+MAX_NAME_LENGTH = 500
+SHOWN_LETTERS = 200
+CHUNK = 1 << 20
+# What a tar archive may take beyond the contents of its files.
+TAR_ROOM = 16 << 20
+# What the headers of one member may take: its name, owner and attributes.
+HEADER_ROOM = 128 << 10
+ZIP_ENTRY = b"PK\x01\x02"
+ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+COMPRESSIONS: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"\x5d\x00\x00": lzma.LZMAFile,
+}
+# What the readers raise for bytes that are damaged, each from another depth.
+# A RecursionError (a RuntimeError) comes from headers upon headers, a MemoryError from
+# a dictionary size that no archive of the allowed size needs.
+DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    OverflowError,
+    MemoryError,
+)
+
+
+class CodeError(ValueError):
+    """Files that cannot be kept, with a sentence that says which and why."""
+
+
+def store_files(
+    team: Team, files: Mapping[str, bytes], *, user: User | None
+) -> CodeSnapshot:
+    """Keep these files (relative POSIX path to content) as a snapshot of the team."""
+    checked = {safe_path(name): content for name, content in files.items()}
+    if not checked:
+        raise CodeError("There are no files; at least the training script is needed.")
+    if len(checked) > MAX_FILES:
+        raise CodeError(f"There are {len(checked):,} files; at most {MAX_FILES:,}.")
+    _check_folders(checked)
+    _check_size(sum(map(len, checked.values())))
+    archive = pack(checked)
+    digest = hashlib.sha256(archive).hexdigest()
+    snapshot, _ = CodeSnapshot.objects.get_or_create(
+        team=team,
+        digest=digest,
+        defaults={
+            "files": [
+                {"path": name, "size": len(checked[name])} for name in sorted(checked)
+            ],
+            "size": sum(map(len, checked.values())),
+            "created_by": user,
+        },
+    )
+    # The row first: whoever deletes files looks for rows that still need them.
+    path = storage.code_path(digest)
+    if not path.exists():
+        storage.write_whole(path, (archive,))
+    return snapshot
+
+
+def store_archive(team: Team, data: bytes, *, user: User | None) -> CodeSnapshot:
+    """The same for a zip or tar archive; links and special files are refused."""
+    return store_files(team, dict(_unpacked(data)), user=user)
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive whose bytes depend on names and contents alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, FIXED_TIME)
+            info.external_attr = 0o644 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, files[name])
+    return buffer.getvalue()
+
+
+def _check_folders(names: Iterable[str]) -> None:
+    """No path may be a file and a folder at once: no disk could hold it."""
+    known = set(names)
+    for name in known:
+        parts = name.split("/")
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
+            if folder in known:
+                raise CodeError(
+                    f"{_shown(folder)} is a file and also the folder of {_shown(name)};"
+                    " one of the two needs another name."
+                )
+
+
+def _unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of a zip or tar archive, folders left out.
+
+    Raises CodeError for what is damaged, too large, a link or a special file.
+    """
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        kind, reader = "The zip archive cannot be read", _from_zip
+    else:
+        kind, reader = "The upload is neither a zip nor a tar archive", _from_tar
+    try:
+        yield from reader(data)
+    except CodeError:
+        raise
+    except DAMAGE as error:
+        why = str(error)[:SHOWN_LETTERS].rstrip(".") or type(error).__name__
+        raise CodeError(f"{kind}: {why}.") from error
+
+
+def safe_path(name: str) -> str:
+    """The path in plain form, or a CodeError if it could leave its folder."""
+    if len(name) > MAX_NAME_LENGTH:
+        raise CodeError(
+            f"The file name {_shown(name)} has {len(name):,} characters; at most"
+            f" {MAX_NAME_LENGTH} are allowed."
+        )
+    path = posixpath.normpath(name.replace("\\", "/"))
+    bad = (
+        not name.strip()
+        or path.startswith(("/", "../"))
+        or path in {".", ".."}
+        or ":" in path.split("/")[0]
+        # Halves of surrogate pairs stand for bytes that were not UTF-8.
+        or any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in path)
+    )
+    if bad:
+        raise CodeError(
+            f"The file name {_shown(name)} is not allowed. Names are relative to the"
+            " folder of the code and stay inside it, such as src/train.py."
+        )
+    return path
+
+
+def _shown(name: str) -> str:
+    """A name as sentences show it: in quotes, and never at full length if long."""
+    cut = name[:SHOWN_LETTERS]
+    return repr(cut) if cut == name else f"{cut!r}..."
+
+
+def _check_size(size: int) -> None:
+    if size > settings.UPLOAD_LIMIT_BYTES:
+        raise CodeError(
+            f"The files take {size / 1e6:.1f} MB; at most"
+            f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB are allowed"
+            " (SWEEPSITE_UPLOAD_MB)."
+        )
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_FILES:
+        raise CodeError(
+            f"The archive has more than {MAX_FILES:,} files and folders, which is"
+            " the most that is allowed."
+        )
+
+
+def _from_zip(data: bytes) -> Iterator[tuple[str, bytes]]:
+    # Before the reader makes an object of each; what the end record says may be a lie.
+    _check_count(data.count(ZIP_ENTRY))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        _check_size(sum(info.file_size for info in members))
+        for info in members:
+            if (info.external_attr >> 16) & 0o170000 not in {0, 0o100000}:
+                raise CodeError(f"{_shown(info.filename)} is a link or special file.")
+            if info.compress_type not in ZIP_METHODS:
+                raise CodeError(
+                    f"{_shown(info.filename)} is compressed in an unusual way; a zip"
+                    " archive may store its files or deflate them."
+                )
+            with archive.open(info) as file:
+                # With a length, so that no more is inflated than was announced.
+                yield safe_path(info.filename), file.read(info.file_size)
+
+
+class _Metered(io.BytesIO):
+    """Bytes of which only so many may be read until more room is given."""
+
+    room = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        asked = len(self.getbuffer()) if size is None or size < 0 else size
+        self.room -= asked
+        if self.room < 0:
+            raise CodeError(
+                "The tar archive has a header of more than"
+                f" {HEADER_ROOM >> 10} KB, such as a file name of that length."
+            )
+        return super().read(size)
+
+
+def _from_tar(data: bytes) -> Iterator[tuple[str, bytes]]:
+    source = _plain_tar(data)
+    source.room = HEADER_ROOM
+    count = total = 0
+    with tarfile.open(fileobj=source, mode="r:") as archive:
+        while (member := archive.next()) is not None:
+            # Members are not looked up again, and each may carry many attributes.
+            archive.members.clear()  # type: ignore[attr-defined]
+            count += 1
+            _check_count(count)
+            if not member.isdir():
+                if not member.isfile():
+                    raise CodeError(f"{_shown(member.name)} is a link or special file.")
+                total += max(member.size, 0)
+                _check_size(total)
+                source.room = member.size
+                yield safe_path(member.name), _content(archive, member)
+            source.room = HEADER_ROOM
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    return b"".join(iter(lambda: file.read(CHUNK), b"")) if file else b""
+
+
+def _plain_tar(data: bytes) -> _Metered:
+    """The archive without its compression, refused where it grows too large."""
+    makers = (make for magic, make in COMPRESSIONS.items() if data.startswith(magic))
+    make = next(makers, None)
+    if make is None:
+        return _Metered(data)
+    plain = _Metered()
+    most = settings.UPLOAD_LIMIT_BYTES + TAR_ROOM
+    with make(io.BytesIO(data)) as file:
+        while piece := file.read(CHUNK):
+            if plain.tell() + len(piece) > most:
+                raise CodeError(
+                    f"The archive unpacks to more than {most >> 20} MB; its files may"
+                    f" take at most {settings.UPLOAD_LIMIT_BYTES >> 20} MB"
+                    " (SWEEPSITE_UPLOAD_MB)."
+                )
+            plain.write(piece)
+    plain.seek(0)
+    return plain

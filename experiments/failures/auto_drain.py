@@ -1,0 +1,139 @@
+"""Hosts that are to blame for failures: all trials fail there, and work elsewhere.
+
+Hosts that cannot start trials: after a few tries in a row they get no more.
+
+One whose disk is full gets none at once, as others would fail there as well; and when
+it tells of room it takes trials again without being asked to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db.models import Max, QuerySet
+
+from experiments import lifecycle
+from experiments.db.clock import database_now
+from experiments.failures.recent_attempts import LIVED, End, run_of_failures, taken_back
+from experiments.formatting import bytes_text
+from experiments.lifecycle.attempts import TROUBLE
+from experiments.models import Attempt, Sweep, Worker
+from experiments.models.trials import AttemptState, TrialState
+from experiments.models.workers import DrainCause
+from experiments.storage import NO_ROOM_WORDS
+
+logger = logging.getLogger(__name__)
+
+# So many failures alike on one host, and so many trials that work elsewhere; one is
+# enough where more have failed, or of something that has nothing to do with the values.
+ON_ONE_HOST, MANY_ON_ONE_HOST = 4, 8
+OF_THE_HOST = frozenset({"gpu", "disk"})
+
+
+def bad_host(recent: Sequence[End]) -> list[End] | None:
+    """The failures of a host on which all fail alike, while trials work elsewhere."""
+    for host in {end.host for end in recent if end.failed and end.host}:
+        here = run_of_failures([end for end in recent if end.host == host])
+        if len(here) < ON_ONE_HOST - 1:
+            continue
+        since = min(end.number for end in here)
+        others = [end for end in recent if end.host != host]
+        alike = any(end.signature == here[0].signature for end in others)
+        working = [e for e in others if e.worked and e.number >= since - len(others)]
+        if not alike and len(working) >= _needed_elsewhere(here):
+            return here
+    return None
+
+
+def is_fault_of_hosts(sweep: Sweep) -> bool:
+    """Whether all of the sweep's failures were on hosts that are drained by now, or
+    were taken back since, or on one host, while there is another that is not, or on
+    which a trial trains."""
+    failed = sweep.trials.own().filter(state=TrialState.FAILED)
+    attempts = Attempt.objects.filter(trial__in=failed)
+    hosts = Worker.objects.filter(attempts__in=attempts)
+    blamed = Worker.objects.filter(attempts__in=attempts.exclude(taken_back()))
+    if blamed.filter(draining_since=None).exists():
+        names = set(blamed.values_list("host", flat=True))
+        training = sweep.trials.live().filter(current_attempt__elapsed__gte=LIVED)
+        others = training.exclude(current_attempt__worker__host__in=names)
+        return len(names) == 1 and others.exists()
+    alive = Worker.objects.alive().filter(pool=sweep.pool_id, draining_since=None)
+    return hosts.exists() and alive.exists()
+
+
+def _needed_elsewhere(here: Sequence[End]) -> float:
+    """How many trials have to work elsewhere before the host is to blame."""
+    cause = here[0].cause
+    if cause and (cause.always or cause.kind in OF_THE_HOST):
+        return 1
+    if len(here) >= MANY_ON_ONE_HOST:
+        return 1
+    return ON_ONE_HOST if len(here) >= ON_ONE_HOST else float("inf")
+
+
+def drain_host(sweep: Sweep, failures: Sequence[End]) -> None:
+    """Give the host no more work; it can be taken back on the Pools page."""
+    reason = (
+        f"The last {len(failures)} trials of {sweep} on this host failed with the same"
+        f" error, and on other hosts they work: {failures[0].error}"
+    )[:300]
+    host = failures[0].host
+    alive = Worker.objects.alive().filter(pool=sweep.pool_id, host=host)
+    # In one order, as the rows stay locked until all are drained.
+    for worker in alive.order_by("pk"):
+        if worker.draining_since is None:
+            lifecycle.drain_worker(worker, cause=DrainCause.FAILURES, reason=reason)
+            logger.warning("worker %s is drained: %s", worker.pk, reason)
+
+
+MOST, WITHIN = 3, timedelta(minutes=10)
+# Free bytes of a host's disk: with less it gets no trial, with more it does again.
+MIN_FREE, ENOUGH_FREE = 32_000_000, 64_000_000
+DISK_FULL = "The host's disk is full"
+ROOM_HELPS = "It takes trials again by itself once there is room."
+
+
+def mind_room(worker: Worker, free: int | None) -> None:
+    """Drain a host that tells of no room, or take it back; ``free`` in bytes."""
+    if free is None:
+        return
+    if free < MIN_FREE and worker.draining_since is None:
+        reason = f"{DISK_FULL}: {bytes_text(free)} are free. {ROOM_HELPS}"
+        lifecycle.drain_worker(worker, cause=DrainCause.DISK_FULL, reason=reason)
+    elif free >= ENOUGH_FREE and worker.drain_cause == DrainCause.DISK_FULL:
+        lifecycle.take_back_with_room(worker)
+
+
+def drain_if_in_trouble(worker: Worker) -> bool:
+    """Drain a worker that has told of trouble again and again, with nothing that went
+    well in between, since it was taken back last; of a full disk it tells once."""
+    worker.refresh_from_db(fields=["draining_since"])
+    if worker.draining_since is not None:
+        return False
+    messages = list(_troubles(worker).values_list("message", flat=True)[:MOST])
+    if len(messages) == MOST:
+        minutes = WITHIN.seconds // 60
+        reason = f"{MOST} trials in {minutes} minutes could not begin: {messages[0]}"
+        return lifecycle.drain_worker(worker, cause=DrainCause.FAILURES, reason=reason)
+    if messages and any(words in messages[0] for words in NO_ROOM_WORDS):
+        reason = f"{DISK_FULL}. {ROOM_HELPS} A trial could not begin: {messages[0]}"
+        return lifecycle.drain_worker(worker, cause=DrainCause.DISK_FULL, reason=reason)
+    return False
+
+
+def _troubles(worker: Worker) -> QuerySet[Attempt]:
+    """Those that count, the newest first."""
+    attempts = Attempt.objects.filter(worker=worker)
+    if worker.undrained_at is not None:
+        attempts = attempts.filter(claimed_at__gt=worker.undrained_at)
+    since = database_now() - WITHIN
+    finished = attempts.filter(state=AttemptState.FINISHED)
+    well = finished.aggregate(last=Max("ended_at"))["last"]
+    return attempts.filter(
+        state=AttemptState.LOST,
+        reason=TROUBLE,
+        ended_at__gt=since if well is None else max(since, well),
+    ).order_by("-ended_at")

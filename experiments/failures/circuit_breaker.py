@@ -1,0 +1,192 @@
+"""Stops a sweep whose trials all fail of one thing, and the host that is to blame.
+
+A bad start: nothing has worked and a handful failed alike within seconds. A bad turn:
+trials worked before, and now every one fails alike. A bad host: they fail on one host
+only. Where failures have values in common, it is the space, and the search goes on:
+samplers learn such a region.
+
+Until one trial has proven itself, only a few are placed at a time, so that a command
+that does not exist costs a handful of trials at any width.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+
+from django.db.models import Exists, OuterRef, Q
+
+from experiments import lifecycle
+from experiments.failures import preflight
+from experiments.failures.auto_drain import bad_host, drain_host
+from experiments.failures.common_values import shared_values
+from experiments.failures.recent_attempts import (
+    LIVED,
+    End,
+    recent_ends,
+    run_of_failures,
+)
+from experiments.models import Sweep, Trial
+from experiments.models.trials import TRIAL_LIVE, TrialQuerySet, TrialState
+
+# So many trials run at a time until one has reported, or has lived for LIVED seconds.
+MAX_UNPROVEN = 4
+# A failure within this many seconds is a fast one.
+FAST = 30.0
+# So many fast failures alike stop a sweep in which nothing has worked; fewer where the
+# error has nothing to do with the values.
+ALIKE, ALIKE_ALWAYS = 5, 3
+# So many failures alike in a row pause a sweep that has worked, if they are no chance;
+# and so many even where they have values in common.
+RUN, MAX_RUN_LENGTH = 5, 30
+CHANCE = 0.001
+MAX_COMPARED = 400
+BAD_START, BAD_TURN = "first_trials_failed", "same_failure"
+
+# What is decided, ready to be done.
+Move = Callable[[], bool]
+
+
+def most_live(sweeps: Collection[Sweep]) -> dict[int, int]:
+    """How many trials of each sweep may live at a time now, by its id, in one query."""
+    limits = {sweep.pk: sweep.max_concurrent_trials for sweep in sweeps}
+    limits |= {sweep.pk: 1 for sweep in sweeps if preflight.is_running(sweep)}
+    wide = [pk for pk, most in limits.items() if most > MAX_UNPROVEN]
+    if wide:
+        unproven = Sweep.objects.filter(~Exists(_proven()), pk__in=wide)
+        limits |= dict.fromkeys(unproven.values_list("pk", flat=True), MAX_UNPROVEN)
+    return limits
+
+
+def _proven() -> TrialQuerySet:
+    """Trials of the outer sweep that have reported, completed, or trained for some
+    seconds."""
+    proven = (
+        Q(reports__gt=0)
+        | Q(state=TrialState.COMPLETED)
+        | Q(current_attempt__elapsed__gte=LIVED)
+    )
+    return Trial.objects.own().filter(proven, sweep=OuterRef("pk"))
+
+
+def tripped(sweep: Sweep, counts: Mapping[str, int]) -> Move | None:
+    """What to do where the sweep's trials all fail of one thing. None: nothing.
+
+    It only reads, so that it may be asked again once nobody else can change the sweep.
+    Where the sweep is to place no trial now, what is returned gives True.
+    """
+    if not counts[TrialState.FAILED] and not sweep.on_failure:
+        return None
+    recent = recent_ends(sweep)
+    if not any(end.failed for end in recent):
+        return None
+    host = bad_host(recent)
+    if host is not None:
+        return partial(_go_on_elsewhere, sweep, host)
+    return _bad_start(sweep, recent) or _bad_turn(sweep, recent)
+
+
+def _go_on_elsewhere(sweep: Sweep, host: Sequence[End]) -> bool:
+    drain_host(sweep, host)
+    return False
+
+
+def _too_early_to_tell() -> bool:
+    return True
+
+
+# --- a bad start --------------------------------------------------------------------
+
+
+def _bad_start(sweep: Sweep, recent: Sequence[End]) -> Move | None:
+    fast = [end for end in recent if end.failed and end.elapsed < FAST]
+    alike = _most_alike(fast)
+    if not alike or any(end.worked for end in recent) or _has_worked(sweep):
+        return None
+    if len(alike) >= ALIKE_ALWAYS and _others_may_work(alike, recent):
+        return _too_early_to_tell
+    cause = alike[0].cause
+    if len(alike) < (ALIKE_ALWAYS if cause and cause.always else ALIKE):
+        return None
+    message = (
+        f"{len(alike)} trials have failed with the same error within seconds of their"
+        f" start and none has worked, so no more were started. {_told(alike[0])}"
+    )
+    return partial(lifecycle.fail_sweep, sweep, reason=BAD_START, message=message)
+
+
+def _most_alike(ends: Sequence[End]) -> list[End]:
+    """The largest group of failures with one signature."""
+    counts = Counter(end.signature for end in ends if end.failed)
+    if not counts:
+        return []
+    signature = counts.most_common(1)[0][0]
+    return [end for end in ends if end.signature == signature]
+
+
+def _has_worked(sweep: Sweep) -> bool:
+    worked = Q(reports__gt=0) | Q(state=TrialState.COMPLETED)
+    return sweep.trials.own().filter(worked).exists()
+
+
+def _others_may_work(alike: Sequence[End], recent: Sequence[End]) -> bool:
+    """Whether all failed on one host, while a trial has just begun on another."""
+    hosts = {end.host for end in alike}
+    return len(hosts) == 1 and any(e.live and e.host not in hosts for e in recent)
+
+
+def _told(end: End) -> str:
+    cause = end.cause
+    likely = f" Likely cause: {cause.likely}. {cause.advice}" if cause else ""
+    return f"The error of trial {end.number}: {end.error.rstrip('.')}.{likely}"
+
+
+# --- a bad turn ---------------------------------------------------------------------
+
+
+def _bad_turn(sweep: Sweep, recent: Sequence[End]) -> Move | None:
+    """The last to start have all failed alike, although others had worked."""
+    run = run_of_failures(recent)
+    if len(run) < RUN or not _is_no_chance(sweep, run):
+        return None
+    if len(run) < MAX_RUN_LENGTH and _is_region(sweep, run):
+        return None
+    message = (
+        f"Paused: the last {len(run)} trials all failed with the same error, although"
+        f" others had worked before. {_told(run[0])} Resuming goes on with new trials."
+    )
+    return partial(lifecycle.pause_sweep, sweep, reason=BAD_TURN, message=message)
+
+
+def _is_no_chance(sweep: Sweep, run: Sequence[End]) -> bool:
+    """Whether so many in a row are more than the failures that there were before."""
+    before = sweep.trials.own().filter(number__lt=min(end.number for end in run))
+    ended = before.exclude(state__in=TRIAL_LIVE)
+    worked = ended.exclude(state=TrialState.FAILED).count()
+    alike = before.filter(current_attempt__signature=run[0].signature).count()
+    if not worked:
+        return False
+    share = (alike + 0.5) / (alike + worked + 1)
+    return bool(share ** len(run) < CHANCE)
+
+
+def _is_region(sweep: Sweep, run: Sequence[End]) -> bool:
+    """Whether values that the others do not have explain the failures."""
+    failed, ran = compared_params(sweep, run[0].signature)
+    return any(shared.tells for shared in shared_values(failed, ran))
+
+
+def compared_params(
+    sweep: Sweep, signature: str
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """The newest configurations that failed so, and those that ran."""
+    own = sweep.trials.own().order_by("-number")
+    failed = own.filter(
+        state=TrialState.FAILED, current_attempt__signature=signature
+    ).values_list("params", flat=True)
+    ran = own.filter(
+        Q(reports__gt=0) | Q(state=TrialState.COMPLETED),
+    ).exclude(state=TrialState.FAILED)
+    newest = ran.values_list("params", flat=True)[:MAX_COMPARED]
+    return list(failed[:MAX_COMPARED]), list(newest)

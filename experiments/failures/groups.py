@@ -1,0 +1,83 @@
+"""What the failures of a sweep have in common, kept when they happen.
+
+The signature of a failure is worked out once, when its attempt ends; to read the logs
+of ten thousand failures when a page is opened would take too long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Max, Min
+
+from experiments import storage
+from experiments.failures.signatures import MAX_BYTES, End, signature_of
+from experiments.lifecycle.attempts import Outcome
+from experiments.models import Attempt, Sweep, Trial
+from experiments.models.trials import AttemptState, TrialQuerySet, TrialState
+
+# Reasons of failures that have no signature, in words.
+UNSIGNED = {
+    "lost": "Its worker was lost, and no attempt was left",
+    "": "It failed without a word",
+}
+
+
+def sign(attempt: Attempt, outcome: Outcome) -> None:
+    """Keep the signature of a failure that is about to end a running attempt.
+
+    Before it ends, so that whoever sees the failure sees its signature as well.
+    """
+    if outcome.cause not in ("exited", "not_started"):
+        return
+    facts = Trial.objects.filter(pk=attempt.trial_id)
+    params, reports = facts.values_list("params", "reports").get()
+    end = End(
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        over_limit=outcome.code == "out_of_memory",
+        message=outcome.message,
+        started=outcome.cause != "not_started",
+        reported=reports > 0,
+    )
+    if not end.is_failure:
+        return
+    found = signature_of(end, storage.read_log(attempt.pk, last=MAX_BYTES), params)
+    if found is not None:
+        Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
+            error=found.text, signature=found.digest
+        )
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Failed trials of one sweep with one signature. ``first`` and ``last`` are the
+    lowest and the highest of their numbers."""
+
+    reason: str
+    signature: str
+    error: str
+    count: int
+    first: int
+    last: int
+
+    def trials_of(self, sweep: Sweep) -> TrialQuerySet:
+        """The failed trials of the group."""
+        failed = sweep.trials.own().filter(state=TrialState.FAILED, reason=self.reason)
+        return failed.filter(current_attempt__signature=self.signature)
+
+    @property
+    def words(self) -> str:
+        """The error, or the reason where there is none."""
+        return self.error or UNSIGNED.get(self.reason, self.reason.replace("_", " "))
+
+
+def failure_groups(sweep: Sweep) -> Sequence[FailureGroup]:
+    """The sweep's failures by signature, the most frequent first, in one query."""
+    failed = sweep.trials.own().filter(state=TrialState.FAILED).order_by()
+    rows = failed.values_list(
+        "reason", "current_attempt__signature", "current_attempt__error"
+    ).annotate(count=Count("pk"), first=Min("number"), last=Max("number"))
+    groups = [FailureGroup(r, s or "", e or "", *n) for r, s, e, *n in rows]
+    return sorted(groups, key=lambda group: (-group.count, group.first))

@@ -1,0 +1,189 @@
+"""Accounts: logging in and out, the password, the viewer's own page.
+
+Slows guessing down: too many failed logins for one name from one address.
+
+Failures are events without a team; the name that was typed is kept as a hash only,
+since people type their password into the wrong field.
+
+Login, logout, password and profile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import views
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods
+
+from experiments import access
+from experiments.db.clock import database_now
+from experiments.formatting import duration_text
+from experiments.models import Event, User
+from experiments.pages.teams import tokens
+from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
+
+MAX_FAILURES = 10
+WINDOW = timedelta(minutes=10)
+FAILED = "login failed"
+MAX_NAME_LENGTH = 150
+
+
+def address_of(request: HttpRequest) -> str:
+    """The visitor's address. A proxy is believed only where the settings name one."""
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    if getattr(settings, "SECURE_PROXY_SSL_HEADER", None) and forwarded:
+        return forwarded.rsplit(",", 1)[-1].strip()[:45]
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _key(name: str) -> str:
+    """One key for all spellings that the login form takes for the same name."""
+    # Cut first: no name is longer, and folding millions of letters takes seconds.
+    spelled = unicodedata.normalize("NFKC", name.strip()[:MAX_NAME_LENGTH])
+    return hashlib.sha256(spelled.strip().casefold().encode()).hexdigest()[:16]
+
+
+def seconds_to_wait(request: HttpRequest, name: str) -> int:
+    """How long this name has to wait at this address; 0: it may try now."""
+    now = database_now()
+    failures = Event.objects.filter(
+        team=None,
+        verb=FAILED,
+        # Of a time to come, of a clock that was set back, they would shut it for long.
+        created_at__range=(now - WINDOW, now + WINDOW),
+        data__name=_key(name),
+        data__address=address_of(request),
+    ).order_by("-id")
+    if failures.count() < MAX_FAILURES:
+        return 0
+    # Free again once the tenth last failure has left the window.
+    tenth = failures.values_list("created_at", flat=True)[MAX_FAILURES - 1]
+    return max(1, int((tenth + WINDOW - now).total_seconds()) + 1)
+
+
+def log_failure(request: HttpRequest, name: str) -> None:
+    address = address_of(request)
+    data = {"name": _key(name), "address": address}
+    Event.log(FAILED, f"from {address}", data=data)
+
+
+def log_login(request: HttpRequest, user: User) -> None:
+    address = address_of(request)
+    data = {"address": address}
+    Event.log("logged in", f"from {address}", actor=user, data=data)
+
+
+@method_decorator(login_not_required, name="dispatch")
+class LoginView(views.LoginView):
+    """Django's login with a brake; the answer is the same for names nobody has."""
+
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        wait = seconds_to_wait(request, request.POST.get("username", ""))
+        return self._refuse(wait) if wait else super().post(request, *args, **kwargs)
+
+    def _refuse(self, wait: int) -> HttpResponse:
+        form = BlockedForm(
+            f"There were {MAX_FAILURES} failed tries for this name from"
+            f" here. Try again in {duration_text(wait)}."
+        )
+        response = self.render_to_response(self.get_context_data(form=form))
+        response.status_code = 429
+        response["Retry-After"] = str(wait)
+        return response
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        response = super().form_valid(form)
+        user = form.get_user()
+        if isinstance(user, User):
+            log_login(self.request, user)
+        return response
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        log_failure(self.request, form.data.get("username", ""))
+        return super().form_invalid(form)
+
+
+@login_not_required
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The administration's own login form would have no brake: ours stands in."""
+    if request.user.is_authenticated:
+        raise PermissionDenied
+    return redirect_to_login(request.GET.get("next", ""))
+
+
+class BlockedForm(AuthenticationForm):
+    """The empty login form with a sentence on why it was not looked at."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence
+
+    def non_field_errors(self) -> Any:
+        return [self.sentence]
+
+
+class PasswordChangeView(views.PasswordChangeView):
+    """Django's, which also ends the person's other sessions."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        Event.log("password changed", actor=access.viewer(self.request))
+        return response
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name", "email")
+
+
+@require_http_methods(["GET", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    user = access.viewer(request)
+    form = ProfileForm(request.POST or None, instance=User.objects.get(pk=user.pk))
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        Event.log("profile changed", actor=user)
+        messages.success(request, "Your profile is saved.")
+        return redirect("profile")
+    context = {
+        "form": form,
+        "memberships": user.memberships.select_related("team").order_by("team__name"),
+        "tokens": token_questions(tokens_of(user)),
+        "token_form": TokenForm(),
+        "back": request.path,
+    }
+    status = 422 if form.errors else 200
+    template = "experiments/accounts/profile.html"
+    return render(request, template, context, status=status)
+
+
+urlpatterns = [
+    path("login/", LoginView.as_view(), name="login"),
+    path("admin/login/", admin_login),
+    path("logout/", views.LogoutView.as_view(), name="logout"),
+    path("settings/", profile, name="profile"),
+    path("settings/password/", PasswordChangeView.as_view(), name="password_change"),
+    path(
+        "settings/password/done/",
+        views.PasswordChangeDoneView.as_view(),
+        name="password_change_done",
+    ),
+    *tokens.urlpatterns,
+]

@@ -1,0 +1,332 @@
+"""Values as people type them into a field, and back: `16, 32, sgd, "16", true`.
+
+Reading what was written gives the same values, with their JSON types.
+
+Durations as people type and read them: `90`, `90 s`, `2 h`, `1 d 4 h`.
+
+Fields for numbers whose refusals name the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from experiments.formatting import exact_duration_text
+from experiments.search.document.durations import MAX_SECONDS, exact, seconds_of
+from experiments.search.fields import shown
+from experiments.search.records import JSONValue
+
+WHOLE = re.compile(r"[-+]?[0-9]+")
+NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+MAX_NUMBER_LENGTH = 400
+DEEPEST = 20
+CONSTANTS: dict[str, JSONValue] = {
+    **{"true": True, "false": False, "null": None},
+    **{"True": True, "False": False, "None": None},
+}
+
+
+class ValuesError(ValueError):
+    """A list of values that cannot be read, with a sentence that says why."""
+
+
+def read_number(text: str) -> JSONValue:
+    """A number, None for nothing; what is no number stays the text that it is."""
+    plain = text.strip().replace("\N{MINUS SIGN}", "-")
+    if not plain:
+        return None
+    if not NUMBER.fullmatch(plain) or len(plain) > MAX_NUMBER_LENGTH:
+        return text.strip()
+    if WHOLE.fullmatch(plain):
+        return int(plain)
+    number = float(plain)
+    return number if math.isfinite(number) else text.strip()
+
+
+def write_scalar(value: object) -> str:
+    """A field's text for a value: text as it is, nothing for None, the rest as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def read_plain(text: str) -> JSONValue:
+    """A number, true, false, or text; quotes keep a number text."""
+    text = text.strip()
+    if text in ("true", "false"):
+        return text == "true"
+    number = read_number(text)
+    return number if isinstance(number, int | float) else read_quoted(text)
+
+
+def write_plain(value: JSONValue) -> str:
+    """The text that `read_plain` reads as this value."""
+    if isinstance(value, str) and _same(read_plain(value), value) and _one_line(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_quoted(text: str) -> str:
+    """Text; in double quotes it may hold line breaks and blanks at its ends."""
+    text = text.strip()
+    try:
+        value = json.loads(text) if text.startswith('"') else text
+    except ValueError:
+        return text
+    return value if isinstance(value, str) and _is_whole(value) else text
+
+
+def write_quoted(value: str) -> str:
+    """The text that `read_quoted` reads as this value."""
+    if read_quoted(value) == value and _one_line(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_mapping(text: str) -> dict[str, JSONValue]:
+    """A mapping that the form carries along as JSON; empty for anything else."""
+    try:
+        value = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) and _is_whole(value) else {}
+
+
+def write_mapping(mapping: Mapping[str, object]) -> str:
+    """The text that `read_mapping` reads as this mapping; nothing for an empty one."""
+    return json.dumps(mapping, default=str) if mapping else ""
+
+
+def read_values(text: str) -> list[JSONValue]:
+    """The values of a list, with or without brackets. Raises ValuesError.
+
+    Numbers, true, false and null are what they are in JSON, quotes make text of
+    anything, brackets a list; other words are text.
+    """
+    reader = _Reader(text)
+    values = reader.values(nested=0)
+    if len(values) == 1 and text.strip().startswith("["):
+        return values[0] if isinstance(values[0], list) else values
+    return values
+
+
+def write_values(values: list[JSONValue]) -> str:
+    """The text that `read_values` reads as these values."""
+    text = ", ".join(map(_write_value, values))
+    return f"[{text}]" if len(values) == 1 and isinstance(values[0], list) else text
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+
+    def values(self, *, nested: int) -> list[JSONValue]:
+        """Values up to the end of the text, or up to the closing bracket."""
+        if nested > DEEPEST:
+            raise ValuesError(f"Lists may be nested {DEEPEST} levels deep.")
+        found: list[JSONValue] = []
+        while True:
+            self._skip(" \t\r\n,")
+            if self._place == len(self._text):
+                if nested:
+                    raise ValuesError("A bracket [ is never closed by ].")
+                return found
+            if nested and self._text[self._place] == "]":
+                self._place += 1
+                return found
+            found.append(self._value(nested))
+
+    def _value(self, nested: int) -> JSONValue:
+        start = self._place
+        first = self._text[start]
+        if first == "[":
+            self._place += 1
+            value: JSONValue = self.values(nested=nested + 1)
+        elif first in '"{':
+            value = self._json(start)
+        elif first == "'":
+            value = self._single()
+        else:
+            return self._bare(nested)
+        self._end(start, nested)
+        return value
+
+    def _json(self, start: int) -> JSONValue:
+        try:
+            decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+            value, self._place = decoder.raw_decode(self._text, start)
+        except (ValueError, RecursionError):
+            rest = shown(self._text[start:], most=40)
+            what = "A quotation mark is never closed"
+            if self._text[start] == "{":
+                what = "This mapping is no JSON"
+            raise ValuesError(f"{what}: {rest}.") from None
+        if not _is_whole(value):
+            raise ValuesError("Text must not contain half of a surrogate pair.")
+        found: JSONValue = value
+        return found
+
+    def _single(self) -> str:
+        end = self._text.find("'", self._place + 1)
+        if end < 0:
+            rest = shown(self._text[self._place :], most=40)
+            raise ValuesError(f"A quotation mark is never closed: {rest}.")
+        text = self._text[self._place + 1 : end]
+        self._place = end + 1
+        return text
+
+    def _bare(self, nested: int) -> JSONValue:
+        start = self._place
+        stops = ",]" if nested else ","
+        while self._place < len(self._text) and self._text[self._place] not in stops:
+            self._place += 1
+        word = self._text[start : self._place].strip()
+        return CONSTANTS[word] if word in CONSTANTS else read_number(word)
+
+    def _end(self, start: int, nested: int) -> None:
+        """After quotes and brackets only a comma may follow."""
+        written = self._text[start : self._place]
+        self._skip(" \t\r\n")
+        rest = self._text[self._place : self._place + 1]
+        if rest and rest not in (",]" if nested else ","):
+            raise ValuesError(f"A comma is missing after {shown(written, most=40)}.")
+
+    def _skip(self, letters: str) -> None:
+        while self._place < len(self._text) and self._text[self._place] in letters:
+            self._place += 1
+
+
+def _write_value(value: JSONValue) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_write_value, value))}]"
+    if isinstance(value, str) and _reads_bare(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _reads_bare(text: str) -> bool:
+    """Whether the text needs no quotes, inside of brackets either."""
+    try:
+        return _one_line(text) and _same(read_values(f"[{text}]"), [text])
+    except ValuesError:
+        return False
+
+
+def _is_whole(value: object) -> bool:
+    """Whether all text in a value is made of whole characters."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _one_line(text: str) -> bool:
+    return text.isprintable()
+
+
+def _same(one: JSONValue, other: JSONValue) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _refuse_constant(name: str) -> JSONValue:
+    raise ValueError(name)
+
+
+ALLOWED = (
+    "Write a number of seconds such as 90, or 90 s, 10 m, 2 h, 1 d 4 h, up to 3,650"
+    " days; leave it empty for no limit."
+)
+
+
+class DurationField(forms.CharField):
+    """A duration in seconds, shown in units. Nothing, and 0, mean None: no limit."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            widget=forms.TextInput(attrs={"autocomplete": "off"}), **options
+        )
+
+    def prepare_value(self, value: Any) -> Any:
+        """What was typed stays as it is; a number is written in units."""
+        return value if isinstance(value, str) else write_duration(value)
+
+    def to_python(self, value: Any) -> Any:
+        """Raises ValidationError that names the value and what is allowed."""
+        text = str(value or "").strip()
+        seconds = seconds_of(text)
+        if text and (seconds is None or seconds > MAX_SECONDS):
+            raise ValidationError(f"{shown(text, most=40)} is no duration. {ALLOWED}")
+        return whole(seconds) if seconds else None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """By what it means: `90 s` is no change of 90."""
+        try:
+            now = self.to_python(data)
+        except ValidationError:
+            return True
+        return bool(now != (exact(initial) if initial else None))
+
+
+def whole(seconds: float) -> int | float:
+    """Whole numbers without ``.0``."""
+    return int(seconds) if float(seconds).is_integer() else seconds
+
+
+def read_duration(text: str) -> JSONValue:
+    """Seconds for `10 m` or `1 h`; what is no duration stays the text that it is."""
+    seconds = seconds_of(text)
+    return (text.strip() or None) if seconds is None else whole(seconds)
+
+
+def write_duration(value: Any) -> str:
+    """`1 h 30 m` for 5400, and for any other way to write it in a document.
+
+    Nothing for None; what is no duration as it is, so that it can be put right.
+    """
+    seconds = read_duration(value) if isinstance(value, str) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return write_scalar(value)
+    if not 0 < seconds <= MAX_SECONDS:
+        return write_scalar(value)
+    return exact_duration_text(seconds)
+
+
+class _Told(forms.Field):
+    """Says what was typed, and `allowed`, instead of Django's own words."""
+
+    allowed = ""
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return super().clean(value)
+        except ValidationError:
+            text = str(value or "").strip()
+            what = f"{shown(text, most=40)} is not allowed here. " if text else ""
+            raise ValidationError(f"{what}Write {self.allowed}.") from None
+
+
+class WholeNumberField(_Told, forms.IntegerField):
+    """A whole number from ``least`` to ``most``."""
+
+    def __init__(self, *, least: int, most: int, **options: Any) -> None:
+        super().__init__(min_value=least, max_value=most, **options)
+        self.allowed = f"a whole number from {least:,} to {most:,}"
+
+
+class PriceField(_Told, forms.DecimalField):
+    """An amount of money with as many digits as a pool's price may have."""
+
+    allowed = "a number from 0 to 999,999 with up to 4 decimals, such as 1.25"
+    widget = forms.TextInput(attrs={"inputmode": "decimal"})
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_digits=10, decimal_places=4, **options)

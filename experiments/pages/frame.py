@@ -1,0 +1,146 @@
+"""What every page's frame needs: the viewer's teams and the one they are looking at.
+
+Times in the viewer's zone: the browser tells it in a cookie, set by theme.js.
+
+Pages that stay fresh by parts: which parts look different from what a page has seen.
+
+A page carries a token that its feed gets back as ``?since=``: a mark of the rows that
+it shows, then a digest of each part. As long as the mark holds, nothing is rendered.
+
+The sweep of a page's URL, for those who may see it, and for those who may steer.
+
+Static files with their content's hash in the name, also inside ES modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+from experiments import access
+from experiments.models import Sweep, Team, User
+
+SESSION_KEY = "team"
+
+
+def teams(request: HttpRequest) -> dict[str, Any]:
+    """``my_teams``, ``current_team``, and whether the viewer ``can_create`` sweeps in
+    it; nothing for a visitor who is not logged in."""
+    # An error page may be shown before anybody has asked who is looking.
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
+        return {"my_teams": (), "current_team": None, "can_create": False}
+    mine = SimpleLazyObject(lambda: list(_with_rights(user)))
+    shown = SimpleLazyObject(lambda: choose_team(request, mine))
+    return {
+        "my_teams": mine,
+        "current_team": shown,
+        "can_create": SimpleLazyObject(
+            lambda: any(team.steers for team in mine if team == shown)
+        ),
+    }
+
+
+def _with_rights(user: User) -> Any:
+    """The user's teams, each with whether the user ``steers`` it."""
+    steered = access.teams_for(user, roles=access.STEERERS)
+    return access.teams_for(user).annotate(
+        steers=Exists(steered.filter(pk=OuterRef("pk")))
+    )
+
+
+def choose_team(request: HttpRequest, mine: Any) -> Team | None:
+    """The team of the page's object, else the one picked last, else the first."""
+    shown = getattr(request, "team", None)
+    if shown is not None:
+        return shown if isinstance(shown, Team) else None
+    slug = request.session.get(SESSION_KEY)
+    teams = list(mine)
+    return next((team for team in teams if team.slug == slug), None) or (
+        teams[0] if teams else None
+    )
+
+
+def current_team(request: HttpRequest) -> Team | None:
+    """For views: the team the viewer is looking at."""
+    # An error page may be shown before anybody has asked who is looking.
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
+        return None
+    return choose_team(request, access.teams_for(user))
+
+
+COOKIE = "timezone"
+
+
+class ViewerTimeZoneMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        name = request.COOKIES.get(COOKIE, "")
+        try:
+            zone = ZoneInfo(name) if name else None
+        except (KeyError, ValueError, OSError):
+            zone = None
+        if zone is None:
+            timezone.deactivate()
+        else:
+            timezone.activate(zone)
+        return self.get_response(request)
+
+
+def digest(text: str) -> str:
+    """Short text that changes with the text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def token_of(mark: str, parts: Mapping[str, str]) -> str:
+    """Where a page stands. ``parts``: the HTML of each, always in the same order."""
+    return "~".join([mark, *map(digest, parts.values())])
+
+
+def is_current(since: str, mark: str) -> bool:
+    return since.startswith(f"{mark}~")
+
+
+def changed_parts(since: str, parts: Mapping[str, str]) -> dict[str, str]:
+    """The parts that a page with the token shows otherwise."""
+    seen = dict(zip(parts, since.split("~")[1:], strict=False))
+    return {
+        name: html for name, html in parts.items() if seen.get(name) != digest(html)
+    }
+
+
+def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:
+    """The sweep, if it is the viewer's to see; its team becomes the page's."""
+    queryset = access.sweeps_for(access.viewer(request)).select_related("code")
+    sweep = access.found_or_404(queryset, pk=pk)
+    request.team = sweep.experiment.team  # type: ignore[attr-defined]
+    return sweep
+
+
+def may_steer(request: HttpRequest, sweep: Sweep) -> bool:
+    return access.can_steer(access.viewer(request), sweep.experiment.team)
+
+
+def sweep_to_steer(request: HttpRequest, pk: int) -> Sweep:
+    """The same, for those who may change it; PermissionDenied for a viewer."""
+    sweep = sweep_to_read(request, pk)
+    if not may_steer(request, sweep):
+        raise PermissionDenied
+    return sweep
+
+
+class ModuleManifestStorage(CompressedManifestStaticFilesStorage):
+    # Without this, `import "./best.js"` would keep its plain, cacheable name.
+    support_js_module_import_aggregation = True

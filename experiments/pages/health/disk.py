@@ -1,0 +1,175 @@
+"""How much room there is: the disk, the database, the parts of the data folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+# Bytes; with less left every page tells.
+MIN_FREE = 1_000_000_000
+# Measuring folders stops after so many seconds: a page must not wait for a disk.
+MEASURED_FOR = 0.4
+MEASURED_EVERY = 60.0
+FOLDERS = {
+    "code of sweeps": ("store", "code"),
+    "logs and outputs of trials": ("store", "attempts"),
+    "what workers here keep and spool": ("worker",),
+    "queue": ("queue",),
+    "logs of the site": ("logs",),
+}
+# The first SQLite in which two connections cannot spoil a database in WAL mode.
+SOUND_SQLITE = (3, 51, 3)
+
+
+@dataclass(frozen=True)
+class Database:
+    """``wal``: bytes, on SQLite; ``connections`` of ``limit``, on PostgreSQL."""
+
+    name: str
+    version: str
+    size: int
+    wal: int | None = None
+    connections: int | None = None
+    limit: int | None = None
+    sound: bool = True
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of the data folder, in bytes, and what lies on it."""
+
+    free: int
+    total: int
+    holds: str = "the data folder"
+
+    @property
+    def free_share(self) -> float:
+        return self.free / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True)
+class Folder:
+    """``whole``: all of it was measured; else it holds at least so many bytes."""
+
+    size: int
+    whole: bool
+
+
+def disk() -> Disk:
+    """The one with least room: parts of the data folder may have disks of their own.
+
+    Little that is left matters more than a small share of a large disk.
+    """
+    return min(_disks(), key=lambda disk: (disk.free >= MIN_FREE, disk.free_share))
+
+
+def _disks() -> Iterator[Disk]:
+    parts = {
+        "the data folder": Path(settings.HOME),
+        "logs and outputs": Path(settings.HOME, "store"),
+    }
+    if connection.vendor == "sqlite":
+        parts["the database"] = Path(connection.settings_dict["NAME"]).parent
+    for holds, folder in parts.items():
+        with suppress(FileNotFoundError):
+            usage = shutil.disk_usage(folder)
+            yield Disk(usage.free, usage.total, holds)
+
+
+def database() -> Database:
+    """One query on PostgreSQL, none on SQLite."""
+    return _sqlite() if connection.vendor == "sqlite" else _postgresql()
+
+
+def _sqlite() -> Database:
+    path = str(connection.settings_dict["NAME"])
+    return Database(
+        name="SQLite",
+        version=sqlite3.sqlite_version,
+        size=file_size(path),
+        wal=file_size(f"{path}-wal"),
+        sound=sqlite3.sqlite_version_info >= SOUND_SQLITE,
+    )
+
+
+def file_size(path: str) -> int:
+    """Its bytes; 0 for a file that is not there."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _postgresql() -> Database:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_database_size(current_database()),"
+            " (SELECT count(*) FROM pg_stat_activity WHERE datname IS NOT NULL),"
+            " current_setting('max_connections')::int,"
+            " current_setting('server_version')"
+        )
+        size, connections, limit, version = cursor.fetchone()
+    return Database(
+        name="PostgreSQL",
+        version=version.split()[0],
+        size=size,
+        connections=connections,
+        limit=limit,
+    )
+
+
+def folders() -> Mapping[str, Folder]:
+    """What the parts of the data folder take, measured once a minute."""
+    return _folders(int(time.monotonic() // MEASURED_EVERY))
+
+
+@cache
+def _measured() -> dict[int, Mapping[str, Folder]]:
+    return {}
+
+
+def _folders(minute: int) -> Mapping[str, Folder]:
+    known = _measured()
+    if minute not in known:
+        known.clear()
+        known[minute] = {
+            name: measure(Path(settings.HOME).joinpath(*parts))
+            for name, parts in FOLDERS.items()
+        }
+    return known[minute]
+
+
+def measure(folder: Path, *, seconds: float = MEASURED_FOR) -> Folder:
+    """The bytes of all files below a folder, as far as they are read in that time."""
+    limit = time.monotonic() + seconds
+    size = 0
+    for entry in _files(str(folder)):
+        size += entry
+        if time.monotonic() > limit:
+            return Folder(size, whole=False)
+    return Folder(size, whole=True)
+
+
+def _files(folder: str) -> Iterator[int]:
+    """Sizes of the files below a folder; what goes away meanwhile is left out."""
+    waiting = [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        yield entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue

@@ -1,0 +1,275 @@
+"""Everything that the health page and /metrics tell, gathered at one moment.
+
+The work of the whole installation in numbers: pools, trials, losses, schedulers.
+
+A fixed number of queries; none of them looks at metric points.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django
+from django.conf import settings
+from django.db.models import Count, Min, Q, Sum
+
+from experiments import queues
+from experiments.db.clock import database_now
+from experiments.models import Attempt, Pool, SchedulerProcess, Sweep, Trial, Worker
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TRIAL_ENDS, AttemptState
+from experiments.pages.health import disk as room
+from experiments.queues import QueueFacts
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LOSS_WORDS = {
+    "silent": "its host fell silent",
+    "worker_died": "its worker process died",
+    "released": "its worker was stopped",
+    "worker_trouble": "its worker was in trouble",
+    "cut_off": "its worker could not reach the site",
+    "paused": "its sweep was paused",
+}
+
+
+@dataclass
+class PoolWork:
+    """One pool. ``slots``: of its living hosts; ``usable``: without those that drain.
+
+    ``waiting``: queued attempts of running sweeps, the oldest of them queued at
+    ``oldest``; ``overdue``: running ones whose last sign of life is older than a lease.
+    """
+
+    name: str
+    hosts: int = 0
+    slots: int = 0
+    usable: int = 0
+    busy: int = 0
+    free: int = 0
+    queued: int = 0
+    waiting: int = 0
+    running: int = 0
+    overdue: int = 0
+    oldest: datetime | None = None
+    workers: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Lost attempts of one reason: ever, within the last day, within the last hour."""
+
+    reason: str
+    total: int
+    day: int
+    hour: int
+
+    @property
+    def words(self) -> str:
+        return LOSS_WORDS.get(self.reason, self.reason.replace("_", " ") or "unknown")
+
+
+@dataclass(frozen=True)
+class Work:
+    pools: Sequence[PoolWork]
+    sweeps: Mapping[str, int]
+    ended: Mapping[str, int]
+    losses: Sequence[Loss]
+    schedulers: Sequence[SchedulerProcess]
+    now: datetime = field(repr=False)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """Since when the trial that has waited longest waits."""
+        return min((p.oldest for p in self.pools if p.oldest), default=None)
+
+    @property
+    def oldest_seconds(self) -> float:
+        return (
+            max(0.0, (self.now - self.oldest).total_seconds()) if self.oldest else 0.0
+        )
+
+    @property
+    def overdue(self) -> int:
+        return sum(pool.overdue for pool in self.pools)
+
+    @property
+    def waiting(self) -> int:
+        return sum(pool.waiting for pool in self.pools)
+
+    @property
+    def running(self) -> int:
+        return sum(pool.running for pool in self.pools)
+
+    @property
+    def sweep_words(self) -> str:
+        """``5 running, 12 completed``."""
+        told = (f"{n} {state}" for state, n in self.sweeps.items() if n)
+        return ", ".join(told) or "none"
+
+    @property
+    def lost_hour(self) -> int:
+        return sum(loss.hour for loss in self.losses)
+
+    @property
+    def last_tick(self) -> datetime | None:
+        return max((row.ticked_at for row in self.schedulers), default=None)
+
+    @property
+    def tick_age(self) -> float | None:
+        """Seconds since a scheduler went round; None: none ever did."""
+        last = self.last_tick
+        return max(0.0, (self.now - last).total_seconds()) if last else None
+
+
+def work(now: datetime) -> Work:
+    """``now`` is the database's, as every time that it is held against."""
+    return Work(
+        pools=_pools(now),
+        sweeps=_counts(Sweep, SweepState.values),
+        ended=_counts(Trial, sorted(TRIAL_ENDS)),
+        losses=_losses(now),
+        schedulers=list(SchedulerProcess.objects.all()),
+        now=now,
+    )
+
+
+def _counts(model: type[Sweep] | type[Trial], states: Sequence[str]) -> dict[str, int]:
+    counts = dict.fromkeys(states, 0)
+    rows = model._default_manager.order_by().values_list("state")
+    found = dict(rows.annotate(n=Count("pk")))
+    return {state: found.get(state, 0) for state in counts}
+
+
+def _losses(now: datetime) -> Sequence[Loss]:
+    rows = (
+        Attempt.objects.filter(state=AttemptState.LOST)
+        .order_by("reason")
+        .values_list("reason")
+        .annotate(
+            total=Count("pk"),
+            day=Count("pk", filter=Q(ended_at__gt=now - DAY)),
+            hour=Count("pk", filter=Q(ended_at__gt=now - HOUR)),
+        )
+    )
+    return [Loss(*row) for row in rows]
+
+
+def _pools(now: datetime) -> Sequence[PoolWork]:
+    pools = {pool.pk: PoolWork(pool.name) for pool in Pool.objects.all()}
+    busy = _busy_by_worker()
+    workers = Worker.objects.alive().values_list(
+        "pk", "pool", "slots", "draining_since"
+    )
+    for worker, pool_id, slots, draining in workers:
+        pool = pools[pool_id]
+        taken = busy[worker]
+        pool.hosts += 1
+        pool.workers.append(worker)
+        pool.slots += slots
+        pool.busy += min(slots, taken)
+        if draining is None:
+            pool.usable += slots
+            pool.free += max(0, slots - taken)
+    _count_attempts(pools, now)
+    return list(pools.values())
+
+
+def _busy_by_worker() -> Counter[int]:
+    """Slots that running attempts hold, by worker."""
+    rows = Attempt.objects.filter(state=AttemptState.RUNNING, worker__isnull=False)
+    counted = rows.order_by().values_list("worker").annotate(n=Sum("slots"))
+    return Counter(dict(counted))
+
+
+def _count_attempts(pools: Mapping[int, PoolWork], now: datetime) -> None:
+    live = (AttemptState.QUEUED, AttemptState.RUNNING)
+    waits = Q(state=AttemptState.QUEUED, trial__sweep__state=SweepState.RUNNING)
+    late = Q(heartbeat_at__lt=now - timedelta(seconds=settings.LEASE_SECONDS))
+    rows = (
+        Attempt.objects.filter(state__in=live)
+        .order_by()
+        .values_list("pool", "state")
+        .annotate(
+            n=Count("pk"),
+            waiting=Count("pk", filter=waits),
+            oldest=Min("created_at", filter=waits),
+            overdue=Count("pk", filter=late & Q(state=AttemptState.RUNNING)),
+        )
+    )
+    for pool_id, state, n, waiting, oldest, overdue in rows:
+        pool = pools[pool_id]
+        if state == AttemptState.QUEUED:
+            pool.queued, pool.waiting, pool.oldest = n, waiting, oldest
+        else:
+            pool.running, pool.overdue = n, overdue
+
+
+PACKAGES = ("rq", "redis", "django-rq", "numpy", "scipy", "gunicorn")
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """``queue`` is None when it does not answer."""
+
+    work: Work
+    queue: QueueFacts | None
+    database: room.Database
+    disk: room.Disk
+
+
+def vitals() -> Vitals:
+    """In a fixed number of queries and one exchange with the queue."""
+    done = work(database_now())
+    return Vitals(
+        work=done,
+        queue=queues.facts({pool.name: _queues_of(pool) for pool in done.pools}),
+        database=room.database(),
+        disk=room.disk(),
+    )
+
+
+def _queues_of(pool: PoolWork) -> Sequence[str]:
+    """The pool's own queue and those of its living hosts."""
+    own = (queues.queue_name(pool.name, worker) for worker in pool.workers)
+    return [pool.name, *own]
+
+
+def queue_is_embedded() -> bool:
+    """Whether ``up`` runs the queue's server itself."""
+    file = Path(settings.HOME) / "redis_url"
+    try:
+        return file.read_text().strip() == settings.REDIS_URL
+    except OSError:
+        return False
+
+
+def queue_address() -> str:
+    """Where the queue is, without the password that the URL may hold."""
+    if settings.REDIS_URL.startswith("unix"):
+        return "a socket of this machine"
+    parts = urlsplit(settings.REDIS_URL)
+    return f"{parts.hostname or ''}:{parts.port or 6379}"
+
+
+def versions() -> Sequence[tuple[str, str]]:
+    """The programs of this process, by name."""
+    return [
+        ("sweepsite", settings.VERSION),
+        ("Python", platform.python_version()),
+        ("Django", django.get_version()),
+        *((name, found) for name in PACKAGES if (found := _installed(name))),
+    ]
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

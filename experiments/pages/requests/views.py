@@ -1,0 +1,271 @@
+"""Trials that people ask for: run again, with values of their own, to fill gaps; and
+those of them that wait.
+
+When a trial that somebody asked for will run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from experiments import access
+from experiments.models import Sweep, Trial
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TRIAL_LIVE
+from experiments.pages.frame import sweep_to_steer
+from experiments.pages.requests.form import HandForm
+from experiments.search.fields import DefinitionError
+from experiments.search.wording import counted
+from experiments.sweeps import backfill, requests
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.requests import waiting_wishes
+from experiments.tracking.spaces import flat_params, search_space
+
+
+def when_words(sweep: Sweep) -> str:
+    if sweep.state == SweepState.PAUSED:
+        return "when the sweep is resumed"
+    if not sweep.launches:
+        return "when a process asks for the next trial"
+    return "as soon as a slot is free"
+
+
+GET_OR_POST = ("GET", "HEAD", "POST")
+MAX_SHOWN = 200
+# Digits of an id that a database can hold.
+MAX_DIGITS = 18
+
+
+def numbers_in(texts: Sequence[str]) -> list[int]:
+    """Whole numbers from fields that may hold several each; -1 for anything else."""
+    parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    plain = (p.isascii() and p.isdigit() and len(p) <= MAX_DIGITS for p in parts)
+    return [int(p) if good else -1 for p, good in zip(parts, plain, strict=True)]
+
+
+# --- again -------------------------------------------------------------------------
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Run trials once more, with the same values; GET with the ids of ticked ones asks
+    first."""
+    sweep = sweep_to_steer(request, pk)
+    if request.method != "POST":
+        return _ask_again(request, sweep)
+    _run_again(request, sweep, numbers_in(request.POST.getlist("trials")))
+    return redirect(sweep)
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """The same of one trial, from its page."""
+    trial = access.found_or_404(access.trials_for(access.viewer(request)), pk=pk)
+    if trial.sweep_id is None:
+        raise Http404("A run that the site did not start cannot run again.")
+    sweep = sweep_to_steer(request, trial.sweep_id)
+    if request.method != "POST":
+        return _question(request, sweep, [trial], back=trial)
+    _run_again(request, sweep, [trial.number])
+    return redirect(trial)
+
+
+def _run_again(request: HttpRequest, sweep: Sweep, numbers: Sequence[int]) -> None:
+    """Let them wait to run once more, and say so, or why not."""
+    to_end = request.POST.get("to_end") == "on"
+    actor = access.viewer(request)
+    try:
+        requests.run_again(sweep, numbers, actor=actor, to_end=to_end)
+    except NotPossible as error:
+        messages.error(request, str(error))
+        return
+    how = ", without early end" if to_end else ""
+    named = requests.trials_named(numbers)
+    words = f"{named} will run once more{how}, {when_words(sweep)}."
+    messages.success(request, words)
+
+
+def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
+    ids = numbers_in(request.GET.getlist("trials"))[:MAX_SHOWN]
+    trials = list(sweep.trials.filter(pk__in=ids).order_by("number"))
+    if not trials:
+        messages.error(request, "Tick the trials that shall run again, then press it.")
+        return redirect("sweep_trials", sweep.pk)
+    return _question(request, sweep, trials, back=sweep)
+
+
+def _question(
+    request: HttpRequest, sweep: Sweep, trials: Sequence[Trial], *, back: Sweep | Trial
+) -> HttpResponse:
+    """Asks whether they shall run again, and how; ``back`` is where they were picked,
+    and whose answer is the form's."""
+    waiting = {wish.repeats for wish in waiting_wishes(sweep)}
+    ready = [trial for trial in trials if trial.number not in waiting]
+    ended = [trial for trial in ready if trial.state not in TRIAL_LIVE]
+    numbers = [trial.number for trial in ended]
+    context = {
+        "sweep": sweep,
+        "trials": ended,
+        "live": [trial for trial in ready if trial.state in TRIAL_LIVE],
+        "waiting": [trial for trial in trials if trial.number in waiting],
+        "named": requests.trials_named(numbers) if numbers else "",
+        "numbers": ",".join(map(str, numbers)),
+        "refusal": requests.refusal_of(sweep),
+        "back": back.get_absolute_url(),
+    }
+    return render(request, "experiments/requests/again.html", context)
+
+
+# --- values of one's own -------------------------------------------------------------
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def add(request: HttpRequest, pk: int) -> HttpResponse:
+    """A trial by hand, from an empty form."""
+    return _by_hand(request, sweep_to_steer(request, pk), None)
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def clone(request: HttpRequest, pk: int) -> HttpResponse:
+    """A trial's values with changes."""
+    trial = access.found_or_404(
+        access.trials_for(access.viewer(request)).select_related("sweep"), pk=pk
+    )
+    if trial.sweep_id is None:
+        raise Http404("A run that the site did not start cannot be cloned.")
+    return _by_hand(request, sweep_to_steer(request, trial.sweep_id), trial)
+
+
+def _by_hand(request: HttpRequest, sweep: Sweep, trial: Trial | None) -> HttpResponse:
+    try:
+        space = requests.space_of(sweep)
+    except NotPossible as error:
+        messages.error(request, str(error))
+        return redirect(sweep)
+    if request.method != "POST":
+        return _form_page(request, sweep, trial, HandForm.of(space, trial))
+    form = HandForm.sent(space, request.POST)
+    try:
+        added = requests.add_trial(
+            sweep,
+            form.values,
+            actor=access.viewer(request),
+            clone_of=trial.number if trial else None,
+            to_end=request.POST.get("to_end") == "on",
+        )
+    except DefinitionError as error:
+        form.refuse(error)
+        return _form_page(request, sweep, trial, form, status=422)
+    except NotPossible as error:
+        messages.error(request, str(error))
+        return _form_page(request, sweep, trial, form, status=409)
+    _say_added(request, sweep, added)
+    return redirect(sweep)
+
+
+def _say_added(request: HttpRequest, sweep: Sweep, added: requests.Added) -> None:
+    messages.success(request, f"The trial will run {when_words(sweep)}.")
+    for sentence in added.outside:
+        messages.info(request, f"Outside the search space: {sentence}")
+
+
+def _form_page(
+    request: HttpRequest,
+    sweep: Sweep,
+    trial: Trial | None,
+    form: HandForm,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context = {
+        "sweep": sweep,
+        "trial": trial,
+        "form": form,
+        "refusal": requests.refusal_of(sweep),
+        "to_end": request.POST.get("to_end") == "on",
+        "judged": bool(sweep.early_termination),
+        "back": trial.get_absolute_url() if trial else sweep.get_absolute_url(),
+    }
+    return render(request, "experiments/requests/by_hand.html", context, status=status)
+
+
+# --- gaps --------------------------------------------------------------------------
+
+
+@require_http_methods(GET_OR_POST)
+@never_cache
+def fill_gaps(request: HttpRequest, pk: int) -> HttpResponse:
+    """Which configurations have no outcome; POST runs them."""
+    sweep = sweep_to_steer(request, pk)
+    if request.method != "POST":
+        return _gaps_page(request, sweep)
+    try:
+        filled = backfill.fill_gaps(sweep, actor=access.viewer(request)).gaps
+        count = len(filled)
+        words = f"{counted(count, 'trial')} will run {when_words(sweep)}."
+        messages.success(request, words if count else f"{sweep} has no gaps.")
+    except NotPossible as error:
+        messages.error(request, str(error))
+    return redirect(sweep)
+
+
+def _gaps_page(request: HttpRequest, sweep: Sweep) -> HttpResponse:
+    found = backfill.find_gaps(sweep)
+    space = search_space(sweep)
+    context = {
+        "sweep": sweep,
+        "found": found,
+        "count": len(found.gaps),
+        "counts": backfill.counts_in_words(found.counts),
+        "rows": [_gap_row(gap, space) for gap in found.gaps[:MAX_SHOWN]],
+        "hidden": max(0, len(found.gaps) - MAX_SHOWN),
+        "refusal": requests.refusal_of(sweep),
+    }
+    return render(request, "experiments/requests/gaps.html", context)
+
+
+def _gap_row(gap: backfill.Gap, space: Any) -> dict[str, Any]:
+    values = flat_params(space, gap.params or {})
+    url = reverse("trial_detail", args=(gap.trial,)) if gap.trial else ""
+    return {"gap": gap, "values": values.items(), "url": url}
+
+
+# --- those that wait ------------------------------------------------------------------
+
+
+@require_POST
+def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back one trial that waits to run."""
+    sweep = sweep_to_steer(request, pk)
+    (wanted,) = numbers_in([request.POST.get("wish", "").replace(",", "")])[:1] or [-1]
+    wish = sweep.wishes.filter(pk=wanted).first()
+    try:
+        if wish is None:
+            raise NotPossible(f"{sweep} has no such trial that waits.")
+        requests.withdraw(wish, actor=access.viewer(request))
+        messages.success(request, "It is taken back and will not run.")
+    except NotPossible as error:
+        messages.error(request, str(error))
+    return redirect(sweep)
+
+
+urlpatterns = [
+    path("sweeps/<int:pk>/again/", again, name="sweep_again"),
+    path("trials/<int:pk>/again/", trial_again, name="trial_again"),
+    path("sweeps/<int:pk>/add/", add, name="sweep_add_trial"),
+    path("sweeps/<int:pk>/gaps/", fill_gaps, name="sweep_gaps"),
+    path("sweeps/<int:pk>/waiting/", remove_waiting, name="sweep_remove_waiting"),
+    path("trials/<int:pk>/clone/", clone, name="trial_clone"),
+]

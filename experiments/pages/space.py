@@ -1,0 +1,194 @@
+"""Where the values of trials lie in the search space, for pictures and differences."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from experiments.models import Sweep, Trial
+from experiments.search.fields import is_number
+from experiments.search.space import Choice, Distribution, Logarithmic, conditions
+from experiments.search.space.continuous import Bell
+from experiments.tracking.spaces import (
+    axis_values,
+    earlier_spaces,
+    search_space,
+    trial_params,
+)
+
+# Of more values than this the picture shows the line only.
+MAX_DOTS = 12
+# Marks that are closer than this share of the line are moved apart.
+CLOSE = 0.05
+APART = 11
+
+
+@dataclass(frozen=True)
+class ParameterAxis:
+    """One parameter's range: between numbers, or a row of choices."""
+
+    name: str
+    choices: Sequence[Any] = ()
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    step: float | None = None
+
+    def place(self, value: Any) -> float | None:
+        """From 0 to 1 where the value lies; None for one that is not on the axis."""
+        if self.choices:
+            return _index(self.choices, value)
+        if not is_number(value) or (self.log and value <= 0):
+            return None
+        low, high, at = map(self._unit, (self.low, self.high, value))
+        return 0.5 if high == low else min(1.0, max(0.0, (at - low) / (high - low)))
+
+    @property
+    def dots(self) -> Sequence[float]:
+        """The places of the values that there are, when they are few."""
+        if self.choices:
+            few = len(self.choices) <= MAX_DOTS
+            return [_spread(k, len(self.choices)) for k in range(len(self.choices))][
+                : MAX_DOTS * few
+            ]
+        if not self.step or (self.high - self.low) / self.step > MAX_DOTS - 1:
+            return ()
+        count = round((self.high - self.low) / self.step)
+        places = (self.place(self.low + k * self.step) for k in range(count + 1))
+        return [place for place in places if place is not None]
+
+    def _unit(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+
+# The value of a parameter that a trial does not have.
+UNSET = object()
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal, their types included, or both are UNSET."""
+    if one is UNSET or other is UNSET:
+        return one is other
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _index(choices: Sequence[Any], value: Any) -> float | None:
+    for index, choice in enumerate(choices):
+        if same_value(choice, value):
+            return _spread(index, len(choices))
+    return None
+
+
+def _spread(index: int, count: int) -> float:
+    return (index + 0.5) / count
+
+
+def axes_of(sweep: Sweep | None) -> dict[str, ParameterAxis]:
+    """The axes of a sweep's parameters by name, in document order.
+
+    None for a document of an older version that is not read any more. An axis is long
+    enough for the values of spaces that the sweep had earlier.
+    """
+    space = search_space(sweep)
+    found = {name: _axis(name, axis) for name, axis in space.axes.items()}
+    for other in earlier_spaces(sweep):
+        for name, axis in other.axes.items():
+            old = _axis(name, axis)
+            found[name] = _joined(found[name], old) if name in found else old
+    return found
+
+
+def _joined(new: ParameterAxis, old: ParameterAxis) -> ParameterAxis:
+    """The new axis with room for what the old one had, where both are of a kind."""
+    if bool(new.choices) != bool(old.choices):
+        return new
+    more = [each for each in old.choices if _index(new.choices, each) is None]
+    return replace(
+        new,
+        choices=[*new.choices, *more],
+        low=min(new.low, old.low),
+        high=max(new.high, old.high),
+        log=new.log and old.log,
+        step=new.step if new.step == old.step else None,
+    )
+
+
+def _axis(name: str, axis: conditions.Axis) -> ParameterAxis:
+    law = axis.law
+    if isinstance(law, Choice):
+        return ParameterAxis(name, choices=axis_values(axis))
+    tail = 0.001 if isinstance(law, Bell) else 0.0
+    log = isinstance(law, Logarithmic) or bool(getattr(law, "log", False))
+    low, high = law.quantile(tail), law.quantile(1 - tail)
+    whole = isinstance(low, int) and isinstance(high, int)
+    return ParameterAxis(
+        name,
+        low=float(low) if isinstance(low, int | float) else 0.0,
+        high=float(high) if isinstance(high, int | float) else 1.0,
+        log=log and isinstance(low, int | float) and low > 0,
+        step=_step(law) or (1.0 if whole else None),
+    )
+
+
+def _step(law: Distribution) -> float | None:
+    step = getattr(law, "step", None) or getattr(law, "q", None)
+    return float(step) if step else None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One trial's mark: ``x`` in percent of the line, ``shift`` in pixels beside it."""
+
+    x: str
+    shift: int
+    glyph: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A line with dots for the values there are, and a mark for each trial."""
+
+    dots: Sequence[str]
+    marks: Sequence[Mark]
+    label: str
+
+
+def picture(
+    axis: ParameterAxis | None, name: str, trials: Sequence[tuple[Trial, str]]
+) -> Picture | None:
+    """Where (trial, glyph) lie on the axis. None without an axis."""
+    if axis is None:
+        return None
+    valued = [(trial, glyph, trial_params(trial)) for trial, glyph in trials]
+    placed = [
+        (place, trial, glyph)
+        for trial, glyph, params in valued
+        if name in params and (place := axis.place(params[name])) is not None
+    ]
+    marks = [
+        Mark(
+            x=_percent(place),
+            shift=APART * _neighbours(place, placed[:index]),
+            glyph=glyph,
+            title=f"trial {trial.number}: {_share_words(place)}",
+        )
+        for index, (place, trial, glyph) in enumerate(placed)
+    ]
+    label = ", ".join(mark.title for mark in marks) + " of the range"
+    return Picture([_percent(dot) for dot in axis.dots], marks, label)
+
+
+def _neighbours(place: float, before: Sequence[tuple[float, Trial, str]]) -> int:
+    return sum(abs(place - other) < CLOSE for other, _, _ in before)
+
+
+def _percent(place: float) -> str:
+    return f"{place * 100:.2f}%"
+
+
+def _share_words(place: float) -> str:
+    return f"{place * 100:.0f} %"

@@ -1,0 +1,196 @@
+"""The card of a sweep's pre-flight: what was found, and what may be done.
+
+Trials that somebody asked for and that wait to run, with a way to take them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments import lifecycle
+from experiments.failures.known_errors import likely_cause
+from experiments.failures.preflight import Finding, Preflight
+from experiments.models import Report, Sweep
+from experiments.models.sweeps import SweepState
+from experiments.pages.sweep.remedies import OUTSIDE, Remedy, proposed_first
+from experiments.pages.sweep.trial_cells import summaries
+from experiments.pages.trial_rows import origin_words
+from experiments.sweeps import primary_metric
+from experiments.sweeps.requests import waiting_wishes
+from experiments.tracking.spaces import flat_configurations, search_space
+
+TITLES = {
+    "running": "One configuration is tried first",
+    "passed": "The configuration that was tried works",
+    "failed": "The configuration that was tried does not work",
+}
+USE = "use:"
+
+
+@dataclass(frozen=True)
+class PreflightCard:
+    """``remedies`` only where the sweep waits for somebody."""
+
+    state: str
+    title: str
+    text: str
+    number: int | None
+    findings: Sequence[Finding]
+    estimate: str
+    remedies: Sequence[Remedy]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something was not seen yet."""
+        return any(finding.mark == "open" for finding in self.findings)
+
+
+def preflight_card(sweep: Sweep) -> PreflightCard | None:
+    """The card while the pre-flight runs, or the sweep is paused because of it."""
+    flight = Preflight.of(sweep)
+    if flight is None or not _shows(sweep, flight):
+        return None
+    return PreflightCard(
+        state=flight.state,
+        title=_title(sweep, flight),
+        text=_text(sweep, flight),
+        number=flight.number,
+        findings=flight.findings(),
+        estimate=flight.estimate(),
+        remedies=preflight_remedies(sweep, flight) if _waits(sweep) else (),
+    )
+
+
+def _title(sweep: Sweep, flight: Preflight) -> str:
+    if flight.problem == "unseen":
+        return f"{sweep.primary_metric} has not been seen yet"
+    if flight.problem in ("near_miss", "no_metric"):
+        return (
+            f"The configuration that was tried does not report {sweep.primary_metric}"
+        )
+    return TITLES.get(flight.state, "")
+
+
+def _waits(sweep: Sweep) -> bool:
+    reasons = (lifecycle.PREFLIGHT_FAILED, lifecycle.PREFLIGHT_HELD)
+    return sweep.state == SweepState.PAUSED and sweep.reason in reasons
+
+
+def _shows(sweep: Sweep, flight: Preflight) -> bool:
+    going = sweep.state in (SweepState.RUNNING, SweepState.PAUSED)
+    if not going or flight.state == "running":
+        return going
+    unseen = flight.problem == "unseen"
+    return _waits(sweep) or (unseen and not Report.objects.filter(sweep=sweep).exists())
+
+
+def _text(sweep: Sweep, flight: Preflight) -> str:
+    if flight.problem == "unseen" and not _waits(sweep):
+        return "The sweep goes on: a script may report it late."
+    if flight.state != "running":
+        return sweep.message
+    after = (
+        "Then the sweep waits for you."
+        if flight.data.get("hold")
+        else "The others start when it has."
+    )
+    return (
+        f"It runs alone until it has reported {sweep.primary_metric} twice. {after} It"
+        " counts as the first trial."
+    )
+
+
+def preflight_remedies(sweep: Sweep, flight: Preflight) -> list[Remedy]:
+    """The choices, the proposed one first."""
+    if flight.state == "passed":
+        start = "Start all trials"
+        text = "The trial that was tried counts as the first one."
+        return [Remedy("resume", start, text, "proposed"), _copy()]
+    found = [_use(name, sweep) for name in flight.meant if _may_use(sweep)]
+    again = (
+        "One more configuration runs alone, after you have put right what was wrong."
+    )
+    found += [
+        _copy(),
+        Remedy("repeat", "Try one configuration again", again, "after a repair"),
+        Remedy("resume", "Go on anyway", "All trials start as if nothing was found."),
+    ]
+    return proposed_first(found, "repeat" if _is_outside(sweep) else found[0].value)
+
+
+def _is_outside(sweep: Sweep) -> bool:
+    """Whether the probe failed of something that is put right outside of the sweep."""
+    failed = sweep.trials.filter(current_attempt__error__gt="").order_by("-number")
+    error = failed.values_list("current_attempt__error", flat=True).first()
+    cause = likely_cause(error or "")
+    return cause is not None and cause.kind in OUTSIDE
+
+
+def _may_use(sweep: Sweep) -> bool:
+    return not primary_metric.refusal_of(sweep)
+
+
+def _use(name: str, sweep: Sweep) -> Remedy:
+    return Remedy(
+        f"{USE}{name}",
+        f"Use {name} as the primary metric",
+        f"The sweep compares {name} instead of {sweep.primary_metric}; one"
+        " configuration proves it first.",
+    )
+
+
+def _copy() -> Remedy:
+    return Remedy(
+        "copy",
+        "Repair it and start a copy",
+        "Opens the form with everything as it is here. Nothing runs before you start"
+        " it.",
+        "your change",
+    )
+
+
+# More are counted and not listed.
+MAX_LISTED = 20
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    pk: int
+    origin: str
+    values: str
+    by: str
+
+
+@dataclass(frozen=True)
+class WaitingCard:
+    """`more` wait beyond those that are listed."""
+
+    rows: Sequence[WaitingRow]
+    more: int
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) + self.more
+
+
+def waiting_card(sweep: Sweep) -> WaitingCard | None:
+    """None where nothing waits; one query, or two where very many do."""
+    waiting = waiting_wishes(sweep)
+    found = list(waiting.select_related("asked_by")[: MAX_LISTED + 1])
+    if not found:
+        return None
+    more = waiting.count() - MAX_LISTED if len(found) > MAX_LISTED else 0
+    space = search_space(sweep)
+    listed = found[:MAX_LISTED]
+    values = summaries(flat_configurations(space, [wish.params for wish in listed]))
+    rows = [
+        WaitingRow(
+            pk=wish.pk,
+            origin=origin_words(wish),
+            values=text,
+            by=wish.asked_by.display_name if wish.asked_by else "",
+        )
+        for wish, text in zip(listed, values, strict=True)
+    ]
+    return WaitingCard(rows, more)

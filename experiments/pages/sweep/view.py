@@ -1,0 +1,116 @@
+"""What the pages of a sweep show: its table and charts, and the answers above them.
+
+The view reads everything before a template is drawn; the overview and its feed share
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.http import QueryDict
+from django.template.loader import render_to_string
+
+from experiments.models import Trial
+from experiments.pages.sweep.best_configuration import (
+    BestConfiguration,
+    best_configuration,
+)
+from experiments.pages.sweep.cards import (
+    PreflightCard,
+    WaitingCard,
+    preflight_card,
+    waiting_card,
+)
+from experiments.pages.sweep.charts import points_each
+from experiments.pages.sweep.failure_card import FailureCard, failure_card, failure_line
+from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
+from experiments.pages.sweep.standing import SweepStanding
+from experiments.pages.sweep.tiles import Tiles, sweep_tiles
+from experiments.pages.sweep.trial_table import (
+    TableQuery,
+    TrialTable,
+    picked_trials,
+    trial_table,
+)
+from experiments.pages.trial_rows import TrialRow, trial_rows
+from experiments.sweeps.search_status import search_now
+from experiments.sweeps.warnings import own_slack_doubt
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """The trials of a sweep: rows of the table, and those whose curves are drawn."""
+
+    table: TrialTable
+    charted: Sequence[TrialRow]
+
+
+def sweep_view(
+    standing: SweepStanding, asked: TableQuery, *, charted: Iterable[Trial] = ()
+) -> SweepView:
+    """The table that was asked for and the charts of some trials, read together."""
+    picked = picked_trials(asked, best=standing.best)
+    drawn = [trial.pk for trial in charted]
+    shown = {trial.pk: trial for trial in (*charted, *picked.trials)}
+    made = trial_rows(
+        standing.sweep,
+        shown.values(),
+        now=standing.now,
+        best_id=standing.best.pk if standing.best else None,
+        of=standing.ranked,
+        most_points=points_each(len(shown)),
+        wide=bool(drawn),
+    )
+    rows = {row["id"]: row for row in made}
+    table = trial_table(asked, picked, [rows[trial.pk] for trial in picked.trials])
+    return SweepView(table, [rows[pk] for pk in drawn])
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Tiles and cards above the charts. Where the failure card is the only answer there
+    are no tiles.
+
+    ``slack_doubt`` says why the policy's slack does not suit the metric, and
+    ``failure_line`` is one line about failures where there is no card; either may be
+    empty. ``waiting`` are requested trials that have not begun, ``configuration`` is
+    the best one, once nothing can beat it. ``steers``: the viewer may change the sweep.
+    """
+
+    sweep_id: int
+    steers: bool
+    tiles: Tiles | None
+    likely: LikelyStrip | None
+    waiting: WaitingCard | None
+    slack_doubt: str
+    preflight: PreflightCard | None
+    failure: FailureCard | None
+    failure_line: str
+    configuration: BestConfiguration | None
+
+    def html(self) -> str:
+        """Without a form: the feed sends it too."""
+        return render_to_string("experiments/sweep/answers.html", {"answers": self})
+
+
+def answers_of(standing: SweepStanding, query: QueryDict, *, steers: bool) -> Answers:
+    sweep, best = standing.sweep, standing.best
+    failure = failure_card(standing, query)
+    search = search_now(sweep, tried=standing.tried)
+    over_without_best = sweep.has_ended and best is None
+    return Answers(
+        sweep_id=sweep.pk,
+        steers=steers,
+        tiles=None if over_without_best and failure else sweep_tiles(standing, search),
+        likely=likely_strip(sweep, search.likely, best, steers=steers),
+        waiting=waiting_card(sweep),
+        slack_doubt="" if sweep.has_ended else own_slack_doubt(sweep),
+        preflight=preflight_card(sweep),
+        failure=failure,
+        failure_line=failure_line(standing),
+        configuration=best_configuration(sweep, best)
+        if best is not None and sweep.has_ended
+        else None,
+    )

@@ -1,0 +1,287 @@
+"""Trials as the pages and their feeds show them: one dictionary a trial, JSON-able.
+
+A fixed number of queries, however many trials there are.
+
+Where a trial's values come from, in words.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypedDict
+
+import numpy as np
+from django.db.models import F, Q, Value, Window
+from django.db.models.functions import Greatest, RowNumber
+from django.urls import reverse
+
+from experiments.formatting import metric_text, told_apart
+from experiments.models import Decision, Report, Sweep, Trial, Wish
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import Origin, TrialState
+from experiments.pages.failures import out_of_time
+from experiments.pages.simulator.policy_words import kind_name
+from experiments.pages.trial.verdicts import chance_text
+from experiments.search.termination import Policy, make_policy
+from experiments.tracking.spaces import flat_configurations, search_space
+from experiments.tracking.training_time import seconds_by_trial
+from experiments.tracking.verdicts import CHANCE
+
+WORDS: Mapping[str, str] = {
+    Origin.RANDOM: "Drawn at random",
+    Origin.GRID: "The next point of the grid",
+    Origin.SOBOL: "The next point of a Sobol sequence",
+    Origin.INITIAL_DESIGN: (
+        "Initial design: spread over the space before anything is known"
+    ),
+    Origin.MODEL: "Chosen by the model: the most promising by the results so far",
+    Origin.EXPLORATION: "Exploration: chosen for what can be learned there",
+    Origin.CENTRE: "The centre of the space",
+    Origin.IMPORTED: "Imported: it ran before this sweep began",
+    Origin.RERUN: "Trial {} run again, with the same values",
+    Origin.RETRY: "Trial {} retried, with the same values",
+    Origin.CLONE: "A clone of trial {} with other values",
+    Origin.REPLACEMENT: "In place of trial {}, which was deleted",
+    Origin.BY_HAND: "Added by hand",
+}
+
+
+def origin_words(trial: Trial | Wish) -> str:
+    """A phrase that begins with a capital letter; empty where nothing is known."""
+    origin: str = trial.origin
+    words = WORDS.get(origin, "").format(trial.source_number)
+    end = " and without early end" if trial.runs_to_end else ""
+    return f"{words}{end}" if words else origin[:1].upper() + origin[1:]
+
+
+# More points than this cannot be told apart at the width of a chart.
+MAX_CURVE_POINTS = 150
+
+
+class TrialRow(TypedDict):
+    """One trial; ``curve`` holds [report, value] pairs, null where it was not finite.
+
+    Where it was asked for, each point goes on with [… step, seconds since its start].
+    """
+
+    id: int
+    number: int
+    url: str
+    state: str
+    stopping: bool
+    best: bool
+    value: float | None
+    value_report: int | None
+    last_value: float | None
+    reports: int
+    origin: str
+    params: dict[str, Any]
+    curve: list[list[float | None]]
+    elapsed: float | None
+    started: str | None
+    ended: str | None
+    standing: str
+
+
+def trial_rows(
+    sweep: Sweep,
+    trials: Iterable[Trial],
+    *,
+    now: datetime,
+    best_id: int | None,
+    of: int | None = None,
+    most_points: int = MAX_CURVE_POINTS,
+    wide: bool = False,
+) -> list[TrialRow]:
+    """Rows in the order of ``trials`` (with their current attempts selected).
+
+    ``of`` is how many trials the sweep has, for the sentence of the best one;
+    ``most_points`` limits each curve, and ``wide`` adds step and seconds to its points.
+    """
+    listed = list(trials)
+    ids = [trial.pk for trial in listed]
+    curves = report_curves(ids, most=most_points, wide=wide)
+    decisions = last_decisions(ids)
+    seconds = seconds_by_trial(listed, now)
+    params = flat_configurations(search_space(sweep), [t.params for t in listed])
+    policy = make_policy(sweep.early_termination, sweep.objective)
+    return [
+        TrialRow(
+            id=trial.pk,
+            number=trial.number,
+            url=reverse("trial_detail", args=(trial.pk,)),
+            state=trial.state,
+            stopping=trial.is_stopping,
+            best=trial.pk == best_id,
+            value=trial.value,
+            value_report=trial.value_report,
+            last_value=trial.last_value,
+            reports=trial.reports,
+            origin=origin_words(trial),
+            params=flat,
+            curve=curves.get(trial.pk, []),
+            elapsed=seconds[trial.pk],
+            started=_iso(trial.started_at),
+            ended=_iso(trial.ended_at),
+            standing=standing_sentence(
+                trial,
+                decision=decisions.get(trial.pk),
+                policy=policy,
+                is_best=trial.pk == best_id,
+                of=of,
+            ),
+        )
+        for trial, flat in zip(listed, params, strict=True)
+    ]
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def report_curves(
+    trial_ids: Sequence[int], *, most: int = MAX_CURVE_POINTS, wide: bool = False
+) -> dict[int, list[list[float | None]]]:
+    """Primary-metric curves by trial, thinned to what a chart can show.
+
+    The database thins first (between ``most`` and twice as many points leave it), so
+    that a long training costs no more than a short one.
+    """
+    curves: dict[int, list[list[float | None]]] = defaultdict(list)
+    stride = Greatest(Value(1), F("trial__reports") / Value(most))
+    rows = (
+        Report.objects.filter(trial__in=trial_ids)
+        .annotate(off=F("n") % stride)
+        .filter(Q(off=0) | Q(n=1) | Q(n=F("trial__reports")))
+        .order_by("trial", "n")
+    )
+    names = ["trial_id", "n", "value"]
+    names += ["step", "time", "trial__current_attempt__claimed_at"] if wide else []
+    for trial_id, n, value, *when in rows.values_list(*names):
+        finite = value is not None and abs(value) != float("inf")
+        curves[trial_id].append([n, value if finite else None, *_placed(*when)])
+    return {pk: thinned(curve, most) for pk, curve in curves.items()}
+
+
+def _placed(
+    step: int | None = None,
+    time: datetime | None = None,
+    started: datetime | None = None,
+) -> list[float | None]:
+    """Where else on the x axis a report stands; nothing for a narrow curve."""
+    if step is None:
+        return []
+    if time is None or started is None:
+        return [step, None]
+    return [step, round(max(0.0, (time - started).total_seconds()), 1)]
+
+
+def thinned(
+    curve: list[list[float | None]], most: int = MAX_CURVE_POINTS
+) -> list[list[float | None]]:
+    """At most so many of the points: evenly spread, both ends kept."""
+    if len(curve) <= most:
+        return curve
+    kept = np.linspace(0, len(curve) - 1, most).round().astype(int)
+    return [curve[index] for index in kept]
+
+
+def last_decisions(trial_ids: Sequence[int]) -> Mapping[int, Decision]:
+    """The policy's last verdict on each trial."""
+    ranked = Decision.objects.filter(trial__in=trial_ids).annotate(
+        back=Window(RowNumber(), partition_by="trial", order_by=["-attempt", "-n"])
+    )
+    return {decision.trial_id: decision for decision in ranked.filter(back=1)}
+
+
+# Policies that do not hold a trial's best against one number of its rivals.
+SPOKEN = frozenset({"threshold", "patience", "predictive", "any_of", "all_of"})
+
+
+def standing_sentence(
+    trial: Trial,
+    *,
+    decision: Decision | None,
+    policy: Policy | None,
+    is_best: bool,
+    of: int | None = None,
+) -> str:
+    """How the trial stands, or how it ended, in one short sentence."""
+    sentence = _standing(trial, decision, policy)
+    if not is_best:
+        return sentence
+    rank = f"best of {of}" if of is not None and of > 1 else "the best so far"
+    return f"{sentence.rstrip('.')}; {rank}"
+
+
+def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) -> str:
+    if trial.origin == Origin.IMPORTED:
+        return "Imported: it ended elsewhere"
+    if trial.state == TrialState.TERMINATED and decision is not None:
+        several = decision.policy in ("any_of", "all_of")
+        name = "Ended" if several else kind_name(decision.policy)
+        return f"{name} at report {decision.n}: {_fell_short(decision)}"
+    if trial.state == TrialState.COMPLETED:
+        return "Ran to the end"
+    if trial.has_ended and trial.reason == "trial_timeout":
+        return f"Ran out of its {out_of_time(trial.sweep)}"
+    if trial.has_ended:
+        return trial.message[:1].upper() + trial.message[1:]
+    if trial.is_stopping:
+        return f"Asked to stop: {trial.stop_message}"
+    if trial.state == TrialState.QUEUED:
+        return _waiting_sentence(trial)
+    return _running_sentence(trial, decision, policy)
+
+
+def _waiting_sentence(trial: Trial) -> str:
+    paused = trial.sweep is not None and trial.sweep.state == SweepState.PAUSED
+    until = "until the sweep goes on" if paused else "for a free slot"
+    attempt = trial.current_attempt
+    if attempt is None or attempt.n == 1:
+        return f"Waiting {until}"
+    return f"Put back after attempt {attempt.n - 1}, waiting {until}"
+
+
+def _running_sentence(
+    trial: Trial, decision: Decision | None, policy: Policy | None
+) -> str:
+    if decision is not None:
+        return f"Kept at report {decision.n}: {_compared(decision, 'against')}"
+    if not trial.reports:
+        phase = trial.current_attempt.phase if trial.current_attempt else ""
+        return phase[:1].upper() + phase[1:] or "Started, no report yet"
+    if policy is None:
+        reports = "1 report" if trial.reports == 1 else f"{trial.reports} reports"
+        return f"Running, {reports}"
+    coming = policy.next_check(trial.reports)
+    return f"First check at report {coming}" if coming else "Past the last check"
+
+
+def _fell_short(decision: Decision) -> str:
+    """``0.553 was below 0.679``, or above where less is better."""
+    value, threshold = decision.value, decision.threshold
+    if value is None or threshold is None or value == threshold:
+        return _compared(decision, "against")
+    side = "below" if value < threshold else "above"
+    return _compared(decision, f"was {side}")
+
+
+def _compared(decision: Decision, word: str) -> str:
+    """The trial's own best and the policy's threshold, told apart by their digits.
+
+    Of a policy that goes by something else, what that was.
+    """
+    value, threshold = decision.value, decision.threshold
+    if CHANCE in decision.facts:
+        return f"a chance of {chance_text(decision.facts[CHANCE])} to become the best"
+    if decision.policy in SPOKEN:
+        return decision.clause or decision.reason
+    if threshold is None:
+        return "nothing to compare with yet"
+    if value is None:
+        return f"no value {word} {metric_text(threshold, 3)}"
+    own, other = told_apart(value, threshold, digits=3)
+    return f"{own} {word} {other}"

@@ -1,0 +1,200 @@
+"""Removes what a dead runner has left: processes by their marker, folders by age.
+
+A worker calls this when a slot starts again or the site names lost attempts. It needs
+/proc, so on other systems than Linux it finds no processes.
+
+Clears a worker's home now and then, while trials run.
+
+In a process of its own: a disk that is slow or holds much must delay no sign of life.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from experiments.runner import signals
+from experiments.runner.environment import ATTEMPT_MARKER, SLOT_MARKER, SPOOL
+from experiments.runner.folder import AttemptFolder
+from experiments.runner.processes import environment_of, kill_if, marked
+from experiments.runner.resume import CACHE
+from experiments.runner.spec import SAFE_ID
+from experiments.runner.venv_cache import clear_code, clear_resume, clear_shared
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+DAY = 24 * 3600.0
+
+
+def kill_attempts(attempts: Collection[str | int], *, home: Path) -> int:
+    """SIGKILL every process of these attempts; returns how many there were.
+
+    Only processes started for this worker home are touched: another site's attempts
+    on the same host may bear the same numbers. Raises TimeoutError when some cannot
+    be killed.
+    """
+    spools = {
+        str(AttemptFolder.of(home, str(attempt)).spool): str(attempt)
+        for attempt in attempts
+    }
+
+    def belongs(environment: Mapping[str, str]) -> bool:
+        attempt = spools.get(environment.get(SPOOL, ""))
+        return attempt is not None and environment.get(ATTEMPT_MARKER) == attempt
+
+    return _kill_all(belongs)
+
+
+def kill_slot(slot: str, *, home: Path) -> int:
+    """SIGKILL whatever any attempt of this slot has left, as kill_attempts does."""
+    within = f"{home.absolute() / 'attempts'}{os.sep}"
+
+    def belongs(environment: Mapping[str, str]) -> bool:
+        return (
+            ATTEMPT_MARKER in environment
+            and environment.get(SLOT_MARKER) == slot
+            and environment.get(SPOOL, "").startswith(within)
+        )
+
+    return _kill_all(belongs)
+
+
+def remove_attempt(attempt: str | int, *, home: Path) -> None:
+    """Remove a lost attempt's folder. Raises ValueError for an id of odd letters."""
+    if not SAFE_ID.fullmatch(str(attempt)):
+        raise ValueError(f"{attempt!r} is not an attempt id")
+    AttemptFolder.of(home, str(attempt)).discard()
+
+
+def clear(
+    home: Path,
+    *,
+    attempts_days: float = 7.0,
+    code_days: float = 30.0,
+    resume_days: float = 1.0,
+) -> list[Path]:
+    """Remove attempt folders and cached files not touched for so many days, and what
+    is beyond the worker's limits. Nothing that a living attempt uses: a worker calls
+    this while trials run."""
+    removed = []
+    for folder in _older(home / "attempts", attempts_days):
+        AttemptFolder(folder).discard()
+        removed.append(folder)
+    removed += clear_code(home / "code", days=code_days)
+    removed += clear_resume(home / CACHE, days=resume_days)
+    return removed + clear_shared(home, days=code_days)
+
+
+def _older(folder: Path, days: float) -> list[Path]:
+    limit = time.time() - days * DAY
+    return [path for path in sorted(_there(folder)) if _used_at(path) < limit]
+
+
+def _there(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _used_at(path: Path) -> float:
+    """What has gone meanwhile counts as just used."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return math.inf
+
+
+def _kill_all(belongs: Callable[[Mapping[str, str]], bool]) -> int:
+    """Kill until a look finds nothing: a dying tree may still have forked."""
+    deadline = time.monotonic() + PATIENCE
+    killed: set[int] = set()
+    while found := marked(ATTEMPT_MARKER, belongs):
+        for pid in found:
+            if kill_if(pid, lambda pid=pid: belongs(environment_of(pid))):  # type: ignore[misc]
+                killed.add(pid)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {found} cannot be killed")
+        time.sleep(0.005)
+    if killed:
+        logger.warning("killed %d processes of a dead runner", len(killed))
+    return len(killed)
+
+
+MODULE = "experiments.runner.cleanup"
+cleanup_logger = logging.getLogger(MODULE)
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+EVERY = 3600.0
+# Of the processor, trials have the first right.
+NICENESS = 10
+
+
+class Housekeeping:
+    """What the parent of a host's slots does for it: start, and look whether it ended.
+    No call waits for anything, but for a short while the last one."""
+
+    def __init__(self, home: Path, *, every: float = EVERY) -> None:
+        self._home = home
+        self._every = every
+        self._due = time.monotonic() + every
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def look(self) -> None:
+        """Start a round when one is due and the last one has ended."""
+        if time.monotonic() < self._due or self._is_busy():
+            return
+        self._due = time.monotonic() + self._every
+        argv = [sys.executable, "-m", MODULE, "--home", str(self._home.absolute())]
+        try:
+            self._process = subprocess.Popen(
+                [*argv, "--parent", str(os.getpid())],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as problem:
+            cleanup_logger.warning(
+                "the worker's home could not be cleared: %s", problem
+            )
+
+    def stop(self) -> None:
+        """End a round under way. Whatever it was about to remove is of no use, or
+        whole."""
+        if self._process is not None and self._is_busy():
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1.0)
+
+    def _is_busy(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+
+def main() -> int:
+    """One round, at the lowest claim to the processor."""
+    parser = argparse.ArgumentParser(prog=MODULE, description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    signals.die_with_parent(signal.SIGTERM)
+    if not signals.parent_is(arguments.parent):
+        return 0
+    os.nice(NICENESS)
+    if removed := clear(arguments.home):
+        cleanup_logger.info("removed %d unused files and folders", len(removed))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""The training process and everything it starts: beginning, signals and end.
+
+The memory of a training tree: its peak, its limit, and deaths for want of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from experiments.runner import processes, signals
+from experiments.runner.environment import ATTEMPT_MARKER, SPOOL
+from experiments.runner.folder import size_in_words
+from experiments.runner.limits import Cgroup, Limit
+from experiments.runner.stopping import NO_EXIT, SHELL_SIGNAL_BASE, Exit
+
+logger = logging.getLogger(__name__)
+
+KILL_PATIENCE = 5.0
+FIRST_PAUSE = 0.002
+MAX_PAUSE = 0.05
+
+
+class Tree:
+    """One training process with its descendants. Use from the main thread only.
+
+    The runner adopts orphans, so a descendant that left its session or whose parent
+    ended is still found below it; the marker in the environment finds the rest.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        work: Path,
+        limits: Sequence[Limit] = (),
+        group: Cgroup | None = None,
+    ) -> None:
+        """Start it. Raises OSError or ValueError as subprocess.Popen does."""
+        self._adopts = signals.adopt_orphans()
+        self._marker = {name: environment[name] for name in (ATTEMPT_MARKER, SPOOL)}
+        self.started_at = time.monotonic()
+        # The threads of the runner start later: a fork is only safe without them.
+        self._main = subprocess.Popen(
+            argv,
+            env=environment,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+            preexec_fn=_prepare_child(os.getpid(), limits, group),
+        )
+        self.pid = self._main.pid
+        self.ended_at: float | None = None
+        self.exit = NO_EXIT
+        self.peak_memory = 0
+        self._gone = False
+        if self._main.stdout is None:
+            raise OSError("the training process has no standard output")
+        self.output = self._main.stdout.fileno()
+        os.set_blocking(self.output, False)
+
+    def reap(self) -> bool:
+        """Collect processes that have ended; True once the main one has."""
+        self._collect()
+        return self.ended_at is not None
+
+    def _collect(self) -> bool:
+        """Whether no child is left: none that orphans could descend from, either."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                return False
+            if pid == self.pid:
+                self._note_end(os.waitstatus_to_exitcode(status))
+
+    def _note_end(self, returned: int) -> None:
+        self._main.returncode = returned
+        self.exit = Exit.from_return_code(returned)
+        self.ended_at = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds from the start to the main process's end, or until now."""
+        return (self.ended_at or time.monotonic()) - self.started_at
+
+    def ask_to_end(self) -> None:
+        """SIGTERM to the process group; a suspended one is woken to receive it."""
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            self._signal_group(number)
+
+    def kill(self) -> list[int]:
+        """SIGKILL everything and wait until it is gone.
+
+        Returns the processes that are still there after a few seconds, such as one
+        stuck inside a device driver; normally none. Once all are gone, none can come
+        again, and nothing is looked for.
+
+        The process table is not read at one moment, so one whose parent ends meanwhile
+        may be missed: only when there is no child left, one look is enough.
+        """
+        if self._gone:
+            return []
+        deadline = time.monotonic() + KILL_PATIENCE
+        pause = FIRST_PAUSE
+        looks = 0
+        self._signal_group(signal.SIGKILL)
+        while True:
+            childless = self._collect() and self._adopts
+            alive = self.survivors()
+            looks = 0 if alive else looks + 1
+            if looks == 2 or (looks and childless):
+                self._gone = self.ended_at is not None
+                return []
+            if alive and time.monotonic() > deadline:
+                return alive
+            for pid in alive:
+                processes.send_signal(pid, signal.SIGKILL)
+            time.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE)
+
+    def survivors(self) -> list[int]:
+        """Living processes of this attempt: descendants and carriers of its marker."""
+        found = dict.fromkeys(processes.descendants(os.getpid()))
+        return list(found | dict.fromkeys(self._marked()))
+
+    def members(self) -> list[int]:
+        """Living descendants; faster than `survivors`, which also finds the marked."""
+        return processes.descendants(os.getpid())
+
+    def memory_bytes(self) -> int:
+        """Resident memory of the whole tree at this moment; the peak is kept."""
+        taken = processes.resident_bytes(self.members())
+        self.peak_memory = max(self.peak_memory, taken)
+        return taken
+
+    def _marked(self) -> list[int]:
+        return processes.marked(ATTEMPT_MARKER, self._carries_marker)
+
+    def _carries_marker(self, environment: Mapping[str, str]) -> bool:
+        return self._marker.items() <= environment.items()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        if self.ended_at is not None and signals.LINUX:
+            # The group's number may belong to somebody else by now, and orphans are
+            # found without it. Elsewhere it is the only hold on them.
+            return
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError) as problem:
+            logger.debug("signal %s to group %s: %s", number, self.pid, problem)
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident memory of any child collected so far."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _prepare_child(
+    runner: int, limits: Sequence[Limit], group: Cgroup | None
+) -> Callable[[], None]:
+    def prepare() -> None:
+        signals.die_with_parent(signal.SIGKILL)
+        if not signals.parent_is(runner):
+            # The runner died before the line above: nobody would ever stop us.
+            os._exit(1)
+        signals.prefer_as_memory_victim()
+        if group is not None:
+            group.enter()
+        for limit in limits:
+            limit.apply()
+
+    return prepare
+
+
+OUT_OF_MEMORY = "out_of_memory"
+LOOK = 0.5
+COUNTERS = Path("/proc/vmstat")
+# How Python, numpy, PyTorch, CuPy, JAX and native code say that they get no more.
+PYTHON, GPU = "Python got no more memory", "the GPU has no memory left"
+NATIVE = "native code got no more memory"
+SAYINGS = (
+    (rb"^(object type name: )?[\w.]*MemoryError\b", PYTHON),
+    (rb"^[\w.]*OutOfMemoryError\b", GPU),
+    (rb"^RuntimeError: CUDA out of memory", GPU),
+    (rb"RESOURCE_EXHAUSTED: Out of memory", GPU),
+    (rb"DefaultCPUAllocator: can't allocate", NATIVE),
+    (rb"std::bad_alloc", NATIVE),
+)
+
+
+class Memory:
+    """What a tree takes, looked at twice a second where it has a limit (in bytes)."""
+
+    def __init__(
+        self, tree: Tree, *, limit: int | None, group: Cgroup | None = None
+    ) -> None:
+        self._tree = tree
+        self._group = group
+        self._limit = limit
+        self._look_at = tree.started_at
+        self._kills = kernel_kills()
+
+    @property
+    def peak(self) -> int:
+        """The most that was seen, in bytes."""
+        return max(self._tree.peak_memory, peak_memory_bytes())
+
+    def next_time(self) -> float:
+        """When to look again, by the monotonic clock; infinity without a limit."""
+        return math.inf if self._limit is None else self._look_at
+
+    def excess(self, now: float) -> str:
+        """A sentence once the tree takes more than its limit; "" until then."""
+        if self._limit is None or now < self._look_at:
+            return ""
+        self._look_at = now + LOOK
+        pids = self._tree.members()
+        taken = self._tree.memory_bytes()
+        if taken > self._limit:
+            # Pages that processes share were counted once for each of them.
+            taken = processes.proportional_bytes(pids)
+        if taken <= self._limit:
+            return ""
+        return (
+            f"needed more than {size_in_words(self._limit)} of memory: "
+            f"peak {size_in_words(taken)}"
+        )
+
+    def death(self, end: Exit) -> tuple[str, str]:
+        """Code and sentence of an end that nobody here has caused."""
+        killed = self._group is not None and self._group.kills() > 0 and end.code != 0
+        if killed and self._limit and self._group and self._group.is_full():
+            # Nothing could be freed, so that all that was counted was needed.
+            most = size_in_words(max(self.peak, self._group.peak()))
+            return OUT_OF_MEMORY, (
+                f"needed more than {size_in_words(self._limit)} of memory: peak {most}"
+            )
+        if not killed and not _is_sigkill(end):
+            return "", str(end)
+        peak = f"its peak was {size_in_words(self.peak)}"
+        if killed or kernel_kills() > self._kills:
+            return OUT_OF_MEMORY, (
+                f"{end}: the system ran out of memory and ended it; {peak}"
+            )
+        return "", f"{end}; {peak}"
+
+
+def named_by(last_lines: bytes, end: Exit) -> str:
+    """A sentence when a failed process's last lines say that it had no memory."""
+    if end.code in (0, None) and end.signal != signal.SIGABRT:
+        return ""
+    for pattern, sentence in SAYINGS:
+        if re.search(pattern, last_lines, re.MULTILINE):
+            return sentence
+    return ""
+
+
+def kernel_kills() -> int:
+    """How many processes the kernel has ended for want of memory since the start; 0
+    where it does not say. Those of limited groups (containers) are among them."""
+    try:
+        fields = COUNTERS.read_text().split()
+        return int(fields[fields.index("oom_kill") + 1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _is_sigkill(end: Exit) -> bool:
+    inner = SHELL_SIGNAL_BASE + signal.SIGKILL
+    return end.signal == signal.SIGKILL or end.code == inner

@@ -1,0 +1,127 @@
+"""Brings the outputs of an earlier attempt to the worker, before training starts.
+
+All of them or none: a script that finds the folder may trust every file in it. They are
+read-only copies, so nothing that a script does to them reaches the site or the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from experiments.runner.errors import Refused
+from experiments.runner.folder import size_in_words
+from experiments.runner.heartbeat import Life
+from experiments.runner.retry import Patience
+from experiments.runner.site import Site
+from experiments.runner.sources import Checkpoint, CheckpointFile
+
+RESUME_FROM = "SWEEPSITE_RESUME_FROM"
+CACHE = "resume"
+PIECE = 1 << 20
+READ_ONLY, READ_ONLY_FOLDER = 0o444, 0o555
+
+
+class CheckpointError(Exception):
+    """The earlier outputs are not to be had; the text says why."""
+
+
+class Resuming:
+    """Fetches one checkpoint. `cache` holds files by their SHA-256, over attempts."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        folder: Path,
+        cache: Path,
+        limit: int,
+        site: Site,
+        life: Life,
+        patience: Patience,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._folder = folder
+        self._cache = cache
+        self._limit = limit
+        self._site = site
+        self._life = life
+        self._patience = patience
+
+    def fetch(self) -> None:
+        """Fill the folder.
+
+        Raises CheckpointError when it cannot be had, OSError when the worker has no
+        room, SiteAway when patience runs out, Unstarted and StaleAttempt.
+        """
+        size = sum(file.size for file in self._checkpoint.files)
+        if size > self._limit:
+            raise CheckpointError(
+                f"they have {size_in_words(size)}, more than the"
+                f" {size_in_words(self._limit)} that outputs may have"
+            )
+        self._life.enter(f"fetches the outputs of attempt {self._checkpoint.attempt}")
+        self._folder.mkdir(parents=True)
+        for file in self._checkpoint.files:
+            self._bring(file)
+        for folder, _, _ in os.walk(self._folder):
+            os.chmod(folder, READ_ONLY_FOLDER)
+
+    def _bring(self, file: CheckpointFile) -> None:
+        target = self._folder / file.path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not self._copy_cached(file, target):
+                self._patience.insist(lambda: self._download(file))
+                if not self._copy_cached(file, target):
+                    raise CheckpointError(f"{file.path} did not arrive as it was sent")
+        except (FileExistsError, IsADirectoryError, NotADirectoryError) as problem:
+            raise CheckpointError(f"two of their names collide: {problem}") from problem
+        except Refused as problem:
+            raise CheckpointError(f"{file.path}: {problem}") from problem
+        target.chmod(READ_ONLY)
+
+    def _copy_cached(self, file: CheckpointFile, target: Path) -> bool:
+        """Copy from the cache; False when it has not these very bytes."""
+        cached = self._cache / file.sha256
+        seen = hashlib.sha256()
+        try:
+            source = cached.open("rb")
+        except FileNotFoundError:
+            return False
+        with source, target.open("xb") as copy:
+            # It may be removed meanwhile: what is open stays whole.
+            os.utime(source.fileno())
+            while piece := source.read(PIECE):
+                self._life.show()
+                seen.update(piece)
+                copy.write(piece)
+        if seen.hexdigest() == file.sha256:
+            return True
+        target.unlink()
+        cached.unlink(missing_ok=True)
+        return False
+
+    def _download(self, file: CheckpointFile) -> None:
+        """Into the cache, whole or not at all."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self._cache, prefix="fetching-")
+        try:
+            with os.fdopen(handle, "wb") as copy:
+                for piece in self._pieces(file):
+                    copy.write(piece)
+            os.replace(name, self._cache / file.sha256)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+    def _pieces(self, file: CheckpointFile) -> Iterator[bytes]:
+        left = file.size
+        for piece in self._site.download(file.url):
+            self._life.show()
+            left -= len(piece)
+            if left < 0:
+                raise CheckpointError(f"{file.path} is longer than it should be")
+            yield piece

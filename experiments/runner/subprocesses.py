@@ -1,0 +1,151 @@
+"""Programs that prepare a trial, such as git and pip: started, watched and ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import SubprocessError
+
+from experiments.runner.heartbeat import Life
+from experiments.runner.limits import Limit
+from experiments.runner.logs import OutputLog, pump
+from experiments.runner.process_tree import Tree
+from experiments.runner.signals import Signals
+
+MAX_KEPT = 4 << 20
+LAST_LINES = 20
+MAX_LINE_LENGTH = 64 << 10
+
+
+class ErrandError(Exception):
+    """A program could not be started, or ran longer than it may."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """How a program ended: its exit status, the beginning of what it printed, and the
+    last lines of that."""
+
+    status: int
+    output: bytes
+    last: tuple[str, ...]
+
+    @property
+    def went_well(self) -> bool:
+        return self.status == 0
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether it printed more than `output` holds."""
+        return len(self.output) >= MAX_KEPT
+
+    def lines(self) -> list[str]:
+        return self.output.decode("utf-8", "replace").splitlines()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errands:
+    """Runs one program after another for an attempt.
+
+    `markers` are the variables by which a dead runner's processes are found and ended,
+    just as those of its training.
+    """
+
+    life: Life
+    log: OutputLog
+    signals: Signals
+    markers: Mapping[str, str]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        seconds: float,
+        told_as: str = "",
+        limits: Sequence[Limit] = (),
+    ) -> Errand:
+        """Run a program to its end; nothing that it started outlives this call.
+
+        With `told_as` its lines go to the trial's log, marked with that word. Raises
+        ErrandError when it cannot be started or takes longer than `seconds`, and what
+        Life.show raises.
+        """
+        told = Told(self.log, f"{told_as} | ") if told_as else None
+        given = {**environment, **self.markers}
+        try:
+            tree = Tree(argv, environment=given, work=folder, limits=limits)
+        except (OSError, ValueError, SubprocessError) as problem:
+            raise ErrandError(f"{argv[0]} could not be started: {problem}") from problem
+        kept = Kept(told)
+        try:
+            self._watch(tree, kept, seconds, name=Path(argv[0]).name)
+        finally:
+            tree.kill()
+            pump(tree.output, kept.take)
+            kept.close()
+        end = tree.exit
+        status = end.code if end.code is not None else -(end.signal or 1)
+        return Errand(status, bytes(kept.beginning), tuple(kept.last_lines()))
+
+    def _watch(self, tree: Tree, kept: Kept, seconds: float, *, name: str) -> None:
+        give_up_at = time.monotonic() + seconds
+        with self.signals.watching(tree.output):
+            while not tree.reap():
+                self.life.show()
+                if time.monotonic() > give_up_at:
+                    raise ErrandError(f"{name} took longer than {seconds:g} s")
+                if self.life.wait(tree.output) and not pump(tree.output, kept.take):
+                    self.signals.forget(tree.output)
+
+
+class Told:
+    """Writes whole lines into the log, each with its mark."""
+
+    def __init__(self, log: OutputLog, mark: str) -> None:
+        self._log = log
+        self._mark = mark.encode()
+
+    def line(self, line: bytes) -> None:
+        self._log.feed(self._mark + line + b"\n")
+
+
+class Kept:
+    """What a program prints: the beginning, and its last lines."""
+
+    def __init__(self, told: Told | None) -> None:
+        self.beginning = bytearray()
+        self._told = told
+        self._rest = b""
+        self._last: deque[bytes] = deque(maxlen=LAST_LINES)
+
+    def close(self) -> None:
+        """The last line may have no end."""
+        if self._rest:
+            self._end_line(self._rest)
+        self._rest = b""
+
+    def last_lines(self) -> list[str]:
+        return [line.decode("utf-8", "replace").strip() for line in self._last]
+
+    def take(self, data: bytes) -> None:
+        self.beginning += data[: MAX_KEPT - len(self.beginning)]
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._end_line(line)
+        if len(self._rest) > MAX_LINE_LENGTH:
+            self.close()
+
+    def _end_line(self, line: bytes) -> None:
+        """Of a progress bar, which goes back to the line's start, only its last state
+        counts."""
+        line = line.rstrip(b"\r").rpartition(b"\r")[2]
+        if not line.strip():
+            return
+        self._last.append(line)
+        if self._told is not None:
+            self._told.line(line)

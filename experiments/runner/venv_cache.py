@@ -1,0 +1,299 @@
+"""How much disk the shared environments take, and which of them go.
+
+What trials shared on this host and nobody uses any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.runner.environment import (
+    CODE_LIMIT,
+    ENVIRONMENTS_LIMIT,
+    REPOSITORIES_LIMIT,
+    RESUME_LIMIT,
+)
+from experiments.runner.file_lock import FileLock, in_use_lock, removed_alone
+
+logger = logging.getLogger(__name__)
+
+# Written last: an environment without it was never finished. Renewed at every use.
+MARK = "sweepsite.json"
+USUAL_LIMIT = 20 << 30
+DAY = 24 * 3600.0
+
+
+Show = Callable[[], None]
+
+
+def in_peace() -> None:
+    """Nobody waits, so no signs of life are needed."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An environment on the disk: its folder, last use (Unix time) and size."""
+
+    folder: Path
+    used_at: float
+    size: int
+
+
+def bytes_from(worker: Mapping[str, str], name: str, *, usual: int) -> int:
+    """The limit in bytes that a worker's environment sets; the usual one for none or,
+    with a warning, for what is not a number."""
+    text = worker.get(name, "")
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    if text:
+        logger.warning(
+            "%s is %r; it must be a number of bytes, such as 20000000000",
+            *(name, text),
+        )
+    return usual
+
+
+def remove_unused(
+    root: Path,
+    *,
+    days: float,
+    limit: int,
+    keep: Path | None = None,
+    show: Show = in_peace,
+) -> list[Path]:
+    """Remove environments that were not used for so many days, then the longest
+    unused until the rest fits the limit. Returns what was removed.
+
+    `show` is called now and then, however much there is to look at and to remove.
+    """
+    old = time.time() - days * DAY
+    removed = [folder for folder in _folders(root) if _is_useless(folder, old)]
+    removed = [folder for folder in removed if _remove(folder, show)]
+    return removed + make_room(root, limit=limit, keep=keep, show=show)
+
+
+def make_room(
+    root: Path, *, limit: int, keep: Path | None = None, show: Show = in_peace
+) -> list[Path]:
+    """Remove the longest unused until all fit into `limit` bytes; never `keep`, nor
+    one that a trial uses or builds now."""
+    found = sorted(_kept(root, show), key=lambda kept: kept.used_at)
+    size = sum(kept.size for kept in found)
+    removed = []
+    for kept in found:
+        if size <= limit:
+            break
+        if kept.folder != keep and _remove(kept.folder, show):
+            size -= kept.size
+            removed.append(kept.folder)
+    return removed
+
+
+def size_of(folder: Path, show: Show = in_peace) -> int:
+    """Bytes of the files below a folder, links not followed. What goes meanwhile does
+    not count."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        show()
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_size
+    return size
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        found = list(root.iterdir())
+    except OSError:
+        return []
+    return [path for path in found if path.is_dir() and not path.is_symlink()]
+
+
+def _is_useless(folder: Path, old: float) -> bool:
+    """Unused since then, or never finished; the lock tells what is being built."""
+    try:
+        return (folder / MARK).stat().st_mtime < old
+    except OSError:
+        return True
+
+
+def _kept(root: Path, show: Show) -> Iterator[Kept]:
+    """Every finished environment: others are being built, or of no use."""
+    for folder in _folders(root):
+        with contextlib.suppress(OSError):
+            mark = folder / MARK
+            used_at = mark.stat().st_mtime
+            yield Kept(folder, used_at, _told_size(mark) or size_of(folder, show))
+
+
+def _told_size(mark: Path) -> int:
+    """The size when it was built, which nothing changes later; 0 where none is told."""
+    try:
+        return int(json.loads(mark.read_text())["bytes"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def _remove(folder: Path, show: Show) -> bool:
+    """Remove it unless it is in use or being built."""
+
+    def remove() -> bool:
+        # Without its mark it is none, also when the rest cannot be removed now.
+        (folder / MARK).unlink(missing_ok=True)
+        remove_tree(folder, show=show)
+        return True
+
+    return removed_alone(folder, remove)
+
+
+def remove_tree(folder: Path, *, show: Show) -> None:
+    """Remove a folder with all that is in it, links not followed, with signs of life
+    meanwhile. Raises OSError, and what `show` raises."""
+    if folder.is_symlink():
+        raise OSError(f"{folder} is a link")
+    for parent, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            os.unlink(os.path.join(parent, name))
+            show()
+        for name in folders:
+            path = os.path.join(parent, name)
+            (os.unlink if os.path.islink(path) else os.rmdir)(path)
+            show()
+    os.rmdir(folder)
+
+
+USUAL_RESUME_LIMIT = 20 << 30
+USUAL_CODE_LIMIT = 10 << 30
+USUAL_REPOSITORIES_LIMIT = 20 << 30
+# In seconds: longer than one file takes from its arrival to its copy for the trial.
+SETTLES = 600.0
+# In seconds: longer than a failed build speaks for the next ones.
+FAILURES_STAY = 600.0
+
+
+@dataclass(frozen=True)
+class Cached:
+    """One file or folder, its last use (Unix time) and size in bytes."""
+
+    path: Path
+    used_at: float
+    size: int
+
+
+def clear_shared(
+    home: Path, *, days: float, worker: Mapping[str, str] = os.environ
+) -> list[Path]:
+    """Remove environments and mirrors of repositories not used for so many days, and
+    those beyond the limits of disk that the worker's settings give them.
+
+    What a trial uses at this moment stays. Returns what was removed.
+    """
+    environments = home / "environments"
+    limit = bytes_from(worker, ENVIRONMENTS_LIMIT, usual=USUAL_LIMIT)
+    removed = remove_unused(environments, days=days, limit=limit)
+    for failure in environments.glob("*.failed"):
+        with contextlib.suppress(OSError):
+            if failure.stat().st_mtime < time.time() - FAILURES_STAY:
+                failure.unlink()
+    limit = bytes_from(worker, REPOSITORIES_LIMIT, usual=USUAL_REPOSITORIES_LIMIT)
+    mirrors = list(_mirrors(home / "repositories"))
+    return removed + _clear(mirrors, days=days, limit=limit, remove=_remove_mirror)
+
+
+def clear_code(
+    cache: Path, *, days: float, worker: Mapping[str, str] = os.environ
+) -> list[Path]:
+    """Remove archives of code as `clear_resume` removes files."""
+    limit = bytes_from(worker, CODE_LIMIT, usual=USUAL_CODE_LIMIT)
+    return _clear(list(_files(cache)), days=days, limit=limit, remove=_unlink)
+
+
+def clear_resume(
+    cache: Path, *, days: float, worker: Mapping[str, str] = os.environ
+) -> list[Path]:
+    """Remove files of earlier attempts not used for so many days, then the longest
+    unused until the rest fits the limit that the worker's settings give them.
+
+    What was used in the last minutes stays: a trial may have just fetched it, or be
+    about to fetch the rest. Returns what was removed.
+    """
+    limit = bytes_from(worker, RESUME_LIMIT, usual=USUAL_RESUME_LIMIT)
+    return _clear(list(_files(cache)), days=days, limit=limit, remove=_unlink)
+
+
+def _clear(
+    found: Sequence[Cached],
+    *,
+    days: float,
+    limit: int,
+    remove: Callable[[Cached], bool],
+) -> list[Path]:
+    """Remove what is too old, then the longest unused until the rest fits the limit."""
+    now = time.time()
+    size = sum(each.size for each in found)
+    removed = []
+    for each in sorted(found, key=lambda each: each.used_at):
+        is_old = each.used_at < now - days * DAY
+        if each.used_at > now - SETTLES or not (is_old or size > limit):
+            continue
+        if remove(each):
+            removed.append(each.path)
+            size -= each.size
+    return removed
+
+
+def _files(folder: Path) -> Iterator[Cached]:
+    try:
+        paths = list(folder.iterdir())
+    except OSError:
+        return
+    for path in paths:
+        with contextlib.suppress(OSError):
+            seen = path.lstat()
+            yield Cached(path, seen.st_mtime, seen.st_size)
+
+
+def _mirrors(folder: Path) -> Iterator[Cached]:
+    """Their time is renewed at the beginning of every use."""
+    for mirror in sorted(folder.glob("*.git")):
+        with contextlib.suppress(OSError):
+            yield Cached(mirror, mirror.stat().st_mtime, size_of(mirror))
+
+
+def _unlink(file: Cached) -> bool:
+    """Remove it, unless it was used since it was seen."""
+    try:
+        if file.path.lstat().st_mtime > file.used_at:
+            return False
+        file.path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _remove_mirror(mirror: Cached) -> bool:
+    """Remove it, unless a trial fetches into it or reads it, or has since it was
+    seen."""
+    folder = mirror.path
+
+    def remove() -> bool:
+        use = FileLock(in_use_lock(folder))
+        try:
+            if not use.try_alone() or folder.stat().st_mtime > mirror.used_at:
+                return False
+            # Without it it is none, also when the rest cannot be removed now.
+            (folder / "HEAD").unlink(missing_ok=True)
+            shutil.rmtree(folder)
+        finally:
+            use.close()
+        return True
+
+    return removed_alone(folder, remove)

@@ -1,0 +1,347 @@
+"""Virtual environments with a trial's packages, built once a host and shared.
+
+An environment stays where it was built, for its programs name their interpreter by its
+whole path. It counts once its mark is there, which is written last and renamed into
+place, so a build that was cut off is never used.
+
+Requirements of a trial: read, and told apart by what they would install.
+
+pip reads the text itself. Here it is only looked at closely enough to know when two
+trials may share an environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.runner import venv_cache
+from experiments.runner.code import MAX_FILES
+from experiments.runner.environment import ENVIRONMENTS_LIMIT, pip_environment
+from experiments.runner.file_lock import FileLock, Waiting
+from experiments.runner.folder import AttemptFolder, size_in_words
+from experiments.runner.limits import LimitError, limits_from
+from experiments.runner.logs import OutputLog
+from experiments.runner.outcome import Unstarted, environment_failed, worker_problem
+from experiments.runner.sources import Requirements
+from experiments.runner.spec import Prepared
+from experiments.runner.subprocesses import Errand, ErrandError, Errands
+from experiments.runner.venv_cache import MARK, remove_tree, size_of
+
+MAX_TEXT_LENGTH = 1 << 20
+DEEPEST = 5
+COMMENT = re.compile(r"(^|\s)#.*$")
+NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
+EDITABLE = re.compile(r"(?:-e|--editable)(?:[\s=]|$)")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file for pip, and the normalised text that tells it from others."""
+
+    file: Path
+    text: str
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text
+
+
+def read(requirements: Requirements, *, work: Path, own: Path) -> Wanted:
+    """Read them: a file of the code in `work`, or lines, which are written into `own`.
+
+    Raises Unstarted, with words for the person who wrote them.
+    """
+    if requirements.file:
+        file = work / requirements.file
+        if not _lies_in(file, work):
+            raise _bad(f'"{requirements.file}" is not a file inside the code')
+        if not file.is_file():
+            raise _bad(f'the code has no file "{requirements.file}"')
+    else:
+        own.write_text("\n".join(requirements.lines) + "\n")
+        file = own
+    return Wanted(file, "\n".join(_normal_lines(file, work, DEEPEST)))
+
+
+def _normal_lines(file: Path, work: Path, depth: int) -> Iterator[str]:
+    """Lines without comments, those of nested files in their place, and the contents
+    of whatever a line names in the code."""
+    base = file.parent if _lies_in(file, work) else work
+    for line in _lines(file):
+        yield line
+        if EDITABLE.match(line):
+            raise _bad(
+                f'"{line}" would tie a shared environment to one trial\'s folder; '
+                "leave it out (the script's own folder is on its path anyway) or "
+                "write the package's path without -e"
+            )
+        nested = NESTED.match(line)
+        if nested and "://" not in line and depth:
+            inner = base / nested[1]
+            if inner.is_file():
+                yield from _normal_lines(inner, work, depth - 1)
+        for path in _named_paths(line, base, work):
+            yield f"# {_digest(path)}"
+
+
+def _lines(file: Path) -> Iterator[str]:
+    try:
+        size = file.stat().st_size
+        text = file.read_text("utf-8-sig") if size <= MAX_TEXT_LENGTH else ""
+    except (OSError, ValueError) as problem:
+        raise _bad(f"{file.name} cannot be read: {problem}") from problem
+    if size > MAX_TEXT_LENGTH:
+        raise _bad(
+            f"{file.name} is larger than {size_in_words(MAX_TEXT_LENGTH)}, "
+            "which no list of requirements is"
+        )
+    for line in text.replace("\\\n", " ").splitlines():
+        plain = " ".join(COMMENT.sub("", line).split())
+        if plain:
+            yield plain
+
+
+def _named_paths(line: str, base: Path, work: Path) -> Iterator[Path]:
+    """What a line names of the code, such as ./vendor/pkg or --find-links wheels."""
+    for word in re.split(r"[\s=;@]+", line):
+        name = word.removeprefix("file:").partition("[")[0]
+        path = base / name
+        if name and not os.path.isabs(name) and path.exists() and _lies_in(path, work):
+            yield path
+
+
+def _digest(path: Path) -> str:
+    seen = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(path.rglob("*"))[:MAX_FILES]
+    for file in files:
+        if file.is_file():
+            seen.update(str(file.relative_to(path.parent)).encode() + b"\0")
+            with file.open("rb") as content:
+                seen.update(hashlib.file_digest(content, "sha256").digest())
+    return seen.hexdigest()
+
+
+def _lies_in(path: Path, work: Path) -> bool:
+    real = Path(os.path.realpath(path))
+    return real.is_relative_to(os.path.realpath(work))
+
+
+def _bad(message: str) -> Unstarted:
+    return environment_failed(f"no environment: {message}")
+
+
+BUILDS = "builds the environment"
+BUILD_SECONDS = 3600.0
+LOOK_SECONDS = 60.0
+# A failed build is not tried again by every trial of a sweep.
+FAILURE_LASTS = 60.0
+UNUSED_DAYS = 30.0
+WORTH_TELLING = 1.0
+MAX_REASON_LENGTH = 1_000
+NO_VENV = "ensurepip is not available"
+QUESTION = (
+    "import json, platform, sys, sysconfig; print(json.dumps([sys.version, "
+    "sys.base_prefix, sys.prefix, platform.machine(), sysconfig.get_platform()]))"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one environment lies, by the hash of what is in it."""
+
+    folder: Path
+
+    @property
+    def mark(self) -> Path:
+        return self.folder / MARK
+
+    @property
+    def lock(self) -> Path:
+        return self.folder.with_suffix(".lock")
+
+    @property
+    def failure(self) -> Path:
+        return self.folder.with_suffix(".failed")
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+class Environments:
+    """The environments of one worker home, as one attempt uses them."""
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        errands: Errands,
+        waiting: Waiting,
+        worker: Mapping[str, str],
+        log: OutputLog,
+    ) -> None:
+        self._root = home / "environments"
+        self._errands = errands
+        self._waiting = waiting
+        self._worker = worker
+        self._log = log
+
+    def prepare(
+        self, requirements: Requirements, *, python: str, folder: AttemptFolder
+    ) -> Prepared:
+        """The environment with these packages, built if it is not there yet.
+
+        It is kept from being removed until this process ends. Raises Unstarted, with
+        the reason "environment" where the packages cannot be installed.
+        """
+        try:
+            wanted = read(
+                requirements, work=folder.work, own=folder.root / "requirements.txt"
+            )
+            key = hashlib.sha256(
+                json.dumps([python, self._facts(python, folder), wanted.text]).encode()
+            ).hexdigest()[:32]
+            place = Place(self._root / key)
+            self._hold(place, wanted, python=python, work=folder.work)
+        except OSError as problem:
+            raise worker_problem(f"no room for the environment: {problem}") from problem
+        return Prepared(
+            python=str(place.python),
+            path=(str(place.python.parent),),
+            environment={"VIRTUAL_ENV": str(place.folder)},
+        )
+
+    def _hold(self, place: Place, wanted: Wanted, *, python: str, work: Path) -> None:
+        """Share the lock of a whole environment, whoever builds it."""
+        lock = FileLock(place.lock)
+        began = time.monotonic()
+        while True:
+            lock.share(self._waiting)
+            if place.mark.exists():
+                os.utime(place.mark)
+                self._tell_waited(time.monotonic() - began)
+                return
+            lock.release()
+            lock.take(self._waiting)
+            if not place.mark.exists():
+                self._tell_waited(time.monotonic() - began)
+                self._build(place, wanted, python=python, work=work)
+                began = time.monotonic()
+            lock.release()
+
+    def _tell_waited(self, seconds: float) -> None:
+        if seconds > WORTH_TELLING:
+            self._log.note(f"waited {seconds:.0f} s for another trial's environment")
+
+    def _build(self, place: Place, wanted: Wanted, *, python: str, work: Path) -> None:
+        self._fail_as_before(place)
+        self._errands.life.enter(BUILDS)
+        self._log.note(f"{BUILDS} with {python}")
+        started = time.monotonic()
+        try:
+            self._install(place, wanted, python=python, work=work)
+        except BuildError as problem:
+            _write_whole(place.failure, {"message": str(problem)})
+            with contextlib.suppress(OSError):
+                remove_tree(place.folder, show=self._errands.life.show)
+            raise environment_failed(str(problem)) from problem
+        show = self._errands.life.show
+        size = size_of(place.folder, show)
+        _write_whole(place.mark, {"python": python, "text": wanted.text, "bytes": size})
+        place.failure.unlink(missing_ok=True)
+        took = time.monotonic() - started
+        self._log.note(f"the environment took {took:.0f} s, {size_in_words(size)}")
+        limit = venv_cache.bytes_from(
+            self._worker, ENVIRONMENTS_LIMIT, usual=venv_cache.USUAL_LIMIT
+        )
+        venv_cache.remove_unused(
+            self._root, days=UNUSED_DAYS, limit=limit, keep=place.folder, show=show
+        )
+
+    def _install(
+        self, place: Place, wanted: Wanted, *, python: str, work: Path
+    ) -> None:
+        if place.folder.exists():
+            remove_tree(place.folder, show=self._errands.life.show)
+        self._step(
+            "no virtual environment could be made",
+            *(python, "-m", "venv", str(place.folder)),
+            work=work,
+        )
+        if not wanted.is_empty:
+            self._step(
+                "the packages could not be installed",
+                *(str(place.python), "-m", "pip", "install", "-r", str(wanted.file)),
+                work=work,
+            )
+
+    def _step(self, failed: str, *argv: str, work: Path) -> None:
+        try:
+            errand = self._errands.run(
+                argv,
+                folder=work,
+                environment=pip_environment(self._worker),
+                seconds=BUILD_SECONDS,
+                told_as="pip",
+                limits=limits_from(self._worker),
+            )
+        except LimitError as problem:
+            raise worker_problem(str(problem)) from problem
+        except ErrandError as problem:
+            raise BuildError(f"{failed}: {problem}") from problem
+        if not errand.went_well:
+            raise BuildError(f"{failed}: {_reason(errand)}"[:MAX_REASON_LENGTH])
+
+    def _fail_as_before(self, place: Place) -> None:
+        """Raise what another trial's build has just raised."""
+        try:
+            age = time.time() - place.failure.stat().st_mtime
+            message = str(json.loads(place.failure.read_text())["message"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if 0 <= age < FAILURE_LASTS:
+            self._log.note(f"another trial has tried this {age:.0f} s ago")
+            raise environment_failed(message)
+
+    def _facts(self, python: str, folder: AttemptFolder) -> str:
+        """What the interpreter says of itself; an upgrade in its place is another."""
+        try:
+            errand = self._errands.run(
+                (python, "-I", "-c", QUESTION),
+                folder=folder.root,
+                environment=pip_environment(self._worker),
+                seconds=LOOK_SECONDS,
+            )
+        except ErrandError as problem:
+            raise environment_failed(f"no environment: {problem}") from problem
+        if not errand.went_well:
+            raise environment_failed(
+                f"no environment: {python} is no Python that runs: {_reason(errand)}"
+            )
+        return errand.lines()[-1]
+
+
+class BuildError(Exception):
+    """A build failed; the sentence has pip's last lines."""
+
+
+def _reason(errand: Errand) -> str:
+    if any(NO_VENV in line for line in errand.last):
+        return "this Python has no venv; on Debian install its package python3-venv"
+    telling = [line for line in errand.last if line.startswith("ERROR:")]
+    lines = telling[-2:] or list(errand.last[-3:])
+    return " ".join(lines) or f"it ended with status {errand.status}"
+
+
+def _write_whole(path: Path, content: Mapping[str, object]) -> None:
+    incoming = path.with_name(f"{path.name}.incoming")
+    incoming.write_text(json.dumps(content))
+    incoming.replace(path)

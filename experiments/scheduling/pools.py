@@ -1,0 +1,234 @@
+"""The hosts of pools as the scheduler sees them: what is free, taken and promised.
+
+A queued attempt is promised a place when the bell of a host was rung for it. A bell
+that nobody has answered for a while is taken to be lost, and the attempt is open again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from experiments.db.clock import database_now
+from experiments.lifecycle.attempts import MIN_STEP, TROUBLE
+from experiments.models import Attempt, Sweep, Worker
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import AttemptState
+
+RING_AGAIN_AFTER = timedelta(seconds=10)
+# In seconds. A trial that was only unlucky with its hosts shall soon run again.
+MAX_PAUSE = 8
+# From this age on an attempt that takes several slots has a host kept free for it.
+RESERVE_AFTER = timedelta(seconds=20)
+
+
+def pause_before(n: int) -> timedelta:
+    """How long the n-th attempt waits: a host in trouble must not eat them all."""
+    return timedelta(seconds=min(MAX_PAUSE, 2 ** (n - 2) if n > 2 else 0))
+
+
+@dataclass
+class Host:
+    """A worker that is alive and may have trials.
+
+    `free` slots are those that no attempt has and that none was promised; below 0,
+    more were promised than there are. `kept_for` is an attempt that waits for several
+    slots here at once.
+    """
+
+    worker: Worker
+    free: int
+    kept_for: Attempt | None = None
+
+    def room_for(self, gpus: int) -> int | None:
+        """The slots that such a trial would take here now; None: there is no room."""
+        need = self.worker.slots_for(gpus)
+        return need if need is not None and need <= self.free else None
+
+    def is_kept_from(self, attempt: Attempt | None, priority: int) -> bool:
+        """Whether its free slots wait for an attempt that goes before this one."""
+        kept = self.kept_for
+        if kept is None or (attempt is not None and attempt.pk == kept.pk):
+            return False
+        sweep = kept.trial.sweep
+        return sweep is not None and priority <= sweep.priority
+
+
+@dataclass
+class PoolState:
+    """One pool: its hosts, and its attempts that live, in the order they were queued.
+
+    `alive` counts the workers that give signs of life, those included that drain.
+    Attempts are `placed` when they run or were promised a place, `open` when they wait
+    for one, and `held` when they could not have one now.
+    """
+
+    hosts: list[Host] = field(default_factory=list)
+    alive: int = 0
+    open: list[Attempt] = field(default_factory=list)
+    placed: list[Attempt] = field(default_factory=list)
+    held: list[Attempt] = field(default_factory=list)
+    # By trial: workers that could not begin it before, and are the last to get it.
+    shunned: dict[int, set[int]] = field(default_factory=dict)
+
+    def has_host_for(self, gpus: int) -> bool:
+        return any(host.worker.slots_for(gpus) is not None for host in self.hosts)
+
+    def best_host(
+        self, gpus: int, *, attempt: Attempt | None, priority: int
+    ) -> Host | None:
+        """Where such a trial goes now. None: nowhere.
+
+        Where there are GPUs, the fullest host that has room, so that whole hosts stay
+        free for trials that take several slots; else the emptiest.
+        """
+        packs = any(host.worker.gpus for host in self.hosts)
+        fitting = [
+            host
+            for host in self.hosts
+            if host.room_for(gpus) and not host.is_kept_from(attempt, priority)
+        ]
+        order = 1 if packs else -1
+        shunned = () if attempt is None else self.shunned.get(attempt.trial_id, ())
+        return min(
+            fitting,
+            key=lambda host: (host.worker.pk in shunned, order * host.free),
+            default=None,
+        )
+
+    def host_ahead(self, share: float) -> Host | None:
+        """Where a trial of one slot may wait for the next slot to become free.
+
+        Full hosts, on which fewer wait already than this share of their slots.
+        """
+        full = [
+            host
+            for host in self.hosts
+            if host.free <= 0
+            and host.kept_for is None
+            and -host.free < math.ceil(host.worker.slots * share)
+        ]
+        return max(full, key=lambda host: host.free / host.worker.slots, default=None)
+
+    def ahead(self) -> list[Attempt]:
+        """The attempts that wait for slots which are still taken, the latest first."""
+        beyond = {host.worker.pk: -host.free for host in self.hosts if host.free < 0}
+        found = []
+        for attempt in reversed(self.placed):
+            rung_for = attempt.rung_for_id or 0
+            if attempt.state == AttemptState.QUEUED and beyond.get(rung_for, 0) > 0:
+                beyond[rung_for] -= attempt.slots
+                found.append(attempt)
+        return found
+
+    @property
+    def slots(self) -> int:
+        return sum(host.worker.slots for host in self.hosts)
+
+    def keep_hosts(self, now: datetime) -> None:
+        """Keep a host for each attempt that has waited long for several slots."""
+        for attempt in self.open:
+            gpus = attempt.trial.sweep.gpus if attempt.trial.sweep else 0
+            if now - attempt.created_at < RESERVE_AFTER:
+                continue
+            wide = [
+                host
+                for host in self.hosts
+                if host.kept_for is None and (host.worker.slots_for(gpus) or 0) > 1
+            ]
+            if wide:
+                max(wide, key=lambda host: host.free).kept_for = attempt
+
+
+def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
+    """These pools by id, in three queries, and one more for each pool in which trials
+    wait to be tried again."""
+    states = {pool: PoolState() for pool in pools}
+    now = database_now()
+    hosts: dict[int, Host] = {}
+    for worker in Worker.objects.alive().filter(pool__in=pools).order_by("pk"):
+        state = states[worker.pool_id]
+        state.alive += 1
+        if worker.draining_since is None:
+            hosts[worker.pk] = Host(worker, worker.slots)
+            state.hosts.append(hosts[worker.pk])
+    for attempt in live_attempts(pools):
+        if is_placed(attempt, hosts, now):
+            states[attempt.pool_id].placed.append(attempt)
+            host = hosts.get(attempt.worker_id or attempt.rung_for_id or 0)
+            if host is not None:
+                host.free -= attempt.slots
+        elif is_open(attempt, now):
+            states[attempt.pool_id].open.append(attempt)
+        else:
+            states[attempt.pool_id].held.append(attempt)
+    for state in states.values():
+        state.keep_hosts(now)
+        state.shunned = _shunned(state.open)
+    return states
+
+
+def _shunned(attempts: Collection[Attempt]) -> dict[int, set[int]]:
+    """The workers that had trouble with trials of these attempts, by trial."""
+    again = [attempt.trial_id for attempt in attempts if attempt.n > 1]
+    if not again:
+        return {}
+    shunned: dict[int, set[int]] = {}
+    rows = Attempt.objects.filter(
+        trial__in=again, state=AttemptState.LOST, reason=TROUBLE, worker__isnull=False
+    ).values_list("trial", "worker")
+    for trial, worker in rows:
+        shunned.setdefault(trial, set()).add(worker or 0)
+    return shunned
+
+
+def live_attempts(pools: Collection[int]) -> list[Attempt]:
+    """Attempts of sweeps that are queued or that a worker runs, the oldest first.
+
+    They come with their trial, sweep, experiment and team, in two queries.
+    """
+    attempts = list(
+        Attempt.objects.filter(
+            pool__in=pools,
+            state__in=(AttemptState.QUEUED, AttemptState.RUNNING),
+            trial__sweep__isnull=False,
+        )
+        .exclude(state=AttemptState.RUNNING, worker=None)
+        .select_related("trial")
+        .defer("trial__params")
+        .order_by("pk")
+    )
+    # A sweep's document is read once, and not once for each of its attempts.
+    sweeps = Sweep.objects.select_related("experiment__team").in_bulk(
+        {attempt.trial.sweep_id for attempt in attempts}
+    )
+    for attempt in attempts:
+        attempt.trial.sweep = sweeps.get(attempt.trial.sweep_id)
+    return [attempt for attempt in attempts if attempt.trial.sweep is not None]
+
+
+def is_placed(attempt: Attempt, hosts: Collection[int], now: datetime) -> bool:
+    """Whether it runs on a worker, or was promised a place by one of these hosts."""
+    if attempt.state == AttemptState.RUNNING:
+        return True
+    rung = attempt.rung_at is not None and attempt.rung_at > now - RING_AGAIN_AFTER
+    # A bell of no host hangs in the pool, for the first worker that comes.
+    there = attempt.rung_for_id is None or attempt.rung_for_id in hosts
+    return rung and there and _sweep_runs(attempt)
+
+
+def is_open(attempt: Attempt, now: datetime) -> bool:
+    """Whether a queued attempt may have a place: its sweep runs, its pause is over.
+
+    A pause that began in the future is over: the clock was set back meanwhile.
+    """
+    pause, waited = pause_before(attempt.n), now - attempt.created_at
+    over = not pause or waited >= pause or waited < -MIN_STEP
+    return over and _sweep_runs(attempt)
+
+
+def _sweep_runs(attempt: Attempt) -> bool:
+    sweep = attempt.trial.sweep
+    return sweep is not None and sweep.launches and sweep.state == SweepState.RUNNING

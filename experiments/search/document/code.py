@@ -1,0 +1,244 @@
+"""Where a trial's code comes from: `trial.code` of a document.
+
+Addresses of git repositories in a document: read, and checked before git sees them.
+
+No address may hold a password: documents are stored and shown, and git on the workers
+has credentials of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from experiments.search.fields import Fields, Findings, join, shown
+from experiments.search.records import JSONValue
+
+MAX_ADDRESS_LENGTH = 500
+MAX_REF_LENGTH = 200
+SCHEMES = ("https", "ssh", "file")
+# user@host:path, as ssh knows it.
+SCP = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:(?!-)[^\s:][^\s]*")
+USER_AND_HOST = re.compile(r"(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?")
+REF = re.compile(r"(?![-/.])[^\s~^:?*\[\\\x00-\x20\x7f]+(?<![/.])")
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".whl")
+EXAMPLE = "https://git.example.org/team/project.git"
+CREDENTIALS = (
+    "The address must not hold a user's name, password or token: it is stored and "
+    "shown. Leave it out; git on the workers uses the credentials that the workers' "
+    "own user has, such as a credential helper or an ssh key."
+)
+
+
+@dataclass(frozen=True)
+class GitText:
+    """The parts of `https://host/repo.git@ref#path`."""
+
+    url: str
+    ref: str = ""
+    path: str = ""
+
+    def document(self) -> dict[str, JSONValue]:
+        parts = {"url": self.url, "ref": self.ref, "path": self.path}
+        return {name: text for name, text in parts.items() if text}
+
+
+def is_address(text: str) -> bool:
+    """Whether a plain text names a repository, and no folder."""
+    if text.startswith("git+") or SCP.fullmatch(text):
+        return True
+    place = text.partition("#")[0].lower()
+    return "://" in text and not place.endswith(ARCHIVES)
+
+
+def split_address(text: str) -> GitText:
+    """The parts of an address as text; they are not checked."""
+    whole, _, path = text.strip().removeprefix("git+").partition("#")
+    path = path.removeprefix("subdirectory=")
+    start = whole.find("/", whole.find("://") + 3) if "://" in whole else -1
+    if start < 0:
+        start = whole.find(":")
+    found = re.fullmatch(r"(.*[^/@])@([^@]+)", whole[start:]) if start >= 0 else None
+    if found is None:
+        return GitText(whole, path=path)
+    return GitText(whole[:start] + found[1], found[2], path)
+
+
+def read_git(document: Fields) -> dict[str, JSONValue]:
+    """The mapping {url, ref, path}; what is wrong with it has been noted."""
+    url = document.text("url", "", required=EXAMPLE, most=MAX_ADDRESS_LENGTH).strip()
+    ref = document.text("ref", "", most=MAX_REF_LENGTH).strip()
+    path = document.text("path", "", most=MAX_PATH_LENGTH).strip()
+    document.close()
+    if url and (problem := address_problem(url)):
+        document.error("url", problem)
+    if ref and (not REF.fullmatch(ref) or ".." in ref or "@{" in ref):
+        document.error(
+            "ref",
+            "ref must be a branch, a tag or a whole commit id, such as main, not "
+            f"{shown(ref)}.",
+        )
+    if path and not _is_inside(path):
+        document.error(
+            "path",
+            "path must be a folder inside the repository, such as training/src, not "
+            f"{shown(path)}.",
+        )
+    inner = "/".join(part for part in path.split("/") if part not in ("", "."))
+    return GitText(url, ref, inner).document()
+
+
+def address_problem(url: str) -> str:
+    """What is wrong with a repository's address, nothing when it is good."""
+    allowed = (
+        "url must begin with https://, ssh://, git@ or, for a folder that the pool "
+        f"allows, file://, such as {EXAMPLE}"
+    )
+    if not url.isprintable() or " " in url or url.startswith("-"):
+        return f"{allowed}, not {shown(url)}."
+    if "://" not in url:
+        return "" if SCP.fullmatch(url) else f"{allowed}, not {shown(url)}."
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{allowed}, not {shown(url)}."
+    return _place_problem(parts, allowed)
+
+
+def _place_problem(parts: SplitResult, allowed: str) -> str:
+    user, at, _ = parts.netloc.rpartition("@")
+    if at and (parts.scheme != "ssh" or ":" in user):
+        return CREDENTIALS
+    if parts.scheme not in SCHEMES:
+        return f"{allowed}, not {shown(parts.scheme)}://."
+    if parts.query or parts.fragment:
+        return f"{allowed}, without ? and #; a folder inside it is given as path."
+    if parts.scheme == "file":
+        good = not parts.netloc and parts.path.startswith("/")
+        good = good and ".." not in parts.path.split("/")
+        return "" if good else f"{allowed}, not {shown(parts.geturl())}."
+    if not USER_AND_HOST.fullmatch(parts.netloc) or len(parts.path) < 2:
+        return f"{allowed}, not {shown(parts.geturl())}."
+    return ""
+
+
+def _is_inside(path: str) -> bool:
+    if not path.isprintable() or "\\" in path or path.startswith(("/", "-")):
+        return False
+    return ".." not in path.split("/")
+
+
+# The path of a folder beside the document, {"files": {path: text}}, {"upload": id},
+# {"git": {"url", "ref", "path"}} or {"folder": whole path on the workers}.
+Code: TypeAlias = "str | dict[str, JSONValue]"
+
+UPLOAD = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+MAX_PATH_LENGTH = 500
+MAX_FILES = 1000
+WAYS = ("files", "upload", "git", "folder")
+ALLOWED = (
+    "code must be a folder's path such as ./src, {files: {train.py: TEXT}}, "
+    "{upload: ID}, {git: {url: ADDRESS, ref: main}} or {folder: /srv/code}"
+)
+
+
+def read_code(trial: Fields) -> Code | None:
+    """`code` of a trial; None when left out or wrong, which has been noted."""
+    value = trial.raw("code")
+    path = join(trial.path, "code")
+    if isinstance(value, str):
+        return _read_text(value, path, trial.findings)
+    if value is not None and not isinstance(value, Mapping):
+        trial.findings.error(path, f"{ALLOWED}, not {shown(value)}.")
+    if not isinstance(value, Mapping):
+        return None
+    document = Fields(value, path, trial.findings)
+    if sum(value.get(way) is not None for way in WAYS) != 1:
+        trial.findings.error(path, f"{ALLOWED}; exactly one of them.")
+    code = _read_mapping(document)
+    document.close()
+    return code
+
+
+def _read_mapping(document: Fields) -> Code | None:
+    files, git = document.inner("files"), _git_fields(document)
+    upload = document.text("upload", None, most=200)
+    folder = document.text("folder", None, most=MAX_PATH_LENGTH)
+    if files is not None:
+        return {"files": _read_files(files)}
+    if git is not None:
+        return {"git": read_git(git)}
+    if folder is not None:
+        return _read_shared(folder, document)
+    if upload is not None and not UPLOAD.fullmatch(upload):
+        document.error("upload", f"upload must be an upload's id, not {shown(upload)}.")
+    return None if upload is None else {"upload": upload}
+
+
+def _git_fields(document: Fields) -> Fields | None:
+    """The fields of a repository, which may also be one text."""
+    value, path = document.raw("git"), join(document.path, "git")
+    if isinstance(value, str) and value.strip():
+        return Fields(split_address(value).document(), path, document.findings)
+    return document.inner("git")
+
+
+def _read_text(text: str, path: str, findings: Findings) -> Code | None:
+    if not text.strip() or len(text) > MAX_PATH_LENGTH or "\0" in text or "\n" in text:
+        findings.error(path, f"{ALLOWED}, not {shown(text)}.")
+        return None
+    if is_address(text) and not text.startswith("azureml:"):
+        inner = Fields(split_address(text).document(), join(path, "git"), findings)
+        return {"git": read_git(inner)}
+    if "://" in text or text.startswith("azureml:"):
+        findings.error(path, f"{ALLOWED}; this address is not supported: {text}.")
+        return None
+    return text
+
+
+def _read_shared(folder: str, document: Fields) -> Code:
+    """A folder that lies on the workers; its pool has to allow it."""
+    parts = folder.strip().split("/")
+    if not folder.isprintable() or parts[0] or ".." in parts or not any(parts):
+        document.error(
+            "folder",
+            "folder must be a whole path on the workers without .., such as "
+            f"/srv/code/digits, not {shown(folder)}.",
+        )
+    return {"folder": "/" + "/".join(part for part in parts if part not in ("", "."))}
+
+
+def _read_files(document: Fields) -> dict[str, JSONValue]:
+    files: dict[str, JSONValue] = {}
+    entries = document.entries()
+    if not 1 <= len(entries) <= MAX_FILES:
+        document.findings.error(
+            document.path,
+            f"files must hold 1 to {MAX_FILES:,} files, not {len(entries):,}.",
+        )
+    for name, text in entries:
+        if not stays_inside(name):
+            document.error(
+                name,
+                "A file's name must be a path inside the folder, such as train.py or "
+                f"data/load.py, not {shown(name)}.",
+            )
+        elif not isinstance(text, str):
+            document.error(name, f"A file's content must be text, not {shown(text)}.")
+        else:
+            files[name] = text
+    return files
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name is a plain relative path with nothing to resolve in it."""
+    if not 0 < len(name) <= MAX_PATH_LENGTH or "\\" in name or not name.isprintable():
+        return False
+    parts = name.split("/")
+    if PurePosixPath(name).is_absolute() or re.match("[A-Za-z]:", name):
+        return False
+    return not any(part.strip() in ("", ".", "..") for part in parts)

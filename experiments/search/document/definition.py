@@ -1,0 +1,254 @@
+"""The sweep document: read and checked as a whole, and written back.
+
+`parse_document` reports every problem at once, each with the path of its field.
+`load_document` reads the document's text.
+
+`objective` of a document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from experiments.search.document.command import value_text
+from experiments.search.document.limits import (
+    MAX_PRIORITY,
+    MAX_TRIALS,
+    MIN_PRIORITY,
+    Limits,
+    Resources,
+    Retries,
+    read_limits,
+    read_resources,
+    read_retries,
+)
+from experiments.search.document.loading import checked_document, load_document
+from experiments.search.document.plan import Plan, read_plan
+from experiments.search.document.trial import TrialTemplate, read_inputs, read_trial
+from experiments.search.fields import (
+    DefinitionError,
+    Fields,
+    Findings,
+    Problem,
+    is_number,
+    shown,
+)
+from experiments.search.records import JSONValue, Objective
+from experiments.search.samplers import fresh_seed
+from experiments.search.space.space import SearchSpace
+from experiments.search.termination import read_policy
+from experiments.search.wording import counted
+
+EXAMPLE = "{primary_metric: accuracy, goal: maximize}"
+MAX_NAME_LENGTH = 250
+
+
+def read_objective(document: Fields | None) -> Objective:
+    """The objective; None stands for a field that was left out, which was noted."""
+    if document is None:
+        return Objective("", "maximize")
+    goal = document.option(
+        "goal", "maximize", ("minimize", "maximize"), required="maximize"
+    )
+    objective = Objective(
+        primary_metric=document.text(
+            "primary_metric", "", required="accuracy", most=MAX_NAME_LENGTH
+        ),
+        goal="minimize" if goal == "minimize" else "maximize",
+        target=document.number("target", None),
+    )
+    document.close()
+    return objective
+
+
+def dump_objective(objective: Objective) -> dict[str, JSONValue]:
+    """The mapping form; a target that is not set is left out."""
+    document = asdict(objective)
+    return {name: value for name, value in document.items() if value is not None}
+
+
+DEFAULT_NAME = "default"
+POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
+MAX_TAGS = 100
+TRIAL = (
+    "{command: python train.py}, or launches: false where processes of your own ask for"
+    " the trials"
+)
+# Fields of Azure's schema that say nothing to this site.
+IGNORED = ("$schema", "name", "properties", "identity", "queue_settings", "outputs")
+
+
+@dataclass(frozen=True)
+class SweepDefinition:
+    """One valid sweep document, every default filled in.
+
+    `sampling_algorithm` and `early_termination` are the canonical mappings of
+    `make_sampler` and `make_policy`; the seed is always there. `compute` names the
+    worker pool, whose free slots go to sweeps of a higher `priority` first. `warnings`
+    say what is allowed but probably not meant.
+    """
+
+    experiment_name: str
+    trial: TrialTemplate
+    search_space: SearchSpace
+    sampling_algorithm: Mapping[str, JSONValue]
+    objective: Objective
+    limits: Limits
+    display_name: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, JSONValue] = field(default_factory=dict)
+    early_termination: Mapping[str, JSONValue] | None = None
+    compute: str = DEFAULT_NAME
+    priority: int = 0
+    launches: bool = True
+    resources: Resources = field(default_factory=Resources)
+    retries: Retries = field(default_factory=Retries)
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+    def dump(self) -> dict[str, JSONValue]:
+        """The canonical document; parsing it gives an equal definition."""
+        document: dict[str, JSONValue] = {
+            "experiment_name": self.experiment_name,
+            "display_name": self.display_name,
+            "description": self.description,
+            "tags": dict(self.tags),
+            "trial": self.trial.dump(),
+            "inputs": dict(self.inputs),
+            "search_space": self.search_space.dump(),
+            "constraints": [rule.text for rule in self.search_space.constraints],
+            "sampling_algorithm": dict(self.sampling_algorithm),
+            "objective": dump_objective(self.objective),
+            "early_termination": dict(self.early_termination or {}),
+            "limits": self.limits.dump(),
+            "compute": self.compute,
+            "priority": self.priority,
+            "resources": self.resources.dump(),
+            "retries": self.retries.dump(),
+        }
+        kept: dict[str, JSONValue] = {n: v for n, v in document.items() if v}
+        if not self.launches:
+            kept["launches"] = False
+        return kept
+
+
+def parse_document(
+    document: Mapping[str, object], *, new_seed: Callable[[], int] = fresh_seed
+) -> SweepDefinition:
+    """Read and check a whole sweep document.
+
+    A missing seed comes from `new_seed`, and from then on stands in the definition.
+    Raises DefinitionError with every problem.
+    """
+    findings = Findings()
+    definition = _read(Fields(checked_document(document), "", findings), new_seed)
+    findings.raise_if_any()
+    return definition
+
+
+def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
+    findings = document.findings
+    objective = read_objective(document.inner("objective", required=EXAMPLE))
+    plan = read_plan(
+        document.raw("search_space"),
+        document.raw("sampling_algorithm"),
+        findings,
+        constraints=document.raw("constraints"),
+        new_seed=new_seed,
+    )
+    inputs = read_inputs(document.inner("inputs"))
+    launches = document.flag("launches", True)
+    policy = read_policy(
+        document.raw("early_termination"), objective, findings, path="early_termination"
+    )
+    definition = SweepDefinition(
+        experiment_name=document.text("experiment_name", DEFAULT_NAME, most=200),
+        display_name=document.text("display_name", "", most=200),
+        description=document.text("description", ""),
+        tags=_read_tags(document.inner("tags")),
+        trial=read_trial(
+            document.inner("trial", required=TRIAL if launches else ""),
+            launches=launches,
+            parameters=plan.names,
+            optional=plan.optional,
+            inputs=inputs,
+        ),
+        inputs=inputs,
+        search_space=plan.space,
+        sampling_algorithm=plan.settings,
+        objective=objective,
+        early_termination=None if policy is None else policy.settings(),
+        limits=_read_limits(document, plan),
+        compute=_read_compute(document),
+        launches=launches,
+        priority=document.integer("priority", 0, least=MIN_PRIORITY, most=MAX_PRIORITY),
+        resources=read_resources(document.inner("resources")),
+        retries=read_retries(document.inner("retries")),
+    )
+    _read_leftovers(document)
+    return replace(definition, warnings=tuple(findings.warnings))
+
+
+def _read_limits(document: Fields, plan: Plan) -> Limits:
+    default = plan.grid_size or 1 if plan.is_grid else None
+    uncounted = plan.space.is_finite and plan.space.count() is None
+    if uncounted or (default is not None and default > MAX_TRIALS):
+        default = None
+    fields = document.inner(
+        "limits", required="{max_total_trials: 40}" if default is None else ""
+    )
+    limits = read_limits(fields, default_total=default)
+    size = plan.space.count() if plan.space.parameters else None
+    if size is not None and size < limits.max_total_trials:
+        document.warn(
+            "limits.max_total_trials",
+            f"The space has {counted(size, 'configuration')}, so the sweep ends after "
+            f"{counted(size, 'trial')}.",
+        )
+    return limits
+
+
+def _read_tags(document: Fields | None) -> dict[str, str]:
+    if document is None:
+        return {}
+    tags: dict[str, str] = {}
+    for name, value in document.entries():
+        if isinstance(value, bool | str) or is_number(value):
+            tags[name] = value_text(value)
+        else:
+            document.error(name, f"A tag must be text, not {shown(value)}.")
+    if len(tags) > MAX_TAGS:
+        document.findings.error(
+            document.path, f"There may be {MAX_TAGS} tags, not {len(tags)}."
+        )
+    return tags
+
+
+def _read_compute(document: Fields) -> str:
+    name = document.text("compute", DEFAULT_NAME, most=200).removeprefix("azureml:")
+    if POOL.fullmatch(name):
+        return name
+    document.error(
+        "compute",
+        f"compute must name a worker pool, such as default, not {shown(name)}.",
+    )
+    return DEFAULT_NAME
+
+
+def _read_leftovers(document: Fields) -> None:
+    document.option("type", "sweep", ("sweep",))
+    for key in IGNORED:
+        if document.raw(key) is not None and key != "$schema":
+            document.warn(key, f"{key} has no meaning here and is ignored.")
+    document.close()
+
+
+__all__ = [
+    "DefinitionError",
+    "Problem",
+    "SweepDefinition",
+    "load_document",
+    "parse_document",
+]

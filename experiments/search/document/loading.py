@@ -1,0 +1,270 @@
+"""Sweep documents as text: YAML or JSON, safe and with limits.
+
+YAML is read by version 1.2's rules for plain scalars: `1e-4` is a number, `no` and `on`
+are text, and so is a date. There are no merge keys (`<<`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from experiments.search.fields import DefinitionError, Problem, shown
+
+MAX_CHARACTERS = 4_000_000
+MAX_VALUES = 100_000
+# What the YAML parser reads in half a second.
+MAX_YAML_VALUES = 40_000
+MAX_ALIASES = 200
+DEEPEST = 40
+MAX_NUMBER_LENGTH = 400
+QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+
+# The C parser where it was built, which is some ten times as fast.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Makes mappings, lists and the scalars of JSON; any other tag is an error."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+_Loader.yaml_constructors = {}
+_TAG = "tag:yaml.org,2002:"
+
+
+def load_document(text: str) -> Mapping[str, object]:
+    """The mapping that a YAML or JSON text holds. Raises DefinitionError.
+
+    A text of YAML may hold up to MAX_YAML_VALUES keys and values, one of JSON up to
+    MAX_VALUES; what holds more is refused before it has been read to its end.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise _refusal(
+            f"The document has {len(text):,} characters; up to {MAX_CHARACTERS:,} are "
+            "allowed. Code belongs in a folder or an upload."
+        )
+    try:
+        value = _load(text)
+    except RecursionError:
+        raise _refusal(
+            f"The document is nested deeper than {DEEPEST} levels."
+        ) from None
+    return checked_document(value)
+
+
+def checked_document(value: object) -> Mapping[str, object]:
+    """A value that is a mapping of JSON values, of a reasonable size and depth.
+
+    Raises DefinitionError for any other.
+    """
+    if not isinstance(value, Mapping):
+        raise _refusal(f"The document must be a mapping of fields, not {shown(value)}.")
+    _Measure().of(value, 0)
+    return value
+
+
+def _load(text: str) -> Any:
+    if text.lstrip()[:1] in ("{", "[") and _is_short(text):
+        try:
+            return json.loads(text, object_pairs_hook=_unique, parse_int=_integer)
+        except json.JSONDecodeError:
+            pass  # YAML's flow style begins with a bracket, too.
+    try:
+        _check_events(text)
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        raise _refusal(_placed(error)) from None
+    except (yaml.YAMLError, UnicodeError) as error:
+        message = str(error).splitlines()[0]
+        raise _refusal(f"The document cannot be read: {message}.") from None
+
+
+def _check_events(text: str) -> None:
+    """Refuse what is too large, too deep or full of aliases before it is built."""
+    depth = aliases = values = 0
+    for event in yaml.parse(text, Loader=_Base):
+        values += isinstance(event, yaml.NodeEvent)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+        if depth > DEEPEST:
+            raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
+        if aliases > MAX_ALIASES:
+            raise _refusal(f"The document has more than {MAX_ALIASES} aliases.")
+        if values > MAX_YAML_VALUES:
+            raise _too_many(MAX_YAML_VALUES)
+
+
+def _is_short(text: str) -> bool:
+    """Whether a text has few enough values to be built, if it is JSON."""
+    opened, parted = text.count("[") + text.count("{"), text.count(",")
+    if max(opened, parted) > MAX_VALUES:
+        # Those of code, which stands in quotes, do not count.
+        bare = QUOTED.sub("", text)
+        opened, parted = bare.count("[") + bare.count("{"), bare.count(",")
+    return max(opened, parted) <= MAX_VALUES
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        twice = next(name for name, number in names.items() if number > 1)
+        raise _refusal(f"The field {shown(twice)} is given twice.")
+    return mapping
+
+
+@dataclass
+class _Measure:
+    """Measures a value; what is shared is looked at once, but counts each time."""
+
+    seen: int = 0
+    known: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def of(self, value: object, depth: int) -> tuple[int, int]:
+        """How many values a value holds, and how deep it is."""
+        if not isinstance(value, Mapping | list):
+            _check_scalar(value)
+            return 1, 0
+        size, height = self.known.get(id(value), (0, 0))
+        if depth + height > DEEPEST:
+            raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
+        if size:
+            return size, height
+        self.seen += 1 + len(value)
+        if self.seen > 2 * MAX_VALUES:
+            # A mapping in a list has been counted twice.
+            raise _too_many(MAX_VALUES)
+        size, height = self._inside(value, depth)
+        if size > MAX_VALUES:
+            raise _too_many(MAX_VALUES)
+        self.known[id(value)] = size, height
+        return size, height
+
+    def _inside(
+        self, value: Mapping[object, object] | list[object], depth: int
+    ) -> tuple[int, int]:
+        for key in value if isinstance(value, Mapping) else ():
+            if not isinstance(key, str):
+                raise _refusal(f"Field names must be text; {shown(key)} needs quotes.")
+            _check_scalar(key)
+        parts = value.values() if isinstance(value, Mapping) else value
+        measures = [self.of(part, depth + 1) for part in parts]
+        size = 1 + sum(measure[0] for measure in measures)
+        return size, 1 + max((measure[1] for measure in measures), default=0)
+
+
+def _check_scalar(value: object) -> None:
+    if isinstance(value, str):
+        if "\0" in value or not (value.isascii() or _is_utf8(value)):
+            raise _refusal(
+                "Text must not contain the character NUL or half of a surrogate pair, "
+                f"as {shown(value)} does."
+            )
+    elif value is not None and not isinstance(value, bool | int | float):
+        raise _refusal(f"The document may hold JSON values only, not {shown(value)}.")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _integer(text: str) -> int | float:
+    # Beyond this no number of ours is valid, and reading the digits takes long.
+    return int(text, 10) if len(text) <= MAX_NUMBER_LENGTH else math.inf
+
+
+def _refusal(message: str) -> DefinitionError:
+    return DefinitionError([Problem("", message)])
+
+
+def _too_many(most: int) -> DefinitionError:
+    return _refusal(
+        f"The document holds more than {most:,} values, aliases written out. Code "
+        "counts as one value, however long it is."
+    )
+
+
+def _placed(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    place = f"Line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    what = ", ".join(filter(None, (error.context, error.problem)))
+    return f"{place}{what[:1].upper()}{what[1:]}."
+
+
+def _construct_mapping(loader: Any, node: Any) -> Any:
+    if not isinstance(node, yaml.MappingNode):
+        raise yaml.constructor.ConstructorError(
+            None, None, "a mapping is expected here", node.start_mark
+        )
+    mapping: dict[object, object] = {}
+    yield mapping
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str) or key in mapping:
+            fault = "is given twice" if isinstance(key, str) else "is no text"
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the field {shown(key)} {fault}", key_node.start_mark
+            )
+        mapping[key] = loader.construct_object(value_node, deep=True)
+
+
+def _construct_int(loader: Any, node: Any) -> int | float:
+    text = loader.construct_scalar(node)
+    if text.startswith(("0o", "0x")) and len(text) <= MAX_NUMBER_LENGTH:
+        return int(text, 0)
+    return _integer(text)
+
+
+def _construct_float(loader: Any, node: Any) -> float:
+    text = loader.construct_scalar(node).lower()
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _construct_bool(loader: Any, node: Any) -> bool:
+    return bool(loader.construct_scalar(node).lower() == "true")
+
+
+_DIGIT = list("-+0123456789")
+for _name, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", _DIGIT),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        [*_DIGIT, "."],
+    ),
+):
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"(?:{_pattern})$"), _first)
+for _name, _construct in (
+    ("null", lambda loader, node: None),
+    ("bool", _construct_bool),
+    ("int", _construct_int),
+    ("float", _construct_float),
+    ("str", lambda loader, node: loader.construct_scalar(node)),
+    ("seq", yaml.SafeLoader.construct_yaml_seq),
+    ("map", _construct_mapping),
+):
+    _Loader.add_constructor(_TAG + _name, _construct)
+_Loader.add_constructor(None, yaml.SafeLoader.construct_undefined)

@@ -1,0 +1,127 @@
+"""What is searched and how: `search_space`, `constraints` and `sampling_algorithm`.
+
+They are read together because the sampler's `logbase` gives the space's logarithms
+their base, because a space written as text may name its sampling, and because not every
+sampler can search every space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from experiments.search.fields import Findings
+from experiments.search.records import JSONValue
+from experiments.search.samplers import (
+    Sampler,
+    check_space,
+    fresh_seed,
+    log_base,
+    make_sampler,
+    read_sampling,
+)
+from experiments.search.space.space import (
+    SearchSpace,
+    converted_name,
+    read_space,
+    read_space_text,
+)
+
+SPACE, SAMPLING = "search_space", "sampling_algorithm"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A space, and the canonical settings of its sampler.
+
+    `names` are the parameters' names and the addresses in nested choices, also of those
+    that could not be read; None when the space's text could not be read at all. Those
+    in `optional` have no value in some configurations.
+    """
+
+    space: SearchSpace
+    settings: Mapping[str, JSONValue] = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def is_grid(self) -> bool:
+        return self.settings.get("type") == "grid"
+
+    @property
+    def grid_size(self) -> int | None:
+        """The number of the grid's points, when this is a grid."""
+        return self.space.count() if self.is_grid else None
+
+    def sampler(self, *, budget: int | None = None) -> Sampler:
+        """The sampler of a plan without problems, for so many trials."""
+        return make_sampler(self.settings, self.space, budget=budget)
+
+
+def read_plan(
+    search_space: object,
+    sampling: object,
+    findings: Findings,
+    *,
+    constraints: object = None,
+    new_seed: Callable[[], int] = fresh_seed,
+) -> Plan:
+    """Read these fields; problems are noted, and the plan is then incomplete."""
+    named = None
+    readable = True
+    if isinstance(search_space, str):
+        text = read_space_text(search_space, findings, path=SPACE)
+        readable = text is not None
+        if text is not None:
+            named, search_space = text.sampling, text.parameters
+    settings = read_sampling(
+        named if sampling is None else sampling,
+        findings,
+        path=SAMPLING,
+        new_seed=new_seed,
+    )
+    if not readable:
+        return Plan(SearchSpace({}), settings or {})
+    space = read_space(
+        search_space,
+        findings,
+        path=SPACE,
+        log_base=log_base(settings),
+        constraints=constraints,
+    )
+    if settings is not None:
+        check_space(settings, space, findings, path=SPACE)
+        _check_named(named, settings, findings)
+    optional = (name for name, found in space.addresses.items() if not found.always)
+    names = tuple(dict.fromkeys(_names(search_space, space)))
+    return Plan(space, settings or {}, names, frozenset(optional))
+
+
+def _names(document: object, space: SearchSpace) -> Iterator[str]:
+    given = document if isinstance(document, Mapping) else {}
+    yield from map(converted_name, map(str, given))
+    yield from space.addresses
+    for text, value in given.items():
+        name = converted_name(str(text))
+        if name not in space.parameters:
+            yield from _inner_names(name, value)
+
+
+def _inner_names(name: str, value: object) -> Iterator[str]:
+    """What would be the addresses in a nested choice that could not be read."""
+    branches = value.get("values") if isinstance(value, Mapping) else None
+    for branch in branches if isinstance(branches, list) else ():
+        for inner, entry in branch.items() if isinstance(branch, Mapping) else ():
+            yield f"{name}.{inner}"
+            yield from _inner_names(f"{name}.{inner}", entry)
+
+
+def _check_named(
+    named: str | None, settings: Mapping[str, JSONValue], findings: Findings
+) -> None:
+    if named not in (None, settings["type"]):
+        findings.error(
+            SAMPLING,
+            f"The search space names {named} sampling and sampling_algorithm says "
+            f"{settings['type']}; leave one of them out.",
+        )

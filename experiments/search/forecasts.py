@@ -1,0 +1,358 @@
+"""What finished trials tell about how much others will still gain.
+
+A trial's level after n reports is its best loss so far. How much finished trials still
+gained from there, relative to what they had gained lately, is taken for log-normal: a
+power law as the prior, the trials that were gaining about as fast as the main evidence.
+Curves that are noisy are smoothed first, as much as their noise asks for.
+
+What is expected of trials that were cut short or still run, for samplers to use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import scipy
+
+from experiments.search.history import COMPLETED, History
+from experiments.search.learning_curves import (
+    Floats,
+    levels_of,
+    noises_of,
+    surely,
+    variety_of,
+)
+
+if TYPE_CHECKING:  # The policies import this module.
+    from experiments.search.termination.evidence import Finished
+
+# The prior: a power law of this exponent, worth so many trials, this uncertain.
+EXPONENT = 0.5
+PRIOR_WEIGHT, PRIOR_DEGREES, PRIOR_SCALE = 2.0, 4.0, 1.0
+# Trials that were gaining as fast count fully, others hardly: width on the log scale.
+LIKENESS, MIN_LIKENESS = 0.5, 0.05
+# Of the spread of finals: gains below it are not told from none.
+MIN_GAIN = 0.02
+
+
+class Gain(NamedTuple):
+    """What a trial may still gain: exp(centre + scale t) with a Student t, less eps."""
+
+    centre: float
+    scale: float
+    degrees: float
+    eps: float
+
+    def amount(self, deviations: float) -> float:
+        """The gain at so many scales from the centre; never below nothing."""
+        power = min(700.0, self.centre + self.scale * deviations)
+        return max(0.0, math.exp(power) - self.eps)
+
+    def chance(self, needed: float) -> float:
+        """The probability that it gains at least so much."""
+        if needed + self.eps <= 0:
+            return 1.0
+        z = (math.log(needed + self.eps) - self.centre) / self.scale
+        return float(scipy.special.stdtr(self.degrees, -z))
+
+
+@dataclass(frozen=True)
+class Courses:
+    """The finished trials' levels: rows of trials, columns of reports from 1.
+
+    A row that is shorter than the longest is NaN from its end on; `finals` are the
+    levels at their ends. `noise` is the standard deviation of a report, 0 where it
+    cannot be told.
+    """
+
+    levels: Floats
+    finals: Floats
+    noise: float
+    _smoothed: dict[int, Courses] = field(default_factory=dict)
+    _curves: tuple[Floats, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.finals)
+
+    @property
+    def longest(self) -> int:
+        """The reports of the longest of them."""
+        return int(self.levels.shape[1])
+
+    @cached_property
+    def eps(self) -> float:
+        """The smallest gain that counts as one."""
+        low, high = np.quantile(self.finals, [0.25, 0.75])
+        spread = float(high - low)
+        if len(self) == 1:
+            level = self.levels[0][np.isfinite(self.levels[0])][0]
+            spread = float(level - self.finals[0])
+        size = float(np.abs(self.finals).max())
+        return max(MIN_GAIN * spread, 1e-9 * size, 1e-300)
+
+    @cached_property
+    def variety(self) -> float:
+        """How many different values their reports have."""
+        return variety_of(self._curves)
+
+    def same_ends(self, report: int, best: Floats, before: Floats) -> Floats:
+        """The final levels of those that stood just so at a report; NaN where none did,
+        or where that may be a coincidence."""
+        if not surely(2, trials=len(self), variety=self.variety):
+            return np.full_like(best, np.nan)
+        now = self.levels[:, report - 1]
+        earlier = self.levels[:, later_half(report) - 1]
+        same = (now == best[:, None]) & (earlier == before[:, None])
+        # A level that has not moved says the same twice.
+        known = same.any(axis=1) & (best < before)
+        return np.where(known, self.finals[same.argmax(axis=1)], np.nan)
+
+    def smoothed(self, window: int) -> Courses:
+        """The same with levels of moving averages."""
+        if window == 1:
+            return self
+        if window not in self._smoothed:
+            self._smoothed[window] = _courses(self._curves, window, self.noise)
+        return self._smoothed[window]
+
+    def gain(self, report: int, recent: float) -> Gain | None:
+        """What a trial may still gain that gained `recent` over its later half.
+
+        None when no finished trial has come as far with a finite level.
+        """
+        found = self.gains(report, np.array([recent]))
+        if found is None:
+            return None
+        centre, scale, degrees = (float(part[0]) for part in found)
+        return Gain(centre, scale, degrees, self.eps)
+
+    def gains(
+        self, report: int, recent: Floats
+    ) -> tuple[Floats, Floats, Floats] | None:
+        """Centres, scales and degrees of freedom for many trials at one report."""
+        if report > self.longest:
+            return None
+        now, before = self.levels[:, report - 1], self.levels[:, later_half(report) - 1]
+        known = np.isfinite(now) & np.isfinite(before)
+        if not known.any():
+            return None
+        left = np.log(np.maximum(now[known] - self.finals[known], 0.0) + self.eps)
+        lately = np.log(np.maximum(before[known] - now[known], 0.0) + self.eps)
+        own = np.log(np.maximum(recent, 0.0) + self.eps)
+        apart = (lately - own[:, None]) / LIKENESS
+        weights = MIN_LIKENESS + np.exp(-0.5 * apart**2)
+        prior = _power_law(report, self.longest)
+        centres, scales, degrees = _posterior(left - lately, weights, prior)
+        return own + centres, scales, degrees
+
+    @cached_property
+    def first_gains(self) -> tuple[float, float, float] | None:
+        """Quantiles .16, .5 and .84 of what was gained after the first report; None
+        where no first report was finite."""
+        gains = self.levels[:, 0] - self.finals
+        known = gains[np.isfinite(gains)]
+        if not len(known):
+            return None
+        low, middle, high = np.quantile(known, [0.16, 0.5, 0.84])
+        return float(low), float(middle), float(high)
+
+
+def later_half(report: int) -> int:
+    """The report from which on the gain counts as recent."""
+    return max(1, report // 2)
+
+
+def courses_of(finished: Finished) -> Courses:
+    """The courses of the finished trials, as they were reported."""
+    curves = tuple(curve for curve in finished.curves() if len(curve))
+    noises = [noise for _, same in _alike(curves) for noise in noises_of(same)]
+    return _courses(curves, 1, float(np.median(noises)) if noises else 0.0)
+
+
+class Cut(NamedTuple):
+    """Where a trial was cut short: after so many reports, at which level, and the level
+    that it had at `later_half` of them."""
+
+    report: int
+    best: float
+    before: float
+
+
+def cut_of(losses: Floats) -> Cut:
+    """Where a trial with these reports stands; there has to be one."""
+    report, levels = len(losses), levels_of(losses)
+    return Cut(report, float(levels[-1]), float(levels[later_half(report) - 1]))
+
+
+def expected_finals(
+    cuts: Sequence[Cut], courses: Courses
+) -> list[tuple[float, float] | None]:
+    """The final loss to expect of each trial that was cut short, and its uncertainty.
+
+    None where nothing can be said: without a finite loss, or without finished trials.
+    """
+    found: list[tuple[float, float] | None] = [None] * len(cuts)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for place, cut in enumerate(cuts):
+        if math.isfinite(cut.best) and len(courses):
+            groups[cut.report].append(place)
+    for report, places in groups.items():
+        best = np.array([cuts[place].best for place in places])
+        before = np.array([cuts[place].before for place in places])
+        ends = _expected(report, best, before, courses)
+        if ends is not None:
+            for place, end, spread in zip(places, *ends, strict=True):
+                found[place] = float(end), float(spread)
+    return found
+
+
+def _expected(
+    report: int, best: Floats, before: Floats, courses: Courses
+) -> tuple[Floats, Floats] | None:
+    if report >= courses.longest:
+        return best, np.zeros_like(best)
+    if report == 1:
+        if courses.first_gains is None:
+            return None
+        low, middle, high = courses.first_gains
+        return best - max(middle, 0.0), np.full_like(best, max(high - low, 0.0) / 2)
+    recent = np.where(np.isfinite(before), before - best, 0.0)
+    gains = courses.gains(report, recent)
+    if gains is None:
+        return None
+    centre, scale, _ = gains
+    least, usual, most = (
+        np.maximum(np.exp(np.minimum(centre + q * scale, 700.0)) - courses.eps, 0.0)
+        for q in (-1, 0, 1)
+    )
+    same = courses.same_ends(report, best, before)
+    known = np.isfinite(same)
+    ends = np.where(known, same, best - usual)
+    return ends, np.where(known, 0.0, (most - least) / 2)
+
+
+def _courses(curves: tuple[Floats, ...], window: int, noise: float) -> Courses:
+    longest = max((len(curve) for curve in curves), default=0)
+    levels = np.full((len(curves), longest), np.nan)
+    finals = np.empty(len(curves))
+    for rows, same in _alike(curves):
+        found = levels_of(same, window)
+        levels[rows, : same.shape[1]] = found
+        finals[rows] = found[:, -1]
+    kept = np.isfinite(finals)
+    return Courses(levels[kept], finals[kept], noise, _curves=curves)
+
+
+def _alike(curves: Sequence[Floats]) -> list[tuple[list[int], Floats]]:
+    """The curves of each length as one array, with their places."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, curve in enumerate(curves):
+        places[len(curve)].append(place)
+    return [(rows, np.stack([curves[row] for row in rows])) for rows in places.values()]
+
+
+def _power_law(report: int, longest: int) -> float:
+    """The logarithm of what a power law still gains, relative to its recent gain."""
+    left = max(1 - (report / longest) ** EXPONENT, 0.001)
+    return math.log(left / (2**EXPONENT - 1))
+
+
+def _posterior(
+    values: Floats, weights: Floats, prior: float
+) -> tuple[Floats, Floats, Floats]:
+    """Centre, scale and degrees of freedom of the next value, for each row of weights.
+
+    Normal values with an unknown mean and variance, and a conjugate prior (Murphy,
+    2007).
+    """
+    number = weights.sum(axis=1)
+    mean = weights @ values / number
+    total = PRIOR_WEIGHT + number
+    centre = (PRIOR_WEIGHT * prior + number * mean) / total
+    degrees = PRIOR_DEGREES + number
+    squares = (
+        PRIOR_DEGREES * PRIOR_SCALE**2
+        + (weights * (values - mean[:, None]) ** 2).sum(axis=1)
+        + PRIOR_WEIGHT * number / total * (mean - prior) ** 2
+    )
+    return centre, np.sqrt(squares / degrees * (1 + 1 / total)), degrees
+
+
+# Trials with so many equal reports are taken for one and the same training.
+MIN_EQUAL = 3
+
+# Equal for trials whose first MIN_EQUAL reports are equal; None where these say
+# little: where one is missing, no number or equal to another.
+Beginning: TypeAlias = tuple[float, ...] | None
+
+
+def beginning_of(reports: Sequence[float | None]) -> Beginning:
+    """How a trial with these reports began."""
+    begun = tuple(value for value in reports[:MIN_EQUAL] if value is not None)
+    telling = len(set(filter(math.isfinite, begun))) == MIN_EQUAL
+    return begun if telling else None
+
+
+class Expectations:
+    """Keeps what a history expects of its trials as the finished ones have it.
+
+    A trial is worked out anew when it has reported since, and all are when one more
+    trial has run to its end.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._courses: Courses | None = None
+        self._known: dict[int, Cut] = {}
+
+    def refresh(
+        self,
+        courses: Courses,
+        cuts: Mapping[int, Cut],
+        beginnings: Mapping[int, Beginning],
+    ) -> None:
+        """`cuts` are those of every trial that did not run to its end, by number, and
+        `beginnings` those of every trial with enough reports."""
+        if courses is not self._courses:
+            self._courses = courses
+            self._known.clear()
+        self._known = {n: cut for n, cut in self._known.items() if n in cuts}
+        due = {n: cut for n, cut in cuts.items() if self._known.get(n) != cut}
+        self._known.update(due)
+        found = expected_finals(list(due.values()), courses)
+        for number, expected in zip(due, found, strict=True):
+            loss, spread = expected or (math.nan, math.nan)
+            self._history.expect(number, loss=loss, spread=spread)
+        sure = surely(MIN_EQUAL, trials=len(self._history), variety=courses.variety)
+        trainings = _trainings(beginnings, self._history) if sure else {}
+        self._history.tell_trainings(trainings)
+
+
+def _trainings(beginnings: Mapping[int, Beginning], history: History) -> dict[int, int]:
+    """The lowest number of a trial that began just so, by the trials' numbers."""
+    doubtful = _doubtful(beginnings, history)
+    first: dict[Beginning, int] = {}
+    return {
+        number: first.setdefault(beginnings[number], number)
+        for number in sorted(beginnings)
+        if beginnings[number] not in doubtful
+    }
+
+
+def _doubtful(beginnings: Mapping[int, Beginning], history: History) -> set[Beginning]:
+    """Beginnings that led to different ends, as where a parameter acts late; and None.
+
+    Completed trials are compared that have as many reports.
+    """
+    done = history.states == COMPLETED
+    columns = (history.numbers, history.reports, history.losses)
+    ends: dict[tuple[Beginning, int], set[float]] = defaultdict(set)
+    for number, reports, loss in zip(*(c[done].tolist() for c in columns), strict=True):
+        ends[beginnings.get(number), reports].add(loss)
+    return {begun for (begun, _), losses in ends.items() if len(losses) > 1} | {None}

@@ -1,0 +1,232 @@
+"""Sweeps of other systems, read from their own files, and written for them.
+
+The format is told from the content. Whatever cannot be mapped is listed with its path
+and line; nothing is left out silently.
+
+Sweep documents written for other systems, with what does not fit.
+
+What an import gives, parsed: its problems in the words of the text that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.document.loading import MAX_CHARACTERS, load_document
+from experiments.search.document.yaml import lines_of
+from experiments.search.fields import (
+    DefinitionError,
+    Problem,
+    listed,
+    shown,
+    unknown_name,
+)
+from experiments.search.formats.azure_v1 import looks_like_script, read_script
+from experiments.search.formats.detect import FORMATS, READINGS, Reading
+from experiments.search.formats.export_azure import export_azure
+from experiments.search.formats.export_katib import export_katib
+from experiments.search.formats.export_optuna import export_optuna
+from experiments.search.formats.export_wandb import export_wandb
+from experiments.search.formats.imported import (
+    FaultyImport,
+    FinishedTrial,
+    Imported,
+    Note,
+    Places,
+)
+from experiments.search.formats.optuna_storage import MAGIC, read_storage
+from experiments.search.formats.source import Log, Source
+from experiments.search.records import JSONValue
+from experiments.search.samplers import fresh_seed
+
+EXPORTERS: Mapping[str, Callable[[Source], str]] = {
+    "azure": export_azure,
+    "wandb": export_wandb,
+    "katib": export_katib,
+    "optuna": export_optuna,
+}
+
+
+def export_sweep(
+    document: Mapping[str, object], format: str
+) -> tuple[str, tuple[Note, ...]]:
+    """A valid sweep document as the text of azure, wandb, katib or optuna.
+
+    The notes have the document's own paths. Raises DefinitionError for another format
+    or for a document that is not in its canonical form (`SweepDefinition.dump`).
+    """
+    if format not in EXPORTERS:
+        message = unknown_name(format, EXPORTERS, kind="format to export")
+        raise DefinitionError([Problem("", message)])
+    log = Log(suggests=False)
+    text = EXPORTERS[format](Source(document, "", log))
+    log.findings.raise_if_any()
+    return text, log.in_order()
+
+
+def definition_of(
+    imported: Imported,
+    document: Mapping[str, object] | None = None,
+    *,
+    new_seed: Callable[[], int] = fresh_seed,
+) -> SweepDefinition:
+    """The definition of an import, or of a `document` that was made of its own.
+
+    Raises DefinitionError with the paths of the file that was read, and with our own
+    path for what does not come from it.
+    """
+    given = imported.document if document is None else document
+    try:
+        return parse_document(given, new_seed=new_seed)
+    except DefinitionError as error:
+        raise DefinitionError(imported.places.told(error.problems)) from error
+
+
+def all_problems(
+    own: Sequence[Problem], document: Mapping[str, JSONValue], places: Places
+) -> list[Problem]:
+    """The importer's own problems and those of what could be read, by line.
+
+    A problem of the document that follows from one of the importer's is left out.
+    """
+    found = list(own)
+    try:
+        parse_document(document)
+    except DefinitionError as error:
+        paths = [problem.path for problem in own]
+        found += [
+            problem
+            for problem in places.told(error.problems)
+            if not any(_belongs(problem.path, path) for path in paths)
+        ]
+    last = 1 + max(places.lines.values(), default=0)
+    return sorted(found, key=lambda problem: places.line(problem.path) or last)
+
+
+def _belongs(one: str, other: str) -> bool:
+    """Whether one field is the other, or is inside it."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def import_sweep(content: str | bytes, *, name: str = "", format: str = "") -> Imported:
+    """A sweep of any known format as a sweep document of this site.
+
+    `name` says which step of a pipeline or which study of a storage is meant, where
+    there are several. `format` is one of FORMATS when the content shall be read as that
+    and no other. Raises DefinitionError, with paths of the content, when it cannot be
+    read or is of no known format, and FaultyImport when it is wrong in itself: that has
+    the problems of the sweep document that it would become, too.
+    """
+    if format and format not in FORMATS:
+        raise _refusal(unknown_name(format, FORMATS, kind="format"))
+    if isinstance(content, bytes):
+        if content.startswith(MAGIC) and format in ("", "optuna"):
+            return _storage(content, name)
+        content = _decoded(content)
+    content = content.removeprefix("\ufeff")
+    if format in ("", "azure") and looks_like_script(content):
+        return _script(content)
+    return _document(content, name, format)
+
+
+def _storage(content: bytes, name: str) -> Imported:
+    log = Log()
+    document = read_storage(content, log, name=name)
+    return _imported("optuna", document, log, ["SQLite", "studies", "trials"], 0)
+
+
+def _script(content: str) -> Imported:
+    log = Log()
+    document = read_script(content, log)
+    return _imported("azure", document, log, ["Python that uses Azure's SDK"], 0)
+
+
+def _document(content: str, name: str, format: str) -> Imported:
+    lines = lines_of(content)
+    loaded = load_document(content)
+    reading, marks = _recognised(loaded, format)
+    log = Log(lines)
+    document = reading.read(Source(loaded, "", log), name)
+    return _imported(reading.format, document, log, marks, _leaves(loaded))
+
+
+def _recognised(
+    document: Mapping[str, object], format: str
+) -> tuple[Reading, list[str]]:
+    for reading in READINGS:
+        marks = reading.marks(document)
+        if marks and format in ("", reading.format):
+            return reading, marks
+    if format:
+        # Whoever insists is told what is missing for that format.
+        readings = [reading for reading in READINGS if reading.format == format]
+        return readings[-1], []
+    known = listed(FORMATS.values(), last="or")
+    fields = listed(map(shown, list(document)[:5])) or "nothing"
+    raise _refusal(
+        f"This is not {known}. It has {fields}; a sweep has at least search_space, "
+        "trial and objective here, method and parameters at W&B, kind: Experiment in "
+        "Katib, searchSpace in NNI, distributions in Optuna."
+    )
+
+
+def _imported(
+    format: str,
+    document: Mapping[str, object],
+    log: Log,
+    marks: list[str],
+    settings: int,
+) -> Imported:
+    imported = Imported(
+        format=format,
+        document=document,  # type: ignore[arg-type]
+        notes=log.in_order(),
+        trials=tuple(log.trials),
+        recognised_by=tuple(marks),
+        settings=settings,
+        places=log.places,
+    )
+    own = log.findings.problems
+    if own:
+        problems = all_problems(own, imported.document, log.places)
+        raise FaultyImport(problems, imported)
+    return imported
+
+
+def _leaves(value: object) -> int:
+    """The number of values: what is no mapping, lists of plain values as one."""
+    if isinstance(value, Mapping):
+        return sum(map(_leaves, value.values()))
+    if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        return sum(map(_leaves, value))
+    return 1
+
+
+def _decoded(content: bytes) -> str:
+    if len(content) > MAX_CHARACTERS:
+        raise _refusal(f"A document may have {MAX_CHARACTERS:,} bytes.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refusal(
+            f"This is neither text in UTF-8 (byte {error.start + 1} is not) nor an "
+            "Optuna storage file."
+        ) from None
+
+
+def _refusal(message: str) -> DefinitionError:
+    return DefinitionError([Problem("", message)])
+
+
+__all__ = [
+    "EXPORTERS",
+    "FORMATS",
+    "FaultyImport",
+    "FinishedTrial",
+    "Imported",
+    "Note",
+    "definition_of",
+    "export_sweep",
+    "import_sweep",
+]

@@ -1,0 +1,317 @@
+"""Azure ML's v2 sweep job, whose schema our own document extends.
+
+By what a sweep job of Azure's is known, since our own documents extend its schema.
+
+A document is Azure's when it says so (`$schema`, `type: sweep`), or when it has what
+only Azure reads: references (`azureml:…`), environments, identities, old placeholders.
+One without any such mark is valid at both, and is read as ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from experiments.search.document.code import address_problem, is_address, split_address
+from experiments.search.fields import shown
+from experiments.search.formats import mapping
+from experiments.search.formats.source import Source, compact, json_value
+from experiments.search.records import JSONValue
+
+LEGACY = re.compile(r"(?<![{$])\{(search_space|inputs)\.(\w+)\}")
+OUTPUT = re.compile(r"\$\{\{\s*outputs\.(\w+)\s*\}\}")
+INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
+# Addresses that only Azure, or only the network, can resolve.
+REMOTE = ("azureml:", "git+", "http:", "https:", "azureml.")
+AZURE = ("azureml:", "azureml.")
+PACKAGES = "Name packages as trial.requirements, an interpreter as trial.python."
+ELSEWHERE = {
+    "name": "The name of an Azure job has no counterpart; sweeps are numbered here.",
+    "properties": "Properties belong to Azure's own records.",
+    "identity": "Trials run as the worker does, without an Azure identity.",
+    "queue_settings": "There are no job tiers or priorities of this kind here.",
+    "services": "No interactive services are started beside a trial.",
+    "environment": "Trials run in the worker's own environment.",
+    "distribution": "A trial is one process; the command may start others itself.",
+    "settings": "Pipeline settings have no counterpart in a sweep.",
+    "parent": "A sweep here has no parent job.",
+}
+ADDITIONS = ("constraints", "retries", "priority")
+OLD_LIMITS = ("max_total_trials", "max_concurrent_trials")
+# What Azure's schema knows and the keys that are read do not name.
+SWEEP = (
+    "algorithm",
+    "component",
+    "defaults",
+    "experiment_name",
+    "max_concurrent_trials",
+    "max_total_trials",
+    "schedule",
+    "status",
+    "timeout_minutes",
+)
+TRIAL = (
+    "command",
+    "code",
+    "description",
+    "display_name",
+    "docker_args",
+    "environment_variables",
+    "inputs",
+    "is_deterministic",
+    "name",
+    "outputs",
+    "shm_size",
+    "tags",
+    "version",
+)
+DATA = ("default", "description", "enum", "max", "min", "mode", "optional")
+RESOURCES = (
+    "docker_args",
+    "docker_args_list",
+    "instance_count",
+    "instance_type",
+    "locations",
+    "max_instance_count",
+    "properties",
+    "shm_size",
+)
+
+
+def read_azure(source: Source, name: str = "") -> dict[str, JSONValue]:
+    """The sweep document of a v2 sweep job."""
+    for mark in ("$schema", "type"):
+        source.take(mark)
+    document: dict[str, JSONValue] = {}
+    if source.path:
+        source.log.places.put_whole("", source.path)
+    source.carry(document, "experiment_name", "display_name", "description", "tags")
+    inputs = dict(_inputs(source.inner("inputs")))
+    space = json_value(source.take("search_space"))
+    names = set(space) if isinstance(space, Mapping) else set()
+    document["trial"] = _trial(source, inputs, names)
+    document["inputs"] = inputs
+    document["search_space"] = space
+    document["sampling_algorithm"] = _sampling(source)
+    source.carry(document, "objective")
+    document["early_termination"] = _lowered(
+        json_value(source.take("early_termination"))
+    )
+    document["limits"] = _limits(source)
+    document["compute"] = _compute(source)
+    _leave(source, document)
+    return compact(document)
+
+
+def _lowered(value: JSONValue) -> JSONValue:
+    """A name, or a mapping with a type, in small letters as here."""
+    if isinstance(value, str):
+        return value.lower()
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return {**value, "type": str(value["type"]).lower()}
+    return value
+
+
+def _sampling(source: Source) -> JSONValue:
+    key, given = source.first("sampling_algorithm", "algorithm")
+    source.log.places.put_whole("sampling_algorithm", source.at(key))
+    return _lowered(json_value(given))
+
+
+def _limits(source: Source) -> JSONValue:
+    given = json_value(source.take("limits"))
+    limits = dict(given) if isinstance(given, dict) else {}
+    for key in OLD_LIMITS:
+        if source.has(key):
+            source.stands("", {f"limits.{key}": key})
+        source.carry(limits, key)
+    minutes = source.number("timeout_minutes")
+    if minutes is not None:
+        limits["timeout"] = minutes * 60
+        source.stands("", {"limits.timeout": "timeout_minutes"})
+    return limits if limits or given is None else given
+
+
+def _compute(source: Source) -> JSONValue:
+    compute = source.take("compute")
+    if isinstance(compute, Mapping):
+        target = source.mapping("compute", compute)
+        compute = target.text("target")
+        target.close("a worker pool")
+    if not isinstance(compute, str):
+        return json_value(compute)
+    pool = compute.removeprefix("azureml:").partition(":")[0]
+    if pool != compute:
+        source.changed(
+            "compute",
+            f"The compute {compute} becomes the worker pool {pool}.",
+            "Name a pool that has workers, such as default.",
+        )
+    return pool
+
+
+def _trial(
+    source: Source, inputs: dict[str, JSONValue], space: set[str]
+) -> dict[str, JSONValue]:
+    value = source.take("trial")
+    if isinstance(value, str):
+        command = mapping.no_command(
+            source.log,
+            source.at("trial"),
+            f"The command is in a component of its own, {shown(value)}.",
+        )
+        return {"command": command}
+    trial = source.mapping("trial", value)
+    for mark in ("$schema", "type"):
+        trial.take(mark)
+    document: dict[str, JSONValue] = {}
+    if trial.has("command"):
+        document["command"] = _command(trial, inputs, space)
+    elif trial.given():
+        document["command"] = mapping.no_command(
+            source.log, source.at("trial"), "The trial has no command."
+        )
+    _code(trial, document)
+    trial.carry(document, "environment_variables")
+    trial.leave("environment", ELSEWHERE["environment"], PACKAGES)
+    for key in ("distribution", "services", "identity"):
+        trial.leave(key, ELSEWHERE[key])
+    trial.leave("resources", "Nodes and instance types have no counterpart here.")
+    trial.close("a trial here", also=TRIAL)
+    return document
+
+
+def _code(trial: Source, document: dict[str, JSONValue]) -> None:
+    code = trial.take("code")
+    if isinstance(code, str) and is_address(code) and not code.startswith(AZURE):
+        problem = address_problem(split_address(code).url)
+        if problem:
+            trial.leave("code", problem, "Name the repository as {git: {url: …}}.")
+        else:
+            trial.carry(document, "code")
+    elif isinstance(code, str) and code.startswith(REMOTE):
+        trial.leave(
+            "code",
+            f"The code is at {shown(code)}, which this site does not fetch.",
+            "Upload the folder, or name a folder beside the document.",
+        )
+    else:
+        trial.carry(document, "code")
+
+
+def _command(trial: Source, inputs: dict[str, JSONValue], space: set[str]) -> JSONValue:
+    """The command with today's placeholders."""
+    command = trial.take("command")
+    if not isinstance(command, str):
+        return json_value(command)
+    text = LEGACY.sub(r"${{\1.\2}}", command)
+    if text != command:
+        trial.changed("command", "Placeholders are written ${{search_space.x}} now.")
+    if OUTPUT.search(text):
+        text = OUTPUT.sub(r"outputs/\1", text)
+        trial.changed(
+            "command",
+            "${{outputs.x}} becomes the path outputs/x: what a trial writes there is "
+            "kept. The script has to make the folder itself.",
+        )
+
+    def own_group(match: re.Match[str]) -> str:
+        name = match[1]
+        swept = name in space and name not in inputs
+        return f"${{{{search_space.{name}}}}}" if swept else match[0]
+
+    return INPUT.sub(own_group, text)
+
+
+def _inputs(source: Source) -> Iterator[tuple[str, JSONValue]]:
+    for name, value in source.entries():
+        if isinstance(value, Mapping):
+            yield name, _bound(source.mapping(name, value), source, name)
+        elif value is not None:
+            if isinstance(value, str) and "${{parent." in value:
+                source.changed(name, f"{shown(value)} is known to the pipeline only.")
+            yield name, json_value(value)
+
+
+def _bound(data: Source, inputs: Source, name: str) -> JSONValue:
+    """A data input as the text of its path, a declared one as its value."""
+    _, value = data.first("path", "value", "default", "file", "folder")
+    kind = data.text("type")
+    if value is None:
+        data.problem("path", f"The input {name} has neither a path nor a value.")
+    elif kind not in ("number", "integer", "string", "boolean"):
+        inputs.changed(
+            name,
+            f"Azure mounts or downloads {shown(value)}; here the command gets the path "
+            "as text.",
+            "Give a path that every worker can read.",
+        )
+    data.leave("mode", "Data is neither mounted nor downloaded here.")
+    data.close("an input here", also=DATA)
+    return json_value(value)
+
+
+def _leave(source: Source, document: dict[str, JSONValue]) -> None:
+    source.carry(document, *ADDITIONS)
+    for key, why in ELSEWHERE.items():
+        source.leave(key, why)
+    source.leave(
+        "outputs", "What a trial writes to ./outputs is kept; nothing is mounted."
+    )
+    resources = source.inner("resources")
+    if resources.has("gpus"):
+        document["resources"] = {"gpus": json_value(resources.take("gpus"))}
+    resources.close("the resources of a trial here", also=RESOURCES)
+    source.close("a sweep here", also=SWEEP)
+
+
+Document: TypeAlias = Mapping[str, object]
+LEGACY_MARKS = re.compile(r"(?<![{$])\{(?:search_space|inputs)\.\w+\}")
+CLOUD = ("identity", "queue_settings", "properties", "services")
+REFERENCE = "azureml:"
+
+
+def azure_marks(document: Document) -> list[str]:
+    """The settings by which a sweep job of Azure's is known; none if it is another."""
+    kind = str(document.get("type", "")).lower()
+    schema = str(document.get("$schema", "")).lower()
+    marks = ["$schema"] if "$schema" in document else []
+    if kind in ("sweep", "sweep_job"):
+        marks.append(f"type: {kind}")
+    elif "search_space" not in document and "trial" not in document:
+        return marks if "sweepjob" in schema else []
+    marks += [key for key in (*CLOUD, "algorithm") if document.get(key) is not None]
+    marks += _marks_of_trial(document.get("trial"))
+    return marks + _references(document)
+
+
+def _marks_of_trial(trial: object) -> list[str]:
+    if not isinstance(trial, Mapping):
+        return ["trial"] if isinstance(trial, str) else []
+    keys = ("environment", "distribution")
+    marks = [f"trial.{key}" for key in keys if trial.get(key) is not None]
+    command = trial.get("command")
+    if isinstance(command, str) and LEGACY_MARKS.search(command):
+        marks.append("{search_space.…} in the command")
+    return marks
+
+
+def _references(document: Document) -> list[str]:
+    values = {
+        "compute": document.get("compute"),
+        "trial.code": _part(document, "trial").get("code"),
+    }
+    for name, value in _part(document, "inputs").items():
+        path = value.get("path") if isinstance(value, Mapping) else value
+        values[f"inputs.{name[:40]}"] = path
+    return [
+        f"{place}: {REFERENCE}…"
+        for place, value in values.items()
+        if isinstance(value, str) and value.startswith(REFERENCE)
+    ]
+
+
+def _part(document: Document, key: str) -> Document:
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}

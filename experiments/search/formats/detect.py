@@ -1,0 +1,189 @@
+"""Which format a document is of, told from its content.
+
+What there is to choose from, where a file holds several sweeps.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from experiments.search.document.loading import load_document
+from experiments.search.fields import DefinitionError
+from experiments.search.formats.azure import azure_marks, read_azure
+from experiments.search.formats.azure_wire import is_wire, read_pipeline, read_wire
+from experiments.search.formats.katib import read_katib
+from experiments.search.formats.nni import read_nni, read_nni_space
+from experiments.search.formats.optuna import read_optuna
+from experiments.search.formats.optuna_space import is_distribution, is_unmistakable
+from experiments.search.formats.optuna_storage import MAGIC, MAX_BYTES, opened
+from experiments.search.formats.source import Source, json_value
+from experiments.search.formats.wandb import read_wandb
+from experiments.search.records import JSONValue
+
+Document: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How documents of one shape are known and read.
+
+    `marks` gives the settings by which a document is known, none if it is another.
+    `read` takes the document and the name of a step, where there are several.
+    """
+
+    format: str
+    marks: Callable[[Document], list[str]]
+    read: Callable[[Source, str], dict[str, JSONValue]]
+
+
+def _part(document: Document, key: str) -> Document:
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _present(document: Document, *keys: str) -> list[str]:
+    return [key for key in keys if document.get(key) is not None]
+
+
+def _katib(document: Document) -> list[str]:
+    version = str(document.get("apiVersion", ""))
+    if version.startswith("kubeflow.org/") and document.get("kind") == "Experiment":
+        return [f"apiVersion: {version[:40]}", "kind: Experiment"]
+    if document.get("kind") == "Experiment" and "spec" in document:
+        return ["kind: Experiment", "spec"]
+    return []
+
+
+def _pipeline(document: Document) -> list[str]:
+    if document.get("type") == "pipeline":
+        return ["type: pipeline"]
+    steps = _part(document, "jobs").values()
+    if any(isinstance(step, Mapping) and "search_space" in step for step in steps):
+        return ["jobs"]
+    return []
+
+
+def _own(document: Document) -> list[str]:
+    marks = _present(document, "trial", "search_space", "objective")
+    enough = len(marks) > 1 or "search_space" in marks
+    return marks if enough and "parameters" not in document else []
+
+
+def _wandb(document: Document) -> list[str]:
+    methods = ("grid", "random", "bayes", "custom")
+    marks = []
+    if document.get("method") in methods:
+        marks.append(f"method: {document['method']}")
+    marks += _present(document, "parameters", "program", "early_terminate", "run_cap")
+    enough = "parameters" in marks or "program" in marks
+    return marks if (enough and "method" in document) or len(marks) > 1 else []
+
+
+def _nni(document: Document) -> list[str]:
+    marks = _present(
+        document,
+        "searchSpace",
+        "searchSpaceFile",
+        "searchSpacePath",
+        "trialCommand",
+        "trialConcurrency",
+        "maxTrialNumber",
+        "maxTrialNum",
+    )
+    return marks if len(marks) > 1 or "searchSpace" in marks else []
+
+
+def _nni_space(document: Document) -> list[str]:
+    values = list(document.values())
+    if values and all(isinstance(item, Mapping) and "_type" in item for item in values):
+        return ["_type", "_value"]
+    return []
+
+
+def _optuna(document: Document) -> list[str]:
+    values = list(document.values())
+    if any(map(is_unmistakable, values)):
+        return ["Optuna's distributions"]
+    for key, known in (
+        ("distributions", is_distribution),
+        ("search_space", is_unmistakable),
+    ):
+        inner = _part(document, key).values()
+        if any(map(known, inner)):
+            return [key]
+    trials = document.get("trials")
+    if isinstance(trials, list) and _present(document, "study_name", "directions"):
+        return [*_present(document, "study_name", "directions"), "trials"]
+    if isinstance(trials, list) and "direction" in document:
+        return ["direction", "trials"]
+    return []
+
+
+def _as_it_is(source: Source, name: str) -> dict[str, JSONValue]:
+    return {key: json_value(value) for key, value in source.entries()}
+
+
+# The first one that knows a document reads it.
+READINGS = (
+    Reading("katib", _katib, read_katib),
+    Reading("azure", _pipeline, read_pipeline),
+    Reading("azure", is_wire, read_wire),
+    Reading("optuna", _optuna, read_optuna),
+    Reading("nni", _nni, read_nni),
+    Reading("nni", _nni_space, read_nni_space),
+    Reading("azure", azure_marks, read_azure),
+    Reading("sweepsite", _own, _as_it_is),
+    Reading("wandb", _wandb, read_wandb),
+)
+FORMATS: Mapping[str, str] = {
+    "sweepsite": "a sweep document of this site",
+    "azure": "an Azure ML sweep",
+    "wandb": "a Weights & Biases sweep",
+    "katib": "a Katib experiment",
+    "nni": "an NNI experiment",
+    "optuna": "an Optuna study",
+}
+
+
+MAX_PARTS = 200
+# Only of a table: a view could compute anything.
+STUDIES = (
+    "SELECT substr(study_name, 1, 500) FROM studies WHERE EXISTS (SELECT 1 FROM"
+    " sqlite_master WHERE type = 'table' AND name = 'studies') LIMIT ?"
+)
+
+
+def parts_of(content: str | bytes) -> list[str]:
+    """The studies of a storage, or the sweep steps of a pipeline, by their names.
+
+    Empty for a file that is one sweep, or none.
+    """
+    if isinstance(content, bytes):
+        return _studies(content) if content.startswith(MAGIC) else []
+    try:
+        jobs = load_document(content).get("jobs")
+    except DefinitionError:
+        return []
+    steps = jobs.items() if isinstance(jobs, Mapping) else ()
+    return [name for name, step in steps if _is_sweep(step)][:MAX_PARTS]
+
+
+def _is_sweep(step: object) -> bool:
+    if not isinstance(step, Mapping):
+        return False
+    named = str(step.get("type")).lower().startswith("sweep")
+    return named or step.get("search_space") is not None
+
+
+def _studies(content: bytes) -> list[str]:
+    if len(content) > MAX_BYTES:
+        return []
+    try:
+        with opened(content) as database:
+            rows = database.execute(STUDIES, (MAX_PARTS,)).fetchall()
+    except (sqlite3.Error, OverflowError, UnicodeError):
+        return []
+    return [str(row[0]) for row in rows]

@@ -1,0 +1,327 @@
+"""A Kubeflow Katib Experiment, version v1beta1.
+
+How a Katib experiment collects its metrics: here a trial reports them itself.
+
+The algorithm and the early stopping of a Katib experiment, with their settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from experiments.search.fields import shown
+from experiments.search.formats import mapping
+from experiments.search.formats.katib_template import read_parameters, read_template
+from experiments.search.formats.mapping import MODEL_BASED, Names, brackets, halving
+from experiments.search.formats.source import Log, Source, compact, json_value
+from experiments.search.records import JSONValue
+
+KINDS = {
+    "StdOut": "What a trial prints is kept as its log and not looked through.",
+    "File": "A file that a trial writes is kept and not looked through.",
+    "TensorFlowEvent": "Event files are kept and not looked through.",
+    "PrometheusMetric": "Nobody asks a trial for its metrics here.",
+    "Custom": "No collector of your own runs beside a trial.",
+    "Push": "A trial's reports to Katib's own client do not come here.",
+}
+REPORT = "Report metrics with sweepsite_client: log(accuracy=0.9)."
+
+
+def read_collector(spec: Source) -> None:
+    """Take a stand on every part of `metricsCollectorSpec`."""
+    collector = spec.inner("collector")
+    kind = collector.text("kind")
+    why = KINDS.get(kind, "There are no collectors of metrics here.")
+    collector.leave("kind", why, REPORT)
+    collector.leave("customCollector", "No container runs beside a trial.")
+    collector.close("a sweep here")
+    source = spec.inner("source")
+    wanted = source.inner("filter")
+    wanted.leave("metricsFormat", "No lines are searched for metrics.", REPORT)
+    wanted.close("a sweep here")
+    source.leave("fileSystemPath", "No file of a trial is searched for metrics.")
+    source.leave("httpGet", "Nobody asks a trial for its metrics here.")
+    source.close("a sweep here")
+    spec.close("a sweep here")
+
+
+Settings: TypeAlias = "dict[str, JSONValue]"
+ALGORITHMS: Mapping[str, Settings] = {
+    "random": {"type": "random"},
+    "grid": {"type": "grid"},
+    "bayesianoptimization": {"type": "bayesian"},
+    "tpe": {"type": "tpe"},
+    "multivariate-tpe": {"type": "tpe"},
+    "cmaes": {"type": "cmaes"},
+    "sobol": {"type": "sobol"},
+    "hyperband": {"type": "random"},
+}
+# What Katib has, too, and no sampler here comes near to.
+OTHERS = ("pbt", "enas", "darts")
+# Settings of its algorithms that say how these work inside.
+INNER = (
+    "acq_func",
+    "acq_optimizer",
+    "base_estimator",
+    "eta",
+    "gamma",
+    "n_ei_candidates",
+    "n_initial_points",
+    "n_population",
+    "n_startup_trials",
+    "prior_weight",
+    "r_l",
+    "resample_probability",
+    "resource_name",
+    "restart_strategy",
+    "s_max",
+    "sigma",
+    "suggestion_trial_dir",
+    "truncation_threshold",
+)
+RULE, RIVALS, START = "medianstop", "min_trials_required", "start_step"
+
+
+class NamedSettings(Source):
+    """A list of names and values, read as the mapping that it stands for."""
+
+    def __init__(self, source: Source, key: str) -> None:
+        values: dict[str, object] = {}
+        self._places: dict[str, str] = {}
+        for index, value in enumerate(source.items(key)):
+            item = source.mapping(f"{key}.{index}", value)
+            name = item.text("name")
+            if name in values:
+                item.problem("name", f"The setting {shown(name)} is given twice.")
+            values[name] = item.take("value")
+            self._places[name] = item.path
+            item.close("a setting here", also=("name", "value"))
+        super().__init__(values, source.at(key), source.log)
+
+    def at(self, key: str | int) -> str:
+        return self._places.get(str(key), self.path)
+
+
+def read_algorithm(algorithm: Source) -> tuple[Settings, Settings]:
+    """The sampling, and the policy that Hyperband implies."""
+    name = algorithm.text("algorithmName").lower()
+    settings = NamedSettings(algorithm, "algorithmSettings")
+    wanted: Settings = dict(ALGORITHMS.get(name, {"type": "random"}))
+    seed = settings.number("random_state")
+    if seed is not None and name != "grid":
+        wanted["seed"] = seed
+        place = settings.at("random_state")
+        algorithm.log.places.put("sampling_algorithm.seed", place, name="random_state")
+    elif seed is not None:
+        settings.leave("random_state", "A grid is walked in order and takes no seed.")
+    policy = _brackets(algorithm, settings) if name == "hyperband" else {}
+    if name not in ALGORITHMS:
+        _refuse(algorithm, name)
+    settings.close("the sampler here", also=INNER)
+    algorithm.close("the sampling here", also=("algorithmName", "algorithmSettings"))
+    return wanted, policy
+
+
+def _brackets(algorithm: Source, settings: Source) -> Settings:
+    """The policy that Hyperband implies; its resource is the length of a trial here."""
+    eta, last = settings.number("eta") or 3, settings.number("r_l")
+    fields = {"max_resource": "r_l", "reduction_factor": "eta"}
+    for here, there in fields.items():
+        path = settings.at(there)
+        algorithm.log.places.put(f"early_termination.{here}", path, name=there)
+    resource = settings.text("resource_name")
+    if resource:
+        settings.changed(
+            "resource_name",
+            f"{resource} is drawn like any other parameter; here it should be fixed, "
+            "because trials are ended and not started anew.",
+            "Make it an input of the sweep.",
+        )
+    if last is None:
+        return halving(algorithm, 1, eta)
+    return brackets(algorithm, 1, eta, last)
+
+
+def _refuse(algorithm: Source, name: str) -> None:
+    """Say what is done with an algorithm that is not here."""
+    meant = algorithm.log.meant(name, [*ALGORITHMS, *OTHERS])
+    if not name:
+        algorithm.changed(
+            "algorithmName",
+            "The experiment names no algorithm; random search stands in.",
+            MODEL_BASED,
+        )
+    elif meant is None or name in OTHERS:
+        algorithm.changed(
+            "algorithmName",
+            f"There is no sampler {shown(name)} here; random search stands in.",
+            MODEL_BASED,
+        )
+    else:
+        message = f"There is no algorithm {shown(name)}; did you mean {meant}?"
+        algorithm.problem("algorithmName", message)
+
+
+def read_stopping(spec: Source) -> Settings:
+    """The policy of `earlyStopping`; empty where there is none."""
+    if not spec.has("earlyStopping"):
+        return {}
+    rule = spec.inner("earlyStopping")
+    name = rule.text("algorithmName").lower()
+    if name == RULE:
+        rule.log.changed(
+            rule.path,
+            "Katib holds a trial's latest value against the first reports of trials "
+            "that have ended; here its best is held against the averages of all.",
+        )
+    elif rule.log.meant(name, [RULE]):
+        message = f"There is no rule {shown(name)}; did you mean {RULE}?"
+        rule.problem("algorithmName", message)
+    else:
+        rule.changed(
+            "algorithmName",
+            f"There is no policy {shown(name)} here; median stopping stands in.",
+        )
+    settings = NamedSettings(rule, "algorithmSettings")
+    rivals, start = settings.number(RIVALS), settings.number(START)
+    _stand(rule.log, settings)
+    settings.close("the policy here")
+    rule.close("a policy here", also=("algorithmName", "algorithmSettings"))
+    # Katib's own defaults.
+    return {
+        "type": "median_stopping",
+        "min_rivals": 3 if rivals is None else rivals,
+        "delay_evaluation": 4 if start is None else start,
+    }
+
+
+def _stand(log: Log, settings: Source) -> None:
+    for here, there in (("min_rivals", RIVALS), ("delay_evaluation", START)):
+        log.places.put(f"early_termination.{here}", settings.at(there), name=there)
+
+
+LIMITS = {
+    "maxTrialCount": "max_total_trials",
+    "parallelTrialCount": "max_concurrent_trials",
+    "maxFailedTrialCount": "max_failed_trials",
+}
+USUAL_PARALLEL = 3
+# Fields of our document by the names that they have in Katib.
+FIELDS = {
+    "experiment_name": "metadata.name",
+    "tags": "metadata.labels",
+    "trial": "spec.trialTemplate",
+    "search_space": "spec.parameters",
+    "sampling_algorithm": "spec.algorithm",
+    "sampling_algorithm.type": "spec.algorithm.algorithmName",
+    "objective": "spec.objective",
+    "objective.primary_metric": "spec.objective.objectiveMetricName",
+    "objective.goal": "spec.objective.type",
+    "objective.target": "spec.objective.goal",
+    "early_termination": "spec.earlyStopping",
+    "limits": "spec.maxTrialCount",
+    **{f"limits.{ours}": f"spec.{theirs}" for theirs, ours in LIMITS.items()},
+}
+# What a cluster adds to the metadata of everything in it.
+METADATA = (
+    "annotations",
+    "creationTimestamp",
+    "finalizers",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+OBJECTIVE = (
+    "type",
+    "goal",
+    "objectiveMetricName",
+    "additionalMetricNames",
+    "metricStrategies",
+)
+
+
+def read_katib(source: Source, name: str = "") -> dict[str, JSONValue]:
+    """The sweep document of an Experiment."""
+    for mark in ("apiVersion", "kind"):
+        source.take(mark)
+    source.stands("", FIELDS)
+    document = _metadata(source.inner("metadata"))
+    spec = source.inner("spec")
+    if not spec.given():
+        source.problem("spec", "spec is required: parameters, objective and so on.")
+    names = Names(source.log)
+    document["search_space"] = read_parameters(spec, names)
+    document["trial"] = read_template(spec, names)
+    sampling, policy = read_algorithm(spec.inner("algorithm"))
+    document["sampling_algorithm"] = sampling
+    document["objective"] = _objective(spec.inner("objective"))
+    document["early_termination"] = read_stopping(spec) or policy
+    document["limits"] = _limits(spec)
+    _leave(source, spec)
+    return compact(document)
+
+
+def _metadata(metadata: Source) -> dict[str, JSONValue]:
+    name = metadata.text("name") or metadata.text("generateName").rstrip("-")
+    document: dict[str, JSONValue] = {"experiment_name": name}
+    labels = metadata.inner("labels")
+    document["tags"] = {key: json_value(value) for key, value in labels.entries()}
+    metadata.leave("namespace", "Teams own sweeps here, not namespaces.")
+    metadata.close("a sweep here", also=METADATA)
+    return document
+
+
+def _objective(source: Source) -> dict[str, JSONValue]:
+    metric = source.text("objectiveMetricName")
+    objective: dict[str, JSONValue] = {
+        "primary_metric": metric,
+        "goal": source.text("type").lower(),
+        "target": source.number("goal"),
+    }
+    source.leave(
+        "additionalMetricNames",
+        "Every metric that a trial reports is kept and shown; none has to be listed.",
+    )
+    usual = {"maximize": "max", "minimize": "min"}.get(str(objective["goal"]))
+    for index, value in enumerate(source.items("metricStrategies")):
+        strategy = source.mapping(f"metricStrategies.{index}", value)
+        name, rule = strategy.text("name"), strategy.text("value")
+        if name == metric and rule != usual:
+            strategy.changed(
+                "value", f"A trial counts by its best value here, not by its {rule}."
+            )
+        elif name != metric:
+            strategy.leave("value", "Other metrics are kept with all their values.")
+        strategy.close("an objective here", also=("name", "value"))
+    source.close("an objective here", also=OBJECTIVE)
+    return compact(objective)
+
+
+def _limits(spec: Source) -> dict[str, JSONValue]:
+    numbers = {ours: spec.number(theirs) for theirs, ours in LIMITS.items()}
+    total, failed = numbers["max_total_trials"], numbers["max_failed_trials"]
+    if total is None and not spec.has("maxTrialCount"):
+        why = "Without maxTrialCount, Katib goes on until the goal is reached."
+        total = mapping.no_total(spec.log, spec.at("maxTrialCount"), why)
+    parallel = numbers["max_concurrent_trials"]
+    limits = mapping.limits(total, USUAL_PARALLEL if parallel is None else parallel)
+    if failed == 0:
+        spec.changed(
+            "maxFailedTrialCount", "One trial may fail; a second ends the sweep."
+        )
+    if failed is not None:
+        limits["max_failed_trials"] = failed or 1
+    return limits
+
+
+def _leave(source: Source, spec: Source) -> None:
+    read_collector(spec.inner("metricsCollectorSpec"))
+    spec.leave("resumePolicy", "A sweep that has ended can be extended at any time.")
+    spec.leave("nasConfig", "Architecture search is not done here.")
+    spec.close("a sweep here")
+    source.leave("status", "The state of the experiment in its cluster is not read.")
+    source.close("a sweep here")

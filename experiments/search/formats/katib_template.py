@@ -1,0 +1,362 @@
+"""The trial template of a Katib experiment: its training container's command.
+
+The parameters of a Katib experiment.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from experiments.search.fields import listed, shown
+from experiments.search.formats import mapping
+from experiments.search.formats.mapping import (
+    MAX_COMMAND_LENGTH,
+    Names,
+    are_ordered,
+    bounds_of,
+    joined,
+    note_gpus,
+    parameter,
+    too_long,
+)
+from experiments.search.formats.source import Source, json_value, number_of
+from experiments.search.records import JSONValue
+
+REFERENCE = re.compile(r"\$\{trialParameters\.([^}]{1,200})\}")
+META = re.compile(r"\$\{trialSpec\.(\w+)(?:\[[^\]]{0,200}\])?\}")
+DEPENDENT = re.compile(r"\$\([A-Za-z_]\w*\)")
+DEEPEST = 12
+# Stands for a name that only the cluster has.
+UNNAMED = "trial"
+PARTS = {
+    "retain": "Finished trials and their logs are always kept here.",
+    "primaryPodLabels": "There are no pods here.",
+    "successCondition": "A trial succeeds when its command ends with exit code 0.",
+    "failureCondition": "A trial fails when its command ends with another exit code.",
+    "configMap": "The template is in a ConfigMap, which cannot be read from here.",
+}
+GPU = "nvidia.com/gpu"
+TEMPLATE = ("primaryContainerName", "trialParameters", "trialSpec", *PARTS)
+# What Kubernetes knows of a container.
+CONTAINER = (
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "imagePullPolicy",
+    "lifecycle",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "securityContext",
+    "startupProbe",
+    "stdin",
+    "stdinOnce",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "tty",
+    "volumeDevices",
+    "volumeMounts",
+    "workingDir",
+)
+
+
+def read_template(source: Source, names: Names) -> dict[str, JSONValue]:
+    """`trial` of a template; `names` are those of the parameters."""
+    template = source.inner("trialTemplate")
+    references = _references(template, names)
+    for key, why in PARTS.items():
+        template.leave(key, why)
+    wanted = template.text("primaryContainerName")
+    trial_spec = template.inner("trialSpec")
+    container = _chosen(trial_spec, wanted)
+    template.close("a trial here", also=TEMPLATE)
+    if container is None:
+        why = "The template shows no container with a command."
+        template.leave("trialSpec", "There are no containers in it.")
+        return {"command": mapping.no_command(source.log, template.path, why)}
+    return _trial(container, trial_spec, references)
+
+
+def _references(template: Source, names: Names) -> dict[str, str | None]:
+    """What each name in the template stands for: a parameter here, or None."""
+    found: dict[str, str | None] = {}
+    for index, value in enumerate(template.items("trialParameters")):
+        item = template.mapping(f"trialParameters.{index}", value)
+        name, reference = item.text("name"), item.text("reference")
+        item.leave("description", "A parameter has no description of its own here.")
+        item.close("a parameter here")
+        known = names.known(reference)
+        if known is None and META.fullmatch(reference):
+            item.changed(
+                "reference",
+                f"{reference} is a name in the cluster; the command says {UNNAMED} in "
+                "its place.",
+                "The variable SWEEPSITE_TRIAL_ID has the trial's name here.",
+            )
+        elif known is None:
+            message = f"There is no parameter {shown(reference)}."
+            item.problem("reference", message)
+        found[name] = known
+    return found
+
+
+def _chosen(trial_spec: Source, wanted: str) -> Source | None:
+    containers = list(_containers(trial_spec, trial_spec.path, 0))
+    named = [item for item in containers if item.text("name") == wanted]
+    chosen = next(iter(named or containers), None)
+    for item in containers:
+        if item is not chosen:
+            trial_spec.log.left_out(
+                item.path,
+                f"A trial runs one command; that of the container "
+                f"{shown(item.text('name'))} does not run.",
+            )
+    return chosen
+
+
+def _containers(source: Source, path: str, depth: int) -> Iterator[Source]:
+    """Every container inside a trial's resource, whatever its kind."""
+    for key, value in source.entries() if depth < DEEPEST else ():
+        if key in ("containers", "initContainers") and isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, Mapping):
+                    yield source.mapping(f"{key}.{index}", item)
+        elif isinstance(value, Mapping):
+            yield from _containers(source.mapping(key, value), path, depth + 1)
+
+
+def _trial(
+    container: Source, trial_spec: Source, references: Mapping[str, str | None]
+) -> dict[str, JSONValue]:
+    given = [*container.items("command"), *container.items("args")]
+    if too_long(given):
+        container.problem(
+            "command", f"A command may have {MAX_COMMAND_LENGTH:,} characters."
+        )
+        container.log.findings.raise_if_any()
+    words = [
+        _filled(container, key, item, references)
+        for key in ("command", "args")
+        for item in container.items(key)
+    ]
+    trial: dict[str, JSONValue] = {}
+    key = "command" if container.has("command") else "args"
+    container.log.places.put("trial.command", container.at(key))
+    container.log.places.put("trial.environment_variables", container.at("env"))
+    if words:
+        trial["command"] = joined(words)
+    else:
+        why = "The command is inside the container's image."
+        trial["command"] = mapping.no_command(
+            container.log, container.at("command"), why
+        )
+    environment = dict(_environment(container, references))
+    if environment:
+        trial["environment_variables"] = environment
+    container.take("name")
+    container.leave(
+        "image",
+        "Trials run in the worker's own environment, not in an image.",
+        "Install what the image holds where the workers run.",
+    )
+    _resources(container)
+    container.close("a trial here", also=CONTAINER)
+    _rest(trial_spec, container)
+    return trial
+
+
+def _filled(
+    container: Source, key: str, item: object, references: Mapping[str, str | None]
+) -> str:
+    def placeholder(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in references:
+            message = f"trialParameters does not list {shown(name)}."
+            container.problem(key, message)
+        known = references.get(name)
+        return parameter(known) if known else UNNAMED
+
+    text = str(item)
+    if DEPENDENT.search(text) or META.search(text):
+        container.changed(
+            key,
+            f"{shown(text)} holds a name that only the cluster fills in; it stays as "
+            "it is.",
+        )
+    return REFERENCE.sub(placeholder, text)
+
+
+def _environment(
+    container: Source, references: Mapping[str, str | None]
+) -> Iterator[tuple[str, JSONValue]]:
+    for index, value in enumerate(container.items("env")):
+        item = container.mapping(f"env.{index}", value)
+        name, text = item.text("name"), item.take("value")
+        if isinstance(text, str) and REFERENCE.search(text):
+            item.leave(
+                "value",
+                "Parameters do not go into variables of your own here.",
+                "The script finds each one in the variable AZUREML_SWEEP_name.",
+            )
+        elif name and text is not None:
+            yield name, json_value(text)
+        item.leave("valueFrom", "There are no secrets or config maps here.")
+        item.close("a variable here")
+
+
+def _resources(container: Source) -> None:
+    resources = container.inner("resources")
+    for part in resources.given():
+        inner = resources.inner(part)
+        for name, amount in inner.entries():
+            if name == GPU:
+                note_gpus(container.log, inner.at(name), "The container", amount)
+            else:
+                container.log.left_out(
+                    inner.at(name), "A trial has what its worker slot has."
+                )
+
+
+def _rest(trial_spec: Source, container: Source) -> None:
+    """What is around the container in the cluster's resource."""
+    kind = trial_spec.text("kind")
+    around = [key for key in trial_spec.given() if key not in ("kind", "apiVersion")]
+    if kind not in ("Job", ""):
+        trial_spec.changed(
+            "kind",
+            f"A {kind} starts several processes; here one trial is one process.",
+            "Let the command start the others, as torchrun does.",
+        )
+    trial_spec.log.left_out(
+        trial_spec.path,
+        f"What the cluster needs around the container ({listed(around)}) has no "
+        "counterpart; its command and variables are carried over.",
+    )
+
+
+Law: TypeAlias = "dict[str, JSONValue]"
+SHAPES = ("uniform", "logUniform", "normal", "logNormal", "unknown")
+KINDS = ("double", "int", "discrete", "categorical")
+# Katib takes the bounds of a normal distribution for three standard deviations.
+SIGMAS = 6
+# Fields of our distributions by the names that they have in Katib.
+FIELDS = {
+    **dict.fromkeys(("low", "min_value", "mu"), "feasibleSpace.min"),
+    **dict.fromkeys(("high", "max_value", "sigma"), "feasibleSpace.max"),
+    **dict.fromkeys(("step", "q"), "feasibleSpace.step"),
+    "log": "feasibleSpace.distribution",
+    "values": "feasibleSpace.list",
+}
+SPACE = ("min", "max", "list", "step", "distribution")
+
+
+def read_parameters(source: Source, names: Names) -> dict[str, JSONValue]:
+    """The search space of `parameters`."""
+    space: dict[str, JSONValue] = {}
+    parameters = source.items("parameters")
+    if not parameters:
+        source.problem("parameters", "parameters must list at least one parameter.")
+    for index, value in enumerate(parameters):
+        item = source.mapping(f"parameters.{index}", value)
+        given = item.text("name")
+        if not given:
+            item.problem("name", "A parameter needs a name, such as lr.")
+            _law(item)
+            item.close("a parameter here")
+            continue
+        name = names.give(given, item.at("name"))
+        item.stands(f"search_space.{name}", FIELDS)
+        space[name] = _law(item)
+        item.close("a parameter here")
+    return space
+
+
+def _law(item: Source) -> Law:
+    kind = item.text("parameterType").lower()
+    space = item.inner("feasibleSpace")
+    if kind not in KINDS:
+        item.problem(
+            "parameterType",
+            f"parameterType must be {listed(KINDS, last='or')}, not {shown(kind)}.",
+        )
+        law: Law = {}
+        space.skip(SPACE)
+    elif kind in ("discrete", "categorical"):
+        law = _choice(space, kind)
+    else:
+        law = _range(space, kind)
+    space.close("a distribution here", also=SPACE)
+    return law
+
+
+def _choice(space: Source, kind: str) -> Law:
+    values = json_value(space.items("list"))
+    listed_values = values if isinstance(values, list) else []
+    if kind == "discrete":
+        numbers = [number_of(value) for value in listed_values]
+        if None not in numbers:
+            return {"type": "choice", "values": json_value(numbers)}
+        space.changed("list", "Not all of these are numbers; they are taken as text.")
+    texts = [value if isinstance(value, str) else str(value) for value in listed_values]
+    return {"type": "choice", "values": json_value(texts)}
+
+
+def _range(space: Source, kind: str) -> Law:
+    shape, step = space.text("distribution") or "uniform", space.number("step")
+    bounds = bounds_of(space, positive=shape in ("logUniform", "logNormal"))
+    if shape not in SHAPES:
+        known = listed(SHAPES[:-1], last="or")
+        message = f"distribution must be {known}, not {shown(shape)}."
+        space.problem("distribution", message)
+        return {}
+    if bounds is None:
+        return {}
+    low, high = bounds
+    if shape in ("normal", "logNormal"):
+        return _bell(space, kind, shape, low, high)
+    log = shape == "logUniform"
+    law: Law = {"type": "int" if kind == "int" else "float", "low": low, "high": high}
+    if kind == "int" and step == 1:
+        step = None
+    if log and step:
+        return _stepped_log(space, low, high, step)
+    return {**law, **({"log": True} if log else {}), **({"step": step} if step else {})}
+
+
+def _stepped_log(space: Source, low: float, high: float, step: float) -> Law:
+    space.changed(
+        "step", f"The values are multiples of {step:g}, not steps counted from min."
+    )
+    if not are_ordered(space, low, high):
+        return {}
+    return {
+        "type": "qloguniform",
+        "min_value": math.log(low),
+        "max_value": math.log(high),
+        "q": step,
+    }
+
+
+def _bell(space: Source, kind: str, shape: str, low: float, high: float) -> Law:
+    law: Law = {"type": "normal" if shape == "normal" else "lognormal"}
+    if not are_ordered(space, low, high):
+        return {}
+    space.changed(
+        "distribution",
+        "Bounds stand for three standard deviations on either side, as in Katib, but "
+        "here a value may lie beyond them.",
+    )
+    if shape == "logNormal":
+        low, high = math.log(low), math.log(high)
+    law |= {"mu": low / 2 + high / 2, "sigma": high / SIGMAS - low / SIGMAS}
+    step = space.number("step") or (1 if kind == "int" else None)
+    return {**law, "type": f"q{law['type']}", "q": step} if step else law

@@ -1,0 +1,375 @@
+"""The tuner and the assessor of an NNI experiment.
+
+The search space of an NNI experiment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import TypeAlias
+
+from experiments.search.fields import shown, unknown_name
+from experiments.search.formats.mapping import MAX_NAME_LENGTH, Names, brackets, halving
+from experiments.search.formats.source import Source, json_value
+from experiments.search.records import JSONValue
+
+Settings: TypeAlias = "dict[str, JSONValue]"
+TUNERS: Mapping[str, str] = {
+    "random": "random",
+    "anneal": "tpe",
+    "evolution": "tpe",
+    "gridsearch": "grid",
+    "batchtuner": "grid",
+    "batch": "grid",
+    "tpe": "tpe",
+    "gp": "bayesian",
+    "gptuner": "bayesian",
+    "metis": "bayesian",
+    "metistuner": "bayesian",
+    "smac": "bayesian",
+    "dngo": "bayesian",
+    "dngotuner": "bayesian",
+    "hyperband": "random",
+    "bohb": "tpe",
+}
+# What is the same algorithm here and there; batches are the grid of one choice.
+SAME = ("random", "gridsearch", "batch", "batchtuner", "tpe", "gp", "gptuner")
+# What ends trials by successive halving, too.
+BRACKETS = ("hyperband", "bohb")
+# What is there as well, and nothing here comes near to.
+OTHERS = ("pbt", "pbttuner", "ppo", "ppotuner", "networkmorphism")
+ASSESSORS = ("medianstop", "curvefitting")
+# Whatever any algorithm is told about how it works inside.
+ARGUMENTS = (
+    "all_checkpoint_dir",
+    "alpha",
+    "bandwidth_factor",
+    "cold_start_num",
+    "config_dedup",
+    "config_space",
+    "eta",
+    "epoch_num",
+    "exec_mode",
+    "exploration_probability",
+    "factor",
+    "fail_trial",
+    "gap",
+    "kappa",
+    "max_budget",
+    "min_bandwidth",
+    "min_budget",
+    "min_points_in_model",
+    "no_candidates",
+    "no_resampling",
+    "nu",
+    "num_epochs_per_training",
+    "num_samples",
+    "optimize_mode",
+    "population_size",
+    "R",
+    "random_fraction",
+    "resample_probability",
+    "sample_size",
+    "seed",
+    "selection_num_starting_points",
+    "selection_num_warm_up",
+    "start_step",
+    "threshold",
+    "top_n_percent",
+    "tpe_args",
+    "trials_per_update",
+    "utility",
+    "xi",
+)
+ALGORITHM = (
+    "classArgs",
+    "className",
+    "classFileName",
+    "codeDir",
+    "codeDirectory",
+    "gpuIndices",
+    "gpuNum",
+    "includeIntermediateResults",
+    "name",
+)
+
+
+def read_tuner(source: Source) -> tuple[Settings, str, Settings]:
+    """The sampling, the goal, and the policy that Hyperband implies."""
+    key = "advisor" if source.has("advisor") else "tuner"
+    tuner, place, arguments = _algorithm(source, key)
+    name = tuner.text(place)
+    plain = name.lower()
+    goal = arguments.text("optimize_mode").lower()
+    wanted: Settings = {"type": TUNERS.get(plain, "random")}
+    seed = arguments.number("seed")
+    if seed is not None:
+        wanted["seed"] = seed
+    sampling = _sampling(tuner, place, name, wanted)
+    source.log.places.put("sampling_algorithm", tuner.at(place))
+    fields = {"objective.goal": "optimize_mode", "sampling_algorithm.seed": "seed"}
+    arguments.stands("", fields)
+    policy = _brackets(tuner, arguments) if plain in BRACKETS else {}
+    arguments.close("the sampling here", also=ARGUMENTS)
+    tuner.close("the sampling here", also=ALGORITHM)
+    return sampling, goal, policy
+
+
+def _sampling(tuner: Source, place: str, name: str, wanted: Settings) -> Settings:
+    """The sampling for a tuner, with a note where it is not the same one."""
+    plain, log = name.lower(), tuner.log
+    if plain in (*SAME, *BRACKETS):
+        return wanted
+    known = [*TUNERS, *OTHERS]
+    meant = log.meant(name, known) if plain not in known else None
+    if meant is not None and place != "className":
+        message = f"There is no tuner {shown(name)}; did you mean {meant}?"
+        tuner.problem(place, message)
+        return wanted
+    what = f"There is no tuner {shown(name)} here" if name else "No tuner is named"
+    tuner.changed(place, f"{what}; {wanted['type']} stands in.")
+    return wanted
+
+
+def _brackets(tuner: Source, arguments: Source) -> Settings:
+    """The policy that an advisor implies; its budget is the length of a trial here."""
+    eta, first = arguments.number("eta") or 3, arguments.number("min_budget") or 1
+    key = "max_budget" if arguments.has("max_budget") else "R"
+    last = arguments.number(key)
+    fields = {"max_resource": key, "reduction_factor": "eta"}
+    arguments.stands("early_termination", {**fields, "min_resource": "min_budget"})
+    if last is None:
+        return halving(tuner, first, eta)
+    return brackets(tuner, first, eta, last)
+
+
+def read_assessor(source: Source) -> Settings:
+    """The policy of an assessor; empty where there is none."""
+    if not source.has("assessor"):
+        return {}
+    assessor, place, arguments = _algorithm(source, "assessor")
+    name = assessor.text(place)
+    arguments.take("optimize_mode")
+    fields = {"delay_evaluation": "start_step", "evaluation_interval": "gap"}
+    arguments.stands("early_termination", fields)
+    policy = _rule(assessor, place, name, arguments)
+    arguments.close("a policy here", also=ARGUMENTS)
+    assessor.close("a policy here", also=ALGORITHM)
+    return policy
+
+
+def _rule(assessor: Source, place: str, name: str, arguments: Source) -> Settings:
+    start, plain = arguments.number("start_step"), name.lower()
+    first = 6 if plain == "curvefitting" else 0
+    policy: Settings = {
+        "type": "median_stopping",
+        "delay_evaluation": first if start is None else start,
+    }
+    if plain == "medianstop":
+        assessor.log.changed(
+            assessor.path,
+            "Trials are compared with all others that have come as far, not only with "
+            "those that have ended.",
+        )
+        return policy
+    meant = assessor.log.meant(name, ASSESSORS) if plain not in ASSESSORS else None
+    if meant is not None and place != "className":
+        message = f"There is no assessor {shown(name)}; did you mean {meant}?"
+        assessor.problem(place, message)
+        return policy
+    assessor.log.changed(
+        assessor.path,
+        f"There is no assessor {shown(name)} here; median stopping stands in.",
+    )
+    gap = arguments.number("gap")
+    return {**policy, "evaluation_interval": gap} if gap else policy
+
+
+def _algorithm(source: Source, key: str) -> tuple[Source, str, Source]:
+    """An algorithm of either version, the key of its name, and its arguments."""
+    algorithm = source.inner(key)
+    names = ("className", "name", f"builtin{key.capitalize()}Name")
+    place = next(filter(algorithm.has, names), names[1])
+    for name in names:
+        algorithm.take(name)
+    for part in ("codeDir", "codeDirectory", "classFileName", "gpuIndices"):
+        algorithm.leave(part, "The search runs on this site, with its own algorithms.")
+    return algorithm, place, algorithm.inner("classArgs")
+
+
+Law: TypeAlias = "dict[str, JSONValue]"
+Numbers: TypeAlias = "list[float]"
+DEEPEST = 6
+# How many numbers each type takes.
+SPACE_ARGUMENTS = {
+    "randint": 2,
+    "uniform": 2,
+    "quniform": 3,
+    "loguniform": 2,
+    "qloguniform": 3,
+    "normal": 2,
+    "qnormal": 3,
+    "lognormal": 2,
+    "qlognormal": 3,
+}
+# All numbers of a distribution stand in one list.
+PLACES = {
+    "values": "_value",
+    **dict.fromkeys(("low", "high", "min_value", "max_value"), "_value"),
+    **dict.fromkeys(("mu", "sigma", "q"), "_value"),
+}
+KEYS = ("_type", "_value")
+FIELDS = {
+    "normal": ("mu", "sigma"),
+    "qnormal": ("mu", "sigma", "q"),
+    "lognormal": ("mu", "sigma"),
+    "qlognormal": ("mu", "sigma", "q"),
+    "uniform": ("min_value", "max_value"),
+    "quniform": ("min_value", "max_value", "q"),
+}
+
+
+def read_space(source: Source, names: Names) -> dict[str, JSONValue]:
+    """The search space, nested choices as conditions."""
+    return dict(_parameters(source, names, "", None, 0))
+
+
+def _parameters(
+    source: Source, names: Names, prefix: str, when: JSONValue, depth: int
+) -> Iterator[tuple[str, JSONValue]]:
+    for given, value in source.entries():
+        if given == "_name":
+            continue
+        item = source.mapping(given, value)
+        if not isinstance(value, Mapping):
+            continue
+        name = names.give(f"{prefix}{given}", source.at(given))
+        item.stands(f"search_space.{name}", PLACES, named=False)
+        kind = item.text("_type")
+        if kind == "choice":
+            yield from _choice(item, names, name, when, depth)
+        else:
+            law = _law(item, kind)
+            yield name, {**law, "when": when} if when else law
+        item.close("a distribution here", also=KEYS)
+
+
+def _choice(
+    item: Source, names: Names, name: str, when: JSONValue, depth: int
+) -> Iterator[tuple[str, JSONValue]]:
+    values: list[JSONValue] = []
+    branches: list[tuple[str, Source]] = []
+    for index, value in enumerate(item.items("_value")):
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            branch = item.mapping(f"_value.{index}", value)
+            label = branch.text("_name") or f"option_{index}"
+            if len(label) > MAX_NAME_LENGTH:
+                branch.problem(
+                    "_name", f"A name may have {MAX_NAME_LENGTH} characters."
+                )
+                continue
+            values.append(label)
+            branches.append((label, branch))
+        else:
+            values.append(json_value(value))
+    law: Law = {"type": "choice", "values": values}
+    yield name, {**law, "when": when} if when else law
+    for label, branch in branches:
+        yield from _branch(branch, names, name, label, depth)
+
+
+def _branch(
+    branch: Source, names: Names, name: str, label: str, depth: int
+) -> Iterator[tuple[str, JSONValue]]:
+    if [key for key in branch.given() if key != "_name"]:
+        branch.log.changed(
+            branch.path,
+            f"The parameters below {shown(label)} stand by themselves, as {name}_NAME, "
+            f"and are there only when {name} is {shown(label)}.",
+        )
+    when: JSONValue = {name: [label]}
+    yield from _parameters(branch, names, f"{name}_", when, depth + 1)
+
+
+def _law(item: Source, kind: str) -> Law:
+    if kind not in SPACE_ARGUMENTS:
+        message = unknown_name(kind, ["choice", *SPACE_ARGUMENTS], kind="_type")
+        item.problem("_type", message)
+        item.take("_value")
+        return {}
+    given = item.items("_value")
+    if kind == "randint" and len(given) == 1:
+        given = [0, *given]
+    numbers = [item.as_number("_value", value) for value in given]
+    if len(numbers) != SPACE_ARGUMENTS[kind]:
+        item.problem(
+            "_value",
+            f"{kind} takes {SPACE_ARGUMENTS[kind]} numbers in _value, "
+            f"not {len(numbers)}.",
+        )
+        return {}
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(numbers) or not _are_in_range(item, kind, known):
+        return {}
+    return READERS.get(kind, _plain)(item, kind, known)
+
+
+def _are_in_range(item: Source, kind: str, numbers: Numbers) -> bool:
+    """Whether two bounds are in order and, for a logarithm, above 0; noted if not."""
+    if "normal" in kind:
+        return True
+    low, high = numbers[:2]
+    if "log" in kind and low <= 0:
+        item.problem("_value", f"The bounds of {kind} must be above 0, not {low:g}.")
+    elif low > high or (low == high and kind != "qloguniform"):
+        item.problem(
+            "_value",
+            f"The upper bound of {kind} must be above the lower one, {low:g}, not "
+            f"{high:g}.",
+        )
+    else:
+        return True
+    return False
+
+
+def _plain(item: Source, kind: str, numbers: Numbers) -> Law:
+    if kind == "quniform":
+        _check_ends(item, numbers)
+    pairs = zip(FIELDS[kind], numbers, strict=True)
+    return {"type": kind, **dict(pairs)}
+
+
+def _randint(item: Source, kind: str, numbers: Numbers) -> Law:
+    return {"type": "int", "low": numbers[0], "high": numbers[1] - 1}
+
+
+def _log(item: Source, kind: str, numbers: Numbers) -> Law:
+    return {"type": "float", "low": numbers[0], "high": numbers[1], "log": True}
+
+
+def _stepped_log(item: Source, kind: str, numbers: Numbers) -> Law:
+    _check_ends(item, numbers)
+    low, high = map(math.log, numbers[:2])
+    return {"type": kind, "min_value": low, "max_value": high, "q": numbers[2]}
+
+
+def _check_ends(item: Source, numbers: Numbers) -> None:
+    """NNI cuts values off at the bounds, whether or not those are multiples of q."""
+    low, high, step = numbers
+    if step > 0:
+        parts = [Fraction(repr(bound)) / Fraction(repr(step)) for bound in (low, high)]
+        if any(part.denominator > 1 for part in parts):
+            item.changed(
+                "_value",
+                f"Bounds that are no multiples of {step:g} are not among the values "
+                "here.",
+            )
+
+
+READERS: Mapping[str, Callable[[Source, str, Numbers], Law]] = {
+    "randint": _randint,
+    "loguniform": _log,
+    "qloguniform": _stepped_log,
+}

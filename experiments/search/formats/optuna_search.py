@@ -1,0 +1,188 @@
+"""The sampler and the pruner of an Optuna study, where its JSON names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
+
+from experiments.search.fields import is_number, shown
+from experiments.search.formats.mapping import brackets, halving
+from experiments.search.formats.source import Source
+from experiments.search.records import JSONValue
+
+Settings: TypeAlias = "dict[str, JSONValue]"
+# Those that work as ours do come first; the others have something that stands in.
+SAMPLERS: Mapping[str, str] = {
+    "RandomSampler": "random",
+    "GridSampler": "grid",
+    "BruteForceSampler": "grid",
+    "TPESampler": "tpe",
+    "CmaEsSampler": "cmaes",
+    "GPSampler": "bayesian",
+    "QMCSampler": "sobol",
+    "BoTorchSampler": "bayesian",
+    "SkoptSampler": "bayesian",
+    "NSGAIISampler": "tpe",
+    "NSGAIIISampler": "tpe",
+    "PartialFixedSampler": "tpe",
+}
+SAME = tuple(SAMPLERS)[:7]
+USUAL = "tpe"
+
+
+def read_sampler(study: Source) -> Settings:
+    """The sampling; Optuna's own default, with a note, where none is named."""
+    if not study.has("sampler"):
+        study.log.changed(
+            "",
+            "Which sampler and pruner a study uses is not stored: this is tpe, "
+            "Optuna's own default, without early termination.",
+            "Choose median stopping for Optuna's default pruner.",
+        )
+        return {"type": USUAL}
+    name, settings = _named(study, "sampler")
+    kind = SAMPLERS.get(name, USUAL)
+    if _is_misspelt(study, "sampler", name, SAMPLERS):
+        settings.skip(settings.given())
+    elif name not in SAME:
+        message = f"There is no sampler {shown(name)} here; {kind} stands in."
+        study.changed("sampler", message)
+    seed = settings.number("seed")
+    settings.close("the sampler here")
+    return {"type": kind} if seed is None else {"type": kind, "seed": seed}
+
+
+def read_pruner(study: Source) -> Settings:
+    """The policy of the pruner; empty where there is none."""
+    if not study.has("pruner"):
+        return {}
+    name, settings = _named(study, "pruner")
+    read = PRUNERS.get(name)
+    if _is_misspelt(study, "pruner", name, PRUNERS):
+        settings.skip(settings.given())
+    elif read is None:
+        study.leave(
+            "pruner",
+            f"There is no policy for {shown(name)}; no trial ends early.",
+            "Choose median stopping.",
+        )
+    policy = read(settings) if read else {}
+    settings.close("the policy here")
+    return policy
+
+
+def _is_misspelt(study: Source, key: str, name: str, known: Iterable[str]) -> bool:
+    """Whether a name is none of the known ones but was meant to be; noted if so."""
+    names = list(known)
+    if name in names:
+        return False
+    meant = study.log.meant(name, names)
+    if meant is not None:
+        message = f"There is no {key} {shown(name)}; did you mean {meant}?"
+        study.problem(key, message)
+    return meant is not None
+
+
+def _named(study: Source, key: str) -> tuple[str, Source]:
+    """A name, or a mapping with a name and arguments; underscores do not count."""
+    value = study.take(key)
+    if isinstance(value, str):
+        return value, Source({}, study.at(key), study.log)
+    given = study.mapping(key, value)
+    name_key, name = given.first("name", "type", "class")
+    plain = {
+        inner.lstrip("_"): item for inner, item in given.entries() if inner != name_key
+    }
+    arguments = plain.pop("kwargs", plain.pop("attributes", None))
+    inside = arguments if isinstance(arguments, Mapping) else {}
+    return str(name or ""), Source({**plain, **inside}, study.at(key), study.log)
+
+
+def _schedule(pruner: Source) -> Settings:
+    """After how many reports a trial is judged first, and how often from then on."""
+    policy: Settings = {}
+    first, interval = pruner.number("n_warmup_steps"), pruner.number("interval_steps")
+    if first:
+        # Steps count from 0.
+        policy["delay_evaluation"] = first + 1
+    if interval:
+        policy["evaluation_interval"] = interval
+    return policy
+
+
+def _rivals(pruner: Source, default: float) -> Settings:
+    startup = pruner.number("n_startup_trials")
+    least = pruner.number("n_min_trials")
+    wanted = max(default if startup is None else startup, least or 0, 1)
+    return {"min_rivals": wanted}
+
+
+def _median(pruner: Source) -> Settings:
+    pruner.log.changed(
+        pruner.path,
+        "Optuna holds a trial's best against the others' values at the same step; here "
+        "it is held against their averages up to there.",
+    )
+    return {"type": "median_stopping", **_rivals(pruner, 5), **_schedule(pruner)}
+
+
+def _percentile(pruner: Source) -> Settings:
+    kept = pruner.number("percentile")
+    ended = 100 - (25 if kept is None else kept)
+    return {
+        "type": "truncation_selection",
+        "truncation_percentage": min(max(round(ended), 1), 99),
+        **_rivals(pruner, 5),
+        **_schedule(pruner),
+    }
+
+
+def _halving(pruner: Source) -> Settings:
+    first, factor = _resource(pruner, "min_resource"), _factor(pruner, 4)
+    delayed = pruner.number("min_early_stopping_rate") or 0
+    return halving(pruner, (first or 1) * factor ** min(max(delayed, 0), 20), factor)
+
+
+def _hyperband(pruner: Source) -> Settings:
+    first, last = (_resource(pruner, key) for key in ("min_resource", "max_resource"))
+    factor = _factor(pruner, 3)
+    if last is None:
+        return halving(pruner, first or 1, factor)
+    return brackets(pruner, first or 1, factor, last)
+
+
+def _factor(pruner: Source, default: float) -> float:
+    return min(max(pruner.number("reduction_factor") or default, 2), 100)
+
+
+def _resource(pruner: Source, key: str) -> float | None:
+    """A number of reports; Optuna's `auto` is told from the first trial."""
+    value = pruner.take(key)
+    if value == "auto":
+        pruner.leave(key, "How long a trial is is not told from the first one.")
+        return None
+    return pruner.as_number(key, value)
+
+
+def _threshold(pruner: Source) -> Settings:
+    bounds = {key: pruner.number(key) for key in ("lower", "upper")}
+    given: Settings = {key: bound for key, bound in bounds.items() if bound is not None}
+    return {"type": "threshold", **given, **_schedule(pruner)}
+
+
+def _patience(pruner: Source) -> Settings:
+    pruner.leave("wrapped_pruner", "A trial ends when it no longer gets better.")
+    delta = pruner.number("min_delta")
+    policy: Settings = {"type": "patience", "patience": pruner.number("patience")}
+    return {**policy, "min_delta": delta} if is_number(delta) and delta else policy
+
+
+PRUNERS: Mapping[str, Callable[[Source], Settings]] = {
+    "NopPruner": lambda pruner: {},
+    "MedianPruner": _median,
+    "PercentilePruner": _percentile,
+    "SuccessiveHalvingPruner": _halving,
+    "HyperbandPruner": _hyperband,
+    "ThresholdPruner": _threshold,
+    "PatientPruner": _patience,
+}

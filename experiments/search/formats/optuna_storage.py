@@ -1,0 +1,229 @@
+"""An Optuna storage file: a SQLite database, read from a copy and never trusted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from experiments.search.fields import DefinitionError, Problem, is_number, listed, shown
+from experiments.search.formats.optuna import sweep_of
+from experiments.search.formats.optuna_space import (
+    Law,
+    OptunaStudy,
+    StudyTrial,
+    external,
+    law_of,
+)
+from experiments.search.formats.source import Log, json_value
+from experiments.search.records import JSONValue
+
+MAGIC = b"SQLite format 3\0"
+MAX_BYTES = 64 * 2**20
+MAX_TRIALS = 5_000
+MAX_ROWS = 100_000
+# Seconds of processor time that SQLite may take, and its instructions between looks.
+MAX_READ_SECONDS = 0.6
+INSTRUCTIONS = 10_000
+MAX_JSON = 4_000_000
+# In bytes; a schema can make up longer ones than the file holds.
+MAX_TEXT_LENGTH = 1_000_000
+NEEDED = ("studies", "trials", "trial_params")
+
+
+def read_storage(content: bytes, log: Log, *, name: str) -> dict[str, JSONValue]:
+    """The sweep document of the study with a name, or of the only one.
+
+    Raises DefinitionError for a file that is damaged, too large, or no storage.
+    """
+    if len(content) > MAX_BYTES:
+        raise _refusal(f"A storage file may have {MAX_BYTES // 2**20} MB.")
+    try:
+        with opened(content) as database:
+            study = _Storage(database).study(name)
+    except (sqlite3.Error, OverflowError, UnicodeError, ValueError) as error:
+        if isinstance(error, DefinitionError):
+            raise
+        raise _refusal(f"The storage file cannot be read: {error}.") from error
+    return sweep_of(study, log)
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[sqlite3.Connection]:
+    """A copy of a SQLite file, to be read only, with limits of time and length.
+
+    A query that takes too long raises sqlite3.Error.
+    """
+    with TemporaryDirectory(prefix="storage-") as folder:
+        path = Path(folder, "copy.db")
+        path.write_bytes(content)
+        address = f"{path.as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT_LENGTH)
+            deadline = time.process_time() + MAX_READ_SECONDS
+            database.set_progress_handler(
+                lambda: time.process_time() > deadline, INSTRUCTIONS
+            )
+            for pragma in (
+                "query_only = 1",
+                "trusted_schema = 0",
+                "cell_size_check = 1",
+            ):
+                database.execute(f"PRAGMA {pragma}")
+            yield database
+
+
+class _Storage:
+    """The tables of a storage, of today's schema or an older one."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        # Only tables: a view could compute anything.
+        found = database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' LIMIT 200"
+        )
+        self._tables = {str(row[0]) for row in found}
+        lacking = [table for table in NEEDED if table not in self._tables]
+        if lacking:
+            raise _refusal(
+                "This is a SQLite database, but no Optuna storage: it has no table "
+                f"{listed(lacking)}."
+            )
+
+    def study(self, name: str) -> OptunaStudy:
+        names = {
+            row[1]: row[0] for row in self._rows("studies", "study_id, study_name")
+        }
+        if name not in names and len(names) != 1:
+            known = f": {listed(map(shown, list(names)[:20]))}" if names else ""
+            raise _refusal(
+                f"The storage holds {len(names)} studies{known}. Say which one is "
+                "meant by its name."
+            )
+        chosen = name if name in names else next(iter(names))
+        where = ("study_id = ?", names[chosen])
+        study = OptunaStudy(name=str(chosen), directions=self._directions(where))
+        for key, text in self._attributes("study_system_attributes", where):
+            if key == "study:metric_names" and isinstance(text, list) and text:
+                study.metric = str(text[0])
+        study.tags = {
+            key: json_value(value)
+            for key, value in self._attributes("study_user_attributes", where)
+            if isinstance(value, bool | int | float | str)
+        }
+        study.trials = self._trials(where)
+        return study
+
+    def _directions(self, where: tuple[str, object]) -> list[str]:
+        if "study_directions" in self._tables:
+            rows = self._rows("study_directions", "direction", where, "objective")
+        else:
+            rows = self._rows("studies", "direction", where)
+        return [str(row[0]).upper() for row in rows]
+
+    def _attributes(
+        self, table: str, where: tuple[str, object]
+    ) -> Iterator[tuple[str, object]]:
+        if table in self._tables:
+            for key, text in self._rows(table, '"key", value_json', where):
+                yield str(key), _parsed(text)
+
+    def _trials(self, where: tuple[str, object]) -> list[StudyTrial]:
+        columns = self._columns("trials")
+        old = "value" if "value" in columns else "NULL"
+        rows = self._rows("trials", f"trial_id, state, {old}", where, "trial_id")
+        if len(rows) > MAX_TRIALS:
+            raise _refusal(
+                f"The study has more than {MAX_TRIALS:,} trials, which is the most."
+            )
+        trials = {
+            row[0]: StudyTrial(
+                str(row[1]), {}, [float(row[2])] if is_number(row[2]) else []
+            )
+            for row in rows
+        }
+        self._add_params(trials)
+        self._add_values(trials)
+        return list(trials.values())
+
+    def _add_params(self, trials: dict[object, StudyTrial]) -> None:
+        columns = "trial_id, param_name, param_value, distribution_json"
+        known: dict[object, tuple[object, Law | None]] = {}
+        size = 0
+        for number, name, value, text in self._rows("trial_params", columns):
+            if number not in trials:
+                continue
+            if text not in known:
+                size += len(str(text))
+                if size > MAX_JSON:
+                    raise _refusal("The distributions of the storage are too long.")
+                parsed = _parsed(text)
+                known[text] = parsed, law_of(parsed)
+            parsed, law = known[text]
+            trials[number].distributions[str(name)] = parsed
+            if law is not None:
+                choices = law.get("values")
+                trials[number].params[str(name)] = external(law, value, choices)
+
+    def _add_values(self, trials: dict[object, StudyTrial]) -> None:
+        """The final values; for a trial without one, the reports on the way."""
+        reports = "trial_intermediate_values"
+        columns = self._columns("trial_values")
+        if "objective" in columns:
+            self._add_numbers(trials, "trial_values", "value", final=True)
+        elif "step" in columns:
+            self._add_numbers(trials, "trial_values", "value", final=False)
+        if reports in self._tables:
+            self._add_numbers(trials, reports, "intermediate_value", final=False)
+
+    def _add_numbers(
+        self, trials: dict[object, StudyTrial], table: str, column: str, *, final: bool
+    ) -> None:
+        waiting = {number for number, trial in trials.items() if not trial.values}
+        for number, value in self._rows(table, f"trial_id, {column}"):
+            counts = number in waiting and (final or trials[number].state != "FAIL")
+            if counts and is_number(value):
+                trials[number].values.append(float(value))
+
+    def _columns(self, table: str) -> set[str]:
+        if table not in self._tables:
+            return set()
+        rows = self._database.execute("SELECT name FROM pragma_table_info(?)", (table,))
+        return {str(row[0]) for row in rows}
+
+    def _rows(
+        self,
+        table: str,
+        columns: str,
+        where: tuple[str, object] | None = None,
+        order: str = "",
+    ) -> list[tuple[object, ...]]:
+        # The names are this module's own; only values come from outside.
+        query = f"SELECT {columns} FROM {table}"  # noqa: S608
+        if where:
+            query += f" WHERE {where[0]}"
+        if order:
+            query += f" ORDER BY {order}"
+        values = (where[1],) if where else ()
+        cursor = self._database.execute(f"{query} LIMIT {MAX_ROWS + 1}", values)
+        rows = cursor.fetchall()
+        if len(rows) > MAX_ROWS:
+            raise _refusal(f"The table {table} has more than {MAX_ROWS:,} rows.")
+        return rows
+
+
+def _parsed(text: object) -> object:
+    if not isinstance(text, str) or len(text) > 100_000:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(message: str) -> DefinitionError:
+    return DefinitionError([Problem("", message)])

@@ -1,0 +1,334 @@
+"""A foreign document read key by key, so that no key is lost without a note.
+
+The name that was meant by one that nobody knows, where that can be told.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import InitVar, dataclass, field
+
+from experiments.search.document.yaml import place
+from experiments.search.fields import (
+    MAX_COMPARED_LENGTH,
+    Findings,
+    is_number,
+    join,
+    shown,
+)
+from experiments.search.formats.imported import FinishedTrial, Note, NoteKind, Places
+from experiments.search.records import JSONValue
+
+# Slips that a name may have, by its length: one letter too many, too few, another one,
+# or two exchanged.
+SLIPS = ((5, 1), (12, 2), (MAX_COMPARED_LENGTH, 3))
+# Counting slips takes time; what is less alike than this has more of them.
+ALIKE, MAX_COUNTED = 0.6, 3
+# Below this a beginning of a name could be that of many.
+BEGINNING = 4
+# Names of one thing in different systems, which people mix up.
+SAME = (
+    ("earlytermination", "earlyterminate", "earlystopping", "earlystop"),
+    ("searchspace", "parameters", "parameterspace", "hyperparameters"),
+    ("samplingalgorithm", "method", "algorithm", "sampling"),
+    ("objective", "metric", "primarymetric"),
+    ("maxtotaltrials", "runcap", "maxtrialcount", "maxtrialnumber", "maxtrials"),
+    ("maxconcurrenttrials", "paralleltrialcount", "trialconcurrency"),
+    ("minvalue", "min", "low", "minimum", "lower"),
+    ("maxvalue", "max", "high", "maximum", "upper"),
+    ("environmentvariables", "env", "environment"),
+)
+
+
+def meant_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a wrong one is a misspelling of; None if it is none.
+
+    Stricter than a suggestion has to be: what is like no known name may be one that is
+    new in the other system.
+    """
+    plain = _plain(name)
+    names = {
+        _plain(other): other for other in known if len(other) <= MAX_COMPARED_LENGTH
+    }
+    if not plain or len(plain) > MAX_COMPARED_LENGTH:
+        return None
+    if plain in names:
+        return names[plain]
+    for group in SAME:
+        found = [other for other in group if other in names]
+        if plain in group and len(found) == 1:
+            return names[found[0]]
+    close = difflib.get_close_matches(plain, names, n=MAX_COUNTED, cutoff=ALIKE)
+    meant = [other for other in close if _are_slips(plain, other)]
+    if not meant and len(plain) >= BEGINNING:
+        meant = [other for other in names if other.startswith(plain)]
+    return names[meant[0]] if meant else None
+
+
+def slips(one: str, other: str) -> int:
+    """The smallest number of slips between two words (Damerau, 1964)."""
+    rows = [list(range(len(other) + 1))]
+    for number, letter in enumerate(one, 1):
+        row = [number]
+        for column, wanted in enumerate(other, 1):
+            least = min(
+                rows[-1][column] + 1,
+                row[-1] + 1,
+                rows[-1][column - 1] + (letter != wanted),
+            )
+            exchanged = one[number - 2 : number] == other[column - 2 : column][::-1]
+            if number > 1 < column and exchanged:
+                least = min(least, rows[-2][column - 2] + 1)
+            row.append(least)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def _are_slips(name: str, known: str) -> bool:
+    """Whether a name is a known one with slips, or the beginning of one with a slip."""
+    allowed = next(most for length, most in SLIPS if len(name) <= length)
+    if slips(name, known) <= allowed:
+        return True
+    beginning = known[: len(name) + 1]
+    return len(name) > SLIPS[0][0] and slips(name, beginning) <= 1
+
+
+def _plain(name: str) -> str:
+    """A name without the differences between `max_value`, `max-value`, `maxValue`."""
+    return name.lower().replace("_", "").replace("-", "")
+
+
+WHOLE = re.compile(r"[-+]?[0-9]{1,60}")
+NUMBER = re.compile(
+    r"[-+]?(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][-+]?[0-9]{1,4})?"
+)
+MAX_PROBLEMS = 100
+# Unknown names that are looked at for what was meant.
+MAX_COMPARED = 500
+
+
+@dataclass
+class Log:
+    """What was noticed while a document was read; `lines` maps its paths to lines.
+
+    `places` says where in it the fields of the sweep document come from. A document
+    that is known to be right, such as one to be exported, needs no one who `suggests`.
+    """
+
+    lines: InitVar[Mapping[str, int] | None] = None
+    findings: Findings = field(default_factory=Findings)
+    places: Places = field(default_factory=Places)
+    notes: dict[Note, None] = field(default_factory=dict)
+    trials: list[FinishedTrial] = field(default_factory=list)
+    compared: int = 0
+    suggests: bool = True
+
+    def __post_init__(self, lines: Mapping[str, int] | None) -> None:
+        self.places.lines = lines or {}
+
+    def note(
+        self, kind: NoteKind, path: str, message: str, alternative: str = ""
+    ) -> None:
+        """Note a setting that is left out or changed, each sentence once."""
+        self.notes[Note(path, self.line(path), kind, message, alternative)] = None
+
+    def changed(self, path: str, message: str, alternative: str = "") -> None:
+        self.note("changed", path, message, alternative)
+
+    def left_out(self, path: str, message: str, alternative: str = "") -> None:
+        self.note("left out", path, message, alternative)
+
+    def line(self, path: str) -> int | None:
+        """The line of a path, or of the innermost one around it that has a line."""
+        return self.places.line(path)
+
+    def in_order(self) -> tuple[Note, ...]:
+        """The notes by line; what has no line comes last."""
+        last = 1 + max(self.places.lines.values(), default=0)
+        return tuple(sorted(self.notes, key=lambda note: note.line or last))
+
+    def meant(self, name: str, known: Iterable[str]) -> str | None:
+        """The name that was misspelt; None if it is none, or after too many of them."""
+        self.compared += 1
+        if not self.suggests or self.compared > MAX_COMPARED:
+            return None
+        return meant_name(name, known)
+
+    def problem(self, path: str, message: str) -> None:
+        """Note that the document is wrong; too many problems end the reading."""
+        self.findings.error(path, message)
+        if len(self.findings.problems) > MAX_PROBLEMS:
+            self.findings.raise_if_any()
+
+
+class Source:
+    """One mapping of a foreign document. A null counts as left out, as with Fields."""
+
+    def __init__(self, mapping: Mapping[str, object], path: str, log: Log) -> None:
+        self.path = path
+        self.log = log
+        self._mapping = mapping
+        self._known: set[str] = set()
+
+    def at(self, key: str | int) -> str:
+        """The path of a key."""
+        return place(self.path, key)
+
+    def has(self, key: str) -> bool:
+        return self._mapping.get(key) is not None
+
+    def given(self) -> list[str]:
+        """Every key that is there, known or not."""
+        return list(self._mapping)
+
+    def take(self, key: str) -> object:
+        """The value as it stands, None when left out; the key is accounted for."""
+        self._known.add(key)
+        return self._mapping.get(key)
+
+    def with_values(self, values: Mapping[str, object]) -> Source:
+        """The same mapping with some values replaced or added."""
+        return Source({**self._mapping, **values}, self.path, self.log)
+
+    def skip(self, keys: Iterable[str]) -> None:
+        """Pass over keys that say nothing as long as something else is wrong."""
+        self._known.update(keys)
+
+    def first(self, *keys: str) -> tuple[str, object]:
+        """The first of several names that is there, with its value."""
+        for key in keys:
+            if self.has(key):
+                return key, self.take(key)
+        return keys[0], None
+
+    def inner(self, key: str) -> Source:
+        """A mapping inside this one; an empty one when left out or not a mapping."""
+        return self.mapping(key, self.take(key))
+
+    def mapping(self, key: str | int, value: object) -> Source:
+        """A value at a key that has to be a mapping, as a source of its own."""
+        if value is not None and not isinstance(value, Mapping):
+            self.problem(key, f"{key} must be a mapping, not {shown(value)}.")
+        return Source(
+            value if isinstance(value, Mapping) else {}, self.at(key), self.log
+        )
+
+    def entries(self) -> list[tuple[str, object]]:
+        """Every key with its value, for a mapping whose names are free."""
+        self._known |= self._mapping.keys()
+        return list(self._mapping.items())
+
+    def items(self, key: str) -> list[object]:
+        """A list inside this mapping; empty when left out or not a list."""
+        value = self.take(key)
+        if value is not None and not isinstance(value, list):
+            self.problem(key, f"{key} must be a list, not {shown(value)}.")
+        return value if isinstance(value, list) else []
+
+    def text(self, key: str) -> str:
+        """A text, "" when left out; a number counts as its digits."""
+        value = self.take(key)
+        if value is None or isinstance(value, str):
+            return value or ""
+        if is_number(value):
+            return str(value)
+        self.problem(key, f"{key} must be text, not {shown(value)}.")
+        return ""
+
+    def number(self, key: str) -> float | None:
+        """A finite number, as a number or as text; None when left out."""
+        return self.as_number(key, self.take(key))
+
+    def as_number(self, key: str, value: object) -> float | None:
+        """A value at a key as a number; None, with a problem, if it is none."""
+        if value is None:
+            return None
+        number = number_of(value)
+        if number is None:
+            self.problem(key, f"{key} must be a finite number, not {shown(value)}.")
+        return number
+
+    def carry(self, document: dict[str, JSONValue], *keys: str) -> None:
+        """Copy keys to a document as they stand; its own rules check them."""
+        for key in keys:
+            value = self.take(key)
+            if value is not None:
+                document[key] = json_value(value)
+
+    def changed(self, key: str, message: str, alternative: str = "") -> None:
+        """Note that a key means something else here."""
+        self._known.add(key)
+        self.log.changed(self.at(key), message, alternative)
+
+    def leave(self, key: str, message: str, alternative: str = "") -> None:
+        """Leave a key out, with a note if it is there."""
+        self._known.add(key)
+        if self.has(key):
+            self.log.left_out(self.at(key), message, alternative)
+
+    def problem(self, key: str | int, message: str) -> None:
+        """Note that the foreign document itself is wrong."""
+        if isinstance(key, str):
+            self._known.add(key)
+        self.log.problem(self.at(key), message)
+
+    def stands(
+        self, here: str, fields: Mapping[str, str] | None = None, *, named: bool = True
+    ) -> None:
+        """Say that the field `here` of our document comes from this mapping.
+
+        `fields` are those inside it, each with the key that it comes from, and that it
+        is called by unless they are not `named` there.
+        """
+        if here:
+            self.log.places.put(here, self.path)
+        for ours, theirs in (fields or {}).items():
+            name = None if named else ""
+            self.log.places.put(join(here, ours), join(self.path, theirs), name=name)
+
+    def close(self, where: str, *, also: Iterable[str] = ()) -> None:
+        """Take a stand on every key that nobody asked for.
+
+        A misspelling of a known name is a problem; anything else is left out of
+        `where`. `also` are names of the other system that are known and not read.
+        """
+        also = frozenset(also)
+        known = sorted(self._known | also)
+        for key in self._mapping:
+            if key in self._known:
+                continue
+            meant = None if key in also else self.log.meant(key, known)
+            if meant is None:
+                self.leave(key, f"{key} has no counterpart in {where}.")
+            else:
+                message = f"There is no field {shown(key)} here; did you mean {meant}?"
+                self.problem(key, message)
+
+
+def number_of(value: object) -> float | None:
+    """A finite number from a number or its digits; None for anything else."""
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        value = int(value) if WHOLE.fullmatch(value.strip()) else float(value)
+    return value if is_number(value) else None
+
+
+def json_value(value: object) -> JSONValue:
+    """A value of a loaded document with mappings and lists of its own."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def compact(document: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
+    """A mapping without the entries that are null or empty."""
+    return {
+        key: value
+        for key, value in document.items()
+        if value is not None and value not in ("", {}, [])
+    }

@@ -1,0 +1,164 @@
+"""A Weights & Biases sweep configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.search.fields import shown, unknown_name
+from experiments.search.formats import mapping
+from experiments.search.formats.mapping import Names, halving, whole_factor
+from experiments.search.formats.source import Source, compact
+from experiments.search.formats.wandb_command import read_command
+from experiments.search.formats.wandb_space import Parameter, read_parameters
+from experiments.search.records import JSONValue
+
+METHODS = {"grid": "grid", "random": "random", "bayes": "bayesian"}
+CLOUD = {
+    "entity": "An entity owns projects at W&B; here a team owns experiments.",
+    "apiVersion": "There is only one version of sweep documents here.",
+    "kind": "Every document here is a sweep.",
+    "controller": "The search runs on this site, not in a controller of its own.",
+    "job": "Launch jobs belong to W&B.",
+    "image_uri": "Trials run in the worker's own environment, not in an image.",
+    "launch": "Launch queues belong to W&B; here a sweep names a worker pool.",
+    "prior_runs": "Runs at W&B cannot be read from here.",
+    "settings": "Settings of W&B's own client say nothing here.",
+    "scheduler": "The search runs on this site.",
+}
+RULE = ("type", "min_iter", "max_iter", "s", "eta", "strict")
+# Fields of our document by the names that they have at W&B.
+FIELDS = {
+    "experiment_name": "project",
+    "display_name": "name",
+    "description": "description",
+    "trial.command": "command",
+    "search_space": "parameters",
+    "sampling_algorithm": "method",
+    "sampling_algorithm.type": "method",
+    "objective": "metric",
+    "objective.primary_metric": "metric.name",
+    "objective.goal": "metric.goal",
+    "objective.target": "metric.target",
+    "limits.max_total_trials": "run_cap",
+    "limits.max_concurrent_trials": "run_cap",
+    "early_termination": "early_terminate",
+}
+
+
+def read_wandb(source: Source, name: str = "") -> dict[str, JSONValue]:
+    """The sweep document of a W&B sweep."""
+    source.stands("", FIELDS)
+    if not source.has("command"):
+        source.log.places.put("trial.command", source.at("program"))
+    parameters = read_parameters(source.inner("parameters"), Names(source.log))
+    document: dict[str, JSONValue] = {
+        "experiment_name": source.text("project"),
+        "display_name": source.text("name"),
+        "description": source.text("description"),
+        "trial": {"command": read_command(source, parameters)},
+        "inputs": {item.name: item.value for item in parameters if item.constant},
+        "search_space": {
+            item.name: item.law for item in parameters if not item.constant
+        },
+        "sampling_algorithm": _sampling(source),
+        "objective": _objective(source),
+        "early_termination": _hyperband(source),
+    }
+    document["limits"] = _limits(source, parameters, document)
+    for key, why in CLOUD.items():
+        source.leave(key, why)
+    source.close("a sweep here")
+    return compact(document)
+
+
+def _sampling(source: Source) -> dict[str, JSONValue]:
+    return {"type": _method(source)}
+
+
+def _method(source: Source) -> str:
+    method = source.text("method").lower()
+    if method in METHODS:
+        return METHODS[method]
+    if method == "custom" and source.has("scheduler"):
+        source.leave(
+            "scheduler",
+            "A search with code of its own cannot run here; random search stands in.",
+            mapping.MODEL_BASED,
+        )
+        return "random"
+    message = (
+        unknown_name(method, METHODS, kind="method")
+        if method
+        else ("method is required: grid, random or bayes.")
+    )
+    source.problem("method", message)
+    return "random"
+
+
+def _objective(source: Source) -> dict[str, JSONValue]:
+    several = source.items("metrics")
+    if several and not source.has("metric"):
+        for here in ("objective", "objective.primary_metric"):
+            source.stands("", {here: "metrics"}, named=False)
+    if len(several) > 1:
+        source.problem(
+            "metrics",
+            f"A sweep here has one objective, and this one has {len(several)}; keep "
+            "one of them as metric.",
+        )
+    metric = source.inner("metric")
+    name = metric.text("name")
+    if not name and not several:
+        why = "The sweep names no metric."
+        name = mapping.no_metric(source.log, source.at("metric"), why, "loss")
+    objective: dict[str, JSONValue] = {
+        "primary_metric": name,
+        "goal": metric.text("goal").lower() or "minimize",
+    }
+    metric.carry(objective, "target")
+    for key in ("impute", "impute_while_running"):
+        metric.leave(key, "Trials without a value take no part in the model here.")
+    metric.close("an objective here")
+    return objective
+
+
+def _hyperband(source: Source) -> dict[str, JSONValue]:
+    if not source.has("early_terminate"):
+        return {}
+    rule = source.inner("early_terminate")
+    kind = rule.text("type").lower()
+    if kind != "hyperband":
+        rule.problem("type", f"type must be hyperband, not {shown(kind)}.")
+        rule.skip(RULE)
+        rule.close("a policy here", also=RULE)
+        return {}
+    eta = whole_factor(rule.number("eta") or 3)
+    first, last = rule.number("min_iter"), rule.number("max_iter")
+    brackets = rule.number("s")
+    if first is None and (last is None or brackets is None):
+        rule.problem("min_iter", "min_iter is required, or max_iter together with s.")
+        rule.close("a policy here", also=RULE)
+        return {}
+    by_its_start = first is not None
+    if first is None and last is not None and brackets is not None:
+        first = last / eta ** min(max(brackets, 0), 50)
+    policy = halving(rule, first or 1, eta)
+    fields = {"min_resource": "min_iter", "reduction_factor": "eta"}
+    rule.stands("early_termination", fields)
+    if by_its_start:
+        rule.leave("s", "How many brackets there are follows from min_iter and eta.")
+        rule.leave("max_iter", "Trials are judged for as long as they report.")
+    rule.leave("strict", "There is one rule for ending trials here.")
+    rule.close("a policy here")
+    return policy
+
+
+def _limits(
+    source: Source, parameters: Sequence[Parameter], document: dict[str, JSONValue]
+) -> dict[str, JSONValue]:
+    total = source.number("run_cap")
+    whole_grid = document["sampling_algorithm"] == {"type": "grid"}
+    if total is None and not whole_grid:
+        why = "Without run_cap, W&B goes on until somebody stops it."
+        total = mapping.no_total(source.log, source.at("run_cap"), why)
+    return mapping.limits(total, None)

@@ -1,0 +1,305 @@
+"""The parameters of a Weights & Biases sweep.
+
+The distributions of Weights & Biases.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from experiments.search.fields import shown, unknown_name
+from experiments.search.formats.mapping import (
+    MAX_NAME_LENGTH,
+    Names,
+    are_ordered,
+    bounds_of,
+)
+from experiments.search.formats.source import Source, json_value
+from experiments.search.records import JSONValue
+
+Law: TypeAlias = "dict[str, JSONValue]"
+# Fields of our distributions by the names that they have at W&B.
+FIELDS = {
+    "min_value": "min",
+    "max_value": "max",
+    "low": "min",
+    "high": "max",
+    "log": "distribution",
+    **{key: key for key in ("mu", "sigma", "q", "values", "probabilities")},
+}
+# The lower bound of 1 / x is the upper one of x.
+INVERSE = {**FIELDS, "min_value": "max", "max_value": "min"}
+BOUNDS = ("min_value", "max_value")
+KEYS = ("distribution", "value", "values", "probabilities", "min", "max", "mu", "sigma")
+KNOWN = (*KEYS, "q", "a", "b", "parameters")
+
+
+def law_of(member: Source, kind: str) -> Law:
+    """The distribution of a parameter; what is wrong with it is noted."""
+    read = LAWS.get(kind)
+    if read is None:
+        message = (
+            unknown_name(kind, LAWS, kind="distribution")
+            if kind
+            else "A parameter has values, a value, min and max, or a distribution."
+        )
+        member.problem("distribution", message)
+        member.skip(KNOWN)
+        return {}
+    return read(member)
+
+
+def _categorical(member: Source) -> Law:
+    law: Law = {"type": "choice", "values": json_value(member.items("values"))}
+    shares = [
+        member.as_number("probabilities", share) or 0
+        for share in member.items("probabilities")
+    ]
+    values = law["values"]
+    if not shares or not isinstance(values, list):
+        return law
+    if 0 in shares and len(shares) == len(values):
+        member.changed("probabilities", "Values of probability 0 are left out.")
+        kept = [index for index, share in enumerate(shares) if share]
+        law["values"] = [values[index] for index in kept]
+        shares = [shares[index] for index in kept]
+    law["probabilities"] = json_value(shares)
+    return law
+
+
+def _between(kind: str, low: str, high: str) -> Callable[[Source], Law]:
+    """A distribution that has its bounds as they are, by the names here."""
+
+    def read(member: Source) -> Law:
+        bounds = bounds_of(member)
+        return {} if bounds is None else {"type": kind, low: bounds[0], high: bounds[1]}
+
+    return read
+
+
+def _inverse(member: Source) -> Law:
+    # log(1 / x) is uniform from min to max: log x is so from -max to -min.
+    bounds = bounds_of(member)
+    if bounds is None or not are_ordered(member, *bounds):
+        return {}
+    return {"type": "loguniform", "min_value": -bounds[1], "max_value": -bounds[0]}
+
+
+def _values(member: Source) -> Law:
+    bounds = bounds_of(member, positive=True)
+    if bounds is None:
+        return {}
+    return {"type": "float", "low": bounds[0], "high": bounds[1], "log": True}
+
+
+def _stepped(kind: str) -> Callable[[Source], Law]:
+    def read(member: Source) -> Law:
+        law = _between(kind, *BOUNDS)(member)
+        step = _step(member)
+        if law and kind == "quniform":
+            _check_ends(member, law, step)
+        return {**law, "q": step} if law else {}
+
+    return read
+
+
+def _step(member: Source) -> float:
+    step = member.number("q")
+    return 1 if step is None else step
+
+
+def _stepped_values(member: Source) -> Law:
+    bounds, step = bounds_of(member, positive=True), _step(member)
+    if bounds is None or not are_ordered(member, *bounds):
+        return {}
+    low, high = map(math.log, bounds)
+    return {"type": "qloguniform", "min_value": low, "max_value": high, "q": step}
+
+
+def _bell(kind: str, *, stepped: bool = False) -> Callable[[Source], Law]:
+    def read(member: Source) -> Law:
+        mu, sigma = member.number("mu"), member.number("sigma")
+        law: Law = {
+            "type": kind,
+            "mu": 0 if mu is None else mu,
+            "sigma": 1 if sigma is None else sigma,
+        }
+        return {**law, "q": _step(member)} if stepped else law
+
+    return read
+
+
+def _beta(*, stepped: bool = False) -> Callable[[Source], Law]:
+    def read(member: Source) -> Law:
+        a, b = member.number("a"), member.number("b")
+        law: Law = {
+            "type": "quniform" if stepped else "uniform",
+            "min_value": 0,
+            "max_value": 1,
+        }
+        if (1 if a is None else a, 1 if b is None else b) != (1, 1):
+            member.changed(
+                "distribution",
+                "There is no beta distribution here; every value from 0 to 1 is as "
+                "likely as any other.",
+                "A choice with probabilities can come close to its shape.",
+            )
+        return {**law, "q": _step(member)} if stepped else law
+
+    return read
+
+
+def _check_ends(member: Source, law: Law, step: float) -> None:
+    """Say so when W&B would round to a multiple outside of the bounds."""
+    if step <= 0:
+        return
+    for key, name in (("min", "min_value"), ("max", "max_value")):
+        ratio = Fraction(repr(law[name])) / Fraction(repr(step))
+        if abs(ratio) > 10**9:
+            continue
+        inside = math.ceil(ratio) if key == "min" else math.floor(ratio)
+        if round(ratio) != inside:
+            member.changed(
+                key,
+                f"W&B would round beyond {key}, to {float(round(ratio)) * step:g}; "
+                f"here the values end at {float(inside) * step:g}.",
+            )
+
+
+LAWS: Mapping[str, Callable[[Source], Law]] = {
+    "categorical": _categorical,
+    "categorical_w_probabilities": _categorical,
+    "int_uniform": _between("int", "low", "high"),
+    "uniform": _between("uniform", *BOUNDS),
+    "q_uniform": _stepped("quniform"),
+    "log_uniform": _between("loguniform", *BOUNDS),
+    "log_uniform_values": _values,
+    "q_log_uniform": _stepped("qloguniform"),
+    "q_log_uniform_values": _stepped_values,
+    "inv_log_uniform": _inverse,
+    "inv_log_uniform_values": _values,
+    "normal": _bell("normal"),
+    "q_normal": _bell("qnormal", stepped=True),
+    "log_normal": _bell("lognormal"),
+    "q_log_normal": _bell("qlognormal", stepped=True),
+    "beta": _beta(),
+    "q_beta": _beta(stepped=True),
+}
+
+
+DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter or constant: its place in the foreign groups, its name here.
+
+    `value` is the value of a constant. `text` says whether its values are text: all of
+    them, none, or some (None), which no JSON text can be written for beforehand.
+    """
+
+    groups: tuple[str, ...]
+    name: str
+    law: Law
+    value: JSONValue = None
+    constant: bool = False
+    text: bool | None = False
+    boolean: bool = False
+
+    @property
+    def option(self) -> str:
+        """The name on the command line."""
+        return ".".join(self.groups)
+
+
+def read_parameters(source: Source, names: Names) -> list[Parameter]:
+    """Every parameter in order, groups taken apart."""
+    return list(_members(source, names, ()))
+
+
+def _members(
+    source: Source, names: Names, groups: tuple[str, ...]
+) -> Iterator[Parameter]:
+    for name, value in source.entries():
+        place = (*groups, name)
+        if len(name) > MAX_NAME_LENGTH:
+            source.problem(name, f"A name may have {MAX_NAME_LENGTH} characters.")
+            continue
+        member = source.mapping(name, value)
+        if member.has("parameters") and len(place) < DEEPEST:
+            source.changed(
+                name,
+                f"The group {shown(name)} is taken apart: its parameters stand by "
+                f"themselves, as --{'.'.join(place)}.NAME on the command line.",
+            )
+            yield from _members(member.inner("parameters"), names, place)
+            member.close("a group here", also=KNOWN)
+        elif isinstance(value, Mapping):
+            yield _parameter(source, name, member, place, names)
+
+
+def _parameter(
+    source: Source, key: str, member: Source, place: tuple[str, ...], names: Names
+) -> Parameter:
+    name = names.give("_".join(place), source.at(key))
+    kind = member.text("distribution") or _implied(member)
+    if kind == "constant":
+        return _constant(member, name, place)
+    law = law_of(member, kind)
+    stands = INVERSE if kind == "inv_log_uniform" else FIELDS
+    member.stands(f"search_space.{name}", stands)
+    member.close("a distribution here", also=KNOWN)
+    values = law.get("values")
+    listed = values if isinstance(values, list) else []
+    texts = {isinstance(value, str) for value in listed} or {False}
+    plain = any(isinstance(value, bool) for value in listed)
+    if plain or None in listed:
+        member.changed(
+            "values",
+            "On the command line True, False and None are written true, false and null "
+            "here.",
+        )
+    return Parameter(
+        place, name, law, text=texts.pop() if len(texts) == 1 else None, boolean=plain
+    )
+
+
+def _constant(member: Source, name: str, place: tuple[str, ...]) -> Parameter:
+    """A constant becomes an input; what no input can be becomes its JSON text."""
+    value = json_value(member.take("value"))
+    member.stands(f"inputs.{name}")
+    member.close("a constant here", also=KNOWN)
+    if not isinstance(value, bool | int | float | str):
+        member.changed(
+            "value", f"The constant {shown(value)} becomes an input with its JSON text."
+        )
+        value = json.dumps(value, ensure_ascii=False)
+    return Parameter(
+        place,
+        name,
+        {},
+        value,
+        constant=True,
+        text=isinstance(value, str),
+        boolean=isinstance(value, bool),
+    )
+
+
+def _implied(member: Source) -> str:
+    """The distribution that W&B takes when none is named."""
+    if member.has("values"):
+        return "categorical"
+    if "value" in member.given():
+        return "constant"
+    if member.has("min") or member.has("max"):
+        bounds = (member.take("min"), member.take("max"))
+        whole = all(isinstance(bound, int) for bound in bounds)
+        return "int_uniform" if whole else "uniform"
+    if member.has("mu") or member.has("sigma"):
+        return "normal"
+    return ""

@@ -1,0 +1,178 @@
+"""Configurations that may be worth trying: draws from the space, and neighbours.
+
+Which configurations of a space have been tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from experiments.search.gp.encoding import (
+    Columns,
+    Encoding,
+    Mask,
+    Points,
+    from_log,
+    to_log,
+)
+from experiments.search.history import History
+from experiments.search.records import JSONValue, Params
+
+# How often few, some or all axes change.
+FEW, SOME = 0.4, 0.4
+SOME_CHANGES = 2.5
+# Where all axes change, a category does so only this often.
+CATEGORY_CHANGES = 0.3
+STEP_SPREAD = 0.7
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Draws points of the unit cube, snapped to what the space allows."""
+
+    encoding: Encoding
+
+    def drawn(self, count: int, rng: np.random.Generator) -> tuple[Points, Mask]:
+        """Points by the space's own law.
+
+        On a linear axis that spans orders of magnitude half of them are drawn on the
+        logarithmic scale.
+        """
+        columns = self.encoding.columns
+        points = rng.random((count, len(columns.all)))
+        for place, ratio in self.encoding.wide.items():
+            sensed = rng.random(count) < 0.5
+            points[sensed, place] = from_log(points[sensed, place], ratio)
+        return columns.snapped(points)
+
+    def near(
+        self,
+        centres: Points,
+        active: Mask,
+        *,
+        each: int,
+        scale: float,
+        rng: np.random.Generator,
+    ) -> tuple[Points, Mask]:
+        """`each` neighbours of every centre, at steps of about `scale`.
+
+        An axis that becomes active only by the change is drawn anew.
+        """
+        columns = self.encoding.columns
+        points, before = (
+            np.repeat(centres, each, axis=0),
+            np.repeat(active, each, axis=0),
+        )
+        moved, everything = self._moved(before, rng)
+        steps = scale * np.exp(STEP_SPREAD * rng.standard_normal(len(points)))
+        for place in columns.numeric:
+            rows = np.flatnonzero(moved[:, place])
+            shift = steps[rows] * rng.standard_normal(len(rows))
+            points[rows, place] = self._shifted(points[rows, place], place, shift, rng)
+        for place in columns.categorical:
+            kept = everything & (rng.random(len(points)) >= CATEGORY_CHANGES)
+            rows = np.flatnonzero(moved[:, place] & ~kept)
+            column = columns.all[place]
+            points[rows, place] = column.other(points[rows, place], rng)
+        after = columns.activity(points)
+        fresh = rng.random(points.shape)
+        points = np.where(after & ~before, fresh, points)
+        return columns.snapped(points)
+
+    def _moved(self, active: Mask, rng: np.random.Generator) -> tuple[Mask, Mask]:
+        """Which axes of which points change, and in which points all of them do."""
+        varying = self.encoding.columns.varying
+        may = active[:, varying]
+        count = np.maximum(may.sum(1), 1)
+        kind = rng.random(len(active))
+        everything = kind >= FEW + SOME
+        rate = np.where(kind < FEW, 1.0, SOME_CHANGES) / count
+        rate[everything] = 1.0
+        order = rng.random(may.shape)
+        changes = may & (order < rate[:, None])
+        # At least one: the axis whose number is lowest.
+        first = np.argmin(np.where(may, order, np.inf), axis=1)
+        none = ~changes.any(1)
+        changes[none, first[none]] = may[none, first[none]]
+        moved = np.zeros(active.shape, np.bool_)
+        moved[:, varying] = changes
+        return moved, everything
+
+    def _shifted(
+        self, shares: Points, place: int, shift: Points, rng: np.random.Generator
+    ) -> Points:
+        column = self.encoding.columns.all[place]
+        ratio = self.encoding.wide.get(place)
+        moved = shares + shift
+        if ratio is not None:
+            sensed = rng.random(len(shares)) < 0.5
+            logs = to_log(shares[sensed], ratio) + shift[sensed]
+            moved[sensed] = from_log(logs, ratio)
+        return column.stepped(shares, moved, shift)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """The configurations of a history, whatever became of them."""
+
+    columns: Columns
+    history: History
+
+    @cached_property
+    def marks(self) -> set[bytes]:
+        return set(self.marks_of(self.history.points, self.history.active))
+
+    def among(self, points: Points, active: Mask) -> Mask:
+        """Which of the points have been tried."""
+        known = self.marks
+        return np.array([mark in known for mark in self.marks_of(points, active)], bool)
+
+    def admits(self, point: Points) -> dict[str, JSONValue] | None:
+        """The configuration at a point, if it is allowed and has not been tried."""
+        space = self.columns.space
+        params = space.decode(point)
+        if not space.meets_constraints(params) or self.has(params):
+            return None
+        return params
+
+    def has(self, params: Params) -> bool:
+        """Whether a configuration has been tried."""
+        space = self.columns.space
+        values = space.flat(params)
+        active = np.array([[name in values for name in space.axes]])
+        return bool(self.among(space.encode(params)[None], active)[0])
+
+    def first_new(
+        self, configurations: Callable[[int], dict[str, JSONValue] | None]
+    ) -> dict[str, JSONValue] | None:
+        """The first configuration of a sequence, by number, that has not been tried.
+
+        The sequence has no repeats; None: it has no more configurations.
+        """
+        for number in range(len(self.history) + 1):
+            params = configurations(number)
+            if params is None or not self.has(params):
+                return params
+        return None
+
+    def marks_of(self, points: Points, active: Mask) -> list[bytes]:
+        """Equal for equal configurations.
+
+        The digits of finite axes, not their places in the cube: these may differ by a
+        rounding.
+        """
+        if not len(points):
+            return []
+        endless = [
+            place
+            for place, column in enumerate(self.columns.all)
+            if column.partition is None
+        ]
+        digits = self.columns.digits(points, active)
+        reals = np.ascontiguousarray(points[:, endless]).view(np.int64)
+        rows = np.ascontiguousarray(np.hstack([digits, reals]))
+        return [row.tobytes() for row in rows]

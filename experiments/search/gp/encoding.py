@@ -1,0 +1,371 @@
+"""How the axes of a space are laid out in numbers: snapping, digits and activity.
+
+What the model sees of a configuration: coordinates, categories, linear features.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.space.choice import Choice
+from experiments.search.space.conditions import Gate
+from experiments.search.space.continuous import Quantised, QUniform, Uniform
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.laws import Law, Partition, Rounded
+from experiments.search.space.ranges import FloatRange, IntRange
+from experiments.search.space.screens import INACTIVE, Rows
+from experiments.search.space.space import NEUTRAL, SearchSpace
+
+Points = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+# Up to so many values an axis has a table of its bands' middles.
+MAX_TABLED = 10_000
+# An axis with no bounds ends here: about 3.3 standard deviations of a normal law.
+UNBOUNDED_END = 0.0005
+# A range with up to so many values takes a step of one value where it would not move.
+COARSE = 64
+# Continuous axes have no digits; only points of finite axes are told apart by them.
+NO_DIGIT = 0
+
+
+@dataclass(frozen=True)
+class CubeAxis:
+    """One axis of the unit cube, of which NEUTRAL stands for `not active`."""
+
+    law: Distribution
+
+    @cached_property
+    def partition(self) -> Partition | None:
+        return self.law.partition
+
+    @cached_property
+    def size(self) -> int | None:
+        """The number of values; None for infinitely many."""
+        return self.law.count()
+
+    @property
+    def constant(self) -> bool:
+        return self.size == 1
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the values have no order."""
+        return isinstance(self.law, Choice)
+
+    @cached_property
+    def middles(self) -> Points | None:
+        """The middle of every value's band; None without bands, or for very many."""
+        if self.partition is None or self.partition.size > MAX_TABLED:
+            return None
+        middle = self.partition.middle
+        return np.array([middle(index) for index in range(self.partition.size)])
+
+    @cached_property
+    def edges(self) -> Points | None:
+        """Where bands meet, in place of quantiles, which are slower to take."""
+        if self.middles is None or not isinstance(self.partition, Rounded):
+            return None
+        return np.cumsum(self.partition.masses())[:-1]
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest share that a candidate may take."""
+        if self.middles is not None:
+            return float(self.middles[0]), float(self.middles[-1])
+        law = getattr(self.law, "law", None)
+        if isinstance(law, Law) and not np.isfinite(law.high):
+            return UNBOUNDED_END, 1 - UNBOUNDED_END
+        if self.partition is not None:
+            last = self.partition.size - 1
+            return self.partition.middle(0), self.partition.middle(last)
+        return 0.0, 1.0
+
+    def snapped(self, shares: Points) -> Points:
+        """The shares at which the values at these shares are encoded."""
+        shares = np.clip(shares, *self.ends)
+        if self.partition is None:
+            if isinstance(self.law, Quantised):
+                return _rounded_middles(self.law.law, self.law.q, shares)
+            return shares
+        digits = self.digits(shares)
+        if self.middles is None and isinstance(self.partition, Rounded):
+            law, q = self.partition.law, self.partition.q
+            return np.clip(_rounded_middles(law, q, shares), *self.ends)
+        return self.middles_of(digits)
+
+    def stepped(self, shares: Points, moved: Points, shift: Points) -> Points:
+        """The moved shares snapped; with few values each takes at least one step."""
+        moved = self.snapped(moved)
+        if self.middles is None or len(self.middles) > COARSE:
+            return moved
+        digits, before = self.digits(moved), self.digits(shares)
+        still = digits == before
+        digits[still] += np.where(shift[still] < 0, -1, 1)
+        last = len(self.middles) - 1
+        digits = np.where(digits < 0, 1, np.where(digits > last, last - 1, digits))
+        return self.middles_of(digits)
+
+    def other(self, shares: Points, rng: np.random.Generator) -> Points:
+        """Another value for each share, all alike."""
+        size = self.size or 1
+        steps = rng.integers(1, size, len(shares))
+        return self.middles_of((self.digits(shares) + steps) % size)
+
+    def middles_of(self, digits: NDArray[np.int64]) -> Points:
+        """The middles of the bands of some values."""
+        if self.middles is not None:
+            return np.asarray(self.middles[digits], np.float64)
+        if self.partition is None:
+            raise self.law.unlisted()
+        return np.array([self.partition.middle(int(digit)) for digit in digits])
+
+    def digits(self, shares: Points) -> NDArray[np.int64]:
+        """The numbers of the values, 0 where there are infinitely many."""
+        if self.partition is None:
+            return np.full(len(shares), NO_DIGIT, np.int64)
+        if self.edges is not None:
+            return np.searchsorted(self.edges, shares, side="right").astype(np.int64)
+        return self.partition.indices(shares)
+
+
+def _rounded_middles(law: Law, q: float, shares: Points) -> Points:
+    """The middles of the bands in which shares fall when a law is rounded to q."""
+    with np.errstate(over="ignore"):
+        multiples = np.rint(law.quantile(shares) / q)
+        below, above = law.cdf((multiples - 0.5) * q), law.cdf((multiples + 0.5) * q)
+    return (below + above) / 2
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The axes of a space in document order."""
+
+    space: SearchSpace
+
+    @cached_property
+    def all(self) -> tuple[CubeAxis, ...]:
+        return tuple(CubeAxis(axis.law) for axis in self.space.axes.values())
+
+    @cached_property
+    def numeric(self) -> tuple[int, ...]:
+        """The places of the axes with an order and more than one value."""
+        return self._places(categorical=False)
+
+    @cached_property
+    def categorical(self) -> tuple[int, ...]:
+        """The places of the axes without an order and with more than one value."""
+        return self._places(categorical=True)
+
+    @cached_property
+    def varying(self) -> NDArray[np.int64]:
+        """The places of all axes with more than one value."""
+        return np.array(sorted((*self.numeric, *self.categorical)), np.int64)
+
+    def snapped(self, points: Points) -> tuple[Points, Mask]:
+        """Points moved to what can be drawn, and which of their axes are active.
+
+        An axis that is not active is moved to NEUTRAL.
+        """
+        found = np.empty_like(points)
+        for place, column in enumerate(self.all):
+            found[:, place] = column.snapped(points[:, place])
+        active = self.activity(found)
+        found[~active] = NEUTRAL
+        return found, active
+
+    def activity(self, points: Points) -> Mask:
+        """Which axes of the points are active."""
+        active = np.ones(points.shape, np.bool_)
+        for axis in self.space.layout.order:
+            place = self._index[axis.name]
+            for gate in axis.gates:
+                active[:, place] &= self._passes(gate, points, active)
+        return active
+
+    def digits(self, points: Points, active: Mask) -> Rows:
+        """The values' numbers, INACTIVE where an axis is not active."""
+        digits = np.empty(points.shape, np.int64)
+        for place, column in enumerate(self.all):
+            digits[:, place] = column.digits(points[:, place])
+        digits[~active] = INACTIVE
+        return digits
+
+    def listed(self) -> tuple[Points, Mask] | None:
+        """Every point of a finite space with few enough to list."""
+        rows = self.space.finite.rows if self.space.is_finite else None
+        if rows is None:
+            return None
+        points = np.full(rows.shape, NEUTRAL)
+        active = np.zeros(rows.shape, np.bool_)
+        for source, axis in enumerate(self.space.layout.order):
+            place, digits = self._index[axis.name], rows[:, source]
+            counts = digits != INACTIVE
+            points[counts, place] = self.all[place].middles_of(digits[counts])
+            active[:, place] = counts
+        return points, active
+
+    def _places(self, *, categorical: bool) -> tuple[int, ...]:
+        return tuple(
+            place
+            for place, column in enumerate(self.all)
+            if not column.constant and column.categorical == categorical
+        )
+
+    def _passes(self, gate: Gate, points: Points, active: Mask) -> Mask:
+        place = self._index[gate.axis]
+        law = self.space.axes[gate.axis].law
+        if law.partition is None:
+            shares = [law.encode(cast(float, key)) for key in gate.keys]
+            passing = np.isin(points[:, place], shares)
+        else:
+            allowed = np.array([law.place(key) for key in gate.keys], np.int64)
+            passing = np.isin(law.partition.indices(points[:, place]), allowed)
+        return np.where(active[:, place], passing, gate.open)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.space.axes)}
+
+
+# A linear range whose ends differ by this factor may be meant on a logarithmic scale.
+WIDE_RATIO = 1000.0
+# Choices with the same list: from so many on, how often a value occurs is a feature.
+MIN_ALIKE = 3
+
+
+@dataclass(frozen=True)
+class Features:
+    """n configurations: `coordinates` (n, P) in the unit cube, `categories` (n, Q) as
+    numbers, and `linear` (n, L) features around 0."""
+
+    coordinates: Points
+    categories: NDArray[np.int64]
+    linear: Points
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice) -> Features:
+        return Features(
+            self.coordinates[rows],
+            self.categories[rows],
+            self.linear[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Turns points of the unit cube into features.
+
+    An ordered axis is a coordinate from 0 to 1 over its natural range: with `sensed`
+    one that spans orders of magnitude on a linear scale is seen on a logarithmic one.
+    """
+
+    space: SearchSpace
+
+    @cached_property
+    def columns(self) -> Columns:
+        return Columns(self.space)
+
+    @cached_property
+    def wide(self) -> dict[int, float]:
+        """Linear axes that may be logarithmic: the ratio of their ends, by place."""
+        ratios = {
+            place: ratio_of_ends(self.columns.all[place].law)
+            for place in self.columns.numeric
+        }
+        return {place: ratio for place, ratio in ratios.items() if ratio}
+
+    def features(
+        self, points: Points, active: Mask, *, sensed: bool = False
+    ) -> Features:
+        numeric = list(self.columns.numeric)
+        plain = self._scaled(points, active)
+        logarithmic = plain.copy()
+        for column, place in enumerate(numeric):
+            if place in self.wide:
+                logarithmic[:, column] = to_log(plain[:, column], self.wide[place])
+        logarithmic[~active[:, numeric]] = 0.5
+        extra = [column for column, place in enumerate(numeric) if place in self.wide]
+        linear = [2 * plain - 1, 2 * logarithmic[:, extra] - 1]
+        digits = self._categories(points, active)
+        linear.append(self._counts(digits, active))
+        coordinates = logarithmic if sensed else plain
+        return Features(coordinates, digits, np.hstack(linear))
+
+    def _scaled(self, points: Points, active: Mask) -> Points:
+        """The coordinates of ordered axes, 0.5 where they are not active."""
+        numeric = list(self.columns.numeric)
+        ends = [self._ends(place) for place in numeric]
+        low = np.array([end[0] for end in ends])
+        high = np.array([end[1] for end in ends])
+        scaled = (points[:, numeric] - low) / (high - low)
+        return np.where(active[:, numeric], scaled, 0.5)
+
+    def _ends(self, place: int) -> tuple[float, float]:
+        column = self.columns.all[place]
+        return column.ends if column.partition is not None else (0.0, 1.0)
+
+    def _categories(self, points: Points, active: Mask) -> NDArray[np.int64]:
+        """The values' numbers from 1 on; 0 where an axis is not active."""
+        digits = np.zeros((len(points), len(self.columns.categorical)), np.int64)
+        for column, place in enumerate(self.columns.categorical):
+            digits[:, column] = 1 + self.columns.all[place].digits(points[:, place])
+            digits[~active[:, place], column] = 0
+        return digits
+
+    def _counts(self, digits: NDArray[np.int64], active: Mask) -> Points:
+        """How often each value was chosen by the choices of one and the same list."""
+        found = [np.zeros((len(digits), 0))]
+        for places, size in self._alike:
+            counts = [
+                (digits[:, places] == value).sum(1) for value in range(1, size + 1)
+            ]
+            found.append(np.column_stack(counts) / np.sqrt(len(places)))
+        return np.hstack(found)
+
+    @cached_property
+    def _alike(self) -> list[tuple[list[int], int]]:
+        groups: dict[str, list[int]] = defaultdict(list)
+        sizes: dict[str, int] = {}
+        for column, place in enumerate(self.columns.categorical):
+            law = self.columns.all[place].law
+            if isinstance(law, Choice) and not law.branches:
+                name = repr(law.distinct)
+                groups[name].append(column)
+                sizes[name] = len(law.distinct)
+        return [
+            (places, sizes[name])
+            for name, places in groups.items()
+            if len(places) >= MIN_ALIKE
+        ]
+
+
+def ratio_of_ends(law: Distribution) -> float | None:
+    """By what the ends of a linear range differ, if that is by orders of magnitude."""
+    if isinstance(law, FloatRange | IntRange) and not law.log:
+        low, high = float(law.low), float(law.high)
+    elif isinstance(law, Uniform | QUniform):
+        low, high = float(law.min_value), float(law.max_value)
+    else:
+        return None
+    return high / low if low > 0 and high / low >= WIDE_RATIO else None
+
+
+def to_log(share: Points, ratio: float) -> Points:
+    """A linear coordinate on the logarithmic scale between the same ends."""
+    found: Points = np.log1p(np.clip(share, 0, 1) * (ratio - 1)) / np.log(ratio)
+    return found
+
+
+def from_log(share: Points, ratio: float) -> Points:
+    """The inverse of `to_log`."""
+    found: Points = np.expm1(np.clip(share, 0, 1) * np.log(ratio)) / (ratio - 1)
+    return found

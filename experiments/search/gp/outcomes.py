@@ -1,0 +1,126 @@
+"""What the model is told of the trials: one number each, and how uncertain it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.gp.kernel import Reals
+from experiments.search.history import COMPLETED, FAILED, PENDING, History
+
+# Bad outcomes are cut off so many interquartile ranges above the median.
+CUT = 2.0
+# Where a trial that was cut short stands at worst, among those that were not.
+WORST_OF_CUT_SHORT = 0.9
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The trials that say something, by their rows in the history.
+
+    `values` are standardised losses, `extra` the variance of each beyond the noise that
+    all share, in the same units. `location` and `scale` lead back to losses. `pending`
+    are the rows that say nothing yet; `finite` counts the trials with a value.
+    """
+
+    rows: NDArray[np.int64]
+    values: Reals
+    extra: Reals
+    pending: NDArray[np.int64]
+    finite: int
+    location: float = 0.0
+    scale: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def losses(self, values: Reals) -> Reals:
+        """Standardised values as losses."""
+        found: Reals = self.location + self.scale * values
+        return found
+
+    def standardised(self, losses: Reals) -> Reals:
+        """Losses as standardised values; infinite ones stay so."""
+        with np.errstate(over="ignore"):
+            found: Reals = (losses - self.location) / self.scale
+        return found
+
+
+def outcomes_of(history: History) -> Outcomes:
+    """What a history says.
+
+    A completed trial counts with its loss. One that was cut short, or that runs, counts
+    with the loss that is expected of it and the variance of that. Where nothing is
+    expected a trial that was cut short counts as `_bounded` says and one that runs is
+    pending. A failed trial is as bad as the worst value seen.
+    """
+    states, losses = history.states, history.losses
+    foreseen = np.isfinite(history.expected) & ~np.isin(states, (COMPLETED, FAILED))
+    values = np.where(foreseen, history.expected, losses)
+    spread = np.where(foreseen & np.isfinite(history.spread), history.spread, 0.0)
+    failed = (states == FAILED) | ((states == COMPLETED) & ~np.isfinite(values))
+    short = ~np.isin(states, (PENDING, COMPLETED, FAILED)) & ~foreseen
+    pending = np.flatnonzero((states == PENDING) & ~foreseen)
+    finite = np.isfinite(values) & ~failed
+    finite[pending] = False
+    values, spread = _bounded(values, spread, short & finite, finite & ~short)
+    rows = np.flatnonzero(finite | (failed & finite.any()))
+    told = np.where(failed, np.max(values[finite], initial=-np.inf), values)[rows]
+    return _standardised(rows, told, spread[rows], pending, int(finite.sum()))
+
+
+def _bounded(
+    values: Reals,
+    spread: Reals,
+    short: NDArray[np.bool_],
+    whole: NDArray[np.bool_],
+) -> tuple[Reals, Reals]:
+    """Losses of trials cut short that say neither too much good nor too much bad.
+
+    What such a trial logged is worse than what it would have come to, and it was ended
+    because it looked no better than others: it counts as no better than the median of
+    the trials that ran on and no worse than their upper tail, with an uncertainty of
+    half the interquartile range.
+    """
+    if not short.any() or not whole.any():
+        return values, spread
+    scale = float(np.max(np.abs(values[whole]))) or 1.0
+    least, lower, most, upper = scale * np.quantile(
+        values[whole] / scale, [0.25, 0.5, 0.75, WORST_OF_CUT_SHORT]
+    )
+    values, spread = values.copy(), spread.copy()
+    values[short] = np.clip(values[short], lower, upper)
+    spread[short] = most / 2 - least / 2
+    return values, spread
+
+
+def _standardised(
+    rows: NDArray[np.int64],
+    losses: Reals,
+    spread: Reals,
+    pending: NDArray[np.int64],
+    finite: int,
+) -> Outcomes:
+    """Cut off on the bad side, then with mean 0 and standard deviation 1."""
+    if not len(losses):
+        return Outcomes(rows, losses, spread, pending, finite)
+    # Divided first: sums and squares of huge losses would overflow.
+    size = float(max(np.max(np.abs(losses)), np.max(spread))) or 1.0
+    values, spread = losses / size, spread / size
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    if high > low:
+        values = np.minimum(values, middle + CUT * (high - low))
+    mean, deviation = float(values.mean()), float(values.std())
+    if not deviation > 1e-14:
+        deviation = 1.0
+    return Outcomes(
+        rows=rows,
+        values=(values - mean) / deviation,
+        extra=(spread / deviation) ** 2,
+        pending=pending,
+        finite=finite,
+        location=mean * size,
+        scale=deviation * size,
+    )

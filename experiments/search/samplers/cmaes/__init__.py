@@ -1,1 +1,0 @@
-"""The evolution strategy with covariance matrix adaptation, replayed from a history."""

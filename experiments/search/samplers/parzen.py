@@ -1,0 +1,199 @@
+"""A density over a few axes: a mixture of kernels, one for each of some points.
+
+One axis of the unit cube as a Parzen estimator sees it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from experiments.search.gp.encoding import CubeAxis, Points
+from experiments.search.samplers.guards import has_order
+
+Digits = NDArray[np.int64]
+
+# An ordered axis with more values than this is taken for a continuous one.
+MAX_BANDS = 64
+ROOT_OF_2_PI = math.sqrt(2 * math.pi)
+
+
+class Centres(NamedTuple):
+    """n kernels on one axis: where they stand, and how wide they are.
+
+    `digits` are the numbers of their values where the axis has few. The width is a
+    standard deviation on an ordered axis, elsewhere the probability of moving.
+    """
+
+    shares: Points
+    digits: Digits
+    width: float
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """An axis, with the probabilities of its values where it has few.
+
+    On an ordered axis a kernel is a normal law that is truncated to the unit interval,
+    or the mass of that on the bands of the values. On any other one it stays at its own
+    value, and with a small probability moves as the axis's own law does.
+    """
+
+    column: CubeAxis
+
+    @cached_property
+    def ordered(self) -> bool:
+        return has_order(self.column.law)
+
+    @cached_property
+    def banded(self) -> bool:
+        size = self.column.size
+        return size is not None and (size <= MAX_BANDS or not self.ordered)
+
+    @cached_property
+    def masses(self) -> Points:
+        """The values' probabilities."""
+        if self.column.partition is None:
+            raise self.column.law.unlisted()
+        return self.column.partition.masses()
+
+    @cached_property
+    def log_masses(self) -> Points:
+        return _log(self.masses)
+
+    def log_kernels(
+        self, shares: Points, digits: Digits, centres: Centres
+    ) -> NDArray[np.float64]:
+        """The logarithms of the kernels' densities at m shares: an array (m, n)."""
+        if not self.ordered:
+            return self._nominal(digits, centres)
+        if self.banded:
+            return np.asarray(self._table(centres.width)[:, centres.digits][digits])
+        return _normal(shares, centres)
+
+    def drawn(
+        self, centres: Centres, kernels: NDArray[np.int64], rng: np.random.Generator
+    ) -> Points:
+        """A share from each of some kernels.
+
+        What falls outside the unit interval is moved to its end: the best values of a
+        range often are its bounds, which a truncated law would never reach.
+        """
+        shares = rng.random(len(kernels))
+        centre = centres.shares[kernels]
+        if self.ordered:
+            return np.asarray(
+                np.clip(centre + centres.width * scipy.special.ndtri(shares), 0, 1)
+            )
+        moved = rng.random(len(kernels)) < centres.width
+        return np.where(moved, shares, centre)
+
+    def _nominal(self, digits: Digits, centres: Centres) -> NDArray[np.float64]:
+        moved = centres.width * self.masses[digits]
+        other, same = _log(moved), _log(1 - centres.width + moved)
+        equal = digits[:, None] == centres.digits
+        return np.where(equal, same[:, None], other[:, None])
+
+    def _table(self, width: float) -> NDArray[np.float64]:
+        """The logarithms of the mass on each band (rows) of each band's kernel."""
+        edges = np.concatenate([[0.0], np.cumsum(self.masses)])
+        middles = (edges[1:] + edges[:-1]) / 2
+        below = scipy.special.ndtr((edges[:, None] - middles) / width)
+        return np.asarray(_log(np.diff(below, axis=0)) - _log(below[-1] - below[0]))
+
+
+def _normal(shares: Points, centres: Centres) -> NDArray[np.float64]:
+    width = centres.width
+    above = scipy.special.ndtr((1 - centres.shares) / width)
+    inside = above - scipy.special.ndtr(-centres.shares / width)
+    distances = (shares[:, None] - centres.shares) / width
+    return np.asarray(-0.5 * distances**2 - np.log(inside * width * ROOT_OF_2_PI))
+
+
+def _log(masses: Points) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(masses))
+
+
+# What the space's own law weighs beside kernels of mean weight 1.
+OWN_LAW = 1.5
+# On an ordered axis a kernel is at least so wide, by the axis and by a value's band.
+MIN_WIDTH = 0.05
+MIN_BANDS = 0.5
+# The probability that a category moves.
+MOVING = 0.15
+
+
+@dataclass(frozen=True)
+class Parzen:
+    """Kernels at n points with weights, and the space's own law as one more of them.
+
+    `points` and `digits` are (n, d) for d coordinates, `importance` (n,) above 0. On an
+    ordered axis all kernels are alike wide, by Scott's (1992) rule: the mixture's
+    standard deviation by n^(-1 / (d + 4)), n the effective number of kernels.
+    """
+
+    coordinates: tuple[Coordinate, ...]
+    points: Points
+    digits: Digits
+    importance: Points
+
+    @cached_property
+    def weights(self) -> Points:
+        """Of the kernels, and last of the space's own law; they add up to 1."""
+        mean = self.importance.mean() if len(self.importance) else 1.0
+        weights = np.append(self.importance / mean, OWN_LAW)
+        return np.asarray(weights / weights.sum())
+
+    def drawn(self, number: int, rng: np.random.Generator) -> Points:
+        """So many points (number, d)."""
+        kernels = rng.choice(len(self.weights), size=number, p=self.weights)
+        found = rng.random((number, len(self.coordinates)))
+        own = kernels < len(self.points)
+        for place, coordinate in enumerate(self.coordinates):
+            centres = self._centres[place]
+            found[own, place] = coordinate.drawn(centres, kernels[own], rng)
+        return found
+
+    def log_density(self, points: Points, digits: Digits) -> NDArray[np.float64]:
+        """The logarithm of the density at m points: (m,)."""
+        kernels = np.zeros((len(points), len(self.points) + 1))
+        for place, coordinate in enumerate(self.coordinates):
+            kernels[:, :-1] += coordinate.log_kernels(
+                points[:, place], digits[:, place], self._centres[place]
+            )
+            if coordinate.banded:
+                kernels[:, -1] += coordinate.log_masses[digits[:, place]]
+        top = kernels.max(axis=1)
+        # No product of matrices: their last bits differ with the number of threads.
+        terms = np.exp(kernels - top[:, None]) * self.weights
+        return np.asarray(top + np.log(terms.sum(axis=1)))
+
+    @cached_property
+    def _centres(self) -> list[Centres]:
+        return [
+            Centres(self.points[:, place], self.digits[:, place], self._width(place))
+            for place in range(len(self.coordinates))
+        ]
+
+    def _width(self, place: int) -> float:
+        coordinate = self.coordinates[place]
+        if not coordinate.ordered:
+            return MOVING
+        least = MIN_WIDTH
+        if coordinate.banded and coordinate.column.size:
+            least = max(least, MIN_BANDS / coordinate.column.size)
+        own, shares = self.weights[:-1], self.points[:, place]
+        law = float(self.weights[-1])
+        mean = float((own * shares).sum()) + law / 2
+        variance = float((own * (shares - mean) ** 2).sum())
+        variance += law * (1 / 12 + (mean - 0.5) ** 2)
+        kernels = 1 / float((self.weights**2).sum())
+        shrunk = math.pow(kernels, -1 / (len(self.coordinates) + 4))
+        return max(least, math.sqrt(variance) * shrunk)

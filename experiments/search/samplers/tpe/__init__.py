@@ -1,1 +1,0 @@
-"""The tree-structured Parzen estimator, and the densities that it compares."""

@@ -1,0 +1,105 @@
+"""Judging a recorded sweep again, report by report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.history import COMPLETED
+from experiments.search.simulation.recording import Recording
+from experiments.search.standings import Standings
+from experiments.search.termination import Policy
+
+# The progress is reported after so many reports.
+STRIDE = 2_048
+# A trial's reports are judged, or only count for the others, or do neither.
+JUDGED, COUNTED, IGNORED = range(3)
+
+Pulse = Callable[[int], None]
+
+
+def replay(
+    recording: Recording, policy: Policy, *, pulse: Pulse | None = None
+) -> NDArray[np.int64]:
+    """The report after which the policy ends each trial (T,), 0 where it does not.
+
+    Nobody sees what a trial has recorded after its end, with one exception: where it
+    really was ended after that very report, what it sent until it had stopped counted
+    then, and does so here. A trial that is exempt counts for the others and is not
+    judged. A trial ends where its record does, whatever ended it. `pulse` is called
+    from time to time with the number of reports that are done.
+    """
+    return _Replay(recording, policy).run(pulse)
+
+
+class _Replay:
+    def __init__(self, recording: Recording, policy: Policy) -> None:
+        self._recording = recording
+        self._policy = policy
+        self._standings = Standings(policy.due)
+        self._numbers: list[int] = recording.numbers.tolist()
+        for number in self._numbers:
+            self._standings.start(number)
+        self._stopped_after = recording.stopped_after.tolist()
+        self._completed = (recording.states == COMPLETED).tolist()
+        self._conditions = np.where(recording.exempt, COUNTED, JUDGED).tolist()
+        self._ended = [0] * len(self._numbers)
+
+    def run(self, pulse: Pulse | None) -> NDArray[np.int64]:
+        for (start, stop), ending in _stretches(self._recording):
+            for place in range(start, stop, STRIDE):
+                end = min(place + STRIDE, stop)
+                self._judge(place, end)
+                if pulse is not None:
+                    pulse(end)
+            for trial in ending:
+                self._finish(trial)
+        return np.array(self._ended, np.int64)
+
+    def _judge(self, start: int, stop: int) -> None:
+        """Take in reports one after the other: most of the time is spent here."""
+        conditions, numbers = self._conditions, self._numbers
+        report, ends = self._standings.report, self._policy.ends
+        trials = self._recording.trials[start:stop].tolist()
+        losses = self._recording.losses[start:stop].tolist()
+        for trial, loss in zip(trials, losses, strict=True):
+            condition = conditions[trial]
+            if condition == IGNORED:
+                continue
+            evidence = report(numbers[trial], loss)
+            if evidence is not None and condition == JUDGED and ends(evidence):
+                self._end(trial, evidence.report)
+
+    def _end(self, trial: int, report: int) -> None:
+        self._ended[trial] = report
+        if report == self._stopped_after[trial]:
+            self._conditions[trial] = COUNTED
+        else:
+            self._conditions[trial] = IGNORED
+            self._standings.finish(self._numbers[trial], completed=False)
+
+    def _finish(self, trial: int) -> None:
+        """The record of a trial is over."""
+        if self._conditions[trial] != IGNORED:
+            done = self._completed[trial] and not self._ended[trial]
+            self._standings.finish(self._numbers[trial], completed=done)
+
+
+def _stretches(
+    recording: Recording,
+) -> Iterator[tuple[tuple[int, int], list[int]]]:
+    """The reports parted where trials end: from, to, and the trials that end then."""
+    ended = np.flatnonzero(recording.ended_at >= 0)
+    order = ended[np.argsort(recording.ended_at[ended], kind="stable")]
+    places = recording.ended_at[order]
+    marks = np.unique(np.concatenate([[0], places, [recording.size]]))
+    firsts = np.searchsorted(places, marks, side="left").tolist()
+    lasts = np.searchsorted(places, marks, side="right").tolist()
+    ending = [
+        order[first:last].tolist() for first, last in zip(firsts, lasts, strict=True)
+    ]
+    yield (0, 0), ending[0]
+    yield from zip(pairwise(marks.tolist()), ending[1:], strict=True)

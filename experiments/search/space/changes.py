@@ -1,0 +1,124 @@
+"""One search space in the place of another: what differs, and which trials still count.
+
+A trial counts for a new space when the space could have drawn its values. Values of
+parameters that the new space no longer has are passed over: what a trial shows of the
+others remains true, if with more scatter. One that has no value for a new parameter
+does not count, for nobody knows what it ran with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from experiments.search.fields import shown
+from experiments.search.records import JSONValue, Params
+from experiments.search.space.choice import Choice
+from experiments.search.space.conditions import dump_condition
+from experiments.search.space.continuous import Bell
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.space import SearchSpace
+from experiments.search.wording import significant
+
+MAX_CHARACTERS = 120
+
+
+class ParameterChange(NamedTuple):
+    """A parameter before and after, in words; None where there is none."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"{self.name}: new, {self.after}"
+        if self.after is None:
+            return f"{self.name}: gone, was {self.before}"
+        return f"{self.name}: {self.before} → {self.after}"
+
+
+def carried(space: SearchSpace, params: Params) -> dict[str, JSONValue]:
+    """The part of a configuration that the space knows."""
+    return {name: value for name, value in params.items() if name in space.parameters}
+
+
+def still_counts(space: SearchSpace, params: Params) -> bool:
+    """Whether the space could have drawn what it knows of the configuration."""
+    return space.contains(carried(space, params))
+
+
+def space_changes(old: SearchSpace, new: SearchSpace) -> list[ParameterChange]:
+    """Every parameter that differs, then the constraints that came or went."""
+    before, after = old.dump(), new.dump()
+    names = [*after, *(name for name in before if name not in after)]
+    found = [
+        _change(old, new, name) for name in names if before.get(name) != after.get(name)
+    ]
+    return [*found, *_rule_changes(old, new)]
+
+
+def _change(old: SearchSpace, new: SearchSpace, name: str) -> ParameterChange:
+    before = parameter_words(old, name) if name in old.parameters else None
+    after = parameter_words(new, name) if name in new.parameters else None
+    if before == after:
+        # What differs is none of what the words tell: the weights of a choice, say.
+        before, after = (
+            shown(space.dump()[name], most=MAX_CHARACTERS) for space in (old, new)
+        )
+    return ParameterChange(name, before, after)
+
+
+def _rule_changes(old: SearchSpace, new: SearchSpace) -> Iterator[ParameterChange]:
+    before = [rule.text for rule in old.constraints]
+    after = [rule.text for rule in new.constraints]
+    for text in after:
+        if text not in before:
+            yield ParameterChange("constraints", None, text)
+    for text in before:
+        if text not in after:
+            yield ParameterChange("constraints", text, None)
+
+
+def parameter_words(space: SearchSpace, name: str) -> str:
+    """A parameter's law, and when it counts: `loguniform 0.0001 to 0.1`."""
+    words = law_words(space.parameters[name])
+    condition = space.conditions.get(name)
+    if condition is None:
+        return words
+    return f"{words}, when {shown(dump_condition(condition), most=MAX_CHARACTERS)}"
+
+
+def law_words(law: Distribution) -> str:
+    """The kind and the values of a distribution in a few words, in natural units."""
+    if isinstance(law, Choice):
+        values = ", ".join(_text(value) for value in law.distinct)
+        return _cut(f"choice of {values}")
+    step = getattr(law, "q", None) or getattr(law, "step", None)
+    steps = f", step {significant(step)}" if step and step != 1 else ""
+    ends = law.quantile(0.0), law.quantile(1.0)
+    if not isinstance(law, Bell) and all(map(_is_finite, ends)):
+        low, high = (significant(float(str(end))) for end in ends)
+        return f"{law.kind} {low} to {high}{steps}"
+    given = law.dump()
+    arguments = [
+        f"{key} {_text(value)}" for key, value in given.items() if key != "type"
+    ]
+    return _cut(f"{law.kind} with {', '.join(arguments)}")
+
+
+def _is_finite(value: JSONValue) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
+def _text(value: JSONValue) -> str:
+    return value if isinstance(value, str) else shown(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"

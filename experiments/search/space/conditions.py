@@ -1,0 +1,333 @@
+"""Conditions (`when`): a parameter that counts only while others have certain values.
+
+A condition names parameters, or entries of nested choices (`network.kind`), each with
+the values that it must have one of. All of them must be active themselves.
+
+What a document can name: parameters, and the entries of nested choices.
+
+The address of an entry is the choice's name, a dot and its own: `network.layers`.
+
+The parameters of a space as axes, those inside nested choices among them.
+
+An axis is one number to choose. The parameters of a branch become axes of their own
+with the name `choice.inner`; they are active only while their branch is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from experiments.search.fields import (
+    Findings,
+    Problem,
+    join,
+    listed,
+    shown,
+    unknown_name,
+)
+from experiments.search.records import JSONValue, Params
+from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import Quantised
+from experiments.search.space.distribution import (
+    Branch,
+    Distribution,
+    identity,
+    kind_of,
+    value_problem,
+)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What an axis needs of another one: that it is active with one of some values.
+
+    `keys` are the values' keys by the other axis's law. An `open` gate lets pass
+    also while the other axis is not active.
+    """
+
+    axis: str
+    keys: frozenset[Hashable]
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One dimension of a space.
+
+    `address` is how documents name it: `choice.inner` for every branch, while the
+    names of axes differ (`choice.1.inner`) where branches give one name different
+    laws. An axis is active when all its gates let it pass. `inner` maps the key of a
+    branch to the axes of the branch's own parameters.
+    """
+
+    name: str
+    address: str
+    law: Distribution
+    gates: tuple[Gate, ...] = ()
+    inner: Mapping[Hashable, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def branches(self) -> Mapping[str, Branch]:
+        """The branches by key; empty for anything but a nested choice."""
+        return self.law.branches if isinstance(self.law, Choice) else {}
+
+
+def laid_out(parameters: Mapping[str, Distribution]) -> dict[str, Axis]:
+    """Every axis by name, in document order; without the gates of conditions."""
+    axes: dict[str, Axis] = {}
+    for name, law in parameters.items():
+        _add(axes, Axis(name, name, law))
+    return axes
+
+
+def _add(axes: dict[str, Axis], axis: Axis) -> None:
+    axes[axis.name] = axis
+    inner: dict[Hashable, dict[str, str]] = {
+        key: {
+            name: _add_inner(axes, axis, (number, key), name, law)
+            for name, law in branch.laws.items()
+        }
+        for number, (key, branch) in enumerate(axis.branches.items())
+    }
+    axes[axis.name] = replace(axis, inner=inner)
+
+
+def _add_inner(
+    axes: dict[str, Axis],
+    outer: Axis,
+    branch: tuple[int, str],
+    name: str,
+    law: Distribution,
+) -> str:
+    """The name of the axis for one entry of a branch (its number and key).
+
+    Branches that give a name the same law share its axis.
+    """
+    number, key = branch
+    own = f"{outer.name}.{name}"
+    twin = axes.get(own)
+    if twin is not None and repr(twin.law) == repr(law):
+        (gate,) = twin.gates
+        axes[own] = replace(twin, gates=(replace(gate, keys=gate.keys | {key}),))
+        return own
+    if twin is not None:
+        own = f"{outer.name}.{number}.{name}"
+    gate = Gate(outer.name, frozenset([key]))
+    _add(axes, Axis(own, f"{outer.address}.{name}", law, (gate,)))
+    return own
+
+
+When: TypeAlias = Mapping[str, tuple[JSONValue, ...]]
+
+
+def read_condition(value: object, path: str, findings: Findings) -> When:
+    """A condition; a single value may stand without a list. Problems are noted."""
+    if not isinstance(value, Mapping) or not value:
+        findings.error(
+            path,
+            "when must be a mapping of other parameters to the values that they must "
+            f"have, such as {{optimizer: [sgd]}}, not {shown(value)}.",
+        )
+        return {}
+    condition: dict[str, tuple[JSONValue, ...]] = {}
+    for name, given in value.items():
+        place = join(path, str(name))
+        values = tuple(given) if isinstance(given, list | tuple) else (given,)
+        problem = _values_problem(values, str(name))
+        if problem:
+            findings.error(place, problem)
+        else:
+            condition[str(name)] = values
+    return condition
+
+
+def dump_condition(condition: When) -> dict[str, JSONValue]:
+    """The mapping form, every value in a list."""
+    return {name: list(values) for name, values in condition.items()}
+
+
+def condition_gates(
+    name: str, condition: When, axes: Mapping[str, Axis]
+) -> tuple[list[Gate], list[Problem]]:
+    """What a parameter's condition asks of the axes, and what is wrong with it."""
+    gates: list[Gate] = []
+    problems: list[Problem] = []
+    for address, values in condition.items():
+        search = _Search(axes, values)
+        problem = _unmeant(name, address, axes) or search.run(address)
+        if problem:
+            problems.append(Problem(address, problem))
+            continue
+        gates += search.gates.values()
+    return gates, problems
+
+
+def _values_problem(values: tuple[object, ...], name: str) -> str | None:
+    if not values:
+        return "A condition needs at least one value, such as [sgd]."
+    if any(isinstance(value, Mapping) for value in values):
+        return (
+            "A condition cannot list a mapping; it can name an entry of it, such as "
+            f"{{{name}.kind: [a]}}."
+        )
+    return next(filter(None, map(value_problem, values)), None)
+
+
+def _unmeant(name: str, address: str, axes: Mapping[str, Axis]) -> str | None:
+    root = address.partition(".")[0]
+    if root == name:
+        return f"{name} cannot depend on itself."
+    if root not in axes:
+        known = [other for other in axes if "." not in other and other != name]
+        if not known:
+            return "There is no other parameter that it could depend on."
+        return unknown_name(address, known, kind="parameter")
+    return None
+
+
+@dataclass
+class _Search:
+    """Finds the places where an address leads, and what they have of some values."""
+
+    axes: Mapping[str, Axis]
+    values: tuple[JSONValue, ...]
+    gates: dict[str, Gate] = field(default_factory=dict)
+    laws: list[Distribution] = field(default_factory=list)
+    constants: list[JSONValue] = field(default_factory=list)
+
+    def run(self, address: str) -> str | None:
+        """Find the gates; the answer is what is wrong."""
+        root, *rest = address.split(".")
+        self._visit(self.axes[root], rest, is_open=False)
+        if not self.laws and not self.constants:
+            return f"No value of {root} is a mapping with {shown(address)} in it."
+        return next(self._problems(address), None)
+
+    def _problems(self, address: str) -> Iterator[str]:
+        for law in self.laws:
+            if not _takes_single_values(law):
+                yield (
+                    f"{address} is {law.kind} and takes infinitely many values; a "
+                    "condition needs one with values that can be listed."
+                )
+        constants = set(map(identity, self.constants))
+        for value in self.values:
+            if identity(value) in constants:
+                continue
+            if not any(law.contains(value) for law in self.laws):
+                allowed = [shown(law.dump(), most=120) for law in self.laws]
+                allowed += map(shown, self.constants)
+                words = listed(allowed, last="or")
+                yield f"{address} is never {shown(value)}: it is {words}."
+
+    def _visit(self, axis: Axis, rest: Sequence[str], *, is_open: bool) -> None:
+        if rest:
+            keys = [
+                key
+                for key, branch in axis.branches.items()
+                if self._leads_on(axis, key, branch, rest)
+            ]
+            self.gates[axis.name] = Gate(axis.name, frozenset(keys), is_open)
+            return
+        law = axis.law
+        self.laws.append(law)
+        found = frozenset(law.key(one) for one in self.values if law.contains(one))
+        self.gates[axis.name] = Gate(axis.name, found, is_open)
+
+    def _leads_on(
+        self, axis: Axis, key: str, branch: Branch, rest: Sequence[str]
+    ) -> bool:
+        """Whether the condition may hold in a branch.
+
+        Where the address leads to another axis, that axis has a gate of its own, which
+        is open: in other branches it is not asked.
+        """
+        name, *further = rest
+        if name in branch.laws:
+            inner = self.axes[axis.inner[key][name]]
+            if inner.name not in self.gates:
+                self._visit(inner, further, is_open=True)
+            return True
+        if further or name not in branch.constants:
+            return False
+        constant = branch.constants[name]
+        self.constants.append(constant)
+        return identity(constant) in map(identity, self.values)
+
+
+def _takes_single_values(law: Distribution) -> bool:
+    return law.count() is not None or isinstance(law, Quantised)
+
+
+# What `value_at` gives where there is no value.
+ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Named:
+    """What stands at an address: the kinds of its values (`values.KINDS`), and whether
+    every configuration has one."""
+
+    kinds: frozenset[str]
+    always: bool = True
+
+
+def addresses(
+    parameters: Mapping[str, Distribution], conditional: Iterable[str]
+) -> dict[str, Named]:
+    """Every address of a space; `conditional` parameters are not always there."""
+    maybe = set(conditional)
+    found: dict[str, Named] = {}
+    for name, law in parameters.items():
+        for rest, named in _entries(law).items():
+            always = named.always and name not in maybe
+            found[f"{name}{rest}"] = Named(named.kinds, always)
+    return found
+
+
+def value_at(params: Params, address: str) -> object:
+    """The value at an address of a configuration, or ABSENT."""
+    value: object = params
+    if "." not in address:
+        return params.get(address, ABSENT)
+    for name in address.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return ABSENT
+        value = value[name]
+    return value
+
+
+def _entries(law: Distribution) -> dict[str, Named]:
+    """A law's own values, under "", and those inside them (".layers")."""
+    if not isinstance(law, Choice):
+        return {"": Named(frozenset(["number"]))}
+    own = {"": Named(frozenset(map(kind_of, law.distinct)))}
+    branches = law.branches.values()
+    inner = [_of_branch(branch) for branch in branches]
+    whole = len(law.branches) == len(law.distinct)
+    found: dict[str, list[Named]] = {}
+    for entries in inner:
+        for rest, named in entries.items():
+            found.setdefault(rest, []).append(named)
+    for rest, all_named in found.items():
+        kinds = frozenset[str]().union(*(named.kinds for named in all_named))
+        everywhere = whole and len(all_named) == len(inner)
+        always = everywhere and all(named.always for named in all_named)
+        own[rest] = Named(kinds, always)
+    return own
+
+
+def _of_branch(branch: Branch) -> dict[str, Named]:
+    found: dict[str, Named] = {}
+    for name, entry in branch.entries.items():
+        for rest, named in _of_entry(entry).items():
+            found[f".{name}{rest}"] = named
+    return found
+
+
+def _of_entry(entry: JSONValue | Distribution) -> dict[str, Named]:
+    if isinstance(entry, Distribution):
+        return _entries(entry)
+    return {"": Named(frozenset([kind_of(entry)]))}

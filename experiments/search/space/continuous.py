@@ -1,0 +1,349 @@
+"""The arguments that the continuous and the quantised distributions share.
+
+Uniform and normal numbers, and their logarithmic forms.
+
+The same laws rounded to multiples of q.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.fields import Problem, is_number
+from experiments.search.records import JSONValue
+from experiments.search.space.distribution import UNDOCUMENTED, Distribution
+from experiments.search.space.laws import (
+    MAX_VALUES,
+    Even,
+    ExpLaw,
+    Law,
+    NormalLaw,
+    Partition,
+    Rounded,
+    UniformLaw,
+)
+from experiments.search.wording import significant
+
+# Powers of e up to here are neither 0 nor infinite.
+MAX_EXPONENT = 700.0
+
+
+@dataclass(frozen=True)
+class Lawful(Distribution):
+    """A distribution that follows from the law of a real number."""
+
+    @abstractmethod
+    def plain_law(self, factor: float) -> Law:
+        """The law of the arguments, each of them multiplied by a factor."""
+
+    @cached_property
+    def law(self) -> Law:
+        """The law before rounding."""
+        return self.plain_law(1.0)
+
+
+@dataclass(frozen=True)
+class Bounded(Lawful):
+    """Arguments that are two bounds, both included."""
+
+    min_value: float
+    max_value: float
+
+    def plain_law(self, factor: float) -> Law:
+        return UniformLaw(self.min_value * factor, self.max_value * factor)
+
+    def range_problems(self) -> Iterator[Problem]:
+        if not self.min_value < self.max_value:
+            yield Problem(
+                "max_value",
+                f"max_value must be above min_value, which is {self.min_value}, "
+                f"not {self.max_value}.",
+            )
+
+
+@dataclass(frozen=True)
+class Bell(Lawful):
+    """Arguments that are a mean and a standard deviation."""
+
+    mu: float
+    sigma: float
+
+    def plain_law(self, factor: float) -> Law:
+        return NormalLaw(self.mu * factor, self.sigma * factor)
+
+    def range_problems(self) -> Iterator[Problem]:
+        if self.sigma < 0:
+            yield Problem(
+                "sigma",
+                "sigma is a standard deviation and must be 0 or more, "
+                f"not {self.sigma}.",
+            )
+
+
+@dataclass(frozen=True)
+class Logarithmic(Lawful):
+    """Arguments that are logarithms: the value is the base to the power of the draw."""
+
+    base: float = field(default=math.e, kw_only=True, metadata=UNDOCUMENTED)
+
+    @cached_property
+    def law(self) -> Law:
+        return ExpLaw(self.plain_law(math.log(self.base)))
+
+
+@dataclass(frozen=True)
+class LogBounded(Logarithmic, Bounded):
+    """Bounds that are logarithms, the lower not above the upper."""
+
+    def range_problems(self) -> Iterator[Problem]:
+        if self.min_value > self.max_value:
+            yield Problem(
+                "max_value",
+                f"max_value must be at least min_value, which is {self.min_value}, "
+                f"not {self.max_value}.",
+            )
+        for name in ("min_value", "max_value"):
+            exponent = getattr(self, name) * math.log(self.base)
+            if abs(exponent) > MAX_EXPONENT:
+                yield Problem(name, self._out_of_reach(name))
+
+    def warnings(self) -> Iterator[Problem]:
+        low, high = self.min_value, self.max_value
+        natural = 0 < low < 0.1 or 0 < low < high <= 1
+        if natural or high * math.log(self.base) > 30:
+            yield Problem(
+                "min_value",
+                f"The bounds of {self.kind} are logarithms: {low} to {high} gives "
+                f"values from {significant(self.law.low)} to "
+                f"{significant(self.law.high)}. For bounds in natural units use "
+                f"{{type: float, low: {low}, high: {high}, log: true}}.",
+            )
+
+    def _out_of_reach(self, name: str) -> str:
+        base = "e" if self.base == math.e else str(self.base)
+        most = MAX_EXPONENT / math.log(self.base)
+        return (
+            f"{name} is a logarithm to base {base} and must be between {-most:.4g} and "
+            f"{most:.4g}, not {getattr(self, name)}; use type float with log: true for "
+            "bounds in natural units."
+        )
+
+
+MAX_FLOAT = sys.float_info.max
+MIN_FLOAT = sys.float_info.min
+
+
+@dataclass(frozen=True)
+class Continuous(Lawful):
+    """The law as it is."""
+
+    @cached_property
+    def partition(self) -> Partition | None:
+        return Even(1) if self.law.constant else None
+
+    def quantile(self, share: float) -> float:
+        return float(np.clip(self.law.quantile(share), *self._ends))
+
+    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        drawn = np.clip(self.law.quantile(shares), *self._ends)
+        numbers: list[JSONValue] = drawn.tolist()
+        return numbers
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The lowest and the highest value, which are finite. A logarithmic law comes
+        down to 0 and never reaches it."""
+        lowest = MIN_FLOAT if isinstance(self, Logarithmic) else -MAX_FLOAT
+        return max(lowest, self.law.low), min(MAX_FLOAT, self.law.high)
+
+    def at(self, index: int) -> float:
+        if not self.law.constant:
+            raise self.unlisted()
+        return self.quantile(0.5)
+
+    def encode(self, value: JSONValue) -> float:
+        if not is_number(value) or not self.contains(value):
+            raise self.refuse(value)
+        return 0.5 if self.law.constant else float(self.law.cdf(value))
+
+    def contains(self, value: object) -> bool:
+        if not is_number(value):
+            return False
+        if self.law.constant:
+            return value == self.at(0)
+        if isinstance(self, Logarithmic) and value <= 0:
+            return False
+        return self.law.low <= value <= self.law.high
+
+
+@dataclass(frozen=True)
+class Uniform(Continuous, Bounded):
+    """Every real number from min_value to max_value alike."""
+
+    kind = "uniform"
+
+
+@dataclass(frozen=True)
+class LogUniform(Continuous, LogBounded):
+    """e to the power of a uniform number: from e^min_value to e^max_value."""
+
+    kind = "loguniform"
+
+
+@dataclass(frozen=True)
+class Normal(Continuous, Bell):
+    """The normal law; sigma is the standard deviation."""
+
+    kind = "normal"
+
+
+@dataclass(frozen=True)
+class LogNormal(Continuous, Logarithmic, Bell):
+    """e to the power of a normal number; mu and sigma are those of the logarithm."""
+
+    kind = "lognormal"
+
+
+# e to the logarithm of 16 may miss 16 by this much, and must still reach it.
+EXPONENT_ROUNDING = Fraction(1, 10**12)
+
+
+@dataclass(frozen=True)
+class Quantised(Lawful):
+    """The law rounded to multiples of q, `round(x / q) * q` with ties to even.
+
+    Where the law has bounds the result is moved to the nearest multiple inside them. A
+    multiple of an integral q is an int, any other the float nearest to it in decimals.
+    """
+
+    q: float
+
+    def range_problems(self) -> Iterator[Problem]:
+        found = False
+        for problem in super().range_problems():  # type: ignore[safe-super]
+            found = True
+            yield problem
+        if not 0 < self.q <= 1e100:
+            yield Problem("q", f"q must be above 0, such as 1 or 0.5, not {self.q}.")
+        elif not found:
+            yield from self._multiples_problems()
+
+    @cached_property
+    def partition(self) -> Partition | None:
+        ends = self.ends
+        return None if ends is None else Rounded(self.law, self.q, *ends)
+
+    @cached_property
+    def ends(self) -> tuple[int, int] | None:
+        """The first and last multiple inside the bounds; None without bounds."""
+        if not math.isfinite(self.law.high):
+            middle = self._multiple(0.5)
+            return (middle, middle) if self.law.constant else None
+        slack = EXPONENT_ROUNDING if isinstance(self, Logarithmic) else 0
+        low = Fraction(repr(float(self.law.low))) / self._exact_q
+        high = Fraction(repr(float(self.law.high))) / self._exact_q
+        return math.ceil(low * (1 - slack)), math.floor(high * (1 + slack))
+
+    def between(self, share: float) -> int | float:
+        return self._value(self._multiple(share))
+
+    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        if self.partition is not None:
+            return super().quantiles(shares)
+        most = float(MAX_VALUES)
+        with np.errstate(over="ignore"):
+            ratios = np.clip(self.law.quantile(shares) / self.q, -most, most)
+        found, places = np.unique(np.rint(ratios), return_inverse=True)
+        values = [self._value(int(multiple)) for multiple in found.tolist()]
+        return [values[place] for place in places.tolist()]
+
+    def at(self, index: int) -> int | float:
+        if self.ends is None:
+            raise self.unlisted()
+        return self._value(self.ends[0] + index)
+
+    def encode(self, value: JSONValue) -> float:
+        if not is_number(value) or not self.contains(value):
+            raise self.refuse(value)
+        multiple = round(value / self.q)
+        if self.partition is not None and self.ends is not None:
+            return self.partition.middle(multiple - self.ends[0])
+        edges = [(multiple - 0.5) * self.q, (multiple + 0.5) * self.q]
+        return float(self.law.cdf(edges).mean())
+
+    def contains(self, value: object) -> bool:
+        if not is_number(value) or abs(value / self.q) > MAX_VALUES:
+            return False
+        multiple = round(value / self.q)
+        first, last = self.ends or (-MAX_VALUES, MAX_VALUES)
+        if self.ends is None and isinstance(self, Logarithmic):
+            first = 0
+        typed = isinstance(value, int) or not self._integral
+        return typed and first <= multiple <= last and self._value(multiple) == value
+
+    @property
+    def _integral(self) -> bool:
+        return float(self.q).is_integer()
+
+    @cached_property
+    def _exact_q(self) -> Fraction:
+        return Fraction(repr(self.q))
+
+    def _value(self, multiple: int) -> int | float:
+        product = multiple * self._exact_q
+        return int(product) if self._integral else float(product)
+
+    def _multiple(self, share: float) -> int:
+        ratio = float(self.law.quantile(share)) / self.q
+        return round(min(max(ratio, -float(MAX_VALUES)), float(MAX_VALUES)))
+
+    def _multiples_problems(self) -> Iterator[Problem]:
+        first, last = self.ends or (0, 0)
+        low, high = significant(self.law.low), significant(self.law.high)
+        if first > last:
+            yield Problem(
+                "q",
+                f"There is no multiple of {self.q} between {low} and {high}; "
+                "q must be smaller or the range wider.",
+            )
+        elif max(abs(first), abs(last)) > MAX_VALUES:
+            yield Problem(
+                "q", f"q is too small for numbers between {low} and {high}: {self.q}."
+            )
+
+
+@dataclass(frozen=True)
+class QUniform(Quantised, Bounded):
+    """Multiples of q from min_value to max_value."""
+
+    kind = "quniform"
+
+
+@dataclass(frozen=True)
+class QLogUniform(Quantised, LogBounded):
+    """Multiples of q from e^min_value to e^max_value."""
+
+    kind = "qloguniform"
+
+
+@dataclass(frozen=True)
+class QNormal(Quantised, Bell):
+    """The normal law rounded to multiples of q."""
+
+    kind = "qnormal"
+
+
+@dataclass(frozen=True)
+class QLogNormal(Quantised, Logarithmic, Bell):
+    """The lognormal law rounded to multiples of q."""
+
+    kind = "qlognormal"

@@ -1,0 +1,276 @@
+"""How many configurations a finite space has: exactly, or about how many.
+
+Parameters that no condition and no constraint ties together are counted apart, and the
+numbers multiplied. A part of up to about a million combinations is gone through. In a
+larger one draws say which share of the combinations are configurations.
+
+The configurations of a finite space one by one, in order.
+
+Axes are expanded one after the other, a block of rows at a time, and a screen drops
+rows as soon as it knows enough of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.space.conditions import Axis, Gate
+from experiments.search.space.constraints import Constraint
+from experiments.search.space.layout import Layout
+from experiments.search.space.sampling import InfeasibleError
+from experiments.search.space.screens import INACTIVE, Rows, Screen, screens
+
+# The work between two finds: rows that are looked at, unfinished ones included. All of
+# it takes about half a second.
+MAX_LISTING_WORK = 2**22
+BLOCK = 4096
+
+
+@dataclass
+class Listing:
+    """The rows of a space's digits in order, found as they are asked for.
+
+    The first `depth` axes are gone through; the others stay INACTIVE.
+    """
+
+    layout: Layout
+    screens: Sequence[Screen]
+    depth: int
+    _found: list[Rows] = field(default_factory=list, init=False)
+    _count: int = field(default=0, init=False)
+    _rows: int = field(default=0, init=False)
+
+    @property
+    def work(self) -> int:
+        """What was done so far."""
+        return self._rows + sum(screen.work for screen in self.screens)
+
+    def row(self, number: int) -> Rows | None:
+        """The number-th row; None when there are no more.
+
+        Raises InfeasibleError when the search for it takes too long.
+        """
+        mark = self.work
+        while self._count <= number:
+            rows = next(self._blocks, None)
+            if rows is None:
+                return None
+            if len(rows):
+                self._found.append(rows)
+                self._count += len(rows)
+                mark = self.work
+            if self.work - mark > MAX_LISTING_WORK:
+                raise InfeasibleError(
+                    f"After {self._count:,} configurations no other that meets all "
+                    "constraints was found in time."
+                )
+        for block in self._found:
+            if number < len(block):
+                return np.asarray(block[number])
+            number -= len(block)
+        return None
+
+    @cached_property
+    def _blocks(self) -> Iterator[Rows]:
+        return self.blocks()
+
+    def blocks(self) -> Iterator[Rows]:
+        """Complete rows, in order; an empty block where a step completed none."""
+        start = np.full((1, len(self.layout.order)), INACTIVE, np.int64)
+        stack = [(0, start, 0)]
+        while stack:
+            place, rows, first = stack.pop()
+            if place == self.depth:
+                yield rows
+                continue
+            grown, left, start_digit = self._step(place, rows, first)
+            if len(left):
+                stack.append((place, left, start_digit))
+            grown = self._screened(grown, place)
+            if len(grown):
+                stack.append((place + 1, grown, 0))
+            yield start[:0]
+
+    def _step(self, place: int, rows: Rows, first: int) -> tuple[Rows, Rows, int]:
+        """As many rows as fit into a block, each with every digit at a place.
+
+        Also the rows that are left, and the digit from which the first of them is
+        expanded next: a row with too many digits for one block is expanded over
+        several.
+        """
+        axis = self.layout.order[place]
+        active = self._active(axis, rows)
+        sizes = np.where(active, axis.law.count() or 1, 1)
+        fitting = int(np.searchsorted(np.cumsum(sizes), BLOCK, side="right"))
+        if fitting:
+            grown = _grown(rows[:fitting], sizes[:fitting], place)
+            grown[~np.repeat(active[:fitting], sizes[:fitting]), place] = INACTIVE
+            left, start = rows[fitting:], 0
+        else:
+            last = min(first + BLOCK, int(sizes[0]))
+            grown = np.repeat(rows[:1], last - first, axis=0)
+            grown[:, place] = np.arange(first, last)
+            done = last == sizes[0]
+            left, start = (rows[1:], 0) if done else (rows, last)
+        self._rows += len(grown) if axis.law.count() != 1 else 0
+        return grown, left, start
+
+    def _screened(self, rows: Rows, place: int) -> Rows:
+        for screen in self.screens:
+            rows = screen.passed(rows, place)
+        return rows
+
+    def allowed(self, rows: Rows) -> Rows:
+        """Of rows with a digit for every axis those that are configurations."""
+        for place, axis in enumerate(self.layout.order):
+            rows[~self._active(axis, rows), place] = INACTIVE
+        for screen in self.screens:
+            rows = screen.passed(rows, screen.places[-1])
+        return rows
+
+    def _active(self, axis: Axis, rows: Rows) -> NDArray[np.bool_]:
+        """In which rows an axis is active, by the digits before it."""
+        active = np.ones(len(rows), np.bool_)
+        for gate in axis.gates:
+            active &= self._passes(gate, rows)
+        return active
+
+    def _passes(self, gate: Gate, rows: Rows) -> NDArray[np.bool_]:
+        digits = rows[:, self._places[gate.axis]]
+        law = self.layout.axes[gate.axis].law
+        passing = np.array([law.place(key) for key in gate.keys], np.int64)
+        allowed = np.isin(digits, passing)
+        return np.where(digits == INACTIVE, gate.open, allowed)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {axis.name: place for place, axis in enumerate(self.layout.order)}
+
+
+def _grown(rows: Rows, sizes: NDArray[np.int64], place: int) -> Rows:
+    """Every row once for each of so many digits at a place."""
+    grown = np.repeat(rows, sizes, axis=0)
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    grown[:, place] = np.arange(len(grown)) - starts
+    return grown
+
+
+# A part with more combinations is gone through only if draws show few configurations.
+MAX_ENUMERATED = 2**20
+# The work for a part, in rows that are looked at: about a quarter of a second.
+MAX_WORK = 2**21
+# More configurations than this are counted but not listed.
+MAX_LISTED = 2**17
+# An estimate is made from so many draws, and from fewer where each takes long.
+MAX_DRAWS = 2**14
+BATCH = 2**10
+# From so many draws on that are configurations, two digits of an estimate are given.
+MIN_FOR_TWO_DIGITS = 100
+
+
+@dataclass(frozen=True)
+class Part:
+    """Axes that conditions and constraints tie together, and these constraints."""
+
+    layout: Layout
+    constraints: tuple[Constraint, ...]
+
+    @property
+    def is_free(self) -> bool:
+        """Whether this is a single axis that nothing restricts."""
+        return len(self.layout.order) == 1 and not self.listing.screens
+
+    @cached_property
+    def combinations(self) -> int:
+        """The number of combinations, without conditions and constraints."""
+        return math.prod(axis.law.count() or 1 for axis in self.layout.order)
+
+    @cached_property
+    def count(self) -> int | None:
+        """The exact number of configurations; None if it takes too much to find out."""
+        if self.is_free:
+            return self.combinations
+        return None if self._enumerated is None else self._enumerated[0]
+
+    @cached_property
+    def estimate(self) -> int:
+        """About how many configurations there are; 0 if no draw was one."""
+        share, hits = self._drawn
+        number = self.combinations * round(share * 2**53) >> 53
+        places = 2 if hits >= MIN_FOR_TWO_DIGITS else 1
+        return int(round(number, places - len(str(number))))
+
+    @cached_property
+    def rows(self) -> Rows | None:
+        """The digits of every configuration in order, where they can be listed."""
+        if self.count is None or self.count > MAX_LISTED:
+            return None
+        if self.is_free:
+            return np.arange(self.count).reshape(-1, 1)
+        blocks = [] if self._enumerated is None else self._enumerated[1]
+        return np.concatenate(
+            [np.empty((0, len(self.layout.order)), np.int64), *blocks]
+        )
+
+    @cached_property
+    def listing(self) -> Listing:
+        tests = screens(self.layout, self.constraints)
+        return Listing(self.layout, tests, len(self.layout.order))
+
+    @cached_property
+    def _enumerated(self) -> tuple[int, list[Rows]] | None:
+        """The number of configurations, and the first of them."""
+        is_large = self.combinations > MAX_ENUMERATED
+        if is_large and self.estimate > MAX_ENUMERATED:
+            return None
+        number, kept, before = 0, [], self.listing.work
+        for block in self.listing.blocks():
+            number += len(block)
+            if number <= MAX_LISTED:
+                kept.append(block)
+            if self.listing.work - before > MAX_WORK:
+                return None
+        return number, kept
+
+    @cached_property
+    def _drawn(self) -> tuple[float, int]:
+        """The share of the draws that are configurations, and the number of these.
+
+        A combination counts once for all values of what is not active.
+        """
+        rng = np.random.default_rng(0)
+        sizes = np.array([axis.law.count() for axis in self.layout.order], np.int64)
+        hits, draws, weight, before = 0, 0, 0.0, self.listing.work
+        while draws < MAX_DRAWS and self.listing.work - before < MAX_WORK:
+            digits = rng.integers(0, sizes, (BATCH, len(sizes)))
+            rows = self.listing.allowed(digits)
+            weights = np.where(rows == INACTIVE, 1 / sizes, 1.0).prod(axis=1)
+            draws += len(digits)
+            hits += len(rows)
+            weight += float(weights.sum())
+        return weight / draws, hits
+
+
+def parts_of(layout: Layout, constraints: Sequence[Constraint]) -> list[Part]:
+    """The parts that have nothing to do with each other, in the layout's order."""
+    links = [layout.named(rule.addresses) for rule in constraints]
+    for axis in layout.order:
+        links.append({axis.name, *(gate.axis for gate in axis.gates)})
+    groups: list[set[str]] = []
+    for link in links:
+        tied = [group for group in groups if group & link]
+        groups = [group for group in groups if not group & link]
+        groups.append(link.union(*tied))
+    return [_part(layout, constraints, group) for group in groups]
+
+
+def _part(layout: Layout, constraints: Sequence[Constraint], group: set[str]) -> Part:
+    axes = {name: axis for name, axis in layout.axes.items() if name in group}
+    own = (rule for rule in constraints if layout.named(rule.addresses) & group)
+    return Part(Layout(axes), tuple(own))

@@ -1,0 +1,199 @@
+"""`search_space` of a document: names, distributions and conditions.
+
+`constraints` of a document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from experiments.search.fields import Findings, join, shown
+from experiments.search.space import Distribution
+from experiments.search.space.conditions import Named, When, read_condition
+from experiments.search.space.constraints import EXAMPLE, Constraint, parse_constraint
+from experiments.search.space.expressions import ExpressionError, SpaceText, parse_space
+from experiments.search.space.notation import read_parameter
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAX_PARAMETERS = 500
+MAX_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class SpaceDocument:
+    """What was read; `unread` names what could not be."""
+
+    parameters: dict[str, Distribution] = field(default_factory=dict)
+    conditions: dict[str, When] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+
+    @property
+    def readable_conditions(self) -> dict[str, When]:
+        """The conditions that name nothing unread."""
+        return {
+            name: condition
+            for name, condition in self.conditions.items()
+            if not self.unread.intersection(
+                other.partition(".")[0] for other in condition
+            )
+        }
+
+
+def read_parameters(
+    document: object, findings: Findings, *, path: str, log_base: float
+) -> SpaceDocument:
+    """The parameters of a document, with problems noted; what is wrong is left out."""
+    read = SpaceDocument()
+    for given, value in _entries(document, findings, path).items():
+        name = _read_name(given, read, path, findings)
+        place = join(path, name or str(given))
+        law, when = read_parameter(value, place, findings, log_base=log_base)
+        if name is None:
+            continue
+        if law is None:
+            read.unread.add(name)
+            continue
+        read.parameters[name] = law
+        if when is not None:
+            condition = read_condition(when, join(place, "when"), findings)
+            read.conditions[name] = {
+                converted_name(other): values for other, values in condition.items()
+            }
+    return read
+
+
+def _entries(
+    document: object, findings: Findings, path: str
+) -> Mapping[object, object]:
+    """The parameters as they stand; none when a problem was noted."""
+    if isinstance(document, str):
+        text = read_space_text(document, findings, path=path)
+        if text is None:
+            return {}
+        document = text.parameters
+    if not isinstance(document, Mapping) or not document:
+        findings.error(
+            path,
+            "search_space must be a mapping of at least one name to a distribution, "
+            f"such as {{lr: {{type: float, low: 0.001, high: 0.1}}}}, "
+            f"not {shown(document)}.",
+        )
+        return {}
+    if len(document) > MAX_PARAMETERS:
+        findings.error(
+            path,
+            f"search_space may have {MAX_PARAMETERS} parameters, not {len(document)}.",
+        )
+        return {}
+    return document
+
+
+def converted_name(text: str) -> str:
+    """A parameter's name in documents: `--learning-rate` becomes `learning_rate`."""
+    return text.lstrip("-").replace("-", "_")
+
+
+def read_space_text(text: str, findings: Findings, *, path: str) -> SpaceText | None:
+    """A space written as text; None when a problem was noted."""
+    try:
+        return parse_space(text)
+    except ExpressionError as error:
+        findings.error(path, str(error))
+        return None
+
+
+def _read_name(
+    given: object, read: SpaceDocument, path: str, findings: Findings
+) -> str | None:
+    """A parameter's name. A dashed one, `--learning-rate`, is converted."""
+    text = str(given)
+    name = converted_name(text)
+    place = join(path, text)
+    if not NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
+        findings.error(
+            place,
+            "A parameter's name must be letters, digits and underscores, not starting "
+            f"with a digit, such as learning_rate, not {shown(text)}.",
+        )
+        return None
+    if name in read.parameters or name in read.unread:
+        findings.error(place, f"There is another parameter with the name {name}.")
+        return None
+    if name != text:
+        findings.warn(place, f"The parameter {text} is called {name} here.")
+    return name
+
+
+FIELD = "constraints"
+MAX_CONSTRAINTS = 200
+MAX_CHARACTERS = 10_000
+# After so many that cannot be read the others are not looked at.
+MAX_UNREAD = 20
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def read_constraints(
+    value: object,
+    known: Mapping[str, Named],
+    findings: Findings,
+    *,
+    unread: Collection[str] = (),
+) -> tuple[Constraint, ...]:
+    """The constraints over what is `known`; problems are noted.
+
+    What names an `unread` parameter, one with a problem of its own, is passed over.
+    """
+    texts = _texts(value, findings)
+    kinds = {address: named.kinds for address, named in known.items()}
+    found: list[Constraint] = []
+    mark = len(findings.problems)
+    for number, text in enumerate(texts):
+        if len(findings.problems) - mark == MAX_UNREAD:
+            findings.error(FIELD, f"After these {MAX_UNREAD} no others were looked at.")
+            break
+        place = join(FIELD, number)
+        if not isinstance(text, str):
+            findings.error(
+                place, f'A constraint is text, such as "{EXAMPLE}", not {shown(text)}.'
+            )
+        elif not set(unread).intersection(WORD.findall(text)):
+            found += _read(text, kinds, place, findings)
+    return tuple(found)
+
+
+def _texts(value: object, findings: Findings) -> Sequence[object]:
+    """The entries of the document's field; none, with a problem, if it is no list."""
+    if value is None:
+        return ()
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        findings.error(
+            FIELD,
+            f'constraints must be a list of texts, such as ["{EXAMPLE}"], '
+            f"not {shown(value)}.",
+        )
+        return ()
+    size = sum(len(text) for text in texts if isinstance(text, str))
+    if len(texts) > MAX_CONSTRAINTS:
+        message = f"There may be {MAX_CONSTRAINTS} constraints, not {len(texts):,}."
+    elif size > MAX_CHARACTERS:
+        message = (
+            f"constraints may have {MAX_CHARACTERS:,} characters together, "
+            f"not {size:,}."
+        )
+    else:
+        return texts
+    findings.error(FIELD, message)
+    return ()
+
+
+def _read(
+    text: str, kinds: Mapping[str, frozenset[str]], place: str, findings: Findings
+) -> list[Constraint]:
+    try:
+        return [parse_constraint(text, kinds)]
+    except ExpressionError as error:
+        findings.error(place, str(error))
+        return []

@@ -1,0 +1,229 @@
+"""Values that somebody gives for one trial: which fit, and which are outside.
+
+Values for one trial as texts: what a person types into a field for a parameter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.search.fields import (
+    DefinitionError,
+    Problem,
+    is_number,
+    join,
+    listed,
+    shown,
+    unknown_name,
+)
+from experiments.search.records import JSONValue, Params
+from experiments.search.space.choice import Choice
+from experiments.search.space.conditions import Axis, dump_condition
+from experiments.search.space.distribution import (
+    KINDS,
+    Distribution,
+    kind_of,
+    value_problem,
+)
+from experiments.search.space.space import SearchSpace
+from experiments.search.space.terms import equal
+
+# Where problems say that the values stand.
+FIELD = "params"
+# Beyond this a float does not hold every whole number.
+MAX_EXACT_INTEGER = 2**53
+
+
+@dataclass(frozen=True)
+class Given:
+    """Checked values in the order of the space; `outside` says in sentences what of
+    them the space could not have drawn."""
+
+    params: Mapping[str, JSONValue]
+    outside: tuple[str, ...] = ()
+
+
+def read_given(space: SearchSpace, params: Mapping[str, object]) -> Given:
+    """A configuration of the space's parameters, each of its parameter's kind.
+
+    Values beyond a range and choices that are not listed are allowed; samplers do not
+    learn from them. Raises DefinitionError with every problem, by name.
+    """
+    problems = [
+        Problem(
+            join(FIELD, name), unknown_name(name, space.parameters, kind="parameter")
+        )
+        for name in params
+        if name not in space.parameters
+    ]
+    values: dict[str, JSONValue] = {}
+    for name, law in space.parameters.items():
+        if name not in params:
+            continue
+        sentence = kind_problem(name, law, params[name])
+        if sentence:
+            problems.append(Problem(join(FIELD, name), sentence))
+        else:
+            values[name] = _converted(law, params[name])
+    problems += _activity(space, values, set(params))
+    if problems:
+        raise DefinitionError(problems)
+    return Given(values, tuple(outside(space, values)))
+
+
+def outside(space: SearchSpace, params: Params) -> Iterator[str]:
+    """What of a configuration the space could not have drawn, in sentences."""
+    traced = space.layout.traced(params)
+    for name in params:
+        if name in space.parameters and name not in traced:
+            allowed = shown(space.parameters[name].dump(), most=200)
+            yield f"{name} is {shown(params[name])}; the space has {allowed}."
+    for constraint in space.constraints:
+        if not constraint.meets(params):
+            yield f"The constraint {constraint.text} is not met."
+
+
+def kind_problem(name: str, law: Distribution, value: object) -> str | None:
+    """Why a value is not of a parameter's kind, whatever its range; None if it is."""
+    if isinstance(law, Choice):
+        return _choice_problem(name, law, value)
+    kind = "a whole number" if is_whole(law) else "a number"
+    sentence = f"{name} must be {kind}, such as {_example(law)}, not {shown(value)}."
+    if not is_number(value):
+        return sentence
+    whole = float(value).is_integer() and abs(value) <= MAX_EXACT_INTEGER
+    return None if whole or not is_whole(law) else sentence
+
+
+def is_whole(law: Distribution) -> bool:
+    """Whether all its values are whole numbers."""
+    return isinstance(law.quantile(0.5), int)
+
+
+def kinds_of(law: Choice) -> list[str]:
+    """The JSON kinds of a choice's values, in the order of their first mention."""
+    return list(dict.fromkeys(map(kind_of, law.distinct)))
+
+
+def _choice_problem(name: str, law: Choice, value: object) -> str | None:
+    if value_problem(value):
+        return f"{name}: {value_problem(value)}"
+    allowed = kinds_of(law)
+    if kind_of(value) not in allowed:
+        kinds = listed([KINDS[kind] for kind in allowed], last="or")
+        return f"{name} must be {kinds}, not {shown(value)}."
+    return None
+
+
+def _converted(law: Distribution, value: object) -> JSONValue:
+    """A number as its parameter has them: 3 and 3.0 are one value to people."""
+    if isinstance(law, Choice):
+        found = (each for each in law.distinct if equal(each, value))
+        other: Any = value
+        return next(found, other)
+    number = float(value)  # type: ignore[arg-type]
+    return int(number) if is_whole(law) else number
+
+
+def _example(law: Distribution) -> str:
+    return json.dumps(law.quantile(0.5))
+
+
+def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[Problem]:
+    """Parameters that have no value and should, or the other way round.
+
+    What depends on a value outside the space may be given or left out.
+    """
+    traced = space.layout.traced(values)
+    for name in space.parameters:
+        axis = space.layout.axes[name]
+        if _depends_on_outside(space, axis, traced, given):
+            continue
+        active = space.layout.is_active(axis, traced)
+        if active and name not in given:
+            sentence = f"{name} has no value. Every parameter that counts needs one."
+            yield Problem(join(FIELD, name), sentence)
+        elif name in given and not active:
+            condition = shown(dump_condition(space.conditions[name]), most=200)
+            sentence = (
+                f"{name} has a value only when {condition}. Leave it out, or change"
+                " what it depends on."
+            )
+            yield Problem(join(FIELD, name), sentence)
+        if name in values and isinstance(values[name], dict) and name not in traced:
+            yield Problem(join(FIELD, name), _branch_problem(space, name, values[name]))
+
+
+def _branch_problem(space: SearchSpace, name: str, value: object) -> str:
+    allowed = shown(space.parameters[name].dump(), most=300)
+    return f"{name} is {shown(value)}, which is none of its branches: {allowed}."
+
+
+def _depends_on_outside(
+    space: SearchSpace, axis: Axis, traced: Params, given: set[str]
+) -> bool:
+    names = {gate.axis for gate in axis.gates}
+    return any(
+        (name in given and name not in traced)
+        or _depends_on_outside(space, space.layout.axes[name], traced, given)
+        for name in names
+    )
+
+
+# More digits are no number that anybody types.
+MAX_TEXT_LENGTH = 10_000
+
+
+def values_of(space: SearchSpace, texts: Mapping[str, str]) -> dict[str, object]:
+    """The values that the texts stand for; an empty one gives none.
+
+    A text that is no value of its parameter's kind stays text, to be refused by name.
+    """
+    return {
+        name: _value(law, texts[name])
+        for name, law in space.parameters.items()
+        if texts.get(name, "").strip()
+    }
+
+
+def text_of(value: object) -> str:
+    """What to type for a value: texts as they are, all else as JSON."""
+    if isinstance(value, str) and value.strip():
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _value(law: Distribution, text: str) -> object:
+    plain = text.strip()
+    if isinstance(law, Choice):
+        return _choice_value(law, text)
+    found = _read(plain)
+    return found if kind_of(found) == "number" else plain
+
+
+def _choice_value(law: Choice, text: str) -> object:
+    """A listed value first, then any value of one of the choice's kinds."""
+    for value in law.distinct:
+        if text_of(value) in {text, text.strip()}:
+            return value
+    found = _read(text.strip())
+    if kind_of(found) in kinds_of(law) and not kind_problem("", law, found):
+        return found
+    return text.strip()
+
+
+def _read(text: str) -> object:
+    """As JSON, or as a number in any usual spelling; else the text itself."""
+    if len(text) > MAX_TEXT_LENGTH:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return float(text.replace("\u2212", "-"))
+    except ValueError:
+        return text

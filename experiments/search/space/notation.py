@@ -1,0 +1,275 @@
+"""The ways to write a distribution in a document, all read into one.
+
+The mapping form `{type: uniform, min_value: 0, max_value: 1}`, Azure's wire form
+`["uniform", [0, 1]]` and the expression form `uniform(0, 1)`.
+
+The forms that a distribution may have in a document, brought into one mapping.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass
+from typing import Any
+
+from experiments.search.fields import (
+    DefinitionError,
+    Findings,
+    join,
+    listed,
+    shown,
+    unknown_name,
+)
+from experiments.search.space import DISTRIBUTIONS, Choice, Distribution, Logarithmic
+from experiments.search.space.distribution import Branch, type_problem, value_problem
+from experiments.search.space.expressions import Call, ExpressionError, parse_call
+
+MAPPING = "{type: uniform, min_value: 0, max_value: 1}"
+# What other tools call a field, by ours.
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "min_value": ("low", "min", "lower"),
+    "max_value": ("high", "max", "upper"),
+    "low": ("min_value", "min", "lower"),
+    "high": ("max_value", "max", "upper"),
+    "mu": ("mean", "loc"),
+    "sigma": ("std", "stddev", "scale"),
+    "values": ("options", "choices", "categories"),
+    "q": ("step",),
+}
+
+
+def mapping_form(
+    value: object, path: str, findings: Findings
+) -> Mapping[str, object] | None:
+    """The mapping form of any form; None when a problem was noted."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, Call):
+        return _called(value, path, findings)
+    if isinstance(value, str):
+        try:
+            return _called(parse_call(value), path, findings)
+        except ExpressionError as error:
+            findings.error(path, str(error))
+            return None
+    match value:
+        case [str(name), [*args]] if name.lower() in DISTRIBUTIONS:
+            return _called(Call(name, tuple(args)), path, findings)
+    findings.error(
+        path,
+        f"A parameter must be a distribution, {MAPPING} or choice(16, 32), "
+        f"not {shown(value)}.",
+    )
+    return None
+
+
+def _called(call: Call, path: str, findings: Findings) -> dict[str, object] | None:
+    """The mapping form of a call."""
+    kind = kind_named(call.name, path, findings)
+    if kind is None:
+        return None
+    args = call.args
+    if kind.kind == "choice" and args:
+        # choice([1, 2]) and choice(1, 2) are the same; a list as a value of its own
+        # needs a list around it: choice([[1, 2], [3]]).
+        args = (args[0] if _is_only_list(args) else list(args),)
+    names = [item.name for item in kind.documented_fields()]
+    if len(args) > len(names):
+        findings.error(
+            path, f"{kind.kind} takes {listed(names)}: there are {len(args)} arguments."
+        )
+        return None
+    given = dict(zip(names, args, strict=False))
+    twice = given.keys() & call.keywords.keys()
+    if twice:
+        findings.error(path, f"{listed(sorted(twice))} is given twice.")
+        return None
+    return {"type": kind.kind, **given, **call.keywords}
+
+
+def _is_only_list(args: Sequence[object]) -> bool:
+    return len(args) == 1 and isinstance(args[0], list)
+
+
+def kind_named(
+    name: object, path: str, findings: Findings
+) -> type[Distribution] | None:
+    """The distribution of a name in any case; None when a problem was noted."""
+    if name is None:
+        findings.error(
+            join(path, "type"), f"type is required: {listed(DISTRIBUTIONS, last='or')}."
+        )
+        return None
+    kind = DISTRIBUTIONS.get(name.lower()) if isinstance(name, str) else None
+    if kind is None:
+        findings.error(
+            join(path, "type"),
+            unknown_name(str(name), DISTRIBUTIONS, kind="distribution"),
+        )
+    return kind
+
+
+def fields_are_known(
+    mapping: Mapping[str, object],
+    kind: type[Distribution],
+    path: str,
+    findings: Findings,
+) -> bool:
+    """Whether a mapping has a kind's fields and no others; problems are noted."""
+    mark = len(findings.problems)
+    items = kind.documented_fields()
+    known = [item.name for item in items]
+    for name in mapping:
+        if name != "type" and name not in known:
+            findings.error(join(path, str(name)), _unknown(str(name), kind.kind, known))
+    for item in items:
+        given = mapping.get(item.name)
+        if given is None and item.default is MISSING:
+            findings.error(
+                join(path, item.name), f"{item.name} is required for {kind.kind}."
+            )
+        elif given is not None and (problem := type_problem(item, given)):
+            findings.error(join(path, item.name), problem)
+    return findings.clean_since(mark)
+
+
+def _unknown(name: str, kind: str, known: Sequence[str]) -> str:
+    for ours in known:
+        if name in OTHER_NAMES.get(ours, ()):
+            return f"{kind} has no field {shown(name)}; did you mean {ours}?"
+    return unknown_name(name, ("type", *known))
+
+
+# So deep may choices be nested in each other.
+DEEPEST = 8
+CALL = re.compile(rf"\s*(?:{'|'.join(DISTRIBUTIONS)})\s*\(", re.IGNORECASE)
+
+
+def read_distribution(
+    value: object, path: str, findings: Findings, *, log_base: float
+) -> Distribution | None:
+    """A distribution from any of its forms; None when problems were noted.
+
+    A condition (`when`) is no part of a distribution and left to the space.
+    """
+    return read_parameter(value, path, findings, log_base=log_base)[0]
+
+
+def read_parameter(
+    value: object, path: str, findings: Findings, *, log_base: float
+) -> tuple[Distribution | None, object]:
+    """A distribution, and its condition as it stands (None without one)."""
+    mapping = mapping_form(value, path, findings)
+    if mapping is None:
+        return None, None
+    plain = {name: given for name, given in mapping.items() if name != "when"}
+    reader = _Reader(findings, log_base)
+    return reader.distribution(plain, path, depth=0), mapping.get("when")
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads distributions in the mapping form, and those nested in a choice."""
+
+    findings: Findings
+    log_base: float
+
+    def distribution(
+        self, mapping: Mapping[str, object], path: str, *, depth: int
+    ) -> Distribution | None:
+        kind = kind_named(mapping.get("type"), path, self.findings)
+        if kind is None or not fields_are_known(mapping, kind, path, self.findings):
+            return None
+        arguments: dict[str, Any] = {
+            name: tuple(given) if isinstance(given, list) else given
+            for name, given in mapping.items()
+            if name != "type" and given is not None
+        }
+        if issubclass(kind, Logarithmic):
+            arguments["base"] = self.log_base
+        mark = len(self.findings.problems)
+        if issubclass(kind, Choice) and isinstance(arguments.get("values"), tuple):
+            arguments["values"] = self._values(arguments["values"], path, depth)
+        return self._made(kind, arguments, path, mark)
+
+    def _made(
+        self, kind: type[Distribution], arguments: Any, path: str, mark: int
+    ) -> Distribution | None:
+        if not self.findings.clean_since(mark):
+            return None
+        try:
+            distribution = kind(**arguments)
+        except DefinitionError as error:
+            for problem in error.problems:
+                self.findings.error(join(path, problem.path), problem.message)
+            return None
+        for warning in distribution.warnings():
+            self.findings.warn(join(path, warning.path), warning.message)
+        return distribution
+
+    def _values(
+        self, values: Sequence[object], path: str, depth: int
+    ) -> tuple[object, ...]:
+        return tuple(
+            self._branch(value, join(join(path, "values"), index), depth)
+            if isinstance(value, Mapping)
+            else value
+            for index, value in enumerate(values)
+        )
+
+    def _branch(self, value: Mapping[str, object], path: str, depth: int) -> Branch:
+        if depth == DEEPEST:
+            self.findings.error(
+                path, f"Choices may be nested {DEEPEST} deep, and this is deeper."
+            )
+            return Branch({})
+        entries: dict[str, Any] = {}
+        for name, entry in value.items():
+            place = join(path, str(name))
+            if not (str(name).isidentifier() and str(name).isascii()):
+                self.findings.error(
+                    place,
+                    "A name inside a choice must be letters, digits and underscores, "
+                    f"not starting with a digit, such as momentum, not {shown(name)}.",
+                )
+            elif _may_be_distribution(entry):
+                entries[name] = self._inner(entry, place, depth + 1)
+            else:
+                entries[name] = self._constant(entry, place)
+        return Branch(entries)
+
+    def _inner(self, value: object, path: str, depth: int) -> Distribution | None:
+        mapping = mapping_form(value, path, self.findings)
+        if mapping is None:
+            return None
+        if mapping.get("when") is not None:
+            self.findings.error(
+                join(path, "when"),
+                "Inside a nested choice a parameter counts with its branch; a "
+                "condition (when) can only stand at parameters of the space itself.",
+            )
+        plain = {name: given for name, given in mapping.items() if name != "when"}
+        return self.distribution(plain, path, depth=depth)
+
+    def _constant(self, value: object, path: str) -> object:
+        problem = value_problem(value)
+        if problem:
+            self.findings.error(path, problem)
+        if isinstance(value, str) and CALL.match(value):
+            self.findings.warn(
+                path,
+                f"{shown(value)} is a fixed text here; a distribution inside a choice "
+                f"is a mapping, such as {MAPPING}.",
+            )
+        return value
+
+
+def _may_be_distribution(value: object) -> bool:
+    """Whether an entry of a branch is not a constant."""
+    match value:
+        case Mapping() | Call():
+            return True
+        case [str(name), list()]:
+            return name.lower() in DISTRIBUTIONS
+    return False

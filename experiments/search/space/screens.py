@@ -1,0 +1,224 @@
+"""What a finite space leaves out: configurations that break a constraint or that are
+another one's twin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search.space.conditions import Axis
+from experiments.search.space.constraints import Constraint
+from experiments.search.space.distribution import identity
+from experiments.search.space.evaluation import Column, Mask, column_of, met_at_once
+from experiments.search.space.layout import Layout, Values
+
+Rows = NDArray[np.int64]
+# The digit of an axis that is not active.
+INACTIVE = -1
+# How many values of all axes are kept in tables.
+MAX_VALUES = 2**17
+# A test of up to this many combinations is made once for all of them; of fewer where it
+# takes Python.
+MAX_CELLS = 2**16
+MAX_SLOW_CELLS = 2**10
+# Work is counted in rows that are looked at: a test that takes Python, a call of numpy,
+# and how many rows of such a call count as one.
+WORK_OF_TEST = 16
+WORK_OF_CALL = 256
+ROWS_AT_ONCE = 16
+
+
+@dataclass
+class Columns:
+    """The values of a layout's axes as arrays."""
+
+    layout: Layout
+    _room: int = field(default=MAX_VALUES, init=False)
+    _tables: dict[int, Column | None] = field(default_factory=dict, init=False)
+
+    def of(self, place: int, digits: Rows) -> Column | None:
+        """The values of an axis's digits; None where they are of several types."""
+        law = self.layout.order[place].law
+        size = law.count() or 0
+        if place not in self._tables and size <= self._room:
+            self._room -= size
+            self._tables[place] = column_of([law.at(digit) for digit in range(size)])
+        if place in self._tables:
+            table, which = self._tables[place], digits
+        else:
+            found, which = np.unique(digits, return_inverse=True)
+            table = column_of([law.at(digit) for digit in found.tolist()])
+        return None if table is None else table[which]
+
+
+@dataclass
+class Screen:
+    """A test of some axes' values: a `constraint`, or else `admits`.
+
+    `work` is what was done so far, as if in rows.
+    """
+
+    layout: Layout
+    places: list[int]
+    columns: Columns
+    admits: Callable[[Values], bool]
+    constraint: Constraint | None = None
+    work: int = field(default=0, init=False)
+    _known: dict[bytes, bool] = field(default_factory=dict, init=False)
+
+    def passed(self, rows: Rows, place: int) -> Rows:
+        """Those of the rows that may pass, by their digits up to a place."""
+        if not len(rows) or place not in self.places:
+            return rows
+        number = self.places.index(place) + 1
+        if self._table is not None:
+            digits = rows[:, self.places[:number]]
+            kept: Rows = rows[self._hopeful(number)[tuple(digits.T)]]
+            return kept
+        if number < len(self.places):
+            return rows
+        judged: Rows = rows[self._judged(rows[:, self.places])]
+        return judged
+
+    def _hopeful(self, number: int) -> Mask:
+        """Which digits of the first axes some digits of the others can follow."""
+        if number not in self._hopes:
+            others = tuple(range(number, len(self.places)))
+            self._hopes[number] = np.any(np.asarray(self._table), axis=others)
+        return self._hopes[number]
+
+    @cached_property
+    def _hopes(self) -> dict[int, Mask]:
+        return {}
+
+    @cached_property
+    def _table(self) -> Mask | None:
+        """The test of all combinations; the last digit of an axis is INACTIVE."""
+        sizes = [size + 1 for size in self._sizes]
+        most = MAX_SLOW_CELLS if self._needs_python else MAX_CELLS
+        if math.prod(sizes) > most:
+            return None
+        cells = np.indices(sizes).reshape(len(sizes), -1).T
+        digits = np.where(cells == self._sizes, INACTIVE, cells)
+        return self._judged(digits).reshape(sizes)
+
+    def _judged(self, digits: Rows) -> Mask:
+        """Which rows of digits of the axes pass."""
+        active = (digits != INACTIVE).all(axis=1)
+        columns = self._columns(digits[active])
+        if columns is None or self.constraint is None:
+            return self._judged_singly(digits)
+        number = int(active.sum())
+        met, unsure = met_at_once(self.constraint.tree, columns, number)
+        self.work += WORK_OF_CALL + number // ROWS_AT_ONCE
+        if unsure.any():
+            met[unsure] = self._judged_singly(digits[active][unsure])
+        passes = np.ones(len(digits), np.bool_)
+        passes[active] = met
+        return passes
+
+    def _judged_singly(self, digits: Rows) -> Mask:
+        found, which = np.unique(digits, axis=0, return_inverse=True)
+        passes = np.array([self._passes(row) for row in found], np.bool_)
+        judged: Mask = passes[which.reshape(-1)]
+        return judged
+
+    def _passes(self, row: Rows) -> bool:
+        mark = row.tobytes()
+        if mark not in self._known:
+            axes = [self.layout.order[place] for place in self.places]
+            self._known[mark] = self.admits(values_of(axes, row.tolist()))
+            self.work += WORK_OF_TEST
+        return self._known[mark]
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return [self.layout.order[place].law.count() or 0 for place in self.places]
+
+    def _columns(self, digits: Rows) -> dict[str, Column] | None:
+        """The axes' values in rows of digits; None where they need Python."""
+        if self._needs_python:
+            return None
+        found: dict[str, Column] = {}
+        for place, column in zip(self.places, digits.T, strict=True):
+            values = self.columns.of(place, column)
+            if values is None:
+                return None
+            found[self.layout.order[place].name] = values
+        return found
+
+    @cached_property
+    def _needs_python(self) -> bool:
+        axes = (self.layout.order[place] for place in self.places)
+        nested = any("." in axis.name or axis.branches for axis in axes)
+        return nested or self.constraint is None
+
+
+def values_of(axes: Sequence[Axis], digits: Sequence[int]) -> Values:
+    """The values of the active axes among some."""
+    return {
+        axis.name: axis.law.at(digit)
+        for axis, digit in zip(axes, digits, strict=True)
+        if digit != INACTIVE
+    }
+
+
+def screens(layout: Layout, constraints: tuple[Constraint, ...]) -> list[Screen]:
+    """One for every constraint, and one for every choice that may give twins."""
+    found = []
+    columns = Columns(layout)
+    for constraint in constraints:
+        axes = layout.named(constraint.addresses)
+        admits = _meeting(layout, constraint)
+        found.append(Screen(layout, _places(layout, axes), columns, admits, constraint))
+    for name in layout.roots:
+        if any(map(_may_give_twins, _below(layout, name))):
+            axes = {axis.name for axis in _below(layout, name)}
+            found.append(Screen(layout, _places(layout, axes), columns, _first(layout)))
+    return found
+
+
+def _places(layout: Layout, names: set[str]) -> list[int]:
+    return [place for place, axis in enumerate(layout.order) if axis.name in names]
+
+
+def _meeting(layout: Layout, constraint: Constraint) -> Callable[[Values], bool]:
+    if not any(
+        layout.axes[name].branches for name in layout.named(constraint.addresses)
+    ):
+        return constraint.meets
+    return lambda values: constraint.meets(layout.assembled(values))
+
+
+def _first(layout: Layout) -> Callable[[Values], bool]:
+    """Of two ways to one configuration only the first is let pass."""
+    return lambda values: layout.traced(layout.assembled(values)) == values
+
+
+def _below(layout: Layout, name: str) -> Iterator[Axis]:
+    for axis in layout.axes.values():
+        if f"{axis.name}.".startswith(f"{name}."):
+            yield axis
+
+
+def _may_give_twins(axis: Axis) -> bool:
+    """Whether two branches have the same names, and no constant tells them apart."""
+    alike: dict[frozenset[str], list[dict[str, str]]] = {}
+    for branch in axis.branches.values():
+        fixed = {name: identity(value) for name, value in branch.constants.items()}
+        alike.setdefault(frozenset(branch.entries), []).append(fixed)
+    return any(
+        not any(
+            len({fixed.get(name) for fixed in group}) == len(group)
+            and all(name in fixed for fixed in group)
+            for name in names
+        )
+        for names, group in alike.items()
+        if len(group) > 1
+    )

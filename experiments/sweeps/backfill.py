@@ -1,0 +1,316 @@
+"""The gaps of a sweep: configurations that it was to try and that have no outcome.
+
+Trials that the infrastructure lost, that failed, that were cancelled with their sweep,
+and those whose rows were deleted. What a policy or a person ended on its own is an
+outcome, and no gap; neither is what an equal configuration has made good since.
+
+Configurations of trials whose rows were deleted, computed again from their numbers.
+
+What random, grid and sobol choose follows from the seed and the number alone. Other
+samplers choose by results, which were other ones then.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
+
+from experiments import lifecycle, queues
+from experiments.models import Event, Sweep, User, Wish
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TRIAL_LIVE, Origin, TrialState
+from experiments.search.fields import DefinitionError
+from experiments.search.samplers import Sampler, make_sampler
+from experiments.search.space.distribution import identity
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.requests import (
+    locked,
+    refusal_of,
+    repetition,
+    room_refusal,
+    trials_named,
+    waiting_wishes,
+)
+from experiments.tracking.spaces import parsed_space
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """`params` is None where they cannot be known; `words` say why, or whence."""
+
+    params: Mapping[str, Any] | None
+    words: str
+
+
+class Recomputer:
+    """Recomputes configurations of one sweep; rows are read once for all of them."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+
+    def configuration(self, number: int) -> Recomputed:
+        if number in self._wished:
+            words = "Deleted; somebody had asked for it, with these values."
+            return Recomputed(self._wished[number], words)
+        if number < self._imported:
+            return Recomputed(None, "Deleted; it was imported, so its values are gone.")
+        version = self._version(number)
+        sampler = self._sampler(version)
+        if sampler is None:
+            return Recomputed(None, "Deleted; its search space no longer reads.")
+        if sampler.needs_history:
+            return Recomputed(None, _by_results(sampler.kind))
+        if version > 1 and sampler.space.is_finite:
+            words = (
+                "Deleted; the search space had been changed before, and what it was"
+                " depends on the trials of then."
+            )
+            return Recomputed(None, words)
+        found = sampler.suggest(number - self._unchosen_before(number))
+        if found is None:
+            return Recomputed(None, "Deleted; the space has no such configuration.")
+        return Recomputed(found.params, "Deleted; its values follow from the seed.")
+
+    @cached_property
+    def _wished(self) -> dict[int, Mapping[str, Any]]:
+        """Values of begun wishes by their trials' numbers."""
+        begun = self.sweep.wishes.filter(number__isnull=False)
+        rows = begun.values_list("number", "params")
+        return {number: params for number, params in rows if number is not None}
+
+    @cached_property
+    def _imported(self) -> int:
+        return self.sweep.trials.filter(origin=Origin.IMPORTED).next_number()
+
+    @cached_property
+    def _unchosen(self) -> list[int]:
+        """Numbers of trials that no sampler chose, but for imported ones, in order."""
+        there = self.sweep.trials.requested().values_list("number", flat=True)
+        return sorted({*there, *self._wished})
+
+    def _unchosen_before(self, number: int) -> int:
+        return bisect_left(self._unchosen, number) + self._imported
+
+    def _version(self, number: int) -> int:
+        """From which of the sweep's spaces the trial was drawn."""
+        later = (version for until, version in self._versions if until > number)
+        return next(later, self.sweep.space_version)
+
+    @cached_property
+    def _versions(self) -> list[tuple[int, int]]:
+        """Up to which number each earlier space counted, in order."""
+        versions = self.sweep.space_versions.order_by("version")
+        return list(versions.values_list("until", "version"))
+
+    def _sampler(self, version: int) -> Sampler | None:
+        if version not in self._samplers:
+            self._samplers[version] = self._made(version)
+        return self._samplers[version]
+
+    @cached_property
+    def _samplers(self) -> dict[int, Sampler | None]:
+        return {}
+
+    def _made(self, version: int) -> Sampler | None:
+        document: Mapping[str, Any] = self.sweep.definition
+        if version != self.sweep.space_version:
+            kept = self.sweep.space_versions.filter(version=version).first()
+            document = kept.document if kept else {}
+        space = parsed_space(self.sweep, document)
+        try:
+            settings = self.sweep.definition["sampling_algorithm"]
+            return None if space is None else make_sampler(settings, space)
+        except (DefinitionError, KeyError):
+            return None
+
+
+def _by_results(kind: str) -> str:
+    return (
+        f"Deleted; {kind} chooses by the results of its time, so its values cannot be"
+        " computed again."
+    )
+
+
+FILLED = "gaps to fill"
+LOST, FAILED, CANCELLED, DELETED = "lost", "failed", "cancelled", "deleted"
+KINDS = (FAILED, LOST, CANCELLED, DELETED)
+# Why trials are cancelled for their own sake, or because another one was good enough.
+# All else befell them with their sweep, or by loss; where a person cancelled a single
+# trial, that is on record.
+OUTCOME_REASONS = frozenset({"trial_timeout", "target", lifecycle.POLICY})
+BY_PERSON = "user"
+# What counts as an outcome of an equal configuration.
+OUTCOMES = frozenset({TrialState.COMPLETED, TrialState.TERMINATED, *TRIAL_LIVE})
+
+
+@dataclass(frozen=True)
+class Gap:
+    """`kind` is one of KINDS, `why` a sentence, `trial` the id of its row.
+
+    `params` is None where a deleted configuration cannot be computed again.
+    """
+
+    number: int
+    kind: str
+    why: str
+    trial: int | None
+    params: Mapping[str, Any] | None
+    state: str = ""
+
+    def request(self) -> Wish:
+        """A trial that fills it."""
+        params = self.params or {}
+        if self.trial is None:
+            return Wish(
+                params=params, origin=Origin.REPLACEMENT, source_number=self.number
+            )
+        return repetition(self.number, params, self.state)
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """All gaps by number; `unknown` are those that cannot be filled."""
+
+    gaps: tuple[Gap, ...]
+    unknown: tuple[Gap, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind, the unknown ones left out."""
+        counted = Counter(gap.kind for gap in self.gaps)
+        return {kind: counted[kind] for kind in KINDS}
+
+
+class _Row(NamedTuple):
+    pk: int
+    number: int
+    state: str
+    reason: str
+    message: str
+    params: str
+
+
+def find_gaps(sweep: Sweep) -> Gaps:
+    """The gaps as they are now, in a number of queries that does not grow with them."""
+    rows = [_Row(*row) for row in _read(sweep)]
+    found = [*_ended_badly(sweep, rows), *_deleted(sweep, rows)]
+    known, unknown = [], []
+    filled = _last_outcomes(rows)
+    taken = {identity(wish.params) for wish in waiting_wishes(sweep)}
+    for gap in sorted(found, key=lambda gap: gap.number):
+        if gap.params is None:
+            unknown.append(gap)
+            continue
+        key = identity(gap.params)
+        if key not in taken and filled.get(key, -1) < gap.number:
+            taken.add(key)
+            known.append(gap)
+    return Gaps(tuple(known), tuple(unknown))
+
+
+def fill_gaps(sweep: Sweep, *, actor: User | None) -> Gaps:
+    """Run all gaps once more, beyond the budget; the answer is what they were.
+
+    Those that are filled already are left out, so asking twice is asking once. Raises
+    NotPossible in states that do not allow it.
+    """
+    with transaction.atomic():
+        locked(sweep)
+        found = find_gaps(sweep)
+        if not found.gaps:
+            return found
+        refusal = refusal_of(sweep) or room_refusal(sweep, len(found.gaps))
+        if refusal:
+            raise NotPossible(refusal)
+        numbers = [gap.number for gap in found.gaps]
+        lifecycle.take_wishes(
+            sweep,
+            [gap.request() for gap in found.gaps],
+            verb=FILLED,
+            message=f"Gaps to fill: {counts_in_words(found.counts)}."
+            f" {trials_named(numbers)} shall run once more.",
+            data={"trials": numbers},
+            actor=actor,
+        )
+    queues.wake_scheduler()
+    return found
+
+
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """``2 failed, 1 deleted``."""
+    return ", ".join(f"{n:,} {kind}" for kind, n in counts.items() if n) or "none"
+
+
+def _read(sweep: Sweep) -> Iterator[tuple[Any, ...]]:
+    trials = sweep.trials.order_by("number").values_list(
+        "pk", "number", "state", "reason", "message", Cast("params", TextField())
+    )
+    return trials.iterator(chunk_size=2000)
+
+
+def _ended_badly(sweep: Sweep, rows: list[_Row]) -> Iterator[Gap]:
+    alone = _cancelled_alone(sweep)
+    for row in rows:
+        kind = _kind(row, alone)
+        if kind:
+            params = json.loads(row.params)
+            yield Gap(row.number, kind, _why(row), row.pk, params, state=row.state)
+
+
+def _kind(row: _Row, alone: set[int] | None) -> str:
+    if row.reason == Origin.IMPORTED:
+        return ""
+    if row.state == TrialState.FAILED:
+        return LOST if row.reason == "lost" else FAILED
+    if row.state != TrialState.CANCELLED or row.reason in OUTCOME_REASONS:
+        return ""
+    if row.reason == BY_PERSON and (alone is None or row.pk in alone):
+        return ""
+    return CANCELLED
+
+
+def _why(row: _Row) -> str:
+    if row.message:
+        return row.message
+    return f"It {row.state} ({row.reason})." if row.reason else f"It {row.state}."
+
+
+def _cancelled_alone(sweep: Sweep) -> set[int] | None:
+    """Trials that a person cancelled on their own; None: the sweep never was, so that
+    all were."""
+    events = Event.objects.filter(sweep=sweep)
+    verb = f"sweep {SweepState.CANCELLED}"
+    if not events.filter(verb=verb, trial=None).exists():
+        return None
+    alone = events.filter(verb=lifecycle.CANCELLED_ALONE, trial__isnull=False)
+    return {pk for pk in alone.values_list("trial", flat=True) if pk is not None}
+
+
+def _deleted(sweep: Sweep, rows: list[_Row]) -> Iterator[Gap]:
+    there = {row.number for row in rows}
+    last = rows[-1].number if rows else -1
+    missing = [number for number in range(last + 1) if number not in there]
+    if not missing:
+        return
+    recomputer = Recomputer(sweep)
+    for number in missing:
+        known = recomputer.configuration(number)
+        yield Gap(number, DELETED, known.words, None, known.params)
+
+
+def _last_outcomes(rows: list[_Row]) -> dict[str, int]:
+    """By configuration: the largest number of a trial that has, or will have, one."""
+    return {
+        identity(json.loads(row.params)): row.number
+        for row in rows
+        if row.state in OUTCOMES
+    }

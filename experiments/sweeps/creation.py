@@ -1,0 +1,181 @@
+"""From a checked sweep document to a Sweep row, and back to a document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+
+from experiments import access
+from experiments.code import snapshots
+from experiments.code.folders import with_shared_code
+from experiments.models import CodeSnapshot, Event, Experiment, Pool, Sweep, Team, User
+from experiments.search.document.definition import SweepDefinition
+from experiments.search.fields import DefinitionError, Problem
+
+
+def create_sweep(
+    team: Team,
+    definition: SweepDefinition,
+    *,
+    user: User | None,
+    experiment: Experiment | None = None,
+) -> Sweep:
+    """A draft of the document, in the given experiment or the one that it names.
+
+    Raises DefinitionError where the document names a pool or code that is not the
+    team's, or a folder that the pool does not allow.
+    """
+    pool = _pool(team, definition.compute)
+    definition = with_shared_code(definition, pool)
+    with transaction.atomic():
+        code = _code(team, definition, user)
+        experiment = experiment or find_or_create_experiment(
+            team, definition.experiment_name, user=user
+        )
+        sweep = _next_sweep(
+            experiment,
+            created_by=user,
+            code=code,
+            pool=pool,
+            **sweep_fields(definition, code),
+        )
+        Event.log("sweep created", actor=user, sweep=sweep)
+    return sweep
+
+
+def sweep_fields(
+    definition: SweepDefinition, code: CodeSnapshot | None
+) -> dict[str, Any]:
+    """The columns of a Sweep that come from its document."""
+    document: dict[str, Any] = definition.dump()
+    if code is not None:
+        document["trial"]["code"] = {"upload": code.digest}
+    limits = definition.limits
+    return {
+        "name": definition.display_name or "",
+        "description": definition.description or "",
+        "tags": dict(definition.tags or {}),
+        "definition": document,
+        "primary_metric": definition.objective.primary_metric,
+        "goal": definition.objective.goal,
+        "early_termination": document.get("early_termination"),
+        "max_total_trials": limits.max_total_trials,
+        "max_concurrent_trials": limits.max_concurrent_trials,
+        "max_failed_trials": limits.max_failed_trials,
+        "timeout": limits.timeout,
+        "trial_timeout": limits.trial_timeout,
+        "priority": definition.priority,
+        "launches": definition.launches,
+    }
+
+
+def sweep_document(sweep: Sweep) -> dict[str, Any]:
+    """The canonical document with what was changed since the sweep was created."""
+    limits = {
+        "max_total_trials": sweep.max_total_trials,
+        "max_concurrent_trials": sweep.max_concurrent_trials,
+        "max_failed_trials": sweep.max_failed_trials,
+        "timeout": sweep.timeout,
+        "trial_timeout": sweep.trial_timeout,
+        "stop_grace": sweep.definition.get("limits", {}).get("stop_grace"),
+    }
+    document: dict[str, Any] = {
+        **sweep.definition,
+        "experiment_name": sweep.experiment.name,
+        "display_name": sweep.name,
+        "description": sweep.description,
+        "tags": sweep.tags,
+        "early_termination": sweep.early_termination,
+        "limits": {name: value for name, value in limits.items() if value is not None},
+        "compute": sweep.pool.name,
+        "priority": sweep.priority or None,
+    }
+    return {name: value for name, value in document.items() if value or value == 0}
+
+
+def find_or_create_experiment(
+    team: Team, name: str, *, user: User | None
+) -> Experiment:
+    """The team's experiment of that name (or of a name with the same slug)."""
+    slug = slugify(name)[:60] or "experiment"
+    experiment, _ = Experiment.objects.get_or_create(
+        team=team, slug=slug, defaults={"name": name, "created_by": user}
+    )
+    return experiment
+
+
+def _next_sweep(experiment: Experiment, **fields: Any) -> Sweep:
+    """Insert with the next number; try again if somebody else took it meanwhile."""
+    while True:
+        number = experiment.next_number()
+        try:
+            with transaction.atomic():
+                return Sweep.objects.create(
+                    experiment=experiment, number=number, **fields
+                )
+        except IntegrityError:
+            if not experiment.sweeps.filter(number=number).exists():
+                raise
+
+
+def _pool(team: Team, name: str) -> Pool:
+    pool = access.pools_for_team(team).filter(name=name).first()
+    if pool is None:
+        known = ", ".join(access.pools_for_team(team).values_list("name", flat=True))
+        raise DefinitionError(
+            (
+                Problem(
+                    "compute",
+                    f"There is no worker pool {name!r} for team {team.name}; the"
+                    f" team's pools are: {known or 'none yet'}.",
+                ),
+            )
+        )
+    return pool
+
+
+def _code(
+    team: Team, definition: SweepDefinition, user: User | None
+) -> CodeSnapshot | None:
+    """The snapshot that the document's ``code`` stands for. A path is refused: what
+    lies on the server is not the document's to name."""
+    code: Any = definition.trial.code
+    if code is None:
+        return None
+    if isinstance(code, dict) and ("git" in code or "folder" in code):
+        return None
+    if isinstance(code, str):
+        raise DefinitionError(
+            (
+                Problem(
+                    "trial.code",
+                    f"{code!r} is a folder; only the command line can pack a folder."
+                    " Upload its files and name them as {upload: ID}, or name a folder"
+                    " that the pool allows.",
+                ),
+            )
+        )
+    try:
+        if "files" in code:
+            files = {name: text.encode() for name, text in code["files"].items()}
+            return snapshots.store_files(team, files, user=user)
+    except snapshots.CodeError as error:
+        raise DefinitionError((Problem("trial.code.files", str(error)),)) from error
+    return _uploaded(team, str(code.get("upload", "")))
+
+
+def _uploaded(team: Team, upload: str) -> CodeSnapshot:
+    found = CodeSnapshot.objects.filter(team=team, digest__startswith=upload)[:2]
+    if len(upload) < 8 or len(found) != 1:
+        raise DefinitionError(
+            (
+                Problem(
+                    "trial.code.upload",
+                    f"Team {team.name} has no upload {upload!r}. Upload the files"
+                    " first and use the id of the answer.",
+                ),
+            )
+        )
+    return found[0]

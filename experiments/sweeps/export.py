@@ -1,0 +1,129 @@
+"""A sweep's trials as a table for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from io import TextIOBase
+from typing import Any
+
+from experiments.models import Metric, Sweep, Trial
+from experiments.search.document.command import value_text
+from experiments.search.fields import DefinitionError
+from experiments.search.space.space import SearchSpace
+from experiments.tracking.training_time import earlier_by_trial, measured_seconds
+
+CHUNK = 500
+# A spreadsheet takes a text that starts so for a formula, and runs it.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+OWN = (
+    "number",
+    "state",
+    "reason",
+    "value",
+    "last_value",
+    "reports",
+    "started_at",
+    "ended_at",
+)
+
+
+def write_csv(sweep: Sweep, file: TextIOBase) -> None:
+    """One row a trial, with ``params.`` and ``metrics.`` columns for all that occur.
+
+    What stands inside a nested choice has columns of its own, ``params.choice.inner``,
+    empty in the rows of other branches.
+    """
+    params, metrics = _param_names(sweep), _metric_names(sweep)
+    writer = csv.writer(file, lineterminator="\n")
+    headings = [
+        *OWN,
+        "elapsed",
+        *(f"params.{name}" for name in params),
+        *(f"metrics.{name}" for name in metrics),
+    ]
+    writer.writerow([cell(heading) for heading in headings])
+    for trial, last, seconds in _trials(sweep):
+        flat = flat_params(trial.params)
+        values = [
+            *(getattr(trial, name) for name in OWN),
+            seconds,
+            *(param_cell(flat, name) for name in params),
+            *(last.get(name) for name in metrics),
+        ]
+        writer.writerow([cell(value) for value in values])
+
+
+def cell(value: Any) -> Any:
+    """The value for a table: text is never a formula, what is unknown stays empty."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def flat_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by their addresses: a mapping has one for each of its entries."""
+    flat: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping) and value:
+            inner = flat_params(value)
+            flat |= {f"{name}.{address}": one for address, one in inner.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def param_cell(params: dict[str, Any], name: str) -> Any:
+    """Numbers as they are; everything else as a command line would have it."""
+    if name not in params:
+        return None
+    value = params[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number else value_text(value)
+
+
+def _param_names(sweep: Sweep) -> list[str]:
+    """In the order of the search space, and after it of their first use.
+
+    A nested choice itself has a column only where it had a value without entries.
+    """
+    used: dict[str, None] = {}
+    for params in sweep.trials.values_list("params", flat=True).iterator():
+        used.update(dict.fromkeys(flat_params(params)))
+    known = _addresses(sweep)
+    holders = {address.rpartition(".")[0] for address in known}
+    names = [name for name in known if name in used or name not in holders]
+    return list(dict.fromkeys([*names, *used]))
+
+
+def _addresses(sweep: Sweep) -> list[str]:
+    document = sweep.definition.get("search_space", {})
+    try:
+        return list(SearchSpace.parse(document).addresses)
+    except DefinitionError:
+        return [str(name) for name in document]
+
+
+def _metric_names(sweep: Sweep) -> list[str]:
+    found = Metric.objects.filter(attempt__trial__sweep=sweep)
+    return list(found.order_by("name").values_list("name", flat=True).distinct())
+
+
+def _trials(
+    sweep: Sweep,
+) -> Iterator[tuple[Trial, dict[str, float | None], float | None]]:
+    """Every trial by number, with the last values of its last attempt's metrics and
+    its seconds of training."""
+    rows = sweep.trials.select_related("current_attempt").order_by("number")
+    after = -1
+    while chunk := list(rows.filter(number__gt=after)[:CHUNK]):
+        metrics: dict[int, dict[str, float | None]] = {}
+        found = Metric.objects.filter(attempt__in=[t.current_attempt_id for t in chunk])
+        for attempt, name, value in found.values_list("attempt", "name", "last_value"):
+            metrics.setdefault(attempt, {})[name] = value
+        earlier = earlier_by_trial(trial.pk for trial in chunk)
+        for trial in chunk:
+            last = metrics.get(trial.current_attempt_id or 0, {})
+            yield trial, last, measured_seconds(trial, earlier)
+        after = chunk[-1].number

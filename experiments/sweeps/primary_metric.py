@@ -1,0 +1,82 @@
+"""A sweep's primary metric is changed to a name that its trials report.
+
+Only while nothing has been compared by the old one. What trials have reported under the
+new name already counts from the first value on, and those that failed only for want of
+the old one have not failed any more.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from experiments import lifecycle
+from experiments.lifecycle.sweeps import lock_sweep
+from experiments.models import Attempt, Event, Metric, Report, Sweep, User
+from experiments.search.document.definition import parse_document
+from experiments.sweeps.control import NotPossible
+from experiments.sweeps.creation import sweep_document
+from experiments.tracking import ingest
+
+
+def refusal_of(sweep: Sweep) -> str:
+    """Why the metric cannot be changed any more; empty where it can."""
+    if sweep.has_ended:
+        return f"The sweep {sweep} is {sweep.state}; a copy can have another metric."
+    if Report.objects.filter(sweep=sweep).exists():
+        return (
+            f"Trials of {sweep} have reported {sweep.primary_metric} already; a copy"
+            " can have another metric."
+        )
+    return ""
+
+
+def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
+    """Compare the sweep's trials by the metric of this name from now on.
+
+    Raises NotPossible, and DefinitionError for what is no name.
+    """
+    before = sweep.primary_metric
+    with transaction.atomic():
+        lock_sweep(sweep)
+        # None of the running attempts can report meanwhile.
+        attempts = _locked_attempts(sweep, name)
+        refusal = refusal_of(sweep)
+        if refusal:
+            raise NotPossible(refusal)
+        document = sweep_document(sweep)
+        document["objective"] = {**document["objective"], "primary_metric": name}
+        parse_document(document)
+        objective = {**sweep.definition["objective"], "primary_metric": name}
+        Sweep.objects.filter(pk=sweep.pk).update(
+            primary_metric=name,
+            definition={**sweep.definition, "objective": objective},
+            updated_at=Now(),
+        )
+        Event.log(
+            "sweep changed",
+            f"The primary metric is {name} instead of {before}.",
+            actor=actor,
+            sweep=sweep,
+            data={
+                "before": {"primary_metric": before},
+                "after": {"primary_metric": name},
+            },
+        )
+        for attempt in attempts:
+            ingest.count_reported(attempt)
+        lifecycle.accept_reported(sweep)
+    sweep.refresh_from_db()
+
+
+def _locked_attempts(sweep: Sweep, name: str) -> list[Attempt]:
+    """The last attempts of trials, running or ended, that have reported the name. Those
+    that have not are locked as well."""
+    current = Attempt.objects.filter(
+        trial__sweep=sweep, trial__current_attempt=F("pk")
+    ).order_by("pk")
+    locked = list(current.select_for_update(of=("self",)))
+    named = Metric.objects.filter(attempt__in=locked, name=name)
+    reported = set(named.values_list("attempt", flat=True))
+    return [attempt for attempt in locked if attempt.pk in reported]

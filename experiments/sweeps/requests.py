@@ -1,0 +1,253 @@
+"""Trials that people want beside the sampler's: run again, changed, or made by hand.
+
+They come beyond the budget, and before anything new from the sampler. A sweep that has
+ended goes on for them.
+
+Trials that people want beside the sampler's: which wait, and which are under way.
+
+Each is a row, and so is never lost. They are carried out before the sampler is asked
+for anything new, in the order in which they were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from experiments import lifecycle, queues
+from experiments.models import Sweep, User, Wish
+from experiments.models.sweeps import SweepState
+from experiments.models.trials import TRIAL_LIVE, Origin, TrialState, WishQuerySet
+from experiments.search.document.definition import parse_document
+from experiments.search.document.limits import MAX_TRIALS
+from experiments.search.fields import DefinitionError, Problem, listed
+from experiments.search.space.given import Given, read_given
+from experiments.search.space.space import SearchSpace
+from experiments.sweeps.control import NotPossible
+
+
+def waiting_wishes(sweep: Sweep) -> WishQuerySet:
+    """Those that wait; none where the sweep has ended, which carries out no more."""
+    waiting = sweep.wishes.waiting().order_by("pk")
+    return waiting.none() if sweep.has_ended else waiting
+
+
+def next_wish(sweep: Sweep) -> Wish | None:
+    return waiting_wishes(sweep).first()
+
+
+def wishes_under_way(sweep: Sweep) -> bool:
+    """Whether a trial that somebody asked for waits or runs."""
+    return sweep.trials.live().requested().exists() or waiting_wishes(sweep).exists()
+
+
+def unchosen_before(sweep: Sweep, number: int) -> int:
+    """How many trials below this number no sampler has chosen, deleted ones too."""
+    wished = sweep.trials.requested().filter(number__lt=number).count()
+    gone = sweep.wishes.filter(number__lt=number, trial=None).count()
+    return wished + gone + imported_before(sweep, number)
+
+
+def imported_before(sweep: Sweep, number: int) -> int:
+    """How many of the first numbers are of trials that ended elsewhere."""
+    return sweep.trials.filter(origin=Origin.IMPORTED, number__lt=number).next_number()
+
+
+# So many trials may be asked to run again at once.
+MAX_AT_ONCE = 100
+# Sentences name so many trials; the event's data has all.
+MAX_NAMED = 20
+RUN_AGAIN = "trials to run again"
+ADDED = "trial added by hand"
+
+
+class Added(NamedTuple):
+    """A configuration that waits to be tried, and what of it the space does not have,
+    in sentences."""
+
+    wish: Wish
+    outside: tuple[str, ...]
+
+
+def locked(sweep: Sweep) -> None:
+    """Read the sweep's row anew and keep others from changing it meanwhile."""
+    sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+
+
+def refusal_of(sweep: Sweep) -> str:
+    """Why the sweep can try nothing more now; empty where it can."""
+    if sweep.state == SweepState.DRAFT:
+        return f"The sweep {sweep} has not begun; start it first."
+    return ""
+
+
+def room_refusal(sweep: Sweep, more: int) -> str:
+    """Why the sweep has no room for so many more trials; empty where it has."""
+    if sweep.max_total_trials + more > MAX_TRIALS:
+        return f"A sweep has at most {MAX_TRIALS:,} trials, and {sweep} has no room."
+    return ""
+
+
+# --- again, with the same values ---------------------------------------------------
+
+
+def run_again(
+    sweep: Sweep, numbers: Sequence[int], *, actor: User | None, to_end: bool = False
+) -> Sweep:
+    """Run ended trials of the sweep once more each, with the same values.
+
+    With ``to_end`` no policy ends them early. Raises NotPossible for trials or in
+    states that do not allow it, and for trials that wait to run again already.
+    """
+    with transaction.atomic():
+        locked(sweep)
+        refusal = rerun_refusal(sweep, numbers) or _cannot_rerun(sweep, numbers)
+        if refusal:
+            raise NotPossible(refusal)
+        how = ", and not end early" if to_end else ""
+        lifecycle.take_wishes(
+            sweep,
+            _repetitions(sweep, numbers, to_end=to_end),
+            verb=RUN_AGAIN,
+            message=f"{trials_named(numbers)} shall run once more{how}, with the same"
+            " values.",
+            data={"trials": list(numbers)} | ({"to_end": True} if to_end else {}),
+            actor=actor,
+        )
+    queues.wake_scheduler()
+    return sweep
+
+
+def rerun_refusal(sweep: Sweep, numbers: Sequence[int]) -> str:
+    """Why these trials cannot run again now; empty where nothing is in the way."""
+    return refusal_of(sweep) or _waiting_words(sweep, numbers)
+
+
+def _waiting_words(sweep: Sweep, numbers: Sequence[int]) -> str:
+    waiting = {wish.repeats for wish in waiting_wishes(sweep)}.intersection(numbers)
+    if not waiting:
+        return ""
+    named = trials_named([number for number in numbers if number in waiting])
+    verb = "waits" if len(waiting) == 1 else "wait"
+    return f"{named} {verb} to run again already, for a free slot."
+
+
+def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
+    if not 1 <= len(numbers) <= MAX_AT_ONCE or len(set(numbers)) < len(numbers):
+        return f"Name 1 to {MAX_AT_ONCE} different trials, such as 3, 8, 12."
+    found = sweep.trials.filter(number__in=numbers).values_list("number", "state")
+    ended = {number for number, state in found if state not in TRIAL_LIVE}
+    missing = set(numbers) - ended
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        return (
+            f"{trials_named(sorted(missing))} of {sweep} {verb} not among those that"
+            " have ended; only these can run again."
+        )
+    return room_refusal(sweep, len(numbers))
+
+
+def _repetitions(sweep: Sweep, numbers: Sequence[int], *, to_end: bool) -> list[Wish]:
+    found = sweep.trials.filter(number__in=numbers)
+    trials = {trial.number: trial for trial in found}
+    return [
+        repetition(number, trials[number].params, trials[number].state, to_end=to_end)
+        for number in numbers
+    ]
+
+
+def repetition(
+    number: int, params: Mapping[str, Any], state: str, *, to_end: bool = False
+) -> Wish:
+    """An ended trial's values once more: a failed one is retried, others re-run."""
+    return Wish(
+        params=params,
+        origin=Origin.RETRY if state == TrialState.FAILED else Origin.RERUN,
+        source_number=number,
+        runs_to_end=to_end,
+    )
+
+
+def trials_named(numbers: Sequence[int]) -> str:
+    """``Trial 3``, ``Trials 3, 8 and 12``; of very many the first."""
+    noun = "Trial" if len(numbers) == 1 else "Trials"
+    names: list[object] = list(numbers[:MAX_NAMED])
+    if len(numbers) > MAX_NAMED:
+        names.append(f"{len(numbers) - MAX_NAMED} more")
+    return f"{noun} {listed(names)}"
+
+
+# --- with values of somebody's own ------------------------------------------------
+
+
+def add_trial(
+    sweep: Sweep,
+    params: Mapping[str, object],
+    *,
+    actor: User | None,
+    clone_of: int | None = None,
+    to_end: bool = False,
+) -> Added:
+    """Try a configuration that somebody has put together, also one outside the space.
+
+    ``clone_of`` is the number of the trial whose values were changed. Raises
+    NotPossible in states that do not allow it, DefinitionError for wrong values.
+    """
+    with transaction.atomic():
+        locked(sweep)
+        given = read_values(sweep, params)
+        refusal = refusal_of(sweep) or room_refusal(sweep, 1)
+        if refusal:
+            raise NotPossible(refusal)
+        requested = Wish(
+            params=given.params,
+            origin=Origin.BY_HAND if clone_of is None else Origin.CLONE,
+            source_number=clone_of,
+            runs_to_end=to_end,
+        )
+        (wish,) = lifecycle.take_wishes(
+            sweep,
+            [requested],
+            verb=ADDED,
+            message=_added_words(clone_of, given, to_end=to_end),
+            data={"params": dict(given.params), "clone_of": clone_of},
+            actor=actor,
+        )
+    queues.wake_scheduler()
+    return Added(wish, given.outside)
+
+
+def read_values(sweep: Sweep, params: Mapping[str, object]) -> Given:
+    """The values checked against the space that the sweep has now."""
+    return read_given(space_of(sweep), params)
+
+
+def space_of(sweep: Sweep) -> SearchSpace:
+    """Raises NotPossible for a document of an earlier version that no longer reads."""
+    try:
+        return parse_document(sweep.definition).search_space
+    except DefinitionError as error:
+        problem: Problem = error.problems[0]
+        words = f"The document of {sweep} does not read: {problem}"
+        raise NotPossible(words) from error
+
+
+def _added_words(clone_of: int | None, given: Given, *, to_end: bool) -> str:
+    what = "A trial with values of its own"
+    if clone_of is not None:
+        what = f"Trial {clone_of} with changed values"
+    how = " and not end early" if to_end else ""
+    words = f"{what} shall run{how}."
+    return " ".join([words, *(f"Outside the search space: {s}" for s in given.outside)])
+
+
+def withdraw(wish: Wish, *, actor: User | None) -> None:
+    """Take back a trial that waits to run. Raises NotPossible when it does not."""
+    if not lifecycle.withdraw_wish(wish, actor=actor):
+        raise NotPossible(
+            f"That trial of {wish.sweep} does not wait any more: it was started or"
+            " taken back."
+        )
+    queues.wake_scheduler()

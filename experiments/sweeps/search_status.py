@@ -1,0 +1,91 @@
+"""What a sweep's search is doing now, and which trial is likely its best.
+
+Both need every trial, and are computed once for as long as no further trial ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from experiments.models import Sweep
+from experiments.search.fields import DefinitionError
+from experiments.search.history import COMPLETED, History
+from experiments.search.likely_best import Likely, likely_best
+from experiments.tracking.history import TrialHistory, search_of
+from experiments.tracking.spaces import began_at
+
+# With fewer completed trials a model says too little about the luck of single ones.
+MIN_COMPLETED = 10
+# Beyond so many trials reading and ranking them all would keep a page waiting; less
+# while they still come in, as each one that ends makes it necessary again.
+MAX_TRIALS, MAX_WHILE_RUNNING = 5_000, 2_000
+COUNT = 5
+# So many trials tell what the sampler does these days.
+NEWEST = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SearchNow:
+    """`words` is one sentence on what the sampler does, empty where it cannot be told,
+    and `origin` says where most of the newest trials came from.
+
+    `likely` are the likeliest best configurations, the likeliest first; none where the
+    trials are too few, too many or of no value.
+    """
+
+    words: str = ""
+    origin: str = ""
+    likely: tuple[Likely, ...] = ()
+
+
+def search_now(sweep: Sweep, *, tried: int) -> SearchNow:
+    """The search of a sweep that has tried so many trials."""
+    if not 0 < tried <= (MAX_TRIALS if sweep.has_ended else MAX_WHILE_RUNNING):
+        return SearchNow()
+    try:
+        with search_of(sweep) as search:
+            words = _once(search, "words", lambda: _words(search))
+            likely = _once(search, "likely", lambda: _likely(search))
+    except DefinitionError:
+        # A document of an earlier version, which no sampler reads any more.
+        return SearchNow()
+    return SearchNow(words, _usual_origin(sweep), likely)
+
+
+def _usual_origin(sweep: Sweep) -> str:
+    """The commonest origin of the newest trials of its present search space; of
+    several, that of the newest."""
+    own = sweep.trials.own().filter(number__gte=began_at(sweep))
+    newest = own.exclude(pk__in=sweep.trials.requested()).order_by("-number")
+    origins = Counter(newest.values_list("origin", flat=True)[:NEWEST])
+    return max(origins, key=origins.__getitem__, default="")
+
+
+def _once(search: TrialHistory, name: str, compute: Callable[[], T]) -> T:
+    if name not in search.kept:
+        search.kept[name] = compute()
+    found: T = search.kept[name]
+    return found
+
+
+def _words(search: TrialHistory) -> str:
+    return search.sampler.in_words(search.history)
+
+
+def _likely(search: TrialHistory) -> tuple[Likely, ...]:
+    if not len(search.history.space.axes) or _completed(search.history) < MIN_COMPLETED:
+        return ()
+    return tuple(likely_best(search.history, COUNT))
+
+
+def _completed(history: History) -> int:
+    """How many trials ran to their end and have a value."""
+    valued = np.isfinite(history.losses) & (history.states == COMPLETED)
+    return int(valued.sum())

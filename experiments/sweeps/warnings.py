@@ -1,0 +1,103 @@
+"""Whether a bandit's slack factor suits the values that trials have recorded.
+
+Whether any host of a pool could run trials that ask for so many GPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+
+from experiments.models import Pool, Sweep, Trial, Worker
+from experiments.models.trials import TrialState
+from experiments.search.fields import DefinitionError, Problem
+from experiments.search.records import Objective
+from experiments.search.termination import (
+    BanditPolicy,
+    Policy,
+    make_policy,
+    slack_warning,
+)
+from experiments.search.termination.combination import Combination
+from experiments.search.wording import counted
+
+# The latest so many values tell how large the metric is.
+MAX_VALUES = 1000
+
+
+def slack_doubts(
+    settings: object, objective: Objective, trials: QuerySet[Trial]
+) -> list[Problem]:
+    """What recorded values of the same metric say against a policy's slack factor.
+
+    `trials` are the ones to learn from; those of another metric or goal are left out.
+    One query where there is a slack factor to doubt, and none where there is not.
+    """
+    bandit, path = _bandit(settings, objective)
+    if bandit is None:
+        return []
+    values = (
+        trials.filter(
+            sweep__primary_metric=objective.primary_metric,
+            sweep__goal=objective.goal,
+            value__isnull=False,
+        )
+        .exclude(state=TrialState.FAILED)
+        .order_by("-pk")
+        .values_list("value", flat=True)[:MAX_VALUES]
+    )
+    warning = slack_warning(bandit, [value for value in values if value is not None])
+    return [Problem(path, warning)] if warning else []
+
+
+def own_slack_doubt(sweep: Sweep) -> str:
+    """What the sweep's own values say against its slack factor; empty for nothing."""
+    if not sweep.early_termination:
+        return ""
+    own = sweep.trials.all()
+    doubts = slack_doubts(sweep.early_termination, sweep.objective, own)
+    return doubts[0].message if doubts else ""
+
+
+def _bandit(settings: object, objective: Objective) -> tuple[BanditPolicy | None, str]:
+    """The first bandit with a slack factor, and the field it stands in."""
+    if not isinstance(settings, dict):
+        return None, ""
+    try:
+        policy = make_policy(settings, objective)
+    except DefinitionError:
+        return None, ""
+    for each in _inside(policy):
+        if isinstance(each, BanditPolicy) and each.slack_factor > 0:
+            name = "slack_factor" if each is policy else "policies"
+            return each, f"early_termination.{name}"
+    return None, ""
+
+
+def _inside(policy: Policy | None) -> Iterator[Policy]:
+    if policy is not None:
+        yield policy
+    if isinstance(policy, Combination):
+        for each in policy.policies:
+            yield from _inside(each)
+
+
+FIELD = "resources.gpus"
+
+
+def gpu_doubts(pool: Pool | None, gpus: object) -> list[Problem]:
+    """A warning where no worker that is there now has enough GPUs: a sweep may be
+    started before its hosts. Nothing where `gpus` is no number of them."""
+    if pool is None or type(gpus) is not int or gpus < 1:
+        return []
+    hosts = list(Worker.objects.alive().filter(pool=pool).order_by("name"))
+    if any(host.slots_for(gpus) is not None for host in hosts):
+        return []
+    best = max(hosts, key=lambda host: len(host.gpus), default=None)
+    if best is None:
+        there = f"no worker of pool {pool.name} runs"
+    else:
+        there = f"in pool {pool.name}, host {best.name} has the most: {len(best.gpus)}"
+    text = f"Each trial needs {counted(gpus, 'GPU')} on one host, but {there}."
+    return [Problem(FIELD, f"{text} Its trials wait until a host has them.")]

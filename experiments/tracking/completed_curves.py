@@ -1,0 +1,143 @@
+"""The trials of a sweep that ran to their end, with their curves, as rows have them."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
+from operator import attrgetter
+from typing import NamedTuple, TypeVar, cast
+
+import numpy as np
+from django.db.models import TextField
+from django.db.models.functions import Cast
+from numpy.typing import NDArray
+
+from experiments.db.prepared import Select, Slot
+from experiments.lru_cache import LruCache
+from experiments.models import Report, Trial
+from experiments.models.trials import TrialState
+from experiments.search.records import Objective
+from experiments.search.termination.evidence import MAX_FINISHED, Finished
+
+T = TypeVar("T")
+Curve = NDArray[np.float64]
+
+
+class Completed(NamedTuple):
+    """A completed trial. Nothing of it changes any more, so it names its curve; the
+    time tells apart rows that came to have one id."""
+
+    pk: int
+    number: int
+    reports: int
+    value: float
+    ended_at: str | None
+
+
+COMPLETED = Select(
+    lambda: (
+        Trial.objects.filter(
+            sweep=Slot("sweep"),
+            state=TrialState.COMPLETED,
+            value__isnull=False,
+            reports__gt=0,
+        )
+        .order_by("-number")
+        # The time only tells rows apart: as text it need not be read as one.
+        .values_list("pk", "number", "reports", "value", Cast("ended_at", TextField()))[
+            :MAX_FINISHED
+        ]
+    )
+)
+
+
+def _best_first(order: str) -> Select:
+    # Those that ended elsewhere have no curves to be replayed beside.
+    own = Trial.objects.own().filter(sweep=Slot("sweep"), value__isnull=False)
+    others = own.exclude(pk=Slot("trial")).order_by(order)
+    return Select(lambda: others.values_list("value")[:1])
+
+
+HIGHEST, LOWEST = _best_first("-value"), _best_first("value")
+
+
+class Derived(NamedTuple):
+    """What was worked out of some curves, and how many numbers these have."""
+
+    answer: object
+    numbers: int
+
+
+# Numbers, of 8 bytes each: 256 curves of 10,000 reports fit.
+CURVES: LruCache[Completed, Curve] = LruCache(4_000_000, size=len)
+# Every answer holds about as many numbers as its curves, or twice as many.
+DERIVED: LruCache[Hashable, Derived] = LruCache(8_000_000, size=attrgetter("numbers"))
+
+
+class StoredFinished(Finished):
+    """The completed trials beside one that is judged, and so is not among them."""
+
+    def __init__(self, trial: Trial, objective: Objective) -> None:
+        self._trial = trial
+        self._objective = objective
+
+    @cached_property
+    def _rows(self) -> Sequence[Completed]:
+        rows = COMPLETED.rows(sweep=self._trial.sweep_id)
+        return [Completed(*row) for row in reversed(rows)]
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        return np.array([row.number for row in self._rows], np.int64)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.array([row.reports for row in self._rows], np.int64)
+
+    @cached_property
+    def _curves(self) -> list[Curve]:
+        found = {row: CURVES.get(row) for row in self._rows}
+        missing = [row for row, curve in found.items() if curve is None]
+        found.update(read_curves(missing, self._objective))
+        return [cast(Curve, curve) for curve in found.values()]
+
+    def curves(self) -> list[Curve]:
+        return self._curves
+
+    @cached_property
+    def _best_of_all(self) -> float:
+        best = HIGHEST if self._objective.maximizes else LOWEST
+        row = best.first(sweep=self._trial.sweep_id, trial=self._trial.pk)
+        return math.inf if row is None else self._objective.loss(row[0])
+
+    def best_of_all(self) -> float:
+        return self._best_of_all
+
+    def derived(self, make: Callable[[Finished], T]) -> T:
+        key = (make, self._objective, tuple(self._rows))
+        kept = DERIVED.get(key)
+        if kept is None:
+            kept = Derived(make(self), 1 + sum(row.reports for row in self._rows))
+            DERIVED.put(key, kept)
+        return cast("T", kept.answer)
+
+
+def read_curves(
+    trials: Sequence[Completed], objective: Objective
+) -> dict[Completed, Curve]:
+    """The losses of completed trials, read in one query and kept."""
+    if not trials:
+        return {}
+    losses: dict[int, list[float]] = defaultdict(list)
+    rows = Report.objects.filter(trial__in=[trial.pk for trial in trials])
+    for trial_id, value in rows.order_by("trial", "n").values_list("trial_id", "value"):
+        losses[trial_id].append(math.inf if value is None else objective.loss(value))
+    curves: dict[Completed, Curve] = {}
+    for trial in trials:
+        curve = np.array(losses[trial.pk])
+        curve.flags.writeable = False
+        curves[trial] = curve
+        CURVES.put(trial, curve)
+    return curves

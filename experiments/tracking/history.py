@@ -1,0 +1,353 @@
+"""The trials of sweeps as samplers see them, kept between suggestions.
+
+Reading and encoding every trial for every suggestion would take longer than to choose.
+So each process keeps what it has read of a few sweeps, and before each use reads what
+has changed since: rows that it has not seen, rows that lived when it saw them last, and
+rows with a later time of change. The numbers of rows in each state and the sums of
+their ids are then compared with the database's. Whatever does not fit, a row that is
+gone or other values than before, makes it read everything anew.
+
+What is kept is only a copy: with or without it the history is the same.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import reduce
+from itertools import groupby
+from operator import itemgetter, or_
+from typing import Any, NamedTuple
+
+from django.db.models import Count, Q, Sum, TextField
+from django.db.models.functions import Cast
+
+from experiments.lru_cache import LruCache
+from experiments.models import Report, Sweep, Trial
+from experiments.models.trials import TRIAL_LIVE, TrialQuerySet
+from experiments.search.document.definition import parse_document
+from experiments.search.forecasts import (
+    MIN_EQUAL,
+    Beginning,
+    Cut,
+    Expectations,
+    beginning_of,
+    courses_of,
+    later_half,
+)
+from experiments.search.history import CUT_SHORT, History
+from experiments.search.samplers import Sampler, Suggestion, make_sampler
+from experiments.search.samplers.grid import Untried
+from experiments.search.space.changes import carried
+from experiments.tracking.completed_curves import StoredFinished
+from experiments.tracking.spaces import untried
+
+# A transaction may commit a little after the time that it stamped on its rows.
+OVERLAP = timedelta(seconds=2)
+# Sweeps that one process keeps.
+MAX_KEPT = 16
+# Trials that one query names, and conditions in it at most: SQLite limits both.
+MAX_REQUESTED = 200
+# A trial may change between the two queries; seldom twice in a row.
+ATTEMPTS = 3
+# The params as text: of rows that were read before they need not be parsed again.
+COLUMNS = (
+    *("pk", "number", "state", "value", "reports"),
+    Cast("params", TextField()),
+    "updated_at",
+)
+
+
+class Row(NamedTuple):
+    """A trial as it was read last; of its params only a hash."""
+
+    number: int
+    state: str
+    value: float | None
+    reports: int
+    params: int
+
+
+class Outdated(Exception):
+    """What is kept cannot be brought up to date: it has to be read anew."""
+
+
+class KnownRows:
+    """The trials as they were read last, with totals that show whether any is missing.
+
+    `last` is the highest number, `stamp` the time of the latest change.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.live: set[int] = set()
+        self.last = -1
+        self.stamp: datetime | None = None
+        self._counts: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+
+    def keep(self, pk: int, row: Row) -> None:
+        before = self.rows.get(pk)
+        self.rows[pk] = row
+        self.last = max(self.last, row.number)
+        if row.state in TRIAL_LIVE:
+            self.live.add(pk)
+        else:
+            self.live.discard(pk)
+        for change, state in ((-1, before and before.state), (1, row.state)):
+            if state:
+                self._counts[state] += change
+                self._sums[state] += change * pk
+
+    def tallies(self) -> dict[str, tuple[int, int]]:
+        """How many rows are in each state, and the sum of their ids."""
+        return {s: (n, self._sums[s]) for s, n in self._counts.items() if n}
+
+
+class Forecasts:
+    """Tells a history what to expect of trials that were cut short or still run."""
+
+    def __init__(self, sweep: Sweep, history: History) -> None:
+        self._sweep = sweep
+        self._objective = sweep.objective
+        self._history = history
+        self._expectations = Expectations(history)
+        self._cuts: dict[int, Cut] = {}
+        self._beginnings: dict[int, Beginning] = {}
+
+    def forget_beginning(self, pk: int) -> None:
+        """Even where a row is equal its reports may be those of another attempt."""
+        self._beginnings.pop(pk, None)
+
+    def refresh(self, rows: Mapping[int, Row]) -> None:
+        cut = {
+            pk: row
+            for pk, row in rows.items()
+            if row.state in CUT_SHORT and row.reports and row.value is not None
+        }
+        kept = {row.number for row in cut.values()}
+        for number in self._cuts.keys() - kept:
+            del self._cuts[number]
+        self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
+        begun = self._begun(rows)
+        if not (self._cuts or begun):
+            self._history.tell_trainings({})
+            return
+        finished = StoredFinished(Trial(sweep=self._sweep), self._objective)
+        courses = finished.derived(courses_of)
+        self._expectations.refresh(courses, self._cuts, begun)
+
+    def _begun(self, rows: Mapping[int, Row]) -> Mapping[int, Beginning]:
+        """How trials began, by their numbers; those that changed are asked anew."""
+        enough = {
+            pk: row.number for pk, row in rows.items() if row.reports >= MIN_EQUAL
+        }
+        self._beginnings.update(_beginnings(enough.keys() - self._beginnings.keys()))
+        return {number: self._beginnings[pk] for pk, number in enough.items()}
+
+    def _outdated(self, row: Row) -> bool:
+        cut = self._cuts.get(row.number)
+        return cut is None or (cut.report, cut.best) != (row.reports, self._best(row))
+
+    def _best(self, row: Row) -> float:
+        return self._objective.loss(math.nan if row.value is None else row.value)
+
+    def _read_cuts(self, rows: Mapping[int, Row]) -> None:
+        """Where these trials, by their ids, stand and stood at half of their way."""
+        halves = {pk: later_half(row.reports) for pk, row in rows.items()}
+        before = _best_losses(halves)
+        for pk, row in rows.items():
+            loss = before.get(pk, math.inf)
+            self._cuts[row.number] = Cut(row.reports, self._best(row), loss)
+
+
+class TrialHistory:
+    """One sweep's definition, sampler and trials; only used by one thread at a time.
+
+    `kept` is for what follows from the ended trials and is dear to compute; it is
+    emptied whenever one more has ended, or one has changed or is gone.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.definition = parse_document(sweep.definition)
+        self.kept: dict[str, Any] = {}
+        self._mark = _mark_of(sweep)
+        self._samplers: dict[int, Sampler] = {}
+        self._untried: Untried | None = None
+        self._clear()
+
+    def is_of(self, sweep: Sweep) -> bool:
+        """Whether the sweep is this one and searches for the same in the same space."""
+        return self._mark == _mark_of(sweep)
+
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler, for the trials that the sweep may have now."""
+        budget = self.sweep.max_total_trials
+        if budget not in self._samplers:
+            settings, space = (
+                self.definition.sampling_algorithm,
+                self.definition.search_space,
+            )
+            self._samplers = {budget: make_sampler(settings, space, budget=budget)}
+        return self._samplers[budget]
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether its sampler starts over in a space that has changed: one that goes
+        by numbers through finitely many configurations, and skips what was tried."""
+        changed = self.sweep.space_version > 1 and not self.sampler.needs_history
+        return changed and self.definition.search_space.is_finite
+
+    def untried(self, number: int, *, before: int) -> Suggestion | None:
+        """The number-th choice, from 0, that no trial below `before` has tried."""
+        if self._untried is None:
+            self._untried = untried(self.sweep, self.sampler, before=before)
+        return self._untried.suggest(number)
+
+    def refresh(self) -> None:
+        """Bring the history up to date."""
+        self._read_trials()
+        if self.sampler.needs_history:
+            self._forecasts.refresh(self._known.rows)
+
+    def _read_trials(self) -> None:
+        for _ in range(ATTEMPTS):
+            try:
+                self._take(self._changed())
+            except Outdated:
+                break
+            if self._known.tallies() == self._stored_tallies():
+                return
+        self._clear()
+        self._take(_read(self.sweep.trials.order_by("number")))
+
+    def _clear(self) -> None:
+        self.history = History(self.definition.search_space, self.sweep.objective)
+        self.kept.clear()
+        self._known = KnownRows()
+        self._forecasts = Forecasts(self.sweep, self.history)
+
+    def _changed(self) -> Iterable[tuple[Any, ...]]:
+        """Rows that may differ from what is kept, some of them more than once."""
+        trials = self.sweep.trials.order_by()
+        if self._known.stamp is None:
+            return _read(trials.order_by("number"))
+        live = [*self._known.live]
+        later, new, lived = (
+            trials.filter(condition).values_list(*COLUMNS)
+            for condition in (
+                Q(updated_at__gte=self._known.stamp - OVERLAP),
+                Q(number__gt=self._known.last),
+                Q(pk__in=live),
+            )
+        )
+        # Joined with OR, the database would look through all trials of the sweep.
+        parts = (new, lived) if live else (new,)
+        return sorted(later.union(*parts, all=True), key=itemgetter(1))
+
+    def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        known = self._known
+        for pk, number, state, value, reports, params, stamp in rows:
+            row = Row(number, state, value, reports, hash(params))
+            before = known.rows.get(pk)
+            self._forecasts.forget_beginning(pk)
+            if before is None:
+                self._start(number, json.loads(params))
+            elif (before.number, before.params) != (row.number, row.params):
+                raise Outdated
+            if before != row:
+                self.history.update(number, state=state, value=value, reports=reports)
+                known.keep(pk, row)
+                if state not in TRIAL_LIVE:
+                    self.kept.clear()
+            known.stamp = max(stamp, known.stamp or stamp)
+
+    def _start(self, number: int, params: dict[str, Any]) -> None:
+        """In a space that has changed, trials count that it could have drawn."""
+        if self.sweep.space_version > 1:
+            space = self.definition.search_space
+            params = carried(space, params)
+            if not space.contains(params):
+                self.history.outside += 1
+                return
+        self.history.start(number, params)
+
+    def _stored_tallies(self) -> dict[str, tuple[int, int]]:
+        found = self.sweep.trials.order_by().values_list("state")
+        tallies = found.annotate(count=Count("pk"), total=Sum("pk"))
+        return {state: (count, int(total)) for state, count, total in tallies}
+
+
+def _best_losses(reports: Mapping[int, int]) -> dict[int, float]:
+    """The best loss of trials, by their ids, after so many reports each.
+
+    After a restart a large sweep asks for all of its trials: a part of them a query.
+    """
+    found: dict[int, float] = {}
+    by_report = sorted(reports.items(), key=itemgetter(1))
+    for start in range(0, len(by_report), MAX_REQUESTED):
+        part = groupby(by_report[start : start + MAX_REQUESTED], key=itemgetter(1))
+        # Each trial with its own report: all with all would be a product of the two.
+        there = (Q(n=n, trial__in=[pk for pk, _ in some]) for n, some in part)
+        rows = Report.objects.filter(reduce(or_, there)).order_by()
+        found.update(rows.values_list("trial_id", "best_loss"))
+    return found
+
+
+def _beginnings(pks: Collection[int]) -> dict[int, Beginning]:
+    """How trials began, by their ids."""
+    reports: dict[int, list[float | None]] = {pk: [] for pk in pks}
+    asked = sorted(pks)
+    for start in range(0, len(asked), MAX_REQUESTED):
+        part = asked[start : start + MAX_REQUESTED]
+        rows = Report.objects.filter(n__lte=MIN_EQUAL, trial__in=part).order_by("n")
+        for pk, value in rows.values_list("trial_id", "value"):
+            reports[pk].append(value)
+    return {pk: beginning_of(values) for pk, values in reports.items()}
+
+
+def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:
+    return trials.values_list(*COLUMNS).iterator(chunk_size=2000)
+
+
+def _mark_of(sweep: Sweep) -> tuple[Any, ...]:
+    """What differs between sweeps, and after a change; taken when the sweep is read, as
+    its row may be read anew."""
+    return sweep.created_at, sweep.space_version, sweep.objective, sweep.definition
+
+
+_searches: LruCache[int, tuple[threading.Lock, TrialHistory]] = LruCache(MAX_KEPT)
+
+
+def _kept_search(sweep: Sweep) -> tuple[threading.Lock, TrialHistory]:
+    found = _searches.get(sweep.pk)
+    if found is None or not found[1].is_of(sweep):
+        found = threading.Lock(), TrialHistory(sweep)
+        _searches.put(sweep.pk, found)
+    return found
+
+
+@contextmanager
+def search_of(sweep: Sweep) -> Iterator[TrialHistory]:
+    """The sweep's search, up to date, for the length of a with statement.
+
+    Other threads that want the same sweep's wait. Raises DefinitionError for a document
+    that no longer reads.
+    """
+    lock, search = _kept_search(sweep)
+    with lock:
+        search.sweep = sweep
+        search.refresh()
+        yield search
+
+
+def forget_all() -> None:
+    """Keep nothing: the next use of each sweep reads it anew."""
+    _searches.clear()

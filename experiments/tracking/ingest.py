@@ -1,0 +1,397 @@
+"""The way in for metric points: the hot path of the whole application.
+
+One short transaction a batch: lock the attempt and see that it is still the one that
+counts, store the points that are new, number the reports of the primary metric, let
+the policy judge them, and answer whether to go on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from django.db import transaction
+from django.db.models import F, Min, Q
+from django.db.models.functions import Now
+
+from experiments import lifecycle
+from experiments.db.clock import database_now
+from experiments.db.prepared import Insert, SelectObject, Slot, Update
+from experiments.lifecycle import PAUSE_MESSAGE
+from experiments.models import (
+    Attempt,
+    Decision,
+    Metric,
+    MetricPoint,
+    Report,
+    Trial,
+    ranks,
+)
+from experiments.models.trials import AttemptState
+from experiments.runner.failpoints import failpoint
+from experiments.tracking.judging import judge
+
+MAX_NAMES = 1_000
+# So many points of an earlier attempt go over to the one that resumes it.
+MAX_CARRIED = 100_000
+STATISTICS = ("count", "last_step", "last_value", "low", "high")
+STANDING = ("reports", "last_value", "value", "value_report")
+
+# What a report asks and writes. The columns that are not named take time to read.
+LOCKED_ATTEMPT = SelectObject(
+    lambda: (
+        Attempt.objects.select_for_update()
+        .filter(pk=Slot("pk"), state=AttemptState.RUNNING)
+        .order_by()
+    ),
+    Attempt,
+    *("trial", "release_asked_at", "resumed_from"),
+)
+TRIAL = SelectObject(
+    lambda: Trial.objects.filter(pk=Slot("pk")).order_by(),
+    Trial,
+    *("number", "runs_to_end", "sweep", "stop_reason", "stop_message", *STANDING),
+    sweep=("primary_metric", "goal", "early_termination", "definition"),
+)
+METRIC = SelectObject(
+    lambda: Metric.objects.filter(attempt=Slot("attempt"), name=Slot("name")),
+    Metric,
+    *("attempt", "name", *STATISTICS),
+)
+STANDS = SelectObject(
+    lambda: Report.objects.filter(trial=Slot("trial"), n=Slot("n")),
+    Report,
+    *("n", "best_loss", "mean_loss", "finite"),
+)
+NEW_POINT = Insert(MetricPoint, "metric", "step", "ordinal", "value", "time")
+NEW_REPORT = Insert(
+    Report,
+    *("sweep", "trial", "number", "n", "step", "value"),
+    *("best_loss", "mean_loss", "finite"),
+)
+NEW_STATISTICS = Update(
+    lambda: Metric.objects.filter(pk=Slot("pk")),
+    **{name: Slot(name) for name in STATISTICS},
+)
+NEW_STANDING = Update(
+    lambda: Trial.objects.filter(pk=Slot("pk")),
+    **{name: Slot(name) for name in STANDING},
+    updated_at=Now(),
+)
+
+
+class StaleAttempt(Exception):
+    """The attempt has ended, or another one has taken over."""
+
+
+class TooManyMetrics(Exception):
+    """The attempt would report more different names than are allowed."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One reported value. ``value`` may be NaN or an infinity."""
+
+    name: str
+    step: int
+    value: float
+    time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Whether the training process is asked to stop, and why, in words."""
+
+    stop: bool
+    reason: str = ""
+
+
+def record(attempt_id: int, points: Sequence[Point], *, outside: bool = False) -> Reply:
+    """Store a batch; sending it again changes nothing.
+
+    `outside` where no worker tells that the process lives: the report then says so.
+    Raises StaleAttempt or TooManyMetrics.
+    """
+    with transaction.atomic():
+        attempt = LOCKED_ATTEMPT.first(pk=attempt_id)
+        if attempt is None:
+            raise _stale(attempt_id)
+        # Read after the lock: what was joined to it may be older than the wait for it.
+        trial = _trial(attempt)
+        new = _store(attempt, points)
+        failpoint("report.stored")
+        if trial.sweep is not None:
+            name = trial.sweep.primary_metric
+            own = [point for point in new if point.name == name]
+            # What the attempt takes over was judged before; it is ranked like the rest.
+            carried = _number_reports(trial, _points_before(trial, attempt, own))
+            if carried:
+                _take_over_verdicts(attempt, carried)
+            reports = _number_reports(trial, own)
+            judge(trial, attempt, reports)
+            failpoint("report.judged")
+            ranks.count_in(trial.sweep.pk, [*carried, *reports])
+        if outside:
+            lifecycle.beat_outside(attempt)
+    failpoint("report.committed")
+    return _reply(trial, attempt)
+
+
+def _trial(attempt: Attempt) -> Trial:
+    """The attempt's trial with its sweep."""
+    trial = TRIAL.first(pk=attempt.trial_id)
+    if trial is None:
+        raise _stale(attempt.pk)
+    return trial
+
+
+def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list[Point]:
+    """What the attempt that this one resumed reported of the primary metric before the
+    step at which this one goes on; all of its metrics become this attempt's as well.
+
+    A curve that began anew would be compared with the beginnings of others. A script
+    that does not go on but starts over begins with the first step again.
+    """
+    if not own or trial.reports or attempt.resumed_from is None:
+        return []
+    rows = MetricPoint.objects.filter(
+        metric__attempt__trial=trial.pk,
+        metric__attempt__n=attempt.resumed_from,
+        step__lt=min(point.step for point in own),
+    )
+    columns = rows.order_by("pk").values_list("metric__name", "step", "value", "time")
+    points = [
+        Point(name, step, math.nan if value is None else value, time)
+        for name, step, value, time in columns[:MAX_CARRIED]
+    ]
+    carried = _store(attempt, points)
+    return [point for point in carried if point.name == own[0].name]
+
+
+def _take_over_verdicts(attempt: Attempt, carried: Sequence[Report]) -> None:
+    """The verdicts on reports that the attempt takes over become its own.
+
+    Another one may have resumed from the same attempt before and have been lost: what
+    it took over is older than it is, and is the first of what there is for its n.
+    """
+    start = attempt.resumed_from or 0
+    taken = Q(attempt__n__gt=start, created_at__lt=F("attempt__claimed_at"))
+    judged = Decision.objects.filter(
+        Q(attempt__n=start) | taken,
+        attempt__trial=attempt.trial_id,
+        n__lte=carried[-1].n,
+    )
+    firsts = judged.order_by().values("n").annotate(first=Min("pk")).values("first")
+    Decision.objects.filter(pk__in=firsts).update(attempt=attempt)
+
+
+def count_reported(attempt: Attempt) -> None:
+    """Number the points that were stored under a name which is the primary metric's by
+    now. In the caller's transaction, with the attempt locked."""
+    trial = _trial(attempt)
+    if trial.sweep is None:
+        return
+    name = trial.sweep.primary_metric
+    rows = MetricPoint.objects.filter(metric__attempt=attempt, metric__name=name)
+    values = rows.order_by("pk").values_list("step", "value")
+    points = [Point(name, s, math.nan if v is None else v) for s, v in values]
+    ranks.count_in(trial.sweep.pk, _number_reports(trial, points))
+
+
+def _reply(trial: Trial, attempt: Attempt) -> Reply:
+    if trial.stop_reason:
+        return Reply(stop=True, reason=trial.stop_message)
+    if attempt.release_asked_at is not None:
+        return Reply(stop=True, reason=PAUSE_MESSAGE)
+    return Reply(stop=False)
+
+
+def locked_attempt(attempt_id: int) -> Attempt:
+    """The attempt, locked for the rest of the transaction, if it still counts.
+
+    Whoever takes over must update this row first, and so waits or comes before us.
+    """
+    attempts = Attempt.objects.select_for_update()
+    try:
+        return attempts.get(pk=attempt_id, state=AttemptState.RUNNING)
+    except Attempt.DoesNotExist as error:
+        raise _stale(attempt_id) from error
+
+
+def _stale(attempt_id: int) -> StaleAttempt:
+    return StaleAttempt(
+        f"Attempt {attempt_id} has ended or another one has taken over."
+    )
+
+
+def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
+    """Insert the points that are new, and return them.
+
+    A point is known by its step and its time: the same again is a repetition, another
+    time at the same step a further report. Without a time the first of a step counts.
+    """
+    metrics = _metrics(attempt, {point.name for point in points})
+    known = _known_times(metrics, points)
+    # To ask the clock is a query, and scripts mostly say when.
+    now = cache(database_now)
+    new: list[Point] = []
+    rows: list[MetricPoint] = []
+    for point in points:
+        metric = metrics[point.name]
+        times = known[metric.pk, point.step]
+        if times and (point.time is None or point.time in times):
+            continue
+        row = MetricPoint(
+            metric=metric,
+            step=point.step,
+            ordinal=len(times),
+            value=_stored(point.value),
+            time=point.time or now(),
+        )
+        times.append(row.time)
+        rows.append(row)
+        new.append(point)
+    # By far the most frequent; a statement for many takes longer to put together.
+    if len(rows) == 1:
+        NEW_POINT.run(rows[0])
+    else:
+        MetricPoint.objects.bulk_create(rows)
+    _summarise(metrics, new)
+    return new
+
+
+def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
+    """The attempt's series of these names, made where they are new."""
+    found = {metric.name: metric for metric in _found_metrics(attempt, names)}
+    missing = sorted(names - found.keys())
+    if missing:
+        count = attempt.metrics.count() + len(missing)
+        if count > MAX_NAMES:
+            raise TooManyMetrics(
+                f"The attempt would have {count:,} different metric names; at most"
+                f" {MAX_NAMES:,} are allowed. Put changing parts, such as an epoch,"
+                " into step."
+            )
+        made = Metric.objects.bulk_create(
+            Metric(attempt=attempt, name=name) for name in missing
+        )
+        found.update((metric.name, metric) for metric in made)
+    return found
+
+
+def _found_metrics(attempt: Attempt, names: set[str]) -> Iterable[Metric]:
+    if len(names) != 1:
+        return attempt.metrics.filter(name__in=names)
+    (name,) = names
+    metric = METRIC.first(attempt=attempt.pk, name=name)
+    return [] if metric is None else [metric]
+
+
+def _known_times(
+    metrics: dict[str, Metric], points: Sequence[Point]
+) -> dict[tuple[int, int], list[datetime]]:
+    """When each metric was reported at the steps of these points. A step beyond all
+    that a metric has needs no look."""
+    seen = [point for point in points if _may_be_known(metrics[point.name], point)]
+    known: dict[tuple[int, int], list[datetime]] = defaultdict(list)
+    if not seen:
+        return known
+    rows = MetricPoint.objects.filter(
+        metric__in={metrics[point.name].pk for point in seen},
+        step__in={point.step for point in seen},
+    )
+    for metric_id, step, time in rows.values_list("metric_id", "step", "time"):
+        known[metric_id, step].append(time)
+    return known
+
+
+def _may_be_known(metric: Metric, point: Point) -> bool:
+    return metric.last_step is not None and point.step <= metric.last_step
+
+
+def _stored(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _summarise(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
+    changed: dict[str, Metric] = {}
+    for point in points:
+        metric = changed.setdefault(point.name, metrics[point.name])
+        _count_in(metric, point)
+    if len(changed) != 1:
+        Metric.objects.bulk_update(changed.values(), STATISTICS)
+        return
+    (only,) = changed.values()
+    NEW_STATISTICS.run(pk=only.pk, **{name: getattr(only, name) for name in STATISTICS})
+
+
+def _count_in(metric: Metric, point: Point) -> None:
+    """Change the metric's statistics by one more point."""
+    metric.count += 1
+    if metric.last_step is None or point.step >= metric.last_step:
+        metric.last_step, metric.last_value = point.step, _stored(point.value)
+    if math.isfinite(point.value):
+        low, high = metric.low, metric.high
+        metric.low = point.value if low is None else min(low, point.value)
+        metric.high = point.value if high is None else max(high, point.value)
+
+
+def _number_reports(trial: Trial, points: Sequence[Point]) -> list[Report]:
+    """Rows for new reports of the primary metric, in the order they arrived."""
+    if not points:
+        return []
+    last = STANDS.first(trial=trial.pk, n=trial.reports) if trial.reports else None
+    reports: list[Report] = []
+    for point in points:
+        last = _next_report(trial, last, point)
+        reports.append(last)
+    if len(reports) == 1:
+        NEW_REPORT.run(reports[0])
+    else:
+        Report.objects.bulk_create(reports)
+    _keep_standing(trial, reports)
+    return reports
+
+
+def _next_report(trial: Trial, last: Report | None, point: Point) -> Report:
+    """The report after ``last``, with best and mean of the finite losses so far."""
+    report = Report(
+        sweep=trial.sweep,
+        trial=trial,
+        number=trial.number,
+        n=last.n + 1 if last else 1,
+        step=point.step,
+        value=_stored(point.value),
+        best_loss=last.best_loss if last else math.inf,
+        mean_loss=last.mean_loss if last else math.inf,
+        finite=last.finite if last else 0,
+    )
+    loss = trial.sweep.objective.loss(point.value) if trial.sweep else math.inf
+    if math.isfinite(loss):
+        before = report.mean_loss if report.finite else 0.0
+        report.finite += 1
+        # Each part is divided on its own: a sum of large losses may overflow.
+        report.mean_loss = before + (loss / report.finite - before / report.finite)
+        report.best_loss = min(report.best_loss, loss)
+    return report
+
+
+def _keep_standing(trial: Trial, reports: Sequence[Report]) -> None:
+    """Copy what lists show onto the trial's own row."""
+    last = reports[-1]
+    trial.reports, trial.last_value = last.n, last.value
+    best = _best_value(trial, last)
+    if best != trial.value:
+        first = next(r for r in reports if r.best_loss == last.best_loss)
+        trial.value, trial.value_report = best, first.n
+    NEW_STANDING.run(pk=trial.pk, **{name: getattr(trial, name) for name in STANDING})
+
+
+def _best_value(trial: Trial, report: Report) -> float | None:
+    if trial.sweep is None or not report.finite:
+        return None
+    return trial.sweep.objective.value(report.best_loss)

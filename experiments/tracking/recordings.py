@@ -1,0 +1,210 @@
+"""A sweep's reports as arrays, for replays: read in one pass, and kept for a while."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from django.db import connection
+from django.db.models import Count, F, Max, Sum
+from django.db.models.functions import Coalesce
+from numpy.typing import NDArray
+
+from experiments.db.clock import Epoch
+from experiments.lru_cache import LruCache
+from experiments.models import Decision, Report, Sweep, Trial
+from experiments.search.history import CODES
+from experiments.search.simulation import Recording
+from experiments.search.simulation.recording import losses_of
+from experiments.tracking.training_time import earlier
+
+CHUNK = 20_000
+# A million reports are about 40 MB.
+MAX_KEPT = 4
+MAX_REPORTS_KEPT = 4_000_000
+
+
+class Mark(NamedTuple):
+    """What a recording is of: it changes whenever a trial of the sweep does."""
+
+    sweep: int
+    trials: int
+    reports: int
+    changed: str
+
+    @classmethod
+    def named(cls, sweep: int, text: str) -> Mark | None:
+        """The mark that reads like this; None for any other text."""
+        parts = re.fullmatch(
+            r"(\d{1,15})\.(\d{1,15})\.(\d{1,15}\.\d{6})?", text, re.ASCII
+        )
+        return (
+            cls(sweep, int(parts[1]), int(parts[2]), parts[3] or "") if parts else None
+        )
+
+    def __str__(self) -> str:
+        return f"{self.trials}.{self.reports}.{self.changed}"
+
+
+def mark_of(sweep: Sweep) -> Mark:
+    """The sweep's mark now: one query over its trials, whatever they reported."""
+    facts = _trials(sweep).aggregate(
+        trials=Count("pk"), reports=Sum("reports"), changed=Max("updated_at")
+    )
+    changed = facts["changed"]
+    stamp = f"{changed.timestamp():.6f}" if changed else ""
+    return Mark(sweep.pk, facts["trials"], facts["reports"] or 0, stamp)
+
+
+def load_recording(
+    sweep: Sweep, pulse: Callable[[float], None] = lambda reports: None
+) -> Recording:
+    """All that the sweep's trials have reported so far, in the order of arrival.
+
+    Trials that ended elsewhere, and those that never reported, are not in it. `pulse`
+    is told from time to time how many reports were read; it may raise.
+    """
+    ids, numbers, columns = _columns(sweep)
+    chunks = [np.empty((0, 4))]
+    for chunk in _chunks(sweep):
+        chunks.append(chunk)
+        pulse(len(chunks) * CHUNK)
+    reports = np.concatenate(chunks)
+    reports = reports[np.argsort(reports[:, 0], kind="stable")]
+    places, known = _places(ids, reports[:, 1])
+    reports, places = reports[known], places[known]
+    times = reports[:, 3].copy()
+    return Recording(
+        numbers=numbers,
+        states=columns[:, 0].astype(np.int8),
+        starts=_starts(columns[:, 1], places, times),
+        seconds=_seconds(columns, places, times),
+        ended_at=_ended_at(columns[:, 2], places, times),
+        stopped_after=_stopped_after(sweep, ids),
+        exempt=_exempt(sweep, ids),
+        trials=places,
+        losses=losses_of(reports[:, 2], sweep.objective),
+        times=times,
+    )
+
+
+def _trials(sweep: Sweep) -> Any:
+    return Trial.objects.own().filter(sweep=sweep)
+
+
+def _columns(
+    sweep: Sweep,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Ids and numbers of the trials, and (T, 4): state code, start, end, seconds."""
+    rows = list(
+        _trials(sweep)
+        .filter(reports__gt=0)
+        .order_by("number")
+        .values_list(
+            "pk",
+            "number",
+            "state",
+            Epoch("current_attempt__claimed_at"),
+            Epoch("ended_at"),
+            "current_attempt__elapsed",
+            Coalesce(earlier(), 0.0),
+        )
+    )
+    ids = np.array([row[0] for row in rows], np.int64)
+    numbers = np.array([row[1] for row in rows], np.int64)
+    table = np.array([(CODES[row[2]], *row[3:]) for row in rows], float)
+    state, claimed, ended, seconds, before = table.reshape(-1, 5).T
+    # The attempts before the last are as if it had begun so much sooner.
+    columns = np.stack((state, claimed - before, ended, seconds + before), axis=1)
+    return ids, numbers, columns
+
+
+def _chunks(sweep: Sweep) -> Iterator[NDArray[np.float64]]:
+    """Id, trial, value and time of every report; NaN for a value that was none.
+
+    They come straight from the driver: to be carried through the ORM would take a
+    million rows three times as long.
+    """
+    names = ("pk", "trial_id", "value", Epoch("time"))
+    query = Report.objects.filter(sweep=sweep).order_by().values_list(*names).query
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(*query.sql_with_params())
+        while rows := cursor.fetchmany(CHUNK):
+            yield np.array(rows, float)
+
+
+def _places(
+    ids: NDArray[np.int64], trials: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """The place of each report's trial, and which of them are known."""
+    if not len(ids):
+        return np.zeros(len(trials), np.int32), np.zeros(len(trials), np.bool_)
+    order = np.argsort(ids)
+    found = np.searchsorted(ids[order], trials).clip(0, len(ids) - 1)
+    places = order[found]
+    return places.astype(np.int32), ids[places] == trials
+
+
+def _starts(
+    claimed: NDArray[np.float64],
+    places: NDArray[np.int32],
+    times: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """When each trial was claimed; where that is not known, its first report."""
+    first = np.full(len(claimed), np.inf)
+    np.minimum.at(first, places, times)
+    return np.where(np.isfinite(claimed), claimed, first)
+
+
+def _seconds(
+    columns: NDArray[np.float64],
+    places: NDArray[np.int32],
+    times: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """How long each trial trained; up to its last report while it runs."""
+    last = np.full(len(columns), -np.inf)
+    np.maximum.at(last, places, times)
+    so_far = np.maximum(last - _starts(columns[:, 1], places, times), 0.0)
+    elapsed = columns[:, 3]
+    return np.where(np.isfinite(elapsed), elapsed, so_far)
+
+
+def _ended_at(
+    ended: NDArray[np.float64],
+    places: NDArray[np.int32],
+    times: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """How many reports had arrived when each trial ended; -1 for those that live.
+
+    Clocks differ a little: a trial's own reports came before its end in any case.
+    """
+    arrived = np.searchsorted(np.maximum.accumulate(times), ended, side="right")
+    own = np.zeros(len(ended), np.int64)
+    np.maximum.at(own, places, np.arange(1, len(places) + 1))
+    return np.where(np.isfinite(ended), np.maximum(arrived, own), -1)
+
+
+def _stopped_after(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The report after which a policy really ended each trial, 0 for none."""
+    stops = dict(
+        Decision.objects.filter(
+            trial__sweep=sweep, stop=True, attempt=F("trial__current_attempt")
+        ).values_list("trial_id", "n")
+    )
+    return np.array([stops.get(pk, 0) for pk in ids.tolist()], np.int64)
+
+
+def _exempt(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which trials no policy judged, as whoever asked for them wished."""
+    exempt = set(_trials(sweep).filter(runs_to_end=True).values_list("pk", flat=True))
+    return np.array([pk in exempt for pk in ids.tolist()], np.bool_)
+
+
+class Shelf(LruCache[Mark, Recording]):
+    """The recordings that were asked for last, by their marks."""
+
+    def __init__(self) -> None:
+        least = MAX_REPORTS_KEPT // MAX_KEPT
+        super().__init__(MAX_REPORTS_KEPT, size=lambda found: max(least, found.size))

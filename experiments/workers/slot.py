@@ -1,0 +1,61 @@
+"""One slot of a worker: a process that waits for bells and runs one trial at a time.
+
+It is forked for every trial, so it holds no more than it needs: settings, the queue and
+HTTP, but neither models nor the search. Only a worker starts it: ``manage.py slot``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging.config
+import os
+import signal
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from experiments import queues
+from experiments.runner import cleanup
+from experiments.workers.jobs import tell_stuck
+from experiments.workers.site import WorkerSite
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the slot that the words after ``slot`` describe, until SIGTERM."""
+    logging.config.dictConfig(settings.LOGGING)
+    parser = argparse.ArgumentParser(prog="manage.py slot", description=__doc__)
+    parser.add_argument("--only-slot", type=int, required=True)
+    parser.add_argument("--pool", required=True)
+    parser.add_argument("--worker-id", type=int, required=True)
+    parser.add_argument("--worker-name", required=True)
+    chosen = parser.parse_args(arguments)
+    run_slot(
+        chosen.only_slot,
+        pool=chosen.pool,
+        worker=chosen.worker_id,
+        name=chosen.worker_name,
+    )
+
+
+def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
+    """Clear away what a predecessor left, say so, then wait for bells."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["SWEEPSITE_WORKER_ID"] = str(worker)
+    os.environ["SWEEPSITE_SLOT_NUMBER"] = str(slot)
+    os.environ["SWEEPSITE_SLOT"] = f"{name}-{slot}"
+    home = settings.HOME / "worker"
+    site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
+    try:
+        cleanup.kill_slot(f"{name}-{slot}", home=home)
+    except TimeoutError as problem:
+        tell_stuck(site, worker, slot, problem)
+        raise
+    for attempt in site.slot_idle(worker, slot):
+        cleanup.remove_attempt(attempt, home=home)
+    unique = f"{name}-{slot}-{os.getpid()}"
+    slot_worker = queues.slot_worker(pool, name=unique, worker=worker)
+    # A collection in the forked process would copy all of this one's memory.
+    gc.collect()
+    gc.freeze()
+    slot_worker.work(logging_level="WARNING")

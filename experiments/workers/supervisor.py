@@ -1,0 +1,180 @@
+"""Keep child processes running: start, restart with back-off, end in order.
+
+Children have sessions of their own, so that a Ctrl-C in the terminal reaches the
+supervisor alone; and they are told to end when it is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from experiments.runner.signals import die_with_parent
+
+FIRST_DELAY, MAX_DELAY_LENGTH = 0.2, 30.0
+STEADY_AFTER = 10.0
+TICK = 0.1
+MAX_LOG = 10 << 20
+# Seconds for a whole stop, and for a child when they are used up.
+STOP_WITHIN, A_MOMENT = 13.0, 0.5
+
+
+@dataclass
+class Child:
+    """One process to keep alive.
+
+    ``patience``: at most so many seconds from SIGTERM to SIGKILL. ``ends``: children
+    with a lower number are ended first, those with the same one at the same time.
+    """
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    patience: float = 3.0
+    ends: int = 0
+    log: Path | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    started_at: float = field(default=0.0, init=False)
+    next_start: float = field(default=0.0, init=False)
+    failures: int = field(default=0, init=False)
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        supervisor = os.getpid()
+        with self._output() as output:
+            self.process = subprocess.Popen(
+                self.argv,
+                env=dict(self.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                start_new_session=True,
+                preexec_fn=lambda: end_with(supervisor),
+            )
+        self.started_at = time.monotonic()
+
+    @contextlib.contextmanager
+    def _output(self) -> Iterator[IO[bytes] | None]:
+        """The child's log, begun anew when it has grown large; None: our own output."""
+        if self.log is None:
+            yield None
+            return
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > MAX_LOG:
+            self.log.replace(self.log.with_suffix(".log.old"))
+        with self.log.open("ab") as file:
+            yield file
+
+    def note_end(self) -> None:
+        """Plan the next start: soon after a long run, ever later after short ones."""
+        now = time.monotonic()
+        steady = now - self.started_at > STEADY_AFTER
+        self.failures = 0 if steady else self.failures + 1
+        delay = min(MAX_DELAY_LENGTH, FIRST_DELAY * 2 ** max(0, self.failures - 1))
+        self.next_start = now + (FIRST_DELAY if steady else delay)
+
+    def send(self, number: signal.Signals) -> None:
+        if self.process is not None and self.alive:
+            self.process.send_signal(number)
+
+    def last_lines(self, count: int = 8) -> str:
+        if self.log is None or not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+
+def end_with(supervisor: int) -> None:
+    """End this new process when the supervisor ends, even if it already has."""
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != supervisor:
+        os._exit(1)
+
+
+class Supervisor:
+    """Children in the order in which they start; they end as their ``ends`` say."""
+
+    def __init__(self, *, say: Callable[[str], None]) -> None:
+        self.children: list[Child] = []
+        self.stopping = False
+        self.hurry = False
+        self._say = say
+
+    def install_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        self.hurry = self.stopping
+        self.stopping = True
+
+    def add(self, child: Child) -> Child:
+        """Start it now and keep it running from now on."""
+        self.children.append(child)
+        child.start()
+        return child
+
+    def run(self, *, every: float = 0.0, do: Callable[[], None] | None = None) -> None:
+        """Watch the children until a signal says stop; ``do`` something now and then.
+
+        ``every`` is in seconds.
+        """
+        due = time.monotonic() + every
+        while not self.stopping:
+            self.revive()
+            if do is not None and time.monotonic() >= due:
+                do()
+                due = time.monotonic() + every
+            time.sleep(TICK)
+
+    def revive(self) -> None:
+        """Start again what has ended and whose time has come."""
+        now = time.monotonic()
+        for child in self.children:
+            if child.alive:
+                continue
+            if child.process is not None:
+                self._tell_end(child)
+                child.note_end()
+                child.process = None
+            if now >= child.next_start and not self.stopping:
+                child.start()
+
+    def _tell_end(self, child: Child) -> None:
+        code = child.process.returncode if child.process else None
+        self._say(f"{child.name} ended (code {code}); starting it again.")
+        if child.failures >= 2 and (lines := child.last_lines()):
+            self._say(lines)
+
+    def stop(self, *, within: float = STOP_WITHIN) -> None:
+        """End all children in about so many seconds, whatever their patience sums to:
+        who asked for the stop kills before long."""
+        self.stopping = True
+        limit = time.monotonic() + within
+        for turn in sorted({child.ends for child in self.children}):
+            self._end([c for c in self.children if c.ends == turn], limit=limit)
+
+    def _end(self, children: Sequence[Child], *, limit: float) -> None:
+        """SIGTERM, patience, SIGKILL; a second Ctrl-C ends the patience."""
+        for child in children:
+            child.send(signal.SIGTERM)
+        began = time.monotonic()
+        left = max(limit - began, A_MOMENT)
+        for child in children:
+            deadline = began + min(child.patience, left)
+            while child.alive and time.monotonic() < deadline and not self.hurry:
+                time.sleep(TICK / 4)
+        for child in children:
+            child.send(signal.SIGKILL)
+            if child.process is not None:
+                child.process.wait()

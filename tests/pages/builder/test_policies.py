@@ -1,0 +1,262 @@
+"""The early-termination policies in the form: cards, advice, settings, round trips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments.models import Sweep
+from experiments.pages.builder.cards import policy_cards
+from experiments.pages.builder.document import compose
+from experiments.pages.builder.fields import SINGLES, Entries
+from experiments.pages.builder.filling import entries_of, entries_of_faulty
+from experiments.pages.builder.policy_fields import (
+    CAUTIOUS,
+    NO_POLICY,
+    common_fields,
+    own_fields,
+    policies_fault,
+    proposal,
+    read_policies,
+    write_policies,
+)
+from experiments.search.document.definition import parse_document
+from experiments.search.termination import POLICIES
+from tests import factories
+from tests.pages.builder.builder_forms import (
+    X,
+    form,
+    member,
+    page,
+    preview,
+    problems,
+    send,
+)
+
+pytestmark = pytest.mark.django_db
+
+POLICY_DOCUMENTS: tuple[dict[str, Any], ...] = (
+    {"type": "bandit", "slack_factor": 0.2, "delay_evaluation": 4},
+    {"type": "bandit", "slack_amount": 0.05, "on_missing": "stop"},
+    {"type": "median_stopping", "min_rivals": 3, "evaluation_interval": 2},
+    {
+        "type": "truncation_selection",
+        "truncation_percentage": 25,
+        "exclude_finished_jobs": True,
+    },
+    {"type": "asha", "min_resource": 2, "reduction_factor": 4},
+    {"type": "asha", "delay_evaluation": 9},
+    {"type": "hyperband", "max_resource": 27, "on_missing": "ignore"},
+    {"type": "threshold", "value": 0.5, "by_report": 10, "lower": -1, "upper": 2.5},
+    {"type": "patience", "patience": 7, "min_delta": 0.01, "min_rivals": 2},
+    {
+        "type": "any_of",
+        "delay_evaluation": 3,
+        "policies": [
+            {"type": "median_stopping", "delay_evaluation": 5},
+            {
+                "type": "all_of",
+                "policies": [{"type": "patience", "patience": 5}, {"type": "asha"}],
+            },
+        ],
+    },
+)
+
+
+@pytest.fixture
+def ada(client: Client) -> Client:
+    return member(client)
+
+
+def policy_named(answer: dict[str, Any]) -> dict[str, str]:
+    """The proposed policy, with the reason."""
+    return {name: why for name, note, why in answer["policies"] if note == "proposed"}
+
+
+def test_every_policy_has_a_card_and_a_sentence_on_when_to_use_it() -> None:
+    proposed, why = proposal("")
+    shown = policy_cards("none", proposed=proposed, why=why)
+    assert {card.value for card in shown} == {*POLICIES, NO_POLICY}
+    assert all(card.text for card in shown)
+    assert [card.value for card in shown if card.note] == [CAUTIOUS]
+
+
+def test_every_setting_of_every_policy_is_a_field_with_a_name_of_its_own() -> None:
+    names = [field.name for field in (*own_fields(), *common_fields())]
+    assert {"patience", "policies", "reduction_factor", "by_report"} <= set(names)
+    for name in names:
+        assert SINGLES[name].path == ("early_termination", name)
+
+
+def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> None:
+    by_trials = policy_named(preview(ada, form([X])))
+    assert list(by_trials) == [CAUTIOUS]
+    assert "number of trials is fixed" in by_trials[CAUTIOUS]
+    by_time = policy_named(preview(ada, form([X], timeout="2 h")))
+    assert list(by_time) == ["asha"]
+    assert "time is fixed, 2 h" in by_time["asha"]
+
+
+def test_a_new_form_begins_with_the_proposed_policy_and_asks_what_is_fixed(
+    ada: Client,
+) -> None:
+    html = page(ada.get("/sweeps/new/"))
+    assert f'value="{CAUTIOUS}" id="field-policy" checked' in html
+    assert "What is fixed? If it is the number of trials, take Predictive" in html
+    assert "If it is the compute, as a time limit of the whole sweep" in html
+    assert html.count("the n-th report of the primary metric") == 4
+    assert "reports the primary metric" in html
+
+
+@pytest.mark.parametrize("policy", POLICY_DOCUMENTS, ids=lambda p: str(p["type"]))
+def test_a_policy_gets_from_a_sweep_to_the_form_and_back_without_loss(
+    policy: dict[str, Any],
+) -> None:
+    definition = parse_document(factories.definition_document(early_termination=policy))
+    again = parse_document(compose(entries_of(definition)).document)
+    assert again.early_termination == definition.early_termination
+
+
+@pytest.mark.parametrize("policy", POLICY_DOCUMENTS, ids=lambda p: str(p["type"]))
+def test_a_copy_of_a_sweep_with_a_policy_judges_alike(
+    ada: Client, policy: dict[str, Any]
+) -> None:
+    document = factories.definition_document(early_termination=policy)
+    first = factories.sweep(factories.team("Physics"), document=document)
+    html = page(ada.get(f"/sweeps/new/?clone={first.pk}"))
+    assert f'value="{policy["type"]}" id="field-policy" checked' in html
+    entries = entries_of(parse_document(document))
+    texts = {name: entries.text(name) for name in (*SINGLES, "extra")}
+    send(ada, form([X], **{**texts, "do": "save", "sampler": "random", "seed": "7"}))
+    assert Sweep.objects.latest("pk").early_termination == first.early_termination
+
+
+def test_the_form_holds_every_setting_by_itself_except_a_delay_before_rungs() -> None:
+    for policy in POLICY_DOCUMENTS:
+        document = factories.definition_document(early_termination=policy)
+        extra = entries_of(parse_document(document)).text("extra")
+        delays_rungs = policy == {"type": "asha", "delay_evaluation": 9}
+        assert ("early_termination" in extra) == delays_rungs, (policy, extra)
+
+
+def test_settings_that_are_as_usual_need_no_text() -> None:
+    document = factories.definition_document(
+        early_termination={"type": "patience", "patience": 7}
+    )
+    entries = entries_of(parse_document(document))
+    assert entries.text("patience") == "7"
+    for name in ("min_rivals", "on_missing", "min_delta", "value"):
+        assert entries.text(name) == ""
+
+
+def test_a_delay_that_was_meant_for_another_policy_does_not_move_the_rungs(
+    ada: Client,
+) -> None:
+    fields = form([X], policy="asha", delay_evaluation="5", reduction_factor="3")
+    assert "delay_evaluation" not in preview(ada, fields)["yaml"]
+
+
+def test_what_a_report_of_nan_means_is_chosen_in_words(ada: Client) -> None:
+    html = page(ada.get("/sweeps/new/"))
+    for words in ("counts as worse", "ends the trial", "is passed over"):
+        assert words in html
+    fields = form([X], policy="median_stopping", on_missing="stop")
+    assert "on_missing: stop" in preview(ada, fields)["yaml"]
+    fields["on_missing"] = ""
+    assert "on_missing" not in preview(ada, fields)["yaml"]
+
+
+RULES = (
+    "- {type: median_stopping, delay_evaluation: 5}\n- {type: patience, patience: 9}"
+)
+
+
+def test_a_combination_is_entered_one_rule_a_line(ada: Client) -> None:
+    send(ada, form([X], policy="any_of", policies=RULES))
+    made = Sweep.objects.latest("pk").early_termination
+    assert made["type"] == "any_of"
+    assert [rule["type"] for rule in made["policies"]] == [
+        "median_stopping",
+        "patience",
+    ]
+    assert write_policies(made["policies"]) == RULES
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "policies is required"),
+        ("- {type: median_stopping}", "list of 2 to 8"),
+        ("type: any_of", "list of 2 to 8"),
+        ("- {type: medium}\n- {type: asha}", "medium"),
+        ("- {type: patience, patience: -1}\n- {type: asha}", "patience"),
+        ("- {type: asha\n- b", "Line"),
+        ("- &a [*a, *a]\n- 1", ""),
+        ("--- <script>\n...", ""),
+        ("- " * 3000, ""),
+    ],
+)
+def test_a_combination_that_cannot_be_stands_beside_its_field(
+    ada: Client, text: str, sentence: str
+) -> None:
+    found = problems(ada, form([X], policy="all_of", policies=text))
+    assert list(found) == ["policies"]
+    assert sentence in found["policies"]
+    html = page(send(ada, form([X], policy="all_of", policies=text)))
+    assert "<script>\n" not in html
+
+
+def test_the_place_of_a_fault_is_counted_in_the_field_itself() -> None:
+    assert policies_fault("- {type: asha}\n- {type: [}").startswith("Line 2, column ")
+    assert read_policies("- {type: [}") == "- {type: [}"
+
+
+NONSENSE = {
+    "slack_factor": "bandit",
+    "truncation_percentage": "truncation_selection",
+    "min_resource": "asha",
+    "reduction_factor": "hyperband",
+    "max_resource": "hyperband",
+    "value": "threshold",
+    "by_report": "threshold",
+    "patience": "patience",
+    "min_delta": "patience",
+    "on_missing": "median_stopping",
+    "min_rivals": "any_of",
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+@pytest.mark.parametrize("text", ["x <b>", "-3.5", "nan", "1e999", "9" * 500])
+def test_nonsense_in_a_setting_is_told_beside_it(
+    ada: Client, name: str, text: str
+) -> None:
+    fields = form([X], policy=NONSENSE[name], **{name: text})
+    if name == "value" and text == "-3.5":
+        assert not problems(ada, fields)
+        return
+    assert name in problems(ada, fields)
+    html = page(send(ada, fields))
+    assert "x <b>" not in html
+
+
+def test_a_fault_that_the_form_would_hide_stays_in_the_text() -> None:
+    hidden = {"type": "asha", "delay_evaluation": -2}
+    document = factories.definition_document(early_termination=hidden)
+    assert entries_of_faulty(document) is None
+    shown = {"type": "any_of", "policies": [{"type": "asha"}, {"type": "patienc"}]}
+    entries = entries_of_faulty(factories.definition_document(early_termination=shown))
+    assert entries is not None and "patienc" in entries.text("policies")
+
+
+def test_without_scripts_the_settings_of_the_picked_policy_are_shown(
+    ada: Client,
+) -> None:
+    html = page(send(ada, form([X], policy="patience", do="fields")))
+    assert 'data-for-policy="patience">' in html
+    assert 'data-for-policy="bandit" hidden>' in html
+    assert "Show the settings of the picked policy" in html
+    assert not Sweep.objects.exists()
+    assert Entries.fresh().policy == CAUTIOUS

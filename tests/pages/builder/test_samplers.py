@@ -1,0 +1,114 @@
+"""The samplers in the form: cards, advice, and what each would try first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments.models import Sweep
+from experiments.pages.builder.cards import sampler_cards
+from experiments.pages.builder.fields import PROPOSED, Entries
+from experiments.search.samplers import SAMPLERS
+from tests.pages.builder.builder_forms import (
+    BATCH,
+    X,
+    form,
+    member,
+    page,
+    preview,
+    send,
+)
+
+pytestmark = pytest.mark.django_db
+WIDE = {"name": "width", "kind": "choice", "values": "16, 32"}
+
+
+@pytest.fixture
+def ada(client: Client) -> Client:
+    return member(client)
+
+
+def cards(answer: dict[str, Any]) -> dict[str, tuple[str, bool]]:
+    return {name: (why, fit) for name, why, fit in answer["samplers"]}
+
+
+def test_every_sampler_has_a_card_and_the_proposed_one_comes_first() -> None:
+    shown = sampler_cards("random", proposal="Why.", misfits={})
+    assert {card.value for card in shown} == set(SAMPLERS)
+    assert all(card.text for card in shown)
+    assert [card.value for card in shown if card.note] == [PROPOSED]
+    assert shown[0].value == PROPOSED
+
+
+def test_a_new_form_proposes_a_sampler_and_says_why(ada: Client) -> None:
+    assert Entries.fresh().sampler == PROPOSED
+    html = page(ada.get("/sweeps/new/"))
+    assert f'value="{PROPOSED}" id="field-sampler" checked' in html
+    assert '<span class="pick-note">proposed</span>' in html
+    why, fit = cards(preview(ada, form([X, BATCH], sampler=PROPOSED)))[PROPOSED]
+    assert fit and why.endswith(".")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_each_sampler_shows_what_it_would_try(ada: Client, sampler: str) -> None:
+    rows = [BATCH, WIDE] if sampler == "grid" else [X, BATCH]
+    fields = form(rows, sampler=sampler, seed="3", max_total_trials="40")
+    answer = preview(ada, fields)
+    assert not answer["problems"]
+    assert answer["draws"].count("<tr>") == 1 + 5
+    assert "The first five trials" in answer["draws"]
+    learns = SAMPLERS[sampler].needs_history
+    assert ("once results come, they decide" in answer["draws"]) == learns
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_seed_stays_when_the_sampler_changes(ada: Client, sampler: str) -> None:
+    rows = [BATCH, WIDE] if sampler == "grid" else [X, BATCH]
+    html = page(send(ada, form(rows, sampler=sampler, seed="77", do="update")))
+    assert 'name="seed" value="77"' in html
+    assert send(ada, form(rows, sampler=sampler, seed="77")).status_code == 302
+    settings = Sweep.objects.get().definition["sampling_algorithm"]
+    assert (settings["type"], settings["seed"]) == (sampler, 77)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_copy_has_the_same_sampler_and_nothing_left_over(
+    ada: Client, sampler: str
+) -> None:
+    rows = [BATCH, WIDE] if sampler == "grid" else [X, BATCH]
+    send(ada, form(rows, sampler=sampler, seed="77"))
+    html = page(ada.get(f"/sweeps/new/?clone={Sweep.objects.get().pk}"))
+    assert f'value="{sampler}" id="field-sampler" checked' in html
+    assert "sampling_algorithm." not in html
+    assert "stay as they are in the YAML: sampling_algorithm" not in html
+
+
+def test_what_does_not_fit_the_space_says_why(ada: Client) -> None:
+    found = cards(preview(ada, form([X, BATCH])))
+    assert found["grid"] == (
+        "x stands in the way: a grid needs values to list.",
+        False,
+    )
+    assert [name for name, (_, fit) in found.items() if not fit] == ["grid"]
+    assert cards(preview(ada, form([BATCH])))["grid"] == ("", True)
+
+
+def test_the_rule_of_random_draws_is_shown_where_it_is_not_the_usual(
+    ada: Client,
+) -> None:
+    assert "<b>sobol</b>" in page(send(ada, form(rule="sobol", do="update")))
+    assert "<b>sobol</b>" not in page(send(ada, form(do="update")))
+
+
+def test_nothing_is_proposed_of_a_space_that_cannot_be_read(ada: Client) -> None:
+    wrong = {**X, "low": "2"}
+    found = cards(preview(ada, form([wrong], sampler=PROPOSED)))
+    assert found[PROPOSED] == ("", True)
+
+
+def test_a_budget_that_is_no_number_keeps_nothing_from_being_shown(ada: Client) -> None:
+    for text in ("", "many", "-3", "0"):
+        answer = preview(ada, form(sampler=PROPOSED, max_total_trials=text))
+        assert answer["draws"].count("<tr>") == 6

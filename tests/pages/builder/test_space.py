@@ -1,0 +1,179 @@
+"""The builder: the article's spaces, as rows and as pasted text."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from experiments.models import Sweep, Team
+from tests.pages.builder.builder_forms import (
+    BATCH,
+    KEEP,
+    RATE,
+    X,
+    form,
+    member,
+    physics_team,
+    preview,
+    send,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def physics() -> Team:
+    return physics_team()
+
+
+@pytest.fixture
+def ada(client: Client) -> Client:
+    return member(client)
+
+
+ARTICLE = [
+    ([BATCH], '{    \n    "batch_size": choice(16, 32, 64, 128)\n    }'),
+    (
+        [RATE, KEEP],
+        '    {    \n    "learning_rate": normal(10, 3),\n'
+        '    "keep_probability": uniform(0.05, 0.1)\n    }',
+    ),
+    (
+        [RATE, KEEP, BATCH],
+        "param_sampling = RandomParameterSampling( {\n"
+        '        "learning_rate": normal(10, 3),\n'
+        '        "keep_probability": uniform(0.05, 0.1),\n'
+        '        "batch_size": choice(16, 32, 64, 128)\n    }\n)',
+    ),
+]
+
+
+@pytest.mark.parametrize(("rows", "text"), ARTICLE)
+def test_the_articles_spaces_are_entered_as_rows_and_as_text(
+    ada: Client, rows: list[dict[str, str]], text: str
+) -> None:
+    assert send(ada, form(rows)).status_code == 302
+    typed = Sweep.objects.get()
+    pasted = send(ada, form([], do="paste", paste=text)).context["form"]
+    assert pasted.checked().definition is not None
+    assert pasted.checked().document["search_space"] == typed.definition["search_space"]
+
+
+def test_the_articles_grid_has_six_combinations(ada: Client) -> None:
+    text = (
+        "param_sampling = GridParameterSampling( {\n"
+        '        "num_hidden_layers": choice(1, 2, 3),\n'
+        '        "batch_size": choice(16, 32)\n    }\n)'
+    )
+    response = send(ada, form([], do="paste", paste=text))
+    sent = response.context["form"]
+    assert sent.entries.sampler == "grid"
+    assert response.context["preview"].combinations == "6"
+    rows = [
+        {"name": "num_hidden_layers", "kind": "choice", "values": "1, 2, 3"},
+        {"name": "batch_size", "kind": "choice", "values": "16, 32"},
+    ]
+    grid = form(rows, sampler="grid", max_total_trials="", do="start")
+    grid["max_concurrent_trials"] = ""
+    assert preview(ada, grid)["combinations"] == "6"
+    assert send(ada, grid).status_code == 302
+    sweep = Sweep.objects.get()
+    assert (sweep.state, sweep.max_total_trials) == ("running", 6)
+
+
+def test_a_grid_says_what_stands_in_its_way(ada: Client) -> None:
+    answer = preview(ada, form([X, BATCH], sampler="grid"))
+    why, fit = {name: rest for name, *rest in answer["samplers"]}["grid"]
+    assert (why, fit) == ("x stands in the way: a grid needs values to list.", False)
+    assert [problem["field"] for problem in answer["problems"]] == ["row-0-kind"]
+    assert answer["combinations"] == "infinitely many"
+
+
+AZURE = """
+search_space:
+  lr: {type: loguniform, min_value: -6, max_value: -1}
+  batch_size: {type: choice, values: [16, 32]}
+sampling_algorithm: grid
+"""
+
+
+def test_azures_yaml_is_pasted_as_a_document_or_as_a_space(ada: Client) -> None:
+    whole = send(ada, form([], do="paste", paste=AZURE)).context["form"]
+    assert whole.entries.sampler == "grid"
+    inner = "batch_size: {type: choice, values: [16, 32]}\nlr: uniform(0, 1)\n"
+    only = send(ada, form([X], do="paste", paste=inner)).context["form"]
+    assert [row.name for row in only.entries.rows] == ["x", "batch_size", "lr"]
+    dashed = send(ada, form([], do="paste", paste="--lr: uniform(0, 1)"))
+    assert [row.name for row in dashed.context["form"].entries.rows] == ["lr"]
+
+
+CONSTRAINED = """
+search_space:
+  a: {type: int, low: 1, high: 9}
+  b: {type: int, low: 1, high: 9}
+constraints: ["a + b <= 9", "a != b"]
+"""
+
+
+def test_pasted_constraints_are_taken_along(ada: Client) -> None:
+    sent = send(ada, form([], do="paste", paste=CONSTRAINED)).context["form"]
+    check = sent.checked()
+    assert check.definition is not None
+    assert check.document["constraints"] == ["a + b <= 9", "a != b"]
+    extra = sent.entries.text("extra")
+    more = CONSTRAINED.replace('["a + b <= 9", "a != b"]', "a + b <= 9")
+    again = send(ada, form([], do="paste", paste=more, extra=extra)).context["form"]
+    assert again.checked().document["constraints"] == ["a + b <= 9", "a != b"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ('["a + c <= 9"]', "constraints.0: Line 1, column 5: There is no parameter"),
+        ("[3]", "constraints.0: A constraint is text"),
+        ("{a: b}", "constraints must be a list of texts"),
+        ('["a > 9"]', "No configuration meets all constraints"),
+    ],
+)
+def test_pasted_constraints_with_a_mistake_are_refused(
+    ada: Client, rules: str, words: str
+) -> None:
+    text = CONSTRAINED.replace('["a + b <= 9", "a != b"]', rules)
+    sent = send(ada, form([X], do="paste", paste=text)).context["form"]
+    assert words in " ".join(sent.paste_problems)
+    assert [row.name for row in sent.entries.rows] == ["x"] and sent.paste == text
+
+
+def test_pasted_parameters_replace_those_of_the_same_name_in_place(ada: Client) -> None:
+    text = '{"b": choice(1), "c": choice(2)}'
+    rows = [{**X, "name": name} for name in "ab"]
+    sent = send(ada, form(rows, do="paste", paste=text)).context["form"]
+    found = [(row.name, row.kind) for row in sent.entries.rows]
+    assert found == [("a", "uniform"), ("b", "choice"), ("c", "choice")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        '{"x": unifrom(0, 1)}',
+        "{x: [",
+        "just words",
+        "x: 3",
+        '{"x": __import__("os")}',
+    ],
+)
+def test_a_text_that_is_no_space_is_refused_and_kept(ada: Client, text: str) -> None:
+    response = send(ada, form(do="paste", paste=text))
+    sent = response.context["form"]
+    assert sent.paste == text
+    assert sent.paste_problems
+    assert [row.name for row in sent.entries.rows] == ["x"]
+    assert not Sweep.objects.exists()
+
+
+def test_a_pasted_parameter_with_a_wrong_value_becomes_a_row_with_its_problem(
+    ada: Client,
+) -> None:
+    response = send(ada, form([], do="paste", paste='{"x": uniform(1, 0)}'))
+    assert response.context["wrong"] == {"row-0-high"}

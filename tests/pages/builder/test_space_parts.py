@@ -1,0 +1,327 @@
+"""Conditions, constraints and nested choices, as the pages count and show them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.http import QueryDict
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments.models import Sweep
+from experiments.pages.builder.check import check_entries
+from experiments.pages.builder.document import compose
+from experiments.pages.builder.filling import entries_of
+from experiments.pages.builder.preview import Preview
+from experiments.pages.builder.space_paste import read_pasted
+from experiments.pages.compare.comparison import Comparison
+from experiments.pages.compare.lead import lead_of
+from experiments.pages.compare.table import parameter_rows
+from experiments.pages.space import axes_of
+from experiments.pages.sweep.charts import space_axes
+from experiments.pages.sweep.search_tile import search_tile
+from experiments.pages.sweep.standing import sweep_standing
+from experiments.pages.sweep.trial_table import TableQuery
+from experiments.pages.sweep.view import sweep_view
+from experiments.pages.trial_rows import trial_rows
+from experiments.search.document.definition import parse_document
+from experiments.search.space.space import SearchSpace
+from experiments.sweeps.check import Checked, check_import, read_sweep
+from experiments.tracking.spaces import flat_params, search_space
+from tests import factories
+from tests.pages.builder.builder_forms import form, member, page, preview
+
+pytestmark = pytest.mark.django_db
+
+NETWORK: dict[str, Any] = {
+    "type": "choice",
+    "values": [
+        {"kind": "conv", "layers": {"type": "int", "low": 1, "high": 3}},
+        {"kind": "dense"},
+    ],
+}
+CONDITIONAL: dict[str, Any] = {
+    "optimizer": {"type": "choice", "values": ["sgd", "adam"]},
+    "momentum": {
+        "type": "choice",
+        "values": [0.5, 0.9],
+        "when": {"optimizer": ["sgd"]},
+    },
+}
+CONV = {"network": {"kind": "conv", "layers": 2}}
+DENSE = {"network": {"kind": "dense"}}
+
+
+def document(space: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    trial = {"command": "python train.py"}
+    return factories.definition_document(trial=trial, search_space=space, **changes)
+
+
+def made(space: dict[str, Any], **changes: Any) -> Sweep:
+    team = factories.team("Physics")
+    return factories.sweep(team, document=document(space, **changes))
+
+
+def whole(name: str, number: int) -> dict[str, Any]:
+    return {name: {"type": "choice", "values": list(range(number))}}
+
+
+def preview_of(found: dict[str, Any], **texts: str) -> Preview:
+    """The form of a document, with some of its fields typed over."""
+    entries = entries_of(parse_document(found)).with_texts(**texts)
+    return Preview(check_entries(entries, compose(entries)))
+
+
+# --- checking ---------------------------------------------------------------------
+
+
+def check(found: dict[str, Any]) -> Checked:
+    return check_import(read_sweep(json.dumps(found)))
+
+
+def test_a_check_pictures_the_parameters_of_branches_and_when_they_count() -> None:
+    checked = check(document({**CONDITIONAL, "network": NETWORK}))
+    assert {"network", "network.layers"} <= set(checked.histograms)
+    assert checked.histograms["momentum"].share == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_check_pictures_only_what_the_constraints_let_pass() -> None:
+    checked = check(document(whole("a", 4), constraints=["a <= 1"]))
+    assert checked.histograms["a"].counts[2:] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("space", "constraints", "words"),
+    [
+        ({"x": "uniform(0, 1)"}, [], "infinitely many"),
+        (whole("a", 3000) | whole("b", 3000), ["min(a, b) < b"], "about 4,500,000"),
+    ],
+)
+def test_a_check_tells_infinitely_many_from_too_many_to_count(
+    space: dict[str, Any], constraints: list[str], words: str
+) -> None:
+    checked = check(document(space, constraints=constraints))
+    assert (checked.combinations, checked.combinations_words) == (None, words)
+
+
+# --- the form ---------------------------------------------------------------------
+
+
+def test_a_form_with_a_mistake_elsewhere_still_counts_with_conditions() -> None:
+    found = document(CONDITIONAL, constraints=["optimizer == 'sgd'"])
+    shown = preview_of(found, primary_metric="")
+    assert shown.check.definition is None
+    assert shown.combinations == "2"
+    assert shown.draws is not None
+    assert {row[0] for row in shown.draws.rows} == {"sgd"}
+
+
+def test_a_draw_says_which_parameters_are_not_set() -> None:
+    shown = preview_of(document(CONDITIONAL), primary_metric="").draws
+    assert shown is not None
+    unset = {row[0] for row in shown.rows if row[1] == "not set"}
+    assert unset == {"adam"}
+
+
+def test_a_form_tells_infinitely_many_from_too_many_to_count() -> None:
+    space = whole("a", 3000) | whole("b", 3000)
+    shown = preview_of(document(space, constraints=["min(a, b) < b"]))
+    assert shown.combinations == "about 4,500,000"
+    assert shown.in_the_grid_way == ""
+
+
+def test_a_parameter_of_a_branch_may_stand_in_a_grids_way() -> None:
+    rate = {"type": "uniform", "min_value": 0, "max_value": 1}
+    branch = {"kind": "conv", "rate": rate}
+    network = {"type": "choice", "values": [branch, {"kind": "dense"}]}
+    shown = preview_of(document({"network": network}))
+    assert shown.combinations == "infinitely many"
+    assert shown.in_the_grid_way.startswith("network.rate stands in the way")
+
+
+def test_draws_of_a_nested_choice_have_a_column_for_each_parameter() -> None:
+    shown = preview_of(document({"network": NETWORK})).draws
+    assert shown is not None
+    assert list(shown.names) == ["network", "network.layers"]
+    assert {row[0] for row in shown.rows} <= {"conv", "dense"}
+
+
+PASTED = """
+optimizer: {type: choice, values: [sgd, adam]}
+momentum: {type: uniform, min_value: 0, max_value: 1, when: {optimizer: [WHICH]}}
+"""
+
+
+@pytest.mark.parametrize("which", ["sgd", "unknown"])
+def test_a_pasted_condition_is_kept_right_or_wrong(which: str) -> None:
+    pasted = read_pasted(PASTED.replace("WHICH", which), base=2.0)
+    carried = {row.name: row.carried for row in pasted.rows}
+    assert carried["momentum"] == {"when": {"optimizer": [which]}}
+
+
+def test_a_pasted_condition_that_is_wrong_is_told(client: Client) -> None:
+    text = PASTED.replace("WHICH", "unknown")
+    sent = form([], do="paste", paste=text)
+    sheet = member(client).post(reverse("sweep_create"), sent).context["form"]
+    assert any("when" in problem.path for problem in sheet.checked().problems)
+
+
+def test_the_answer_to_scripts_counts_with_conditions(client: Client) -> None:
+    rows = [
+        {"name": "optimizer", "kind": "choice", "values": "sgd, adam"},
+        {
+            "name": "momentum",
+            "kind": "choice",
+            "values": "0.5, 0.9",
+            "extra": '{"when": {"optimizer": ["sgd"]}}',
+        },
+    ]
+    answer = preview(member(client), form(rows, primary_metric=""))
+    assert answer["problems"] and answer["combinations"] == "3"
+
+
+# --- the search tile ----------------------------------------------------------------
+
+
+def test_a_grid_counts_the_combinations_that_conditions_and_constraints_allow() -> None:
+    space = {**CONDITIONAL, **whole("a", 3)}
+    sweep = made(
+        space,
+        constraints=["a <= 1"],
+        sampling_algorithm={"type": "grid"},
+        limits={"max_total_trials": 40},
+    )
+    for _ in range(6):
+        factories.trial(sweep, state="completed", value=0.5)
+    Sweep.objects.update(state="completed", exhausted=True)
+    sweep.refresh_from_db()
+    tile = search_tile(sweep_standing(sweep, now=timezone.now()))
+    assert tile.title == "All tried"
+    assert tile.text.startswith("6 of 6 combinations tried.")
+
+
+def test_a_grid_that_is_too_large_to_count_claims_no_number() -> None:
+    sweep = made(
+        whole("a", 3000) | whole("b", 3000),
+        constraints=["min(a, b) < b"],
+        sampling_algorithm={"type": "grid"},
+        limits={"max_total_trials": 40},
+    )
+    factories.trial(sweep, state="completed", value=0.5)
+    tile = search_tile(sweep_standing(sweep, now=timezone.now()))
+    assert tile.text.startswith("1 combination tried. The budget ends at 40.")
+
+
+# --- values inside of nested choices --------------------------------------------------
+
+
+def test_a_nested_value_is_told_by_its_branch_and_its_parameters() -> None:
+    space = SearchSpace.parse({"network": NETWORK})
+    assert flat_params(space, CONV) == {"network": "conv", "network.layers": 2}
+    assert flat_params(space, DENSE) == {"network": "dense"}
+    strange = {"network": 7, "other": 1}
+    assert flat_params(space, strange) == strange
+
+
+def test_branches_that_read_the_same_are_numbered() -> None:
+    layers = {"type": "choice", "values": [1, 2]}
+    values = [{"layers": layers}, {"layers": {"type": "choice", "values": [3]}}]
+    space = SearchSpace.parse({"network": {"type": "choice", "values": values}})
+    shown = [flat_params(space, {"network": {"layers": n}}) for n in (1, 3)]
+    assert [each["network"] for each in shown] == ["layers (1)", "layers (2)"]
+
+
+def test_charts_have_an_axis_for_each_parameter_of_a_branch() -> None:
+    axes = space_axes(SearchSpace.parse({"network": NETWORK}))
+    assert [(axis["name"], axis["kind"]) for axis in axes] == [
+        ("network", "choice"),
+        ("network.layers", "number"),
+    ]
+    assert axes[0]["values"] == ["conv", "dense"]
+
+
+def test_rows_and_places_hold_the_values_inside_of_branches() -> None:
+    sweep = made({"network": NETWORK})
+    trial = factories.trial(sweep, state="completed", value=0.5, params=CONV)
+    (row,) = trial_rows(sweep, [trial], now=timezone.now(), best_id=None)
+    assert row["params"] == {"network": "conv", "network.layers": 2}
+    assert axes_of(sweep)["network.layers"].place(2) == 0.5
+    assert axes_of(sweep)["network"].place("conv") == 0.25
+
+
+def test_the_table_has_columns_that_sort_by_values_inside_of_branches() -> None:
+    sweep = made({"network": NETWORK})
+    for layers in (2, 3, 1):
+        params = {"network": {"kind": "conv", "layers": layers}}
+        factories.trial(sweep, state="cancelled", params=params)
+    query = QueryDict("sort=p.network.layers")
+    asked = TableQuery(sweep, query, few=False)
+    standing = sweep_standing(sweep, now=timezone.now())
+    rows = sweep_view(standing, asked).table.rows
+    assert [line.row["number"] for line in rows] == [2, 0, 1]
+    assert [cell.text for cell in rows[0].cells] == ["conv", "1"]
+    assert [column.title for column in asked.parameters] == [
+        "network",
+        "network.layers",
+    ]
+
+
+def test_a_comparison_names_the_parameters_inside_of_branches() -> None:
+    sweep = made({"network": NETWORK})
+    trials = [
+        factories.trial(sweep, state="completed", value=value, params=params)
+        for value, params in ((0.9, CONV), (0.5, DENSE))
+    ]
+    rows = parameter_rows(Comparison(trials, timezone.now()))
+    assert {row.name: [cell.text for cell in row.cells] for row in rows} == {
+        "network": ["conv", "dense"],
+        "network.layers": ["2", "not set"],
+    }
+
+
+def test_a_trials_page_places_the_values_inside_of_branches(client: Client) -> None:
+    browser, sweep = member(client), made({"network": NETWORK})
+    factories.trial(sweep, state="completed", value=0.9, params=DENSE)
+    trial = factories.trial(sweep, state="completed", value=0.5, params=CONV)
+    rows = browser.get(trial.get_absolute_url()).context["parameters"]
+    found = [(row.name, row.value, row.rival_is_set) for row in rows]
+    assert found == [("network", "conv", True), ("network.layers", 2, False)]
+    assert rows[1].picture is not None
+
+
+# --- trials from elsewhere --------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["completed", "terminated", "failed"])
+def test_an_imported_trial_ended_elsewhere(state: str) -> None:
+    sweep = made(whole("a", 3))
+    trial = factories.trial(sweep, state=state, value=0.5, origin="imported")
+    (row,) = trial_rows(sweep, [trial], now=timezone.now(), best_id=None)
+    assert row["standing"] == "Imported: it ended elsewhere"
+
+
+def test_the_page_of_an_imported_trial_does_not_say_that_it_ran(client: Client) -> None:
+    browser, sweep = member(client), made(whole("a", 3))
+    trial = factories.trial(sweep, state="completed", value=0.5, origin="imported")
+    text = page(browser.get(trial.get_absolute_url()))
+    assert "Trial 0, imported, ended elsewhere" in text
+    assert "ran to the end" not in text
+
+
+def test_a_comparison_does_not_say_when_an_imported_trial_ended() -> None:
+    sweep = made(whole("a", 3))
+    best = factories.trial(sweep, state="completed", value=0.9)
+    other = factories.trial(sweep, state="terminated", value=0.5, origin="imported")
+    (note,) = lead_of(Comparison([best, other], timezone.now())).notes
+    assert "after report" not in note
+    assert note.endswith("and ended elsewhere.")
+
+
+def test_a_document_that_no_longer_reads_has_no_axes() -> None:
+    sweep = made(whole("a", 3))
+    sweep.definition["search_space"] = {"a": "nonsense"}
+    assert len(search_space(sweep)) == 0
+    assert axes_of(sweep) == {}

@@ -1,0 +1,181 @@
+"""The feed that keeps a sweep's page fresh."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from experiments import lifecycle
+from experiments.models import Sweep, Trial
+from experiments.pages.sweep import views as feeds
+from experiments.pages.sweep.views import Token
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes of a moment ago would otherwise still count as new."""
+    monkeypatch.setattr(feeds, "OVERLAP", timezone.timedelta(0))
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team(ada="member"))
+
+
+@pytest.fixture
+def client() -> Client:
+    client = Client()
+    client.force_login(factories.user("ada"))
+    return client
+
+
+def feed(client: Client, sweep: Sweep, since: str = "", **query: str) -> dict[str, Any]:
+    url = f"/sweeps/{sweep.pk}/feed.json"
+    answer: dict[str, Any] = client.get(url, {"since": since, **query}).json()
+    return answer
+
+
+def test_the_first_answer_has_everything(client: Client, sweep: Sweep) -> None:
+    trial = factories.reported_trial(sweep, [0.5, 0.6], state="completed")
+    answer = feed(client, sweep)
+    assert answer["changed"]
+    assert answer["order"] == [trial.pk]
+    assert "0.6000" in answer["rows"][str(trial.pk)]
+    assert "tiles-sweep" in answer["parts"]["answers"]
+    assert "Pause" in answer["parts"]["head"]
+    assert answer["best"] == trial.pk
+    assert answer["counts"]["completed"] == 1
+    assert not answer["final"]
+
+
+def test_nothing_new_is_answered_by_one_query_of_its_own(
+    client: Client, sweep: Sweep, django_assert_num_queries: Any
+) -> None:
+    factories.reported_trial(sweep, [0.5])
+    since = feed(client, sweep)["since"]
+    # Session, user and sweep, the clock where it is not this host's; then whether any
+    # trial has changed.
+    with django_assert_num_queries(4 + (connection.vendor != "sqlite")):
+        answer = feed(client, sweep, since)
+    assert not answer["changed"]
+    assert "rows" not in answer
+    assert answer["since"] >= since
+
+
+def test_a_report_brings_its_trial_and_no_other_row(
+    client: Client, sweep: Sweep
+) -> None:
+    factories.reported_trial(sweep, [0.1, 0.9], state="completed")
+    idle = factories.reported_trial(sweep, [0.5, 0.6, 0.5, 0.5])
+    busy = factories.reported_trial(sweep, [0.5, 0.6])
+    since = feed(client, sweep)["since"]
+    factories.report(busy, [0.55], first_step=2)
+    answer = feed(client, sweep, since)
+    assert [row["id"] for row in answer["trials"]] == [busy.pk]
+    assert str(busy.pk) in answer["rows"]
+    assert str(idle.pk) not in answer["rows"]
+    assert idle.pk in answer["order"]
+    assert "head" not in answer["parts"]
+
+
+def test_a_new_trial_changes_the_look_and_so_brings_all_rows(
+    client: Client, sweep: Sweep
+) -> None:
+    first = factories.reported_trial(sweep, [0.5])
+    since = feed(client, sweep)["since"]
+    second = factories.trial(sweep)
+    answer = feed(client, sweep, since)
+    assert answer["order"] == [second.pk, first.pk]
+    assert set(answer["rows"]) == {str(first.pk), str(second.pk)}
+
+
+def test_a_changed_state_brings_the_head(client: Client, sweep: Sweep) -> None:
+    since = feed(client, sweep)["since"]
+    lifecycle.pause_sweep(sweep)
+    answer = feed(client, sweep, since)
+    assert answer["state"] == "paused"
+    assert "Resume" in answer["parts"]["head"]
+
+
+def test_it_is_final_when_the_sweep_has_ended_and_nothing_lives(
+    client: Client, sweep: Sweep
+) -> None:
+    trial = factories.trial(sweep)
+    attempt = factories.claim(trial).attempt
+    lifecycle.cancel_sweep(sweep)
+    assert not feed(client, sweep)["final"]
+    trial.refresh_from_db()
+    lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="stopped"))
+    answer = feed(client, sweep)
+    assert answer["final"]
+    assert feed(client, sweep, answer["since"])["final"]
+
+
+def test_it_sends_the_rows_that_the_page_was_asked_for(
+    client: Client, sweep: Sweep
+) -> None:
+    factories.trial(sweep, state="failed")
+    done = factories.trial(sweep, state="completed", value=0.5)
+    answer = feed(client, sweep, part="trials", state="completed")
+    assert answer["order"] == [done.pk]
+    assert answer["trials"] == []
+    assert "answers" not in answer["parts"]
+    assert "since=" not in answer["parts"]["chips"]
+
+
+def test_a_row_is_the_same_in_the_page_and_in_the_feed(
+    client: Client, sweep: Sweep
+) -> None:
+    trial = factories.trial(sweep, state="completed", value=0.5, elapsed=3.0)
+    text = client.get(f"/sweeps/{sweep.pk}/").content.decode()
+    row = feed(client, sweep)["rows"][str(trial.pk)]
+    assert row.strip() in text
+
+
+def test_the_page_hands_the_feed_a_token_from_which_nothing_is_new(
+    client: Client, sweep: Sweep
+) -> None:
+    factories.reported_trial(sweep, [0.5])
+    text = client.get(f"/sweeps/{sweep.pk}/").content.decode()
+    found = re.search(r'data-since="([^"]+)"', text)
+    assert found is not None
+    assert not feed(client, sweep, found[1].replace("&#x27;", "'"))["changed"]
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-01T00:00:00", "~~~"])
+def test_a_token_that_is_none_asks_for_everything(text: str) -> None:
+    assert Token.read(text).time is None
+
+
+def test_a_token_of_the_future_asks_for_everything(
+    client: Client, sweep: Sweep
+) -> None:
+    """The clock was set back since: what has changed is then older than the token."""
+    trial = factories.reported_trial(sweep, [0.5])
+    future = timezone.now() + timedelta(hours=1)
+    answer = feed(client, sweep, f"{future.isoformat()}~~")
+    assert answer["changed"]
+    assert str(trial.pk) in answer["rows"]
+
+
+def test_a_feed_costs_the_same_however_many_trials_there_are(
+    client: Client, sweep: Sweep, django_assert_max_num_queries: Any
+) -> None:
+    costs = []
+    for _ in range(2):
+        for _ in range(10):
+            factories.reported_trial(sweep, [0.5, 0.6], state="completed")
+        with django_assert_max_num_queries(45) as queries:
+            feed(client, sweep)
+        costs.append(len(queries))
+    assert costs[0] == costs[1]
+    assert Trial.objects.count() == 20

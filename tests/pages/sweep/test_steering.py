@@ -1,0 +1,257 @@
+"""Pausing, extending and changing a sweep from its pages."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from experiments.models import Attempt, Sweep
+from experiments.sweeps import editing
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+NARROW = "x: {type: uniform, min_value: 0.5, max_value: 1.0}"
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team(ada="member", ben="member", vic="viewer"))
+
+
+def client_of(name: str) -> Client:
+    client = Client()
+    client.force_login(factories.user(name))
+    return client
+
+
+def page(sweep: Sweep, part: str = "", *, user: str = "ada") -> str:
+    return client_of(user).get(f"/sweeps/{sweep.pk}/{part}").content.decode()
+
+
+def post(sweep: Sweep, part: str, user: str = "ada", **data: Any) -> HttpResponse:
+    answer = client_of(user).post(f"/sweeps/{sweep.pk}/{part}/", data)
+    sweep.refresh_from_db()
+    return answer
+
+
+def seen(text: str, form: str) -> str:
+    """The hidden copy of what a form of the page shows."""
+    start = text.index(f'action="{form}')
+    found = re.search(r'name="seen" value="([^"]*)"', text[start:])
+    assert found is not None
+    return unescape(found[1])
+
+
+class TestPausing:
+    def test_the_page_asks_what_becomes_of_running_trials(self, sweep: Sweep) -> None:
+        factories.claim(factories.trial(sweep))
+        for text in (page(sweep), page(sweep, "pause/")):
+            assert "1 trial runs now." in text
+            assert "Let them finish" in text and "put them back" in text
+
+    def test_they_finish_or_are_put_back(self, sweep: Sweep) -> None:
+        factories.claim(factories.trial(sweep))
+        post(sweep, "pause", running="finish")
+        assert sweep.state == "paused"
+        assert Attempt.objects.get().release_asked_at is None
+        assert "Put 1 running back" in page(sweep)
+        post(sweep, "pause", running="requeue")
+        assert Attempt.objects.get().release_asked_at is not None
+        assert "1 running trial goes back to the queue." in page(sweep, "events/")
+
+    def test_a_paused_sweep_says_who_runs_and_who_waits(self, sweep: Sweep) -> None:
+        factories.claim(factories.trial(sweep))
+        factories.trial(sweep)
+        post(sweep, "pause")
+        assert "paused, 1 still running, 1 waiting" in page(sweep)
+
+    def test_the_feed_brings_the_number_of_the_question(self, sweep: Sweep) -> None:
+        factories.claim(factories.trial(sweep))
+        news = client_of("ada").get(f"/sweeps/{sweep.pk}/feed.json").json()
+        assert news["running"] == "1 trial runs now."
+
+
+class TestExtending:
+    def test_an_ended_sweep_offers_more_and_goes_on(self, sweep: Sweep) -> None:
+        assert "Try more trials" not in page(sweep)
+        post(sweep, "cancel")
+        assert "Try more trials" in page(sweep)
+        assert "How many more trials" in page(sweep, "extend/")
+        assert post(sweep, "extend", trials="7").status_code == 302
+        assert (sweep.state, sweep.max_total_trials) == ("running", 7)
+
+    def test_sent_twice_it_counts_once(self, sweep: Sweep) -> None:
+        post(sweep, "cancel")
+        for _ in range(2):
+            post(sweep, "extend", trials="7")
+        assert (sweep.state, sweep.max_total_trials) == ("running", 7)
+
+    @pytest.mark.parametrize("trials", ["", "0", "-1", "many", "9" * 30, "\u0661"])
+    def test_nonsense_is_refused_in_words(self, sweep: Sweep, trials: str) -> None:
+        post(sweep, "cancel")
+        answer = client_of("ada").post(
+            f"/sweeps/{sweep.pk}/extend/", {"trials": trials}, follow=True
+        )
+        words = "trials must be a whole number from 1 to 100,000, not"
+        assert f'{words} "{trials}".' in unescape(answer.content.decode())
+        sweep.refresh_from_db()
+        assert sweep.state == "cancelled"
+
+    def test_what_was_tried_to_the_end_offers_no_more(self, sweep: Sweep) -> None:
+        Sweep.objects.update(state="completed", exhausted=True)
+        assert "Try more trials" not in page(sweep)
+
+    def test_viewers_may_not(self, sweep: Sweep) -> None:
+        post(sweep, "cancel")
+        assert post(sweep, "extend", user="vic", trials="3").status_code == 403
+        assert "Try more trials" not in page(sweep, user="vic")
+
+
+class TestTheSpace:
+    def send(
+        self, sweep: Sweep, text: str, *, user: str = "ada", **data: str
+    ) -> HttpResponse:
+        return post(sweep, "space", user, **{"space": text, **data})
+
+    def test_first_it_is_shown_what_would_change(self, sweep: Sweep) -> None:
+        for x in (0.1, 0.2, 0.7):
+            factories.trial(sweep, params={"x": x}, state="completed", value=x)
+        Sweep.objects.update(
+            definition={
+                **sweep.definition,
+                "sampling_algorithm": {"type": "tpe", "seed": 1},
+            }
+        )
+        answer = self.send(sweep, NARROW)
+        text = unescape(answer.content.decode())
+        assert answer.status_code == 200
+        assert "x: uniform 0 to 1 → uniform 0.5 to 1" in text
+        assert "2 of them lie outside and are no longer learnt from" in text
+        assert sweep.space_version == 1
+        mark = re.search(r'name="previewed" value="([^"]+)"', text)
+        assert mark is not None
+        answer = self.send(sweep, NARROW, previewed=mark[1])
+        assert (answer.status_code, sweep.space_version) == (302, 2)
+        assert "Search space 2" in page(sweep, "settings/")
+
+    def test_another_text_than_the_previewed_one_is_shown_first(
+        self, sweep: Sweep
+    ) -> None:
+        text = self.send(sweep, NARROW).content.decode()
+        mark = re.search(r'name="previewed" value="([^"]+)"', text)
+        assert mark is not None
+        answer = self.send(sweep, NARROW.replace("0.5", "0.6"), previewed=mark[1])
+        assert answer.status_code == 200
+        assert sweep.definition["search_space"]["x"]["min_value"] == 0.0
+
+    @pytest.mark.parametrize(
+        ("text", "constraints", "said"),
+        [
+            ("x: {type: luck}", "", "luck"),
+            ("x: [", "", "Line 2"),
+            ("- a", "", "mapping"),
+            ("", "", "This field is required"),
+            (NARROW, "y < 3", "y"),
+            ("x: {type: uniform, min_value: 0, max_value: 1}", "", "the sweep has"),
+        ],
+    )
+    def test_what_is_wrong_is_said_and_nothing_is_lost(
+        self, sweep: Sweep, text: str, constraints: str, said: str
+    ) -> None:
+        answer = self.send(sweep, text, constraints=constraints)
+        found = unescape(answer.content.decode())
+        assert answer.status_code == 422
+        assert said in found and text in found and constraints in found
+
+    def test_hostile_text_stays_text(self, sweep: Sweep) -> None:
+        factories.trial(sweep)
+        hostile = "<script>alert(1)</script>"
+        law = {"type": "choice", "values": [hostile, "b"]}
+        text = f"x: {json.dumps(law)}"
+        found = self.send(sweep, text).content.decode()
+        assert hostile not in found and "&lt;script&gt;alert(1)" in found
+
+    def test_viewers_and_ended_sweeps_have_no_form(self, sweep: Sweep) -> None:
+        assert self.send(sweep, NARROW, user="vic").status_code == 403
+        assert "Show what would change" not in page(sweep, "settings/", user="vic")
+        post(sweep, "cancel")
+        assert "Show what would change" not in page(sweep, "settings/")
+
+    def test_old_trials_are_told_apart_and_axes_have_room_for_them(
+        self, sweep: Sweep
+    ) -> None:
+        old = factories.trial(sweep, params={"x": 0.1}, state="completed", value=0.5)
+        assert "Search space 1" not in client_of("ada").get(
+            old.get_absolute_url()
+        ).content.decode()  # fmt: skip
+        space = {"x": {"type": "uniform", "min_value": 0.5, "max_value": 2.0}}
+        editing.change_sweep(sweep, {"search_space": space}, actor=None)
+        new = factories.trial(sweep, params={"x": 0.9}, state="completed", value=0.6)
+        for trial, words in ((old, "Search space 1 of 2"), (new, "Search space 2 of")):
+            found = client_of("ada").get(trial.get_absolute_url()).content.decode()
+            assert words in found
+        model = page(sweep).partition('id="sweep-model"')[2]
+        axis = json.loads(model.partition(">")[2].partition("<")[0])["space"][0]
+        assert (axis["low"], axis["high"]) == (0.0, 2.0)
+
+
+class TestTwoPeople:
+    def test_the_second_sees_what_the_first_changed(self, sweep: Sweep) -> None:
+        form = f"/sweeps/{sweep.pk}/settings/"
+        before = seen(page(sweep, "settings/"), form)
+        limits = {"max_total_trials": 9, "max_concurrent_trials": 2}
+        assert post(sweep, "settings", seen=before, **limits).status_code == 302
+        mine = {"max_total_trials": 4, "max_concurrent_trials": 3}
+        answer = post(sweep, "settings", "ben", seen=before, **mine)
+        found = answer.content.decode()
+        assert answer.status_code == 409
+        assert "Trials in all was 4 and is now 9" in found
+        assert 'value="3"' in found, "what was typed stays"
+        assert (sweep.max_total_trials, sweep.max_concurrent_trials) == (9, 2)
+        answer = post(sweep, "settings", "ben", seen=seen(found, form), **mine)
+        assert answer.status_code == 302
+        assert (sweep.max_total_trials, sweep.max_concurrent_trials) == (4, 3)
+
+    def test_another_forms_changes_are_no_conflict(self, sweep: Sweep) -> None:
+        before = seen(page(sweep, "settings/"), f"/sweeps/{sweep.pk}/settings/")
+        post(sweep, "early-termination", policy="type: median_stopping")
+        limits = {"max_total_trials": 9, "max_concurrent_trials": 2}
+        assert post(sweep, "settings", seen=before, **limits).status_code == 302
+
+    def test_policies_and_spaces_are_told_in_words(self, sweep: Sweep) -> None:
+        text = page(sweep, "settings/")
+        policy = seen(text, f"/sweeps/{sweep.pk}/early-termination/")
+        space = seen(text, f"/sweeps/{sweep.pk}/space/")
+        post(sweep, "early-termination", policy="type: median_stopping")
+        law = {"type": "uniform", "min_value": 0.5, "max_value": 1.0}
+        editing.change_sweep(sweep, {"search_space": {"x": law}}, actor=None)
+        answer = post(sweep, "early-termination", "ben", policy="", seen=policy)
+        assert answer.status_code == 409
+        assert "was none and is now median stopping" in answer.content.decode()
+        answer = post(sweep, "space", "ben", space=NARROW, seen=space)
+        assert answer.status_code == 409
+        assert "uniform 0 to 1 → uniform 0.5 to 1" in unescape(answer.content.decode())
+
+    @pytest.mark.parametrize("text", ["{", "[1]", '"x"', "[" * 5000, '{"nope": 1}'])
+    def test_a_crafted_copy_does_no_harm(self, sweep: Sweep, text: str) -> None:
+        limits = {"max_total_trials": 9, "max_concurrent_trials": 2}
+        assert post(sweep, "settings", seen=text, **limits).status_code == 302
+        assert sweep.max_total_trials == 9
+
+
+def test_only_what_was_asked_for_is_left(sweep: Sweep) -> None:
+    for _ in range(4):
+        factories.trial(sweep, state="completed", value=0.5)
+    assert "Exploring at random" in page(sweep)
+    sweep.wishes.create(params={"x": 0.1}, origin="rerun", source_number=0)
+    Sweep.objects.update(max_total_trials=5)
+    text = page(sweep)
+    assert "Trying what was asked for" in text and "Exploring at random" not in text
+    assert "1 trial that was asked for to go" in text

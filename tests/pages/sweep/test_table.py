@@ -1,0 +1,223 @@
+"""The table of trials: its order, its cells and its curves."""
+
+from __future__ import annotations
+
+import pytest
+from django.http import QueryDict
+from django.utils import timezone
+
+from experiments.models import Sweep
+from experiments.pages.sweep.standing import sweep_standing
+from experiments.pages.sweep.trial_cells import SparkScale, padded, parameter_column
+from experiments.pages.sweep.trial_table import PickedTrials, TableQuery, picked_trials
+from experiments.pages.sweep.view import answers_of, sweep_view
+from experiments.pages.trial_rows import report_curves, trial_rows
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+SPACE = {
+    "lr": {"type": "loguniform", "min_value": -9.2, "max_value": -2.3},
+    "optimizer": {"type": "choice", "values": ["sgd", "adam"]},
+}
+
+
+def made_sweep(**fields: object) -> Sweep:
+    document = factories.definition_document(search_space=SPACE)
+    document["trial"] = {"command": "python train.py"}
+    return factories.sweep(factories.team(), document=document, **fields)
+
+
+def asked(sweep: Sweep, query: str = "", *, few: bool = True) -> TableQuery:
+    return TableQuery(sweep, QueryDict(query), few=few)
+
+
+def picked(sweep: Sweep, query: str = "", *, few: bool = True) -> PickedTrials:
+    best = sweep_standing(sweep, now=timezone.now()).best
+    return picked_trials(asked(sweep, query, few=few), best=best)
+
+
+def numbers(sweep: Sweep, query: str = "") -> list[int]:
+    return [trial.number for trial in picked(sweep, query).trials]
+
+
+def filled(**fields: object) -> Sweep:
+    sweep = made_sweep(**fields)
+    for lr, optimizer, value, state in (
+        (0.1, "sgd", 0.5, "completed"),
+        (0.001, "adam", 0.9, "completed"),
+        (0.02, "sgd", 0.7, "terminated"),
+        (0.003, "adam", None, "running"),
+    ):
+        params = {"lr": lr, "optimizer": optimizer}
+        factories.trial(sweep, state=state, value=value, params=params)
+    return sweep
+
+
+def test_while_it_runs_the_newest_trials_come_first_below_the_best() -> None:
+    assert numbers(filled()) == [1, 3, 2, 0]
+
+
+def test_once_it_has_ended_trials_are_sorted_by_value() -> None:
+    assert numbers(filled(state="completed")) == [1, 2, 0, 3]
+
+
+def test_any_column_sorts_either_way() -> None:
+    sweep = filled()
+    assert numbers(sweep, "sort=p.lr") == [1, 3, 2, 0]
+    assert numbers(sweep, "sort=-p.lr") == [1, 0, 2, 3]
+    assert numbers(sweep, "sort=number") == [1, 0, 2, 3]
+    assert numbers(sweep, "sort=-value") == [1, 0, 2, 3]
+    assert numbers(sweep, "sort=state") == [1, 3, 0, 2]
+
+
+def test_an_unknown_column_is_as_if_none_was_asked_for() -> None:
+    assert asked(filled(), "sort=p.__class__").sort == "-number"
+
+
+def test_a_state_filters_the_best_away_too() -> None:
+    sweep = filled()
+    assert numbers(sweep, "state=terminated") == [2]
+    assert numbers(sweep, "state=completed") == [1, 0]
+    assert numbers(sweep, "state=nonsense") == [1, 3, 2, 0]
+
+
+def test_a_column_head_turns_the_order_round_and_keeps_the_filter() -> None:
+    columns = asked(filled(), "state=completed&sort=-number&page=3").columns
+    assert columns["number"].sorted == "descending"
+    assert columns["number"].url == "?state=completed&sort=number"
+    assert columns["value"].url == "?state=completed&sort=value"
+
+
+def test_sorted_best_first_is_descending_where_more_is_better() -> None:
+    assert asked(filled(), "sort=value").columns["value"].sorted == "descending"
+
+
+def test_the_first_few_rows_are_ten_and_a_page_is_a_hundred() -> None:
+    sweep = made_sweep()
+    for k in range(105):
+        factories.trial(sweep, state="completed", value=k / 1000, params={"lr": 0.1})
+    assert len(picked(sweep).trials) == 10
+    first, second = (picked(sweep, f"page={n}", few=False) for n in (1, 2))
+    assert (len(first.trials), len(second.trials)) == (101, 4)
+    assert first.trials[0].number == 104
+
+
+def test_numbers_of_a_column_stand_with_their_points_in_line() -> None:
+    assert padded("0.5", 5) == "0.5" + "\u2007" * 3
+    assert padded("128", 3) == "128\u2008\u2007\u2007"
+    assert padded("\u2013", 3) == "\u2013"
+
+
+def test_a_parameter_that_a_trial_does_not_have_is_not_set() -> None:
+    numeric, params = {"lr": True, "opt": False}, {"lr": 0.012345678}
+    ((lr,), _), ((opt,), _) = (
+        parameter_column(name, [params], numeric) for name in numeric
+    )
+    assert (lr.text, lr.exact) == ("0.01235", "0.012345678")
+    assert (opt.text, opt.unset) == ("not set", True)
+
+
+def test_sparklines_share_one_scale_and_better_is_up() -> None:
+    up = SparkScale(10, 0.0, 10.0, stretched=False, maximizes=True)
+    down = SparkScale(10, 0.0, 10.0, stretched=False, maximizes=False)
+    curve = [[1, 2.0], [2, None], [5, 8.0]]
+    high, low = up.draw(curve), down.draw(curve)
+    assert high is not None
+    assert low is not None
+    assert high.path.startswith("M3 ")
+    assert high.path.count("L") == 1
+    assert high.x == low.x < 93
+    assert high.y < low.y
+    assert up.draw([[1, None]]) is None
+
+
+def test_ticks_in_the_url_are_ticked_rows() -> None:
+    sweep = filled()
+    first = sweep.trials.get(number=2)
+    standing = sweep_standing(sweep, now=timezone.now())
+    view = sweep_view(standing, asked(sweep, f"ticked={first.pk},junk,²"))
+    assert [row.row["number"] for row in view.table.rows if row.ticked] == [2]
+
+
+def test_rows_cost_the_same_however_many_there_are(
+    django_assert_max_num_queries: object,
+) -> None:
+    sweep = made_sweep()
+    counts = []
+    for _ in range(2):
+        for _ in range(4):
+            factories.trial(sweep, state="completed", value=0.5, params={"lr": 0.1})
+        with django_assert_max_num_queries(30) as queries:  # type: ignore[operator]
+            standing = sweep_standing(sweep, now=timezone.now())
+            sweep_view(standing, asked(sweep))
+            answers_of(standing, QueryDict(), steers=False).html()
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def test_a_long_curve_is_thinned_and_keeps_both_ends() -> None:
+    sweep = made_sweep(early_termination=None)
+    values = [k / 1000 for k in range(500)]
+    trial = factories.reported_trial(sweep, values, params={"lr": 0.1})
+    curve = report_curves([trial.pk], most=50)[trial.pk]
+    assert len(curve) == 50
+    assert (curve[0][0], curve[-1][0]) == (1, 500)
+
+
+def test_a_wide_curve_also_has_step_and_seconds() -> None:
+    sweep = made_sweep()
+    trial = factories.trial(sweep, params={"lr": 0.1})
+    factories.claim(trial)
+    factories.report(trial, [0.5, 0.6], first_step=100)
+    points = report_curves([trial.pk], wide=True)[trial.pk]
+    assert [point[2] for point in points] == [100, 101]
+    assert all(point[3] is not None and point[3] >= 0 for point in points)
+
+
+def test_the_best_trial_says_how_many_it_was_chosen_from() -> None:
+    sweep = filled()
+    trials = list(sweep.trials.select_related("current_attempt"))
+    best = sweep_standing(sweep, now=timezone.now()).best
+    assert best is not None
+    rows = trial_rows(sweep, trials, now=timezone.now(), best_id=best.pk, of=4)
+    sentences = {row["number"]: row["standing"] for row in rows}
+    assert sentences[1] == "Ran to the end; best of 4"
+    assert sentences[0] == "Ran to the end"
+
+
+def test_an_early_end_says_what_it_fell_short_of() -> None:
+    document = factories.definition_document(
+        early_termination={"type": "median_stopping", "delay_evaluation": 2}
+    )
+    sweep = factories.sweep(factories.team(), document=document)
+    factories.reported_trial(sweep, [0.9, 0.95], state="completed")
+    poor = factories.reported_trial(sweep, [0.1, 0.2], state="terminated")
+    (row,) = trial_rows(sweep, [poor], now=timezone.now(), best_id=None)
+    assert row["standing"] == "Median stopping at report 2: 0.200 was below 0.925"
+
+
+@pytest.mark.parametrize(
+    ("policy", "sentence"),
+    [
+        ({"type": "asha", "reduction_factor": 2}, "ASHA at report 1: 0.100 was below"),
+        (
+            {"type": "threshold", "value": 0.5, "by_report": 2},
+            "Threshold at report 2: its best 0.2 has not reached 0.5",
+        ),
+        (
+            {"type": "any_of", "policies": [{"type": "asha"}, {"type": "predictive"}]},
+            "Ended at report",
+        ),
+    ],
+)
+def test_each_policy_says_in_its_own_terms_why_it_ended_a_trial(
+    policy: dict[str, object], sentence: str
+) -> None:
+    document = factories.definition_document(early_termination=policy)
+    sweep = factories.sweep(factories.team(), document=document)
+    for _ in range(3):
+        factories.reported_trial(sweep, [0.9, 0.95], state="completed")
+    poor = factories.reported_trial(sweep, [0.1, 0.2], state="terminated")
+    (row,) = trial_rows(sweep, [poor], now=timezone.now(), best_id=None)
+    assert row["standing"].startswith(sentence)

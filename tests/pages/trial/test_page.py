@@ -1,0 +1,332 @@
+"""The page of one trial: what it shows, to whom, and how it stays fresh."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from experiments import storage
+from experiments.models import Artifact, Attempt, Event, Experiment, Trial
+from experiments.pages.curves import groups_of, points_of, stem_of
+from experiments.tracking import ingest
+from tests import factories
+from tests.pages.trial.trial_pages import MEDIAN, judged_trial, model, page
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
+HOSTILE = "<script>alert(1)</script>"
+
+
+def put_log(trial: Trial, text: str) -> None:
+    attempt_id = trial.current_attempt_id
+    assert attempt_id is not None
+    storage.append_log(attempt_id, text.encode())
+    Attempt.objects.filter(pk=attempt_id).update(
+        log_bytes=len(text.encode()), log_chunks=1
+    )
+
+
+def put_output(trial: Trial, path: str, body: bytes) -> Artifact:
+    attempt = trial.current_attempt
+    assert attempt is not None
+    sha = hashlib.sha256(body).hexdigest()
+    storage.write_whole(storage.output_path(attempt.pk, sha), [body])
+    return Artifact.objects.create(
+        attempt=attempt, path=path, size=len(body), sha256=sha
+    )
+
+
+def test_the_page_says_why_with_facts_and_decisions(ada: Client) -> None:
+    trial = judged_trial()
+    html = page(ada, trial.get_absolute_url())
+    assert "Trial 3</h1>" in html
+    assert "rank 4 of 4" in html
+    assert "Trial 3 ended after report 3" in html
+    assert "not judged: before report 2" in html
+    assert "<td>end</td>" in html
+    assert "Compare with best" in html
+
+
+def test_the_curve_is_held_against_the_rivals_averages(ada: Client) -> None:
+    curve = model(page(ada, judged_trial().get_absolute_url()), "curve-model")
+    assert curve["reports"] == [[1, 0.3], [2, 0.65], [3, 0.4]]
+    assert curve["best"] == [[1, 0.3], [2, 0.65], [3, 0.65]]
+    assert curve["unjudgedUntil"] == 1
+    assert curve["endedAt"] == 3
+    rivals = curve["rivals"]
+    assert isinstance(rivals, list)
+    assert rivals[0] == [[1, 0.5], [2, 0.6], [3, pytest.approx(2 / 3)]]
+
+
+def test_at_most_sixty_rivals_are_drawn(ada: Client) -> None:
+    limits = {"max_total_trials": 100, "max_concurrent_trials": 2}
+    trial = judged_trial(rivals=65, limits=limits)
+    curve = model(page(ada, trial.get_absolute_url()), "curve-model")
+    assert len(curve["rivals"]) == 60  # type: ignore[arg-type]
+
+
+def test_names_values_and_logs_from_outside_are_escaped(ada: Client) -> None:
+    space = {"x": {"type": "choice", "values": [HOSTILE, "b"]}}
+    trial = judged_trial(search_space=space, display_name=HOSTILE)
+    Trial.objects.filter(pk=trial.pk).update(params={"x": HOSTILE}, origin=HOSTILE)
+    Experiment.objects.update(name=HOSTILE)
+    put_log(trial, f"\x1b[31m{HOSTILE}\x1b[0m \u202egnp.exe\n\x1b]0;title\x07")
+    put_output(trial, f"{HOSTILE}.html", b"x")
+    ingest_metric(trial, HOSTILE)
+    html = page(ada, trial.get_absolute_url())
+    assert HOSTILE not in html
+    assert '<span class="ansi-red">&lt;script&gt;alert(1)&lt;/script&gt;</span>' in html
+    assert "\u202e" not in html and "\x1b" not in html
+
+
+def ingest_metric(trial: Trial, name: str) -> None:
+    attempt_id = trial.current_attempt_id
+    Attempt.objects.filter(pk=attempt_id).update(state="running")
+    ingest.record(attempt_id or 0, [ingest.Point(name, 1, 0.5)])
+    Attempt.objects.filter(pk=attempt_id).update(state="finished")
+
+
+@pytest.mark.parametrize("path", ["", "feed.json", "log"])
+def test_who_may_not_see_a_trial_does_not_learn_that_it_is_there(
+    client: Client, path: str
+) -> None:
+    url = f"{judged_trial().get_absolute_url()}{path}"
+    assert client.get(url).status_code == 302
+    factories.team("Others", otto="admin")
+    client.force_login(factories.user("otto"))
+    assert client.get(url).status_code == 404
+
+
+def test_a_viewer_reads_but_may_not_cancel(client: Client) -> None:
+    factories.team("Physics", vera="viewer")
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    client.force_login(factories.user("vera"))
+    assert "Cancel trial" not in page(client, trial.get_absolute_url())
+    for method in (client.get, client.post):
+        assert method(f"/trials/{trial.pk}/cancel/").status_code == 403
+    trial.refresh_from_db()
+    assert not trial.stop_reason
+
+
+def test_a_member_cancels_a_trial_after_a_question(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    html = page(ada, trial.get_absolute_url())
+    assert 'data-dialog-open="cancel-trial"' in html
+    assert "What it has reported is kept" in page(ada, f"/trials/{trial.pk}/cancel/")
+    response = ada.post(f"/trials/{trial.pk}/cancel/", follow=True)
+    assert "is asked to stop" in response.content.decode()
+    trial.refresh_from_db()
+    assert trial.stop_reason == "user"
+    event = Event.objects.get(trial=trial)
+    assert (event.verb, event.actor) == ("trial cancelled", factories.user("ada"))
+
+
+def test_cancelling_twice_is_cancelling_once(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    for _ in range(2):
+        ada.post(f"/trials/{trial.pk}/cancel/")
+    assert Event.objects.filter(trial=trial).count() == 1
+
+
+def test_the_log_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:
+    trial = judged_trial()
+    put_log(trial, f"{HOSTILE}\n")
+    response = ada.get(f"/trials/{trial.pk}/log")
+    assert response.content.decode() == f"{HOSTILE}\n"
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    assert response["Content-Disposition"].startswith("attachment; filename=")
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in response["Content-Security-Policy"]
+
+
+def test_an_earlier_attempt_has_a_log_of_its_own(ada: Client) -> None:
+    trial = judged_trial()
+    put_log(trial, "first\n")
+    assert ada.get(f"/trials/{trial.pk}/log?attempt=1").content == b"first\n"
+    assert ada.get(f"/trials/{trial.pk}/log?attempt=2").status_code == 404
+
+
+def test_outputs_that_could_not_be_kept_are_told(ada: Client) -> None:
+    trial = judged_trial()
+    attempt = Attempt.objects.filter(pk=trial.current_attempt_id)
+    attempt.update(not_kept="a<b>.bin (not stored: full)")
+    text = page(ada, f"/trials/{trial.pk}/")
+    assert "Not kept: a&lt;b&gt;.bin (not stored: full)" in text
+    assert "It left no files" not in text
+    attempt.update(not_kept="")
+    assert "It left no files" in page(ada, f"/trials/{trial.pk}/")
+
+
+def test_an_output_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:
+    trial = judged_trial()
+    artifact = put_output(trial, 'plots/a"\u202eb.html', HOSTILE.encode())
+    response = ada.get(f"/trials/{trial.pk}/outputs/{artifact.pk}/")
+    assert b"".join(response.streaming_content) == HOSTILE.encode()  # type: ignore[attr-defined]
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["Content-Disposition"].startswith("attachment")
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Content-Security-Policy"] == "sandbox; default-src 'none'"
+
+
+def test_an_output_of_another_team_is_not_there(client: Client) -> None:
+    trial = judged_trial()
+    artifact = put_output(trial, "model.npz", b"x")
+    url = f"/trials/{trial.pk}/outputs/{artifact.pk}/"
+    assert client.get(url).status_code == 302
+    factories.team("Others", otto="admin")
+    client.force_login(factories.user("otto"))
+    assert client.get(url).status_code == 404
+
+
+def test_an_output_is_found_under_its_own_trial_only(ada: Client) -> None:
+    one, other = judged_trial(), judged_trial()
+    artifact = put_output(one, "model.npz", b"x")
+    url = f"/trials/{other.pk}/outputs/{artifact.pk}/"
+    assert ada.get(url).status_code == 404
+
+
+def test_a_removed_output_says_so_with_404(ada: Client) -> None:
+    trial = judged_trial()
+    artifact = put_output(trial, "model.npz", b"x")
+    storage.delete_attempt_files([artifact.attempt_id])
+    assert ada.get(f"/trials/{trial.pk}/outputs/{artifact.pk}/").status_code == 404
+
+
+def test_the_feed_brings_only_what_has_changed(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    url = f"/trials/{trial.pk}/feed.json"
+    first = ada.get(url).json()
+    assert first["final"] is False
+    assert set(first["parts"]) >= {"head", "why", "log"}
+    put_log(trial, "epoch 2\n")
+    second = ada.get(url, {"since": first["since"]}).json()
+    assert "epoch 2" in second["parts"]["log"]
+    assert "outputs" not in second["parts"]
+    factories.report(trial, [0.9], first_step=5)
+    third = ada.get(url, {"since": second["since"]}).json()
+    assert "0.9000" in third["parts"]["head"]
+    assert third["charts"]["curve"]["reports"] == [[1, 0.5], [2, 0.9]]
+
+
+def test_the_feed_of_an_ended_trial_is_final_and_then_empty(ada: Client) -> None:
+    trial = judged_trial()
+    url = f"/trials/{trial.pk}/feed.json"
+    first = ada.get(url).json()
+    assert first["final"] is True
+    again = ada.get(url, {"since": first["since"]}).json()
+    assert again["parts"] == {}
+
+
+def test_the_number_of_queries_does_not_grow_with_the_sweep(ada: Client) -> None:
+    limits = {"max_total_trials": 100, "max_concurrent_trials": 2}
+    counts = []
+    for rivals in (3, 12):
+        trial = judged_trial(rivals=rivals, limits=limits)
+        for k in range(rivals):
+            ingest_metric(trial, f"metric_{k}")
+            put_output(trial, f"file_{k}", b"x")
+        page(ada, trial.get_absolute_url())
+        with CaptureQueriesContext(connection) as queries:
+            page(ada, trial.get_absolute_url())
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    assert counts[0] < 40
+
+
+def test_a_run_that_the_site_did_not_start_has_a_page(ada: Client) -> None:
+    experiment = factories.experiment(factories.team())
+    run = Trial.objects.create(
+        experiment=experiment, number=4, params={"lr": 0.1}, state="completed"
+    )
+    html = page(ada, run.get_absolute_url())
+    assert "Run 4</h1>" in html
+    assert "Run it yourself" not in html
+
+
+def test_the_command_is_one_line_for_a_shell(ada: Client) -> None:
+    trial = judged_trial(
+        trial={
+            "command": "python train.py --x ${{search_space.x}} "
+            "--note ${{inputs.note}}",
+            "environment_variables": {"NOTE": "two words"},
+        },
+        inputs={"note": "a 'b' $(c)"},
+    )
+    html = page(ada, trial.get_absolute_url())
+    assert "NOTE=&#x27;two words&#x27; python train.py --x 0.3 --note" in html
+    assert "&#x27;a &#x27;&quot;&#x27;&quot;&#x27;b" in html
+
+
+def test_metrics_of_one_stem_share_a_picture(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    for name in ("loss", "val_loss", "lr"):
+        factories.report(trial, [1.0, 0.5], name=name)
+    html = page(ada, f"{trial.get_absolute_url()}?metric=loss")
+    lines = model(html, "metrics-model")
+    assert [s["name"] for s in lines["series"]] == ["loss", "val_loss"]  # type: ignore[attr-defined]
+    assert '<option value="lr"' in html
+
+
+def test_stems() -> None:
+    assert (
+        stem_of("val_loss") == stem_of("train/loss") == stem_of("loss/test") == "loss"
+    )
+    assert stem_of("val") == "val"
+
+
+def test_long_series_are_thinned_and_keep_their_last_point(ada: Client) -> None:
+    sweep = factories.sweep(factories.team())
+    trial = factories.reported_trial(sweep, [0.5])
+    factories.report(trial, [k / 2_000 for k in range(2_000)], name="loss")
+    (group,) = groups_of(list(trial.current_attempt.metrics.filter(name="loss")))  # type: ignore[union-attr]
+    (points,) = points_of(group.metrics).values()
+    assert len(points) <= 302
+    assert points[-1] == [1_999, 1_999 / 2_000]
+
+
+@pytest.mark.parametrize(
+    ("checks", "hidden", "hidden_on_phones"),
+    [(7, 0, 0), (8, 0, 3), (13, 0, 8), (14, 0, 9), (15, 3, 10)],
+)
+def test_a_link_shows_at_least_three_more_checks(
+    ada: Client, checks: int, hidden: int, hidden_on_phones: int
+) -> None:
+    document = factories.definition_document(early_termination=MEDIAN)
+    sweep = factories.sweep(factories.team(), document=document)
+    factories.reported_trial(sweep, [0.1] * (checks + 1), state="completed")
+    trial = factories.reported_trial(sweep, [0.5] * (checks + 1))
+    text = page(ada, trial.get_absolute_url())
+    ranks = re.findall(r'<tr class="[a-z- ]*(?:rank-(\d))?" title', text)
+    assert len(ranks) == checks - hidden
+    assert "2" not in ranks
+    assert ranks.count("1") + hidden == hidden_on_phones
+    assert (f"Show all {checks} checks" in text) == (hidden_on_phones > 0)
+    assert ("show-all phones-only" in text) == (hidden_on_phones > hidden == 0)
+
+
+def test_all_decisions_are_shown_when_asked_for(ada: Client) -> None:
+    document = factories.definition_document(early_termination=MEDIAN)
+    sweep = factories.sweep(factories.team(), document=document)
+    factories.reported_trial(sweep, [0.1] * 30, state="completed")
+    trial = factories.reported_trial(sweep, [0.5] * 30)
+    short = page(ada, trial.get_absolute_url())
+    assert "Show all 29 checks" in short and len(rows_of(short)) == 12
+    whole = page(ada, f"{trial.get_absolute_url()}?decisions=all")
+    assert "Show all" not in whole and len(rows_of(whole)) == 29
+
+
+def rows_of(html: str) -> list[str]:
+    """The classes of the verdicts' rows."""
+    return re.findall(r'<tr class="([a-z0-9- ]*)" title', html)

@@ -1,0 +1,157 @@
+"""The page of one trial as its policy makes it, and running it again to its end."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from experiments import lifecycle
+from experiments.models import Attempt, Decision, Trial
+from experiments.sweeps.requests import waiting_wishes
+from tests import factories
+from tests.pages.trial.trial_pages import judged_trial, model, page
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("own_data_folder"),
+]
+
+
+def again_url(trial: Trial) -> str:
+    return f"/trials/{trial.pk}/again/"
+
+
+def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> None:
+    trial = judged_trial()
+    assert "Rerun without early end" in page(ada, trial.get_absolute_url())
+    response = ada.post(again_url(trial), {"to_end": "on"}, follow=True)
+    assert "Trial 3 will run once more, without early end" in response.content.decode()
+    assert trial.sweep is not None
+    (wish,) = waiting_wishes(trial.sweep)
+    assert wish.origin_text == "re-run of 3, to its end"
+    assert "Rerun without early end" not in page(ada, trial.get_absolute_url())
+    twice = ada.post(again_url(trial), {"to_end": "on"}, follow=True).content.decode()
+    assert "waits to run again already" in twice
+    assert waiting_wishes(trial.sweep).count() == 1
+
+
+def test_the_rerun_and_its_original_lead_to_each_other(ada: Client) -> None:
+    trial = judged_trial()
+    assert trial.sweep is not None
+    source = {"origin": "rerun", "source_number": trial.number, "runs_to_end": True}
+    again = factories.reported_trial(trial.sweep, [0.3, 0.6, 0.9], **source)
+    running = page(ada, again.get_absolute_url())
+    assert "No policy ends it early: it is trial 3 once more." in running
+    assert "Trial 3 run again, with the same values and without early end" in running
+    first = page(ada, trial.get_absolute_url())
+    assert "It runs again without early end, as <a href=" in first
+    assert "Rerun without early end" not in first
+    lifecycle.finish_attempt(
+        Attempt.objects.get(trial=again), lifecycle.Outcome(cause="exited", exit_code=0)
+    )
+    assert "it came to 0.9000." in page(ada, trial.get_absolute_url())
+
+
+def test_running_it_again_asks_whether_to_its_end(ada: Client) -> None:
+    trial = judged_trial()
+    assert trial.sweep is not None
+    url = trial.get_absolute_url()
+    assert f'href="{again_url(trial)}"' in page(ada, url)
+    asked = page(ada, again_url(trial))
+    assert "Run trial 3 of digits-1 again?" in asked
+    assert f'action="{again_url(trial)}"' in asked and f'href="{url}">Back' in asked
+    assert 'name="to_end"' in asked
+    done = ada.post(again_url(trial), follow=True)
+    assert done.redirect_chain == [(url, 302)]
+    assert [wish.origin_text for wish in waiting_wishes(trial.sweep)] == ["re-run of 3"]
+    assert "Nothing to run again" in page(ada, again_url(trial))
+
+
+def test_only_members_run_a_trial_again(client: Client) -> None:
+    factories.team("Physics", vera="viewer", ada="member")
+    trial = judged_trial()
+    client.force_login(factories.user("vera"))
+    assert "Rerun without early end" not in page(client, trial.get_absolute_url())
+    assert client.get(again_url(trial)).status_code == 403
+    assert client.post(again_url(trial)).status_code == 403
+    factories.team("Chemistry", otto="member")
+    client.force_login(factories.user("otto"))
+    assert client.post(again_url(trial)).status_code == 404
+    client.logout()
+    assert client.post(again_url(trial)).status_code == 302
+    client.force_login(factories.user("ada"))
+    assert client.get(again_url(trial)).status_code == 200
+    run = Trial.objects.create(experiment=trial.experiment, number=1)
+    assert client.post(again_url(run)).status_code == 404
+    assert trial.sweep is not None and not waiting_wishes(trial.sweep)
+
+
+def test_what_ended_otherwise_has_no_such_button(ada: Client) -> None:
+    trial = judged_trial()
+    for fields in (
+        {"state": "completed", "reason": ""},
+        {"state": "cancelled", "reason": "user"},
+    ):
+        Trial.objects.filter(pk=trial.pk).update(**fields)
+        html = page(ada, trial.get_absolute_url())
+        assert "Rerun without early end" not in html
+
+
+def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
+    trial = judged_trial()
+    link = f'<a href="/sweeps/{trial.sweep_id}/simulator/">Replay with other settings'
+    assert link in page(ada, trial.get_absolute_url())
+
+
+@pytest.mark.parametrize(
+    ("policy", "line", "words"),
+    [
+        ({"type": "bandit", "slack_amount": 0.9}, "threshold", "best values up to"),
+        ({"type": "patience", "patience": 1}, "to beat", "which do not matter here"),
+        ({"type": "predictive"}, "best of all", "have to beat"),
+        (None, "threshold", "best values of the others"),
+    ],
+)
+def test_the_lines_are_those_that_the_policy_goes_by(
+    ada: Client, policy: dict[str, object] | None, line: str, words: str
+) -> None:
+    document = factories.definition_document(early_termination=policy)
+    sweep = factories.sweep(factories.team("Physics"), document=document)
+    factories.reported_trial(sweep, [0.2, 0.9], state="completed")
+    trial = factories.reported_trial(sweep, [0.3, 0.6])
+    html = page(ada, trial.get_absolute_url())
+    assert words in html
+    curve = model(html, "curve-model")
+    assert curve["lineName"] == line
+    assert curve["rivals"] == [[[1, 0.2], [2, 0.9]]]
+
+
+def test_of_a_repeat_the_chart_says_that_no_line_decided(ada: Client) -> None:
+    trial = judged_trial()
+    told = "No line decided: report by report it is equal to another trial."
+    assert told not in page(ada, trial.get_absolute_url())
+    stops = Decision.objects.filter(trial=trial, stop=True)
+    assert stops.update(facts={"equal_reports": 3.0}) == 1
+    assert told in page(ada, trial.get_absolute_url())
+
+
+def test_a_value_to_be_reached_is_a_line_all_along(ada: Client) -> None:
+    policy = {"type": "threshold", "value": 0.7, "by_report": 3}
+    document = factories.definition_document(early_termination=policy)
+    sweep = factories.sweep(factories.team("Physics"), document=document)
+    trial = factories.reported_trial(sweep, [0.3, 0.6])
+    curve = model(page(ada, trial.get_absolute_url()), "curve-model")
+    assert curve["threshold"] == [[1, 0.7], [2, 0.7]]
+
+
+def test_a_prediction_s_numbers_have_columns_of_their_own(ada: Client) -> None:
+    document = factories.definition_document(early_termination={"type": "predictive"})
+    sweep = factories.sweep(factories.team("Physics"), document=document)
+    for k in range(4):
+        rising = [0.1, 0.5, 0.7, 0.8 + k / 100]
+        factories.reported_trial(sweep, rising, state="completed")
+    trial = factories.reported_trial(sweep, [0.05, 0.1, 0.11])
+    html = page(ada, trial.get_absolute_url())
+    for name in ("best of all", "gain needed", "chance"):
+        assert f">{name}</th>" in html
+    assert ">margin</th>" not in html

@@ -1,0 +1,98 @@
+"""A worker's home is cleared while the worker runs, beside whatever else it does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.management.commands import worker as command
+from experiments.runner import cleanup
+from experiments.runner.cleanup import Housekeeping
+
+WEEKS = 40 * 24 * 3600.0
+
+
+def old_upload(home: Path) -> Path:
+    file = home / "code" / "old.zip"
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    os.utime(file, (time.time() - WEEKS, time.time() - WEEKS))
+    return file
+
+
+def test_a_round_is_made_when_it_is_due_and_again_later(
+    home: Path,
+) -> None:
+    keeper = Housekeeping(home, every=0.05)
+    for _ in range(2):
+        file = old_upload(home)
+        until = time.monotonic() + 30
+        while file.exists():
+            assert time.monotonic() < until
+            keeper.look()
+            time.sleep(0.02)
+    keeper.stop()
+
+
+def test_before_it_is_due_nothing_is_done(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def popen(*arguments: object, **rest: object) -> None:
+        raise AssertionError(arguments)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    keeper = Housekeeping(home)
+    keeper.look()
+    keeper.stop()
+
+
+def test_a_slow_round_delays_nothing_and_no_second_one_begins(
+    home: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Any
+) -> None:
+    slow = home / "slow"
+    slow.write_text('#!/bin/sh\necho >> "$0.rounds"\nexec sleep 60\n')
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    keeper = Housekeeping(home, every=0.0)
+    keeper.look()
+    wait_until((home / "slow.rounds").exists)
+    for _ in range(10):
+        keeper.look()
+        time.sleep(0.02)
+    process = keeper._process
+    assert process is not None
+    keeper.stop()
+    assert process.poll() is not None, "it ends with the worker"
+    assert (home / "slow.rounds").read_text() == "\n"
+
+
+def test_the_parent_of_the_slots_looks_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[object] = []
+    monkeypatch.setattr(Housekeeping, "look", lambda keeper: looks.append(keeper))
+    host = command.Host.__new__(command.Host)
+    host.wants_drain, host.next_beat = False, time.monotonic() + 60
+    host.housekeeping = Housekeeping(Path("anywhere"))
+    host._look()
+    assert looks == [host.housekeeping]
+
+
+def test_a_training_of_weeks_keeps_its_folder(runners: Any, site: Any) -> None:
+    """With no output, no metric and no file for longer than what is dead stays."""
+    runner = runners.start("train_hang")
+    runners.wait_for_word("START")
+    root = runners.folder().root
+    os.utime(root, (0, 0))
+    beats = len(site.beats)
+    site.wait_for(lambda: len(site.beats) >= beats + 2)
+    assert cleanup.clear(runners.home) == []
+    assert root.exists()
+    runner.terminate()
+    assert runner.wait(timeout=30) == 0

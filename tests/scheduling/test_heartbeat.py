@@ -1,0 +1,74 @@
+"""Schedulers leave a sign of life in the database, not too often."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from experiments.management.commands import scheduler
+from experiments.models import SchedulerProcess
+from experiments.scheduling.heartbeat import Ticks
+
+pytestmark = pytest.mark.django_db
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_round_of_the_scheduler_leaves_its_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The test's transaction lives in the connection.
+    monkeypatch.setattr(scheduler, "close_old_connections", lambda: None)
+    scheduler.Rounds().round()
+    row = SchedulerProcess.objects.get()
+    assert row.pid > 0
+    assert row.round_seconds > 0
+    assert timezone.now() - row.ticked_at < timedelta(seconds=30)
+
+
+def test_ticks_are_written_every_few_seconds_with_the_longest_round() -> None:
+    clock = Hand()
+    ticks = Ticks(now=clock)
+    ticks.note(0.1)
+    with CaptureQueriesContext(connection) as asked:
+        ticks.note(3.0)
+        ticks.note(0.2)
+    assert len(asked) == 0
+    clock.seconds += 6
+    ticks.note(0.3)
+    row = SchedulerProcess.objects.get()
+    assert (row.round_seconds, row.longest_seconds) == (0.3, 3.0)
+
+
+def test_a_row_that_was_removed_is_made_again_and_old_ones_go() -> None:
+    clock = Hand()
+    ticks = Ticks(now=clock)
+    ticks.note(0.1)
+    SchedulerProcess.objects.all().delete()
+    old = timezone.now() - timedelta(days=2)
+    SchedulerProcess.objects.create(host="gone", pid=1, ticked_at=old)
+    clock.seconds += 6
+    ticks.note(0.1)
+    assert SchedulerProcess.objects.count() == 1
+    assert SchedulerProcess.objects.get().host != "gone"
+
+
+def test_two_schedulers_have_a_row_each_and_say_goodbye() -> None:
+    one, other = Ticks(), Ticks()
+    one.note(0.1)
+    other.note(0.1)
+    one.stop()
+    assert SchedulerProcess.objects.count() == 2
+    assert SchedulerProcess.objects.filter(stopped_at=None).count() == 1

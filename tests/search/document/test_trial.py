@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from experiments.search.document.trial import TrialTemplate, read_inputs, read_trial
+from experiments.search.fields import Fields, Findings
+
+
+def read(document: dict[str, object]) -> tuple[TrialTemplate, Findings]:
+    findings = Findings()
+    fields = Fields(document, "trial", findings)
+    return read_trial(fields, parameters=["lr"], inputs=["n"]), findings
+
+
+def test_a_trial_is_read_and_dumped() -> None:
+    document = {
+        "command": "python t.py ${{search_space.lr}} ${{inputs.n}}",
+        "code": "./src",
+        "environment_variables": {"OMP_NUM_THREADS": "1"},
+    }
+    template, findings = read(document)
+    assert findings.problems == findings.warnings == []
+    assert template.dump() == document
+
+
+def test_only_the_command_is_required() -> None:
+    template, findings = read({"command": "run"})
+    assert template.dump() == {"command": "run"}
+    assert findings.problems == []
+
+
+def test_variables_that_are_numbers_become_text() -> None:
+    template, _ = read({"command": "x", "environment_variables": {"A": 1, "B": True}})
+    assert template.environment_variables == {"A": "1", "B": "true"}
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "words"),
+    [
+        ({}, "trial.command", "required, such as python train.py"),
+        ({"command": ["python"]}, "trial.command", "must be text"),
+        ({"command": "run ${{inputs.x}}"}, "trial.command", 'no input "x"'),
+        ({"command": "run '"}, "trial.command", "never closed"),
+        ({"command": "x", "comand": "y"}, "trial.comand", "did you mean command?"),
+        (
+            {"command": "x", "environment_variables": {"A": None}},
+            "trial.environment_variables.A",
+            "must be text",
+        ),
+        (
+            {"command": "x", "environment_variables": {"A-B": "1"}},
+            "trial.environment_variables.A-B",
+            "letters, digits and underscores",
+        ),
+        (
+            {"command": "x", "environment_variables": {"A": "\0"}},
+            "trial.environment_variables.A",
+            "must be text",
+        ),
+        (
+            {"command": "x", "environment_variables": {"SWEEPSITE_TOKEN": "1"}},
+            "trial.environment_variables.SWEEPSITE_TOKEN",
+            "set by the site",
+        ),
+        (
+            {"command": "x", "environment_variables": ["A"]},
+            "trial.environment_variables",
+            "mapping",
+        ),
+    ],
+)
+def test_a_bad_trial_is_a_problem_at_its_path(
+    document: dict[str, object], path: str, words: str
+) -> None:
+    _, findings = read(document)
+    (problem,) = findings.problems
+    assert problem.path == path
+    assert words in problem.message
+
+
+def test_azures_environment_is_ignored_with_a_warning() -> None:
+    _, findings = read({"command": "x", "environment": "azureml:sklearn@latest"})
+    assert findings.problems == []
+    assert [warning.path for warning in findings.warnings] == ["trial.environment"]
+
+
+def test_inputs_are_plain_values() -> None:
+    findings = Findings()
+    given = {"n": 3, "rate": 0.5, "name": "x", "flag": False}
+    assert read_inputs(Fields(given, "inputs", findings)) == given
+    assert read_inputs(None) == {}
+    assert findings.problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("data", {"type": "uri_file", "path": "x"}, "must be a number, text"),
+        ("data", None, "not null"),
+        ("data", float("inf"), "must be a number"),
+        ("data", "a\0", "must be a number, text"),
+        ("my-data", 1, "letters, digits and underscores"),
+    ],
+)
+def test_other_inputs_are_problems(name: str, value: object, words: str) -> None:
+    findings = Findings()
+    read_inputs(Fields({name: value}, "inputs", findings))
+    (problem,) = findings.problems
+    assert problem.path == f"inputs.{name}"
+    assert words in problem.message

@@ -1,0 +1,139 @@
+"""Names that were meant, and where our fields stand in another system's text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.search.fields import DefinitionError, Problem
+from experiments.search.formats import FaultyImport, definition_of, import_sweep
+from experiments.search.formats.imported import Places
+from experiments.search.formats.source import meant_name, slips
+
+AZURE = ("search_space", "sampling_algorithm", "early_termination", "trial", "limits")
+WORDS = st.text("abcde", max_size=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("comand", ["command", "code"], "command"),
+        ("trail", AZURE, "trial"),
+        ("serch_space", AZURE, "search_space"),
+        ("searchSpace", AZURE, "search_space"),
+        ("early_stopping", AZURE, "early_termination"),
+        ("sampling", AZURE, "sampling_algorithm"),
+        ("samplng_algo", AZURE, "sampling_algorithm"),
+        ("mni", ["min", "max"], "min"),
+        ("minimum", ["min", "max"], "min"),
+        ("gaol", ["goal", "name"], "goal"),
+        ("max_concurent", ["max_concurrent_trials"], "max_concurrent_trials"),
+        ("parralelTrialCount", ["parallelTrialCount"], "parallelTrialCount"),
+        ("maxTrials", ["maxTrialCount", "parallelTrialCount"], "maxTrialCount"),
+    ],
+)
+def test_a_misspelt_name_is_known_again(
+    name: str, known: list[str], meant: str
+) -> None:
+    assert meant_name(name, known) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("newer_setting", ["queue_settings", "settings"]),
+        ("envFrom", ["env", "image"]),
+        ("uid", ["name", "labels"]),
+        ("OurSampler", ["GridSampler", "QMCSampler"]),
+        ("new_in_the_cloud", ["controller", "entity"]),
+        ("", ["a"]),
+        ("x" * 5_000, ["x"]),
+    ],
+)
+def test_a_name_of_its_own_is_not_taken_for_another(
+    name: str, known: list[str]
+) -> None:
+    assert meant_name(name, known) is None
+
+
+@given(WORDS, WORDS, WORDS)
+def test_slips_are_a_distance(one: str, two: str, three: str) -> None:
+    assert (slips(one, two) == 0) == (one == two)
+    assert slips(one, two) == slips(two, one)
+    assert slips(one, two) <= max(len(one), len(two))
+    assert slips(one + three, two + three) <= slips(one, two)
+
+
+def test_two_letters_exchanged_are_one_slip() -> None:
+    assert slips("trail", "trial") == 1
+    assert slips("ca", "abc") == 3
+
+
+def places() -> Places:
+    lines = {"parameters.d": 4, "parameters.d.max": 5, "parameters.d.values.1": 6}
+    found = Places(lines)
+    found.put("search_space.d_1", "parameters.d")
+    found.put("search_space.d_1.max_value", "parameters.d.max")
+    found.put("search_space.d_1.low", "parameters.d._value", name="")
+    found.put_whole("limits", "jobs.a.limits")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ("search_space.d_1.max_value", "parameters.d.max"),
+        ("search_space.d_1", "parameters.d"),
+        ("search_space.d_1.when", "parameters.d"),
+        ("limits.timeout", "jobs.a.limits.timeout"),
+        ("compute", "compute"),
+        ("", ""),
+    ],
+)
+def test_a_path_of_ours_becomes_one_of_the_text(here: str, there: str) -> None:
+    assert places().path(here) == there
+
+
+def test_a_sentence_has_the_names_of_the_text_but_not_in_quotes() -> None:
+    message = 'max_value must be above low, not "max_value".'
+    told = places().told([Problem("search_space.d_1.max_value", message)])
+    assert told == [
+        Problem("parameters.d.max", 'max must be above low, not "max_value".')
+    ]
+
+
+def test_the_line_is_that_of_the_innermost_field_that_is_there() -> None:
+    assert places().line("parameters.d.max") == 5
+    assert places().line("parameters.d.min") == 4
+    assert places().line("trial") is None
+
+
+WANDB = """program: a.py
+method: random
+metric: {name: loss, goal: minimize}
+run_cap: 9
+parameters: {d: {min: 3, max: 1}%s}
+"""
+
+
+def test_a_range_problem_alone_has_the_path_of_the_file() -> None:
+    with pytest.raises(DefinitionError) as error:
+        definition_of(import_sweep(WANDB % ""))
+    assert list(error.value.by_path()) == ["parameters.d.max"]
+
+
+def test_a_problem_of_the_file_does_not_hide_one_of_its_ranges() -> None:
+    with pytest.raises(FaultyImport) as error:
+        import_sweep(WANDB % ", e: {distribution: unifrom}")
+    assert set(error.value.by_path()) == {
+        "parameters.d.max",
+        "parameters.e.distribution",
+    }
+    assert error.value.imported.format == "wandb"
+
+
+def test_what_follows_from_a_problem_is_not_told_again() -> None:
+    with pytest.raises(FaultyImport) as error:
+        import_sweep(WANDB.replace("d: {min: 3, max: 1}", "d: 3") % "")
+    assert list(error.value.by_path()) == ["parameters.d"]

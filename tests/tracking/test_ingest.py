@@ -1,0 +1,361 @@
+"""Points come in: once each, numbered, fenced, judged in the same request."""
+
+from __future__ import annotations
+
+import math
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from experiments import lifecycle
+from experiments.db.clock import database_now
+from experiments.models import Attempt, Decision, MetricPoint, Report, Sweep, Trial
+from experiments.tracking import ingest
+from experiments.tracking.ingest import Point
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return factories.sweep(factories.team())
+
+
+@pytest.fixture
+def trial(sweep: Sweep) -> Trial:
+    trial = factories.trial(sweep)
+    factories.claim(trial)
+    return trial
+
+
+def send(trial: Trial, *points: Point) -> ingest.Reply:
+    return ingest.record(trial.current_attempt_id, points)
+
+
+def judge(attempt: Attempt, n: int) -> None:
+    """A verdict whose value tells who was judged. PostgreSQL's clock stands still in a
+    transaction such as a test's."""
+    Decision.objects.create(
+        trial=attempt.trial,
+        attempt=attempt,
+        policy="bandit",
+        n=n,
+        value=attempt.n,
+        rivals=1,
+        stop=False,
+        created_at=database_now() - timedelta(hours=2 - attempt.n),
+    )
+
+
+class TestResuming:
+    def resumed(self, trial: Trial) -> None:
+        """The trial's worker dies, and the next attempt finds its outputs."""
+        factories.report(trial, [0.1, 0.5, 0.4, 0.6, 0.7])
+        factories.report(trial, [9.0, 8.0, 7.0], name="loss")
+        factories.lose(trial.current_attempt)
+        trial.refresh_from_db()
+        assert trial.reports == 0
+        factories.claim(trial)
+        trial.attempts.filter(n=2).update(resumed_from=1)
+
+    def test_reports_go_on_where_the_script_does(self, trial: Trial) -> None:
+        self.resumed(trial)
+        factories.report(trial, [0.65, 0.8], first_step=3)
+        assert trial.reports == 5 and trial.value == 0.8 and trial.value_report == 5
+        curve = Report.objects.filter(trial=trial).order_by("n")
+        assert [r.value for r in curve] == [0.1, 0.5, 0.4, 0.65, 0.8]
+        assert [r.n for r in curve] == [1, 2, 3, 4, 5]
+        points = MetricPoint.objects.filter(metric__attempt=trial.current_attempt)
+        assert points.filter(metric__name="accuracy").count() == 5
+        assert points.filter(metric__name="loss").count() == 3
+
+    def test_verdicts_on_what_is_taken_over_go_with_it(self, trial: Trial) -> None:
+        self.resumed(trial)
+        first, second = trial.attempts.order_by("n")
+        for n in (2, 3, 5):
+            judge(first, n)
+        factories.report(trial, [0.65], first_step=3)
+        assert list(first.decisions.values_list("n", flat=True)) == [5]
+        assert list(second.decisions.values_list("n", flat=True)) == [2, 3]
+
+    def test_they_go_to_whoever_resumes_the_same_attempt_next(self) -> None:
+        document = factories.definition_document(retries={"max_attempts": 3})
+        trial = factories.trial(factories.sweep(factories.team(), document=document))
+        factories.claim(trial)
+        self.resumed(trial)
+        first, second = trial.attempts.order_by("n")
+        for n in (2, 3, 5):
+            judge(first, n)
+        factories.report(trial, [0.65, 0.7], first_step=3)
+        # On reports of its own that the next attempt does not go on from.
+        judge(second, 4)
+        judge(second, 5)
+        factories.lose(second)
+        trial.refresh_from_db()
+        third = factories.claim(trial).attempt
+        trial.attempts.filter(n=3).update(resumed_from=1)
+        factories.report(trial, [0.9], first_step=5)
+        kept = trial.decisions.order_by("n", "attempt__n")
+        assert list(kept.values_list("n", "attempt__n", "value")) == [
+            *((2, 3, 1), (3, 3, 1), (4, 2, 2), (5, 2, 2), (5, 3, 1))
+        ]
+        assert third.n == 3 and trial.reports == 6
+
+    def test_they_are_taken_over_once(self, trial: Trial) -> None:
+        self.resumed(trial)
+        for _ in range(2):
+            factories.report(trial, [0.65], first_step=3)
+        assert trial.reports == 4
+
+    def test_a_script_that_starts_over_starts_over(self, trial: Trial) -> None:
+        self.resumed(trial)
+        factories.report(trial, [0.2, 0.3])
+        assert trial.reports == 2 and trial.value == 0.3
+
+    def test_without_outputs_nothing_is_taken_over(self, trial: Trial) -> None:
+        self.resumed(trial)
+        trial.attempts.filter(n=2).update(resumed_from=None)
+        factories.report(trial, [0.65], first_step=3)
+        assert trial.reports == 1
+
+    def test_they_are_ranked_like_any_others(self, sweep: Sweep, trial: Trial) -> None:
+        self.resumed(trial)
+        factories.report(trial, [0.65], first_step=3)
+        other = factories.reported_trial(sweep, [0.2, 0.3])
+        decision = Decision.objects.filter(trial=other, n=2).first()
+        assert decision is None or decision.rivals == 1
+
+
+class TestPoints:
+    def test_the_same_batch_again_changes_nothing(self, trial: Trial) -> None:
+        batch = [Point("accuracy", step, 0.1 * step) for step in range(5)]
+        for _ in range(3):
+            send(trial, *batch)
+        assert MetricPoint.objects.count() == 5
+        assert Report.objects.filter(trial=trial).count() == 5
+        trial.refresh_from_db()
+        assert trial.reports == 5
+
+    def test_the_first_value_of_a_step_counts(self, trial: Trial) -> None:
+        send(trial, Point("accuracy", 1, 0.5), Point("accuracy", 1, 0.9))
+        send(trial, Point("accuracy", 1, 0.7))
+        assert MetricPoint.objects.get().value == 0.5
+        trial.refresh_from_db()
+        assert trial.value == 0.5
+
+    def test_another_time_at_the_same_step_is_a_further_report(
+        self, trial: Trial
+    ) -> None:
+        """A script that logs once a batch with the epoch as its step."""
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        batch = [
+            Point("accuracy", 0, value, start + timedelta(seconds=value))
+            for value in (0.1, 0.3, 0.2)
+        ]
+        for _ in range(2):
+            send(trial, *batch)
+        trial.refresh_from_db()
+        assert (trial.reports, trial.value, trial.last_value) == (3, 0.3, 0.2)
+        assert MetricPoint.objects.count() == 3
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_values_that_are_not_finite_are_kept_and_never_the_best(
+        self, trial: Trial, value: float
+    ) -> None:
+        send(trial, Point("accuracy", 0, 0.5), Point("accuracy", 1, value))
+        trial.refresh_from_db()
+        assert (trial.reports, trial.value) == (2, 0.5)
+        stored = MetricPoint.objects.get(step=1).value
+        assert stored is None if math.isnan(value) else stored == value
+
+    def test_reports_carry_the_best_and_the_mean_loss_so_far(
+        self, trial: Trial
+    ) -> None:
+        values = [0.2, math.nan, 0.6, 0.4]
+        send(trial, *(Point("accuracy", i, v) for i, v in enumerate(values)))
+        rows = Report.objects.order_by("n").values_list("n", "best_loss", "mean_loss")
+        expected = [(1, -0.2, -0.2), (2, -0.2, -0.2), (3, -0.6, -0.4), (4, -0.6, -0.4)]
+        assert [(n, b, pytest.approx(m)) for n, b, m in rows] == expected
+        trial.refresh_from_db()
+        assert (trial.value, trial.value_report) == (0.6, 3)
+
+    def test_minimizing_takes_the_lowest(self) -> None:
+        objective = {"primary_metric": "loss", "goal": "minimize"}
+        document = factories.definition_document(objective=objective)
+        trial = factories.trial(factories.sweep(factories.team(), document=document))
+        factories.claim(trial)
+        factories.report(trial, [0.9, 0.3, 0.5], name="loss")
+        assert (trial.value, trial.value_report, trial.last_value) == (0.3, 2, 0.5)
+
+    def test_a_report_counts_by_its_arrival_whatever_its_step(
+        self, trial: Trial
+    ) -> None:
+        for step in (7, 3, 5):
+            send(trial, Point("accuracy", step, 0.1))
+        rows = Report.objects.order_by("n").values_list("n", "step")
+        assert list(rows) == [(1, 7), (2, 3), (3, 5)]
+
+    def test_other_metrics_are_no_reports(self, trial: Trial) -> None:
+        send(trial, Point("loss", 0, 1.5), Point("accuracy ", 0, 0.5))
+        trial.refresh_from_db()
+        assert trial.reports == 0
+        assert set(trial.current_attempt.metrics.values_list("name", flat=True)) == {
+            "loss",
+            "accuracy ",
+        }
+
+    def test_too_many_names_are_refused_whole(self, trial: Trial) -> None:
+        many = [Point(f"metric-{i}", 0, 1.0) for i in range(ingest.MAX_NAMES + 1)]
+        with pytest.raises(ingest.TooManyMetrics, match="1,001"):
+            send(trial, *many)
+        assert not MetricPoint.objects.exists()
+
+
+class TestFence:
+    @pytest.mark.parametrize("end", ["finish", "lose"])
+    def test_an_attempt_that_does_not_count_is_refused(
+        self, trial: Trial, end: str
+    ) -> None:
+        attempt = trial.current_attempt
+        if end == "finish":
+            outcome = lifecycle.Outcome(cause="exited", exit_code=0)
+            lifecycle.finish_attempt(attempt, outcome)
+        else:
+            lifecycle.lose_attempt(attempt, reason="silent", message="Gone.")
+        with pytest.raises(ingest.StaleAttempt):
+            ingest.record(attempt.pk, [Point("accuracy", 0, 0.5)])
+        assert not MetricPoint.objects.exists()
+
+    def test_an_unknown_attempt_is_refused(self) -> None:
+        with pytest.raises(ingest.StaleAttempt):
+            ingest.record(999_999, [])
+
+    def test_an_empty_batch_asks_whether_to_stop(self, trial: Trial) -> None:
+        assert send(trial) == ingest.Reply(stop=False, reason="")
+        lifecycle.request_stop(trial, reason="user", message="Enough.")
+        assert send(trial) == ingest.Reply(stop=True, reason="Enough.")
+
+
+class TestCost:
+    def test_a_report_takes_the_same_queries_in_a_large_sweep(
+        self, sweep: Sweep
+    ) -> None:
+        Sweep.objects.filter(pk=sweep.pk).update(
+            early_termination={"type": "median_stopping"}
+        )
+        sweep.refresh_from_db()
+        counts = []
+        for rivals in (1, 20):
+            for _ in range(rivals):
+                factories.reported_trial(sweep, [0.5, 0.6], state="completed")
+            trial = factories.reported_trial(sweep, [0.7])
+            with CaptureQueriesContext(
+                connection,
+            ) as queries:
+                factories.report(trial, [0.8], first_step=1)
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+        assert counts[0] <= 18
+
+
+class TestJudging:
+    def median(self, team_name: str = "Physics", **settings: object) -> Sweep:
+        policy = {"type": "median_stopping", **settings}
+        document = factories.definition_document(early_termination=policy)
+        return factories.sweep(factories.team(team_name), document=document)
+
+    def test_the_reply_to_the_report_that_falls_behind_says_stop(self) -> None:
+        sweep = self.median(delay_evaluation=3)
+        factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        factories.reported_trial(sweep, [0.7, 0.8, 0.9], state="completed")
+        trial = factories.reported_trial(sweep, [0.1, 0.2])
+        assert not Decision.objects.filter(trial=trial).exists()
+        reply = factories.report(trial, [0.3], first_step=2)
+        assert reply.stop
+        decision = Decision.objects.get(trial=trial)
+        assert (decision.n, decision.value, decision.stop) == (3, 0.3, True)
+        assert decision.threshold == pytest.approx(0.7)
+        assert decision.rivals == 2
+        assert decision.settings["delay_evaluation"] == 3
+        assert trial.stop_reason == "policy"
+        assert trial.stop_message == reply.reason == decision.reason
+
+    def test_going_on_is_a_decision_too(self) -> None:
+        sweep = self.median()
+        factories.reported_trial(sweep, [0.5], state="completed")
+        trial = factories.reported_trial(sweep, [0.9])
+        decision = Decision.objects.get(trial=trial)
+        assert not decision.stop
+        assert decision.reason
+
+    def test_a_worked_example_of_three_trials(self) -> None:
+        """Averages over five reports: A .67, B .50, C .28; bests .8, .6 and .35."""
+        sweep = self.median(delay_evaluation=5)
+        a = factories.reported_trial(sweep, [0.5, 0.6, 0.7, 0.75])
+        b = factories.reported_trial(sweep, [0.4, 0.45, 0.5, 0.55])
+        c = factories.reported_trial(sweep, [0.2, 0.25, 0.3, 0.3])
+        for trial, fifth in ((a, 0.8), (c, 0.35), (b, 0.6)):
+            factories.report(trial, [fifth], first_step=4)
+        stopped = [trial.stop_reason == "policy" for trial in (a, b, c)]
+        assert stopped == [False, False, True]
+        assert c.decisions.get().threshold == pytest.approx(0.67)
+        assert b.decisions.get().threshold == pytest.approx((0.67 + 0.28) / 2)
+
+    def test_several_reports_in_one_batch_are_judged_one_by_one(self) -> None:
+        sweep = self.median()
+        factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        trial = factories.reported_trial(sweep, [0.9, 0.9, 0.9])
+        assert list(trial.decisions.values_list("n", flat=True)) == [1, 2, 3]
+
+    def test_no_report_is_judged_after_the_one_that_ended_the_trial(self) -> None:
+        sweep = self.median()
+        factories.reported_trial(sweep, [0.5, 0.6, 0.7], state="completed")
+        trial = factories.reported_trial(sweep, [0.1, 0.9, 0.9])
+        assert list(trial.decisions.values_list("n", "stop")) == [(1, True)]
+
+    def test_another_sweeps_trials_are_no_rivals(self) -> None:
+        other = self.median("Chemistry")
+        factories.reported_trial(other, [0.9], state="completed")
+        trial = factories.reported_trial(self.median(), [0.1])
+        assert not trial.stop_reason
+        assert trial.decisions.get().rivals == 0
+
+    def test_a_lost_attempts_reports_are_no_rivals(self) -> None:
+        sweep = self.median()
+        ghost = factories.reported_trial(sweep, [0.9])
+        lifecycle.lose_attempt(ghost.current_attempt, reason="silent", message="Gone.")
+        trial = factories.reported_trial(sweep, [0.1])
+        assert trial.decisions.get().rivals == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite lets one writer in at a time"
+)
+def test_reports_that_come_at_the_same_time_are_numbered_one_by_one() -> None:
+    trial = factories.trial(factories.sweep(factories.team()))
+    attempt = factories.claim(trial).attempt
+    errors: list[Exception] = []
+
+    def report(first: int) -> None:
+        try:
+            for step in range(first, first + 10):
+                ingest.record(attempt.pk, [Point("accuracy", step, step / 100)])
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=report, args=(100 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    trial.refresh_from_db()
+    assert trial.reports == 40
+    assert Report.objects.filter(trial=trial).count() == 40

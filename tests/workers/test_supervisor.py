@@ -1,0 +1,153 @@
+"""Children are kept alive with back-off and ended in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments.workers.supervisor import A_MOMENT, Child, Supervisor
+from tests.processes.running_site import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    made = Supervisor(say=lambda text: None)
+    yield made
+    made.hurry = True
+    made.stop()
+
+
+def child(script: str, **fields: object) -> Child:
+    argv = [sys.executable, "-c", script]
+    return Child("child", argv, os.environ, **fields)  # type: ignore[arg-type]
+
+
+SLEEP = "import time; time.sleep(60)"
+
+
+def test_a_killed_child_is_started_again(supervisor: Supervisor) -> None:
+    sleeper = supervisor.add(child(SLEEP))
+    first = sleeper.process.pid
+    os.kill(first, signal.SIGKILL)
+
+    def revived() -> bool:
+        supervisor.revive()
+        return sleeper.alive and sleeper.process.pid != first
+
+    wait_for(revived, "the child to live again", patience=30)
+
+
+def test_a_child_that_ends_again_and_again_is_started_less_and_less_often(
+    supervisor: Supervisor,
+) -> None:
+    quick = supervisor.add(child("pass"))
+    delays = []
+    for _ in range(4):
+        quick.process.wait()
+        before = time.monotonic()
+        quick.note_end()
+        delays.append(quick.next_start - before)
+        quick.start()
+    assert [round(delay, 1) for delay in delays] == [0.2, 0.4, 0.8, 1.6]
+
+
+def add_deaf(supervisor: Supervisor, ready: Path, **fields: object) -> Child:
+    script = (
+        "import signal, time, pathlib; signal.signal(15, signal.SIG_IGN);"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    deaf = supervisor.add(child(script, **fields))
+    wait_for(ready.exists, "the child to be deaf", patience=30)
+    return deaf
+
+
+def test_a_child_deaf_to_sigterm_is_killed_after_its_patience(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    deaf = add_deaf(supervisor, tmp_path / "ready", patience=0.3)
+    supervisor.stop()
+    assert deaf.process.returncode == -signal.SIGKILL
+
+
+def test_one_deadline_holds_for_all_that_are_deaf(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    deaf = [
+        add_deaf(supervisor, tmp_path / str(turn), patience=30.0, ends=turn)
+        for turn in range(3)
+    ]
+    began = time.monotonic()
+    supervisor.stop(within=1.0)
+    took = time.monotonic() - began
+    assert [each.process.returncode for each in deaf] == [-signal.SIGKILL] * 3
+    moments = 2 * A_MOMENT
+    # Their patience is 90 seconds together.
+    assert 1.0 + moments <= took < 30
+
+
+def test_the_last_to_end_has_a_moment_for_it_when_time_is_up(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    add_deaf(supervisor, tmp_path / "deaf", patience=30.0)
+    ready = tmp_path / "ready"
+    script = (
+        "import signal, sys, time, pathlib;"
+        "signal.signal(15, lambda *_: sys.exit(7));"
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    willing = supervisor.add(child(script, ends=1))
+    wait_for(ready.exists, "the child to be ready", patience=30)
+    supervisor.stop(within=0.1)
+    assert willing.process.returncode == 7
+
+
+def test_children_end_in_their_turns(supervisor: Supervisor, tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    script = (
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        f"    open({str(order)!r}, 'a').write('NAME ')\n"
+        "    sys.exit()\n"
+        "signal.signal(15, end)\n"
+        f"open({str(tmp_path)!r} + '/ready-NAME', 'w').close()\n"
+        "time.sleep(60)\n"
+    )
+    for turn, name in ((1, "second"), (0, "first")):
+        supervisor.add(child(script.replace("NAME", name), ends=turn))
+    for name in ("first", "second"):
+        wait_for((tmp_path / f"ready-{name}").exists, f"{name} to run", patience=30)
+    supervisor.stop()
+    assert order.read_text() == "first second "
+
+
+def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from experiments.workers.supervisor import Child, Supervisor\n"
+        "s = Supervisor(say=print)\n"
+        f"c = s.add(Child('c', [sys.executable, '-c', {SLEEP!r}], os.environ))\n"
+        "print(c.process.pid, flush=True); s.run()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+
+    def gone() -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+        except FileNotFoundError:
+            return True
+
+    wait_for(gone, "the child to end", patience=30)
