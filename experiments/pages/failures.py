@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from experiments.failures.known_errors import likely_cause
 from experiments.formatting import bytes_text, duration_text
 from experiments.models import Attempt, Metric, Sweep, Trial
-from experiments.pages.log_text import Line
+from experiments.pages.log_text import LogLine
 from experiments.runner.stopping import describe_exit
 from experiments.search.wording import near_misses
 
@@ -26,7 +26,7 @@ class Failure:
     """One trial that gave no result. ``log``: its last lines."""
 
     trial: Trial
-    log: Sequence[Line] = ()
+    log: Sequence[LogLine] = ()
 
     @property
     def attempt(self) -> Attempt | None:

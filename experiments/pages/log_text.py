@@ -46,7 +46,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Line:
+class LogLine:
     """One line. ``ours``: a remark of sweepsite's own; ``cut``: characters left out."""
 
     spans: Sequence[Span]
@@ -103,7 +103,7 @@ def _long_colour(codes: list[int]) -> str:
     return NAMES[number % 8] if number < 16 else ""
 
 
-def parse_log(data: bytes, *, most_lines: int = MAX_LINES) -> list[Line]:
+def parse_log(data: bytes, *, most_lines: int = MAX_LINES) -> list[LogLine]:
     """The last lines of a log, without what a terminal would not have shown as text.
 
     Of a line that was written over (a progress bar) the last state is kept.
@@ -118,7 +118,7 @@ def _last_state(row: str) -> str:
     return next((part for part in reversed(row.split("\r")) if part.strip()), "")
 
 
-def _line(row: str, pen: Pen) -> Line:
+def _line(row: str, pen: Pen) -> LogLine:
     spans: list[Span] = []
     room, cut = MAX_LINE_LENGTH, 0
     for text, classes in _pieces(COMMAND.sub("", row), pen):
@@ -130,7 +130,7 @@ def _line(row: str, pen: Pen) -> Line:
         elif kept:
             spans[-1] = Span(spans[-1].text + kept, spans[-1].classes)
     ours = bool(spans) and spans[0].text.startswith(("[sweepsite:", "sweepsite:"))
-    return Line(tuple(spans), ours=ours, cut=cut)
+    return LogLine(tuple(spans), ours=ours, cut=cut)
 
 
 def _pieces(row: str, pen: Pen) -> Iterator[tuple[str, str]]:
@@ -142,6 +142,6 @@ def _pieces(row: str, pen: Pen) -> Iterator[tuple[str, str]]:
             yield UNSEEN.sub("", piece), pen.classes
 
 
-def last_lines(lines: Sequence[Line], count: int) -> Sequence[Line]:
+def last_lines(lines: Sequence[LogLine], count: int) -> Sequence[LogLine]:
     """The last lines that say something."""
     return [line for line in lines if line.text.strip()][-count:]

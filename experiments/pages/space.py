@@ -139,7 +139,7 @@ def _step(law: Distribution) -> float | None:
 
 
 @dataclass(frozen=True)
-class Mark:
+class TrialMark:
     """One trial's mark: ``x`` in percent of the line, ``shift`` in pixels beside it."""
 
     x: str
@@ -149,17 +149,17 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ParameterPicture:
     """A line with dots for the values there are, and a mark for each trial."""
 
     dots: Sequence[str]
-    marks: Sequence[Mark]
+    marks: Sequence[TrialMark]
     label: str
 
 
 def picture(
     axis: ParameterAxis | None, name: str, trials: Sequence[tuple[Trial, str]]
-) -> Picture | None:
+) -> ParameterPicture | None:
     """Where (trial, glyph) lie on the axis. None without an axis."""
     if axis is None:
         return None
@@ -170,7 +170,7 @@ def picture(
         if name in params and (place := axis.place(params[name])) is not None
     ]
     marks = [
-        Mark(
+        TrialMark(
             x=_percent(place),
             shift=APART * _neighbours(place, placed[:index]),
             glyph=glyph,
@@ -179,7 +179,7 @@ def picture(
         for index, (place, trial, glyph) in enumerate(placed)
     ]
     label = ", ".join(mark.title for mark in marks) + " of the range"
-    return Picture([_percent(dot) for dot in axis.dots], marks, label)
+    return ParameterPicture([_percent(dot) for dot in axis.dots], marks, label)
 
 
 def _neighbours(place: float, before: Sequence[tuple[float, Trial, str]]) -> int:

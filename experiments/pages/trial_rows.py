@@ -82,7 +82,7 @@ class TrialRow(TypedDict):
     elapsed: float | None
     started: str | None
     ended: str | None
-    standing: str
+    status: str
 
 
 def trial_rows(
@@ -125,7 +125,7 @@ def trial_rows(
             elapsed=seconds[trial.pk],
             started=_iso(trial.started_at),
             ended=_iso(trial.ended_at),
-            standing=standing_sentence(
+            status=status_sentence(
                 trial,
                 decision=decisions.get(trial.pk),
                 policy=policy,
@@ -200,7 +200,7 @@ def last_decisions(trial_ids: Sequence[int]) -> Mapping[int, Decision]:
 SPOKEN = frozenset({"threshold", "patience", "predictive", "any_of", "all_of"})
 
 
-def standing_sentence(
+def status_sentence(
     trial: Trial,
     *,
     decision: Decision | None,
@@ -209,14 +209,14 @@ def standing_sentence(
     of: int | None = None,
 ) -> str:
     """How the trial stands, or how it ended, in one short sentence."""
-    sentence = _standing(trial, decision, policy)
+    sentence = _status(trial, decision, policy)
     if not is_best:
         return sentence
     rank = f"best of {of}" if of is not None and of > 1 else "the best so far"
     return f"{sentence.rstrip('.')}; {rank}"
 
 
-def _standing(trial: Trial, decision: Decision | None, policy: Policy | None) -> str:
+def _status(trial: Trial, decision: Decision | None, policy: Policy | None) -> str:
     if trial.origin == Origin.IMPORTED:
         return "Imported: it ended elsewhere"
     if trial.state == TrialState.TERMINATED and decision is not None:

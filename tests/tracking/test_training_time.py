@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from experiments.models import Attempt, Sweep, Trial
 from experiments.pages.experiments.summary import best_by_compute
-from experiments.pages.sweep.standing import sweep_standing
+from experiments.pages.sweep.summary import sweep_summary
 from experiments.sweeps import savings
 from experiments.sweeps.export import write_csv
 from experiments.sweeps.progress import compute_of, usual_times
@@ -158,7 +158,7 @@ def test_the_time_of_a_trial_grows_while_it_is_prepared(sweep: Sweep) -> None:
 
 
 def test_means_and_charts_of_a_sweep_count_all_attempts(sweep: Sweep) -> None:
-    assert sweep_standing(sweep, now=timezone.now()).took == 33
+    assert sweep_summary(sweep, now=timezone.now()).took == 33
     Trial.objects.filter(sweep=sweep, number=2).update(value=0.9)
     points = best_by_compute([sweep.pk], goal="maximize")[sweep.pk]
     assert points == [(20, 0.5), (120, 0.9)]

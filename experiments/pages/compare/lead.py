@@ -73,14 +73,14 @@ COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
 @dataclass(frozen=True)
-class Lead:
+class LeadSentence:
     sentence: str
     notes: Sequence[str]
 
 
-def lead_of(comparison: Comparison) -> Lead:
+def lead_of(comparison: Comparison) -> LeadSentence:
     notes = [_difference(comparison, entrant) for entrant in comparison.others]
-    return Lead(_sentence(comparison), notes[:MAX_SENTENCES])
+    return LeadSentence(_sentence(comparison), notes[:MAX_SENTENCES])
 
 
 def _sentence(comparison: Comparison) -> str:

@@ -16,12 +16,12 @@ from experiments.models import Trial
 from experiments.pages.compare.comparison import Comparison, Entrant, best_of_metric
 from experiments.pages.compare.lead import difference_text, ratio_text
 from experiments.pages.curves import goal_of
-from experiments.pages.space import UNSET, Picture, picture, same_value
+from experiments.pages.space import UNSET, ParameterPicture, picture, same_value
 from experiments.pages.trial.verdicts import decimals_of, fixed_text, gap_text
 
 
 @dataclass(frozen=True)
-class Cell:
+class ComparedCell:
     """``same``: as the reference; ``strong``: differs; ``note``: by how much."""
 
     text: str
@@ -34,11 +34,11 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedRow:
     name: str
-    cells: Sequence[Cell]
+    cells: Sequence[ComparedCell]
     aside: str = ""
-    picture: Picture | None = None
+    picture: ParameterPicture | None = None
     differs: bool = True
 
 
@@ -58,16 +58,16 @@ class CostBar:
     saved: float
 
 
-def cost_rows(comparison: Comparison) -> Iterator[Row]:
+def cost_rows(comparison: Comparison) -> Iterator[ComparedRow]:
     entrants = comparison.entrants
     yield _cost_row("took", [e.elapsed for e in entrants], duration_text)
     yield _cost_row("per report", [e.per_report for e in entrants], duration_text)
     if any(entrant.saved for entrant in entrants):
         cells = [
-            Cell(duration_text(e.saved), tone="terminated" if e.saved else "")
+            ComparedCell(duration_text(e.saved), tone="terminated" if e.saved else "")
             for e in entrants
         ]
-        yield Row("saved by its end", cells, aside="dashed: not run")
+        yield ComparedRow("saved by its end", cells, aside="dashed: not run")
     peaks = [_peak(entrant) for entrant in entrants]
     if any(peaks):
         yield _cost_row("peak memory", peaks, bytes_text)
@@ -80,19 +80,19 @@ def _peak(entrant: Entrant) -> float | None:
 
 def _cost_row(
     name: str, values: Sequence[float | None], text: Callable[[float], str]
-) -> Row:
+) -> ComparedRow:
     cells = []
     for value in values:
         ratio = value / values[0] if value and values[0] else 1.0
         notable = ratio > NOTABLE or ratio < 1 / NOTABLE
         cells.append(
-            Cell(
+            ComparedCell(
                 text(value) if value is not None else "\u2013",
                 note=ratio_text(ratio) if notable else "",
                 strong=notable,
             )
         )
-    return Row(name, cells)
+    return ComparedRow(name, cells)
 
 
 def cost_bars(comparison: Comparison) -> list[CostBar]:
@@ -114,23 +114,27 @@ MAX_METRICS = 8
 
 
 @dataclass(frozen=True)
-class Section:
+class ComparedSection:
     title: str
-    rows: Sequence[Row]
+    rows: Sequence[ComparedRow]
     bars: Sequence[CostBar] = field(default=())
 
 
-def sections(comparison: Comparison, *, only_differences: bool) -> list[Section]:
+def sections(
+    comparison: Comparison, *, only_differences: bool
+) -> list[ComparedSection]:
     """Parameters, setup, metrics, cost; without what is equal, if so wished."""
     parameters, setup = parameter_rows(comparison), setup_rows(comparison)
     if only_differences:
         parameters = [row for row in parameters if row.differs]
         setup = [row for row in setup if row.differs]
     found = [
-        Section("Parameters", parameters),
-        Section("Metrics", list(metric_rows(comparison))),
-        Section("What it cost", list(cost_rows(comparison)), cost_bars(comparison)),
-        Section("Setup", setup),
+        ComparedSection("Parameters", parameters),
+        ComparedSection("Metrics", list(metric_rows(comparison))),
+        ComparedSection(
+            "What it cost", list(cost_rows(comparison)), cost_bars(comparison)
+        ),
+        ComparedSection("Setup", setup),
     ]
     return [section for section in found if section.rows]
 
@@ -148,7 +152,7 @@ def equal_rows(comparison: Comparison) -> list[str]:
 # --- parameters and setup -----------------------------------------------------------
 
 
-def parameter_rows(comparison: Comparison) -> list[Row]:
+def parameter_rows(comparison: Comparison) -> list[ComparedRow]:
     params = [entrant.params for entrant in comparison.entrants]
     known = [name for each in params for name in each]
     return [
@@ -156,11 +160,11 @@ def parameter_rows(comparison: Comparison) -> list[Row]:
     ]
 
 
-def _parameter(comparison: Comparison, name: str) -> Row:
+def _parameter(comparison: Comparison, name: str) -> ComparedRow:
     axis = comparison.axes.get(name)
     values = [e.params.get(name, UNSET) for e in comparison.entrants]
     marked = [(entrant.trial, entrant.glyph) for entrant in comparison.entrants]
-    return Row(
+    return ComparedRow(
         name,
         [
             _plain_cell(value, values[0], lambda a, b: difference_text(axis, a, b))
@@ -173,17 +177,17 @@ def _parameter(comparison: Comparison, name: str) -> Row:
 
 def _plain_cell(
     value: Any, reference: Any, difference: Callable[[Any, Any], str]
-) -> Cell:
+) -> ComparedCell:
     same = same_value(value, reference)
     if value is UNSET:
-        return Cell("not set", unset=True, strong=not same)
+        return ComparedCell("not set", unset=True, strong=not same)
     note = "" if same or reference is UNSET else difference(value, reference)
-    return Cell(
+    return ComparedCell(
         parameter_text(value), title=str(value), note=note, same=same, strong=not same
     )
 
 
-def setup_rows(comparison: Comparison) -> list[Row]:
+def setup_rows(comparison: Comparison) -> list[ComparedRow]:
     trials = [entrant.trial for entrant in comparison.entrants]
     setups = [_setup(trial) for trial in trials]
     names = dict.fromkeys(name for setup in setups for name in setup)
@@ -192,7 +196,7 @@ def setup_rows(comparison: Comparison) -> list[Row]:
         values = [setup.get(name, UNSET) for setup in setups]
         cells = [_plain_cell(value, values[0], lambda a, b: "") for value in values]
         differs = not all(same_value(value, values[0]) for value in values)
-        rows.append(Row(name, cells, differs=differs))
+        rows.append(ComparedRow(name, cells, differs=differs))
     return rows
 
 
@@ -221,7 +225,7 @@ def _inputs(trial: Trial) -> dict[str, Any]:
 # --- metrics --------------------------------------------------------------------------
 
 
-def metric_rows(comparison: Comparison) -> Iterator[Row]:
+def metric_rows(comparison: Comparison) -> Iterator[ComparedRow]:
     objective = comparison.objective
     if objective is not None:
         name = objective.primary_metric
@@ -258,10 +262,10 @@ def _at_reports(reports: Sequence[int | None]) -> str:
 
 def _metric_row(
     name: str, values: Sequence[float | None], *, aside: str = "", tone: str = ""
-) -> Row:
+) -> ComparedRow:
     decimals = decimals_of(values)
     cells = [
-        Cell(
+        ComparedCell(
             fixed_text(value, decimals),
             title="" if value is None else str(value),
             note=_gap(value, values[0], decimals) if index else "",
@@ -270,7 +274,7 @@ def _metric_row(
         )
         for index, value in enumerate(values)
     ]
-    return Row(name, cells, aside=aside)
+    return ComparedRow(name, cells, aside=aside)
 
 
 def _gap(value: float | None, reference: float | None, decimals: int) -> str:
@@ -282,7 +286,7 @@ def _gap(value: float | None, reference: float | None, decimals: int) -> str:
 # --- as text ----------------------------------------------------------------------
 
 
-def as_text(comparison: Comparison, found: Sequence[Section]) -> str:
+def as_text(comparison: Comparison, found: Sequence[ComparedSection]) -> str:
     """The table as lines of columns parted by tabs, for a spreadsheet."""
     lines = ["\t".join(["", *(entrant.name for entrant in comparison.entrants)])]
     for section in found:
@@ -291,7 +295,7 @@ def as_text(comparison: Comparison, found: Sequence[Section]) -> str:
     return "\n".join(lines)
 
 
-def _pasted(cell: Cell) -> str:
+def _pasted(cell: ComparedCell) -> str:
     """A cell's exact value; text that a spreadsheet would calculate is quoted."""
     text = " ".join((cell.title or cell.text).split())
     try:

@@ -125,7 +125,7 @@ PARTS = ("facts", "answer", "chart", "sweeps")
 
 
 @dataclass(frozen=True)
-class Lead:
+class SweepLead:
     """How much better the best sweep is than the next one."""
 
     margin: float
@@ -141,7 +141,7 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ExperimentSummary:
     """``rows``: the experiment's sweeps, the newest first; with ``archived`` only
     those that were put away."""
 
@@ -166,13 +166,13 @@ class Summary:
         return self.ranking[0] if self.ranking else None
 
     @property
-    def lead(self) -> Lead | None:
+    def lead(self) -> SweepLead | None:
         if len(self.ranking) < 2:
             return None
         first, second = self.ranking[:2]
         value = _best_value(first)
         digits = len(metric_text(value).partition(".")[2])
-        return Lead(value - _best_value(second), second, digits)
+        return SweepLead(value - _best_value(second), second, digits)
 
     @property
     def compute(self) -> Compute:
@@ -212,12 +212,12 @@ def _best_value(row: SweepRow) -> float:
     return row.best.value
 
 
-def experiment_summary(experiment: Experiment, *, archived: bool) -> Summary:
+def experiment_summary(experiment: Experiment, *, archived: bool) -> ExperimentSummary:
     sweeps = experiment.sweeps.select_related("experiment", "created_by")
     shown = sweeps.filter(archived_at__isnull=not archived).order_by("-number")
     put_away = experiment.sweeps.filter(archived_at__isnull=False).count()
     rows = sweep_rows(list(shown[:MAX_SWEEPS]), one_scale=True)
-    return Summary(rows, shown.count(), put_away)
+    return ExperimentSummary(rows, shown.count(), put_away)
 
 
 def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:

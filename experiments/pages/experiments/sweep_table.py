@@ -28,7 +28,7 @@ SPELLED = {
 
 
 @dataclass(frozen=True)
-class Step:
+class Improvement:
     """A trial that was better than every ended trial before it."""
 
     trial_id: int
@@ -42,12 +42,12 @@ class SweepRow:
 
     sweep: Sweep
     counts: Mapping[str, int]
-    steps: Sequence[Step]
+    steps: Sequence[Improvement]
     compute: Compute
     spark: Sparkline | None
 
     @property
-    def best(self) -> Step | None:
+    def best(self) -> Improvement | None:
         return self.steps[-1] if self.steps else None
 
     @property
@@ -117,9 +117,9 @@ def _bar_counts(sweep: Sweep, counts: Mapping[str, int]) -> dict[str, int]:
     return bar | {"left": untried + counts[TrialState.QUEUED]}
 
 
-def best_so_far(sweeps: Sequence[Sweep]) -> dict[int, list[Step]]:
+def best_so_far(sweeps: Sequence[Sweep]) -> dict[int, list[Improvement]]:
     """For each sweep its improvements in the order of trials; the last is the best."""
-    steps: dict[int, list[Step]] = defaultdict(list)
+    steps: dict[int, list[Improvement]] = defaultdict(list)
     for goal in ("maximize", "minimize"):
         ids = [sweep.pk for sweep in sweeps if sweep.goal == goal]
         if not ids:
@@ -127,12 +127,12 @@ def best_so_far(sweeps: Sequence[Sweep]) -> dict[int, list[Step]]:
         leaders = Trial.objects.filter(sweep__in=ids).leaders(goal)
         columns = ("sweep", "pk", "number", "value")
         for pk, *step in leaders.order_by("sweep", "number").values_list(*columns):
-            steps[pk].append(Step(*step))
+            steps[pk].append(Improvement(*step))
     return steps
 
 
 def _common_scales(
-    sweeps: Sequence[Sweep], steps: Mapping[int, Sequence[Step]]
+    sweeps: Sequence[Sweep], steps: Mapping[int, Sequence[Improvement]]
 ) -> Mapping[str, tuple[float, float]]:
     """The lowest and the highest value by metric."""
     values: dict[str, list[float]] = defaultdict(list)
@@ -143,7 +143,7 @@ def _common_scales(
 
 def _spark(
     sweep: Sweep,
-    steps: Sequence[Step],
+    steps: Sequence[Improvement],
     bar: Mapping[str, int],
     scale: tuple[float, float] | None,
 ) -> Sparkline | None:

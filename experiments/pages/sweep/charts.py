@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
-from experiments.pages.sweep.standing import SweepStanding
+from experiments.pages.sweep.summary import SweepSummary
 from experiments.pages.sweep.trial_cells import is_number
 from experiments.pages.trial_rows import TrialRow
 from experiments.search.space import Logarithmic, conditions
@@ -133,13 +133,13 @@ def points_each(count: int) -> int:
     return max(MIN_POINTS, min(150, MAX_POINTS // max(1, count)))
 
 
-def chart_model(standing: SweepStanding, rows: Iterable[TrialRow]) -> dict[str, Any]:
+def chart_model(summary: SweepSummary, rows: Iterable[TrialRow]) -> dict[str, Any]:
     """The model that all charts of the page share."""
-    sweep = standing.sweep
+    sweep = summary.sweep
     return {
         "objective": {"metric": sweep.primary_metric, "goal": sweep.goal},
         "xLabel": "report",
-        "total": standing.planned,
+        "total": summary.planned,
         "most": MAX_TRIALS,
         "space": space_axes(search_space(sweep), earlier_spaces(sweep)),
         "trials": [chart_row(row) for row in rows],

@@ -19,10 +19,10 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.failures import Failure, Sentence, advice, cause, out_of_time
-from experiments.pages.log_text import Line, last_lines, parse_log
-from experiments.pages.sweep.failure_shares import Shares, shares_of
+from experiments.pages.log_text import LogLine, last_lines, parse_log
+from experiments.pages.sweep.failure_shares import FailureComparison, shares_of
 from experiments.pages.sweep.remedies import Remedy, Situation, remedies
-from experiments.pages.sweep.standing import SweepStanding
+from experiments.pages.sweep.summary import SweepSummary
 from experiments.search.wording import counted
 
 # A sweep that paused itself for one of these is about its failures, and for one of the
@@ -35,13 +35,13 @@ PAUSES = FAILURES | {lifecycle.PREFLIGHT_HELD}
 MAX_COMPARED = 200
 
 
-def headline(standing: SweepStanding, *, same: bool = False) -> str:
+def headline(summary: SweepSummary, *, same: bool = False) -> str:
     """What happened to the sweep, in one sentence; ``same``: all of one signature."""
     alike = " with the same error" if same else ""
-    sweep, failed = standing.sweep, standing.counts[TrialState.FAILED]
+    sweep, failed = summary.sweep, summary.counts[TrialState.FAILED]
     if not failed:
-        return _timed_out(standing)
-    of = f"{failed} of {counted(standing.planned, 'trial')}"
+        return _timed_out(summary)
+    of = f"{failed} of {counted(summary.planned, 'trial')}"
     if sweep.reason == lifecycle.PREFLIGHT_FAILED:
         return "The one configuration that was tried first failed."
     if sweep.state == SweepState.PAUSED:
@@ -49,36 +49,36 @@ def headline(standing: SweepStanding, *, same: bool = False) -> str:
         return f"The sweep was paused after {trials}{alike}."
     if sweep.reason == "first_trials_failed":
         return f"The first {of} failed{alike}, so the sweep was stopped."
-    if sweep.has_ended and failed == standing.tried:
+    if sweep.has_ended and failed == summary.tried:
         return f"All {failed:,} trials failed." if failed > 1 else "Its trial failed."
-    if sweep.has_ended and standing.best is None:
+    if sweep.has_ended and summary.best is None:
         return f"{of} failed, and none left a best value."
     if sweep.has_ended:
         return f"{of} failed{alike}."
-    if failed < standing.ended:
-        return f"{failed} of the {standing.ended:,} trials that ended have failed."
+    if failed < summary.ended:
+        return f"{failed} of the {summary.ended:,} trials that ended have failed."
     few = {1: "The one trial that has ended failed.", 2: "Both trials so far failed."}
     return few.get(failed, f"All {failed:,} trials so far failed.")
 
 
-def _timed_out(standing: SweepStanding) -> str:
-    words, metric = out_of_time(standing.sweep), standing.sweep.primary_metric
-    if standing.tried == 1:
+def _timed_out(summary: SweepSummary) -> str:
+    words, metric = out_of_time(summary.sweep), summary.sweep.primary_metric
+    if summary.tried == 1:
         return f"Its trial ran out of its {words} before reporting {metric}."
     return (
-        f"All {standing.tried:,} trials ran out of their {words} before reporting"
+        f"All {summary.tried:,} trials ran out of their {words} before reporting"
         f" {metric}."
     )
 
 
 def cause_sentence(
-    standing: SweepStanding,
+    summary: SweepSummary,
     failure: Failure,
     groups: Sequence[FailureGroup],
     *,
     group: FailureGroup | None,
     known: Cause | None,
-    shares: Shares | None,
+    shares: FailureComparison | None,
 ) -> Sentence:
     """What is behind it, in one sentence."""
     if group is None:
@@ -92,7 +92,7 @@ def cause_sentence(
         return f"The likely cause of {which}: {known.likely}{where}."
     if values:
         return f"{group.count:,} failed alike, with {values}."
-    if len(groups) == 1 and group.count > 1 and _are_one(standing.sweep, group):
+    if len(groups) == 1 and group.count > 1 and _are_one(summary.sweep, group):
         return format_html("All {} ended alike: {}.", group.count, cause(failure))
     number = failure.trial.number
     return format_html("Trial {} was the last: {}.", number, cause(failure))
@@ -111,14 +111,14 @@ def _are_one(sweep: Sweep, group: FailureGroup) -> bool:
     return len(set(newest.values_list("message", flat=True)[:MAX_COMPARED])) == 1
 
 
-def facts_sentence(standing: SweepStanding) -> str:
-    sweep = standing.sweep
+def facts_sentence(summary: SweepSummary) -> str:
+    sweep = summary.sweep
     facts = []
-    left = standing.to_come - standing.live
+    left = summary.to_come - summary.live
     if left and sweep.has_ended:
         verb = "was" if left == 1 else "were"
         facts.append(f"{counted(left, 'trial')} {verb} not started.")
-    if standing.best is None:
+    if summary.best is None:
         facts.append(_why_no_best(sweep))
     if sweep.state == SweepState.PAUSED and sweep.max_failed_trials:
         facts.append(
@@ -171,12 +171,12 @@ class FailureCard:
     trial: Trial
     ended_with: Sentence
     error: Sequence[str]
-    lines: Sequence[Line]
+    lines: Sequence[LogLine]
     advice: Sequence[Sentence]
     groups: Sequence[FailureGroup]
     group: FailureGroup | None
     others: Sequence[int]
-    shares: Shares | None
+    shares: FailureComparison | None
     remedies: Sequence[Remedy]
 
     @property
@@ -188,27 +188,27 @@ class FailureCard:
         return f"The error of {self.group.count:,}"
 
 
-def needs_failure_card(standing: SweepStanding) -> bool:
+def needs_failure_card(summary: SweepSummary) -> bool:
     """Whether failures are what the page is about."""
-    sweep, failed = standing.sweep, standing.counts[TrialState.FAILED]
+    sweep, failed = summary.sweep, summary.counts[TrialState.FAILED]
     if not failed:
-        return all_timed_out(standing)
+        return all_timed_out(summary)
     stopped = sweep.state == SweepState.FAILED
     paused = sweep.state == SweepState.PAUSED and sweep.reason in FAILURES
-    return stopped or paused or standing.best is None
+    return stopped or paused or summary.best is None
 
 
-def all_timed_out(standing: SweepStanding) -> bool:
+def all_timed_out(summary: SweepSummary) -> bool:
     """Whether each trial of an ended sweep was cut off by its limit without a value."""
-    over = standing.sweep.has_ended and standing.best is None
-    if not over or not standing.tried:
+    over = summary.sweep.has_ended and summary.best is None
+    if not over or not summary.tried:
         return False
-    cut = standing.sweep.trials.filter(reason=TIMEOUT, value__isnull=True)
-    return standing.counts[TrialState.CANCELLED] == standing.tried == cut.count()
+    cut = summary.sweep.trials.filter(reason=TIMEOUT, value__isnull=True)
+    return summary.counts[TrialState.CANCELLED] == summary.tried == cut.count()
 
 
 def failure_card(
-    standing: SweepStanding,
+    summary: SweepSummary,
     query: Mapping[str, str] | None = None,
     *,
     always: bool = False,
@@ -218,9 +218,9 @@ def failure_card(
     ``query`` may pick a group by its ``signature`` and a ``failed`` trial by its
     number; else it is the most frequent one and its newest trial.
     """
-    sweep, query = standing.sweep, query or {}
-    any_failed = always and standing.counts[TrialState.FAILED]
-    if not any_failed and not needs_failure_card(standing):
+    sweep, query = summary.sweep, query or {}
+    any_failed = always and summary.counts[TrialState.FAILED]
+    if not any_failed and not needs_failure_card(summary):
         return None
     groups = failure_groups(sweep)
     group = picked_group(groups, query.get("signature", ""))
@@ -229,13 +229,13 @@ def failure_card(
     known = likely_cause(error) or likely_cause(failure.trial.message)
     shares = shares_of(sweep, group) if group else None
     constraint = shares.constraint if shares else ""
-    left = max(0, standing.to_come - standing.live)
+    left = max(0, summary.to_come - summary.live)
     return FailureCard(
-        headline=headline(standing, same=len(groups) == 1 and is_signed(group)),
+        headline=headline(summary, same=len(groups) == 1 and is_signed(group)),
         cause=cause_sentence(
-            standing, failure, groups, group=group, known=known, shares=shares
+            summary, failure, groups, group=group, known=known, shares=shares
         ),
-        facts=facts_sentence(standing),
+        facts=facts_sentence(summary),
         trial=failure.trial,
         ended_with=cause(failure),
         error=BLANK.split(group.error if group and group.error else error),
@@ -276,15 +276,15 @@ def _failure(sweep: Sweep, group: FailureGroup | None, number: str) -> Failure:
     return Failure(trial, last_lines(parse_log(log), MAX_LINES))
 
 
-def failure_line(standing: SweepStanding) -> str:
+def failure_line(summary: SweepSummary) -> str:
     """One line where failures are worth a look and the card is not there, else ""."""
-    failed = standing.counts[TrialState.FAILED]
-    few = failed < max(MIN_TOLD, SHARE_TOLD * standing.ended)
-    if few or needs_failure_card(standing):
+    failed = summary.counts[TrialState.FAILED]
+    few = failed < max(MIN_TOLD, SHARE_TOLD * summary.ended)
+    if few or needs_failure_card(summary):
         return ""
-    group = failure_groups(standing.sweep)[0]
-    shares = shares_of(standing.sweep, group)
+    group = failure_groups(summary.sweep)[0]
+    shares = shares_of(summary.sweep, group)
     alike = f", {group.count:,} with the same error" if group.count > 1 else ""
     values = f" These have {shares.words}." if shares and shares.words else ""
-    text = f"{failed:,} of {standing.ended:,} trials failed{alike}: {group.words}."
+    text = f"{failed:,} of {summary.ended:,} trials failed{alike}: {group.words}."
     return f"{text[:300]}{values}"

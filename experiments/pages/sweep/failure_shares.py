@@ -40,7 +40,7 @@ OTHERS = "others"
 EvidenceRows = Sequence[Mapping[str, Any]]
 
 
-class Bar(TypedDict):
+class ValueBar(TypedDict):
     """One value, or one part of the range: ``tick`` is its short name. ``failed`` and
     ``ran`` count trials."""
 
@@ -50,14 +50,14 @@ class Bar(TypedDict):
     ran: int
 
 
-class Bars(TypedDict):
+class ParameterBars(TypedDict):
     name: str
-    bars: list[Bar]
+    bars: list[ValueBar]
 
 
 def bars_of(
     name: str, axis: ChartAxis | None, failed: EvidenceRows, ran: EvidenceRows
-) -> Bars:
+) -> ParameterBars:
     """A bar for every value where they are few, else for equal parts of their range.
 
     ``axis``: that of the parameter in the search space, which names the values that no
@@ -71,10 +71,10 @@ def bars_of(
         bars = _parts(ours, others, log=bool(axis and axis["log"]))
     else:
         bars = _values(list(distinct.values()), ours, others)
-    return Bars(name=name, bars=[*bars, *_unset(ours, others)])
+    return ParameterBars(name=name, bars=[*bars, *_unset(ours, others)])
 
 
-def _values(distinct: list[Any], ours: list[Any], others: list[Any]) -> list[Bar]:
+def _values(distinct: list[Any], ours: list[Any], others: list[Any]) -> list[ValueBar]:
     """A bar for each value; the rarest share one where there are too many."""
     mine, theirs = Counter(map(identity, ours)), Counter(map(identity, others))
     if all(map(is_number, distinct)):
@@ -93,17 +93,17 @@ def _values(distinct: list[Any], ours: list[Any], others: list[Any]) -> list[Bar
     return [*bars, _bar(OTHERS, *counts)]
 
 
-def _unset(ours: list[Any], others: list[Any]) -> list[Bar]:
+def _unset(ours: list[Any], others: list[Any]) -> list[ValueBar]:
     counts = ours.count(None), others.count(None)
     return [_bar(value_text(None), *counts)] if any(counts) else []
 
 
-def _bar(label: str, failed: int, ran: int) -> Bar:
+def _bar(label: str, failed: int, ran: int) -> ValueBar:
     label = label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
-    return Bar(tick=label, label=label, failed=failed, ran=ran)
+    return ValueBar(tick=label, label=label, failed=failed, ran=ran)
 
 
-def _parts(ours: list[Any], others: list[Any], *, log: bool) -> list[Bar]:
+def _parts(ours: list[Any], others: list[Any], *, log: bool) -> list[ValueBar]:
     """Equal parts of the range, by its logarithm where the law has one."""
     mine, theirs = _numbers(ours), _numbers(others)
     low, high = min((*mine, *theirs)), max((*mine, *theirs))
@@ -111,7 +111,7 @@ def _parts(ours: list[Any], others: list[Any], *, log: bool) -> list[Bar]:
     ends = _ends(low, high, log=log)
     counts = [Counter(_part(v, ends) for v in values) for values in (mine, theirs)]
     return [
-        Bar(
+        ValueBar(
             tick=number_text(ends[k], 2),
             label=f"{number_text(ends[k], 3)} to {number_text(ends[k + 1], 3)}",
             failed=counts[0][k],
@@ -155,7 +155,7 @@ class ShareRow:
 
 
 @dataclass(frozen=True)
-class Shares:
+class FailureComparison:
     """``failed`` and ``ran``: how many trials were compared; ``against``: which are
     those that ran; ``foot``: what it means; ``drawn``: how both spread over the values
     of what tells; ``constraint``: what leaves the failing region out, "" where none is
@@ -167,7 +167,7 @@ class Shares:
     rows: Sequence[ShareRow]
     telling: Sequence[Shared]
     foot: str
-    drawn: Sequence[Bars] = ()
+    drawn: Sequence[ParameterBars] = ()
     constraint: str = ""
 
     @property
@@ -201,14 +201,14 @@ class Shares:
         )
 
 
-def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
+def shares_of(sweep: Sweep, group: FailureGroup) -> FailureComparison | None:
     """None where there is nothing to compare."""
     found = compare_failed(sweep, group)
     if found is None:
         return None
     failed, ran = found.failed, found.ran
     telling = [shared for shared in found.values if shared.tells]
-    return Shares(
+    return FailureComparison(
         failed=len(failed),
         ran=len(ran),
         against=_against(found.ran_in, sweep, len(ran)),
@@ -222,7 +222,7 @@ def shares_of(sweep: Sweep, group: FailureGroup) -> Shares | None:
 
 def _drawn(
     sweep: Sweep, telling: Sequence[Shared], failed: Rows, ran: Rows
-) -> list[Bars]:
+) -> list[ParameterBars]:
     axes = {axis["name"]: axis for axis in space_axes(search_space(sweep))}
     return [bars_of(s.name, axes.get(s.name), failed, ran) for s in telling]
 

@@ -22,7 +22,7 @@ from experiments.pages.sweep.cards import USE, preflight_remedies
 from experiments.pages.sweep.failure_card import failure_card, picked_group
 from experiments.pages.sweep.head import frame
 from experiments.pages.sweep.remedies import Done, Situation, constraint_of, do_remedy
-from experiments.pages.sweep.standing import sweep_standing
+from experiments.pages.sweep.summary import sweep_summary
 from experiments.search.fields import DefinitionError
 from experiments.sweeps import control, primary_metric
 
@@ -34,11 +34,11 @@ NO_CHOICE = "Pick what to do first; the page may have changed meanwhile."
 def failures(request: HttpRequest, pk: int) -> HttpResponse:
     """All about the sweep's failures, also while it goes on."""
     sweep, now = sweep_to_read(request, pk), database_now()
-    standing = sweep_standing(sweep, now=now)
+    summary = sweep_summary(sweep, now=now)
     context = {
-        **frame(request, sweep, standing.counts, now=now),
+        **frame(request, sweep, summary.counts, now=now),
         "tab": "sweep_failures",
-        "card": failure_card(standing, request.GET, always=True),
+        "card": failure_card(summary, request.GET, always=True),
     }
     return render(request, "experiments/sweep/failures.html", context)
 
@@ -47,14 +47,14 @@ def failures(request: HttpRequest, pk: int) -> HttpResponse:
 def remedy(request: HttpRequest, pk: int) -> HttpResponse:
     """Do what was picked on the failure card."""
     sweep = sweep_to_steer(request, pk)
-    standing = sweep_standing(sweep, now=database_now())
+    summary = sweep_summary(sweep, now=database_now())
     group = picked_group(failure_groups(sweep), request.POST.get("signature", ""))
     situation = Situation(
         sweep,
         group,
         likely_cause(group.words if group else ""),
         constraint_of(sweep, group),
-        max(0, standing.to_come - standing.live),
+        max(0, summary.to_come - summary.live),
     )
     try:
         picked = request.POST.get("remedy", "")

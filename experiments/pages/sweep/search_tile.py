@@ -12,7 +12,7 @@ from experiments.formatting import metric_text, share_text
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
-from experiments.pages.sweep.standing import SweepStanding
+from experiments.pages.sweep.summary import SweepSummary
 from experiments.search.fields import listed
 from experiments.search.likely_best import Likely
 from experiments.search.wording import counted
@@ -46,24 +46,24 @@ class SearchTile:
     chance_of: str = ""
 
 
-def search_tile(standing: SweepStanding, now: SearchNow = NOTHING_KNOWN) -> SearchTile:
+def search_tile(summary: SweepSummary, now: SearchNow = NOTHING_KNOWN) -> SearchTile:
     """What the search is doing, without claiming more than the sampler can."""
-    sampler = sampler_of(standing.sweep)
-    if standing.sweep.state == SweepState.DRAFT:
+    sampler = sampler_of(summary.sweep)
+    if summary.sweep.state == SweepState.DRAFT:
         return SearchTile("Not started", "Nothing has been tried yet.")
-    if not standing.sweep.has_ended and 0 < standing.to_come <= standing.asked_for:
-        return _asked_tile(standing)
+    if not summary.sweep.has_ended and 0 < summary.to_come <= summary.requested:
+        return _requests_tile(summary)
     if sampler in _TILES:
-        return _TILES[sampler](standing)
-    return _other_tile(standing, now)
+        return _TILES[sampler](summary)
+    return _other_tile(summary, now)
 
 
-def _asked_tile(standing: SweepStanding) -> SearchTile:
+def _requests_tile(summary: SweepSummary) -> SearchTile:
     """Nothing new is left for the sampler, whatever it is."""
-    left = counted(standing.to_come, "trial that was", "trials that were")
+    left = counted(summary.to_come, "trial that was", "trials that were")
     return SearchTile(
         "Trying what was asked for",
-        f"{left} asked for to go; the search itself is over. {_since_best(standing)}",
+        f"{left} asked for to go; the search itself is over. {_since_best(summary)}",
     )
 
 
@@ -72,36 +72,36 @@ def sampler_of(sweep: Sweep) -> str:
     return str(settings.get("type", "random"))
 
 
-def _grid_tile(standing: SweepStanding) -> SearchTile:
+def _grid_tile(summary: SweepSummary) -> SearchTile:
     """A grid with too many points to check them all is not counted."""
-    whole, over = standing.combinations, standing.sweep.has_ended
-    tried, ends_early = counted(standing.ended, "combination"), not over
-    done = standing.sweep.exhausted
+    whole, over = summary.combinations, summary.sweep.has_ended
+    tried, ends_early = counted(summary.ended, "combination"), not over
+    done = summary.sweep.exhausted
     if whole is not None:
-        tried = f"{standing.ended:,} of {counted(whole, 'combination')}"
-        done, ends_early = standing.ended >= whole, whole > standing.planned
+        tried = f"{summary.ended:,} of {counted(whole, 'combination')}"
+        done, ends_early = summary.ended >= whole, whole > summary.planned
     title = "All tried" if done else "Not all tried"
-    budget = f" The budget ends at {standing.planned:,}." if ends_early else ""
+    budget = f" The budget ends at {summary.planned:,}." if ends_early else ""
     return SearchTile(
         title if over else "Going through the grid",
-        f"{tried} tried.{budget} {_since_best(standing)}".strip(),
+        f"{tried} tried.{budget} {_since_best(summary)}".strip(),
     )
 
 
-def _random_tile(standing: SweepStanding) -> SearchTile:
-    since, best = _since_best(standing), standing.best
+def _random_tile(summary: SweepSummary) -> SearchTile:
+    since, best = _since_best(summary), summary.best
     if best is None:
         return SearchTile(
-            "Over" if standing.sweep.has_ended else "Exploring at random", since
+            "Over" if summary.sweep.has_ended else "Exploring at random", since
         )
-    whole = standing.combinations
-    if whole is not None and standing.tried >= whole:
+    whole = summary.combinations
+    if whole is not None and summary.tried >= whole:
         return SearchTile("Settled", f"Every one of {whole:,} combinations was tried.")
-    over = standing.sweep.has_ended
-    more = MORE if over else standing.to_come - standing.asked_for
+    over = summary.sweep.has_ended
+    more = MORE if over else summary.to_come - summary.requested
     if whole is not None:
-        more = min(more, whole - standing.ended)
-    chance = chance_to_improve(standing.ranked, more)
+        more = min(more, whole - summary.ended)
+    chance = chance_to_improve(summary.ranked, more)
     return SearchTile(
         title=_settled(chance) if over else "Exploring at random",
         text=since,
@@ -120,16 +120,16 @@ def _chance_words(more: int, best: int, *, over: bool) -> str:
     return f"Chance that one of the {more:,} to come beats it:"
 
 
-def _other_tile(standing: SweepStanding, now: SearchNow) -> SearchTile:
+def _other_tile(summary: SweepSummary, now: SearchNow) -> SearchTile:
     """Of a sampler that knows best itself what it is doing."""
-    since = _since_best(standing)
-    if standing.sweep.has_ended:
+    since = _since_best(summary)
+    if summary.sweep.has_ended:
         return SearchTile("Search ended", since)
     title = TITLES.get(now.origin, "Searching")
-    return SearchTile(title, f"{now.words} {since if standing.ended else ''}".strip())
+    return SearchTile(title, f"{now.words} {since if summary.ended else ''}".strip())
 
 
-_TILES: Mapping[str, Callable[[SweepStanding], SearchTile]] = {
+_TILES: Mapping[str, Callable[[SweepSummary], SearchTile]] = {
     "random": _random_tile,
     "grid": _grid_tile,
 }
@@ -151,10 +151,10 @@ def _settled(chance: float) -> str:
     return "Close to settled" if chance <= NEARLY else "Not settled yet"
 
 
-def _since_best(standing: SweepStanding) -> str:
-    best, since = standing.best, standing.since_best
+def _since_best(summary: SweepSummary) -> str:
+    best, since = summary.best, summary.since_best
     if best is None:
-        return f"{counted(standing.ended, 'trial')} ended, none with a value."
+        return f"{counted(summary.ended, 'trial')} ended, none with a value."
     if not since:
         return f"No trial has ended since trial {best.number}, the best."
     return f"{counted(since, 'trial')} ended since trial {best.number}, none better."

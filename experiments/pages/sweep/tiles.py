@@ -22,7 +22,7 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.sweep.search_tile import SearchTile, search_tile
-from experiments.pages.sweep.standing import SweepStanding
+from experiments.pages.sweep.summary import SweepSummary
 from experiments.search.wording import counted
 from experiments.sweeps.savings import Saving
 from experiments.sweeps.search_status import SearchNow
@@ -63,7 +63,7 @@ WHY_ENDED: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Lead:
+class BestMargin:
     """How far the best is ahead of something: ``+0.0067`` ``over`` the next."""
 
     gap: str
@@ -75,7 +75,7 @@ class Lead:
 class BestTile:
     metric: str
     trial: Trial | None
-    leads: tuple[Lead, ...] = ()
+    leads: tuple[BestMargin, ...] = ()
     text: str = ""
     title: str = "No value yet"
 
@@ -110,39 +110,41 @@ class Tiles:
     search: SearchTile
 
 
-def sweep_tiles(standing: SweepStanding, now: SearchNow) -> Tiles:
+def sweep_tiles(summary: SweepSummary, now: SearchNow) -> Tiles:
     return Tiles(
-        best=best_tile(standing),
-        progress=progress_tile(standing),
-        compute=compute_tile(standing),
-        search=search_tile(standing, now),
+        best=best_tile(summary),
+        progress=progress_tile(summary),
+        compute=compute_tile(summary),
+        search=search_tile(summary, now),
     )
 
 
 # --- best -------------------------------------------------------------------------
 
 
-def best_tile(standing: SweepStanding) -> BestTile:
-    sweep, best = standing.sweep, standing.best
+def best_tile(summary: SweepSummary) -> BestTile:
+    sweep, best = summary.sweep, summary.best
     if best is None or best.value is None:
-        if sweep.has_ended and not standing.live:
+        if sweep.has_ended and not summary.live:
             return BestTile(sweep.primary_metric, None, title="No value was reported")
-        return BestTile(sweep.primary_metric, None, text=_no_value(standing))
+        return BestTile(sweep.primary_metric, None, text=_no_value(summary))
     leads = []
-    runner_up, middle = standing.runner_up, standing.middle
+    runner_up, middle = summary.runner_up, summary.median
     if runner_up is not None and runner_up.value is not None:
         leads.append(_lead(sweep, best.value, runner_up.value, runner_up))
-    if middle is not None and standing.ranked > 2:
+    if middle is not None and summary.ranked > 2:
         leads.append(_lead(sweep, best.value, middle))
     text = "" if leads else "The only trial with a value so far."
     return BestTile(sweep.primary_metric, best, tuple(leads), text)
 
 
-def _lead(sweep: Sweep, best: float, other: float, trial: Trial | None = None) -> Lead:
+def _lead(
+    sweep: Sweep, best: float, other: float, trial: Trial | None = None
+) -> BestMargin:
     side = "over" if sweep.goal == "maximize" else "under"
     if best == other:
-        return Lead("level", "with", trial)
-    return Lead(_gap(best, other), side, trial)
+        return BestMargin("level", "with", trial)
+    return BestMargin(_gap(best, other), side, trial)
 
 
 def _gap(best: float, other: float) -> str:
@@ -155,15 +157,15 @@ def _gap(best: float, other: float) -> str:
     return f"{sign}{abs(gap):.{decimals}f}"
 
 
-def _no_value(standing: SweepStanding) -> str:
-    leader, counts = standing.leader, standing.counts
+def _no_value(summary: SweepSummary) -> str:
+    leader, counts = summary.leader, summary.counts
     if leader is not None:
         value = metric_text(leader.value)
         return f"Trial {leader.number} leads with {value}; it counts once it has ended."
     if counts[TrialState.RUNNING]:
         return "No trial has reported it yet."
     waiting = counts[TrialState.QUEUED]
-    if waiting and standing.sweep.state == SweepState.PAUSED:
+    if waiting and summary.sweep.state == SweepState.PAUSED:
         verb = "waits" if waiting == 1 else "wait"
         return f"{counted(waiting, 'trial')} {verb} until the sweep goes on."
     return "Comes with the first trial that ends."
@@ -172,41 +174,41 @@ def _no_value(standing: SweepStanding) -> str:
 # --- progress ---------------------------------------------------------------------
 
 
-def progress_tile(standing: SweepStanding) -> ProgressTile:
-    sweep, over = standing.sweep, standing.sweep.has_ended
-    unit = f"of {counted(standing.planned, 'trial')} ended"
-    if over and standing.ran_for is not None:
-        unit = f"of {_most(standing)} in {duration_text(standing.ran_for)}"
+def progress_tile(summary: SweepSummary) -> ProgressTile:
+    sweep, over = summary.sweep, summary.sweep.has_ended
+    unit = f"of {counted(summary.planned, 'trial')} ended"
+    if over and summary.ran_for is not None:
+        unit = f"of {_most(summary)} in {duration_text(summary.ran_for)}"
     return ProgressTile(
         label="Trials" if over else "Progress",
-        aside=why_ended(standing) if over else _forecast(sweep, standing),
-        value=standing.ended,
+        aside=why_ended(summary) if over else _forecast(sweep, summary),
+        value=summary.ended,
         unit=unit,
-        counts=standing.bar,
+        counts=summary.bar,
     )
 
 
-def _most(standing: SweepStanding) -> str:
-    return counted(standing.planned, "trial")
+def _most(summary: SweepSummary) -> str:
+    return counted(summary.planned, "trial")
 
 
-def why_ended(standing: SweepStanding) -> str:
-    words = WHY_ENDED.get(standing.sweep.reason, standing.sweep.state)
-    if standing.tried == 1:
+def why_ended(summary: SweepSummary) -> str:
+    words = WHY_ENDED.get(summary.sweep.reason, summary.sweep.state)
+    if summary.tried == 1:
         words = words.replace("all {tried:,} were", "its one trial was")
-    return words.format(tried=standing.tried)
+    return words.format(tried=summary.tried)
 
 
-def _forecast(sweep: Sweep, standing: SweepStanding) -> str:
+def _forecast(sweep: Sweep, summary: SweepSummary) -> str:
     if sweep.state == SweepState.DRAFT:
         return "not started"
     if sweep.state == SweepState.PAUSED:
-        return _paused(standing.counts)
-    left = standing.seconds_left
+        return _paused(summary.counts)
+    left = summary.seconds_left
     if left is None:
         return "end not known yet"
-    end = standing.now + timedelta(seconds=left)
-    return f"ends in about {_rounded(left)}, {day_and_clock(end, standing.now)}"
+    end = summary.now + timedelta(seconds=left)
+    return f"ends in about {_rounded(left)}, {day_and_clock(end, summary.now)}"
 
 
 def _paused(counts: Mapping[str, int]) -> str:
@@ -239,24 +241,24 @@ def day_and_clock(moment: datetime, now: datetime) -> str:
 # --- compute ----------------------------------------------------------------------
 
 
-def compute_tile(standing: SweepStanding) -> ComputeTile:
-    used, saved = standing.progress.spent, standing.progress.saved
-    early = standing.counts[TrialState.TERMINATED]
+def compute_tile(summary: SweepSummary) -> ComputeTile:
+    used, saved = summary.progress.spent, summary.progress.saved
+    early = summary.counts[TrialState.TERMINATED]
     return ComputeTile(
         used=round(used),
         saved=round(saved),
-        also=also_saved(standing.progress.compute.saving),
+        also=also_saved(summary.progress.compute.saving),
         early=counted(early, "early end"),
         share=share_text(saved / (used + saved)) if saved else "",
-        text="" if saved else _nothing_saved(standing, early),
+        text="" if saved else _nothing_saved(summary, early),
     )
 
 
-def _nothing_saved(standing: SweepStanding, early: int) -> str:
-    if not standing.sweep.early_termination:
+def _nothing_saved(summary: SweepSummary, early: int) -> str:
+    if not summary.sweep.early_termination:
         return "No early termination: each trial runs to its end."
     if not early:
         return "No trial was ended early so far."
-    if not standing.counts[TrialState.COMPLETED]:
+    if not summary.counts[TrialState.COMPLETED]:
         return f"{counted(early, 'early end')}; the saving shows once one completes."
     return f"{counted(early, 'early end')}, none shorter than a usual trial."

@@ -25,7 +25,7 @@ CLOSEST = 0.002
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One value of the table; ``exact`` is what a copy of it needs."""
 
     text: str
@@ -39,8 +39,8 @@ class TableRow:
     """A row's texts beside the row itself."""
 
     row: TrialRow
-    value: Cell
-    cells: Sequence[Cell]
+    value: TableCell
+    cells: Sequence[TableCell]
     spark: Spark | None
     took: str
     summary: str
@@ -124,30 +124,30 @@ def padded(text: str, to: int) -> str:
     return text + POINT_SPACE + FIGURE_SPACE * (missing - 1)
 
 
-def value_column(values: Sequence[float | None]) -> tuple[list[Cell], int]:
+def value_column(values: Sequence[float | None]) -> tuple[list[TableCell], int]:
     """The metric's cells, and the room that their decimals take."""
     found = texts(values, metric_text)
     room = max(map(decimals, found), default=0)
     return [
-        Cell(padded(text, room), "" if value is None else str(value), numeric=True)
+        TableCell(padded(text, room), "" if value is None else str(value), numeric=True)
         for text, value in zip(found, values, strict=True)
     ], room
 
 
 def parameter_column(
     name: str, configurations: Sequence[Mapping[str, Any]], numeric: Mapping[str, bool]
-) -> tuple[list[Cell], int]:
+) -> tuple[list[TableCell], int]:
     """One parameter's cells, and the room that their decimals take."""
     values = [params.get(name) for params in configurations]
     found = value_texts(values) if numeric[name] else [*map(plain_text, values)]
     numbers = [t for t, v in zip(found, values, strict=True) if is_number(v)]
     room = max(map(decimals, numbers), default=0) if numeric[name] else 0
     return [
-        Cell(
+        TableCell(
             padded(text, room), str(value) if is_number(value) else text, numeric[name]
         )
         if name in params
-        else Cell("not set", numeric=numeric[name], unset=True)
+        else TableCell("not set", numeric=numeric[name], unset=True)
         for params, text, value in zip(configurations, found, values, strict=True)
     ], room
 

@@ -45,7 +45,7 @@ NUMBER = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnHead:
     """One column's head: a link that sorts, and how the table is sorted by it."""
 
     title: str
@@ -67,7 +67,7 @@ class TableQuery:
     """What the URL asks for; ``few`` shows the first ten rows alone."""
 
     sweep: Sweep
-    query: QueryDict
+    params: QueryDict
     few: bool
 
     @cached_property
@@ -77,29 +77,29 @@ class TableQuery:
 
     @cached_property
     def state(self) -> str:
-        text = self.query.get("state", "")
+        text = self.params.get("state", "")
         return text if text in set(TrialState) else ""
 
     @cached_property
     def sort(self) -> str:
         keys = {"state", "number", "value", "reports", "took"}
         keys |= {PARAMETER + name for name in self.numeric}
-        asked = self.query.get("sort", "")
-        if asked.removeprefix("-") in keys:
-            return asked
+        sort = self.params.get("sort", "")
+        if sort.removeprefix("-") in keys:
+            return sort
         # Newest first while it runs, by value afterwards.
         return "value" if self.sweep.has_ended else "-number"
 
     @cached_property
     def ticked(self) -> frozenset[int]:
-        numbers = self.query.get("ticked", "").split(",")[:MAX_SELECTED]
+        numbers = self.params.get("ticked", "").split(",")[:MAX_SELECTED]
         return frozenset(int(text) for text in numbers if NUMBER.fullmatch(text))
 
     # --- links ----------------------------------------------------------------------
 
     def link(self, **changes: str | None) -> str:
         """The page with something changed in its query; None takes it away."""
-        query = self.query.copy()
+        query = self.params.copy()
         for name in ("page", "since", "part", *changes):
             query.pop(name, None)
         for name, value in changes.items():
@@ -119,13 +119,13 @@ class TableQuery:
         names = ("sort", "state", "ticked", "page")
         query = QueryDict(mutable=True)
         for name in names:
-            if name in self.query:
-                query[name] = self.query.get(name, "")
+            if name in self.params:
+                query[name] = self.params.get(name, "")
         query["part"] = "overview" if self.few else "trials"
         return query.urlencode()
 
     @property
-    def columns(self) -> dict[str, Column]:
+    def columns(self) -> dict[str, ColumnHead]:
         heads = {
             "state": ("state", False),
             "number": ("trial", True),
@@ -136,13 +136,13 @@ class TableQuery:
         return {key: self._column(key, *head) for key, head in heads.items()}
 
     @property
-    def parameters(self) -> list[Column]:
+    def parameters(self) -> list[ColumnHead]:
         return [
             self._column(PARAMETER + name, name, numeric)
             for name, numeric in self.numeric.items()
         ]
 
-    def _column(self, key: str, title: str, numeric: bool) -> Column:
+    def _column(self, key: str, title: str, numeric: bool) -> ColumnHead:
         first = FIRST.get(key, key)
         turned = first.removeprefix("-") if first.startswith("-") else f"-{first}"
         sort = turned if self.sort == first else first
@@ -151,7 +151,7 @@ class TableQuery:
         if key == "value" and self.sweep.goal == "maximize":
             falls = not falls
         way = "descending" if falls else "ascending"
-        return Column(title, numeric, self.link(sort=sort), way if here else "")
+        return ColumnHead(title, numeric, self.link(sort=sort), way if here else "")
 
     def chips(self, counts: Mapping[str, int]) -> list[Chip]:
         """All, then a chip for each state that there is."""
@@ -185,31 +185,31 @@ class PickedTrials:
     longest: int | None
 
 
-def picked_trials(asked: TableQuery, *, best: Trial | None) -> PickedTrials:
-    pinned = best if best is not None and asked.state in {"", best.state} else None
-    ordered = _ordered(asked, best)
-    longest = asked.sweep.trials.filter(state=TrialState.COMPLETED).aggregate(
+def picked_trials(query: TableQuery, *, best: Trial | None) -> PickedTrials:
+    pinned = best if best is not None and query.state in {"", best.state} else None
+    ordered = _ordered(query, best)
+    longest = query.sweep.trials.filter(state=TrialState.COMPLETED).aggregate(
         reports=Max("reports")
     )["reports"]
     top = [pinned] if pinned else []
-    if asked.few:
+    if query.few:
         return PickedTrials([*top, *ordered[: FEW - len(top)]], None, longest)
-    page = Paginator(ordered, PAGE_SIZE).get_page(asked.query.get("page"))
+    page = Paginator(ordered, PAGE_SIZE).get_page(query.params.get("page"))
     rest = page.object_list
     return PickedTrials([*top, *rest] if page.number == 1 else [*rest], page, longest)
 
 
-def _ordered(asked: TableQuery, best: Trial | None) -> TrialQuerySet:
-    trials = asked.sweep.trials.select_related("current_attempt")
-    if asked.state:
-        trials = trials.filter(state=asked.state)
+def _ordered(query: TableQuery, best: Trial | None) -> TrialQuerySet:
+    trials = query.sweep.trials.select_related("current_attempt")
+    if query.state:
+        trials = trials.filter(state=query.state)
     if best is not None:
         trials = trials.exclude(pk=best.pk)
-    return trials.order_by(_order(asked), "number")
+    return trials.order_by(_order(query), "number")
 
 
-def _order(asked: TableQuery) -> OrderBy:
-    down, key = asked.sort.startswith("-"), asked.sort.removeprefix("-")
+def _order(query: TableQuery) -> OrderBy:
+    down, key = query.sort.startswith("-"), query.sort.removeprefix("-")
     fields: dict[str, Any] = {
         "number": F("number"),
         "value": F("value"),
@@ -217,8 +217,8 @@ def _order(asked: TableQuery) -> OrderBy:
         "took": trained(),
         "state": Case(*(When(state=s, then=Value(k)) for k, s in enumerate(STATES))),
     }
-    by = fields.get(key) or _value_of(asked.sweep, key.removeprefix(PARAMETER))
-    if key == "value" and asked.sweep.goal == "maximize":
+    by = fields.get(key) or _value_of(query.sweep, key.removeprefix(PARAMETER))
+    if key == "value" and query.sweep.goal == "maximize":
         down = not down
     return OrderBy(by, descending=down, nulls_last=True)
 
@@ -239,7 +239,7 @@ def _value_of(sweep: Sweep, name: str) -> Cast | KeyTransform:
 class TrialTable:
     """The table as it is drawn. When ``look`` changes, all of its rows may differ."""
 
-    asked: TableQuery
+    query: TableQuery
     page: Page[Trial] | None
     longest: int | None
     rows: Sequence[TableRow]
@@ -247,16 +247,16 @@ class TrialTable:
 
 
 def trial_table(
-    asked: TableQuery, picked: PickedTrials, rows: Sequence[TrialRow]
+    query: TableQuery, picked: PickedTrials, rows: Sequence[TrialRow]
 ) -> TrialTable:
     """The table with the rows of the picked trials, in the same order."""
     lines, shared = table_rows(
         rows,
-        asked.numeric,
+        query.numeric,
         longest=picked.longest,
-        maximizes=asked.sweep.goal == "maximize",
-        ticked=asked.ticked,
+        maximizes=query.sweep.goal == "maximize",
+        ticked=query.ticked,
     )
     order = [(row["id"], row["best"]) for row in rows]
     look = digest(repr((order, shared, picked.longest)))
-    return TrialTable(asked, picked.page, picked.longest, lines, look)
+    return TrialTable(query, picked.page, picked.longest, lines, look)

@@ -26,7 +26,7 @@ from experiments.pages.sweep.cards import (
 from experiments.pages.sweep.charts import points_each
 from experiments.pages.sweep.failure_card import FailureCard, failure_card, failure_line
 from experiments.pages.sweep.search_tile import LikelyStrip, likely_strip
-from experiments.pages.sweep.standing import SweepStanding
+from experiments.pages.sweep.summary import SweepSummary
 from experiments.pages.sweep.tiles import Tiles, sweep_tiles
 from experiments.pages.sweep.trial_table import (
     TableQuery,
@@ -48,23 +48,23 @@ class SweepView:
 
 
 def sweep_view(
-    standing: SweepStanding, asked: TableQuery, *, charted: Iterable[Trial] = ()
+    summary: SweepSummary, query: TableQuery, *, charted: Iterable[Trial] = ()
 ) -> SweepView:
-    """The table that was asked for and the charts of some trials, read together."""
-    picked = picked_trials(asked, best=standing.best)
+    """The table and the charts of some trials, read together."""
+    picked = picked_trials(query, best=summary.best)
     drawn = [trial.pk for trial in charted]
     shown = {trial.pk: trial for trial in (*charted, *picked.trials)}
     made = trial_rows(
-        standing.sweep,
+        summary.sweep,
         shown.values(),
-        now=standing.now,
-        best_id=standing.best.pk if standing.best else None,
-        of=standing.ranked,
+        now=summary.now,
+        best_id=summary.best.pk if summary.best else None,
+        of=summary.ranked,
         most_points=points_each(len(shown)),
         wide=bool(drawn),
     )
     rows = {row["id"]: row for row in made}
-    table = trial_table(asked, picked, [rows[trial.pk] for trial in picked.trials])
+    table = trial_table(query, picked, [rows[trial.pk] for trial in picked.trials])
     return SweepView(table, [rows[pk] for pk in drawn])
 
 
@@ -95,21 +95,21 @@ class Answers:
         return render_to_string("experiments/sweep/answers.html", {"answers": self})
 
 
-def answers_of(standing: SweepStanding, query: QueryDict, *, steers: bool) -> Answers:
-    sweep, best = standing.sweep, standing.best
-    failure = failure_card(standing, query)
-    search = search_now(sweep, tried=standing.tried)
+def answers_of(summary: SweepSummary, query: QueryDict, *, steers: bool) -> Answers:
+    sweep, best = summary.sweep, summary.best
+    failure = failure_card(summary, query)
+    search = search_now(sweep, tried=summary.tried)
     over_without_best = sweep.has_ended and best is None
     return Answers(
         sweep_id=sweep.pk,
         steers=steers,
-        tiles=None if over_without_best and failure else sweep_tiles(standing, search),
+        tiles=None if over_without_best and failure else sweep_tiles(summary, search),
         likely=likely_strip(sweep, search.likely, best, steers=steers),
         waiting=waiting_card(sweep),
         slack_doubt="" if sweep.has_ended else own_slack_doubt(sweep),
         preflight=preflight_card(sweep),
         failure=failure,
-        failure_line=failure_line(standing),
+        failure_line=failure_line(summary),
         configuration=best_configuration(sweep, best)
         if best is not None and sweep.has_ended
         else None,

@@ -38,7 +38,7 @@ from experiments.pages.sweep.charts import (
     spread_select,
 )
 from experiments.pages.sweep.head import cancel_text, frame, running_text
-from experiments.pages.sweep.standing import SweepStanding, sweep_standing
+from experiments.pages.sweep.summary import SweepSummary, sweep_summary
 from experiments.pages.sweep.trial_table import TableQuery, TrialTable
 from experiments.pages.sweep.view import SweepView, answers_of, sweep_view
 from experiments.sweeps.progress import counts_by_sweep
@@ -48,7 +48,7 @@ OVERLAP = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
-class Token:
+class FeedToken:
     """What a page has seen: up to when, and how its frame and table looked."""
 
     time: datetime | None
@@ -56,7 +56,7 @@ class Token:
     look: str = ""
 
     @classmethod
-    def read(cls, text: str) -> Token:
+    def read(cls, text: str) -> FeedToken:
         moment, _, marks = text.partition("~")
         frame, _, look = marks.partition("~")
         try:
@@ -67,19 +67,19 @@ class Token:
             return cls(None)
         return cls(time, frame, look)
 
-    def until(self, now: datetime) -> Token:
+    def until(self, now: datetime) -> FeedToken:
         """Of a time to come, as after a clock was set back, nothing can be told."""
         later = self.time is not None and self.time > now + OVERLAP
-        return Token(None) if later else self
+        return FeedToken(None) if later else self
 
     def __str__(self) -> str:
         return f"{self.time.isoformat() if self.time else ''}~{self.frame}~{self.look}"
 
 
-def token_of(standing: SweepStanding, table: TrialTable, *, steers: bool) -> str:
+def token_of(summary: SweepSummary, table: TrialTable, *, steers: bool) -> str:
     """The token of a page that shows the table."""
-    mark = frame_mark(standing.sweep, steers=steers)
-    return str(Token(standing.now, mark, table.look))
+    mark = frame_mark(summary.sweep, steers=steers)
+    return str(FeedToken(summary.now, mark, table.look))
 
 
 def frame_mark(sweep: Sweep, *, steers: bool) -> str:
@@ -92,24 +92,26 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """What has changed on a sweep's page ``?since=`` the last answer."""
     sweep = sweep_to_read(request, pk)
     now = database_now()
-    seen = Token.read(request.GET.get("since", "")).until(now)
+    seen = FeedToken.read(request.GET.get("since", "")).until(now)
     if seen.time is not None and not _changed(sweep, seen.time):
-        return JsonResponse(_answer(sweep, now, str(Token(now, seen.frame, seen.look))))
-    standing = sweep_standing(sweep, now=now)
-    asked = TableQuery(sweep, request.GET, few=request.GET.get("part") != "trials")
+        return JsonResponse(
+            _answer(sweep, now, str(FeedToken(now, seen.frame, seen.look)))
+        )
+    summary = sweep_summary(sweep, now=now)
+    query = TableQuery(sweep, request.GET, few=request.GET.get("part") != "trials")
     changed = _changed_trials(sweep, seen.time)
     # Charts are brought up to date for the newest trials only.
-    oldest = standing.tried - MAX_TRIALS - 1
-    charted = [t for t in changed if asked.few and t.number > oldest]
-    view = sweep_view(standing, asked, charted=charted)
+    oldest = summary.tried - MAX_TRIALS - 1
+    charted = [t for t in changed if query.few and t.number > oldest]
+    view = sweep_view(summary, query, charted=charted)
     steers = may_steer(request, sweep)
-    answer = _answer(sweep, now, token_of(standing, view.table, steers=steers))
-    answer |= _news(standing, view, seen, {trial.pk for trial in changed})
-    if asked.few:
-        answers = answers_of(standing, request.GET, steers=steers)
+    answer = _answer(sweep, now, token_of(summary, view.table, steers=steers))
+    answer |= _news(summary, view, seen, {trial.pk for trial in changed})
+    if query.few:
+        answers = answers_of(summary, request.GET, steers=steers)
         answer["parts"]["answers"] = answers.html()
     if seen.frame != frame_mark(sweep, steers=steers):
-        context = frame(request, sweep, standing.counts, now=now)
+        context = frame(request, sweep, summary.counts, now=now)
         answer["parts"]["head"] = render_to_string(
             "experiments/sweep/head.html", context, request=request
         )
@@ -143,18 +145,18 @@ def _answer(sweep: Sweep, now: datetime, token: str) -> dict[str, Any]:
 
 
 def _news(
-    standing: SweepStanding, view: SweepView, seen: Token, changed: set[int]
+    summary: SweepSummary, view: SweepView, seen: FeedToken, changed: set[int]
 ) -> dict[str, Any]:
-    table, counts, best = view.table, standing.counts, standing.best
+    table, counts, best = view.table, summary.counts, summary.best
     same = bool(seen.look) and seen.look == table.look
-    parts = {"chips": _part("chips", chips=table.asked.chips(counts))}
+    parts = {"chips": _part("chips", chips=table.query.chips(counts))}
     if not same:
         parts["heads"] = _part("heads", table=table)
     return {
         "changed": True,
         "counts": counts,
-        "total": standing.planned,
-        "cancel": cancel_text(standing.sweep, counts),
+        "total": summary.planned,
+        "cancel": cancel_text(summary.sweep, counts),
         "running": running_text(counts),
         "best": best.pk if best else None,
         "trials": [chart_row(row) for row in view.charted],
@@ -172,9 +174,6 @@ def _part(name: str, **context: object) -> str:
     return render_to_string(f"experiments/sweep/{name}.html", context)
 
 
-feed_urls = [path("sweeps/<int:pk>/feed.json", sweep_feed, name="sweep_feed")]
-
-
 EVENTS_A_PAGE = 100
 
 
@@ -182,18 +181,18 @@ EVENTS_A_PAGE = 100
 @never_cache
 def overview(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    standing = sweep_standing(sweep, now=database_now())
-    charted = chart_trials(sweep, tried=standing.tried)
-    asked = TableQuery(sweep, request.GET, few=True)
-    view = sweep_view(standing, asked, charted=charted)
+    summary = sweep_summary(sweep, now=database_now())
+    charted = chart_trials(sweep, tried=summary.tried)
+    query = TableQuery(sweep, request.GET, few=True)
+    view = sweep_view(summary, query, charted=charted)
     context = {
-        **_framed(request, standing, view.table, tab="sweep_detail"),
-        "answers": answers_of(standing, request.GET, steers=may_steer(request, sweep)),
-        "chart_model": chart_model(standing, view.charted),
-        "curve_chips": chart_chips(standing.counts),
+        **_framed(request, summary, view.table, tab="sweep_detail"),
+        "answers": answers_of(summary, request.GET, steers=may_steer(request, sweep)),
+        "chart_model": chart_model(summary, view.charted),
+        "curve_chips": chart_chips(summary.counts),
         "curve_selects": curve_selects(view.charted),
         "spread_select": spread_select(view.charted),
-        "chart_note": chart_note(standing.tried),
+        "chart_note": chart_note(summary.tried),
     }
     return render(request, "experiments/sweep/overview.html", context)
 
@@ -202,26 +201,26 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def trials(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
-    standing = sweep_standing(sweep, now=database_now())
-    view = sweep_view(standing, TableQuery(sweep, request.GET, few=False))
-    context = _framed(request, standing, view.table, tab="sweep_trials")
+    summary = sweep_summary(sweep, now=database_now())
+    view = sweep_view(summary, TableQuery(sweep, request.GET, few=False))
+    context = _framed(request, summary, view.table, tab="sweep_trials")
     return render(request, "experiments/sweep/trials.html", context)
 
 
 def _framed(
-    request: HttpRequest, standing: SweepStanding, table: TrialTable, *, tab: str
+    request: HttpRequest, summary: SweepSummary, table: TrialTable, *, tab: str
 ) -> dict[str, Any]:
     """What the overview and the Trials tab have in common."""
-    sweep, counts = standing.sweep, standing.counts
+    sweep, counts = summary.sweep, summary.counts
     steers = may_steer(request, sweep)
     return {
-        **frame(request, sweep, counts, now=standing.now),
-        "standing": standing,
+        **frame(request, sweep, counts, now=summary.now),
+        "summary": summary,
         "table": table,
         "tab": tab,
-        "chips": table.asked.chips(counts),
-        "since": token_of(standing, table, steers=steers),
-        "live": not sweep.has_ended or standing.live,
+        "chips": table.query.chips(counts),
+        "since": token_of(summary, table, steers=steers),
+        "live": not sweep.has_ended or summary.live,
     }
 
 
@@ -239,11 +238,9 @@ def events(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "experiments/sweep/events.html", context)
 
 
-page_urls = [
+urlpatterns = [
     path("sweeps/<int:pk>/", overview, name="sweep_detail"),
     path("sweeps/<int:pk>/trials/", trials, name="sweep_trials"),
     path("sweeps/<int:pk>/events/", events, name="sweep_events"),
+    path("sweeps/<int:pk>/feed.json", sweep_feed, name="sweep_feed"),
 ]
-
-
-urlpatterns = [*page_urls, *feed_urls]

@@ -22,14 +22,14 @@ from experiments.pages.log_text import last_lines
 from experiments.pages.space import (
     UNSET,
     ParameterAxis,
-    Picture,
+    ParameterPicture,
     axes_of,
     picture,
     same_value,
 )
 from experiments.pages.trial import phases
+from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.phases import hand_run
-from experiments.pages.trial.rows import TrialRows
 from experiments.pages.trial.threshold import (
     chart_question,
     line_name,
@@ -44,7 +44,7 @@ from experiments.pages.trial.verdicts import (
     fitting,
     verdict_rows,
 )
-from experiments.pages.trial.why import going_on_words, why_of
+from experiments.pages.trial.why import resumed_words, why_of
 from experiments.pages.trial_rows import origin_words
 from experiments.search.space.given import outside
 from experiments.sweeps.requests import refusal_of, rerun_refusal
@@ -59,7 +59,7 @@ class ParameterRow:
     rival_is_set: bool
     rival_value: Any
     differs: bool
-    picture: Picture | None
+    picture: ParameterPicture | None
 
 
 def parameter_rows(
@@ -115,43 +115,45 @@ FAILURE_LINES = 6
 MAX_OUTPUTS = 500
 
 
-def page_context(rows: TrialRows, query: QueryDict, *, steers: bool) -> dict[str, Any]:
+def page_context(
+    detail: TrialDetail, query: QueryDict, *, steers: bool
+) -> dict[str, Any]:
     """What the page and its parts show, the buttons as far as the viewer may."""
-    trial = rows.trial
+    trial = detail.trial
     return {
         "trial": trial,
         "sweep": trial.sweep,
-        "attempt": rows.attempt,
-        "told": rows.told,
-        "field": rows.field,
-        "is_best": rows.field.is_best(trial),
-        "elapsed": rows.elapsed,
-        "times_run": sum(a.claimed_at is not None for a in rows.attempts),
-        "saved": rows.saved,
-        "slot": phases.slot_words(rows.attempt),
-        "recent": trial.ended_at and (rows.now - trial.ended_at).days < 1,
+        "attempt": detail.attempt,
+        "shown": detail.shown_attempt,
+        "ranking": detail.ranking,
+        "is_best": detail.ranking.is_best(trial),
+        "elapsed": detail.elapsed,
+        "times_run": sum(a.claimed_at is not None for a in detail.attempts),
+        "saved": detail.saved,
+        "slot": phases.slot_words(detail.attempt),
+        "recent": trial.ended_at and (detail.now - trial.ended_at).days < 1,
         "can_cancel": steers and not trial.has_ended and not trial.stop_reason,
-        "compare_url": compare_url(rows),
-        "why": why_of(rows),
-        "replay_words": replay_words(rows),
-        "can_rerun": steers and can_rerun(rows),
-        "repeat_words": repeat_words(rows) if steers else "",
+        "compare_url": compare_url(detail),
+        "why": why_of(detail),
+        "replay_words": replay_words(detail),
+        "can_rerun": steers and can_rerun(detail),
+        "repeat_words": repeat_words(detail) if steers else "",
         "can_clone": steers and can_clone(trial),
-        "failure_lines": failure_lines(rows),
-        **decisions_context(rows, query),
-        **parameters_context(rows),
-        **attempts_context(rows),
-        **charts_context(rows, query),
-        "log": rows.log,
-        "outputs": outputs_of(rows),
-        "unkept": rows.attempt.not_kept if rows.attempt else "",
+        "failure_lines": failure_lines(detail),
+        **decisions_context(detail, query),
+        **parameters_context(detail),
+        **attempts_context(detail),
+        **charts_context(detail, query),
+        "log": detail.log,
+        "outputs": outputs_of(detail),
+        "unkept": detail.attempt.not_kept if detail.attempt else "",
     }
 
 
-def parameters_context(rows: TrialRows) -> dict[str, Any]:
-    field, trial = rows.field, rows.trial
-    best = field.leaders[0] if field.leaders else None
-    rival = field.rival_of(trial)
+def parameters_context(detail: TrialDetail) -> dict[str, Any]:
+    ranking, trial = detail.ranking, detail.trial
+    best = ranking.leaders[0] if ranking.leaders else None
+    rival = ranking.rival_of(trial)
     return {
         "origin": origin_words(trial),
         "repeated": source_trial(trial),
@@ -187,35 +189,35 @@ def outside_words(trial: Trial) -> list[str]:
     return list(outside(search_space(trial.sweep), trial.params))
 
 
-def compare_url(rows: TrialRows) -> str:
-    rival = rows.field.rival_of(rows.trial)
+def compare_url(detail: TrialDetail) -> str:
+    rival = detail.ranking.rival_of(detail.trial)
     if rival is None:
         return ""
-    ids = f"{rival.pk},{rows.trial.pk}"
+    ids = f"{rival.pk},{detail.trial.pk}"
     return f"{reverse('compare')}?{urlencode({'trials': ids}, safe=',')}"
 
 
-def replay_words(rows: TrialRows) -> str:
+def replay_words(detail: TrialDetail) -> str:
     """What the link to the simulator says; empty where there is nothing to replay."""
-    trial = rows.trial
+    trial = detail.trial
     if trial.sweep is None or not trial.reports:
         return ""
-    if rows.decisions or rows.policy is not None:
+    if detail.decisions or detail.policy is not None:
         return "Replay with other settings"
     return "See what a policy would have ended"
 
 
-def can_rerun(rows: TrialRows) -> bool:
+def can_rerun(detail: TrialDetail) -> bool:
     """Whether it was ended early, and has not run to its end since."""
-    trial = rows.trial
-    if trial.sweep is None or trial.reason != POLICY or rows.whole_rerun:
+    trial = detail.trial
+    if trial.sweep is None or trial.reason != POLICY or detail.whole_rerun:
         return False
     return not rerun_refusal(trial.sweep, [trial.number])
 
 
-def repeat_words(rows: TrialRows) -> str:
+def repeat_words(detail: TrialDetail) -> str:
     """What the button that runs it once more says; empty where it cannot be."""
-    trial = rows.trial
+    trial = detail.trial
     if trial.sweep is None or not trial.has_ended:
         return ""
     if rerun_refusal(trial.sweep, [trial.number]):
@@ -227,57 +229,59 @@ def can_clone(trial: Trial) -> bool:
     return trial.sweep is not None and not refusal_of(trial.sweep)
 
 
-def failure_lines(rows: TrialRows) -> Any:
-    return last_lines(rows.log, FAILURE_LINES) if rows.trial.state == "failed" else ()
+def failure_lines(detail: TrialDetail) -> Any:
+    return (
+        last_lines(detail.log, FAILURE_LINES) if detail.trial.state == "failed" else ()
+    )
 
 
-def decisions_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
+def decisions_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
     whole = query.get("decisions") == "all"
-    first = rows.first_check
-    count = rows.verdicts.count
-    verdicts = verdict_rows(rows.decisions, rows.objective, whole=whole)
+    first = detail.first_check
+    count = detail.verdicts.count
+    verdicts = verdict_rows(detail.decisions, detail.objective, whole=whole)
     return {
         "verdicts": [row for row in verdicts if row.rank < 2],
-        "checks_to_see": len(rows.decisions),
-        "unjudged": min(rows.trial.reports, first - 1),
+        "checks_to_see": len(detail.decisions),
+        "unjudged": min(detail.trial.reports, first - 1),
         "first_check": first,
-        "is_early": rows.is_early,
-        "going_on": going_on_words(rows),
-        "has_policy": rows.policy is not None or count > 0,
+        "is_early": detail.is_early,
+        "resumed": resumed_words(detail),
+        "has_policy": detail.policy is not None or count > 0,
         "checks": count,
         "more_decisions": 0 if whole or fitting(count, FEW) == count else count,
         "more_on_phones_only": fitting(count, SOME) == count,
         "decisions_url": with_query(query, decisions="all"),
-        "line_name": line_name(rows.policy_kind),
-        "fact_names": [FACT_COLUMNS[name] for name in fact_columns(rows.decisions)],
+        "line_name": line_name(detail.policy_kind),
+        "fact_names": [FACT_COLUMNS[name] for name in fact_columns(detail.decisions)],
     }
 
 
-def attempts_context(rows: TrialRows) -> dict[str, Any]:
-    attempt = rows.attempt
+def attempts_context(detail: TrialDetail) -> dict[str, Any]:
+    attempt = detail.attempt
     if attempt is None:
         return {"phases": [], "bar": [], "earlier": [], "attempts_words": ""}
     return {
-        "phases": phases.phases(rows.trial, attempt, rows.now),
-        "bar": phases.bar(attempt, rows.now),
-        "earlier": phases.earlier(rows.attempts, attempt),
-        "attempts_words": phases.attempts_in_words(rows.attempts),
+        "phases": phases.phases(detail.trial, attempt, detail.now),
+        "bar": phases.bar(attempt, detail.now),
+        "earlier": phases.earlier(detail.attempts, attempt),
+        "attempts_words": phases.attempts_in_words(detail.attempts),
     }
 
 
-def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
+def charts_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
     curve = threshold_model(
-        rows.trial,
-        rows.decisions,
-        policy=rows.policy_kind,
-        unjudged=rows.first_check - 1,
+        detail.trial,
+        detail.decisions,
+        policy=detail.policy_kind,
+        unjudged=detail.first_check - 1,
     )
-    groups = groups_of(rows.other_metrics)
+    groups = groups_of(detail.other_metrics)
     group = picked_group(groups, query.get("metric", ""))
     return {
         "curve": curve,
-        "curve_label": threshold_label(rows.trial, curve),
-        "curve_question": chart_question(rows.policy_kind, rows.decisions),
+        "curve_label": threshold_label(detail.trial, curve),
+        "curve_question": chart_question(detail.policy_kind, detail.decisions),
         "metric_groups": groups,
         "metric_group": group,
         "lines": lines_model(group),
@@ -285,11 +289,11 @@ def charts_context(rows: TrialRows, query: QueryDict) -> dict[str, Any]:
     }
 
 
-def outputs_of(rows: TrialRows) -> list[Artifact]:
+def outputs_of(detail: TrialDetail) -> list[Artifact]:
     """The files of the attempt that is shown, by path."""
-    if rows.told is None or rows.trial.files_deleted_at:
+    if detail.shown_attempt is None or detail.trial.files_deleted_at:
         return []
-    return list(rows.told.artifacts.all()[:MAX_OUTPUTS])
+    return list(detail.shown_attempt.artifacts.all()[:MAX_OUTPUTS])
 
 
 def run_tabs(trial: Trial) -> list[dict[str, str]]:

@@ -48,7 +48,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Part:
+class PhaseSpan:
     """One part of the bar. ``kind``: queued, training, stopping."""
 
     kind: str
@@ -111,7 +111,7 @@ def _end_detail(attempt: Attempt) -> str:
     return f"{_between(attempt.stop_asked_at, attempt.ended_at)} later"
 
 
-def bar(attempt: Attempt, now: datetime) -> list[Part]:
+def bar(attempt: Attempt, now: datetime) -> list[PhaseSpan]:
     """The phases of one attempt, to scale."""
     end = attempt.ended_at or now
     claimed = attempt.claimed_at or end
@@ -125,13 +125,13 @@ def bar(attempt: Attempt, now: datetime) -> list[Part]:
     return _scaled([(kind, length) for kind, length in lengths if length > 0])
 
 
-def _scaled(lengths: Sequence[tuple[str, float]]) -> list[Part]:
+def _scaled(lengths: Sequence[tuple[str, float]]) -> list[PhaseSpan]:
     total = sum(length for _, length in lengths) or 1.0
-    parts: list[Part] = []
+    parts: list[PhaseSpan] = []
     x = 0
     for kind, length in lengths:
         width = max(THINNEST, round(BAR * length / total))
-        parts.append(Part(kind, x, width))
+        parts.append(PhaseSpan(kind, x, width))
         x += width
     return parts
 
@@ -152,10 +152,10 @@ def _sentence(attempt: Attempt) -> str:
     lost = attempt.state == AttemptState.LOST
     verb = LOSS_VERBS.get(attempt.reason, "was lost") if lost else "ended"
     message = f": {attempt.message}" if attempt.message else "."
-    going_on = ""
+    resumed = ""
     if attempt.resumed_from is not None:
-        going_on = f" It had gone on {_resumed_words(attempt)}."
-    return f"Attempt {attempt.n} {verb}{where}{after}{message}{going_on}"
+        resumed = f" It had resumed {_resumed_words(attempt)}."
+    return f"Attempt {attempt.n} {verb}{where}{after}{message}{resumed}"
 
 
 def attempts_in_words(attempts: Sequence[Attempt]) -> str:

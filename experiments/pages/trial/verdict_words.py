@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from experiments.formatting import number_text, told_apart
 from experiments.models import Decision
-from experiments.pages.trial.rows import TrialRows
+from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.verdicts import chance_text
 from experiments.search.termination import Policy
 from experiments.search.termination.comparison import ComparingPolicy
@@ -27,12 +27,12 @@ LATER = 9
 Sentence = str | SafeString
 
 
-def against_words(rows: TrialRows, decision: Decision) -> Sentence:
+def against_words(detail: TrialDetail, decision: Decision) -> Sentence:
     """``its best accuracy 0.8111 was below 0.8157, the median of …``"""
-    words = _threshold_words(rows, decision)
+    words = _threshold_words(detail, decision)
     if decision.threshold is None or not words:
-        return _reason_words(rows, decision)
-    metric = rows.objective.primary_metric
+        return _reason_words(detail, decision)
+    metric = detail.objective.primary_metric
     own, limit = told_apart(decision.value, decision.threshold)
     if decision.value is None:
         return format_html(
@@ -42,20 +42,20 @@ def against_words(rows: TrialRows, decision: Decision) -> Sentence:
         "its best {} <strong>{}</strong> {} <strong>{}</strong>, {}",
         metric,
         own,
-        _side(rows, decision),
+        _side(detail, decision),
         limit,
         words,
     )
 
 
-def _reason_words(rows: TrialRows, decision: Decision) -> Sentence:
+def _reason_words(detail: TrialDetail, decision: Decision) -> Sentence:
     """The policy's own clause: the own best named and made strong."""
     text = decision.clause.replace("'", "\u2019")
-    metric = rows.objective.primary_metric
+    metric = detail.objective.primary_metric
     pieces = [
         format_html("its best {} <strong>{}</strong>", metric, piece)
         if index % 2
-        else linked_trials(piece, rows.setter_urls)
+        else linked_trials(piece, detail.setter_urls)
         for index, piece in enumerate(OWN_BEST.split(text))
     ]
     rest = format_html_join("", "{}", ((piece,) for piece in pieces))
@@ -65,15 +65,15 @@ def _reason_words(rows: TrialRows, decision: Decision) -> Sentence:
     return format_html(words, metric, decision.named_best, rest)
 
 
-def _side(rows: TrialRows, decision: Decision) -> str:
-    worse = "below" if rows.objective.maximizes else "above"
-    better = "above" if rows.objective.maximizes else "below"
+def _side(detail: TrialDetail, decision: Decision) -> str:
+    worse = "below" if detail.objective.maximizes else "above"
+    better = "above" if detail.objective.maximizes else "below"
     if decision.value == decision.threshold:
         return "was equal to"
     return f"was {worse if decision.stop else better}"
 
 
-def _threshold_words(rows: TrialRows, decision: Decision) -> Sentence:
+def _threshold_words(detail: TrialDetail, decision: Decision) -> Sentence:
     """What the threshold is, in the policy's own words, its trials linked."""
     words = decision.limit_words.replace("'", "\u2019")
     if not words:
@@ -81,7 +81,7 @@ def _threshold_words(rows: TrialRows, decision: Decision) -> Sentence:
     if decision.policy == "median_stopping":
         reports = "report" if decision.n == 1 else f"{decision.n} reports"
         words += f" over the same {reports}"
-    return linked_trials(words, rows.setter_urls)
+    return linked_trials(words, detail.setter_urls)
 
 
 def linked_trials(text: str, urls: Mapping[int, str]) -> SafeString:
@@ -98,12 +98,12 @@ def linked_trials(text: str, urls: Mapping[int, str]) -> SafeString:
     return format_html_join("", "{}", ((piece,) for piece in pieces))
 
 
-def policy_sentence(rows: TrialRows) -> str:
-    if rows.policy is None:
-        last = rows.checks.last
+def policy_sentence(detail: TrialDetail) -> str:
+    if detail.policy is None:
+        last = detail.checks.last
         return f"{last.policy_words}." if last else ""
-    name = rows.policy.name_in_words()
-    return f"{name[:1].upper()}{name[1:]}{_schedule(rows.policy)}."
+    name = detail.policy.name_in_words()
+    return f"{name[:1].upper()}{name[1:]}{_schedule(detail.policy)}."
 
 
 def _schedule(policy: Policy) -> str:
@@ -116,13 +116,13 @@ def _schedule(policy: Policy) -> str:
     return f", checked at {words}{start}"
 
 
-def checks_sentence(rows: TrialRows) -> str:
-    checks = rows.checks
+def checks_sentence(detail: TrialDetail) -> str:
+    checks = detail.checks
     if not checks.passed:
         return "It was the first check." if checks.ended else ""
     count = "One check" if checks.passed == 1 else f"{checks.passed} checks"
     if checks.closest is None:
-        compares = isinstance(rows.policy, ComparingPolicy)
+        compares = isinstance(detail.policy, ComparingPolicy)
         why = ", without a threshold to be held against" if compares else ""
         return f"{count} passed{why}."
     how = _closeness(checks)
@@ -137,26 +137,26 @@ def _closeness(checks: Checks) -> str:
     return f"{number_text(checks.spare, 2)} to spare"
 
 
-def standstill_sentence(rows: TrialRows) -> str:
-    trial, metric = rows.trial, rows.objective.primary_metric
+def standstill_sentence(detail: TrialDetail) -> str:
+    trial, metric = detail.trial, detail.objective.primary_metric
     if trial.value_report is None or trial.value_report >= trial.reports:
         return ""
-    turn = "risen" if rows.objective.maximizes else "fallen"
+    turn = "risen" if detail.objective.maximizes else "fallen"
     name = metric[:1].upper() + metric[1:]
     return f"{name} had not {turn} since report {trial.value_report}."
 
 
-def setters_sentence(rows: TrialRows, decision: Decision) -> Sentence:
+def setters_sentence(detail: TrialDetail, decision: Decision) -> Sentence:
     """Who set the threshold, unless the lead has said so."""
     numbers = [n for n in decision.setters if f"trial {n}" not in decision.reason]
     if not numbers:
         return ""
     if CHANCE in decision.facts:
         return linked_trials(
-            f"At that report trial {numbers[0]} led.", rows.setter_urls
+            f"At that report trial {numbers[0]} led.", detail.setter_urls
         )
     names = " and ".join(f"trial {n}" for n in numbers[:2])
-    return linked_trials(f"The threshold lay at {names}.", rows.setter_urls)
+    return linked_trials(f"The threshold lay at {names}.", detail.setter_urls)
 
 
 def lower_first(text: str) -> str:

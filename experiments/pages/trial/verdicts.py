@@ -22,7 +22,7 @@ BAR_ZERO, BAR_LEFT, BAR_RIGHT = 14.0, 12.0, 44.0
 
 
 @dataclass(frozen=True)
-class Bar:
+class MarginBar:
     x: float
     width: float
 
@@ -40,7 +40,7 @@ class VerdictRow:
     own: str
     threshold: str
     gap: str
-    bar: Bar | None
+    bar: MarginBar | None
     facts: Sequence[str] = ()
     rank: int = 0
 
@@ -129,13 +129,13 @@ def gap_text(gap: float, decimals: int) -> str:
     return f"{gap:+.{decimals}f}".replace("-", MINUS)
 
 
-def _bar(margin: float | None, largest: float) -> Bar | None:
+def _bar(margin: float | None, largest: float) -> MarginBar | None:
     if margin is None or largest == 0:
         return None
     if margin < 0:
         width = max(2.0, BAR_LEFT * min(1.0, -margin / largest))
-        return Bar(round(BAR_ZERO - width, 1), round(width, 1))
-    return Bar(BAR_ZERO, round(max(1.5, BAR_RIGHT * margin / largest), 1))
+        return MarginBar(round(BAR_ZERO - width, 1), round(width, 1))
+    return MarginBar(BAR_ZERO, round(max(1.5, BAR_RIGHT * margin / largest), 1))
 
 
 def _telling(rows: Sequence[VerdictRow]) -> list[int]:

@@ -24,8 +24,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 from experiments import access, lifecycle, queues, storage
 from experiments.models import Artifact, Trial, User
 from experiments.pages.frame import changed_parts, is_current, token_of
+from experiments.pages.trial.detail import TrialDetail, neighbours
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
-from experiments.pages.trial.rows import TrialRows, neighbours
 
 # For files of other people: nothing in them may run, and nothing may be guessed.
 HOSTILE_HEADERS = {
@@ -47,24 +47,24 @@ def _trial(request: HttpRequest, pk: int) -> Trial:
     return trial
 
 
-def _context(request: HttpRequest, rows: TrialRows) -> dict[str, Any]:
-    steers = access.can_steer(access.viewer(request), rows.trial.experiment.team)
-    return {"can_steer": steers, **page_context(rows, request.GET, steers=steers)}
+def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
+    steers = access.can_steer(access.viewer(request), detail.trial.experiment.team)
+    return {"can_steer": steers, **page_context(detail, request.GET, steers=steers)}
 
 
 @require_GET
 @never_cache
 def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    rows = TrialRows(_trial(request, pk))
-    mark = rows.mark
-    before, after = neighbours(rows.trial)
-    context = _context(request, rows)
+    detail = TrialDetail(_trial(request, pk))
+    mark = detail.mark
+    before, after = neighbours(detail.trial)
+    context = _context(request, detail)
     parts = rendered_parts(context)
     context |= {
         "before": before,
         "after": after,
         "parts": parts,
-        "run_tabs": run_tabs(rows.trial),
+        "run_tabs": run_tabs(detail.trial),
         "since": token_of(mark, parts),
     }
     return render(request, "experiments/trial/detail.html", context)
@@ -74,12 +74,15 @@ def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts of the page that have changed ``?since=``, as HTML, and its charts."""
-    rows = TrialRows(_trial(request, pk))
-    since, mark = request.GET.get("since", ""), rows.mark
-    answer: dict[str, Any] = {"final": rows.trial.has_ended, "state": rows.trial.state}
+    detail = TrialDetail(_trial(request, pk))
+    since, mark = request.GET.get("since", ""), detail.mark
+    answer: dict[str, Any] = {
+        "final": detail.trial.has_ended,
+        "state": detail.trial.state,
+    }
     if is_current(since, mark):
         return JsonResponse({**answer, "since": since, "parts": {}})
-    context = _context(request, rows)
+    context = _context(request, detail)
     parts = rendered_parts(context)
     answer["since"] = token_of(mark, parts)
     answer["parts"] = changed_parts(since, parts)

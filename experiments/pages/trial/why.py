@@ -11,7 +11,7 @@ from experiments.formatting import metric_text, number_text
 from experiments.models import Trial
 from experiments.models.trials import AttemptState, Origin, TrialState
 from experiments.pages import failures
-from experiments.pages.trial.rows import TrialRows
+from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.verdict_words import (
     Sentence,
     against_words,
@@ -34,8 +34,8 @@ class Why:
     command: str = ""
 
 
-def why_of(rows: TrialRows) -> Why:
-    return SENTENCES[TrialState(rows.trial.state)](rows)
+def why_of(detail: TrialDetail) -> Why:
+    return SENTENCES[TrialState(detail.trial.state)](detail)
 
 
 def trial_name(trial: Trial) -> str:
@@ -45,28 +45,28 @@ def trial_name(trial: Trial) -> str:
 # --- ended early ------------------------------------------------------------------
 
 
-def _terminated(rows: TrialRows) -> Why:
-    trial, decision = rows.trial, rows.checks.ended
+def _terminated(detail: TrialDetail) -> Why:
+    trial, decision = detail.trial, detail.checks.ended
     if decision is None:
         return Why(f"{trial_name(trial)} ended early. {trial.message}")
     notes = [
-        policy_sentence(rows),
-        checks_sentence(rows),
-        standstill_sentence(rows),
-        setters_sentence(rows, decision),
-        _rerun_note(rows),
+        policy_sentence(detail),
+        checks_sentence(detail),
+        standstill_sentence(detail),
+        setters_sentence(detail, decision),
+        _rerun_note(detail),
     ]
     lead = format_html(
         "{} ended after report {}: {}.",
         trial_name(trial),
         decision.n,
-        against_words(rows, decision),
+        against_words(detail, decision),
     )
     return Why(lead, [note for note in notes if note])
 
 
-def _rerun_note(rows: TrialRows) -> Sentence:
-    again = rows.whole_rerun
+def _rerun_note(detail: TrialDetail) -> Sentence:
+    again = detail.whole_rerun
     if again is None:
         return ""
     link = format_html(
@@ -81,109 +81,111 @@ def _rerun_note(rows: TrialRows) -> Sentence:
 # --- the other states ---------------------------------------------------------------
 
 
-def _completed(rows: TrialRows) -> Why:
-    trial = rows.trial
+def _completed(detail: TrialDetail) -> Why:
+    trial = detail.trial
     if trial.origin == Origin.IMPORTED:
         words = "{}, imported, ended elsewhere{}."
-        return Why(format_html(words, trial_name(trial), _place(rows)))
-    lead = format_html("{} ran to the end{}.", trial_name(trial), _place(rows))
-    return Why(lead, _judged_notes(rows, "It was never close to an early end."))
+        return Why(format_html(words, trial_name(trial), _place(detail)))
+    lead = format_html("{} ran to the end{}.", trial_name(trial), _place(detail))
+    return Why(lead, _judged_notes(detail, "It was never close to an early end."))
 
 
-def _place(rows: TrialRows) -> Sentence:
+def _place(detail: TrialDetail) -> Sentence:
     """``: rank 5 of 30, 0.0067 behind trial 23`` or the lead of the best."""
-    trial, field = rows.trial, rows.field
-    if field.rank is None or trial.value is None:
+    trial, ranking = detail.trial, detail.ranking
+    if ranking.rank is None or trial.value is None:
         return ""
     value = metric_text(trial.value)
-    other = field.rival_of(trial)
+    other = ranking.rival_of(trial)
     if other is None or other.value is None:
         return format_html(" with <strong>{}</strong>", value)
     gap = number_text(abs(trial.value - other.value), 3)
     link = format_html(
         '<a href="{}">trial {}</a>', other.get_absolute_url(), other.number
     )
-    if field.is_best(trial):
+    if ranking.is_best(trial):
         words = "and is the best of {} with <strong>{}</strong>, {} ahead of {}"
-        return format_html(f" {words}", field.ranked, value, gap, link)
+        return format_html(f" {words}", ranking.ranked, value, gap, link)
     return format_html(
         ": rank {} of {} with <strong>{}</strong>, {} behind {}",
-        field.rank,
-        field.ranked,
+        ranking.rank,
+        ranking.ranked,
         value,
         gap,
         link,
     )
 
 
-def _judged_notes(rows: TrialRows, unthreatened: str) -> list[Sentence]:
-    if rows.policy is None and not rows.decisions:
-        return _unjudged_notes(rows)
-    policy = policy_sentence(rows)
-    if not rows.decisions:
+def _judged_notes(detail: TrialDetail, unthreatened: str) -> list[Sentence]:
+    if detail.policy is None and not detail.decisions:
+        return _unjudged_notes(detail)
+    policy = policy_sentence(detail)
+    if not detail.decisions:
         return [policy, "It was never checked."]
-    return [policy, checks_sentence(rows) or unthreatened]
+    return [policy, checks_sentence(detail) or unthreatened]
 
 
-def _unjudged_notes(rows: TrialRows) -> list[Sentence]:
-    if rows.trial.sweep is None:
+def _unjudged_notes(detail: TrialDetail) -> list[Sentence]:
+    if detail.trial.sweep is None:
         return []
-    if rows.trial.runs_to_end:
-        again = rows.trial.repeats
+    if detail.trial.runs_to_end:
+        again = detail.trial.repeats
         which = "" if again is None else f": it is trial {again} once more"
         return [f"No policy ends it early{which}."]
     return ["No policy ends trials of this sweep early."]
 
 
-def _running(rows: TrialRows) -> Why:
-    trial = rows.trial
+def _running(detail: TrialDetail) -> Why:
+    trial = detail.trial
     name = trial_name(trial)
     if trial.is_stopping:
-        return Why(_stopping_lead(rows), ["It may save its work, and is then ended."])
+        return Why(_stopping_lead(detail), ["It may save its work, and is then ended."])
     if not trial.reports:
-        return Why(f"{name} has started and not reported yet.", _coming_notes(rows), ())
-    last = rows.checks.last
+        return Why(
+            f"{name} has started and not reported yet.", _coming_notes(detail), ()
+        )
+    last = detail.checks.last
     if last is None:
         lead = format_html(
             "{} is running: best {} <strong>{}</strong> after {} reports.",
             name,
-            rows.objective.primary_metric,
+            detail.objective.primary_metric,
             metric_text(trial.value),
             trial.reports,
         )
-        return Why(lead, _coming_notes(rows))
+        return Why(lead, _coming_notes(detail))
     lead = format_html(
-        "{} goes on: at report {} {}.", name, last.n, against_words(rows, last)
+        "{} goes on: at report {} {}.", name, last.n, against_words(detail, last)
     )
-    return Why(lead, [*_coming_notes(rows), checks_sentence(rows)])
+    return Why(lead, [*_coming_notes(detail), checks_sentence(detail)])
 
 
-def _stopping_lead(rows: TrialRows) -> Sentence:
-    name, decision = trial_name(rows.trial), rows.checks.ended
+def _stopping_lead(detail: TrialDetail) -> Sentence:
+    name, decision = trial_name(detail.trial), detail.checks.ended
     if decision is None:
-        return f"{name} was asked to stop: {lower_first(rows.trial.stop_message)}"
+        return f"{name} was asked to stop: {lower_first(detail.trial.stop_message)}"
     return format_html(
         "{} was asked to stop after report {}: {}.",
         name,
         decision.n,
-        against_words(rows, decision),
+        against_words(detail, decision),
     )
 
 
-def _coming_notes(rows: TrialRows) -> list[Sentence]:
-    if rows.policy is None:
-        return _unjudged_notes(rows)
-    if rows.going_on is not None:
-        return [policy_sentence(rows), going_on_words(rows)]
-    coming = rows.next_check
-    which = "next" if rows.decisions else "first"
+def _coming_notes(detail: TrialDetail) -> list[Sentence]:
+    if detail.policy is None:
+        return _unjudged_notes(detail)
+    if detail.resumed_attempt is not None:
+        return [policy_sentence(detail), resumed_words(detail)]
+    coming = detail.next_check
+    which = "next" if detail.decisions else "first"
     when = f"The {which} check comes at report {coming}."
-    return [policy_sentence(rows), when if coming else "No further check comes."]
+    return [policy_sentence(detail), when if coming else "No further check comes."]
 
 
-def going_on_words(rows: TrialRows) -> str:
+def resumed_words(detail: TrialDetail) -> str:
     """Of an attempt that resumes another and has not reported: how checks go on."""
-    before = rows.going_on
+    before = detail.resumed_attempt
     if before is None:
         return ""
     return (
@@ -192,90 +194,90 @@ def going_on_words(rows: TrialRows) -> str:
     )
 
 
-def _failed(rows: TrialRows) -> Why:
-    failure = failures.Failure(rows.trial, rows.log)
+def _failed(detail: TrialDetail) -> Why:
+    failure = failures.Failure(detail.trial, detail.log)
     return Why(
-        failures.lead(failure, trial_name(rows.trial)),
-        failures.notes(failure, alike=rows.field.alike),
+        failures.lead(failure, trial_name(detail.trial)),
+        failures.notes(failure, alike=detail.ranking.alike),
         failures.advice(failure),
     )
 
 
-def _cancelled(rows: TrialRows) -> Why:
-    trial, event = rows.trial, rows.cancel_event
+def _cancelled(detail: TrialDetail) -> Why:
+    trial, event = detail.trial, detail.cancel_event
     name = trial_name(trial)
     when = f" after report {trial.reports}" if trial.reports else ""
     who = event.actor.display_name if event and event.actor else ""
     if trial.reason == "user" and who:
         thing = "with its sweep " if event and event.trial_id is None else ""
         lead = f"{name} was cancelled {thing}by {who}{when}."
-        return Why(lead, _kept_notes(rows))
+        return Why(lead, _kept_notes(detail))
     lead = f"{name} was cancelled{when}: {lower_first(trial.message)}"
-    return Why(lead, _kept_notes(rows), failures.advice(failures.Failure(trial)))
+    return Why(lead, _kept_notes(detail), failures.advice(failures.Failure(trial)))
 
 
-def _kept_notes(rows: TrialRows) -> list[Sentence]:
-    if rows.trial.value is None:
+def _kept_notes(detail: TrialDetail) -> list[Sentence]:
+    if detail.trial.value is None:
         return []
-    if rows.field.is_best(rows.trial):
-        return [f"Its reports are kept, and it is the best of {rows.field.ranked}."]
+    if detail.ranking.is_best(detail.trial):
+        return [f"Its reports are kept, and it is the best of {detail.ranking.ranked}."]
     return ["Its reports are kept, and it has its place in the ranking."]
 
 
-def _queued(rows: TrialRows) -> Why:
-    trial, sweep = rows.trial, rows.trial.sweep
+def _queued(detail: TrialDetail) -> Why:
+    trial, sweep = detail.trial, detail.trial.sweep
     name = trial_name(trial)
     if sweep is None:
         return Why(f"{name} has not started.")
     if sweep.state == "paused":
         lead = f"{name} waits: its sweep is paused. Resume the sweep to run it."
-        return Why(lead, _lost_notes(rows))
+        return Why(lead, _lost_notes(detail))
     if not sweep.launches:
         lead = f"{name} waits until a process asks for the next trial of {sweep}."
-        return Why(lead, _lost_notes(rows))
-    wait = rows.wait
+        return Why(lead, _lost_notes(detail))
+    wait = detail.wait
     if wait is None:
         lead = f"{name} waits for a free slot of pool {sweep.pool.name}."
-        return Why(lead, _lost_notes(rows))
+        return Why(lead, _lost_notes(detail))
     lead = format_html("{} waits: <strong>{}</strong>", name, lower_first(wait.bold))
     help_text = wait.help_text
     if wait.command:
         help_text = (
             "This starts one, with two slots, on any host that reaches the site:"
         )
-    notes = [wait.rest, *_lost_notes(rows), help_text]
+    notes = [wait.rest, *_lost_notes(detail), help_text]
     return Why(lead, [note for note in notes if note], command=wait.command)
 
 
-def _lost_notes(rows: TrialRows) -> list[Sentence]:
-    if len(rows.attempts) < 2:
+def _lost_notes(detail: TrialDetail) -> list[Sentence]:
+    if len(detail.attempts) < 2:
         return []
-    before, last = rows.attempts[-2:]
+    before, last = detail.attempts[-2:]
     if before.state == AttemptState.FINISHED:
         how = "failed, and may be tried again"
     elif before.reason == "paused":
         how = "was put back by a pause"
     else:
         how = "was lost"
-    return [f"Attempt {last.n}: the one before {how}.", *_told_notes(rows)]
+    return [f"Attempt {last.n}: the one before {how}.", *_told_notes(detail)]
 
 
-def _told_notes(rows: TrialRows) -> list[Sentence]:
+def _told_notes(detail: TrialDetail) -> list[Sentence]:
     """What the attempt that ran last has left, which the page goes on to show."""
-    told = rows.told
-    if told is None or told.claimed_at is None:
+    shown = detail.shown_attempt
+    if shown is None or shown.claimed_at is None:
         return []
-    left = f"The log and the files below are those of attempt {told.n}."
-    primary = rows.objective.primary_metric
-    metric = next((m for m in rows.metrics if m.name == primary and m.count), None)
+    left = f"The log and the files below are those of attempt {shown.n}."
+    primary = detail.objective.primary_metric
+    metric = next((m for m in detail.metrics if m.name == primary and m.count), None)
     if metric is None:
         return [left]
     times = "once" if metric.count == 1 else f"{metric.count} times"
     last = metric_text(metric.last_value)
-    return [f"Attempt {told.n} had reported {primary} {times}, last {last}.", left]
+    return [f"Attempt {shown.n} had reported {primary} {times}, last {last}.", left]
 
 
-SENTENCES: Mapping[TrialState, Callable[[TrialRows], Why]] = {
+SENTENCES: Mapping[TrialState, Callable[[TrialDetail], Why]] = {
     TrialState.TERMINATED: _terminated,
     TrialState.COMPLETED: _completed,
     TrialState.RUNNING: _running,

@@ -23,7 +23,7 @@ from experiments.pages.compare.table import parameter_rows
 from experiments.pages.space import axes_of
 from experiments.pages.sweep.charts import space_axes
 from experiments.pages.sweep.search_tile import search_tile
-from experiments.pages.sweep.standing import sweep_standing
+from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_table import TableQuery
 from experiments.pages.sweep.view import sweep_view
 from experiments.pages.trial_rows import trial_rows
@@ -198,7 +198,7 @@ def test_a_grid_counts_the_combinations_that_conditions_and_constraints_allow() 
         factories.trial(sweep, state="completed", value=0.5)
     Sweep.objects.update(state="completed", exhausted=True)
     sweep.refresh_from_db()
-    tile = search_tile(sweep_standing(sweep, now=timezone.now()))
+    tile = search_tile(sweep_summary(sweep, now=timezone.now()))
     assert tile.title == "All tried"
     assert tile.text.startswith("6 of 6 combinations tried.")
 
@@ -211,7 +211,7 @@ def test_a_grid_that_is_too_large_to_count_claims_no_number() -> None:
         limits={"max_total_trials": 40},
     )
     factories.trial(sweep, state="completed", value=0.5)
-    tile = search_tile(sweep_standing(sweep, now=timezone.now()))
+    tile = search_tile(sweep_summary(sweep, now=timezone.now()))
     assert tile.text.startswith("1 combination tried. The budget ends at 40.")
 
 
@@ -259,8 +259,8 @@ def test_the_table_has_columns_that_sort_by_values_inside_of_branches() -> None:
         factories.trial(sweep, state="cancelled", params=params)
     query = QueryDict("sort=p.network.layers")
     asked = TableQuery(sweep, query, few=False)
-    standing = sweep_standing(sweep, now=timezone.now())
-    rows = sweep_view(standing, asked).table.rows
+    summary = sweep_summary(sweep, now=timezone.now())
+    rows = sweep_view(summary, asked).table.rows
     assert [line.row["number"] for line in rows] == [2, 0, 1]
     assert [cell.text for cell in rows[0].cells] == ["conv", "1"]
     assert [column.title for column in asked.parameters] == [
@@ -300,7 +300,7 @@ def test_an_imported_trial_ended_elsewhere(state: str) -> None:
     sweep = made(whole("a", 3))
     trial = factories.trial(sweep, state=state, value=0.5, origin="imported")
     (row,) = trial_rows(sweep, [trial], now=timezone.now(), best_id=None)
-    assert row["standing"] == "Imported: it ended elsewhere"
+    assert row["status"] == "Imported: it ended elsewhere"
 
 
 def test_the_page_of_an_imported_trial_does_not_say_that_it_ran(client: Client) -> None:

@@ -7,7 +7,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from experiments.models import Sweep
-from experiments.pages.sweep.standing import sweep_standing
+from experiments.pages.sweep.summary import sweep_summary
 from experiments.pages.sweep.trial_cells import SparkScale, padded, parameter_column
 from experiments.pages.sweep.trial_table import PickedTrials, TableQuery, picked_trials
 from experiments.pages.sweep.view import answers_of, sweep_view
@@ -28,13 +28,13 @@ def made_sweep(**fields: object) -> Sweep:
     return factories.sweep(factories.team(), document=document, **fields)
 
 
-def asked(sweep: Sweep, query: str = "", *, few: bool = True) -> TableQuery:
+def table_query(sweep: Sweep, query: str = "", *, few: bool = True) -> TableQuery:
     return TableQuery(sweep, QueryDict(query), few=few)
 
 
 def picked(sweep: Sweep, query: str = "", *, few: bool = True) -> PickedTrials:
-    best = sweep_standing(sweep, now=timezone.now()).best
-    return picked_trials(asked(sweep, query, few=few), best=best)
+    best = sweep_summary(sweep, now=timezone.now()).best
+    return picked_trials(table_query(sweep, query, few=few), best=best)
 
 
 def numbers(sweep: Sweep, query: str = "") -> list[int]:
@@ -72,7 +72,7 @@ def test_any_column_sorts_either_way() -> None:
 
 
 def test_an_unknown_column_is_as_if_none_was_asked_for() -> None:
-    assert asked(filled(), "sort=p.__class__").sort == "-number"
+    assert table_query(filled(), "sort=p.__class__").sort == "-number"
 
 
 def test_a_state_filters_the_best_away_too() -> None:
@@ -83,14 +83,14 @@ def test_a_state_filters_the_best_away_too() -> None:
 
 
 def test_a_column_head_turns_the_order_round_and_keeps_the_filter() -> None:
-    columns = asked(filled(), "state=completed&sort=-number&page=3").columns
+    columns = table_query(filled(), "state=completed&sort=-number&page=3").columns
     assert columns["number"].sorted == "descending"
     assert columns["number"].url == "?state=completed&sort=number"
     assert columns["value"].url == "?state=completed&sort=value"
 
 
 def test_sorted_best_first_is_descending_where_more_is_better() -> None:
-    assert asked(filled(), "sort=value").columns["value"].sorted == "descending"
+    assert table_query(filled(), "sort=value").columns["value"].sorted == "descending"
 
 
 def test_the_first_few_rows_are_ten_and_a_page_is_a_hundred() -> None:
@@ -135,8 +135,8 @@ def test_sparklines_share_one_scale_and_better_is_up() -> None:
 def test_ticks_in_the_url_are_ticked_rows() -> None:
     sweep = filled()
     first = sweep.trials.get(number=2)
-    standing = sweep_standing(sweep, now=timezone.now())
-    view = sweep_view(standing, asked(sweep, f"ticked={first.pk},junk,²"))
+    summary = sweep_summary(sweep, now=timezone.now())
+    view = sweep_view(summary, table_query(sweep, f"ticked={first.pk},junk,²"))
     assert [row.row["number"] for row in view.table.rows if row.ticked] == [2]
 
 
@@ -149,9 +149,9 @@ def test_rows_cost_the_same_however_many_there_are(
         for _ in range(4):
             factories.trial(sweep, state="completed", value=0.5, params={"lr": 0.1})
         with django_assert_max_num_queries(30) as queries:  # type: ignore[operator]
-            standing = sweep_standing(sweep, now=timezone.now())
-            sweep_view(standing, asked(sweep))
-            answers_of(standing, QueryDict(), steers=False).html()
+            summary = sweep_summary(sweep, now=timezone.now())
+            sweep_view(summary, table_query(sweep))
+            answers_of(summary, QueryDict(), steers=False).html()
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
@@ -178,10 +178,10 @@ def test_a_wide_curve_also_has_step_and_seconds() -> None:
 def test_the_best_trial_says_how_many_it_was_chosen_from() -> None:
     sweep = filled()
     trials = list(sweep.trials.select_related("current_attempt"))
-    best = sweep_standing(sweep, now=timezone.now()).best
+    best = sweep_summary(sweep, now=timezone.now()).best
     assert best is not None
     rows = trial_rows(sweep, trials, now=timezone.now(), best_id=best.pk, of=4)
-    sentences = {row["number"]: row["standing"] for row in rows}
+    sentences = {row["number"]: row["status"] for row in rows}
     assert sentences[1] == "Ran to the end; best of 4"
     assert sentences[0] == "Ran to the end"
 
@@ -194,7 +194,7 @@ def test_an_early_end_says_what_it_fell_short_of() -> None:
     factories.reported_trial(sweep, [0.9, 0.95], state="completed")
     poor = factories.reported_trial(sweep, [0.1, 0.2], state="terminated")
     (row,) = trial_rows(sweep, [poor], now=timezone.now(), best_id=None)
-    assert row["standing"] == "Median stopping at report 2: 0.200 was below 0.925"
+    assert row["status"] == "Median stopping at report 2: 0.200 was below 0.925"
 
 
 @pytest.mark.parametrize(
@@ -220,4 +220,4 @@ def test_each_policy_says_in_its_own_terms_why_it_ended_a_trial(
         factories.reported_trial(sweep, [0.9, 0.95], state="completed")
     poor = factories.reported_trial(sweep, [0.1, 0.2], state="terminated")
     (row,) = trial_rows(sweep, [poor], now=timezone.now(), best_id=None)
-    assert row["standing"].startswith(sentence)
+    assert row["status"].startswith(sentence)

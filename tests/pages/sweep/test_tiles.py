@@ -13,7 +13,7 @@ from experiments.pages.sweep.search_tile import (
     chance_to_improve,
     search_tile,
 )
-from experiments.pages.sweep.standing import SweepStanding, sweep_standing
+from experiments.pages.sweep.summary import SweepSummary, sweep_summary
 from experiments.pages.sweep.tiles import (
     best_tile,
     compute_tile,
@@ -26,8 +26,8 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def standing_of(sweep: Sweep) -> SweepStanding:
-    return sweep_standing(sweep, now=timezone.now())
+def summary_of(sweep: Sweep) -> SweepSummary:
+    return sweep_summary(sweep, now=timezone.now())
 
 
 def sweep_with(*values: float, **fields: object) -> Sweep:
@@ -38,7 +38,7 @@ def sweep_with(*values: float, **fields: object) -> Sweep:
 
 
 def test_the_best_leads_over_the_next_and_over_the_median() -> None:
-    tile = best_tile(standing_of(sweep_with(0.9, 0.95, 0.9733, 0.8)))
+    tile = best_tile(summary_of(sweep_with(0.9, 0.95, 0.9733, 0.8)))
     assert tile.trial is not None
     assert tile.trial.number == 2
     assert [lead.gap for lead in tile.leads] == ["+0.0233", "+0.0483"]
@@ -53,12 +53,12 @@ def test_where_less_is_better_the_best_lies_under_the_next() -> None:
     sweep = factories.sweep(factories.team(), document=document)
     for value in (0.5, 0.25):
         factories.trial(sweep, state="completed", value=value)
-    lead = best_tile(standing_of(sweep)).leads[0]
+    lead = best_tile(summary_of(sweep)).leads[0]
     assert (lead.gap, lead.side) == ("\u22120.2500", "under")
 
 
 def test_equal_values_are_level_and_the_lower_number_is_best() -> None:
-    tile = best_tile(standing_of(sweep_with(0.9, 0.9)))
+    tile = best_tile(summary_of(sweep_with(0.9, 0.9)))
     assert tile.trial is not None
     assert tile.trial.number == 0
     assert (tile.leads[0].gap, tile.leads[0].side) == ("level", "with")
@@ -67,7 +67,7 @@ def test_equal_values_are_level_and_the_lower_number_is_best() -> None:
 def test_a_failed_trial_is_never_the_best() -> None:
     sweep = sweep_with(0.5)
     factories.trial(sweep, state="failed", value=0.99)
-    tile = best_tile(standing_of(sweep))
+    tile = best_tile(summary_of(sweep))
     assert tile.trial is not None
     assert tile.trial.number == 0
 
@@ -75,7 +75,7 @@ def test_a_failed_trial_is_never_the_best() -> None:
 def test_without_an_ended_trial_the_leader_of_those_that_run_is_named() -> None:
     sweep = factories.sweep(factories.team())
     factories.reported_trial(sweep, [0.4, 0.7])
-    tile = best_tile(standing_of(sweep))
+    tile = best_tile(summary_of(sweep))
     assert tile.trial is None
     assert tile.text == "Trial 0 leads with 0.7000; it counts once it has ended."
 
@@ -83,7 +83,7 @@ def test_without_an_ended_trial_the_leader_of_those_that_run_is_named() -> None:
 def test_progress_counts_what_ended_of_what_there_will_be() -> None:
     sweep = sweep_with(0.5, 0.6)
     factories.trial(sweep)
-    tile = progress_tile(standing_of(sweep))
+    tile = progress_tile(summary_of(sweep))
     assert (tile.value, tile.unit) == (2, "of 10 trials ended")
     assert tile.counts["left"] == 8
     assert sum(tile.counts.values()) == 10
@@ -93,14 +93,14 @@ def test_the_end_is_estimated_from_the_durations_so_far() -> None:
     sweep = sweep_with(0.5, 0.6, 0.7)
     running = factories.trial(sweep)
     factories.claim(running)
-    left = standing_of(sweep).seconds_left
+    left = summary_of(sweep).seconds_left
     assert left is not None
     assert 65 < left <= 70
-    assert progress_tile(standing_of(sweep)).aside.startswith("ends in about 1 m 10 s,")
+    assert progress_tile(summary_of(sweep)).aside.startswith("ends in about 1 m 10 s,")
 
 
 def test_two_ended_trials_are_too_few_for_an_estimate() -> None:
-    assert progress_tile(standing_of(sweep_with(0.5, 0.6))).aside == (
+    assert progress_tile(summary_of(sweep_with(0.5, 0.6))).aside == (
         "end not known yet"
     )
 
@@ -111,12 +111,12 @@ def test_a_small_space_bounds_the_number_of_trials() -> None:
         limits={"max_total_trials": 40},
     )
     sweep = factories.sweep(factories.team(), document=document)
-    assert standing_of(sweep).planned == 3
+    assert summary_of(sweep).planned == 3
 
 
 def test_an_ended_sweep_says_why() -> None:
     sweep = sweep_with(0.5, state="completed", reason="max_total_trials")
-    assert progress_tile(standing_of(sweep)).aside == (
+    assert progress_tile(summary_of(sweep)).aside == (
         "ended because its one trial was tried"
     )
 
@@ -126,7 +126,7 @@ def test_early_ends_save_what_the_median_completed_trial_takes_beyond_them() -> 
     sweep.trials.update(reports=20)
     factories.trial(sweep, state="terminated", value=0.1, elapsed=4.0, reports=3)
     factories.trial(sweep, state="terminated", value=0.1, elapsed=12.0, reports=30)
-    tile = compute_tile(standing_of(sweep))
+    tile = compute_tile(summary_of(sweep))
     assert (tile.used, tile.saved, tile.also) == (46, 6, " and 17 reports")
     assert (tile.early, tile.share) == ("2 early ends", "12 %")
 
@@ -134,27 +134,27 @@ def test_early_ends_save_what_the_median_completed_trial_takes_beyond_them() -> 
 def test_saved_money_and_gpu_time_are_told_where_there_is_some() -> None:
     sweep = sweep_with(0.5, 0.6, 0.7)
     factories.trial(sweep, state="terminated", value=0.1, elapsed=4.0)
-    assert compute_tile(standing_of(sweep)).also == ""
+    assert compute_tile(summary_of(sweep)).also == ""
     Pool.objects.update(price_per_hour="360")
     sweep.definition["resources"] = {"gpus": 2}
     sweep.trials.update(reports=1)
-    assert compute_tile(standing_of(sweep)).also == (
+    assert compute_tile(summary_of(sweep)).also == (
         ", 12 s of GPU time and 0.60 in money"
     )
     Pool.objects.update(price_per_hour="0.01")
-    assert compute_tile(standing_of(sweep)).also.endswith("below 0.01 in money")
+    assert compute_tile(summary_of(sweep)).also.endswith("below 0.01 in money")
 
 
 def test_compute_counts_lost_attempts_too() -> None:
     sweep = sweep_with(0.5)
     trial = sweep.trials.get()
     Attempt.objects.create(trial=trial, n=2, pool=sweep.pool, state="lost", elapsed=5.0)
-    assert compute_tile(standing_of(sweep)).used == 15
+    assert compute_tile(summary_of(sweep)).used == 15
 
 
 def test_random_search_states_the_chance_to_improve() -> None:
     sweep = sweep_with(0.9, 0.5, 0.6)
-    tile = search_tile(standing_of(sweep))
+    tile = search_tile(summary_of(sweep))
     assert tile.title == "Exploring at random"
     assert tile.text == "2 trials ended since trial 0, none better."
     assert tile.chance == "70 %"
@@ -168,7 +168,7 @@ def test_the_chance_is_that_of_exchangeable_draws() -> None:
 
 def test_a_finished_random_search_says_how_settled_it_is() -> None:
     sweep = sweep_with(*(k / 1000 for k in range(200)), state="completed")
-    tile = search_tile(standing_of(sweep))
+    tile = search_tile(summary_of(sweep))
     assert tile.title == "Settled"
     assert tile.chance_of == "Chance that 20 more beat trial 199:"
 
@@ -185,7 +185,7 @@ def test_a_grid_counts_combinations_and_claims_no_chance() -> None:
     )
     sweep = factories.sweep(factories.team(), document=document)
     factories.trial(sweep, state="completed", value=0.5, params={"a": 1, "b": 1})
-    tile = search_tile(standing_of(sweep))
+    tile = search_tile(summary_of(sweep))
     assert tile.text.startswith("1 of 6 combinations tried. The budget ends at 4.")
     assert tile.chance == ""
 
@@ -210,9 +210,7 @@ def bayesian_sweep(*origins: str, **fields: object) -> Sweep:
 
 
 def tile_of(sweep: Sweep) -> SearchTile:
-    return search_tile(
-        standing_of(sweep), search_now(sweep, tried=sweep.trials.count())
-    )
+    return search_tile(summary_of(sweep), search_now(sweep, tried=sweep.trials.count()))
 
 
 def test_a_sampler_that_learns_says_itself_what_it_does() -> None:

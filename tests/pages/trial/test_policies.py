@@ -128,11 +128,11 @@ def test_the_lines_are_those_that_the_policy_goes_by(
 
 def test_of_a_repeat_the_chart_says_that_no_line_decided(ada: Client) -> None:
     trial = judged_trial()
-    told = "No line decided: report by report it is equal to another trial."
-    assert told not in page(ada, trial.get_absolute_url())
+    shown_attempt = "No line decided: report by report it is equal to another trial."
+    assert shown_attempt not in page(ada, trial.get_absolute_url())
     stops = Decision.objects.filter(trial=trial, stop=True)
     assert stops.update(facts={"equal_reports": 3.0}) == 1
-    assert told in page(ada, trial.get_absolute_url())
+    assert shown_attempt in page(ada, trial.get_absolute_url())
 
 
 def test_a_value_to_be_reached_is_a_line_all_along(ada: Client) -> None:

@@ -9,8 +9,8 @@ from experiments.formatting import told_apart
 from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
 from experiments.pages.failures import Failure, advice, by_log
-from experiments.pages.log_text import Line, Span
-from experiments.pages.trial.rows import TrialRows
+from experiments.pages.log_text import LogLine, Span
+from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
 from experiments.search.records import Objective
@@ -32,7 +32,7 @@ def why(trial: Trial) -> Why:
     fresh = Trial.objects.select_related(
         "sweep__pool", "sweep__experiment", "experiment", "current_attempt__worker"
     ).get(pk=trial.pk)
-    return why_of(TrialRows(fresh))
+    return why_of(TrialDetail(fresh))
 
 
 def finish(trial: Trial, **outcome: object) -> Trial:
@@ -154,8 +154,8 @@ def test_a_failed_trial_says_its_exit_code_once() -> None:
 
 def test_a_line_of_the_log_that_names_the_cause_comes_first() -> None:
     trial = finish(factories.reported_trial(sweep_with(None), [0.5]), exit_code=1)
-    line = Line([Span("ModuleNotFoundError: No module named 'torch'")])
-    steps = advice(Failure(trial, [line, Line([Span("exit code 1")], ours=True)]))
+    line = LogLine([Span("ModuleNotFoundError: No module named 'torch'")])
+    steps = advice(Failure(trial, [line, LogLine([Span("exit code 1")], ours=True)]))
     assert steps[0].startswith("Is torch a file of your own? Then add it")
     assert len(steps) == 2 and steps[1].startswith("Run the command of the trial")
 
@@ -262,11 +262,11 @@ def test_the_short_table_keeps_the_first_the_closest_and_the_last() -> None:
         )
         for n in range(5, 31)
     ]
-    rows = verdict_rows(decisions, TrialRows(trial).objective, whole=False)
+    rows = verdict_rows(decisions, TrialDetail(trial).objective, whole=False)
     always = [row.decision.n for row in rows if row.rank == 0]
     assert always == [5, 10, 28, 29, 30]
     assert sum(row.rank < 2 for row in rows) == 12
-    whole = verdict_rows(decisions, TrialRows(trial).objective, whole=True)
+    whole = verdict_rows(decisions, TrialDetail(trial).objective, whole=True)
     assert not any(row.rank for row in whole)
 
 
@@ -373,7 +373,7 @@ def test_the_closest_check_of_a_prediction_had_the_smallest_chance() -> None:
     for curve in RISING:
         factories.reported_trial(sweep, curve, state="completed")
     trial = factories.reported_trial(sweep, SLOW)
-    checks = TrialRows(trial).checks
+    checks = TrialDetail(trial).checks
     chances = [d.facts["chance"] for d in trial.decisions.all()]
     assert checks.chance == min(chances) and checks.spare is None
     assert "to become the best." in " ".join(map(str, why(trial).notes))

@@ -16,7 +16,7 @@ from django.utils import timezone
 from experiments import storage
 from experiments.models import Attempt, Decision, Event, Metric, Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, Origin, TrialState
-from experiments.pages.log_text import MAX_BYTES, Line, parse_log
+from experiments.pages.log_text import MAX_BYTES, LogLine, parse_log
 from experiments.scheduling.waiting import Wait, wait_of
 from experiments.search.fields import DefinitionError
 from experiments.search.records import Objective
@@ -32,7 +32,7 @@ from experiments.tracking.verdicts import (
 
 
 @dataclass(frozen=True)
-class Field:
+class Ranking:
     """The field that a trial runs in.
 
     ``leaders``: the best trial and the next. ``rank`` of ``ranked``: the trial's place
@@ -58,17 +58,17 @@ class Field:
         return others[0] if others else None
 
 
-NOBODY = Field((), None, 0, None, None, 0)
+UNRANKED = Ranking((), None, 0, None, None, 0)
 
 
-def field_of(trial: Trial) -> Field:
+def ranking_of(trial: Trial) -> Ranking:
     """Three queries, however many trials the sweep has."""
     sweep = trial.sweep
     if sweep is None:
-        return NOBODY
+        return UNRANKED
     counts = _counts(sweep, trial)
     has_value = trial.value is not None and trial.state != TrialState.FAILED
-    return Field(
+    return Ranking(
         leaders=list(
             sweep.trials.ranked(sweep.goal).select_related("current_attempt")[:2]
         ),
@@ -103,7 +103,7 @@ def _is_ahead(sweep: Sweep, trial: Trial) -> Q:
 NO_OBJECTIVE = Objective("", "minimize")
 
 
-class TrialRows:
+class TrialDetail:
     """A trial with what belongs to it. Rows are read when they are first asked for."""
 
     def __init__(self, trial: Trial) -> None:
@@ -177,7 +177,7 @@ class TrialRows:
         return self.policy is not None and self.first_check == self.policy.next_check(0)
 
     @cached_property
-    def going_on(self) -> Attempt | None:
+    def resumed_attempt(self) -> Attempt | None:
         """The attempt from whose files the current one goes on, while that has not
         reported: it is not known yet how many of its reports count on."""
         attempt = self.attempt
@@ -186,7 +186,7 @@ class TrialRows:
         return next((a for a in self.attempts if a.n == attempt.resumed_from), None)
 
     @cached_property
-    def told(self) -> Attempt | None:
+    def shown_attempt(self) -> Attempt | None:
         """The attempt whose log, metrics and files are there to see: the current one,
         or the last before it that ran, while it has not begun."""
         current = self.attempt
@@ -196,8 +196,8 @@ class TrialRows:
         return next(ran, current)
 
     @cached_property
-    def field(self) -> Field:
-        return field_of(self.trial)
+    def ranking(self) -> Ranking:
+        return ranking_of(self.trial)
 
     @cached_property
     def elapsed(self) -> float | None:
@@ -206,7 +206,7 @@ class TrialRows:
 
     @property
     def saved(self) -> float | None:
-        return saved_by(self.trial, self.elapsed, self.field.usual_time)
+        return saved_by(self.trial, self.elapsed, self.ranking.usual_time)
 
     @cached_property
     def setter_urls(self) -> Mapping[int, str]:
@@ -229,7 +229,7 @@ class TrialRows:
     @cached_property
     def metrics(self) -> Sequence[Metric]:
         """The series of the attempt that is shown, by name."""
-        return list(Metric.objects.filter(attempt=self.told).order_by("name"))
+        return list(Metric.objects.filter(attempt=self.shown_attempt).order_by("name"))
 
     @property
     def other_metrics(self) -> Sequence[Metric]:
@@ -237,10 +237,10 @@ class TrialRows:
         return [metric for metric in self.metrics if metric.name != primary]
 
     @cached_property
-    def log(self) -> Sequence[Line]:
-        if self.told is None or not self.told.log_bytes:
+    def log(self) -> Sequence[LogLine]:
+        if self.shown_attempt is None or not self.shown_attempt.log_bytes:
             return ()
-        return parse_log(storage.read_log(self.told.pk, last=MAX_BYTES))
+        return parse_log(storage.read_log(self.shown_attempt.pk, last=MAX_BYTES))
 
     @cached_property
     def cancel_event(self) -> Event | None:

@@ -33,14 +33,14 @@ MIN_FOR_FORECAST = 3
 
 
 @dataclass(frozen=True)
-class SweepStanding:
+class SweepSummary:
     """One sweep now.
 
     ``best`` has ended, and a failed sweep has none; ``leader`` stands in while nothing
     has: the best of what runs. ``ranked`` counts the trials that ``best`` was chosen
-    from, ``middle`` is their median value, and ``since_best`` how many trials ended
-    after the best one did. ``asked_for`` counts those to come that people asked for
-    beside the sampler's. ``took`` is the mean training time of ended trials and
+    from, ``median`` is their median value, and ``since_best`` how many trials ended
+    after the best one did. ``requested`` counts those to come that people asked for
+    beside the sampler's. ``mean_time`` is the mean training time of ended trials and
     ``running_for`` the times of the running ones so far, all in seconds.
     """
 
@@ -51,11 +51,11 @@ class SweepStanding:
     runner_up: Trial | None
     leader: Trial | None
     ranked: int
-    middle: float | None
+    median: float | None
     since_best: int
-    took: float | None
+    mean_time: float | None
     running_for: Sequence[float]
-    asked_for: int = 0
+    requested: int = 0
 
     @cached_property
     def best(self) -> Trial | None:
@@ -106,17 +106,17 @@ class SweepStanding:
     @cached_property
     def seconds_left(self) -> float | None:
         """About how long the rest takes at the pace so far, spread over the slots."""
-        unknown = self.took is None or self.ended < MIN_FOR_FORECAST
+        unknown = self.mean_time is None or self.ended < MIN_FOR_FORECAST
         if self.sweep.state != SweepState.RUNNING or unknown or not self.to_come:
             return None
-        took = self.took or 0.0
+        took = self.mean_time or 0.0
         rest = [max(0.0, took - time) for time in self.running_for]
         waiting = self.to_come - len(rest)
         slots = max(1, len(rest))
         return max((sum(rest) + waiting * took) / slots, *rest, 0.0)
 
 
-def sweep_standing(sweep: Sweep, *, now: datetime) -> SweepStanding:
+def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
     progress = progress_of([sweep])[sweep.pk]
     if sweep.state == SweepState.FAILED:
         # What a failed sweep cut off on its way is no answer.
@@ -124,7 +124,7 @@ def sweep_standing(sweep: Sweep, *, now: datetime) -> SweepStanding:
     best = progress.best
     ranked = sweep.trials.ranked(sweep.goal)
     facts = _facts(sweep, best)
-    return SweepStanding(
+    return SweepSummary(
         sweep=sweep,
         now=now,
         progress=progress,
@@ -132,11 +132,11 @@ def sweep_standing(sweep: Sweep, *, now: datetime) -> SweepStanding:
         runner_up=ranked[1:2].first() if best else None,
         leader=None if best else _leader(sweep),
         ranked=facts["ranked"],
-        middle=_middle(sweep, facts["ranked"]),
+        median=_median(sweep, facts["ranked"]),
         since_best=facts["since"],
-        took=facts["took"],
+        mean_time=facts["mean_time"],
         running_for=_running_times(sweep, now),
-        asked_for=_asked_for(sweep),
+        requested=_requested(sweep),
     )
 
 
@@ -156,12 +156,12 @@ def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
     facts: dict[str, Any] = ended.aggregate(
         ranked=Count("pk", filter=Q(state__in=TRIAL_RANKED, value__isnull=False)),
         since=Count("pk", filter=Q(ended_at__gt=later)) if later else Count("pk"),
-        took=Avg("seconds"),
+        mean_time=Avg("seconds"),
     )
     return facts
 
 
-def _asked_for(sweep: Sweep) -> int:
+def _requested(sweep: Sweep) -> int:
     """Wishes that wait or whose trial lives; an ended sweep carries out none."""
     if sweep.has_ended:
         return 0
@@ -175,7 +175,7 @@ def _leader(sweep: Sweep) -> Trial | None:
     return running.best_first(sweep.goal).first()
 
 
-def _middle(sweep: Sweep, count: int) -> float | None:
+def _median(sweep: Sweep, count: int) -> float | None:
     """The median value, from the middle one or two rows."""
     if not count:
         return None
