@@ -28,7 +28,7 @@ FULL = ("disk is full", *NO_ROOM_WORDS)
 
 
 @dataclass(frozen=True)
-class Passing:
+class Refusal:
     """Why there is no answer now, where asking again later will help."""
 
     code: str
@@ -37,18 +37,18 @@ class Passing:
     status: int = 503
 
 
-AWAY = Passing(
+AWAY = Refusal(
     "database_away",
     "The database does not answer at the moment. Ask again in some seconds.",
     "503.html",
 )
-DISK_FULL = Passing(
+DISK_FULL = Refusal(
     "disk_full",
     "The site's disk is full: nothing can be kept until somebody makes room there."
     " Ask again then.",
     "disk_full.html",
 )
-INCOMPLETE = Passing(
+INCOMPLETE = Refusal(
     "incomplete",
     "Only a part of the request arrived, so nothing was changed. Send it again.",
     "incomplete.html",
@@ -70,16 +70,16 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's own answer, but where the form did not arrive whole: its token was in
     what is missing."""
     if request._read_started and not hasattr(request, "_post"):  # type: ignore[attr-defined]
-        return _told(request, INCOMPLETE)
+        return _respond(request, INCOMPLETE)
     return csrf.csrf_failure(request, reason=reason)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django calls it while the error is being handled, wherever it was raised: in a
     view, in a middleware, at the check of a token."""
-    passing = _passing(sys.exc_info()[1])
-    if passing:
-        return _told(request, passing)
+    refusal = _refusal(sys.exc_info()[1])
+    if refusal:
+        return _respond(request, refusal)
     if _is_api(request):
         return _as_json("server_error", BROKEN, status=500)
     return defaults.server_error(request)
@@ -89,17 +89,17 @@ def _is_api(request: HttpRequest) -> bool:
     return request.path.startswith("/api/")
 
 
-def _told(request: HttpRequest, passing: Passing) -> HttpResponse:
+def _respond(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     if _is_api(request):
-        response = _as_json(passing.code, passing.message, status=passing.status)
+        response = _as_json(refusal.code, refusal.message, status=refusal.status)
     else:
-        page = loader.get_template(passing.template).render()
-        response = HttpResponse(page, status=passing.status)
+        page = loader.get_template(refusal.template).render()
+        response = HttpResponse(page, status=refusal.status)
     response["Retry-After"] = RETRY_AFTER
     return response
 
 
-def _passing(error: BaseException | None) -> Passing | None:
+def _refusal(error: BaseException | None) -> Refusal | None:
     """None: it is a mistake of ours."""
     if isinstance(error, OperationalError | InterfaceError):
         is_full = any(words in str(error) for words in FULL)

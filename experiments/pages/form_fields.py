@@ -26,7 +26,7 @@ from experiments.search.records import JSONValue
 WHOLE = re.compile(r"[-+]?[0-9]+")
 NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 MAX_NUMBER_LENGTH = 400
-DEEPEST = 20
+MAX_DEPTH = 20
 CONSTANTS: dict[str, JSONValue] = {
     **{"true": True, "false": False, "null": None},
     **{"True": True, "False": False, "None": None},
@@ -110,7 +110,7 @@ def read_values(text: str) -> list[JSONValue]:
     Numbers, true, false and null are what they are in JSON, quotes make text of
     anything, brackets a list; other words are text.
     """
-    reader = _Reader(text)
+    reader = _ValuesReader(text)
     values = reader.values(nested=0)
     if len(values) == 1 and text.strip().startswith("["):
         return values[0] if isinstance(values[0], list) else values
@@ -123,15 +123,15 @@ def write_values(values: list[JSONValue]) -> str:
     return f"[{text}]" if len(values) == 1 and isinstance(values[0], list) else text
 
 
-class _Reader:
+class _ValuesReader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._place = 0
 
     def values(self, *, nested: int) -> list[JSONValue]:
         """Values up to the end of the text, or up to the closing bracket."""
-        if nested > DEEPEST:
-            raise ValuesError(f"Lists may be nested {DEEPEST} levels deep.")
+        if nested > MAX_DEPTH:
+            raise ValuesError(f"Lists may be nested {MAX_DEPTH} levels deep.")
         found: list[JSONValue] = []
         while True:
             self._skip(" \t\r\n,")
@@ -300,7 +300,7 @@ def write_duration(value: Any) -> str:
     return exact_duration_text(seconds)
 
 
-class _Told(forms.Field):
+class _NumberField(forms.Field):
     """Says what was typed, and `allowed`, instead of Django's own words."""
 
     allowed = ""
@@ -314,7 +314,7 @@ class _Told(forms.Field):
             raise ValidationError(f"{what}Write {self.allowed}.") from None
 
 
-class WholeNumberField(_Told, forms.IntegerField):
+class WholeNumberField(_NumberField, forms.IntegerField):
     """A whole number from ``least`` to ``most``."""
 
     def __init__(self, *, least: int, most: int, **options: Any) -> None:
@@ -322,7 +322,7 @@ class WholeNumberField(_Told, forms.IntegerField):
         self.allowed = f"a whole number from {least:,} to {most:,}"
 
 
-class PriceField(_Told, forms.DecimalField):
+class PriceField(_NumberField, forms.DecimalField):
     """An amount of money with as many digits as a pool's price may have."""
 
     allowed = "a number from 0 to 999,999 with up to 4 decimals, such as 1.25"

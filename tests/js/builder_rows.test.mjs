@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { chosen, innerPath, isNoise } from "../../static/js/builder/files.js";
-import { followRows, movedIndex, renumbered, slotStates } from "../../static/js/builder/rows.js";
+import { followRows, movedIndex, renumbered, fieldStates } from "../../static/js/builder/rows.js";
 
 test("a row's attributes get its new number, other texts stay", () => {
   assert.equal(renumbered("row-3-low", 12), "row-12-low");
@@ -14,17 +14,17 @@ test("a row's attributes get its new number, other texts stay", () => {
   assert.equal(renumbered("narrow-3-x", 1), "narrow-3-x");
 });
 
-test("a kind shows its slots; hidden ones that hold a text are still sent", () => {
-  const kind = { slots: { low: "min", high: "max" } };
-  const states = slotStates(["low", "high", "values", "mu"], kind, { low: "", high: "1", values: "a", mu: "" });
+test("a kind shows its fields; hidden ones that hold a text are still sent", () => {
+  const kind = { fields: { low: "min", high: "max" } };
+  const states = fieldStates(["low", "high", "values", "mu"], kind, { low: "", high: "1", values: "a", mu: "" });
   assert.deepEqual(states.map((state) => state.used), [true, true, false, false]);
   assert.deepEqual(states.map((state) => state.disabled), [false, false, false, true]);
   assert.equal(states[0].label, "min");
 });
 
 test("probabilities show beside values only when there are some", () => {
-  const kind = { slots: { values: "values" } };
-  const used = (text) => slotStates(["probabilities"], kind, { probabilities: text })[0].used;
+  const kind = { fields: { values: "values" } };
+  const used = (text) => fieldStates(["probabilities"], kind, { probabilities: text })[0].used;
   assert.equal(used(""), false);
   assert.equal(used("0.5, 0.5"), true);
 });

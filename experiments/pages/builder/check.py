@@ -18,7 +18,7 @@ from experiments.pages.builder.fields import (
     TERMINATION,
     Entries,
 )
-from experiments.pages.builder.space_rows import Row
+from experiments.pages.builder.space_rows import ParameterRow
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.space.space import NAME
@@ -43,7 +43,7 @@ WHOLE_PARTS: Mapping[str, tuple[str, str, int]] = {
 
 
 @dataclass(frozen=True)
-class Place:
+class FormPlace:
     """A field of the form: its id, the field whose box holds the sentence, what the
     sticky bar calls it, and its section."""
 
@@ -63,7 +63,7 @@ class Place:
 class FieldProblem:
     """One sentence at its place; `path` is the document's."""
 
-    place: Place
+    place: FormPlace
     path: str
     message: str
 
@@ -155,7 +155,7 @@ def check_entries(
 def has_field(path: str, composed: Composed, entries: Entries) -> bool:
     """Whether a problem at a path of the document can be mended in the form."""
     for index, inner in _rows_with(path, composed.row_paths):
-        fields = {"", "type", "log"} | {s.field for s in entries.rows[index].law.slots}
+        fields = {"", "type", "log"} | {s.key for s in entries.rows[index].spec.fields}
         return inner.partition(".")[0] in fields
     whole = {
         ".".join(single.path)
@@ -202,19 +202,21 @@ def _placed(problem: Problem, composed: Composed, entries: Entries) -> FieldProb
     return FieldProblem(place, problem.path, problem.message)
 
 
-def _place(path: str, row_paths: Sequence[RowPath], rows: Sequence[Row]) -> Place:
+def _place(
+    path: str, row_paths: Sequence[RowPath], rows: Sequence[ParameterRow]
+) -> FormPlace:
     for name, single in SINGLES.items():
         if path == ".".join(single.path):
-            return Place(name, name, single.label, single.section)
+            return FormPlace(name, name, single.label, single.section)
     for name, (prefix, label, section) in PAIRS.items():
         if _inside(path, ".".join(prefix)):
-            return Place(name, name, label, section)
+            return FormPlace(name, name, label, section)
     for index, inner in _rows_with(path, row_paths):
         return _row_place(index, rows[index], inner)
     for part, (field, label, section) in WHOLE_PARTS.items():
         if _inside(path, part):
-            return Place(field, field, label, section)
-    return Place("document", "document", path or "the document", 0)
+            return FormPlace(field, field, label, section)
+    return FormPlace("document", "document", path or "the document", 0)
 
 
 def _inside(path: str, prefix: str) -> bool:
@@ -233,21 +235,21 @@ def _rows_with(path: str, row_paths: Sequence[RowPath]) -> Iterator[tuple[int, s
         yield index, inner
 
 
-def _row_place(index: int, row: Row, inner: str) -> Place:
-    slot = _slot(row, inner)
-    labels = {slot.slot: slot.label for slot in row.law.slots}
-    word = labels.get(slot, slot)
+def _row_place(index: int, row: ParameterRow, inner: str) -> FormPlace:
+    field_name = _field_name(row, inner)
+    labels = {field.name: field.label for field in row.spec.fields}
+    word = labels.get(field_name, field_name)
     name = row.key or f"parameter {index + 1}"
-    label = name if slot in ("name", "kind") else f"{name}, {word}"
-    return Place(f"row-{index}-{slot}", f"row-{index}", label, SPACE)
+    label = name if field_name in ("name", "kind") else f"{name}, {word}"
+    return FormPlace(f"row-{index}-{field_name}", f"row-{index}", label, SPACE)
 
 
-def _slot(row: Row, inner: str) -> str:
-    """The slot of a field's path; without a field it is the name or the kind."""
-    field = inner.partition(".")[0]
-    for slot in row.law.slots:
-        if slot.field == field:
-            return slot.slot
-    if not field and not NAME.fullmatch(row.name_as_read):
+def _field_name(row: ParameterRow, inner: str) -> str:
+    """The row's field for the rest of a path; without one, its name or its kind."""
+    key = inner.partition(".")[0]
+    for field in row.spec.fields:
+        if field.key == key:
+            return field.name
+    if not key and not NAME.fullmatch(row.name_as_read):
         return "name"
     return "kind"

@@ -28,7 +28,7 @@ from experiments.pages.builder.policy_fields import (
     own_fields,
     read_line,
 )
-from experiments.pages.builder.space_rows import Row
+from experiments.pages.builder.space_rows import ParameterRow
 from experiments.pages.form_fields import (
     read_duration,
     read_number,
@@ -200,19 +200,19 @@ class Entries:
     """The texts by field, and the search space's rows in order."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
-    rows: Sequence[Row] = ()
+    rows: Sequence[ParameterRow] = ()
 
     @classmethod
     def fresh(cls, **texts: str) -> Entries:
         """A new form: usual settings, and one parameter to fill in."""
-        return cls({**FRESH, **texts}, (Row(),))
+        return cls({**FRESH, **texts}, (ParameterRow(),))
 
     @classmethod
     def from_post(cls, data: QueryDict) -> Entries:
         indices = data.getlist("row")[:MAX_ROWS]
         return cls(
             {name: data.get(name, "") for name in TEXTS},
-            tuple(Row.from_post(data, index) for index in indices),
+            tuple(ParameterRow.from_post(data, index) for index in indices),
         )
 
     def text(self, name: str) -> str:
@@ -249,10 +249,10 @@ class Entries:
     def with_texts(self, **texts: str) -> Entries:
         return replace(self, texts={**self.texts, **texts})
 
-    def with_rows(self, rows: Sequence[Row]) -> Entries:
+    def with_rows(self, rows: Sequence[ParameterRow]) -> Entries:
         return replace(self, rows=tuple(rows))
 
-    def with_row(self, index: int, row: Row) -> Entries:
+    def with_row(self, index: int, row: ParameterRow) -> Entries:
         return self.with_rows(
             [row if place == index else old for place, old in enumerate(self.rows)]
         )

@@ -11,7 +11,7 @@ from experiments.pages.builder.code_fields import GIT, code_texts, repository_of
 from experiments.pages.builder.document import compose, left_over
 from experiments.pages.builder.fields import PAIRS, SINGLES, Entries
 from experiments.pages.builder.policy_fields import NO_POLICY, is_default
-from experiments.pages.builder.space_rows import Row, row_from
+from experiments.pages.builder.space_rows import ParameterRow, row_from
 from experiments.pages.form_fields import write_plain, write_quoted
 from experiments.search.document.definition import (
     DEFAULT_NAME,
@@ -90,7 +90,9 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
     return Entries({**texts, **code_texts(_at(whole, ("trial", "code")))}, rows)
 
 
-def space_rows(space: object, *, base: float, as_logs: bool) -> tuple[Row, ...]:
+def space_rows(
+    space: object, *, base: float, as_logs: bool
+) -> tuple[ParameterRow, ...]:
     """A row for every parameter that can be one."""
     if not isinstance(space, Mapping):
         return ()

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.formatting import exact_text, number_text
 from experiments.pages.builder.check import Check
 from experiments.pages.builder.space_pictures import (
-    Picture,
+    HistogramPicture,
     hint_of,
     law_of,
     picture_of,
@@ -125,7 +125,7 @@ class Preview:
             )
         ]
 
-    def picture(self, index: int) -> Picture | None:
+    def picture(self, index: int) -> HistogramPicture | None:
         law = self._all_laws[index]
         return picture_of(law) if law and index < MAX_PICTURES else None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.pages.builder.fields import Entries
 from experiments.pages.builder.filling import space_rows
-from experiments.pages.builder.space_rows import Row
+from experiments.pages.builder.space_rows import ParameterRow
 from experiments.pages.form_fields import read_mapping, write_mapping
 from experiments.search.document.loading import load_document
 from experiments.search.document.plan import read_plan
@@ -30,7 +30,7 @@ class PasteError(ValueError):
 class Pasted:
     """Rows, and the sampler and the constraints that the text names."""
 
-    rows: Sequence[Row]
+    rows: Sequence[ParameterRow]
     sampler: str | None
     constraints: Sequence[str] = ()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.formatting import number_text
-from experiments.pages.builder.space_rows import Row
+from experiments.pages.builder.space_rows import ParameterRow
 from experiments.pages.form_fields import (
     ValuesError,
     read_number,
@@ -30,7 +30,7 @@ MAX_LABEL_LENGTH = 14
 
 
 @dataclass(frozen=True)
-class Bar:
+class HistogramBar:
     x: float
     y: float
     width: float
@@ -38,22 +38,22 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Tick:
+class HistogramTick:
     x: float
     anchor: str
     text: str
 
 
 @dataclass(frozen=True)
-class Picture:
+class HistogramPicture:
     """Bars and ticks in a box of 150 by 40; `words` say the same without a picture."""
 
-    bars: Sequence[Bar]
-    ticks: Sequence[Tick]
+    bars: Sequence[HistogramBar]
+    ticks: Sequence[HistogramTick]
     words: str
 
 
-def law_of(row: Row, base: float) -> Distribution | None:
+def law_of(row: ParameterRow, base: float) -> Distribution | None:
     """The row's distribution; None while something is wrong with it."""
     mapping, problems = row.document(base)
     findings = Findings()
@@ -61,7 +61,7 @@ def law_of(row: Row, base: float) -> Distribution | None:
     return None if problems else law
 
 
-def picture_of(law: Distribution) -> Picture:
+def picture_of(law: Distribution) -> HistogramPicture:
     """Real draws from the distribution, counted."""
     drawn = histogram(law, draws=DRAWS)
     bounds = _bounds(law)
@@ -70,9 +70,9 @@ def picture_of(law: Distribution) -> Picture:
     return _picture(drawn)
 
 
-def pictures_of(space: SearchSpace) -> Mapping[str, Picture | None]:
+def pictures_of(space: SearchSpace) -> Mapping[str, HistogramPicture | None]:
     """Draws from a whole space for each of its axes; None for what never counted."""
-    pictures: dict[str, Picture | None] = {}
+    pictures: dict[str, HistogramPicture | None] = {}
     for name, drawn in space_histograms(space, draws=DRAWS).items():
         bounds = _bounds(space.axes[name].law)
         if drawn.scale != "values" and bounds and not space.constraints:
@@ -81,9 +81,9 @@ def pictures_of(space: SearchSpace) -> Mapping[str, Picture | None]:
     return pictures
 
 
-def _picture(drawn: Histogram) -> Picture:
+def _picture(drawn: Histogram) -> HistogramPicture:
     bars = _bars(drawn)
-    return Picture(bars, _ticks(drawn, bars), _words(drawn))
+    return HistogramPicture(bars, _ticks(drawn, bars), _words(drawn))
 
 
 def _bounds(law: Distribution) -> tuple[str, str] | None:
@@ -100,15 +100,15 @@ def _bounds(law: Distribution) -> tuple[str, str] | None:
     return significant(low), significant(high)
 
 
-def hint_of(row: Row, law: Distribution | None, base: float) -> str:
+def hint_of(row: ParameterRow, law: Distribution | None, base: float) -> str:
     """Bounds in the other unit: logarithms for natural ones, values for logarithms."""
     if law is None or not isinstance(law, Logarithmic):
         return ""
-    if not row.law.in_logs:
+    if not row.spec.in_logs:
         return _median_words(law)
     if not row.in_natural_units:
         return f"{significant(law.law.low)} to {significant(law.law.high)}"
-    low, high = (read_number(row.text(slot)) for slot in ("low", "high"))
+    low, high = (read_number(row.text(end)) for end in ("low", "high"))
     if not is_number(low) or not is_number(high):
         return ""
     name = "ln" if base == math.e else f"log base {number_text(base)}"
@@ -116,19 +116,19 @@ def hint_of(row: Row, law: Distribution | None, base: float) -> str:
     return f"{name} {bounds[0]} to {bounds[1]}"
 
 
-def summary_of(row: Row) -> str:
+def summary_of(row: ParameterRow) -> str:
     """The row's values in a few words, as a closed row of the phone's form shows it."""
     if row.kind == "choice":
         try:
             return write_values(read_values(row.text("values"))) or "no values"
         except ValuesError:
             return row.text("values")
-    parts = [row.text(slot.slot).strip() for slot in row.law.slots]
+    parts = [row.text(field.name).strip() for field in row.spec.fields]
     bounds = " to ".join(part or "?" for part in parts[:2])
     if row.kind == "randint":
         return f"0 to below {bounds}"
-    step = f", {row.law.slots[2].label} {parts[2]}" if parts[2:] and parts[2] else ""
-    unit = "" if row.in_natural_units or not row.law.in_logs else "ln "
+    step = f", {row.spec.fields[2].label} {parts[2]}" if parts[2:] and parts[2] else ""
+    unit = "" if row.in_natural_units or not row.spec.in_logs else "ln "
     return f"{unit}{bounds}{step}"
 
 
@@ -139,7 +139,7 @@ def _median_words(law: Logarithmic) -> str:
     return f"median {middle}, mostly {low} to {high}"
 
 
-def _bars(drawn: Histogram) -> list[Bar]:
+def _bars(drawn: Histogram) -> list[HistogramBar]:
     number = len(drawn.counts)
     most = max(drawn.counts, default=0) or 1
     gap = GAP if drawn.scale != "values" else min(10.0, WIDTH / number / 4)
@@ -149,7 +149,7 @@ def _bars(drawn: Histogram) -> list[Bar]:
         height = max(HEIGHT * count / most, 1.0 if count else 0.0)
         y = HEIGHT - height
         bars.append(
-            Bar(
+            HistogramBar(
                 round(index * step, 2),
                 round(y, 2),
                 round(max(step - gap, 0.8), 2),
@@ -159,20 +159,20 @@ def _bars(drawn: Histogram) -> list[Bar]:
     return bars
 
 
-def _ticks(drawn: Histogram, bars: Sequence[Bar]) -> list[Tick]:
+def _ticks(drawn: Histogram, bars: Sequence[HistogramBar]) -> list[HistogramTick]:
     if drawn.scale == "values":
         return _value_ticks(drawn, bars)
     low, high = (_minus(text) for text in drawn.labels)
-    ticks = [Tick(0, "start", low), Tick(WIDTH, "end", high)]
+    ticks = [HistogramTick(0, "start", low), HistogramTick(WIDTH, "end", high)]
     if drawn.scale == "log":
         middle = f"{significant(drawn.edges[len(drawn.edges) // 2], 1)} (log)"
         half = LETTER * (len(middle) / 2 + max(len(low), len(high)))
         if half < WIDTH / 2:
-            ticks.insert(1, Tick(WIDTH / 2, "middle", middle))
+            ticks.insert(1, HistogramTick(WIDTH / 2, "middle", middle))
     return ticks
 
 
-def _value_ticks(drawn: Histogram, bars: Sequence[Bar]) -> list[Tick]:
+def _value_ticks(drawn: Histogram, bars: Sequence[HistogramBar]) -> list[HistogramTick]:
     """Every value's label where all fit, else the first and the last."""
     labels = [_cut(label) for label in drawn.labels]
     step = WIDTH / len(labels)
@@ -180,10 +180,13 @@ def _value_ticks(drawn: Histogram, bars: Sequence[Bar]) -> list[Tick]:
         len(label) * LETTER < step + 2 for label in labels
     ):
         return [
-            Tick(round(bar.x + bar.width / 2, 2), "middle", label)
+            HistogramTick(round(bar.x + bar.width / 2, 2), "middle", label)
             for bar, label in zip(bars, labels, strict=True)
         ]
-    ends = [Tick(0, "start", labels[0]), Tick(WIDTH, "end", labels[-1])]
+    ends = [
+        HistogramTick(0, "start", labels[0]),
+        HistogramTick(WIDTH, "end", labels[-1]),
+    ]
     return ends if len(labels) > 1 else ends[:1]
 
 

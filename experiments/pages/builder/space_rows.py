@@ -1,7 +1,7 @@
 """One row of the search space's form: its kind, texts as typed, and what they mean.
 
-A row has a few slots (low, high, mu, …) that kinds share, so that a text survives when
-the kind is changed. A slot stands for a field of the sweep document.
+A row has a few fields (low, high, mu, …) that kinds share, so that a text survives when
+the kind is changed. A field is one key of the document.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from experiments.search.space.space import converted_name
 
 # What a logarithmic kind's bounds are typed in.
 NATURAL, LN = "natural", "ln"
-SLOTS = ("low", "high", "mu", "sigma", "upper", "step", "values", "probabilities")
+FIELD_NAMES = ("low", "high", "mu", "sigma", "upper", "step", "values", "probabilities")
 LISTS = ("values", "probabilities")
 MAX_DIGITS = 8
 MAX_UNSAMPLED = 1e6
@@ -36,28 +36,28 @@ EXACT_LOGARITHMS = {math.e: math.log, 2.0: math.log2, 10.0: math.log10}
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One field of a kind: the form's slot, the document's field, its short label."""
+class RowField:
+    """One field of a kind: its name in the form, its key in a document, a label."""
 
-    slot: str
-    field: str
+    name: str
+    key: str
     label: str
 
 
-LOW = Slot("low", "min_value", "min")
-HIGH = Slot("high", "max_value", "max")
-MU = Slot("mu", "mu", "mean \N{GREEK SMALL LETTER MU}")
-SIGMA = Slot("sigma", "sigma", "\N{GREEK SMALL LETTER SIGMA}")
-LN_MU = Slot("mu", "mu", "ln \N{GREEK SMALL LETTER MU}")
-LN_SIGMA = Slot("sigma", "sigma", "ln \N{GREEK SMALL LETTER SIGMA}")
-Q = Slot("step", "q", "q")
-FROM = Slot("low", "low", "low")
-TO = Slot("high", "high", "high")
-STEP = Slot("step", "step", "step")
+LOW = RowField("low", "min_value", "min")
+HIGH = RowField("high", "max_value", "max")
+MU = RowField("mu", "mu", "mean \N{GREEK SMALL LETTER MU}")
+SIGMA = RowField("sigma", "sigma", "\N{GREEK SMALL LETTER SIGMA}")
+LN_MU = RowField("mu", "mu", "ln \N{GREEK SMALL LETTER MU}")
+LN_SIGMA = RowField("sigma", "sigma", "ln \N{GREEK SMALL LETTER SIGMA}")
+Q = RowField("step", "q", "q")
+FROM = RowField("low", "low", "low")
+TO = RowField("high", "high", "high")
+STEP = RowField("step", "step", "step")
 
 
 @dataclass(frozen=True)
-class Kind:
+class KindSpec:
     """One entry of the list of kinds. `log` is the document's field of that name.
 
     Bounds of an `in_logs` kind are logarithms in the document.
@@ -65,7 +65,7 @@ class Kind:
 
     key: str
     type: str
-    slots: tuple[Slot, ...]
+    fields: tuple[RowField, ...]
     label: str = ""
     log: bool = False
     in_logs: bool = False
@@ -75,30 +75,30 @@ class Kind:
         return self.label or self.key
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, KindSpec] = {
     kind.key: kind
     for kind in (
-        Kind(
+        KindSpec(
             "choice",
             "choice",
             (
-                Slot("values", "values", "values"),
-                Slot("probabilities", "probabilities", "probabilities"),
+                RowField("values", "values", "values"),
+                RowField("probabilities", "probabilities", "probabilities"),
             ),
         ),
-        Kind("uniform", "uniform", (LOW, HIGH)),
-        Kind("quniform", "quniform", (LOW, HIGH, Q)),
-        Kind("loguniform", "loguniform", (LOW, HIGH), in_logs=True),
-        Kind("qloguniform", "qloguniform", (LOW, HIGH, Q), in_logs=True),
-        Kind("normal", "normal", (MU, SIGMA)),
-        Kind("qnormal", "qnormal", (MU, SIGMA, Q)),
-        Kind("lognormal", "lognormal", (LN_MU, LN_SIGMA)),
-        Kind("qlognormal", "qlognormal", (LN_MU, LN_SIGMA, Q)),
-        Kind("randint", "randint", (Slot("upper", "upper", "0 to below"),)),
-        Kind("int", "int", (FROM, TO, STEP)),
-        Kind("int-log", "int", (FROM, TO), label="int, log", log=True),
-        Kind("float", "float", (FROM, TO, STEP)),
-        Kind("float-log", "float", (FROM, TO), label="float, log", log=True),
+        KindSpec("uniform", "uniform", (LOW, HIGH)),
+        KindSpec("quniform", "quniform", (LOW, HIGH, Q)),
+        KindSpec("loguniform", "loguniform", (LOW, HIGH), in_logs=True),
+        KindSpec("qloguniform", "qloguniform", (LOW, HIGH, Q), in_logs=True),
+        KindSpec("normal", "normal", (MU, SIGMA)),
+        KindSpec("qnormal", "qnormal", (MU, SIGMA, Q)),
+        KindSpec("lognormal", "lognormal", (LN_MU, LN_SIGMA)),
+        KindSpec("qlognormal", "qlognormal", (LN_MU, LN_SIGMA, Q)),
+        KindSpec("randint", "randint", (RowField("upper", "upper", "0 to below"),)),
+        KindSpec("int", "int", (FROM, TO, STEP)),
+        KindSpec("int-log", "int", (FROM, TO), label="int, log", log=True),
+        KindSpec("float", "float", (FROM, TO, STEP)),
+        KindSpec("float-log", "float", (FROM, TO), label="float, log", log=True),
     )
 }
 # Fields that have no meaning there are offered where they hold something all the same.
@@ -122,10 +122,10 @@ class ParsedRow:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A parameter as entered. `texts` has a text for every slot, used or not.
+class ParameterRow:
+    """A parameter as entered. `texts` has a text for every field, used or not.
 
-    `extra` is JSON: what the document says of the parameter beyond the form's slots.
+    `extra` is JSON: what the document says of the parameter beyond these fields.
     """
 
     name: str = ""
@@ -135,12 +135,12 @@ class Row:
     extra: str = ""
 
     @classmethod
-    def from_post(cls, data: QueryDict, index: str) -> Row:
+    def from_post(cls, data: QueryDict, index: str) -> ParameterRow:
         return cls(
             name=data.get(f"row-{index}-name", ""),
             kind=data.get(f"row-{index}-kind", "choice"),
             unit=LN if data.get(f"row-{index}-unit") == LN else NATURAL,
-            texts={slot: data.get(f"row-{index}-{slot}", "") for slot in SLOTS},
+            texts={name: data.get(f"row-{index}-{name}", "") for name in FIELD_NAMES},
             extra=data.get(f"row-{index}-extra", ""),
         )
 
@@ -149,13 +149,13 @@ class Row:
         return not self.name.strip() and not any(map(str.strip, self.texts.values()))
 
     @property
-    def law(self) -> Kind:
+    def spec(self) -> KindSpec:
         """What the row's kind is; an unknown kind has no fields."""
-        return KINDS.get(self.kind) or Kind(self.kind, self.kind, ())
+        return KINDS.get(self.kind) or KindSpec(self.kind, self.kind, ())
 
     @property
     def in_natural_units(self) -> bool:
-        return self.law.in_logs and self.unit == NATURAL
+        return self.spec.in_logs and self.unit == NATURAL
 
     @property
     def key(self) -> str:
@@ -171,11 +171,11 @@ class Row:
         """What `extra` holds, such as a condition."""
         return read_mapping(self.extra)
 
-    def text(self, slot: str) -> str:
-        return self.texts.get(slot, "")
+    def text(self, name: str) -> str:
+        return self.texts.get(name, "")
 
-    def with_text(self, slot: str, text: str) -> Row:
-        return replace(self, texts={**self.texts, slot: text})
+    def with_text(self, name: str, text: str) -> ParameterRow:
+        return replace(self, texts={**self.texts, name: text})
 
     def parsed(self, base: float) -> ParsedRow | None:
         """The row as the document has it; None for a blank one."""
@@ -190,42 +190,44 @@ class Row:
 
         Where there is a sentence, the mapping holds the text instead of a value.
         """
-        mapping: dict[str, object] = {"type": self.law.type}
+        mapping: dict[str, object] = {"type": self.spec.type}
         problems: dict[str, str] = {}
-        for slot in self.law.slots:
+        for own in self.spec.fields:
             try:
-                value = self._value(slot.slot, base)
+                value = self._value(own.name, base)
             except ValuesError as error:
-                problems[slot.field] = str(error)
-                value = self.text(slot.slot).strip()
-                if self.in_natural_units and slot.slot in ("low", "high"):
+                problems[own.key] = str(error)
+                value = self.text(own.name).strip()
+                if self.in_natural_units and own.name in ("low", "high"):
                     value = f"ln({value})"
             if value is not None:
-                mapping[slot.field] = value
-        if self.law.log:
+                mapping[own.key] = value
+        if self.spec.log:
             mapping["log"] = True
         if self.in_natural_units and not problems:
             problems.update(self._order_problems())
         return mapping, problems
 
-    def _value(self, slot: str, base: float) -> object:
-        text = self.text(slot)
-        if slot in LISTS:
-            if slot == "probabilities" and not text.strip():
+    def _value(self, name: str, base: float) -> object:
+        text = self.text(name)
+        if name in LISTS:
+            if name == "probabilities" and not text.strip():
                 return None
             return read_values(text)
         value = read_number(text)
-        if slot in ("low", "high") and self.in_natural_units and is_number(value):
+        if name in ("low", "high") and self.in_natural_units and is_number(value):
             return logarithm(value, base)
         return value
 
     def _order_problems(self) -> Iterator[tuple[str, str]]:
-        low, high = (read_number(self.text(slot)) for slot in ("low", "high"))
+        low, high = (read_number(self.text(name)) for name in ("low", "high"))
         if is_number(low) and is_number(high) and low > high:
             yield "max_value", f"max must be at least min, which is {low}, not {high}."
 
 
-def row_from(name: str, value: object, *, base: float, as_logs: bool) -> Row | None:
+def row_from(
+    name: str, value: object, *, base: float, as_logs: bool
+) -> ParameterRow | None:
     """The row for a distribution of a document; None when it cannot be one.
 
     `as_logs` leaves the bounds of logarithmic kinds as they stand there. Otherwise they
@@ -235,17 +237,17 @@ def row_from(name: str, value: object, *, base: float, as_logs: bool) -> Row | N
     type_name = str((mapping or {}).get("type", "")).lower()
     if mapping is None or type_name not in DISTRIBUTIONS:
         return None
-    row = Row(name, kind_key(type_name, log=mapping.get("log") is True), LN)
-    own = {"type", "log", *(slot.field for slot in row.law.slots)}
+    row = ParameterRow(name, kind_key(type_name, log=mapping.get("log") is True), LN)
+    own = {"type", "log", *(field.key for field in row.spec.fields)}
     extra = {key: given for key, given in mapping.items() if key not in own}
     texts = {
-        slot.slot: _written(slot.slot, mapping.get(slot.field))
-        for slot in row.law.slots
+        field.name: _written(field.name, mapping.get(field.key))
+        for field in row.spec.fields
     }
     row = replace(row, texts=texts, extra=write_mapping(extra))
-    if row.law.in_logs and not as_logs:
+    if row.spec.in_logs and not as_logs:
         return _in_natural_units(row, mapping, base)
-    return row if row.law.in_logs else replace(row, unit=NATURAL)
+    return row if row.spec.in_logs else replace(row, unit=NATURAL)
 
 
 def logarithm(number: float, base: float) -> float:
@@ -273,7 +275,9 @@ def natural_text(bound: object, base: float) -> str | None:
     return None
 
 
-def _in_natural_units(row: Row, mapping: Mapping[str, object], base: float) -> Row:
+def _in_natural_units(
+    row: ParameterRow, mapping: Mapping[str, object], base: float
+) -> ParameterRow:
     low = natural_text(mapping.get("min_value"), base)
     high = natural_text(mapping.get("max_value"), base)
     if low is None or high is None:
@@ -308,7 +312,7 @@ def _mapping(value: object) -> Mapping[str, object] | None:
     }
 
 
-def _written(slot: str, value: object) -> str:
-    if slot in LISTS and isinstance(value, list):
+def _written(name: str, value: object) -> str:
+    if name in LISTS and isinstance(value, list):
         return write_values(value)
     return write_scalar(value)

@@ -9,12 +9,12 @@ from typing import Any
 from experiments.pages.builder.check import Check, FieldProblem
 from experiments.pages.builder.form import SMALLEST, BuilderForm
 from experiments.pages.builder.preview import Preview
-from experiments.pages.builder.space_pictures import Picture
-from experiments.pages.builder.space_rows import KINDS, RARE, SLOTS, Row
+from experiments.pages.builder.space_pictures import HistogramPicture
+from experiments.pages.builder.space_rows import FIELD_NAMES, KINDS, RARE, ParameterRow
 from experiments.pages.form_fields import read_number
 from experiments.search.fields import is_number, shown
 
-SLOT_NAMES: Mapping[str, str] = {
+FIELD_TITLES: Mapping[str, str] = {
     "low": "lower bound",
     "high": "upper bound",
     "mu": "mean",
@@ -27,10 +27,10 @@ SLOT_NAMES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Box:
-    """One slot's input in a row."""
+class RowInput:
+    """One field of a row, ready to be drawn."""
 
-    slot: str
+    name: str
     label: str
     title: str
     text: str
@@ -52,14 +52,14 @@ class RowView:
     in the row that scripts copy."""
 
     index: int | str
-    row: Row
-    boxes: Sequence[Box]
+    row: ParameterRow
+    boxes: Sequence[RowInput]
     name_wrong: bool = False
     kind_wrong: bool = False
     problems: Sequence[FieldProblem] = ()
     warnings: Sequence[FieldProblem] = ()
     repairs: Sequence[Repair] = ()
-    picture: Picture | None = None
+    picture: HistogramPicture | None = None
     hint: str = ""
     summary: str = ""
     is_open: bool = False
@@ -103,18 +103,20 @@ def row_views(form: BuilderForm, check: Check, preview: Preview) -> list[RowView
     return views
 
 
-def row_view(index: int | str, row: Row, wrong: frozenset[str], **more: Any) -> RowView:
-    used = {slot.slot: slot for slot in row.law.slots}
+def row_view(
+    index: int | str, row: ParameterRow, wrong: frozenset[str], **more: Any
+) -> RowView:
+    used = {field.name: field for field in row.spec.fields}
     boxes = [
-        Box(
-            slot=name,
+        RowInput(
+            name=name,
             label=used[name].label if name in used else "",
-            title=SLOT_NAMES[name],
+            title=FIELD_TITLES[name],
             text=row.text(name),
             used=name in used and (name not in RARE or bool(row.text(name))),
             wrong=f"row-{index}-{name}" in wrong,
         )
-        for name in SLOTS
+        for name in FIELD_NAMES
     ]
     return RowView(
         index,
@@ -126,17 +128,17 @@ def row_view(index: int | str, row: Row, wrong: frozenset[str], **more: Any) -> 
     )
 
 
-def _repairs(index: int, row: Row, check: Check) -> list[Repair]:
+def _repairs(index: int, row: ParameterRow, check: Check) -> list[Repair]:
     box = f"row-{index}"
     wrong = f"{box}-low" in check.wrong_fields
-    low, high = (read_number(row.text(slot)) for slot in ("low", "high"))
+    low, high = (read_number(row.text(end)) for end in ("low", "high"))
     repairs = []
     logs = row.kind == "float-log" or row.in_natural_units
     too_low = wrong and logs and is_number(low) and low <= 0
     if too_low and is_number(high) and high > float(SMALLEST):
         repairs.append(Repair(f"above0:{index}", f"Use {SMALLEST}"))
     warned = any(warning.place.box == box for warning in check.warnings)
-    if warned and row.law.in_logs and not row.in_natural_units:
+    if warned and row.spec.in_logs and not row.in_natural_units:
         repairs.append(Repair(f"natural:{index}", "Read them as natural units"))
     return repairs
 
@@ -159,11 +161,13 @@ def by_box(problems: Sequence[FieldProblem]) -> dict[str, list[FieldProblem]]:
 
 
 def kind_table() -> dict[str, Any]:
-    """For scripts: the slots of every kind with their labels."""
+    """For scripts: the fields of every kind with their labels."""
     return {
         kind.key: {
-            "slots": {
-                slot.slot: slot.label for slot in kind.slots if slot.slot not in RARE
+            "fields": {
+                field.name: field.label
+                for field in kind.fields
+                if field.name not in RARE
             },
             "logs": kind.in_logs,
         }

@@ -22,9 +22,9 @@ from experiments import queues
 from experiments.db.clock import database_now
 from experiments.formatting import bytes_text, duration_text, share_text
 from experiments.models import SchedulerProcess, User
-from experiments.pages.health import disk as room
+from experiments.pages.health import disk
 from experiments.pages.health.disk import Database, Disk
-from experiments.pages.health.status import PoolWork, Vitals, Work
+from experiments.pages.health.status import InstallationStatus, PoolWork, Work
 from experiments.queues import QueueFacts
 
 SCHEDULER_PATIENCE = 30.0
@@ -39,46 +39,46 @@ LONG_WAIT = 60.0
 
 
 @dataclass(frozen=True)
-class Worry:
+class HealthIssue:
     """``grave``: work stands still or may be lost; else it should be seen to soon."""
 
     title: str
     text: str
     todo: str
-    grave: bool = False
+    critical: bool = False
 
     @property
     def glyph(self) -> str:
-        return "failed" if self.grave else "warning"
+        return "failed" if self.critical else "warning"
 
 
-def worries(found: Vitals) -> Sequence[Worry]:
+def health_issues(found: InstallationStatus) -> Sequence[HealthIssue]:
     told = [
-        *queue_worries(found.queue),
-        *scheduler_worries(found.work),
-        *disk_worries(found.disk),
-        *_database_worries(found.database),
-        *_work_worries(found.work),
+        *queue_issues(found.queue),
+        *scheduler_issues(found.work),
+        *disk_issues(found.disk),
+        *_database_issues(found.database),
+        *_work_issues(found.work),
     ]
-    return sorted(told, key=lambda worry: not worry.grave)
+    return sorted(told, key=lambda issue: not issue.critical)
 
 
-def queue_worries(queue: QueueFacts | None) -> Iterator[Worry]:
+def queue_issues(queue: QueueFacts | None) -> Iterator[HealthIssue]:
     if queue is None:
-        yield no_queue()
+        yield queue_is_down()
         return
     if queue.fill > FULL:
         full = queue.fill > QUITE_FULL
-        yield Worry(
+        yield HealthIssue(
             f"The queue's memory is {'full' if full else 'nearly full'}",
             f"It uses {bytes_text(queue.memory)} of {bytes_text(queue.limit)}"
             f" ({share_text(queue.fill)}). When it is full no new trial starts; trials"
             " that run go on, and nothing is lost.",
             "Raise maxmemory of the server, or look what else fills it.",
-            grave=full,
+            critical=full,
         )
     if queue.policy not in ("", "noeviction"):
-        yield Worry(
+        yield HealthIssue(
             "The queue may throw jobs away",
             f"Its maxmemory-policy is {queue.policy}: when its memory is full it"
             " drops what it likes.",
@@ -86,24 +86,24 @@ def queue_worries(queue: QueueFacts | None) -> Iterator[Worry]:
         )
 
 
-def no_queue() -> Worry:
-    return Worry(
+def queue_is_down() -> HealthIssue:
+    return HealthIssue(
         "The queue does not answer",
         "No new trial starts until it is back. Trials that run go on, and nothing"
         " is lost.",
         "Start the Valkey or Redis server, or look at REDIS_URL.",
-        grave=True,
+        critical=True,
     )
 
 
-def scheduler_worries(work: Work) -> Iterator[Worry]:
-    if lack := no_scheduler(work.tick_age):
+def scheduler_issues(work: Work) -> Iterator[HealthIssue]:
+    if lack := scheduler_is_down(work.heartbeat_age):
         yield lack
         return
     lately = [row for row in work.schedulers if row.stopped_at is None]
     slowest = max((row.longest_seconds for row in lately), default=0.0)
     if slowest > SLOW_ROUND:
-        yield Worry(
+        yield HealthIssue(
             "Rounds of the scheduler are slow",
             f"The longest one lately took {duration_text(slowest)}; slots stay free"
             " meanwhile.",
@@ -111,44 +111,44 @@ def scheduler_worries(work: Work) -> Iterator[Worry]:
             " has thousands of trials to learn from.",
         )
     if others := {row.version for row in lately} - {settings.VERSION}:
-        yield Worry(
+        yield HealthIssue(
             "A scheduler of another version runs",
             f"It is {', '.join(sorted(others))}, this site is {settings.VERSION}.",
             "Update sweepsite where it runs, and start it again.",
         )
 
 
-def no_scheduler(tick_age: float | None) -> Worry | None:
-    """The worry, when none has gone round for half a minute, or ever."""
-    if tick_age is not None and tick_age <= SCHEDULER_PATIENCE:
+def scheduler_is_down(heartbeat_age: float | None) -> HealthIssue | None:
+    """The issue, when none has gone round for half a minute, or ever."""
+    if heartbeat_age is not None and heartbeat_age <= SCHEDULER_PATIENCE:
         return None
     told = "No scheduler has ever gone round here."
-    if tick_age is not None:
-        told = f"The last one went round {duration_text(tick_age)} ago."
-    return Worry(
+    if heartbeat_age is not None:
+        told = f"The last one went round {duration_text(heartbeat_age)} ago."
+    return HealthIssue(
         "No scheduler runs",
         f"{told} No trial is chosen, and what was lost is not repaired.",
         "Start one with: python manage.py scheduler",
-        grave=True,
+        critical=True,
     )
 
 
-def disk_worries(disk: Disk) -> Iterator[Worry]:
+def disk_issues(disk: Disk) -> Iterator[HealthIssue]:
     if disk.free_share < MIN_FREE_SHARE:
         full = disk.free < NOTHING_FREE
-        yield Worry(
+        yield HealthIssue(
             f"The disk of {disk.holds} is {'full' if full else 'nearly full'}",
             f"{bytes_text(disk.free)} of {bytes_text(disk.total)} are free"
             f" ({share_text(disk.free_share)}). When it is full, neither metrics nor"
             " outputs can be kept.",
             "Delete outputs of old sweeps in the administration, or give it more room.",
-            grave=True,
+            critical=True,
         )
 
 
-def _database_worries(database: Database) -> Iterator[Worry]:
+def _database_issues(database: Database) -> Iterator[HealthIssue]:
     if not database.sound:
-        yield Worry(
+        yield HealthIssue(
             f"SQLite {database.version} has a fault in the mode that is used here",
             "Before 3.51.3 two processes that write at the same instant can, rarely,"
             " damage a database in WAL mode.",
@@ -156,7 +156,7 @@ def _database_worries(database: Database) -> Iterator[Worry]:
             " keep backups until then.",
         )
     if database.wal is not None and database.wal > MAX_WAL:
-        yield Worry(
+        yield HealthIssue(
             "The database's write-ahead log has grown large",
             f"It has {bytes_text(database.wal)}. A reader that never ends keeps it from"
             " being written back, and every page becomes slower.",
@@ -165,16 +165,16 @@ def _database_worries(database: Database) -> Iterator[Worry]:
         )
     used, limit = database.connections, database.limit
     if used is not None and limit and used > FULL * limit:
-        yield Worry(
+        yield HealthIssue(
             "PostgreSQL is short of connections",
             f"{used} of {limit} are in use.",
             "Raise max_connections, or run fewer web threads.",
         )
 
 
-def _work_worries(work: Work) -> Iterator[Worry]:
+def _work_issues(work: Work) -> Iterator[HealthIssue]:
     if work.overdue:
-        yield Worry(
+        yield HealthIssue(
             f"{work.overdue} running {_noun(work.overdue)} past the lease",
             f"Nothing was heard of them for over {settings.LEASE_SECONDS} s.",
             "The scheduler gives them to other slots after a lease of its own; look at"
@@ -184,21 +184,21 @@ def _work_worries(work: Work) -> Iterator[Worry]:
         if pool.waiting and not pool.usable:
             yield _no_worker(pool, work)
     if work.lost_hour >= MANY_LOST:
-        yield Worry(
+        yield HealthIssue(
             f"{work.lost_hour} attempts were lost within an hour",
             "Each was tried again elsewhere, at the cost of what it had done.",
             "Below it says why; look at the hosts that ran them.",
         )
 
 
-def _no_worker(pool: PoolWork, work: Work) -> Worry:
+def _no_worker(pool: PoolWork, work: Work) -> HealthIssue:
     waited = (work.now - pool.oldest).total_seconds() if pool.oldest else 0.0
-    return Worry(
+    return HealthIssue(
         f"Pool {pool.name} has no slot that takes trials",
         f"{pool.waiting} {_noun(pool.waiting)} {_verb(pool.waiting)} in it, the"
         f" longest for {duration_text(waited)}.",
         f"Start a worker: python manage.py worker --pool {pool.name} --slots 2",
-        grave=waited > LONG_WAIT,
+        critical=waited > LONG_WAIT,
     )
 
 
@@ -210,7 +210,7 @@ def _verb(n: int) -> str:
     return "waits" if n == 1 else "wait"
 
 
-KEY = "installation-worries"
+KEY = "installation-issues"
 # Seconds for which all pages tell the same, good news and bad: to ask a queue that is
 # away takes its time.
 KEPT_FOR, TROUBLE_KEPT_FOR = 5, 15
@@ -219,38 +219,38 @@ PATIENCE = 30.0
 STARTED = time.monotonic()
 
 
-def installation(request: HttpRequest) -> dict[str, Any]:
-    """``installation_worries`` for the frame of a page; none for anybody else."""
+def installation_issues(request: HttpRequest) -> dict[str, Any]:
+    """``installation_issues`` for the frame of a page; none for anybody else."""
     user = getattr(request, "user", None)
     if not (isinstance(user, User) and user.is_superuser):
-        return {"installation_worries": ()}
-    return {"installation_worries": SimpleLazyObject(current)}
+        return {"installation_issues": ()}
+    return {"installation_issues": SimpleLazyObject(current)}
 
 
-def current() -> Sequence[Worry]:
+def current() -> Sequence[HealthIssue]:
     """One query and one question to the queue, now and then."""
-    known: Sequence[Worry] | None = cache.get(KEY)
+    known: Sequence[HealthIssue] | None = cache.get(KEY)
     if known is None:
-        known = [worry for worry in (_disk(), _queue(), _scheduler()) if worry]
+        known = [issue for issue in (_disk(), _queue(), _scheduler()) if issue]
         cache.set(KEY, known, TROUBLE_KEPT_FOR if known else KEPT_FOR)
     return known
 
 
-def _disk() -> Worry | None:
+def _disk() -> HealthIssue | None:
     """A share of a large disk that is small, and much, is for the page of health."""
-    disk = room.disk()
-    return next(disk_worries(disk), None) if disk.free < room.MIN_FREE else None
+    found = disk.fullest_disk()
+    return next(disk_issues(found), None) if found.free < disk.MIN_FREE else None
 
 
-def _queue() -> Worry | None:
+def _queue() -> HealthIssue | None:
     facts = queues.facts({})
     if facts is None and queues.answers():
         # It only may not tell of itself.
         return None
-    return next((worry for worry in queue_worries(facts) if worry.grave), None)
+    return next((issue for issue in queue_issues(facts) if issue.critical), None)
 
 
-def _scheduler() -> Worry | None:
+def _scheduler() -> HealthIssue | None:
     try:
         last = SchedulerProcess.objects.aggregate(last=Max("ticked_at"))["last"]
         age = (database_now() - last).total_seconds() if last else None
@@ -258,4 +258,4 @@ def _scheduler() -> Worry | None:
         return None
     if age is None and time.monotonic() - STARTED < PATIENCE:
         return None
-    return no_scheduler(age)
+    return scheduler_is_down(age)

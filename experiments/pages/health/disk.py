@@ -65,7 +65,7 @@ class Folder:
     whole: bool
 
 
-def disk() -> Disk:
+def fullest_disk() -> Disk:
     """The one with least room: parts of the data folder may have disks of their own.
 
     Little that is left matters more than a small share of a large disk.

@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from experiments.models import ApiToken
-from experiments.pages.health.status import Vitals, vitals
+from experiments.pages.health.status import InstallationStatus, installation_status
 from experiments.tokens import same_digest, token_digest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -86,7 +86,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
         answer = HttpResponse(told, status=401, content_type="text/plain")
         answer["WWW-Authenticate"] = "Bearer"
         return answer
-    return HttpResponse(page(families(vitals())), content_type=CONTENT_TYPE)
+    return HttpResponse(
+        page(families(installation_status())), content_type=CONTENT_TYPE
+    )
 
 
 def may_scrape(request: HttpRequest) -> bool:
@@ -101,11 +103,11 @@ def may_scrape(request: HttpRequest) -> bool:
     return known is not None and known.user.is_superuser
 
 
-def families(found: Vitals) -> Iterator[Family]:
+def families(found: InstallationStatus) -> Iterator[Family]:
     yield from _pool_families(found)
     yield from _trial_families(found)
     yield from _queue_families(found)
-    yield from _room_families(found)
+    yield from _disk_families(found)
     build = Family("sweepsite_build_info", "The programs of the site; always 1.")
     build.add(
         1,
@@ -116,7 +118,7 @@ def families(found: Vitals) -> Iterator[Family]:
     yield build
 
 
-def _pool_families(found: Vitals) -> Iterator[Family]:
+def _pool_families(found: InstallationStatus) -> Iterator[Family]:
     told = (
         ("sweepsite_hosts", "Hosts with a sign of life lately.", "hosts"),
         ("sweepsite_slots", "Slots of living hosts.", "slots"),
@@ -134,7 +136,7 @@ def _pool_families(found: Vitals) -> Iterator[Family]:
         yield family
 
 
-def _trial_families(found: Vitals) -> Iterator[Family]:
+def _trial_families(found: InstallationStatus) -> Iterator[Family]:
     work = found.work
     sweeps = Family("sweepsite_sweeps", "Sweeps by state.")
     for state, n in work.sweeps.items():
@@ -154,12 +156,12 @@ def _trial_families(found: Vitals) -> Iterator[Family]:
     yield from (sweeps, ended, lost, oldest)
 
 
-def _queue_families(found: Vitals) -> Iterator[Family]:
+def _queue_families(found: InstallationStatus) -> Iterator[Family]:
     age = Family(
         "sweepsite_scheduler_last_tick_age_seconds",
         "Since a scheduler last went round; no sample before the first one did.",
     )
-    age.add(found.work.tick_age)
+    age.add(found.work.heartbeat_age)
     up = Family("sweepsite_queue_up", "1 while the queue answers, else 0.")
     up.add(0 if found.queue is None else 1)
     depth = Family("sweepsite_queue_depth", "Bells that wait in a pool's queue.")
@@ -171,7 +173,7 @@ def _queue_families(found: Vitals) -> Iterator[Family]:
     yield from (age, up, depth, memory)
 
 
-def _room_families(found: Vitals) -> Iterator[Family]:
+def _disk_families(found: InstallationStatus) -> Iterator[Family]:
     for name, help_text, value in (
         ("disk_free_bytes", "Free on the data folder's disk.", found.disk.free),
         ("disk_total_bytes", "Size of the data folder's disk.", found.disk.total),

@@ -25,7 +25,7 @@ from experiments.db.clock import database_now
 from experiments.models import Attempt, Pool, SchedulerProcess, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_ENDS, AttemptState
-from experiments.pages.health import disk as room
+from experiments.pages.health import disk
 from experiments.queues import QueueFacts
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -118,13 +118,13 @@ class Work:
         return sum(loss.hour for loss in self.losses)
 
     @property
-    def last_tick(self) -> datetime | None:
+    def last_heartbeat(self) -> datetime | None:
         return max((row.ticked_at for row in self.schedulers), default=None)
 
     @property
-    def tick_age(self) -> float | None:
+    def heartbeat_age(self) -> float | None:
         """Seconds since a scheduler went round; None: none ever did."""
-        last = self.last_tick
+        last = self.last_heartbeat
         return max(0.0, (self.now - last).total_seconds()) if last else None
 
 
@@ -215,23 +215,23 @@ PACKAGES = ("rq", "redis", "django-rq", "numpy", "scipy", "gunicorn")
 
 
 @dataclass(frozen=True)
-class Vitals:
+class InstallationStatus:
     """``queue`` is None when it does not answer."""
 
     work: Work
     queue: QueueFacts | None
-    database: room.Database
-    disk: room.Disk
+    database: disk.Database
+    disk: disk.Disk
 
 
-def vitals() -> Vitals:
+def installation_status() -> InstallationStatus:
     """In a fixed number of queries and one exchange with the queue."""
     done = work(database_now())
-    return Vitals(
+    return InstallationStatus(
         work=done,
         queue=queues.facts({pool.name: _queues_of(pool) for pool in done.pools}),
-        database=room.database(),
-        disk=room.disk(),
+        database=disk.database(),
+        disk=disk.fullest_disk(),
     )
 
 

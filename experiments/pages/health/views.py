@@ -21,15 +21,15 @@ from experiments import queues
 from experiments.models import User
 from experiments.pages.frame import changed_parts, is_current, token_of
 from experiments.pages.health import disk
-from experiments.pages.health.checks import worries
+from experiments.pages.health.checks import health_issues
 from experiments.pages.health.status import (
+    installation_status,
     queue_address,
     queue_is_embedded,
     versions,
-    vitals,
 )
 
-PARTS = ("worries", "tiles", "work", "queue", "schedulers", "losses", "room")
+PARTS = ("issues", "tiles", "work", "queue", "schedulers", "losses", "disk")
 MEASURED_EVERY = 4.0
 
 
@@ -89,11 +89,11 @@ def must_be_admin(request: HttpRequest) -> User:
 
 
 def rendered_parts() -> Mapping[str, str]:
-    found = vitals()
+    found = installation_status()
     context = {
-        "vitals": found,
+        "status": found,
         "work": found.work,
-        "worries": worries(found),
+        "issues": health_issues(found),
         "embedded": queue_is_embedded(),
         "address": queue_address(),
         "folders": disk.folders().items(),

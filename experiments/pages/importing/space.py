@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.pages.builder.preview import MAX_COLUMNS, MAX_PICTURES, NOT_SET
 from experiments.pages.builder.space_pictures import (
-    Picture,
+    HistogramPicture,
     hint_of,
     pictures_of,
     summary_of,
@@ -38,7 +38,7 @@ class ParameterView:
     kind: str
     values: str
     condition: str
-    picture: Picture | None
+    picture: HistogramPicture | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def parameter_views(definition: SweepDefinition) -> list[ParameterView]:
 
 
 def _view(
-    space: SearchSpace, axis: Axis, base: float, picture: Picture | None
+    space: SearchSpace, axis: Axis, base: float, picture: HistogramPicture | None
 ) -> ParameterView:
     name, law = axis.name, axis.law
     document: dict[str, Any] = law.dump()
@@ -85,7 +85,7 @@ def _view(
         return ParameterView(name, "choice, weighted", values, words, picture)
     parts = [summary_of(row), hint_of(row, law, base)]
     values = "; ".join(filter(None, parts))
-    return ParameterView(name, row.law.name, values, words, picture)
+    return ParameterView(name, row.spec.name, values, words, picture)
 
 
 def _branch_words(space: SearchSpace, axis: Axis) -> str:

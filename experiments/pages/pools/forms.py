@@ -14,8 +14,8 @@ from django.urls import reverse
 from experiments.code.folders import FoldersField
 from experiments.models import Pool, Worker
 from experiments.pages.form_fields import PriceField
-from experiments.pages.pools.board import Board
-from experiments.pages.pools.hosts import Host
+from experiments.pages.pools.hosts import HostCard
+from experiments.pages.pools.page import PoolsPage
 
 # Words that follow /pools/ in other addresses.
 RESERVED_NAMES = frozenset({"new"})
@@ -71,20 +71,18 @@ MAX_REASON = 200
 Question = dict[str, object]
 
 
-def host_questions(board: Board) -> Sequence[Question]:
+def host_questions(page: PoolsPage) -> Sequence[Question]:
     """The dialogs of a page, for an admin: one for each host that has a way out."""
-    if not board.user.is_superuser:
+    if not page.user.is_superuser:
         return ()
-    open_to_question = [
-        host for host in board.hosts if host.silent or not host.draining
-    ]
+    open_to_question = [host for host in page.hosts if host.silent or not host.draining]
     return [
         forget_question(host.worker) if host.silent else drain_question_of(host)
         for host in open_to_question[:MAX_DIALOGS]
     ]
 
 
-def drain_question_of(host: Host) -> Question:
+def drain_question_of(host: HostCard) -> Question:
     running = sum(cell.seconds is not None for cell in host.cells)
     return drain_question(host.worker, running=running)
 

@@ -27,7 +27,7 @@ BAR = 100
 
 
 @dataclass(frozen=True)
-class Cell:
+class SlotCell:
     """``kind``: own, other, free, closed or silent. ``percent``: of its usual reports,
     None when nobody knows how many there will be."""
 
@@ -54,16 +54,16 @@ class Viewpoint:
     now: datetime
 
 
-def cell(slot: SlotView, view: Viewpoint) -> Cell:
+def cell(slot: SlotView, view: Viewpoint) -> SlotCell:
     attempt = slot.attempt
     if attempt is not None:
         return _trial_cell(slot, attempt, view)
     place = _place(slot) or f"slot {slot.index + 1}"
     kind = {"draining": "closed", "silent": "silent"}.get(slot.state, "free")
-    return Cell(kind, kind, place, span=slot.span)
+    return SlotCell(kind, kind, place, span=slot.span)
 
 
-def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> Cell:
+def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> SlotCell:
     trial = attempt.trial
     team = team_of(trial)
     own = team.pk in view.teams
@@ -77,7 +77,7 @@ def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> Cell:
         notes.append(attempt.phase or _reports(attempt, view))
     else:
         notes.append("another team\N{RIGHT SINGLE QUOTATION MARK}s")
-    return Cell(
+    return SlotCell(
         kind="silent" if slot.state == "silent" else "own" if own else "other",
         title=trial.label if own else team.name,
         note=", ".join(notes),
@@ -127,7 +127,7 @@ BAR_HEIGHT = 20
 
 
 @dataclass(frozen=True)
-class Busy:
+class HostLoad:
     """``share`` of the host's slots over the hour; ``bars``: heights in pixels, the
     oldest first."""
 
@@ -145,20 +145,20 @@ class Busy:
         return "".join(bars)
 
 
-IDLE = Busy(0.0, (0,) * BUCKETS)
+IDLE = HostLoad(0.0, (0,) * BUCKETS)
 
 
-def busy_hosts(workers: Sequence[Worker], now: datetime) -> Mapping[int, Busy]:
+def host_loads(workers: Sequence[Worker], now: datetime) -> Mapping[int, HostLoad]:
     """By worker; one query, and none when the same was asked a moment ago."""
     key = f"busy-hosts-{hash(tuple(worker.pk for worker in workers))}"
-    known: Mapping[int, Busy] | None = cache.get(key)
+    known: Mapping[int, HostLoad] | None = cache.get(key)
     if known is None:
         known = measure(workers, now)
         cache.set(key, known, KEPT_FOR)
     return known
 
 
-def measure(workers: Sequence[Worker], now: datetime) -> Mapping[int, Busy]:
+def measure(workers: Sequence[Worker], now: datetime) -> Mapping[int, HostLoad]:
     seconds = {worker.pk: [0.0] * BUCKETS for worker in workers}
     width = HOUR.total_seconds() / BUCKETS
     for worker, slots, begin, end in _runs(list(seconds), now - HOUR):
@@ -180,8 +180,8 @@ def _runs(
         claimed_at__isnull=False,
     ).values_list("worker", "slots", "claimed_at", "heartbeat_at", "state")
     return [
-        (worker, slots, begin, None if state == AttemptState.RUNNING else heard)
-        for worker, slots, begin, heard, state in rows.order_by().iterator()
+        (worker, slots, begin, None if state == AttemptState.RUNNING else reachable)
+        for worker, slots, begin, reachable, state in rows.order_by().iterator()
         if worker is not None and begin is not None
     ]
 
@@ -203,10 +203,10 @@ def _add(
         begin = edge if edge > begin else end
 
 
-def _busy(buckets: Sequence[float], capacity: float) -> Busy:
+def _busy(buckets: Sequence[float], capacity: float) -> HostLoad:
     shares = [min(1.0, seconds / capacity) for seconds in buckets]
     bars = [max(round(share * BAR_HEIGHT), 1 if share else 0) for share in shares]
-    return Busy(sum(shares) / BUCKETS, bars)
+    return HostLoad(sum(shares) / BUCKETS, bars)
 
 
 # Less free disk than this is told, in bytes.
@@ -214,12 +214,12 @@ LITTLE_DISK = 5e9
 
 
 @dataclass(frozen=True)
-class Host:
+class HostCard:
     """One worker's row."""
 
     worker: Worker
-    cells: Sequence[Cell]
-    busy: Busy
+    cells: Sequence[SlotCell]
+    busy: HostLoad
     silent: bool
 
     @property
@@ -258,7 +258,7 @@ class Host:
         return said if said.endswith((".", "!", "?")) else f"{said}."
 
     @property
-    def lost(self) -> Sequence[Cell]:
+    def lost(self) -> Sequence[SlotCell]:
         """What ran there when it fell silent, as far as the viewer may see it."""
         return [cell for cell in self.cells if cell.kind == "silent" and cell.seconds]
 

@@ -24,7 +24,6 @@ from experiments.models import Event, Pool, User, Worker, WorkerToken
 from experiments.models.trials import AttemptState
 from experiments.pages.frame import changed_parts, current_team, is_current, token_of
 from experiments.pages.health.views import must_be_admin
-from experiments.pages.pools.board import Board
 from experiments.pages.pools.forms import (
     MAX_REASON,
     NewPoolForm,
@@ -34,6 +33,7 @@ from experiments.pages.pools.forms import (
     forget_question,
     host_questions,
 )
+from experiments.pages.pools.page import PoolsPage
 from experiments.search.fields import cut
 
 # An open page is drawn anew no more often, however quickly it asks.
@@ -49,29 +49,29 @@ def pools_of(request: HttpRequest, name: str) -> Sequence[Pool]:
     return list(pools)
 
 
-def board_of(request: HttpRequest, pools: Sequence[Pool]) -> Board:
+def page_of(request: HttpRequest, pools: Sequence[Pool]) -> PoolsPage:
     narrow = request.GET.get("queue") == MINE
     team = current_team(request)
-    return Board(access.viewer(request), pools, team=team, narrow=narrow)
+    return PoolsPage(access.viewer(request), pools, team=team, narrow=narrow)
 
 
 @require_GET
 @never_cache
 def pool_page(request: HttpRequest, name: str = "") -> HttpResponse:
     mark = moment()
-    board = board_of(request, pools_of(request, name))
-    parts = board.rendered_parts()
+    page = page_of(request, pools_of(request, name))
+    parts = page.rendered_parts()
     context: dict[str, Any] = {
-        "board": board,
+        "page": page,
         "parts": parts,
         "since": token_of(mark, parts),
-        "pool": board.pools[0] if name else None,
-        "tabs": tabs_of(board, name),
-        "team_count": team_count(board.pools),
+        "pool": page.pools[0] if name else None,
+        "tabs": tabs_of(page, name),
+        "team_count": team_count(page.pools),
         "feed": f"{reverse('pool_feed')}?{feed_query(request, name)}",
-        "is_admin": board.user.is_superuser,
-        "questions": host_questions(board),
-        "start": start_context(board.user, board.pools[0]) if board.pools else None,
+        "is_admin": page.user.is_superuser,
+        "questions": host_questions(page),
+        "start": start_context(page.user, page.pools[0]) if page.pools else None,
     }
     return render(request, "experiments/pools/page.html", context)
 
@@ -84,7 +84,7 @@ def pool_feed(request: HttpRequest) -> JsonResponse:
     pools = pools_of(request, request.GET.get("pool", ""))
     if is_current(since, mark):
         return JsonResponse({"since": since, "parts": {}, "final": False})
-    parts = board_of(request, pools).rendered_parts()
+    parts = page_of(request, pools).rendered_parts()
     news = {"since": token_of(mark, parts), "parts": changed_parts(since, parts)}
     return JsonResponse({**news, "final": False})
 
@@ -103,9 +103,9 @@ def feed_query(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-def tabs_of(board: Board, name: str) -> Sequence[tuple[str, str, bool]]:
+def tabs_of(page: PoolsPage, name: str) -> Sequence[tuple[str, str, bool]]:
     """Label, address, whether it is the one that shows; none for a single pool."""
-    names = list(access.pools_for(board.user).values_list("name", flat=True))
+    names = list(access.pools_for(page.user).values_list("name", flat=True))
     if len(names) < 2:
         return ()
     return [

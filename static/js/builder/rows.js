@@ -15,12 +15,12 @@ export function namedAttributes() {
   return NAMED;
 }
 
-// For each slot of a row: whether the kind has it, and its label.
-export function slotStates(slots, kind, texts) {
-  const used = kind?.slots ?? {};
-  return slots.map((slot) => {
-    const isUsed = slot in used || (slot === "probabilities" && "values" in used && texts[slot] !== "");
-    return { slot, used: isUsed, label: used[slot] ?? "", disabled: !isUsed && texts[slot] === "" };
+// For each field of a row: whether the kind has it, and its label.
+export function fieldStates(fields, kind, texts) {
+  const used = kind?.fields ?? {};
+  return fields.map((field) => {
+    const isUsed = field in used || (field === "probabilities" && "values" in used && texts[field] !== "");
+    return { field, used: isUsed, label: used[field] ?? "", disabled: !isUsed && texts[field] === "" };
   });
 }
 

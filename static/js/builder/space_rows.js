@@ -1,6 +1,6 @@
 // Rows of the search space in the page: add, remove, move, another kind, open on phones.
 
-import { movedIndex, namedAttributes, renumbered, slotStates } from "./rows.js";
+import { movedIndex, namedAttributes, renumbered, fieldStates } from "./rows.js";
 
 export function wireRows(form, preview) {
   const list = form.querySelector("[data-rows]");
@@ -93,15 +93,15 @@ function number(row, index) {
 function showKind(row, kinds) {
   const select = row.querySelector("[data-kind]");
   const kind = kinds[select.value];
-  const slots = [...row.querySelectorAll("[data-slot]")];
-  const texts = Object.fromEntries(slots.map((slot) => [slot.dataset.slot, slot.querySelector("input").value]));
-  const states = slotStates(Object.keys(texts), kind, texts);
+  const fields = [...row.querySelectorAll("[data-row-field]")];
+  const texts = Object.fromEntries(fields.map((field) => [field.dataset.rowField, field.querySelector("input").value]));
+  const states = fieldStates(Object.keys(texts), kind, texts);
   states.forEach(({ used, label, disabled }, index) => {
-    slots[index].hidden = !used;
-    slots[index].querySelector("input").disabled = disabled;
-    if (label) slots[index].querySelector("[data-slot-label]").textContent = label;
+    fields[index].hidden = !used;
+    fields[index].querySelector("input").disabled = disabled;
+    if (label) fields[index].querySelector("[data-row-field-label]").textContent = label;
   });
-  row.querySelector("[data-unit-slot]").hidden = !kind?.logs;
+  row.querySelector("[data-unit-field]").hidden = !kind?.logs;
   row.querySelector("[data-summary-kind]").textContent = select.selectedOptions[0]?.textContent ?? "";
 }
 

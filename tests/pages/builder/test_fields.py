@@ -356,6 +356,6 @@ def test_changing_the_kind_keeps_the_texts_of_the_other_kind(ada: Client) -> Non
     row = {"name": "p", "kind": "uniform", "low": "0", "high": "1", "values": "a, b"}
     response = send(ada, form([row], do="update"))
     kept = response.context["rows"][0]
-    boxes = {box.slot: (box.text, box.used) for box in kept.boxes}
+    boxes = {box.name: (box.text, box.used) for box in kept.boxes}
     assert boxes["values"] == ("a, b", False)
     assert boxes["low"] == ("0", True)

@@ -19,9 +19,9 @@ from experiments import queues
 from experiments.db.clock import database_now
 from experiments.models import Attempt, SchedulerProcess, Sweep, Worker
 from experiments.pages.health import checks, disk
-from experiments.pages.health.checks import worries
+from experiments.pages.health.checks import health_issues
 from experiments.pages.health.metrics import Family, page
-from experiments.pages.health.status import Vitals, work
+from experiments.pages.health.status import InstallationStatus, work
 from experiments.queues import QueueFacts
 from tests import factories
 
@@ -52,18 +52,18 @@ def tick(**ago: float) -> SchedulerProcess:
     )
 
 
-def vitals(**changes: Any) -> Vitals:
+def status_with(**changes: Any) -> InstallationStatus:
     facts: dict[str, Any] = {
         "work": work(database_now()),
         "queue": ANSWERS,
         "database": disk.Database("SQLite", "3.51.3", 9_000_000, wal=4_000_000),
         "disk": disk.Disk(free=50 * GB, total=100 * GB),
     }
-    return Vitals(**{**facts, **changes})
+    return InstallationStatus(**{**facts, **changes})
 
 
 def titles(**changes: Any) -> list[str]:
-    return [worry.title for worry in worries(vitals(**changes))]
+    return [issue.title for issue in health_issues(status_with(**changes))]
 
 
 # --- who may look ---------------------------------------------------------------------
@@ -124,10 +124,10 @@ def test_the_feed_sends_what_has_changed(
     tick(seconds=0)
     news = root.get("/health/feed.json", {"since": since}).json()
     assert "schedulers" in news["parts"]
-    assert "room" not in news["parts"]
+    assert "disk" not in news["parts"]
 
 
-# --- worries --------------------------------------------------------------------------
+# --- issues ---------------------------------------------------------------------------
 
 
 def test_all_is_well_on_a_healthy_installation() -> None:
@@ -301,7 +301,7 @@ def test_the_banner_says_that_a_disk_is_full(
     told: str,
 ) -> None:
     tick(seconds=1)
-    monkeypatch.setattr(disk, "disk", lambda: disk.Disk(free, total))
+    monkeypatch.setattr(disk, "fullest_disk", lambda: disk.Disk(free, total))
     page = root.get("/settings/").content.decode()
     assert told in page
     assert ("The disk of" in page) == bool(told)
@@ -317,9 +317,9 @@ def test_the_fullest_of_the_disks_counts(
         return SimpleNamespace(free=1 if store else 50, total=100)
 
     monkeypatch.setattr("shutil.disk_usage", usage)
-    assert disk.disk().free == 50
+    assert disk.fullest_disk().free == 50
     (tmp_path / "store").mkdir()
-    assert disk.disk() == disk.Disk(1, 100, "logs and outputs")
+    assert disk.fullest_disk() == disk.Disk(1, 100, "logs and outputs")
 
 
 def test_the_banner_asks_now_and_then(root: Client, queue: None) -> None:

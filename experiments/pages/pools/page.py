@@ -23,10 +23,10 @@ from experiments.models import Pool, Team, Trial, User, Worker
 from experiments.models.trials import TrialState
 from experiments.pages.pools.hosts import (
     IDLE,
-    Host,
+    HostCard,
     Viewpoint,
-    busy_hosts,
     cell,
+    host_loads,
     is_silent,
     team_of,
 )
@@ -37,7 +37,7 @@ MAX_ROWS = 50
 
 
 @dataclass(frozen=True)
-class Row:
+class QueueRow:
     """One place in a pool's queue. ``url`` and ``name`` are there for what the viewer
     may see; of another team's work only the team is named."""
 
@@ -53,10 +53,10 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Queue:
+class QueueList:
     """``rows`` are the first of those that were asked for; the numbers are of all."""
 
-    rows: Sequence[Row]
+    rows: Sequence[QueueRow]
     left_out: int
     total: int
     sweeps: int
@@ -70,7 +70,7 @@ def queue_rows(
     *,
     teams: Collection[int],
     only: int | None,
-) -> Queue:
+) -> QueueList:
     """``teams``: those whose work has a name; ``only``: the one team that is listed."""
     everything = [(pool, wait) for pool, queue in waits.items() for wait in queue]
     listed = sorted(
@@ -78,7 +78,7 @@ def queue_rows(
         key=lambda pair: (pair[1].place, pair[0].name),
     )
     causes = Counter(wait.cause.rstrip(".") for _, wait in everything)
-    return Queue(
+    return QueueList(
         rows=[_row(pool, wait, teams) for pool, wait in listed[:MAX_ROWS]],
         left_out=max(0, len(listed) - MAX_ROWS),
         total=len(everything),
@@ -94,12 +94,12 @@ def _team(wait: Waiting) -> Team:
     return team
 
 
-def _row(pool: Pool, wait: Waiting, teams: Collection[int]) -> Row:
+def _row(pool: Pool, wait: Waiting, teams: Collection[int]) -> QueueRow:
     team = _team(wait)
     trial = wait.attempt.trial if wait.attempt else None
     seen = team.pk in teams
     shown = trial or wait.sweep
-    return Row(
+    return QueueRow(
         place=wait.place,
         name=shown.label
         if seen
@@ -115,11 +115,11 @@ def _row(pool: Pool, wait: Waiting, teams: Collection[int]) -> Row:
 
 
 @dataclass(frozen=True)
-class Section:
+class PoolSection:
     """One pool with its hosts. ``waiting``: entries of its queue."""
 
     pool: Pool
-    hosts: Sequence[Host]
+    hosts: Sequence[HostCard]
     waiting: int
 
     @property
@@ -135,7 +135,7 @@ class Section:
         return sum(host.usable for host in self.hosts)
 
     @property
-    def silent(self) -> Sequence[Host]:
+    def silent(self) -> Sequence[HostCard]:
         return [host for host in self.hosts if host.silent]
 
     @property
@@ -144,7 +144,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Slots:
+class SlotCounts:
     """Slots of living hosts by who has them."""
 
     mine: int
@@ -165,7 +165,7 @@ class Slots:
         return f"{self.mine} of this team, {self.others} of others, {self.free} free"
 
 
-class Board:
+class PoolsPage:
     """What somebody sees of some pools now."""
 
     def __init__(
@@ -190,11 +190,11 @@ class Board:
         return occupancy(self.pools, self.states)
 
     @cached_property
-    def hosts(self) -> Sequence[Host]:
-        busy = busy_hosts([row.worker for row in self.rows], self.now)
+    def hosts(self) -> Sequence[HostCard]:
+        busy = host_loads([row.worker for row in self.rows], self.now)
         view = Viewpoint(self.teams, self.lengths, self.now)
         return [
-            Host(
+            HostCard(
                 worker=row.worker,
                 cells=[cell(slot, view) for slot in row.slots],
                 busy=busy.get(row.worker.pk, IDLE),
@@ -219,10 +219,10 @@ class Board:
         return {sweep: n for sweep, n in longest if n}
 
     @cached_property
-    def sections(self) -> Sequence[Section]:
+    def sections(self) -> Sequence[PoolSection]:
         waiting = self.queue.by_pool
         return [
-            Section(
+            PoolSection(
                 pool,
                 [host for host in self.hosts if host.worker.pool_id == pool.pk],
                 waiting.get(pool.pk, 0),
@@ -231,7 +231,7 @@ class Board:
         ]
 
     @cached_property
-    def queue(self) -> Queue:
+    def queue(self) -> QueueList:
         waits = {
             pool: queue_of(pool, teams=self.teams, state=self.states[pool.pk])
             for pool in self.pools
@@ -240,7 +240,7 @@ class Board:
         return queue_rows(waits, teams=self.teams, only=only)
 
     @cached_property
-    def slots(self) -> Slots:
+    def slots(self) -> SlotCounts:
         mine = others = free = closed = 0
         for row, host in zip(self.rows, self.hosts, strict=True):
             if host.silent:
@@ -256,17 +256,17 @@ class Board:
                     free += slot.span
                 else:
                     closed += slot.span
-        return Slots(mine, others, free, closed)
+        return SlotCounts(mine, others, free, closed)
 
     def _is_mine(self, trial: Trial) -> bool:
         return self.team is not None and team_of(trial).pk == self.team.pk
 
     @property
-    def silent(self) -> Sequence[Host]:
+    def silent(self) -> Sequence[HostCard]:
         return [host for host in self.hosts if host.silent]
 
     @property
-    def heard(self) -> int:
+    def reachable(self) -> int:
         return len(self.hosts) - len(self.silent)
 
     @property
@@ -274,7 +274,7 @@ class Board:
         return [host.worker for host in self.hosts]
 
     @property
-    def idle_pools(self) -> Sequence[Section]:
+    def idle_pools(self) -> Sequence[PoolSection]:
         """Pools in which something waits and nothing takes it."""
         return [s for s in self.sections if s.waiting and not s.usable]
 
@@ -283,7 +283,7 @@ class Board:
         return not self.hosts
 
     def rendered_parts(self) -> Mapping[str, str]:
-        context = {"board": self, "is_admin": self.user.is_superuser, "team": self.team}
+        context = {"page": self, "is_admin": self.user.is_superuser, "team": self.team}
         parts = {
             name: render_to_string(f"experiments/pools/{name}.html", context)
             for name in ("facts", "tiles", "queue")
