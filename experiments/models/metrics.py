@@ -149,6 +149,7 @@ class Decision(models.Model):
     stop = models.BooleanField()
     reason = models.TextField()
     # The parts of the reason: its clause, the own best before it, what the limit is.
+    # Clause and limit have marks: see search/termination/evidence.py.
     clause = models.TextField(blank=True)
     named_best = models.CharField(max_length=40, blank=True)
     limit_words = models.TextField(blank=True)

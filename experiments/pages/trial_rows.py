@@ -25,6 +25,7 @@ from experiments.pages.failures import out_of_time
 from experiments.pages.simulator.policy_words import kind_name
 from experiments.pages.trial.verdicts import chance_text
 from experiments.search.termination import Policy, make_policy
+from experiments.search.termination.evidence import without_marks
 from experiments.tracking.spaces import flat_configurations, search_space
 from experiments.tracking.training_time import seconds_by_trial
 from experiments.tracking.verdicts import CHANCE
@@ -278,7 +279,7 @@ def _compared(decision: Decision, word: str) -> str:
     if CHANCE in decision.facts:
         return f"a chance of {chance_text(decision.facts[CHANCE])} to become the best"
     if decision.policy in SPOKEN:
-        return decision.clause or decision.reason
+        return without_marks(decision.clause) or decision.reason
     if threshold is None:
         return "nothing to compare with yet"
     if value is None:

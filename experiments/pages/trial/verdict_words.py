@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -14,12 +11,9 @@ from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.verdicts import chance_text
 from experiments.search.termination import Policy
 from experiments.search.termination.comparison import ComparingPolicy
+from experiments.search.termination.evidence import MARK, trial_mark
 from experiments.search.wording import ordinal
 from experiments.tracking.verdicts import CHANCE, Checks
-
-# The own best in it, with or without being called so.
-OWN_BEST = re.compile(r"(?:\bits best |(?<=; )|^)(-?\d\S*)(?= )")
-TRIAL_NAME = re.compile(r"\btrial (\d+)\b")
 
 # A policy that looks at even intervals does so after that many of them, too.
 LATER = 9
@@ -49,20 +43,13 @@ def against_words(detail: TrialDetail, decision: Decision) -> Sentence:
 
 
 def _reason_words(detail: TrialDetail, decision: Decision) -> Sentence:
-    """The policy's own clause: the own best named and made strong."""
-    text = decision.clause.replace("'", "\u2019")
-    metric = detail.objective.primary_metric
-    pieces = [
-        format_html("its best {} <strong>{}</strong>", metric, piece)
-        if index % 2
-        else linked_trials(piece, detail.setter_urls)
-        for index, piece in enumerate(OWN_BEST.split(text))
-    ]
-    rest = format_html_join("", "{}", ((piece,) for piece in pieces))
+    """The policy's own clause; its metric is named beside the trial's best."""
+    words = _drawn(detail, decision.clause)
     if not decision.named_best:
-        return rest
-    words = "with a best {} of <strong>{}</strong>, {}"
-    return format_html(words, metric, decision.named_best, rest)
+        return words
+    metric = detail.objective.primary_metric
+    text = "with a best {} of <strong>{}</strong>, {}"
+    return format_html(text, metric, decision.named_best, words)
 
 
 def _side(detail: TrialDetail, decision: Decision) -> str:
@@ -74,28 +61,35 @@ def _side(detail: TrialDetail, decision: Decision) -> str:
 
 
 def _threshold_words(detail: TrialDetail, decision: Decision) -> Sentence:
-    """What the threshold is, in the policy's own words, its trials linked."""
-    words = decision.limit_words.replace("'", "\u2019")
-    if not words:
-        return ""
-    if decision.policy == "median_stopping":
+    """What the threshold is, in the policy's own words."""
+    words = decision.limit_words
+    if words and decision.policy == "median_stopping":
         reports = "report" if decision.n == 1 else f"{decision.n} reports"
         words += f" over the same {reports}"
-    return linked_trials(words, detail.setter_urls)
+    return _drawn(detail, words)
 
 
-def linked_trials(text: str, urls: Mapping[int, str]) -> SafeString:
-    """The text, escaped, with every ``trial 12`` that has a page linked to it."""
-    pieces: list[Sentence] = []
-    for index, piece in enumerate(TRIAL_NAME.split(text)):
-        url = urls.get(int(piece)) if index % 2 else None
-        if index % 2 == 0:
-            pieces.append(piece)
-        elif url is None:
-            pieces.append(f"trial {piece}")
-        else:
-            pieces.append(format_html('<a href="{}">trial {}</a>', url, piece))
-    return format_html_join("", "{}", ((piece,) for piece in pieces))
+def _drawn(detail: TrialDetail, text: str) -> SafeString:
+    """A clause whose marks are the metric with the trial's best, and links."""
+    pieces = MARK.split(text.replace("'", "\u2019"))
+    drawn: list[Sentence] = [pieces[0]]
+    for kind, name, rest in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        drawn += [
+            _trial_link(detail, int(name)) if kind == "trial" else _best(detail, name),
+            rest,
+        ]
+    return format_html_join("", "{}", ((piece,) for piece in drawn))
+
+
+def _best(detail: TrialDetail, value: str) -> SafeString:
+    return format_html("{} <strong>{}</strong>", detail.objective.primary_metric, value)
+
+
+def _trial_link(detail: TrialDetail, number: int) -> Sentence:
+    url = detail.setter_urls.get(number)
+    if url is None:
+        return f"trial {number}"
+    return format_html('<a href="{}">trial {}</a>', url, number)
 
 
 def policy_sentence(detail: TrialDetail) -> str:
@@ -147,16 +141,18 @@ def standstill_sentence(detail: TrialDetail) -> str:
 
 
 def setters_sentence(detail: TrialDetail, decision: Decision) -> Sentence:
-    """Who set the threshold, unless the lead has said so."""
-    numbers = [n for n in decision.setters if f"trial {n}" not in decision.reason]
-    if not numbers:
+    """Which trials set the threshold, unless the lead has named them."""
+    links = [
+        _trial_link(detail, number)
+        for number in decision.setters[:2]
+        if trial_mark(number) not in decision.clause
+    ]
+    if not links:
         return ""
     if CHANCE in decision.facts:
-        return linked_trials(
-            f"At that report trial {numbers[0]} led.", detail.setter_urls
-        )
-    names = " and ".join(f"trial {n}" for n in numbers[:2])
-    return linked_trials(f"The threshold lay at {names}.", detail.setter_urls)
+        return format_html("At that report {} led.", links[0])
+    names = format_html_join(" and ", "{}", ((link,) for link in links))
+    return format_html("The threshold was set by {}.", names)
 
 
 def lower_first(text: str) -> str:

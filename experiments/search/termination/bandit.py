@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from experiments.search.fields import Fields, shown
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
-from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.evidence import Evidence, Rivals, trial_mark
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import NumberSetting, declared
 from experiments.search.wording import significant
@@ -87,7 +87,7 @@ class BanditPolicy(ComparingPolicy):
         if leader is None or not ruling.setters:
             return "the limit beside its own best"
         best = significant(self.objective.value(leader.loss))
-        return f"the limit beside {best}, the best of trial {leader.number}"
+        return f"the limit beside {best}, the best of {trial_mark(leader.number)}"
 
     def name_in_words(self) -> str:
         if self.slack_factor > 0:

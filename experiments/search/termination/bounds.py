@@ -9,7 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from experiments.search.fields import Fields, shown
-from experiments.search.termination.evidence import Evidence, Grounds, Rivals
+from experiments.search.termination.evidence import (
+    Evidence,
+    Grounds,
+    Rivals,
+    best_mark,
+)
 from experiments.search.termination.policy import Policy, Ruling, min_rivals
 from experiments.search.termination.settings import (
     METRIC_UNITS,
@@ -104,11 +109,11 @@ class ThresholdPolicy(Policy):
         own = evidence.own
         if not ruling.stop:
             last = significant(self.objective.value(own.last))
-            return Grounds(f"with {last} it misses no bound")
+            return Grounds(f"its last value {last} misses no bound")
         limit = self.objective.value(ruling.limit)
         if self._judges_value(evidence) and own.best > self._goal():
             best, goal = told_apart(self.objective.value(own.best), limit)
-            best = "no finite value" if own.silent else f"its best {best}"
+            best = "no finite value" if own.silent else f"its best {best_mark(best)}"
             return Grounds(
                 f"{best} has not reached {goal}, "
                 f"which was asked for by report {self.by_report:,}"
@@ -117,6 +122,7 @@ class ThresholdPolicy(Policy):
             last, bound = "a report without a finite value", significant(limit)
         else:
             last, bound = told_apart(self.objective.value(own.last), limit)
+            last = f"its last value {last}"
         name = "lower" if limit == self.lower else "upper"
         return Grounds(f"{last} is beyond the {name} bound, {bound}")
 
@@ -202,7 +208,7 @@ class PatiencePolicy(Policy):
             return Grounds(f"no finite value in {report:,} reports")
         by = f" by more than {significant(self.min_delta)}" if self.min_delta else ""
         verb = "has not improved" if ruling.stop else "has improved"
-        return Grounds(f"its best {best} {verb}{by} in the last {span}")
+        return Grounds(f"its best {best_mark(best)} {verb}{by} in the last {span}")
 
     def name_in_words(self) -> str:
         words = f"patience of {counted(self.patience, 'report')}"

@@ -7,7 +7,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from experiments.search.termination.evidence import Evidence, Grounds, Rivals
+from experiments.search.termination.evidence import (
+    Evidence,
+    Grounds,
+    Rivals,
+    best_mark,
+)
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.wording import significant, told_apart
 
@@ -69,9 +74,9 @@ class ComparingPolicy(Policy):
             self.objective.value(own.best), self.objective.value(ruling.limit)
         )
         side = "below" if self.objective.maximizes else "above"
-        compared = f"its best {best} was {side}"
+        compared = f"its best {best_mark(best)} was {side}"
         if not ruling.stop:
-            compared = f"{best} against"
+            compared = f"its best {best_mark(best)} against"
         elif own.silent:
             compared = "no finite value against"
         words = self.limit_in_words(evidence, rivals, ruling)

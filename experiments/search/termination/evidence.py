@@ -8,6 +8,7 @@ policy simulator, and `experiments.tracking.rivals` from the rows of a stored sw
 from __future__ import annotations
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,26 @@ from numpy.typing import NDArray
 # A policy learns from at most so many finished trials, those with the highest numbers.
 MAX_FINISHED = 256
 
+# What pages draw in another way in a clause: the trial's own best, and links to trials.
+MARK = re.compile(r"\[(best|trial) ([^]]+)\]")
+
 T = TypeVar("T")
+
+
+def best_mark(text: str) -> str:
+    """The trial's own best in a clause."""
+    return f"[best {text}]"
+
+
+def trial_mark(number: int) -> str:
+    """Another trial in a clause."""
+    return f"[trial {number}]"
+
+
+def without_marks(clause: str) -> str:
+    return MARK.sub(
+        lambda mark: f"trial {mark[2]}" if mark[1] == "trial" else mark[2], clause
+    )
 
 
 class Standing(NamedTuple):
@@ -169,7 +189,7 @@ class Grounds:
 
     `clause` is the end of a sentence, without its full stop. `best` is the trial's own
     best where the sentence names it before the clause. `limit` says what the threshold
-    is, and ends the clause; "" where there is none.
+    is, and ends the clause; "" where there is none. Clause and limit may have marks.
     """
 
     clause: str
@@ -179,7 +199,7 @@ class Grounds:
     def sentence(self, report: int, *, stop: bool) -> str:
         start = "Ended after" if stop else "Kept at"
         best = f" with {self.best}" if self.best else ""
-        return f"{start} report {report}{best}: {self.clause}."
+        return f"{start} report {report}{best}: {without_marks(self.clause)}."
 
 
 @dataclass(frozen=True)

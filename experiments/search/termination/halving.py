@@ -11,7 +11,12 @@ from typing import Any, ClassVar, Self
 from experiments.search.fields import Fields
 from experiments.search.records import Objective
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
-from experiments.search.termination.evidence import Evidence, Grounds, Rivals
+from experiments.search.termination.evidence import (
+    Evidence,
+    Grounds,
+    Rivals,
+    trial_mark,
+)
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import (
     MAX_REPORTS,
@@ -111,8 +116,9 @@ class AshaPolicy(ComparingPolicy):
         kept = self._kept(rivals)
         rank = "the best" if kept == 1 else f"the last of the best {kept:,}"
         return (
-            f"the best of trial {ruling.setters[0]}: {rank} of the {len(rivals):,} "
-            f"others that came as far; one in {self.reduction_factor} goes on"
+            f"the best of {trial_mark(ruling.setters[0])}: {rank} of the "
+            f"{len(rivals):,} others that came as far; one in "
+            f"{self.reduction_factor} goes on"
         )
 
     def name_in_words(self) -> str:

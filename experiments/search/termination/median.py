@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
-from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.evidence import Evidence, Rivals, trial_mark
 from experiments.search.termination.policy import Ruling
 
 
@@ -30,7 +30,7 @@ class MedianStoppingPolicy(ComparingPolicy):
 
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         if len(rivals) == 1:
-            return f"the average of trial {ruling.setters[0]}"
+            return f"the average of {trial_mark(ruling.setters[0])}"
         return f"the median of {len(rivals):,} other trials' averages"
 
     def name_in_words(self) -> str:

@@ -19,7 +19,13 @@ from experiments.search.learning_curves import (
     repeats_of,
     window_for,
 )
-from experiments.search.termination.evidence import Evidence, Grounds, Ranked, Rivals
+from experiments.search.termination.evidence import (
+    Evidence,
+    Grounds,
+    Ranked,
+    Rivals,
+    trial_mark,
+)
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import ShareSetting, declared
 from experiments.search.wording import significant
@@ -104,7 +110,8 @@ class PredictivePolicy(Policy):
     were gaining as fast (`experiments.search.forecasts`). The `chance` is asked of a
     trial of middling rank at its report; the rank says something the gains do not, and
     so the last one needs twice that chance, and one in the best quarter half of it. A
-    trial among the best `keep_share` goes on in any case, and every one has three reports.
+    trial among the best `keep_share` goes on in any case, and every one has three
+    reports.
     Where reports are noisy, both comparisons are of averages and leave room for it.
     While no trial has run to its end, one in the worse half ends when it is further
     behind than its pace makes up for (`experiments.search.termination.predictive`).
@@ -184,7 +191,7 @@ class PredictivePolicy(Policy):
     def _clause(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         if EQUAL_REPORTS in ruling.facts:
             return (
-                f"report by report it is equal to trial {ruling.setters[0]}, "
+                f"report by report it is equal to {trial_mark(ruling.setters[0])}, "
                 "which ran to its end, so it would end as that one did"
             )
         if not ruling.facts:
@@ -192,10 +199,10 @@ class PredictivePolicy(Policy):
         facts = {name: significant(value) for name, value in ruling.facts.items()}
         if "chance" not in facts:
             return (
-                f"it is {facts['gain_needed']} behind trial "
-                f"{ruling.setters[0]}, which leads at this report, and at its own pace "
-                f"it would gain about {facts['gain_expected']}; no trial has run to "
-                "its end yet"
+                f"it is {facts['gain_needed']} behind "
+                f"{trial_mark(ruling.setters[0])}, which leads at this report, and at "
+                f"its own pace it would gain about {facts['gain_expected']}; no "
+                "trial has run to its end yet"
             )
         return (
             f"to beat the best it needs to gain {facts['gain_needed']} more, "

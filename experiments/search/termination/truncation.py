@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from experiments.search.termination.comparison import ComparingPolicy, LossLimit
-from experiments.search.termination.evidence import Evidence, Rivals
+from experiments.search.termination.evidence import Evidence, Rivals, trial_mark
 from experiments.search.termination.policy import Ruling
 from experiments.search.termination.settings import (
     FlagSetting,
@@ -58,8 +58,8 @@ class TruncationSelectionPolicy(ComparingPolicy):
 
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         return (
-            f"the best of trial {ruling.setters[0]}; the last {self._ending(rivals):,} "
-            f"of {len(rivals) + 1:,} trials end"
+            f"the best of {trial_mark(ruling.setters[0])}; the last "
+            f"{self._ending(rivals):,} of {len(rivals) + 1:,} trials end"
         )
 
     def name_in_words(self) -> str:

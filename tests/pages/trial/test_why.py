@@ -64,7 +64,7 @@ def test_a_trial_ended_by_the_median_says_both_numbers_and_their_origin() -> Non
     assert "Median stopping, checked at every report from the 2nd." in notes
     assert "One check passed, at report 2 with 0.020 to spare." in notes
     assert "Accuracy had not risen since report 2." in notes
-    assert "The threshold lay at <a href=" in notes
+    assert "The threshold was set by <a href=" in notes
 
 
 def test_a_trial_ended_by_the_bandit_links_the_leader() -> None:

@@ -110,7 +110,7 @@ def test_a_leader_has_no_setters() -> None:
     assert verdict.setters == ()
     assert verdict.threshold == pytest.approx(0.75)
     assert verdict.reason == (
-        "Kept at report 1: 0.9 against 0.75, the limit beside its own best."
+        "Kept at report 1: its best 0.9 against 0.75, the limit beside its own best."
     )
 
 

@@ -89,17 +89,17 @@ def test_the_sentences_of_bounds() -> None:
         "by report 2."
     )
     assert judged(policy, [-2], {}).reason == (
-        "Ended after report 1: -2 is beyond the lower bound, -1."
+        "Ended after report 1: its last value -2 is beyond the lower bound, -1."
     )
     assert judged(policy, [math.nan], {}).reason == (
         "Ended after report 1: a report without a finite value is beyond the lower "
         "bound, -1."
     )
     assert judged(policy, [1.5], {}).reason == (
-        "Ended after report 1: 1.5 is beyond the upper bound, 1."
+        "Ended after report 1: its last value 1.5 is beyond the upper bound, 1."
     )
     kept = judged(policy, [0.1], {})
-    assert kept.reason == "Kept at report 1: with 0.1 it misses no bound."
+    assert kept.reason == "Kept at report 1: its last value 0.1 misses no bound."
     assert kept.threshold is None
     assert judged(policy, [-2], {}).threshold == -1
 

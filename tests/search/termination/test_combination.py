@@ -87,13 +87,15 @@ def test_the_verdict_is_that_of_the_rule_which_decided() -> None:
         "Ended after report 3: its best 0.5 was below 0.9, the average of trial 1."
     )
     kept = judged(combined("all_of", MEDIAN, PATIENCE), STEADY, LOW)
-    assert kept.reason == ("Kept at report 3: 0.5 against 0.1, the average of trial 1.")
+    assert kept.reason == (
+        "Kept at report 3: its best 0.5 against 0.1, the average of trial 1."
+    )
 
 
 def test_all_the_rules_are_told_where_all_decided() -> None:
     assert judged(combined("any_of", MEDIAN, PATIENCE), RISING, LOW).reason == (
-        "Kept at report 3: 0.5 against 0.1, the average of trial 1; its best 0.5 has "
-        "improved in the last 2 reports."
+        "Kept at report 3: its best 0.5 against 0.1, the average of trial 1; "
+        "its best 0.5 has improved in the last 2 reports."
     )
     assert judged(combined("all_of", MEDIAN, PATIENCE), STEADY, HIGH).reason == (
         "Ended after report 3: its best 0.5 was below 0.9, the average of trial 1; its "

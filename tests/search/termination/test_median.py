@@ -116,7 +116,8 @@ def test_the_sentence_names_both_numbers_and_the_median() -> None:
     )
     kept = judged(policy(), [0.767], {1: [0.724], 2: [0.724]})
     assert kept.reason == (
-        "Kept at report 1: 0.767 against 0.724, the median of 2 other trials' averages."
+        "Kept at report 1: its best 0.767 against 0.724, the median of 2 other "
+        "trials' averages."
     )
     alone = judged(policy(MINIMIZE), [0.81113], {4: [0.81112]})
     assert alone.reason == (
