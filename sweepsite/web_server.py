@@ -30,7 +30,7 @@ sendfile = False
 control_socket_disable = True
 
 
-class OfStalledClients(logging.Filter):
+class StalledClientFilter(logging.Filter):
     """Leaves out the tracebacks of connections that stood still for too long."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -40,7 +40,7 @@ class OfStalledClients(logging.Filter):
 def when_ready(server: Any) -> None:
     """Connections inherit these limits from the socket that they come in by; gunicorn
     itself has none for a request that has begun."""
-    server.log.error_log.addFilter(OfStalledClients())
+    server.log.error_log.addFilter(StalledClientFilter())
     limit = struct.pack("ll", MAX_STALL, 0)
     for listener in server.LISTENERS:
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):

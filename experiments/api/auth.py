@@ -37,7 +37,7 @@ from experiments.models import (
 )
 from experiments.models.trials import AttemptState
 from experiments.tokens import same_digest, token_digest
-from experiments.tracking.ingest import StaleAttempt
+from experiments.tracking.ingest import AttemptNotRunning
 
 # More digits than a row's number has.
 MAX_DIGITS = 18
@@ -104,7 +104,7 @@ def running_attempt(request: HttpRequest) -> Attempt:
     """The same; raises StaleAttempt once it does not count any more."""
     attempt = calling_attempt(request)
     if attempt.state != AttemptState.RUNNING:
-        raise StaleAttempt(f"Attempt {attempt.pk} does not count any more.")
+        raise AttemptNotRunning(f"Attempt {attempt.pk} does not count any more.")
     return attempt
 
 

@@ -18,7 +18,7 @@ from ninja.parser import Parser
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from experiments.tracking.ingest import StaleAttempt, TooManyMetrics
+from experiments.tracking.ingest import AttemptNotRunning, TooManyMetrics
 
 
 class ApiError(Exception):
@@ -50,7 +50,7 @@ def add_error_handlers(api: NinjaAPI) -> None:
         handle(kind, refusal)
 
 
-def _stale(error: StaleAttempt) -> ApiError:
+def _stale(error: AttemptNotRunning) -> ApiError:
     return ApiError(409, "stale_attempt", str(error))
 
 
@@ -89,7 +89,7 @@ def _refused(error: HttpError) -> ApiError:
 
 REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     ApiError: lambda error: error,
-    StaleAttempt: _stale,
+    AttemptNotRunning: _stale,
     TooManyMetrics: _too_many_metrics,
     RequestDataTooBig: _too_large,
     ValidationError: _invalid,

@@ -28,7 +28,7 @@ def _attempt(request: HttpRequest, trial_id: int) -> Attempt:
     """The attempt that the token is for, or that a person's report counts for."""
     attempt = own_attempt(request) or steerable_trial(request, trial_id).current_attempt
     if attempt is None:
-        raise ingest.StaleAttempt(f"Trial {trial_id} has no attempt that runs.")
+        raise ingest.AttemptNotRunning(f"Trial {trial_id} has no attempt that runs.")
     return attempt
 
 
@@ -65,12 +65,12 @@ def heartbeat(request: HttpRequest, trial_id: int) -> ReplyOut:
     if attempt.runner_token_digest:
         raise _launched("that it lives")
     if not lifecycle.beat_outside(attempt):
-        raise ingest.StaleAttempt(f"Attempt {attempt.pk} does not run any more.")
+        raise ingest.AttemptNotRunning(f"Attempt {attempt.pk} does not run any more.")
     trial = attempt.trial
     return ReplyOut(stop=bool(trial.stop_reason), reason=trial.stop_message)
 
 
-class FinishIn(Schema):
+class AskedFinishIn(Schema):
     state: Literal["completed", "failed"]
     message: Annotated[str, Field(max_length=2_000, pattern=WITHOUT_NUL)] = ""
 
@@ -84,7 +84,7 @@ class FinishOut(Schema):
     response=answers(200, FinishOut),
     auth=training_or_user,
 )
-def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
+def finish(request: HttpRequest, trial_id: int, body: AskedFinishIn) -> FinishOut:
     """End a trial whose process this site did not launch.
 
     A trial that was asked to stop is terminated or cancelled, whatever is said here.
@@ -93,7 +93,7 @@ def finish(request: HttpRequest, trial_id: int, body: FinishIn) -> FinishOut:
     if attempt.runner_token_digest:
         raise _launched("its end")
     if attempt.state == AttemptState.QUEUED:
-        raise ingest.StaleAttempt(f"Attempt {attempt.pk} has not started yet.")
+        raise ingest.AttemptNotRunning(f"Attempt {attempt.pk} has not started yet.")
     outcome = _outcome(attempt, body)
     groups.sign(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
@@ -111,7 +111,7 @@ def _launched(what: str) -> ApiError:
     )
 
 
-def _outcome(attempt: Attempt, body: FinishIn) -> lifecycle.Outcome:
+def _outcome(attempt: Attempt, body: AskedFinishIn) -> lifecycle.Outcome:
     failed = body.state == "failed"
     # It has trained up to now.
     lifecycle.beat_outside(attempt)

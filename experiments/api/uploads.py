@@ -67,7 +67,7 @@ def upload(request: HttpRequest, team: TeamSlug = None) -> Status[UploadOut]:
             _archive(request),
             user=request.auth.user,  # type: ignore[attr-defined]
         )
-    except snapshots.CodeError as error:
+    except snapshots.SnapshotError as error:
         raise ApiError(422, "invalid", str(error), {"body": [str(error)]}) from error
     return Status(
         201,

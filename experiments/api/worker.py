@@ -28,8 +28,7 @@ from experiments.api.auth import (
 )
 from experiments.api.errors import ApiError, BodyParser, add_error_handlers
 from experiments.api.schemas import PointsIn, ReplyOut
-from experiments.api.worker_facts import BeatIn as HostBeatIn
-from experiments.api.worker_facts import Bytes, HelloIn, renewed_facts
+from experiments.api.worker_facts import Bytes, HelloIn, WorkerBeatIn, renewed_facts
 from experiments.failures import auto_drain, groups
 from experiments.models import Attempt, Pool, Worker
 from experiments.models.trials import AttemptState
@@ -132,7 +131,7 @@ def _signed_on(pool: Pool, body: HelloIn) -> Worker:
 
 
 @api.post("/beat", auth=pool_auth)
-def beat(request: HttpRequest, body: HostBeatIn) -> dict[str, Any]:
+def beat(request: HttpRequest, body: WorkerBeatIn) -> dict[str, Any]:
     check_protocol(request)
     worker = _worker(request, body.worker)
     Worker.objects.filter(pk=worker.pk).update(
@@ -245,7 +244,7 @@ def heartbeat(request: HttpRequest, attempt_id: int, body: BeatIn) -> dict[str, 
     if not lifecycle.beat(
         attempt, pid=body.pid, elapsed=body.elapsed, phase=body.phase
     ):
-        raise ingest.StaleAttempt(f"Attempt {attempt_id} does not count any more.")
+        raise ingest.AttemptNotRunning(f"Attempt {attempt_id} does not count any more.")
     failpoint("beat.noted")
     return {"stop": _stop_of(attempt)}
 

@@ -63,7 +63,7 @@ class HelloIn(Schema):
             raise ApiError(422, "same_gpu_twice", "A GPU is listed more than once.")
 
 
-class BeatIn(Schema):
+class WorkerBeatIn(Schema):
     worker: int
     disk_free: Bytes | None = None
 
@@ -72,6 +72,6 @@ def known(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def renewed_facts(worker: Worker, beat: BeatIn) -> dict[str, Any]:
+def renewed_facts(worker: Worker, beat: WorkerBeatIn) -> dict[str, Any]:
     """The facts of a worker with what its beat has told anew."""
     return {**worker.facts, **known({"disk_free": beat.disk_free})}

@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from experiments.code import snapshots
-from experiments.code.snapshots import MAX_FILES, CodeError
+from experiments.code.snapshots import MAX_FILES, SnapshotError
 from experiments.models import Pool, Team, User
 from experiments.runner.shared_folder import is_kept, kept_folders, secret_part
 from experiments.search.document.definition import SweepDefinition
@@ -58,7 +58,7 @@ def with_stored_code(
     """The document with the files of its ``code`` folder kept as an upload."""
     try:
         snapshot = snapshots.store_files(team, read_folder(folder), user=user)
-    except CodeError as error:
+    except SnapshotError as error:
         raise refused(str(error)) from error
     return {
         **document,

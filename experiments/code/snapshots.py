@@ -61,7 +61,7 @@ DAMAGE = (
 )
 
 
-class CodeError(ValueError):
+class SnapshotError(ValueError):
     """Files that cannot be kept, with a sentence that says which and why."""
 
 
@@ -71,9 +71,11 @@ def store_files(
     """Keep these files (relative POSIX path to content) as a snapshot of the team."""
     checked = {safe_path(name): content for name, content in files.items()}
     if not checked:
-        raise CodeError("There are no files; at least the training script is needed.")
+        raise SnapshotError(
+            "There are no files; at least the training script is needed."
+        )
     if len(checked) > MAX_FILES:
-        raise CodeError(f"There are {len(checked):,} files; at most {MAX_FILES:,}.")
+        raise SnapshotError(f"There are {len(checked):,} files; at most {MAX_FILES:,}.")
     _check_folders(checked)
     _check_size(sum(map(len, checked.values())))
     archive = pack(checked)
@@ -121,7 +123,7 @@ def _check_folders(names: Iterable[str]) -> None:
         for depth in range(1, len(parts)):
             folder = "/".join(parts[:depth])
             if folder in known:
-                raise CodeError(
+                raise SnapshotError(
                     f"{_shown(folder)} is a file and also the folder of {_shown(name)};"
                     " one of the two needs another name."
                 )
@@ -138,17 +140,17 @@ def _unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
         kind, reader = "The upload is neither a zip nor a tar archive", _from_tar
     try:
         yield from reader(data)
-    except CodeError:
+    except SnapshotError:
         raise
     except DAMAGE as error:
         why = str(error)[:SHOWN_LETTERS].rstrip(".") or type(error).__name__
-        raise CodeError(f"{kind}: {why}.") from error
+        raise SnapshotError(f"{kind}: {why}.") from error
 
 
 def safe_path(name: str) -> str:
     """The path in plain form, or a CodeError if it could leave its folder."""
     if len(name) > MAX_NAME_LENGTH:
-        raise CodeError(
+        raise SnapshotError(
             f"The file name {_shown(name)} has {len(name):,} characters; at most"
             f" {MAX_NAME_LENGTH} are allowed."
         )
@@ -162,7 +164,7 @@ def safe_path(name: str) -> str:
         or any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in path)
     )
     if bad:
-        raise CodeError(
+        raise SnapshotError(
             f"The file name {_shown(name)} is not allowed. Names are relative to the"
             " folder of the code and stay inside it, such as src/train.py."
         )
@@ -177,7 +179,7 @@ def _shown(name: str) -> str:
 
 def _check_size(size: int) -> None:
     if size > settings.UPLOAD_LIMIT_BYTES:
-        raise CodeError(
+        raise SnapshotError(
             f"The files take {size / 1e6:.1f} MB; at most"
             f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB are allowed"
             " (SWEEPSITE_UPLOAD_MB)."
@@ -186,7 +188,7 @@ def _check_size(size: int) -> None:
 
 def _check_count(count: int) -> None:
     if count > MAX_FILES:
-        raise CodeError(
+        raise SnapshotError(
             f"The archive has more than {MAX_FILES:,} files and folders, which is"
             " the most that is allowed."
         )
@@ -200,9 +202,11 @@ def _from_zip(data: bytes) -> Iterator[tuple[str, bytes]]:
         _check_size(sum(info.file_size for info in members))
         for info in members:
             if (info.external_attr >> 16) & 0o170000 not in {0, 0o100000}:
-                raise CodeError(f"{_shown(info.filename)} is a link or special file.")
+                raise SnapshotError(
+                    f"{_shown(info.filename)} is a link or special file."
+                )
             if info.compress_type not in ZIP_METHODS:
-                raise CodeError(
+                raise SnapshotError(
                     f"{_shown(info.filename)} is compressed in an unusual way; a zip"
                     " archive may store its files or deflate them."
                 )
@@ -220,7 +224,7 @@ class _Metered(io.BytesIO):
         asked = len(self.getbuffer()) if size is None or size < 0 else size
         self.room -= asked
         if self.room < 0:
-            raise CodeError(
+            raise SnapshotError(
                 "The tar archive has a header of more than"
                 f" {HEADER_ROOM >> 10} KB, such as a file name of that length."
             )
@@ -239,7 +243,9 @@ def _from_tar(data: bytes) -> Iterator[tuple[str, bytes]]:
             _check_count(count)
             if not member.isdir():
                 if not member.isfile():
-                    raise CodeError(f"{_shown(member.name)} is a link or special file.")
+                    raise SnapshotError(
+                        f"{_shown(member.name)} is a link or special file."
+                    )
                 total += max(member.size, 0)
                 _check_size(total)
                 source.room = member.size
@@ -263,7 +269,7 @@ def _plain_tar(data: bytes) -> _Metered:
     with make(io.BytesIO(data)) as file:
         while piece := file.read(CHUNK):
             if plain.tell() + len(piece) > most:
-                raise CodeError(
+                raise SnapshotError(
                     f"The archive unpacks to more than {most >> 20} MB; its files may"
                     f" take at most {settings.UPLOAD_LIMIT_BYTES >> 20} MB"
                     " (SWEEPSITE_UPLOAD_MB)."

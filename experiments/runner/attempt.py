@@ -17,27 +17,32 @@ from experiments.runner.environment import training_environment
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.heartbeat import Courier, Life
+from experiments.runner.heartbeat import HeartbeatThread, PreparationHeartbeat
 from experiments.runner.limits import LimitError, cgroup_for, limits_from
 from experiments.runner.logs import OutputLog
 from experiments.runner.outcome import (
-    Hearing,
-    Outcome,
-    Unstarted,
+    AttemptOutcome,
+    Lease,
+    NotStarted,
     cut_off_early,
     finish_report,
     released_early,
     worker_problem,
 )
 from experiments.runner.preparation import Preparation
-from experiments.runner.process_tree import Tree
+from experiments.runner.process_tree import ProcessTree
 from experiments.runner.processes import writers
-from experiments.runner.resume import CACHE, RESUME_FROM, CheckpointError, Resuming
-from experiments.runner.retry import Patience
+from experiments.runner.resume import (
+    CACHE,
+    RESUME_FROM,
+    CheckpointDownload,
+    CheckpointError,
+)
+from experiments.runner.retry import Retry
 from experiments.runner.signals import Signals
 from experiments.runner.site import Site
-from experiments.runner.spec import AS_IT_IS, AttemptSpec, Prepared
-from experiments.runner.uploads import Porter, Shipments
+from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
+from experiments.runner.uploads import OutputUploads, UploadThread
 from experiments.runner.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -49,7 +54,7 @@ STALE = "stale"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worker:
+class WorkerContext:
     """What an attempt needs to know of the worker it runs on.
 
     `give_up_after`: seconds to insist on what the site does not answer; on a delivery
@@ -62,16 +67,18 @@ class Worker:
     give_up_after: float
 
 
-class Attempt:
+class AttemptRun:
     """One attempt at a trial on this worker."""
 
-    def __init__(self, spec: AttemptSpec, *, worker: Worker, signals: Signals) -> None:
+    def __init__(
+        self, spec: AttemptSpec, *, worker: WorkerContext, signals: Signals
+    ) -> None:
         self._spec = spec
         self._worker = worker
         self._signals = signals
         self._folder = AttemptFolder.of(worker.home, spec.attempt)
         self._opened: Channels | None = None
-        self._hearing = Hearing()
+        self._lease = Lease()
         self._group = cgroup_for(
             spec.attempt,
             memory=spec.limits.memory_bytes,
@@ -107,8 +114,8 @@ class Attempt:
             prepared = self._resume(self._prepare(log), log)
             self._make_sure()
             tree = self._start(prepared)
-        except Unstarted as problem:
-            self._deliver(problem.outcome, log, self._shipments())
+        except NotStarted as problem:
+            self._deliver(problem.outcome, log, self._uploads())
         else:
             self._accompany(tree, log)
 
@@ -116,7 +123,7 @@ class Attempt:
         """Code, interpreter and packages; nothing to do is the quick case."""
         spec = self._spec
         if spec.code is None and not spec.python and spec.requirements is None:
-            return AS_IT_IS
+            return NOTHING_PREPARED
         return Preparation(
             spec,
             folder=self._folder,
@@ -125,7 +132,7 @@ class Attempt:
             home=self._worker.home,
             worker=self._worker.environment,
             signals=self._signals,
-            patience=self._patience(),
+            retry=self._retry(),
         ).prepare()
 
     def _resume(self, prepared: Prepared, log: OutputLog) -> Prepared:
@@ -136,14 +143,14 @@ class Attempt:
         earlier = f"the outputs of attempt {checkpoint.attempt}"
         channels, spec = self._channels(), self._spec
         try:
-            Resuming(
+            CheckpointDownload(
                 checkpoint,
                 folder=self._folder.resume,
                 cache=self._worker.home.absolute() / CACHE,
                 limit=spec.outputs_limit_bytes,
                 site=channels.site,
-                life=self._life(),
-                patience=self._patience(),
+                heartbeat=self._preparation_heartbeat(),
+                retry=self._retry(),
             ).fetch()
         except CheckpointError as problem:
             log.note(
@@ -159,14 +166,14 @@ class Attempt:
     def _make_sure(self) -> None:
         """Begin no training beside the one that the site may have given to another
         worker during a long preparation. Asks nothing after a quick one."""
-        spec, hearing = self._spec, self._hearing
-        if hearing.answered_lately(spec):
+        spec, lease = self._spec, self._lease
+        if lease.answered_lately(spec):
             return
-        self._life().beat_now()
-        if spec.lease_seconds and time.monotonic() >= hearing.cut_off_at(spec):
+        self._preparation_heartbeat().beat_now()
+        if spec.lease_seconds and time.monotonic() >= lease.cut_off_at(spec):
             raise cut_off_early(spec.lease_seconds)
 
-    def _start(self, prepared: Prepared) -> Tree:
+    def _start(self, prepared: Prepared) -> ProcessTree:
         spec, worker = self._spec, self._worker
         if self._signals.terminations:
             raise released_early()
@@ -178,7 +185,7 @@ class Attempt:
         )
         try:
             self._folder.outputs.mkdir(exist_ok=True)
-            return Tree(
+            return ProcessTree(
                 argv,
                 environment=training_environment(
                     spec,
@@ -195,49 +202,55 @@ class Attempt:
         except (OSError, ValueError, SubprocessError) as problem:
             raise start_problem(problem, argv, self._folder.work) from problem
 
-    def _accompany(self, tree: Tree, log: OutputLog) -> None:
+    def _accompany(self, tree: ProcessTree, log: OutputLog) -> None:
         """Watch the training and deliver it; whatever happens, nothing stays alive."""
         try:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
             failpoint("start.training")
-            shipments = self._shipments()
-            porter = self._porter(shipments)
-            courier = self._courier(tree, self._channels())
-            courier.start()
-            porter.start()
-            outcome = self._watch(tree, log, courier)
+            uploads = self._uploads()
+            upload_thread = self._upload_thread(uploads)
+            heartbeat = self._heartbeat_thread(tree, self._channels())
+            heartbeat.start()
+            upload_thread.start()
+            outcome = self._watch(tree, log, heartbeat)
         finally:
             tree.kill()
-        porter.finish(hurried=lambda: self._is_hurried(outcome))
+        upload_thread.finish(hurried=lambda: self._is_hurried(outcome))
         if outcome.cause == STALE:
             raise StaleAttempt(outcome.message)
         failpoint("finish.ended")
-        courier.only_beat()
-        self._deliver(outcome, log, shipments)
-        courier.finish()
+        heartbeat.only_beat()
+        self._deliver(outcome, log, uploads)
+        heartbeat.finish()
 
-    def _is_hurried(self, outcome: Outcome) -> bool:
+    def _is_hurried(self, outcome: AttemptOutcome) -> bool:
         return outcome.cause in ("released", STALE) or self._signals.terminations > 0
 
-    def _watch(self, tree: Tree, log: OutputLog, courier: Courier) -> Outcome:
+    def _watch(
+        self, tree: ProcessTree, log: OutputLog, heartbeat: HeartbeatThread
+    ) -> AttemptOutcome:
         return Watch(
             tree,
             spec=self._spec,
             folder=self._folder,
             log=log,
             signals=self._signals,
-            courier=courier,
-            hearing=self._hearing,
+            heartbeat=heartbeat,
+            lease=self._lease,
             parent=self._worker.parent,
             group=self._group,
         ).until_end()
 
-    def _life(self) -> Life:
+    def _preparation_heartbeat(self) -> PreparationHeartbeat:
         beat_seconds = self._spec.heartbeat_seconds
-        return Life(self._channels(), signals=self._signals, beat_seconds=beat_seconds)
+        return PreparationHeartbeat(
+            self._channels(), signals=self._signals, beat_seconds=beat_seconds
+        )
 
-    def _courier(self, tree: Tree, channels: Channels) -> Courier:
-        return Courier(
+    def _heartbeat_thread(
+        self, tree: ProcessTree, channels: Channels
+    ) -> HeartbeatThread:
+        return HeartbeatThread(
             channels,
             tree=tree,
             folder=self._folder,
@@ -245,49 +258,51 @@ class Attempt:
             wake=self._signals.wake,
         )
 
-    def _shipments(self) -> Shipments:
-        return Shipments(
+    def _uploads(self) -> OutputUploads:
+        return OutputUploads(
             self._channels().site,
             folder=self._folder,
             limit=self._spec.outputs_limit_bytes,
             written_now=lambda: writers(processes.descendants(os.getpid())),
         )
 
-    def _porter(self, shipments: Shipments) -> Porter:
-        return Porter(shipments, beat_seconds=self._spec.heartbeat_seconds)
+    def _upload_thread(self, uploads: OutputUploads) -> UploadThread:
+        return UploadThread(uploads, beat_seconds=self._spec.heartbeat_seconds)
 
-    def _deliver(self, outcome: Outcome, log: OutputLog, shipments: Shipments) -> None:
+    def _deliver(
+        self, outcome: AttemptOutcome, log: OutputLog, uploads: OutputUploads
+    ) -> None:
         Delivery(
             self._channels(),
-            shipments=shipments,
+            uploads=uploads,
             spec=self._spec,
             folder=self._folder,
             log=log,
-            patience=self._patience_to_deliver(outcome),
+            retry=self._delivery_retry(outcome),
         ).everything(outcome)
 
-    def _report_bare(self, problem: Unstarted) -> None:
+    def _report_bare(self, problem: NotStarted) -> None:
         report = finish_report(problem.outcome)
         site = self._site()
-        self._patience().insist(lambda: site.finish(dict(report)))
+        self._retry().call(lambda: site.finish(dict(report)))
 
     def _channels(self) -> Channels:
         """The same ones all along: they know what has been sent already."""
         if self._opened is None:
-            self._opened = Channels.open(self._site(), self._folder, self._hearing)
+            self._opened = Channels.open(self._site(), self._folder, self._lease)
         return self._opened
 
     def _site(self) -> Site:
         spec = self._spec
         return Site(spec.url, attempt=spec.attempt, token=spec.runner_token)
 
-    def _patience(self) -> Patience:
-        return Patience(self._signals, seconds=self._worker.give_up_after)
+    def _retry(self) -> Retry:
+        return Retry(self._signals, seconds=self._worker.give_up_after)
 
-    def _patience_to_deliver(self, outcome: Outcome) -> Patience:
-        return Patience(
+    def _delivery_retry(self, outcome: AttemptOutcome) -> Retry:
+        return Retry(
             self._signals,
             seconds=self._worker.give_up_after,
             hurried=outcome.cause == "released",
-            answers=lambda: self._hearing.answered_lately(self._spec),
+            answers=lambda: self._lease.answered_lately(self._spec),
         )

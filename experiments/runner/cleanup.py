@@ -132,7 +132,7 @@ def _kill_all(belongs: Callable[[Mapping[str, str]], bool]) -> int:
 
 
 MODULE = "experiments.runner.cleanup"
-cleanup_logger = logging.getLogger(MODULE)
+logger = logging.getLogger(MODULE)
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 EVERY = 3600.0
@@ -164,9 +164,7 @@ class Housekeeping:
                 start_new_session=True,
             )
         except OSError as problem:
-            cleanup_logger.warning(
-                "the worker's home could not be cleared: %s", problem
-            )
+            logger.warning("the worker's home could not be cleared: %s", problem)
 
     def stop(self) -> None:
         """End a round under way. Whatever it was about to remove is of no use, or
@@ -192,7 +190,7 @@ def main() -> int:
         return 0
     os.nice(NICENESS)
     if removed := clear(arguments.home):
-        cleanup_logger.info("removed %d unused files and folders", len(removed))
+        logger.info("removed %d unused files and folders", len(removed))
     return 0
 
 

@@ -22,7 +22,7 @@ from experiments.runner.folder import size_in_words
 MAX_FILES = 10_000
 MAX_ZIP = 1 << 30
 MAX_UNPACKED = 4 << 30
-HIGHEST_RATIO = 100
+MAX_RATIO = 100
 RATIO_FREE = 64 << 20  # small archives may be as dense as they like
 COPY_SIZE = 1 << 20
 
@@ -106,10 +106,10 @@ def _check_amounts(entries: list[zipfile.ZipInfo], packed: int) -> None:
             f"the code unpacks to {size_in_words(size)}; allowed are "
             f"{size_in_words(MAX_UNPACKED)}"
         )
-    if size > RATIO_FREE and size > HIGHEST_RATIO * packed:
+    if size > RATIO_FREE and size > MAX_RATIO * packed:
         raise CodeError(
             f"the code unpacks from {size_in_words(packed)} to {size_in_words(size)}, "
-            f"more than {HIGHEST_RATIO} times its size"
+            f"more than {MAX_RATIO} times its size"
         )
 
 

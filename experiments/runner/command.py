@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.runner.outcome import (
-    Unstarted,
+    NotStarted,
     command_not_found,
     not_executable,
     worker_problem,
@@ -57,7 +57,7 @@ def resolve(
     return [found or own, *argv[1:]]
 
 
-def start_problem(problem: Exception, argv: Sequence[str], work: Path) -> Unstarted:
+def start_problem(problem: Exception, argv: Sequence[str], work: Path) -> NotStarted:
     """Put the failure of a start into the words of the person who wrote the command."""
     name = argv[0][:200]
     number = problem.errno if isinstance(problem, OSError) else None

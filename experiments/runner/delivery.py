@@ -10,13 +10,19 @@ from functools import partial
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.logs import OutputLog
-from experiments.runner.outcome import Hearing, Outcome, finish_report
-from experiments.runner.outputs import Collection, OutputFile, collect, is_torn, upload
-from experiments.runner.retry import Patience
+from experiments.runner.outcome import AttemptOutcome, Lease, finish_report
+from experiments.runner.outputs import (
+    Collection,
+    OutputFile,
+    collect,
+    is_partial,
+    upload,
+)
+from experiments.runner.retry import Retry
 from experiments.runner.site import Site
 from experiments.runner.spec import AttemptSpec
 from experiments.runner.spool import SpoolSender
-from experiments.runner.uploads import LogShipper, Shipments
+from experiments.runner.uploads import LogUpload, OutputUploads
 
 logger = logging.getLogger(__name__)
 
@@ -26,15 +32,15 @@ class Channels:
     """The ways to the site that one attempt uses, from its start to its end."""
 
     site: Site
-    shipper: LogShipper
+    shipper: LogUpload
     spool: SpoolSender
-    hearing: Hearing
+    lease: Lease
 
     @classmethod
-    def open(cls, site: Site, folder: AttemptFolder, hearing: Hearing) -> Channels:
+    def open(cls, site: Site, folder: AttemptFolder, lease: Lease) -> Channels:
         """The log file must exist."""
-        shipper = LogShipper(folder.log, site)
-        return cls(site, shipper, SpoolSender(folder.spool, site), hearing)
+        shipper = LogUpload(folder.log, site)
+        return cls(site, shipper, SpoolSender(folder.spool, site), lease)
 
 
 class Delivery:
@@ -47,20 +53,20 @@ class Delivery:
         spec: AttemptSpec,
         folder: AttemptFolder,
         log: OutputLog,
-        patience: Patience,
-        shipments: Shipments,
+        retry: Retry,
+        uploads: OutputUploads,
     ) -> None:
-        self._shipments = shipments
-        self._torn: list[str] = []
+        self._uploads = uploads
+        self._partial: list[str] = []
         self._site = channels.site
         self._shipper = channels.shipper
         self._spool = channels.spool
         self._spec = spec
         self._folder = folder
         self._log = log
-        self._patience = patience
+        self._retry = retry
 
-    def everything(self, outcome: Outcome) -> None:
+    def everything(self, outcome: AttemptOutcome) -> None:
         """Send points, log, outputs and the end, in this order.
 
         Raises SiteAway when patience runs out, StaleAttempt, and Refused when the
@@ -76,10 +82,10 @@ class Delivery:
             outcome,
             log_dropped=self._log.dropped + self._shipper.dropped,
             not_kept=collection.in_words(refused),
-            remarks=[self._torn_in_words(), self._points()],
+            remarks=[self._partial_files_text(), self._points()],
         )
         failpoint("finish.delivered")
-        state = self._patience.insist(lambda: self._site.finish(dict(report)))
+        state = self._retry.call(lambda: self._site.finish(dict(report)))
         failpoint("finish.heard")
         logger.info(
             "attempt %s: %s (%s), trial is %s",
@@ -89,7 +95,7 @@ class Delivery:
             state,
         )
 
-    def _close_log(self, outcome: Outcome, collection: Collection) -> None:
+    def _close_log(self, outcome: AttemptOutcome, collection: Collection) -> None:
         self._log.close()
         not_kept = collection.in_words([])
         for sentence in (_last_word(outcome), not_kept and f"not kept: {not_kept}"):
@@ -97,45 +103,43 @@ class Delivery:
                 self._log.note(sentence)
 
     def _send_all(self, send_next: Callable[[], bool]) -> None:
-        while self._patience.insist(send_next):
+        while self._retry.call(send_next):
             pass
 
-    def _upload_all(self, collection: Collection, outcome: Outcome) -> list[str]:
+    def _upload_all(self, collection: Collection, outcome: AttemptOutcome) -> list[str]:
         """Returns a sentence for each file that could not be stored."""
         if not outcome.was_killed:
-            for name in self._shipments.gone(collection.files):
-                self._patience.insist(partial(self._shipments.forget, name))
+            for name in self._uploads.gone(collection.files):
+                self._retry.call(partial(self._uploads.forget, name))
         sentences = (self._upload(file, outcome) for file in collection.files)
         return list(filter(None, sentences))
 
-    def _upload(self, file: OutputFile, outcome: Outcome) -> str:
-        if self._shipments.is_there(file):
+    def _upload(self, file: OutputFile, outcome: AttemptOutcome) -> str:
+        if self._uploads.is_there(file):
             return ""
-        if self._patience.over:
+        if self._retry.over:
             return f"{file.name} (the worker was shutting down)"
-        shipments = self._shipments
-        torn = is_torn(
+        uploads = self._uploads
+        torn = is_partial(
             file,
             outcome,
-            growing=shipments.growing,
-            comes_whole=shipments.comes_whole(file),
+            growing=uploads.growing,
+            comes_whole=uploads.comes_whole(file),
         )
-        if torn and self._shipments.has(file.name):
+        if torn and self._uploads.has(file.name):
             return f"{file.name} as it was in the middle of a write (as before, it is)"
         if torn:
-            self._torn.append(file.name)
+            self._partial.append(file.name)
         try:
-            return self._patience.insist(
-                lambda: upload(file, self._site, whole=not torn)
-            )
+            return self._retry.call(lambda: upload(file, self._site, whole=not torn))
         except OSError as problem:
             return f"{file.name} ({problem})"
 
-    def _torn_in_words(self) -> str:
-        if not self._torn:
+    def _partial_files_text(self) -> str:
+        if not self._partial:
             return ""
-        more = len(self._torn) - 1
-        names = self._torn[0] + (f" and {more} more" if more else "")
+        more = len(self._partial) - 1
+        names = self._partial[0] + (f" and {more} more" if more else "")
         was = "were" if more else "was"
         return f"{names} {was} being written at the end, so no later attempt resumes it"
 
@@ -144,7 +148,7 @@ class Delivery:
         return f"{count} spooled metric points were unusable" if count else ""
 
 
-def _last_word(outcome: Outcome) -> str:
+def _last_word(outcome: AttemptOutcome) -> str:
     """The log's reader should see why it ends where it ends."""
     if outcome.cause == "exited" and outcome.exit.code == 0:
         return ""

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.spec import AS_IT_IS, AttemptSpec, Prepared
+from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
 
 ATTEMPT_MARKER = "SWEEPSITE_ATTEMPT"
 SLOT_MARKER = "SWEEPSITE_SLOT"
@@ -83,7 +83,7 @@ def training_environment(
     *,
     folder: AttemptFolder,
     worker: Mapping[str, str],
-    prepared: Prepared = AS_IT_IS,
+    prepared: Prepared = NOTHING_PREPARED,
 ) -> dict[str, str]:
     """What the training process gets: the allowed, the sweep's own, then ours.
 

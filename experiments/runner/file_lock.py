@@ -9,27 +9,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from experiments.runner.heartbeat import Life
+from experiments.runner.heartbeat import PreparationHeartbeat
 
 logger = logging.getLogger(__name__)
 
 MAX_NAME_LENGTH = 60
 
 
-class Waiting:
+class LockWait:
     """How an attempt waits for another one's lock, and under which name it holds its
     own. `words` tell what it waits for, with {} for the holder's name."""
 
-    def __init__(self, life: Life, *, words: str, name: str) -> None:
-        self.life = life
+    def __init__(
+        self, heartbeat: PreparationHeartbeat, *, words: str, name: str
+    ) -> None:
+        self.heartbeat = heartbeat
         self.name = name
         self._words = words
 
     def turn(self, holder: str) -> None:
         """One look further: says for whom the attempt waits. Raises as Life.show."""
-        self.life.enter(self._words.format(holder or "another trial"))
-        self.life.show()
-        self.life.wait()
+        self.heartbeat.enter(self._words.format(holder or "another trial"))
+        self.heartbeat.show()
+        self.heartbeat.wait()
 
 
 class FileLock:
@@ -43,14 +45,14 @@ class FileLock:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def take(self, waiting: Waiting) -> None:
+    def take(self, waiting: LockWait) -> None:
         """Hold it alone."""
         while not self.try_alone():
             waiting.turn(self._holder())
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"trial {waiting.name}".encode()[:MAX_NAME_LENGTH], 0)
 
-    def share(self, waiting: Waiting) -> None:
+    def share(self, waiting: LockWait) -> None:
         """Hold it together with others that share it."""
         while not self._try(fcntl.LOCK_SH):
             waiting.turn(self._holder())
@@ -83,7 +85,7 @@ def in_use_lock(folder: Path) -> Path:
 
 
 @contextmanager
-def held(path: Path, waiting: Waiting) -> Iterator[None]:
+def held(path: Path, waiting: LockWait) -> Iterator[None]:
     """Hold a file's lock alone meanwhile."""
     lock = FileLock(path)
     try:
@@ -94,7 +96,7 @@ def held(path: Path, waiting: Waiting) -> Iterator[None]:
 
 
 @contextmanager
-def shared(path: Path, waiting: Waiting) -> Iterator[None]:
+def shared(path: Path, waiting: LockWait) -> Iterator[None]:
     """Hold a file's lock together with others meanwhile."""
     lock = FileLock(path)
     try:

@@ -19,12 +19,12 @@ from urllib.parse import unquote, urlsplit
 
 from experiments.runner.code import MAX_FILES, MAX_UNPACKED, CodeError
 from experiments.runner.environment import git_environment
-from experiments.runner.file_lock import Waiting, held, in_use_lock, shared
+from experiments.runner.file_lock import LockWait, held, in_use_lock, shared
 from experiments.runner.folder import size_in_words
-from experiments.runner.limits import Limit
+from experiments.runner.limits import ResourceLimit
 from experiments.runner.shared_folder import allowed_path
 from experiments.runner.sources import COMMIT, GitSource
-from experiments.runner.subprocesses import Errand, ErrandError, Errands
+from experiments.runner.subprocesses import ProgramError, ProgramResult, Subprocesses
 
 # user@host:path, as ssh knows it; nothing in it may look like an option.
 SCP = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:(?!-)[^\s:][^\s]*")
@@ -67,7 +67,10 @@ FETCH_SECONDS = 1800.0
 LOOK_SECONDS = 120.0
 TRIES = 3
 MAX_PACK = 8 << 30
-LIMITS = (Limit(resource.RLIMIT_CORE, 0), Limit(resource.RLIMIT_FSIZE, MAX_PACK))
+LIMITS = (
+    ResourceLimit(resource.RLIMIT_CORE, 0),
+    ResourceLimit(resource.RLIMIT_FSIZE, MAX_PACK),
+)
 SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -98,13 +101,13 @@ class Repository:
         source: GitSource,
         *,
         home: Path,
-        errands: Errands,
-        waiting: Waiting,
+        programs: Subprocesses,
+        waiting: LockWait,
         worker: Mapping[str, str],
     ) -> None:
         """Raises CodeError for a source that git must not be told, or without git."""
         self._source = checked(source)
-        self._errands = errands
+        self._programs = programs
         self._waiting = waiting
         self._environment = {
             **git_environment(worker, files_allowed=source.url.startswith("file://")),
@@ -132,7 +135,7 @@ class Repository:
             return ref
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         names = (ref, f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}")
-        answer = self._insist(
+        answer = self._run_retried(
             *("ls-remote", "--", self._source.url),
             *((ref,) if ref == "HEAD" else (ref, f"{ref}^{{}}")),
             seconds=LOOK_SECONDS,
@@ -177,7 +180,7 @@ class Repository:
         if not alone.went_well:
             # Some servers give whole branches only.
             everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-            self._insist(*fetch, "--", url, *everything, told=True)
+            self._run_retried(*fetch, "--", url, *everything, told=True)
         if not self._has(commit):
             raise CodeError(f"{url} has no commit {commit} any more")
 
@@ -207,33 +210,33 @@ class Repository:
                 f"{size_in_words(MAX_UNPACKED)}. Name a smaller folder as path"
             )
 
-    def _insist(
+    def _run_retried(
         self,
         *words: str,
         seconds: float = FETCH_SECONDS,
         told: bool = False,
         inside: bool = True,
-    ) -> Errand:
+    ) -> ProgramResult:
         """Run it, again after an outage. Raises CodeError with git's own last words."""
         for number in range(1, TRIES + 1):
-            errand = self._run(*words, seconds=seconds, told=told, inside=inside)
-            if errand.went_well:
-                return errand
-            said = "\n".join(errand.last)
+            result = self._run(*words, seconds=seconds, told=told, inside=inside)
+            if result.went_well:
+                return result
+            said = "\n".join(result.last)
             if number == TRIES or not any(word in said.lower() for word in PASSING):
                 break
             self._pause(2.0**number)
-        raise CodeError(f"git could not read {self._source.url}: {_reason(errand)}")
+        raise CodeError(f"git could not read {self._source.url}: {_reason(result)}")
 
     def _pause(self, seconds: float) -> None:
         for _ in range(int(seconds * 4)):
-            self._errands.life.show()
-            self._errands.life.wait()
+            self._programs.heartbeat.show()
+            self._programs.heartbeat.wait()
 
     def _run_well(self, *words: str, target: Path | None = None) -> None:
-        errand = self._run(*words, target=target)
-        if not errand.went_well:
-            raise CodeError(f"git {words[0]} failed: {_reason(errand)}")
+        result = self._run(*words, target=target)
+        if not result.went_well:
+            raise CodeError(f"git {words[0]} failed: {_reason(result)}")
 
     def _run(
         self,
@@ -242,7 +245,7 @@ class Repository:
         told: bool = False,
         inside: bool = True,
         target: Path | None = None,
-    ) -> Errand:
+    ) -> ProgramResult:
         """Run git on the mirror, or outside of it; `target` is the working folder of
         what checks files out, with an index of its own beside it."""
         settings = [part for setting in SETTINGS for part in ("-c", setting)]
@@ -252,7 +255,7 @@ class Repository:
             place += ["--work-tree", str(target)]
             environment["GIT_INDEX_FILE"] = str(target.parent / "git-index")
         try:
-            return self._errands.run(
+            return self._programs.run(
                 [self._program or "git", *settings, *place, *words],
                 folder=target or self._folder.parent,
                 environment=environment,
@@ -260,12 +263,12 @@ class Repository:
                 told_as="git" if told else "",
                 limits=LIMITS,
             )
-        except ErrandError as problem:
+        except ProgramError as problem:
             raise CodeError(str(problem)) from problem
 
 
-def _reason(errand: Errand) -> str:
+def _reason(result: ProgramResult) -> str:
     """Git's last lines, those that name an error if there are any."""
-    telling = [line for line in errand.last if line.startswith(("fatal:", "error:"))]
-    lines = telling or list(errand.last[-3:])
-    return "; ".join(lines) or f"it ended with status {errand.status}"
+    telling = [line for line in result.last if line.startswith(("fatal:", "error:"))]
+    lines = telling or list(result.last[-3:])
+    return "; ".join(lines) or f"it ended with status {result.status}"

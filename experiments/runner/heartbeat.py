@@ -19,7 +19,7 @@ from experiments.runner.delivery import Channels
 from experiments.runner.errors import SiteAway, SiteError, StaleAttempt, Stop
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.outcome import released_early, stopped_early
-from experiments.runner.process_tree import Tree
+from experiments.runner.process_tree import ProcessTree
 from experiments.runner.signals import Signals
 
 logger = logging.getLogger(__name__)
@@ -31,14 +31,14 @@ LOG_EVERY = 1.0
 SPREAD = 0.1
 
 
-class Courier(threading.Thread):
+class HeartbeatThread(threading.Thread):
     """Beats, ships the log and empties a forgotten spool; tells of stops by `wake`."""
 
     def __init__(
         self,
         channels: Channels,
         *,
-        tree: Tree,
+        tree: ProcessTree,
         folder: AttemptFolder,
         beat_seconds: float,
         wake: Callable[[], None],
@@ -59,7 +59,7 @@ class Courier(threading.Thread):
         now = time.monotonic()
         self._beat_at = now + min(FIRST_BEAT, beat_seconds)
         self._log_at = now
-        self._hearing = channels.hearing
+        self._lease = channels.lease
 
     def run(self) -> None:
         while not self._over.is_set() and self.stale is None:
@@ -106,7 +106,7 @@ class Courier(threading.Thread):
             pid=self._tree.pid,
             memory=self._tree.memory_bytes(),
         )
-        self._hearing.note_answer(asked_at)
+        self._lease.note_answer(asked_at)
         if self._away:
             logger.info("the site answers again")
         self._away = False
@@ -120,7 +120,7 @@ class Courier(threading.Thread):
 
     def _note_absence(self, problem: SiteError) -> None:
         """Train on: whatever cannot be sent now stays on the worker's disk."""
-        self._hearing.note_absence(problem)
+        self._lease.note_absence(problem)
         if not self._away:
             logger.warning("the site is away, training goes on: %s", problem)
         self._away = True
@@ -129,7 +129,7 @@ class Courier(threading.Thread):
 LOOK = 0.25
 
 
-class Life:
+class PreparationHeartbeat:
     """Beats with the phase that the trial is in, and sends what its log has so far."""
 
     def __init__(
@@ -137,7 +137,7 @@ class Life:
     ) -> None:
         self._site = channels.site
         self._shipper = channels.shipper
-        self._hearing = channels.hearing
+        self._lease = channels.lease
         self._signals = signals
         self._beat_seconds = beat_seconds
         self._phase = ""
@@ -167,7 +167,7 @@ class Life:
                 self._log_at = now + LOG_EVERY
                 self._shipper.send_next()
         except SiteAway as problem:
-            self._hearing.note_absence(problem)
+            self._lease.note_absence(problem)
             logger.info("the site is away while the trial is prepared: %s", problem)
 
     def beat_now(self) -> None:
@@ -188,6 +188,6 @@ class Life:
         stop = self._site.beat(
             elapsed=0.0, pid=os.getpid(), memory=0, phase=self._phase
         )
-        self._hearing.note_answer(asked_at)
+        self._lease.note_answer(asked_at)
         if stop is not None:
             raise stopped_early(stop)

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from experiments.runner import signals
-from experiments.runner import signals as kernel
-from experiments.runner.attempt import Attempt, Worker
+from experiments.runner.attempt import AttemptRun, WorkerContext
 from experiments.runner.command import PYTHON_OVERRIDE
 from experiments.runner.environment import (
     EXTRA_NAMES,
@@ -32,8 +31,7 @@ from experiments.runner.environment import (
     tool_settings,
 )
 from experiments.runner.failpoints import CHOSEN, ONCE, failpoint
-from experiments.runner.limits import VARIABLE as CGROUP
-from experiments.runner.limits import VARIABLES
+from experiments.runner.limits import CGROUP_VARIABLE, LIMIT_VARIABLES
 from experiments.runner.signals import Signals
 from experiments.runner.spec import SpecError, parse_spec
 
@@ -50,22 +48,22 @@ def run(document: bytes, *, home: Path, parent: int, give_up_after: float) -> in
     the site has everything (or does not want it any more), 1 when something had to stay
     in the attempt's folder, 2 for a specification that cannot be read.
     """
-    signals = Signals()
-    signals.install()
-    _tie_to_parent(parent, signals)
+    received = Signals()
+    received.install()
+    _tie_to_parent(parent, received)
     try:
         spec = parse_spec(document)
     except SpecError as problem:
         logger.error("%s", problem)
         return BAD_SPEC
     failpoint("start.read")
-    worker = Worker(
+    worker = WorkerContext(
         home=home,
         environment=dict(os.environ),
         parent=parent,
         give_up_after=give_up_after,
     )
-    return Attempt(spec, worker=worker, signals=signals).run()
+    return AttemptRun(spec, worker=worker, signals=received).run()
 
 
 def leave(code: int) -> NoReturn:
@@ -76,7 +74,7 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _tie_to_parent(parent: int, signals: Signals) -> None:
+def _tie_to_parent(parent: int, received: Signals) -> None:
     """Get SIGTERM when the worker's process dies, also if it has died already.
 
     The session of its own keeps a signal to the worker's process group from here: the
@@ -84,15 +82,22 @@ def _tie_to_parent(parent: int, signals: Signals) -> None:
     """
     with contextlib.suppress(PermissionError):
         os.setsid()
-    kernel.die_with_parent(signal.SIGTERM)
-    if not kernel.parent_is(parent):
-        signals.terminations += 1
+    signals.die_with_parent(signal.SIGTERM)
+    if not signals.parent_is(parent):
+        received.terminations += 1
 
 
 # What ``ps`` and ``top`` call it; the command stays that of its slot.
 RUNNER = "trial-runner"
 PROJECT = Path(__file__).resolve().parent.parent.parent
-OWN_SETTINGS = (CGROUP, PYTHON_OVERRIDE, EXTRA_NAMES, CHOSEN, ONCE, *VARIABLES)
+OWN_SETTINGS = (
+    CGROUP_VARIABLE,
+    PYTHON_OVERRIDE,
+    EXTRA_NAMES,
+    CHOSEN,
+    ONCE,
+    *LIMIT_VARIABLES,
+)
 OPEN_FILES = Path("/proc/self/fd" if sys.platform.startswith("linux") else "/dev/fd")
 
 

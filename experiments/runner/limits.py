@@ -21,7 +21,7 @@ from pathlib import Path
 
 from experiments.runner.sources import SourceError
 
-VARIABLES = {
+LIMIT_VARIABLES = {
     "SWEEPSITE_LIMIT_MEMORY_BYTES": resource.RLIMIT_AS,
     "SWEEPSITE_LIMIT_OPEN_FILES": resource.RLIMIT_NOFILE,
     "SWEEPSITE_LIMIT_PROCESSES": resource.RLIMIT_NPROC,
@@ -33,7 +33,7 @@ class LimitError(ValueError):
 
 
 @dataclass(frozen=True)
-class Limit:
+class ResourceLimit:
     """One kernel limit: a RLIMIT_ constant and its value."""
 
     kind: int
@@ -83,7 +83,7 @@ def _given(value: Mapping[str, object], name: str) -> int | None:
 
 def limits_from(
     worker: Mapping[str, str], asked: TrialLimits = NO_LIMITS
-) -> tuple[Limit, ...]:
+) -> tuple[ResourceLimit, ...]:
     """The limits set in the worker's environment, and no core dumps in any case.
 
     What the sweep has asked for comes first: the worker's own can only lower it.
@@ -92,11 +92,13 @@ def limits_from(
     superuser is not bound by it.
     """
     set_ones = [
-        Limit(VARIABLES[n], _whole(n, worker[n])) for n in VARIABLES if worker.get(n)
+        ResourceLimit(LIMIT_VARIABLES[n], _whole(n, worker[n]))
+        for n in LIMIT_VARIABLES
+        if worker.get(n)
     ]
     if asked.open_files is not None:
-        set_ones.insert(0, Limit(resource.RLIMIT_NOFILE, asked.open_files))
-    return (Limit(resource.RLIMIT_CORE, 0), *set_ones)
+        set_ones.insert(0, ResourceLimit(resource.RLIMIT_NOFILE, asked.open_files))
+    return (ResourceLimit(resource.RLIMIT_CORE, 0), *set_ones)
 
 
 def _whole(name: str, text: str) -> int:
@@ -107,7 +109,7 @@ def _whole(name: str, text: str) -> int:
 
 logger = logging.getLogger(__name__)
 
-VARIABLE = "SWEEPSITE_CGROUP"
+CGROUP_VARIABLE = "SWEEPSITE_CGROUP"
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 PREFIX = "sweepsite-"
@@ -224,7 +226,7 @@ def _try_to_write(file: Path, text: str) -> None:
 
 
 def _parent(worker: Mapping[str, str]) -> Path | None:
-    if named := worker.get(VARIABLE):
+    if named := worker.get(CGROUP_VARIABLE):
         return Path(named)
     if not (ROOT / "cgroup.controllers").exists():
         return None

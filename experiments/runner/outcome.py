@@ -22,7 +22,7 @@ MAX_MESSAGE_LENGTH = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class AttemptOutcome:
     """How an attempt ended.
 
     `cause` is "exited", "stopped", "trial_timeout", "not_started", "released",
@@ -68,7 +68,7 @@ class FinishReport(TypedDict):
 
 
 def finish_report(
-    outcome: Outcome,
+    outcome: AttemptOutcome,
     *,
     log_dropped: int = 0,
     not_kept: str = "",
@@ -101,7 +101,7 @@ CUT_OFF_AFTER, GONE_AFTER = 0.9, 1.0
 LATE_BEATS, LATE_SECONDS = 2, 1.0
 
 
-class Hearing:
+class Lease:
     """Times of the monotonic clock. One for the whole attempt: a long preparation
     without an answer counts like a training without one."""
 
@@ -144,52 +144,54 @@ def cut_off_message(lease: float) -> str:
     )
 
 
-class Unstarted(Exception):
+class NotStarted(Exception):
     """There is no training process; `outcome` is what to report instead."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: AttemptOutcome) -> None:
         super().__init__(outcome.message)
         self.outcome = outcome
 
 
-def command_not_found(message: str) -> Unstarted:
-    return Unstarted(_not_started("command_not_found", message))
+def command_not_found(message: str) -> NotStarted:
+    return NotStarted(_not_started("command_not_found", message))
 
 
-def not_executable(message: str) -> Unstarted:
-    return Unstarted(_not_started("not_executable", message))
+def not_executable(message: str) -> NotStarted:
+    return NotStarted(_not_started("not_executable", message))
 
 
-def code_missing(message: str) -> Unstarted:
-    return Unstarted(_not_started("code_missing", message))
+def code_missing(message: str) -> NotStarted:
+    return NotStarted(_not_started("code_missing", message))
 
 
-def python_missing(message: str) -> Unstarted:
-    return Unstarted(_not_started("python_missing", message))
+def python_missing(message: str) -> NotStarted:
+    return NotStarted(_not_started("python_missing", message))
 
 
-def environment_failed(message: str) -> Unstarted:
+def environment_failed(message: str) -> NotStarted:
     """The trial's packages could not be installed."""
-    return Unstarted(_not_started("environment", message))
+    return NotStarted(_not_started("environment", message))
 
 
-def worker_problem(message: str) -> Unstarted:
+def worker_problem(message: str) -> NotStarted:
     """The worker is at fault (no disk, memory or process left), so nobody is blamed."""
-    return Unstarted(Outcome(cause="worker_problem", message=message))
+    return NotStarted(AttemptOutcome(cause="worker_problem", message=message))
 
 
-def released_early() -> Unstarted:
-    return Unstarted(Outcome(cause="released", message="the worker is shutting down"))
+def released_early() -> NotStarted:
+    return NotStarted(
+        AttemptOutcome(cause="released", message="the worker is shutting down")
+    )
 
 
-def stopped_early(stop: Stop) -> Unstarted:
-    return Unstarted(Outcome(cause="stopped", message=stop.message))
+def stopped_early(stop: Stop) -> NotStarted:
+    return NotStarted(AttemptOutcome(cause="stopped", message=stop.message))
 
 
-def cut_off_early(lease: float) -> Unstarted:
+def cut_off_early(lease: float) -> NotStarted:
     """Another attempt may have begun while this one was prepared."""
-    return Unstarted(Outcome(cause=CUT_OFF, message=cut_off_message(lease)))
+    return NotStarted(AttemptOutcome(cause=CUT_OFF, message=cut_off_message(lease)))
 
 
-def _not_started(code: str, message: str) -> Outcome:
-    return Outcome(cause="not_started", code=code, message=message)
+def _not_started(code: str, message: str) -> AttemptOutcome:
+    return AttemptOutcome(cause="not_started", code=code, message=message)

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from experiments.runner.errors import Refused
 from experiments.runner.folder import size_in_words
-from experiments.runner.outcome import Outcome
+from experiments.runner.outcome import AttemptOutcome
 from experiments.runner.processes import FileId
 from experiments.runner.site import Site
 
 MAX_FILES = 10_000
-DEEPEST = 32
-NAMED_IN_MESSAGE = 3
+MAX_DEPTH = 32
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Collection:
         problems = [*self.left_out, *refused]
         if not problems:
             return ""
-        named = "; ".join(problems[:NAMED_IN_MESSAGE])
-        more = len(problems) - NAMED_IN_MESSAGE
+        named = "; ".join(problems[:MAX_NAMED])
+        more = len(problems) - MAX_NAMED
         return named + (f"; and {more} more" if more > 0 else "")
 
 
@@ -129,7 +129,7 @@ def _walk(
         except OSError:
             # Removed meanwhile: training may still go on.
             continue
-        if stat.S_ISDIR(status.st_mode) and depth < DEEPEST:
+        if stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", depth + 1)
         else:
             yield prefix + entry.name, Path(entry.path), status
@@ -172,8 +172,12 @@ RECENT = 2.0
 NANO = 1e9
 
 
-def is_torn(
-    file: OutputFile, outcome: Outcome, *, growing: Set[FileId], comes_whole: bool
+def is_partial(
+    file: OutputFile,
+    outcome: AttemptOutcome,
+    *,
+    growing: Set[FileId],
+    comes_whole: bool,
 ) -> bool:
     """Whether a part of the file may be missing or stale.
 

@@ -19,18 +19,18 @@ from experiments.runner.command import PYTHON_NAMES, resolve
 from experiments.runner.delivery import Channels
 from experiments.runner.environment import DEFAULT_PATH, attempt_markers
 from experiments.runner.errors import Refused
-from experiments.runner.file_lock import Waiting
+from experiments.runner.file_lock import LockWait
 from experiments.runner.folder import AttemptFolder
 from experiments.runner.git import Repository
-from experiments.runner.heartbeat import Life
+from experiments.runner.heartbeat import PreparationHeartbeat
 from experiments.runner.logs import OutputLog
 from experiments.runner.outcome import code_missing, python_missing, worker_problem
-from experiments.runner.retry import Patience
+from experiments.runner.retry import Retry
 from experiments.runner.signals import Signals
 from experiments.runner.sources import Code, CodeSource, FolderSource, GitSource
-from experiments.runner.spec import AS_IT_IS, AttemptSpec, Prepared
-from experiments.runner.subprocesses import Errands
-from experiments.runner.venvs import Environments
+from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
+from experiments.runner.subprocesses import Subprocesses
+from experiments.runner.venvs import Venvs
 
 
 def find_python(
@@ -103,7 +103,7 @@ class Preparation:
         home: Path,
         worker: Mapping[str, str],
         signals: Signals,
-        patience: Patience,
+        retry: Retry,
     ) -> None:
         self._spec = spec
         self._folder = folder
@@ -111,12 +111,12 @@ class Preparation:
         self._log = log
         self._home = home.absolute()
         self._worker = worker
-        self._patience = patience
-        self._life = Life(
+        self._retry = retry
+        self._heartbeat = PreparationHeartbeat(
             channels, signals=signals, beat_seconds=spec.heartbeat_seconds
         )
-        self._errands = Errands(
-            life=self._life,
+        self._programs = Subprocesses(
+            heartbeat=self._heartbeat,
             log=log,
             signals=signals,
             markers=attempt_markers(spec, folder=folder, worker=worker),
@@ -131,7 +131,7 @@ class Preparation:
         if self._spec.code is not None:
             self._bring(self._spec.code)
         if not self._spec.python and self._spec.requirements is None:
-            return AS_IT_IS
+            return NOTHING_PREPARED
         python = find_python(
             self._spec.python,
             chosen=self._spec.environment,
@@ -171,46 +171,46 @@ class Preparation:
 
     def _fetch(self, code: CodeSource) -> Path:
         cache = self._home / "code"
-        return self._patience.insist(
+        return self._retry.call(
             lambda: store(cache, code.digest, self._pieces(code.url))
         )
 
     def _pieces(self, url: str) -> Iterator[bytes]:
-        self._life.enter(FETCHES)
-        self._life.show()
+        self._heartbeat.enter(FETCHES)
+        self._heartbeat.show()
         for piece in self._site.download(url):
-            self._life.show()
+            self._heartbeat.show()
             yield piece
 
     def _check_out(self, code: GitSource) -> None:
-        self._life.enter(FETCHES)
+        self._heartbeat.enter(FETCHES)
         repository = Repository(
             code,
             home=self._home,
-            errands=self._errands,
+            programs=self._programs,
             waiting=self._waiting("waits for the code that {} fetches"),
             worker=self._worker,
         )
         commit = code.commit
         if not commit:
             found = repository.look_up()
-            commit = self._patience.insist(lambda: self._site.settle_commit(found))
+            commit = self._retry.call(lambda: self._site.settle_commit(found))
         repository.check_out(commit, self._folder.work)
         self._log.note(f"code: commit {commit[:12]} of {code.url}")
 
     def _copy(self, code: FolderSource) -> None:
-        self._life.enter(COPIES)
-        copied = shared_folder.copy(code, self._folder.work, show=self._life.show)
+        self._heartbeat.enter(COPIES)
+        copied = shared_folder.copy(code, self._folder.work, show=self._heartbeat.show)
         self._log.note(f"code: {copied} of {code.folder}")
 
-    def _environments(self) -> Environments:
-        return Environments(
+    def _environments(self) -> Venvs:
+        return Venvs(
             home=self._home,
-            errands=self._errands,
+            programs=self._programs,
             waiting=self._waiting("waits for the environment that {} builds"),
             worker=self._worker,
             log=self._log,
         )
 
-    def _waiting(self, words: str) -> Waiting:
-        return Waiting(self._life, words=words, name=self._spec.name)
+    def _waiting(self, words: str) -> LockWait:
+        return LockWait(self._heartbeat, words=words, name=self._spec.name)

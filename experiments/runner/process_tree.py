@@ -20,7 +20,7 @@ from pathlib import Path
 from experiments.runner import processes, signals
 from experiments.runner.environment import ATTEMPT_MARKER, SPOOL
 from experiments.runner.folder import size_in_words
-from experiments.runner.limits import Cgroup, Limit
+from experiments.runner.limits import Cgroup, ResourceLimit
 from experiments.runner.stopping import NO_EXIT, SHELL_SIGNAL_BASE, Exit
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ FIRST_PAUSE = 0.002
 MAX_PAUSE = 0.05
 
 
-class Tree:
+class ProcessTree:
     """One training process with its descendants. Use from the main thread only.
 
     The runner adopts orphans, so a descendant that left its session or whose parent
@@ -43,7 +43,7 @@ class Tree:
         *,
         environment: Mapping[str, str],
         work: Path,
-        limits: Sequence[Limit] = (),
+        limits: Sequence[ResourceLimit] = (),
         group: Cgroup | None = None,
     ) -> None:
         """Start it. Raises OSError or ValueError as subprocess.Popen does."""
@@ -172,7 +172,7 @@ def peak_memory_bytes() -> int:
 
 
 def _prepare_child(
-    runner: int, limits: Sequence[Limit], group: Cgroup | None
+    runner: int, limits: Sequence[ResourceLimit], group: Cgroup | None
 ) -> Callable[[], None]:
     def prepare() -> None:
         signals.die_with_parent(signal.SIGKILL)
@@ -204,11 +204,11 @@ SAYINGS = (
 )
 
 
-class Memory:
+class MemoryWatch:
     """What a tree takes, looked at twice a second where it has a limit (in bytes)."""
 
     def __init__(
-        self, tree: Tree, *, limit: int | None, group: Cgroup | None = None
+        self, tree: ProcessTree, *, limit: int | None, group: Cgroup | None = None
     ) -> None:
         self._tree = tree
         self._group = group

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from experiments.runner.errors import Refused
 from experiments.runner.folder import size_in_words
-from experiments.runner.heartbeat import Life
-from experiments.runner.retry import Patience
+from experiments.runner.heartbeat import PreparationHeartbeat
+from experiments.runner.retry import Retry
 from experiments.runner.site import Site
 from experiments.runner.sources import Checkpoint, CheckpointFile
 
@@ -29,7 +29,7 @@ class CheckpointError(Exception):
     """The earlier outputs are not to be had; the text says why."""
 
 
-class Resuming:
+class CheckpointDownload:
     """Fetches one checkpoint. `cache` holds files by their SHA-256, over attempts."""
 
     def __init__(
@@ -40,16 +40,16 @@ class Resuming:
         cache: Path,
         limit: int,
         site: Site,
-        life: Life,
-        patience: Patience,
+        heartbeat: PreparationHeartbeat,
+        retry: Retry,
     ) -> None:
         self._checkpoint = checkpoint
         self._folder = folder
         self._cache = cache
         self._limit = limit
         self._site = site
-        self._life = life
-        self._patience = patience
+        self._heartbeat = heartbeat
+        self._retry = retry
 
     def fetch(self) -> None:
         """Fill the folder.
@@ -63,7 +63,9 @@ class Resuming:
                 f"they have {size_in_words(size)}, more than the"
                 f" {size_in_words(self._limit)} that outputs may have"
             )
-        self._life.enter(f"fetches the outputs of attempt {self._checkpoint.attempt}")
+        self._heartbeat.enter(
+            f"fetches the outputs of attempt {self._checkpoint.attempt}"
+        )
         self._folder.mkdir(parents=True)
         for file in self._checkpoint.files:
             self._bring(file)
@@ -75,7 +77,7 @@ class Resuming:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             if not self._copy_cached(file, target):
-                self._patience.insist(lambda: self._download(file))
+                self._retry.call(lambda: self._download(file))
                 if not self._copy_cached(file, target):
                     raise CheckpointError(f"{file.path} did not arrive as it was sent")
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as problem:
@@ -96,7 +98,7 @@ class Resuming:
             # It may be removed meanwhile: what is open stays whole.
             os.utime(source.fileno())
             while piece := source.read(PIECE):
-                self._life.show()
+                self._heartbeat.show()
                 seen.update(piece)
                 copy.write(piece)
         if seen.hexdigest() == file.sha256:
@@ -120,7 +122,7 @@ class Resuming:
     def _pieces(self, file: CheckpointFile) -> Iterator[bytes]:
         left = file.size
         for piece in self._site.download(file.url):
-            self._life.show()
+            self._heartbeat.show()
             left -= len(piece)
             if left < 0:
                 raise CheckpointError(f"{file.path} is longer than it should be")

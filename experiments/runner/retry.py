@@ -21,7 +21,7 @@ MAX_PAUSE = 15.0
 HURRY = 10.0
 
 
-class Patience:
+class Retry:
     """How long to insist: `seconds`, less once the worker goes down.
 
     They are counted while the site `answers` others and only this call fails. What is
@@ -56,7 +56,7 @@ class Patience:
             self._hurry_until = min(self._hurry_until, now + allowed)
         return now >= self._hurry_until
 
-    def insist(self, call: Callable[[], Answer]) -> Answer:
+    def call(self, call: Callable[[], Answer]) -> Answer:
         """Call until there is an answer, with growing pauses spread at random.
 
         Raises SiteAway once the time is up, and whatever else `call` raises.

@@ -189,7 +189,7 @@ class Prepared:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-AS_IT_IS = Prepared()
+NOTHING_PREPARED = Prepared()
 
 
 __all__ = [

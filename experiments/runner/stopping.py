@@ -18,14 +18,14 @@ from enum import Enum
 from experiments.runner.folder import AttemptFolder
 
 
-class Step(Enum):
+class StopSignal(Enum):
     """What to do to the training process now."""
 
     ASK = "SIGTERM to its process group"
     KILL = "SIGKILL to its whole tree"
 
 
-class Stopping:
+class StopSchedule:
     """The way from a wish to stop over SIGTERM and the grace to SIGKILL.
 
     The first cause is the one that counts; later wishes can only shorten the way.
@@ -65,14 +65,14 @@ class Stopping:
         """Whether SIGTERM is out."""
         return self._asked
 
-    def step(self, now: float) -> Step | None:
+    def step(self, now: float) -> StopSignal | None:
         """The signal that is due, each at most once."""
         if now >= self._kill_at and not self._killed:
             self._asked = self._killed = True
-            return Step.KILL
+            return StopSignal.KILL
         if now >= self._ask_at and not self._asked:
             self._asked = True
-            return Step.ASK
+            return StopSignal.ASK
         return None
 
     def next_time(self) -> float:
@@ -85,7 +85,7 @@ class Stopping:
 MAX_REASON_LENGTH = 1_000
 
 
-class Leaving:
+class ScriptResponse:
     """What the client inside the script leaves beside its spool."""
 
     def __init__(self, folder: AttemptFolder) -> None:

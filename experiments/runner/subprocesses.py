@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import SubprocessError
 
-from experiments.runner.heartbeat import Life
-from experiments.runner.limits import Limit
+from experiments.runner.heartbeat import PreparationHeartbeat
+from experiments.runner.limits import ResourceLimit
 from experiments.runner.logs import OutputLog, pump
-from experiments.runner.process_tree import Tree
+from experiments.runner.process_tree import ProcessTree
 from experiments.runner.signals import Signals
 
 MAX_KEPT = 4 << 20
@@ -20,12 +20,12 @@ LAST_LINES = 20
 MAX_LINE_LENGTH = 64 << 10
 
 
-class ErrandError(Exception):
+class ProgramError(Exception):
     """A program could not be started, or ran longer than it may."""
 
 
 @dataclass(frozen=True)
-class Errand:
+class ProgramResult:
     """How a program ended: its exit status, the beginning of what it printed, and the
     last lines of that."""
 
@@ -47,14 +47,14 @@ class Errand:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Errands:
+class Subprocesses:
     """Runs one program after another for an attempt.
 
     `markers` are the variables by which a dead runner's processes are found and ended,
     just as those of its training.
     """
 
-    life: Life
+    heartbeat: PreparationHeartbeat
     log: OutputLog
     signals: Signals
     markers: Mapping[str, str]
@@ -67,21 +67,23 @@ class Errands:
         environment: Mapping[str, str],
         seconds: float,
         told_as: str = "",
-        limits: Sequence[Limit] = (),
-    ) -> Errand:
+        limits: Sequence[ResourceLimit] = (),
+    ) -> ProgramResult:
         """Run a program to its end; nothing that it started outlives this call.
 
         With `told_as` its lines go to the trial's log, marked with that word. Raises
         ErrandError when it cannot be started or takes longer than `seconds`, and what
         Life.show raises.
         """
-        told = Told(self.log, f"{told_as} | ") if told_as else None
+        told = LinePrefixer(self.log, f"{told_as} | ") if told_as else None
         given = {**environment, **self.markers}
         try:
-            tree = Tree(argv, environment=given, work=folder, limits=limits)
+            tree = ProcessTree(argv, environment=given, work=folder, limits=limits)
         except (OSError, ValueError, SubprocessError) as problem:
-            raise ErrandError(f"{argv[0]} could not be started: {problem}") from problem
-        kept = Kept(told)
+            raise ProgramError(
+                f"{argv[0]} could not be started: {problem}"
+            ) from problem
+        kept = CapturedOutput(told)
         try:
             self._watch(tree, kept, seconds, name=Path(argv[0]).name)
         finally:
@@ -90,20 +92,24 @@ class Errands:
             kept.close()
         end = tree.exit
         status = end.code if end.code is not None else -(end.signal or 1)
-        return Errand(status, bytes(kept.beginning), tuple(kept.last_lines()))
+        return ProgramResult(status, bytes(kept.beginning), tuple(kept.last_lines()))
 
-    def _watch(self, tree: Tree, kept: Kept, seconds: float, *, name: str) -> None:
+    def _watch(
+        self, tree: ProcessTree, kept: CapturedOutput, seconds: float, *, name: str
+    ) -> None:
         give_up_at = time.monotonic() + seconds
         with self.signals.watching(tree.output):
             while not tree.reap():
-                self.life.show()
+                self.heartbeat.show()
                 if time.monotonic() > give_up_at:
-                    raise ErrandError(f"{name} took longer than {seconds:g} s")
-                if self.life.wait(tree.output) and not pump(tree.output, kept.take):
+                    raise ProgramError(f"{name} took longer than {seconds:g} s")
+                if self.heartbeat.wait(tree.output) and not pump(
+                    tree.output, kept.take
+                ):
                     self.signals.forget(tree.output)
 
 
-class Told:
+class LinePrefixer:
     """Writes whole lines into the log, each with its mark."""
 
     def __init__(self, log: OutputLog, mark: str) -> None:
@@ -114,10 +120,10 @@ class Told:
         self._log.feed(self._mark + line + b"\n")
 
 
-class Kept:
+class CapturedOutput:
     """What a program prints: the beginning, and its last lines."""
 
-    def __init__(self, told: Told | None) -> None:
+    def __init__(self, told: LinePrefixer | None) -> None:
         self.beginning = bytearray()
         self._told = told
         self._rest = b""

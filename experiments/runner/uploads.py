@@ -34,7 +34,7 @@ from experiments.runner.site import Site
 logger = logging.getLogger(__name__)
 
 # A file that is never still is sent after so many looks, if nobody has it open.
-IMPATIENT = 3
+MAX_WAITS = 3
 PIECE = 1 << 20
 
 
@@ -47,7 +47,7 @@ class Snapshot:
     stamp: Stamp
 
 
-class Shipments:
+class OutputUploads:
     """What the site has of an attempt's outputs. For one thread at a time."""
 
     def __init__(
@@ -132,7 +132,7 @@ class Shipments:
         return self.is_there(file) or self._refused.get(file.name) == file.stamp
 
     def _may_go(self, file: OutputFile, still: bool, now: Writers) -> bool:
-        patient = self._waits.get(file.name, 0) < IMPATIENT
+        patient = self._waits.get(file.name, 0) < MAX_WAITS
         return file.stamp.file not in now.changing and (still or not patient)
 
     def _ship(self, file: OutputFile, before: Writers) -> bool:
@@ -217,12 +217,12 @@ LAST_PATIENCE = 5.0
 JOIN_LOOK = 0.1
 
 
-class Porter(threading.Thread):
+class UploadThread(threading.Thread):
     """Looks again and again for outputs that are new and whole, and ships them."""
 
-    def __init__(self, shipments: Shipments, *, beat_seconds: float) -> None:
+    def __init__(self, uploads: OutputUploads, *, beat_seconds: float) -> None:
         super().__init__(name="porter", daemon=True)
-        self._shipments = shipments
+        self._uploads = uploads
         self._every = ROUND * beat_seconds
         self._again = min(LOOK_AGAIN, beat_seconds)
         self._looks = 0
@@ -238,18 +238,18 @@ class Porter(threading.Thread):
         self._over.set()
         give_up_at = math.inf
         while self.is_alive() and time.monotonic() < give_up_at:
-            if hurried() and not self._shipments.cancelled.is_set():
-                self._shipments.cancelled.set()
+            if hurried() and not self._uploads.cancelled.is_set():
+                self._uploads.cancelled.set()
                 give_up_at = time.monotonic() + LAST_PATIENCE
             self.join(JOIN_LOOK)
-        self._shipments.cancelled.set()
+        self._uploads.cancelled.set()
 
     def _look(self) -> float:
         """One look; returns the seconds until the next one."""
         started = time.monotonic()
         waits = False
         try:
-            waits = self._shipments.look()
+            waits = self._uploads.look()
         except StaleAttempt:
             # The courier hears of it as well, and it is the one to tell.
             self._over.set()
@@ -266,7 +266,7 @@ class Porter(threading.Thread):
 MAX_CHUNK = 256 * 1024
 
 
-class LogShipper:
+class LogUpload:
     """Numbers the chunks of one log; usable from two threads.
 
     A chunk keeps its bytes until the site has taken it: had it grown before a second

@@ -34,15 +34,15 @@ DAY = 24 * 3600.0
 Show = Callable[[], None]
 
 
-def in_peace() -> None:
+def no_heartbeat() -> None:
     """Nobody waits, so no signs of life are needed."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """An environment on the disk: its folder, last use (Unix time) and size."""
+class Cached:
+    """One file or folder, its last use (Unix time) and size in bytes."""
 
-    folder: Path
+    path: Path
     used_at: float
     size: int
 
@@ -67,7 +67,7 @@ def remove_unused(
     days: float,
     limit: int,
     keep: Path | None = None,
-    show: Show = in_peace,
+    show: Show = no_heartbeat,
 ) -> list[Path]:
     """Remove environments that were not used for so many days, then the longest
     unused until the rest fits the limit. Returns what was removed.
@@ -81,7 +81,7 @@ def remove_unused(
 
 
 def make_room(
-    root: Path, *, limit: int, keep: Path | None = None, show: Show = in_peace
+    root: Path, *, limit: int, keep: Path | None = None, show: Show = no_heartbeat
 ) -> list[Path]:
     """Remove the longest unused until all fit into `limit` bytes; never `keep`, nor
     one that a trial uses or builds now."""
@@ -91,13 +91,13 @@ def make_room(
     for kept in found:
         if size <= limit:
             break
-        if kept.folder != keep and _remove(kept.folder, show):
+        if kept.path != keep and _remove(kept.path, show):
             size -= kept.size
-            removed.append(kept.folder)
+            removed.append(kept.path)
     return removed
 
 
-def size_of(folder: Path, show: Show = in_peace) -> int:
+def size_of(folder: Path, show: Show = no_heartbeat) -> int:
     """Bytes of the files below a folder, links not followed. What goes meanwhile does
     not count."""
     size = 0
@@ -125,13 +125,13 @@ def _is_useless(folder: Path, old: float) -> bool:
         return True
 
 
-def _kept(root: Path, show: Show) -> Iterator[Kept]:
+def _kept(root: Path, show: Show) -> Iterator[Cached]:
     """Every finished environment: others are being built, or of no use."""
     for folder in _folders(root):
         with contextlib.suppress(OSError):
             mark = folder / MARK
             used_at = mark.stat().st_mtime
-            yield Kept(folder, used_at, _told_size(mark) or size_of(folder, show))
+            yield Cached(folder, used_at, _told_size(mark) or size_of(folder, show))
 
 
 def _told_size(mark: Path) -> int:
@@ -177,15 +177,6 @@ USUAL_REPOSITORIES_LIMIT = 20 << 30
 SETTLES = 600.0
 # In seconds: longer than a failed build speaks for the next ones.
 FAILURES_STAY = 600.0
-
-
-@dataclass(frozen=True)
-class Cached:
-    """One file or folder, its last use (Unix time) and size in bytes."""
-
-    path: Path
-    used_at: float
-    size: int
 
 
 def clear_shared(

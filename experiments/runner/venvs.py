@@ -25,25 +25,25 @@ from pathlib import Path
 from experiments.runner import venv_cache
 from experiments.runner.code import MAX_FILES
 from experiments.runner.environment import ENVIRONMENTS_LIMIT, pip_environment
-from experiments.runner.file_lock import FileLock, Waiting
+from experiments.runner.file_lock import FileLock, LockWait
 from experiments.runner.folder import AttemptFolder, size_in_words
 from experiments.runner.limits import LimitError, limits_from
 from experiments.runner.logs import OutputLog
-from experiments.runner.outcome import Unstarted, environment_failed, worker_problem
+from experiments.runner.outcome import NotStarted, environment_failed, worker_problem
 from experiments.runner.sources import Requirements
 from experiments.runner.spec import Prepared
-from experiments.runner.subprocesses import Errand, ErrandError, Errands
+from experiments.runner.subprocesses import ProgramError, ProgramResult, Subprocesses
 from experiments.runner.venv_cache import MARK, remove_tree, size_of
 
 MAX_TEXT_LENGTH = 1 << 20
-DEEPEST = 5
+MAX_DEPTH = 5
 COMMENT = re.compile(r"(^|\s)#.*$")
 NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
 EDITABLE = re.compile(r"(?:-e|--editable)(?:[\s=]|$)")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequirementsFile:
     """A file for pip, and the normalised text that tells it from others."""
 
     file: Path
@@ -54,7 +54,7 @@ class Wanted:
         return not self.text
 
 
-def read(requirements: Requirements, *, work: Path, own: Path) -> Wanted:
+def read(requirements: Requirements, *, work: Path, own: Path) -> RequirementsFile:
     """Read them: a file of the code in `work`, or lines, which are written into `own`.
 
     Raises Unstarted, with words for the person who wrote them.
@@ -68,7 +68,7 @@ def read(requirements: Requirements, *, work: Path, own: Path) -> Wanted:
     else:
         own.write_text("\n".join(requirements.lines) + "\n")
         file = own
-    return Wanted(file, "\n".join(_normal_lines(file, work, DEEPEST)))
+    return RequirementsFile(file, "\n".join(_normal_lines(file, work, MAX_DEPTH)))
 
 
 def _normal_lines(file: Path, work: Path, depth: int) -> Iterator[str]:
@@ -134,7 +134,7 @@ def _lies_in(path: Path, work: Path) -> bool:
     return real.is_relative_to(os.path.realpath(work))
 
 
-def _bad(message: str) -> Unstarted:
+def _bad(message: str) -> NotStarted:
     return environment_failed(f"no environment: {message}")
 
 
@@ -154,7 +154,7 @@ QUESTION = (
 
 
 @dataclass(frozen=True)
-class Place:
+class VenvPaths:
     """Where one environment lies, by the hash of what is in it."""
 
     folder: Path
@@ -176,20 +176,20 @@ class Place:
         return self.folder / "bin" / "python"
 
 
-class Environments:
+class Venvs:
     """The environments of one worker home, as one attempt uses them."""
 
     def __init__(
         self,
         *,
         home: Path,
-        errands: Errands,
-        waiting: Waiting,
+        programs: Subprocesses,
+        waiting: LockWait,
         worker: Mapping[str, str],
         log: OutputLog,
     ) -> None:
         self._root = home / "environments"
-        self._errands = errands
+        self._programs = programs
         self._waiting = waiting
         self._worker = worker
         self._log = log
@@ -209,7 +209,7 @@ class Environments:
             key = hashlib.sha256(
                 json.dumps([python, self._facts(python, folder), wanted.text]).encode()
             ).hexdigest()[:32]
-            place = Place(self._root / key)
+            place = VenvPaths(self._root / key)
             self._hold(place, wanted, python=python, work=folder.work)
         except OSError as problem:
             raise worker_problem(f"no room for the environment: {problem}") from problem
@@ -219,7 +219,9 @@ class Environments:
             environment={"VIRTUAL_ENV": str(place.folder)},
         )
 
-    def _hold(self, place: Place, wanted: Wanted, *, python: str, work: Path) -> None:
+    def _hold(
+        self, place: VenvPaths, wanted: RequirementsFile, *, python: str, work: Path
+    ) -> None:
         """Share the lock of a whole environment, whoever builds it."""
         lock = FileLock(place.lock)
         began = time.monotonic()
@@ -241,9 +243,11 @@ class Environments:
         if seconds > WORTH_TELLING:
             self._log.note(f"waited {seconds:.0f} s for another trial's environment")
 
-    def _build(self, place: Place, wanted: Wanted, *, python: str, work: Path) -> None:
+    def _build(
+        self, place: VenvPaths, wanted: RequirementsFile, *, python: str, work: Path
+    ) -> None:
         self._fail_as_before(place)
-        self._errands.life.enter(BUILDS)
+        self._programs.heartbeat.enter(BUILDS)
         self._log.note(f"{BUILDS} with {python}")
         started = time.monotonic()
         try:
@@ -251,9 +255,9 @@ class Environments:
         except BuildError as problem:
             _write_whole(place.failure, {"message": str(problem)})
             with contextlib.suppress(OSError):
-                remove_tree(place.folder, show=self._errands.life.show)
+                remove_tree(place.folder, show=self._programs.heartbeat.show)
             raise environment_failed(str(problem)) from problem
-        show = self._errands.life.show
+        show = self._programs.heartbeat.show
         size = size_of(place.folder, show)
         _write_whole(place.mark, {"python": python, "text": wanted.text, "bytes": size})
         place.failure.unlink(missing_ok=True)
@@ -267,10 +271,10 @@ class Environments:
         )
 
     def _install(
-        self, place: Place, wanted: Wanted, *, python: str, work: Path
+        self, place: VenvPaths, wanted: RequirementsFile, *, python: str, work: Path
     ) -> None:
         if place.folder.exists():
-            remove_tree(place.folder, show=self._errands.life.show)
+            remove_tree(place.folder, show=self._programs.heartbeat.show)
         self._step(
             "no virtual environment could be made",
             *(python, "-m", "venv", str(place.folder)),
@@ -285,7 +289,7 @@ class Environments:
 
     def _step(self, failed: str, *argv: str, work: Path) -> None:
         try:
-            errand = self._errands.run(
+            result = self._programs.run(
                 argv,
                 folder=work,
                 environment=pip_environment(self._worker),
@@ -295,12 +299,12 @@ class Environments:
             )
         except LimitError as problem:
             raise worker_problem(str(problem)) from problem
-        except ErrandError as problem:
+        except ProgramError as problem:
             raise BuildError(f"{failed}: {problem}") from problem
-        if not errand.went_well:
-            raise BuildError(f"{failed}: {_reason(errand)}"[:MAX_REASON_LENGTH])
+        if not result.went_well:
+            raise BuildError(f"{failed}: {_reason(result)}"[:MAX_REASON_LENGTH])
 
-    def _fail_as_before(self, place: Place) -> None:
+    def _fail_as_before(self, place: VenvPaths) -> None:
         """Raise what another trial's build has just raised."""
         try:
             age = time.time() - place.failure.stat().st_mtime
@@ -314,31 +318,31 @@ class Environments:
     def _facts(self, python: str, folder: AttemptFolder) -> str:
         """What the interpreter says of itself; an upgrade in its place is another."""
         try:
-            errand = self._errands.run(
+            result = self._programs.run(
                 (python, "-I", "-c", QUESTION),
                 folder=folder.root,
                 environment=pip_environment(self._worker),
                 seconds=LOOK_SECONDS,
             )
-        except ErrandError as problem:
+        except ProgramError as problem:
             raise environment_failed(f"no environment: {problem}") from problem
-        if not errand.went_well:
+        if not result.went_well:
             raise environment_failed(
-                f"no environment: {python} is no Python that runs: {_reason(errand)}"
+                f"no environment: {python} is no Python that runs: {_reason(result)}"
             )
-        return errand.lines()[-1]
+        return result.lines()[-1]
 
 
 class BuildError(Exception):
     """A build failed; the sentence has pip's last lines."""
 
 
-def _reason(errand: Errand) -> str:
-    if any(NO_VENV in line for line in errand.last):
+def _reason(result: ProgramResult) -> str:
+    if any(NO_VENV in line for line in result.last):
         return "this Python has no venv; on Debian install its package python3-venv"
-    telling = [line for line in errand.last if line.startswith("ERROR:")]
-    lines = telling[-2:] or list(errand.last[-3:])
-    return " ".join(lines) or f"it ended with status {errand.status}"
+    telling = [line for line in result.last if line.startswith("ERROR:")]
+    lines = telling[-2:] or list(result.last[-3:])
+    return " ".join(lines) or f"it ended with status {result.status}"
 
 
 def _write_whole(path: Path, content: Mapping[str, object]) -> None:

@@ -7,26 +7,31 @@ import logging
 import math
 import time
 
-from experiments.runner import signals as kernel
+from experiments.runner import signals
 from experiments.runner.errors import Stop
 from experiments.runner.failpoints import failpoint
 from experiments.runner.folder import AttemptFolder, size_in_words
-from experiments.runner.heartbeat import Courier
+from experiments.runner.heartbeat import HeartbeatThread
 from experiments.runner.limits import Cgroup
 from experiments.runner.logs import OutputLog, pump
 from experiments.runner.outcome import (
     CUT_OFF,
     CUT_OFF_AFTER,
     GONE_AFTER,
-    Hearing,
-    Outcome,
+    AttemptOutcome,
+    Lease,
     cut_off_message,
 )
-from experiments.runner.process_tree import OUT_OF_MEMORY, Memory, Tree, named_by
+from experiments.runner.process_tree import (
+    OUT_OF_MEMORY,
+    MemoryWatch,
+    ProcessTree,
+    named_by,
+)
 from experiments.runner.processes import FileId, writers
 from experiments.runner.signals import Signals
 from experiments.runner.spec import AttemptSpec
-from experiments.runner.stopping import Leaving, Step, Stopping
+from experiments.runner.stopping import ScriptResponse, StopSchedule, StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +48,14 @@ class Watch:
 
     def __init__(
         self,
-        tree: Tree,
+        tree: ProcessTree,
         *,
         spec: AttemptSpec,
         folder: AttemptFolder,
         log: OutputLog,
         signals: Signals,
-        courier: Courier,
-        hearing: Hearing,
+        heartbeat: HeartbeatThread,
+        lease: Lease,
         parent: int,
         group: Cgroup | None = None,
     ) -> None:
@@ -59,19 +64,19 @@ class Watch:
         self._folder = folder
         self._log = log
         self._signals = signals
-        self._courier = courier
-        self._hearing = hearing
+        self._heartbeat = heartbeat
+        self._lease = lease
         self._parent = parent
-        self._stopping = Stopping()
+        self._stopping = StopSchedule()
         self._stop_seen: Stop | None = None
         self._terminations = 0
-        self._leaving = Leaving(folder)
+        self._leaving = ScriptResponse(folder)
         self._leaving_grace = 0.0
-        self._memory = Memory(tree, limit=spec.limits.memory_bytes, group=group)
+        self._memory = MemoryWatch(tree, limit=spec.limits.memory_bytes, group=group)
         self._writing: frozenset[FileId] | None = None
         self._cut_off = False
 
-    def until_end(self) -> Outcome:
+    def until_end(self) -> AttemptOutcome:
         """Returns when the main process has ended and its leftovers are killed."""
         with self._signals.watching(self._tree.output):
             while not self._tree.reap():
@@ -96,24 +101,24 @@ class Watch:
             return
         self._terminations = self._signals.terminations
         grace = min(self._spec.grace, RELEASE_GRACE) if self._terminations == 1 else 0.0
-        is_there = kernel.parent_is(self._parent)
+        is_there = signals.parent_is(self._parent)
         why = "the worker is shutting down" if is_there else "its slot's process ended"
         self._begin("released", why, now=now, grace=grace)
 
     def _parent_is_gone(self) -> bool:
         """Only where the kernel does not tell by a signal."""
-        return not kernel.LINUX and not kernel.parent_is(self._parent)
+        return not signals.LINUX and not signals.parent_is(self._parent)
 
     def _see_stale(self, now: float) -> None:
         """Another attempt may be running already: no time to lose."""
-        if self._courier.stale is not None and self._stopping.cause != "stale":
-            self._stopping = Stopping()
-            self._begin("stale", str(self._courier.stale), now=now, grace=0.0)
+        if self._heartbeat.stale is not None and self._stopping.cause != "stale":
+            self._stopping = StopSchedule()
+            self._begin("stale", str(self._heartbeat.stale), now=now, grace=0.0)
 
     def _see_stop(self, now: float) -> None:
-        if self._courier.stop is not self._stop_seen and self._courier.stop:
-            self._stop_seen = self._courier.stop
-            self._begin_stop(self._courier.stop, now)
+        if self._heartbeat.stop is not self._stop_seen and self._heartbeat.stop:
+            self._stop_seen = self._heartbeat.stop
+            self._begin_stop(self._heartbeat.stop, now)
         self._see_leaving(now)
 
     def _see_leaving(self, now: float) -> None:
@@ -171,7 +176,7 @@ class Watch:
         self._begin(CUT_OFF, cut_off_message(lease), now=now, grace=grace)
 
     def _cut_off_at(self) -> float:
-        return math.inf if self._cut_off else self._hearing.cut_off_at(self._spec)
+        return math.inf if self._cut_off else self._lease.cut_off_at(self._spec)
 
     def _timeout_at(self) -> float:
         limit = self._spec.trial_timeout
@@ -183,14 +188,14 @@ class Watch:
         logger.info("stopping (%s): %s", cause, message)
         self._stopping.begin(cause, message, now=now, grace=grace, leave=leave)
 
-    def _carry_out(self, step: Step | None) -> None:
+    def _carry_out(self, step: StopSignal | None) -> None:
         if step is None:
             return
         logger.info("%s of process %d", step.value, self._tree.pid)
         if not self._tree.reap():
             # Once it has ended, what it was writing cannot be seen any more.
             self._writing = writers(self._tree.members()).changing
-        if step is Step.ASK:
+        if step is StopSignal.ASK:
             self._leave_word(self._stopping.message)
             self._tree.ask_to_end()
             failpoint("stop.asked")
@@ -222,7 +227,7 @@ class Watch:
             times.append(self._timeout_at())
         if self._is_leaving():
             times.append(now + LEAVING_LOOK)
-        if not kernel.LINUX:
+        if not signals.LINUX:
             times.append(now + PARENT_LOOK)
         soonest = min(times)
         return None if math.isinf(soonest) else max(0.0, soonest - now)
@@ -236,11 +241,11 @@ class Watch:
         pump(self._tree.output, self._log.feed)
         return left
 
-    def _outcome(self, *, left: list[int]) -> Outcome:
+    def _outcome(self, *, left: list[int]) -> AttemptOutcome:
         cause, code, message = self._verdict()
         if left:
             message += f"; processes {left} could not be killed"
-        return Outcome(
+        return AttemptOutcome(
             cause=cause,
             code=code,
             message=message,

@@ -21,7 +21,7 @@ NOTED_EVERY = 5.0
 KEPT_FOR = timedelta(days=1)
 
 
-class Ticks:
+class SchedulerHeartbeat:
     """One scheduler's row: made at its first round, renewed by later ones."""
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:

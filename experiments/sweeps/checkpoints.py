@@ -10,7 +10,7 @@ from experiments.models import Artifact, Attempt
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class StoredCheckpoint:
     """The files that an earlier attempt of the same trial has left."""
 
     attempt: Attempt
@@ -24,16 +24,16 @@ def resumable(attempt: Attempt) -> QuerySet[Artifact]:
     )
 
 
-def checkpoint_for(attempt: Attempt) -> Checkpoint | None:
+def checkpoint_for(attempt: Attempt) -> StoredCheckpoint | None:
     """The newest earlier attempt that has left files, with them."""
     newest = resumable(attempt).order_by("-attempt__n").values("attempt")[:1]
     files = tuple(
         Artifact.objects.filter(attempt=newest, whole=True).select_related("attempt")
     )
-    return Checkpoint(files[0].attempt, files) if files else None
+    return StoredCheckpoint(files[0].attempt, files) if files else None
 
 
-def note_resumed(attempt: Attempt, checkpoint: Checkpoint) -> None:
+def note_resumed(attempt: Attempt, checkpoint: StoredCheckpoint) -> None:
     """Keep for the trial's page what the attempt begins with."""
     Attempt.objects.filter(pk=attempt.pk).update(
         resumed_from=checkpoint.attempt.n, resumed_files=len(checkpoint.files)

@@ -161,7 +161,7 @@ def _code(
         if "files" in code:
             files = {name: text.encode() for name, text in code["files"].items()}
             return snapshots.store_files(team, files, user=user)
-    except snapshots.CodeError as error:
+    except snapshots.SnapshotError as error:
         raise DefinitionError((Problem("trial.code.files", str(error)),)) from error
     return _uploaded(team, str(code.get("upload", "")))
 

@@ -84,7 +84,7 @@ NEW_STANDING = Update(
 )
 
 
-class StaleAttempt(Exception):
+class AttemptNotRunning(Exception):
     """The attempt has ended, or another one has taken over."""
 
 
@@ -222,8 +222,8 @@ def locked_attempt(attempt_id: int) -> Attempt:
         raise _stale(attempt_id) from error
 
 
-def _stale(attempt_id: int) -> StaleAttempt:
-    return StaleAttempt(
+def _stale(attempt_id: int) -> AttemptNotRunning:
+    return AttemptNotRunning(
         f"Attempt {attempt_id} has ended or another one has taken over."
     )
 

@@ -19,14 +19,14 @@ MAX_NUMBER = 1_000
 
 
 @dataclass(frozen=True)
-class Name:
+class WorkerName:
     """A worker's name, and what tells its holder from others that bear it."""
 
     text: str
     boot_id: str
 
 
-def free_names(pool: str) -> Iterator[Name]:
+def free_names(pool: str) -> Iterator[WorkerName]:
     """This host's name, host-2, host-3, … without those of other workers here.
 
     A name is held until the next one is asked for. The lock goes with the process, so
@@ -45,7 +45,7 @@ def free_names(pool: str) -> Iterator[Name]:
             except BlockingIOError:
                 continue
             text = host if number == 1 else f"{host}-{number}"
-            yield Name(text, f"{boot_id()} {lock_id(lock)}".strip())
+            yield WorkerName(text, f"{boot_id()} {lock_id(lock)}".strip())
 
 
 def lock_id(lock: IO[str]) -> str:

@@ -38,7 +38,7 @@ class Child:
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str]
-    patience: float = 3.0
+    stop_seconds: float = 3.0
     ends: int = 0
     log: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -171,7 +171,7 @@ class Supervisor:
         began = time.monotonic()
         left = max(limit - began, A_MOMENT)
         for child in children:
-            deadline = began + min(child.patience, left)
+            deadline = began + min(child.stop_seconds, left)
             while child.alive and time.monotonic() < deadline and not self.hurry:
                 time.sleep(TICK / 4)
         for child in children:

@@ -77,26 +77,26 @@ def test_another_teams_equal_files_are_its_own_snapshot(team: Team) -> None:
     "name", ["../x", "/etc/passwd", "a/../../x", "", " ", "C:\\x", "a\nb", "x" * 501]
 )
 def test_a_name_that_could_leave_the_folder_is_refused(team: Team, name: str) -> None:
-    with pytest.raises(snapshots.CodeError, match="file name"):
+    with pytest.raises(snapshots.SnapshotError, match="file name"):
         snapshots.store_files(team, {name: b""}, user=None)
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
 def test_archives_are_held_to_the_same_names(team: Team, name: str) -> None:
     for data in (zipped({name: b""}), tarred({name: b""})):
-        with pytest.raises(snapshots.CodeError):
+        with pytest.raises(snapshots.SnapshotError):
             snapshots.store_archive(team, data, user=None)
 
 
 def test_links_in_an_archive_are_refused(team: Team) -> None:
-    with pytest.raises(snapshots.CodeError, match="link"):
+    with pytest.raises(snapshots.SnapshotError, match="link"):
         data = tarred(FILES, ("passwd", "/etc/passwd"))
         snapshots.store_archive(team, data, user=None)
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", zipped(FILES)[:-30], b"PK\x03\x04"])
 def test_what_is_no_archive_is_refused_in_words(team: Team, data: bytes) -> None:
-    with pytest.raises(snapshots.CodeError):
+    with pytest.raises(snapshots.SnapshotError):
         snapshots.store_archive(team, data, user=None)
 
 
@@ -108,7 +108,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_unread(
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", b"\0" * 1_000_000)
     assert len(bomb.getvalue()) < 2000
-    with pytest.raises(snapshots.CodeError, match=r"1\.0 MB"):
+    with pytest.raises(snapshots.SnapshotError, match=r"1\.0 MB"):
         snapshots.store_archive(team, bomb.getvalue(), user=None)
 
 
@@ -124,7 +124,7 @@ def most_memory(team: Team, data: bytes, match: str) -> int:
     """Bytes that refusing the archive took at most; checks the sentence as well."""
     tracemalloc.start()
     try:
-        with pytest.raises(snapshots.CodeError, match=match) as caught:
+        with pytest.raises(snapshots.SnapshotError, match=match) as caught:
             snapshots.store_archive(team, data, user=None)
         assert len(str(caught.value)) < 500
         return tracemalloc.get_traced_memory()[1]
@@ -174,7 +174,9 @@ def test_a_zip_that_lies_about_a_size_is_not_inflated(team: Team, method: int) -
 
 def test_a_name_is_refused_for_its_length_and_not_echoed(team: Team) -> None:
     for data in (zipped({"n" * 60_000: b""}), tarred({"n" * 60_000: b""})):
-        with pytest.raises(snapshots.CodeError, match="60,000 characters") as caught:
+        with pytest.raises(
+            snapshots.SnapshotError, match="60,000 characters"
+        ) as caught:
             snapshots.store_archive(team, data, user=None)
         assert "n" * 200 in str(caught.value)
         assert "n" * 201 not in str(caught.value)
@@ -193,7 +195,9 @@ def test_folders_count_as_files_do(
             info.type = tarfile.DIRTYPE if ending else tarfile.REGTYPE
             archive.addfile(info)
     for data in (zipped(dict.fromkeys(names, b"")), buffer.getvalue()):
-        with pytest.raises(snapshots.CodeError, match="more than 3 files and folders"):
+        with pytest.raises(
+            snapshots.SnapshotError, match="more than 3 files and folders"
+        ):
             snapshots.store_archive(team, data, user=None)
 
 
@@ -214,7 +218,7 @@ def test_damage_in_any_compression_is_told_in_words(
         whole[:middle] + b"\xff" * 40 + whole[middle + 40 :],
         whole[:20] + b"\xff" * 40 + whole[60:],
     ):
-        with pytest.raises(snapshots.CodeError, match="neither a zip nor a tar"):
+        with pytest.raises(snapshots.SnapshotError, match="neither a zip nor a tar"):
             snapshots.store_archive(team, data, user=None)
 
 
@@ -224,24 +228,24 @@ def test_damage_inside_a_zip_is_told_in_words(team: Team) -> None:
         archive.writestr("x", b"hello " * 500)
     data = bytearray(buffer.getvalue())
     data[31:41] = b"\xff" * 10
-    with pytest.raises(snapshots.CodeError, match="zip archive cannot be read"):
+    with pytest.raises(snapshots.SnapshotError, match="zip archive cannot be read"):
         snapshots.store_archive(team, bytes(data), user=None)
 
 
 def test_headers_upon_headers_are_told_in_words(team: Team) -> None:
-    with pytest.raises(snapshots.CodeError):
+    with pytest.raises(snapshots.SnapshotError):
         snapshots.store_archive(team, longname(1, levels=3_000), user=None)
 
 
 def test_a_name_that_is_no_text_is_refused(team: Team) -> None:
-    with pytest.raises(snapshots.CodeError, match="not allowed"):
+    with pytest.raises(snapshots.SnapshotError, match="not allowed"):
         snapshots.store_archive(team, tarred({"caf\udce9.py": b""}), user=None)
 
 
 def test_a_file_that_is_also_a_folder_is_refused(team: Team) -> None:
     files = {"a": b"1", "a/b/c": b"2"}
     for data in (zipped(files), tarred(files)):
-        with pytest.raises(snapshots.CodeError, match="'a' is a file and also"):
+        with pytest.raises(snapshots.SnapshotError, match="'a' is a file and also"):
             snapshots.store_archive(team, data, user=None)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from experiments.runner import limits as cgroup
+from experiments.runner import limits
 from experiments.runner.limits import cgroup_for
-from experiments.runner.process_tree import Memory
+from experiments.runner.process_tree import MemoryWatch
 from experiments.runner.stopping import Exit
 
 
@@ -81,7 +81,7 @@ def test_groups_of_killed_runners_are_removed(tmp_path: Path) -> None:
 
 def test_what_the_kernel_ends_there_is_out_of_memory(delegated: Path) -> None:
     tree: Any = SimpleNamespace(started_at=0.0, peak_memory=0)
-    memory = Memory(tree, limit=8_000_000_000, group=make(delegated))
+    memory = MemoryWatch(tree, limit=8_000_000_000, group=make(delegated))
     for end in (Exit(None, 9), Exit(1, None)):
         assert memory.death(end) == (
             "out_of_memory",
@@ -96,7 +96,7 @@ def test_what_it_ends_while_the_group_has_room_is_the_system_s_want(
     events = group_in(delegated) / "memory.events"
     events.write_text("low 0\nhigh 0\noom 0\noom_kill 2\n")
     tree: Any = SimpleNamespace(started_at=0.0, peak_memory=0)
-    memory = Memory(tree, limit=8_000_000_000, group=make(delegated))
+    memory = MemoryWatch(tree, limit=8_000_000_000, group=make(delegated))
     code, message = memory.death(Exit(1, None))
     assert code == "out_of_memory"
     assert "the system ran out of memory and ended it" in message
@@ -135,7 +135,7 @@ def test_the_parent_is_the_group_around_the_worker_s_own(
 ) -> None:
     (tmp_path / "cgroup.controllers").write_text("memory\n")
     (tmp_path / "own").write_text(own)
-    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
-    monkeypatch.setattr(cgroup, "OWN", tmp_path / "own")
+    monkeypatch.setattr(limits, "ROOT", tmp_path)
+    monkeypatch.setattr(limits, "OWN", tmp_path / "own")
     expected = None if parent is None else tmp_path / parent
-    assert cgroup._parent({}) == expected
+    assert limits._parent({}) == expected

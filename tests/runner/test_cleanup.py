@@ -77,7 +77,7 @@ def test_the_parent_of_the_slots_looks_after_it(
 ) -> None:
     looks: list[object] = []
     monkeypatch.setattr(Housekeeping, "look", lambda keeper: looks.append(keeper))
-    host = command.Host.__new__(command.Host)
+    host = command.WorkerHost.__new__(command.WorkerHost)
     host.wants_drain, host.next_beat = False, time.monotonic() + 60
     host.housekeeping = Housekeeping(Path("anywhere"))
     host._look()

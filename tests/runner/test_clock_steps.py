@@ -9,7 +9,7 @@ import pytest
 
 from experiments.runner import spool, stopping
 from experiments.runner.folder import AttemptFolder
-from experiments.runner.stopping import Leaving
+from experiments.runner.stopping import ScriptResponse
 
 HOUR = 3_600.0
 
@@ -40,7 +40,7 @@ def test_a_script_that_leaves_keeps_its_grace(
     monkeypatch.setattr(stopping, "time", clocks)
     folder = AttemptFolder.of(tmp_path, "1")
     folder.create()
-    leaves = Leaving(folder)
+    leaves = ScriptResponse(folder)
     clocks.go_on(2 * HOUR)
     clocks.wall += by if first == "set" else 0.0
     folder.told.write_text("enough")

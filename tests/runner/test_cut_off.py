@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from experiments.runner.outcome import Hearing
+from experiments.runner.outcome import Lease
 from experiments.runner.spec import parse_spec
-from experiments.runner.stopping import Step
+from experiments.runner.stopping import StopSignal
 from experiments.runner.watch import Watch
 
 QUICK = {"lease_seconds": 3.0, "heartbeat_seconds": 0.1}
@@ -45,16 +45,16 @@ def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
             runners.spec("true", grace=600, lease_seconds=100, heartbeat_seconds=5)
         )
     )
-    hearing, courier = Hearing(), SimpleNamespace(stop=None, stale=None)
-    heard = hearing.heard_at
+    lease, heartbeat = Lease(), SimpleNamespace(stop=None, stale=None)
+    heard = lease.heard_at
     watch = Watch(
         SimpleNamespace(started_at=math.inf),  # type: ignore[arg-type]
         spec=spec,
         folder=runners.folder(),
         log=SimpleNamespace(),  # type: ignore[arg-type]
         signals=SimpleNamespace(terminations=0),  # type: ignore[arg-type]
-        courier=courier,  # type: ignore[arg-type]
-        hearing=hearing,
+        heartbeat=heartbeat,  # type: ignore[arg-type]
+        lease=lease,
         parent=0,
     )
     watch._see_cut_off(heard + 89.9)
@@ -62,9 +62,9 @@ def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
     assert watch._seconds_to_next() == pytest.approx(90, abs=5)
     watch._see_cut_off(heard + 90)
     assert watch._stopping.cause == "cut_off"
-    assert watch._stopping.step(heard + 90) is Step.ASK
+    assert watch._stopping.step(heard + 90) is StopSignal.ASK
     assert watch._stopping.step(heard + 99.9) is None
-    assert watch._stopping.step(heard + 100.001) is Step.KILL
+    assert watch._stopping.step(heard + 100.001) is StopSignal.KILL
 
 
 def test_it_rides_on_when_the_document_says_so(runners: Any, site: Any) -> None:

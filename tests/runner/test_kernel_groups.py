@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from experiments.runner import limits as cgroup
+from experiments.runner import limits
 
 MOST = 40 << 20
 HOARD = "x = bytearray(90 << 20)"
@@ -34,10 +34,10 @@ WHERE = "print(open('/proc/self/cgroup').read())"
 @pytest.fixture
 def parent() -> Iterator[Path]:
     """A group for the groups of attempts; what is left in it fails the test."""
-    controlled = cgroup.ROOT / "cgroup.subtree_control"
+    controlled = limits.ROOT / "cgroup.subtree_control"
     if not controlled.exists() or "memory" not in controlled.read_text().split():
         pytest.skip("the kernel does not limit memory by cgroup v2 here")
-    folder = cgroup.ROOT / f"sweepsite-tests-of-{os.getpid()}"
+    folder = limits.ROOT / f"sweepsite-tests-of-{os.getpid()}"
     try:
         folder.mkdir()
     except OSError as problem:
@@ -45,7 +45,7 @@ def parent() -> Iterator[Path]:
     yield folder
     left = [each for each in folder.iterdir() if each.is_dir()]
     for each in (*left, folder):
-        cgroup.remove_group(each)
+        limits.remove_group(each)
     assert [each.name for each in left] == []
     assert not folder.exists()
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from experiments.runner.errors import SiteAway, SiteSilent
-from experiments.runner.outcome import Hearing
+from experiments.runner.outcome import Lease
 from experiments.runner.spec import AttemptSpec, parse_spec
 
 # Whoever waits ten seconds for each beat tests nothing else.
@@ -100,12 +100,12 @@ def spec_with(runners: Any, **changes: Any) -> AttemptSpec:
 
 def test_only_a_silent_host_counts_as_cut_off(runners: Any) -> None:
     spec = spec_with(runners, lease_seconds=100, heartbeat_seconds=5)
-    hearing = Hearing()
-    assert hearing.answered_lately(spec)
-    hearing.note_answer(long_ago := time.monotonic() - 80)
-    assert not hearing.answered_lately(spec)
-    hearing.note_absence(SiteSilent("no route"))
-    assert hearing.cut_off_at(spec) == long_ago + 90
-    hearing.note_absence(SiteAway("status 503"))
-    assert hearing.cut_off_at(spec) > time.monotonic() + 80
-    assert not hearing.answered_lately(spec), "an error is no answer"
+    lease = Lease()
+    assert lease.answered_lately(spec)
+    lease.note_answer(long_ago := time.monotonic() - 80)
+    assert not lease.answered_lately(spec)
+    lease.note_absence(SiteSilent("no route"))
+    assert lease.cut_off_at(spec) == long_ago + 90
+    lease.note_absence(SiteAway("status 503"))
+    assert lease.cut_off_at(spec) > time.monotonic() + 80
+    assert not lease.answered_lately(spec), "an error is no answer"

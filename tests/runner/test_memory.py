@@ -83,19 +83,19 @@ def test_last_lines(line: bytes, known: bool) -> None:
 def test_the_kernel_s_own_kills_are_told_from_others(
     runners: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Tree:
+    class ProcessTree:
         started_at = 0.0
         peak_memory = 8_100_000_000
 
     killed = Exit(None, 9)
     counts = iter([3, 3, 3, 4])
     monkeypatch.setattr(process_tree, "kernel_kills", lambda: next(counts))
-    someone = process_tree.Memory(Tree(), limit=None)  # type: ignore[arg-type]
+    someone = process_tree.MemoryWatch(ProcessTree(), limit=None)  # type: ignore[arg-type]
     assert someone.death(killed) == (
         "",
         "killed by signal 9 (possibly out of memory); its peak was 8.1 GB",
     )
-    kernel = process_tree.Memory(Tree(), limit=None)  # type: ignore[arg-type]
+    kernel = process_tree.MemoryWatch(ProcessTree(), limit=None)  # type: ignore[arg-type]
     code, message = kernel.death(killed)
     assert code == "out_of_memory"
     assert message.endswith(

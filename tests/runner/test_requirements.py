@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.runner.outcome import Unstarted
+from experiments.runner.outcome import NotStarted
 from experiments.runner.sources import Requirements
 from experiments.runner.venvs import read
 
@@ -54,5 +54,5 @@ def test_files_that_name_each_other_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["-e .", "--editable ./x", "-e git+https://h/r"])
 def test_an_editable_package_is_refused(tmp_path: Path, line: str) -> None:
-    with pytest.raises(Unstarted, match="shared environment"):
+    with pytest.raises(NotStarted, match="shared environment"):
         text_of(tmp_path, {"requirements.txt": line}, FILE)

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.runner import retry
 from experiments.runner.errors import SiteAway
-from experiments.runner.retry import Patience
+from experiments.runner.retry import Retry
 from experiments.runner.signals import Signals
 
 
@@ -38,17 +38,17 @@ def answering(*told: bool) -> Callable[[], bool]:
 
 def test_who_answers_others_but_not_this_call_is_given_up() -> None:
     with pytest.raises(SiteAway):
-        Patience(Signals(), seconds=0.0).insist(failing(3))
+        Retry(Signals(), seconds=0.0).call(failing(3))
 
 
 def test_a_site_that_is_away_is_waited_for() -> None:
-    insisting = Patience(Signals(), seconds=0.0, answers=answering(False))
-    assert insisting.insist(failing(20)) == "delivered"
+    insisting = Retry(Signals(), seconds=0.0, answers=answering(False))
+    assert insisting.call(failing(20)) == "delivered"
 
 
 def test_time_counts_from_when_the_site_is_back() -> None:
-    insisting = Patience(Signals(), seconds=60.0, answers=answering(False, True))
-    assert insisting.insist(failing(5)) == "delivered"
-    insisting = Patience(Signals(), seconds=0.0, answers=answering(False, True))
+    insisting = Retry(Signals(), seconds=60.0, answers=answering(False, True))
+    assert insisting.call(failing(5)) == "delivered"
+    insisting = Retry(Signals(), seconds=0.0, answers=answering(False, True))
     with pytest.raises(SiteAway):
-        insisting.insist(failing(5))
+        insisting.call(failing(5))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from experiments.management.commands import scheduler
 from experiments.models import SchedulerProcess
-from experiments.scheduling.heartbeat import Ticks
+from experiments.scheduling.heartbeat import SchedulerHeartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +40,7 @@ def test_a_round_of_the_scheduler_leaves_its_tick(
 
 def test_ticks_are_written_every_few_seconds_with_the_longest_round() -> None:
     clock = Hand()
-    ticks = Ticks(now=clock)
+    ticks = SchedulerHeartbeat(now=clock)
     ticks.note(0.1)
     with CaptureQueriesContext(connection) as asked:
         ticks.note(3.0)
@@ -54,7 +54,7 @@ def test_ticks_are_written_every_few_seconds_with_the_longest_round() -> None:
 
 def test_a_row_that_was_removed_is_made_again_and_old_ones_go() -> None:
     clock = Hand()
-    ticks = Ticks(now=clock)
+    ticks = SchedulerHeartbeat(now=clock)
     ticks.note(0.1)
     SchedulerProcess.objects.all().delete()
     old = timezone.now() - timedelta(days=2)
@@ -66,7 +66,7 @@ def test_a_row_that_was_removed_is_made_again_and_old_ones_go() -> None:
 
 
 def test_two_schedulers_have_a_row_each_and_say_goodbye() -> None:
-    one, other = Ticks(), Ticks()
+    one, other = SchedulerHeartbeat(), SchedulerHeartbeat()
     one.note(0.1)
     other.note(0.1)
     one.stop()

@@ -226,12 +226,12 @@ class TestFence:
             lifecycle.finish_attempt(attempt, outcome)
         else:
             lifecycle.lose_attempt(attempt, reason="silent", message="Gone.")
-        with pytest.raises(ingest.StaleAttempt):
+        with pytest.raises(ingest.AttemptNotRunning):
             ingest.record(attempt.pk, [Point("accuracy", 0, 0.5)])
         assert not MetricPoint.objects.exists()
 
     def test_an_unknown_attempt_is_refused(self) -> None:
-        with pytest.raises(ingest.StaleAttempt):
+        with pytest.raises(ingest.AttemptNotRunning):
             ingest.record(999_999, [])
 
     def test_an_empty_batch_asks_whether_to_stop(self, trial: Trial) -> None:

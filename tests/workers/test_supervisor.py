@@ -73,7 +73,7 @@ def add_deaf(supervisor: Supervisor, ready: Path, **fields: object) -> Child:
 def test_a_child_deaf_to_sigterm_is_killed_after_its_patience(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
-    deaf = add_deaf(supervisor, tmp_path / "ready", patience=0.3)
+    deaf = add_deaf(supervisor, tmp_path / "ready", stop_seconds=0.3)
     supervisor.stop()
     assert deaf.process.returncode == -signal.SIGKILL
 
@@ -82,7 +82,7 @@ def test_one_deadline_holds_for_all_that_are_deaf(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     deaf = [
-        add_deaf(supervisor, tmp_path / str(turn), patience=30.0, ends=turn)
+        add_deaf(supervisor, tmp_path / str(turn), stop_seconds=30.0, ends=turn)
         for turn in range(3)
     ]
     began = time.monotonic()
@@ -97,7 +97,7 @@ def test_one_deadline_holds_for_all_that_are_deaf(
 def test_the_last_to_end_has_a_moment_for_it_when_time_is_up(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
-    add_deaf(supervisor, tmp_path / "deaf", patience=30.0)
+    add_deaf(supervisor, tmp_path / "deaf", stop_seconds=30.0)
     ready = tmp_path / "ready"
     script = (
         "import signal, sys, time, pathlib;"

@@ -14,7 +14,7 @@ from django.db import DatabaseError, close_old_connections
 
 from experiments import lifecycle, queues
 from experiments.db.clock import Steps
-from experiments.scheduling.heartbeat import Ticks
+from experiments.scheduling.heartbeat import SchedulerHeartbeat
 from experiments.scheduling.recovery import nobody_is_heard, repair
 from experiments.scheduling.rounds import advance_all
 
@@ -64,7 +64,7 @@ class Rounds:
         self._repaired = float("-inf")
         self._steps = Steps()
         self._stepped = False
-        self.ticks = Ticks()
+        self.ticks = SchedulerHeartbeat()
 
     def round(self) -> None:
         now = time.monotonic()

@@ -27,8 +27,8 @@ from experiments.tokens import new_token
 from experiments.workers.host import DeviceError, chosen_devices, slots_of
 from experiments.workers.supervisor import Child, Supervisor, end_with
 
-QUEUE_PATIENCE = 20.0
-SITE_PATIENCE = 30.0
+MAX_QUEUE_WAIT = 20.0
+MAX_SITE_WAIT = 30.0
 # Other commands hold the lock for a moment, to see whether an ``up`` does.
 LOCK_TRIES, LOCK_PAUSE = 20, 0.02
 # Files of the data folder that tell other commands, while it runs, where what runs is.
@@ -183,11 +183,11 @@ class Machine:
         self._start_site()
         if not os.environ.get("REDIS_URL"):
             url = self.environment["REDIS_URL"]
-            self._wait(lambda: embedded_valkey.is_up(url), "queue", QUEUE_PATIENCE)
+            self._wait(lambda: embedded_valkey.is_up(url), "queue", MAX_QUEUE_WAIT)
         self._add("scheduler", "scheduler")
         self._add("site", "worker", "--site")
         self._start_workers(token)
-        self._wait(self._site_answers, "web", SITE_PATIENCE)
+        self._wait(self._site_answers, "web", MAX_SITE_WAIT)
         if not self.supervisor.stopping:
             url = self.environment["SWEEPSITE_URL"]
             self.say(
@@ -233,39 +233,45 @@ class Machine:
         argv = [sys.executable, "-m", "gunicorn", "-c", served]
         argv += ["--workers", "1", "--log-level", "warning"]
         host = f"[{self.host}]" if ":" in self.host else self.host
-        self._add_child("web", [*argv, "--bind", f"{host}:{self.port}"], patience=4.0)
+        self._add_child(
+            "web", [*argv, "--bind", f"{host}:{self.port}"], stop_seconds=4.0
+        )
 
     def _start_workers(self, token: str) -> None:
         if self.slots and not self.supervisor.stopping:
             self.environment["SWEEPSITE_WORKER_TOKEN"] = token
             slots = ("--slots", str(self.slots), "--gpus", self.gpus)
-            self._add("worker", "worker", *slots, patience=10.0)
+            self._add("worker", "worker", *slots, stop_seconds=10.0)
             self.environment.pop("SWEEPSITE_WORKER_TOKEN")
 
-    def _add(self, name: str, *command: str, patience: float = 3.0) -> None:
+    def _add(self, name: str, *command: str, stop_seconds: float = 3.0) -> None:
         manage = str(settings.BASE_DIR / "manage.py")
-        self._add_child(name, [sys.executable, manage, *command], patience=patience)
+        self._add_child(
+            name, [sys.executable, manage, *command], stop_seconds=stop_seconds
+        )
 
-    def _add_child(self, name: str, argv: list[str], *, patience: float = 3.0) -> None:
+    def _add_child(
+        self, name: str, argv: list[str], *, stop_seconds: float = 3.0
+    ) -> None:
         if self.supervisor.stopping:
             return
         environment = {**COMPUTING.get(name, {}), **self.environment}
-        child = Child(name, argv, environment, patience=patience)
+        child = Child(name, argv, environment, stop_seconds=stop_seconds)
         child.log = settings.HOME / "logs" / f"{name}.log"
         child.ends = ENDS[name]
         self.supervisor.add(child)
 
     # --- waiting ------------------------------------------------------------------
 
-    def _wait(self, ready: Callable[[], bool], name: str, patience: float) -> None:
+    def _wait(self, ready: Callable[[], bool], name: str, seconds: float) -> None:
         """Until it is ready; the children are kept alive meanwhile."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + seconds
         while not self.supervisor.stopping and not ready():
             self.supervisor.revive()
             if time.monotonic() > deadline:
                 child = next(c for c in self.supervisor.children if c.name == name)
                 raise CommandError(
-                    f"The {name} did not come up within {patience:g} s. Its last"
+                    f"The {name} did not come up within {seconds:g} s. Its last"
                     f" lines, from {child.log}:\n{child.last_lines()}"
                 )
             time.sleep(0.05)

@@ -81,7 +81,7 @@ class Command(BaseCommand):
             )
         self._host(options).run()
 
-    def _host(self, options: Mapping[str, Any]) -> Host:
+    def _host(self, options: Mapping[str, Any]) -> WorkerHost:
         slots, per_slot = options["slots"], options["gpus_per_slot"]
         if slots is not None and not 1 <= slots <= 1_000:
             raise CommandError("--slots must be from 1 to 1000, such as 2.")
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         if devices.remark:
             self.stdout.write(devices.remark)
             self.stdout.flush()
-        return Host(
+        return WorkerHost(
             options["pool"], slots=slots, devices=devices, gpus_per_slot=per_slot
         )
 
@@ -139,7 +139,7 @@ def queue_trouble() -> str:
     return problem
 
 
-class Host:
+class WorkerHost:
     """The parent of this host's slots: signs on, beats, keeps the slots running."""
 
     def __init__(
@@ -299,4 +299,4 @@ class Host:
         name = self.name.text
         argv += slot_command(slot, pool=self.pool, worker=self.worker, name=name)
         # A training's own grace of five seconds, and time to send what is left.
-        return Child(f"slot {slot}", argv, os.environ, patience=9.0)
+        return Child(f"slot {slot}", argv, os.environ, stop_seconds=9.0)

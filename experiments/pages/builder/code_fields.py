@@ -112,7 +112,7 @@ def keep_files(
     """
     size = sum(file.size or 0 for file in files)
     if size > settings.UPLOAD_LIMIT_BYTES:
-        raise snapshots.CodeError(
+        raise snapshots.SnapshotError(
             f"The files take {size / 1e6:.1f} MB; at most"
             f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB are allowed"
             " (SWEEPSITE_UPLOAD_MB)."
@@ -148,7 +148,7 @@ def _contents(
     contents: dict[str, bytes] = {}
     for name, file in zip(names, files, strict=True):
         if name in contents:
-            raise snapshots.CodeError(
+            raise snapshots.SnapshotError(
                 f"Two files have the name {name!r}. Choose their folder, or a zip."
             )
         contents[name] = file.read()

@@ -92,7 +92,7 @@ class FormContext:
             contents = {str(name): text.encode() for name, text in files.items()}
             try:
                 kept = snapshots.store_files(self.team, contents, user=self.user)
-            except snapshots.CodeError as error:
+            except snapshots.SnapshotError as error:
                 raise DefinitionError(
                     [Problem("trial.code.files", str(error))]
                 ) from error

@@ -81,7 +81,7 @@ class BuilderForm:
             kept = keep_files(
                 self.context.team, files, paths=paths, user=self.context.user
             )
-        except snapshots.CodeError as error:
+        except snapshots.SnapshotError as error:
             return replace(self, file_problem=str(error), shows=True)
         entries = self.entries.with_texts(code=kept.digest, code_kind=FILES)
         return replace(self, entries=entries, file_problem="")

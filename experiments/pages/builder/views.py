@@ -76,7 +76,7 @@ def sweep_files(request: HttpRequest) -> HttpResponse:
     files = request.FILES.getlist("files")
     try:
         kept = keep_files(context.team, files, paths=paths, user=context.user)
-    except snapshots.CodeError as error:
+    except snapshots.SnapshotError as error:
         return JsonResponse({"error": str(error)}, status=422)
     shown = KeptFiles.of(kept)
     return JsonResponse(
