@@ -15,7 +15,7 @@ from experiments.api.schemas import answers
 from experiments.models import Pool, User
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import DefinitionError, Problem
-from experiments.search.formats import FaultyImport, Imported, Note
+from experiments.search.formats import Imported, InvalidImportError, Note
 from experiments.search.preview import Histogram
 from experiments.sweeps.check import check_import, read_sweep
 from experiments.sweeps.warm_start import usable_trials
@@ -188,7 +188,7 @@ def check(
     user = reader(request)
     try:
         imported = read_body(request, format=format_name, part=part)
-    except FaultyImport as error:
+    except InvalidImportError as error:
         return _invalid(error.imported, error)
     except DefinitionError as error:
         return CheckOut(valid=False, problems=_problems(error))

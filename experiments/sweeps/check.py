@@ -9,12 +9,12 @@ from experiments.search.document.definition import SweepDefinition
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.formats import (
-    FaultyImport,
     Imported,
+    InvalidImportError,
     definition_of,
     import_sweep,
 )
-from experiments.search.formats.detect import READINGS
+from experiments.search.formats.detect import FORMAT_READERS
 from experiments.search.preview import (
     BINS,
     Histogram,
@@ -37,7 +37,7 @@ def read_sweep(content: str | bytes, *, part: str = "", format: str = "") -> Imp
     """
     try:
         return import_sweep(content, name=part, format=format)
-    except FaultyImport:
+    except InvalidImportError:
         raise
     except DefinitionError:
         if format or not _is_ours(content):
@@ -51,7 +51,7 @@ def _is_ours(content: str | bytes) -> bool:
         document = load_document(text)
     except DefinitionError:
         return False
-    known = any(reading.marks(document) for reading in READINGS)
+    known = any(reader.recognise(document) for reader in FORMAT_READERS)
     return not known and not OURS.isdisjoint(document)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.pages.importing.reading import Reading
+from experiments.pages.importing.preview import ImportPreview
 from experiments.search.document.yaml import line_of, lines_by_path
 
 MAX_LINES = 2_000
@@ -15,7 +15,7 @@ FREE = ("search_space", "inputs", "tags", "constraints")
 
 
 @dataclass(frozen=True)
-class Mark:
+class NoteLink:
     """The number of a problem, or of a note; problems come first."""
 
     number: int
@@ -23,7 +23,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Fault:
+class NumberedProblem:
     """A problem with its number and its line in the text; None where it has none."""
 
     number: int
@@ -33,69 +33,72 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A line, the numbers of what is said about it, and what is said beside it."""
 
     number: int
     text: str
-    marks: Sequence[Mark] = ()
+    marks: Sequence[NoteLink] = ()
     wrong: bool = False
     comment: str = ""
 
 
 @dataclass(frozen=True)
-class Lines:
+class TextLines:
     """The lines of a text that are shown; `more` are not."""
 
-    shown: Sequence[Line]
+    shown: Sequence[TextLine]
     more: int
 
 
-def faults(reading: Reading) -> list[Fault]:
+def numbered_problems(preview: ImportPreview) -> list[NumberedProblem]:
     """The problems, numbered in the order of their lines."""
-    places = reading.places
     return [
-        Fault(number, problem.path, problem.message, places.line(problem.path))
-        for number, problem in enumerate(reading.problems, 1)
+        NumberedProblem(
+            number, problem.path, problem.message, preview.source_map.line(problem.path)
+        )
+        for number, problem in enumerate(preview.problems, 1)
     ]
 
 
-def source_lines(reading: Reading) -> Lines:
+def source_lines(preview: ImportPreview) -> TextLines:
     """The text that was read, its lines marked with the numbers of what is said."""
-    marks: dict[int, list[Mark]] = {}
-    for fault in faults(reading):
-        if fault.line is not None:
-            marks.setdefault(fault.line, []).append(Mark(fault.number, wrong=True))
-    for number, note in enumerate(reading.notes, reading.first_note):
+    marks: dict[int, list[NoteLink]] = {}
+    for problem in numbered_problems(preview):
+        if problem.line is not None:
+            marks.setdefault(problem.line, []).append(
+                NoteLink(problem.number, wrong=True)
+            )
+    for number, note in enumerate(preview.notes, preview.first_note):
         if note.line is not None:
-            marks.setdefault(note.line, []).append(Mark(number))
-    return _shown(reading.content.text, marks)
+            marks.setdefault(note.line, []).append(NoteLink(number))
+    return _shown(preview.content.text, marks)
 
 
-def target_lines(reading: Reading, text: str) -> Lines:
+def target_lines(preview: ImportPreview, text: str) -> TextLines:
     """The document that it becomes, with what is changed, wrong, or by default."""
     lines = lines_by_path(text)
-    back = reading.places.back()
-    marks: dict[int, list[Mark]] = {}
-    for number, note in enumerate(reading.notes, reading.first_note):
+    back = preview.source_map.back()
+    marks: dict[int, list[NoteLink]] = {}
+    for number, note in enumerate(preview.notes, preview.first_note):
         line = target_line(note.path, lines, back)
         if note.kind == "changed" and line is not None:
-            marks.setdefault(line, []).append(Mark(number))
-    wrong = {line_of(path, lines) for path in reading.wrong}
-    defaults = default_lines(reading.document, lines) if reading.definition else set()
+            marks.setdefault(line, []).append(NoteLink(number))
+    wrong = {line_of(path, lines) for path in preview.wrong}
+    defaults = default_lines(preview.document, lines) if preview.definition else set()
     return _shown(text, marks, wrong=wrong, defaults=defaults)
 
 
 def _shown(
     text: str,
-    marks: Mapping[int, Sequence[Mark]],
+    marks: Mapping[int, Sequence[NoteLink]],
     *,
     wrong: Collection[int | None] = (),
     defaults: Collection[int] = (),
-) -> Lines:
+) -> TextLines:
     texts = text.rstrip("\n").split("\n")
     shown = [
-        Line(
+        TextLine(
             number,
             line,
             marks.get(number, ()),
@@ -104,7 +107,7 @@ def _shown(
         )
         for number, line in enumerate(texts[:MAX_LINES], 1)
     ]
-    return Lines(shown, len(texts) - len(shown))
+    return TextLines(shown, len(texts) - len(shown))
 
 
 def target_line(

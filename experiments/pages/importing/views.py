@@ -16,13 +16,17 @@ from django.views.decorators.http import require_http_methods
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
 from experiments.pages.builder.drafts import submit_once
 from experiments.pages.builder.views import TOKEN
-from experiments.pages.importing import words as import_words
-from experiments.pages.importing.lines import faults, source_lines, target_lines
-from experiments.pages.importing.reading import (
+from experiments.pages.importing import summary
+from experiments.pages.importing.lines import (
+    numbered_problems,
+    source_lines,
+    target_lines,
+)
+from experiments.pages.importing.preview import (
     MAX_TEXT,
     Content,
     ContentError,
-    Reading,
+    ImportPreview,
     read_content,
     sent_content,
 )
@@ -38,7 +42,7 @@ WIDTH = 76
 
 
 @dataclass(frozen=True)
-class Desk:
+class ImportForm:
     """One request: whose page it is, and what it was sent."""
 
     request: HttpRequest
@@ -50,7 +54,7 @@ class Desk:
         status: int = 200,
         text: str = "",
         sentence: str = "",
-        reading: Reading | None = None,
+        preview: ImportPreview | None = None,
     ) -> HttpResponse:
         """The page with a reading, or the one to begin with."""
         token = self.request.POST.get("form_token", "")
@@ -62,14 +66,14 @@ class Desk:
             "most_text": MAX_TEXT,
             "text": text,
             "sentence": sentence,
-            "reading": reading,
+            "preview": preview,
         }
-        if reading is not None:
-            values |= reading_context(reading)
+        if preview is not None:
+            values |= reading_context(preview)
         template = "experiments/importing/page.html"
         return render(self.request, template, values, status=status)
 
-    def read(self, content: Content) -> Reading:
+    def read(self, content: Content) -> ImportPreview:
         # What was said about the last content says nothing about a new file.
         said = {} if "file" in self.request.FILES else self.request.POST
         return read_content(
@@ -85,76 +89,76 @@ class Desk:
 @require_http_methods(["GET", "POST"])
 def sweep_import(request: HttpRequest) -> HttpResponse:
     """Read what was pasted or chosen; nothing is stored before `do=create`."""
-    desk = Desk(request, context_for_new(request))
-    if not desk.context.may_create:
+    form = ImportForm(request, context_for_new(request))
+    if not form.context.may_create:
         template, context = "experiments/builder/refused.html", {"team": request.team}  # type: ignore[attr-defined]
         return render(request, template, context, status=403)
     if request.method == "GET":
-        return desk.page()
+        return form.page()
     try:
         content = sent_content(request)
     except ContentError as error:
-        return desk.page(status=422, sentence=str(error))
+        return form.page(status=422, sentence=str(error))
     if content is None:
-        return desk.page(status=422, sentence=NOTHING)
+        return form.page(status=422, sentence=NOTHING)
     # A file that was chosen since is looked at before anything is made of it.
     do = "" if "file" in request.FILES else request.POST.get("do", "")
     if do == EDIT:
-        return desk.page(text=content.text)
-    return _answer(desk, desk.read(content), do)
+        return form.page(text=content.text)
+    return _answer(form, form.read(content), do)
 
 
-def _answer(desk: Desk, reading: Reading, do: str) -> HttpResponse:
-    if reading.definition is None:
-        return desk.page(reading=reading, status=422)
+def _answer(form: ImportForm, preview: ImportPreview, do: str) -> HttpResponse:
+    if preview.definition is None:
+        return form.page(preview=preview, status=422)
     if do == DOWNLOAD:
-        text = yaml_text(reading.definition.dump(), width=WIDTH)
+        text = yaml_text(preview.definition.dump(), width=WIDTH)
         response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="sweep.yaml"'
         return response
-    return _created(desk, reading) if do == CREATE else desk.page(reading=reading)
+    return _created(form, preview) if do == CREATE else form.page(preview=preview)
 
 
-def _created(desk: Desk, reading: Reading) -> HttpResponse:
-    definition, context = reading.definition, desk.context
-    token = desk.request.POST.get("form_token", "")
+def _created(form: ImportForm, preview: ImportPreview) -> HttpResponse:
+    definition, context = preview.definition, form.context
+    token = form.request.POST.get("form_token", "")
     if definition is None or not TOKEN.fullmatch(token):
-        return desk.page(reading=reading, status=422)
+        return form.page(preview=preview, status=422)
     try:
         with transaction.atomic():
             sweep = submit_once(
                 context.team, definition, user=context.user, token=token, start=False
             )
             space = definition.search_space
-            add_finished_trials(sweep, space, reading.trials)
+            add_finished_trials(sweep, space, preview.trials)
     except DefinitionError as error:
         # A pool or files that the team does not have.
-        messages.error(desk.request, str(error))
-        return desk.page(reading=reading, status=422)
-    script = import_words.missing_script(reading)
+        messages.error(form.request, str(error))
+        return form.page(preview=preview, status=422)
+    script = summary.missing_script(preview)
     then = f" Add {script} and start it." if script else ""
-    messages.success(desk.request, f"Draft {sweep} is saved.{then}")
+    messages.success(form.request, f"Draft {sweep} is saved.{then}")
     return redirect("sweep_edit", pk=sweep.pk)
 
 
-def reading_context(reading: Reading) -> dict[str, Any]:
+def reading_context(preview: ImportPreview) -> dict[str, Any]:
     """What the page shows of a reading."""
-    definition = reading.definition
-    document = definition.dump() if definition else reading.document
+    definition = preview.definition
+    document = definition.dump() if definition else preview.document
     text = yaml_text(document, width=WIDTH) if document else ""
     return {
-        "lead": import_words.lead(reading),
-        "trials": import_words.trials_words(reading),
-        "missing": import_words.missing_script(reading),
-        "finished": import_words.finished_words(reading),
-        "best": trials_table(definition, import_words.best_trials(reading))
+        "lead": summary.lead(preview),
+        "trials": summary.trials_words(preview),
+        "missing": summary.missing_script(preview),
+        "finished": summary.finished_words(preview),
+        "best": trials_table(definition, summary.best_trials(preview))
         if definition
         else None,
-        "space_words": import_words.space_words(reading),
-        "faults": faults(reading),
+        "space_words": summary.space_words(preview),
+        "problems": numbered_problems(preview),
         "yaml": text,
-        "source": source_lines(reading),
-        "target": target_lines(reading, text),
+        "source": source_lines(preview),
+        "target": target_lines(preview, text),
         "parameters": parameter_views(definition) if definition else (),
         "draws": first_draws(definition) if definition else None,
     }

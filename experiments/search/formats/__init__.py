@@ -23,24 +23,24 @@ from experiments.search.fields import (
     unknown_name,
 )
 from experiments.search.formats.azure_v1 import looks_like_script, read_script
-from experiments.search.formats.detect import FORMATS, READINGS, Reading
+from experiments.search.formats.detect import FORMAT_READERS, FORMATS, FormatReader
 from experiments.search.formats.export_azure import export_azure
 from experiments.search.formats.export_katib import export_katib
 from experiments.search.formats.export_optuna import export_optuna
 from experiments.search.formats.export_wandb import export_wandb
 from experiments.search.formats.imported import (
-    FaultyImport,
     FinishedTrial,
     Imported,
+    InvalidImportError,
     Note,
-    Places,
+    SourceMap,
 )
+from experiments.search.formats.nodes import Log, Node
 from experiments.search.formats.optuna_storage import MAGIC, read_storage
-from experiments.search.formats.source import Log, Source
 from experiments.search.records import JSONValue
 from experiments.search.samplers import fresh_seed
 
-EXPORTERS: Mapping[str, Callable[[Source], str]] = {
+EXPORTERS: Mapping[str, Callable[[Node], str]] = {
     "azure": export_azure,
     "wandb": export_wandb,
     "katib": export_katib,
@@ -60,7 +60,7 @@ def export_sweep(
         message = unknown_name(format, EXPORTERS, kind="format to export")
         raise DefinitionError([Problem("", message)])
     log = Log(suggests=False)
-    text = EXPORTERS[format](Source(document, "", log))
+    text = EXPORTERS[format](Node(document, "", log))
     log.findings.raise_if_any()
     return text, log.in_order()
 
@@ -80,11 +80,11 @@ def definition_of(
     try:
         return parse_document(given, new_seed=new_seed)
     except DefinitionError as error:
-        raise DefinitionError(imported.places.told(error.problems)) from error
+        raise DefinitionError(imported.source_map.translate(error.problems)) from error
 
 
 def all_problems(
-    own: Sequence[Problem], document: Mapping[str, JSONValue], places: Places
+    own: Sequence[Problem], document: Mapping[str, JSONValue], source_map: SourceMap
 ) -> list[Problem]:
     """The importer's own problems and those of what could be read, by line.
 
@@ -97,11 +97,11 @@ def all_problems(
         paths = [problem.path for problem in own]
         found += [
             problem
-            for problem in places.told(error.problems)
+            for problem in source_map.translate(error.problems)
             if not any(_belongs(problem.path, path) for path in paths)
         ]
-    last = 1 + max(places.lines.values(), default=0)
-    return sorted(found, key=lambda problem: places.line(problem.path) or last)
+    last = 1 + max(source_map.lines.values(), default=0)
+    return sorted(found, key=lambda problem: source_map.line(problem.path) or last)
 
 
 def _belongs(one: str, other: str) -> bool:
@@ -112,11 +112,11 @@ def _belongs(one: str, other: str) -> bool:
 def import_sweep(content: str | bytes, *, name: str = "", format: str = "") -> Imported:
     """A sweep of any known format as a sweep document of this site.
 
-    `name` says which step of a pipeline or which study of a storage is meant, where
-    there are several. `format` is one of FORMATS when the content shall be read as that
-    and no other. Raises DefinitionError, with paths of the content, when it cannot be
-    read or is of no known format, and FaultyImport when it is wrong in itself: that has
-    the problems of the sweep document that it would become, too.
+    `name` chooses a step of a pipeline or a study of a storage that holds several.
+    `format`, one of FORMATS, skips the detection. Raises DefinitionError, with paths in
+    the content, when it cannot be read or its format is not known. Raises
+    InvalidImportError when it breaks the rules of its own format; that error also has
+    the problems of the sweep document that it would become.
     """
     if format and format not in FORMATS:
         raise _refusal(unknown_name(format, FORMATS, kind="format"))
@@ -145,23 +145,23 @@ def _script(content: str) -> Imported:
 def _document(content: str, name: str, format: str) -> Imported:
     lines = lines_of(content)
     loaded = load_document(content)
-    reading, marks = _recognised(loaded, format)
+    reader, settings = _recognised(loaded, format)
     log = Log(lines)
-    document = reading.read(Source(loaded, "", log), name)
-    return _imported(reading.format, document, log, marks, _leaves(loaded))
+    document = reader.read(Node(loaded, "", log), name)
+    return _imported(reader.format, document, log, settings, _leaves(loaded))
 
 
 def _recognised(
     document: Mapping[str, object], format: str
-) -> tuple[Reading, list[str]]:
-    for reading in READINGS:
-        marks = reading.marks(document)
-        if marks and format in ("", reading.format):
-            return reading, marks
+) -> tuple[FormatReader, list[str]]:
+    for reader in FORMAT_READERS:
+        settings = reader.recognise(document)
+        if settings and format in ("", reader.format):
+            return reader, settings
     if format:
         # Whoever insists is told what is missing for that format.
-        readings = [reading for reading in READINGS if reading.format == format]
-        return readings[-1], []
+        readers = [reader for reader in FORMAT_READERS if reader.format == format]
+        return readers[-1], []
     known = listed(FORMATS.values(), last="or")
     fields = listed(map(shown, list(document)[:5])) or "nothing"
     raise _refusal(
@@ -175,7 +175,7 @@ def _imported(
     format: str,
     document: Mapping[str, object],
     log: Log,
-    marks: list[str],
+    recognised_by: list[str],
     settings: int,
 ) -> Imported:
     imported = Imported(
@@ -183,14 +183,14 @@ def _imported(
         document=document,  # type: ignore[arg-type]
         notes=log.in_order(),
         trials=tuple(log.trials),
-        recognised_by=tuple(marks),
+        recognised_by=tuple(recognised_by),
         settings=settings,
-        places=log.places,
+        source_map=log.source_map,
     )
     own = log.findings.problems
     if own:
-        problems = all_problems(own, imported.document, log.places)
-        raise FaultyImport(problems, imported)
+        problems = all_problems(own, imported.document, log.source_map)
+        raise InvalidImportError(problems, imported)
     return imported
 
 
@@ -222,9 +222,9 @@ def _refusal(message: str) -> DefinitionError:
 __all__ = [
     "EXPORTERS",
     "FORMATS",
-    "FaultyImport",
     "FinishedTrial",
     "Imported",
+    "InvalidImportError",
     "Note",
     "definition_of",
     "export_sweep",

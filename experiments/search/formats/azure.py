@@ -16,7 +16,7 @@ from typing import TypeAlias
 from experiments.search.document.code import address_problem, is_address, split_address
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
-from experiments.search.formats.source import Source, compact, json_value
+from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
 
 LEGACY = re.compile(r"(?<![{$])\{(search_space|inputs)\.(\w+)\}")
@@ -79,13 +79,13 @@ RESOURCES = (
 )
 
 
-def read_azure(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_azure(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of a v2 sweep job."""
     for mark in ("$schema", "type"):
         source.take(mark)
     document: dict[str, JSONValue] = {}
     if source.path:
-        source.log.places.put_whole("", source.path)
+        source.log.source_map.put_whole("", source.path)
     source.carry(document, "experiment_name", "display_name", "description", "tags")
     inputs = dict(_inputs(source.inner("inputs")))
     space = json_value(source.take("search_space"))
@@ -113,27 +113,27 @@ def _lowered(value: JSONValue) -> JSONValue:
     return value
 
 
-def _sampling(source: Source) -> JSONValue:
+def _sampling(source: Node) -> JSONValue:
     key, given = source.first("sampling_algorithm", "algorithm")
-    source.log.places.put_whole("sampling_algorithm", source.at(key))
+    source.log.source_map.put_whole("sampling_algorithm", source.at(key))
     return _lowered(json_value(given))
 
 
-def _limits(source: Source) -> JSONValue:
+def _limits(source: Node) -> JSONValue:
     given = json_value(source.take("limits"))
     limits = dict(given) if isinstance(given, dict) else {}
     for key in OLD_LIMITS:
         if source.has(key):
-            source.stands("", {f"limits.{key}": key})
+            source.record_origin("", {f"limits.{key}": key})
         source.carry(limits, key)
     minutes = source.number("timeout_minutes")
     if minutes is not None:
         limits["timeout"] = minutes * 60
-        source.stands("", {"limits.timeout": "timeout_minutes"})
+        source.record_origin("", {"limits.timeout": "timeout_minutes"})
     return limits if limits or given is None else given
 
 
-def _compute(source: Source) -> JSONValue:
+def _compute(source: Node) -> JSONValue:
     compute = source.take("compute")
     if isinstance(compute, Mapping):
         target = source.mapping("compute", compute)
@@ -152,7 +152,7 @@ def _compute(source: Source) -> JSONValue:
 
 
 def _trial(
-    source: Source, inputs: dict[str, JSONValue], space: set[str]
+    source: Node, inputs: dict[str, JSONValue], space: set[str]
 ) -> dict[str, JSONValue]:
     value = source.take("trial")
     if isinstance(value, str):
@@ -182,7 +182,7 @@ def _trial(
     return document
 
 
-def _code(trial: Source, document: dict[str, JSONValue]) -> None:
+def _code(trial: Node, document: dict[str, JSONValue]) -> None:
     code = trial.take("code")
     if isinstance(code, str) and is_address(code) and not code.startswith(AZURE):
         problem = address_problem(split_address(code).url)
@@ -200,7 +200,7 @@ def _code(trial: Source, document: dict[str, JSONValue]) -> None:
         trial.carry(document, "code")
 
 
-def _command(trial: Source, inputs: dict[str, JSONValue], space: set[str]) -> JSONValue:
+def _command(trial: Node, inputs: dict[str, JSONValue], space: set[str]) -> JSONValue:
     """The command with today's placeholders."""
     command = trial.take("command")
     if not isinstance(command, str):
@@ -224,7 +224,7 @@ def _command(trial: Source, inputs: dict[str, JSONValue], space: set[str]) -> JS
     return INPUT.sub(own_group, text)
 
 
-def _inputs(source: Source) -> Iterator[tuple[str, JSONValue]]:
+def _inputs(source: Node) -> Iterator[tuple[str, JSONValue]]:
     for name, value in source.entries():
         if isinstance(value, Mapping):
             yield name, _bound(source.mapping(name, value), source, name)
@@ -234,7 +234,7 @@ def _inputs(source: Source) -> Iterator[tuple[str, JSONValue]]:
             yield name, json_value(value)
 
 
-def _bound(data: Source, inputs: Source, name: str) -> JSONValue:
+def _bound(data: Node, inputs: Node, name: str) -> JSONValue:
     """A data input as the text of its path, a declared one as its value."""
     _, value = data.first("path", "value", "default", "file", "folder")
     kind = data.text("type")
@@ -252,7 +252,7 @@ def _bound(data: Source, inputs: Source, name: str) -> JSONValue:
     return json_value(value)
 
 
-def _leave(source: Source, document: dict[str, JSONValue]) -> None:
+def _leave(source: Node, document: dict[str, JSONValue]) -> None:
     source.carry(document, *ADDITIONS)
     for key, why in ELSEWHERE.items():
         source.leave(key, why)
@@ -272,7 +272,7 @@ CLOUD = ("identity", "queue_settings", "properties", "services")
 REFERENCE = "azureml:"
 
 
-def azure_marks(document: Document) -> list[str]:
+def recognise_azure(document: Document) -> list[str]:
     """The settings by which a sweep job of Azure's is known; none if it is another."""
     kind = str(document.get("type", "")).lower()
     schema = str(document.get("$schema", "")).lower()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
-from experiments.search.formats.source import Log, compact
+from experiments.search.formats.nodes import Log, compact
 from experiments.search.records import JSONValue
 from experiments.search.space.expressions import SAMPLINGS, ExpressionError, parse_space
 
@@ -53,7 +53,7 @@ class _Script:
 
     def _at(self, name: str, node: ast.AST) -> None:
         """Remember the line of something that has a name."""
-        places = self.log.places
+        places = self.log.source_map
         places.lines = {**places.lines, name: getattr(node, "lineno", 1)}
 
     def read(self, name: str, node: ast.expr) -> None:

@@ -13,7 +13,7 @@ from experiments.search.fields import listed, shown, unknown_name
 from experiments.search.formats import mapping
 from experiments.search.formats.azure import ELSEWHERE, read_azure
 from experiments.search.formats.mapping import Names
-from experiments.search.formats.source import Source, compact, json_value
+from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
 
 SAMPLINGS = {
@@ -58,13 +58,13 @@ RECORDS = (
 )
 
 
-def read_wire(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_wire(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of a HyperDrive configuration."""
     document: dict[str, JSONValue] = {}
     document["experiment_name"] = source.text("experiment_name")
     document["display_name"] = source.text("name")
     source.carry(document, "description", "tags")
-    source.stands("", FIELDS)
+    source.record_origin("", FIELDS)
     document["trial"] = {
         "command": mapping.no_command(
             source.log, "", "A HyperDrive configuration does not hold the script."
@@ -80,7 +80,7 @@ def read_wire(source: Source, name: str = "") -> dict[str, JSONValue]:
     return compact(document)
 
 
-def _inner(source: Source, key: str) -> Source:
+def _inner(source: Node, key: str) -> Node:
     """A mapping, which tags of a run hold as JSON text."""
     value = source.take(key)
     if isinstance(value, str):
@@ -90,11 +90,11 @@ def _inner(source: Source, key: str) -> Source:
             source.problem(key, f"{key} is not a mapping, nor the JSON text of one.")
             value = None
     if value is None:
-        return Source({}, source.at(key), source.log)
+        return Node({}, source.at(key), source.log)
     return source.mapping(key, value)
 
 
-def _generator(source: Source) -> dict[str, JSONValue]:
+def _generator(source: Node) -> dict[str, JSONValue]:
     kind = source.text("name").lower()
     sampling = SAMPLINGS.get(kind, "")
     if not sampling:
@@ -106,11 +106,11 @@ def _generator(source: Source) -> dict[str, JSONValue]:
     for given, value in parameters.entries():
         name = names.give(given, parameters.at(given))
         space[name] = json_value(value)
-        source.log.places.put(f"search_space.{name}", parameters.at(given))
+        source.log.source_map.put(f"search_space.{name}", parameters.at(given))
     options: dict[str, JSONValue] = {"type": sampling}
     properties = source.inner("properties")
     inside = properties if properties.given() else source
-    inside.stands("sampling_algorithm", {key: key for key in SAMPLING_OPTIONS})
+    inside.record_origin("sampling_algorithm", {key: key for key in SAMPLING_OPTIONS})
     properties.carry(options, *SAMPLING_OPTIONS)
     properties.close("the sampling here")
     source.carry(options, *SAMPLING_OPTIONS)
@@ -118,7 +118,7 @@ def _generator(source: Source) -> dict[str, JSONValue]:
     return {"search_space": space, "sampling_algorithm": options}
 
 
-def _objective(source: Source) -> dict[str, JSONValue]:
+def _objective(source: Node) -> dict[str, JSONValue]:
     objective: dict[str, JSONValue] = {
         "primary_metric": source.text("name"),
         "goal": source.text("goal").lower(),
@@ -127,7 +127,7 @@ def _objective(source: Source) -> dict[str, JSONValue]:
     return compact(objective)
 
 
-def _policy(source: Source) -> dict[str, JSONValue]:
+def _policy(source: Node) -> dict[str, JSONValue]:
     kind = source.text("name")
     policy = POLICIES.get(kind.lower().replace("_", ""), "")
     if kind and kind.lower().replace("_", "") not in POLICIES:
@@ -135,8 +135,8 @@ def _policy(source: Source) -> dict[str, JSONValue]:
         source.problem("name", f"{shown(kind)} is none of {listed(known)}.")
     properties = source.inner("properties")
     settings: dict[str, JSONValue] = {"type": policy}
-    source.log.places.put_whole("early_termination", properties.path)
-    source.log.places.put("early_termination.type", source.at("name"))
+    source.log.source_map.put_whole("early_termination", properties.path)
+    source.log.source_map.put("early_termination.type", source.at("name"))
     if not policy:
         for key in properties.given():
             properties.leave(key, f"{key} says nothing where there is no policy.")
@@ -149,7 +149,7 @@ def _policy(source: Source) -> dict[str, JSONValue]:
     return settings if policy else {}
 
 
-def _limits(source: Source) -> dict[str, JSONValue]:
+def _limits(source: Node) -> dict[str, JSONValue]:
     limits: dict[str, JSONValue] = {}
     for ours, names in (
         ("max_total_trials", ("max_total_jobs", "max_total_runs")),
@@ -157,17 +157,17 @@ def _limits(source: Source) -> dict[str, JSONValue]:
     ):
         key, value = source.first(*names)
         number = source.as_number(key, value)
-        source.stands("", {f"limits.{ours}": key})
+        source.record_origin("", {f"limits.{ours}": key})
         if number is not None:
             limits[ours] = number
-    source.stands("", {"limits.timeout": "max_duration_minutes"})
+    source.record_origin("", {"limits.timeout": "max_duration_minutes"})
     minutes = source.number("max_duration_minutes")
     if minutes:
         limits["timeout"] = minutes * 60
     return limits
 
 
-def is_wire(document: Mapping[str, object]) -> list[str]:
+def recognise_wire(document: Mapping[str, object]) -> list[str]:
     """The settings by which a HyperDrive configuration is known."""
     marks = ("generator_config", "policy_config", "primary_metric_config")
     return [mark for mark in marks if mark in document]
@@ -189,7 +189,7 @@ SETTINGS = (
 PIPELINE = ("component", "services", "source_job_id")
 
 
-def read_pipeline(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_pipeline(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of the step with a name, or of the only sweep step."""
     for mark in ("$schema", "type"):
         source.take(mark)
@@ -216,9 +216,9 @@ def read_pipeline(source: Source, name: str = "") -> dict[str, JSONValue]:
     document = read_azure(source.inner("jobs").mapping(chosen, step_value))
     for key in compact(shared):
         if key not in document:
-            source.log.places.put(key, source.at(key))
+            source.log.source_map.put(key, source.at(key))
     if "compute" not in document and not source.has("compute"):
-        source.log.places.put("compute", settings.at("default_compute"))
+        source.log.source_map.put("compute", settings.at("default_compute"))
     for key in ("name", "properties", "identity"):
         source.leave(key, ELSEWHERE[key])
     source.leave("outputs", "A pipeline's outputs have no counterpart here.")
@@ -226,7 +226,7 @@ def read_pipeline(source: Source, name: str = "") -> dict[str, JSONValue]:
     return {**compact(shared), **document}
 
 
-def _chosen(source: Source, steps: Mapping[str, object], name: str) -> str:
+def _chosen(source: Node, steps: Mapping[str, object], name: str) -> str:
     sweeps = [
         step
         for step, value in steps.items()
@@ -248,7 +248,7 @@ def _chosen(source: Source, steps: Mapping[str, object], name: str) -> str:
     return ""
 
 
-def _with_inputs(step: object, pipeline: Source) -> object:
+def _with_inputs(step: object, pipeline: Node) -> object:
     """A step whose references to the pipeline's inputs are their values."""
     values = dict(pipeline.entries())
     if not isinstance(step, Mapping):

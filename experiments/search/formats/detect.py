@@ -12,14 +12,18 @@ from typing import TypeAlias
 
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError
-from experiments.search.formats.azure import azure_marks, read_azure
-from experiments.search.formats.azure_wire import is_wire, read_pipeline, read_wire
+from experiments.search.formats.azure import read_azure, recognise_azure
+from experiments.search.formats.azure_wire import (
+    read_pipeline,
+    read_wire,
+    recognise_wire,
+)
 from experiments.search.formats.katib import read_katib
 from experiments.search.formats.nni import read_nni, read_nni_space
+from experiments.search.formats.nodes import Node, json_value
 from experiments.search.formats.optuna import read_optuna
 from experiments.search.formats.optuna_space import is_distribution, is_unmistakable
 from experiments.search.formats.optuna_storage import MAGIC, MAX_BYTES, opened
-from experiments.search.formats.source import Source, json_value
 from experiments.search.formats.wandb import read_wandb
 from experiments.search.records import JSONValue
 
@@ -27,16 +31,16 @@ Document: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Reading:
+class FormatReader:
     """How documents of one shape are known and read.
 
-    `marks` gives the settings by which a document is known, none if it is another.
-    `read` takes the document and the name of a step, where there are several.
+    `recognise` returns the settings that identify the document, none if it is another.
+    `read` takes the document, and the name of a step where it has several.
     """
 
     format: str
-    marks: Callable[[Document], list[str]]
-    read: Callable[[Source, str], dict[str, JSONValue]]
+    recognise: Callable[[Document], list[str]]
+    read: Callable[[Node, str], dict[str, JSONValue]]
 
 
 def _part(document: Document, key: str) -> Document:
@@ -48,7 +52,7 @@ def _present(document: Document, *keys: str) -> list[str]:
     return [key for key in keys if document.get(key) is not None]
 
 
-def _katib(document: Document) -> list[str]:
+def _recognise_katib(document: Document) -> list[str]:
     version = str(document.get("apiVersion", ""))
     if version.startswith("kubeflow.org/") and document.get("kind") == "Experiment":
         return [f"apiVersion: {version[:40]}", "kind: Experiment"]
@@ -57,7 +61,7 @@ def _katib(document: Document) -> list[str]:
     return []
 
 
-def _pipeline(document: Document) -> list[str]:
+def _recognise_pipeline(document: Document) -> list[str]:
     if document.get("type") == "pipeline":
         return ["type: pipeline"]
     steps = _part(document, "jobs").values()
@@ -66,24 +70,24 @@ def _pipeline(document: Document) -> list[str]:
     return []
 
 
-def _own(document: Document) -> list[str]:
-    marks = _present(document, "trial", "search_space", "objective")
-    enough = len(marks) > 1 or "search_space" in marks
-    return marks if enough and "parameters" not in document else []
+def _recognise_own(document: Document) -> list[str]:
+    found = _present(document, "trial", "search_space", "objective")
+    enough = len(found) > 1 or "search_space" in found
+    return found if enough and "parameters" not in document else []
 
 
-def _wandb(document: Document) -> list[str]:
+def _recognise_wandb(document: Document) -> list[str]:
     methods = ("grid", "random", "bayes", "custom")
-    marks = []
+    found = []
     if document.get("method") in methods:
-        marks.append(f"method: {document['method']}")
-    marks += _present(document, "parameters", "program", "early_terminate", "run_cap")
-    enough = "parameters" in marks or "program" in marks
-    return marks if (enough and "method" in document) or len(marks) > 1 else []
+        found.append(f"method: {document['method']}")
+    found += _present(document, "parameters", "program", "early_terminate", "run_cap")
+    enough = "parameters" in found or "program" in found
+    return found if (enough and "method" in document) or len(found) > 1 else []
 
 
-def _nni(document: Document) -> list[str]:
-    marks = _present(
+def _recognise_nni(document: Document) -> list[str]:
+    found = _present(
         document,
         "searchSpace",
         "searchSpaceFile",
@@ -93,17 +97,17 @@ def _nni(document: Document) -> list[str]:
         "maxTrialNumber",
         "maxTrialNum",
     )
-    return marks if len(marks) > 1 or "searchSpace" in marks else []
+    return found if len(found) > 1 or "searchSpace" in found else []
 
 
-def _nni_space(document: Document) -> list[str]:
+def _recognise_nni_space(document: Document) -> list[str]:
     values = list(document.values())
     if values and all(isinstance(item, Mapping) and "_type" in item for item in values):
         return ["_type", "_value"]
     return []
 
 
-def _optuna(document: Document) -> list[str]:
+def _recognise_optuna(document: Document) -> list[str]:
     values = list(document.values())
     if any(map(is_unmistakable, values)):
         return ["Optuna's distributions"]
@@ -122,21 +126,21 @@ def _optuna(document: Document) -> list[str]:
     return []
 
 
-def _as_it_is(source: Source, name: str) -> dict[str, JSONValue]:
+def _read_own(source: Node, name: str) -> dict[str, JSONValue]:
     return {key: json_value(value) for key, value in source.entries()}
 
 
 # The first one that knows a document reads it.
-READINGS = (
-    Reading("katib", _katib, read_katib),
-    Reading("azure", _pipeline, read_pipeline),
-    Reading("azure", is_wire, read_wire),
-    Reading("optuna", _optuna, read_optuna),
-    Reading("nni", _nni, read_nni),
-    Reading("nni", _nni_space, read_nni_space),
-    Reading("azure", azure_marks, read_azure),
-    Reading("sweepsite", _own, _as_it_is),
-    Reading("wandb", _wandb, read_wandb),
+FORMAT_READERS = (
+    FormatReader("katib", _recognise_katib, read_katib),
+    FormatReader("azure", _recognise_pipeline, read_pipeline),
+    FormatReader("azure", recognise_wire, read_wire),
+    FormatReader("optuna", _recognise_optuna, read_optuna),
+    FormatReader("nni", _recognise_nni, read_nni),
+    FormatReader("nni", _recognise_nni_space, read_nni_space),
+    FormatReader("azure", recognise_azure, read_azure),
+    FormatReader("sweepsite", _recognise_own, _read_own),
+    FormatReader("wandb", _recognise_wandb, read_wandb),
 )
 FORMATS: Mapping[str, str] = {
     "sweepsite": "a sweep document of this site",

@@ -18,7 +18,7 @@ from experiments.search.formats.export_shared import (
     values_of,
     without_condition,
 )
-from experiments.search.formats.source import Source, compact
+from experiments.search.formats.nodes import Node, compact
 from experiments.search.records import JSONValue
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
@@ -34,7 +34,7 @@ MAX_TRIALS = 1_000
 MIN_SECONDS = 60
 
 
-def export_azure(source: Source) -> str:
+def export_azure(source: Node) -> str:
     """The YAML text of a sweep job."""
     base = log_base(source)
     sampling = _sampling(source.inner("sampling_algorithm"))
@@ -59,7 +59,7 @@ def export_azure(source: Source) -> str:
     return as_yaml(compact(job))
 
 
-def _sampling(sampling: Source) -> dict[str, JSONValue]:
+def _sampling(sampling: Node) -> dict[str, JSONValue]:
     kind = sampling.text("type") or "random"
     if kind == "sobol":
         sampling = sampling.with_values({"type": "random", "rule": "sobol"})
@@ -75,7 +75,7 @@ def _sampling(sampling: Source) -> dict[str, JSONValue]:
     return job
 
 
-def _law(source: Source, name: str, law: Law, sampling: str, base: float) -> Law:
+def _law(source: Node, name: str, law: Law, sampling: str, base: float) -> Law:
     job = _natural_law(source, name, law)
     kind = str(job["type"])
     if sampling == "grid" and kind != "choice":
@@ -91,7 +91,7 @@ def _law(source: Source, name: str, law: Law, sampling: str, base: float) -> Law
     return job
 
 
-def _natural_law(source: Source, name: str, law: Law) -> Law:
+def _natural_law(source: Node, name: str, law: Law) -> Law:
     """A law in Azure's terms; `int` and `float` are ours."""
     kind = law["type"]
     if kind == "choice":
@@ -109,7 +109,7 @@ def _natural_law(source: Source, name: str, law: Law) -> Law:
     return {"type": "uniform", "min_value": low, "max_value": high}
 
 
-def _whole(source: Source, name: str, law: Law) -> Law:
+def _whole(source: Node, name: str, law: Law) -> Law:
     low, high = number(law, "low"), number(law, "high")
     step = number(law, "step", 1)
     if low == 0 and step == 1 and not law.get("log"):
@@ -117,7 +117,7 @@ def _whole(source: Source, name: str, law: Law) -> Law:
     return _listed(source, name, law)
 
 
-def _listed(source: Source, name: str, law: Law) -> Law:
+def _listed(source: Node, name: str, law: Law) -> Law:
     """All values of a range in a list, or its range where they are too many."""
     values = values_of(law)
     if values is not None:
@@ -136,7 +136,7 @@ def _listed(source: Source, name: str, law: Law) -> Law:
     return {"type": "quniform", **ends, "q": step}
 
 
-def _choice(source: Source, name: str, law: Law) -> Law:
+def _choice(source: Node, name: str, law: Law) -> Law:
     if law.get("probabilities"):
         source.log.left_out(
             source.at(f"search_space.{name}.probabilities"),
@@ -156,11 +156,11 @@ def _choice(source: Source, name: str, law: Law) -> Law:
     return {"type": "choice", "values": plain}
 
 
-def _changed(source: Source, name: str, message: str) -> None:
+def _changed(source: Node, name: str, message: str) -> None:
     source.log.changed(source.at(f"search_space.{name}"), message)
 
 
-def _trial(source: Source, names: list[str]) -> dict[str, JSONValue]:
+def _trial(source: Node, names: list[str]) -> dict[str, JSONValue]:
     trial = source.inner("trial")
     command = named_command(source, trial.text("command"), names)
     job: dict[str, JSONValue] = {"command": command}
@@ -182,7 +182,7 @@ def _trial(source: Source, names: list[str]) -> dict[str, JSONValue]:
     return job
 
 
-def _objective(objective: Source) -> dict[str, JSONValue]:
+def _objective(objective: Node) -> dict[str, JSONValue]:
     job: dict[str, JSONValue] = {}
     objective.carry(job, "primary_metric", "goal")
     objective.leave("target", "Azure does not end a sweep at a value.")
@@ -190,7 +190,7 @@ def _objective(objective: Source) -> dict[str, JSONValue]:
     return job
 
 
-def _policy(source: Source) -> dict[str, JSONValue]:
+def _policy(source: Node) -> dict[str, JSONValue]:
     if not source.has("early_termination"):
         return {}
     policy = source.inner("early_termination")
@@ -215,7 +215,7 @@ def _policy(source: Source) -> dict[str, JSONValue]:
     return job
 
 
-def _limits(limits: Source) -> dict[str, JSONValue]:
+def _limits(limits: Node) -> dict[str, JSONValue]:
     job: dict[str, JSONValue] = {}
     limits.carry(job, "max_total_trials", "max_concurrent_trials")
     limits.carry(job, "timeout", "trial_timeout")
@@ -234,7 +234,7 @@ def _limits(limits: Source) -> dict[str, JSONValue]:
     return job
 
 
-def _compute(source: Source) -> JSONValue:
+def _compute(source: Node) -> JSONValue:
     pool = source.text("compute") or "default"
     source.changed(
         "compute", f"Azure looks for a compute target with the pool's name, {pool}."
@@ -242,7 +242,7 @@ def _compute(source: Source) -> JSONValue:
     return f"azureml:{pool.removeprefix('azureml:')}"
 
 
-def _leave(source: Source) -> None:
+def _leave(source: Node) -> None:
     for key, why in OURS.items():
         if source.take(key) not in (None, {"max_attempts": 2}):
             source.leave(key, why)

@@ -21,7 +21,7 @@ from experiments.search.formats.export_shared import (
     values_of,
     without_condition,
 )
-from experiments.search.formats.source import Source, compact, json_value
+from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
 
 VERSION = "kubeflow.org/v1beta1"
@@ -44,7 +44,7 @@ LIMITS = {
 SIGMAS = 3
 
 
-def export_katib(source: Source) -> str:
+def export_katib(source: Node) -> str:
     """The YAML text of an Experiment."""
     base = log_base(source)
     laws = {
@@ -72,7 +72,7 @@ def export_katib(source: Source) -> str:
     return as_yaml(experiment)
 
 
-def _metadata(source: Source) -> dict[str, JSONValue]:
+def _metadata(source: Node) -> dict[str, JSONValue]:
     given = source.text("experiment_name") or "default"
     name = re.sub(r"[^a-z0-9-]+", "-", given.lower()).strip("-")[:40] or "sweep"
     if name != given:
@@ -84,7 +84,7 @@ def _metadata(source: Source) -> dict[str, JSONValue]:
     return metadata
 
 
-def _objective(objective: Source) -> dict[str, JSONValue]:
+def _objective(objective: Node) -> dict[str, JSONValue]:
     spec: dict[str, JSONValue] = {
         "type": objective.text("goal"),
         "goal": objective.number("target"),
@@ -94,7 +94,7 @@ def _objective(objective: Source) -> dict[str, JSONValue]:
     return compact(spec)
 
 
-def _algorithm(sampling: Source) -> dict[str, JSONValue]:
+def _algorithm(sampling: Node) -> dict[str, JSONValue]:
     kind = sampling.text("type") or "random"
     rule = sampling.take("rule")
     name = "sobol" if rule == "sobol" else ALGORITHMS.get(kind, "tpe")
@@ -112,7 +112,7 @@ def _algorithm(sampling: Source) -> dict[str, JSONValue]:
     return spec
 
 
-def _stopping(source: Source) -> dict[str, JSONValue]:
+def _stopping(source: Node) -> dict[str, JSONValue]:
     if not source.has("early_termination"):
         return {}
     policy = source.inner("early_termination")
@@ -138,7 +138,7 @@ def _stopping(source: Source) -> dict[str, JSONValue]:
     return {"algorithmName": "medianstop", "algorithmSettings": settings}
 
 
-def _limits(limits: Source) -> dict[str, JSONValue]:
+def _limits(limits: Node) -> dict[str, JSONValue]:
     spec = {theirs: limits.number(ours) for ours, theirs in LIMITS.items()}
     for key in ("timeout", "trial_timeout"):
         limits.leave(key, "Katib has no such limit.")
@@ -146,7 +146,7 @@ def _limits(limits: Source) -> dict[str, JSONValue]:
     return {key: value for key, value in spec.items() if value is not None}
 
 
-def _parameter(source: Source, name: str, law: Law) -> Law:
+def _parameter(source: Node, name: str, law: Law) -> Law:
     kind = str(law["type"])
     if kind in ("uniform", "loguniform", "float"):
         return _double(law)
@@ -179,7 +179,7 @@ def _double(law: Law) -> Law:
     return _space("double", low, high)
 
 
-def _bell(source: Source, name: str, law: Law) -> Law:
+def _bell(source: Node, name: str, law: Law) -> Law:
     _changed(
         source, name, "Katib cuts a normal law off three deviations from its mean."
     )
@@ -192,7 +192,7 @@ def _bell(source: Source, name: str, law: Law) -> Law:
     return _space("double", low, high, step=number(law, "q"), shape=shape)
 
 
-def _list(source: Source, name: str, law: Law) -> Law:
+def _list(source: Node, name: str, law: Law) -> Law:
     """A law whose values are listed, as numbers or as text."""
     values = law.get("values") if law["type"] == "choice" else values_of(law)
     if not isinstance(values, list):
@@ -227,11 +227,11 @@ def _space(
     return {"parameterType": kind, "feasibleSpace": space}
 
 
-def _changed(source: Source, name: str, message: str) -> None:
+def _changed(source: Node, name: str, message: str) -> None:
     source.log.changed(source.at(f"search_space.{name}"), message)
 
 
-def _template(source: Source, names: list[str]) -> dict[str, JSONValue]:
+def _template(source: Node, names: list[str]) -> dict[str, JSONValue]:
     trial = source.inner("trial")
     inputs = dict(source.inner("inputs").entries())
     text = named_command(source, trial.text("command"), names)
@@ -278,7 +278,7 @@ def _word(word: str, inputs: Mapping[str, object]) -> str:
     return PLACE.sub(place, word)
 
 
-def _leave(source: Source) -> None:
+def _leave(source: Node) -> None:
     for key, why in OURS.items():
         if source.take(key) not in (None, {"max_attempts": 2}):
             source.leave(key, why)

@@ -15,7 +15,7 @@ from experiments.search.formats.export_shared import (
     values_of,
     without_condition,
 )
-from experiments.search.formats.source import Source, json_value
+from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
 
 # A normal law's values are within so many deviations, but for one in 370.
@@ -33,7 +33,7 @@ LEFT = {
 }
 
 
-def export_optuna(source: Source) -> str:
+def export_optuna(source: Node) -> str:
     """JSON with the study's name, its direction and its distributions."""
     base = log_base(source)
     laws = {
@@ -58,7 +58,7 @@ def export_optuna(source: Source) -> str:
     return json.dumps(study, indent=2, ensure_ascii=False) + "\n"
 
 
-def _distribution(source: Source, name: str, law: Law) -> dict[str, JSONValue]:
+def _distribution(source: Node, name: str, law: Law) -> dict[str, JSONValue]:
     kind = str(law["type"])
     if kind == "choice":
         return _choice(source, name, law)
@@ -81,7 +81,7 @@ def _ends(law: Law) -> tuple[float, float]:
     return (math.exp(low), math.exp(high)) if "log" in str(law["type"]) else (low, high)
 
 
-def _choice(source: Source, name: str, law: Law) -> dict[str, JSONValue]:
+def _choice(source: Node, name: str, law: Law) -> dict[str, JSONValue]:
     values = law.get("values")
     choices: list[JSONValue] = []
     for value in values if isinstance(values, list) else []:
@@ -110,7 +110,7 @@ def _whole(law: Law) -> dict[str, JSONValue]:
     )
 
 
-def _bell(source: Source, name: str, law: Law) -> dict[str, JSONValue]:
+def _bell(source: Node, name: str, law: Law) -> dict[str, JSONValue]:
     _changed(
         source,
         name,
@@ -124,7 +124,7 @@ def _bell(source: Source, name: str, law: Law) -> dict[str, JSONValue]:
     return _named("Float", low=low, high=high, log=log, step=None)
 
 
-def _stepped(source: Source, name: str, law: Law) -> dict[str, JSONValue]:
+def _stepped(source: Node, name: str, law: Law) -> dict[str, JSONValue]:
     values = values_of(law)
     if values is not None and law["type"] == "qloguniform":
         _changed(source, name, f"The range becomes a list of its {len(values)} values.")
@@ -140,5 +140,5 @@ def _named(kind: str, **attributes: JSONValue) -> dict[str, JSONValue]:
     return {"name": f"{kind}Distribution", "attributes": attributes}
 
 
-def _changed(source: Source, name: str, message: str) -> None:
+def _changed(source: Node, name: str, message: str) -> None:
     source.log.changed(source.at(f"search_space.{name}"), message)

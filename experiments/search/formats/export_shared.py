@@ -14,7 +14,7 @@ from experiments.search.document.command import (
 )
 from experiments.search.fields import Findings, is_number
 from experiments.search.formats.mapping import parameter
-from experiments.search.formats.source import Source, json_value
+from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
 from experiments.search.space.notation import read_distribution
 
@@ -54,7 +54,7 @@ def values_of(law: Law, *, base: float = math.e) -> list[JSONValue] | None:
     return [read.at(index) for index in range(count)]
 
 
-def laws_of(source: Source) -> dict[str, Law]:
+def laws_of(source: Node) -> dict[str, Law]:
     """The parameters of a document's space; what is no mapping is a problem."""
     space = source.take("search_space")
     laws: dict[str, Law] = {}
@@ -74,7 +74,7 @@ def laws_of(source: Source) -> dict[str, Law]:
     return laws
 
 
-def without_condition(source: Source, name: str, law: Law) -> Law:
+def without_condition(source: Node, name: str, law: Law) -> Law:
     """The law without `when`, which is noted."""
     if law.get("when"):
         source.log.left_out(
@@ -84,13 +84,13 @@ def without_condition(source: Source, name: str, law: Law) -> Law:
     return {key: value for key, value in law.items() if key != "when"}
 
 
-def leave_missing(policy: Source, where: str) -> None:
+def leave_missing(policy: Node, where: str) -> None:
     """Note a rule for values that are not finite, where it is not the usual one."""
     if policy.take("on_missing") not in (None, "worst"):
         policy.leave("on_missing", f"{where} has no rule for values such as NaN.")
 
 
-def named_command(source: Source, command: str, names: list[str]) -> str:
+def named_command(source: Node, command: str, names: list[str]) -> str:
     """The command with a place for every parameter, where it names none itself."""
     try:
         used = [item for item in placeholders(command) if item.group == "search_space"]
@@ -103,7 +103,7 @@ def named_command(source: Source, command: str, names: list[str]) -> str:
     return " ".join([command, *(f"--{name} {parameter(name)}" for name in names)])
 
 
-def note_unused(source: Source, inputs: Mapping[str, object], command: str) -> None:
+def note_unused(source: Node, inputs: Mapping[str, object], command: str) -> None:
     """Note the inputs that the command does not name, and that thus go nowhere."""
     named = {item.name for item in _placeholders(command) if item.group == "inputs"}
     for name in inputs:
@@ -120,7 +120,7 @@ def _placeholders(command: str) -> tuple[Placeholder, ...]:
         return ()
 
 
-def log_base(source: Source) -> float:
+def log_base(source: Node) -> float:
     """The base of the logarithms that the space's log types are given in."""
     sampling = source.take("sampling_algorithm")
     base = sampling.get("logbase") if isinstance(sampling, Mapping) else None

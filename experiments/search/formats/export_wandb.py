@@ -17,7 +17,7 @@ from experiments.search.formats.export_shared import (
     values_of,
     without_condition,
 )
-from experiments.search.formats.source import Source, compact, json_value
+from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.formats.wandb_command import Command
 from experiments.search.records import JSONValue
 
@@ -36,7 +36,7 @@ KINDS = {
 }
 
 
-def export_wandb(source: Source) -> str:
+def export_wandb(source: Node) -> str:
     """The YAML text of a sweep configuration."""
     base = log_base(source)
     laws = {
@@ -64,7 +64,7 @@ def export_wandb(source: Source) -> str:
     return as_yaml(compact(sweep))
 
 
-def _method(sampling: Source) -> str:
+def _method(sampling: Node) -> str:
     kind = sampling.text("type") or "random"
     method = METHODS.get(kind) or ("random" if kind == "sobol" else "bayes")
     if kind not in METHODS:
@@ -77,7 +77,7 @@ def _method(sampling: Source) -> str:
     return method
 
 
-def _metric(objective: Source) -> dict[str, JSONValue]:
+def _metric(objective: Node) -> dict[str, JSONValue]:
     metric: dict[str, JSONValue] = {
         "name": objective.text("primary_metric"),
         "goal": objective.text("goal"),
@@ -87,7 +87,7 @@ def _metric(objective: Source) -> dict[str, JSONValue]:
     return metric
 
 
-def _law(source: Source, name: str, law: Law) -> Law:
+def _law(source: Node, name: str, law: Law) -> Law:
     kind = str(law["type"])
     if kind in KINDS:
         fields = {BOUNDS.get(key, key): law[key] for key in law if key != "type"}
@@ -99,7 +99,7 @@ def _law(source: Source, name: str, law: Law) -> Law:
     return read(source, name, law)
 
 
-def _choice(source: Source, name: str, law: Law) -> Law:
+def _choice(source: Node, name: str, law: Law) -> Law:
     values = law.get("values")
     if isinstance(values, list) and any(isinstance(value, dict) for value in values):
         _changed(source, name, "W&B does not draw what is inside a value.")
@@ -109,12 +109,12 @@ def _choice(source: Source, name: str, law: Law) -> Law:
     return fields
 
 
-def _randint(source: Source, name: str, law: Law) -> Law:
+def _randint(source: Node, name: str, law: Law) -> Law:
     high = number(law, "upper", 1) - 1
     return {"distribution": "int_uniform", "min": 0, "max": high}
 
 
-def _whole(source: Source, name: str, law: Law) -> Law:
+def _whole(source: Node, name: str, law: Law) -> Law:
     low, high = number(law, "low"), number(law, "high")
     step = number(law, "step", 1)
     if law.get("log"):
@@ -126,7 +126,7 @@ def _whole(source: Source, name: str, law: Law) -> Law:
     return {"distribution": "int_uniform", "min": low, "max": high}
 
 
-def _float(source: Source, name: str, law: Law) -> Law:
+def _float(source: Node, name: str, law: Law) -> Law:
     if law.get("step"):
         return _listed(source, name, law)
     kind = "log_uniform_values" if law.get("log") else "uniform"
@@ -134,7 +134,7 @@ def _float(source: Source, name: str, law: Law) -> Law:
     return {"distribution": kind, "min": low, "max": high}
 
 
-def _listed(source: Source, name: str, law: Law) -> Law:
+def _listed(source: Node, name: str, law: Law) -> Law:
     values = values_of(law)
     if values is not None:
         _changed(source, name, f"The range becomes a list of its {len(values)} values.")
@@ -145,11 +145,11 @@ def _listed(source: Source, name: str, law: Law) -> Law:
     return {"distribution": "q_uniform", "min": low, "max": high, "q": step}
 
 
-def _changed(source: Source, name: str, message: str) -> None:
+def _changed(source: Node, name: str, message: str) -> None:
     source.log.changed(source.at(f"search_space.{name}"), message)
 
 
-LAWS: Mapping[str, Callable[[Source, str, Law], Law]] = {
+LAWS: Mapping[str, Callable[[Node, str, Law], Law]] = {
     "choice": _choice,
     "randint": _randint,
     "int": _whole,
@@ -157,7 +157,7 @@ LAWS: Mapping[str, Callable[[Source, str, Law], Law]] = {
 }
 
 
-def _policy(source: Source) -> dict[str, JSONValue]:
+def _policy(source: Node) -> dict[str, JSONValue]:
     if not source.has("early_termination"):
         return {}
     policy = source.inner("early_termination")
@@ -191,7 +191,7 @@ def _policy(source: Source) -> dict[str, JSONValue]:
     return rule
 
 
-def _cap(limits: Source) -> JSONValue:
+def _cap(limits: Node) -> JSONValue:
     total = limits.number("max_total_trials")
     limits.leave("max_concurrent_trials", "As many runs go on as agents are started.")
     for key in ("timeout", "trial_timeout", "max_failed_trials"):
@@ -200,7 +200,7 @@ def _cap(limits: Source) -> JSONValue:
     return total
 
 
-def _leave(source: Source) -> None:
+def _leave(source: Node) -> None:
     for key, why in OURS.items():
         if source.take(key) not in (None, {"max_attempts": 2}):
             source.leave(key, why)

@@ -15,7 +15,7 @@ from experiments.search.records import JSONValue, Params
 
 
 @dataclass
-class Places:
+class SourceMap:
     """Paths of our own document, each with the path of the text that it came from.
 
     `exact` are single fields, and `names` what the text calls them. `whole` are
@@ -62,7 +62,7 @@ class Places:
             there = _around(there)
         return None
 
-    def told(self, problems: Iterable[Problem]) -> list[Problem]:
+    def translate(self, problems: Iterable[Problem]) -> list[Problem]:
         """Problems of our own document in the words of the text."""
         names = self._renamings()
         return [
@@ -156,10 +156,10 @@ class Imported:
     trials: tuple[FinishedTrial, ...] = ()
     recognised_by: tuple[str, ...] = ()
     settings: int = 0
-    places: Places = field(default_factory=Places)
+    source_map: SourceMap = field(default_factory=SourceMap)
 
 
-class FaultyImport(DefinitionError):
+class InvalidImportError(DefinitionError):
     """A foreign sweep that is wrong in itself, with every problem of it.
 
     `imported` is what could be read: its document is incomplete.

@@ -13,8 +13,13 @@ from typing import TypeAlias
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
 from experiments.search.formats.katib_template import read_parameters, read_template
-from experiments.search.formats.mapping import MODEL_BASED, Names, brackets, halving
-from experiments.search.formats.source import Log, Source, compact, json_value
+from experiments.search.formats.mapping import (
+    MODEL_BASED,
+    Names,
+    asha_policy,
+    hyperband_policy,
+)
+from experiments.search.formats.nodes import Log, Node, compact, json_value
 from experiments.search.records import JSONValue
 
 KINDS = {
@@ -28,7 +33,7 @@ KINDS = {
 REPORT = "Report metrics with sweepsite_client: log(accuracy=0.9)."
 
 
-def read_collector(spec: Source) -> None:
+def read_collector(spec: Node) -> None:
     """Take a stand on every part of `metricsCollectorSpec`."""
     collector = spec.inner("collector")
     kind = collector.text("kind")
@@ -83,10 +88,10 @@ INNER = (
 RULE, RIVALS, START = "medianstop", "min_trials_required", "start_step"
 
 
-class NamedSettings(Source):
+class NamedSettings(Node):
     """A list of names and values, read as the mapping that it stands for."""
 
-    def __init__(self, source: Source, key: str) -> None:
+    def __init__(self, source: Node, key: str) -> None:
         values: dict[str, object] = {}
         self._places: dict[str, str] = {}
         for index, value in enumerate(source.items(key)):
@@ -103,7 +108,7 @@ class NamedSettings(Source):
         return self._places.get(str(key), self.path)
 
 
-def read_algorithm(algorithm: Source) -> tuple[Settings, Settings]:
+def read_algorithm(algorithm: Node) -> tuple[Settings, Settings]:
     """The sampling, and the policy that Hyperband implies."""
     name = algorithm.text("algorithmName").lower()
     settings = NamedSettings(algorithm, "algorithmSettings")
@@ -112,7 +117,9 @@ def read_algorithm(algorithm: Source) -> tuple[Settings, Settings]:
     if seed is not None and name != "grid":
         wanted["seed"] = seed
         place = settings.at("random_state")
-        algorithm.log.places.put("sampling_algorithm.seed", place, name="random_state")
+        algorithm.log.source_map.put(
+            "sampling_algorithm.seed", place, name="random_state"
+        )
     elif seed is not None:
         settings.leave("random_state", "A grid is walked in order and takes no seed.")
     policy = _brackets(algorithm, settings) if name == "hyperband" else {}
@@ -123,13 +130,13 @@ def read_algorithm(algorithm: Source) -> tuple[Settings, Settings]:
     return wanted, policy
 
 
-def _brackets(algorithm: Source, settings: Source) -> Settings:
+def _brackets(algorithm: Node, settings: Node) -> Settings:
     """The policy that Hyperband implies; its resource is the length of a trial here."""
     eta, last = settings.number("eta") or 3, settings.number("r_l")
     fields = {"max_resource": "r_l", "reduction_factor": "eta"}
     for here, there in fields.items():
         path = settings.at(there)
-        algorithm.log.places.put(f"early_termination.{here}", path, name=there)
+        algorithm.log.source_map.put(f"early_termination.{here}", path, name=there)
     resource = settings.text("resource_name")
     if resource:
         settings.changed(
@@ -139,31 +146,28 @@ def _brackets(algorithm: Source, settings: Source) -> Settings:
             "Make it an input of the sweep.",
         )
     if last is None:
-        return halving(algorithm, 1, eta)
-    return brackets(algorithm, 1, eta, last)
+        return asha_policy(algorithm, 1, eta)
+    return hyperband_policy(algorithm, 1, eta, last)
 
 
-def _refuse(algorithm: Source, name: str) -> None:
+def _refuse(algorithm: Node, name: str) -> None:
     """Say what is done with an algorithm that is not here."""
-    meant = algorithm.log.meant(name, [*ALGORITHMS, *OTHERS])
+    known = [*ALGORITHMS, *OTHERS]
     if not name:
         algorithm.changed(
             "algorithmName",
             "The experiment names no algorithm; random search stands in.",
             MODEL_BASED,
         )
-    elif meant is None or name in OTHERS:
+    elif not algorithm.is_misspelled("algorithmName", name, known, kind="algorithm"):
         algorithm.changed(
             "algorithmName",
             f"There is no sampler {shown(name)} here; random search stands in.",
             MODEL_BASED,
         )
-    else:
-        message = f"There is no algorithm {shown(name)}; did you mean {meant}?"
-        algorithm.problem("algorithmName", message)
 
 
-def read_stopping(spec: Source) -> Settings:
+def read_stopping(spec: Node) -> Settings:
     """The policy of `earlyStopping`; empty where there is none."""
     if not spec.has("earlyStopping"):
         return {}
@@ -175,10 +179,7 @@ def read_stopping(spec: Source) -> Settings:
             "Katib holds a trial's latest value against the first reports of trials "
             "that have ended; here its best is held against the averages of all.",
         )
-    elif rule.log.meant(name, [RULE]):
-        message = f"There is no rule {shown(name)}; did you mean {RULE}?"
-        rule.problem("algorithmName", message)
-    else:
+    elif not rule.is_misspelled("algorithmName", name, [RULE], kind="rule"):
         rule.changed(
             "algorithmName",
             f"There is no policy {shown(name)} here; median stopping stands in.",
@@ -196,9 +197,9 @@ def read_stopping(spec: Source) -> Settings:
     }
 
 
-def _stand(log: Log, settings: Source) -> None:
+def _stand(log: Log, settings: Node) -> None:
     for here, there in (("min_rivals", RIVALS), ("delay_evaluation", START)):
-        log.places.put(f"early_termination.{here}", settings.at(there), name=there)
+        log.source_map.put(f"early_termination.{here}", settings.at(there), name=there)
 
 
 LIMITS = {
@@ -244,11 +245,11 @@ OBJECTIVE = (
 )
 
 
-def read_katib(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_katib(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of an Experiment."""
     for mark in ("apiVersion", "kind"):
         source.take(mark)
-    source.stands("", FIELDS)
+    source.record_origin("", FIELDS)
     document = _metadata(source.inner("metadata"))
     spec = source.inner("spec")
     if not spec.given():
@@ -265,7 +266,7 @@ def read_katib(source: Source, name: str = "") -> dict[str, JSONValue]:
     return compact(document)
 
 
-def _metadata(metadata: Source) -> dict[str, JSONValue]:
+def _metadata(metadata: Node) -> dict[str, JSONValue]:
     name = metadata.text("name") or metadata.text("generateName").rstrip("-")
     document: dict[str, JSONValue] = {"experiment_name": name}
     labels = metadata.inner("labels")
@@ -275,7 +276,7 @@ def _metadata(metadata: Source) -> dict[str, JSONValue]:
     return document
 
 
-def _objective(source: Source) -> dict[str, JSONValue]:
+def _objective(source: Node) -> dict[str, JSONValue]:
     metric = source.text("objectiveMetricName")
     objective: dict[str, JSONValue] = {
         "primary_metric": metric,
@@ -301,7 +302,7 @@ def _objective(source: Source) -> dict[str, JSONValue]:
     return compact(objective)
 
 
-def _limits(spec: Source) -> dict[str, JSONValue]:
+def _limits(spec: Node) -> dict[str, JSONValue]:
     numbers = {ours: spec.number(theirs) for theirs, ours in LIMITS.items()}
     total, failed = numbers["max_total_trials"], numbers["max_failed_trials"]
     if total is None and not spec.has("maxTrialCount"):
@@ -318,7 +319,7 @@ def _limits(spec: Source) -> dict[str, JSONValue]:
     return limits
 
 
-def _leave(source: Source, spec: Source) -> None:
+def _leave(source: Node, spec: Node) -> None:
     read_collector(spec.inner("metricsCollectorSpec"))
     spec.leave("resumePolicy", "A sweep that has ended can be extended at any time.")
     spec.leave("nasConfig", "Architecture search is not done here.")

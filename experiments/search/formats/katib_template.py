@@ -22,7 +22,7 @@ from experiments.search.formats.mapping import (
     parameter,
     too_long,
 )
-from experiments.search.formats.source import Source, json_value, number_of
+from experiments.search.formats.nodes import Node, json_value, number_of
 from experiments.search.records import JSONValue
 
 REFERENCE = re.compile(r"\$\{trialParameters\.([^}]{1,200})\}")
@@ -69,7 +69,7 @@ CONTAINER = (
 )
 
 
-def read_template(source: Source, names: Names) -> dict[str, JSONValue]:
+def read_template(source: Node, names: Names) -> dict[str, JSONValue]:
     """`trial` of a template; `names` are those of the parameters."""
     template = source.inner("trialTemplate")
     references = _references(template, names)
@@ -86,7 +86,7 @@ def read_template(source: Source, names: Names) -> dict[str, JSONValue]:
     return _trial(container, trial_spec, references)
 
 
-def _references(template: Source, names: Names) -> dict[str, str | None]:
+def _references(template: Node, names: Names) -> dict[str, str | None]:
     """What each name in the template stands for: a parameter here, or None."""
     found: dict[str, str | None] = {}
     for index, value in enumerate(template.items("trialParameters")):
@@ -109,7 +109,7 @@ def _references(template: Source, names: Names) -> dict[str, str | None]:
     return found
 
 
-def _chosen(trial_spec: Source, wanted: str) -> Source | None:
+def _chosen(trial_spec: Node, wanted: str) -> Node | None:
     containers = list(_containers(trial_spec, trial_spec.path, 0))
     named = [item for item in containers if item.text("name") == wanted]
     chosen = next(iter(named or containers), None)
@@ -123,7 +123,7 @@ def _chosen(trial_spec: Source, wanted: str) -> Source | None:
     return chosen
 
 
-def _containers(source: Source, path: str, depth: int) -> Iterator[Source]:
+def _containers(source: Node, path: str, depth: int) -> Iterator[Node]:
     """Every container inside a trial's resource, whatever its kind."""
     for key, value in source.entries() if depth < DEEPEST else ():
         if key in ("containers", "initContainers") and isinstance(value, list):
@@ -135,7 +135,7 @@ def _containers(source: Source, path: str, depth: int) -> Iterator[Source]:
 
 
 def _trial(
-    container: Source, trial_spec: Source, references: Mapping[str, str | None]
+    container: Node, trial_spec: Node, references: Mapping[str, str | None]
 ) -> dict[str, JSONValue]:
     given = [*container.items("command"), *container.items("args")]
     if too_long(given):
@@ -150,8 +150,8 @@ def _trial(
     ]
     trial: dict[str, JSONValue] = {}
     key = "command" if container.has("command") else "args"
-    container.log.places.put("trial.command", container.at(key))
-    container.log.places.put("trial.environment_variables", container.at("env"))
+    container.log.source_map.put("trial.command", container.at(key))
+    container.log.source_map.put("trial.environment_variables", container.at("env"))
     if words:
         trial["command"] = joined(words)
     else:
@@ -175,7 +175,7 @@ def _trial(
 
 
 def _filled(
-    container: Source, key: str, item: object, references: Mapping[str, str | None]
+    container: Node, key: str, item: object, references: Mapping[str, str | None]
 ) -> str:
     def placeholder(match: re.Match[str]) -> str:
         name = match[1]
@@ -196,7 +196,7 @@ def _filled(
 
 
 def _environment(
-    container: Source, references: Mapping[str, str | None]
+    container: Node, references: Mapping[str, str | None]
 ) -> Iterator[tuple[str, JSONValue]]:
     for index, value in enumerate(container.items("env")):
         item = container.mapping(f"env.{index}", value)
@@ -213,7 +213,7 @@ def _environment(
         item.close("a variable here")
 
 
-def _resources(container: Source) -> None:
+def _resources(container: Node) -> None:
     resources = container.inner("resources")
     for part in resources.given():
         inner = resources.inner(part)
@@ -226,7 +226,7 @@ def _resources(container: Source) -> None:
                 )
 
 
-def _rest(trial_spec: Source, container: Source) -> None:
+def _rest(trial_spec: Node, container: Node) -> None:
     """What is around the container in the cluster's resource."""
     kind = trial_spec.text("kind")
     around = [key for key in trial_spec.given() if key not in ("kind", "apiVersion")]
@@ -259,7 +259,7 @@ FIELDS = {
 SPACE = ("min", "max", "list", "step", "distribution")
 
 
-def read_parameters(source: Source, names: Names) -> dict[str, JSONValue]:
+def read_parameters(source: Node, names: Names) -> dict[str, JSONValue]:
     """The search space of `parameters`."""
     space: dict[str, JSONValue] = {}
     parameters = source.items("parameters")
@@ -274,13 +274,13 @@ def read_parameters(source: Source, names: Names) -> dict[str, JSONValue]:
             item.close("a parameter here")
             continue
         name = names.give(given, item.at("name"))
-        item.stands(f"search_space.{name}", FIELDS)
+        item.record_origin(f"search_space.{name}", FIELDS)
         space[name] = _law(item)
         item.close("a parameter here")
     return space
 
 
-def _law(item: Source) -> Law:
+def _law(item: Node) -> Law:
     kind = item.text("parameterType").lower()
     space = item.inner("feasibleSpace")
     if kind not in KINDS:
@@ -298,7 +298,7 @@ def _law(item: Source) -> Law:
     return law
 
 
-def _choice(space: Source, kind: str) -> Law:
+def _choice(space: Node, kind: str) -> Law:
     values = json_value(space.items("list"))
     listed_values = values if isinstance(values, list) else []
     if kind == "discrete":
@@ -310,7 +310,7 @@ def _choice(space: Source, kind: str) -> Law:
     return {"type": "choice", "values": json_value(texts)}
 
 
-def _range(space: Source, kind: str) -> Law:
+def _range(space: Node, kind: str) -> Law:
     shape, step = space.text("distribution") or "uniform", space.number("step")
     bounds = bounds_of(space, positive=shape in ("logUniform", "logNormal"))
     if shape not in SHAPES:
@@ -332,7 +332,7 @@ def _range(space: Source, kind: str) -> Law:
     return {**law, **({"log": True} if log else {}), **({"step": step} if step else {})}
 
 
-def _stepped_log(space: Source, low: float, high: float, step: float) -> Law:
+def _stepped_log(space: Node, low: float, high: float, step: float) -> Law:
     space.changed(
         "step", f"The values are multiples of {step:g}, not steps counted from min."
     )
@@ -346,7 +346,7 @@ def _stepped_log(space: Source, low: float, high: float, step: float) -> Law:
     }
 
 
-def _bell(space: Source, kind: str, shape: str, low: float, high: float) -> Law:
+def _bell(space: Node, kind: str, shape: str, low: float, high: float) -> Law:
     law: Law = {"type": "normal" if shape == "normal" else "lognormal"}
     if not are_ordered(space, low, high):
         return {}

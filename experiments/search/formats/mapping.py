@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 
 from experiments.search.fields import shown
-from experiments.search.formats.source import Log, Source
+from experiments.search.formats.nodes import Log, Node
 from experiments.search.records import JSONValue
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -109,7 +109,7 @@ def quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
-def bounds_of(law: Source, *, positive: bool = False) -> tuple[float, float] | None:
+def bounds_of(law: Node, *, positive: bool = False) -> tuple[float, float] | None:
     """Both bounds; None when one is missing or wrong, which is noted.
 
     Those of a logarithmic distribution of values have to be `positive`.
@@ -118,7 +118,7 @@ def bounds_of(law: Source, *, positive: bool = False) -> tuple[float, float] | N
     return None if low is None or high is None else (low, high)
 
 
-def are_ordered(law: Source, low: float, high: float) -> bool:
+def are_ordered(law: Node, low: float, high: float) -> bool:
     """Whether the bounds are in order; noted with their own numbers if not.
 
     For those that stand in our document as other numbers, such as their logarithms.
@@ -128,7 +128,7 @@ def are_ordered(law: Source, low: float, high: float) -> bool:
     return low <= high
 
 
-def _bound(law: Source, key: str, positive: bool) -> float | None:
+def _bound(law: Node, key: str, positive: bool) -> float | None:
     bound = law.number(key)
     if bound is None and not law.has(key):
         law.problem(key, f"{key} is required for this distribution.")
@@ -142,7 +142,7 @@ def _bound(law: Source, key: str, positive: bool) -> float | None:
 MIN_FACTOR, MAX_FACTOR = 2, 100
 
 
-def halving(source: Source, first: float, factor: float) -> dict[str, JSONValue]:
+def asha_policy(source: Node, first: float, factor: float) -> dict[str, JSONValue]:
     """ASHA for one bracket of successive halving; noted at the whole rule.
 
     `first` is the report at which a trial is judged first, `factor` (eta) how much
@@ -159,8 +159,8 @@ def halving(source: Source, first: float, factor: float) -> dict[str, JSONValue]
     return {"type": "asha", "min_resource": start, "reduction_factor": whole}
 
 
-def brackets(
-    source: Source, first: float, factor: float, last: float
+def hyperband_policy(
+    source: Node, first: float, factor: float, last: float
 ) -> dict[str, JSONValue]:
     """Hyperband for trials of `last` reports; noted at the whole rule.
 

@@ -9,7 +9,7 @@ from experiments.search.fields import is_number, shown
 from experiments.search.formats import mapping
 from experiments.search.formats.mapping import Names, note_gpus
 from experiments.search.formats.nni_search import read_assessor, read_space, read_tuner
-from experiments.search.formats.source import Source, compact, json_value
+from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
 
 Settings: TypeAlias = "dict[str, JSONValue]"
@@ -74,9 +74,9 @@ SERVICE = {
 }
 
 
-def read_nni(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_nni(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of an experiment's configuration."""
-    source.stands("", FIELDS)
+    source.record_origin("", FIELDS)
     v1 = source.inner("trial")
     _old_names(source, v1)
     document: dict[str, JSONValue] = {
@@ -96,7 +96,7 @@ def read_nni(source: Source, name: str = "") -> dict[str, JSONValue]:
     return compact(document)
 
 
-def read_nni_space(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_nni_space(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document around a search space that stands alone."""
     log, why = source.log, "A search space by itself"
     return {
@@ -114,16 +114,16 @@ def read_nni_space(source: Source, name: str = "") -> dict[str, JSONValue]:
     }
 
 
-def _old_names(source: Source, v1: Source) -> None:
+def _old_names(source: Node, v1: Node) -> None:
     """Where the fields of the first version's configuration stand."""
     fields = {here: old for here, old in OLD_FIELDS.items() if source.has(old)}
-    source.stands("", fields)
+    source.record_origin("", fields)
     for key, here in (("command", "trial.command"), ("codeDir", "trial.code")):
         if v1.has(key):
-            source.log.places.put(here, v1.at(key))
+            source.log.source_map.put(here, v1.at(key))
 
 
-def _trial(source: Source, v1: Source) -> dict[str, JSONValue]:
+def _trial(source: Node, v1: Node) -> dict[str, JSONValue]:
     command = source.text("trialCommand") or v1.text("command")
     place = "trial.command" if v1.given() else "trialCommand"
     if command:
@@ -147,10 +147,10 @@ def _trial(source: Source, v1: Source) -> dict[str, JSONValue]:
     return trial
 
 
-def _space(source: Source) -> JSONValue:
+def _space(source: Node) -> JSONValue:
     for key in ("searchSpaceFile", "searchSpacePath"):
         if source.has(key) and not source.has("searchSpace"):
-            source.stands("", {"search_space": key}, named=False)
+            source.record_origin("", {"search_space": key}, named=False)
             source.problem(
                 key,
                 f"The search space is in a file of its own, {shown(source.take(key))}; "
@@ -165,7 +165,7 @@ def _space(source: Source) -> JSONValue:
     return read_space(space, Names(source.log))
 
 
-def _objective(source: Source, goal: str) -> dict[str, JSONValue]:
+def _objective(source: Node, goal: str) -> dict[str, JSONValue]:
     why = "NNI's trials report one number without a name."
     metric = mapping.no_metric(source.log, "", why, METRIC)
     if not goal:
@@ -174,7 +174,7 @@ def _objective(source: Source, goal: str) -> dict[str, JSONValue]:
     return {"primary_metric": metric, "goal": goal}
 
 
-def _limits(source: Source, sampling: Settings) -> dict[str, JSONValue]:
+def _limits(source: Node, sampling: Settings) -> dict[str, JSONValue]:
     key, value = source.first("maxTrialNumber", "maxTrialNum")
     total = source.as_number(key, value)
     if total is None and sampling["type"] != "grid":

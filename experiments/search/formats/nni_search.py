@@ -11,8 +11,13 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from experiments.search.fields import shown, unknown_name
-from experiments.search.formats.mapping import MAX_NAME_LENGTH, Names, brackets, halving
-from experiments.search.formats.source import Source, json_value
+from experiments.search.formats.mapping import (
+    MAX_NAME_LENGTH,
+    Names,
+    asha_policy,
+    hyperband_policy,
+)
+from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
 
 Settings: TypeAlias = "dict[str, JSONValue]"
@@ -96,7 +101,7 @@ ALGORITHM = (
 )
 
 
-def read_tuner(source: Source) -> tuple[Settings, str, Settings]:
+def read_tuner(source: Node) -> tuple[Settings, str, Settings]:
     """The sampling, the goal, and the policy that Hyperband implies."""
     key = "advisor" if source.has("advisor") else "tuner"
     tuner, place, arguments = _algorithm(source, key)
@@ -108,44 +113,44 @@ def read_tuner(source: Source) -> tuple[Settings, str, Settings]:
     if seed is not None:
         wanted["seed"] = seed
     sampling = _sampling(tuner, place, name, wanted)
-    source.log.places.put("sampling_algorithm", tuner.at(place))
+    source.log.source_map.put("sampling_algorithm", tuner.at(place))
     fields = {"objective.goal": "optimize_mode", "sampling_algorithm.seed": "seed"}
-    arguments.stands("", fields)
+    arguments.record_origin("", fields)
     policy = _brackets(tuner, arguments) if plain in BRACKETS else {}
     arguments.close("the sampling here", also=ARGUMENTS)
     tuner.close("the sampling here", also=ALGORITHM)
     return sampling, goal, policy
 
 
-def _sampling(tuner: Source, place: str, name: str, wanted: Settings) -> Settings:
+def _sampling(tuner: Node, place: str, name: str, wanted: Settings) -> Settings:
     """The sampling for a tuner, with a note where it is not the same one."""
-    plain, log = name.lower(), tuner.log
+    plain = name.lower()
     if plain in (*SAME, *BRACKETS):
         return wanted
     known = [*TUNERS, *OTHERS]
-    meant = log.meant(name, known) if plain not in known else None
-    if meant is not None and place != "className":
-        message = f"There is no tuner {shown(name)}; did you mean {meant}?"
-        tuner.problem(place, message)
+    is_ours = plain in known or place == "className"
+    if not is_ours and tuner.is_misspelled(place, name, known, kind="tuner"):
         return wanted
     what = f"There is no tuner {shown(name)} here" if name else "No tuner is named"
     tuner.changed(place, f"{what}; {wanted['type']} stands in.")
     return wanted
 
 
-def _brackets(tuner: Source, arguments: Source) -> Settings:
+def _brackets(tuner: Node, arguments: Node) -> Settings:
     """The policy that an advisor implies; its budget is the length of a trial here."""
     eta, first = arguments.number("eta") or 3, arguments.number("min_budget") or 1
     key = "max_budget" if arguments.has("max_budget") else "R"
     last = arguments.number(key)
     fields = {"max_resource": key, "reduction_factor": "eta"}
-    arguments.stands("early_termination", {**fields, "min_resource": "min_budget"})
+    arguments.record_origin(
+        "early_termination", {**fields, "min_resource": "min_budget"}
+    )
     if last is None:
-        return halving(tuner, first, eta)
-    return brackets(tuner, first, eta, last)
+        return asha_policy(tuner, first, eta)
+    return hyperband_policy(tuner, first, eta, last)
 
 
-def read_assessor(source: Source) -> Settings:
+def read_assessor(source: Node) -> Settings:
     """The policy of an assessor; empty where there is none."""
     if not source.has("assessor"):
         return {}
@@ -153,14 +158,14 @@ def read_assessor(source: Source) -> Settings:
     name = assessor.text(place)
     arguments.take("optimize_mode")
     fields = {"delay_evaluation": "start_step", "evaluation_interval": "gap"}
-    arguments.stands("early_termination", fields)
+    arguments.record_origin("early_termination", fields)
     policy = _rule(assessor, place, name, arguments)
     arguments.close("a policy here", also=ARGUMENTS)
     assessor.close("a policy here", also=ALGORITHM)
     return policy
 
 
-def _rule(assessor: Source, place: str, name: str, arguments: Source) -> Settings:
+def _rule(assessor: Node, place: str, name: str, arguments: Node) -> Settings:
     start, plain = arguments.number("start_step"), name.lower()
     first = 6 if plain == "curvefitting" else 0
     policy: Settings = {
@@ -174,10 +179,8 @@ def _rule(assessor: Source, place: str, name: str, arguments: Source) -> Setting
             "those that have ended.",
         )
         return policy
-    meant = assessor.log.meant(name, ASSESSORS) if plain not in ASSESSORS else None
-    if meant is not None and place != "className":
-        message = f"There is no assessor {shown(name)}; did you mean {meant}?"
-        assessor.problem(place, message)
+    is_ours = plain in ASSESSORS or place == "className"
+    if not is_ours and assessor.is_misspelled(place, name, ASSESSORS, kind="assessor"):
         return policy
     assessor.log.changed(
         assessor.path,
@@ -187,7 +190,7 @@ def _rule(assessor: Source, place: str, name: str, arguments: Source) -> Setting
     return {**policy, "evaluation_interval": gap} if gap else policy
 
 
-def _algorithm(source: Source, key: str) -> tuple[Source, str, Source]:
+def _algorithm(source: Node, key: str) -> tuple[Node, str, Node]:
     """An algorithm of either version, the key of its name, and its arguments."""
     algorithm = source.inner(key)
     names = ("className", "name", f"builtin{key.capitalize()}Name")
@@ -231,13 +234,13 @@ FIELDS = {
 }
 
 
-def read_space(source: Source, names: Names) -> dict[str, JSONValue]:
+def read_space(source: Node, names: Names) -> dict[str, JSONValue]:
     """The search space, nested choices as conditions."""
     return dict(_parameters(source, names, "", None, 0))
 
 
 def _parameters(
-    source: Source, names: Names, prefix: str, when: JSONValue, depth: int
+    source: Node, names: Names, prefix: str, when: JSONValue, depth: int
 ) -> Iterator[tuple[str, JSONValue]]:
     for given, value in source.entries():
         if given == "_name":
@@ -246,7 +249,7 @@ def _parameters(
         if not isinstance(value, Mapping):
             continue
         name = names.give(f"{prefix}{given}", source.at(given))
-        item.stands(f"search_space.{name}", PLACES, named=False)
+        item.record_origin(f"search_space.{name}", PLACES, named=False)
         kind = item.text("_type")
         if kind == "choice":
             yield from _choice(item, names, name, when, depth)
@@ -257,10 +260,10 @@ def _parameters(
 
 
 def _choice(
-    item: Source, names: Names, name: str, when: JSONValue, depth: int
+    item: Node, names: Names, name: str, when: JSONValue, depth: int
 ) -> Iterator[tuple[str, JSONValue]]:
     values: list[JSONValue] = []
-    branches: list[tuple[str, Source]] = []
+    branches: list[tuple[str, Node]] = []
     for index, value in enumerate(item.items("_value")):
         if isinstance(value, Mapping) and depth < DEEPEST:
             branch = item.mapping(f"_value.{index}", value)
@@ -281,7 +284,7 @@ def _choice(
 
 
 def _branch(
-    branch: Source, names: Names, name: str, label: str, depth: int
+    branch: Node, names: Names, name: str, label: str, depth: int
 ) -> Iterator[tuple[str, JSONValue]]:
     if [key for key in branch.given() if key != "_name"]:
         branch.log.changed(
@@ -293,7 +296,7 @@ def _branch(
     yield from _parameters(branch, names, f"{name}_", when, depth + 1)
 
 
-def _law(item: Source, kind: str) -> Law:
+def _law(item: Node, kind: str) -> Law:
     if kind not in SPACE_ARGUMENTS:
         message = unknown_name(kind, ["choice", *SPACE_ARGUMENTS], kind="_type")
         item.problem("_type", message)
@@ -316,7 +319,7 @@ def _law(item: Source, kind: str) -> Law:
     return READERS.get(kind, _plain)(item, kind, known)
 
 
-def _are_in_range(item: Source, kind: str, numbers: Numbers) -> bool:
+def _are_in_range(item: Node, kind: str, numbers: Numbers) -> bool:
     """Whether two bounds are in order and, for a logarithm, above 0; noted if not."""
     if "normal" in kind:
         return True
@@ -334,28 +337,28 @@ def _are_in_range(item: Source, kind: str, numbers: Numbers) -> bool:
     return False
 
 
-def _plain(item: Source, kind: str, numbers: Numbers) -> Law:
+def _plain(item: Node, kind: str, numbers: Numbers) -> Law:
     if kind == "quniform":
         _check_ends(item, numbers)
     pairs = zip(FIELDS[kind], numbers, strict=True)
     return {"type": kind, **dict(pairs)}
 
 
-def _randint(item: Source, kind: str, numbers: Numbers) -> Law:
+def _randint(item: Node, kind: str, numbers: Numbers) -> Law:
     return {"type": "int", "low": numbers[0], "high": numbers[1] - 1}
 
 
-def _log(item: Source, kind: str, numbers: Numbers) -> Law:
+def _log(item: Node, kind: str, numbers: Numbers) -> Law:
     return {"type": "float", "low": numbers[0], "high": numbers[1], "log": True}
 
 
-def _stepped_log(item: Source, kind: str, numbers: Numbers) -> Law:
+def _stepped_log(item: Node, kind: str, numbers: Numbers) -> Law:
     _check_ends(item, numbers)
     low, high = map(math.log, numbers[:2])
     return {"type": kind, "min_value": low, "max_value": high, "q": numbers[2]}
 
 
-def _check_ends(item: Source, numbers: Numbers) -> None:
+def _check_ends(item: Node, numbers: Numbers) -> None:
     """NNI cuts values off at the bounds, whether or not those are multiples of q."""
     low, high, step = numbers
     if step > 0:
@@ -368,7 +371,7 @@ def _check_ends(item: Source, numbers: Numbers) -> None:
             )
 
 
-READERS: Mapping[str, Callable[[Source, str, Numbers], Law]] = {
+READERS: Mapping[str, Callable[[Node, str, Numbers], Law]] = {
     "randint": _randint,
     "loguniform": _log,
     "qloguniform": _stepped_log,

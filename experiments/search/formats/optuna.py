@@ -12,6 +12,7 @@ from experiments.search.fields import is_number, join, shown
 from experiments.search.formats import mapping
 from experiments.search.formats.imported import FinishedTrial
 from experiments.search.formats.mapping import Names
+from experiments.search.formats.nodes import Log, Node, compact, json_value
 from experiments.search.formats.optuna_search import read_pruner, read_sampler
 from experiments.search.formats.optuna_space import (
     Law,
@@ -21,11 +22,10 @@ from experiments.search.formats.optuna_space import (
     is_unmistakable,
     law_of,
     merged,
-    places_of,
+    optuna_field_paths,
     snapped,
     unknown_fields,
 )
-from experiments.search.formats.source import Log, Source, compact, json_value
 from experiments.search.records import JSONValue
 
 STATES = {"COMPLETE": "completed", "PRUNED": "terminated", "FAIL": "failed"}
@@ -41,15 +41,15 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
             "Multi-objective studies cannot be imported.",
         )
     laws = _laws(study, log)
-    log.places.put("search_space", study.place, name="")
+    log.source_map.put("search_space", study.place, name="")
     if not laws:
         log.problem(study.place, "The study has no parameters.")
     names = Names(log)
     called = {name: names.give(name, join(study.place, name)) for name in laws}
     for name, (path, value) in study.origins().items():
         if name in called:
-            Source({}, path, log).stands(
-                f"search_space.{called[name]}", places_of(value)
+            Node({}, path, log).record_origin(
+                f"search_space.{called[name]}", optuna_field_paths(value)
             )
     conditions = conditions_of(study, laws, called, log)
     _add_trials(study, laws, called, log)
@@ -63,7 +63,7 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
             called[name]: {**law, **_when(conditions.get(name))}
             for name, law in laws.items()
         },
-        "sampling_algorithm": study.sampling or read_sampler(Source({}, "", log)),
+        "sampling_algorithm": study.sampling or read_sampler(Node({}, "", log)),
         "objective": _objective(study, log),
         "early_termination": study.policy,
         "limits": mapping.limits(
@@ -168,12 +168,12 @@ DIRECTION_NUMBERS = {1: "MINIMIZE", 2: "MAXIMIZE"}
 TIMES = ("datetime_start", "datetime_complete")
 
 
-def read_optuna(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_optuna(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of a study as JSON, or of distributions alone."""
     if any(is_unmistakable(value) for _, value in source.entries()):
         laws = dict(source.entries())
         return sweep_of(OptunaStudy(distributions=laws, place=source.path), source.log)
-    source = Source(dict(source.entries()), source.path, source.log)
+    source = Node(dict(source.entries()), source.path, source.log)
     study = OptunaStudy(name=source.text("study_name") or source.text("name"))
     source.take("study_id")
     _, given = source.first("directions", "direction")
@@ -200,7 +200,7 @@ def read_optuna(source: Source, name: str = "") -> dict[str, JSONValue]:
     return sweep_of(study, source.log)
 
 
-def _trial(item: Source) -> StudyTrial:
+def _trial(item: Node) -> StudyTrial:
     state = item.take("state")
     _, value = item.first("values", "value")
     values = _numbers(value)
@@ -248,7 +248,7 @@ def _numbers(value: object) -> list[float]:
     return [number for number in values if is_number(number)]
 
 
-def _tags(attributes: Source) -> dict[str, JSONValue]:
+def _tags(attributes: Node) -> dict[str, JSONValue]:
     tags: dict[str, JSONValue] = {}
     for key, value in attributes.entries():
         if isinstance(value, bool | str) or is_number(value):

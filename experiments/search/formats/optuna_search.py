@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from experiments.search.fields import is_number, shown
-from experiments.search.formats.mapping import brackets, halving
-from experiments.search.formats.source import Source
+from experiments.search.formats.mapping import asha_policy, hyperband_policy
+from experiments.search.formats.nodes import Node
 from experiments.search.records import JSONValue
 
 Settings: TypeAlias = "dict[str, JSONValue]"
@@ -30,7 +30,7 @@ SAME = tuple(SAMPLERS)[:7]
 USUAL = "tpe"
 
 
-def read_sampler(study: Source) -> Settings:
+def read_sampler(study: Node) -> Settings:
     """The sampling; Optuna's own default, with a note, where none is named."""
     if not study.has("sampler"):
         study.log.changed(
@@ -42,7 +42,7 @@ def read_sampler(study: Source) -> Settings:
         return {"type": USUAL}
     name, settings = _named(study, "sampler")
     kind = SAMPLERS.get(name, USUAL)
-    if _is_misspelt(study, "sampler", name, SAMPLERS):
+    if study.is_misspelled("sampler", name, SAMPLERS, kind="sampler"):
         settings.skip(settings.given())
     elif name not in SAME:
         message = f"There is no sampler {shown(name)} here; {kind} stands in."
@@ -52,13 +52,13 @@ def read_sampler(study: Source) -> Settings:
     return {"type": kind} if seed is None else {"type": kind, "seed": seed}
 
 
-def read_pruner(study: Source) -> Settings:
+def read_pruner(study: Node) -> Settings:
     """The policy of the pruner; empty where there is none."""
     if not study.has("pruner"):
         return {}
     name, settings = _named(study, "pruner")
     read = PRUNERS.get(name)
-    if _is_misspelt(study, "pruner", name, PRUNERS):
+    if study.is_misspelled("pruner", name, PRUNERS, kind="pruner"):
         settings.skip(settings.given())
     elif read is None:
         study.leave(
@@ -71,23 +71,11 @@ def read_pruner(study: Source) -> Settings:
     return policy
 
 
-def _is_misspelt(study: Source, key: str, name: str, known: Iterable[str]) -> bool:
-    """Whether a name is none of the known ones but was meant to be; noted if so."""
-    names = list(known)
-    if name in names:
-        return False
-    meant = study.log.meant(name, names)
-    if meant is not None:
-        message = f"There is no {key} {shown(name)}; did you mean {meant}?"
-        study.problem(key, message)
-    return meant is not None
-
-
-def _named(study: Source, key: str) -> tuple[str, Source]:
+def _named(study: Node, key: str) -> tuple[str, Node]:
     """A name, or a mapping with a name and arguments; underscores do not count."""
     value = study.take(key)
     if isinstance(value, str):
-        return value, Source({}, study.at(key), study.log)
+        return value, Node({}, study.at(key), study.log)
     given = study.mapping(key, value)
     name_key, name = given.first("name", "type", "class")
     plain = {
@@ -95,10 +83,10 @@ def _named(study: Source, key: str) -> tuple[str, Source]:
     }
     arguments = plain.pop("kwargs", plain.pop("attributes", None))
     inside = arguments if isinstance(arguments, Mapping) else {}
-    return str(name or ""), Source({**plain, **inside}, study.at(key), study.log)
+    return str(name or ""), Node({**plain, **inside}, study.at(key), study.log)
 
 
-def _schedule(pruner: Source) -> Settings:
+def _schedule(pruner: Node) -> Settings:
     """After how many reports a trial is judged first, and how often from then on."""
     policy: Settings = {}
     first, interval = pruner.number("n_warmup_steps"), pruner.number("interval_steps")
@@ -110,14 +98,14 @@ def _schedule(pruner: Source) -> Settings:
     return policy
 
 
-def _rivals(pruner: Source, default: float) -> Settings:
+def _rivals(pruner: Node, default: float) -> Settings:
     startup = pruner.number("n_startup_trials")
     least = pruner.number("n_min_trials")
     wanted = max(default if startup is None else startup, least or 0, 1)
     return {"min_rivals": wanted}
 
 
-def _median(pruner: Source) -> Settings:
+def _median(pruner: Node) -> Settings:
     pruner.log.changed(
         pruner.path,
         "Optuna holds a trial's best against the others' values at the same step; here "
@@ -126,7 +114,7 @@ def _median(pruner: Source) -> Settings:
     return {"type": "median_stopping", **_rivals(pruner, 5), **_schedule(pruner)}
 
 
-def _percentile(pruner: Source) -> Settings:
+def _percentile(pruner: Node) -> Settings:
     kept = pruner.number("percentile")
     ended = 100 - (25 if kept is None else kept)
     return {
@@ -137,25 +125,27 @@ def _percentile(pruner: Source) -> Settings:
     }
 
 
-def _halving(pruner: Source) -> Settings:
+def _halving(pruner: Node) -> Settings:
     first, factor = _resource(pruner, "min_resource"), _factor(pruner, 4)
     delayed = pruner.number("min_early_stopping_rate") or 0
-    return halving(pruner, (first or 1) * factor ** min(max(delayed, 0), 20), factor)
+    return asha_policy(
+        pruner, (first or 1) * factor ** min(max(delayed, 0), 20), factor
+    )
 
 
-def _hyperband(pruner: Source) -> Settings:
+def _hyperband(pruner: Node) -> Settings:
     first, last = (_resource(pruner, key) for key in ("min_resource", "max_resource"))
     factor = _factor(pruner, 3)
     if last is None:
-        return halving(pruner, first or 1, factor)
-    return brackets(pruner, first or 1, factor, last)
+        return asha_policy(pruner, first or 1, factor)
+    return hyperband_policy(pruner, first or 1, factor, last)
 
 
-def _factor(pruner: Source, default: float) -> float:
+def _factor(pruner: Node, default: float) -> float:
     return min(max(pruner.number("reduction_factor") or default, 2), 100)
 
 
-def _resource(pruner: Source, key: str) -> float | None:
+def _resource(pruner: Node, key: str) -> float | None:
     """A number of reports; Optuna's `auto` is told from the first trial."""
     value = pruner.take(key)
     if value == "auto":
@@ -164,20 +154,20 @@ def _resource(pruner: Source, key: str) -> float | None:
     return pruner.as_number(key, value)
 
 
-def _threshold(pruner: Source) -> Settings:
+def _threshold(pruner: Node) -> Settings:
     bounds = {key: pruner.number(key) for key in ("lower", "upper")}
     given: Settings = {key: bound for key, bound in bounds.items() if bound is not None}
     return {"type": "threshold", **given, **_schedule(pruner)}
 
 
-def _patience(pruner: Source) -> Settings:
+def _patience(pruner: Node) -> Settings:
     pruner.leave("wrapped_pruner", "A trial ends when it no longer gets better.")
     delta = pruner.number("min_delta")
     policy: Settings = {"type": "patience", "patience": pruner.number("patience")}
     return {**policy, "min_delta": delta} if is_number(delta) and delta else policy
 
 
-PRUNERS: Mapping[str, Callable[[Source], Settings]] = {
+PRUNERS: Mapping[str, Callable[[Node], Settings]] = {
     "NopPruner": lambda pruner: {},
     "MedianPruner": _median,
     "PercentilePruner": _percentile,

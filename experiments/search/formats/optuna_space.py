@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from experiments.search.fields import is_number, join, listed, shown
-from experiments.search.formats.source import Log, json_value
+from experiments.search.formats.nodes import Log, json_value
 from experiments.search.records import JSONValue
 from experiments.search.wording import counted
 
@@ -111,7 +111,7 @@ def unknown_fields(value: object) -> list[str]:
     ]
 
 
-def places_of(value: object) -> dict[str, str]:
+def optuna_field_paths(value: object) -> dict[str, str]:
     """The fields of our distribution by the paths that they have in one of Optuna's."""
     kind, given = _parts(value)
     if isinstance(value, str):

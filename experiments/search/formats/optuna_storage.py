@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from experiments.search.fields import DefinitionError, Problem, is_number, listed, shown
+from experiments.search.formats.nodes import Log, json_value
 from experiments.search.formats.optuna import sweep_of
 from experiments.search.formats.optuna_space import (
     Law,
@@ -19,7 +20,6 @@ from experiments.search.formats.optuna_space import (
     external,
     law_of,
 )
-from experiments.search.formats.source import Log, json_value
 from experiments.search.records import JSONValue
 
 MAGIC = b"SQLite format 3\0"

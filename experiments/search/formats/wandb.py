@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from experiments.search.fields import shown, unknown_name
 from experiments.search.formats import mapping
-from experiments.search.formats.mapping import Names, halving, whole_factor
-from experiments.search.formats.source import Source, compact
+from experiments.search.formats.mapping import Names, asha_policy, whole_factor
+from experiments.search.formats.nodes import Node, compact
 from experiments.search.formats.wandb_command import read_command
 from experiments.search.formats.wandb_space import Parameter, read_parameters
 from experiments.search.records import JSONValue
@@ -45,11 +45,11 @@ FIELDS = {
 }
 
 
-def read_wandb(source: Source, name: str = "") -> dict[str, JSONValue]:
+def read_wandb(source: Node, name: str = "") -> dict[str, JSONValue]:
     """The sweep document of a W&B sweep."""
-    source.stands("", FIELDS)
+    source.record_origin("", FIELDS)
     if not source.has("command"):
-        source.log.places.put("trial.command", source.at("program"))
+        source.log.source_map.put("trial.command", source.at("program"))
     parameters = read_parameters(source.inner("parameters"), Names(source.log))
     document: dict[str, JSONValue] = {
         "experiment_name": source.text("project"),
@@ -71,11 +71,11 @@ def read_wandb(source: Source, name: str = "") -> dict[str, JSONValue]:
     return compact(document)
 
 
-def _sampling(source: Source) -> dict[str, JSONValue]:
+def _sampling(source: Node) -> dict[str, JSONValue]:
     return {"type": _method(source)}
 
 
-def _method(source: Source) -> str:
+def _method(source: Node) -> str:
     method = source.text("method").lower()
     if method in METHODS:
         return METHODS[method]
@@ -95,11 +95,11 @@ def _method(source: Source) -> str:
     return "random"
 
 
-def _objective(source: Source) -> dict[str, JSONValue]:
+def _objective(source: Node) -> dict[str, JSONValue]:
     several = source.items("metrics")
     if several and not source.has("metric"):
         for here in ("objective", "objective.primary_metric"):
-            source.stands("", {here: "metrics"}, named=False)
+            source.record_origin("", {here: "metrics"}, named=False)
     if len(several) > 1:
         source.problem(
             "metrics",
@@ -122,7 +122,7 @@ def _objective(source: Source) -> dict[str, JSONValue]:
     return objective
 
 
-def _hyperband(source: Source) -> dict[str, JSONValue]:
+def _hyperband(source: Node) -> dict[str, JSONValue]:
     if not source.has("early_terminate"):
         return {}
     rule = source.inner("early_terminate")
@@ -134,17 +134,17 @@ def _hyperband(source: Source) -> dict[str, JSONValue]:
         return {}
     eta = whole_factor(rule.number("eta") or 3)
     first, last = rule.number("min_iter"), rule.number("max_iter")
-    brackets = rule.number("s")
-    if first is None and (last is None or brackets is None):
+    hyperband_policy = rule.number("s")
+    if first is None and (last is None or hyperband_policy is None):
         rule.problem("min_iter", "min_iter is required, or max_iter together with s.")
         rule.close("a policy here", also=RULE)
         return {}
     by_its_start = first is not None
-    if first is None and last is not None and brackets is not None:
-        first = last / eta ** min(max(brackets, 0), 50)
-    policy = halving(rule, first or 1, eta)
+    if first is None and last is not None and hyperband_policy is not None:
+        first = last / eta ** min(max(hyperband_policy, 0), 50)
+    policy = asha_policy(rule, first or 1, eta)
     fields = {"min_resource": "min_iter", "reduction_factor": "eta"}
-    rule.stands("early_termination", fields)
+    rule.record_origin("early_termination", fields)
     if by_its_start:
         rule.leave("s", "How many brackets there are follows from min_iter and eta.")
         rule.leave("max_iter", "Trials are judged for as long as they report.")
@@ -154,7 +154,7 @@ def _hyperband(source: Source) -> dict[str, JSONValue]:
 
 
 def _limits(
-    source: Source, parameters: Sequence[Parameter], document: dict[str, JSONValue]
+    source: Node, parameters: Sequence[Parameter], document: dict[str, JSONValue]
 ) -> dict[str, JSONValue]:
     total = source.number("run_cap")
     whole_grid = document["sampling_algorithm"] == {"type": "grid"}

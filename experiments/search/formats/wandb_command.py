@@ -22,7 +22,7 @@ from experiments.search.formats.mapping import (
     parameter,
     too_long,
 )
-from experiments.search.formats.source import Source, json_value
+from experiments.search.formats.nodes import Node, json_value
 from experiments.search.formats.wandb_space import Parameter
 
 USUAL = ["${env}", "${interpreter}", "${program}", "${args}"]
@@ -49,7 +49,7 @@ WRITER = ["bash", "-c", f'printf %s "$1" > {FILE}; shift; exec "$@"', "-"]
 
 @dataclass
 class _Writer:
-    source: Source
+    source: Node
     parameters: Sequence[Parameter]
     program: str
     takes_values: bool = False
@@ -95,13 +95,13 @@ class _Writer:
         return match[0]
 
     def _unknown(self, macro: str, name: str, index: int) -> None:
-        meant = self.source.log.meant(name, MACROS)
-        if meant is None:
+        suggestion = self.source.log.suggest(name, MACROS)
+        if suggestion is None:
             self._change(index, f"The macro {macro} has no meaning here.")
         else:
             self.source.log.problem(
                 self.source.at(f"command.{index}"),
-                f"There is no macro {macro}; did you mean ${{{meant}}}?",
+                f"There is no macro {macro}; did you mean ${{{suggestion}}}?",
             )
 
     def _arguments(self, macro: str, index: int) -> list[str]:
@@ -177,7 +177,7 @@ class _Writer:
         )
 
 
-def read_command(source: Source, parameters: Sequence[Parameter]) -> str:
+def read_command(source: Node, parameters: Sequence[Parameter]) -> str:
     """The text of the command, with a placeholder for every parameter."""
     program = source.text("program")
     given = source.take("command")
@@ -246,7 +246,7 @@ class Command:
     """Our command in W&B's terms: its own arguments, and one place for all values."""
 
     def __init__(
-        self, source: Source, laws: Mapping[str, Law], inputs: Mapping[str, object]
+        self, source: Node, laws: Mapping[str, Law], inputs: Mapping[str, object]
     ) -> None:
         self.source = source
         self.inputs = inputs

@@ -19,7 +19,7 @@ from experiments.search.formats.mapping import (
     are_ordered,
     bounds_of,
 )
-from experiments.search.formats.source import Source, json_value
+from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
 
 Law: TypeAlias = "dict[str, JSONValue]"
@@ -39,7 +39,7 @@ KEYS = ("distribution", "value", "values", "probabilities", "min", "max", "mu", 
 KNOWN = (*KEYS, "q", "a", "b", "parameters")
 
 
-def law_of(member: Source, kind: str) -> Law:
+def law_of(member: Node, kind: str) -> Law:
     """The distribution of a parameter; what is wrong with it is noted."""
     read = LAWS.get(kind)
     if read is None:
@@ -54,7 +54,7 @@ def law_of(member: Source, kind: str) -> Law:
     return read(member)
 
 
-def _categorical(member: Source) -> Law:
+def _categorical(member: Node) -> Law:
     law: Law = {"type": "choice", "values": json_value(member.items("values"))}
     shares = [
         member.as_number("probabilities", share) or 0
@@ -72,17 +72,17 @@ def _categorical(member: Source) -> Law:
     return law
 
 
-def _between(kind: str, low: str, high: str) -> Callable[[Source], Law]:
+def _between(kind: str, low: str, high: str) -> Callable[[Node], Law]:
     """A distribution that has its bounds as they are, by the names here."""
 
-    def read(member: Source) -> Law:
+    def read(member: Node) -> Law:
         bounds = bounds_of(member)
         return {} if bounds is None else {"type": kind, low: bounds[0], high: bounds[1]}
 
     return read
 
 
-def _inverse(member: Source) -> Law:
+def _inverse(member: Node) -> Law:
     # log(1 / x) is uniform from min to max: log x is so from -max to -min.
     bounds = bounds_of(member)
     if bounds is None or not are_ordered(member, *bounds):
@@ -90,15 +90,15 @@ def _inverse(member: Source) -> Law:
     return {"type": "loguniform", "min_value": -bounds[1], "max_value": -bounds[0]}
 
 
-def _values(member: Source) -> Law:
+def _values(member: Node) -> Law:
     bounds = bounds_of(member, positive=True)
     if bounds is None:
         return {}
     return {"type": "float", "low": bounds[0], "high": bounds[1], "log": True}
 
 
-def _stepped(kind: str) -> Callable[[Source], Law]:
-    def read(member: Source) -> Law:
+def _stepped(kind: str) -> Callable[[Node], Law]:
+    def read(member: Node) -> Law:
         law = _between(kind, *BOUNDS)(member)
         step = _step(member)
         if law and kind == "quniform":
@@ -108,12 +108,12 @@ def _stepped(kind: str) -> Callable[[Source], Law]:
     return read
 
 
-def _step(member: Source) -> float:
+def _step(member: Node) -> float:
     step = member.number("q")
     return 1 if step is None else step
 
 
-def _stepped_values(member: Source) -> Law:
+def _stepped_values(member: Node) -> Law:
     bounds, step = bounds_of(member, positive=True), _step(member)
     if bounds is None or not are_ordered(member, *bounds):
         return {}
@@ -121,8 +121,8 @@ def _stepped_values(member: Source) -> Law:
     return {"type": "qloguniform", "min_value": low, "max_value": high, "q": step}
 
 
-def _bell(kind: str, *, stepped: bool = False) -> Callable[[Source], Law]:
-    def read(member: Source) -> Law:
+def _bell(kind: str, *, stepped: bool = False) -> Callable[[Node], Law]:
+    def read(member: Node) -> Law:
         mu, sigma = member.number("mu"), member.number("sigma")
         law: Law = {
             "type": kind,
@@ -134,8 +134,8 @@ def _bell(kind: str, *, stepped: bool = False) -> Callable[[Source], Law]:
     return read
 
 
-def _beta(*, stepped: bool = False) -> Callable[[Source], Law]:
-    def read(member: Source) -> Law:
+def _beta(*, stepped: bool = False) -> Callable[[Node], Law]:
+    def read(member: Node) -> Law:
         a, b = member.number("a"), member.number("b")
         law: Law = {
             "type": "quniform" if stepped else "uniform",
@@ -154,7 +154,7 @@ def _beta(*, stepped: bool = False) -> Callable[[Source], Law]:
     return read
 
 
-def _check_ends(member: Source, law: Law, step: float) -> None:
+def _check_ends(member: Node, law: Law, step: float) -> None:
     """Say so when W&B would round to a multiple outside of the bounds."""
     if step <= 0:
         return
@@ -171,7 +171,7 @@ def _check_ends(member: Source, law: Law, step: float) -> None:
             )
 
 
-LAWS: Mapping[str, Callable[[Source], Law]] = {
+LAWS: Mapping[str, Callable[[Node], Law]] = {
     "categorical": _categorical,
     "categorical_w_probabilities": _categorical,
     "int_uniform": _between("int", "low", "high"),
@@ -217,13 +217,13 @@ class Parameter:
         return ".".join(self.groups)
 
 
-def read_parameters(source: Source, names: Names) -> list[Parameter]:
+def read_parameters(source: Node, names: Names) -> list[Parameter]:
     """Every parameter in order, groups taken apart."""
     return list(_members(source, names, ()))
 
 
 def _members(
-    source: Source, names: Names, groups: tuple[str, ...]
+    source: Node, names: Names, groups: tuple[str, ...]
 ) -> Iterator[Parameter]:
     for name, value in source.entries():
         place = (*groups, name)
@@ -244,15 +244,15 @@ def _members(
 
 
 def _parameter(
-    source: Source, key: str, member: Source, place: tuple[str, ...], names: Names
+    source: Node, key: str, member: Node, place: tuple[str, ...], names: Names
 ) -> Parameter:
     name = names.give("_".join(place), source.at(key))
     kind = member.text("distribution") or _implied(member)
     if kind == "constant":
         return _constant(member, name, place)
     law = law_of(member, kind)
-    stands = INVERSE if kind == "inv_log_uniform" else FIELDS
-    member.stands(f"search_space.{name}", stands)
+    record_origin = INVERSE if kind == "inv_log_uniform" else FIELDS
+    member.record_origin(f"search_space.{name}", record_origin)
     member.close("a distribution here", also=KNOWN)
     values = law.get("values")
     listed = values if isinstance(values, list) else []
@@ -269,10 +269,10 @@ def _parameter(
     )
 
 
-def _constant(member: Source, name: str, place: tuple[str, ...]) -> Parameter:
+def _constant(member: Node, name: str, place: tuple[str, ...]) -> Parameter:
     """A constant becomes an input; what no input can be becomes its JSON text."""
     value = json_value(member.take("value"))
-    member.stands(f"inputs.{name}")
+    member.record_origin(f"inputs.{name}")
     member.close("a constant here", also=KNOWN)
     if not isinstance(value, bool | int | float | str):
         member.changed(
@@ -290,7 +290,7 @@ def _constant(member: Source, name: str, place: tuple[str, ...]) -> Parameter:
     )
 
 
-def _implied(member: Source) -> str:
+def _implied(member: Node) -> str:
     """The distribution that W&B takes when none is named."""
     if member.has("values"):
         return "categorical"

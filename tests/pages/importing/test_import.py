@@ -64,7 +64,7 @@ def test_every_format_is_told_from_its_content(
     response = send(ada, text)
     assert response.status_code == 200
     assert f"This is {name}." in page(response)
-    assert response.context["reading"].definition is not None
+    assert response.context["preview"].definition is not None
 
 
 def test_nothing_is_stored_before_the_draft(ada: Client) -> None:
@@ -76,7 +76,7 @@ def test_nothing_is_stored_before_the_draft(ada: Client) -> None:
 
 def test_the_lead_counts_what_carries_over(ada: Client) -> None:
     response = send(ada, samples.WANDB)
-    notes = response.context["reading"].notes
+    notes = response.context["preview"].notes
     assert [note.path for note in notes] == ["entity"]
     lead = response.context["lead"]
     assert lead == (
@@ -89,7 +89,7 @@ def test_a_note_has_its_number_on_the_line_of_the_text(ada: Client) -> None:
     response = send(ada, samples.AZURE)
     (place, note), *_ = [
         (number, note)
-        for number, note in enumerate(response.context["reading"].notes, 1)
+        for number, note in enumerate(response.context["preview"].notes, 1)
         if note.path == "trial.environment"
     ]
     line = response.context["source"].shown[note.line - 1]
@@ -99,7 +99,7 @@ def test_a_note_has_its_number_on_the_line_of_the_text(ada: Client) -> None:
 
 def test_a_change_has_its_number_in_what_it_becomes(ada: Client) -> None:
     response = send(ada, samples.AZURE)
-    notes = response.context["reading"].notes
+    notes = response.context["preview"].notes
     place = 1 + [note.path for note in notes].index("compute")
     lines = response.context["target"].shown
     (line,) = [line for line in lines if place in numbers(line)]
@@ -109,7 +109,7 @@ def test_a_change_has_its_number_in_what_it_becomes(ada: Client) -> None:
 
 def test_a_folder_beside_the_file_is_left_out_with_a_note(ada: Client) -> None:
     response = send(ada, samples.AZURE)
-    (note,) = [n for n in response.context["reading"].notes if n.path == "trial.code"]
+    (note,) = [n for n in response.context["preview"].notes if n.path == "trial.code"]
     assert note.kind == "left out" and note.line == 3
     assert response.context["missing"] == "fit.py"
 
@@ -127,7 +127,7 @@ def test_three_draws_are_the_first_trials(ada: Client) -> None:
     assert first["draws"] == again["draws"], "the same text gives the same seed"
     send(ada, samples.WANDB, do="create")
     seed = Sweep.objects.get().definition["sampling_algorithm"]["seed"]
-    settings = first["reading"].definition.sampling_algorithm
+    settings = first["preview"].definition.sampling_algorithm
     assert settings["seed"] == seed
 
 
@@ -195,17 +195,17 @@ def test_the_text_can_be_edited_again(ada: Client) -> None:
 def test_it_can_be_read_as_something_else(ada: Client) -> None:
     response = send(ada, samples.WANDB, format="katib")
     assert response.status_code == 422
-    assert response.context["reading"].problems
-    assert response.context["reading"].format == "katib"
+    assert response.context["preview"].problems
+    assert response.context["preview"].format == "katib"
 
 
 def test_problems_have_paths_and_lead_to_the_form(ada: Client) -> None:
     text = samples.WANDB.replace("run_cap: 20", "run_cap: 0")
     response = send(ada, text, do="create")
     assert response.status_code == 422 and not Sweep.objects.exists()
-    (fault,) = response.context["faults"]
-    assert (fault.number, fault.path) == (1, "run_cap")
-    assert response.context["source"].shown[fault.line - 1].text == "run_cap: 0"
+    (problem,) = response.context["problems"]
+    assert (problem.number, problem.path) == (1, "run_cap")
+    assert response.context["source"].shown[problem.line - 1].text == "run_cap: 0"
     (wrong,) = [line for line in response.context["target"].shown if line.wrong]
     assert wrong.text.strip() == "max_total_trials: 0"
     mended = ada.post(
@@ -229,12 +229,15 @@ def test_problems_of_the_file_and_of_its_ranges_are_numbered_together(
     )
     response = send(ada, text, do="create")
     assert response.status_code == 422 and not Sweep.objects.exists()
-    faults = response.context["faults"]
-    assert [fault.number for fault in faults] == [1, 2]
-    assert [fault.path for fault in faults] == ["progam", "parameters.lr.max"]
+    numbered_problems = response.context["problems"]
+    assert [problem.number for problem in numbered_problems] == [1, 2]
+    assert [problem.path for problem in numbered_problems] == [
+        "progam",
+        "parameters.lr.max",
+    ]
     lines = response.context["source"].shown
     assert [n for line in lines if line.wrong for n in numbers(line)] == [1, 2]
-    first = response.context["reading"].first_note
+    first = response.context["preview"].first_note
     assert first == 3 and f'id="note-{first}"' in page(response)
     assert "Mend it in the form" not in page(response)
     assert "What could be read of it" in page(response)
@@ -248,7 +251,7 @@ def test_what_is_no_sweep_is_refused_with_a_sentence(ada: Client) -> None:
 
 def test_one_of_several_steps_is_chosen(ada: Client) -> None:
     response = send(ada, samples.PIPELINE)
-    assert response.context["reading"].parts == ["first", "second"]
+    assert response.context["preview"].parts == ["first", "second"]
     assert "This holds 2 sweeps: choose one." in page(response)
     response = send(ada, samples.PIPELINE, part="second")
     assert "b.py" in response.context["yaml"]
@@ -257,19 +260,19 @@ def test_one_of_several_steps_is_chosen(ada: Client) -> None:
 def test_one_of_several_studies_is_chosen(ada: Client, tmp_path: Path) -> None:
     content = samples.storage(tmp_path / "s.db", "wine", "<b>beer</b>")
     response = send(ada, file=chosen(content))
-    assert response.context["reading"].parts == ["wine", "<b>beer</b>"]
+    assert response.context["preview"].parts == ["wine", "<b>beer</b>"]
     assert "<b>beer</b>" not in page(response)
-    packed = response.context["reading"].content.packed
+    packed = response.context["preview"].content.packed
     response = send(ada, packed=packed, name="study.db", part="<b>beer</b>")
-    assert response.context["reading"].definition.display_name == "<b>beer</b>"
+    assert response.context["preview"].definition.display_name == "<b>beer</b>"
 
 
 def test_a_storage_file_is_carried_to_the_draft(ada: Client, tmp_path: Path) -> None:
     content = samples.storage(tmp_path / "s.db", "wine", trials=4)
     response = send(ada, file=chosen(content))
-    assert response.context["reading"].content.data == content
+    assert response.context["preview"].content.data == content
     assert response.context["best"].rows[0] == [0.75, 0.3]
-    packed = response.context["reading"].content.packed
+    packed = response.context["preview"].content.packed
     send(ada, packed=packed, name="study.db", do="create")
     sweep = Sweep.objects.get()
     assert sweep.trials.count() == 4 and sweep.max_total_trials == 104
@@ -309,7 +312,7 @@ def test_nothing_at_all_is_a_sentence(ada: Client) -> None:
 def test_a_file_that_is_neither_is_refused(ada: Client, content: bytes) -> None:
     response = send(ada, file=chosen(content))
     assert response.status_code == 422
-    assert response.context["reading"].problems
+    assert response.context["preview"].problems
 
 
 def test_hostile_text_is_escaped(ada: Client) -> None:

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from experiments.search.document.command import render_command, split_command
 from experiments.search.fields import DefinitionError
 from experiments.search.formats import Note, import_sweep
-from experiments.search.formats.mapping import NAME, Names, brackets, halving, joined
-from experiments.search.formats.source import Log, Source, number_of
+from experiments.search.formats.mapping import (
+    NAME,
+    Names,
+    asha_policy,
+    hyperband_policy,
+    joined,
+)
+from experiments.search.formats.nodes import Log, Node, number_of
 from experiments.search.records import Objective
 from experiments.search.termination import make_policy
 from tests.search.formats.documents import CASES
@@ -115,7 +121,7 @@ def test_every_foreign_name_gets_a_valid_one_of_its_own(foreign: list[str]):
 @given(st.floats(0.1, 50), st.floats(1.1, 200))
 def test_halving_becomes_a_policy_of_this_site(first: float, factor: float):
     log = Log()
-    policy = halving(Source({}, "rule", log), first, factor)
+    policy = asha_policy(Node({}, "rule", log), first, factor)
     assert make_policy(policy, Objective("loss", "minimize")) is not None
     assert [note.path for note in log.notes] == ["rule"]
 
@@ -125,7 +131,7 @@ def test_brackets_become_a_policy_of_this_site(
     first: float, factor: float, last: float
 ):
     log = Log()
-    policy = brackets(Source({}, "rule", log), first, factor, last)
+    policy = hyperband_policy(Node({}, "rule", log), first, factor, last)
     assert make_policy(policy, Objective("loss", "minimize")) is not None
     assert [note.path for note in log.notes] == ["rule"]
 

@@ -9,7 +9,7 @@ import yaml
 
 from experiments.search.document.definition import parse_document
 from experiments.search.formats import (
-    FaultyImport,
+    InvalidImportError,
     definition_of,
     export_sweep,
     import_sweep,
@@ -316,7 +316,7 @@ def test_a_misspelt_sampler_or_rule_is_a_problem(
 ) -> None:
     try:
         problems = parse_problems(text)
-    except FaultyImport as error:
+    except InvalidImportError as error:
         problems = error.by_path()
     assert f"did you mean {meant}?" in problems[path][0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from experiments.pages.importing.reading import Reading
+from experiments.pages.importing.preview import ImportPreview
 from experiments.search.document.command import split_command
 from experiments.search.fields import listed
 from experiments.search.formats import FORMATS, FinishedTrial
@@ -15,29 +15,29 @@ MAX_BEST = 5
 SCRIPTS = (".py", ".sh", ".jl", ".r", ".R", ".js", ".lua", ".pl", ".m")
 
 
-def lead(reading: Reading) -> str:
+def lead(preview: ImportPreview) -> str:
     """The answer in a sentence or two."""
-    imported = reading.imported
-    if imported is None and reading.parts and not reading.part:
-        return f"This holds {counted(len(reading.parts), 'sweep')}: choose one."
+    imported = preview.imported
+    if imported is None and preview.parts and not preview.part:
+        return f"This holds {counted(len(preview.parts), 'sweep')}: choose one."
     if imported is None:
         return "This could not be read as a sweep."
     name = f"This is {FORMATS[imported.format]}"
-    if reading.definition is None:
-        problems = counted(len(reading.problems), "problem")
-        what = "it" if reading.faulty else "what it becomes"
+    if preview.definition is None:
+        problems = counted(len(preview.problems), "problem")
+        what = "it" if preview.faulty else "what it becomes"
         return f"{name}, but {what} has {problems}."
-    return " ".join(filter(None, (f"{name}.", _carried(reading), _filled(reading))))
+    return " ".join(filter(None, (f"{name}.", _carried(preview), _filled(preview))))
 
 
-def _carried(reading: Reading) -> str:
-    total = reading.imported.settings if reading.imported else 0
-    lost = len({note.path for note in reading.notes if note.line is not None})
+def _carried(preview: ImportPreview) -> str:
+    total = preview.imported.settings if preview.imported else 0
+    lost = len({note.path for note in preview.notes if note.line is not None})
     if not total:
-        told = [note for note in reading.notes if note.path]
-        things = counted(len(told), "thing")
-        verb = "does" if len(told) == 1 else "do"
-        return f"{things} in it {verb} not carry over as it is." if told else ""
+        translate = [note for note in preview.notes if note.path]
+        things = counted(len(translate), "thing")
+        verb = "does" if len(translate) == 1 else "do"
+        return f"{things} in it {verb} not carry over as it is." if translate else ""
     settings = counted(total, "setting")
     if not lost and total == 1:
         return "Its one setting carries over as it is."
@@ -50,40 +50,40 @@ def _carried(reading: Reading) -> str:
     )
 
 
-def _filled(reading: Reading) -> str:
+def _filled(preview: ImportPreview) -> str:
     """About what the content leaves open and a sweep here needs."""
-    filled = sum(not note.path for note in reading.notes)
+    filled = sum(not note.path for note in preview.notes)
     if not filled:
         return ""
     verb = "is" if filled == 1 else "are"
     return f"{counted(filled, 'thing')} that it does not say {verb} filled in."
 
 
-def missing_script(reading: Reading) -> str:
+def missing_script(preview: ImportPreview) -> str:
     """The file that the command names and the document does not hold."""
-    if reading.definition is None or reading.definition.trial.code is not None:
+    if preview.definition is None or preview.definition.trial.code is not None:
         return ""
-    words = split_command(reading.definition.trial.command)
+    words = split_command(preview.definition.trial.command)
     for word in words:
         if PurePosixPath(word).suffix in SCRIPTS and "{" not in word:
             return word
     return words[0] if words else ""
 
 
-def trials_words(reading: Reading) -> str:
+def trials_words(preview: ImportPreview) -> str:
     """`60, 4 at a time`."""
-    if reading.definition is None:
+    if preview.definition is None:
         return "not known yet"
-    limits = reading.definition.limits
+    limits = preview.definition.limits
     return f"{limits.max_total_trials:,}, {limits.max_concurrent_trials:,} at a time"
 
 
-def finished_words(reading: Reading) -> Sequence[str]:
+def finished_words(preview: ImportPreview) -> Sequence[str]:
     """What becomes of the trials that have ended elsewhere, in sentences."""
-    given = reading.imported.trials if reading.imported else ()
-    if not given or reading.definition is None:
+    given = preview.imported.trials if preview.imported else ()
+    if not given or preview.definition is None:
         return ()
-    usable, limits = reading.trials, reading.definition.limits
+    usable, limits = preview.trials, preview.definition.limits
     states = [trial.state for trial in usable]
     words = {"completed": "completed", "terminated": "ended early", "failed": "failed"}
     counts = [
@@ -107,24 +107,24 @@ def finished_words(reading: Reading) -> Sequence[str]:
     return sentences
 
 
-def best_trials(reading: Reading) -> list[FinishedTrial]:
+def best_trials(preview: ImportPreview) -> list[FinishedTrial]:
     """The best of the trials that come along, the best first."""
-    if reading.definition is None:
+    if preview.definition is None:
         return []
-    loss = reading.definition.objective.loss
+    loss = preview.definition.objective.loss
     ranked = [
         (loss(trial.value), place, trial)
-        for place, trial in enumerate(reading.trials)
+        for place, trial in enumerate(preview.trials)
         if trial.value is not None and trial.state != "failed"
     ]
     return [trial for _, _, trial in sorted(ranked)[:MAX_BEST]]
 
 
-def space_words(reading: Reading) -> str:
+def space_words(preview: ImportPreview) -> str:
     """`4 parameters, 2 of them continuous; 600 draws each, …`."""
-    if reading.definition is None:
+    if preview.definition is None:
         return ""
-    laws = reading.definition.search_space.parameters.values()
+    laws = preview.definition.search_space.parameters.values()
     words = counted(len(laws), "parameter")
     continuous = sum(law.count() is None for law in laws)
     some = f", {continuous} of them continuous" if continuous else ""

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.search.fields import DefinitionError
 from experiments.search.formats import definition_of, import_sweep
-from experiments.search.formats.azure import azure_marks
+from experiments.search.formats.azure import recognise_azure
 from experiments.search.samplers import SAMPLERS
 
 PLAIN = {
@@ -32,7 +32,7 @@ MARKS = [
 
 
 def test_a_document_without_a_mark_is_ours() -> None:
-    assert azure_marks(PLAIN) == []
+    assert recognise_azure(PLAIN) == []
     assert import_sweep(json.dumps(PLAIN)).format == "sweepsite"
 
 

@@ -23,9 +23,9 @@ from experiments.search.document.code import is_address
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.document.yaml import lines_of
 from experiments.search.fields import DefinitionError, Problem, listed, shown
-from experiments.search.formats import FaultyImport, FinishedTrial, Imported, Note
+from experiments.search.formats import FinishedTrial, Imported, InvalidImportError, Note
 from experiments.search.formats.detect import parts_of
-from experiments.search.formats.imported import Places
+from experiments.search.formats.imported import SourceMap
 from experiments.sweeps.check import read_sweep
 from experiments.sweeps.warm_start import usable_trials
 
@@ -119,7 +119,7 @@ def _unpacked(packed: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ImportPreview:
     """What was read of a content.
 
     `imported` is None for a content that could not be read, `definition` also for one
@@ -143,9 +143,9 @@ class Reading:
     faulty: bool = False
 
     @property
-    def places(self) -> Places:
+    def source_map(self) -> SourceMap:
         """Where the fields of what it becomes stand in the content."""
-        return self.imported.places if self.imported else Places()
+        return self.imported.source_map if self.imported else SourceMap()
 
     @property
     def first_note(self) -> int:
@@ -167,7 +167,7 @@ def read_content(
     experiment: Experiment | None = None,
     format: str = "",
     part: str = "",
-) -> Reading:
+) -> ImportPreview:
     """Read and check a content for a team; the same content gives the same sweep."""
     start = time.perf_counter()
     imported, definition = None, None
@@ -187,10 +187,10 @@ def read_content(
     except DefinitionError as error:
         wrong = [problem.path for problem in error.problems]
         if not problems:
-            told = imported.places.told if imported else list
-            problems = told(error.problems)
+            translate = imported.source_map.translate if imported else list
+            problems = translate(error.problems)
     parts = parts_of(content.data)
-    return Reading(
+    return ImportPreview(
         content=content,
         format=format,
         part=part,
@@ -215,7 +215,7 @@ def read_part(
     """
     try:
         return read_sweep(data, part=part, format=format), ()
-    except FaultyImport as error:
+    except InvalidImportError as error:
         return error.imported, error.problems
 
 

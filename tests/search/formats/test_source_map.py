@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.search.fields import DefinitionError, Problem
-from experiments.search.formats import FaultyImport, definition_of, import_sweep
-from experiments.search.formats.imported import Places
-from experiments.search.formats.source import meant_name, slips
+from experiments.search.formats import InvalidImportError, definition_of, import_sweep
+from experiments.search.formats.imported import SourceMap
+from experiments.search.formats.nodes import edit_distance, suggested_name
 
 AZURE = ("search_space", "sampling_algorithm", "early_termination", "trial", "limits")
 WORDS = st.text("abcde", max_size=7)
@@ -36,7 +36,7 @@ WORDS = st.text("abcde", max_size=7)
 def test_a_misspelt_name_is_known_again(
     name: str, known: list[str], meant: str
 ) -> None:
-    assert meant_name(name, known) == meant
+    assert suggested_name(name, known) == meant
 
 
 @pytest.mark.parametrize(
@@ -54,25 +54,25 @@ def test_a_misspelt_name_is_known_again(
 def test_a_name_of_its_own_is_not_taken_for_another(
     name: str, known: list[str]
 ) -> None:
-    assert meant_name(name, known) is None
+    assert suggested_name(name, known) is None
 
 
 @given(WORDS, WORDS, WORDS)
 def test_slips_are_a_distance(one: str, two: str, three: str) -> None:
-    assert (slips(one, two) == 0) == (one == two)
-    assert slips(one, two) == slips(two, one)
-    assert slips(one, two) <= max(len(one), len(two))
-    assert slips(one + three, two + three) <= slips(one, two)
+    assert (edit_distance(one, two) == 0) == (one == two)
+    assert edit_distance(one, two) == edit_distance(two, one)
+    assert edit_distance(one, two) <= max(len(one), len(two))
+    assert edit_distance(one + three, two + three) <= edit_distance(one, two)
 
 
 def test_two_letters_exchanged_are_one_slip() -> None:
-    assert slips("trail", "trial") == 1
-    assert slips("ca", "abc") == 3
+    assert edit_distance("trail", "trial") == 1
+    assert edit_distance("ca", "abc") == 3
 
 
-def places() -> Places:
+def source_map() -> SourceMap:
     lines = {"parameters.d": 4, "parameters.d.max": 5, "parameters.d.values.1": 6}
-    found = Places(lines)
+    found = SourceMap(lines)
     found.put("search_space.d_1", "parameters.d")
     found.put("search_space.d_1.max_value", "parameters.d.max")
     found.put("search_space.d_1.low", "parameters.d._value", name="")
@@ -92,21 +92,21 @@ def places() -> Places:
     ],
 )
 def test_a_path_of_ours_becomes_one_of_the_text(here: str, there: str) -> None:
-    assert places().path(here) == there
+    assert source_map().path(here) == there
 
 
 def test_a_sentence_has_the_names_of_the_text_but_not_in_quotes() -> None:
     message = 'max_value must be above low, not "max_value".'
-    told = places().told([Problem("search_space.d_1.max_value", message)])
-    assert told == [
+    translated = source_map().translate([Problem("search_space.d_1.max_value", message)])
+    assert translated == [
         Problem("parameters.d.max", 'max must be above low, not "max_value".')
     ]
 
 
 def test_the_line_is_that_of_the_innermost_field_that_is_there() -> None:
-    assert places().line("parameters.d.max") == 5
-    assert places().line("parameters.d.min") == 4
-    assert places().line("trial") is None
+    assert source_map().line("parameters.d.max") == 5
+    assert source_map().line("parameters.d.min") == 4
+    assert source_map().line("trial") is None
 
 
 WANDB = """program: a.py
@@ -124,7 +124,7 @@ def test_a_range_problem_alone_has_the_path_of_the_file() -> None:
 
 
 def test_a_problem_of_the_file_does_not_hide_one_of_its_ranges() -> None:
-    with pytest.raises(FaultyImport) as error:
+    with pytest.raises(InvalidImportError) as error:
         import_sweep(WANDB % ", e: {distribution: unifrom}")
     assert set(error.value.by_path()) == {
         "parameters.d.max",
@@ -134,6 +134,6 @@ def test_a_problem_of_the_file_does_not_hide_one_of_its_ranges() -> None:
 
 
 def test_what_follows_from_a_problem_is_not_told_again() -> None:
-    with pytest.raises(FaultyImport) as error:
+    with pytest.raises(InvalidImportError) as error:
         import_sweep(WANDB.replace("d: {min: 3, max: 1}", "d: 3") % "")
     assert list(error.value.by_path()) == ["parameters.d"]

@@ -18,16 +18,16 @@ from experiments.search.fields import (
     join,
     shown,
 )
-from experiments.search.formats.imported import FinishedTrial, Note, NoteKind, Places
+from experiments.search.formats.imported import FinishedTrial, Note, NoteKind, SourceMap
 from experiments.search.records import JSONValue
 
 # Slips that a name may have, by its length: one letter too many, too few, another one,
 # or two exchanged.
-SLIPS = ((5, 1), (12, 2), (MAX_COMPARED_LENGTH, 3))
+MAX_EDITS = ((5, 1), (12, 2), (MAX_COMPARED_LENGTH, 3))
 # Counting slips takes time; what is less alike than this has more of them.
-ALIKE, MAX_COUNTED = 0.6, 3
+MIN_SIMILARITY, MAX_CANDIDATES = 0.6, 3
 # Below this a beginning of a name could be that of many.
-BEGINNING = 4
+MIN_PREFIX_LENGTH = 4
 # Names of one thing in different systems, which people mix up.
 SAME = (
     ("earlytermination", "earlyterminate", "earlystopping", "earlystop"),
@@ -42,7 +42,7 @@ SAME = (
 )
 
 
-def meant_name(name: str, known: Iterable[str]) -> str | None:
+def suggested_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that a wrong one is a misspelling of; None if it is none.
 
     Stricter than a suggestion has to be: what is like no known name may be one that is
@@ -60,14 +60,16 @@ def meant_name(name: str, known: Iterable[str]) -> str | None:
         found = [other for other in group if other in names]
         if plain in group and len(found) == 1:
             return names[found[0]]
-    close = difflib.get_close_matches(plain, names, n=MAX_COUNTED, cutoff=ALIKE)
-    meant = [other for other in close if _are_slips(plain, other)]
-    if not meant and len(plain) >= BEGINNING:
-        meant = [other for other in names if other.startswith(plain)]
-    return names[meant[0]] if meant else None
+    close = difflib.get_close_matches(
+        plain, names, n=MAX_CANDIDATES, cutoff=MIN_SIMILARITY
+    )
+    likely = [other for other in close if _is_close(plain, other)]
+    if not likely and len(plain) >= MIN_PREFIX_LENGTH:
+        likely = [other for other in names if other.startswith(plain)]
+    return names[likely[0]] if likely else None
 
 
-def slips(one: str, other: str) -> int:
+def edit_distance(one: str, other: str) -> int:
     """The smallest number of slips between two words (Damerau, 1964)."""
     rows = [list(range(len(other) + 1))]
     for number, letter in enumerate(one, 1):
@@ -86,13 +88,13 @@ def slips(one: str, other: str) -> int:
     return rows[-1][-1]
 
 
-def _are_slips(name: str, known: str) -> bool:
+def _is_close(name: str, known: str) -> bool:
     """Whether a name is a known one with slips, or the beginning of one with a slip."""
-    allowed = next(most for length, most in SLIPS if len(name) <= length)
-    if slips(name, known) <= allowed:
+    allowed = next(most for length, most in MAX_EDITS if len(name) <= length)
+    if edit_distance(name, known) <= allowed:
         return True
     beginning = known[: len(name) + 1]
-    return len(name) > SLIPS[0][0] and slips(name, beginning) <= 1
+    return len(name) > MAX_EDITS[0][0] and edit_distance(name, beginning) <= 1
 
 
 def _plain(name: str) -> str:
@@ -119,14 +121,14 @@ class Log:
 
     lines: InitVar[Mapping[str, int] | None] = None
     findings: Findings = field(default_factory=Findings)
-    places: Places = field(default_factory=Places)
+    source_map: SourceMap = field(default_factory=SourceMap)
     notes: dict[Note, None] = field(default_factory=dict)
     trials: list[FinishedTrial] = field(default_factory=list)
     compared: int = 0
     suggests: bool = True
 
     def __post_init__(self, lines: Mapping[str, int] | None) -> None:
-        self.places.lines = lines or {}
+        self.source_map.lines = lines or {}
 
     def note(
         self, kind: NoteKind, path: str, message: str, alternative: str = ""
@@ -142,19 +144,19 @@ class Log:
 
     def line(self, path: str) -> int | None:
         """The line of a path, or of the innermost one around it that has a line."""
-        return self.places.line(path)
+        return self.source_map.line(path)
 
     def in_order(self) -> tuple[Note, ...]:
         """The notes by line; what has no line comes last."""
-        last = 1 + max(self.places.lines.values(), default=0)
+        last = 1 + max(self.source_map.lines.values(), default=0)
         return tuple(sorted(self.notes, key=lambda note: note.line or last))
 
-    def meant(self, name: str, known: Iterable[str]) -> str | None:
+    def suggest(self, name: str, known: Iterable[str]) -> str | None:
         """The name that was misspelt; None if it is none, or after too many of them."""
         self.compared += 1
         if not self.suggests or self.compared > MAX_COMPARED:
             return None
-        return meant_name(name, known)
+        return suggested_name(name, known)
 
     def problem(self, path: str, message: str) -> None:
         """Note that the document is wrong; too many problems end the reading."""
@@ -163,7 +165,7 @@ class Log:
             self.findings.raise_if_any()
 
 
-class Source:
+class Node:
     """One mapping of a foreign document. A null counts as left out, as with Fields."""
 
     def __init__(self, mapping: Mapping[str, object], path: str, log: Log) -> None:
@@ -188,9 +190,9 @@ class Source:
         self._known.add(key)
         return self._mapping.get(key)
 
-    def with_values(self, values: Mapping[str, object]) -> Source:
+    def with_values(self, values: Mapping[str, object]) -> Node:
         """The same mapping with some values replaced or added."""
-        return Source({**self._mapping, **values}, self.path, self.log)
+        return Node({**self._mapping, **values}, self.path, self.log)
 
     def skip(self, keys: Iterable[str]) -> None:
         """Pass over keys that say nothing as long as something else is wrong."""
@@ -203,17 +205,15 @@ class Source:
                 return key, self.take(key)
         return keys[0], None
 
-    def inner(self, key: str) -> Source:
+    def inner(self, key: str) -> Node:
         """A mapping inside this one; an empty one when left out or not a mapping."""
         return self.mapping(key, self.take(key))
 
-    def mapping(self, key: str | int, value: object) -> Source:
+    def mapping(self, key: str | int, value: object) -> Node:
         """A value at a key that has to be a mapping, as a source of its own."""
         if value is not None and not isinstance(value, Mapping):
             self.problem(key, f"{key} must be a mapping, not {shown(value)}.")
-        return Source(
-            value if isinstance(value, Mapping) else {}, self.at(key), self.log
-        )
+        return Node(value if isinstance(value, Mapping) else {}, self.at(key), self.log)
 
     def entries(self) -> list[tuple[str, object]]:
         """Every key with its value, for a mapping whose names are free."""
@@ -274,7 +274,7 @@ class Source:
             self._known.add(key)
         self.log.problem(self.at(key), message)
 
-    def stands(
+    def record_origin(
         self, here: str, fields: Mapping[str, str] | None = None, *, named: bool = True
     ) -> None:
         """Say that the field `here` of our document comes from this mapping.
@@ -283,10 +283,12 @@ class Source:
         is called by unless they are not `named` there.
         """
         if here:
-            self.log.places.put(here, self.path)
+            self.log.source_map.put(here, self.path)
         for ours, theirs in (fields or {}).items():
             name = None if named else ""
-            self.log.places.put(join(here, ours), join(self.path, theirs), name=name)
+            self.log.source_map.put(
+                join(here, ours), join(self.path, theirs), name=name
+            )
 
     def close(self, where: str, *, also: Iterable[str] = ()) -> None:
         """Take a stand on every key that nobody asked for.
@@ -299,12 +301,21 @@ class Source:
         for key in self._mapping:
             if key in self._known:
                 continue
-            meant = None if key in also else self.log.meant(key, known)
-            if meant is None:
-                self.leave(key, f"{key} has no counterpart in {where}.")
-            else:
-                message = f"There is no field {shown(key)} here; did you mean {meant}?"
-                self.problem(key, message)
+            if key in also or not self.is_misspelled(key, key, known, kind="field"):
+                self.leave(key, f"{key} has no equivalent in {where}.")
+
+    def is_misspelled(
+        self, key: str, name: str, known: Iterable[str], *, kind: str
+    ) -> bool:
+        """Whether a name at a key is a misspelling of a known one: then a problem."""
+        known = list(known)
+        suggestion = None if name in known else self.log.suggest(name, known)
+        if suggestion is None:
+            return False
+        self.problem(
+            key, f"There is no {kind} {shown(name)}; did you mean {suggestion}?"
+        )
+        return True
 
 
 def number_of(value: object) -> float | None:
