@@ -16,7 +16,7 @@ from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.schemas import Number, Seconds, answers, json_number
 from experiments.models import Sweep
 from experiments.search.fields import DefinitionError, Findings, join
-from experiments.search.simulation import Figures, Recording, Weighing
+from experiments.search.simulation import Evaluation, Figures, Recording
 from experiments.search.simulation.figures import limits_in_words
 from experiments.search.termination import read_policy
 from experiments.sweeps.savings import Price
@@ -137,7 +137,7 @@ def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> Simulat
             out.outcome(answer, *policy) if out and answer is not None else None
             for answer, policy in zip(answers_found, policies, strict=True)
         ],
-        limits=limits_in_words(out.weighing) if out else [],
+        limits=limits_in_words(out.evaluation) if out else [],
     )
 
 
@@ -162,19 +162,19 @@ class _Out:
         self._sweep = sweep
         self._price = Price.of(sweep)
         self._recording = recording
-        self.weighing = Weighing(recording)
+        self.evaluation = Evaluation(recording)
 
     def happened(self) -> OutcomeOut:
         ends = self._recording.stopped_after
         policy = self._sweep.early_termination
-        return self._outcome(ends, self.weighing.happened, policy, "what happened")
+        return self._outcome(ends, self.evaluation.happened, policy, "what happened")
 
     def outcome(
         self, answer: Answer, settings: dict[str, Any], words: str
     ) -> OutcomeOut | None:
         if not isinstance(answer, np.ndarray):
             return None
-        return self._outcome(answer, self.weighing.figures(answer), settings, words)
+        return self._outcome(answer, self.evaluation.figures(answer), settings, words)
 
     def _outcome(
         self,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.search.gp.candidates import Tried
 from experiments.search.gp.encoding import Encoding
-from experiments.search.gp.model import Model
+from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.history import COMPLETED, History
 
@@ -75,7 +75,7 @@ def _expected(
     if outcomes.finite >= MIN_RESULTS:
         rng = np.random.default_rng(0)
         encoding = Encoding(history.space)
-        model = Model.of(encoding, history, outcomes, rng, likeliest=True)
+        model = GaussianProcess.of(encoding, history, outcomes, rng, likeliest=True)
         expected = model.expected(history.points[rows], history.active[rows])
         losses = outcomes.losses(expected)
     return dict(zip(rows.tolist(), losses.tolist(), strict=True))
@@ -83,7 +83,7 @@ def _expected(
 
 def _repeats(history: History, rows: NDArray[np.int64]) -> dict[bytes, list[int]]:
     """The rows by configuration."""
-    tried = Tried(Encoding(history.space).columns, history)
+    tried = Tried(Encoding(history.space).cube, history)
     groups: dict[bytes, list[int]] = defaultdict(list)
     marks = tried.marks_of(history.points[rows], history.active[rows])
     for mark, row in zip(marks, rows.tolist(), strict=True):

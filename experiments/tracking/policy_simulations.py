@@ -28,8 +28,8 @@ from experiments.search.simulation.work import (
     Average,
     Progress,
     averages,
-    replays,
     sample,
+    simulations,
 )
 from experiments.search.termination import Policy, make_policy
 from experiments.tracking.recordings import Mark, Shelf, load_recording, mark_of
@@ -218,7 +218,7 @@ def _answer_now(question: Question, recording: Recording) -> None:
             raise TooLong
 
     try:
-        question.keep(missing, _replayed(question, missing, recording, progress))
+        question.keep(missing, _simulated(question, missing, recording, progress))
     except TooLong:
         logger.debug("a simulation of sweep %s takes longer", question.mark.sweep)
 
@@ -281,7 +281,7 @@ def simulate(
         question = Question(
             mark, sweep.objective, tuple(json.loads(policies)), orders, reports
         )
-        found = _replayed(question, question.policies, recording, _paced(1.0))
+        found = _simulated(question, question.policies, recording, _paced(1.0))
         return {"answers": [_encoded(answer) for answer in found]}
     except Abandoned:
         logger.info("simulation of sweep %s: nobody waits for it", sweep_id)
@@ -314,7 +314,7 @@ def _paced(unit: float) -> Progress:
     return report
 
 
-def _replayed(
+def _simulated(
     question: Question,
     policies: Sequence[str],
     recording: Recording,
@@ -326,7 +326,7 @@ def _replayed(
         drawn = sample(recording, question.reports)
         yield from averages(drawn, made, progress, orders=question.orders)
     else:
-        yield from replays(recording, made, progress)
+        yield from simulations(recording, made, progress)
 
 
 def _policy(text: str, objective: Objective) -> Policy:

@@ -11,7 +11,7 @@ import pytest
 from experiments import lifecycle
 from experiments.models import Decision, Report, Sweep, Trial
 from experiments.search.history import COMPLETED, PENDING, TERMINATED
-from experiments.search.simulation import Weighing, replay
+from experiments.search.simulation import Evaluation, simulate
 from experiments.search.termination import make_policy
 from experiments.tracking.recordings import Mark, Shelf, load_recording, mark_of
 from tests import factories
@@ -87,11 +87,11 @@ def test_a_replay_with_the_policy_that_judged_ends_the_same_trials_there(
     recording = load_recording(sweep)
     judge = make_policy(sweep.early_termination, sweep.objective)
     assert judge is not None
-    ends = replay(recording, judge).tolist()
+    ends = simulate(recording, judge).tolist()
     again = {number: n for number, n in enumerate(ends) if n}
     assert again == really_ended(sweep) != {}
-    weighing = Weighing(recording)
-    assert weighing.figures(np.array(ends)) == weighing.happened
+    evaluation = Evaluation(recording)
+    assert evaluation.figures(np.array(ends)) == evaluation.happened
 
 
 def test_a_replay_spares_whoever_was_to_run_to_its_end_as_the_verdicts_did() -> None:
@@ -110,7 +110,7 @@ def test_a_replay_spares_whoever_was_to_run_to_its_end_as_the_verdicts_did() -> 
     assert recording.exempt.tolist() == [False, False, False, True, False]
     judge = make_policy(sweep.early_termination, sweep.objective)
     assert judge is not None
-    again = {n: end for n, end in enumerate(replay(recording, judge).tolist()) if end}
+    again = {n: end for n, end in enumerate(simulate(recording, judge).tolist()) if end}
     assert again == really_ended(sweep) == {4: 2}
 
 
@@ -123,7 +123,7 @@ def test_a_trial_from_elsewhere_changes_neither_the_verdicts_nor_their_replay() 
     judge = make_policy(sweep.early_termination, sweep.objective)
     assert judge is not None
     ends = zip(
-        recording.numbers.tolist(), replay(recording, judge).tolist(), strict=True
+        recording.numbers.tolist(), simulate(recording, judge).tolist(), strict=True
     )
     assert {number: n for number, n in ends if n} == really_ended(sweep) != {}
 
@@ -165,7 +165,7 @@ def test_trials_that_live_or_never_reported_are_told_apart() -> None:
 def test_a_sweep_without_reports_has_an_empty_recording() -> None:
     recording = load_recording(judged_sweep(None))
     assert (recording.size, recording.longest) == (0, 0)
-    assert Weighing(recording).happened.saved == 0
+    assert Evaluation(recording).happened.saved == 0
 
 
 def test_the_mark_changes_with_every_report() -> None:

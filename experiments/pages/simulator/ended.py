@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.models import Sweep
-from experiments.pages.simulator.outcomes import Outcome
-from experiments.search.simulation import Weighing
+from experiments.pages.simulator.outcomes import PolicyOutcome
+from experiments.search.simulation import Evaluation
 from experiments.search.wording import counted
 
 # More rows than this cannot be told apart; then each stands for several trials.
@@ -23,7 +23,7 @@ STEPS = [lead * 10**power for power in range(7) for lead in (1, 2, 5)]
 
 
 @dataclass(frozen=True)
-class Bar:
+class EndedRow:
     """One row of the picture: reports that are kept, and those that are saved."""
 
     y: int
@@ -34,10 +34,10 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Picture:
+class EndedMap:
     """Rows from the best trial down; across are reports, `width` of them."""
 
-    bars: Sequence[Bar]
+    bars: Sequence[EndedRow]
     width: int
     height: int
     each: int
@@ -74,7 +74,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Line:
+class EndedTrial:
     """One trial that would have been ended."""
 
     pk: int | None
@@ -87,17 +87,17 @@ class Line:
     saved: float
 
 
-def picture(outcome: Outcome, weighing: Weighing) -> Picture:
-    order = _by_rank(weighing)
-    cut = np.where(outcome.ends > 0, weighing.cut(outcome.ends), weighing.all_reports)[
-        order
-    ]
-    whole = weighing.all_reports[order]
+def picture(outcome: PolicyOutcome, evaluation: Evaluation) -> EndedMap:
+    order = _by_rank(evaluation)
+    cut = np.where(
+        outcome.ends > 0, evaluation.cut(outcome.ends), evaluation.all_reports
+    )[order]
+    whole = evaluation.all_reports[order]
     each = -(-len(order) // MAX_ROWS) if len(order) else 1
     groups = [slice(start, start + each) for start in range(0, len(order), each)]
     ended = outcome.ends[order] > 0
     bars = [
-        Bar(
+        EndedRow(
             y=row * (ROW + GAP),
             kept=round(float(cut[group].mean()), 2),
             saved=round(float((whole[group] - cut[group]).mean()), 2),
@@ -106,19 +106,19 @@ def picture(outcome: Outcome, weighing: Weighing) -> Picture:
         )
         for row, group in enumerate(groups)
     ]
-    return Picture(
+    return EndedMap(
         bars=bars,
         width=max(1, int(whole.max(initial=1))),
         height=max(1, len(bars) * (ROW + GAP)),
         each=each,
         trials=len(order),
-        label=_label(outcome, weighing),
+        label=_label(outcome, evaluation),
     )
 
 
-def _label(outcome: Outcome, weighing: Weighing) -> str:
+def _label(outcome: PolicyOutcome, evaluation: Evaluation) -> str:
     ended = int((outcome.ends > 0).sum())
-    trials = len(weighing.recording.numbers)
+    trials = len(evaluation.recording.numbers)
     reports = outcome.ends[outcome.ends > 0]
     if not ended:
         return f"None of {counted(trials, 'trial')} would have been ended."
@@ -128,44 +128,46 @@ def _label(outcome: Outcome, weighing: Weighing) -> str:
     )
 
 
-def _by_rank(weighing: Weighing) -> NDArray[np.intp]:
+def _by_rank(evaluation: Evaluation) -> NDArray[np.intp]:
     """The places of the trials, the best first."""
-    return np.lexsort((weighing.recording.numbers, weighing.finals))
+    return np.lexsort((evaluation.recording.numbers, evaluation.finals))
 
 
-def lines(sweep: Sweep, outcome: Outcome, weighing: Weighing) -> list[Line]:
+def lines(
+    sweep: Sweep, outcome: PolicyOutcome, evaluation: Evaluation
+) -> list[EndedTrial]:
     """The ended trials, the best of them first, and not too many."""
-    recording = weighing.recording
-    order = _by_rank(weighing)
+    recording = evaluation.recording
+    order = _by_rank(evaluation)
     chosen = order[outcome.ends[order] > 0][:MAX_LISTED].tolist()
     numbers = [int(recording.numbers[place]) for place in chosen]
     ids = dict(sweep.trials.filter(number__in=numbers).values_list("number", "pk"))
-    spent = recording.spent(weighing.cut(outcome.ends))
+    spent = recording.spent(evaluation.cut(outcome.ends))
     return [
-        Line(
+        EndedTrial(
             pk=ids.get(number),
             number=number,
-            rank=_rank(weighing, place),
-            value=_value(sweep, weighing, place),
+            rank=_rank(evaluation, place),
+            value=_value(sweep, evaluation, place),
             report=int(outcome.ends[place]),
-            of=int(weighing.all_reports[place]),
-            moment=_moment(weighing, place, int(outcome.ends[place])),
-            saved=max(0.0, float(weighing.all_seconds[place] - spent[place])),
+            of=int(evaluation.all_reports[place]),
+            moment=_moment(evaluation, place, int(outcome.ends[place])),
+            saved=max(0.0, float(evaluation.all_seconds[place] - spent[place])),
         )
         for number, place in zip(numbers, chosen, strict=True)
     ]
 
 
-def _rank(weighing: Weighing, place: int) -> int | None:
-    known = np.isfinite(weighing.finals[place])
-    return int(weighing.ranks[place]) if known else None
+def _rank(evaluation: Evaluation, place: int) -> int | None:
+    known = np.isfinite(evaluation.finals[place])
+    return int(evaluation.ranks[place]) if known else None
 
 
-def _value(sweep: Sweep, weighing: Weighing, place: int) -> float | None:
-    loss = float(weighing.finals[place])
+def _value(sweep: Sweep, evaluation: Evaluation, place: int) -> float | None:
+    loss = float(evaluation.finals[place])
     return sweep.objective.value(loss) if np.isfinite(loss) else None
 
 
-def _moment(weighing: Weighing, place: int, report: int) -> datetime:
-    moment = weighing.recording.moment(place, report)
+def _moment(evaluation: Evaluation, place: int, report: int) -> datetime:
+    moment = evaluation.recording.moment(place, report)
     return datetime.fromtimestamp(moment, UTC)

@@ -34,7 +34,7 @@ policies:
 
 
 @dataclass(frozen=True)
-class Entry:
+class EnteredPolicy:
     """A policy as it was entered.
 
     `kind` is one of those with a form, or `yaml`; `texts` is what the fields hold and
@@ -67,7 +67,7 @@ class Slider:
 
 
 @dataclass(frozen=True)
-class Control:
+class SettingField:
     """One field of the form; `problems` are sentences."""
 
     name: str
@@ -83,18 +83,18 @@ def has_form(kind: str) -> bool:
     return bool(settings) and all(each.control != "lines" for each in settings)
 
 
-def controls(entry: Entry, *, longest: int) -> list[Control]:
+def controls(entered: EnteredPolicy, *, longest: int) -> list[SettingField]:
     """A field for each setting, a policy's own before the schedule's."""
-    declared = settings_of(entry.kind)
+    declared = settings_of(entered.kind)
     rare = [name for name, setting in declared.items() if setting.rare]
     own = [name for name in declared if name not in (*Policy.SCHEDULE, *rare)]
     return [
-        Control(
+        SettingField(
             name,
             declared[name],
-            entry.texts.get(name, ""),
+            entered.texts.get(name, ""),
             _slider(declared[name], longest),
-            entry.problems.get(name, ()),
+            entered.problems.get(name, ()),
         )
         for name in (*own, *Policy.SCHEDULE, *rare)
     ]
@@ -108,17 +108,17 @@ def _slider(setting: Setting, longest: int) -> Slider | None:
     return Slider(1, max(2, round(longest * setting.trial_share)), 1)
 
 
-def read_entry(
+def read_entered(
     query: QueryDict, proposed: Mapping[str, Settings], first: Settings, goal: Objective
-) -> Entry:
+) -> EnteredPolicy:
     """The policy that an address asks for; `first` when it names none."""
     kind = query.get("policy", "")
     if not kind:
-        return entry_of(first)
+        return entered_of(first)
     if kind == YAML:
         return _from_text(query.get("text", EXAMPLE)[:MAX_TEXT], goal)
     if kind not in proposed or not has_form(kind):
-        known = entry_of(first)
+        known = entered_of(first)
         sentence = unknown_name(kind, [*proposed, YAML], kind="policy")
         return replace(known, settings=None, problems={"policy": [sentence]})
     texts = _texts(kind, proposed[kind], query)
@@ -127,7 +127,7 @@ def read_entry(
         value = CONTROLS[setting.control][0](texts[name])
         if value is not None:
             document[name] = value
-    return _checked(Entry(kind, texts), document, goal)
+    return _checked(EnteredPolicy(kind, texts), document, goal)
 
 
 def _texts(kind: str, start: Settings, query: QueryDict) -> dict[str, str]:
@@ -151,14 +151,14 @@ def _text(setting: Setting, value: object) -> str:
     return CONTROLS[setting.control][1](value)
 
 
-def entry_of(settings: Settings) -> Entry:
+def entered_of(settings: Settings) -> EnteredPolicy:
     """A right policy as somebody would have entered it."""
     kind = str(settings["type"])
     if not has_form(kind):
-        return Entry(YAML, text=yaml_text(dict(settings)), settings=settings)
+        return EnteredPolicy(YAML, text=yaml_text(dict(settings)), settings=settings)
     declared = settings_of(kind).items()
     texts = {name: _text(setting, settings[name]) for name, setting in declared}
-    return Entry(kind, texts, settings=settings)
+    return EnteredPolicy(kind, texts, settings=settings)
 
 
 def read_others(query: QueryDict, goal: Objective) -> list[Settings] | None:
@@ -190,32 +190,34 @@ def settings_text(settings: Settings) -> str:
     return json.dumps(settings, separators=(",", ":"))
 
 
-def query_text(entry: Entry, others: Sequence[Settings], **more: str) -> str:
+def query_text(entered: EnteredPolicy, others: Sequence[Settings], **more: str) -> str:
     """The address's parameters that lead to this comparison."""
-    pairs = [*entry.query]
+    pairs = [*entered.query]
     pairs += [("with", settings_text(each)) for each in others] or [("with", "")]
     return urlencode([*pairs, *((k, v) for k, v in more.items() if v)])
 
 
-def _from_text(text: str, goal: Objective) -> Entry:
-    entry = Entry(YAML, text=text)
+def _from_text(text: str, goal: Objective) -> EnteredPolicy:
+    entered = EnteredPolicy(YAML, text=text)
     try:
         document = load_document(text)
     except DefinitionError as error:
-        return Entry(YAML, text=text, problems=_by_field(error.problems))
+        return EnteredPolicy(YAML, text=text, problems=_by_field(error.problems))
     inner = document.get("early_termination")
-    return _checked(entry, inner if isinstance(inner, Mapping) else document, goal)
+    return _checked(entered, inner if isinstance(inner, Mapping) else document, goal)
 
 
-def _checked(entry: Entry, document: Settings, goal: Objective) -> Entry:
+def _checked(
+    entered: EnteredPolicy, document: Settings, goal: Objective
+) -> EnteredPolicy:
     try:
         policy = make_policy(document, goal)
     except DefinitionError as error:
-        return replace(entry, problems=_by_field(error.problems))
+        return replace(entered, problems=_by_field(error.problems))
     if policy is None:
         sentence = "There is no policy here; name one, such as type: median_stopping."
-        return replace(entry, problems={YAML: [sentence]})
-    return replace(entry, settings=policy.settings())
+        return replace(entered, problems={YAML: [sentence]})
+    return replace(entered, settings=policy.settings())
 
 
 def _by_field(problems: Sequence[Problem]) -> dict[str, list[str]]:

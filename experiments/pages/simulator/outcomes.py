@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from experiments.formatting import duration_text, metric_text, number_text, share_text
 from experiments.models import Sweep
 from experiments.pages.simulator.policy_words import Settings, kind_name, settings_words
-from experiments.search.simulation import Figures, Weighing
+from experiments.search.simulation import Evaluation, Figures
 from experiments.search.wording import counted, ordinal
 from experiments.sweeps.savings import Price
 
@@ -19,7 +19,7 @@ DASH = "\u2013"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PolicyOutcome:
     """One column: a policy's settings (None for what happened) and what came of it."""
 
     title: str
@@ -32,7 +32,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Cell:
+class OutcomeCell:
     """``own``: in the column of one's own setting."""
 
     text: str
@@ -42,39 +42,41 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class OutcomeRow:
     name: str
-    cells: Sequence[Cell]
+    cells: Sequence[OutcomeCell]
 
 
-def happened(sweep: Sweep, weighing: Weighing) -> Outcome:
+def happened(sweep: Sweep, evaluation: Evaluation) -> PolicyOutcome:
     settings = sweep.early_termination
     words = kind_name(str(settings.get("type"))).lower() if settings else "no policy"
-    ends = weighing.recording.stopped_after
-    return Outcome("What happened", words, None, weighing.happened, ends)
+    ends = evaluation.recording.stopped_after
+    return PolicyOutcome("What happened", words, None, evaluation.happened, ends)
 
 
 def outcome(
     settings: Settings,
     ends: NDArray[np.int64],
-    weighing: Weighing,
+    evaluation: Evaluation,
     *,
     own: bool = False,
     remove_query: str = "",
-) -> Outcome:
+) -> PolicyOutcome:
     name, words = kind_name(str(settings.get("type"))), settings_words(settings)
     if own:
         name, words = "Your setting", f"{name.lower()}, {words}".removesuffix(", ")
-    figures = weighing.figures(ends)
-    return Outcome(name, words, settings, figures, ends, own, remove_query)
+    figures = evaluation.figures(ends)
+    return PolicyOutcome(name, words, settings, figures, ends, own, remove_query)
 
 
-def rows(sweep: Sweep, outcomes: Sequence[Outcome], weighing: Weighing) -> list[Row]:
+def rows(
+    sweep: Sweep, outcomes: Sequence[PolicyOutcome], evaluation: Evaluation
+) -> list[OutcomeRow]:
     """The table's rows; those about GPUs and money where there are any."""
     price = Price.of(sweep)
     figures = [each.figures for each in outcomes]
     best = figures[0].best_count
-    ranked = int(np.isfinite(weighing.finals).sum())
+    ranked = int(np.isfinite(evaluation.finals).sum())
     found = [
         _row("Trials ended early", figures, lambda f: f"{f.ended:,}"),
         _row("Reports used", figures, lambda f: f"{f.reports:,.0f}"),
@@ -84,18 +86,18 @@ def rows(sweep: Sweep, outcomes: Sequence[Outcome], weighing: Weighing) -> list[
     found += _costs(price, figures)
     found += [
         _row("Best kept", figures, lambda f: _value(sweep, f)),
-        Row(f"Its rank of {ranked:,}", [_rank(f) for f in figures]),
-        Row(f"Ended among the best {best:,}", [_lost(f) for f in figures]),
+        OutcomeRow(f"Its rank of {ranked:,}", [_rank(f) for f in figures]),
+        OutcomeRow(f"Ended among the best {best:,}", [_lost(f) for f in figures]),
     ]
     return [_marked(row, outcomes) for row in found]
 
 
-def _marked(row: Row, outcomes: Sequence[Outcome]) -> Row:
+def _marked(row: OutcomeRow, outcomes: Sequence[PolicyOutcome]) -> OutcomeRow:
     pairs = zip(row.cells, outcomes, strict=True)
-    return Row(row.name, [replace(cell, own=each.own) for cell, each in pairs])
+    return OutcomeRow(row.name, [replace(cell, own=each.own) for cell, each in pairs])
 
 
-def _costs(price: Price, figures: Sequence[Figures]) -> list[Row]:
+def _costs(price: Price, figures: Sequence[Figures]) -> list[OutcomeRow]:
     found = []
     if price.gpus:
         found.append(
@@ -126,8 +128,10 @@ def _row(
     text: Callable[[Figures], str],
     *,
     strong: bool = False,
-) -> Row:
-    return Row(name, [Cell(text(each), strong=strong) for each in figures])
+) -> OutcomeRow:
+    return OutcomeRow(
+        name, [OutcomeCell(text(each), strong=strong) for each in figures]
+    )
 
 
 def _value(sweep: Sweep, figures: Figures) -> str:
@@ -136,20 +140,20 @@ def _value(sweep: Sweep, figures: Figures) -> str:
     return metric_text(sweep.objective.value(figures.loss))
 
 
-def _rank(figures: Figures) -> Cell:
+def _rank(figures: Figures) -> OutcomeCell:
     if figures.rank is None:
-        return Cell(DASH)
+        return OutcomeCell(DASH)
     worse = figures.rank > 1
-    return Cell(ordinal(figures.rank), warns=worse, strong=worse)
+    return OutcomeCell(ordinal(figures.rank), warns=worse, strong=worse)
 
 
-def _lost(figures: Figures) -> Cell:
+def _lost(figures: Figures) -> OutcomeCell:
     lost = figures.ended_best > 0
-    return Cell(number_text(figures.ended_best), warns=lost, strong=lost)
+    return OutcomeCell(number_text(figures.ended_best), warns=lost, strong=lost)
 
 
 @dataclass(frozen=True)
-class Answer:
+class OutcomeSentence:
     """The sentence about one's own setting, in pieces: what it ends and saves, what
     becomes of the best, and what else is lost."""
 
@@ -161,26 +165,28 @@ class Answer:
     lost: str
 
 
-def answer(sweep: Sweep, outcome: Outcome, weighing: Weighing) -> Answer:
-    figures, trials = outcome.figures, len(weighing.recording.numbers)
-    return Answer(
+def answer(
+    sweep: Sweep, outcome: PolicyOutcome, evaluation: Evaluation
+) -> OutcomeSentence:
+    figures, trials = outcome.figures, len(evaluation.recording.numbers)
+    return OutcomeSentence(
         ended=f"{figures.ended:,}",
         of=counted(trials, "trial"),
         saved=share_text(figures.saved),
         time=duration_text(saved_seconds(figures)),
-        best=_best_words(sweep, figures, weighing),
+        best=_best_words(sweep, figures, evaluation),
         lost=_lost_words(figures),
     )
 
 
-def _best_words(sweep: Sweep, figures: Figures, weighing: Weighing) -> str:
+def _best_words(sweep: Sweep, figures: Figures, evaluation: Evaluation) -> str:
     if figures.rank is None or figures.loss is None:
         return "no trial has a value"
     if figures.rank == 1:
         return "keeps the best" if figures.ended_rank != 1 else "keeps the best value"
     objective = sweep.objective
     reached = metric_text(objective.value(figures.loss))
-    best = metric_text(objective.value(float(weighing.finals.min())))
+    best = metric_text(objective.value(float(evaluation.finals.min())))
     place = ordinal(figures.rank)
     return f"loses the best: it reaches {reached}, the {place}, instead of {best}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.models import Sweep
 from experiments.pages.simulator.policy_words import Settings, kind_name, setting_phrase
-from experiments.search.simulation import Recording, Weighing
+from experiments.search.simulation import Evaluation, Recording
 from experiments.search.simulation.families import PolicyFamily, families
 from experiments.search.simulation.work import Average, sample
 from experiments.search.wording import counted
@@ -44,7 +44,7 @@ class TradeOff:
             self._line(family, index, answers)
             for index, family in enumerate(self.families)
         ]
-        happened = Weighing(self.recording).happened
+        happened = Evaluation(self.recording).happened
         return {
             "metric": sweep.primary_metric,
             "families": drawn,

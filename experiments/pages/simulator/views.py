@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from experiments import access
 from experiments.models import Sweep
 from experiments.pages.frame import may_steer, sweep_to_read, sweep_to_steer
-from experiments.pages.simulator.board import KEEP, Board
+from experiments.pages.simulator.comparison import KEEP, PolicyComparison
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.termination import make_policy
 from experiments.sweeps import editing
@@ -39,18 +39,18 @@ def simulator(request: HttpRequest, pk: int) -> HttpResponse:
 def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The page's parts for what was entered now."""
     context = _context(request, sweep_to_read(request, pk))
-    board: Board = context["board"]
+    comparison: PolicyComparison = context["comparison"]
     names = [*PARTS, "settings"] if "form" in request.GET else PARTS
     parts = {name: _part(request, name, context) for name in names}
     return JsonResponse(
         {
-            "final": board.final,
-            "reading": board.recording is None,
-            "mark": str(board.mark),
-            "problems": {c.name: list(c.problems) for c in board.controls},
-            "varied": board.varied,
-            "vary": board.vary,
-            "right": board.own is not None,
+            "final": comparison.final,
+            "reading": comparison.recording is None,
+            "mark": str(comparison.mark),
+            "problems": {c.name: list(c.problems) for c in comparison.controls},
+            "varied": comparison.varied,
+            "vary": comparison.vary,
+            "right": comparison.own is not None,
             "parts": parts,
         }
     )
@@ -61,7 +61,7 @@ def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
 def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The chart's model, or how far it is."""
     sweep = sweep_to_read(request, pk)
-    drawing = Board(sweep, request.GET).trade_off()
+    drawing = PolicyComparison(sweep, request.GET).trade_off()
     if drawing is None:
         return JsonResponse({"final": False, "done": 0.0, "problem": "", "model": None})
     told = ask(sweep, drawing.question, keep=KEEP)
@@ -125,10 +125,10 @@ def _back(request: HttpRequest) -> str:
 
 
 def _context(request: HttpRequest, sweep: Sweep) -> dict[str, Any]:
-    board = Board(sweep, request.GET)
+    comparison = PolicyComparison(sweep, request.GET)
     return {
         "sweep": sweep,
-        "board": board,
+        "comparison": comparison,
         "can_steer": may_steer(request, sweep),
     }
 

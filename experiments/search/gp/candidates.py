@@ -12,10 +12,10 @@ from functools import cached_property
 import numpy as np
 
 from experiments.search.gp.encoding import (
-    Columns,
     Encoding,
     Mask,
     Points,
+    UnitCube,
     from_log,
     to_log,
 )
@@ -42,12 +42,12 @@ class Candidates:
         On a linear axis that spans orders of magnitude half of them are drawn on the
         logarithmic scale.
         """
-        columns = self.encoding.columns
-        points = rng.random((count, len(columns.all)))
+        cube = self.encoding.cube
+        points = rng.random((count, len(cube.axes)))
         for place, ratio in self.encoding.wide.items():
             sensed = rng.random(count) < 0.5
             points[sensed, place] = from_log(points[sensed, place], ratio)
-        return columns.snapped(points)
+        return cube.snapped(points)
 
     def near(
         self,
@@ -62,30 +62,30 @@ class Candidates:
 
         An axis that becomes active only by the change is drawn anew.
         """
-        columns = self.encoding.columns
+        cube = self.encoding.cube
         points, before = (
             np.repeat(centres, each, axis=0),
             np.repeat(active, each, axis=0),
         )
         moved, everything = self._moved(before, rng)
         steps = scale * np.exp(STEP_SPREAD * rng.standard_normal(len(points)))
-        for place in columns.numeric:
+        for place in cube.numeric:
             rows = np.flatnonzero(moved[:, place])
             shift = steps[rows] * rng.standard_normal(len(rows))
             points[rows, place] = self._shifted(points[rows, place], place, shift, rng)
-        for place in columns.categorical:
+        for place in cube.categorical:
             kept = everything & (rng.random(len(points)) >= CATEGORY_CHANGES)
             rows = np.flatnonzero(moved[:, place] & ~kept)
-            column = columns.all[place]
+            column = cube.axes[place]
             points[rows, place] = column.other(points[rows, place], rng)
-        after = columns.activity(points)
+        after = cube.activity(points)
         fresh = rng.random(points.shape)
         points = np.where(after & ~before, fresh, points)
-        return columns.snapped(points)
+        return cube.snapped(points)
 
     def _moved(self, active: Mask, rng: np.random.Generator) -> tuple[Mask, Mask]:
         """Which axes of which points change, and in which points all of them do."""
-        varying = self.encoding.columns.varying
+        varying = self.encoding.cube.varying
         may = active[:, varying]
         count = np.maximum(may.sum(1), 1)
         kind = rng.random(len(active))
@@ -105,7 +105,7 @@ class Candidates:
     def _shifted(
         self, shares: Points, place: int, shift: Points, rng: np.random.Generator
     ) -> Points:
-        column = self.encoding.columns.all[place]
+        column = self.encoding.cube.axes[place]
         ratio = self.encoding.wide.get(place)
         moved = shares + shift
         if ratio is not None:
@@ -119,7 +119,7 @@ class Candidates:
 class Tried:
     """The configurations of a history, whatever became of them."""
 
-    columns: Columns
+    cube: UnitCube
     history: History
 
     @cached_property
@@ -133,7 +133,7 @@ class Tried:
 
     def admits(self, point: Points) -> dict[str, JSONValue] | None:
         """The configuration at a point, if it is allowed and has not been tried."""
-        space = self.columns.space
+        space = self.cube.space
         params = space.decode(point)
         if not space.meets_constraints(params) or self.has(params):
             return None
@@ -141,7 +141,7 @@ class Tried:
 
     def has(self, params: Params) -> bool:
         """Whether a configuration has been tried."""
-        space = self.columns.space
+        space = self.cube.space
         values = space.flat(params)
         active = np.array([[name in values for name in space.axes]])
         return bool(self.among(space.encode(params)[None], active)[0])
@@ -169,10 +169,10 @@ class Tried:
             return []
         endless = [
             place
-            for place, column in enumerate(self.columns.all)
+            for place, column in enumerate(self.cube.axes)
             if column.partition is None
         ]
-        digits = self.columns.digits(points, active)
+        digits = self.cube.digits(points, active)
         reals = np.ascontiguousarray(points[:, endless]).view(np.int64)
         rows = np.ascontiguousarray(np.hstack([digits, reals]))
         return [row.tobytes() for row in rows]

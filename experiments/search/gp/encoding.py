@@ -144,13 +144,13 @@ def _rounded_middles(law: Law, q: float, shares: Points) -> Points:
 
 
 @dataclass(frozen=True)
-class Columns:
+class UnitCube:
     """The axes of a space in document order."""
 
     space: SearchSpace
 
     @cached_property
-    def all(self) -> tuple[CubeAxis, ...]:
+    def axes(self) -> tuple[CubeAxis, ...]:
         return tuple(CubeAxis(axis.law) for axis in self.space.axes.values())
 
     @cached_property
@@ -174,7 +174,7 @@ class Columns:
         An axis that is not active is moved to NEUTRAL.
         """
         found = np.empty_like(points)
-        for place, column in enumerate(self.all):
+        for place, column in enumerate(self.axes):
             found[:, place] = column.snapped(points[:, place])
         active = self.activity(found)
         found[~active] = NEUTRAL
@@ -192,7 +192,7 @@ class Columns:
     def digits(self, points: Points, active: Mask) -> Rows:
         """The values' numbers, INACTIVE where an axis is not active."""
         digits = np.empty(points.shape, np.int64)
-        for place, column in enumerate(self.all):
+        for place, column in enumerate(self.axes):
             digits[:, place] = column.digits(points[:, place])
         digits[~active] = INACTIVE
         return digits
@@ -207,14 +207,14 @@ class Columns:
         for source, axis in enumerate(self.space.layout.order):
             place, digits = self._index[axis.name], rows[:, source]
             counts = digits != INACTIVE
-            points[counts, place] = self.all[place].middles_of(digits[counts])
+            points[counts, place] = self.axes[place].middles_of(digits[counts])
             active[:, place] = counts
         return points, active
 
     def _places(self, *, categorical: bool) -> tuple[int, ...]:
         return tuple(
             place
-            for place, column in enumerate(self.all)
+            for place, column in enumerate(self.axes)
             if not column.constant and column.categorical == categorical
         )
 
@@ -271,22 +271,22 @@ class Encoding:
     space: SearchSpace
 
     @cached_property
-    def columns(self) -> Columns:
-        return Columns(self.space)
+    def cube(self) -> UnitCube:
+        return UnitCube(self.space)
 
     @cached_property
     def wide(self) -> dict[int, float]:
         """Linear axes that may be logarithmic: the ratio of their ends, by place."""
         ratios = {
-            place: ratio_of_ends(self.columns.all[place].law)
-            for place in self.columns.numeric
+            place: ratio_of_ends(self.cube.axes[place].law)
+            for place in self.cube.numeric
         }
         return {place: ratio for place, ratio in ratios.items() if ratio}
 
     def features(
         self, points: Points, active: Mask, *, sensed: bool = False
     ) -> Features:
-        numeric = list(self.columns.numeric)
+        numeric = list(self.cube.numeric)
         plain = self._scaled(points, active)
         logarithmic = plain.copy()
         for column, place in enumerate(numeric):
@@ -302,7 +302,7 @@ class Encoding:
 
     def _scaled(self, points: Points, active: Mask) -> Points:
         """The coordinates of ordered axes, 0.5 where they are not active."""
-        numeric = list(self.columns.numeric)
+        numeric = list(self.cube.numeric)
         ends = [self._ends(place) for place in numeric]
         low = np.array([end[0] for end in ends])
         high = np.array([end[1] for end in ends])
@@ -310,14 +310,14 @@ class Encoding:
         return np.where(active[:, numeric], scaled, 0.5)
 
     def _ends(self, place: int) -> tuple[float, float]:
-        column = self.columns.all[place]
+        column = self.cube.axes[place]
         return column.ends if column.partition is not None else (0.0, 1.0)
 
     def _categories(self, points: Points, active: Mask) -> NDArray[np.int64]:
         """The values' numbers from 1 on; 0 where an axis is not active."""
-        digits = np.zeros((len(points), len(self.columns.categorical)), np.int64)
-        for column, place in enumerate(self.columns.categorical):
-            digits[:, column] = 1 + self.columns.all[place].digits(points[:, place])
+        digits = np.zeros((len(points), len(self.cube.categorical)), np.int64)
+        for column, place in enumerate(self.cube.categorical):
+            digits[:, column] = 1 + self.cube.axes[place].digits(points[:, place])
             digits[~active[:, place], column] = 0
         return digits
 
@@ -335,8 +335,8 @@ class Encoding:
     def _alike(self) -> list[tuple[list[int], int]]:
         groups: dict[str, list[int]] = defaultdict(list)
         sizes: dict[str, int] = {}
-        for column, place in enumerate(self.columns.categorical):
-            law = self.columns.all[place].law
+        for column, place in enumerate(self.cube.categorical):
+            law = self.cube.axes[place].law
             if isinstance(law, Choice) and not law.branches:
                 name = repr(law.distinct)
                 groups[name].append(column)

@@ -141,7 +141,7 @@ def fitted(features: Features, outcomes: Reals, extra: Reals) -> Hyperparameters
 
 
 @dataclass(frozen=True)
-class Share:
+class SubsetSizes:
     """How many trials are taken: the best, the latest, and others at random."""
 
     best: int
@@ -165,7 +165,7 @@ class Share:
         return np.flatnonzero(taken)
 
 
-CONDITIONED = Share(best=128, latest=32, others=96)
-FITTED = Share(best=64, latest=16, others=48)
+CONDITIONED = SubsetSizes(best=128, latest=32, others=96)
+FITTED = SubsetSizes(best=64, latest=16, others=48)
 # Where two models are fitted, so that both together cost about as much.
-FITTED_TWICE = Share(best=48, latest=12, others=36)
+FITTED_TWICE = SubsetSizes(best=48, latest=12, others=36)

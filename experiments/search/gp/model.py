@@ -88,7 +88,7 @@ MAX_PENDING = 128
 
 
 @dataclass(frozen=True)
-class View:
+class ScaleView:
     """A way of seeing the space: wide axes on a logarithmic scale, or as they are."""
 
     encoding: Encoding
@@ -131,7 +131,7 @@ class TrainingSet:
         )
 
     def posterior(
-        self, view: View, found: Hyperparameters, points: Points, active: Mask
+        self, view: ScaleView, found: Hyperparameters, points: Points, active: Mask
     ) -> Posterior:
         known = np.concatenate([self.rows, self.pending])
         features = view.features(points[known], active[known])
@@ -139,7 +139,7 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
-class Model:
+class GaussianProcess:
     """A Gaussian process over configurations.
 
     `points` and `active` are those of the trials whose outcomes it is conditioned on,
@@ -147,7 +147,7 @@ class Model:
     the pending ones included.
     """
 
-    view: View
+    view: ScaleView
     posterior: Posterior
     points: Points
     active: Mask
@@ -163,14 +163,14 @@ class Model:
         rng: np.random.Generator,
         *,
         likeliest: bool = False,
-    ) -> Model:
+    ) -> GaussianProcess:
         """The model of what a history says; it says something of at least one trial.
 
         Where there are two ways of seeing the space it is the `likeliest`, or either.
         """
         points, active = history.points, history.active
         least = 0.0 if likeliest else MIN_SHARE
-        view, found = chosen_fit(
+        view, found = choose_fit(
             fits(encoding, points, active, outcomes, rng), least=least, rng=rng
         )
         training = TrainingSet.of(outcomes, rng)
@@ -201,7 +201,7 @@ class Model:
         return self.posterior.means(self.view.features(points, active))
 
 
-Fit = tuple[View, Hyperparameters]
+Fit = tuple[ScaleView, Hyperparameters]
 
 
 def fits(
@@ -217,14 +217,14 @@ def fits(
     rows = outcomes.rows[chosen]
     found = []
     for sensed in (False, True) if encoding.wide else (False,):
-        view = View(encoding, sensed)
+        view = ScaleView(encoding, sensed)
         features = view.features(points[rows], active[rows])
         fit = fitted(features, outcomes.values[chosen], outcomes.extra[chosen])
         found.append((view, fit))
     return found
 
 
-def chosen_fit(fits: list[Fit], *, least: float, rng: np.random.Generator) -> Fit:
+def choose_fit(fits: list[Fit], *, least: float, rng: np.random.Generator) -> Fit:
     """One of at most two fits: each as often as it is likely, but at least `least`.
 
     A model that is never used would never see the trials that speak for it: one that

@@ -116,10 +116,10 @@ class Novelty:
         (n, P + the number of all categories and of their absence.)
         """
         features = self.encoding.features(points, active)
-        columns = self.encoding.columns
+        cube = self.encoding.cube
         parts = [features.coordinates]
-        for column, place in enumerate(columns.categorical):
-            corners = np.zeros((len(features), 1 + (columns.all[place].size or 0)))
+        for column, place in enumerate(cube.categorical):
+            corners = np.zeros((len(features), 1 + (cube.axes[place].size or 0)))
             rows = np.arange(len(features))
             corners[rows, features.categories[:, column]] = math.sqrt(0.5)
             parts.append(corners)

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.search.gp.candidates import Candidates, Tried
 from experiments.search.gp.encoding import Mask, Points
 from experiments.search.gp.kernel import Reals, log_expected_improvement
-from experiments.search.gp.model import Model
+from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.novelty import Novelty
 from experiments.search.records import JSONValue
 
@@ -36,15 +36,15 @@ class ScoredConfiguration:
 
 
 @dataclass
-class Scored:
+class ScoredPoints:
     """Points and how much each is worth trying; -infinity where not at all."""
 
     points: Points
     active: Mask
     scores: Reals
 
-    def joined(self, other: Scored) -> Scored:
-        return Scored(
+    def joined(self, other: ScoredPoints) -> ScoredPoints:
+        return ScoredPoints(
             np.concatenate([self.points, other.points]),
             np.concatenate([self.active, other.active]),
             np.concatenate([self.scores, other.scores]),
@@ -69,7 +69,7 @@ class AcquisitionSearch:
     roundings of the model hardly ever show in a proposal.
     """
 
-    model: Model
+    model: GaussianProcess
     tried: Tried
     pending: tuple[Points, Mask]
     novelty: Novelty | None
@@ -91,16 +91,16 @@ class AcquisitionSearch:
                 return ScoredConfiguration(params, float(means[0]))
         return None
 
-    def _listed(self) -> Scored | None:
-        columns = self.model.view.encoding.columns
-        space = columns.space
+    def _listed(self) -> ScoredPoints | None:
+        cube = self.model.view.encoding.cube
+        space = cube.space
         # Where there are constraints the configurations have been counted by a list.
         if not space.is_finite or (space.count() or MAX_LISTED + 1) > MAX_LISTED:
             return None
-        listed = columns.listed()
+        listed = cube.listed()
         return None if listed is None else self._scored(*listed, spread=False)
 
-    def _found(self) -> Scored:
+    def _found(self) -> ScoredPoints:
         scored = self._scored(*self._drawn())
         starts = self._starts(scored)
         for number in range(ROUNDS):
@@ -132,7 +132,7 @@ class AcquisitionSearch:
     def _candidates(self) -> Candidates:
         return Candidates(self.model.view.encoding)
 
-    def _starts(self, scored: Scored) -> Scored:
+    def _starts(self, scored: ScoredPoints) -> ScoredPoints:
         """The best points that may be tried."""
         rows: list[int] = []
         for row in scored.ranking()[:MAX_REQUESTED]:
@@ -140,9 +140,11 @@ class AcquisitionSearch:
                 break
             if self._allows(scored.points[row]):
                 rows.append(row)
-        return Scored(scored.points[rows], scored.active[rows], scored.scores[rows])
+        return ScoredPoints(
+            scored.points[rows], scored.active[rows], scored.scores[rows]
+        )
 
-    def _stepped(self, starts: Scored, found: Scored) -> Scored:
+    def _stepped(self, starts: ScoredPoints, found: ScoredPoints) -> ScoredPoints:
         """Every start, or its best neighbour if that is better and may be tried."""
         points, active = starts.points.copy(), starts.active.copy()
         scores = starts.scores.copy()
@@ -155,9 +157,11 @@ class AcquisitionSearch:
                     points[start], active[start] = found.points[row], found.active[row]
                     scores[start] = found.scores[row]
                     break
-        return Scored(points, active, scores)
+        return ScoredPoints(points, active, scores)
 
-    def _scored(self, points: Points, active: Mask, *, spread: bool = True) -> Scored:
+    def _scored(
+        self, points: Points, active: Mask, *, spread: bool = True
+    ) -> ScoredPoints:
         """The points' scores; `spread`: away from the pending trials."""
         means, deviations = self.model.predicted(points, active)
         scores = log_expected_improvement(means, deviations, self.model.best)
@@ -167,7 +171,7 @@ class AcquisitionSearch:
         scores[self.tried.among(points, active)] = -np.inf
         if spread:
             scores[self._crowded(points, active)] = -np.inf
-        return Scored(points, active, scores)
+        return ScoredPoints(points, active, scores)
 
     def _crowded(self, points: Points, active: Mask) -> Mask:
         """Which points are next to a pending trial."""
@@ -182,7 +186,7 @@ class AcquisitionSearch:
 
     def _allows(self, point: Points) -> bool:
         """Whether the search may go on from a point that has a score."""
-        if not self.tried.columns.space.constraints:
+        if not self.tried.cube.space.constraints:
             return True
         return self._admits(point) is not None
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import Columns
+from experiments.search.gp.encoding import UnitCube
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History, empty
 from experiments.search.samplers.bayesian import MIN_FINITE, BayesianSampler
@@ -58,7 +58,7 @@ class AutoSampler(Sampler):
     def in_words(self, history: History | None = None) -> str:
         history = empty(self.space) if history is None else history
         method, reason = self.choice(history)
-        chosen = f"Chose {NAMES[method]}: {reason}"
+        chosen = f"Chose {METHOD_NAMES[method]}: {reason}"
         if method in ("grid", "sobol"):
             return f"{chosen}."
         words = self._methods[method].in_words(history)
@@ -67,7 +67,7 @@ class AutoSampler(Sampler):
     def choice(self, history: History) -> MethodChoice:
         """The method for the next trial, and why it was chosen."""
         count, budget = self.space.count(), self.budget
-        axes = len(self._columns.varying)
+        axes = len(self._cube.varying)
         if count and budget and count <= min(budget, MAX_IN_GRID):
             configurations = f"all {count:,} configurations fit"
             if count == 1:
@@ -81,7 +81,7 @@ class AutoSampler(Sampler):
 
     def _next_of_grid(self, history: History) -> Suggestion | None:
         """The first configuration that has not been tried."""
-        tried = Tried(self._columns, history)
+        tried = Tried(self._cube, history)
         for place in range(len(history) + 1):
             suggestion = self._methods["grid"].suggest(place)
             if suggestion is None or not tried.has(suggestion.params):
@@ -89,8 +89,8 @@ class AutoSampler(Sampler):
         return None
 
     @cached_property
-    def _columns(self) -> Columns:
-        return Columns(self.space)
+    def _cube(self) -> UnitCube:
+        return UnitCube(self.space)
 
     @cached_property
     def _methods(self) -> Mapping[Method, Sampler]:
@@ -103,7 +103,7 @@ class AutoSampler(Sampler):
         }
 
 
-NAMES: Mapping[Method, str] = {
+METHOD_NAMES: Mapping[Method, str] = {
     "grid": "the grid",
     "sobol": "a Sobol sequence",
     "tpe": "TPE",

@@ -10,13 +10,13 @@ import numpy as np
 
 from experiments.search.gp.candidates import Tried
 from experiments.search.gp.encoding import Encoding
-from experiments.search.gp.model import Model
+from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.novelty import Novelty
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.gp.proposal import AcquisitionSearch
 from experiments.search.history import History, empty
 from experiments.search.samplers.sampler import Sampler, Suggestion
-from experiments.search.samplers.sobol import Design, Fallback
+from experiments.search.samplers.sobol import Fallback, InitialDesign
 
 # From so many trials with a value on there is a model.
 MIN_FINITE = 4
@@ -44,7 +44,7 @@ class BayesianSampler(Sampler):
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         history = empty(self.space) if history is None else history
-        tried = Tried(self._encoding.columns, history)
+        tried = Tried(self._encoding.cube, history)
         found = self._suggestion(number, history, tried)
         return found or self._fallback.any(number, tried)
 
@@ -77,7 +77,7 @@ class BayesianSampler(Sampler):
             params = self._design.freshest(number, tried, novelty)
             return None if params is None else Suggestion(params, "exploration")
         rng = np.random.default_rng([self.seed, number])
-        model = Model.of(self._encoding, history, outcomes, rng)
+        model = GaussianProcess.of(self._encoding, history, outcomes, rng)
         pending = history.points[history.pending], history.active[history.pending]
         proposal = AcquisitionSearch(model, tried, pending, novelty, rng).best()
         if proposal is None:
@@ -95,8 +95,8 @@ class BayesianSampler(Sampler):
         return Encoding(self.space)
 
     @cached_property
-    def _design(self) -> Design:
-        return Design(self._encoding.columns, self.seed)
+    def _design(self) -> InitialDesign:
+        return InitialDesign(self._encoding.cube, self.seed)
 
     @cached_property
     def _fallback(self) -> Fallback:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from experiments.search.fields import Problem
 from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import Columns, Mask, Points
+from experiments.search.gp.encoding import Mask, Points, UnitCube
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.history import History, empty
 from experiments.search.records import JSONValue
@@ -29,7 +29,7 @@ from experiments.search.samplers.cmaes_normal import (
     usual_size,
     with_margin,
 )
-from experiments.search.samplers.guards import beside_pending, failing, has_order
+from experiments.search.samplers.guards import has_order, near_failed, near_pending
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import Fallback
 from experiments.search.space.space import SearchSpace
@@ -46,10 +46,10 @@ MAX_BANDS = 256
 
 
 @dataclass(frozen=True)
-class AxisSplit:
+class OrderedAxes:
     """How the axes of a space are divided: `ordered` and `nominal` are places."""
 
-    columns: Columns
+    cube: UnitCube
 
     @cached_property
     def ordered(self) -> NDArray[np.int64]:
@@ -64,7 +64,7 @@ class AxisSplit:
         """The inner bounds of values' bands, by axis of the normal law."""
         found = {}
         for axis, place in enumerate(self.ordered):
-            partition = self.columns.all[place].partition
+            partition = self.cube.axes[place].partition
             if partition is not None and partition.size <= MAX_BANDS:
                 found[axis] = np.cumsum(partition.masses())[:-1]
         return found
@@ -72,14 +72,12 @@ class AxisSplit:
     @cached_property
     def own_laws(self) -> Categories:
         """The categories' probabilities by the space itself."""
-        partitions = (self.columns.all[place].partition for place in self.nominal)
+        partitions = (self.cube.axes[place].partition for place in self.nominal)
         return Categories(tuple(one.masses() for one in partitions if one is not None))
 
     def _places(self, *, order: bool) -> NDArray[np.int64]:
-        columns = self.columns
-        kept = [
-            one for one in columns.varying if has_order(columns.all[one].law) == order
-        ]
+        cube = self.cube
+        kept = [one for one in cube.varying if has_order(cube.axes[one].law) == order]
         return np.array(kept, np.int64)
 
 
@@ -110,14 +108,14 @@ class Generation(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Replay:
+class Evolution:
     """Follows a strategy through the trials of a history in the order of their numbers.
 
     A generation is made of the next trials that have ended, whatever law each was drawn
     from: which trials that are changes as slower ones end, and the state with it.
     """
 
-    scope: AxisSplit
+    scope: OrderedAxes
     seed: int
 
     def start(self, restarts: int) -> Strategy:
@@ -160,7 +158,7 @@ class Replay:
             least = 1 / (weights.size * weights.axes)
             law = with_margin(law.after(filled, weights), scope.edges, least)
         points, active, _, best = generation
-        digits = scope.columns.digits(points, np.ones_like(active))[:, scope.nominal]
+        digits = scope.cube.digits(points, np.ones_like(active))[:, scope.nominal]
         categories = strategy.categories.after(
             digits, active[:, scope.nominal], weights
         )
@@ -228,7 +226,7 @@ class CmaesSampler(Sampler):
 
     @classmethod
     def space_problems(cls, space: SearchSpace) -> Iterator[Problem]:
-        axes = len(AxisSplit(Columns(space)).ordered)
+        axes = len(OrderedAxes(UnitCube(space)).ordered)
         if axes > MAX_AXES:
             yield Problem(
                 "",
@@ -238,7 +236,7 @@ class CmaesSampler(Sampler):
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         history = empty(self.space) if history is None else history
-        tried = Tried(self._scope.columns, history)
+        tried = Tried(self._scope.cube, history)
         strategy = self._strategy(history)
         if not strategy.generation:
             return self._fallback.start(number, tried)
@@ -260,7 +258,7 @@ class CmaesSampler(Sampler):
         return f"Generation {strategy.generation + 1} of {size} trials{starts}."
 
     def _strategy(self, history: History) -> Strategy:
-        return self._replay.of(history, outcomes_of(history))
+        return self._evolution.of(history, outcomes_of(history))
 
     def _drawn(
         self, strategy: Strategy, tried: Tried, rng: np.random.Generator
@@ -270,9 +268,9 @@ class CmaesSampler(Sampler):
         One beside a trial that runs, or where trials fail, only when there is no other.
         """
         points, active = self._points(strategy, rng)
-        columns, history = self._scope.columns, tried.history
-        beside = beside_pending(columns, history, points, active)
-        fails = failing(columns, history, points, active)
+        cube, history = self._scope.cube, tried.history
+        beside = near_pending(cube, history, points, active)
+        fails = near_failed(cube, history, points, active)
         known = tried.among(points, active)
         for place in np.argsort(known * 4 + fails * 2 + beside, kind="stable"):
             params = None if known[place] else tried.admits(points[place])
@@ -284,22 +282,22 @@ class CmaesSampler(Sampler):
         self, strategy: Strategy, rng: np.random.Generator
     ) -> tuple[Points, Mask]:
         """Draws; what falls outside the cube is moved to its side."""
-        columns = self._scope.columns
-        points = np.full((MAX_DRAWS, len(columns.all)), 0.5)
+        cube = self._scope.cube
+        points = np.full((MAX_DRAWS, len(cube.axes)), 0.5)
         for point in points:
             point[self._scope.ordered] = np.clip(strategy.law.drawn(rng), 0.0, 1.0)
             digits = strategy.categories.drawn(rng)
             for place, digit in zip(self._scope.nominal, digits, strict=True):
-                point[place] = columns.all[place].middles_of(np.array([digit]))[0]
-        return columns.snapped(points)
+                point[place] = cube.axes[place].middles_of(np.array([digit]))[0]
+        return cube.snapped(points)
 
     @cached_property
-    def _scope(self) -> AxisSplit:
-        return AxisSplit(Columns(self.space))
+    def _scope(self) -> OrderedAxes:
+        return OrderedAxes(UnitCube(self.space))
 
     @cached_property
-    def _replay(self) -> Replay:
-        return Replay(self._scope, self.seed)
+    def _evolution(self) -> Evolution:
+        return Evolution(self._scope, self.seed)
 
     @cached_property
     def _fallback(self) -> Fallback:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.search.fields import is_number
-from experiments.search.gp.encoding import Columns, Mask, Points
+from experiments.search.gp.encoding import Mask, Points, UnitCube
 from experiments.search.history import History
 from experiments.search.space.choice import Choice
 from experiments.search.space.distribution import Distribution
@@ -18,7 +18,7 @@ from experiments.search.space.distribution import Distribution
 NEIGHBOURS = 2
 
 
-def failing(columns: Columns, history: History, points: Points, active: Mask) -> Mask:
+def near_failed(cube: UnitCube, history: History, points: Points, active: Mask) -> Mask:
     """At which points one of the two nearest trials that have ended failed.
 
     The rule of the nearest neighbours (Cover and Hart, 1967), on the side of caution
@@ -32,9 +32,9 @@ def failing(columns: Columns, history: History, points: Points, active: Mask) ->
     ended = ~history.pending
     trials, counting = history.points[ended], history.active[ended]
     squares = np.zeros((len(points), len(trials)))
-    for place in columns.varying:
+    for place in cube.varying:
         apart = points[:, place, None] - trials[:, place]
-        if columns.all[place].categorical:
+        if cube.axes[place].categorical:
             apart = np.where(apart == 0, 0.0, 1.0)
         apart[active[:, place, None] != counting[:, place]] = 1.0
         squares += apart**2
@@ -66,14 +66,14 @@ def has_order(law: Distribution) -> bool:
 MIN_APART = 0.02
 
 
-def beside_pending(
-    columns: Columns, history: History, points: Points, active: Mask
+def near_pending(
+    cube: UnitCube, history: History, points: Points, active: Mask
 ) -> Mask:
     """Which points lie so close to a trial that runs that they would teach little."""
     pending = history.pending
     rivals, counting = history.points[pending], history.active[pending]
     far = np.zeros((len(points), len(rivals)), np.bool_)
-    for place, column in enumerate(columns.all):
+    for place, column in enumerate(cube.axes):
         one, other = points[:, place, None], rivals[:, place]
         apart = 0.0 if column.categorical else MIN_APART
         far |= np.abs(one - other) > apart

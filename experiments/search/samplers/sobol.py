@@ -20,7 +20,7 @@ import scipy
 from numpy.typing import NDArray
 
 from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import Columns
+from experiments.search.gp.encoding import UnitCube
 from experiments.search.gp.novelty import Novelty
 from experiments.search.history import History
 from experiments.search.records import JSONValue
@@ -84,7 +84,7 @@ MAX_POINTS = 2**14
 MIN_SHARE = 1 / 16
 
 
-class Draw(NamedTuple):
+class SobolPoint(NamedTuple):
     """A configuration; `even` unless the sequence had no more to give."""
 
     params: dict[str, JSONValue]
@@ -92,7 +92,7 @@ class Draw(NamedTuple):
 
 
 @dataclass
-class EvenDraws:
+class SobolDraws:
     """A space's configurations in the order of a Sobol sequence.
 
     Every parameter is reached through its inverse distribution function. The k-th
@@ -108,20 +108,20 @@ class EvenDraws:
     _seen: set[bytes] = field(default_factory=set, init=False)
     _blocks: int = field(default=0, init=False)
 
-    def configuration(self, number: int) -> Draw | None:
+    def configuration(self, number: int) -> SobolPoint | None:
         """The number-th configuration, from 0; None when a finite space has no more."""
         if self.space.is_finite:
             return self._of_finite(number)
         if not self.space.constraints:
-            return Draw(self.space.decode(self._sequence.point(number)), True)
+            return SobolPoint(self.space.decode(self._sequence.point(number)), True)
         while len(self._points) <= number and not self._spent(len(self._points)):
             self._points += filter(self.space.rejection.allows, self._next_block())
         if number < len(self._points):
-            return Draw(self.space.decode(self._points[number]), True)
+            return SobolPoint(self.space.decode(self._points[number]), True)
         rng = np.random.default_rng([self.seed, number])
-        return Draw(self.space.sample(rng), False)
+        return SobolPoint(self.space.sample(rng), False)
 
-    def _of_finite(self, number: int) -> Draw | None:
+    def _of_finite(self, number: int) -> SobolPoint | None:
         count = self.space.finite.count
         if count is not None and number >= count:
             return None
@@ -131,17 +131,17 @@ class EvenDraws:
                 break
         if number < len(self._rows):
             values = self.space.finite.of_row(self._rows[number])
-            return Draw(self.space.layout.assembled(values), True)
+            return SobolPoint(self.space.layout.assembled(values), True)
         return self._left(number - len(self._rows))
 
-    def _left(self, number: int) -> Draw | None:
+    def _left(self, number: int) -> SobolPoint | None:
         """The number-th random configuration of those the sequence did not give."""
         place = 0
         while (row := self._random.row(place)) is not None:
             if row.tobytes() not in self._seen:
                 if not number:
                     values = self.space.finite.of_row(row)
-                    return Draw(self.space.layout.assembled(values), False)
+                    return SobolPoint(self.space.layout.assembled(values), False)
                 number -= 1
             place += 1
         return None
@@ -203,8 +203,8 @@ class SobolSampler(Sampler):
         )
 
     @cached_property
-    def _draws(self) -> EvenDraws:
-        return EvenDraws(self.space, self.seed)
+    def _draws(self) -> SobolDraws:
+        return SobolDraws(self.space, self.seed)
 
 
 # So many points of the sequence are looked at for one that may be tried.
@@ -214,10 +214,10 @@ LOOKED_AT = 128
 
 
 @dataclass(frozen=True)
-class Design:
+class InitialDesign:
     """A scrambled Sobol sequence over the axes (Owen, 1998), the same for one seed."""
 
-    columns: Columns
+    cube: UnitCube
     seed: int
 
     def suggestion(self, number: int, tried: Tried) -> dict[str, JSONValue] | None:
@@ -233,7 +233,7 @@ class Design:
     ) -> dict[str, JSONValue] | None:
         """Of the points from the number-th on the likeliest training of its own."""
         points = np.array([self._sequence.point(number + k) for k in range(LOOKED_AT)])
-        chances = novelty.log_chances(*self.columns.snapped(points))
+        chances = novelty.log_chances(*self.cube.snapped(points))
         for row in np.argsort(-chances, kind="stable"):
             params = tried.admits(points[row])
             if params is not None:
@@ -242,7 +242,7 @@ class Design:
 
     @cached_property
     def _sequence(self) -> SobolSequence:
-        return SobolSequence(len(self.columns.all), self.seed)
+        return SobolSequence(len(self.cube.axes), self.seed)
 
 
 @dataclass
@@ -273,8 +273,8 @@ class Fallback:
         return tried.first_new(self._distinct.configuration)
 
     @cached_property
-    def _even(self) -> EvenDraws:
-        return EvenDraws(self.space, self.seed)
+    def _even(self) -> SobolDraws:
+        return SobolDraws(self.space, self.seed)
 
     @cached_property
     def _distinct(self) -> DistinctDraws:

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.gp.candidates import Tried
-from experiments.search.gp.encoding import Columns, Mask, Points
+from experiments.search.gp.encoding import Mask, Points, UnitCube
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.history import History, empty
 from experiments.search.records import JSONValue
-from experiments.search.samplers.guards import beside_pending, failing
+from experiments.search.samplers.guards import near_failed, near_pending
 from experiments.search.samplers.parzen import Coordinate, Parzen
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import Fallback
@@ -38,15 +38,15 @@ class AxisGroup(NamedTuple):
     places: NDArray[np.int64]
 
 
-def groups_of(columns: Columns) -> Iterator[AxisGroup]:
+def groups_of(cube: UnitCube) -> Iterator[AxisGroup]:
     """The axes with more than one value, by what they depend on."""
-    places = {name: place for place, name in enumerate(columns.space.axes)}
+    places = {name: place for place, name in enumerate(cube.space.axes)}
     found: dict[frozenset[Gate], list[int]] = defaultdict(list)
-    for axis in columns.space.layout.order:
-        if not columns.all[places[axis.name]].constant:
+    for axis in cube.space.layout.order:
+        if not cube.axes[places[axis.name]].constant:
             found[frozenset(axis.gates)].append(places[axis.name])
     for group in found.values():
-        coordinates = tuple(Coordinate(columns.all[place]) for place in group)
+        coordinates = tuple(Coordinate(cube.axes[place]) for place in group)
         yield AxisGroup(coordinates, np.array(group, np.int64))
 
 
@@ -56,7 +56,7 @@ MAX_GOOD = 25
 
 
 @dataclass(frozen=True)
-class Split:
+class GoodSplit:
     """Rows of a history: good trials with their importance, and all others."""
 
     good: NDArray[np.int64]
@@ -64,7 +64,7 @@ class Split:
     others: NDArray[np.int64]
 
     @classmethod
-    def of(cls, outcomes: Outcomes) -> Split:
+    def of(cls, outcomes: Outcomes) -> GoodSplit:
         """The good are as important as they are better than the best of the others.
 
         That is the weight which makes the ratio of densities the expected improvement
@@ -83,28 +83,28 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class DensityRatio:
     """Two densities over the space, of good trials and of all others.
 
     Either is a product over the groups of axes that are active together, each estimated
     from the trials in which it is.
     """
 
-    columns: Columns
+    cube: UnitCube
     groups: Sequence[AxisGroup]
     history: History
-    split: Split
+    split: GoodSplit
 
     def drawn(self, number: int, rng: np.random.Generator) -> tuple[Points, Mask]:
         """So many points of the cube, likely as good trials are."""
-        points = rng.random((number, len(self.columns.all)))
+        points = rng.random((number, len(self.cube.axes)))
         for group, (good, _) in zip(self.groups, self._densities, strict=True):
             points[:, group.places] = good.drawn(number, rng)
-        return self.columns.snapped(points)
+        return self.cube.snapped(points)
 
     def scores(self, points: Points, active: Mask) -> NDArray[np.float64]:
         """By how much the good are likelier than others: a logarithm for each point."""
-        digits = self.columns.digits(points, np.ones_like(active))
+        digits = self.cube.digits(points, np.ones_like(active))
         scores = np.zeros(len(points))
         for group, (good, others) in zip(self.groups, self._densities, strict=True):
             rows = np.flatnonzero(active[:, group.places[0]])
@@ -116,7 +116,7 @@ class Contrast:
     @cached_property
     def _densities(self) -> list[tuple[Parzen, Parzen]]:
         points, active = self.history.points, self.history.active
-        digits = self.columns.digits(points, np.ones_like(active))
+        digits = self.cube.digits(points, np.ones_like(active))
         split, alike = self.split, np.ones(len(self.split.others))
 
         def density(
@@ -165,12 +165,12 @@ class TpeSampler(Sampler):
 
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
         history = empty(self.space) if history is None else history
-        tried = Tried(self._columns, history)
+        tried = Tried(self._cube, history)
         if not _has_model(history):
             return self._fallback.start(number, tried)
         rng = np.random.default_rng([self.seed, number])
-        contrast = Contrast(
-            self._columns, self._groups, history, Split.of(outcomes_of(history))
+        contrast = DensityRatio(
+            self._cube, self._groups, history, GoodSplit.of(outcomes_of(history))
         )
         for points, active in self._candidates(contrast, rng):
             params = _best(contrast, points, active, tried)
@@ -184,12 +184,12 @@ class TpeSampler(Sampler):
                 f"Spread evenly over the space until {MIN_ENDED} trials have ended; "
                 "then what is typical of good trials is tried."
             )
-        good = len(Split.of(outcomes_of(history)).good)
+        good = len(GoodSplit.of(outcomes_of(history)).good)
         trials = "the best trial" if good == 1 else f"the best {good} trials"
         return f"Tries what is typical of {trials} and not of the others."
 
     def _candidates(
-        self, contrast: Contrast, rng: np.random.Generator
+        self, contrast: DensityRatio, rng: np.random.Generator
     ) -> Iterator[tuple[Points, Mask]]:
         """Points to choose from, in one round after the other."""
         count = self.space.count()
@@ -198,18 +198,18 @@ class TpeSampler(Sampler):
         for _ in range(ROUNDS):
             yield contrast.drawn(CANDIDATES, rng)
             if count is not None and count <= MAX_LISTED:
-                listed = self._columns.listed()
+                listed = self._cube.listed()
                 if listed is not None:
                     yield listed
                 return
 
     @cached_property
-    def _columns(self) -> Columns:
-        return Columns(self.space)
+    def _cube(self) -> UnitCube:
+        return UnitCube(self.space)
 
     @cached_property
     def _groups(self) -> tuple[AxisGroup, ...]:
-        return tuple(groups_of(self._columns))
+        return tuple(groups_of(self._cube))
 
     @cached_property
     def _fallback(self) -> Fallback:
@@ -222,17 +222,17 @@ def _has_model(history: History) -> bool:
 
 
 def _best(
-    contrast: Contrast, points: Points, active: Mask, tried: Tried
+    contrast: DensityRatio, points: Points, active: Mask, tried: Tried
 ) -> dict[str, JSONValue] | None:
     """The configuration with the highest score of those that may be tried.
 
     What is likely to fail comes behind all else.
     """
     new = ~tried.among(points, active)
-    new &= ~beside_pending(contrast.columns, tried.history, points, active)
+    new &= ~near_pending(contrast.cube, tried.history, points, active)
     points, active = points[new], active[new]
     scores = contrast.scores(points, active)
-    fails = failing(contrast.columns, tried.history, points, active)
+    fails = near_failed(contrast.cube, tried.history, points, active)
     for place in np.lexsort((-scores, fails)):
         params = tried.admits(points[place])
         if params is not None:

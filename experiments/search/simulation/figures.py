@@ -59,7 +59,7 @@ class Figures:
         return max(0.0, 1 - used / of) if of > 0 else 0.0
 
 
-class Weighing:
+class Evaluation:
     """Weighs the ends of a recorded sweep's trials against one another.
 
     A trial that a policy ended in truth has a curve up to there only. Where a replay
@@ -178,9 +178,9 @@ CURVES = "Their curves stop"
 STATES: Mapping[int, str] = {PENDING: "still running", FAILED: "failed"}
 
 
-def limits_in_words(weighing: Weighing) -> list[str]:
+def limits_in_words(evaluation: Evaluation) -> list[str]:
     """What a replay of the recording takes for granted, a sentence each."""
-    recording = weighing.recording
+    recording = evaluation.recording
     found = []
     stopped = int((recording.stopped_after > 0).sum())
     if stopped:
@@ -188,7 +188,7 @@ def limits_in_words(weighing: Weighing) -> list[str]:
         found.append(
             f"{counted(stopped, 'trial')} {was} really ended early. {them} there: where"
             f" a policy would let one go on, it is taken to run for"
-            f" {counted(weighing.usual, 'report')}, as completed trials do in the"
+            f" {counted(evaluation.usual, 'report')}, as completed trials do in the"
             " median, and its value stays what it had reached."
         )
     exempt = int(recording.exempt.sum())

@@ -18,24 +18,25 @@ STRIDE = 2_048
 # A trial's reports are judged, or only count for the others, or do neither.
 JUDGED, COUNTED, IGNORED = range(3)
 
-Pulse = Callable[[int], None]
+OnReports = Callable[[int], None]
 
 
-def replay(
-    recording: Recording, policy: Policy, *, pulse: Pulse | None = None
+def simulate(
+    recording: Recording, policy: Policy, *, on_reports: OnReports | None = None
 ) -> NDArray[np.int64]:
     """The report after which the policy ends each trial (T,), 0 where it does not.
 
     Nobody sees what a trial has recorded after its end, with one exception: where it
     really was ended after that very report, what it sent until it had stopped counted
     then, and does so here. A trial that is exempt counts for the others and is not
-    judged. A trial ends where its record does, whatever ended it. `pulse` is called
+    judged. A trial ends where its record does, whatever ended it. `on_reports` is
+    called
     from time to time with the number of reports that are done.
     """
-    return _Replay(recording, policy).run(pulse)
+    return _Simulation(recording, policy).run(on_reports)
 
 
-class _Replay:
+class _Simulation:
     def __init__(self, recording: Recording, policy: Policy) -> None:
         self._recording = recording
         self._policy = policy
@@ -48,13 +49,13 @@ class _Replay:
         self._conditions = np.where(recording.exempt, COUNTED, JUDGED).tolist()
         self._ended = [0] * len(self._numbers)
 
-    def run(self, pulse: Pulse | None) -> NDArray[np.int64]:
+    def run(self, on_reports: OnReports | None) -> NDArray[np.int64]:
         for (start, stop), ending in _stretches(self._recording):
             for place in range(start, stop, STRIDE):
                 end = min(place + STRIDE, stop)
                 self._judge(place, end)
-                if pulse is not None:
-                    pulse(end)
+                if on_reports is not None:
+                    on_reports(end)
             for trial in ending:
                 self._finish(trial)
         return np.array(self._ended, np.int64)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.simulation.figures import Figures, Weighing
-from experiments.search.simulation.judging import Pulse, replay
+from experiments.search.simulation.figures import Evaluation, Figures
+from experiments.search.simulation.judging import OnReports, simulate
 from experiments.search.simulation.recording import Recording, shuffled
 from experiments.search.termination import Policy
 
@@ -51,13 +51,13 @@ class Average:
         return [field.name for field in fields(cls)]
 
 
-def replays(
+def simulations(
     recording: Recording, policies: Sequence[Policy], progress: Progress
 ) -> Iterator[NDArray[np.int64]]:
     """Each policy's ends, as `replay` gives them, in the order that was recorded."""
     work = _WorkProgress(progress, recording.size, len(policies))
     for policy in policies:
-        yield replay(recording, policy, pulse=work.next())
+        yield simulate(recording, policy, on_reports=work.next())
 
 
 def averages(
@@ -68,25 +68,25 @@ def averages(
     orders: int,
 ) -> Iterator[Average]:
     """Each policy's figures, averaged over so many shuffled orders of the trials."""
-    weighing = Weighing(recording)
+    evaluation = Evaluation(recording)
     shuffles = [shuffled(recording, seed) for seed in range(orders)]
     work = _WorkProgress(progress, recording.size, orders * len(policies))
     for policy in policies:
-        ends = [replay(order, policy, pulse=work.next()) for order in shuffles]
-        yield Average.of([weighing.figures(ended) for ended in ends])
+        ends = [simulate(order, policy, on_reports=work.next()) for order in shuffles]
+        yield Average.of([evaluation.figures(ended) for ended in ends])
 
 
 class _WorkProgress:
     """Turns the reports of one replay after another into the share of all of them."""
 
-    def __init__(self, progress: Progress, size: int, replays: int) -> None:
+    def __init__(self, progress: Progress, size: int, simulations: int) -> None:
         self._progress = progress
         self._size = size
-        self._whole = max(1, size * replays)
+        self._whole = max(1, size * simulations)
         self._before = -size
 
-    def next(self) -> Pulse:
-        """The pulse of the next replay."""
+    def next(self) -> OnReports:
+        """The callback of the next simulation."""
         self._before += self._size
         return self._tell
 

@@ -43,7 +43,7 @@ CLEAR_OF_NOISE = 2.5
 MIN_SHARE = 0.02
 
 
-class Backlog(NamedTuple):
+class Deficit(NamedTuple):
     """How far a trial is behind the leader at its report, and what it may gain."""
 
     leader: Ranked
@@ -51,7 +51,7 @@ class Backlog(NamedTuple):
     expected: float
 
 
-def backlog_of(evidence: Evidence, rivals: Rivals) -> Backlog | None:
+def deficit_of(evidence: Evidence, rivals: Rivals) -> Deficit | None:
     """What a trial in the worse half has to make up; None where it is too early."""
     if evidence.report < MIN_FIRST_WAVE_REPORTS or len(rivals) < MIN_RIVALS:
         return None
@@ -59,13 +59,13 @@ def backlog_of(evidence: Evidence, rivals: Rivals) -> Backlog | None:
     if leader is None or rivals.better_than(best) < BEHIND * (len(rivals) + 1):
         return None
     if math.isinf(best):
-        return Backlog(leader, math.inf, 0.0)
+        return Deficit(leader, math.inf, 0.0)
     losses = evidence.losses()
     before = float(levels_of(losses)[later_half(evidence.report) - 1])
     recent = before - best if math.isfinite(before) else 0.0
     needed = best - leader.loss - CLEAR_OF_NOISE * (noise_of(losses) or 0.0)
     expected = STILL_GAINED * (recent + MIN_SHARE * max(needed, 0.0))
-    return Backlog(leader, needed, expected)
+    return Deficit(leader, needed, expected)
 
 
 MIN_REPORTS = 3
@@ -110,7 +110,7 @@ class PredictivePolicy(Policy):
     were gaining as fast (`experiments.search.forecasts`). The `chance` is asked of a
     trial of middling rank at its report; the rank says something the gains do not, and
     so the last one needs twice that chance, and one in the best quarter half of it. A
-    trial among the best `keep_share` goes on in any case, and every one has three
+    trial among the best `keep_share` always continues, and every one has three
     reports.
     Where reports are noisy, both comparisons are of averages and leave room for it.
     While no trial has run to its end, one in the worse half ends when it is further
@@ -239,10 +239,10 @@ class PredictivePolicy(Policy):
         return _share_better(loss, rivals) < self.keep_share
 
     def _first_wave(self, evidence: Evidence, rivals: Rivals) -> Ruling:
-        backlog = backlog_of(evidence, rivals)
-        if backlog is None or self.chance == 0:
+        deficit = deficit_of(evidence, rivals)
+        if deficit is None or self.chance == 0:
             return KEPT
-        leader, needed, expected = backlog
+        leader, needed, expected = deficit
         facts = {"gain_needed": max(needed, 0.0), "gain_expected": expected}
         return Ruling(
             stop=needed > expected,

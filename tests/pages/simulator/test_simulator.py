@@ -76,7 +76,7 @@ def test_the_sentence_tells_what_a_setting_ends_saves_and_keeps(
     assert "Ends <strong>2 of 5 trials</strong>" in text
     assert "keeps the best" in text
     assert "The best trial it would have ended ranked 4th." in text
-    assert "5 complete curves of 6 reports, so the replay is exact" in text
+    assert "5 complete curves of 6 reports, so the simulation is exact" in text
 
 
 def test_the_sentence_tells_a_lost_best(ada: Client, sweep: Sweep) -> None:

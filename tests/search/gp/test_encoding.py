@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.search.gp.candidates import Candidates, Tried
-from experiments.search.gp.encoding import Columns, Encoding, from_log, to_log
+from experiments.search.gp.encoding import Encoding, UnitCube, from_log, to_log
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.space.space import NEUTRAL, SearchSpace
@@ -26,7 +26,7 @@ def test_a_snapped_point_is_where_its_configuration_is_encoded(
 ) -> None:
     space = SearchSpace.parse(document)
     points = np.random.default_rng(1).random((300, len(space.axes)))
-    snapped, active = Columns(space).snapped(points)
+    snapped, active = UnitCube(space).snapped(points)
     for point, counts in zip(snapped, active, strict=True):
         params = space.decode(point)
         values = space.flat(params)
@@ -37,14 +37,14 @@ def test_a_snapped_point_is_where_its_configuration_is_encoded(
 
 def test_every_point_of_a_finite_space_is_listed_once() -> None:
     space = SearchSpace.parse(CONDITIONAL, constraints=RULES)
-    listed = Columns(space).listed()
+    listed = UnitCube(space).listed()
     assert listed is not None
     points, active = listed
     count = space.count()
     assert count is not None and len(points) == count
     expected = [space.configuration(index) for index in range(count)]
     assert [space.decode(point) for point in points] == expected
-    assert (Columns(space).activity(points) == active).all()
+    assert (UnitCube(space).activity(points) == active).all()
 
 
 @pytest.mark.parametrize("document", SPACES)
@@ -63,13 +63,13 @@ def test_neighbours_lie_in_the_space_and_differ(
         assert space.contains(space.decode(point))
     moved = (near != np.repeat(centres, 40, axis=0)).any(1)
     assert moved.mean() > 0.5
-    assert (near_active == encoding.columns.activity(near)).all()
+    assert (near_active == encoding.cube.activity(near)).all()
 
 
 def test_a_short_step_changes_a_coarse_range_by_one_value() -> None:
     space = SearchSpace.parse({"n": {"type": "int", "low": 1, "high": 5}})
     candidates = Candidates(Encoding(space))
-    centres, active = Columns(space).snapped(np.array([[0.0], [0.5], [1.0]]))
+    centres, active = UnitCube(space).snapped(np.array([[0.0], [0.5], [1.0]]))
     near, _ = candidates.near(
         centres, active, each=30, scale=1e-6, rng=np.random.default_rng(1)
     )
@@ -144,7 +144,7 @@ def test_how_often_alike_choices_take_a_value_is_a_feature() -> None:
 def test_what_is_not_active_stands_in_the_middle() -> None:
     space = SearchSpace.parse(CONDITIONAL)
     point = space.encode({"optimizer": "adam", "net": None})
-    active = Columns(space).activity(point[None])
+    active = UnitCube(space).activity(point[None])
     features = Encoding(space).features(point[None], active)
     assert features.coordinates.tolist() == [[0.5]]
     assert features.linear.tolist() == [[0.0]]
@@ -159,7 +159,7 @@ def test_what_was_tried_is_known_again() -> None:
         TrialRecord(n, params, "running", None) for n, params in enumerate(tried)
     ]
     history = History.of(space, Objective("loss", "minimize"), records)
-    known = Tried(Columns(space), history)
+    known = Tried(UnitCube(space), history)
     assert all(known.has(params) for params in tried)
     others = [space.sample(rng) for _ in range(20)]
     assert not any(known.has(params) for params in others)
@@ -172,6 +172,6 @@ def test_what_breaks_a_constraint_is_not_admitted() -> None:
     space = SearchSpace.parse(
         {"a": "randint(3)", "b": "randint(3)"}, constraints=["a < b"]
     )
-    tried = Tried(Columns(space), History(space, Objective("loss", "minimize")))
+    tried = Tried(UnitCube(space), History(space, Objective("loss", "minimize")))
     assert tried.admits(space.encode({"a": 2, "b": 1})) is None
     assert tried.admits(space.encode({"a": 1, "b": 2})) == {"a": 1, "b": 2}

@@ -8,7 +8,7 @@ import pytest
 from experiments.search.gp.encoding import Encoding
 from experiments.search.gp.fit import Hyperparameters
 from experiments.search.gp.kernel import Kernel
-from experiments.search.gp.model import Model, View, chosen_fit
+from experiments.search.gp.model import GaussianProcess, ScaleView, choose_fit
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
@@ -19,10 +19,12 @@ WIDE = SearchSpace.parse({"decay": "uniform(0.00001, 1)"})
 LOSS = Objective("loss", "minimize")
 
 
-def model_of(history: History, seed: int = 1, *, likeliest: bool = False) -> Model:
+def model_of(
+    history: History, seed: int = 1, *, likeliest: bool = False
+) -> GaussianProcess:
     rng = np.random.default_rng(seed)
     outcomes = outcomes_of(history)
-    return Model.of(
+    return GaussianProcess.of(
         Encoding(history.space), history, outcomes, rng, likeliest=likeliest
     )
 
@@ -92,14 +94,14 @@ def test_the_likeliest_way_of_seeing_a_wide_range_is_found() -> None:
 
 
 def test_either_way_is_taken_now_and_then() -> None:
-    def fit(sensed: bool, penalty: float) -> tuple[View, Hyperparameters]:
+    def fit(sensed: bool, penalty: float) -> tuple[ScaleView, Hyperparameters]:
         kernel = Kernel(np.ones(1), 0.1)
-        return View(Encoding(WIDE), sensed), Hyperparameters(kernel, 0.1, penalty)
+        return ScaleView(Encoding(WIDE), sensed), Hyperparameters(kernel, 0.1, penalty)
 
     fits = [fit(False, 10.0), fit(True, 90.0)]
     rng = np.random.default_rng(1)
-    taken = [chosen_fit(fits, least=0.25, rng=rng)[0].sensed for _ in range(400)]
+    taken = [choose_fit(fits, least=0.25, rng=rng)[0].sensed for _ in range(400)]
     # 100 are expected, with a standard deviation of 9.
     assert 60 < sum(taken) < 140
-    assert not chosen_fit(fits, least=0.0, rng=rng)[0].sensed
-    assert chosen_fit(fits[1:], least=0.25, rng=rng)[0].sensed
+    assert not choose_fit(fits, least=0.0, rng=rng)[0].sensed
+    assert choose_fit(fits[1:], least=0.25, rng=rng)[0].sensed

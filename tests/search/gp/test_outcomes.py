@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.search.gp.fit import Share
+from experiments.search.gp.fit import SubsetSizes
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
@@ -112,7 +112,7 @@ def test_extreme_and_equal_losses_stay_finite(scale: float) -> None:
 
 def test_of_many_the_best_the_latest_and_some_others_are_taken() -> None:
     values = np.random.default_rng(1).standard_normal(1000)
-    chosen = Share(best=10, latest=5, others=20).chosen(
+    chosen = SubsetSizes(best=10, latest=5, others=20).chosen(
         values, np.random.default_rng(2)
     )
     assert len(set(chosen.tolist())) == 35
@@ -122,5 +122,5 @@ def test_of_many_the_best_the_latest_and_some_others_are_taken() -> None:
 
 
 def test_of_few_all_are_taken() -> None:
-    share = Share(best=10, latest=5, others=20)
+    share = SubsetSizes(best=10, latest=5, others=20)
     assert len(share.chosen(np.zeros(35), np.random.default_rng(2))) == 35

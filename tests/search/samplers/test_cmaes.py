@@ -5,12 +5,12 @@ import pytest
 from scipy.special import ndtr
 
 from experiments.search.fields import DefinitionError
-from experiments.search.gp.encoding import Columns
+from experiments.search.gp.encoding import UnitCube
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.samplers import make_sampler
-from experiments.search.samplers.cmaes import AxisSplit, CmaesSampler, Replay
+from experiments.search.samplers.cmaes import CmaesSampler, Evolution, OrderedAxes
 from experiments.search.samplers.cmaes_normal import (
     Categories,
     Gaussian,
@@ -112,7 +112,9 @@ def replayed(trials: int) -> tuple[SearchSpace, History, CmaesSampler]:
 
 def test_a_start_that_has_settled_is_followed_by_a_larger_one() -> None:
     space, history, sampler = replayed(400)
-    strategy = Replay(AxisSplit(Columns(space)), 3).of(history, outcomes_of(history))
+    strategy = Evolution(OrderedAxes(UnitCube(space)), 3).of(
+        history, outcomes_of(history)
+    )
     assert strategy.restarts >= 1
     assert strategy.weights.size == usual_size(2) * 2**strategy.restarts
     assert f"start {strategy.restarts + 1}" in sampler.in_words(history)
@@ -134,7 +136,7 @@ def test_a_trial_that_ends_late_takes_its_place_by_its_number() -> None:
         )
     ]
     whole = History.of(space, LOSS, late[1:] + late[:1])
-    replay = Replay(AxisSplit(Columns(space)), 3)
+    replay = Evolution(OrderedAxes(UnitCube(space)), 3)
     one, other = (replay.of(log, outcomes_of(log)) for log in (history, whole))
     assert np.array_equal(one.law.covariance, other.law.covariance)
 

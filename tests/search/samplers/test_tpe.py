@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from experiments.search.gp.encoding import Columns, CubeAxis
+from experiments.search.gp.encoding import CubeAxis, UnitCube
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.samplers.parzen import Coordinate, Parzen
-from experiments.search.samplers.tpe import Split, TpeSampler, groups_of
+from experiments.search.samplers.tpe import GoodSplit, TpeSampler, groups_of
 from experiments.search.space import FloatRange, IntRange, Uniform
 from experiments.search.space.choice import Choice
 from experiments.search.space.distribution import Distribution
@@ -87,9 +87,9 @@ def test_the_bounds_of_a_range_can_be_reached() -> None:
 
 
 def test_axes_that_depend_on_the_same_form_a_group() -> None:
-    columns = Columns(SearchSpace.parse(BRANCHING))
-    names = list(columns.space.axes)
-    groups = [{names[place] for place in group.places} for group in groups_of(columns)]
+    cube = UnitCube(SearchSpace.parse(BRANCHING))
+    names = list(cube.space.axes)
+    groups = [{names[place] for place in group.places} for group in groups_of(cube)]
     assert groups == [{"optimizer", "rate", "net"}, {"momentum"}, {"net.units"}]
 
 
@@ -101,7 +101,7 @@ def test_the_best_tenth_is_good_and_running_trials_are_not() -> None:
     ]
     rows.append([30, {"x": 0.1, "y": 0.1}, "running", None])
     rows.append([31, {"x": 0.2, "y": 0.1}, "failed", None])
-    split = Split.of(outcomes_of(told(space, rows)))
+    split = GoodSplit.of(outcomes_of(told(space, rows)))
     assert split.good.tolist() == [0, 1, 2, 3]
     assert split.importance.tolist() == sorted(split.importance, reverse=True)
     assert {30, 31} < set(split.others.tolist())

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.search.history import CANCELLED, COMPLETED, FAILED, TERMINATED
 from experiments.search.records import Objective
-from experiments.search.simulation import Recording, Weighing, replay
+from experiments.search.simulation import Evaluation, Recording, simulate
 from experiments.search.simulation.families import (
     families,
     main_field,
@@ -18,7 +18,7 @@ from experiments.search.simulation.families import (
 )
 from experiments.search.simulation.figures import limits_in_words
 from experiments.search.simulation.recording import shuffled
-from experiments.search.simulation.work import averages, replays, sample
+from experiments.search.simulation.work import averages, sample, simulations
 from experiments.search.termination import POLICIES, Policy, make_policy
 from tests.search.recordings import random_curves, recorded
 from tests.search.termination.scanned import ScannedEvidence
@@ -35,7 +35,7 @@ def policy(document: dict[str, Any]) -> Policy:
 
 
 def ends(recording: Recording, document: dict[str, Any]) -> list[int]:
-    return replay(recording, policy(document)).tolist()
+    return simulate(recording, policy(document)).tolist()
 
 
 def ends_by_scanning(recording: Recording, judge: Policy) -> list[int]:
@@ -72,7 +72,7 @@ def test_a_replay_ends_whom_a_scan_of_all_curves_ends(kind: str) -> None:
             inner = [MEDIAN, {"type": "patience", "patience": 2}]
             document = {"type": kind, "policies": inner}
         judge = policy(document)
-        assert replay(recording, judge).tolist() == ends_by_scanning(recording, judge)
+        assert simulate(recording, judge).tolist() == ends_by_scanning(recording, judge)
 
 
 @pytest.mark.parametrize("on_missing", ["worst", "stop", "ignore"])
@@ -91,7 +91,7 @@ def test_so_it_does_with_missing_values_and_running_rivals_only(
         curves = random_curves(seed)
         recording = recorded(curves, starts=list(range(len(curves))))
         judge = policy(document)
-        assert replay(recording, judge).tolist() == ends_by_scanning(recording, judge)
+        assert simulate(recording, judge).tolist() == ends_by_scanning(recording, judge)
 
 
 def test_what_an_ended_trial_reported_later_is_not_seen() -> None:
@@ -131,16 +131,18 @@ def test_so_is_it_in_every_order_in_a_sample_and_in_another_process() -> None:
 
 def test_words_tell_who_was_to_run_to_its_end() -> None:
     one, two = (recorded([[1.0]] * 3, exempt=range(n)) for n in (1, 2))
-    assert limits_in_words(Weighing(one))[0] == (
+    assert limits_in_words(Evaluation(one))[0] == (
         "1 trial was asked to run to its end, so no policy is asked here either."
     )
-    assert limits_in_words(Weighing(two))[0].startswith("2 trials were asked to run to")
+    assert limits_in_words(Evaluation(two))[0].startswith(
+        "2 trials were asked to run to"
+    )
 
 
 def test_figures_tell_what_is_saved_and_that_the_best_is_kept() -> None:
     curves = [[0.5] * 4, [0.3] * 4, [0.9] * 4, [0.8] * 4]
-    weighing = Weighing(recorded(curves))
-    figures = weighing.figures(np.array([0, 0, 1, 2]))
+    evaluation = Evaluation(recorded(curves))
+    figures = evaluation.figures(np.array([0, 0, 1, 2]))
     assert (figures.ended, figures.reports, figures.reports_all) == (2, 11, 16)
     assert figures.saved == pytest.approx(5 / 16)
     assert (figures.best, figures.loss, figures.rank, figures.regret) == (1, 0.3, 1, 0)
@@ -149,7 +151,7 @@ def test_figures_tell_what_is_saved_and_that_the_best_is_kept() -> None:
 
 def test_figures_tell_how_far_the_rest_falls_behind_a_lost_best() -> None:
     curves = [[0.6, 0.5], [0.9, 0.1], [0.7, 0.4]]
-    figures = Weighing(recorded(curves)).figures(np.array([0, 1, 0]))
+    figures = Evaluation(recorded(curves)).figures(np.array([0, 1, 0]))
     assert (figures.best, figures.rank) == (2, 2)
     assert figures.regret == pytest.approx(0.3)
     assert (figures.ended_rank, figures.ended_best) == (1, 1)
@@ -157,38 +159,38 @@ def test_figures_tell_how_far_the_rest_falls_behind_a_lost_best() -> None:
 
 def test_what_an_ended_trial_had_reached_by_then_counts() -> None:
     curves = [[0.6, 0.5], [0.2, 0.1]]
-    figures = Weighing(recorded(curves)).figures(np.array([0, 1]))
+    figures = Evaluation(recorded(curves)).figures(np.array([0, 1]))
     assert (figures.best, figures.loss, figures.rank) == (1, 0.2, 2)
 
 
 def test_a_trial_that_was_really_ended_is_taken_to_run_on_as_others_do() -> None:
     curves = [[0.5] * 10, [0.4] * 10, [0.9] * 4]
     states = [COMPLETED, COMPLETED, TERMINATED]
-    weighing = Weighing(recorded(curves, states=states, stopped_after=[0, 0, 4]))
-    happened, without = weighing.happened, weighing.figures(np.zeros(3, np.int64))
+    evaluation = Evaluation(recorded(curves, states=states, stopped_after=[0, 0, 4]))
+    happened, without = evaluation.happened, evaluation.figures(np.zeros(3, np.int64))
     assert (happened.ended, happened.reports, happened.reports_all) == (1, 24, 30)
     assert (without.reports, without.saved) == (30, 0)
-    assert weighing.figures(np.array([0, 0, 4])) == happened
-    assert "1 trial was really ended early" in limits_in_words(weighing)[0]
+    assert evaluation.figures(np.array([0, 0, 4])) == happened
+    assert "1 trial was really ended early" in limits_in_words(evaluation)[0]
 
 
 def test_a_failed_trial_is_never_the_best() -> None:
-    weighing = Weighing(recorded([[0.5], [0.1]], states=[COMPLETED, FAILED]))
-    assert weighing.happened.best == 0
-    assert weighing.happened.rank == 1
+    evaluation = Evaluation(recorded([[0.5], [0.1]], states=[COMPLETED, FAILED]))
+    assert evaluation.happened.best == 0
+    assert evaluation.happened.rank == 1
 
 
 def test_a_sweep_without_a_finite_value_has_no_best() -> None:
-    figures = Weighing(recorded([[np.inf], [np.inf]])).happened
+    figures = Evaluation(recorded([[np.inf], [np.inf]])).happened
     assert (figures.best, figures.loss, figures.rank) == (None, None, None)
     assert figures.best_count == figures.ended_best == 0
 
 
 def test_words_tell_which_curves_have_no_end_of_their_own() -> None:
     states = [COMPLETED, FAILED, CANCELLED]
-    words = limits_in_words(Weighing(recorded([[1.0]] * 3, states=states)))
+    words = limits_in_words(Evaluation(recorded([[1.0]] * 3, states=states)))
     assert words[0] == "1 failed, 1 cancelled: replayed up to their last report."
-    assert len(limits_in_words(Weighing(recorded([[1.0]])))) == 1
+    assert len(limits_in_words(Evaluation(recorded([[1.0]])))) == 1
 
 
 def test_a_dumped_recording_is_read_back_the_same() -> None:
@@ -222,7 +224,7 @@ def test_a_sample_has_whole_trials_and_about_as_many_reports() -> None:
 def test_progress_goes_from_policy_to_policy_up_to_all() -> None:
     recording, told = recorded(random_curves(4)), []
     judges = [policy(MEDIAN), policy(BANDIT)]
-    assert len(list(replays(recording, judges, told.append))) == 2
+    assert len(list(simulations(recording, judges, told.append))) == 2
     assert told == sorted(told) and told[-1] == 1
     told.clear()
     found = list(averages(recording, judges, told.append, orders=3))

@@ -18,20 +18,20 @@ from experiments.pages.simulator import ended, outcomes
 from experiments.pages.simulator.form import (
     MAX_OTHERS,
     YAML,
-    Control,
-    Entry,
+    EnteredPolicy,
+    SettingField,
     Settings,
     controls,
     first_others,
     has_form,
     query_text,
-    read_entry,
+    read_entered,
     read_others,
     settings_text,
 )
 from experiments.pages.simulator.trade_off import TradeOff, trade_off
 from experiments.search.fields import DefinitionError
-from experiments.search.simulation import Recording, Weighing
+from experiments.search.simulation import Evaluation, Recording
 from experiments.search.simulation.families import main_field, proposals, varied_fields
 from experiments.search.simulation.figures import limits_in_words
 from experiments.search.termination import POLICIES, make_policy
@@ -50,7 +50,7 @@ KEEP = 6.0
 
 
 @dataclass(frozen=True)
-class Kind:
+class PolicyOption:
     """A kind of policy to pick."""
 
     value: str
@@ -58,7 +58,7 @@ class Kind:
     use: str
 
 
-class Board:
+class PolicyComparison:
     """The sweep as it was at the mark, and an address that says what is compared."""
 
     def __init__(self, sweep: Sweep, query: QueryDict) -> None:
@@ -75,8 +75,10 @@ class Board:
         return proposals(recording, self.sweep.objective)
 
     @cached_property
-    def entry(self) -> Entry:
-        return read_entry(self._query, self.proposed, self._first, self.sweep.objective)
+    def entered(self) -> EnteredPolicy:
+        return read_entered(
+            self._query, self.proposed, self._first, self.sweep.objective
+        )
 
     @property
     def _first(self) -> Settings:
@@ -90,42 +92,45 @@ class Board:
     def kept(self) -> list[Settings]:
         """The settings that were kept as columns, or the first ones."""
         kept = read_others(self._query, self.sweep.objective)
-        return first_others(self.proposed, self.entry.kind) if kept is None else kept
+        return first_others(self.proposed, self.entered.kind) if kept is None else kept
 
     @property
     def others(self) -> list[Settings]:
         """Those that have a column of their own: one's own setting has one anyway."""
-        return [each for each in self.kept if each != self.entry.settings]
+        return [each for each in self.kept if each != self.entered.settings]
 
     @property
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[PolicyOption]:
         """The kinds that have a form, and one for whatever can be written."""
         found = [
-            Kind(kind, POLICIES[kind].title, POLICIES[kind].use)
+            PolicyOption(kind, POLICIES[kind].title, POLICIES[kind].use)
             for kind in self.proposed
             if has_form(kind)
         ]
-        return [*found, Kind(YAML, "Any other, as YAML", "any or all of several")]
+        return [
+            *found,
+            PolicyOption(YAML, "Any other, as YAML", "any or all of several"),
+        ]
 
     @property
-    def controls(self) -> list[Control]:
-        if self.entry.kind not in self.proposed:
+    def controls(self) -> list[SettingField]:
+        if self.entered.kind not in self.proposed:
             return []
         longest = self.recording.longest if self.recording is not None else 0
-        return controls(self.entry, longest=longest)
+        return controls(self.entered, longest=longest)
 
     @property
     def problems(self) -> list[str]:
         """Sentences about what no field is there for."""
         names = {control.name for control in self.controls}
-        found = self.entry.problems.items()
+        found = self.entered.problems.items()
         return [text for name, texts in found if name not in names for text in texts]
 
     # --- what came of it ----------------------------------------------------------
 
     @cached_property
-    def weighing(self) -> Weighing | None:
-        return Weighing(self.recording) if self.recording is not None else None
+    def evaluation(self) -> Evaluation | None:
+        return Evaluation(self.recording) if self.recording is not None else None
 
     @property
     def is_empty(self) -> bool:
@@ -142,7 +147,7 @@ class Board:
 
     @property
     def _compared(self) -> list[Settings]:
-        own = self.entry.settings
+        own = self.entered.settings
         return [*([own] if own is not None else []), *self.others]
 
     @property
@@ -162,92 +167,92 @@ class Board:
         return f"Replaying {counted(reports, 'report')}"
 
     @cached_property
-    def columns(self) -> list[outcomes.Outcome]:
+    def columns(self) -> list[outcomes.PolicyOutcome]:
         """The columns: what happened, one's own and the others as far as they are."""
-        if self.weighing is None:
+        if self.evaluation is None:
             return []
-        found = [outcomes.happened(self.sweep, self.weighing)]
+        found = [outcomes.happened(self.sweep, self.evaluation)]
         pairs = zip(self._compared, self.told.answers, strict=False)
         for index, (settings, ends) in enumerate(pairs):
             if isinstance(ends, np.ndarray):
-                own = index == 0 and self.entry.settings is not None
+                own = index == 0 and self.entered.settings is not None
                 query = "" if own else self._without(settings)
                 found.append(
                     outcomes.outcome(
-                        settings, ends, self.weighing, own=own, remove_query=query
+                        settings, ends, self.evaluation, own=own, remove_query=query
                     )
                 )
         return found
 
     @property
-    def own(self) -> outcomes.Outcome | None:
+    def own(self) -> outcomes.PolicyOutcome | None:
         return next((each for each in self.columns if each.own), None)
 
     def _without(self, settings: Settings) -> str:
         rest = [each for each in self.kept if each != settings]
-        return query_text(self.entry, rest, mark=str(self.mark), vary=self.vary)
+        return query_text(self.entered, rest, mark=str(self.mark), vary=self.vary)
 
     @property
     def keep_query(self) -> str:
         """One's own setting, kept as a column, to go on from there; empty when there
         is no room."""
-        own = self.entry.settings
+        own = self.entered.settings
         if own is None or own in self.kept or len(self.kept) >= MAX_OTHERS:
             return ""
         kept = [own, *self.kept]
-        return query_text(self.entry, kept, mark=str(self.mark), vary=self.vary)
+        return query_text(self.entered, kept, mark=str(self.mark), vary=self.vary)
 
     @property
     def hidden(self) -> list[tuple[str, str]]:
         """What the form sends along: the columns, what the sweep was then, and of which
         kind the fields are."""
         columns = [("with", settings_text(each)) for each in self.kept]
-        own = [("mark", str(self.mark)), ("sent", self.entry.kind)]
+        own = [("mark", str(self.mark)), ("sent", self.entered.kind)]
         return [*(columns or [("with", "")]), *own]
 
     @property
-    def answer(self) -> outcomes.Answer | None:
-        if self.own is None or self.weighing is None:
+    def answer(self) -> outcomes.OutcomeSentence | None:
+        if self.own is None or self.evaluation is None:
             return None
-        return outcomes.answer(self.sweep, self.own, self.weighing)
+        return outcomes.answer(self.sweep, self.own, self.evaluation)
 
     @property
-    def rows(self) -> Sequence[outcomes.Row]:
-        if self.weighing is None or not self.columns:
+    def rows(self) -> Sequence[outcomes.OutcomeRow]:
+        if self.evaluation is None or not self.columns:
             return ()
-        return outcomes.rows(self.sweep, self.columns, self.weighing)
+        return outcomes.rows(self.sweep, self.columns, self.evaluation)
 
     @property
-    def picture(self) -> ended.Picture | None:
-        if self.own is None or self.weighing is None:
+    def picture(self) -> ended.EndedMap | None:
+        if self.own is None or self.evaluation is None:
             return None
-        return ended.picture(self.own, self.weighing)
+        return ended.picture(self.own, self.evaluation)
 
     @cached_property
-    def lines(self) -> list[ended.Line]:
-        if self.own is None or self.weighing is None:
+    def lines(self) -> list[ended.EndedTrial]:
+        if self.own is None or self.evaluation is None:
             return []
-        return ended.lines(self.sweep, self.own, self.weighing)
+        return ended.lines(self.sweep, self.own, self.evaluation)
 
     # --- the trade-off ------------------------------------------------------------
 
     @property
     def varied(self) -> list[tuple[str, str]]:
         """The settings whose range may be drawn: name and words."""
-        own = self.entry.settings
+        own = self.entered.settings
         names = varied_fields(own) if own else []
         return [(name, name.replace("_", " ")) for name in names]
 
     @property
     def vary(self) -> str:
         """The setting whose range is drawn; empty when there is none."""
-        own, asked = self.entry.settings, self._query.get("vary", "")
+        own, asked = self.entered.settings, self._query.get("vary", "")
         if own is None:
             return ""
         return asked if asked in varied_fields(own) else main_field(own) or ""
 
     def trade_off(self) -> TradeOff | None:
-        own = self.entry.settings
+        own = self.entered.settings
         if self.recording is None or self.is_empty or own is None:
             return None
         return trade_off(
@@ -258,7 +263,7 @@ class Board:
 
     @property
     def new_sweep_url(self) -> str:
-        own = self.entry.settings
+        own = self.entered.settings
         pairs = {"clone": str(self.sweep.pk)}
         if own is not None:
             pairs["early_termination"] = settings_text(own)
@@ -266,7 +271,7 @@ class Board:
 
     @property
     def own_text(self) -> str:
-        own = self.entry.settings
+        own = self.entered.settings
         return settings_text(own) if own is not None else ""
 
     @cached_property
@@ -290,13 +295,15 @@ class Board:
 
     @property
     def facts(self) -> list[str]:
-        recording, weighing = self.recording, self.weighing
-        if recording is None or weighing is None or self.is_empty:
+        recording, evaluation = self.recording, self.evaluation
+        if recording is None or evaluation is None or self.is_empty:
             return [counted(self.mark.reports, "report")]
         complete = int(recording.complete.sum())
         curves = counted(complete, "complete curve")
         if complete == len(recording.numbers):
-            exact = f"{curves} of {_lengths(weighing)}, so the replay is exact"
+            exact = (
+                f"{curves} of {_reports_words(evaluation)}, so the simulation is exact"
+            )
         else:
             exact = f"{curves} of {counted(len(recording.numbers), 'trial')}"
         return [exact, "the code that judges live sweeps"]
@@ -304,9 +311,9 @@ class Board:
     @property
     def limits(self) -> list[str]:
         """What the replay takes for granted, in sentences."""
-        if self.recording is None or self.weighing is None or self.is_empty:
+        if self.recording is None or self.evaluation is None or self.is_empty:
             return []
-        return limits_in_words(self.weighing)
+        return limits_in_words(self.evaluation)
 
 
 def known_settings(sweep: Sweep) -> Settings | None:
@@ -318,7 +325,7 @@ def known_settings(sweep: Sweep) -> Settings | None:
     return policy.settings() if policy is not None else None
 
 
-def _lengths(weighing: Weighing) -> str:
-    reports = weighing.recording.reports
+def _reports_words(evaluation: Evaluation) -> str:
+    reports = evaluation.recording.reports
     low, high = int(reports.min()), int(reports.max())
     return counted(high, "report") if low == high else f"{low:,} to {high:,} reports"
