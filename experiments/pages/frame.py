@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from whitenoise.storage import CompressedManifestStaticFilesStorage
@@ -119,6 +119,17 @@ def changed_parts(since: str, parts: Mapping[str, str]) -> dict[str, str]:
     return {
         name: html for name, html in parts.items() if seen.get(name) != digest(html)
     }
+
+
+def parts_feed(
+    request: HttpRequest, mark: str, rendered_parts: Callable[[], Mapping[str, str]]
+) -> JsonResponse:
+    """The parts that have changed ``?since=``, as HTML."""
+    since, changed = request.GET.get("since", ""), {}
+    if not is_current(since, mark):
+        parts = rendered_parts()
+        changed, since = changed_parts(since, parts), token_of(mark, parts)
+    return JsonResponse({"since": since, "parts": changed, "final": False})
 
 
 def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:

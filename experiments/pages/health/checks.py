@@ -1,7 +1,5 @@
-"""What an admin should look after, in plain words with what to do; the worst first.
-
-What every page tells an admin at its top: the queue or the scheduler is away, or
-there is no room left for what they do.
+"""Problems of the installation, the worst first, each with what to do about it; and the
+most urgent of them for the banner that admins see on every page.
 """
 
 from __future__ import annotations
@@ -22,25 +20,32 @@ from experiments import queues
 from experiments.db.clock import database_now
 from experiments.formatting import bytes_text, duration_text, share_text
 from experiments.models import SchedulerProcess, User
-from experiments.pages.health import disk
-from experiments.pages.health.disk import Database, Disk
+from experiments.pages.health.disk import MIN_FREE, Database, Disk, fullest_disk
 from experiments.pages.health.status import InstallationStatus, PoolWork, Work
 from experiments.queues import QueueFacts
+from experiments.search.wording import counted
 
-SCHEDULER_PATIENCE = 30.0
-SLOW_ROUND = 10.0
+MAX_SCHEDULER_SILENCE = 30.0
+MAX_ROUND = 10.0
 MIN_FREE_SHARE = 0.05
-# In bytes: with less all is over.
-NOTHING_FREE = 1_000_000
+# Bytes: with less, nothing can be stored.
+DISK_FULL = 1_000_000
 MAX_WAL = 256 << 20
-FULL, QUITE_FULL = 0.8, 0.95
-MANY_LOST = 10
-LONG_WAIT = 60.0
+NEARLY_FULL, FULL = 0.8, 0.95
+MAX_LOST = 10
+MAX_WAIT = 60.0
+
+CACHE_KEY = "installation-issues"
+# Seconds for which all pages show the same: asking a queue that is away takes time.
+WELL_FOR, ISSUES_FOR = 5, 15
+# A scheduler that starts together with the site needs a moment for its first round.
+START_TIME = 30.0
+STARTED = time.monotonic()
 
 
 @dataclass(frozen=True)
 class HealthIssue:
-    """``grave``: work stands still or may be lost; else it should be seen to soon."""
+    """``critical``: work has stopped or data may be lost."""
 
     title: str
     text: str
@@ -53,95 +58,91 @@ class HealthIssue:
 
 
 def health_issues(found: InstallationStatus) -> Sequence[HealthIssue]:
-    told = [
-        *queue_issues(found.queue),
-        *scheduler_issues(found.work),
-        *disk_issues(found.disk),
+    issues = [
+        *_queue_issues(found.queue),
+        *_scheduler_issues(found.work),
+        *_disk_issues(found.disk),
         *_database_issues(found.database),
         *_work_issues(found.work),
     ]
-    return sorted(told, key=lambda issue: not issue.critical)
+    return sorted(issues, key=lambda issue: not issue.critical)
 
 
-def queue_issues(queue: QueueFacts | None) -> Iterator[HealthIssue]:
+def _queue_issues(queue: QueueFacts | None) -> Iterator[HealthIssue]:
     if queue is None:
-        yield queue_is_down()
+        yield HealthIssue(
+            "The queue does not answer",
+            "No new trial starts until it is back. Running trials continue, and"
+            " nothing is lost.",
+            "Start the Valkey or Redis server, or check REDIS_URL.",
+            critical=True,
+        )
         return
-    if queue.fill > FULL:
-        full = queue.fill > QUITE_FULL
+    if queue.fill > NEARLY_FULL:
+        full = queue.fill > FULL
         yield HealthIssue(
             f"The queue's memory is {'full' if full else 'nearly full'}",
             f"It uses {bytes_text(queue.memory)} of {bytes_text(queue.limit)}"
-            f" ({share_text(queue.fill)}). When it is full no new trial starts; trials"
-            " that run go on, and nothing is lost.",
-            "Raise maxmemory of the server, or look what else fills it.",
+            f" ({share_text(queue.fill)}). When it is full, no new trial starts;"
+            " running trials continue, and nothing is lost.",
+            "Raise the server's maxmemory, or find out what else fills it.",
             critical=full,
         )
     if queue.policy not in ("", "noeviction"):
         yield HealthIssue(
-            "The queue may throw jobs away",
-            f"Its maxmemory-policy is {queue.policy}: when its memory is full it"
-            " drops what it likes.",
+            "The queue may drop jobs",
+            f"Its maxmemory-policy is {queue.policy}: when its memory is full, it"
+            " deletes keys.",
             "Set maxmemory-policy to noeviction on the server.",
         )
 
 
-def queue_is_down() -> HealthIssue:
-    return HealthIssue(
-        "The queue does not answer",
-        "No new trial starts until it is back. Trials that run go on, and nothing"
-        " is lost.",
-        "Start the Valkey or Redis server, or look at REDIS_URL.",
-        critical=True,
-    )
-
-
-def scheduler_issues(work: Work) -> Iterator[HealthIssue]:
-    if lack := scheduler_is_down(work.heartbeat_age):
-        yield lack
+def _scheduler_issues(work: Work) -> Iterator[HealthIssue]:
+    if issue := _scheduler_silence(work.heartbeat_age):
+        yield issue
         return
-    lately = [row for row in work.schedulers if row.stopped_at is None]
-    slowest = max((row.longest_seconds for row in lately), default=0.0)
-    if slowest > SLOW_ROUND:
+    running = [row for row in work.schedulers if row.stopped_at is None]
+    slowest = max((row.longest_seconds for row in running), default=0.0)
+    if slowest > MAX_ROUND:
         yield HealthIssue(
-            "Rounds of the scheduler are slow",
-            f"The longest one lately took {duration_text(slowest)}; slots stay free"
+            "Scheduler rounds are slow",
+            f"The longest recent one took {duration_text(slowest)}. Slots stay free"
             " meanwhile.",
-            "Look at its log, at the load of the database, and at sweeps whose sampler"
-            " has thousands of trials to learn from.",
+            "Check its log, the load of the database, and sweeps whose sampler learns"
+            " from thousands of trials.",
         )
-    if others := {row.version for row in lately} - {settings.VERSION}:
+    if others := {row.version for row in running} - {settings.VERSION}:
         yield HealthIssue(
             "A scheduler of another version runs",
-            f"It is {', '.join(sorted(others))}, this site is {settings.VERSION}.",
-            "Update sweepsite where it runs, and start it again.",
+            f"It is {', '.join(sorted(others))}; this site is {settings.VERSION}.",
+            "Update sweepsite on its machine, and restart it.",
         )
 
 
-def scheduler_is_down(heartbeat_age: float | None) -> HealthIssue | None:
-    """The issue, when none has gone round for half a minute, or ever."""
-    if heartbeat_age is not None and heartbeat_age <= SCHEDULER_PATIENCE:
+def _scheduler_silence(heartbeat_age: float | None) -> HealthIssue | None:
+    """The issue, when no scheduler has run for half a minute, or ever."""
+    if heartbeat_age is not None and heartbeat_age <= MAX_SCHEDULER_SILENCE:
         return None
-    told = "No scheduler has ever gone round here."
+    last = "No scheduler has ever run here."
     if heartbeat_age is not None:
-        told = f"The last one went round {duration_text(heartbeat_age)} ago."
+        last = f"The last one ran {duration_text(heartbeat_age)} ago."
     return HealthIssue(
         "No scheduler runs",
-        f"{told} No trial is chosen, and what was lost is not repaired.",
+        f"{last} No trial is chosen, and lost attempts are not retried.",
         "Start one with: python manage.py scheduler",
         critical=True,
     )
 
 
-def disk_issues(disk: Disk) -> Iterator[HealthIssue]:
+def _disk_issues(disk: Disk) -> Iterator[HealthIssue]:
     if disk.free_share < MIN_FREE_SHARE:
-        full = disk.free < NOTHING_FREE
+        full = disk.free < DISK_FULL
         yield HealthIssue(
             f"The disk of {disk.holds} is {'full' if full else 'nearly full'}",
             f"{bytes_text(disk.free)} of {bytes_text(disk.total)} are free"
-            f" ({share_text(disk.free_share)}). When it is full, neither metrics nor"
-            " outputs can be kept.",
-            "Delete outputs of old sweeps in the administration, or give it more room.",
+            f" ({share_text(disk.free_share)}). When it is full, metrics and outputs"
+            " cannot be stored.",
+            "Delete outputs of old sweeps in the administration, or add space.",
             critical=True,
         )
 
@@ -149,22 +150,22 @@ def disk_issues(disk: Disk) -> Iterator[HealthIssue]:
 def _database_issues(database: Database) -> Iterator[HealthIssue]:
     if not database.sound:
         yield HealthIssue(
-            f"SQLite {database.version} has a fault in the mode that is used here",
-            "Before 3.51.3 two processes that write at the same instant can, rarely,"
-            " damage a database in WAL mode.",
-            "Use a Python with SQLite 3.51.3 or newer, or PostgreSQL (DATABASE_URL);"
-            " keep backups until then.",
+            f"SQLite {database.version} can damage the database",
+            "Before 3.51.3, two processes that write at the same instant can, rarely,"
+            " damage a database in WAL mode, which this site uses.",
+            "Use a Python with SQLite 3.51.3 or newer, or PostgreSQL (DATABASE_URL)."
+            " Keep backups until then.",
         )
     if database.wal is not None and database.wal > MAX_WAL:
         yield HealthIssue(
-            "The database's write-ahead log has grown large",
-            f"It has {bytes_text(database.wal)}. A reader that never ends keeps it from"
-            " being written back, and every page becomes slower.",
-            "Look for a program that holds the database open, such as a backup or a"
-            " shell, and end it.",
+            "The database's write-ahead log is large",
+            f"It takes {bytes_text(database.wal)}. A reader that never finishes keeps"
+            " it from being written back, and every page becomes slower.",
+            "Find the program that keeps the database open, such as a backup or a"
+            " shell, and stop it.",
         )
     used, limit = database.connections, database.limit
-    if used is not None and limit and used > FULL * limit:
+    if used is not None and limit and used > NEARLY_FULL * limit:
         yield HealthIssue(
             "PostgreSQL is short of connections",
             f"{used} of {limit} are in use.",
@@ -173,89 +174,73 @@ def _database_issues(database: Database) -> Iterator[HealthIssue]:
 
 
 def _work_issues(work: Work) -> Iterator[HealthIssue]:
-    if work.overdue:
+    if n := work.overdue:
         yield HealthIssue(
-            f"{work.overdue} running {_noun(work.overdue)} past the lease",
-            f"Nothing was heard of them for over {settings.LEASE_SECONDS} s.",
-            "The scheduler gives them to other slots after a lease of its own; look at"
-            " their hosts on the page of the pools.",
+            f"{counted(n, 'running trial')} past the lease",
+            f"No heartbeat for over {settings.LEASE_SECONDS} s.",
+            "The scheduler moves them to other slots. Check their hosts on the pools"
+            " page.",
         )
     for pool in work.pools:
         if pool.waiting and not pool.usable:
             yield _no_worker(pool, work)
-    if work.lost_hour >= MANY_LOST:
+    if work.lost_hour >= MAX_LOST:
         yield HealthIssue(
-            f"{work.lost_hour} attempts were lost within an hour",
-            "Each was tried again elsewhere, at the cost of what it had done.",
-            "Below it says why; look at the hosts that ran them.",
+            f"{work.lost_hour} attempts were lost in the last hour",
+            "Each was retried on another slot, and its work until then is lost.",
+            "See the reasons below, and check the hosts that ran them.",
         )
 
 
 def _no_worker(pool: PoolWork, work: Work) -> HealthIssue:
     waited = (work.now - pool.oldest).total_seconds() if pool.oldest else 0.0
+    verb = "waits" if pool.waiting == 1 else "wait"
     return HealthIssue(
         f"Pool {pool.name} has no slot that takes trials",
-        f"{pool.waiting} {_noun(pool.waiting)} {_verb(pool.waiting)} in it, the"
-        f" longest for {duration_text(waited)}.",
+        f"{counted(pool.waiting, 'trial')} {verb}, the longest for"
+        f" {duration_text(waited)}.",
         f"Start a worker: python manage.py worker --pool {pool.name} --slots 2",
-        critical=waited > LONG_WAIT,
+        critical=waited > MAX_WAIT,
     )
 
 
-def _noun(n: int) -> str:
-    return "trial" if n == 1 else "trials"
-
-
-def _verb(n: int) -> str:
-    return "waits" if n == 1 else "wait"
-
-
-KEY = "installation-issues"
-# Seconds for which all pages tell the same, good news and bad: to ask a queue that is
-# away takes its time.
-KEPT_FOR, TROUBLE_KEPT_FOR = 5, 15
-# A scheduler that starts together with the site needs a moment for its first round.
-PATIENCE = 30.0
-STARTED = time.monotonic()
-
-
 def installation_issues(request: HttpRequest) -> dict[str, Any]:
-    """``installation_issues`` for the frame of a page; none for anybody else."""
+    """The issues of the banner, for admins of the installation only."""
     user = getattr(request, "user", None)
-    if not (isinstance(user, User) and user.is_superuser):
-        return {"installation_issues": ()}
-    return {"installation_issues": SimpleLazyObject(current)}
+    is_admin = isinstance(user, User) and user.is_superuser
+    return {"installation_issues": SimpleLazyObject(_current) if is_admin else ()}
 
 
-def current() -> Sequence[HealthIssue]:
-    """One query and one question to the queue, now and then."""
-    known: Sequence[HealthIssue] | None = cache.get(KEY)
+def _current() -> Sequence[HealthIssue]:
+    """One query and one question to the queue every few seconds."""
+    known: Sequence[HealthIssue] | None = cache.get(CACHE_KEY)
     if known is None:
-        known = [issue for issue in (_disk(), _queue(), _scheduler()) if issue]
-        cache.set(KEY, known, TROUBLE_KEPT_FOR if known else KEPT_FOR)
+        found = (_urgent_disk(), _urgent_queue(), _urgent_scheduler())
+        known = [issue for issue in found if issue]
+        cache.set(CACHE_KEY, known, ISSUES_FOR if known else WELL_FOR)
     return known
 
 
-def _disk() -> HealthIssue | None:
-    """A share of a large disk that is small, and much, is for the page of health."""
-    found = disk.fullest_disk()
-    return next(disk_issues(found), None) if found.free < disk.MIN_FREE else None
+def _urgent_disk() -> HealthIssue | None:
+    """A small share of a large disk may still be many bytes: not urgent."""
+    disk = fullest_disk()
+    return next(_disk_issues(disk), None) if disk.free < MIN_FREE else None
 
 
-def _queue() -> HealthIssue | None:
+def _urgent_queue() -> HealthIssue | None:
     facts = queues.facts({})
     if facts is None and queues.answers():
-        # It only may not tell of itself.
+        # A server may answer and yet refuse to describe itself.
         return None
-    return next((issue for issue in queue_issues(facts) if issue.critical), None)
+    return next((issue for issue in _queue_issues(facts) if issue.critical), None)
 
 
-def _scheduler() -> HealthIssue | None:
+def _urgent_scheduler() -> HealthIssue | None:
     try:
         last = SchedulerProcess.objects.aggregate(last=Max("ticked_at"))["last"]
         age = (database_now() - last).total_seconds() if last else None
     except DatabaseError:
         return None
-    if age is None and time.monotonic() - STARTED < PATIENCE:
+    if age is None and time.monotonic() - STARTED < START_TIME:
         return None
-    return scheduler_is_down(age)
+    return _scheduler_silence(age)

@@ -1,4 +1,4 @@
-"""How much room there is: the disk, the database, the parts of the data folder."""
+"""Space on the disk, and what the database and the data folder take of it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
 
-# Bytes; with less left every page tells.
+# Bytes: with less, every page warns admins.
 MIN_FREE = 1_000_000_000
-# Measuring folders stops after so many seconds: a page must not wait for a disk.
-MEASURED_FOR = 0.4
+# Seconds to measure a folder: a page must not wait for a slow disk.
+MAX_MEASURING = 0.4
 MEASURED_EVERY = 60.0
 FOLDERS = {
     "code of sweeps": ("store", "code"),
     "logs and outputs of trials": ("store", "attempts"),
-    "what workers here keep and spool": ("worker",),
+    "caches and pending uploads of workers here": ("worker",),
     "queue": ("queue",),
     "logs of the site": ("logs",),
 }
-# The first SQLite in which two connections cannot spoil a database in WAL mode.
+# The first SQLite in which two connections cannot damage a database in WAL mode.
 SOUND_SQLITE = (3, 51, 3)
 
 
@@ -46,7 +46,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk of the data folder, in bytes, and what lies on it."""
+    """A disk that holds a part of the data folder; sizes in bytes."""
 
     free: int
     total: int
@@ -59,16 +59,15 @@ class Disk:
 
 @dataclass(frozen=True)
 class Folder:
-    """``whole``: all of it was measured; else it holds at least so many bytes."""
+    """``whole``: everything was measured; otherwise ``size`` is a lower bound."""
 
     size: int
     whole: bool
 
 
 def fullest_disk() -> Disk:
-    """The one with least room: parts of the data folder may have disks of their own.
-
-    Little that is left matters more than a small share of a large disk.
+    """Parts of the data folder may have their own disks. A disk with few free bytes
+    comes before a large one with a small free share.
     """
     return min(_disks(), key=lambda disk: (disk.free >= MIN_FREE, disk.free_share))
 
@@ -103,7 +102,7 @@ def _sqlite() -> Database:
 
 
 def file_size(path: str) -> int:
-    """Its bytes; 0 for a file that is not there."""
+    """Bytes; 0 for a missing file."""
     try:
         return os.stat(path).st_size
     except OSError:
@@ -129,28 +128,18 @@ def _postgresql() -> Database:
 
 
 def folders() -> Mapping[str, Folder]:
-    """What the parts of the data folder take, measured once a minute."""
-    return _folders(int(time.monotonic() // MEASURED_EVERY))
+    """The sizes of the data folder's parts, measured once a minute."""
+    return _measured(int(time.monotonic() // MEASURED_EVERY))
 
 
-@cache
-def _measured() -> dict[int, Mapping[str, Folder]]:
-    return {}
+@lru_cache(maxsize=1)
+def _measured(minute: int) -> Mapping[str, Folder]:
+    home = Path(settings.HOME)
+    return {name: measure(home.joinpath(*parts)) for name, parts in FOLDERS.items()}
 
 
-def _folders(minute: int) -> Mapping[str, Folder]:
-    known = _measured()
-    if minute not in known:
-        known.clear()
-        known[minute] = {
-            name: measure(Path(settings.HOME).joinpath(*parts))
-            for name, parts in FOLDERS.items()
-        }
-    return known[minute]
-
-
-def measure(folder: Path, *, seconds: float = MEASURED_FOR) -> Folder:
-    """The bytes of all files below a folder, as far as they are read in that time."""
+def measure(folder: Path, *, seconds: float = MAX_MEASURING) -> Folder:
+    """The size of all files below a folder, as far as it can be read in that time."""
     limit = time.monotonic() + seconds
     size = 0
     for entry in _files(str(folder)):
@@ -161,7 +150,7 @@ def measure(folder: Path, *, seconds: float = MEASURED_FOR) -> Folder:
 
 
 def _files(folder: str) -> Iterator[int]:
-    """Sizes of the files below a folder; what goes away meanwhile is left out."""
+    """The sizes of all files below a folder, without those that disappear meanwhile."""
     waiting = [folder]
     while waiting:
         try:

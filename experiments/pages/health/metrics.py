@@ -1,9 +1,7 @@
-"""/metrics: the installation in Prometheus' text format.
+"""/metrics: the installation's state in Prometheus' text format 0.0.4.
 
-For a bearer token only: an admin's API token, or the one of SWEEPSITE_METRICS_TOKEN,
-which opens nothing else.
-
-Prometheus' text format 0.0.4: families of samples, each with its help and type.
+It takes a bearer token: an admin's API token, or SWEEPSITE_METRICS_TOKEN, which opens
+nothing else.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from experiments.tokens import same_digest, token_digest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
-# Names and what they are escaped to: a pool's name must not end its line.
+# A pool's name must not break its line.
 LABEL_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 
@@ -55,8 +53,8 @@ class Family:
         ]
 
 
-def page(families: Iterable[Family]) -> str:
-    """The whole answer; a family without samples does not show."""
+def text_of(families: Iterable[Family]) -> str:
+    """The whole answer, without families that have no samples."""
     lines = (line for family in families if family.samples for line in family.lines())
     return "".join(f"{line}\n" for line in lines)
 
@@ -80,14 +78,14 @@ def _number(value: float) -> str:
 @never_cache
 @login_not_required
 def metrics(request: HttpRequest) -> HttpResponse:
-    """200 for somebody who may scrape; anybody else learns nothing but that."""
+    """The state of the installation, for those who may read it."""
     if not may_scrape(request):
-        told = "Send an admin's API token, or the one of SWEEPSITE_METRICS_TOKEN.\n"
-        answer = HttpResponse(told, status=401, content_type="text/plain")
+        text = "Send an admin's API token, or SWEEPSITE_METRICS_TOKEN, as bearer.\n"
+        answer = HttpResponse(text, status=401, content_type="text/plain")
         answer["WWW-Authenticate"] = "Bearer"
         return answer
     return HttpResponse(
-        page(families(installation_status())), content_type=CONTENT_TYPE
+        text_of(families(installation_status())), content_type=CONTENT_TYPE
     )
 
 
@@ -108,7 +106,7 @@ def families(found: InstallationStatus) -> Iterator[Family]:
     yield from _trial_families(found)
     yield from _queue_families(found)
     yield from _disk_families(found)
-    build = Family("sweepsite_build_info", "The programs of the site; always 1.")
+    build = Family("sweepsite_build_info", "The versions that the site runs; always 1.")
     build.add(
         1,
         version=settings.VERSION,
@@ -119,17 +117,17 @@ def families(found: InstallationStatus) -> Iterator[Family]:
 
 
 def _pool_families(found: InstallationStatus) -> Iterator[Family]:
-    told = (
-        ("sweepsite_hosts", "Hosts with a sign of life lately.", "hosts"),
-        ("sweepsite_slots", "Slots of living hosts.", "slots"),
-        ("sweepsite_slots_busy", "Slots in which a trial runs.", "busy"),
-        ("sweepsite_slots_free", "Slots that would take a trial now.", "free"),
-        ("sweepsite_attempts_queued", "Attempts that are queued.", "queued"),
-        ("sweepsite_attempts_waiting", "Queued ones of running sweeps.", "waiting"),
-        ("sweepsite_attempts_running", "Attempts that run.", "running"),
-        ("sweepsite_attempts_overdue", "Running ones past their lease.", "overdue"),
+    metrics = (
+        ("sweepsite_hosts", "Hosts with a recent heartbeat.", "hosts"),
+        ("sweepsite_slots", "Slots of live hosts.", "slots"),
+        ("sweepsite_slots_busy", "Slots that run a trial.", "busy"),
+        ("sweepsite_slots_free", "Slots that are free now.", "free"),
+        ("sweepsite_attempts_queued", "Queued attempts.", "queued"),
+        ("sweepsite_attempts_waiting", "Queued attempts of running sweeps.", "waiting"),
+        ("sweepsite_attempts_running", "Running attempts.", "running"),
+        ("sweepsite_attempts_overdue", "Running attempts past their lease.", "overdue"),
     )
-    for name, help_text, column in told:
+    for name, help_text, column in metrics:
         family = Family(name, help_text)
         for pool in found.work.pools:
             family.add(getattr(pool, column), pool=pool.name)
@@ -141,17 +139,15 @@ def _trial_families(found: InstallationStatus) -> Iterator[Family]:
     sweeps = Family("sweepsite_sweeps", "Sweeps by state.")
     for state, n in work.sweeps.items():
         sweeps.add(n, state=state)
-    ended = Family("sweepsite_trials_ended_total", "Trials that ended.", "counter")
+    ended = Family("sweepsite_trials_ended_total", "Trials ended.", "counter")
     for state, n in work.ended.items():
         ended.add(n, state=state)
-    lost = Family(
-        "sweepsite_attempts_lost_total", "Attempts that were lost.", "counter"
-    )
+    lost = Family("sweepsite_attempts_lost_total", "Attempts lost.", "counter")
     for loss in work.losses:
         lost.add(loss.total, reason=loss.reason)
     if not work.losses:
         lost.add(0, reason="silent")
-    oldest = Family("sweepsite_oldest_waiting_seconds", "The longest wait for a slot.")
+    oldest = Family("sweepsite_oldest_waiting_seconds", "Longest wait for a slot.")
     oldest.add(work.oldest_seconds)
     yield from (sweeps, ended, lost, oldest)
 
@@ -159,13 +155,13 @@ def _trial_families(found: InstallationStatus) -> Iterator[Family]:
 def _queue_families(found: InstallationStatus) -> Iterator[Family]:
     age = Family(
         "sweepsite_scheduler_last_tick_age_seconds",
-        "Since a scheduler last went round; no sample before the first one did.",
+        "Seconds since a scheduler's last round; no sample before the first.",
     )
     age.add(found.work.heartbeat_age)
-    up = Family("sweepsite_queue_up", "1 while the queue answers, else 0.")
+    up = Family("sweepsite_queue_up", "1 if the queue answers, else 0.")
     up.add(0 if found.queue is None else 1)
-    depth = Family("sweepsite_queue_depth", "Bells that wait in a pool's queue.")
-    memory = Family("sweepsite_queue_memory_bytes", "Memory that the queue uses.")
+    depth = Family("sweepsite_queue_depth", "Jobs waiting in a pool's queue.")
+    memory = Family("sweepsite_queue_memory_bytes", "Memory used by the queue.")
     if found.queue is not None:
         for pool, n in found.queue.depths.items():
             depth.add(n, pool=pool)
@@ -175,11 +171,19 @@ def _queue_families(found: InstallationStatus) -> Iterator[Family]:
 
 def _disk_families(found: InstallationStatus) -> Iterator[Family]:
     for name, help_text, value in (
-        ("disk_free_bytes", "Free on the data folder's disk.", found.disk.free),
-        ("disk_total_bytes", "Size of the data folder's disk.", found.disk.total),
-        ("database_bytes", "Size of the database.", found.database.size),
-        ("database_wal_bytes", "Write-ahead log (SQLite).", found.database.wal),
-        ("database_connections", "Open (PostgreSQL).", found.database.connections),
+        ("disk_free_bytes", "Bytes free on the data folder's disk.", found.disk.free),
+        ("disk_total_bytes", "Bytes of the data folder's disk.", found.disk.total),
+        ("database_bytes", "Bytes of the database.", found.database.size),
+        (
+            "database_wal_bytes",
+            "Write-ahead log, bytes (SQLite).",
+            found.database.wal,
+        ),
+        (
+            "database_connections",
+            "Open (PostgreSQL).",
+            found.database.connections,
+        ),
     ):
         family = Family(f"sweepsite_{name}", help_text)
         family.add(value)

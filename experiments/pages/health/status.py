@@ -1,8 +1,5 @@
-"""Everything that the health page and /metrics tell, gathered at one moment.
-
-The work of the whole installation in numbers: pools, trials, losses, schedulers.
-
-A fixed number of queries; none of them looks at metric points.
+"""The state of the whole installation, gathered at one moment for the health page and
+/metrics, in a fixed number of queries, none of which reads metric points.
 """
 
 from __future__ import annotations
@@ -25,15 +22,16 @@ from experiments.db.clock import database_now
 from experiments.models import Attempt, Pool, SchedulerProcess, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_ENDS, AttemptState
-from experiments.pages.health import disk
+from experiments.pages.health.disk import Database, Disk, database, fullest_disk
 from experiments.queues import QueueFacts
 
+PACKAGES = ("rq", "redis", "django-rq", "numpy", "scipy", "gunicorn")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LOSS_WORDS = {
-    "silent": "its host fell silent",
+    "silent": "its host stopped responding",
     "worker_died": "its worker process died",
     "released": "its worker was stopped",
-    "worker_trouble": "its worker was in trouble",
+    "worker_trouble": "its worker had a problem",
     "cut_off": "its worker could not reach the site",
     "paused": "its sweep was paused",
 }
@@ -41,10 +39,10 @@ LOSS_WORDS = {
 
 @dataclass
 class PoolWork:
-    """One pool. ``slots``: of its living hosts; ``usable``: without those that drain.
+    """One pool. ``slots``: of its live hosts; ``usable``: of those that do not drain.
 
-    ``waiting``: queued attempts of running sweeps, the oldest of them queued at
-    ``oldest``; ``overdue``: running ones whose last sign of life is older than a lease.
+    ``waiting``: queued attempts of running sweeps, the oldest queued at ``oldest``;
+    ``overdue``: running attempts whose last heartbeat is older than a lease.
     """
 
     name: str
@@ -63,7 +61,7 @@ class PoolWork:
 
 @dataclass(frozen=True)
 class Loss:
-    """Lost attempts of one reason: ever, within the last day, within the last hour."""
+    """Lost attempts of one reason: ever, in the last day, in the last hour."""
 
     reason: str
     total: int
@@ -86,7 +84,7 @@ class Work:
 
     @property
     def oldest(self) -> datetime | None:
-        """Since when the trial that has waited longest waits."""
+        """When the trial that has waited longest was queued."""
         return min((p.oldest for p in self.pools if p.oldest), default=None)
 
     @property
@@ -110,8 +108,8 @@ class Work:
     @property
     def sweep_words(self) -> str:
         """``5 running, 12 completed``."""
-        told = (f"{n} {state}" for state, n in self.sweeps.items() if n)
-        return ", ".join(told) or "none"
+        counts = (f"{n} {state}" for state, n in self.sweeps.items() if n)
+        return ", ".join(counts) or "none"
 
     @property
     def lost_hour(self) -> int:
@@ -123,13 +121,13 @@ class Work:
 
     @property
     def heartbeat_age(self) -> float | None:
-        """Seconds since a scheduler went round; None: none ever did."""
+        """Seconds since a scheduler's last round; None if there was none."""
         last = self.last_heartbeat
         return max(0.0, (self.now - last).total_seconds()) if last else None
 
 
 def work(now: datetime) -> Work:
-    """``now`` is the database's, as every time that it is held against."""
+    """``now`` is the database's time, as are the times it is compared with."""
     return Work(
         pools=_pools(now),
         sweeps=_counts(Sweep, SweepState.values),
@@ -141,10 +139,9 @@ def work(now: datetime) -> Work:
 
 
 def _counts(model: type[Sweep] | type[Trial], states: Sequence[str]) -> dict[str, int]:
-    counts = dict.fromkeys(states, 0)
     rows = model._default_manager.order_by().values_list("state")
     found = dict(rows.annotate(n=Count("pk")))
-    return {state: found.get(state, 0) for state in counts}
+    return {state: found.get(state, 0) for state in states}
 
 
 def _losses(now: datetime) -> Sequence[Loss]:
@@ -211,38 +208,35 @@ def _count_attempts(pools: Mapping[int, PoolWork], now: datetime) -> None:
             pool.running, pool.overdue = n, overdue
 
 
-PACKAGES = ("rq", "redis", "django-rq", "numpy", "scipy", "gunicorn")
-
-
 @dataclass(frozen=True)
 class InstallationStatus:
-    """``queue`` is None when it does not answer."""
+    """``queue`` is None while it does not answer."""
 
     work: Work
     queue: QueueFacts | None
-    database: disk.Database
-    disk: disk.Disk
+    database: Database
+    disk: Disk
 
 
 def installation_status() -> InstallationStatus:
-    """In a fixed number of queries and one exchange with the queue."""
+    """Read from the database and, in one exchange, from the queue."""
     done = work(database_now())
     return InstallationStatus(
         work=done,
         queue=queues.facts({pool.name: _queues_of(pool) for pool in done.pools}),
-        database=disk.database(),
-        disk=disk.fullest_disk(),
+        database=database(),
+        disk=fullest_disk(),
     )
 
 
 def _queues_of(pool: PoolWork) -> Sequence[str]:
-    """The pool's own queue and those of its living hosts."""
+    """The pool's own queue and those of its live hosts."""
     own = (queues.queue_name(pool.name, worker) for worker in pool.workers)
     return [pool.name, *own]
 
 
 def queue_is_embedded() -> bool:
-    """Whether ``up`` runs the queue's server itself."""
+    """Whether ``manage.py up`` runs the queue's server."""
     file = Path(settings.HOME) / "redis_url"
     try:
         return file.read_text().strip() == settings.REDIS_URL
@@ -251,15 +245,15 @@ def queue_is_embedded() -> bool:
 
 
 def queue_address() -> str:
-    """Where the queue is, without the password that the URL may hold."""
+    """The queue's host and port, without the password that its URL may contain."""
     if settings.REDIS_URL.startswith("unix"):
-        return "a socket of this machine"
+        return "a socket on this machine"
     parts = urlsplit(settings.REDIS_URL)
     return f"{parts.hostname or ''}:{parts.port or 6379}"
 
 
 def versions() -> Sequence[tuple[str, str]]:
-    """The programs of this process, by name."""
+    """The versions that this process runs, by name."""
     return [
         ("sweepsite", settings.VERSION),
         ("Python", platform.python_version()),

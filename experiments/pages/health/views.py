@@ -1,5 +1,5 @@
-"""/healthz: does the site answer, with its database and its queue? And /health/, where
-an admin sees how the whole installation is.
+"""/healthz, which tells a load balancer whether the site works, and /health/, which
+shows admins the state of the whole installation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET
 
 from experiments import queues
 from experiments.models import User
-from experiments.pages.frame import changed_parts, is_current, token_of
+from experiments.pages.frame import parts_feed, token_of
 from experiments.pages.health import disk
 from experiments.pages.health.checks import health_issues
 from experiments.pages.health.status import (
@@ -35,9 +35,9 @@ MEASURED_EVERY = 4.0
 
 @login_not_required
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 when both answer, else 503 with the names of what is broken."""
+    """200 when database and queue answer, 503 with the names of what is broken."""
     answers = {"database": _database_answers(), "queue": queues.answers()}
-    broken = [name for name, well in answers.items() if not well]
+    broken = [name for name, works in answers.items() if not works]
     return JsonResponse(
         {"status": "broken" if broken else "ok", "broken": broken},
         status=503 if broken else 200,
@@ -65,18 +65,12 @@ def health(request: HttpRequest) -> HttpResponse:
 @require_GET
 @never_cache
 def health_feed(request: HttpRequest) -> JsonResponse:
-    """The parts that have changed ``?since=``, as HTML."""
     must_be_admin(request)
-    since, mark = request.GET.get("since", ""), moment()
-    if is_current(since, mark):
-        return JsonResponse({"since": since, "parts": {}, "final": False})
-    parts = rendered_parts()
-    news = {"since": token_of(mark, parts), "parts": changed_parts(since, parts)}
-    return JsonResponse({**news, "final": False})
+    return parts_feed(request, moment(), rendered_parts)
 
 
 def moment() -> str:
-    """A mark that changes every few seconds: an open page measures no more often."""
+    """A mark that changes every few seconds, so that open pages measure seldom."""
     return str(int(time.monotonic() // MEASURED_EVERY))
 
 

@@ -26,13 +26,7 @@ from experiments.models import Attempt, Pool, Sweep, Team, Trial, User, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
-from experiments.pages.frame import (
-    changed_parts,
-    current_team,
-    digest,
-    is_current,
-    token_of,
-)
+from experiments.pages.frame import current_team, digest, parts_feed, token_of
 from experiments.pages.home.attention import Notice, notice_count, notices
 from experiments.scheduling.occupancy import TeamSlots, team_slots
 from experiments.sweeps import demo
@@ -176,17 +170,10 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 @never_cache
 def home_feed(request: HttpRequest) -> JsonResponse:
-    """The parts that have changed ``?since=``, as HTML."""
     team = current_team(request)
     if team is None:
         raise Http404("You are in no team.")
-    since = request.GET.get("since", "")
-    mark = version(team)
-    if is_current(since, mark):
-        return JsonResponse({"since": since, "final": False, "parts": {}})
-    parts = Overview(team).rendered_parts()
-    news = {"since": token_of(mark, parts), "parts": changed_parts(since, parts)}
-    return JsonResponse({**news, "final": False})
+    return parts_feed(request, version(team), Overview(team).rendered_parts)
 
 
 @require_POST
