@@ -97,7 +97,7 @@ def queue_name(pool: str, worker: int | None = None) -> str:
     return pool if worker is None else f"{pool}@{worker}"
 
 
-def ring(attempt_id: int, name: str) -> bool:
+def notify(attempt_id: int, name: str) -> bool:
     """Tell a pool or a host (see queue_name) that an attempt waits. False: the queue
     does not answer."""
     job_id = f"attempt-{attempt_id}"
@@ -114,13 +114,13 @@ def ring(attempt_id: int, name: str) -> bool:
                 failure_ttl=86_400,
             )
     except RedisError as error:
-        logger.warning("attempt %s not rung: %s", attempt_id, error)
+        logger.warning("no worker was notified of attempt %s: %s", attempt_id, error)
         return False
     return True
 
 
 def wake_scheduler() -> None:
-    """Ask for a scheduling round now. Lost wishes are made good by the slow tick."""
+    """Ask for a scheduling round now. Without the queue the next one comes anyway."""
     try:
         with _connection().pipeline() as pipeline:
             pipeline.lpush(WAKE_KEY, "1")
@@ -131,7 +131,7 @@ def wake_scheduler() -> None:
 
 
 def wait_for_wake(connection: Redis, *, seconds: float) -> bool:
-    """Sleep until somebody wakes the scheduler, at most so long; eats all wishes."""
+    """Wait for wake_scheduler(), at most this long. Several calls count as one."""
     try:
         woken = connection.blpop([WAKE_KEY], timeout=seconds)
         if woken is not None:
@@ -236,10 +236,10 @@ def report_progress(share: float) -> bool:
 
 
 def answers() -> bool:
-    return not trouble()
+    return not problem()
 
 
-def trouble() -> str:
+def problem() -> str:
     """Why the queue does not answer; empty when it does."""
     try:
         _connection().ping()
@@ -328,7 +328,7 @@ class GuardedWorker(Worker):
             logger.warning("queue away while a trial runs: %s", error)
 
     def handle_warm_shutdown_request(self) -> None:
-        """Hand the wish on: the runner stops its training and releases the attempt."""
+        """The runner stops its training and releases the attempt."""
         if self.horse_pid:
             os.kill(self.horse_pid, signal.SIGTERM)
 

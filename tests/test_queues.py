@@ -28,8 +28,8 @@ def redis(queue_url: str, settings: Any) -> Iterator[Redis]:
 
 
 def test_ringing_twice_leaves_one_bell(redis: Redis) -> None:
-    assert queues.ring(7, "default")
-    assert queues.ring(7, "default")
+    assert queues.notify(7, "default")
+    assert queues.notify(7, "default")
     queue = queues.pool_queue("default")
     assert queue.job_ids == ["attempt-7"]
     job = queue.fetch_job("attempt-7")
@@ -39,9 +39,9 @@ def test_ringing_twice_leaves_one_bell(redis: Redis) -> None:
 
 
 def test_a_bell_whose_place_in_the_queue_was_lost_is_rung_anew(redis: Redis) -> None:
-    queues.ring(7, "default")
+    queues.notify(7, "default")
     redis.delete("rq:queue:default")
-    queues.ring(7, "default")
+    queues.notify(7, "default")
     assert queues.pool_queue("default").job_ids == ["attempt-7"]
 
 
@@ -57,7 +57,7 @@ def test_waking_ends_the_schedulers_wait_and_wishes_do_not_pile_up(
 def test_a_dead_queue_is_survived_by_whoever_rings(settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     queues._connection.cache_clear()
-    assert not queues.ring(7, "default")
+    assert not queues.notify(7, "default")
     queues.wake_scheduler()
     assert not queues.answers()
     queues._connection.cache_clear()

@@ -86,7 +86,7 @@ class WorkerAdmin(ReadOnlyAdmin):
 @admin.register(SchedulerProcess)
 class SchedulerProcessAdmin(ReadOnlyAdmin):
     list_display = (
-        *("host", "pid", "version", "started_at", "ticked_at"),
+        *("host", "pid", "version", "started_at", "heartbeat_at"),
         *("round_seconds", "longest_seconds", "stopped_at"),
     )
 

@@ -64,7 +64,7 @@ def heartbeat(request: HttpRequest, trial_id: int) -> ReplyOut:
     attempt = _attempt(request, trial_id)
     if attempt.runner_token_digest:
         raise _launched("that it lives")
-    if not lifecycle.beat_outside(attempt):
+    if not lifecycle.ask_heartbeat(attempt):
         raise ingest.AttemptNotRunning(f"Attempt {attempt.pk} does not run any more.")
     trial = attempt.trial
     return ReplyOut(stop=bool(trial.stop_reason), reason=trial.stop_message)
@@ -114,7 +114,7 @@ def _launched(what: str) -> ApiError:
 def _outcome(attempt: Attempt, body: AskedFinishIn) -> lifecycle.Outcome:
     failed = body.state == "failed"
     # It has trained up to now.
-    lifecycle.beat_outside(attempt)
+    lifecycle.ask_heartbeat(attempt)
     attempt.refresh_from_db(fields=["elapsed"])
     return lifecycle.Outcome(
         cause="exited",

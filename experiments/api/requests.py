@@ -21,11 +21,11 @@ from experiments.api.errors import ApiError, Whole
 from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
 from experiments.api.schemas import SweepOut, answers, sweep_out
 from experiments.api.trials import router
-from experiments.models import Sweep, Trial, Wish
+from experiments.models import Sweep, Trial, TrialRequest
 from experiments.sweeps import backfill, requests
 from experiments.sweeps.control import NotPossible
 from experiments.sweeps.progress import progress_of
-from experiments.sweeps.requests import waiting_wishes
+from experiments.sweeps.requests import waiting_requests
 
 ToEnd = Annotated[bool, Field(description="whether no policy may end it early")]
 Params = Annotated[
@@ -57,36 +57,38 @@ class TrialIn(Schema):
     to_end: ToEnd = False
 
 
-class WishOut(Schema):
+class RequestOut(Schema):
     """A trial that somebody wants and that has not started yet."""
 
     id: int
     sweep: int
     origin: Annotated[str, Field(description="as its trial will have it")]
     params: dict[str, Any]
-    asked_at: datetime
-    asked_by: str | None
+    requested_at: datetime
+    requested_by: str | None
 
     @classmethod
-    def of(cls, wish: Wish) -> WishOut:
-        return cls(**wish_fields(wish))
+    def of(cls, trial_request: TrialRequest) -> RequestOut:
+        return cls(**request_fields(trial_request))
 
 
-class AddedOut(WishOut):
+class AddedOut(RequestOut):
     outside: Annotated[
         list[str],
         Field(description="what of it the search space does not have, in sentences"),
     ]
 
 
-def wish_fields(wish: Wish) -> dict[str, Any]:
+def request_fields(trial_request: TrialRequest) -> dict[str, Any]:
     return {
-        "id": wish.pk,
-        "sweep": wish.sweep_id,
-        "origin": wish.origin_text,
-        "params": wish.params,
-        "asked_at": wish.asked_at,
-        "asked_by": wish.asked_by.username if wish.asked_by else None,
+        "id": trial_request.pk,
+        "sweep": trial_request.sweep_id,
+        "origin": trial_request.origin_text,
+        "params": trial_request.params,
+        "requested_at": trial_request.requested_at,
+        "requested_by": trial_request.requested_by.username
+        if trial_request.requested_by
+        else None,
     }
 
 
@@ -111,10 +113,10 @@ def again(request: HttpRequest, sweep_id: int, body: AgainIn) -> SweepOut:
     return sweep_out(sweep, progress_of([sweep])[sweep.pk])
 
 
-@router.post("/trials/{trial_id}/retry", response=answers(202, WishOut))
+@router.post("/trials/{trial_id}/retry", response=answers(202, RequestOut))
 def retry(
     request: HttpRequest, trial_id: int, body: RetryIn | None = None
-) -> Status[WishOut]:
+) -> Status[RequestOut]:
     """Run one ended trial once more, with the same values."""
     trial, sweep = _of_sweep(steerable_trial(request, trial_id))
     to_end = bool(body and body.to_end)
@@ -122,9 +124,9 @@ def retry(
         requests.run_again(sweep, [trial.number], actor=reader(request), to_end=to_end)
     except NotPossible as error:
         raise _refused(error) from error
-    wish = Wish.objects.filter(sweep=sweep).order_by("-pk")
-    mine = next(each for each in wish if each.repeats == trial.number)
-    return Status(202, WishOut.of(mine))
+    trial_request = TrialRequest.objects.filter(sweep=sweep).order_by("-pk")
+    mine = next(each for each in trial_request if each.repeats == trial.number)
+    return Status(202, RequestOut.of(mine))
 
 
 @router.post("/trials/{trial_id}/clone", response=answers(202, AddedOut))
@@ -162,8 +164,8 @@ def _add(
         )
     except NotPossible as error:
         raise _refused(error) from error
-    added.wish.refresh_from_db()
-    fields = wish_fields(added.wish)
+    added.trial_request.refresh_from_db()
+    fields = request_fields(added.trial_request)
     return Status(202, AddedOut(**fields, outside=list(added.outside)))
 
 
@@ -176,26 +178,30 @@ def _of_sweep(trial: Trial) -> tuple[Trial, Sweep]:
 # --- those that wait ----------------------------------------------------------------
 
 
-@router.get("/sweeps/{sweep_id}/wishes", response=answers(200, Listing[WishOut]))
+@router.get("/sweeps/{sweep_id}/requests", response=answers(200, Listing[RequestOut]))
 def list_waiting(
     request: HttpRequest, sweep_id: int, limit: Limit = 50, cursor: Cursor = None
-) -> Listing[WishOut]:
+) -> Listing[RequestOut]:
     """Trials that were asked for and wait to run, in their order."""
     sweep = readable_sweep(request, sweep_id)
-    waiting = waiting_wishes(sweep).select_related("asked_by")
+    waiting = waiting_requests(sweep).select_related("requested_by")
     page, following = keyset_page(waiting, Key("id"), limit=limit, cursor=cursor)
-    return Listing(items=[WishOut.of(wish) for wish in page], next=following)
+    return Listing(
+        items=[RequestOut.of(trial_request) for trial_request in page], next=following
+    )
 
 
-@router.delete("/sweeps/{sweep_id}/wishes/{wish_id}", response=answers(204, None))
-def remove_waiting(request: HttpRequest, sweep_id: int, wish_id: int) -> Status[None]:
+@router.delete("/sweeps/{sweep_id}/requests/{request_id}", response=answers(204, None))
+def remove_waiting(
+    request: HttpRequest, sweep_id: int, request_id: int
+) -> Status[None]:
     """Take back a trial that waits to run."""
     sweep = steerable_sweep(request, sweep_id)
-    wish = sweep.wishes.filter(pk=wish_id).first()
-    if wish is None:
-        raise ApiError(404, "not_found", f"{sweep} has no such wish.")
+    trial_request = sweep.requests.filter(pk=request_id).first()
+    if trial_request is None:
+        raise ApiError(404, "not_found", f"{sweep} has no such request.")
     try:
-        requests.withdraw(wish, actor=reader(request))
+        requests.withdraw(trial_request, actor=reader(request))
     except NotPossible as error:
         raise _refused(error) from error
     return Status(204, None)

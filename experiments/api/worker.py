@@ -177,7 +177,7 @@ def slot_idle(request: HttpRequest, body: SlotIn) -> dict[str, Any]:
     check_protocol(request)
     worker = _worker(request, body.worker)
     lost = _lose(Attempt.objects.filter(worker=worker, slot=body.slot))
-    dispatch.ring_again(worker)
+    dispatch.notify_again(worker)
     return {"lost": lost}
 
 
@@ -254,7 +254,7 @@ def _stop_of(attempt: Attempt) -> dict[str, Any] | None:
     trial = attempt.trial
     if trial.stop_reason:
         reason, message = trial.stop_reason, trial.stop_message
-    elif attempt.release_asked_at is not None:
+    elif attempt.release_requested_at is not None:
         reason, message = "paused", lifecycle.PAUSE_MESSAGE
     else:
         return None
@@ -322,7 +322,7 @@ def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, s
     groups.sign(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
     if body.cause == "worker_problem" and attempt.worker is not None:
-        auto_drain.drain_if_in_trouble(attempt.worker)
+        auto_drain.drain_after_problems(attempt.worker)
     if body.unkilled and attempt.worker is not None:
         lifecycle.drain_worker(
             attempt.worker,

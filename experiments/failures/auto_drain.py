@@ -18,7 +18,7 @@ from experiments import lifecycle
 from experiments.db.clock import database_now
 from experiments.failures.recent_attempts import LIVED, End, run_of_failures, taken_back
 from experiments.formatting import bytes_text
-from experiments.lifecycle.attempts import TROUBLE
+from experiments.lifecycle.attempts import WORKER_PROBLEM
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.trials import AttemptState, TrialState
 from experiments.models.workers import DrainCause
@@ -107,7 +107,7 @@ def mind_room(worker: Worker, free: int | None) -> None:
         lifecycle.take_back_with_room(worker)
 
 
-def drain_if_in_trouble(worker: Worker) -> bool:
+def drain_after_problems(worker: Worker) -> bool:
     """Drain a worker that has told of trouble again and again, with nothing that went
     well in between, since it was taken back last; of a full disk it tells once."""
     worker.refresh_from_db(fields=["draining_since"])
@@ -134,6 +134,6 @@ def _troubles(worker: Worker) -> QuerySet[Attempt]:
     well = finished.aggregate(last=Max("ended_at"))["last"]
     return attempts.filter(
         state=AttemptState.LOST,
-        reason=TROUBLE,
+        reason=WORKER_PROBLEM,
         ended_at__gt=since if well is None else max(since, well),
     ).order_by("-ended_at")

@@ -1,9 +1,9 @@
 """The state machine. Every change of a sweep's, trial's or attempt's state is here.
 
-A transition is one filtered UPDATE whose row count says who won; a caller that comes
-second changes nothing and is told so. Final states never change, but for failures for
-want of a metric that another metric takes back. Nothing here rings a doorbell: callers
-do, after the commit.
+A transition is one filtered UPDATE: its row count says which caller won; the others
+change nothing. Final states never change, except failures for lack of a metric, which
+another primary metric takes back. Nothing here uses the queue: callers notify it after
+the commit.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from experiments.lifecycle.attempts import (
     finish_attempt,
     is_released,
     lose_attempt,
-    renew_future_signs,
-    renew_outside_signs,
+    renew_ask_heartbeats,
+    renew_future_heartbeats,
 )
 from experiments.lifecycle.claims import (
+    AskClaim,
     Claim,
-    ExternalClaim,
     NoRoom,
-    beat_outside,
+    ask_heartbeat,
     claim_attempt,
-    claim_external,
-    claim_queued,
+    claim_new_trial,
+    claim_queued_trial,
     unfinished,
 )
 from experiments.lifecycle.preflight import (
@@ -37,7 +37,7 @@ from experiments.lifecycle.preflight import (
     repeat_preflight,
     start_preflight,
 )
-from experiments.lifecycle.requests import make_room, take_wishes, withdraw_wish
+from experiments.lifecycle.requests import add_requests, make_room, withdraw_request
 from experiments.lifecycle.sweeps import (
     EXTENDED,
     cancel_sweep,
@@ -75,20 +75,21 @@ __all__ = [
     "POLICY",
     "PREFLIGHT_FAILED",
     "PREFLIGHT_HELD",
+    "AskClaim",
     "Cause",
     "Claim",
-    "ExternalClaim",
     "NoRoom",
     "Outcome",
     "accept_reported",
+    "add_requests",
+    "ask_heartbeat",
     "ask_release",
     "beat",
-    "beat_outside",
     "cancel_sweep",
     "cancel_trial",
     "claim_attempt",
-    "claim_external",
-    "claim_queued",
+    "claim_new_trial",
+    "claim_queued_trial",
     "complete_sweep",
     "create_trial",
     "drain_worker",
@@ -104,8 +105,8 @@ __all__ = [
     "mark_exhausted",
     "pause_sweep",
     "put_back_running",
-    "renew_future_signs",
-    "renew_outside_signs",
+    "renew_ask_heartbeats",
+    "renew_future_heartbeats",
     "repeat_preflight",
     "request_stop",
     "resume_sweep",
@@ -114,8 +115,7 @@ __all__ = [
     "start_sweep",
     "stop_live_trials",
     "take_back_with_room",
-    "take_wishes",
     "undrain_worker",
     "unfinished",
-    "withdraw_wish",
+    "withdraw_request",
 ]

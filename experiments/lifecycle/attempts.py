@@ -43,10 +43,10 @@ MAX_HOST_FAILURES = 6
 RELEASED, PAUSED = "released", "paused"
 PAUSE_MESSAGE = "The sweep was paused; this trial goes on later from its outputs."
 # The worker had no disk, memory or process left, or settings that cannot be.
-TROUBLE = "worker_trouble"
+WORKER_PROBLEM = "worker_problem"
 # The runner could not reach the site for longer than the lease and ended its training.
 CUT_OFF = "cut_off"
-UNCOUNTED = frozenset({RELEASED, PAUSED, TROUBLE})
+UNCOUNTED = frozenset({RELEASED, PAUSED, WORKER_PROBLEM})
 
 # The ends of a trial that are its script's own failures, for `retries: on_failure`.
 OUT_OF_MEMORY = "out_of_memory"
@@ -84,7 +84,7 @@ Cause = Literal[
 ]
 LOSSES: Mapping[str, str] = {
     "released": RELEASED,
-    "worker_problem": TROUBLE,
+    "worker_problem": WORKER_PROBLEM,
     "cut_off": CUT_OFF,
 }
 
@@ -119,8 +119,8 @@ class Outcome:
 def ask_release(sweep: Sweep) -> int:
     """Ask the running attempts of a sweep to stop and give their trials back.
 
-    The wish is a column: each runner finds it in the reply to its next heartbeat, and
-    its script in the reply to its next report. The end of such an attempt is a loss
+    Each runner finds this in the reply to its next heartbeat, and its script in the
+    reply to its next report. The end of such an attempt is a loss
     for the reason PAUSED, which costs nothing; its trial is queued again. A trial that
     is asked to stop for good, before or meanwhile, ends instead. Processes that no
     worker runs are left alone: nobody would start them again.
@@ -130,9 +130,9 @@ def ask_release(sweep: Sweep) -> int:
         trial__in=trials.values("pk"),
         state=AttemptState.RUNNING,
         worker__isnull=False,
-        release_asked_at=None,
-        stop_asked_at=None,
-    ).update(release_asked_at=Now())
+        release_requested_at=None,
+        stop_requested_at=None,
+    ).update(release_requested_at=Now())
 
 
 def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
@@ -176,7 +176,7 @@ def _loss_reason(attempt: Attempt, outcome: Outcome) -> str:
 def is_released(attempt: Attempt) -> bool:
     """Whether its end by a stop gives the trial back to the queue."""
     return Attempt.objects.filter(
-        pk=attempt.pk, release_asked_at__isnull=False, trial__stop_reason=""
+        pk=attempt.pk, release_requested_at__isnull=False, trial__stop_reason=""
     ).exists()
 
 
@@ -272,7 +272,7 @@ def _after_loss(trial: Trial, reason: str, message: str) -> None:
     elif _may_try_again(trial, reason):
         _start_over(trial)
     else:
-        reason = TROUBLE if reason == TROUBLE else "lost"
+        reason = WORKER_PROBLEM if reason == WORKER_PROBLEM else "lost"
         end_trial(trial, TrialState.FAILED, reason=reason, message=message)
 
 
@@ -283,8 +283,8 @@ def _may_try_again(trial: Trial, reason: str) -> bool:
     lost = trial.attempts.filter(state=AttemptState.LOST).exclude(reason=PAUSED)
     if reason == PAUSED:
         return True
-    if reason == TROUBLE:
-        return lost.filter(reason=TROUBLE).count() < MAX_HOST_FAILURES
+    if reason == WORKER_PROBLEM:
+        return lost.filter(reason=WORKER_PROBLEM).count() < MAX_HOST_FAILURES
     counts = lost.exclude(reason__in=UNCOUNTED).count()
     return counts < trial.sweep.max_attempts and lost.count() < MAX_ATTEMPTS
 
@@ -304,37 +304,38 @@ def _forget_reports(trial: Trial) -> None:
     )
 
 
-# What is later than this is of no clock that goes; less is between two statements.
+# Times further in the future than this come from a clock that was set back.
 MIN_STEP = timedelta(seconds=5)
 
 
-def renew_future_signs() -> None:
-    """Signs of life and doorbells of the future count as of now.
+def renew_future_heartbeats() -> None:
+    """Set heartbeats and dispatches that lie in the future to now.
 
-    Else who died would seem alive until the clock gets there, and a bell that nobody
-    heard be rung no more.
+    Otherwise a dead process seems alive until the clock gets there, and an attempt
+    that nobody claimed is not dispatched again.
     """
     future = Now() + Value(MIN_STEP)
     attempts = Attempt.objects.filter(
         state=AttemptState.RUNNING, heartbeat_at__gt=future
     )
-    bells = Attempt.objects.filter(state=AttemptState.QUEUED, rung_at__gt=future)
+    queued = Attempt.objects.filter(state=AttemptState.QUEUED, dispatched_at__gt=future)
     workers = Worker.objects.filter(seen_at__gt=future)
     renewed = (
         workers.update(seen_at=Now())
         + attempts.update(heartbeat_at=Now())
-        + bells.update(rung_at=Now())
+        + queued.update(dispatched_at=Now())
     )
     if renewed:
-        logger.warning("%d signs of life and bells of the future are of now", renewed)
+        logger.warning(
+            "%d heartbeats and dispatches of the future are set to now", renewed
+        )
 
 
-def renew_outside_signs() -> None:
-    """The same for whatever no worker runs, which is heard so rarely that a lease tells
-    nothing about it."""
-    outside = Attempt.objects.filter(
+def renew_ask_heartbeats() -> None:
+    """The same for asked trials, which report too rarely for a lease."""
+    asked = Attempt.objects.filter(
         state=AttemptState.RUNNING, worker=None, runner_token_digest=""
     )
-    renewed = outside.update(heartbeat_at=Now())
+    renewed = asked.update(heartbeat_at=Now())
     if renewed:
-        logger.warning("%d trials that no worker runs count as heard now", renewed)
+        logger.warning("%d asked trials count as alive now", renewed)

@@ -23,7 +23,7 @@ from experiments.db.clock import Epoch
 from experiments.db.prepared import Slot, Update
 from experiments.lifecycle.sweeps import lock_running_sweep
 from experiments.lifecycle.trials import Taken, store_trial
-from experiments.models import Attempt, Sweep, Trial, Wish, Worker
+from experiments.models import Attempt, Sweep, Trial, TrialRequest, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState, TrialState
 from experiments.runner.failpoints import failpoint
@@ -36,14 +36,14 @@ class NoRoom(Exception):
 
 
 @dataclass(frozen=True)
-class Seats:
+class SlotAllocation:
     """So many slots of one host, with the indexes of the GPUs that come with them."""
 
     slots: int
     devices: list[int]
 
 
-def take_seats(worker: Worker, slot: int, *, gpus: int) -> Seats:
+def allocate_slots(worker: Worker, slot: int, *, gpus: int) -> SlotAllocation:
     """What an attempt that asks for so many GPUs (0: no matter) gets of the host.
 
     To be called in the transaction of the claim: it locks the host's row, so that two
@@ -54,8 +54,8 @@ def take_seats(worker: Worker, slot: int, *, gpus: int) -> Seats:
     if worker.draining_since is not None:
         raise NoRoom(f"Host {worker.name} drains: {worker.drain_reason}")
     if not worker.gpus and not gpus:
-        return Seats(1, [])
-    return choose_seats(worker, slot, gpus=gpus, taken=taken_slots(worker))
+        return SlotAllocation(1, [])
+    return choose_slots(worker, slot, gpus=gpus, taken=taken_slots(worker))
 
 
 def taken_slots(worker: Worker) -> set[int]:
@@ -69,9 +69,9 @@ def taken_slots(worker: Worker) -> set[int]:
     }
 
 
-def choose_seats(
+def choose_slots(
     worker: Worker, slot: int, *, gpus: int, taken: Collection[int]
-) -> Seats:
+) -> SlotAllocation:
     """GPUs that lie close together, with the slot's own ones among them if they can be.
 
     Where a neighbour's trial has the slot's own ones, others do as well: every slot's
@@ -92,7 +92,7 @@ def choose_seats(
     rows = [free[first : first + need] for first in range(len(free) - need + 1)]
     chosen = min(rows, key=lambda row: (row[-1] - row[0], slot not in row))
     devices = [device for place in chosen for device in worker.devices_of(place)]
-    return Seats(need, devices[: gpus or None])
+    return SlotAllocation(need, devices[: gpus or None])
 
 
 logger = logging.getLogger(__name__)
@@ -118,15 +118,15 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
         sweep = lock_running_sweep(attempt_id)
         if sweep is None:
             return None
-        seats = take_seats(worker, slot, gpus=sweep.gpus)
+        allocation = allocate_slots(worker, slot, gpus=sweep.gpus)
         won = Attempt.objects.filter(
             pk=attempt_id, state=AttemptState.QUEUED, pool_id=worker.pool_id
         ).update(
             state=AttemptState.RUNNING,
             worker=worker,
             slot=slot,
-            slots=seats.slots,
-            gpus=seats.devices,
+            slots=allocation.slots,
+            gpus=allocation.devices,
             claimed_at=Now(),
             heartbeat_at=Now(),
             runner_token_digest=runner.digest,
@@ -167,7 +167,7 @@ _SINCE_HEARD = Greatest(
     ),
     output_field=FloatField(),
 )
-BEAT_OUTSIDE = Update(
+ASK_HEARTBEAT = Update(
     lambda: Attempt.objects.filter(
         pk=Slot("pk"), state=AttemptState.RUNNING, runner_token_digest=""
     ),
@@ -177,7 +177,7 @@ BEAT_OUTSIDE = Update(
 
 
 @dataclass(frozen=True)
-class ExternalClaim:
+class AskClaim:
     """An attempt that its asker runs, and the token to report with.
 
     The token follows from the site's key and the attempt: who asks again for the same
@@ -188,29 +188,29 @@ class ExternalClaim:
     token: Token
 
 
-def beat_outside(attempt: Attempt) -> bool:
+def ask_heartbeat(attempt: Attempt) -> bool:
     """Note that a process lives which no worker runs, and for how long it has trained.
 
     Its own clock is not asked: the time between two signs of life is added up. False:
     the attempt is no longer running, or a worker runs it.
     """
     most = float(settings.ASK_TIMEOUT_SECONDS)
-    return bool(BEAT_OUTSIDE.run(pk=attempt.pk, most=most))
+    return bool(ASK_HEARTBEAT.run(pk=attempt.pk, most=most))
 
 
-def claim_external(
+def claim_new_trial(
     sweep: Sweep,
     *,
     number: int,
     params: Mapping[str, Any],
     origin: str,
     client: str = "",
-    wish: Wish | None = None,
-) -> ExternalClaim | None:
+    trial_request: TrialRequest | None = None,
+) -> AskClaim | None:
     """A new trial that runs from now on, without a worker.
 
-    None: another process has the number or the wish, the sweep does not run or has no
-    room for one more, or the client has a trial already.
+    None: another process has the number or the request, the sweep does not run or has
+    no room for one more, or the client has a trial already.
     """
     try:
         with transaction.atomic():
@@ -220,7 +220,11 @@ def claim_external(
             if row.trials.live().count() >= row.max_concurrent_trials:
                 raise Taken
             trial = store_trial(
-                sweep, number=number, params=dict(params), origin=origin, wish=wish
+                sweep,
+                number=number,
+                params=dict(params),
+                origin=origin,
+                trial_request=trial_request,
             )
             attempt = Attempt.objects.create(trial=trial, n=1, pool_id=sweep.pool_id)
             return _begin(attempt, client)
@@ -228,9 +232,9 @@ def claim_external(
         return None
 
 
-def claim_queued(
+def claim_queued_trial(
     sweep: Sweep, attempt: Attempt, *, client: str = ""
-) -> ExternalClaim | None:
+) -> AskClaim | None:
     """Hand out a trial of the sweep that waits, such as one that was lost.
 
     A client that has a trial by now gets that one. None: it is gone, the sweep does
@@ -250,7 +254,7 @@ def claim_queued(
         return None
 
 
-def unfinished(sweep: Sweep, client: str) -> ExternalClaim | None:
+def unfinished(sweep: Sweep, client: str) -> AskClaim | None:
     """What the client has asked for before and not finished."""
     if not client:
         return None
@@ -268,7 +272,7 @@ def unfinished(sweep: Sweep, client: str) -> ExternalClaim | None:
         Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
             trial_token_digest=token.digest
         )
-    return ExternalClaim(attempt, token)
+    return AskClaim(attempt, token)
 
 
 def _lock_running(sweep: Sweep) -> Sweep:
@@ -281,7 +285,7 @@ def _lock_running(sweep: Sweep) -> Sweep:
     return row
 
 
-def _begin(attempt: Attempt, client: str) -> ExternalClaim:
+def _begin(attempt: Attempt, client: str) -> AskClaim:
     token = _token(attempt)
     won = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.QUEUED).update(
         state=AttemptState.RUNNING,
@@ -300,7 +304,7 @@ def _begin(attempt: Attempt, client: str) -> ExternalClaim:
     )
     found = Attempt.objects.select_related("trial__sweep__experiment")
     logger.info("trial %s attempt %s handed out", attempt.trial_id, attempt.n)
-    return ExternalClaim(found.get(pk=attempt.pk), token)
+    return AskClaim(found.get(pk=attempt.pk), token)
 
 
 def _token(attempt: Attempt) -> Token:

@@ -1,4 +1,4 @@
-"""Wishes for single trials: kept, carried out once (trials.py), or withdrawn."""
+"""Requests for single trials: kept, carried out once (trials.py), or withdrawn."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from django.db.models.functions import Now
 from experiments.db.clock import database_now
 from experiments.formatting import exact_duration_text
 from experiments.lifecycle.sweeps import lock_sweep, reopen
-from experiments.models import Event, Sweep, User, Wish
+from experiments.models import Event, Sweep, TrialRequest, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 
 GOING_ON = frozenset({SweepState.RUNNING, SweepState.PAUSED})
 
 
-def take_wishes(
+def add_requests(
     sweep: Sweep,
-    wanted: Sequence[Wish],
+    wanted: Sequence[TrialRequest],
     *,
     verb: str,
     message: str,
     data: Mapping[str, Any] | None = None,
     actor: User | None = None,
-) -> list[Wish]:
+) -> list[TrialRequest]:
     """The sweep shall try these as well, beyond its budget; the event says so.
 
     A sweep that has ended goes on for them alone, without the time limit that was over.
@@ -44,19 +44,19 @@ def take_wishes(
         if not won:
             return []
         for one in wanted:
-            one.sweep, one.asked_by = sweep, actor
-        wishes = Wish.objects.bulk_create(wanted)
+            one.sweep, one.requested_by = sweep, actor
+        requests = TrialRequest.objects.bulk_create(wanted)
         Event.log(verb, message, actor=actor, sweep=sweep, data=data)
         sweep.refresh_from_db()
-    return wishes
+    return requests
 
 
 def make_room(sweep: Sweep) -> None:
-    """A budget that somebody has lowered holds what was wished for none the less.
+    """A budget that somebody has lowered holds what was requested none the less.
 
     To be called with the sweep's row locked.
     """
-    waiting = Wish.objects.waiting().filter(sweep=sweep).count()
+    waiting = TrialRequest.objects.waiting().filter(sweep=sweep).count()
     before, needed = sweep.max_total_trials, waiting + sweep.next_number()
     if before >= needed:
         return
@@ -76,21 +76,23 @@ def _lifted(sweep: Sweep) -> tuple[dict[str, Any], str]:
     return {"timeout": None}, words
 
 
-def withdraw_wish(wish: Wish, *, actor: User | None = None) -> bool:
-    """Take back a wish that waits. False: it was begun or withdrawn before."""
+def withdraw_request(trial_request: TrialRequest, *, actor: User | None = None) -> bool:
+    """Take back a request that waits. False: it was begun or withdrawn before."""
     with transaction.atomic():
-        # As where it is carried out: the sweep's row is locked before the wish.
-        waiting = Wish.objects.waiting().filter(pk=wish.pk)
-        if not lock_sweep(wish.sweep) or not waiting.update(withdrawn_at=Now()):
+        # As where it is carried out: the sweep's row is locked before the request.
+        waiting = TrialRequest.objects.waiting().filter(pk=trial_request.pk)
+        if not lock_sweep(trial_request.sweep) or not waiting.update(
+            withdrawn_at=Now()
+        ):
             return False
         Sweep.objects.filter(
-            pk=wish.sweep_id, state__in=GOING_ON, max_total_trials__gt=0
+            pk=trial_request.sweep_id, state__in=GOING_ON, max_total_trials__gt=0
         ).update(max_total_trials=F("max_total_trials") - 1, updated_at=Now())
         Event.log(
             "trial not wanted any more",
-            f"The trial that waited ({wish.origin_text}) was taken back.",
+            f"The trial that waited ({trial_request.origin_text}) was taken back.",
             actor=actor,
-            sweep=wish.sweep,
-            data={"params": wish.params, "origin": wish.origin_text},
+            sweep=trial_request.sweep,
+            data={"params": trial_request.params, "origin": trial_request.origin_text},
         )
     return True

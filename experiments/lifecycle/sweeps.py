@@ -24,7 +24,7 @@ from experiments.db.clock import database_now
 from experiments.formatting import exact_duration_text
 from experiments.lifecycle.attempts import ask_release
 from experiments.lifecycle.trials import stop_live_trials
-from experiments.models import Event, Sweep, User, Wish
+from experiments.models import Event, Sweep, TrialRequest, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TrialState
 from experiments.runner.failpoints import failpoint
@@ -242,7 +242,7 @@ def reopen(
     """
     if not lock_sweep(sweep) or sweep.state not in sources:
         return False
-    Wish.objects.waiting().filter(sweep=sweep).update(withdrawn_at=Now())
+    TrialRequest.objects.waiting().filter(sweep=sweep).update(withdrawn_at=Now())
     still = database_now() - sweep.ended_at if sweep.ended_at else timedelta()
     return move_sweep(
         sweep,

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from experiments.models import Attempt, Event, Sweep, Trial, User, Wish
+from experiments.models import Attempt, Event, Sweep, Trial, TrialRequest, User
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
     TRIAL_LIVE,
@@ -31,7 +31,7 @@ USER, CANCELLED_ALONE = "user", "trial cancelled"
 
 
 class Taken(Exception):
-    """Another process has the trial's number, or has carried out its wish."""
+    """Another process has the trial's number, or has carried out its request."""
 
 
 def create_trial(
@@ -40,17 +40,21 @@ def create_trial(
     number: int,
     params: dict[str, Any],
     origin: str,
-    wish: Wish | None = None,
+    trial_request: TrialRequest | None = None,
 ) -> Trial | None:
-    """A queued trial with its first attempt, which carries out the wish if there is
-    one. None: another scheduler had the number or the wish, or the sweep has ended or
-    is paused."""
+    """A queued trial with its first attempt, which carries out the request if there is
+    one. None: another scheduler had the number or the request, or the sweep has ended
+    or is paused."""
     try:
         with transaction.atomic():
             trial = store_trial(
-                sweep, number=number, params=params, origin=origin, wish=wish
+                sweep,
+                number=number,
+                params=params,
+                origin=origin,
+                trial_request=trial_request,
             )
-            failpoint("place.inserting")
+            failpoint("dispatch.storing")
             queue_attempt(trial)
     except Taken:
         return None
@@ -64,7 +68,7 @@ def store_trial(
     number: int,
     params: dict[str, Any],
     origin: str,
-    wish: Wish | None = None,
+    trial_request: TrialRequest | None = None,
 ) -> Trial:
     """A trial without an attempt; wants a transaction. Raises Taken, also where the
     sweep does not run any more, and where the search space has changed since the sweep
@@ -83,13 +87,13 @@ def store_trial(
             number=number,
             params=params,
             origin=origin,
-            source_number=wish.source_number if wish else None,
-            runs_to_end=wish.runs_to_end if wish else False,
+            source_number=trial_request.source_number if trial_request else None,
+            runs_to_end=trial_request.runs_to_end if trial_request else False,
         )
     except IntegrityError as error:
         raise Taken from error
-    if wish is not None:
-        waiting = Wish.objects.waiting().filter(pk=wish.pk)
+    if trial_request is not None:
+        waiting = TrialRequest.objects.waiting().filter(pk=trial_request.pk)
         if not waiting.update(begun_at=Now(), trial=trial, number=number):
             raise Taken
     return trial
@@ -112,7 +116,7 @@ def queue_attempt(trial: Trial) -> Attempt:
 def request_stop(trial: Trial, *, reason: str, message: str) -> bool:
     """Ask a live trial to stop. The first reason counts; a queued trial ends at once.
 
-    The wish is a column: the runner finds it in the reply to its next heartbeat.
+    The runner finds this in the reply to its next heartbeat.
     """
     only = Trial.objects.filter(pk=trial.pk)
     won = _stop_trials(only, reason=reason, message=message)
@@ -147,8 +151,8 @@ def _stop_trials(trials: TrialQuerySet, *, reason: str, message: str) -> int:
         Attempt.objects.filter(pk__in=queued, state=AttemptState.QUEUED).update(
             state=AttemptState.FINISHED, reason=reason, ended_at=Now()
         )
-        attempts.filter(state=AttemptState.RUNNING, stop_asked_at=None).update(
-            stop_asked_at=Now()
+        attempts.filter(state=AttemptState.RUNNING, stop_requested_at=None).update(
+            stop_requested_at=Now()
         )
         failpoint("stop.marked")
         asked = trials.filter(state__in=TRIAL_LIVE, stop_reason="").update(

@@ -13,7 +13,7 @@ from experiments.models.metrics import (
 )
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
 from experiments.models.teams import ApiToken, Membership, Team, User
-from experiments.models.trials import Attempt, Trial, Wish
+from experiments.models.trials import Attempt, Trial, TrialRequest
 from experiments.models.workers import Pool, SchedulerProcess, Worker, WorkerToken
 
 __all__ = [
@@ -35,8 +35,8 @@ __all__ = [
     "Sweep",
     "Team",
     "Trial",
+    "TrialRequest",
     "User",
-    "Wish",
     "Worker",
     "WorkerToken",
 ]

@@ -241,8 +241,8 @@ class Attempt(models.Model):
     # How many slots it takes, and the devices that it was given.
     slots = models.PositiveIntegerField(default=1)
     gpus = models.JSONField(default=list, blank=True)
-    # The host whose doorbell was rung for it last, while it is queued.
-    rung_for = models.ForeignKey(
+    # The host that was last notified of it, while it is queued.
+    dispatched_to = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     # What its runner does now, in words, such as "builds the environment".
@@ -254,12 +254,12 @@ class Attempt(models.Model):
     runner_token_digest = models.CharField(max_length=64, blank=True)
 
     created_at = models.DateTimeField(db_default=Now())
-    rung_at = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
     claimed_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
-    stop_asked_at = models.DateTimeField(null=True, blank=True)
-    # It shall stop and its trial go back to the queue, at no cost.
-    release_asked_at = models.DateTimeField(null=True, blank=True)
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    # Since then it has to stop; its trial is queued again, at no cost.
+    release_requested_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     # The earlier attempt (its n) whose outputs it began with, and how many files.
@@ -290,41 +290,41 @@ class Attempt(models.Model):
         return f"{self.trial} attempt {self.n}"
 
 
-class WishQuerySet(models.QuerySet["Wish"]):
-    def waiting(self) -> WishQuerySet:
+class TrialRequestQuerySet(models.QuerySet["TrialRequest"]):
+    def waiting(self) -> TrialRequestQuerySet:
         """Those that are neither begun nor withdrawn."""
         return self.filter(begun_at=None, withdrawn_at=None)
 
 
-class Wish(Configuration):
-    """One more trial of a sweep with given values, beyond its budget.
+class TrialRequest(Configuration):
+    """A person's request for one more trial with given values, beyond the budget.
 
-    Its trial gets the same origin. A wish is carried out once: with
-    ``begun_at`` it has the ``number`` of its trial, also after that was deleted.
+    Its trial gets the same origin. It is carried out once: it then has ``begun_at``
+    and the trial's ``number``, which stay when the trial is deleted.
     """
 
-    sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="wishes")
-    asked_by = models.ForeignKey(
+    sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="requests")
+    requested_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    asked_at = models.DateTimeField(db_default=Now())
+    requested_at = models.DateTimeField(db_default=Now())
     trial = models.OneToOneField(
-        Trial, models.SET_NULL, null=True, blank=True, related_name="wish"
+        Trial, models.SET_NULL, null=True, blank=True, related_name="request"
     )
     number = models.PositiveIntegerField(null=True, blank=True)
     begun_at = models.DateTimeField(null=True, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
 
-    objects = WishQuerySet.as_manager()
+    objects = TrialRequestQuerySet.as_manager()
 
     class Meta:
         ordering = ("pk",)
-        verbose_name_plural = "wishes"
+        verbose_name_plural = "trial requests"
         indexes = (
             models.Index(
                 fields=("sweep",),
                 condition=models.Q(begun_at=None, withdrawn_at=None),
-                name="wish_waiting",
+                name="request_waiting",
             ),
         )
 

@@ -177,7 +177,7 @@ class SchedulerProcess(models.Model):
     pid = models.PositiveIntegerField()
     version = models.CharField(max_length=30, blank=True)
     started_at = models.DateTimeField(db_default=Now())
-    ticked_at = models.DateTimeField(db_default=Now())
+    heartbeat_at = models.DateTimeField(db_default=Now())
     stopped_at = models.DateTimeField(null=True, blank=True)
     round_seconds = models.FloatField("its last round took, seconds", default=0.0)
     longest_seconds = models.FloatField(
@@ -185,7 +185,7 @@ class SchedulerProcess(models.Model):
     )
 
     class Meta:
-        ordering = ("-ticked_at",)
+        ordering = ("-heartbeat_at",)
         verbose_name_plural = "scheduler processes"
 
     def __str__(self) -> str:

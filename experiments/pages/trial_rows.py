@@ -18,7 +18,7 @@ from django.db.models.functions import Greatest, RowNumber
 from django.urls import reverse
 
 from experiments.formatting import metric_text, told_apart
-from experiments.models import Decision, Report, Sweep, Trial, Wish
+from experiments.models import Decision, Report, Sweep, Trial, TrialRequest
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
 from experiments.pages.failures import out_of_time
@@ -49,7 +49,7 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def origin_words(trial: Trial | Wish) -> str:
+def origin_words(trial: Trial | TrialRequest) -> str:
     """A phrase that begins with a capital letter; empty where nothing is known."""
     origin: str = trial.origin
     words = WORDS.get(origin, "").format(trial.source_number)

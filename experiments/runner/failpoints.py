@@ -1,6 +1,6 @@
 """Places in the code at which a test can have a process killed.
 
-``SWEEPSITE_FAILPOINT=place.suggested`` kills a process (SIGKILL, as power or the kernel
+``SWEEPSITE_FAILPOINT=dispatch.chosen`` kills a process (SIGKILL, as power or the kernel
 would) when it comes to that place; several names are parted by commas. With
 ``SWEEPSITE_FAILPOINT_ONCE=FOLDER`` each place kills only once in all processes
 together, and leaves a file of its name there. Unset, a place costs one look at an
@@ -21,10 +21,10 @@ CHOSEN, ONCE = "SWEEPSITE_FAILPOINT", "SWEEPSITE_FAILPOINT_ONCE"
 
 # In the order of a trial's life.
 PLACES: Mapping[str, str] = {
-    "place.suggested": "the sampler has chosen, nothing is stored",
-    "place.inserting": "inside the transaction: the trial is there, no attempt yet",
-    "place.inserted": "trial and attempt are stored, no bell was rung",
-    "place.rung": "the bell was rung, and nobody has noted it",
+    "dispatch.chosen": "the sampler has chosen, nothing is stored",
+    "dispatch.storing": "inside the transaction: the trial is there, no attempt yet",
+    "dispatch.stored": "trial and attempt are stored, no bell was rung",
+    "dispatch.notified": "the bell was rung, and nobody has noted it",
     "claim.popped": "a slot has taken the bell out of the queue",
     "claim.updated": "inside the transaction: the attempt is given away",
     "claim.committed": "the attempt is given away, and the slot has not heard it",
@@ -49,7 +49,7 @@ PLACES: Mapping[str, str] = {
     "lose.updated": "inside the transaction: the attempt is lost, its trial not queued",
     "lose.committed": "the trial waits for its next attempt, no bell was rung",
     "sweep.moved": "inside the transaction: the sweep's state has changed",
-    "repair.rings": "repair is about to ring for what waits",
+    "recovery.notifies": "repair is about to ring for what waits",
 }
 
 

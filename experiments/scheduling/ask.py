@@ -15,13 +15,13 @@ from django.conf import settings
 from experiments import lifecycle
 from experiments.db.clock import database_now, never_set
 from experiments.formatting import exact_duration_text
-from experiments.lifecycle import ExternalClaim
+from experiments.lifecycle import AskClaim
 from experiments.lifecycle.attempts import MIN_STEP
 from experiments.models import Attempt, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
 from experiments.scheduling.dispatch import next_suggestion
-from experiments.sweeps.requests import next_wish
+from experiments.sweeps.requests import next_request
 
 # Others that ask at the same moment take the numbers; then there is a next one.
 TRIES = 20
@@ -40,7 +40,7 @@ class NothingToRun(Exception):
         self.code = code
 
 
-def ask(sweep: Sweep, *, client: str = "") -> ExternalClaim:
+def ask(sweep: Sweep, *, client: str = "") -> AskClaim:
     """A trial that the asker runs from now on.
 
     A client that names itself gets the trial that it has not finished again, and else
@@ -82,14 +82,14 @@ def _exhausted(sweep: Sweep) -> NothingToRun:
     return NothingToRun("exhausted", words)
 
 
-def _waiting(sweep: Sweep, client: str) -> ExternalClaim | None:
+def _waiting(sweep: Sweep, client: str) -> AskClaim | None:
     """One that was given back, where no worker will take it."""
     if sweep.launches:
         return None
     queued = Attempt.objects.filter(trial__sweep=sweep, state=AttemptState.QUEUED)
     waiting = list(queued.order_by("pk")[:TRIES])
     for attempt in waiting:
-        claim = lifecycle.claim_queued(sweep, attempt, client=client)
+        claim = lifecycle.claim_queued_trial(sweep, attempt, client=client)
         if claim is not None:
             return claim
     if waiting:
@@ -100,23 +100,23 @@ def _waiting(sweep: Sweep, client: str) -> ExternalClaim | None:
     return None
 
 
-def _new(sweep: Sweep, client: str) -> ExternalClaim | None:
+def _new(sweep: Sweep, client: str) -> AskClaim | None:
     """The number is read before the trials are counted, as in placing.py."""
     number = sweep.next_number()
     if number >= sweep.max_total_trials:
         raise _spent(sweep)
     _refuse_more(sweep)
-    wish = next_wish(sweep)
-    chosen = wish or next_suggestion(sweep, number)
+    trial_request = next_request(sweep)
+    chosen = trial_request or next_suggestion(sweep, number)
     if chosen is None:
         raise _exhausted(sweep)
-    return lifecycle.claim_external(
+    return lifecycle.claim_new_trial(
         sweep,
         number=number,
         params=chosen.params,
         origin=chosen.origin,
         client=client,
-        wish=wish,
+        trial_request=trial_request,
     )
 
 
@@ -133,7 +133,7 @@ def _refuse_more(sweep: Sweep) -> None:
 # --- silence -----------------------------------------------------------------------
 
 
-def end_silent_outside(
+def end_silent_asks(
     *, only_stopping: bool = False, was_set: Callable[[], bool] = never_set
 ) -> None:
     """Give up trials whose asker has been silent for too long: nothing may be stuck.

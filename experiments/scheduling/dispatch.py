@@ -1,7 +1,7 @@
 """Choose new trials and place them: on which host, and in whose turn.
 
 Any number of schedulers may do so at once: the unique (sweep, number) of a trial keeps
-them from placing one twice, and a filtered update from ringing twice for an attempt.
+them from placing one twice, and a filtered update from dispatching an attempt twice.
 
 Trials that are over so soon that their slots should not wait for the scheduler.
 """
@@ -22,13 +22,13 @@ from experiments.runner.failpoints import failpoint
 from experiments.scheduling.fair_share import Shares, Turn, turns_of
 from experiments.scheduling.pools import Host, PoolState, pool_states
 from experiments.search.samplers import SAMPLERS, Suggestion
-from experiments.sweeps.requests import next_wish, unchosen_before
+from experiments.sweeps.requests import next_request, unchosen_before
 from experiments.tracking.history import search_of
 from experiments.tracking.spaces import began_at
 
 # Trials that take longer than this, in seconds, gain nothing worth an early choice.
 QUICK = 20.0
-# A round of the scheduler, its bells and a start take well below these seconds.
+# A round of the scheduler, its dispatches and a start take well below these seconds.
 ROUND = 3.0
 # By so many of its last attempts a sweep is judged, when it has had some at least.
 LOOKED_AT, NEEDED = 8, 3
@@ -129,10 +129,10 @@ class Placing:
             turn.is_over = True
             if not self._waits_in_sight(turn, state):
                 return None
-        return self._place_new(turn, host, rings=host is not None or not state.alive)
+        return self._place_new(turn, host, notifies=host is not None or not state.alive)
 
     def serve_open(self, sweep: Sweep) -> Trial | None:
-        """Ring for the attempt of the sweep that has waited longest.
+        """Dispatch the attempt of the sweep that has waited longest.
 
         None: none waits, or there is no place for it.
         """
@@ -146,7 +146,7 @@ class Placing:
         turn.open.pop(0)
         if _promise(attempt, sweep, host):
             self._count(turn, host)
-            _ring(attempt, sweep, host)
+            _notify(attempt, sweep, host)
         return attempt.trial
 
     def prefetch(self, sweep: Sweep) -> Trial | None:
@@ -164,12 +164,14 @@ class Placing:
         if host is None:
             self._close(sweep.pool_id)
             return None
-        trial = self._place_new(turn, host, rings=True)
+        trial = self._place_new(turn, host, notifies=True)
         turn.ahead += trial is not None
         return trial
 
-    def _place_new(self, turn: Turn, host: Host | None, *, rings: bool) -> Trial | None:
-        trial = _new_trial(turn, host, rings=rings)
+    def _place_new(
+        self, turn: Turn, host: Host | None, *, notifies: bool
+    ) -> Trial | None:
+        trial = _new_trial(turn, host, notifies=notifies)
         if trial is not None:
             turn.number += 1
             turn.live += 1
@@ -204,8 +206,8 @@ class Placing:
         return wide and self._least_gpus[turn.sweep.pool_id] < gpus
 
 
-def ring_waiting() -> None:
-    """Ring for attempts of running sweeps whose bell is old, or was never rung."""
+def notify_waiting() -> None:
+    """Dispatch attempts of running sweeps that were dispatched long ago or never."""
     queued = Attempt.objects.filter(state=AttemptState.QUEUED)
     sweeps = Sweep.objects.filter(
         state=SweepState.RUNNING, pk__in=queued.values("trial__sweep")
@@ -216,45 +218,47 @@ def ring_waiting() -> None:
             placing.drop(sweep)
 
 
-def ring_again(worker: Worker) -> None:
-    """Ring once more for what was promised to a host that has just begun anew.
+def notify_again(worker: Worker) -> None:
+    """Notify a worker that has just started of the attempts dispatched to it.
 
-    The process that heard the bell may have died before it came to claim. Bells that
-    still hang there stay the only ones.
+    The process that took the job may have died before its claim. Jobs that are still
+    in the queue are not doubled.
     """
-    promised = Attempt.objects.filter(state=AttemptState.QUEUED, rung_for=worker)
+    promised = Attempt.objects.filter(state=AttemptState.QUEUED, dispatched_to=worker)
     name = queues.queue_name(worker.pool.name, worker.pk)
-    for pk in promised.order_by("rung_at").values_list("pk", flat=True)[:MAX_RERUNS]:
-        if not queues.ring(pk, name):
+    for pk in promised.order_by("dispatched_at").values_list("pk", flat=True)[
+        :MAX_RERUNS
+    ]:
+        if not queues.notify(pk, name):
             return
 
 
 # --- choosing ---------------------------------------------------------------------
 
 
-def _new_trial(turn: Turn, host: Host | None, *, rings: bool) -> Trial | None:
-    """Choose, store and ring for the sweep's next trial."""
+def _new_trial(turn: Turn, host: Host | None, *, notifies: bool) -> Trial | None:
+    """Choose, store and dispatch the sweep's next trial."""
     sweep = turn.sweep
-    wish = next_wish(sweep)
-    chosen = wish or next_suggestion(sweep, turn.number)
+    trial_request = next_request(sweep)
+    chosen = trial_request or next_suggestion(sweep, turn.number)
     if chosen is None:
         return None
-    failpoint("place.suggested")
+    failpoint("dispatch.chosen")
     with transaction.atomic():
         trial = lifecycle.create_trial(
             sweep,
             number=turn.number,
             params=dict(chosen.params),
             origin=chosen.origin,
-            wish=wish,
+            trial_request=trial_request,
         )
         attempt = None if trial is None else trial.current_attempt
-        if attempt is not None and rings:
+        if attempt is not None and notifies:
             # In one transaction: no other scheduler sees it without its place.
             _promise(attempt, sweep, host)
-    failpoint("place.inserted")
-    if attempt is not None and rings:
-        _ring(attempt, sweep, host)
+    failpoint("dispatch.stored")
+    if attempt is not None and notifies:
+        _notify(attempt, sweep, host)
     return trial
 
 
@@ -287,24 +291,26 @@ def suggest(sweep: Sweep, number: int) -> Suggestion | None:
 
 
 def _promise(attempt: Attempt, sweep: Sweep, host: Host | None) -> bool:
-    """Note for which host the bell is rung now. False: another scheduler did, or it
-    does not wait any more."""
+    """Store to which host it is dispatched. False: another scheduler did so, or it no
+    longer waits."""
     worker = None if host is None else host.worker
     waiting = Attempt.objects.filter(
-        pk=attempt.pk, state=AttemptState.QUEUED, rung_at=attempt.rung_at
+        pk=attempt.pk, state=AttemptState.QUEUED, dispatched_at=attempt.dispatched_at
     )
     slots = None if worker is None else worker.slots_for(sweep.gpus)
     return bool(
         waiting.update(
-            rung_for=worker, rung_at=database_now(), slots=slots or attempt.slots
+            dispatched_to=worker,
+            dispatched_at=database_now(),
+            slots=slots or attempt.slots,
         )
     )
 
 
-def _ring(attempt: Attempt, sweep: Sweep, host: Host | None) -> None:
-    """Ring at the host, or at the pool where it has none. A bell that cannot be rung
-    leaves the attempt open."""
+def _notify(attempt: Attempt, sweep: Sweep, host: Host | None) -> None:
+    """Notify the host, or the pool where there is none. Without an answer from the
+    queue the attempt stays open."""
     worker = None if host is None else host.worker.pk
-    if not queues.ring(attempt.pk, queues.queue_name(sweep.pool.name, worker)):
-        Attempt.objects.filter(pk=attempt.pk).update(rung_at=None)
-    failpoint("place.rung")
+    if not queues.notify(attempt.pk, queues.queue_name(sweep.pool.name, worker)):
+        Attempt.objects.filter(pk=attempt.pk).update(dispatched_at=None)
+    failpoint("dispatch.notified")

@@ -37,7 +37,7 @@ class SchedulerHeartbeat:
             return
         facts = {"round_seconds": seconds, "longest_seconds": self._longest}
         renewed = SchedulerProcess.objects.filter(pk=self._row).update(
-            ticked_at=Now(), stopped_at=None, **facts
+            heartbeat_at=Now(), stopped_at=None, **facts
         )
         if not renewed:
             self._begin(facts)
@@ -45,7 +45,7 @@ class SchedulerHeartbeat:
 
     def _begin(self, facts: dict[str, float]) -> None:
         old = database_now() - KEPT_FOR
-        SchedulerProcess.objects.filter(ticked_at__lt=old).delete()
+        SchedulerProcess.objects.filter(heartbeat_at__lt=old).delete()
         self._row = SchedulerProcess.objects.create(
             host=socket.gethostname()[:100],
             pid=os.getpid(),

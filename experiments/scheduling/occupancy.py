@@ -168,8 +168,8 @@ def _by_worker(states: Iterable[PoolState]) -> tuple[ByWorker, ByWorker]:
         for attempt in state.placed:
             if attempt.state == AttemptState.RUNNING:
                 running[attempt.worker_id or 0].append(attempt)
-            elif attempt.rung_for_id in hosts:
-                promised[attempt.rung_for_id or 0].append(attempt)
+            elif attempt.dispatched_to_id in hosts:
+                promised[attempt.dispatched_to_id or 0].append(attempt)
     return running, promised
 
 

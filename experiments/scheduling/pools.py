@@ -1,6 +1,6 @@
 """The hosts of pools as the scheduler sees them: what is free, taken and promised.
 
-A queued attempt is promised a place when the bell of a host was rung for it. A bell
+A queued attempt is promised a place when it was dispatched to a host. A dispatch
 that nobody has answered for a while is taken to be lost, and the attempt is open again.
 """
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from experiments.db.clock import database_now
-from experiments.lifecycle.attempts import MIN_STEP, TROUBLE
+from experiments.lifecycle.attempts import MIN_STEP, WORKER_PROBLEM
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
 
-RING_AGAIN_AFTER = timedelta(seconds=10)
+NOTIFY_AGAIN_AFTER = timedelta(seconds=10)
 # In seconds. A trial that was only unlucky with its hosts shall soon run again.
 MAX_PAUSE = 8
 # From this age on an attempt that takes several slots has a host kept free for it.
@@ -117,9 +117,12 @@ class PoolState:
         beyond = {host.worker.pk: -host.free for host in self.hosts if host.free < 0}
         found = []
         for attempt in reversed(self.placed):
-            rung_for = attempt.rung_for_id or 0
-            if attempt.state == AttemptState.QUEUED and beyond.get(rung_for, 0) > 0:
-                beyond[rung_for] -= attempt.slots
+            dispatched_to = attempt.dispatched_to_id or 0
+            if (
+                attempt.state == AttemptState.QUEUED
+                and beyond.get(dispatched_to, 0) > 0
+            ):
+                beyond[dispatched_to] -= attempt.slots
                 found.append(attempt)
         return found
 
@@ -157,7 +160,7 @@ def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
     for attempt in live_attempts(pools):
         if is_placed(attempt, hosts, now):
             states[attempt.pool_id].placed.append(attempt)
-            host = hosts.get(attempt.worker_id or attempt.rung_for_id or 0)
+            host = hosts.get(attempt.worker_id or attempt.dispatched_to_id or 0)
             if host is not None:
                 host.free -= attempt.slots
         elif is_open(attempt, now):
@@ -177,7 +180,10 @@ def _shunned(attempts: Collection[Attempt]) -> dict[int, set[int]]:
         return {}
     shunned: dict[int, set[int]] = {}
     rows = Attempt.objects.filter(
-        trial__in=again, state=AttemptState.LOST, reason=TROUBLE, worker__isnull=False
+        trial__in=again,
+        state=AttemptState.LOST,
+        reason=WORKER_PROBLEM,
+        worker__isnull=False,
     ).values_list("trial", "worker")
     for trial, worker in rows:
         shunned.setdefault(trial, set()).add(worker or 0)
@@ -213,10 +219,13 @@ def is_placed(attempt: Attempt, hosts: Collection[int], now: datetime) -> bool:
     """Whether it runs on a worker, or was promised a place by one of these hosts."""
     if attempt.state == AttemptState.RUNNING:
         return True
-    rung = attempt.rung_at is not None and attempt.rung_at > now - RING_AGAIN_AFTER
-    # A bell of no host hangs in the pool, for the first worker that comes.
-    there = attempt.rung_for_id is None or attempt.rung_for_id in hosts
-    return rung and there and _sweep_runs(attempt)
+    dispatched = (
+        attempt.dispatched_at is not None
+        and attempt.dispatched_at > now - NOTIFY_AGAIN_AFTER
+    )
+    # Without a host it is in the pool's queue, for the first worker that comes.
+    there = attempt.dispatched_to_id is None or attempt.dispatched_to_id in hosts
+    return dispatched and there and _sweep_runs(attempt)
 
 
 def is_open(attempt: Attempt, now: datetime) -> bool:

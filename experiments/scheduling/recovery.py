@@ -21,8 +21,8 @@ from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.runner.failpoints import failpoint
-from experiments.scheduling.ask import end_silent_outside
-from experiments.scheduling.dispatch import ring_waiting
+from experiments.scheduling.ask import end_silent_asks
+from experiments.scheduling.dispatch import notify_waiting
 from experiments.scheduling.rounds import end_at_timeout, guarded
 
 logger = logging.getLogger(__name__)
@@ -43,12 +43,12 @@ def repair(
     ``was_set`` tells whether the database's clock was set since the caller looked, and
     is asked once silence was measured: it may be set at any moment of the round.
     """
-    failpoint("repair.rings")
+    failpoint("recovery.notifies")
     all_count = declare_losses and not only_stopping
     with guarded(_log):
-        lifecycle.renew_future_signs()
+        lifecycle.renew_future_heartbeats()
     with guarded(_log):
-        ring_waiting()
+        notify_waiting()
     with guarded(_log):
         end_strays()
     with guarded(_log):
@@ -59,7 +59,7 @@ def repair(
         with guarded(_log):
             lose_silent_stopping(was_set=was_set)
         with guarded(_log):
-            end_silent_outside(only_stopping=only_stopping, was_set=was_set)
+            end_silent_asks(only_stopping=only_stopping, was_set=was_set)
     if all_count:
         with guarded(_log):
             lose_silent(was_set=was_set)
@@ -124,7 +124,7 @@ def end_overdue(
     """
     timed = Attempt.objects.filter(
         state=AttemptState.RUNNING,
-        stop_asked_at=None,
+        stop_requested_at=None,
         trial__sweep__trial_timeout__isnull=False,
     ).exclude(~Q(runner_token_digest=""), elapsed=None)
     rows = timed.order_by("pk").values_list(

@@ -24,7 +24,7 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE, TrialState
 from experiments.scheduling.dispatch import Placing
-from experiments.sweeps.requests import waiting_wishes, wishes_under_way
+from experiments.sweeps.requests import has_open_requests, waiting_requests
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def settle(sweep: Sweep) -> bool:
 def _decide(sweep: Sweep, rule: Rule, counts: Counts) -> bool:
     """Do what the rule says, if it still says so once nobody else can change the sweep.
 
-    Trials that were begun, wishes and limits that came since the sweep was read count.
+    Trials, requests and limits that came since the sweep was read count.
     One that somebody has paused, resumed or ended meanwhile waits for the next round.
     """
     if rule(sweep, counts) is None:
@@ -161,7 +161,7 @@ def _at_target(sweep: Sweep, _: Counts) -> Move | None:
         return None
     better = "value__gte" if sweep.goal == "maximize" else "value__lte"
     reached = sweep.trials.exclude(state=TrialState.FAILED).filter(**{better: target})
-    if wishes_under_way(sweep):
+    if has_open_requests(sweep):
         # That the target was reached before is why they run, and no reason to end them.
         reached = reached.exclude(pk__in=sweep.trials.requested())
         if sweep.resumed_at is not None:
@@ -251,7 +251,7 @@ def _complete(sweep: Sweep, counts: Counts) -> Move | None:
     spent = sweep.next_number() >= sweep.max_total_trials
     if _live(counts) or not (sweep.exhausted or spent):
         return None
-    if waiting_wishes(sweep).exists():
+    if waiting_requests(sweep).exists():
         return partial(_go_on, sweep)
     if tried and counts[TrialState.FAILED] == tried:
         message = f"All {tried} trials failed. {_last_failure(sweep)}"
@@ -267,6 +267,6 @@ def _complete(sweep: Sweep, counts: Counts) -> Move | None:
 
 
 def _go_on(sweep: Sweep) -> bool:
-    """No end while a wish waits; there is room for it, also where it was taken away."""
+    """No end while a request waits. A lowered budget is raised for it."""
     lifecycle.make_room(sweep)
     return False

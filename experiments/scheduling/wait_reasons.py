@@ -44,18 +44,21 @@ class Causes:
     teams: Collection[int]
     now: datetime
 
-    def rung(self, attempt: Attempt) -> Wait:
-        """Of an attempt whose bell was rung."""
+    def dispatched(self, attempt: Attempt) -> Wait:
+        """Of an attempt that was dispatched to a host."""
         since = attempt.created_at
         host = next(
-            (h for h in self.state.hosts if h.worker.pk == attempt.rung_for_id), None
+            (h for h in self.state.hosts if h.worker.pk == attempt.dispatched_to_id),
+            None,
         )
         if host is None:
             return self._no_worker(since)
-        rung = duration_text((self.now - (attempt.rung_at or self.now)).total_seconds())
+        ago = duration_text(
+            (self.now - (attempt.dispatched_at or self.now)).total_seconds()
+        )
         return Wait(
             f"Host {host.worker.name} is about to start it.",
-            f"It was told {rung} ago.",
+            f"Dispatched {ago} ago.",
             since=since,
         )
 
@@ -212,7 +215,7 @@ class Causes:
         held: Counter[str] = Counter()
         for attempt in self.state.placed:
             running = attempt.state == AttemptState.RUNNING
-            place = attempt.worker_id if running else attempt.rung_for_id
+            place = attempt.worker_id if running else attempt.dispatched_to_id
             if place in hosts and attempt.trial.sweep is not None:
                 held[attempt.trial.sweep.experiment.team.name] += attempt.slots
         by = _listed([f"{name} ({count})" for name, count in held.most_common()])

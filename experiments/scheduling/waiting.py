@@ -88,15 +88,15 @@ class _Queue:
         self._shares = Shares.of(state.placed)
 
     def places(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
-        yield from self._rung()
+        yield from self._dispatched()
         yield from self._in_turn()
         yield from self._held()
 
-    def _rung(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
-        """Those whose bell has been rung, and which nobody has taken yet."""
+    def _dispatched(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+        """Attempts that were dispatched, and that no slot has claimed yet."""
         for attempt in self._state.placed:
             if attempt.state == AttemptState.QUEUED and attempt.trial.sweep:
-                yield attempt.trial.sweep, attempt, self._causes.rung(attempt)
+                yield attempt.trial.sweep, attempt, self._causes.dispatched(attempt)
 
     def _in_turn(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
         """Every open attempt, and sweeps without one that would place more."""

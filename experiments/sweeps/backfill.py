@@ -25,7 +25,7 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 
 from experiments import lifecycle, queues
-from experiments.models import Event, Sweep, User, Wish
+from experiments.models import Event, Sweep, TrialRequest, User
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE, Origin, TrialState
 from experiments.search.fields import DefinitionError
@@ -38,7 +38,7 @@ from experiments.sweeps.requests import (
     repetition,
     room_refusal,
     trials_named,
-    waiting_wishes,
+    waiting_requests,
 )
 from experiments.tracking.spaces import parsed_space
 
@@ -58,9 +58,9 @@ class Recomputer:
         self.sweep = sweep
 
     def configuration(self, number: int) -> Recomputed:
-        if number in self._wished:
+        if number in self._requested:
             words = "Deleted; somebody had asked for it, with these values."
-            return Recomputed(self._wished[number], words)
+            return Recomputed(self._requested[number], words)
         if number < self._imported:
             return Recomputed(None, "Deleted; it was imported, so its values are gone.")
         version = self._version(number)
@@ -81,9 +81,9 @@ class Recomputer:
         return Recomputed(found.params, "Deleted; its values follow from the seed.")
 
     @cached_property
-    def _wished(self) -> dict[int, Mapping[str, Any]]:
-        """Values of begun wishes by their trials' numbers."""
-        begun = self.sweep.wishes.filter(number__isnull=False)
+    def _requested(self) -> dict[int, Mapping[str, Any]]:
+        """Values of begun requests by their trials' numbers."""
+        begun = self.sweep.requests.filter(number__isnull=False)
         rows = begun.values_list("number", "params")
         return {number: params for number, params in rows if number is not None}
 
@@ -95,7 +95,7 @@ class Recomputer:
     def _unchosen(self) -> list[int]:
         """Numbers of trials that no sampler chose, but for imported ones, in order."""
         there = self.sweep.trials.requested().values_list("number", flat=True)
-        return sorted({*there, *self._wished})
+        return sorted({*there, *self._requested})
 
     def _unchosen_before(self, number: int) -> int:
         return bisect_left(self._unchosen, number) + self._imported
@@ -166,11 +166,11 @@ class Gap:
     params: Mapping[str, Any] | None
     state: str = ""
 
-    def request(self) -> Wish:
+    def request(self) -> TrialRequest:
         """A trial that fills it."""
         params = self.params or {}
         if self.trial is None:
-            return Wish(
+            return TrialRequest(
                 params=params, origin=Origin.REPLACEMENT, source_number=self.number
             )
         return repetition(self.number, params, self.state)
@@ -205,7 +205,9 @@ def find_gaps(sweep: Sweep) -> Gaps:
     found = [*_ended_badly(sweep, rows), *_deleted(sweep, rows)]
     known, unknown = [], []
     filled = _last_outcomes(rows)
-    taken = {identity(wish.params) for wish in waiting_wishes(sweep)}
+    taken = {
+        identity(trial_request.params) for trial_request in waiting_requests(sweep)
+    }
     for gap in sorted(found, key=lambda gap: gap.number):
         if gap.params is None:
             unknown.append(gap)
@@ -232,7 +234,7 @@ def fill_gaps(sweep: Sweep, *, actor: User | None) -> Gaps:
         if refusal:
             raise NotPossible(refusal)
         numbers = [gap.number for gap in found.gaps]
-        lifecycle.take_wishes(
+        lifecycle.add_requests(
             sweep,
             [gap.request() for gap in found.gaps],
             verb=FILLED,

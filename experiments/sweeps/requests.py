@@ -17,9 +17,14 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from experiments import lifecycle, queues
-from experiments.models import Sweep, User, Wish
+from experiments.models import Sweep, TrialRequest, User
 from experiments.models.sweeps import SweepState
-from experiments.models.trials import TRIAL_LIVE, Origin, TrialState, WishQuerySet
+from experiments.models.trials import (
+    TRIAL_LIVE,
+    Origin,
+    TrialRequestQuerySet,
+    TrialState,
+)
 from experiments.search.document.definition import parse_document
 from experiments.search.document.limits import MAX_TRIALS
 from experiments.search.fields import DefinitionError, Problem, listed
@@ -28,26 +33,26 @@ from experiments.search.space.space import SearchSpace
 from experiments.sweeps.control import NotPossible
 
 
-def waiting_wishes(sweep: Sweep) -> WishQuerySet:
+def waiting_requests(sweep: Sweep) -> TrialRequestQuerySet:
     """Those that wait; none where the sweep has ended, which carries out no more."""
-    waiting = sweep.wishes.waiting().order_by("pk")
+    waiting = sweep.requests.waiting().order_by("pk")
     return waiting.none() if sweep.has_ended else waiting
 
 
-def next_wish(sweep: Sweep) -> Wish | None:
-    return waiting_wishes(sweep).first()
+def next_request(sweep: Sweep) -> TrialRequest | None:
+    return waiting_requests(sweep).first()
 
 
-def wishes_under_way(sweep: Sweep) -> bool:
+def has_open_requests(sweep: Sweep) -> bool:
     """Whether a trial that somebody asked for waits or runs."""
-    return sweep.trials.live().requested().exists() or waiting_wishes(sweep).exists()
+    return sweep.trials.live().requested().exists() or waiting_requests(sweep).exists()
 
 
 def unchosen_before(sweep: Sweep, number: int) -> int:
     """How many trials below this number no sampler has chosen, deleted ones too."""
-    wished = sweep.trials.requested().filter(number__lt=number).count()
-    gone = sweep.wishes.filter(number__lt=number, trial=None).count()
-    return wished + gone + imported_before(sweep, number)
+    requested = sweep.trials.requested().filter(number__lt=number).count()
+    gone = sweep.requests.filter(number__lt=number, trial=None).count()
+    return requested + gone + imported_before(sweep, number)
 
 
 def imported_before(sweep: Sweep, number: int) -> int:
@@ -67,7 +72,7 @@ class Added(NamedTuple):
     """A configuration that waits to be tried, and what of it the space does not have,
     in sentences."""
 
-    wish: Wish
+    trial_request: TrialRequest
     outside: tuple[str, ...]
 
 
@@ -107,7 +112,7 @@ def run_again(
         if refusal:
             raise NotPossible(refusal)
         how = ", and not end early" if to_end else ""
-        lifecycle.take_wishes(
+        lifecycle.add_requests(
             sweep,
             _repetitions(sweep, numbers, to_end=to_end),
             verb=RUN_AGAIN,
@@ -126,7 +131,9 @@ def rerun_refusal(sweep: Sweep, numbers: Sequence[int]) -> str:
 
 
 def _waiting_words(sweep: Sweep, numbers: Sequence[int]) -> str:
-    waiting = {wish.repeats for wish in waiting_wishes(sweep)}.intersection(numbers)
+    waiting = {
+        trial_request.repeats for trial_request in waiting_requests(sweep)
+    }.intersection(numbers)
     if not waiting:
         return ""
     named = trials_named([number for number in numbers if number in waiting])
@@ -149,7 +156,9 @@ def _cannot_rerun(sweep: Sweep, numbers: Sequence[int]) -> str:
     return room_refusal(sweep, len(numbers))
 
 
-def _repetitions(sweep: Sweep, numbers: Sequence[int], *, to_end: bool) -> list[Wish]:
+def _repetitions(
+    sweep: Sweep, numbers: Sequence[int], *, to_end: bool
+) -> list[TrialRequest]:
     found = sweep.trials.filter(number__in=numbers)
     trials = {trial.number: trial for trial in found}
     return [
@@ -160,9 +169,9 @@ def _repetitions(sweep: Sweep, numbers: Sequence[int], *, to_end: bool) -> list[
 
 def repetition(
     number: int, params: Mapping[str, Any], state: str, *, to_end: bool = False
-) -> Wish:
+) -> TrialRequest:
     """An ended trial's values once more: a failed one is retried, others re-run."""
-    return Wish(
+    return TrialRequest(
         params=params,
         origin=Origin.RETRY if state == TrialState.FAILED else Origin.RERUN,
         source_number=number,
@@ -201,13 +210,13 @@ def add_trial(
         refusal = refusal_of(sweep) or room_refusal(sweep, 1)
         if refusal:
             raise NotPossible(refusal)
-        requested = Wish(
+        requested = TrialRequest(
             params=given.params,
             origin=Origin.BY_HAND if clone_of is None else Origin.CLONE,
             source_number=clone_of,
             runs_to_end=to_end,
         )
-        (wish,) = lifecycle.take_wishes(
+        (trial_request,) = lifecycle.add_requests(
             sweep,
             [requested],
             verb=ADDED,
@@ -216,7 +225,7 @@ def add_trial(
             actor=actor,
         )
     queues.wake_scheduler()
-    return Added(wish, given.outside)
+    return Added(trial_request, given.outside)
 
 
 def read_values(sweep: Sweep, params: Mapping[str, object]) -> Given:
@@ -243,11 +252,11 @@ def _added_words(clone_of: int | None, given: Given, *, to_end: bool) -> str:
     return " ".join([words, *(f"Outside the search space: {s}" for s in given.outside)])
 
 
-def withdraw(wish: Wish, *, actor: User | None) -> None:
+def withdraw(trial_request: TrialRequest, *, actor: User | None) -> None:
     """Take back a trial that waits to run. Raises NotPossible when it does not."""
-    if not lifecycle.withdraw_wish(wish, actor=actor):
+    if not lifecycle.withdraw_request(trial_request, actor=actor):
         raise NotPossible(
-            f"That trial of {wish.sweep} does not wait any more: it was started or"
-            " taken back."
+            f"That trial of {trial_request.sweep} no longer waits: it was started or"
+            " removed."
         )
     queues.wake_scheduler()

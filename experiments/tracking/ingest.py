@@ -49,7 +49,7 @@ LOCKED_ATTEMPT = SelectObject(
         .order_by()
     ),
     Attempt,
-    *("trial", "release_asked_at", "resumed_from"),
+    *("trial", "release_requested_at", "resumed_from"),
 )
 TRIAL = SelectObject(
     lambda: Trial.objects.filter(pk=Slot("pk")).order_by(),
@@ -136,7 +136,7 @@ def record(attempt_id: int, points: Sequence[Point], *, outside: bool = False) -
             failpoint("report.judged")
             ranks.count_in(trial.sweep.pk, [*carried, *reports])
         if outside:
-            lifecycle.beat_outside(attempt)
+            lifecycle.ask_heartbeat(attempt)
     failpoint("report.committed")
     return _reply(trial, attempt)
 
@@ -205,7 +205,7 @@ def count_reported(attempt: Attempt) -> None:
 def _reply(trial: Trial, attempt: Attempt) -> Reply:
     if trial.stop_reason:
         return Reply(stop=True, reason=trial.stop_message)
-    if attempt.release_asked_at is not None:
+    if attempt.release_requested_at is not None:
         return Reply(stop=True, reason=PAUSE_MESSAGE)
     return Reply(stop=False)
 

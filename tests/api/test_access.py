@@ -13,7 +13,7 @@ import pytest
 
 from experiments import storage
 from experiments.api.native import api as native_api
-from experiments.models import Artifact, Sweep, Team, Wish
+from experiments.models import Artifact, Sweep, Team, TrialRequest
 from tests import factories
 from tests.api.conftest import Api
 
@@ -57,8 +57,8 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /sweeps/{sweep_id}/preflight": WRITE,
     "POST /sweeps/{sweep_id}/simulations": READ,
     "POST /sweeps/{sweep_id}/trials": WRITE,
-    "GET /sweeps/{sweep_id}/wishes": READ,
-    "DELETE /sweeps/{sweep_id}/wishes/{wish_id}": WRITE,
+    "GET /sweeps/{sweep_id}/requests": READ,
+    "DELETE /sweeps/{sweep_id}/requests/{request_id}": WRITE,
     "POST /sweeps/{sweep_id}/start": WRITE,
     "POST /sweeps/{sweep_id}/pause": WRITE,
     "POST /sweeps/{sweep_id}/resume": WRITE,
@@ -108,13 +108,15 @@ def world(team: Team) -> World:
         attempt=claim.attempt, path="a.txt", size=1, sha256=sha256
     )
     Sweep.objects.filter(pk=sweep.pk).update(preflight={"state": "passed"})
-    wish = Wish.objects.create(sweep=sweep, params=trial.params, origin="by_hand")
+    trial_request = TrialRequest.objects.create(
+        sweep=sweep, params=trial.params, origin="by_hand"
+    )
     return World(
         {
             "sweep_id": sweep.pk,
             "trial_id": trial.pk,
             "artifact_id": artifact.pk,
-            "wish_id": wish.pk,
+            "request_id": trial_request.pk,
         },
         {
             "nobody": None,

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from experiments.models import Sweep, Team
-from experiments.sweeps.requests import waiting_wishes
+from experiments.sweeps.requests import waiting_requests
 from experiments.tracking import history
 from tests import factories
 from tests.api.conftest import Api
@@ -82,4 +82,6 @@ def test_trials_run_again_without_early_end_where_that_is_asked(
 ) -> None:
     body = {"trials": [3], "to_end": True}
     assert api.post(f"/sweeps/{sweep.pk}/again", body).status_code == 200
-    assert [w.origin_text for w in waiting_wishes(sweep)] == ["re-run of 3, to its end"]
+    assert [w.origin_text for w in waiting_requests(sweep)] == [
+        "re-run of 3, to its end"
+    ]

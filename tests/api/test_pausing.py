@@ -16,7 +16,7 @@ from tests.api.conftest import Api
 
 
 def released() -> int:
-    return Attempt.objects.filter(release_asked_at__isnull=False).count()
+    return Attempt.objects.filter(release_requested_at__isnull=False).count()
 
 
 class TestPausing:

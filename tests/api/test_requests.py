@@ -22,16 +22,16 @@ def sweep(team: Team) -> Sweep:
 
 
 def origins(sweep: Sweep) -> list[str]:
-    return [wish.origin_text for wish in sweep.wishes.waiting()]
+    return [asked.origin_text for asked in sweep.requests.waiting()]
 
 
 def test_a_failed_trial_is_retried(api: Api, sweep: Sweep) -> None:
     trial = sweep.trials.get(number=0)
     answer = api.post(f"/trials/{trial.pk}/retry")
     assert answer.status_code == 202
-    wish = answer.json()
-    assert (wish["origin"], wish["params"]) == ("retry of 0", trial.params)
-    assert (wish["sweep"], wish["asked_by"]) == (sweep.pk, "ada")
+    asked = answer.json()
+    assert (asked["origin"], asked["params"]) == ("retry of 0", trial.params)
+    assert (asked["sweep"], asked["requested_by"]) == (sweep.pk, "ada")
     again = api.post(f"/trials/{trial.pk}/retry", {"to_end": True})
     assert again.status_code == 409
     assert "waits to run again already" in again.json()["error"]["message"]
@@ -92,14 +92,14 @@ def test_a_clone_has_the_values_that_are_not_changed(api: Api, team: Team) -> No
 def test_what_waits_is_listed_and_taken_back(api: Api, sweep: Sweep) -> None:
     for value in (0.1, 0.2, 0.3):
         api.post(f"/sweeps/{sweep.pk}/trials", {"params": {"x": value}})
-    path = f"/sweeps/{sweep.pk}/wishes"
+    path = f"/sweeps/{sweep.pk}/requests"
     first = api.get(f"{path}?limit=2").json()
-    assert [wish["params"]["x"] for wish in first["items"]] == [0.1, 0.2]
+    assert [asked["params"]["x"] for asked in first["items"]] == [0.1, 0.2]
     rest = api.get(f"{path}?limit=2&cursor={first['next']}").json()
-    assert [wish["params"]["x"] for wish in rest["items"]] == [0.3]
-    wish = first["items"][0]["id"]
-    assert api("DELETE", f"{path}/{wish}").status_code == 204
-    assert api("DELETE", f"{path}/{wish}").status_code == 409
+    assert [asked["params"]["x"] for asked in rest["items"]] == [0.3]
+    asked = first["items"][0]["id"]
+    assert api("DELETE", f"{path}/{asked}").status_code == 204
+    assert api("DELETE", f"{path}/{asked}").status_code == 409
     assert api("DELETE", f"{path}/{10**12}").status_code == 404
     assert len(api.get(path).json()["items"]) == 2
 

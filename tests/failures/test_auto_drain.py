@@ -43,12 +43,12 @@ def end(sweep: Sweep, cause: str, **fields: object) -> None:
 def test_three_troubles_in_a_row_drain_the_host(sweep: Sweep, worker: Worker) -> None:
     for drained in (False, False, True):
         end(sweep, "worker_problem")
-        assert auto_drain.drain_if_in_trouble(worker) is drained
+        assert auto_drain.drain_after_problems(worker) is drained
     worker.refresh_from_db()
     assert worker.drain_reason == (
         "3 trials in 10 minutes could not begin: no room: disk full"
     )
-    assert not auto_drain.drain_if_in_trouble(worker), "drained once"
+    assert not auto_drain.drain_after_problems(worker), "drained once"
 
 
 def test_a_trial_that_ran_in_between_starts_the_count_again(
@@ -56,7 +56,7 @@ def test_a_trial_that_ran_in_between_starts_the_count_again(
 ) -> None:
     for cause in ("worker_problem", "worker_problem", "exited", "worker_problem"):
         end(sweep, cause, exit_code=1)
-    assert not auto_drain.drain_if_in_trouble(worker)
+    assert not auto_drain.drain_after_problems(worker)
 
 
 def test_a_host_that_was_taken_back_has_as_many_tries_again(
@@ -64,10 +64,10 @@ def test_a_host_that_was_taken_back_has_as_many_tries_again(
 ) -> None:
     for drained in (False, False, True) * 2:
         end(sweep, "worker_problem")
-        assert auto_drain.drain_if_in_trouble(worker) is drained
+        assert auto_drain.drain_after_problems(worker) is drained
         if drained:
             assert lifecycle.undrain_worker(worker)
-    assert not auto_drain.drain_if_in_trouble(worker)
+    assert not auto_drain.drain_after_problems(worker)
 
 
 def test_old_troubles_are_forgotten(sweep: Sweep, worker: Worker) -> None:
@@ -75,13 +75,13 @@ def test_old_troubles_are_forgotten(sweep: Sweep, worker: Worker) -> None:
         end(sweep, "worker_problem")
     old = timezone.now() - timedelta(minutes=11)
     Attempt.objects.filter(pk=Attempt.objects.first().pk).update(ended_at=old)
-    assert not auto_drain.drain_if_in_trouble(worker)
+    assert not auto_drain.drain_after_problems(worker)
 
 
 def test_a_shutdown_is_no_trouble(sweep: Sweep, worker: Worker) -> None:
     for _ in range(4):
         end(sweep, "released")
-    assert not auto_drain.drain_if_in_trouble(worker)
+    assert not auto_drain.drain_after_problems(worker)
 
 
 def test_the_trial_goes_to_another_host_if_there_is_one(sweep: Sweep) -> None:
@@ -115,7 +115,7 @@ def test_one_trial_that_finds_no_room_drains_the_host_until_it_has_some(
     sweep: Sweep, worker: Worker
 ) -> None:
     fill(sweep)
-    assert auto_drain.drain_if_in_trouble(worker)
+    assert auto_drain.drain_after_problems(worker)
     assert worker.drain_reason.startswith("The host's disk is full. It takes trials")
     assert "No space left on device" in worker.drain_reason
     auto_drain.mind_room(worker, 63 * MB)
@@ -130,7 +130,7 @@ def test_trials_that_find_no_room_although_there_is_some_drain_it_for_good(
 ) -> None:
     for _ in range(3):
         fill(sweep)
-        assert auto_drain.drain_if_in_trouble(worker)
+        assert auto_drain.drain_after_problems(worker)
         auto_drain.mind_room(worker, 100 * MB)
     assert worker.draining_since is not None
     assert worker.drain_reason.startswith("3 trials in 10 minutes could not begin")

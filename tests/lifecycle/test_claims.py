@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from experiments import lifecycle
 from experiments.lifecycle import claims
-from experiments.lifecycle.claims import choose_seats
+from experiments.lifecycle.claims import choose_slots
 from experiments.models import Attempt, Worker
 from tests import factories
 from tests.scheduling.test_dispatch import end, host, start, sweep
@@ -27,7 +27,7 @@ def seats(
         gpus=[{"index": 10 + n} for n in range(slots * per_slot)],
         gpus_per_slot=per_slot,
     )
-    return choose_seats(worker, slot, gpus=gpus, taken=taken).devices
+    return choose_slots(worker, slot, gpus=gpus, taken=taken).devices
 
 
 @pytest.mark.parametrize(
@@ -159,17 +159,17 @@ def test_a_pause_that_comes_while_a_claim_is_under_way_puts_it_back(
             connection.close()
 
     pausing = threading.Thread(target=pause)
-    take_seats = claims.take_seats
+    allocate_slots = claims.allocate_slots
 
     def slowly(*args: Any, **options: Any) -> Any:
         pausing.start()
         pausing.join(0.5)
-        return take_seats(*args, **options)
+        return allocate_slots(*args, **options)
 
-    monkeypatch.setattr(claims, "take_seats", slowly)
+    monkeypatch.setattr(claims, "allocate_slots", slowly)
     attempt = trial.current_attempt_id or 0
     assert lifecycle.claim_attempt(attempt, worker=worker, slot=0) is not None
     pausing.join(10)
     made.refresh_from_db()
     assert made.state == "paused"
-    assert Attempt.objects.get(pk=attempt).release_asked_at is not None
+    assert Attempt.objects.get(pk=attempt).release_requested_at is not None

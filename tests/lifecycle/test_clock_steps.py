@@ -60,7 +60,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Clocks:
     monkeypatch.setattr(clock, "database_now", both.of_the_database)
     monkeypatch.setattr(f"{scheduler}.time", both)
     monkeypatch.setattr(f"{scheduler}.close_old_connections", lambda: None)
-    monkeypatch.setattr("experiments.queues.ring", lambda attempt, pool: True)
+    monkeypatch.setattr("experiments.queues.notify", lambda attempt, pool: True)
     return both
 
 
@@ -179,14 +179,14 @@ def test_nor_when_it_is_set_in_the_middle_of_a_round(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The bells are rung after the look at the clock, and before silence counts."""
+    """Attempts are dispatched after the look at the clock, before silence counts."""
 
-    def ring_late() -> None:
+    def notify_late() -> None:
         if not clocks.set_by:
             set_clock(clocks, HOUR)
             beat(running[0])
 
-    monkeypatch.setattr("experiments.scheduling.recovery.ring_waiting", ring_late)
+    monkeypatch.setattr("experiments.scheduling.recovery.notify_waiting", notify_late)
     go_on(rounds, clocks, 5, running)
     assert clocks.set_by == HOUR
     assert states() == ["running"] * 3
@@ -226,7 +226,7 @@ def test_what_was_renewed_is_told_once(
     """Three attempts, and the three workers that run them."""
     set_clock(clocks, -HOUR)
     go_on(rounds, clocks, 15)
-    assert caplog.text.count("6 signs of life and bells of the future") == 1
+    assert caplog.text.count("6 heartbeats and dispatches of the future") == 1
 
 
 @pytest.mark.django_db
@@ -241,7 +241,7 @@ def test_a_step_counts_until_signs_were_renewed(
         if tries[-1] == "failed":
             raise OperationalError("away")
 
-    monkeypatch.setattr(lifecycle, "renew_outside_signs", renew)
+    monkeypatch.setattr(lifecycle, "renew_ask_heartbeats", renew)
     set_clock(clocks, HOUR)
     go_on(rounds, clocks, 25)
     assert tries == ["failed", "failed", "renewed"]
@@ -251,17 +251,17 @@ def test_a_step_counts_until_signs_were_renewed(
 def test_a_bell_of_the_future_is_rung_again(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[int] = []
+    notified: list[int] = []
     monkeypatch.setattr(
-        "experiments.queues.ring", lambda attempt, pool: not rung.append(attempt)
+        "experiments.queues.notify", lambda attempt, pool: not notified.append(attempt)
     )
     factories.trial(sweep)
-    Attempt.objects.update(rung_at=Now() + timedelta(seconds=HOUR))
+    Attempt.objects.update(dispatched_at=Now() + timedelta(seconds=HOUR))
     recovery.repair(declare_losses=False)
-    assert rung == []
-    Attempt.objects.update(rung_at=F("rung_at") - timedelta(seconds=11))
+    assert notified == []
+    Attempt.objects.update(dispatched_at=F("dispatched_at") - timedelta(seconds=11))
     recovery.repair(declare_losses=False)
-    assert len(rung) == 1
+    assert len(notified) == 1
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_the_time_of_a_process_that_no_worker_runs_goes_on(
         moved = timedelta(seconds=by)
         Attempt.objects.update(claimed_at=F("claimed_at") - moved)
         go_on(rounds, clocks, 5)
-        assert lifecycle.beat_outside(claim.attempt)
+        assert lifecycle.ask_heartbeat(claim.attempt)
         go_on(rounds, clocks, 5)
         claim.attempt.refresh_from_db()
         assert 500 <= (claim.attempt.elapsed or 0) < 560

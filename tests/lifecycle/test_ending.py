@@ -1,4 +1,4 @@
-"""A sweep's end while somebody else begins a trial of it, wishes for one or changes a
+"""A sweep's end while somebody else begins a trial of it, requests for one or changes a
 limit: whatever comes between the scheduler's first look and the end counts."""
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_a_sweep_that_runs_no_more_gets_no_trial(end: str) -> None:
         ends[end](other)
     values = {"number": 1, "params": {"x": 0.5}, "origin": "random"}
     assert lifecycle.create_trial(made, **values) is None
-    assert lifecycle.claim_external(made, **values) is None
+    assert lifecycle.claim_new_trial(made, **values) is None
     assert made.trials.count() == 1
 
 
@@ -87,19 +87,19 @@ def test_who_asks_when_the_sweep_has_just_completed_is_told_so(
     assert refusal.value.code == "exhausted"
 
 
-# --- wishes and limits ------------------------------------------------------------
+# --- requests and limits ------------------------------------------------------------
 
 
-def wish_for(made: Sweep) -> None:
+def request_trial(made: Sweep) -> None:
     requests.add_trial(again(made), {"x": 0.25}, actor=None)
 
 
-def test_a_wish_that_comes_meanwhile_is_carried_out(
+def test_a_request_that_comes_meanwhile_is_carried_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = sweep("completed", "completed", total=2)
     factories.worker(made.pool)
-    meanwhile(monkeypatch, lambda: wish_for(made))
+    meanwhile(monkeypatch, lambda: request_trial(made))
     assert not rounds.settle(made)
     monkeypatch.undo()
     rounds.advance_all()
@@ -107,23 +107,23 @@ def test_a_wish_that_comes_meanwhile_is_carried_out(
     assert (made.state, made.trials.get(number=2).params) == ("running", {"x": 0.25})
 
 
-def test_a_wish_that_comes_as_the_target_is_seen_keeps_the_sweep_going(
+def test_a_request_that_comes_as_the_target_is_seen_keeps_the_sweep_going(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     objective = {"primary_metric": "accuracy", "goal": "maximize", "target": 0.4}
     made = sweep("completed", objective=objective)
-    under_way = rounds.wishes_under_way
+    under_way = rounds.has_open_requests
     # That the target was reached before the sweep went on does not end it.
     Sweep.objects.filter(pk=made.pk).update(resumed_at=timezone.now())
     made.refresh_from_db()
 
     def late(sweep: Sweep) -> bool:
         found = under_way(sweep)
-        if not made.wishes.exists():
-            wish_for(made)
+        if not made.requests.exists():
+            request_trial(made)
         return found
 
-    monkeypatch.setattr(rounds, "wishes_under_way", late)
+    monkeypatch.setattr(rounds, "has_open_requests", late)
     assert not rounds.settle(made)
     made.refresh_from_db()
     assert made.state == "running"
@@ -132,7 +132,7 @@ def test_a_wish_that_comes_as_the_target_is_seen_keeps_the_sweep_going(
 def test_a_budget_lowered_below_what_was_wished_for_has_room_for_it() -> None:
     made = sweep("completed", "completed", total=2)
     factories.worker(made.pool)
-    wish_for(made)
+    request_trial(made)
     editing.change_sweep(made, {"limits": {"max_total_trials": 1}}, actor=None)
     rounds.advance_all()
     made.refresh_from_db()

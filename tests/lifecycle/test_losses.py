@@ -151,7 +151,7 @@ class TestWorkerTrouble:
         trial = finish(trial, cause="worker_problem", message="no room: disk full")
         assert (trial.state, trial.current_attempt.n) == ("queued", 2)
         first = trial.attempts.first()
-        assert (first.state, first.reason) == ("lost", "worker_trouble")
+        assert (first.state, first.reason) == ("lost", "worker_problem")
         assert first.message == "no room: disk full"
 
     def test_it_ends_all_the_same(self) -> None:
@@ -159,7 +159,7 @@ class TestWorkerTrouble:
         for _ in range(MAX_HOST_FAILURES):
             assert trial.state != "failed"
             trial = finish(trial, cause="worker_problem", message="no room: disk full")
-        assert (trial.state, trial.reason) == ("failed", "worker_trouble")
+        assert (trial.state, trial.reason) == ("failed", "worker_problem")
         assert trial.message == "no room: disk full"
 
     def test_a_cut_off_runner_counts_as_a_loss(self) -> None:

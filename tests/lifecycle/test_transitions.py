@@ -66,7 +66,7 @@ class TestSweeps:
         assert (queued.state, queued.reason) == ("cancelled", "user")
         assert (running.state, running.stop_reason) == ("running", "user")
         claim.attempt.refresh_from_db()
-        assert claim.attempt.stop_asked_at is not None
+        assert claim.attempt.stop_requested_at is not None
         assert queued.current_attempt.state == "finished"
 
     def test_every_transition_leaves_an_event(self, sweep: Sweep) -> None:

@@ -144,7 +144,7 @@ def test_the_queues_users_may_do_what_they_must_and_no_more(
     settings.REDIS_URL = f"redis://sweepsite:PASSWORD@{address}"
     queues._connection.cache_clear()
     try:
-        assert queues.ring(7, "default")
+        assert queues.notify(7, "default")
         queues.wake_scheduler()
         assert queues.wait_for_wake(queues.connect(retries=0), seconds=1)
         settings.REDIS_URL = f"redis://worker:PASSWORD@{address}"

@@ -35,7 +35,7 @@ def test_requeue_puts_running_trials_back(run: Run, team: Team) -> None:
     factories.claim(factories.trial(sweep))
     ran = run("sweep", "pause", "digits-1", "--requeue", "--user", "ada")
     assert ran.out == "digits-1 is paused.\n"
-    assert Attempt.objects.get().release_asked_at is not None
+    assert Attempt.objects.get().release_requested_at is not None
     event = Event.objects.get(sweep=sweep, verb="trials put back")
     assert event.actor == factories.user("ada")
 

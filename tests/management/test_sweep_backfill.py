@@ -11,16 +11,16 @@ def test_gaps_are_listed_and_then_filled_once(run: Run) -> None:
     factories.trial(sweep, state="failed", message="Out of memory.")
     factories.trial(sweep, state="completed", value=0.5)
     dry = run("sweep", "fill-gaps", "digits-1", "--dry-run")
-    assert dry.code == 0 and not sweep.wishes.exists()
+    assert dry.code == 0 and not sweep.requests.exists()
     assert dry.out.splitlines() == [
         "     0  failed    Out of memory.",
         "digits-1: 1 failed; 1 would run.",
     ]
     ran = run("sweep", "fill-gaps", sweep.pk, "--user", "ada")
     assert ran.out.endswith("digits-1: 1 failed; 1 will run.\n")
-    assert sweep.wishes.get().asked_by == factories.user("ada")
+    assert sweep.requests.get().requested_by == factories.user("ada")
     assert run("sweep", "fill-gaps", "digits-1").out == "digits-1: none; 0 will run.\n"
-    assert sweep.wishes.count() == 1
+    assert sweep.requests.count() == 1
 
 
 def test_a_draft_is_refused(run: Run) -> None:

@@ -47,7 +47,7 @@ def test_the_policy_allows_the_packages_own_scripts_and_styles(
     root: Client, settings: Any, queue_url: str, page: str
 ) -> None:
     use(settings, queue_url)
-    assert queues.ring(7, "default")
+    assert queues.notify(7, "default")
     response = root.get(f"/django-rq/{page}")
     assert response.status_code == 200
     policy = policy_of(response)
@@ -62,7 +62,7 @@ def test_a_job_of_ours_can_be_looked_at(
     root: Client, settings: Any, queue_url: str
 ) -> None:
     use(settings, queue_url)
-    assert queues.ring(7, "default")
+    assert queues.notify(7, "default")
     response = root.get("/django-rq/queues/0/attempt-7/")
     assert response.status_code == 200
     assert queues.RUN_ATTEMPT in response.content.decode()

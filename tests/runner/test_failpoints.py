@@ -38,17 +38,17 @@ def test_each_place_stands_in_the_code_once() -> None:
 
 
 def test_only_the_chosen_place_kills() -> None:
-    wanted = {CHOSEN: "claim.popped, place.rung"}
-    assert run("place.rung", **wanted).returncode == -signal.SIGKILL
-    assert run("place.inserted", **wanted).stdout == "alive\n"
-    assert run("place.rung").stdout == "alive\n"
+    wanted = {CHOSEN: "claim.popped, dispatch.notified"}
+    assert run("dispatch.notified", **wanted).returncode == -signal.SIGKILL
+    assert run("dispatch.stored", **wanted).stdout == "alive\n"
+    assert run("dispatch.notified").stdout == "alive\n"
 
 
 def test_once_in_all_processes_together(tmp_path: Path) -> None:
-    wanted = {CHOSEN: "place.rung", ONCE: str(tmp_path)}
-    assert run("place.rung", **wanted).returncode == -signal.SIGKILL
-    assert run("place.rung", **wanted).stdout == "alive\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["place.rung"]
+    wanted = {CHOSEN: "dispatch.notified", ONCE: str(tmp_path)}
+    assert run("dispatch.notified", **wanted).returncode == -signal.SIGKILL
+    assert run("dispatch.notified", **wanted).stdout == "alive\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["dispatch.notified"]
 
 
 def test_a_place_that_does_not_exist_is_refused_with_those_that_do() -> None:

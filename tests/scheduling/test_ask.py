@@ -12,7 +12,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from experiments import lifecycle
-from experiments.lifecycle import ExternalClaim
+from experiments.lifecycle import AskClaim
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial
 from experiments.scheduling import ask, recovery
@@ -32,7 +32,7 @@ def sweep(*, total: int = 4, at_once: int = 2, **changes: Any) -> Sweep:
     return factories.sweep(factories.team(ada="member"), document=document)
 
 
-def end(claim: ExternalClaim, *values: float, exit_code: int = 0) -> Trial:
+def end(claim: AskClaim, *values: float, exit_code: int = 0) -> Trial:
     trial = claim.attempt.trial
     trial.refresh_from_db()
     if values:
@@ -171,7 +171,7 @@ def test_a_launched_sweep_gives_out_trials_of_the_same_budget() -> None:
     assert queued.state == "queued", "a worker's trial is not given to others"
 
 
-def test_wishes_are_given_out_first() -> None:
+def test_requests_are_given_out_first() -> None:
     made = sweep(total=1, at_once=3)
     requests.add_trial(made, {"x": 0.25}, actor=None)
     claim = ask.ask(made)
@@ -196,21 +196,21 @@ def before_the_claim(
     monkeypatch: pytest.MonkeyPatch, step: Callable[[], object]
 ) -> None:
     """Do it once somebody has chosen one that waits, and not taken it yet."""
-    claim_queued, done = lifecycle.claim_queued, []
+    claim_queued_trial, done = lifecycle.claim_queued_trial, []
 
     def late(*args: Any, **options: Any) -> Any:
         if not done:
             done.append(True)
             step()
-        return claim_queued(*args, **options)
+        return claim_queued_trial(*args, **options)
 
-    monkeypatch.setattr(lifecycle, "claim_queued", late)
+    monkeypatch.setattr(lifecycle, "claim_queued_trial", late)
 
 
 def test_one_client_has_one_of_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     made = sweep(total=2)
     given_back(made, 2)
-    first: list[ExternalClaim] = []
+    first: list[AskClaim] = []
     same = Sweep.objects.get(pk=made.pk)
     before_the_claim(monkeypatch, lambda: first.append(ask.ask(same, client="host-1")))
     assert ask.ask(made, client="host-1") == first[0]
@@ -257,7 +257,7 @@ def test_who_is_silent_too_long_loses_the_trial_and_another_gets_it(
     made = sweep(limits=limits)
     claim = ask.ask(made, client="host-1")
     quiet(86_400 + 60)
-    ask.end_silent_outside()
+    ask.end_silent_asks()
     trial = Trial.objects.get(pk=claim.attempt.trial_id)
     assert trial.state == "queued"
     lost = trial.attempts.get(n=1)
@@ -267,7 +267,7 @@ def test_who_is_silent_too_long_loses_the_trial_and_another_gets_it(
     assert second.attempt.trial == trial and second.attempt.n == 2
     assert second.token != claim.token
     quiet(86_400 + 60)
-    ask.end_silent_outside()
+    ask.end_silent_asks()
     trial.refresh_from_db()
     assert (trial.state, trial.reason) == ("failed", "lost")
 
@@ -284,9 +284,9 @@ def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
 
-def heard_and_took(claim: ExternalClaim) -> float:
+def heard_and_took(claim: AskClaim) -> float:
     """A sign of life, and the seconds of training that are known by then."""
-    assert lifecycle.beat_outside(claim.attempt)
+    assert lifecycle.ask_heartbeat(claim.attempt)
     claim.attempt.refresh_from_db()
     assert claim.attempt.elapsed is not None
     return claim.attempt.elapsed
@@ -321,7 +321,7 @@ def test_without_a_limit_of_the_sweep_that_of_the_site_counts(settings: Any) -> 
 def test_a_worker_s_trial_has_no_such_signs() -> None:
     made = factories.sweep(factories.team())
     attempt = factories.claim(factories.trial(made)).attempt
-    assert not lifecycle.beat_outside(attempt)
+    assert not lifecycle.ask_heartbeat(attempt)
     attempt.refresh_from_db()
     assert attempt.elapsed is None
 
@@ -330,7 +330,7 @@ def test_a_change_of_the_future_keeps_nobody_alive() -> None:
     claim = ask.ask(sweep())
     quiet(86_400 + 60)
     Trial.objects.update(updated_at=Now() + timedelta(hours=1))
-    ask.end_silent_outside()
+    ask.end_silent_asks()
     assert Trial.objects.get(pk=claim.attempt.trial_id).state == "queued"
 
 
@@ -341,7 +341,7 @@ def rounds_after(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     module = "experiments.management.commands.scheduler"
     monkeypatch.setattr(f"{module}.time", clock)
     monkeypatch.setattr(f"{module}.close_old_connections", lambda: None)
-    monkeypatch.setattr("experiments.queues.ring", lambda attempt, pool: True)
+    monkeypatch.setattr("experiments.queues.notify", lambda attempt, pool: True)
     rounds = Rounds()
     for _ in range(int(seconds / 5)):
         clock.now += 5
@@ -383,8 +383,8 @@ def test_a_sign_of_life_keeps_the_trial() -> None:
     made = sweep(limits={"trial_timeout": 600})
     claim = ask.ask(made)
     quiet(86_400)
-    assert lifecycle.beat_outside(claim.attempt)
-    ask.end_silent_outside()
+    assert lifecycle.ask_heartbeat(claim.attempt)
+    ask.end_silent_asks()
     claim.attempt.refresh_from_db()
     assert claim.attempt.state == "running"
 

@@ -21,13 +21,13 @@ LIMITS = {"max_total_trials": 50, "max_concurrent_trials": 20}
 
 
 @pytest.fixture(autouse=True)
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
-    """The bells that were rung: the queue itself is not running here."""
-    bells: list[tuple[int, str]] = []
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+    """The sent that were notified: the queue itself is not running here."""
+    sent: list[tuple[int, str]] = []
     monkeypatch.setattr(
-        "experiments.queues.ring", lambda *bell: bool(bells.append(bell)) or True
+        "experiments.queues.notify", lambda *job: bool(sent.append(job)) or True
     )
-    return bells
+    return sent
 
 
 def sweep(team: str = "Physics", *, gpus: int = 0, **fields: Any) -> Sweep:
@@ -101,7 +101,7 @@ class TestTurns:
         assert counts(first, second) == [2, 1]
 
     def test_a_lost_attempt_goes_before_new_trials_of_its_sweep(
-        self, rung: list[tuple[int, str]]
+        self, notified: list[tuple[int, str]]
     ) -> None:
         made = sweep()
         worker = host("a", slots=1)
@@ -111,7 +111,7 @@ class TestTurns:
         assert made.trials.count() == 1
         again = made.trials.get().current_attempt
         assert again is not None
-        assert [attempt for attempt, _ in rung] == [again.pk - 1, again.pk]
+        assert [attempt for attempt, _ in notified] == [again.pk - 1, again.pk]
 
     def test_trials_that_others_run_are_neither_placed_nor_in_the_way(self) -> None:
         asked, ours = sweep(launches=False), sweep()
@@ -122,27 +122,27 @@ class TestTurns:
         assert counts(asked, ours) == [1, 2]
 
 
-class TestBells:
-    def test_a_bell_hangs_at_the_host_that_has_room(
-        self, rung: list[tuple[int, str]]
+class TestDispatches:
+    def test_an_attempt_is_dispatched_to_the_host_that_has_room(
+        self, notified: list[tuple[int, str]]
     ) -> None:
         made = sweep()
         hosts_ = [host("a", slots=1), host("b", slots=2)]
         rounds.advance_all()
-        names = Counter(name for _, name in rung)
+        names = Counter(name for _, name in notified)
         assert names == {f"default@{h.pk}": h.slots for h in hosts_}
         assert made.trials.count() == 3
 
     def test_without_any_worker_it_hangs_in_the_pool(
-        self, rung: list[tuple[int, str]]
+        self, notified: list[tuple[int, str]]
     ) -> None:
         made = sweep()
         rounds.advance_all()
         rounds.advance_all()
-        assert rung == [(made.trials.get().current_attempt_id, "default")]
+        assert notified == [(made.trials.get().current_attempt_id, "default")]
 
     def test_of_a_host_that_fell_silent_another_one_takes_over(
-        self, rung: list[tuple[int, str]]
+        self, notified: list[tuple[int, str]]
     ) -> None:
         sweep(max_total_trials=1)
         first = host("a", slots=1)
@@ -150,22 +150,22 @@ class TestBells:
         Worker.objects.filter(pk=first.pk).update(seen_at=Now() - timedelta(minutes=1))
         second = host("b", slots=1)
         rounds.advance_all()
-        assert [name for _, name in rung] == [
+        assert [name for _, name in notified] == [
             f"default@{first.pk}",
             f"default@{second.pk}",
         ]
 
     def test_a_bell_that_cannot_be_rung_is_rung_later(
-        self, monkeypatch: pytest.MonkeyPatch, rung: list[tuple[int, str]]
+        self, monkeypatch: pytest.MonkeyPatch, notified: list[tuple[int, str]]
     ) -> None:
         made = sweep(max_total_trials=1)
         host("a", slots=1)
         with monkeypatch.context() as patch:
-            patch.setattr("experiments.queues.ring", lambda *bell: False)
+            patch.setattr("experiments.queues.notify", lambda *job: False)
             rounds.advance_all()
-        assert not rung
+        assert not notified
         rounds.advance_all()
-        assert [attempt for attempt, _ in rung] == [
+        assert [attempt for attempt, _ in notified] == [
             made.trials.get().current_attempt_id
         ]
 
@@ -196,9 +196,14 @@ class TestGpus:
         rounds.advance_all()
         twos = sweep(gpus=2)
         rounds.advance_all()
-        places = ones.trials.values_list("current_attempt__rung_for__name", flat=True)
+        places = ones.trials.values_list(
+            "current_attempt__dispatched_to__name", flat=True
+        )
         assert len(set(places)) == 1
-        assert twos.trials.filter(current_attempt__rung_for__isnull=False).count() == 1
+        assert (
+            twos.trials.filter(current_attempt__dispatched_to__isnull=False).count()
+            == 1
+        )
 
     def test_a_trial_that_no_host_can_take_waits_and_blocks_nobody(self) -> None:
         host("a", slots=2, gpus=2)
@@ -206,7 +211,7 @@ class TestGpus:
         for _ in range(3):
             rounds.advance_all()
         assert counts(big, small) == [1, 2]
-        assert big.trials.get().current_attempt.rung_at is None  # type: ignore[union-attr]
+        assert big.trials.get().current_attempt.dispatched_at is None  # type: ignore[union-attr]
 
     def test_trials_of_one_slot_do_not_starve_one_of_two(self) -> None:
         worker = host("a", slots=2, gpus=2)
@@ -224,7 +229,7 @@ class TestGpus:
             end(attempt)
             rounds.advance_all()
         waiting.refresh_from_db()
-        assert waiting.rung_for == worker
+        assert waiting.dispatched_to == worker
         assert ones.trials.count() == 2
         assert start(twos.trials.get(number=0), worker, 1).gpus == [0, 1]
 
@@ -268,14 +273,14 @@ class TestAhead:
         return [s.trials.filter(state="queued").count() for s in sweeps]
 
     def test_the_next_trials_hang_at_the_host_before_its_slots_are_free(
-        self, rung: list[tuple[int, str]]
+        self, notified: list[tuple[int, str]]
     ) -> None:
         worker = host("a", slots=3)
         made = self.started(worker, max_concurrent_trials=3)
         for _ in range(3):
             rounds.advance_all()
         assert self.queued(made) == [3]
-        assert rung[-1][1] == f"default@{worker.pk}"
+        assert notified[-1][1] == f"default@{worker.pk}"
 
     def test_longer_trials_are_fewer_ahead_and_long_ones_none(self) -> None:
         worker = host("a", slots=4)
@@ -328,7 +333,7 @@ class TestAhead:
 
 class TestDrains:
     def test_a_draining_host_gets_nothing_and_keeps_what_it_runs(
-        self, rung: list[tuple[int, str]]
+        self, notified: list[tuple[int, str]]
     ) -> None:
         made = sweep()
         worker = host("a", slots=2)
@@ -340,7 +345,7 @@ class TestDrains:
             start(second, worker, 1)
         other = host("b", slots=1)
         rounds.advance_all()
-        assert rung[-1] == (second.current_attempt_id, f"default@{other.pk}")
+        assert notified[-1] == (second.current_attempt_id, f"default@{other.pk}")
         assert made.trials.count() == 2
         end(attempt)
 
@@ -381,20 +386,20 @@ def test_a_round_costs_no_query_more_for_a_sweep_that_waits() -> None:
 
 class TestHostsThatBeginAnew:
     def test_it_hears_again_of_what_it_was_promised_and_has_not_begun(
-        self, rung: list[tuple[int, str]]
+        self, notified: list[tuple[int, str]]
     ) -> None:
         sweep(max_concurrent_trials=4)
         first, other = host("a", slots=2), host("b", slots=2)
         rounds.advance_all()
-        mine = [bell for bell in rung if bell[1].endswith(f"@{first.pk}")]
+        mine = [job for job in notified if job[1].endswith(f"@{first.pk}")]
         assert len(mine) == 2
         begun = Attempt.objects.get(pk=mine[0][0])
         start(begun.trial, first)
-        rung.clear()
-        dispatch.ring_again(first)
-        assert rung == mine[1:]
-        dispatch.ring_again(other)
-        assert len(rung) == 3
+        notified.clear()
+        dispatch.notify_again(first)
+        assert notified == mine[1:]
+        dispatch.notify_again(other)
+        assert len(notified) == 3
 
     def test_it_does_not_wait_for_a_queue_that_is_away(
         self, monkeypatch: pytest.MonkeyPatch
@@ -404,7 +409,7 @@ class TestHostsThatBeginAnew:
         rounds.advance_all()
         tried: list[int] = []
         monkeypatch.setattr(
-            "experiments.queues.ring", lambda pk, name: bool(tried.append(pk))
+            "experiments.queues.notify", lambda pk, name: bool(tried.append(pk))
         )
-        dispatch.ring_again(worker)
+        dispatch.notify_again(worker)
         assert len(tried) == 1

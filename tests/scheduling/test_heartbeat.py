@@ -26,7 +26,7 @@ class Hand:
         return self.seconds
 
 
-def test_a_round_of_the_scheduler_leaves_its_tick(
+def test_a_round_of_the_scheduler_leaves_its_heartbeat(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The test's transaction lives in the connection.
@@ -35,32 +35,32 @@ def test_a_round_of_the_scheduler_leaves_its_tick(
     row = SchedulerProcess.objects.get()
     assert row.pid > 0
     assert row.round_seconds > 0
-    assert timezone.now() - row.ticked_at < timedelta(seconds=30)
+    assert timezone.now() - row.heartbeat_at < timedelta(seconds=30)
 
 
-def test_ticks_are_written_every_few_seconds_with_the_longest_round() -> None:
+def test_heartbeats_are_written_every_few_seconds_with_the_longest_round() -> None:
     clock = Hand()
-    ticks = SchedulerHeartbeat(now=clock)
-    ticks.note(0.1)
+    heartbeat = SchedulerHeartbeat(now=clock)
+    heartbeat.note(0.1)
     with CaptureQueriesContext(connection) as asked:
-        ticks.note(3.0)
-        ticks.note(0.2)
+        heartbeat.note(3.0)
+        heartbeat.note(0.2)
     assert len(asked) == 0
     clock.seconds += 6
-    ticks.note(0.3)
+    heartbeat.note(0.3)
     row = SchedulerProcess.objects.get()
     assert (row.round_seconds, row.longest_seconds) == (0.3, 3.0)
 
 
 def test_a_row_that_was_removed_is_made_again_and_old_ones_go() -> None:
     clock = Hand()
-    ticks = SchedulerHeartbeat(now=clock)
-    ticks.note(0.1)
+    heartbeat = SchedulerHeartbeat(now=clock)
+    heartbeat.note(0.1)
     SchedulerProcess.objects.all().delete()
     old = timezone.now() - timedelta(days=2)
-    SchedulerProcess.objects.create(host="gone", pid=1, ticked_at=old)
+    SchedulerProcess.objects.create(host="gone", pid=1, heartbeat_at=old)
     clock.seconds += 6
-    ticks.note(0.1)
+    heartbeat.note(0.1)
     assert SchedulerProcess.objects.count() == 1
     assert SchedulerProcess.objects.get().host != "gone"
 

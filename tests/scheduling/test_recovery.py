@@ -25,11 +25,11 @@ def sweep() -> Sweep:
 
 
 @pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Attempts whose doorbell was rung: the queue itself is not running here."""
+def notified(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Attempts whose doorbell was notified: the queue itself is not running here."""
     ids: list[int] = []
     monkeypatch.setattr(
-        "experiments.queues.ring",
+        "experiments.queues.notify",
         lambda attempt, pool: bool(ids.append(attempt)) or True,
     )
     return ids
@@ -47,21 +47,25 @@ def set_attempts(**fields: Any) -> None:
     Attempt.objects.update(**fields)
 
 
-def test_a_bell_that_nobody_heard_is_rung_again(sweep: Sweep, rung: list[int]) -> None:
+def test_an_attempt_that_no_worker_claimed_is_dispatched_again(
+    sweep: Sweep, notified: list[int]
+) -> None:
     trial = factories.trial(sweep)
-    recovery.ring_waiting()
-    recovery.ring_waiting()
-    assert rung == [trial.current_attempt_id]
-    set_attempts(rung_at=database_now() - timedelta(seconds=11))
-    recovery.ring_waiting()
-    assert rung == [trial.current_attempt_id] * 2
+    recovery.notify_waiting()
+    recovery.notify_waiting()
+    assert notified == [trial.current_attempt_id]
+    set_attempts(dispatched_at=database_now() - timedelta(seconds=11))
+    recovery.notify_waiting()
+    assert notified == [trial.current_attempt_id] * 2
 
 
-def test_nothing_is_rung_for_a_paused_sweep(sweep: Sweep, rung: list[int]) -> None:
+def test_nothing_of_a_paused_sweep_is_dispatched(
+    sweep: Sweep, notified: list[int]
+) -> None:
     factories.trial(sweep)
     lifecycle.pause_sweep(sweep)
-    recovery.ring_waiting()
-    assert rung == []
+    recovery.notify_waiting()
+    assert notified == []
 
 
 def test_a_silent_attempt_is_lost_only_when_silence_counts(
@@ -196,10 +200,15 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
     done: list[str] = []
     for name in ("end_strays", "end_paused"):
         monkeypatch.setattr(recovery, name, lambda name=name: done.append(name))
-    for name in ("ring_waiting", "end_overdue", "lose_silent_stopping", "lose_silent"):
+    for name in (
+        "notify_waiting",
+        "end_overdue",
+        "lose_silent_stopping",
+        "lose_silent",
+    ):
         monkeypatch.setattr(recovery, name, broken(ValueError("a broken row")))
     monkeypatch.setattr(
-        recovery, "end_silent_outside", lambda **options: done.append("outside")
+        recovery, "end_silent_asks", lambda **options: done.append("outside")
     )
     recovery.repair(declare_losses=True)
     assert done == ["end_strays", "end_paused", "outside"]
@@ -230,7 +239,7 @@ def broken(error: Exception) -> Any:
 
 
 def test_a_trial_queued_again_while_its_sweep_was_cancelled_ends(sweep: Sweep) -> None:
-    """The loss and the cancelling met: the wish is there, and so is a new attempt."""
+    """The loss and the cancelling met: the stop is stored, and so is a new attempt."""
     trial = factories.trial(sweep)
     Sweep.objects.update(state="cancelled", reason="user", message="Enough.")
     trial.__class__.objects.update(stop_reason="user", stop_message="Enough.")
@@ -309,7 +318,7 @@ def test_nobody_is_missed_where_nothing_runs(sweep: Sweep) -> None:
 
 
 def test_after_everybody_was_silent_all_have_a_lease_to_come_back(
-    sweep: Sweep, settings: Any, monkeypatch: pytest.MonkeyPatch, rung: list[int]
+    sweep: Sweep, settings: Any, monkeypatch: pytest.MonkeyPatch, notified: list[int]
 ) -> None:
     now = 1_000.0
     monkeypatch.setattr(

@@ -15,9 +15,9 @@ from experiments.scheduling import rounds
 from experiments.scheduling.pools import RESERVE_AFTER, pool_states
 from experiments.scheduling.waiting import Waiting, occupancy, queue_of, wait_of
 from tests import factories
-from tests.scheduling.test_dispatch import host, rung, start, sweep
+from tests.scheduling.test_dispatch import host, notified, start, sweep
 
-__all__ = ["rung"]
+__all__ = ["notified"]
 pytestmark = pytest.mark.django_db
 
 
@@ -32,7 +32,7 @@ def queue(*teams: Sweep) -> list[Waiting]:
 def run_all(worker: Worker, *sweeps: Sweep) -> list[Attempt]:
     """Place what there is room for, and have it all claimed."""
     rounds.advance_all()
-    queued = Attempt.objects.filter(state="queued", rung_for=worker)
+    queued = Attempt.objects.filter(state="queued", dispatched_to=worker)
     trials = [attempt.trial for attempt in queued.select_related("trial")]
     return [start(trial, worker, n) for n, trial in enumerate(trials)]
 
@@ -206,7 +206,9 @@ class TestOccupancy:
         ahead = sweep("Physics", max_total_trials=2)
         trials = [factories.trial(ahead) for _ in range(2)]
         ids = [trial.current_attempt_id for trial in trials]
-        Attempt.objects.filter(pk__in=ids).update(rung_for=worker, rung_at=Now())
+        Attempt.objects.filter(pk__in=ids).update(
+            dispatched_to=worker, dispatched_at=Now()
+        )
         (row,) = occupancy([pool()])
         assert [(view.state, view.attempt) for view in row.slots] == [
             ("promised", trials[0].current_attempt)

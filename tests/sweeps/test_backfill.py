@@ -76,7 +76,7 @@ def test_they_run_once_more_and_asking_twice_is_asking_once(torn: Sweep) -> None
     filled = backfill.fill_gaps(torn, actor=factories.user("ada"))
     assert len(filled.gaps) == 4
     assert backfill.fill_gaps(torn, actor=None).gaps == ()
-    assert torn.wishes.count() == 4
+    assert torn.requests.count() == 4
     assert (torn.state, torn.max_total_trials) == ("running", 15)
     run_to_the_end(torn)
     assert [t.origin_text for t in torn.trials.order_by("number")][11:] == [

@@ -1,4 +1,4 @@
-"""Wishes for single trials, whatever happens in whatever order, and at one moment."""
+"""Requests for single trials, whatever happens in whatever order, and at one moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from django.db import connection, transaction
 
 from experiments import lifecycle
-from experiments.models import Sweep, Trial, Wish
+from experiments.models import Sweep, Trial, TrialRequest
 from experiments.scheduling import ask as outside
 from experiments.scheduling import rounds
 from experiments.search.document.definition import parse_document
@@ -21,7 +21,7 @@ from experiments.search.samplers import make_sampler
 from experiments.sweeps import backfill, requests
 from experiments.sweeps.backfill import Recomputer
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.requests import waiting_wishes
+from experiments.sweeps.requests import waiting_requests
 from tests import factories
 
 STEPS = 30
@@ -76,9 +76,9 @@ class Walk:
         requests.add_trial(self.sweep, {"x": x}, actor=None)
 
     def take_back(self) -> None:
-        wish = self._any(self.sweep.wishes.all())
-        if wish is not None:
-            requests.withdraw(wish, actor=None)
+        asked = self._any(self.sweep.requests.all())
+        if asked is not None:
+            requests.withdraw(asked, actor=None)
 
     def fill(self) -> None:
         backfill.fill_gaps(self.sweep, actor=None)
@@ -131,35 +131,37 @@ class Walk:
     def check(self) -> None:
         self.sweep.refresh_from_db()
         trials = {trial.number: trial for trial in self.sweep.trials.all()}
-        begun = self.sweep.wishes.filter(begun_at__isnull=False)
-        numbers = [wish.number for wish in begun]
+        begun = self.sweep.requests.filter(begun_at__isnull=False)
+        numbers = [asked.number for asked in begun]
         assert len(set(numbers)) == len(numbers), self.done
-        for wish in begun:
-            assert wish.withdrawn_at is None
-            self._carried_out(wish, trials)
-        wished = {number for number, t in trials.items() if t.is_requested}
-        assert wished <= set(numbers), self.done
+        for asked in begun:
+            assert asked.withdrawn_at is None
+            self._carried_out(asked, trials)
+        requested = {number for number, t in trials.items() if t.is_requested}
+        assert requested <= set(numbers), self.done
         assert self.sweep.trials.live().count() <= 3, self.done
         self._chosen_as_if_alone(trials, set(numbers))
 
-    def _carried_out(self, wish: Wish, trials: dict[int, Trial]) -> None:
-        trial = trials.get(wish.number or 0)
-        assert (wish.trial_id is None) == (trial is None), self.done
+    def _carried_out(self, asked: TrialRequest, trials: dict[int, Trial]) -> None:
+        trial = trials.get(asked.number or 0)
+        assert (asked.trial_id is None) == (trial is None), self.done
         if trial is not None:
             assert (trial.pk, trial.params, trial.origin_text) == (
-                wish.trial_id,
-                wish.params,
-                wish.origin_text,
+                asked.trial_id,
+                asked.params,
+                asked.origin_text,
             )
 
-    def _chosen_as_if_alone(self, trials: dict[int, Trial], wished: set[Any]) -> None:
+    def _chosen_as_if_alone(
+        self, trials: dict[int, Trial], requested: set[Any]
+    ) -> None:
         """The sampler's own trials are its sequence, without a gap or a repetition;
         and each could be computed again if it were deleted."""
         index = 0
         recomputer = Recomputer(self.sweep)
         for number in range(max(trials, default=-1) + 1):
             again = recomputer.configuration(number).params
-            if number not in wished:
+            if number not in requested:
                 expected = self.sampler.suggest(index)
                 assert expected is not None and again == expected.params, self.done
                 index += 1
@@ -179,14 +181,14 @@ class Walk:
             lifecycle.finish_attempt(claim.attempt, outcome)
         self.check()
         assert self.sweep.has_ended, self.done
-        left = self.sweep.wishes.filter(begun_at=None, withdrawn_at=None)
+        left = self.sweep.requests.filter(begun_at=None, withdrawn_at=None)
         assert self.sweep.state == "cancelled" or not left.exists(), self.done
-        assert not waiting_wishes(self.sweep).exists()
+        assert not waiting_requests(self.sweep).exists()
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_happens_each_wish_is_carried_out_once_or_taken_back(
+def test_whatever_happens_each_request_is_carried_out_once_or_taken_back(
     seed: int,
 ) -> None:
     walk = Walk(seed)
@@ -226,7 +228,7 @@ def at_once(count: int, work: Callable[[int], None]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @one_writer
-def test_several_schedulers_carry_out_each_wish_once() -> None:
+def test_several_schedulers_carry_out_each_request_once() -> None:
     made = sweep(total=2, at_once=40)
     # A sweep in which nothing has ever worked is given few slots.
     factories.trial(made, state="completed", value=0.5)
@@ -238,7 +240,7 @@ def test_several_schedulers_carry_out_each_wish_once() -> None:
     assert sorted(t.params["x"] for t in trials if t.is_requested) == [
         k / 12 for k in range(12)
     ]
-    numbers = [wish.number for wish in made.wishes.all()]
+    numbers = [asked.number for asked in made.requests.all()]
     assert None not in numbers and len(set(numbers)) == 12
 
 
@@ -294,7 +296,7 @@ def test_gaps_filled_twice_at_one_moment_are_filled_once() -> None:
     for _ in range(5):
         factories.trial(made, state="failed")
     at_once(4, lambda _: backfill.fill_gaps(made_again(made), actor=None) and None)
-    assert made.wishes.count() == 5
+    assert made.requests.count() == 5
     made.refresh_from_db()
     assert made.max_total_trials == 14
 
@@ -335,9 +337,9 @@ def beside(work: Callable[[], object], meanwhile: Callable[[], object]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @one_writer
-def test_a_wish_is_carried_out_while_somebody_takes_it_back() -> None:
+def test_a_request_is_carried_out_while_somebody_takes_it_back() -> None:
     made = sweep(total=2, at_once=2)
-    wish = requests.add_trial(made, {"x": 0.25}, actor=None).wish
+    asked = requests.add_trial(made, {"x": 0.25}, actor=None).trial_request
     with transaction.atomic():
         # As store_trial does first.
         Sweep.objects.filter(pk=made.pk).update(space_version=made.space_version)
@@ -345,27 +347,27 @@ def test_a_wish_is_carried_out_while_somebody_takes_it_back() -> None:
             lifecycle.create_trial,
             made,
             number=0,
-            params=wish.params,
-            origin=wish.origin,
-            wish=wish,
+            params=asked.params,
+            origin=asked.origin,
+            trial_request=asked,
         )
-        beside(lambda: lifecycle.withdraw_wish(wish), carry_out)
-    wish = Wish.objects.get(pk=wish.pk)
-    assert (wish.number, wish.withdrawn_at) == (0, None)
+        beside(lambda: lifecycle.withdraw_request(asked), carry_out)
+    asked = TrialRequest.objects.get(pk=asked.pk)
+    assert (asked.number, asked.withdrawn_at) == (0, None)
 
 
 @pytest.mark.django_db(transaction=True)
 @one_writer
-def test_a_wish_is_taken_back_while_its_ended_sweep_goes_on() -> None:
+def test_a_request_is_taken_back_while_its_ended_sweep_goes_on() -> None:
     made = sweep(total=2, at_once=2)
-    wish = requests.add_trial(made, {"x": 0.25}, actor=None).wish
+    asked = requests.add_trial(made, {"x": 0.25}, actor=None).trial_request
     lifecycle.cancel_sweep(made)
     with transaction.atomic():
         Sweep.objects.filter(pk=made.pk).update(space_version=made.space_version)
         taken = []
         beside(
             lambda: lifecycle.extend_sweep(made_again(made), 2),
-            lambda: taken.append(lifecycle.withdraw_wish(wish)),
+            lambda: taken.append(lifecycle.withdraw_request(asked)),
         )
     assert taken == [True]
     made.refresh_from_db()

@@ -14,7 +14,7 @@ from experiments.scheduling import rounds
 from experiments.search.fields import DefinitionError
 from experiments.sweeps import requests
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.requests import next_wish, waiting_wishes
+from experiments.sweeps.requests import next_request, waiting_requests
 from experiments.tracking import history
 from tests import factories
 
@@ -60,7 +60,7 @@ def completed(**changes: Any) -> Sweep:
 
 
 def waiting(made: Sweep) -> list[str]:
-    return [wish.origin_text for wish in waiting_wishes(made)]
+    return [asked.origin_text for asked in waiting_requests(made)]
 
 
 def again(made: Sweep, *numbers: int) -> None:
@@ -202,7 +202,7 @@ def test_a_draft_says_that_it_has_not_begun() -> None:
     factories.trial(made, state="completed", value=0.5)
     Sweep.objects.filter(pk=made.pk).update(state="draft")
     assert "has not begun; start it first" in refused(made, 0)
-    assert made.max_total_trials == 3 and not made.wishes.exists()
+    assert made.max_total_trials == 3 and not made.requests.exists()
 
 
 @pytest.mark.parametrize("state", ["cancelled", "failed"])
@@ -245,7 +245,7 @@ def test_only_trials_that_have_ended_are_run_again() -> None:
     assert "Trials 2 and 7 of digits-1 are not among those" in refused(made, 0, 1, 2, 7)
     assert "1 to 100 different trials" in refused(made)
     assert "1 to 100 different trials" in refused(made, 1, 1)
-    assert not made.wishes.exists()
+    assert not made.requests.exists()
 
 
 def test_a_trial_that_was_ended_early_runs_again_to_its_end() -> None:
@@ -261,16 +261,16 @@ def test_a_trial_that_was_ended_early_runs_again_to_its_end() -> None:
     assert attempt is not None
     lifecycle.finish_attempt(attempt, lifecycle.Outcome(cause="stopped"))
     requests.run_again(made, [ended.number], actor=None, to_end=True)
-    wish = next_wish(made)
-    assert wish is not None and wish.origin_text == "re-run of 1, to its end"
-    assert (wish.repeats, wish.runs_to_end) == (1, True)
+    asked = next_request(made)
+    assert asked is not None and asked.origin_text == "re-run of 1, to its end"
+    assert (asked.repeats, asked.runs_to_end) == (1, True)
     again = factories.reported_trial(
         made,
         [0.2, 0.3],
-        params=wish.params,
-        origin=wish.origin,
-        source_number=wish.source_number,
-        runs_to_end=wish.runs_to_end,
+        params=asked.params,
+        origin=asked.origin,
+        source_number=asked.source_number,
+        runs_to_end=asked.runs_to_end,
     )
     assert (again.repeats, again.runs_to_end) == (1, True)
     assert not again.stop_reason and not again.decisions.exists()
@@ -356,18 +356,23 @@ def test_wrong_values_are_refused_by_name(
     with pytest.raises(DefinitionError) as refusal:
         add(made, **given)
     assert words in " ".join(refusal.value.by_path()[path])
-    assert not made.wishes.exists() and made.max_total_trials == 3
+    assert not made.requests.exists() and made.max_total_trials == 3
 
 
 def test_values_get_the_types_of_their_parameters() -> None:
     made = sweep(**MIXED)
     added = add(made, kind="rmsprop", n=9.0, x=1, m=0.7)
-    assert dict(added.wish.params) == {"x": 1.0, "n": 9, "kind": "rmsprop", "m": 0.7}
+    assert dict(added.trial_request.params) == {
+        "x": 1.0,
+        "n": 9,
+        "kind": "rmsprop",
+        "m": 0.7,
+    }
     assert [sentence.partition(";")[0] for sentence in added.outside] == [
         "n is 9",
         'kind is "rmsprop"',
     ]
-    assert list(added.wish.params) == ["x", "n", "kind", "m"]
+    assert list(added.trial_request.params) == ["x", "n", "kind", "m"]
 
 
 def test_a_clone_says_whose_it_is() -> None:
@@ -387,42 +392,42 @@ def test_a_clone_says_whose_it_is() -> None:
 def test_what_waits_can_be_taken_back_once() -> None:
     made = completed()
     again(made, 0, 1)
-    wish = made.wishes.get(origin="rerun", source_number=0)
-    requests.withdraw(wish, actor=factories.user("ada"))
+    asked = made.requests.get(origin="rerun", source_number=0)
+    requests.withdraw(asked, actor=factories.user("ada"))
     with pytest.raises(NotPossible, match="does not wait any more"):
-        requests.withdraw(wish, actor=None)
+        requests.withdraw(asked, actor=None)
     made.refresh_from_db()
     assert made.max_total_trials == 4
     run_to_the_end(made)
     assert [t.origin_text for t in made.trials.order_by("number")][3:] == [
         "re-run of 1"
     ]
-    begun = made.wishes.get(origin="rerun", source_number=1)
+    begun = made.requests.get(origin="rerun", source_number=1)
     with pytest.raises(NotPossible, match="does not wait any more"):
         requests.withdraw(begun, actor=None)
     event = made.events.get(verb="trial not wanted any more")
     assert event.actor == factories.user("ada") and "re-run of 0" in event.message
 
 
-def test_a_sweep_whose_last_wish_is_taken_back_completes_again() -> None:
+def test_a_sweep_whose_last_request_is_taken_back_completes_again() -> None:
     made = completed()
     again(made, 0)
-    requests.withdraw(made.wishes.get(), actor=None)
+    requests.withdraw(made.requests.get(), actor=None)
     run_to_the_end(made)
     assert (made.state, made.trials.count()) == ("completed", 3)
 
 
-def test_a_wish_is_carried_out_once_whoever_comes_first() -> None:
+def test_a_request_is_carried_out_once_whoever_comes_first() -> None:
     made = completed()
     again(made, 0)
-    wish = next_wish(made)
-    assert wish is not None
-    values = {"params": wish.params, "origin": wish.origin, "wish": wish}
+    asked = next_request(made)
+    assert asked is not None
+    values = {"params": asked.params, "origin": asked.origin, "trial_request": asked}
     assert lifecycle.create_trial(made, number=3, **values) is not None
     assert lifecycle.create_trial(made, number=4, **values) is None
     assert made.trials.count() == 4
-    wish.refresh_from_db()
-    assert (wish.number, wish.trial) == (3, made.trials.get(number=3))
+    asked.refresh_from_db()
+    assert (asked.number, asked.trial) == (3, made.trials.get(number=3))
 
 
 def test_what_waited_when_a_sweep_was_cancelled_is_not_carried_out_later() -> None:

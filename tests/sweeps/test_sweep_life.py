@@ -149,10 +149,10 @@ class Life(RuleBasedStateMachine):
         step = lambda: control.pause(self.sweep, actor=None, running=running)  # noqa: E731
         self.command(step, SweepState.PAUSED, {"running"})
         asked = Attempt.objects.filter(
-            trial__sweep=self.sweep, state=AttemptState.RUNNING, stop_asked_at=None
+            trial__sweep=self.sweep, state=AttemptState.RUNNING, stop_requested_at=None
         )
         if running == "requeue" and self.sweep.state == SweepState.PAUSED:
-            assert not asked.filter(release_asked_at=None).exists()
+            assert not asked.filter(release_requested_at=None).exists()
 
     def resume(self) -> None:
         step = lambda: control.steer(self.sweep, "resume", actor=None)  # noqa: E731
@@ -208,7 +208,7 @@ class Life(RuleBasedStateMachine):
         self.sweep.refresh_from_db()
         if self.sweep.has_ended:
             live = Attempt.objects.filter(trial__sweep=self.sweep, state__in=LIVE)
-            assert not live.filter(stop_asked_at=None).exists()
+            assert not live.filter(stop_requested_at=None).exists()
 
     # --- what workers do ----------------------------------------------------------
 
@@ -244,7 +244,7 @@ class Life(RuleBasedStateMachine):
             return
         assert lifecycle.finish_attempt(attempt, lifecycle.Outcome(**outcome))
         trial = Trial.objects.get(pk=attempt.trial_id)
-        put_back = attempt.release_asked_at and outcome["cause"] == "stopped"
+        put_back = attempt.release_requested_at and outcome["cause"] == "stopped"
         self.sweep.refresh_from_db()
         if put_back and not trial.stop_reason and not self.sweep.has_ended:
             assert trial.state == "queued"

@@ -20,7 +20,7 @@ from experiments.scheduling.rounds import advance_all
 
 logger = logging.getLogger(__name__)
 
-TICK = 1.0
+ROUND_SECONDS = 1.0
 REPAIR_EVERY = 3.0
 
 
@@ -38,10 +38,13 @@ class Command(BaseCommand):
         while not self.stopping:
             started = time.monotonic()
             loop.round()
-            if not queues.wait_for_wake(connection, seconds=TICK) and not self.stopping:
+            if (
+                not queues.wait_for_wake(connection, seconds=ROUND_SECONDS)
+                and not self.stopping
+            ):
                 # With the queue away the wait returns at once: keep the slow tick.
-                time.sleep(max(0.0, started + TICK - time.monotonic()))
-        loop.ticks.stop()
+                time.sleep(max(0.0, started + ROUND_SECONDS - time.monotonic()))
+        loop.heartbeat.stop()
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopping = True
@@ -64,7 +67,7 @@ class Rounds:
         self._repaired = float("-inf")
         self._steps = Steps()
         self._stepped = False
-        self.ticks = SchedulerHeartbeat()
+        self.heartbeat = SchedulerHeartbeat()
 
     def round(self) -> None:
         now = time.monotonic()
@@ -77,7 +80,7 @@ class Rounds:
                 self._repaired = now
                 self._repair(now)
             advance_all()
-            self.ticks.note(time.monotonic() - now)
+            self.heartbeat.note(time.monotonic() - now)
         except DatabaseError:
             # While the database was away, no sign of life could be noted either.
             self._undisturbed_since = time.monotonic()
@@ -96,7 +99,7 @@ class Rounds:
     def _repair(self, now: float) -> None:
         if self._was_set():
             self._undisturbed_since = now
-            lifecycle.renew_outside_signs()
+            lifecycle.renew_ask_heartbeats()
             # Where the database was away just then, the next repair does it.
             self._stepped = False
         if nobody_is_heard():
@@ -112,4 +115,4 @@ class Rounds:
 def _tell_failure() -> None:
     """Also of what nobody has thought of: without rounds nothing goes on at all."""
     logger.exception("a round failed; the next one tries again")
-    time.sleep(TICK)
+    time.sleep(ROUND_SECONDS)

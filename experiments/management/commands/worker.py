@@ -118,7 +118,7 @@ def slot_command(slot: int, *, pool: str, worker: int, name: str) -> list[str]:
     ]
 
 
-def queue_trouble() -> str:
+def queue_problem() -> str:
     """Why the queue does not answer; empty when it does.
 
     A process that ends asks it: the queue's library takes 14 MB of memory.
@@ -129,7 +129,7 @@ def queue_trouble() -> str:
         try:
             from experiments import queues
 
-            os.write(writer, queues.trouble().encode())
+            os.write(writer, queues.problem().encode())
         finally:
             os._exit(0)
     os.close(writer)
@@ -185,7 +185,7 @@ class WorkerHost:
     def _wait_for_queue(self) -> None:
         """Slots that no bell reaches must not be counted as free."""
         for _ in self._tries():
-            if not (problem := queue_trouble()):
+            if not (problem := queue_problem()):
                 return
             logger.info("waiting for the queue of REDIS_URL: %s", problem)
 

@@ -237,7 +237,7 @@ def _urgent_queue() -> HealthIssue | None:
 
 def _urgent_scheduler() -> HealthIssue | None:
     try:
-        last = SchedulerProcess.objects.aggregate(last=Max("ticked_at"))["last"]
+        last = SchedulerProcess.objects.aggregate(last=Max("heartbeat_at"))["last"]
         age = (database_now() - last).total_seconds() if last else None
     except DatabaseError:
         return None

@@ -154,7 +154,7 @@ def _trial_families(found: InstallationStatus) -> Iterator[Family]:
 
 def _queue_families(found: InstallationStatus) -> Iterator[Family]:
     age = Family(
-        "sweepsite_scheduler_last_tick_age_seconds",
+        "sweepsite_scheduler_heartbeat_age_seconds",
         "Seconds since a scheduler's last round; no sample before the first.",
     )
     age.add(found.work.heartbeat_age)

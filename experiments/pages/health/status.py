@@ -31,7 +31,7 @@ LOSS_WORDS = {
     "silent": "its host stopped responding",
     "worker_died": "its worker process died",
     "released": "its worker was stopped",
-    "worker_trouble": "its worker had a problem",
+    "worker_problem": "its worker had a problem",
     "cut_off": "its worker could not reach the site",
     "paused": "its sweep was paused",
 }
@@ -117,7 +117,7 @@ class Work:
 
     @property
     def last_heartbeat(self) -> datetime | None:
-        return max((row.ticked_at for row in self.schedulers), default=None)
+        return max((row.heartbeat_at for row in self.schedulers), default=None)
 
     @property
     def heartbeat_age(self) -> float | None:

@@ -26,7 +26,7 @@ from experiments.search.fields import DefinitionError
 from experiments.search.wording import counted
 from experiments.sweeps import backfill, requests
 from experiments.sweeps.control import NotPossible
-from experiments.sweeps.requests import waiting_wishes
+from experiments.sweeps.requests import waiting_requests
 from experiments.tracking.spaces import flat_params, search_space
 
 
@@ -109,7 +109,7 @@ def _question(
 ) -> HttpResponse:
     """Asks whether they shall run again, and how; ``back`` is where they were picked,
     and whose answer is the form's."""
-    waiting = {wish.repeats for wish in waiting_wishes(sweep)}
+    waiting = {trial_request.repeats for trial_request in waiting_requests(sweep)}
     ready = [trial for trial in trials if trial.number not in waiting]
     ended = [trial for trial in ready if trial.state not in TRIAL_LIVE]
     numbers = [trial.number for trial in ended]
@@ -249,12 +249,14 @@ def _gap_row(gap: backfill.Gap, space: Any) -> dict[str, Any]:
 def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back one trial that waits to run."""
     sweep = sweep_to_steer(request, pk)
-    (wanted,) = numbers_in([request.POST.get("wish", "").replace(",", "")])[:1] or [-1]
-    wish = sweep.wishes.filter(pk=wanted).first()
+    (wanted,) = numbers_in([request.POST.get("request", "").replace(",", "")])[:1] or [
+        -1
+    ]
+    trial_request = sweep.requests.filter(pk=wanted).first()
     try:
-        if wish is None:
+        if trial_request is None:
             raise NotPossible(f"{sweep} has no such trial that waits.")
-        requests.withdraw(wish, actor=access.viewer(request))
+        requests.withdraw(trial_request, actor=access.viewer(request))
         messages.success(request, "It is taken back and will not run.")
     except NotPossible as error:
         messages.error(request, str(error))

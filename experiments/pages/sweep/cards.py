@@ -17,7 +17,7 @@ from experiments.pages.sweep.remedies import OUTSIDE, Remedy, proposed_first
 from experiments.pages.sweep.trial_cells import summaries
 from experiments.pages.trial_rows import origin_words
 from experiments.sweeps import primary_metric
-from experiments.sweeps.requests import waiting_wishes
+from experiments.sweeps.requests import waiting_requests
 from experiments.tracking.spaces import flat_configurations, search_space
 
 TITLES = {
@@ -176,21 +176,25 @@ class WaitingCard:
 
 def waiting_card(sweep: Sweep) -> WaitingCard | None:
     """None where nothing waits; one query, or two where very many do."""
-    waiting = waiting_wishes(sweep)
-    found = list(waiting.select_related("asked_by")[: MAX_LISTED + 1])
+    waiting = waiting_requests(sweep)
+    found = list(waiting.select_related("requested_by")[: MAX_LISTED + 1])
     if not found:
         return None
     more = waiting.count() - MAX_LISTED if len(found) > MAX_LISTED else 0
     space = search_space(sweep)
     listed = found[:MAX_LISTED]
-    values = summaries(flat_configurations(space, [wish.params for wish in listed]))
+    values = summaries(
+        flat_configurations(space, [trial_request.params for trial_request in listed])
+    )
     rows = [
         WaitingRow(
-            pk=wish.pk,
-            origin=origin_words(wish),
+            pk=trial_request.pk,
+            origin=origin_words(trial_request),
             values=text,
-            by=wish.asked_by.display_name if wish.asked_by else "",
+            by=trial_request.requested_by.display_name
+            if trial_request.requested_by
+            else "",
         )
-        for wish, text in zip(listed, values, strict=True)
+        for trial_request, text in zip(listed, values, strict=True)
     ]
     return WaitingCard(rows, more)

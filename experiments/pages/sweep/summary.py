@@ -162,11 +162,11 @@ def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
 
 
 def _requested(sweep: Sweep) -> int:
-    """Wishes that wait or whose trial lives; an ended sweep carries out none."""
+    """Requests that wait or whose trial lives; an ended sweep carries out none."""
     if sweep.has_ended:
         return 0
     open_ = Q(begun_at=None, withdrawn_at=None) | Q(trial__state__in=TRIAL_LIVE)
-    return sweep.wishes.filter(open_).count()
+    return sweep.requests.filter(open_).count()
 
 
 def _leader(sweep: Sweep) -> Trial | None:

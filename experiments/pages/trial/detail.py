@@ -267,7 +267,7 @@ class TrialDetail:
         points = Metric.objects.filter(attempt=attempt).aggregate(n=Sum("count"))["n"]
         parts = [trial.updated_at.timestamp(), points or 0]
         if attempt is not None:
-            parts += [attempt.pk, attempt.log_chunks, bool(attempt.stop_asked_at)]
+            parts += [attempt.pk, attempt.log_chunks, bool(attempt.stop_requested_at)]
         if not trial.has_ended:
             # What a live trial took, and who is busy, changes without its rows.
             parts.append(int(self.now.timestamp()) // 5)

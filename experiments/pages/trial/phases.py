@@ -22,14 +22,14 @@ from experiments.tracking.training_time import attempt_seconds
 LOST_WORDS = {
     "released": "given back",
     "paused": "put back by a pause",
-    "worker_trouble": "not started: trouble of the worker",
+    "worker_problem": "not started: trouble of the worker",
     "cut_off": "cut off from the site",
     "silent": "lost: nothing was heard",
 }
 LOSS_VERBS = {
     "released": "was given back in order",
     "paused": "was put back when the sweep was paused",
-    "worker_trouble": "could not be run, for trouble of the worker,",
+    "worker_problem": "could not be run, for trouble of the worker,",
     "cut_off": "was ended by its runner, which was cut off from the site,",
     "silent": "was given up, as nothing was heard of it,",
 }
@@ -69,11 +69,11 @@ def _phases(trial: Trial, attempt: Attempt, now: datetime) -> Iterator[Phase]:
         yield Phase("resumed", _resumed_words(attempt), attempt.claimed_at)
     if attempt.claimed_at is not None:
         yield _work(attempt, attempt.claimed_at, now)
-    if attempt.stop_asked_at is not None:
+    if attempt.stop_requested_at is not None:
         where = f"report {trial.reports}" if trial.reports else ""
-        yield Phase("asked to stop", where, attempt.stop_asked_at)
-    if attempt.release_asked_at is not None:
-        yield Phase("asked to give back", "", attempt.release_asked_at)
+        yield Phase("asked to stop", where, attempt.stop_requested_at)
+    if attempt.release_requested_at is not None:
+        yield Phase("asked to give back", "", attempt.release_requested_at)
     if attempt.ended_at is not None:
         yield Phase(_end_words(attempt), _end_detail(attempt), attempt.ended_at)
 
@@ -106,16 +106,16 @@ def _end_words(attempt: Attempt) -> str:
 
 
 def _end_detail(attempt: Attempt) -> str:
-    if attempt.stop_asked_at is None or attempt.ended_at is None:
+    if attempt.stop_requested_at is None or attempt.ended_at is None:
         return ""
-    return f"{_between(attempt.stop_asked_at, attempt.ended_at)} later"
+    return f"{_between(attempt.stop_requested_at, attempt.ended_at)} later"
 
 
 def bar(attempt: Attempt, now: datetime) -> list[PhaseSpan]:
     """The phases of one attempt, to scale."""
     end = attempt.ended_at or now
     claimed = attempt.claimed_at or end
-    stop = min(attempt.stop_asked_at or end, end)
+    stop = min(attempt.stop_requested_at or end, end)
     spans = [
         ("queued", attempt.created_at, claimed),
         ("training", claimed, max(claimed, stop)),

@@ -42,12 +42,12 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queues, "answers", lambda: True)
 
 
-def tick(**ago: float) -> SchedulerProcess:
+def heartbeat(**ago: float) -> SchedulerProcess:
     return SchedulerProcess.objects.create(
         host="sched",
         pid=7,
         version="0.1.0",
-        ticked_at=timezone.now() - timedelta(**ago),
+        heartbeat_at=timezone.now() - timedelta(**ago),
         round_seconds=0.2,
     )
 
@@ -85,7 +85,7 @@ def test_admins_find_it_in_their_menu(root: Client, queue: None) -> None:
 
 
 def test_it_shows_queue_scheduler_losses_and_disk(root: Client, queue: None) -> None:
-    tick(seconds=2)
+    heartbeat(seconds=2)
     sweep = factories.sweep(factories.team())
     trial = factories.trial(sweep)
     factories.claim(trial)
@@ -121,7 +121,7 @@ def test_the_feed_sends_what_has_changed(
     since = page.context["since"]
     quiet = root.get("/health/feed.json", {"since": since}).json()
     assert (quiet["parts"], quiet["since"]) == ({}, since)
-    tick(seconds=0)
+    heartbeat(seconds=0)
     news = root.get("/health/feed.json", {"since": since}).json()
     assert "schedulers" in news["parts"]
     assert "disk" not in news["parts"]
@@ -131,16 +131,16 @@ def test_the_feed_sends_what_has_changed(
 
 
 def test_all_is_well_on_a_healthy_installation() -> None:
-    tick(seconds=3)
+    heartbeat(seconds=3)
     assert titles() == []
 
 
 def test_no_scheduler_for_half_a_minute_is_a_worry() -> None:
     assert titles() == ["No scheduler runs"]
-    row = tick(seconds=20)
+    row = heartbeat(seconds=20)
     assert titles() == []
     SchedulerProcess.objects.filter(pk=row.pk).update(
-        ticked_at=timezone.now() - timedelta(seconds=40)
+        heartbeat_at=timezone.now() - timedelta(seconds=40)
     )
     assert titles() == ["No scheduler runs"]
 
@@ -184,12 +184,12 @@ def test_no_scheduler_for_half_a_minute_is_a_worry() -> None:
     ],
 )
 def test_what_is_wrong_has_its_worry(changes: dict[str, Any], title: str) -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     assert titles(**changes) == [title]
 
 
 def test_limits_are_not_worries() -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     assert titles(disk=disk.Disk(free=5 * GB, total=100 * GB)) == []
     assert titles(queue=QueueFacts("Redis 8", 80, 100, "noeviction", {})) == []
     wal = disk.Database("SQLite", "3.51.3", 1, wal=256 << 20)
@@ -197,7 +197,7 @@ def test_limits_are_not_worries() -> None:
 
 
 def test_trials_that_wait_in_a_pool_without_worker_are_a_worry() -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     factories.trial(factories.sweep(factories.team()))
     assert titles() == ["Pool default has no slot that takes trials"]
     worker = factories.worker(factories.pool(factories.team()))
@@ -207,7 +207,7 @@ def test_trials_that_wait_in_a_pool_without_worker_are_a_worry() -> None:
 
 
 def test_trials_past_their_lease_are_a_worry(settings: Any) -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     trial = factories.trial(factories.sweep(factories.team()))
     attempt = factories.claim(trial).attempt
     assert titles() == []
@@ -247,10 +247,10 @@ def test_a_folder_is_measured_and_a_slow_one_in_part(tmp_path: Path) -> None:
 def test_admins_are_told_on_every_page_that_the_scheduler_is_away(
     root: Client, queue: None
 ) -> None:
-    tick(minutes=5)
+    heartbeat(minutes=5)
     assert "No scheduler runs" in root.get("/settings/").content.decode()
     cache.clear()
-    SchedulerProcess.objects.update(ticked_at=timezone.now())
+    SchedulerProcess.objects.update(heartbeat_at=timezone.now())
     assert "No scheduler runs" not in root.get("/settings/").content.decode()
 
 
@@ -267,7 +267,7 @@ def test_a_site_that_has_just_started_gives_its_scheduler_a_moment(
 def test_the_banner_says_that_the_queue_is_away_and_only_to_admins(
     root: Client,
 ) -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     assert "The queue does not answer" in root.get("/settings/").content.decode()
     factories.team("Physics", ada="admin")
     root.force_login(factories.user("ada"))
@@ -277,7 +277,7 @@ def test_the_banner_says_that_the_queue_is_away_and_only_to_admins(
 def test_the_banner_says_that_the_queue_is_full(
     root: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     full = QueueFacts("Redis 8", 99, 100, "noeviction", {})
     monkeypatch.setattr(queues, "facts", lambda names: full)
     assert "memory is full" in root.get("/settings/").content.decode()
@@ -300,7 +300,7 @@ def test_the_banner_says_that_a_disk_is_full(
     total: int,
     shown: str,
 ) -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     monkeypatch.setattr(checks, "fullest_disk", lambda: disk.Disk(free, total))
     page = root.get("/settings/").content.decode()
     assert shown in page
@@ -323,7 +323,7 @@ def test_the_fullest_of_the_disks_counts(
 
 
 def test_the_banner_asks_now_and_then(root: Client, queue: None) -> None:
-    tick(seconds=1)
+    heartbeat(seconds=1)
     root.get("/settings/")
     with CaptureQueriesContext(connection) as asked:
         root.get("/settings/")
@@ -384,7 +384,7 @@ def test_the_settings_token_opens_this_and_nothing_else(
 
 def test_the_numbers_are_right(client: Client, settings: Any, queue: None) -> None:
     settings.METRICS_TOKEN = "only-for-prometheus-0123"
-    tick(seconds=10)
+    heartbeat(seconds=10)
     team = factories.team()
     worker = factories.worker(factories.pool(team), slots=3)
     sweep = factories.sweep(team)
@@ -412,7 +412,7 @@ def test_the_numbers_are_right(client: Client, settings: Any, queue: None) -> No
     }
     assert {name: found.get(name) for name in expected} == expected
     assert 99 <= found["sweepsite_oldest_waiting_seconds"] < 200
-    assert 9 <= found["sweepsite_scheduler_last_tick_age_seconds"] < 60
+    assert 9 <= found["sweepsite_scheduler_heartbeat_age_seconds"] < 60
     assert found["sweepsite_disk_free_bytes"] > 0
     total = found['sweepsite_slots{pool="default"}']
     busy = found['sweepsite_slots_busy{pool="default"}']
@@ -471,8 +471,8 @@ def test_a_real_queue_tells_of_itself(settings: Any, queue_url: str) -> None:
     settings.REDIS_URL = queue_url
     queues._connection.cache_clear()
     try:
-        queues.ring(1, "default")
-        queues.ring(2, queues.queue_name("default", 5))
+        queues.notify(1, "default")
+        queues.notify(2, queues.queue_name("default", 5))
         names = ["default", queues.queue_name("default", 5)]
         found = queues.facts({"default": names, "other": ["other"]})
     finally:

@@ -199,7 +199,7 @@ def test_a_promised_slot_is_taken_in_every_part_of_the_page(
     worker = factories.worker(pool, slots=1)
     trial = factories.trial(factories.sweep(team))
     attempts = Attempt.objects.filter(pk=trial.current_attempt_id)
-    attempts.update(pool=pool, rung_for=worker, rung_at=database_now())
+    attempts.update(pool=pool, dispatched_to=worker, dispatched_at=database_now())
     factories.trial(factories.sweep(team))
     text = page(ada)
     assert "about to start" in text and "0 free" in text and "all busy" in text

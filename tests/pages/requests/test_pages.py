@@ -49,7 +49,7 @@ def filled(text: str) -> dict[str, str]:
 
 
 def origins(sweep: Sweep) -> list[str]:
-    return [wish.origin_text for wish in sweep.wishes.waiting()]
+    return [asked.origin_text for asked in sweep.requests.waiting()]
 
 
 def typed(**values: str) -> dict[str, str]:
@@ -112,8 +112,8 @@ def test_a_clone_is_filled_with_the_trials_values(ada: Client, sweep: Sweep) -> 
     sent = typed(x="0.125", n="3", kind="16")
     done = ada.post(f"/trials/{trial.pk}/clone/", sent, follow=True)
     assert "The trial will run as soon as a slot is free." in text_of(done)
-    wish = sweep.wishes.get()
-    assert (wish.origin_text, dict(wish.params)) == (
+    asked = sweep.requests.get()
+    assert (asked.origin_text, dict(asked.params)) == (
         "clone of 1",
         {"x": 0.125, "n": 3, "kind": 16},
     )
@@ -124,19 +124,22 @@ def test_an_empty_form_has_the_middle_of_every_range(ada: Client, sweep: Sweep) 
     found = filled(page)
     assert (found["x"], found["n"]) == ("0.5", "5")
     ada.post(f"/sweeps/{sweep.pk}/add/", typed(x="1e-3", n="4.0", kind="true"))
-    wish = sweep.wishes.get()
-    assert dict(wish.params) == {"x": 0.001, "n": 4, "kind": True}
-    assert (wish.origin_text, wish.asked_by) == ("added by hand", factories.user("ada"))
+    asked = sweep.requests.get()
+    assert dict(asked.params) == {"x": 0.001, "n": 4, "kind": True}
+    assert (asked.origin_text, asked.requested_by) == (
+        "added by hand",
+        factories.user("ada"),
+    )
 
 
 def test_values_outside_the_space_are_said_to_be(ada: Client, sweep: Sweep) -> None:
     sent = typed(x="7", n="12", kind="rmsprop") | {"to_end": "on"}
     done = text_of(ada.post(f"/sweeps/{sweep.pk}/add/", sent, follow=True))
     assert done.count("Outside the search space:") == 3
-    wish = sweep.wishes.get()
-    assert wish.origin_text == "added by hand, to its end"
-    own = {"origin": wish.origin, "runs_to_end": wish.runs_to_end}
-    trial = factories.trial(sweep, params=wish.params, **own)
+    asked = sweep.requests.get()
+    assert asked.origin_text == "added by hand, to its end"
+    own = {"origin": asked.origin, "runs_to_end": asked.runs_to_end}
+    trial = factories.trial(sweep, params=asked.params, **own)
     page = text_of(ada.get(trial.get_absolute_url()))
     assert page.count("Outside the search space:") == 3
     assert "Added by hand and without early end." in page
@@ -202,15 +205,17 @@ def test_what_waits_is_on_the_sweeps_page_and_can_be_removed(
     page = text_of(ada.get(f"/sweeps/{sweep.pk}/"))
     assert "Waiting to run" in page and "Added by hand" in page
     assert "<script>alert(1)" not in page
-    wish = sweep.wishes.get()
-    assert f'name="wish" value="{wish.pk}"' in page
+    asked = sweep.requests.get()
+    assert f'name="asked" value="{asked.pk}"' in page
     feed = ada.get(f"/sweeps/{sweep.pk}/feed.json").json()
     assert "Waiting to run" in feed["parts"]["answers"]
-    done = ada.post(f"/sweeps/{sweep.pk}/waiting/", {"wish": wish.pk}, follow=True)
+    done = ada.post(f"/sweeps/{sweep.pk}/waiting/", {"asked": asked.pk}, follow=True)
     assert "It is taken back and will not run." in text_of(done)
     assert "Waiting to run" not in text_of(done)
-    for value in (wish.pk, "", "x", "9" * 30):
-        twice = ada.post(f"/sweeps/{sweep.pk}/waiting/", {"wish": value}, follow=True)
+    for value in (asked.pk, "", "x", "9" * 30):
+        twice = ada.post(
+            f"/sweeps/{sweep.pk}/waiting/", {"request": value}, follow=True
+        )
         assert twice.status_code == 200 and "wait" in text_of(twice)
 
 

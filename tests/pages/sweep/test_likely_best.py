@@ -159,7 +159,7 @@ def test_only_a_post_with_its_token_counts() -> None:
     client.force_login(factories.user("ada"))
     address = f"/sweeps/{made.pk}/again/"
     client.get(address, {"trials": made.trials.get(number=8).pk})
-    assert not made.wishes.exists()
+    assert not made.requests.exists()
     assert client.post(address, {"trials": "8"}).status_code == 403
 
 

@@ -60,10 +60,10 @@ class TestPausing:
         factories.claim(factories.trial(sweep))
         post(sweep, "pause", running="finish")
         assert sweep.state == "paused"
-        assert Attempt.objects.get().release_asked_at is None
+        assert Attempt.objects.get().release_requested_at is None
         assert "Put 1 running back" in page(sweep)
         post(sweep, "pause", running="requeue")
-        assert Attempt.objects.get().release_asked_at is not None
+        assert Attempt.objects.get().release_requested_at is not None
         assert "1 running trial goes back to the queue." in page(sweep, "events/")
 
     def test_a_paused_sweep_says_who_runs_and_who_waits(self, sweep: Sweep) -> None:
@@ -250,7 +250,7 @@ def test_only_what_was_asked_for_is_left(sweep: Sweep) -> None:
     for _ in range(4):
         factories.trial(sweep, state="completed", value=0.5)
     assert "Exploring at random" in page(sweep)
-    sweep.wishes.create(params={"x": 0.1}, origin="rerun", source_number=0)
+    sweep.requests.create(params={"x": 0.1}, origin="rerun", source_number=0)
     Sweep.objects.update(max_total_trials=5)
     text = page(sweep)
     assert "Trying what was asked for" in text and "Exploring at random" not in text

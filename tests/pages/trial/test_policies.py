@@ -7,7 +7,7 @@ from django.test import Client
 
 from experiments import lifecycle
 from experiments.models import Attempt, Decision, Trial
-from experiments.sweeps.requests import waiting_wishes
+from experiments.sweeps.requests import waiting_requests
 from tests import factories
 from tests.pages.trial.trial_pages import judged_trial, model, page
 
@@ -27,12 +27,12 @@ def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> N
     response = ada.post(again_url(trial), {"to_end": "on"}, follow=True)
     assert "Trial 3 will run once more, without early end" in response.content.decode()
     assert trial.sweep is not None
-    (wish,) = waiting_wishes(trial.sweep)
-    assert wish.origin_text == "re-run of 3, to its end"
+    (asked,) = waiting_requests(trial.sweep)
+    assert asked.origin_text == "re-run of 3, to its end"
     assert "Rerun without early end" not in page(ada, trial.get_absolute_url())
     twice = ada.post(again_url(trial), {"to_end": "on"}, follow=True).content.decode()
     assert "waits to run again already" in twice
-    assert waiting_wishes(trial.sweep).count() == 1
+    assert waiting_requests(trial.sweep).count() == 1
 
 
 def test_the_rerun_and_its_original_lead_to_each_other(ada: Client) -> None:
@@ -63,7 +63,9 @@ def test_running_it_again_asks_whether_to_its_end(ada: Client) -> None:
     assert 'name="to_end"' in asked
     done = ada.post(again_url(trial), follow=True)
     assert done.redirect_chain == [(url, 302)]
-    assert [wish.origin_text for wish in waiting_wishes(trial.sweep)] == ["re-run of 3"]
+    assert [asked.origin_text for asked in waiting_requests(trial.sweep)] == [
+        "re-run of 3"
+    ]
     assert "Nothing to run again" in page(ada, again_url(trial))
 
 
@@ -83,7 +85,7 @@ def test_only_members_run_a_trial_again(client: Client) -> None:
     assert client.get(again_url(trial)).status_code == 200
     run = Trial.objects.create(experiment=trial.experiment, number=1)
     assert client.post(again_url(run)).status_code == 404
-    assert trial.sweep is not None and not waiting_wishes(trial.sweep)
+    assert trial.sweep is not None and not waiting_requests(trial.sweep)
 
 
 def test_what_ended_otherwise_has_no_such_button(ada: Client) -> None:
