@@ -52,5 +52,5 @@ def test_once_in_all_processes_together(tmp_path: Path) -> None:
 
 
 def test_a_place_that_does_not_exist_is_refused_with_those_that_do() -> None:
-    with pytest.raises(SystemExit, match=r"names nowhere; there are place\.suggested"):
+    with pytest.raises(SystemExit, match=r"names nowhere; there are dispatch\.chosen"):
         chosen({CHOSEN: "nowhere"})

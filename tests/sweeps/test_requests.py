@@ -394,7 +394,7 @@ def test_what_waits_can_be_taken_back_once() -> None:
     again(made, 0, 1)
     asked = made.requests.get(origin="rerun", source_number=0)
     requests.withdraw(asked, actor=factories.user("ada"))
-    with pytest.raises(NotPossible, match="does not wait any more"):
+    with pytest.raises(NotPossible, match="no longer waits"):
         requests.withdraw(asked, actor=None)
     made.refresh_from_db()
     assert made.max_total_trials == 4
@@ -403,7 +403,7 @@ def test_what_waits_can_be_taken_back_once() -> None:
         "re-run of 1"
     ]
     begun = made.requests.get(origin="rerun", source_number=1)
-    with pytest.raises(NotPossible, match="does not wait any more"):
+    with pytest.raises(NotPossible, match="no longer waits"):
         requests.withdraw(begun, actor=None)
     event = made.events.get(verb="trial not wanted any more")
     assert event.actor == factories.user("ada") and "re-run of 0" in event.message

@@ -206,7 +206,7 @@ def test_what_waits_is_on_the_sweeps_page_and_can_be_removed(
     assert "Waiting to run" in page and "Added by hand" in page
     assert "<script>alert(1)" not in page
     asked = sweep.requests.get()
-    assert f'name="asked" value="{asked.pk}"' in page
+    assert f'name="request" value="{asked.pk}"' in page
     feed = ada.get(f"/sweeps/{sweep.pk}/feed.json").json()
     assert "Waiting to run" in feed["parts"]["answers"]
     done = ada.post(f"/sweeps/{sweep.pk}/waiting/", {"asked": asked.pk}, follow=True)
