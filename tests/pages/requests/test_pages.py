@@ -209,7 +209,7 @@ def test_what_waits_is_on_the_sweeps_page_and_can_be_removed(
     assert f'name="request" value="{asked.pk}"' in page
     feed = ada.get(f"/sweeps/{sweep.pk}/feed.json").json()
     assert "Waiting to run" in feed["parts"]["answers"]
-    done = ada.post(f"/sweeps/{sweep.pk}/waiting/", {"asked": asked.pk}, follow=True)
+    done = ada.post(f"/sweeps/{sweep.pk}/waiting/", {"request": asked.pk}, follow=True)
     assert "It is taken back and will not run." in text_of(done)
     assert "Waiting to run" not in text_of(done)
     for value in (asked.pk, "", "x", "9" * 30):
