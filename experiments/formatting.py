@@ -50,14 +50,14 @@ def metric_text(value: float | None, digits: int = 4) -> str:
     return _significant(float(value), digits)
 
 
-def told_apart(
+def distinct_texts(
     one: float | None, other: float | None, *, digits: int = 4
 ) -> tuple[str, str]:
     """Two values of a metric with some digits, or up to 6 where they look alike."""
     texts = metric_text(one, digits), metric_text(other, digits)
     if texts[0] != texts[1] or one == other or digits == 6:
         return texts
-    return told_apart(one, other, digits=digits + 1)
+    return distinct_texts(one, other, digits=digits + 1)
 
 
 def signed_text(value: float | None, digits: int = 4) -> str:

@@ -15,7 +15,7 @@ from experiments.api.auth import readable_sweep
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.schemas import Number, Seconds, answers, json_number
 from experiments.models import Sweep
-from experiments.search.fields import DefinitionError, Findings, join
+from experiments.search.fields import DefinitionError, Diagnostics, join
 from experiments.search.simulation import Evaluation, Figures, Recording
 from experiments.search.simulation.figures import limits_in_words
 from experiments.search.termination import read_policy
@@ -143,15 +143,15 @@ def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> Simulat
 
 def _policies(sweep: Sweep, body: SimulationIn) -> list[tuple[dict[str, Any], str]]:
     """Settings and words of each policy. Raises DefinitionError."""
-    findings = Findings()
+    diagnostics = Diagnostics()
     found = []
     for index, document in enumerate(body.policies):
         path = join("policies", index)
-        policy = read_policy(document, sweep.objective, findings, path=path)
-        if policy is not None and not findings.problems:
+        policy = read_policy(document, sweep.objective, diagnostics, path=path)
+        if policy is not None and not diagnostics.problems:
             found.append((policy.settings(), policy.in_words()))
-    if findings.problems:
-        raise DefinitionError(findings.problems)
+    if diagnostics.problems:
+        raise DefinitionError(diagnostics.problems)
     return found
 
 

@@ -24,7 +24,7 @@ from experiments.formatting import duration_text
 from experiments.models import Attempt, Metric, Sweep, Trial, Worker
 from experiments.models.trials import AttemptState, TrialState
 from experiments.search.fields import is_number, listed
-from experiments.search.wording import comes_later, near_misses
+from experiments.search.wording import is_later_phase, similar_names
 
 # One report proves a metric when no second one has come for so many seconds.
 SECOND_REPORT_WITHIN = 20.0
@@ -88,7 +88,7 @@ class Seen:
     @cached_property
     def close(self) -> list[str]:
         """Reported names that may have been meant by the primary metric."""
-        return near_misses(self.sweep.primary_metric, self.names)
+        return similar_names(self.sweep.primary_metric, self.names)
 
     @cached_property
     def reported_at(self) -> datetime | None:
@@ -177,7 +177,7 @@ def _failed(seen: Seen) -> Judgement:
 
 def _without_a_report(seen: Seen) -> Judgement:
     probe, metric = seen.probe, seen.sweep.primary_metric
-    close = [name for name in seen.close if not comes_later(metric, name)]
+    close = [name for name in seen.close if not is_later_phase(metric, name)]
     if not close:
         message = (
             f"Trial {probe.number} has trained for {seen.trained:.0f} s and not"
@@ -242,7 +242,7 @@ class Preflight:
     def meant(self) -> list[str]:
         """Names that were reported and may have been meant by the primary metric."""
         wanted = self.sweep.primary_metric
-        return [] if wanted in self.names else near_misses(wanted, self.names)
+        return [] if wanted in self.names else similar_names(wanted, self.names)
 
     def findings(self) -> list[Finding]:
         """Nothing while it is running."""

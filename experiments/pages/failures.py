@@ -13,7 +13,7 @@ from experiments.formatting import bytes_text, duration_text
 from experiments.models import Attempt, Metric, Sweep, Trial
 from experiments.pages.log_text import LogLine
 from experiments.runner.stopping import describe_exit
-from experiments.search.wording import near_misses
+from experiments.search.wording import similar_names
 
 KILLED = 9
 MAX_NAMES = 10
@@ -184,7 +184,7 @@ def _no_metric(failure: Failure) -> Sequence[Sentence]:
         )
     shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
     reported = f"It reported {shown}. Names must be equal to the letter."
-    close = near_misses(wanted, names)
+    close = similar_names(wanted, names)
     if not close:
         return (reported,)
     fix = format_html(

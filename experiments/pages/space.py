@@ -11,7 +11,7 @@ from typing import Any
 from experiments.models import Sweep, Trial
 from experiments.search.fields import is_number
 from experiments.search.space import Choice, Distribution, Logarithmic, conditions
-from experiments.search.space.continuous import Bell
+from experiments.search.space.continuous import GaussianDistribution
 from experiments.tracking.spaces import (
     axis_values,
     earlier_spaces,
@@ -117,10 +117,10 @@ def _joined(new: ParameterAxis, old: ParameterAxis) -> ParameterAxis:
 
 
 def _axis(name: str, axis: conditions.Axis) -> ParameterAxis:
-    law = axis.law
+    law = axis.distribution
     if isinstance(law, Choice):
         return ParameterAxis(name, choices=axis_values(axis))
-    tail = 0.001 if isinstance(law, Bell) else 0.0
+    tail = 0.001 if isinstance(law, GaussianDistribution) else 0.0
     log = isinstance(law, Logarithmic) or bool(getattr(law, "log", False))
     low, high = law.quantile(tail), law.quantile(1 - tail)
     whole = isinstance(low, int) and isinstance(high, int)

@@ -17,7 +17,7 @@ from django.db.models import F, Q, Value, Window
 from django.db.models.functions import Greatest, RowNumber
 from django.urls import reverse
 
-from experiments.formatting import metric_text, told_apart
+from experiments.formatting import distinct_texts, metric_text
 from experiments.models import Decision, Report, Sweep, Trial, TrialRequest
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import Origin, TrialState
@@ -284,5 +284,5 @@ def _compared(decision: Decision, word: str) -> str:
         return "nothing to compare with yet"
     if value is None:
         return f"no value {word} {metric_text(threshold, 3)}"
-    own, other = told_apart(value, threshold, digits=3)
+    own, other = distinct_texts(value, threshold, digits=3)
     return f"{own} {word} {other}"

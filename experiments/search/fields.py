@@ -45,7 +45,7 @@ class DefinitionError(ValueError):
 
 
 @dataclass
-class Findings:
+class Diagnostics:
     """Collects problems and warnings while a document is read."""
 
     problems: list[Problem] = field(default_factory=list)
@@ -126,27 +126,29 @@ class Fields:
     """The fields of one mapping at `path`."""
 
     def __init__(
-        self, document: Mapping[str, object], path: str, findings: Findings
+        self, document: Mapping[str, object], path: str, diagnostics: Diagnostics
     ) -> None:
         self.path = path
-        self.findings = findings
+        self.diagnostics = diagnostics
         self._document = document
         self._known: list[str] = []
 
     @classmethod
-    def of(cls, value: object, path: str, findings: Findings) -> Fields | None:
+    def of(cls, value: object, path: str, diagnostics: Diagnostics) -> Fields | None:
         """The fields of a value that has to be a mapping; None, noted, if it is not."""
         if isinstance(value, Mapping):
-            return cls(value, path, findings)
+            return cls(value, path, diagnostics)
         name = path or "The document"
-        findings.error(path, f"{name} must be a mapping of fields, not {shown(value)}.")
+        diagnostics.error(
+            path, f"{name} must be a mapping of fields, not {shown(value)}."
+        )
         return None
 
     def error(self, key: str, message: str) -> None:
-        self.findings.error(join(self.path, key), message)
+        self.diagnostics.error(join(self.path, key), message)
 
     def warn(self, key: str, message: str) -> None:
-        self.findings.warn(join(self.path, key), message)
+        self.diagnostics.warn(join(self.path, key), message)
 
     def raw(self, key: str, *, required: str = "") -> object:
         """The value as it stands, None when left out.
@@ -164,7 +166,7 @@ class Fields:
         value = self.raw(key, required=required)
         if value is None:
             return None
-        return Fields.of(value, join(self.path, key), self.findings)
+        return Fields.of(value, join(self.path, key), self.diagnostics)
 
     def text(
         self, key: str, default: D, *, required: str = "", most: int = 10_000
@@ -249,7 +251,7 @@ class Fields:
         """Note every field that nobody asked for."""
         for key in self._document:
             if key not in self._known:
-                self.findings.error(
+                self.diagnostics.error(
                     join(self.path, str(key)), unknown_name(str(key), self._known)
                 )
 

@@ -63,7 +63,7 @@ class Gain(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Courses:
+class GainModel:
     """The finished trials' levels: rows of trials, columns of reports from 1.
 
     A row that is shorter than the longest is NaN from its end on; `finals` are the
@@ -74,7 +74,7 @@ class Courses:
     levels: Floats
     finals: Floats
     noise: float
-    _smoothed: dict[int, Courses] = field(default_factory=dict)
+    _smoothed: dict[int, GainModel] = field(default_factory=dict)
     _curves: tuple[Floats, ...] = ()
 
     def __len__(self) -> int:
@@ -113,12 +113,12 @@ class Courses:
         known = same.any(axis=1) & (best < before)
         return np.where(known, self.finals[same.argmax(axis=1)], np.nan)
 
-    def smoothed(self, window: int) -> Courses:
+    def smoothed(self, window: int) -> GainModel:
         """The same with levels of moving averages."""
         if window == 1:
             return self
         if window not in self._smoothed:
-            self._smoothed[window] = _courses(self._curves, window, self.noise)
+            self._smoothed[window] = _gain_model(self._curves, window, self.noise)
         return self._smoothed[window]
 
     def gain(self, report: int, recent: float) -> Gain | None:
@@ -168,11 +168,11 @@ def later_half(report: int) -> int:
     return max(1, report // 2)
 
 
-def courses_of(finished: Finished) -> Courses:
+def gain_model_of(finished: Finished) -> GainModel:
     """The courses of the finished trials, as they were reported."""
     curves = tuple(curve for curve in finished.curves() if len(curve))
     noises = [noise for _, same in _alike(curves) for noise in noises_of(same)]
-    return _courses(curves, 1, float(np.median(noises)) if noises else 0.0)
+    return _gain_model(curves, 1, float(np.median(noises)) if noises else 0.0)
 
 
 class Cut(NamedTuple):
@@ -190,8 +190,8 @@ def cut_of(losses: Floats) -> Cut:
     return Cut(report, float(levels[-1]), float(levels[later_half(report) - 1]))
 
 
-def expected_finals(
-    cuts: Sequence[Cut], courses: Courses
+def forecast_finals(
+    cuts: Sequence[Cut], gain_model: GainModel
 ) -> list[tuple[float, float] | None]:
     """The final loss to expect of each trial that was cut short, and its uncertainty.
 
@@ -200,12 +200,12 @@ def expected_finals(
     found: list[tuple[float, float] | None] = [None] * len(cuts)
     groups: dict[int, list[int]] = defaultdict(list)
     for place, cut in enumerate(cuts):
-        if math.isfinite(cut.best) and len(courses):
+        if math.isfinite(cut.best) and len(gain_model):
             groups[cut.report].append(place)
     for report, places in groups.items():
         best = np.array([cuts[place].best for place in places])
         before = np.array([cuts[place].before for place in places])
-        ends = _expected(report, best, before, courses)
+        ends = _expected(report, best, before, gain_model)
         if ends is not None:
             for place, end, spread in zip(places, *ends, strict=True):
                 found[place] = float(end), float(spread)
@@ -213,31 +213,31 @@ def expected_finals(
 
 
 def _expected(
-    report: int, best: Floats, before: Floats, courses: Courses
+    report: int, best: Floats, before: Floats, gain_model: GainModel
 ) -> tuple[Floats, Floats] | None:
-    if report >= courses.longest:
+    if report >= gain_model.longest:
         return best, np.zeros_like(best)
     if report == 1:
-        if courses.first_gains is None:
+        if gain_model.first_gains is None:
             return None
-        low, middle, high = courses.first_gains
+        low, middle, high = gain_model.first_gains
         return best - max(middle, 0.0), np.full_like(best, max(high - low, 0.0) / 2)
     recent = np.where(np.isfinite(before), before - best, 0.0)
-    gains = courses.gains(report, recent)
+    gains = gain_model.gains(report, recent)
     if gains is None:
         return None
     centre, scale, _ = gains
     least, usual, most = (
-        np.maximum(np.exp(np.minimum(centre + q * scale, 700.0)) - courses.eps, 0.0)
+        np.maximum(np.exp(np.minimum(centre + q * scale, 700.0)) - gain_model.eps, 0.0)
         for q in (-1, 0, 1)
     )
-    same = courses.same_ends(report, best, before)
+    same = gain_model.same_ends(report, best, before)
     known = np.isfinite(same)
     ends = np.where(known, same, best - usual)
     return ends, np.where(known, 0.0, (most - least) / 2)
 
 
-def _courses(curves: tuple[Floats, ...], window: int, noise: float) -> Courses:
+def _gain_model(curves: tuple[Floats, ...], window: int, noise: float) -> GainModel:
     longest = max((len(curve) for curve in curves), default=0)
     levels = np.full((len(curves), longest), np.nan)
     finals = np.empty(len(curves))
@@ -246,7 +246,7 @@ def _courses(curves: tuple[Floats, ...], window: int, noise: float) -> Courses:
         levels[rows, : same.shape[1]] = found
         finals[rows] = found[:, -1]
     kept = np.isfinite(finals)
-    return Courses(levels[kept], finals[kept], noise, _curves=curves)
+    return GainModel(levels[kept], finals[kept], noise, _curves=curves)
 
 
 def _alike(curves: Sequence[Floats]) -> list[tuple[list[int], Floats]]:
@@ -308,28 +308,28 @@ class Expectations:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._courses: Courses | None = None
+        self._gain_model: GainModel | None = None
         self._known: dict[int, Cut] = {}
 
     def refresh(
         self,
-        courses: Courses,
+        gain_model: GainModel,
         cuts: Mapping[int, Cut],
         beginnings: Mapping[int, Beginning],
     ) -> None:
         """`cuts` are those of every trial that did not run to its end, by number, and
         `beginnings` those of every trial with enough reports."""
-        if courses is not self._courses:
-            self._courses = courses
+        if gain_model is not self._gain_model:
+            self._gain_model = gain_model
             self._known.clear()
         self._known = {n: cut for n, cut in self._known.items() if n in cuts}
         due = {n: cut for n, cut in cuts.items() if self._known.get(n) != cut}
         self._known.update(due)
-        found = expected_finals(list(due.values()), courses)
+        found = forecast_finals(list(due.values()), gain_model)
         for number, expected in zip(due, found, strict=True):
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
-        sure = surely(MIN_EQUAL, trials=len(self._history), variety=courses.variety)
+        sure = surely(MIN_EQUAL, trials=len(self._history), variety=gain_model.variety)
         trainings = _trainings(beginnings, self._history) if sure else {}
         self._history.tell_trainings(trainings)
 

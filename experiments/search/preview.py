@@ -28,10 +28,10 @@ from experiments.search.space import (
 )
 from experiments.search.space.conditions import Axis
 from experiments.search.space.distribution import identity
+from experiments.search.space.row_filters import INACTIVE
 from experiments.search.space.sampling import MAX_WORK, Batch, Mask
-from experiments.search.space.screens import INACTIVE
 from experiments.search.space.space import SearchSpace
-from experiments.search.wording import significant, told_apart
+from experiments.search.wording import distinct_texts, significant
 
 # So many draws may be rejected for each one that is wanted.
 MAX_REJECTED = 10
@@ -96,7 +96,7 @@ def _drawn(
 def _column(axis: Axis, batches: Sequence[Batch], kept: Sequence[Mask]) -> Column:
     pairs = list(zip(batches, kept, strict=True))
     masks = [(batch, batch.active(axis) & mask) for batch, mask in pairs]
-    if axis.law.partition is not None:
+    if axis.distribution.partition is not None:
         digits = [batch.digits(axis)[mask] for batch, mask in masks]  # type: ignore[index]
         return Column(np.concatenate(digits))
     numbers: list[float] = []
@@ -161,7 +161,7 @@ def space_histograms(
     number, columns = drawn_columns(space, np.random.default_rng(seed), draws)
     pictures = {}
     for (name, axis), column in zip(space.axes.items(), columns, strict=True):
-        picture = _counted(axis.law, column, bins)
+        picture = _counted(axis.distribution, column, bins)
         share = len(column) / number
         pictures[name] = replace(picture, share=share, drawn=len(column))
     return pictures
@@ -283,7 +283,7 @@ def _labels(picture: Histogram) -> list[str]:
     if picture.scale == "values":
         return [_one_line(label) for label in picture.labels]
     edges = picture.edges
-    pairs = [told_apart(*edges[at : at + 2]) for at in range(len(edges) - 1)]
+    pairs = [distinct_texts(*edges[at : at + 2]) for at in range(len(edges) - 1)]
     return [f"{low} to {high}" for low, high in pairs]
 
 

@@ -26,14 +26,14 @@ from dataclasses import dataclass, replace
 
 from experiments.search.document.definition import read_objective
 from experiments.search.document.plan import read_plan
-from experiments.search.fields import Fields, Findings, listed
+from experiments.search.fields import Diagnostics, Fields, listed
 from experiments.search.forecasts import (
     MIN_EQUAL,
     Cut,
     Expectations,
     beginning_of,
-    courses_of,
     cut_of,
+    gain_model_of,
 )
 from experiments.search.history import History
 from experiments.search.records import FINAL_STATES, JSONValue, Params, TrialRecord
@@ -47,13 +47,13 @@ ODD = re.compile(r"[^A-Za-z0-9_]")
 
 
 @dataclass(frozen=True)
-class OwnNames:
+class CallerNames:
     """The caller's names by the plain ones that stand for them in the space."""
 
     own: Mapping[str, str]
 
     @classmethod
-    def of(cls, search_space: object) -> OwnNames:
+    def of(cls, search_space: object) -> CallerNames:
         """The names of a space that is a mapping; none of one that is text."""
         own: dict[str, str] = {}
         given = search_space if isinstance(search_space, Mapping) else {}
@@ -135,20 +135,20 @@ class Study:
         max_total_trials: int | None = None,
         new_seed: Callable[[], int] = fresh_seed,
     ) -> None:
-        findings = Findings()
-        self.objective = read_objective(Fields.of(objective, "objective", findings))
-        self._names = OwnNames.of(search_space)
+        diagnostics = Diagnostics()
+        self.objective = read_objective(Fields.of(objective, "objective", diagnostics))
+        self._names = CallerNames.of(search_space)
         self.plan = read_plan(
             self._names.plain_space(search_space),
             sampling_algorithm,
-            findings,
+            diagnostics,
             constraints=constraints,
             new_seed=new_seed,
         )
         self._policy = read_policy(
-            early_termination, self.objective, findings, path="early_termination"
+            early_termination, self.objective, diagnostics, path="early_termination"
         )
-        findings.raise_if_any()
+        diagnostics.raise_if_any()
         self._sampler = self.plan.sampler(budget=max_total_trials)
         self._history = History(self.plan.space, self.objective)
         self._expectations = Expectations(self._history)
@@ -209,10 +209,10 @@ class Study:
         for number in self._reported:
             self._cuts[number] = cut_of(self._standings.losses(number))
         self._reported.clear()
-        courses = self._standings.finished(NOBODY).derived(courses_of)
+        gain_model = self._standings.finished(NOBODY).derived(gain_model_of)
         first = self._standings.first_losses(MIN_EQUAL)
         begun = {number: beginning_of(losses) for number, losses in first.items()}
-        self._expectations.refresh(courses, self._cuts, begun)
+        self._expectations.refresh(gain_model, self._cuts, begun)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:
         """A value of the primary metric; whether the trial should stop now.

@@ -24,7 +24,7 @@ def significant(number: float, digits: int = 4) -> str:
     return f"{rounded:.{digits}g}".replace("e-0", "e-").replace("e+", "e")
 
 
-def told_apart(one: float, other: float) -> tuple[str, str]:
+def distinct_texts(one: float, other: float) -> tuple[str, str]:
     """Two numbers with 4 significant digits, or up to 6 where they look alike."""
     texts = significant(one), significant(other)
     for digits in (5, 6):
@@ -51,7 +51,7 @@ MAX_SUGGESTIONS = 3
 LATE = ("val", "valid", "validation", "eval", "dev", "test")
 
 
-def near_misses(wanted: str, names: Sequence[str]) -> list[str]:
+def similar_names(wanted: str, names: Sequence[str]) -> list[str]:
     """The names that may have been meant, the likeliest first."""
     plain = {name: _plain(name) for name in names}
     goal = _plain(wanted)
@@ -64,7 +64,7 @@ def near_misses(wanted: str, names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))[:MAX_SUGGESTIONS]
 
 
-def comes_later(wanted: str, name: str) -> bool:
+def is_later_phase(wanted: str, name: str) -> bool:
     """Whether ``wanted`` is ``name`` of another phase, such as val_acc of acc: that
     only the one was seen so far then says nothing against the other."""
     goal, seen = _plain(wanted), _plain(name)

@@ -28,7 +28,7 @@ from experiments.models.trials import (
 from experiments.search.document.definition import parse_document
 from experiments.search.document.limits import MAX_TRIALS
 from experiments.search.fields import DefinitionError, Problem, listed
-from experiments.search.space.given import Given, read_given
+from experiments.search.space.params import CheckedParams, read_params
 from experiments.search.space.space import SearchSpace
 from experiments.sweeps.control import NotPossible
 
@@ -228,9 +228,9 @@ def add_trial(
     return Added(trial_request, given.outside)
 
 
-def read_values(sweep: Sweep, params: Mapping[str, object]) -> Given:
+def read_values(sweep: Sweep, params: Mapping[str, object]) -> CheckedParams:
     """The values checked against the space that the sweep has now."""
-    return read_given(space_of(sweep), params)
+    return read_params(space_of(sweep), params)
 
 
 def space_of(sweep: Sweep) -> SearchSpace:
@@ -243,7 +243,7 @@ def space_of(sweep: Sweep) -> SearchSpace:
         raise NotPossible(words) from error
 
 
-def _added_words(clone_of: int | None, given: Given, *, to_end: bool) -> str:
+def _added_words(clone_of: int | None, given: CheckedParams, *, to_end: bool) -> str:
     what = "A trial with values of its own"
     if clone_of is not None:
         what = f"Trial {clone_of} with changed values"

@@ -37,13 +37,13 @@ from experiments.search.forecasts import (
     Cut,
     Expectations,
     beginning_of,
-    courses_of,
+    gain_model_of,
     later_half,
 )
 from experiments.search.history import CUT_SHORT, History
 from experiments.search.samplers import Sampler, Suggestion, make_sampler
 from experiments.search.samplers.grid import Untried
-from experiments.search.space.changes import carried
+from experiments.search.space.changes import known_params
 from experiments.tracking.completed_curves import StoredFinished
 from experiments.tracking.spaces import untried
 
@@ -139,8 +139,8 @@ class Forecasts:
             self._history.tell_trainings({})
             return
         finished = StoredFinished(Trial(sweep=self._sweep), self._objective)
-        courses = finished.derived(courses_of)
-        self._expectations.refresh(courses, self._cuts, begun)
+        gain_model = finished.derived(gain_model_of)
+        self._expectations.refresh(gain_model, self._cuts, begun)
 
     def _begun(self, rows: Mapping[int, Row]) -> Mapping[int, Beginning]:
         """How trials began, by their numbers; those that changed are asked anew."""
@@ -273,7 +273,7 @@ class TrialHistory:
         """In a space that has changed, trials count that it could have drawn."""
         if self.sweep.space_version > 1:
             space = self.definition.search_space
-            params = carried(space, params)
+            params = known_params(space, params)
             if not space.contains(params):
                 self.history.outside += 1
                 return

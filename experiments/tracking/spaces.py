@@ -19,7 +19,7 @@ from experiments.search.records import JSONValue
 from experiments.search.samplers import log_base
 from experiments.search.samplers.grid import Untried
 from experiments.search.samplers.sampler import Sampler
-from experiments.search.space.changes import carried, still_counts
+from experiments.search.space.changes import is_valid_in, known_params
 from experiments.search.space.conditions import Axis
 from experiments.search.space.distribution import Branch, identity
 from experiments.search.space.space import SearchSpace
@@ -78,7 +78,7 @@ def keep_version(sweep: Sweep, *, until: int, changed_by: Any) -> None:
 def untried(sweep: Sweep, sampler: Sampler, *, before: int) -> Untried:
     """The sampler's choices without what the trials below a number have tried."""
     params = sweep.trials.filter(number__lt=before).values_list("params", flat=True)
-    tried = (identity(carried(sampler.space, each)) for each in params.iterator())
+    tried = (identity(known_params(sampler.space, each)) for each in params.iterator())
     return Untried(sampler, frozenset(tried))
 
 
@@ -89,7 +89,7 @@ def no_longer_counted(sweep: Sweep, space: SearchSpace) -> tuple[int, int]:
     """
     newest = sweep.trials.order_by("-number")[:MAX_COUNTED]
     params = list(newest.values_list("params", flat=True))
-    outside = sum(not still_counts(space, each) for each in params)
+    outside = sum(not is_valid_in(space, each) for each in params)
     return outside, len(params)
 
 
@@ -163,7 +163,7 @@ def trial_params(trial: Trial) -> dict[str, Any]:
 
 def axis_values(axis: Axis) -> list[JSONValue]:
     """The distinct values of a choice's axis, as `flat_params` shows them."""
-    distinct = getattr(axis.law, "distinct", ())
+    distinct = getattr(axis.distribution, "distinct", ())
     return [_shown(axis, value) for value in distinct]
 
 
@@ -185,7 +185,7 @@ def _label(branch: Branch) -> str:
         case [str(only)] if only:
             return only
         case []:
-            return ", ".join(branch.laws) or counted(0, "parameter")
+            return ", ".join(branch.distributions) or counted(0, "parameter")
     return ", ".join(
         f"{name} {value if isinstance(value, str) else json.dumps(value)}"
         for name, value in branch.constants.items()

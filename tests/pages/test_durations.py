@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.pages.form_fields import DurationField, read_duration, write_duration
 from experiments.search.document.durations import MAX_SECONDS, read_seconds
-from experiments.search.fields import Fields, Findings
+from experiments.search.fields import Diagnostics, Fields
 
 DURATIONS = st.floats(0, MAX_SECONDS, exclude_min=True) | st.integers(1, MAX_SECONDS)
 
@@ -38,10 +38,10 @@ def test_durations_are_written_and_read_in_units(seconds: float, text: str) -> N
 @example(MAX_SECONDS - 1e-7)
 def test_what_is_written_is_read_as_the_same(seconds: float) -> None:
     """Whatever a document may say, and whatever a row holds."""
-    findings = Findings()
-    held = read_seconds(Fields({"timeout": seconds}, "", findings), "timeout")
+    diagnostics = Diagnostics()
+    held = read_seconds(Fields({"timeout": seconds}, "", diagnostics), "timeout")
     text = write_duration(held)
-    assert held is not None and findings.problems == []
+    assert held is not None and diagnostics.problems == []
     assert read_duration(text) == held == read_duration(write_duration(seconds))
     assert len(text) < 40 and ("." not in text or not text.endswith("0 s"))
     field = DurationField(required=False)

@@ -147,9 +147,10 @@ def asked(
     found = [(name, value) for value in values if not isinstance(value, dict)]
     for branch in law.branches.values() if isinstance(law, Choice) else ():
         found += [(f"{name}.{key}", one) for key, one in branch.constants.items()]
-        for key in branch.laws:
+        for key in branch.distributions:
             found += [
-                (f"{name}.{one}", value) for one, value in asked(key, branch.laws)
+                (f"{name}.{one}", value)
+                for one, value in asked(key, branch.distributions)
             ]
     return found
 

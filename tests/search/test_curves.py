@@ -8,32 +8,32 @@ import numpy as np
 import pytest
 
 from experiments.search.forecasts import (
-    Courses,
     Cut,
-    courses_of,
+    GainModel,
     cut_of,
-    expected_finals,
+    forecast_finals,
+    gain_model_of,
 )
 from experiments.search.standings import Standings
 from experiments.search.study import Study
 from tests.search.termination.test_predictive import OTHERS, finished, power_law
 
 
-def expected_final(cut: Cut, known: Courses) -> tuple[float, float] | None:
-    return expected_finals([cut], known)[0]
+def expected_final(cut: Cut, known: GainModel) -> tuple[float, float] | None:
+    return forecast_finals([cut], known)[0]
 
 
-def courses(curves: list[list[float]]) -> Courses:
+def gain_model(curves: list[list[float]]) -> GainModel:
     standings = Standings()
     for number, curve in enumerate(curves):
         finished(standings, number, curve)
-    return courses_of(standings.finished(-1))
+    return gain_model_of(standings.finished(-1))
 
 
 @pytest.mark.parametrize("report", [3, 6, 12, 19])
 def test_the_final_loss_of_a_familiar_curve_is_foreseen(report: int) -> None:
     curve = power_law(0.5)
-    found = expected_final(cut_of(np.array(curve[:report])), courses(OTHERS))
+    found = expected_final(cut_of(np.array(curve[:report])), gain_model(OTHERS))
     assert found is not None
     expected, spread = found
     assert abs(expected - 0.5) < max(2 * spread, 0.02)
@@ -41,7 +41,7 @@ def test_the_final_loss_of_a_familiar_curve_is_foreseen(report: int) -> None:
 
 
 def test_it_becomes_surer_with_reports_and_is_certain_at_the_end() -> None:
-    known, curve = courses(OTHERS), np.array(power_law(0.51))
+    known, curve = gain_model(OTHERS), np.array(power_law(0.51))
     spreads = [expected_final(cut_of(curve[:n]), known) for n in (1, 3, 12, 20)]
     assert all(found is not None for found in spreads)
     sure = [found[1] for found in spreads if found is not None]
@@ -49,8 +49,8 @@ def test_it_becomes_surer_with_reports_and_is_certain_at_the_end() -> None:
 
 
 def test_nothing_is_foreseen_without_values_or_finished_trials() -> None:
-    assert expected_final(cut_of(np.array([math.inf])), courses(OTHERS)) is None
-    assert expected_final(cut_of(np.array([1.0, 0.9])), courses([])) is None
+    assert expected_final(cut_of(np.array([math.inf])), gain_model(OTHERS)) is None
+    assert expected_final(cut_of(np.array([1.0, 0.9])), gain_model([])) is None
 
 
 def test_a_study_tells_its_sampler_what_is_expected_of_an_ended_trial() -> None:
@@ -72,15 +72,15 @@ def test_a_study_tells_its_sampler_what_is_expected_of_an_ended_trial() -> None:
 
 
 def test_many_are_foreseen_as_each_alone() -> None:
-    known = courses(OTHERS)
+    known = gain_model(OTHERS)
     cuts = [cut_of(np.array(power_law(f)[:n])) for f in (0.3, 0.9) for n in (1, 4, 9)]
-    together = expected_finals(cuts, known)
+    together = forecast_finals(cuts, known)
     for cut, found in zip(cuts, together, strict=True):
         assert found == pytest.approx(expected_final(cut, known))
 
 
 def test_nothing_is_foreseen_from_first_reports_that_were_not_finite() -> None:
-    known = courses([[math.nan, 0.5, 0.4]])
+    known = gain_model([[math.nan, 0.5, 0.4]])
     assert expected_final(cut_of(np.array([0.9])), known) is None
     assert math.isfinite(known.eps)
     found = expected_final(cut_of(np.array([0.9, 0.6])), known)

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from experiments.search.fields import Fields, Findings, is_number, whole_number
+from experiments.search.fields import Diagnostics, Fields, is_number, whole_number
 
 Reading = Callable[[Fields], object]
 
 
-def read(document: dict[str, object], reading: Reading) -> tuple[object, Findings]:
-    findings = Findings()
-    return reading(Fields(document, "a", findings)), findings
+def read(document: dict[str, object], reading: Reading) -> tuple[object, Diagnostics]:
+    diagnostics = Diagnostics()
+    return reading(Fields(document, "a", diagnostics)), diagnostics
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def read(document: dict[str, object], reading: Reading) -> tuple[object, Finding
     ],
 )
 def test_a_good_value_is_read(value: object, reading: Reading, result: object) -> None:
-    found, findings = read({"x": value}, reading)
+    found, diagnostics = read({"x": value}, reading)
     assert found == result and type(found) is type(result)
-    assert findings.problems == []
+    assert diagnostics.problems == []
 
 
 @pytest.mark.parametrize(
@@ -62,36 +62,36 @@ def test_a_good_value_is_read(value: object, reading: Reading, result: object) -
 def test_a_bad_value_is_a_problem_at_its_path(
     value: object, reading: Reading, words: str
 ) -> None:
-    _, findings = read({"x": value}, reading)
-    (problem,) = findings.problems
+    _, diagnostics = read({"x": value}, reading)
+    (problem,) = diagnostics.problems
     assert problem.path == "a.x"
     assert words in problem.message
     assert "x" in problem.message
 
 
 def test_a_field_that_nobody_asked_for_is_a_problem() -> None:
-    findings = Findings()
-    fields = Fields({"timeout": 1, "timout": 2}, "limits", findings)
+    diagnostics = Diagnostics()
+    fields = Fields({"timeout": 1, "timout": 2}, "limits", diagnostics)
     fields.number("timeout", None)
     fields.close()
-    (problem,) = findings.problems
+    (problem,) = diagnostics.problems
     assert problem.path == "limits.timout"
     assert "did you mean timeout?" in problem.message
 
 
 def test_free_names_are_all_known() -> None:
-    findings = Findings()
-    fields = Fields({"a": 1, "b": 2}, "tags", findings)
+    diagnostics = Diagnostics()
+    fields = Fields({"a": 1, "b": 2}, "tags", diagnostics)
     assert fields.entries() == [("a", 1), ("b", 2)]
     fields.close()
-    assert findings.problems == []
+    assert diagnostics.problems == []
 
 
 def test_what_is_no_mapping_has_no_fields() -> None:
-    findings = Findings()
-    assert Fields.of([1], "trial", findings) is None
-    assert findings.problems[0].path == "trial"
-    assert Fields.of({}, "trial", findings) is not None
+    diagnostics = Diagnostics()
+    assert Fields.of([1], "trial", diagnostics) is None
+    assert diagnostics.problems[0].path == "trial"
+    assert Fields.of({}, "trial", diagnostics) is not None
 
 
 @pytest.mark.parametrize("value", [True, "1", None, math.nan, math.inf, 10**400, []])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from experiments.search.wording import counted, ordinal, significant, told_apart
+from experiments.search.wording import counted, distinct_texts, ordinal, significant
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_number_has_four_significant_digits(number: float, text: str) -> None:
 def test_two_numbers_get_as_many_digits_as_tell_them_apart(
     one: float, other: float, texts: tuple[str, str]
 ) -> None:
-    assert told_apart(one, other) == texts
+    assert distinct_texts(one, other) == texts
 
 
 def test_counts_agree_with_their_noun() -> None:

@@ -148,7 +148,7 @@ def test_any_constrained_space_keeps_to_its_constraints(
         texts = [rule.text for rule in space.constraints]
         assert SearchSpace.parse(space.dump(), constraints=texts) == space
         pictures = space_histograms(space, draws=100)
-        values = space.layout.order[0].law
+        values = space.layout.order[0].distribution
         shown = pictures[space.layout.order[0].name]
         assert values.count() is None or 0 < sum(shown.counts) <= shown.drawn <= 100
 

@@ -4,7 +4,7 @@ import pytest
 
 from experiments.search.fields import (
     DefinitionError,
-    Findings,
+    Diagnostics,
     Problem,
     join,
     listed,
@@ -15,22 +15,22 @@ from experiments.search.fields import (
 
 
 def test_an_error_carries_every_problem_and_sorts_them_by_field() -> None:
-    findings = Findings()
-    findings.error("limits.timeout", "one")
-    findings.error("", "two")
-    findings.error("limits.timeout", "three")
+    diagnostics = Diagnostics()
+    diagnostics.error("limits.timeout", "one")
+    diagnostics.error("", "two")
+    diagnostics.error("limits.timeout", "three")
     with pytest.raises(DefinitionError) as caught:
-        findings.raise_if_any()
+        diagnostics.raise_if_any()
     assert str(caught.value) == "limits.timeout: one\ntwo\nlimits.timeout: three"
     assert caught.value.by_path() == {"limits.timeout": ["one", "three"], "": ["two"]}
     assert caught.value.problems[0] == Problem("limits.timeout", "one")
 
 
 def test_warnings_alone_are_no_error() -> None:
-    findings = Findings()
-    findings.warn("x", "odd")
-    findings.raise_if_any()
-    assert findings.warnings == [Problem("x", "odd")]
+    diagnostics = Diagnostics()
+    diagnostics.warn("x", "odd")
+    diagnostics.raise_if_any()
+    assert diagnostics.warnings == [Problem("x", "odd")]
 
 
 def test_paths_are_joined_by_dots() -> None:

@@ -148,7 +148,9 @@ def _preview_context(
         "space_words": _space_words(entries, preview),
         "entries": entries,
         "samplers": sampler_cards(
-            entries.sampler, proposal=preview.proposal, misfits=preview.misfits
+            entries.sampler,
+            proposal=preview.proposal,
+            param_problems=preview.param_problems,
         ),
         "policies": policy_cards(entries.policy, proposed=proposed, why=why),
     }
@@ -220,6 +222,6 @@ def _space_words(entries: Entries, preview: Preview) -> str:
         return "Which values shall be tried"
     words = counted(len(rows), "parameter")
     axes = preview.space.axes.values()
-    endless = (axis.name for axis in axes if axis.law.count() is None)
+    endless = (axis.name for axis in axes if axis.distribution.count() is None)
     continuous = len({name.partition(".")[0] for name in endless})
     return f"{words}, {continuous} of them continuous" if continuous else words

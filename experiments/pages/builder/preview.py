@@ -18,7 +18,7 @@ from experiments.pages.builder.space_pictures import (
     summary_of,
 )
 from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
-from experiments.search.fields import Findings, listed
+from experiments.search.fields import Diagnostics, listed
 from experiments.search.history import empty
 from experiments.search.preview import sampled_configurations
 from experiments.search.records import JSONValue
@@ -100,15 +100,15 @@ class Preview:
             for path in self.check.composed.row_paths
             if self._all_laws[path.index]
         }
-        findings = Findings()
+        diagnostics = Diagnostics()
         space = read_space(
             right,
-            findings,
+            diagnostics,
             path="search_space",
             log_base=entries.log_base,
             constraints=document.get("constraints"),
         )
-        if findings.problems:
+        if diagnostics.problems:
             return SearchSpace(space.parameters), False
         return space, True
 
@@ -157,13 +157,13 @@ class Preview:
         if self.space.is_finite:
             return ""
         axes = self.space.axes.values()
-        endless = (axis.address for axis in axes if axis.law.count() is None)
+        endless = (axis.address for axis in axes if axis.distribution.count() is None)
         names = list(dict.fromkeys(endless))
         stands = "stands" if len(names) == 1 else "stand"
         return f"{_few(names)} {stands} in the way: a grid needs values to list."
 
     @cached_property
-    def misfits(self) -> Mapping[str, str]:
+    def param_problems(self) -> Mapping[str, str]:
         """By sampler what keeps it from searching the space, in words."""
         found = {"grid": self.in_the_grid_way}
         for name, kind in SAMPLERS.items() if self.space else ():
@@ -227,12 +227,12 @@ class Preview:
 
     def _sampler(self) -> Sampler | None:
         settings: Mapping[str, Any] = self.check.document.get("sampling_algorithm", {})
-        findings = Findings()
-        known = read_sampling(settings, findings, path="", new_seed=lambda: ANY_SEED)
+        diagnostics = Diagnostics()
+        known = read_sampling(settings, diagnostics, path="", new_seed=lambda: ANY_SEED)
         if known is None or not self.space:
             return None
-        check_space(known, self.space, findings, path="")
-        if findings.problems:
+        check_space(known, self.space, diagnostics, path="")
+        if diagnostics.problems:
             return None
         kind = SAMPLERS[str(known["type"])]
         return kind.from_settings(known, self.space, budget=self._budget)

@@ -12,7 +12,7 @@ from experiments.pages.builder.space_rows import ParameterRow
 from experiments.pages.form_fields import read_mapping, write_mapping
 from experiments.search.document.loading import load_document
 from experiments.search.document.plan import read_plan
-from experiments.search.fields import DefinitionError, Findings
+from experiments.search.fields import DefinitionError, Diagnostics
 from experiments.search.space.document import FIELD as CONSTRAINTS
 from experiments.search.space.expressions import ExpressionError, parse_space
 from experiments.search.space.space import converted_name
@@ -57,9 +57,9 @@ class Pasted:
 def read_pasted(text: str, *, base: float) -> Pasted:
     """The rows of a pasted text. Raises PasteError."""
     space, sampling, constraints = _parts(text)
-    findings = Findings()
+    diagnostics = Diagnostics()
     plan = read_plan(
-        space, sampling, findings, constraints=constraints, new_seed=lambda: 0
+        space, sampling, diagnostics, constraints=constraints, new_seed=lambda: 0
     )
     if isinstance(space, str):
         parsed = parse_space(space)
@@ -71,9 +71,11 @@ def read_pasted(text: str, *, base: float) -> Pasted:
         mapping[name] = _with_condition(entry, mapping.get(name))
     rows = space_rows(mapping, base=base, as_logs=False)
     if not rows or len(rows) < len(given):
-        raise PasteError([str(problem) for problem in findings.problems])
+        raise PasteError([str(problem) for problem in diagnostics.problems])
     # They have no field in the form where a mistake could be shown.
-    wrong = [found for found in findings.problems if found.path.startswith(CONSTRAINTS)]
+    wrong = [
+        found for found in diagnostics.problems if found.path.startswith(CONSTRAINTS)
+    ]
     if wrong:
         raise PasteError([str(problem) for problem in wrong])
     return Pasted(rows, _sampler_name(sampling), _texts(constraints))

@@ -14,10 +14,10 @@ from experiments.pages.form_fields import (
     read_values,
     write_values,
 )
-from experiments.search.fields import Findings, is_number
+from experiments.search.fields import Diagnostics, is_number
 from experiments.search.preview import Histogram, histogram, space_histograms
 from experiments.search.space import Distribution, FloatRange, IntRange, Logarithmic
-from experiments.search.space.continuous import Lawful
+from experiments.search.space.continuous import RealDistribution
 from experiments.search.space.notation import read_distribution
 from experiments.search.space.space import SearchSpace
 from experiments.search.wording import counted, significant
@@ -56,8 +56,8 @@ class HistogramPicture:
 def law_of(row: ParameterRow, base: float) -> Distribution | None:
     """The row's distribution; None while something is wrong with it."""
     mapping, problems = row.document(base)
-    findings = Findings()
-    law = read_distribution(mapping, "", findings, log_base=base)
+    diagnostics = Diagnostics()
+    law = read_distribution(mapping, "", diagnostics, log_base=base)
     return None if problems else law
 
 
@@ -74,7 +74,7 @@ def pictures_of(space: SearchSpace) -> Mapping[str, HistogramPicture | None]:
     """Draws from a whole space for each of its axes; None for what never counted."""
     pictures: dict[str, HistogramPicture | None] = {}
     for name, drawn in space_histograms(space, draws=DRAWS).items():
-        bounds = _bounds(space.axes[name].law)
+        bounds = _bounds(space.axes[name].distribution)
         if drawn.scale != "values" and bounds and not space.constraints:
             drawn = replace(drawn, labels=bounds)
         pictures[name] = _picture(drawn) if drawn.drawn else None
@@ -91,8 +91,8 @@ def _bounds(law: Distribution) -> tuple[str, str] | None:
     match law:
         case FloatRange() | IntRange():
             low, high = float(law.low), float(law.high)
-        case Lawful():
-            low, high = float(law.law.low), float(law.law.high)
+        case RealDistribution():
+            low, high = float(law.variable.low), float(law.variable.high)
         case _:
             return None
     if not math.isfinite(high) or not math.isfinite(low):
@@ -107,7 +107,7 @@ def hint_of(row: ParameterRow, law: Distribution | None, base: float) -> str:
     if not row.spec.in_logs:
         return _median_words(law)
     if not row.in_natural_units:
-        return f"{significant(law.law.low)} to {significant(law.law.high)}"
+        return f"{significant(law.variable.low)} to {significant(law.variable.high)}"
     low, high = (read_number(row.text(end)) for end in ("low", "high"))
     if not is_number(low) or not is_number(high):
         return ""
@@ -134,7 +134,8 @@ def summary_of(row: ParameterRow) -> str:
 
 def _median_words(law: Logarithmic) -> str:
     low, middle, high = (
-        significant(float(law.law.quantile(share)), 3) for share in (0.025, 0.5, 0.975)
+        significant(float(law.variable.quantile(share)), 3)
+        for share in (0.025, 0.5, 0.975)
     )
     return f"median {middle}, mostly {low} to {high}"
 

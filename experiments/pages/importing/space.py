@@ -66,7 +66,7 @@ def parameter_views(definition: SweepDefinition) -> list[ParameterView]:
 def _view(
     space: SearchSpace, axis: Axis, base: float, picture: HistogramPicture | None
 ) -> ParameterView:
-    name, law = axis.name, axis.law
+    name, law = axis.name, axis.distribution
     document: dict[str, Any] = law.dump()
     condition = space.conditions.get(name)
     if condition is not None:
@@ -93,8 +93,8 @@ def _branch_words(space: SearchSpace, axis: Axis) -> str:
     found = []
     for gate in axis.gates:
         outer = space.axes[gate.axis]
-        if isinstance(outer.law, Choice):
-            keys = map(outer.law.key, outer.law.distinct)
+        if isinstance(outer.distribution, Choice):
+            keys = map(outer.distribution.key, outer.distribution.distinct)
             pairs = zip(keys, axis_values(outer), strict=True)
             labels = (_text(label) for key, label in pairs if key in gate.keys)
             found.append(f"{outer.name} = {' or '.join(labels)}")

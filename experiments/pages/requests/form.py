@@ -13,7 +13,7 @@ from experiments.search.fields import DefinitionError, join, listed, shown
 from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import dump_condition
 from experiments.search.space.distribution import Distribution
-from experiments.search.space.given import FIELD, text_of, values_of
+from experiments.search.space.params import FIELD, text_of, values_of
 from experiments.search.space.space import SearchSpace
 
 PREFIX = "value:"

@@ -74,7 +74,7 @@ def _outer(
 
 
 def _axis(name: str, axis: conditions.Axis) -> ChartAxis:
-    law = axis.law
+    law = axis.distribution
     if isinstance(law, Choice) and not _is_long_scale(law):
         values = axis_values(axis)
         return ChartAxis(
@@ -98,7 +98,7 @@ def _ends(law: Distribution) -> tuple[float | None, float | None]:
     if isinstance(law, Choice):
         numbers = [float(v) for v in law.distinct if isinstance(v, int | float)]
         return min(numbers), max(numbers)
-    plain = getattr(law, "law", None)
+    plain = getattr(law, "variable", None)
     source = law if hasattr(law, "low") else plain
     low, high = getattr(source, "low", None), getattr(source, "high", None)
     if low is None and hasattr(law, "upper"):

@@ -90,7 +90,8 @@ def is_number(value: object) -> bool:
 def numeric_parameters(space: SearchSpace) -> dict[str, bool]:
     """For each axis of the space whether all of its values are numbers."""
     return {
-        name: not isinstance(axis.law, Choice) or all(map(is_number, axis.law.distinct))
+        name: not isinstance(axis.distribution, Choice)
+        or all(map(is_number, axis.distribution.distinct))
         for name, axis in space.axes.items()
     }
 

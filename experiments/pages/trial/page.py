@@ -46,7 +46,7 @@ from experiments.pages.trial.verdicts import (
 )
 from experiments.pages.trial.why import resumed_words, why_of
 from experiments.pages.trial_rows import origin_words
-from experiments.search.space.given import outside
+from experiments.search.space.params import outside
 from experiments.sweeps.requests import refusal_of, rerun_refusal
 from experiments.tracking.spaces import search_space, trial_params, version_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from experiments.formatting import number_text, told_apart
+from experiments.formatting import distinct_texts, number_text
 from experiments.models import Decision
 from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.verdicts import chance_text
@@ -27,7 +27,7 @@ def against_words(detail: TrialDetail, decision: Decision) -> Sentence:
     if decision.threshold is None or not words:
         return _reason_words(detail, decision)
     metric = detail.objective.primary_metric
-    own, limit = told_apart(decision.value, decision.threshold)
+    own, limit = distinct_texts(decision.value, decision.threshold)
     if decision.value is None:
         return format_html(
             "no finite {} against <strong>{}</strong>, {}", metric, limit, words

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from experiments.search.fields import Fields, Findings, join, shown
+from experiments.search.fields import Diagnostics, Fields, join, shown
 from experiments.search.records import JSONValue
 
 MAX_ADDRESS_LENGTH = 500
@@ -151,14 +151,14 @@ def read_code(trial: Fields) -> Code | None:
     value = trial.raw("code")
     path = join(trial.path, "code")
     if isinstance(value, str):
-        return _read_text(value, path, trial.findings)
+        return _read_text(value, path, trial.diagnostics)
     if value is not None and not isinstance(value, Mapping):
-        trial.findings.error(path, f"{ALLOWED}, not {shown(value)}.")
+        trial.diagnostics.error(path, f"{ALLOWED}, not {shown(value)}.")
     if not isinstance(value, Mapping):
         return None
-    document = Fields(value, path, trial.findings)
+    document = Fields(value, path, trial.diagnostics)
     if sum(value.get(way) is not None for way in WAYS) != 1:
-        trial.findings.error(path, f"{ALLOWED}; exactly one of them.")
+        trial.diagnostics.error(path, f"{ALLOWED}; exactly one of them.")
     code = _read_mapping(document)
     document.close()
     return code
@@ -183,19 +183,19 @@ def _git_fields(document: Fields) -> Fields | None:
     """The fields of a repository, which may also be one text."""
     value, path = document.raw("git"), join(document.path, "git")
     if isinstance(value, str) and value.strip():
-        return Fields(split_address(value).document(), path, document.findings)
+        return Fields(split_address(value).document(), path, document.diagnostics)
     return document.inner("git")
 
 
-def _read_text(text: str, path: str, findings: Findings) -> Code | None:
+def _read_text(text: str, path: str, diagnostics: Diagnostics) -> Code | None:
     if not text.strip() or len(text) > MAX_PATH_LENGTH or "\0" in text or "\n" in text:
-        findings.error(path, f"{ALLOWED}, not {shown(text)}.")
+        diagnostics.error(path, f"{ALLOWED}, not {shown(text)}.")
         return None
     if is_address(text) and not text.startswith("azureml:"):
-        inner = Fields(split_address(text).document(), join(path, "git"), findings)
+        inner = Fields(split_address(text).document(), join(path, "git"), diagnostics)
         return {"git": read_git(inner)}
     if "://" in text or text.startswith("azureml:"):
-        findings.error(path, f"{ALLOWED}; this address is not supported: {text}.")
+        diagnostics.error(path, f"{ALLOWED}; this address is not supported: {text}.")
         return None
     return text
 
@@ -216,7 +216,7 @@ def _read_files(document: Fields) -> dict[str, JSONValue]:
     files: dict[str, JSONValue] = {}
     entries = document.entries()
     if not 1 <= len(entries) <= MAX_FILES:
-        document.findings.error(
+        document.diagnostics.error(
             document.path,
             f"files must hold 1 to {MAX_FILES:,} files, not {len(entries):,}.",
         )

@@ -29,8 +29,8 @@ from experiments.search.document.plan import Plan, read_plan
 from experiments.search.document.trial import TrialTemplate, read_inputs, read_trial
 from experiments.search.fields import (
     DefinitionError,
+    Diagnostics,
     Fields,
-    Findings,
     Problem,
     is_number,
     shown,
@@ -142,26 +142,29 @@ def parse_document(
     A missing seed comes from `new_seed`, and from then on stands in the definition.
     Raises DefinitionError with every problem.
     """
-    findings = Findings()
-    definition = _read(Fields(checked_document(document), "", findings), new_seed)
-    findings.raise_if_any()
+    diagnostics = Diagnostics()
+    definition = _read(Fields(checked_document(document), "", diagnostics), new_seed)
+    diagnostics.raise_if_any()
     return definition
 
 
 def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
-    findings = document.findings
+    diagnostics = document.diagnostics
     objective = read_objective(document.inner("objective", required=EXAMPLE))
     plan = read_plan(
         document.raw("search_space"),
         document.raw("sampling_algorithm"),
-        findings,
+        diagnostics,
         constraints=document.raw("constraints"),
         new_seed=new_seed,
     )
     inputs = read_inputs(document.inner("inputs"))
     launches = document.flag("launches", True)
     policy = read_policy(
-        document.raw("early_termination"), objective, findings, path="early_termination"
+        document.raw("early_termination"),
+        objective,
+        diagnostics,
+        path="early_termination",
     )
     definition = SweepDefinition(
         experiment_name=document.text("experiment_name", DEFAULT_NAME, most=200),
@@ -188,7 +191,7 @@ def _read(document: Fields, new_seed: Callable[[], int]) -> SweepDefinition:
         retries=read_retries(document.inner("retries")),
     )
     _read_leftovers(document)
-    return replace(definition, warnings=tuple(findings.warnings))
+    return replace(definition, warnings=tuple(diagnostics.warnings))
 
 
 def _read_limits(document: Fields, plan: Plan) -> Limits:
@@ -220,7 +223,7 @@ def _read_tags(document: Fields | None) -> dict[str, str]:
         else:
             document.error(name, f"A tag must be text, not {shown(value)}.")
     if len(tags) > MAX_TAGS:
-        document.findings.error(
+        document.diagnostics.error(
             document.path, f"There may be {MAX_TAGS} tags, not {len(tags)}."
         )
     return tags

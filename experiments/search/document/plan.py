@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from experiments.search.fields import Findings
+from experiments.search.fields import Diagnostics
 from experiments.search.records import JSONValue
 from experiments.search.samplers import (
     Sampler,
@@ -61,7 +61,7 @@ class Plan:
 def read_plan(
     search_space: object,
     sampling: object,
-    findings: Findings,
+    diagnostics: Diagnostics,
     *,
     constraints: object = None,
     new_seed: Callable[[], int] = fresh_seed,
@@ -70,13 +70,13 @@ def read_plan(
     named = None
     readable = True
     if isinstance(search_space, str):
-        text = read_space_text(search_space, findings, path=SPACE)
+        text = read_space_text(search_space, diagnostics, path=SPACE)
         readable = text is not None
         if text is not None:
             named, search_space = text.sampling, text.parameters
     settings = read_sampling(
         named if sampling is None else sampling,
-        findings,
+        diagnostics,
         path=SAMPLING,
         new_seed=new_seed,
     )
@@ -84,14 +84,14 @@ def read_plan(
         return Plan(SearchSpace({}), settings or {})
     space = read_space(
         search_space,
-        findings,
+        diagnostics,
         path=SPACE,
         log_base=log_base(settings),
         constraints=constraints,
     )
     if settings is not None:
-        check_space(settings, space, findings, path=SPACE)
-        _check_named(named, settings, findings)
+        check_space(settings, space, diagnostics, path=SPACE)
+        _check_named(named, settings, diagnostics)
     optional = (name for name, found in space.addresses.items() if not found.always)
     names = tuple(dict.fromkeys(_names(search_space, space)))
     return Plan(space, settings or {}, names, frozenset(optional))
@@ -117,10 +117,10 @@ def _inner_names(name: str, value: object) -> Iterator[str]:
 
 
 def _check_named(
-    named: str | None, settings: Mapping[str, JSONValue], findings: Findings
+    named: str | None, settings: Mapping[str, JSONValue], diagnostics: Diagnostics
 ) -> None:
     if named not in (None, settings["type"]):
-        findings.error(
+        diagnostics.error(
             SAMPLING,
             f"The search space names {named} sampling and sampling_algorithm says "
             f"{settings['type']}; leave one of them out.",

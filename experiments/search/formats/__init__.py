@@ -61,7 +61,7 @@ def export_sweep(
         raise DefinitionError([Problem("", message)])
     log = Log(suggests=False)
     text = EXPORTERS[format](Node(document, "", log))
-    log.findings.raise_if_any()
+    log.diagnostics.raise_if_any()
     return text, log.in_order()
 
 
@@ -187,7 +187,7 @@ def _imported(
         settings=settings,
         source_map=log.source_map,
     )
-    own = log.findings.problems
+    own = log.diagnostics.problems
     if own:
         problems = all_problems(own, imported.document, log.source_map)
         raise InvalidImportError(problems, imported)

@@ -196,7 +196,7 @@ def read_pipeline(source: Node, name: str = "") -> dict[str, JSONValue]:
     steps = dict(source.inner("jobs").entries())
     chosen = _chosen(source, steps, name)
     if not chosen:
-        source.log.findings.raise_if_any()
+        source.log.diagnostics.raise_if_any()
     for step in steps:
         if step != chosen:
             source.log.left_out(

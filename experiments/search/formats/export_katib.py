@@ -235,7 +235,7 @@ def _template(source: Node, names: list[str]) -> dict[str, JSONValue]:
     trial = source.inner("trial")
     inputs = dict(source.inner("inputs").entries())
     text = named_command(source, trial.text("command"), names)
-    words = split_command(text) if not source.log.findings.problems else []
+    words = split_command(text) if not source.log.diagnostics.problems else []
     note_unused(source, inputs, text)
     named = {match[2] for match in PLACE.finditer(text) if match[1] == "search_space"}
     used = [name for name in names if name in named]

@@ -12,7 +12,7 @@ from experiments.search.document.command import (
     placeholders,
     split_command,
 )
-from experiments.search.fields import Findings, is_number
+from experiments.search.fields import Diagnostics, is_number
 from experiments.search.formats.mapping import parameter
 from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
@@ -47,7 +47,7 @@ def natural(law: Law, base: float) -> Law:
 def values_of(law: Law, *, base: float = math.e) -> list[JSONValue] | None:
     """Every value of a finite law; None if there are none or too many to list."""
     plain = {key: value for key, value in law.items() if key != "when"}
-    read = read_distribution(plain, "", Findings(), log_base=base)
+    read = read_distribution(plain, "", Diagnostics(), log_base=base)
     count = None if read is None else read.count()
     if read is None or count is None or count > MAX_LISTED:
         return None

@@ -142,7 +142,7 @@ def _trial(
         container.problem(
             "command", f"A command may have {MAX_COMMAND_LENGTH:,} characters."
         )
-        container.log.findings.raise_if_any()
+        container.log.diagnostics.raise_if_any()
     words = [
         _filled(container, key, item, references)
         for key in ("command", "args")

@@ -41,7 +41,7 @@ class Names:
             return self._given[foreign]
         if len(self._given) >= MAX_NAMES:
             self._log.problem(path, f"There may be {MAX_NAMES} parameters, not more.")
-            self._log.findings.raise_if_any()
+            self._log.diagnostics.raise_if_any()
         name = self._free(valid_name(foreign))
         self._given[foreign] = name
         if name != foreign:

@@ -160,7 +160,7 @@ def _space(source: Node) -> JSONValue:
     if source.take("useAnnotation"):
         source.problem("useAnnotation", "Annotations in code cannot be read from here.")
     space = source.inner("searchSpace")
-    if not space.given() and not source.log.findings.problems:
+    if not space.given() and not source.log.diagnostics.problems:
         source.problem("searchSpace", "searchSpace must name at least one parameter.")
     return read_space(space, Names(source.log))
 

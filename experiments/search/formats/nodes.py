@@ -13,7 +13,7 @@ from dataclasses import InitVar, dataclass, field
 from experiments.search.document.yaml import place
 from experiments.search.fields import (
     MAX_COMPARED_LENGTH,
-    Findings,
+    Diagnostics,
     is_number,
     join,
     shown,
@@ -120,7 +120,7 @@ class Log:
     """
 
     lines: InitVar[Mapping[str, int] | None] = None
-    findings: Findings = field(default_factory=Findings)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
     source_map: SourceMap = field(default_factory=SourceMap)
     notes: dict[Note, None] = field(default_factory=dict)
     trials: list[FinishedTrial] = field(default_factory=list)
@@ -160,9 +160,9 @@ class Log:
 
     def problem(self, path: str, message: str) -> None:
         """Note that the document is wrong; too many problems end the reading."""
-        self.findings.error(path, message)
-        if len(self.findings.problems) > MAX_PROBLEMS:
-            self.findings.raise_if_any()
+        self.diagnostics.error(path, message)
+        if len(self.diagnostics.problems) > MAX_PROBLEMS:
+            self.diagnostics.raise_if_any()
 
 
 class Node:

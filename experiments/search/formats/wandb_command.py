@@ -109,7 +109,7 @@ class _Writer:
         self.given += len(self.parameters)
         if self.given > MAX_ARGUMENTS:
             self.source.problem("command", "command repeats its values too often.")
-            self.source.log.findings.raise_if_any()
+            self.source.log.diagnostics.raise_if_any()
         if macro == "args_json":
             return self._as_json(index)
         if macro == "args_json_file":
@@ -254,7 +254,7 @@ class Command:
         self._styles: set[str] = set()
         trial = source.inner("trial")
         text = named_command(source, trial.text("command"), list(laws))
-        words = split_command(text) if not source.log.findings.problems else []
+        words = split_command(text) if not source.log.diagnostics.problems else []
         kept = self._without_values(words)
         self.program = next((word for word in kept if word.endswith(".py")), "")
         environment = [

@@ -17,9 +17,13 @@ from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import Gate
 from experiments.search.space.continuous import Quantised, QUniform, Uniform
 from experiments.search.space.distribution import Distribution
-from experiments.search.space.laws import Law, Partition, Rounded
+from experiments.search.space.probability import (
+    Partition,
+    RandomVariable,
+    RoundedPartition,
+)
 from experiments.search.space.ranges import FloatRange, IntRange
-from experiments.search.space.screens import INACTIVE, Rows
+from experiments.search.space.row_filters import INACTIVE, Rows
 from experiments.search.space.space import NEUTRAL, SearchSpace
 
 Points = NDArray[np.float64]
@@ -70,7 +74,7 @@ class CubeAxis:
     @cached_property
     def edges(self) -> Points | None:
         """Where bands meet, in place of quantiles, which are slower to take."""
-        if self.middles is None or not isinstance(self.partition, Rounded):
+        if self.middles is None or not isinstance(self.partition, RoundedPartition):
             return None
         return np.cumsum(self.partition.masses())[:-1]
 
@@ -79,8 +83,8 @@ class CubeAxis:
         """The lowest and the highest share that a candidate may take."""
         if self.middles is not None:
             return float(self.middles[0]), float(self.middles[-1])
-        law = getattr(self.law, "law", None)
-        if isinstance(law, Law) and not np.isfinite(law.high):
+        law = getattr(self.law, "variable", None)
+        if isinstance(law, RandomVariable) and not np.isfinite(law.high):
             return UNBOUNDED_END, 1 - UNBOUNDED_END
         if self.partition is not None:
             last = self.partition.size - 1
@@ -92,11 +96,11 @@ class CubeAxis:
         shares = np.clip(shares, *self.ends)
         if self.partition is None:
             if isinstance(self.law, Quantised):
-                return _rounded_middles(self.law.law, self.law.q, shares)
+                return _rounded_middles(self.law.variable, self.law.q, shares)
             return shares
         digits = self.digits(shares)
-        if self.middles is None and isinstance(self.partition, Rounded):
-            law, q = self.partition.law, self.partition.q
+        if self.middles is None and isinstance(self.partition, RoundedPartition):
+            law, q = self.partition.variable, self.partition.q
             return np.clip(_rounded_middles(law, q, shares), *self.ends)
         return self.middles_of(digits)
 
@@ -135,7 +139,7 @@ class CubeAxis:
         return self.partition.indices(shares)
 
 
-def _rounded_middles(law: Law, q: float, shares: Points) -> Points:
+def _rounded_middles(law: RandomVariable, q: float, shares: Points) -> Points:
     """The middles of the bands in which shares fall when a law is rounded to q."""
     with np.errstate(over="ignore"):
         multiples = np.rint(law.quantile(shares) / q)
@@ -151,7 +155,7 @@ class UnitCube:
 
     @cached_property
     def axes(self) -> tuple[CubeAxis, ...]:
-        return tuple(CubeAxis(axis.law) for axis in self.space.axes.values())
+        return tuple(CubeAxis(axis.distribution) for axis in self.space.axes.values())
 
     @cached_property
     def numeric(self) -> tuple[int, ...]:
@@ -220,7 +224,7 @@ class UnitCube:
 
     def _passes(self, gate: Gate, points: Points, active: Mask) -> Mask:
         place = self._index[gate.axis]
-        law = self.space.axes[gate.axis].law
+        law = self.space.axes[gate.axis].distribution
         if law.partition is None:
             shares = [law.encode(cast(float, key)) for key in gate.keys]
             passing = np.isin(points[:, place], shares)

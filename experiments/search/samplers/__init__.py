@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from experiments.search.fields import Fields, Findings, join, unknown_name
+from experiments.search.fields import Diagnostics, Fields, join, unknown_name
 from experiments.search.records import JSONValue
 from experiments.search.samplers.auto import AutoSampler
 from experiments.search.samplers.bayesian import BayesianSampler
@@ -47,7 +47,7 @@ def fresh_seed() -> int:
 
 def read_sampling(
     value: object,
-    findings: Findings,
+    diagnostics: Diagnostics,
     *,
     path: str,
     default: str = "random",
@@ -60,15 +60,15 @@ def read_sampling(
     if value is None:
         value = default
     document = Fields.of(
-        {"type": value} if isinstance(value, str) else value, path, findings
+        {"type": value} if isinstance(value, str) else value, path, diagnostics
     )
     if document is None:
         return None
-    mark = len(findings.problems)
+    mark = len(diagnostics.problems)
     name = document.text("type", default).lower()
     if name not in SAMPLERS:
         message = unknown_name(name, SAMPLERS, kind="sampler")
-        findings.error(join(path, "type"), message)
+        diagnostics.error(join(path, "type"), message)
         return None
     seed = document.integer("seed", None, least=0, most=MAX_SEED)
     settings: dict[str, JSONValue] = {
@@ -77,7 +77,7 @@ def read_sampling(
         **SAMPLERS[name].read_own(document),
     }
     document.close()
-    return settings if findings.clean_since(mark) else None
+    return settings if diagnostics.clean_since(mark) else None
 
 
 def log_base(settings: Mapping[str, JSONValue] | None) -> float:
@@ -89,13 +89,13 @@ def log_base(settings: Mapping[str, JSONValue] | None) -> float:
 def check_space(
     settings: Mapping[str, JSONValue],
     space: SearchSpace,
-    findings: Findings,
+    diagnostics: Diagnostics,
     *,
     path: str,
 ) -> None:
     """Note why the sampler of canonical settings cannot search a space."""
     for problem in SAMPLERS[str(settings["type"])].space_problems(space):
-        findings.error(join(path, problem.path), problem.message)
+        diagnostics.error(join(path, problem.path), problem.message)
 
 
 def make_sampler(
@@ -109,11 +109,11 @@ def make_sampler(
     The space has to be parsed with the mapping's own `log_base`. `budget` is the number
     of trials that there may be, where it is known.
     """
-    findings = Findings()
-    settings = read_sampling(mapping, findings, path="sampling_algorithm")
+    diagnostics = Diagnostics()
+    settings = read_sampling(mapping, diagnostics, path="sampling_algorithm")
     if settings is not None:
-        check_space(settings, space, findings, path="search_space")
-    findings.raise_if_any()
+        check_space(settings, space, diagnostics, path="search_space")
+    diagnostics.raise_if_any()
     settings = settings or {}
     kind = SAMPLERS[str(settings["type"])]
     return kind.from_settings(settings, space, budget=budget)

@@ -23,7 +23,7 @@ from experiments.search.history import History
 from experiments.search.records import JSONValue
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.space.distribution import identity
-from experiments.search.space.screens import Rows
+from experiments.search.space.row_filters import Rows
 from experiments.search.space.space import SearchSpace
 
 
@@ -44,7 +44,7 @@ class GridSampler(Sampler):
     @classmethod
     def space_problems(cls, space: SearchSpace) -> Iterator[Problem]:
         for axis in space.axes.values():
-            law = axis.law
+            law = axis.distribution
             if law.count() is None:
                 yield Problem(
                     axis.name.partition(".")[0],
@@ -57,7 +57,7 @@ class GridSampler(Sampler):
         values = self.space.finite.values(number)
         if values is None:
             return None
-        return Suggestion(self.space.layout.assembled(values), self.kind)
+        return Suggestion(self.space.layout.params_of(values), self.kind)
 
     def in_words(self, history: History | None = None) -> str:
         count = self.space.count_words()
@@ -125,7 +125,7 @@ class DistinctDraws:
         row = self.row(number)
         if row is None:
             return None
-        return self.space.layout.assembled(self.space.finite.of_row(row))
+        return self.space.layout.params_of(self.space.finite.of_row(row))
 
     def row(self, number: int) -> Rows | None:
         """The same as digits, in the order of the layout's axes."""
@@ -154,9 +154,13 @@ class DistinctDraws:
     def _drawn_blocks(self) -> Iterator[Rows]:
         rng = np.random.default_rng(self.seed)
         axes = self.space.layout.order
-        laws = [axis.law.partition for axis in axes if axis.law.partition is not None]
+        laws = [
+            axis.distribution.partition
+            for axis in axes
+            if axis.distribution.partition is not None
+        ]
         sizes = np.array([law.size for law in laws])
-        allowed = self.space.finite.listing.allowed
+        allowed = self.space.finite.enumeration.allowed
         for _ in range(MAX_DRAWS // BLOCK):
             shares = rng.random((BLOCK, len(sizes)))
             columns = zip(laws, shares.T, strict=True)

@@ -26,7 +26,7 @@ from experiments.search.history import History
 from experiments.search.records import JSONValue
 from experiments.search.samplers.grid import DistinctDraws
 from experiments.search.samplers.sampler import Sampler, Suggestion
-from experiments.search.space.screens import Rows
+from experiments.search.space.row_filters import Rows
 from experiments.search.space.space import SearchSpace
 
 Points = NDArray[np.float64]
@@ -131,7 +131,7 @@ class SobolDraws:
                 break
         if number < len(self._rows):
             values = self.space.finite.of_row(self._rows[number])
-            return SobolPoint(self.space.layout.assembled(values), True)
+            return SobolPoint(self.space.layout.params_of(values), True)
         return self._left(number - len(self._rows))
 
     def _left(self, number: int) -> SobolPoint | None:
@@ -141,7 +141,7 @@ class SobolDraws:
             if row.tobytes() not in self._seen:
                 if not number:
                     values = self.space.finite.of_row(row)
-                    return SobolPoint(self.space.layout.assembled(values), False)
+                    return SobolPoint(self.space.layout.params_of(values), False)
                 number -= 1
             place += 1
         return None
@@ -158,12 +158,12 @@ class SobolDraws:
     def _extend(self, points: Points) -> None:
         names = list(self.space.axes)
         digits = [
-            axis.law.partition.indices(points[:, names.index(axis.name)])
+            axis.distribution.partition.indices(points[:, names.index(axis.name)])
             for axis in self.space.layout.order
-            if axis.law.partition is not None
+            if axis.distribution.partition is not None
         ]
         rows = np.column_stack(digits) if digits else np.empty((len(points), 0), int)
-        for row in self.space.finite.listing.allowed(rows):
+        for row in self.space.finite.enumeration.allowed(rows):
             if row.tobytes() not in self._seen:
                 self._seen.add(row.tobytes())
                 self._rows.append(row)

@@ -16,7 +16,7 @@ from experiments.search.fields import shown
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import dump_condition
-from experiments.search.space.continuous import Bell
+from experiments.search.space.continuous import GaussianDistribution
 from experiments.search.space.distribution import Distribution
 from experiments.search.space.space import SearchSpace
 from experiments.search.wording import significant
@@ -39,14 +39,14 @@ class ParameterChange(NamedTuple):
         return f"{self.name}: {self.before} → {self.after}"
 
 
-def carried(space: SearchSpace, params: Params) -> dict[str, JSONValue]:
+def known_params(space: SearchSpace, params: Params) -> dict[str, JSONValue]:
     """The part of a configuration that the space knows."""
     return {name: value for name, value in params.items() if name in space.parameters}
 
 
-def still_counts(space: SearchSpace, params: Params) -> bool:
+def is_valid_in(space: SearchSpace, params: Params) -> bool:
     """Whether the space could have drawn what it knows of the configuration."""
-    return space.contains(carried(space, params))
+    return space.contains(known_params(space, params))
 
 
 def space_changes(old: SearchSpace, new: SearchSpace) -> list[ParameterChange]:
@@ -60,8 +60,8 @@ def space_changes(old: SearchSpace, new: SearchSpace) -> list[ParameterChange]:
 
 
 def _change(old: SearchSpace, new: SearchSpace, name: str) -> ParameterChange:
-    before = parameter_words(old, name) if name in old.parameters else None
-    after = parameter_words(new, name) if name in new.parameters else None
+    before = parameter_text(old, name) if name in old.parameters else None
+    after = parameter_text(new, name) if name in new.parameters else None
     if before == after:
         # What differs is none of what the words tell: the weights of a choice, say.
         before, after = (
@@ -81,31 +81,33 @@ def _rule_changes(old: SearchSpace, new: SearchSpace) -> Iterator[ParameterChang
             yield ParameterChange("constraints", text, None)
 
 
-def parameter_words(space: SearchSpace, name: str) -> str:
+def parameter_text(space: SearchSpace, name: str) -> str:
     """A parameter's law, and when it counts: `loguniform 0.0001 to 0.1`."""
-    words = law_words(space.parameters[name])
+    words = distribution_text(space.parameters[name])
     condition = space.conditions.get(name)
     if condition is None:
         return words
     return f"{words}, when {shown(dump_condition(condition), most=MAX_CHARACTERS)}"
 
 
-def law_words(law: Distribution) -> str:
+def distribution_text(distribution: Distribution) -> str:
     """The kind and the values of a distribution in a few words, in natural units."""
-    if isinstance(law, Choice):
-        values = ", ".join(_text(value) for value in law.distinct)
+    if isinstance(distribution, Choice):
+        values = ", ".join(_text(value) for value in distribution.distinct)
         return _cut(f"choice of {values}")
-    step = getattr(law, "q", None) or getattr(law, "step", None)
+    step = getattr(distribution, "q", None) or getattr(distribution, "step", None)
     steps = f", step {significant(step)}" if step and step != 1 else ""
-    ends = law.quantile(0.0), law.quantile(1.0)
-    if not isinstance(law, Bell) and all(map(_is_finite, ends)):
+    ends = distribution.quantile(0.0), distribution.quantile(1.0)
+    if not isinstance(distribution, GaussianDistribution) and all(
+        map(_is_finite, ends)
+    ):
         low, high = (significant(float(str(end))) for end in ends)
-        return f"{law.kind} {low} to {high}{steps}"
-    given = law.dump()
+        return f"{distribution.kind} {low} to {high}{steps}"
+    given = distribution.dump()
     arguments = [
         f"{key} {_text(value)}" for key, value in given.items() if key != "type"
     ]
-    return _cut(f"{law.kind} with {', '.join(arguments)}")
+    return _cut(f"{distribution.kind} with {', '.join(arguments)}")
 
 
 def _is_finite(value: JSONValue) -> bool:

@@ -15,7 +15,11 @@ from experiments.search.space.distribution import (
     number_problem,
     value_problem,
 )
-from experiments.search.space.laws import Even, Partition, Weighted
+from experiments.search.space.probability import (
+    EvenPartition,
+    Partition,
+    WeightedPartition,
+)
 
 MAX_LISTED = 10_000
 
@@ -87,8 +91,8 @@ class Choice(Distribution):
         for value, weight in zip(self.values, weights, strict=True):
             sums[identity(_form(value))] += weight
         if len(set(sums.values())) == 1:
-            return Even(len(sums))
-        return Weighted(tuple(sums.values()))
+            return EvenPartition(len(sums))
+        return WeightedPartition(tuple(sums.values()))
 
     def at(self, index: int) -> JSONValue:
         return self.distinct[index]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from experiments.search.fields import (
-    Findings,
+    Diagnostics,
     Problem,
     join,
     listed,
@@ -64,21 +64,23 @@ class Axis:
 
     name: str
     address: str
-    law: Distribution
+    distribution: Distribution
     gates: tuple[Gate, ...] = ()
     inner: Mapping[Hashable, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def branches(self) -> Mapping[str, Branch]:
         """The branches by key; empty for anything but a nested choice."""
-        return self.law.branches if isinstance(self.law, Choice) else {}
+        return (
+            self.distribution.branches if isinstance(self.distribution, Choice) else {}
+        )
 
 
-def laid_out(parameters: Mapping[str, Distribution]) -> dict[str, Axis]:
+def all_axes(parameters: Mapping[str, Distribution]) -> dict[str, Axis]:
     """Every axis by name, in document order; without the gates of conditions."""
     axes: dict[str, Axis] = {}
-    for name, law in parameters.items():
-        _add(axes, Axis(name, name, law))
+    for name, distribution in parameters.items():
+        _add(axes, Axis(name, name, distribution))
     return axes
 
 
@@ -86,8 +88,8 @@ def _add(axes: dict[str, Axis], axis: Axis) -> None:
     axes[axis.name] = axis
     inner: dict[Hashable, dict[str, str]] = {
         key: {
-            name: _add_inner(axes, axis, (number, key), name, law)
-            for name, law in branch.laws.items()
+            name: _add_inner(axes, axis, (number, key), name, distribution)
+            for name, distribution in branch.distributions.items()
         }
         for number, (key, branch) in enumerate(axis.branches.items())
     }
@@ -99,7 +101,7 @@ def _add_inner(
     outer: Axis,
     branch: tuple[int, str],
     name: str,
-    law: Distribution,
+    distribution: Distribution,
 ) -> str:
     """The name of the axis for one entry of a branch (its number and key).
 
@@ -108,24 +110,24 @@ def _add_inner(
     number, key = branch
     own = f"{outer.name}.{name}"
     twin = axes.get(own)
-    if twin is not None and repr(twin.law) == repr(law):
+    if twin is not None and repr(twin.distribution) == repr(distribution):
         (gate,) = twin.gates
         axes[own] = replace(twin, gates=(replace(gate, keys=gate.keys | {key}),))
         return own
     if twin is not None:
         own = f"{outer.name}.{number}.{name}"
     gate = Gate(outer.name, frozenset([key]))
-    _add(axes, Axis(own, f"{outer.address}.{name}", law, (gate,)))
+    _add(axes, Axis(own, f"{outer.address}.{name}", distribution, (gate,)))
     return own
 
 
 When: TypeAlias = Mapping[str, tuple[JSONValue, ...]]
 
 
-def read_condition(value: object, path: str, findings: Findings) -> When:
+def read_condition(value: object, path: str, diagnostics: Diagnostics) -> When:
     """A condition; a single value may stand without a list. Problems are noted."""
     if not isinstance(value, Mapping) or not value:
-        findings.error(
+        diagnostics.error(
             path,
             "when must be a mapping of other parameters to the values that they must "
             f"have, such as {{optimizer: [sgd]}}, not {shown(value)}.",
@@ -137,7 +139,7 @@ def read_condition(value: object, path: str, findings: Findings) -> When:
         values = tuple(given) if isinstance(given, list | tuple) else (given,)
         problem = _values_problem(values, str(name))
         if problem:
-            findings.error(place, problem)
+            diagnostics.error(place, problem)
         else:
             condition[str(name)] = values
     return condition
@@ -194,30 +196,35 @@ class _Search:
     axes: Mapping[str, Axis]
     values: tuple[JSONValue, ...]
     gates: dict[str, Gate] = field(default_factory=dict)
-    laws: list[Distribution] = field(default_factory=list)
+    distributions: list[Distribution] = field(default_factory=list)
     constants: list[JSONValue] = field(default_factory=list)
 
     def run(self, address: str) -> str | None:
         """Find the gates; the answer is what is wrong."""
         root, *rest = address.split(".")
         self._visit(self.axes[root], rest, is_open=False)
-        if not self.laws and not self.constants:
+        if not self.distributions and not self.constants:
             return f"No value of {root} is a mapping with {shown(address)} in it."
         return next(self._problems(address), None)
 
     def _problems(self, address: str) -> Iterator[str]:
-        for law in self.laws:
-            if not _takes_single_values(law):
+        for distribution in self.distributions:
+            if not _takes_single_values(distribution):
                 yield (
-                    f"{address} is {law.kind} and takes infinitely many values; a "
-                    "condition needs one with values that can be listed."
+                    f"{address} is {distribution.kind} and has infinitely many values; "
+                    "a condition needs a parameter whose values can be listed."
                 )
         constants = set(map(identity, self.constants))
         for value in self.values:
             if identity(value) in constants:
                 continue
-            if not any(law.contains(value) for law in self.laws):
-                allowed = [shown(law.dump(), most=120) for law in self.laws]
+            if not any(
+                distribution.contains(value) for distribution in self.distributions
+            ):
+                allowed = [
+                    shown(distribution.dump(), most=120)
+                    for distribution in self.distributions
+                ]
                 allowed += map(shown, self.constants)
                 words = listed(allowed, last="or")
                 yield f"{address} is never {shown(value)}: it is {words}."
@@ -231,9 +238,11 @@ class _Search:
             ]
             self.gates[axis.name] = Gate(axis.name, frozenset(keys), is_open)
             return
-        law = axis.law
-        self.laws.append(law)
-        found = frozenset(law.key(one) for one in self.values if law.contains(one))
+        distribution = axis.distribution
+        self.distributions.append(distribution)
+        found = frozenset(
+            distribution.key(one) for one in self.values if distribution.contains(one)
+        )
         self.gates[axis.name] = Gate(axis.name, found, is_open)
 
     def _leads_on(
@@ -245,7 +254,7 @@ class _Search:
         is open: in other branches it is not asked.
         """
         name, *further = rest
-        if name in branch.laws:
+        if name in branch.distributions:
             inner = self.axes[axis.inner[key][name]]
             if inner.name not in self.gates:
                 self._visit(inner, further, is_open=True)
@@ -257,8 +266,8 @@ class _Search:
         return identity(constant) in map(identity, self.values)
 
 
-def _takes_single_values(law: Distribution) -> bool:
-    return law.count() is not None or isinstance(law, Quantised)
+def _takes_single_values(distribution: Distribution) -> bool:
+    return distribution.count() is not None or isinstance(distribution, Quantised)
 
 
 # What `value_at` gives where there is no value.
@@ -266,7 +275,7 @@ ABSENT = object()
 
 
 @dataclass(frozen=True)
-class Named:
+class AddressKinds:
     """What stands at an address: the kinds of its values (`values.KINDS`), and whether
     every configuration has one."""
 
@@ -276,14 +285,14 @@ class Named:
 
 def addresses(
     parameters: Mapping[str, Distribution], conditional: Iterable[str]
-) -> dict[str, Named]:
+) -> dict[str, AddressKinds]:
     """Every address of a space; `conditional` parameters are not always there."""
     maybe = set(conditional)
-    found: dict[str, Named] = {}
-    for name, law in parameters.items():
-        for rest, named in _entries(law).items():
+    found: dict[str, AddressKinds] = {}
+    for name, distribution in parameters.items():
+        for rest, named in _entries(distribution).items():
             always = named.always and name not in maybe
-            found[f"{name}{rest}"] = Named(named.kinds, always)
+            found[f"{name}{rest}"] = AddressKinds(named.kinds, always)
     return found
 
 
@@ -299,15 +308,15 @@ def value_at(params: Params, address: str) -> object:
     return value
 
 
-def _entries(law: Distribution) -> dict[str, Named]:
+def _entries(distribution: Distribution) -> dict[str, AddressKinds]:
     """A law's own values, under "", and those inside them (".layers")."""
-    if not isinstance(law, Choice):
-        return {"": Named(frozenset(["number"]))}
-    own = {"": Named(frozenset(map(kind_of, law.distinct)))}
-    branches = law.branches.values()
+    if not isinstance(distribution, Choice):
+        return {"": AddressKinds(frozenset(["number"]))}
+    own = {"": AddressKinds(frozenset(map(kind_of, distribution.distinct)))}
+    branches = distribution.branches.values()
     inner = [_of_branch(branch) for branch in branches]
-    whole = len(law.branches) == len(law.distinct)
-    found: dict[str, list[Named]] = {}
+    whole = len(distribution.branches) == len(distribution.distinct)
+    found: dict[str, list[AddressKinds]] = {}
     for entries in inner:
         for rest, named in entries.items():
             found.setdefault(rest, []).append(named)
@@ -315,19 +324,19 @@ def _entries(law: Distribution) -> dict[str, Named]:
         kinds = frozenset[str]().union(*(named.kinds for named in all_named))
         everywhere = whole and len(all_named) == len(inner)
         always = everywhere and all(named.always for named in all_named)
-        own[rest] = Named(kinds, always)
+        own[rest] = AddressKinds(kinds, always)
     return own
 
 
-def _of_branch(branch: Branch) -> dict[str, Named]:
-    found: dict[str, Named] = {}
+def _of_branch(branch: Branch) -> dict[str, AddressKinds]:
+    found: dict[str, AddressKinds] = {}
     for name, entry in branch.entries.items():
         for rest, named in _of_entry(entry).items():
             found[f".{name}{rest}"] = named
     return found
 
 
-def _of_entry(entry: JSONValue | Distribution) -> dict[str, Named]:
+def _of_entry(entry: JSONValue | Distribution) -> dict[str, AddressKinds]:
     if isinstance(entry, Distribution):
         return _entries(entry)
-    return {"": Named(frozenset([kind_of(entry)]))}
+    return {"": AddressKinds(frozenset([kind_of(entry)]))}

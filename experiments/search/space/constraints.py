@@ -78,10 +78,10 @@ RESERVED = {f"{MARK}{name[1:]}": name for name in keyword.kwlist if name not in 
 NAME = re.compile(
     rf"""'[^'\n]*'|"[^"\n]*"|\b(?P<name>{"|".join(RESERVED.values())})\b"""
 )
-DISGUISED = re.compile(rf"\b(?:{'|'.join(RESERVED)})\b")
+ESCAPED = re.compile(rf"\b(?:{'|'.join(RESERVED)})\b")
 
 
-def disguised(text: str, names: Collection[str]) -> str:
+def escape_keywords(text: str, names: Collection[str]) -> str:
     """The text with other names for the reserved ones; what is quoted stays.
 
     Words that may be meant as Python stay, too, unless they are among the names.
@@ -96,13 +96,13 @@ def disguised(text: str, names: Collection[str]) -> str:
     return NAME.sub(other, text)
 
 
-def undisguised(text: str) -> str:
+def unescape_keywords(text: str) -> str:
     """The text as it was."""
-    return DISGUISED.sub(lambda found: RESERVED[found.group()], text)
+    return ESCAPED.sub(lambda found: RESERVED[found.group()], text)
 
 
 MAX_CHARACTERS = 2_000
-DEEPEST = 50
+MAX_DEPTH = 50
 CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs}
 NUMBER, BOOLEAN = frozenset(["number"]), frozenset(["boolean"])
@@ -132,13 +132,13 @@ class _Reader(Source):
 
     def __init__(self, text: str, known: Mapping[str, Iterable[str]]) -> None:
         names = {name for address in known for name in address.split(".")}
-        super().__init__(disguised(text, names), most=MAX_CHARACTERS)
+        super().__init__(escape_keywords(text, names), most=MAX_CHARACTERS)
         self._known = known
         self.named: dict[str, None] = {}
 
     def read(self, node: ast.expr, depth: int = 0) -> Term:
-        if depth > DEEPEST:
-            self.refuse(node, f"Nothing may be nested deeper than {DEEPEST} levels.")
+        if depth > MAX_DEPTH:
+            self.refuse(node, f"Nothing may be nested deeper than {MAX_DEPTH} levels.")
         inner = depth + 1
         match node:
             case ast.Constant(value=value):
@@ -178,7 +178,7 @@ class _Reader(Source):
             )
 
     def _words(self, node: ast.expr) -> str:
-        return shown(undisguised(self.segment(node)), most=40).strip('"')
+        return shown(unescape_keywords(self.segment(node)), most=40).strip('"')
 
     def _constant(self, node: ast.expr, value: object) -> Term:
         if not (value is None or isinstance(value, bool | str) or is_number(value)):
@@ -193,7 +193,7 @@ class _Reader(Source):
             inner = inner.value
         if not isinstance(inner, ast.Name):
             self.refuse(node, "A dot stands after the name of a nested choice only.")
-        address = undisguised(".".join([inner.id, *reversed(names)]))
+        address = unescape_keywords(".".join([inner.id, *reversed(names)]))
         if address not in self._known:
             message = unknown_name(address, self._known, kind="parameter")
             self.refuse(node, f"{message} Text stands in quotation marks.")

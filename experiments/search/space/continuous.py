@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from experiments.search.fields import Problem, is_number
 from experiments.search.records import JSONValue
 from experiments.search.space.distribution import UNDOCUMENTED, Distribution
-from experiments.search.space.laws import (
+from experiments.search.space.probability import (
     MAX_VALUES,
-    Even,
-    ExpLaw,
-    Law,
-    NormalLaw,
+    EvenPartition,
+    ExpVariable,
+    NormalVariable,
     Partition,
-    Rounded,
-    UniformLaw,
+    RandomVariable,
+    RoundedPartition,
+    UniformVariable,
 )
 from experiments.search.wording import significant
 
@@ -38,28 +38,28 @@ MAX_EXPONENT = 700.0
 
 
 @dataclass(frozen=True)
-class Lawful(Distribution):
+class RealDistribution(Distribution):
     """A distribution that follows from the law of a real number."""
 
     @abstractmethod
-    def plain_law(self, factor: float) -> Law:
+    def scaled_variable(self, factor: float) -> RandomVariable:
         """The law of the arguments, each of them multiplied by a factor."""
 
     @cached_property
-    def law(self) -> Law:
+    def variable(self) -> RandomVariable:
         """The law before rounding."""
-        return self.plain_law(1.0)
+        return self.scaled_variable(1.0)
 
 
 @dataclass(frozen=True)
-class Bounded(Lawful):
+class Bounded(RealDistribution):
     """Arguments that are two bounds, both included."""
 
     min_value: float
     max_value: float
 
-    def plain_law(self, factor: float) -> Law:
-        return UniformLaw(self.min_value * factor, self.max_value * factor)
+    def scaled_variable(self, factor: float) -> RandomVariable:
+        return UniformVariable(self.min_value * factor, self.max_value * factor)
 
     def range_problems(self) -> Iterator[Problem]:
         if not self.min_value < self.max_value:
@@ -71,14 +71,14 @@ class Bounded(Lawful):
 
 
 @dataclass(frozen=True)
-class Bell(Lawful):
+class GaussianDistribution(RealDistribution):
     """Arguments that are a mean and a standard deviation."""
 
     mu: float
     sigma: float
 
-    def plain_law(self, factor: float) -> Law:
-        return NormalLaw(self.mu * factor, self.sigma * factor)
+    def scaled_variable(self, factor: float) -> RandomVariable:
+        return NormalVariable(self.mu * factor, self.sigma * factor)
 
     def range_problems(self) -> Iterator[Problem]:
         if self.sigma < 0:
@@ -90,14 +90,14 @@ class Bell(Lawful):
 
 
 @dataclass(frozen=True)
-class Logarithmic(Lawful):
+class Logarithmic(RealDistribution):
     """Arguments that are logarithms: the value is the base to the power of the draw."""
 
     base: float = field(default=math.e, kw_only=True, metadata=UNDOCUMENTED)
 
     @cached_property
-    def law(self) -> Law:
-        return ExpLaw(self.plain_law(math.log(self.base)))
+    def variable(self) -> RandomVariable:
+        return ExpVariable(self.scaled_variable(math.log(self.base)))
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ class LogBounded(Logarithmic, Bounded):
             yield Problem(
                 "min_value",
                 f"The bounds of {self.kind} are logarithms: {low} to {high} gives "
-                f"values from {significant(self.law.low)} to "
-                f"{significant(self.law.high)}. For bounds in natural units use "
+                f"values from {significant(self.variable.low)} to "
+                f"{significant(self.variable.high)}. For bounds in natural units use "
                 f"{{type: float, low: {low}, high: {high}, log: true}}.",
             )
 
@@ -143,18 +143,18 @@ MIN_FLOAT = sys.float_info.min
 
 
 @dataclass(frozen=True)
-class Continuous(Lawful):
+class Continuous(RealDistribution):
     """The law as it is."""
 
     @cached_property
     def partition(self) -> Partition | None:
-        return Even(1) if self.law.constant else None
+        return EvenPartition(1) if self.variable.constant else None
 
     def quantile(self, share: float) -> float:
-        return float(np.clip(self.law.quantile(share), *self._ends))
+        return float(np.clip(self.variable.quantile(share), *self._ends))
 
     def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
-        drawn = np.clip(self.law.quantile(shares), *self._ends)
+        drawn = np.clip(self.variable.quantile(shares), *self._ends)
         numbers: list[JSONValue] = drawn.tolist()
         return numbers
 
@@ -163,26 +163,26 @@ class Continuous(Lawful):
         """The lowest and the highest value, which are finite. A logarithmic law comes
         down to 0 and never reaches it."""
         lowest = MIN_FLOAT if isinstance(self, Logarithmic) else -MAX_FLOAT
-        return max(lowest, self.law.low), min(MAX_FLOAT, self.law.high)
+        return max(lowest, self.variable.low), min(MAX_FLOAT, self.variable.high)
 
     def at(self, index: int) -> float:
-        if not self.law.constant:
+        if not self.variable.constant:
             raise self.unlisted()
         return self.quantile(0.5)
 
     def encode(self, value: JSONValue) -> float:
         if not is_number(value) or not self.contains(value):
             raise self.refuse(value)
-        return 0.5 if self.law.constant else float(self.law.cdf(value))
+        return 0.5 if self.variable.constant else float(self.variable.cdf(value))
 
     def contains(self, value: object) -> bool:
         if not is_number(value):
             return False
-        if self.law.constant:
+        if self.variable.constant:
             return value == self.at(0)
         if isinstance(self, Logarithmic) and value <= 0:
             return False
-        return self.law.low <= value <= self.law.high
+        return self.variable.low <= value <= self.variable.high
 
 
 @dataclass(frozen=True)
@@ -200,14 +200,14 @@ class LogUniform(Continuous, LogBounded):
 
 
 @dataclass(frozen=True)
-class Normal(Continuous, Bell):
+class Normal(Continuous, GaussianDistribution):
     """The normal law; sigma is the standard deviation."""
 
     kind = "normal"
 
 
 @dataclass(frozen=True)
-class LogNormal(Continuous, Logarithmic, Bell):
+class LogNormal(Continuous, Logarithmic, GaussianDistribution):
     """e to the power of a normal number; mu and sigma are those of the logarithm."""
 
     kind = "lognormal"
@@ -218,7 +218,7 @@ EXPONENT_ROUNDING = Fraction(1, 10**12)
 
 
 @dataclass(frozen=True)
-class Quantised(Lawful):
+class Quantised(RealDistribution):
     """The law rounded to multiples of q, `round(x / q) * q` with ties to even.
 
     Where the law has bounds the result is moved to the nearest multiple inside them. A
@@ -240,20 +240,20 @@ class Quantised(Lawful):
     @cached_property
     def partition(self) -> Partition | None:
         ends = self.ends
-        return None if ends is None else Rounded(self.law, self.q, *ends)
+        return None if ends is None else RoundedPartition(self.variable, self.q, *ends)
 
     @cached_property
     def ends(self) -> tuple[int, int] | None:
         """The first and last multiple inside the bounds; None without bounds."""
-        if not math.isfinite(self.law.high):
+        if not math.isfinite(self.variable.high):
             middle = self._multiple(0.5)
-            return (middle, middle) if self.law.constant else None
+            return (middle, middle) if self.variable.constant else None
         slack = EXPONENT_ROUNDING if isinstance(self, Logarithmic) else 0
-        low = Fraction(repr(float(self.law.low))) / self._exact_q
-        high = Fraction(repr(float(self.law.high))) / self._exact_q
+        low = Fraction(repr(float(self.variable.low))) / self._exact_q
+        high = Fraction(repr(float(self.variable.high))) / self._exact_q
         return math.ceil(low * (1 - slack)), math.floor(high * (1 + slack))
 
-    def between(self, share: float) -> int | float:
+    def continuous_quantile(self, share: float) -> int | float:
         return self._value(self._multiple(share))
 
     def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
@@ -261,7 +261,7 @@ class Quantised(Lawful):
             return super().quantiles(shares)
         most = float(MAX_VALUES)
         with np.errstate(over="ignore"):
-            ratios = np.clip(self.law.quantile(shares) / self.q, -most, most)
+            ratios = np.clip(self.variable.quantile(shares) / self.q, -most, most)
         found, places = np.unique(np.rint(ratios), return_inverse=True)
         values = [self._value(int(multiple)) for multiple in found.tolist()]
         return [values[place] for place in places.tolist()]
@@ -278,7 +278,7 @@ class Quantised(Lawful):
         if self.partition is not None and self.ends is not None:
             return self.partition.middle(multiple - self.ends[0])
         edges = [(multiple - 0.5) * self.q, (multiple + 0.5) * self.q]
-        return float(self.law.cdf(edges).mean())
+        return float(self.variable.cdf(edges).mean())
 
     def contains(self, value: object) -> bool:
         if not is_number(value) or abs(value / self.q) > MAX_VALUES:
@@ -303,12 +303,12 @@ class Quantised(Lawful):
         return int(product) if self._integral else float(product)
 
     def _multiple(self, share: float) -> int:
-        ratio = float(self.law.quantile(share)) / self.q
+        ratio = float(self.variable.quantile(share)) / self.q
         return round(min(max(ratio, -float(MAX_VALUES)), float(MAX_VALUES)))
 
     def _multiples_problems(self) -> Iterator[Problem]:
         first, last = self.ends or (0, 0)
-        low, high = significant(self.law.low), significant(self.law.high)
+        low, high = significant(self.variable.low), significant(self.variable.high)
         if first > last:
             yield Problem(
                 "q",
@@ -336,14 +336,14 @@ class QLogUniform(Quantised, LogBounded):
 
 
 @dataclass(frozen=True)
-class QNormal(Quantised, Bell):
+class QNormal(Quantised, GaussianDistribution):
     """The normal law rounded to multiples of q."""
 
     kind = "qnormal"
 
 
 @dataclass(frozen=True)
-class QLogNormal(Quantised, Logarithmic, Bell):
+class QLogNormal(Quantised, Logarithmic, GaussianDistribution):
     """The lognormal law rounded to multiples of q."""
 
     kind = "qlognormal"

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from experiments.search.space.conditions import Axis, Gate
 from experiments.search.space.constraints import Constraint
 from experiments.search.space.layout import Layout
+from experiments.search.space.row_filters import INACTIVE, RowFilter, Rows, row_filters
 from experiments.search.space.sampling import InfeasibleError
-from experiments.search.space.screens import INACTIVE, Rows, Screen, screens
 
 # The work between two finds: rows that are looked at, unfinished ones included. All of
 # it takes about half a second.
@@ -33,14 +33,14 @@ BLOCK = 4096
 
 
 @dataclass
-class Listing:
+class Enumeration:
     """The rows of a space's digits in order, found as they are asked for.
 
     The first `depth` axes are gone through; the others stay INACTIVE.
     """
 
     layout: Layout
-    screens: Sequence[Screen]
+    row_filters: Sequence[RowFilter]
     depth: int
     _found: list[Rows] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
@@ -49,7 +49,7 @@ class Listing:
     @property
     def work(self) -> int:
         """What was done so far."""
-        return self._rows + sum(screen.work for screen in self.screens)
+        return self._rows + sum(screen.work for screen in self.row_filters)
 
     def row(self, number: int) -> Rows | None:
         """The number-th row; None when there are no more.
@@ -106,7 +106,7 @@ class Listing:
         """
         axis = self.layout.order[place]
         active = self._active(axis, rows)
-        sizes = np.where(active, axis.law.count() or 1, 1)
+        sizes = np.where(active, axis.distribution.count() or 1, 1)
         fitting = int(np.searchsorted(np.cumsum(sizes), BLOCK, side="right"))
         if fitting:
             grown = _grown(rows[:fitting], sizes[:fitting], place)
@@ -118,11 +118,11 @@ class Listing:
             grown[:, place] = np.arange(first, last)
             done = last == sizes[0]
             left, start = (rows[1:], 0) if done else (rows, last)
-        self._rows += len(grown) if axis.law.count() != 1 else 0
+        self._rows += len(grown) if axis.distribution.count() != 1 else 0
         return grown, left, start
 
     def _screened(self, rows: Rows, place: int) -> Rows:
-        for screen in self.screens:
+        for screen in self.row_filters:
             rows = screen.passed(rows, place)
         return rows
 
@@ -130,7 +130,7 @@ class Listing:
         """Of rows with a digit for every axis those that are configurations."""
         for place, axis in enumerate(self.layout.order):
             rows[~self._active(axis, rows), place] = INACTIVE
-        for screen in self.screens:
+        for screen in self.row_filters:
             rows = screen.passed(rows, screen.places[-1])
         return rows
 
@@ -143,8 +143,8 @@ class Listing:
 
     def _passes(self, gate: Gate, rows: Rows) -> NDArray[np.bool_]:
         digits = rows[:, self._places[gate.axis]]
-        law = self.layout.axes[gate.axis].law
-        passing = np.array([law.place(key) for key in gate.keys], np.int64)
+        distribution = self.layout.axes[gate.axis].distribution
+        passing = np.array([distribution.place(key) for key in gate.keys], np.int64)
         allowed = np.isin(digits, passing)
         return np.where(digits == INACTIVE, gate.open, allowed)
 
@@ -184,12 +184,12 @@ class Part:
     @property
     def is_free(self) -> bool:
         """Whether this is a single axis that nothing restricts."""
-        return len(self.layout.order) == 1 and not self.listing.screens
+        return len(self.layout.order) == 1 and not self.enumeration.row_filters
 
     @cached_property
     def combinations(self) -> int:
         """The number of combinations, without conditions and constraints."""
-        return math.prod(axis.law.count() or 1 for axis in self.layout.order)
+        return math.prod(axis.distribution.count() or 1 for axis in self.layout.order)
 
     @cached_property
     def count(self) -> int | None:
@@ -219,9 +219,9 @@ class Part:
         )
 
     @cached_property
-    def listing(self) -> Listing:
-        tests = screens(self.layout, self.constraints)
-        return Listing(self.layout, tests, len(self.layout.order))
+    def enumeration(self) -> Enumeration:
+        tests = row_filters(self.layout, self.constraints)
+        return Enumeration(self.layout, tests, len(self.layout.order))
 
     @cached_property
     def _enumerated(self) -> tuple[int, list[Rows]] | None:
@@ -229,12 +229,12 @@ class Part:
         is_large = self.combinations > MAX_ENUMERATED
         if is_large and self.estimate > MAX_ENUMERATED:
             return None
-        number, kept, before = 0, [], self.listing.work
-        for block in self.listing.blocks():
+        number, kept, before = 0, [], self.enumeration.work
+        for block in self.enumeration.blocks():
             number += len(block)
             if number <= MAX_LISTED:
                 kept.append(block)
-            if self.listing.work - before > MAX_WORK:
+            if self.enumeration.work - before > MAX_WORK:
                 return None
         return number, kept
 
@@ -245,11 +245,13 @@ class Part:
         A combination counts once for all values of what is not active.
         """
         rng = np.random.default_rng(0)
-        sizes = np.array([axis.law.count() for axis in self.layout.order], np.int64)
-        hits, draws, weight, before = 0, 0, 0.0, self.listing.work
-        while draws < MAX_DRAWS and self.listing.work - before < MAX_WORK:
+        sizes = np.array(
+            [axis.distribution.count() for axis in self.layout.order], np.int64
+        )
+        hits, draws, weight, before = 0, 0, 0.0, self.enumeration.work
+        while draws < MAX_DRAWS and self.enumeration.work - before < MAX_WORK:
             digits = rng.integers(0, sizes, (BATCH, len(sizes)))
-            rows = self.listing.allowed(digits)
+            rows = self.enumeration.allowed(digits)
             weights = np.where(rows == INACTIVE, 1 / sizes, 1.0).prod(axis=1)
             draws += len(digits)
             hits += len(rows)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from experiments.search.fields import DefinitionError, Problem, is_number, shown
 from experiments.search.records import JSONValue
-from experiments.search.space.laws import MAX_VALUES, Partition
+from experiments.search.space.probability import MAX_VALUES, Partition
 
 # The metadata of a dataclass field that is no field of the sweep document.
 UNDOCUMENTED = {"documented": False}
@@ -73,10 +73,10 @@ class Distribution(ABC):
     def quantile(self, share: float) -> JSONValue:
         """The value at a share in [0, 1] of the probability."""
         if self.partition is None:
-            return self.between(share)
+            return self.continuous_quantile(share)
         return self.at(int(self.partition.indices(share)))
 
-    def between(self, share: float) -> JSONValue:
+    def continuous_quantile(self, share: float) -> JSONValue:
         """The same where there are infinitely many values."""
         raise NotImplementedError
 
@@ -187,7 +187,7 @@ class Branch:
     entries: Mapping[str, JSONValue | Distribution]
 
     @cached_property
-    def laws(self) -> Mapping[str, Distribution]:
+    def distributions(self) -> Mapping[str, Distribution]:
         """The entries that are distributions."""
         return {
             name: entry

@@ -9,9 +9,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from experiments.search.fields import Findings, join, shown
+from experiments.search.fields import Diagnostics, join, shown
 from experiments.search.space import Distribution
-from experiments.search.space.conditions import Named, When, read_condition
+from experiments.search.space.conditions import AddressKinds, When, read_condition
 from experiments.search.space.constraints import EXAMPLE, Constraint, parse_constraint
 from experiments.search.space.expressions import ExpressionError, SpaceText, parse_space
 from experiments.search.space.notation import read_parameter
@@ -42,22 +42,24 @@ class SpaceDocument:
 
 
 def read_parameters(
-    document: object, findings: Findings, *, path: str, log_base: float
+    document: object, diagnostics: Diagnostics, *, path: str, log_base: float
 ) -> SpaceDocument:
     """The parameters of a document, with problems noted; what is wrong is left out."""
     read = SpaceDocument()
-    for given, value in _entries(document, findings, path).items():
-        name = _read_name(given, read, path, findings)
+    for given, value in _entries(document, diagnostics, path).items():
+        name = _read_name(given, read, path, diagnostics)
         place = join(path, name or str(given))
-        law, when = read_parameter(value, place, findings, log_base=log_base)
+        distribution, when = read_parameter(
+            value, place, diagnostics, log_base=log_base
+        )
         if name is None:
             continue
-        if law is None:
+        if distribution is None:
             read.unread.add(name)
             continue
-        read.parameters[name] = law
+        read.parameters[name] = distribution
         if when is not None:
-            condition = read_condition(when, join(place, "when"), findings)
+            condition = read_condition(when, join(place, "when"), diagnostics)
             read.conditions[name] = {
                 converted_name(other): values for other, values in condition.items()
             }
@@ -65,16 +67,16 @@ def read_parameters(
 
 
 def _entries(
-    document: object, findings: Findings, path: str
+    document: object, diagnostics: Diagnostics, path: str
 ) -> Mapping[object, object]:
     """The parameters as they stand; none when a problem was noted."""
     if isinstance(document, str):
-        text = read_space_text(document, findings, path=path)
+        text = read_space_text(document, diagnostics, path=path)
         if text is None:
             return {}
         document = text.parameters
     if not isinstance(document, Mapping) or not document:
-        findings.error(
+        diagnostics.error(
             path,
             "search_space must be a mapping of at least one name to a distribution, "
             f"such as {{lr: {{type: float, low: 0.001, high: 0.1}}}}, "
@@ -82,7 +84,7 @@ def _entries(
         )
         return {}
     if len(document) > MAX_PARAMETERS:
-        findings.error(
+        diagnostics.error(
             path,
             f"search_space may have {MAX_PARAMETERS} parameters, not {len(document)}.",
         )
@@ -95,34 +97,36 @@ def converted_name(text: str) -> str:
     return text.lstrip("-").replace("-", "_")
 
 
-def read_space_text(text: str, findings: Findings, *, path: str) -> SpaceText | None:
+def read_space_text(
+    text: str, diagnostics: Diagnostics, *, path: str
+) -> SpaceText | None:
     """A space written as text; None when a problem was noted."""
     try:
         return parse_space(text)
     except ExpressionError as error:
-        findings.error(path, str(error))
+        diagnostics.error(path, str(error))
         return None
 
 
 def _read_name(
-    given: object, read: SpaceDocument, path: str, findings: Findings
+    given: object, read: SpaceDocument, path: str, diagnostics: Diagnostics
 ) -> str | None:
     """A parameter's name. A dashed one, `--learning-rate`, is converted."""
     text = str(given)
     name = converted_name(text)
     place = join(path, text)
     if not NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
-        findings.error(
+        diagnostics.error(
             place,
             "A parameter's name must be letters, digits and underscores, not starting "
             f"with a digit, such as learning_rate, not {shown(text)}.",
         )
         return None
     if name in read.parameters or name in read.unread:
-        findings.error(place, f"There is another parameter with the name {name}.")
+        diagnostics.error(place, f"There is another parameter with the name {name}.")
         return None
     if name != text:
-        findings.warn(place, f"The parameter {text} is called {name} here.")
+        diagnostics.warn(place, f"The parameter {text} is called {name} here.")
     return name
 
 
@@ -136,8 +140,8 @@ WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def read_constraints(
     value: object,
-    known: Mapping[str, Named],
-    findings: Findings,
+    known: Mapping[str, AddressKinds],
+    diagnostics: Diagnostics,
     *,
     unread: Collection[str] = (),
 ) -> tuple[Constraint, ...]:
@@ -145,31 +149,33 @@ def read_constraints(
 
     What names an `unread` parameter, one with a problem of its own, is passed over.
     """
-    texts = _texts(value, findings)
+    texts = _texts(value, diagnostics)
     kinds = {address: named.kinds for address, named in known.items()}
     found: list[Constraint] = []
-    mark = len(findings.problems)
+    mark = len(diagnostics.problems)
     for number, text in enumerate(texts):
-        if len(findings.problems) - mark == MAX_UNREAD:
-            findings.error(FIELD, f"After these {MAX_UNREAD} no others were looked at.")
+        if len(diagnostics.problems) - mark == MAX_UNREAD:
+            diagnostics.error(
+                FIELD, f"After these {MAX_UNREAD} no others were looked at."
+            )
             break
         place = join(FIELD, number)
         if not isinstance(text, str):
-            findings.error(
+            diagnostics.error(
                 place, f'A constraint is text, such as "{EXAMPLE}", not {shown(text)}.'
             )
         elif not set(unread).intersection(WORD.findall(text)):
-            found += _read(text, kinds, place, findings)
+            found += _read(text, kinds, place, diagnostics)
     return tuple(found)
 
 
-def _texts(value: object, findings: Findings) -> Sequence[object]:
+def _texts(value: object, diagnostics: Diagnostics) -> Sequence[object]:
     """The entries of the document's field; none, with a problem, if it is no list."""
     if value is None:
         return ()
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple):
-        findings.error(
+        diagnostics.error(
             FIELD,
             f'constraints must be a list of texts, such as ["{EXAMPLE}"], '
             f"not {shown(value)}.",
@@ -185,15 +191,15 @@ def _texts(value: object, findings: Findings) -> Sequence[object]:
         )
     else:
         return texts
-    findings.error(FIELD, message)
+    diagnostics.error(FIELD, message)
     return ()
 
 
 def _read(
-    text: str, kinds: Mapping[str, frozenset[str]], place: str, findings: Findings
+    text: str, kinds: Mapping[str, frozenset[str]], place: str, diagnostics: Diagnostics
 ) -> list[Constraint]:
     try:
         return [parse_constraint(text, kinds)]
     except ExpressionError as error:
-        findings.error(place, str(error))
+        diagnostics.error(place, str(error))
         return []

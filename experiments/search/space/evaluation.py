@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
-from experiments.search.space.constraints import undisguised
+from experiments.search.space.constraints import unescape_keywords
 from experiments.search.space.terms import ORDERINGS, Test, combined
 
 Mask = NDArray[np.bool_]
@@ -89,7 +89,7 @@ class _Evaluation:
             case ast.Name(id=name) if name in WORDS:
                 return WORDS[name]
             case ast.Name(id=name):
-                return self.columns[undisguised(name)]
+                return self.columns[unescape_keywords(name)]
             case ast.BinOp():
                 return self._computed(node)
             case ast.UnaryOp(op=ast.Not(), operand=operand):

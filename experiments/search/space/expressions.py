@@ -16,7 +16,7 @@ from experiments.search.fields import cut, is_number, shown
 from experiments.search.space.source import ExpressionError, Source
 from experiments.search.space.terms import OPERATORS, combined
 
-DEEPEST = 20
+MAX_DEPTH = 20
 MAX_RANGE = 10_000
 
 SAMPLINGS: Mapping[str, str] = {
@@ -121,8 +121,8 @@ class _Reader(Source):
 
     def read(self, node: ast.expr, *, calls: bool = False, depth: int = 0) -> Literal:
         """A node's value. A call is allowed at the top and as a mapping's value."""
-        if depth > DEEPEST:
-            self.refuse(node, f"Nothing may be nested deeper than {DEEPEST} levels.")
+        if depth > MAX_DEPTH:
+            self.refuse(node, f"Nothing may be nested deeper than {MAX_DEPTH} levels.")
         inner = depth + 1
         match node:
             case ast.Constant(value=value):

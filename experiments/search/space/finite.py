@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.space.constraints import Constraint
-from experiments.search.space.counting import MAX_LISTED, Listing, Part, parts_of
+from experiments.search.space.counting import MAX_LISTED, Enumeration, Part, parts_of
 from experiments.search.space.layout import Layout, Values
-from experiments.search.space.screens import INACTIVE, Rows, screens, values_of
+from experiments.search.space.row_filters import INACTIVE, Rows, row_filters, values_of
 
 TOO_MANY = "The space has too many configurations to list."
 
@@ -59,19 +59,19 @@ class FiniteSpace:
             return None
         if self.rows is not None:
             return self.of_row(self.rows[number])
-        return self.walked(number)
+        return self.enumerated(number)
 
-    def walked(self, number: int) -> Values | None:
+    def enumerated(self, number: int) -> Values | None:
         """As `values`, found by going through the space up to there."""
-        tail = self.layout.order[self.listing.depth :]
+        tail = self.layout.order[self.enumeration.depth :]
         digits: list[int] = []
         for axis in reversed(tail):
-            number, digit = divmod(number, axis.law.count() or 1)
+            number, digit = divmod(number, axis.distribution.count() or 1)
             digits.insert(0, digit)
-        row = self.listing.row(number)
+        row = self.enumeration.row(number)
         if row is None:
             return None
-        head = row.tolist()[: self.listing.depth]
+        head = row.tolist()[: self.enumeration.depth]
         return values_of(self.layout.order, [*head, *digits])
 
     def of_row(self, row: Rows) -> Values:
@@ -105,10 +105,10 @@ class FiniteSpace:
         sums = np.zeros(len(rows))
         for place, axis in enumerate(self.layout.order):
             digits = rows[:, place]
-            if axis.law.partition is None or not (digits != INACTIVE).any():
+            if axis.distribution.partition is None or not (digits != INACTIVE).any():
                 continue
             with np.errstate(divide="ignore"):
-                own = np.log(axis.law.partition.masses())
+                own = np.log(axis.distribution.partition.masses())
             sums += np.where(digits == INACTIVE, 0.0, own[digits])
         return sums
 
@@ -128,12 +128,14 @@ class FiniteSpace:
         return found
 
     @cached_property
-    def listing(self) -> Listing:
+    def enumeration(self) -> Enumeration:
         """Goes through the axes up to the last one that is not free."""
         bound = (part.layout.order for part in self._parts if not part.is_free)
         places = (self._places[axis.name] for axes in bound for axis in axes)
         depth = max(places, default=-1) + 1
-        return Listing(self.layout, screens(self.layout, self.constraints), depth)
+        return Enumeration(
+            self.layout, row_filters(self.layout, self.constraints), depth
+        )
 
     @cached_property
     def _parts(self) -> list[Part]:

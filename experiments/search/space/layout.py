@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from experiments.search.fields import Findings, join
+from experiments.search.fields import Diagnostics, join
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.conditions import (
     Axis,
     Gate,
     When,
+    all_axes,
     condition_gates,
-    laid_out,
 )
 from experiments.search.space.distribution import Distribution, identity, same
 
@@ -47,13 +47,13 @@ class Layout:
     def is_active(self, axis: Axis, values: Values) -> bool:
         """Whether an axis counts, given the values of the active ones before it."""
         return all(
-            self.axes[gate.axis].law.key(values[gate.axis]) in gate.keys
+            self.axes[gate.axis].distribution.key(values[gate.axis]) in gate.keys
             if gate.axis in values
             else gate.open
             for gate in axis.gates
         )
 
-    def decided(
+    def choose_values(
         self, axes: Iterable[Axis], choose: Callable[[Axis], JSONValue]
     ) -> dict[str, JSONValue]:
         """The values of the active ones of some axes, each from `choose`.
@@ -66,7 +66,7 @@ class Layout:
                 values[axis.name] = choose(axis)
         return values
 
-    def assembled(self, values: Values) -> dict[str, JSONValue]:
+    def params_of(self, values: Values) -> dict[str, JSONValue]:
         """The configuration that the values of active axes make up.
 
         What depends on axes without a value is left out.
@@ -77,7 +77,7 @@ class Layout:
             if name in values
         }
 
-    def traced(self, params: Params) -> dict[str, JSONValue]:
+    def values_of_params(self, params: Params) -> dict[str, JSONValue]:
         """The axes' values in a configuration; without those that are not allowed.
 
         A mapping is taken for the first branch that could have given it.
@@ -98,7 +98,7 @@ class Layout:
             or axis.address.startswith(f"{address}.")
         }
 
-    def closed_over(self, names: set[str]) -> tuple[Axis, ...]:
+    def with_dependencies(self, names: set[str]) -> tuple[Axis, ...]:
         """The named axes and all on which they depend, in order."""
         needed = set(names)
         for axis in reversed(self.order):
@@ -122,7 +122,7 @@ class Layout:
 
     def _parts(self, axis: Axis, value: JSONValue) -> dict[str, JSONValue] | None:
         if not isinstance(value, dict) or not axis.branches:
-            return {axis.name: value} if axis.law.contains(value) else None
+            return {axis.name: value} if axis.distribution.contains(value) else None
         for key, branch in axis.branches.items():
             if value.keys() != branch.entries.keys():
                 continue
@@ -147,28 +147,28 @@ class Layout:
         return parts
 
 
-def lay_out(
+def build_layout(
     parameters: Mapping[str, Distribution],
     conditions: Mapping[str, When],
-    findings: Findings,
+    diagnostics: Diagnostics,
     *,
     path: str,
 ) -> Layout:
     """The layout of a space. Problems of conditions are noted, and those left out."""
-    axes = laid_out(parameters)
+    axes = all_axes(parameters)
     for name, condition in conditions.items():
         place = join(join(path, name), "when")
         gates, problems = condition_gates(name, condition, axes)
         for problem in problems:
-            findings.error(join(place, problem.path), problem.message)
+            diagnostics.error(join(place, problem.path), problem.message)
         axes[name] = replace(axes[name], gates=tuple(gates))
     ring = _ring(axes)
     if ring:
-        findings.error(
+        diagnostics.error(
             join(join(path, ring[0]), "when"),
             f"{ring[0]} would depend on itself: {' on '.join([*ring, ring[0]])}.",
         )
-        return lay_out(parameters, {}, findings, path=path)
+        return build_layout(parameters, {}, diagnostics, path=path)
     return Layout(axes)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.search.fields import (
     DefinitionError,
-    Findings,
+    Diagnostics,
     join,
     listed,
     shown,
@@ -40,23 +40,23 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 
 
 def mapping_form(
-    value: object, path: str, findings: Findings
+    value: object, path: str, diagnostics: Diagnostics
 ) -> Mapping[str, object] | None:
     """The mapping form of any form; None when a problem was noted."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Call):
-        return _called(value, path, findings)
+        return _called(value, path, diagnostics)
     if isinstance(value, str):
         try:
-            return _called(parse_call(value), path, findings)
+            return _called(parse_call(value), path, diagnostics)
         except ExpressionError as error:
-            findings.error(path, str(error))
+            diagnostics.error(path, str(error))
             return None
     match value:
         case [str(name), [*args]] if name.lower() in DISTRIBUTIONS:
-            return _called(Call(name, tuple(args)), path, findings)
-    findings.error(
+            return _called(Call(name, tuple(args)), path, diagnostics)
+    diagnostics.error(
         path,
         f"A parameter must be a distribution, {MAPPING} or choice(16, 32), "
         f"not {shown(value)}.",
@@ -64,9 +64,11 @@ def mapping_form(
     return None
 
 
-def _called(call: Call, path: str, findings: Findings) -> dict[str, object] | None:
+def _called(
+    call: Call, path: str, diagnostics: Diagnostics
+) -> dict[str, object] | None:
     """The mapping form of a call."""
-    kind = kind_named(call.name, path, findings)
+    kind = kind_named(call.name, path, diagnostics)
     if kind is None:
         return None
     args = call.args
@@ -76,14 +78,14 @@ def _called(call: Call, path: str, findings: Findings) -> dict[str, object] | No
         args = (args[0] if _is_only_list(args) else list(args),)
     names = [item.name for item in kind.documented_fields()]
     if len(args) > len(names):
-        findings.error(
+        diagnostics.error(
             path, f"{kind.kind} takes {listed(names)}: there are {len(args)} arguments."
         )
         return None
     given = dict(zip(names, args, strict=False))
     twice = given.keys() & call.keywords.keys()
     if twice:
-        findings.error(path, f"{listed(sorted(twice))} is given twice.")
+        diagnostics.error(path, f"{listed(sorted(twice))} is given twice.")
         return None
     return {"type": kind.kind, **given, **call.keywords}
 
@@ -93,17 +95,17 @@ def _is_only_list(args: Sequence[object]) -> bool:
 
 
 def kind_named(
-    name: object, path: str, findings: Findings
+    name: object, path: str, diagnostics: Diagnostics
 ) -> type[Distribution] | None:
     """The distribution of a name in any case; None when a problem was noted."""
     if name is None:
-        findings.error(
+        diagnostics.error(
             join(path, "type"), f"type is required: {listed(DISTRIBUTIONS, last='or')}."
         )
         return None
     kind = DISTRIBUTIONS.get(name.lower()) if isinstance(name, str) else None
     if kind is None:
-        findings.error(
+        diagnostics.error(
             join(path, "type"),
             unknown_name(str(name), DISTRIBUTIONS, kind="distribution"),
         )
@@ -114,24 +116,26 @@ def fields_are_known(
     mapping: Mapping[str, object],
     kind: type[Distribution],
     path: str,
-    findings: Findings,
+    diagnostics: Diagnostics,
 ) -> bool:
     """Whether a mapping has a kind's fields and no others; problems are noted."""
-    mark = len(findings.problems)
+    mark = len(diagnostics.problems)
     items = kind.documented_fields()
     known = [item.name for item in items]
     for name in mapping:
         if name != "type" and name not in known:
-            findings.error(join(path, str(name)), _unknown(str(name), kind.kind, known))
+            diagnostics.error(
+                join(path, str(name)), _unknown(str(name), kind.kind, known)
+            )
     for item in items:
         given = mapping.get(item.name)
         if given is None and item.default is MISSING:
-            findings.error(
+            diagnostics.error(
                 join(path, item.name), f"{item.name} is required for {kind.kind}."
             )
         elif given is not None and (problem := type_problem(item, given)):
-            findings.error(join(path, item.name), problem)
-    return findings.clean_since(mark)
+            diagnostics.error(join(path, item.name), problem)
+    return diagnostics.clean_since(mark)
 
 
 def _unknown(name: str, kind: str, known: Sequence[str]) -> str:
@@ -142,29 +146,29 @@ def _unknown(name: str, kind: str, known: Sequence[str]) -> str:
 
 
 # So deep may choices be nested in each other.
-DEEPEST = 8
+MAX_DEPTH = 8
 CALL = re.compile(rf"\s*(?:{'|'.join(DISTRIBUTIONS)})\s*\(", re.IGNORECASE)
 
 
 def read_distribution(
-    value: object, path: str, findings: Findings, *, log_base: float
+    value: object, path: str, diagnostics: Diagnostics, *, log_base: float
 ) -> Distribution | None:
     """A distribution from any of its forms; None when problems were noted.
 
     A condition (`when`) is no part of a distribution and left to the space.
     """
-    return read_parameter(value, path, findings, log_base=log_base)[0]
+    return read_parameter(value, path, diagnostics, log_base=log_base)[0]
 
 
 def read_parameter(
-    value: object, path: str, findings: Findings, *, log_base: float
+    value: object, path: str, diagnostics: Diagnostics, *, log_base: float
 ) -> tuple[Distribution | None, object]:
     """A distribution, and its condition as it stands (None without one)."""
-    mapping = mapping_form(value, path, findings)
+    mapping = mapping_form(value, path, diagnostics)
     if mapping is None:
         return None, None
     plain = {name: given for name, given in mapping.items() if name != "when"}
-    reader = _Reader(findings, log_base)
+    reader = _Reader(diagnostics, log_base)
     return reader.distribution(plain, path, depth=0), mapping.get("when")
 
 
@@ -172,14 +176,14 @@ def read_parameter(
 class _Reader:
     """Reads distributions in the mapping form, and those nested in a choice."""
 
-    findings: Findings
+    diagnostics: Diagnostics
     log_base: float
 
     def distribution(
         self, mapping: Mapping[str, object], path: str, *, depth: int
     ) -> Distribution | None:
-        kind = kind_named(mapping.get("type"), path, self.findings)
-        if kind is None or not fields_are_known(mapping, kind, path, self.findings):
+        kind = kind_named(mapping.get("type"), path, self.diagnostics)
+        if kind is None or not fields_are_known(mapping, kind, path, self.diagnostics):
             return None
         arguments: dict[str, Any] = {
             name: tuple(given) if isinstance(given, list) else given
@@ -188,7 +192,7 @@ class _Reader:
         }
         if issubclass(kind, Logarithmic):
             arguments["base"] = self.log_base
-        mark = len(self.findings.problems)
+        mark = len(self.diagnostics.problems)
         if issubclass(kind, Choice) and isinstance(arguments.get("values"), tuple):
             arguments["values"] = self._values(arguments["values"], path, depth)
         return self._made(kind, arguments, path, mark)
@@ -196,16 +200,16 @@ class _Reader:
     def _made(
         self, kind: type[Distribution], arguments: Any, path: str, mark: int
     ) -> Distribution | None:
-        if not self.findings.clean_since(mark):
+        if not self.diagnostics.clean_since(mark):
             return None
         try:
             distribution = kind(**arguments)
         except DefinitionError as error:
             for problem in error.problems:
-                self.findings.error(join(path, problem.path), problem.message)
+                self.diagnostics.error(join(path, problem.path), problem.message)
             return None
         for warning in distribution.warnings():
-            self.findings.warn(join(path, warning.path), warning.message)
+            self.diagnostics.warn(join(path, warning.path), warning.message)
         return distribution
 
     def _values(
@@ -219,16 +223,16 @@ class _Reader:
         )
 
     def _branch(self, value: Mapping[str, object], path: str, depth: int) -> Branch:
-        if depth == DEEPEST:
-            self.findings.error(
-                path, f"Choices may be nested {DEEPEST} deep, and this is deeper."
+        if depth == MAX_DEPTH:
+            self.diagnostics.error(
+                path, f"Choices may be nested {MAX_DEPTH} deep, and this is deeper."
             )
             return Branch({})
         entries: dict[str, Any] = {}
         for name, entry in value.items():
             place = join(path, str(name))
             if not (str(name).isidentifier() and str(name).isascii()):
-                self.findings.error(
+                self.diagnostics.error(
                     place,
                     "A name inside a choice must be letters, digits and underscores, "
                     f"not starting with a digit, such as momentum, not {shown(name)}.",
@@ -240,11 +244,11 @@ class _Reader:
         return Branch(entries)
 
     def _inner(self, value: object, path: str, depth: int) -> Distribution | None:
-        mapping = mapping_form(value, path, self.findings)
+        mapping = mapping_form(value, path, self.diagnostics)
         if mapping is None:
             return None
         if mapping.get("when") is not None:
-            self.findings.error(
+            self.diagnostics.error(
                 join(path, "when"),
                 "Inside a nested choice a parameter counts with its branch; a "
                 "condition (when) can only stand at parameters of the space itself.",
@@ -255,9 +259,9 @@ class _Reader:
     def _constant(self, value: object, path: str) -> object:
         problem = value_problem(value)
         if problem:
-            self.findings.error(path, problem)
+            self.diagnostics.error(path, problem)
         if isinstance(value, str) and CALL.match(value):
-            self.findings.warn(
+            self.diagnostics.warn(
                 path,
                 f"{shown(value)} is a fixed text here; a distribution inside a choice "
                 f"is a mapping, such as {MAPPING}.",

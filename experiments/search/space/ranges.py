@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from experiments.search.fields import Problem, is_number
 from experiments.search.records import JSONValue
 from experiments.search.space.distribution import Distribution
-from experiments.search.space.laws import (
+from experiments.search.space.probability import (
     MAX_VALUES,
-    Even,
-    ExpLaw,
+    EvenPartition,
+    ExpVariable,
     Partition,
-    Rounded,
-    UniformLaw,
+    RoundedPartition,
+    UniformVariable,
 )
 
 
 @dataclass(frozen=True)
-class Whole(Distribution):
+class IntegerDistribution(Distribution):
     """A distribution over equally spaced whole numbers."""
 
     @cached_property
@@ -35,7 +35,7 @@ class Whole(Distribution):
 
     @cached_property
     def partition(self) -> Partition:
-        return Even(len(self.numbers))
+        return EvenPartition(len(self.numbers))
 
     def at(self, index: int) -> int:
         return self.numbers[index]
@@ -52,7 +52,7 @@ class Whole(Distribution):
 
 
 @dataclass(frozen=True)
-class RandInt(Whole):
+class RandInt(IntegerDistribution):
     """A whole number from 0 to below `upper`, every one alike."""
 
     kind = "randint"
@@ -71,7 +71,7 @@ class RandInt(Whole):
 
 
 @dataclass(frozen=True)
-class IntRange(Whole):
+class IntRange(IntegerDistribution):
     """A whole number from low to high, both included, in steps.
 
     With `log` the probability of k is proportional to ln((k + 0.5) / (k - 0.5)): all
@@ -109,9 +109,11 @@ class IntRange(Whole):
     @cached_property
     def partition(self) -> Partition:
         if not self.log:
-            return Even(len(self.numbers))
-        law = ExpLaw(UniformLaw(math.log(self.low - 0.5), math.log(self.high + 0.5)))
-        return Rounded(law, 1, self.low, self.high)
+            return EvenPartition(len(self.numbers))
+        variable = ExpVariable(
+            UniformVariable(math.log(self.low - 0.5), math.log(self.high + 0.5))
+        )
+        return RoundedPartition(variable, 1, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -145,29 +147,31 @@ class FloatRange(Distribution):
             yield from self._step_problems(self.step)
 
     @cached_property
-    def law(self) -> UniformLaw | ExpLaw:
+    def variable(self) -> UniformVariable | ExpVariable:
         """The law without steps."""
         if self.log:
-            return ExpLaw(UniformLaw(math.log(self.low), math.log(self.high)))
-        return UniformLaw(self.low, self.high)
+            return ExpVariable(UniformVariable(math.log(self.low), math.log(self.high)))
+        return UniformVariable(self.low, self.high)
 
     @cached_property
     def partition(self) -> Partition | None:
         if self.step is None:
             return None
-        return Even(math.floor(self._steps_to(self.high)) + 1)
+        return EvenPartition(math.floor(self._steps_to(self.high)) + 1)
 
-    def between(self, share: float) -> float:
+    def continuous_quantile(self, share: float) -> float:
         # e to the logarithm of a bound may miss the bound by a rounding.
         if share in (0, 1):
             return float(self.high if share else self.low)
-        number = float(self.law.quantile(share))
+        number = float(self.variable.quantile(share))
         return min(max(number, float(self.low)), float(self.high))
 
     def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
         if self.partition is not None:
             return super().quantiles(shares)
-        numbers = np.clip(self.law.quantile(shares), float(self.low), float(self.high))
+        numbers = np.clip(
+            self.variable.quantile(shares), float(self.low), float(self.high)
+        )
         numbers = np.where(shares == 0, float(self.low), numbers)
         found: list[JSONValue] = np.where(
             shares == 1, float(self.high), numbers
@@ -184,7 +188,7 @@ class FloatRange(Distribution):
             raise self.refuse(value)
         if self.partition is not None:
             return self.partition.middle(round(self._steps_to(value)))
-        return float(self.law.cdf(value))
+        return float(self.variable.cdf(value))
 
     def contains(self, value: object) -> bool:
         if not is_number(value) or not self.low <= value <= self.high:

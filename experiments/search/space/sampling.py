@@ -45,12 +45,12 @@ class Batch:
     def values(self, axis: Axis) -> list[JSONValue]:
         """An axis's value in every row; without meaning where it is not active."""
         if axis.name not in self._values:
-            self._values[axis.name] = axis.law.quantiles(self._shares(axis))
+            self._values[axis.name] = axis.distribution.quantiles(self._shares(axis))
         return self._values[axis.name]
 
     def digits(self, axis: Axis) -> NDArray[np.int64] | None:
         """The number of the value in every row; None where values have none."""
-        partition = axis.law.partition
+        partition = axis.distribution.partition
         return None if partition is None else partition.indices(self._shares(axis))
 
     def active(self, axis: Axis) -> Mask:
@@ -85,7 +85,7 @@ class Batch:
 
         def params(row: int) -> Params:
             values = {name: column[row] for name, column, mask in columns if mask[row]}
-            return self.layout.assembled(values) if nested else values
+            return self.layout.params_of(values) if nested else values
 
         return params
 
@@ -102,15 +102,17 @@ class Batch:
     def _allowed(self, axis: Axis, gate: Gate) -> Mask:
         digits = self.digits(axis)
         if digits is not None:
-            keys = [axis.law.place(key) for key in gate.keys]
+            keys = [axis.distribution.place(key) for key in gate.keys]
             return np.isin(digits, np.array(keys, np.int64))
-        found = [axis.law.key(value) in gate.keys for value in self.values(axis)]
+        found = [
+            axis.distribution.key(value) in gate.keys for value in self.values(axis)
+        ]
         return np.array(found, np.bool_)
 
 
 def few_values(axes: Sequence[Axis]) -> list[int] | None:
     """How many values each of some axes has; None for more than MAX_CODES together."""
-    sizes = [axis.law.count() or MAX_CODES for axis in axes]
+    sizes = [axis.distribution.count() or MAX_CODES for axis in axes]
     return sizes if math.prod(1 + size for size in sizes) <= MAX_CODES else None
 
 
@@ -131,7 +133,7 @@ class InfeasibleError(ValueError):
 
 
 @dataclass
-class Rejection:
+class RejectionSampling:
     """Draws from a layout, rejected until all constraints are met.
 
     `work` is what was done so far.
@@ -167,11 +169,13 @@ class Rejection:
 
     def allows(self, point: Point) -> bool:
         """Whether the configuration at a point meets every constraint."""
-        values = self.layout.decided(
+        values = self.layout.choose_values(
             self._axes,
-            lambda axis: axis.law.quantile(float(point[self.layout.places[axis.name]])),
+            lambda axis: axis.distribution.quantile(
+                float(point[self.layout.places[axis.name]])
+            ),
         )
-        params = self.layout.assembled(values)
+        params = self.layout.params_of(values)
         return all(constraint.meets(params) for constraint in self.constraints)
 
     def meeting(self, batch: Batch) -> Mask:
@@ -252,4 +256,4 @@ class Rejection:
     def _axes(self) -> tuple[Axis, ...]:
         """All that the constraints depend on."""
         addresses = {name for rule in self.constraints for name in rule.addresses}
-        return self.layout.closed_over(self.layout.named(addresses))
+        return self.layout.with_dependencies(self.layout.named(addresses))

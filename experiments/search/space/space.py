@@ -14,11 +14,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.fields import Findings, Problem, shown, unknown_name
+from experiments.search.fields import Diagnostics, Problem, shown, unknown_name
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.conditions import (
+    AddressKinds,
     Axis,
-    Named,
     When,
     addresses,
     dump_condition,
@@ -35,8 +35,8 @@ from experiments.search.space.document import (
     read_space_text,
 )
 from experiments.search.space.finite import FiniteSpace
-from experiments.search.space.layout import Layout, Values, lay_out
-from experiments.search.space.sampling import InfeasibleError, Rejection
+from experiments.search.space.layout import Layout, Values, build_layout
+from experiments.search.space.sampling import InfeasibleError, RejectionSampling
 
 
 class Space(Protocol):
@@ -52,9 +52,9 @@ class Space(Protocol):
     def layout(self) -> Layout: ...
 
 
-def misfits(space: Space, params: Params) -> Iterator[Problem]:
+def param_problems(space: Space, params: Params) -> Iterator[Problem]:
     """Every problem, at the parameter's name or at the constraint that is not met."""
-    values = space.layout.traced(params)
+    values = space.layout.values_of_params(params)
     wrong = [name for name in params if name not in values]
     for name in wrong:
         yield Problem(name, _not_allowed(space, name, params))
@@ -110,15 +110,15 @@ class SearchSpace:
         cls, document: object, *, log_base: float = math.e, constraints: object = None
     ) -> SearchSpace:
         """The space of a document: a mapping, or text. DefinitionError if invalid."""
-        findings = Findings()
+        diagnostics = Diagnostics()
         space = read_space(
             document,
-            findings,
+            diagnostics,
             path="search_space",
             log_base=log_base,
             constraints=constraints,
         )
-        findings.raise_if_any()
+        diagnostics.raise_if_any()
         return space
 
     def __len__(self) -> int:
@@ -127,9 +127,9 @@ class SearchSpace:
     @cached_property
     def layout(self) -> Layout:
         """How the axes hang together."""
-        findings = Findings()
-        layout = lay_out(self.parameters, self.conditions, findings, path="")
-        findings.raise_if_any()
+        diagnostics = Diagnostics()
+        layout = build_layout(self.parameters, self.conditions, diagnostics, path="")
+        diagnostics.raise_if_any()
         return layout
 
     @property
@@ -138,14 +138,14 @@ class SearchSpace:
         return self.layout.axes
 
     @cached_property
-    def addresses(self) -> Mapping[str, Named]:
+    def addresses(self) -> Mapping[str, AddressKinds]:
         """All that commands, conditions and constraints can name."""
         return addresses(self.parameters, self.conditions)
 
     @property
     def is_finite(self) -> bool:
         """Whether every parameter has finitely many values."""
-        return all(axis.law.count() is not None for axis in self.axes.values())
+        return all(axis.distribution.count() is not None for axis in self.axes.values())
 
     def sample(self, rng: np.random.Generator) -> dict[str, JSONValue]:
         """One configuration; a draw takes one number from the generator for each axis.
@@ -153,7 +153,7 @@ class SearchSpace:
         Draws that do not meet the constraints are rejected. Raises InfeasibleError when
         almost none does.
         """
-        return self.layout.assembled(self.draw(rng))
+        return self.layout.params_of(self.draw(rng))
 
     def draw(self, rng: np.random.Generator) -> Values:
         """As `sample`, but the values of the active axes by name."""
@@ -173,7 +173,7 @@ class SearchSpace:
 
         The value of a nested choice itself is its branch as it stands in the document.
         """
-        return self.layout.traced(params)
+        return self.layout.values_of_params(params)
 
     def meets_constraints(self, params: Params) -> bool:
         """Whether a configuration meets all constraints."""
@@ -181,11 +181,11 @@ class SearchSpace:
 
     def problems(self, params: Params) -> tuple[Problem, ...]:
         """Why a configuration is not one of this space, by parameter."""
-        return tuple(misfits(self, params))
+        return tuple(param_problems(self, params))
 
     def contains(self, params: Params) -> bool:
         """Whether the space could have drawn the configuration."""
-        return next(misfits(self, params), None) is None
+        return next(param_problems(self, params), None) is None
 
     def count(self) -> int | None:
         """The exact number of configurations; None for infinitely many.
@@ -211,7 +211,7 @@ class SearchSpace:
         if values is None:
             words = self.count_words()
             raise IndexError(f"The space has {words} points; there is no {index:,}.")
-        return self.layout.assembled(values)
+        return self.layout.params_of(values)
 
     def encode(self, params: Params) -> NDArray[np.float64]:
         """A configuration as a point of the unit cube. ValueError if not inside.
@@ -224,9 +224,9 @@ class SearchSpace:
         values = self.flat(params)
         for place, (name, axis) in enumerate(self.axes.items()):
             if name in values:
-                point[place] = axis.law.encode(values[name])
+                point[place] = axis.distribution.encode(values[name])
             elif name in params:
-                raise axis.law.refuse(params[name])
+                raise axis.distribution.refuse(params[name])
         return point
 
     def decode(
@@ -237,9 +237,9 @@ class SearchSpace:
         What stands at axes that are not active makes no difference. Constraints are
         not looked at.
         """
-        return self.layout.assembled(self._values_at(point))
+        return self.layout.params_of(self._values_at(point))
 
-    def emptiness(self) -> str | None:
+    def infeasibility(self) -> str | None:
         """Why the constraints leave nothing or almost nothing; None if they do not."""
         problem = self.rejection.problem() if self.constraints else None
         if problem is None or not self.is_finite:
@@ -258,15 +258,15 @@ class SearchSpace:
         return FiniteSpace(self.layout, self.constraints)
 
     @cached_property
-    def rejection(self) -> Rejection:
+    def rejection(self) -> RejectionSampling:
         """The draws that the constraints let pass, and how many were made."""
-        return Rejection(self.layout, self.constraints)
+        return RejectionSampling(self.layout, self.constraints)
 
     def _values_at(self, point: Sequence[float] | NDArray[np.float64]) -> Values:
         shares = dict(zip(self.axes, point, strict=True))
-        return self.layout.decided(
+        return self.layout.choose_values(
             self.layout.order,
-            lambda axis: axis.law.quantile(float(shares[axis.name])),
+            lambda axis: axis.distribution.quantile(float(shares[axis.name])),
         )
 
     def _dumped(self, name: str) -> dict[str, JSONValue]:
@@ -278,32 +278,32 @@ class SearchSpace:
 
 def read_space(
     document: object,
-    findings: Findings,
+    diagnostics: Diagnostics,
     *,
     path: str,
     log_base: float,
     constraints: object = None,
 ) -> SearchSpace:
     """The space of a document, with problems noted; what is wrong is left out."""
-    mark = len(findings.problems)
-    read = read_parameters(document, findings, path=path, log_base=log_base)
+    mark = len(diagnostics.problems)
+    read = read_parameters(document, diagnostics, path=path, log_base=log_base)
     conditions = read.readable_conditions
-    layout = lay_out(read.parameters, conditions, findings, path=path)
+    layout = build_layout(read.parameters, conditions, diagnostics, path=path)
     if len(layout.axes) > MAX_PARAMETERS:
-        findings.error(
+        diagnostics.error(
             path,
             f"search_space may have {MAX_PARAMETERS} parameters, those inside choices "
             f"included, not {len(layout.axes)}.",
         )
         return SearchSpace({})
     known = addresses(read.parameters, conditions) if constraints else {}
-    rules = read_constraints(constraints, known, findings, unread=read.unread)
-    if not findings.clean_since(mark):
+    rules = read_constraints(constraints, known, diagnostics, unread=read.unread)
+    if not diagnostics.clean_since(mark):
         return SearchSpace(read.parameters)
     space = SearchSpace(read.parameters, conditions, rules)
-    problem = space.emptiness()
+    problem = space.infeasibility()
     if problem:
-        findings.error("constraints", problem)
+        diagnostics.error("constraints", problem)
     return space
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from experiments.search.fields import Findings
+from experiments.search.fields import Diagnostics
 from experiments.search.records import Objective
 from experiments.search.termination.bandit import BanditPolicy, slack_warning
 from experiments.search.termination.bounds import PatiencePolicy, ThresholdPolicy
@@ -44,15 +44,15 @@ MAX_KEPT = 64
 
 
 def read_policy(
-    value: object, objective: Objective, findings: Findings, *, path: str
+    value: object, objective: Objective, diagnostics: Diagnostics, *, path: str
 ) -> Policy | None:
     """A policy from a document's mapping or bare name; None for null and `none`.
 
-    Problems are noted in `findings`, and the answer is then of no use.
+    Problems are noted in `diagnostics`, and the answer is then of no use.
     """
     if value is None or (isinstance(value, str) and value.lower() == "none"):
         return None
-    return read_kind(value, objective, findings, path=path, kinds=POLICIES)
+    return read_kind(value, objective, diagnostics, path=path, kinds=POLICIES)
 
 
 def make_policy(
@@ -64,11 +64,11 @@ def make_policy(
 
 @lru_cache(maxsize=MAX_KEPT)
 def _made(text: str, objective: Objective) -> Policy | None:
-    findings = Findings()
+    diagnostics = Diagnostics()
     policy = read_policy(
-        json.loads(text), objective, findings, path="early_termination"
+        json.loads(text), objective, diagnostics, path="early_termination"
     )
-    findings.raise_if_any()
+    diagnostics.raise_if_any()
     return policy
 
 

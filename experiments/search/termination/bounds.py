@@ -23,7 +23,7 @@ from experiments.search.termination.settings import (
     NumberSetting,
     declared,
 )
-from experiments.search.wording import counted, significant, told_apart
+from experiments.search.wording import counted, distinct_texts, significant
 
 GOES_ON = Ruling(stop=False)
 
@@ -112,7 +112,7 @@ class ThresholdPolicy(Policy):
             return Grounds(f"its last value {last} misses no bound")
         limit = self.objective.value(ruling.limit)
         if self._judges_value(evidence) and own.best > self._goal():
-            best, goal = told_apart(self.objective.value(own.best), limit)
+            best, goal = distinct_texts(self.objective.value(own.best), limit)
             best = "no finite value" if own.silent else f"its best {best_mark(best)}"
             return Grounds(
                 f"{best} has not reached {goal}, "
@@ -121,7 +121,7 @@ class ThresholdPolicy(Policy):
         if math.isinf(own.last):
             last, bound = "a report without a finite value", significant(limit)
         else:
-            last, bound = told_apart(self.objective.value(own.last), limit)
+            last, bound = distinct_texts(self.objective.value(own.last), limit)
             last = f"its last value {last}"
         name = "lower" if limit == self.lower else "upper"
         return Grounds(f"{last} is beyond the {name} bound, {bound}")

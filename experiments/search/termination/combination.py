@@ -58,7 +58,7 @@ class Combination(Policy):
             read_kind(
                 entry,
                 objective,
-                document.findings,
+                document.diagnostics,
                 path=join(path, place),
                 kinds=kinds or {},
             )

@@ -14,7 +14,7 @@ from experiments.search.termination.evidence import (
     best_mark,
 )
 from experiments.search.termination.policy import Policy, Ruling
-from experiments.search.wording import significant, told_apart
+from experiments.search.wording import distinct_texts, significant
 
 # Sums in another order may differ in the last bits. Two numbers that close count as
 # equal, and equality survives.
@@ -70,7 +70,7 @@ class ComparingPolicy(Policy):
             return Grounds("no trial ends at this point", best)
         if math.isinf(ruling.limit):
             return Grounds("too few others have a finite value")
-        best, limit = told_apart(
+        best, limit = distinct_texts(
             self.objective.value(own.best), self.objective.value(ruling.limit)
         )
         side = "below" if self.objective.maximizes else "above"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
-from experiments.search.fields import Fields, Findings, join, unknown_name
+from experiments.search.fields import Diagnostics, Fields, join, unknown_name
 from experiments.search.records import JSONValue, Objective
 from experiments.search.termination.evidence import Evidence, Grounds, Rivals, Verdict
 from experiments.search.termination.settings import (
@@ -242,17 +242,17 @@ def _too_few(need: int, have: int) -> Grounds:
 def read_kind(
     value: object,
     objective: Objective,
-    findings: Findings,
+    diagnostics: Diagnostics,
     *,
     path: str,
     kinds: Mapping[str, type[Policy]],
 ) -> Policy | None:
     """A policy from a document's mapping or bare name, among some kinds.
 
-    None, with the problem noted in `findings`, when there is no such kind.
+    None, with the problem noted in `diagnostics`, when there is no such kind.
     """
     document = Fields.of(
-        {"type": value} if isinstance(value, str) else value, path, findings
+        {"type": value} if isinstance(value, str) else value, path, diagnostics
     )
     if document is None:
         return None
@@ -271,7 +271,7 @@ def _named(document: Fields, kinds: Mapping[str, type[Policy]]) -> type[Policy] 
     plain = {kind.replace("_", ""): policy for kind, policy in kinds.items()}
     policy = plain.get(name.lower().replace("_", ""))
     if policy is None:
-        document.findings.error(
+        document.diagnostics.error(
             join(document.path, "type"), unknown_name(name, kinds, kind="policy")
         )
     return policy

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.forecasts import Courses, Gain, courses_of, later_half
+from experiments.search.forecasts import Gain, GainModel, gain_model_of, later_half
 from experiments.search.learning_curves import (
     levels_of,
     noise_of,
@@ -164,20 +164,20 @@ class PredictivePolicy(Policy):
             return Ruling(stop=True, setters=(original,), facts=facts)
         if self._among_best(evidence.own.best, rivals):
             return KEPT
-        courses = evidence.finished.derived(courses_of)
-        if not len(courses):
+        gain_model = evidence.finished.derived(gain_model_of)
+        if not len(gain_model):
             return self._first_wave(evidence, rivals)
-        if evidence.report >= courses.longest:
+        if evidence.report >= gain_model.longest:
             return KEPT
         if evidence.own.silent:
             return Ruling(stop=self.chance > 0)
         spread = _spread(rivals)
-        window = window_for(courses.noise, spread)
-        error = _error(courses.noise, spread, window, evidence.report)
+        window = window_for(gain_model.noise, spread)
+        error = _error(gain_model.noise, spread, window, evidence.report)
         clear = evidence.own.best - CLEAR_OF_RIVALS * error
         if self._among_best(clear, rivals):
             return KEPT
-        outlook = _outlook(evidence, courses.smoothed(window), window, error)
+        outlook = _outlook(evidence, gain_model.smoothed(window), window, error)
         if outlook is None:
             return KEPT
         return self._ruled(outlook, rivals, _share_better(clear, rivals))
@@ -269,10 +269,10 @@ class PredictivePolicy(Policy):
     def _safe(self, evidence: Evidence, rivals: Rivals) -> str:
         if self._among_best(evidence.own.best, rivals):
             return f"it is among the best {self.keep_share:.0%} at this report"
-        courses = evidence.finished.derived(courses_of)
-        if not len(courses):
+        gain_model = evidence.finished.derived(gain_model_of)
+        if not len(gain_model):
             return "no trial has run to its end yet, so little can be predicted"
-        if evidence.report >= courses.longest:
+        if evidence.report >= gain_model.longest:
             return "it has come as far as the longest trial that ran to its end"
         return "what parts it from the best at this report may be noise"
 
@@ -306,9 +306,9 @@ def _error(noise: float, spread: float, window: int, report: int) -> float:
 
 
 def _outlook(
-    evidence: Evidence, courses: Courses, window: int, error: float
+    evidence: Evidence, gain_model: GainModel, window: int, error: float
 ) -> Outlook | None:
-    if not len(courses):
+    if not len(gain_model):
         return None
     report = evidence.report
     levels: NDArray[np.float64] = levels_of(evidence.losses(), window)
@@ -316,10 +316,10 @@ def _outlook(
     goal = float(evidence.finished.best_of_all())
     if window > 1:
         # The best of noisy numbers is too good: averages of finished trials are not.
-        goal = float(courses.finals.min()) + error
+        goal = float(gain_model.finals.min()) + error
     before = float(levels[later_half(report) - 1])
     recent = before - level if math.isfinite(before) else 0.0
-    gain = courses.gain(report, recent)
+    gain = gain_model.gain(report, recent)
     if gain is None or not math.isfinite(level):
         return None
     return Outlook(level, goal, CLEAR_OF_BEST * error, gain)

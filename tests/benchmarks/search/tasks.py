@@ -213,7 +213,7 @@ class Branches(Task):
         return alpha + 0.5 * work**2 + deep + (drop - 0.15) ** 2
 
 
-class Courses(Valley):
+class GainModel(Valley):
     """The valley with learning curves: power laws, some of which take off late."""
 
     name = "courses"
@@ -233,5 +233,5 @@ class Courses(Valley):
 
 TASKS: Mapping[str, type[Task]] = {
     task.name: task
-    for task in (Digits, Valley, NoisyValley, Cells, Branches, DigitsCurves, Courses)
+    for task in (Digits, Valley, NoisyValley, Cells, Branches, DigitsCurves, GainModel)
 }

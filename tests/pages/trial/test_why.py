@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiments import lifecycle
-from experiments.formatting import told_apart
+from experiments.formatting import distinct_texts
 from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
 from experiments.pages.failures import Failure, advice, by_log
@@ -14,7 +14,7 @@ from experiments.pages.trial.detail import TrialDetail
 from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
 from experiments.search.records import Objective
-from experiments.search.wording import near_misses
+from experiments.search.wording import similar_names
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -94,8 +94,8 @@ def test_a_verdict_in_unknown_words_is_repeated_as_it_is() -> None:
 
 
 def test_numbers_that_look_alike_are_told_apart() -> None:
-    assert told_apart(0.811101, 0.811104) == ("0.811101", "0.811104")
-    assert told_apart(0.81, 0.82) == ("0.8100", "0.8200")
+    assert distinct_texts(0.811101, 0.811104) == ("0.811101", "0.811104")
+    assert distinct_texts(0.81, 0.82) == ("0.8100", "0.8200")
 
 
 def test_the_best_trial_says_its_lead() -> None:
@@ -182,8 +182,8 @@ def test_a_trial_without_its_metric_is_told_what_was_nearly_meant() -> None:
 
 def test_near_misses_ignore_case_and_signs() -> None:
     names = ["Val-Accuracy", "loss", "acurracy", "epoch"]
-    assert near_misses("accuracy", names) == ["Val-Accuracy", "acurracy"]
-    assert near_misses("accuracy", ["loss"]) == []
+    assert similar_names("accuracy", names) == ["Val-Accuracy", "acurracy"]
+    assert similar_names("accuracy", ["loss"]) == []
 
 
 def test_trials_that_failed_alike_are_counted() -> None:

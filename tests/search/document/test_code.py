@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from experiments.search.document.code import read_code
-from experiments.search.fields import Fields, Findings
+from experiments.search.fields import Diagnostics, Fields
 
 GIT = "https://git.example.org/team/project.git"
 
 
-def read(code: object) -> tuple[object, Findings]:
-    findings = Findings()
-    return read_code(Fields({"code": code}, "trial", findings)), findings
+def read(code: object) -> tuple[object, Diagnostics]:
+    diagnostics = Diagnostics()
+    return read_code(Fields({"code": code}, "trial", diagnostics)), diagnostics
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,9 @@ def read(code: object) -> tuple[object, Findings]:
     ],
 )
 def test_good_code_is_kept_as_it_is(code: object) -> None:
-    found, findings = read(code)
+    found, diagnostics = read(code)
     assert found == code
-    assert findings.problems == []
+    assert diagnostics.problems == []
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_good_code_is_kept_as_it_is(code: object) -> None:
     ],
 )
 def test_bad_code_is_a_problem_at_its_path(code: object, path: str, words: str) -> None:
-    _, findings = read(code)
-    (problem,) = findings.problems
+    _, diagnostics = read(code)
+    (problem,) = diagnostics.problems
     assert problem.path == path
     assert words in problem.message
 
@@ -91,9 +91,9 @@ def test_bad_code_is_a_problem_at_its_path(code: object, path: str, words: str) 
     ],
 )
 def test_a_file_cannot_leave_its_folder(name: str) -> None:
-    _, findings = read({"files": {name: "", "ok.py": ""}})
+    _, diagnostics = read({"files": {name: "", "ok.py": ""}})
     # ". ./x" is an odd but harmless folder name.
-    assert len(findings.problems) == (name != ". ./x")
+    assert len(diagnostics.problems) == (name != ". ./x")
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_a_file_cannot_leave_its_folder(name: str) -> None:
 )
 def test_an_address_as_text_is_a_repository(text: str, parts: object) -> None:
     for code in (text, {"git": text}):
-        found, findings = read(code)
-        assert findings.problems == []
+        found, diagnostics = read(code)
+        assert diagnostics.problems == []
         assert found == {"git": parts}
 
 
 def test_no_problem_repeats_a_password() -> None:
     for code in ("https://me:hunter2@x/y.git", {"git": {"url": "https://hunter2@x/y"}}):
-        _, findings = read(code)
-        assert "hunter2" not in str(findings.problems)
+        _, diagnostics = read(code)
+        assert "hunter2" not in str(diagnostics.problems)
 
 
 def test_a_folder_is_kept_in_its_plain_form() -> None:

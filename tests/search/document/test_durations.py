@@ -5,7 +5,7 @@ import math
 import pytest
 
 from experiments.search.document.durations import read_seconds, seconds_of
-from experiments.search.fields import Fields, Findings
+from experiments.search.fields import Diagnostics, Fields
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_no_part_of_a_text_is_taken_for_another_duration(text: str) -> None:
     assert seconds_of(text) is None
 
 
-def read(value: object) -> tuple[float | None, Findings]:
-    findings = Findings()
-    return read_seconds(Fields({"timeout": value}, "limits", findings), "timeout"), (
-        findings
+def read(value: object) -> tuple[float | None, Diagnostics]:
+    diagnostics = Diagnostics()
+    return read_seconds(Fields({"timeout": value}, "limits", diagnostics), "timeout"), (
+        diagnostics
     )
 
 
@@ -78,16 +78,16 @@ def read(value: object) -> tuple[float | None, Findings]:
 def test_a_field_gives_seconds_or_no_limit(
     value: object, seconds: float | None
 ) -> None:
-    found, findings = read(value)
+    found, diagnostics = read(value)
     assert found == seconds and type(found) is type(seconds)
-    assert findings.problems == []
+    assert diagnostics.problems == []
 
 
 @pytest.mark.parametrize(
     "value", [-1, True, "soon", math.inf, math.nan, 1e12, [], "9" * 12 + " weeks"]
 )
 def test_a_field_that_is_no_duration_is_a_problem(value: object) -> None:
-    _, findings = read(value)
-    (problem,) = findings.problems
+    _, diagnostics = read(value)
+    (problem,) = diagnostics.problems
     assert problem.path == "limits.timeout"
     assert "10 m, 1 h or PT1M" in problem.message

@@ -10,11 +10,11 @@ from experiments.search.document.limits import (
     read_resources,
     read_retries,
 )
-from experiments.search.fields import Fields, Findings
+from experiments.search.fields import Diagnostics, Fields
 
 
 def fields(document: dict[str, object]) -> Fields:
-    return Fields(document, "limits", Findings())
+    return Fields(document, "limits", Diagnostics())
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_limits_are_read_with_their_defaults(
 ) -> None:
     given = fields(document)
     assert read_limits(given, default_total=None) == limits
-    assert given.findings.problems == []
+    assert given.diagnostics.problems == []
     again = fields(limits.dump())  # type: ignore[arg-type]
     assert read_limits(again, default_total=None) == limits
 
@@ -73,7 +73,9 @@ def test_a_limit_out_of_bounds_is_a_problem(
 ) -> None:
     given = fields(document)
     read_limits(given, default_total=None)
-    assert [problem.path for problem in given.findings.problems] == [f"limits.{path}"]
+    assert [problem.path for problem in given.diagnostics.problems] == [
+        f"limits.{path}"
+    ]
 
 
 def test_retries_and_resources_have_defaults() -> None:
@@ -85,14 +87,14 @@ def test_retries_and_resources_have_defaults() -> None:
 def test_a_trial_may_ask_for_gpus() -> None:
     given = fields({"gpus": 4})
     assert read_resources(given) == Resources(4)
-    assert not given.findings.problems
+    assert not given.diagnostics.problems
 
 
 @pytest.mark.parametrize("gpus", [-1, 65, 1.5, "2"])
 def test_gpus_are_a_whole_number_that_a_host_can_have(gpus: object) -> None:
     given = fields({"gpus": gpus})
     read_resources(given)
-    (problem,) = given.findings.problems
+    (problem,) = given.diagnostics.problems
     assert problem.path == "limits.gpus"
 
 
@@ -100,4 +102,4 @@ def test_gpus_are_a_whole_number_that_a_host_can_have(gpus: object) -> None:
 def test_attempts_are_few_and_at_least_one(attempts: object) -> None:
     given = fields({"max_attempts": attempts})
     read_retries(given)
-    assert len(given.findings.problems) == 1
+    assert len(given.diagnostics.problems) == 1

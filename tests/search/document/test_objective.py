@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.search.document.definition import dump_objective, read_objective
-from experiments.search.fields import Fields, Findings
+from experiments.search.fields import Diagnostics, Fields
 from experiments.search.records import Objective
 
 
@@ -23,10 +23,10 @@ from experiments.search.records import Objective
 def test_an_objective_is_read_and_dumped(
     document: dict[str, object], objective: Objective
 ) -> None:
-    findings = Findings()
-    assert read_objective(Fields(document, "objective", findings)) == objective
-    assert findings.problems == []
-    again = Fields(dump_objective(objective), "objective", findings)
+    diagnostics = Diagnostics()
+    assert read_objective(Fields(document, "objective", diagnostics)) == objective
+    assert diagnostics.problems == []
+    again = Fields(dump_objective(objective), "objective", diagnostics)
     assert read_objective(again) == objective
 
 
@@ -44,6 +44,6 @@ def test_an_objective_is_read_and_dumped(
 def test_a_bad_objective_is_a_problem_at_its_path(
     document: dict[str, object], path: str
 ) -> None:
-    findings = Findings()
-    read_objective(Fields(document, "objective", findings))
-    assert [problem.path for problem in findings.problems] == [f"objective.{path}"]
+    diagnostics = Diagnostics()
+    read_objective(Fields(document, "objective", diagnostics))
+    assert [problem.path for problem in diagnostics.problems] == [f"objective.{path}"]

@@ -3,20 +3,20 @@ from __future__ import annotations
 import pytest
 
 from experiments.search.document.plan import Plan, read_plan
-from experiments.search.fields import Findings
+from experiments.search.fields import Diagnostics
 from experiments.search.space.continuous import LogUniform
 
 SPACE = '{"a": choice(1, 2), "b": choice(1, 2, 3)}'
 
 
-def read(space: object, sampling: object = None) -> tuple[Plan, Findings]:
-    findings = Findings()
-    return read_plan(space, sampling, findings, new_seed=lambda: 7), findings
+def read(space: object, sampling: object = None) -> tuple[Plan, Diagnostics]:
+    diagnostics = Diagnostics()
+    return read_plan(space, sampling, diagnostics, new_seed=lambda: 7), diagnostics
 
 
 def test_a_space_and_its_sampler_are_read_together() -> None:
-    plan, findings = read({"a": "uniform(0, 1)"}, {"type": "random", "seed": 3})
-    assert findings.problems == []
+    plan, diagnostics = read({"a": "uniform(0, 1)"}, {"type": "random", "seed": 3})
+    assert diagnostics.problems == []
     assert plan.settings == {"type": "random", "seed": 3, "rule": "random"}
     assert plan.names == ("a",)
     assert plan.grid_size is None
@@ -31,24 +31,24 @@ def test_random_is_what_is_left_out_and_a_seed_is_given() -> None:
 
 @pytest.mark.parametrize("sampling", [None, "grid", {"type": "Grid"}])
 def test_a_text_may_name_its_sampling(sampling: object) -> None:
-    plan, findings = read(f"GridParameterSampling({SPACE})", sampling)
-    assert findings.problems == []
+    plan, diagnostics = read(f"GridParameterSampling({SPACE})", sampling)
+    assert diagnostics.problems == []
     assert plan.settings == {"type": "grid", "seed": 7}
     assert plan.is_grid and plan.grid_size == 6
 
 
 def test_a_text_that_names_another_sampling_is_a_problem() -> None:
-    _, findings = read(f"GridParameterSampling({SPACE})", "random")
-    (problem,) = findings.problems
+    _, diagnostics = read(f"GridParameterSampling({SPACE})", "random")
+    (problem,) = diagnostics.problems
     assert problem.path == "sampling_algorithm"
     assert "grid sampling" in problem.message and "random" in problem.message
 
 
 def test_the_log_base_of_the_sampler_is_that_of_the_space() -> None:
-    plan, findings = read(
+    plan, diagnostics = read(
         {"lr": "loguniform(-4, -1)"}, {"type": "random", "logbase": 10}
     )
-    assert findings.problems == []
+    assert diagnostics.problems == []
     assert plan.space.parameters["lr"] == LogUniform(-4, -1, base=10)
     assert plan.settings["logbase"] == 10
     again, _ = read(plan.space.dump(), plan.settings)
@@ -56,8 +56,8 @@ def test_the_log_base_of_the_sampler_is_that_of_the_space() -> None:
 
 
 def test_a_grid_names_the_parameter_that_cannot_be_listed() -> None:
-    _, findings = read({"a": "choice(1)", "lr": "uniform(0, 1)"}, "grid")
-    (problem,) = findings.problems
+    _, diagnostics = read({"a": "choice(1)", "lr": "uniform(0, 1)"}, "grid")
+    (problem,) = diagnostics.problems
     assert problem.path == "search_space.lr"
     assert "lr is uniform" in problem.message and "choice" in problem.message
 
@@ -69,6 +69,6 @@ def test_names_stay_known_where_a_parameter_cannot_be_read() -> None:
 
 
 def test_a_text_that_cannot_be_read_has_no_names() -> None:
-    plan, findings = read("{")
+    plan, diagnostics = read("{")
     assert plan.names is None
-    assert [problem.path for problem in findings.problems] == ["search_space"]
+    assert [problem.path for problem in diagnostics.problems] == ["search_space"]

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 
 from experiments.search.document.trial import TrialTemplate, read_trial
-from experiments.search.fields import Fields, Findings
+from experiments.search.fields import Diagnostics, Fields
 
 CODE = {"files": {"train.py": "", "requirements.txt": "numpy\n"}}
 
 
-def read(**fields: object) -> tuple[TrialTemplate, Findings]:
-    findings = Findings()
-    document = Fields({"command": "python train.py", **fields}, "trial", findings)
-    return read_trial(document, parameters=["x"], inputs=()), findings
+def read(**fields: object) -> tuple[TrialTemplate, Diagnostics]:
+    diagnostics = Diagnostics()
+    document = Fields({"command": "python train.py", **fields}, "trial", diagnostics)
+    return read_trial(document, parameters=["x"], inputs=()), diagnostics
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ def read(**fields: object) -> tuple[TrialTemplate, Findings]:
 def test_python_and_requirements_are_kept_as_they_are(
     fields: dict[str, object],
 ) -> None:
-    template, findings = read(**fields)
-    assert findings.problems == []
+    template, diagnostics = read(**fields)
+    assert diagnostics.problems == []
     assert template.dump() == {"command": "python train.py", **fields}
 
 
@@ -56,7 +56,7 @@ def test_python_and_requirements_are_kept_as_they_are(
 def test_what_is_wrong_is_told_at_its_path(
     fields: dict[str, object], path: str, words: str
 ) -> None:
-    _, findings = read(**fields)
-    (problem,) = findings.problems
+    _, diagnostics = read(**fields)
+    (problem,) = diagnostics.problems
     assert problem.path == path
     assert words in problem.message

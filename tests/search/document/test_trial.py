@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from experiments.search.document.trial import TrialTemplate, read_inputs, read_trial
-from experiments.search.fields import Fields, Findings
+from experiments.search.fields import Diagnostics, Fields
 
 
-def read(document: dict[str, object]) -> tuple[TrialTemplate, Findings]:
-    findings = Findings()
-    fields = Fields(document, "trial", findings)
-    return read_trial(fields, parameters=["lr"], inputs=["n"]), findings
+def read(document: dict[str, object]) -> tuple[TrialTemplate, Diagnostics]:
+    diagnostics = Diagnostics()
+    fields = Fields(document, "trial", diagnostics)
+    return read_trial(fields, parameters=["lr"], inputs=["n"]), diagnostics
 
 
 def test_a_trial_is_read_and_dumped() -> None:
@@ -18,15 +18,15 @@ def test_a_trial_is_read_and_dumped() -> None:
         "code": "./src",
         "environment_variables": {"OMP_NUM_THREADS": "1"},
     }
-    template, findings = read(document)
-    assert findings.problems == findings.warnings == []
+    template, diagnostics = read(document)
+    assert diagnostics.problems == diagnostics.warnings == []
     assert template.dump() == document
 
 
 def test_only_the_command_is_required() -> None:
-    template, findings = read({"command": "run"})
+    template, diagnostics = read({"command": "run"})
     assert template.dump() == {"command": "run"}
-    assert findings.problems == []
+    assert diagnostics.problems == []
 
 
 def test_variables_that_are_numbers_become_text() -> None:
@@ -72,24 +72,24 @@ def test_variables_that_are_numbers_become_text() -> None:
 def test_a_bad_trial_is_a_problem_at_its_path(
     document: dict[str, object], path: str, words: str
 ) -> None:
-    _, findings = read(document)
-    (problem,) = findings.problems
+    _, diagnostics = read(document)
+    (problem,) = diagnostics.problems
     assert problem.path == path
     assert words in problem.message
 
 
 def test_azures_environment_is_ignored_with_a_warning() -> None:
-    _, findings = read({"command": "x", "environment": "azureml:sklearn@latest"})
-    assert findings.problems == []
-    assert [warning.path for warning in findings.warnings] == ["trial.environment"]
+    _, diagnostics = read({"command": "x", "environment": "azureml:sklearn@latest"})
+    assert diagnostics.problems == []
+    assert [warning.path for warning in diagnostics.warnings] == ["trial.environment"]
 
 
 def test_inputs_are_plain_values() -> None:
-    findings = Findings()
+    diagnostics = Diagnostics()
     given = {"n": 3, "rate": 0.5, "name": "x", "flag": False}
-    assert read_inputs(Fields(given, "inputs", findings)) == given
+    assert read_inputs(Fields(given, "inputs", diagnostics)) == given
     assert read_inputs(None) == {}
-    assert findings.problems == []
+    assert diagnostics.problems == []
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_inputs_are_plain_values() -> None:
     ],
 )
 def test_other_inputs_are_problems(name: str, value: object, words: str) -> None:
-    findings = Findings()
-    read_inputs(Fields({name: value}, "inputs", findings))
-    (problem,) = findings.problems
+    diagnostics = Diagnostics()
+    read_inputs(Fields({name: value}, "inputs", diagnostics))
+    (problem,) = diagnostics.problems
     assert problem.path == f"inputs.{name}"
     assert words in problem.message

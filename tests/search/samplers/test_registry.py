@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.search.fields import DefinitionError, Findings
+from experiments.search.fields import DefinitionError, Diagnostics
 from experiments.search.samplers import (
     SAMPLERS,
     GridSampler,
@@ -29,13 +29,13 @@ def test_a_sampler_may_be_named_in_any_case(given: object) -> None:
 
 
 def test_settings_are_canonical_and_read_back_the_same() -> None:
-    findings = Findings()
+    diagnostics = Diagnostics()
     settings = read_sampling(
-        {"type": "RANDOM", "logbase": "e"}, findings, path="s", new_seed=lambda: 5
+        {"type": "RANDOM", "logbase": "e"}, diagnostics, path="s", new_seed=lambda: 5
     )
     assert settings == {"type": "random", "seed": 5, "rule": "random"}
-    assert read_sampling(settings, findings, path="s") == settings
-    assert findings.problems == []
+    assert read_sampling(settings, diagnostics, path="s") == settings
+    assert diagnostics.problems == []
 
 
 def test_a_fresh_seed_is_small_and_rarely_the_same() -> None:

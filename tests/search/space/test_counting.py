@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.search.space import Distribution
 from experiments.search.space.constraints import parse_constraint
-from experiments.search.space.sampling import Batch, Rejection
+from experiments.search.space.sampling import Batch, RejectionSampling
 from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
 from tests.search.strategies import CONDITIONAL_SPACES, DISTRIBUTIONS
@@ -103,12 +103,14 @@ def test_what_is_counted_is_what_going_through_all_finds(
     assert [space.configuration(n) for n in range(len(expected))] == expected
     rows = space.finite.rows
     assert rows is not None
-    assembled = [space.layout.assembled(space.finite.of_row(row)) for row in rows]
-    assert assembled == expected
+    found = [space.layout.params_of(space.finite.of_row(row)) for row in rows]
+    assert found == expected
     # The same one by one, as where there are too many to list.
-    walked = [space.finite.walked(number) for number in range(len(expected) + 1)]
-    assert walked.pop() is None
-    assert [space.layout.assembled(one or {}) for one in walked] == expected
+    enumerated = [
+        space.finite.enumerated(number) for number in range(len(expected) + 1)
+    ]
+    assert enumerated.pop() is None
+    assert [space.layout.params_of(one or {}) for one in enumerated] == expected
 
 
 def test_sums_of_many_parameters_are_estimated() -> None:
@@ -236,6 +238,8 @@ def test_a_batch_has_what_its_points_decode_to(space: SearchSpace, seed: int) ->
 
 def test_the_first_point_that_is_allowed_is_taken() -> None:
     space = SearchSpace.parse({"a": "uniform(0, 1)"}, constraints=["a < 0.02"])
-    point = Rejection(space.layout, space.constraints).point(np.random.default_rng(8))
+    point = RejectionSampling(space.layout, space.constraints).point(
+        np.random.default_rng(8)
+    )
     draws = np.random.default_rng(8).random((10_000, 1))
     assert point == draws[draws[:, 0] < 0.02][0]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.fields import Findings
+from experiments.search.fields import Diagnostics
 from experiments.search.space import DISTRIBUTIONS, Distribution
 from experiments.search.space.notation import read_distribution
 from tests.search.strategies import KINDS, SHARES
@@ -19,10 +19,10 @@ each_kind = pytest.mark.parametrize("kind", sorted(KINDS))
 
 
 def reread(distribution: Distribution) -> Distribution | None:
-    findings = Findings()
+    diagnostics = Diagnostics()
     dumped = json.loads(json.dumps(distribution.dump()))
-    read = read_distribution(dumped, "x", findings, log_base=math.e)
-    assert findings.problems == []
+    read = read_distribution(dumped, "x", diagnostics, log_base=math.e)
+    assert diagnostics.problems == []
     return read
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from experiments.search.fields import Findings
+from experiments.search.fields import Diagnostics
 from experiments.search.space import (
     Choice,
     Distribution,
@@ -24,9 +24,9 @@ from experiments.search.space.expressions import Call
 from experiments.search.space.notation import read_distribution
 
 
-def read(value: object) -> tuple[Distribution | None, Findings]:
-    findings = Findings()
-    return read_distribution(value, "x", findings, log_base=math.e), findings
+def read(value: object) -> tuple[Distribution | None, Diagnostics]:
+    diagnostics = Diagnostics()
+    return read_distribution(value, "x", diagnostics, log_base=math.e), diagnostics
 
 
 SAME = [
@@ -105,8 +105,8 @@ SAME = [
 def test_all_forms_of_a_distribution_are_read(
     case: tuple[object, ...], form: int
 ) -> None:
-    distribution, findings = read(case[form])
-    assert findings.problems == []
+    distribution, diagnostics = read(case[form])
+    assert diagnostics.problems == []
     assert distribution == case[0]
 
 
@@ -127,8 +127,8 @@ def test_all_forms_of_a_distribution_are_read(
 def test_a_list_is_the_options_or_one_of_them(
     value: object, values: tuple[object, ...]
 ) -> None:
-    distribution, findings = read(value)
-    assert findings.problems == []
+    distribution, diagnostics = read(value)
+    assert diagnostics.problems == []
     assert isinstance(distribution, Choice)
     assert distribution.values == values
 
@@ -182,25 +182,27 @@ def test_a_list_is_the_options_or_one_of_them(
 def test_what_is_no_distribution_is_a_problem_at_its_path(
     value: object, path: str, words: str
 ) -> None:
-    distribution, findings = read(value)
+    distribution, diagnostics = read(value)
     assert distribution is None
-    (problem,) = findings.problems
+    (problem,) = diagnostics.problems
     assert problem.path == path
     assert words in problem.message
 
 
 def test_every_problem_of_a_distribution_is_noted_at_once() -> None:
-    _, findings = read({"type": "uniform", "min_value": "1e-4", "low": 3})
-    assert {problem.path for problem in findings.problems} == {
+    _, diagnostics = read({"type": "uniform", "min_value": "1e-4", "low": 3})
+    assert {problem.path for problem in diagnostics.problems} == {
         *("x.low", "x.min_value", "x.max_value")
     }
 
 
 def test_warnings_are_noted_with_their_path() -> None:
-    _, findings = read("loguniform(0.0001, 0.1)")
-    assert [warning.path for warning in findings.warnings] == ["x.min_value"]
+    _, diagnostics = read("loguniform(0.0001, 0.1)")
+    assert [warning.path for warning in diagnostics.warnings] == ["x.min_value"]
 
 
 def test_the_log_base_reaches_the_log_types() -> None:
-    distribution = read_distribution("loguniform(-4, -1)", "x", Findings(), log_base=10)
+    distribution = read_distribution(
+        "loguniform(-4, -1)", "x", Diagnostics(), log_base=10
+    )
     assert distribution == LogUniform(-4, -1, base=10)

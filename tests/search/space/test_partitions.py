@@ -3,24 +3,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.search.space.laws import (
-    Even,
-    ExpLaw,
-    NormalLaw,
+from experiments.search.space.probability import (
+    EvenPartition,
+    ExpVariable,
+    NormalVariable,
     Partition,
-    Rounded,
-    UniformLaw,
-    Weighted,
+    RoundedPartition,
+    UniformVariable,
+    WeightedPartition,
 )
 
 PARTITIONS = [
-    Even(1),
-    Even(7),
-    Weighted((0.5, 0.3, 0.2)),
-    Weighted((1.0, 3.0)),
-    Rounded(UniformLaw(1, 10), 4, 1, 2),
-    Rounded(ExpLaw(UniformLaw(0, 4)), 1, 1, 54),
-    Rounded(UniformLaw(2, 2), 1, 2, 2),
+    EvenPartition(1),
+    EvenPartition(7),
+    WeightedPartition((0.5, 0.3, 0.2)),
+    WeightedPartition((1.0, 3.0)),
+    RoundedPartition(UniformVariable(1, 10), 4, 1, 2),
+    RoundedPartition(ExpVariable(UniformVariable(0, 4)), 1, 1, 54),
+    RoundedPartition(UniformVariable(2, 2), 1, 2, 2),
 ]
 
 
@@ -53,10 +53,14 @@ def test_both_ends_of_the_unit_interval_have_a_band(partition: Partition) -> Non
 
 def test_ties_round_to_the_even_multiple() -> None:
     # 0.5 and 1.5 lie in the middle between multiples: to 0 and to 2.
-    law = UniformLaw(0.5, 1.5)
-    assert Rounded(law, 1, 0, 2).indices([0.0, 0.5, 1.0]).tolist() == [0, 1, 2]
+    variable = UniformVariable(0.5, 1.5)
+    assert RoundedPartition(variable, 1, 0, 2).indices([0.0, 0.5, 1.0]).tolist() == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_what_rounds_outside_goes_to_the_nearest_inside() -> None:
-    partition = Rounded(NormalLaw(0, 100), 1, -2, 2)
+    partition = RoundedPartition(NormalVariable(0, 100), 1, -2, 2)
     assert partition.indices([1e-9, 1 - 1e-9]).tolist() == [0, 4]

@@ -86,13 +86,15 @@ def test_a_bad_range_and_a_bad_q_are_both_named() -> None:
 def test_a_bounded_draw_is_the_rounded_one_moved_inside(
     distribution: QUniform, share: float
 ) -> None:
-    plain = float(distribution.law.quantile(share))
+    plain = float(distribution.variable.quantile(share))
     rounded = round(plain / distribution.q) * distribution.q
     first, last = values_at_the_ends(distribution)
     value = distribution.quantile(share)
     assert value == pytest.approx(min(max(rounded, first), last), rel=1e-12, abs=1e-12)
-    slack = 1e-12 * abs(distribution.law.high)
-    assert distribution.law.low - slack <= value <= distribution.law.high + slack
+    slack = 1e-12 * abs(distribution.variable.high)
+    assert (
+        distribution.variable.low - slack <= value <= distribution.variable.high + slack
+    )
 
 
 def values_at_the_ends(distribution: QUniform) -> tuple[float, float]:

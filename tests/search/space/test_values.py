@@ -7,7 +7,7 @@ import pytest
 from experiments.search.document.definition import parse_document
 from experiments.search.fields import DefinitionError
 from experiments.search.space.distribution import MAX_TEXT_LENGTH, value_problem
-from experiments.search.space.given import read_given
+from experiments.search.space.params import read_params
 from tests.factories import definition_document
 
 HUGE = 10**400
@@ -50,7 +50,7 @@ def test_neither_can_be_given_by_hand(value: object, law: str) -> None:
     }
     definition = parse_document(definition_document(search_space={"x": laws[law]}))
     with pytest.raises(DefinitionError) as refusal:
-        read_given(definition.search_space, {"x": value})
+        read_params(definition.search_space, {"x": value})
     assert list(refusal.value.by_path()) == ["params.x"]
 
 

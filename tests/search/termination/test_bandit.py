@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.fields import DefinitionError, Fields, Findings
+from experiments.search.fields import DefinitionError, Diagnostics, Fields
 from experiments.search.records import Objective
 from experiments.search.termination import BanditPolicy, make_policy, slack_warning
 from tests.search.termination.policy_contract import (
@@ -159,10 +159,10 @@ def test_zero_means_that_the_other_one_counts() -> None:
 
 
 def test_a_factor_that_looks_like_a_percentage_is_a_warning() -> None:
-    findings = Findings()
-    BanditPolicy.read(Fields({"slack_factor": 20}, "p", findings), MAXIMIZE)
-    assert findings.problems == []
-    (warning,) = findings.warnings
+    diagnostics = Diagnostics()
+    BanditPolicy.read(Fields({"slack_factor": 20}, "p", diagnostics), MAXIMIZE)
+    assert diagnostics.problems == []
+    (warning,) = diagnostics.warnings
     assert warning.path == "p.slack_factor" and "2000%" in warning.message
 
 

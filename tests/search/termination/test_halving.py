@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.fields import DefinitionError, Fields, Findings
+from experiments.search.fields import DefinitionError, Diagnostics, Fields
 from experiments.search.records import Objective
 from experiments.search.termination import AshaPolicy, HyperbandPolicy, make_policy
 from tests.search.termination.policy_contract import (
@@ -120,9 +120,9 @@ def test_the_sentence_says_who_is_the_last_to_go_on() -> None:
 
 
 def test_rungs_that_the_interval_never_meets_are_a_warning() -> None:
-    findings = Findings()
-    AshaPolicy.read(Fields({"evaluation_interval": 2}, "p", findings), MAXIMIZE)
-    (warning,) = findings.warnings
+    diagnostics = Diagnostics()
+    AshaPolicy.read(Fields({"evaluation_interval": 2}, "p", diagnostics), MAXIMIZE)
+    (warning,) = diagnostics.warnings
     assert warning.path == "p.evaluation_interval"
     assert "1, 3, 9 … reports" in warning.message
 

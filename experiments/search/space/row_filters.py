@@ -35,7 +35,7 @@ ROWS_AT_ONCE = 16
 
 
 @dataclass
-class Columns:
+class AxisColumns:
     """The values of a layout's axes as arrays."""
 
     layout: Layout
@@ -44,21 +44,23 @@ class Columns:
 
     def of(self, place: int, digits: Rows) -> Column | None:
         """The values of an axis's digits; None where they are of several types."""
-        law = self.layout.order[place].law
-        size = law.count() or 0
+        distribution = self.layout.order[place].distribution
+        size = distribution.count() or 0
         if place not in self._tables and size <= self._room:
             self._room -= size
-            self._tables[place] = column_of([law.at(digit) for digit in range(size)])
+            self._tables[place] = column_of(
+                [distribution.at(digit) for digit in range(size)]
+            )
         if place in self._tables:
             table, which = self._tables[place], digits
         else:
             found, which = np.unique(digits, return_inverse=True)
-            table = column_of([law.at(digit) for digit in found.tolist()])
+            table = column_of([distribution.at(digit) for digit in found.tolist()])
         return None if table is None else table[which]
 
 
 @dataclass
-class Screen:
+class RowFilter:
     """A test of some axes' values: a `constraint`, or else `admits`.
 
     `work` is what was done so far, as if in rows.
@@ -66,7 +68,7 @@ class Screen:
 
     layout: Layout
     places: list[int]
-    columns: Columns
+    columns: AxisColumns
     admits: Callable[[Values], bool]
     constraint: Constraint | None = None
     work: int = field(default=0, init=False)
@@ -139,7 +141,9 @@ class Screen:
 
     @cached_property
     def _sizes(self) -> list[int]:
-        return [self.layout.order[place].law.count() or 0 for place in self.places]
+        return [
+            self.layout.order[place].distribution.count() or 0 for place in self.places
+        ]
 
     def _columns(self, digits: Rows) -> dict[str, Column] | None:
         """The axes' values in rows of digits; None where they need Python."""
@@ -163,24 +167,28 @@ class Screen:
 def values_of(axes: Sequence[Axis], digits: Sequence[int]) -> Values:
     """The values of the active axes among some."""
     return {
-        axis.name: axis.law.at(digit)
+        axis.name: axis.distribution.at(digit)
         for axis, digit in zip(axes, digits, strict=True)
         if digit != INACTIVE
     }
 
 
-def screens(layout: Layout, constraints: tuple[Constraint, ...]) -> list[Screen]:
+def row_filters(layout: Layout, constraints: tuple[Constraint, ...]) -> list[RowFilter]:
     """One for every constraint, and one for every choice that may give twins."""
     found = []
-    columns = Columns(layout)
+    columns = AxisColumns(layout)
     for constraint in constraints:
         axes = layout.named(constraint.addresses)
         admits = _meeting(layout, constraint)
-        found.append(Screen(layout, _places(layout, axes), columns, admits, constraint))
+        found.append(
+            RowFilter(layout, _places(layout, axes), columns, admits, constraint)
+        )
     for name in layout.roots:
         if any(map(_may_give_twins, _below(layout, name))):
             axes = {axis.name for axis in _below(layout, name)}
-            found.append(Screen(layout, _places(layout, axes), columns, _first(layout)))
+            found.append(
+                RowFilter(layout, _places(layout, axes), columns, _first(layout))
+            )
     return found
 
 
@@ -193,12 +201,12 @@ def _meeting(layout: Layout, constraint: Constraint) -> Callable[[Values], bool]
         layout.axes[name].branches for name in layout.named(constraint.addresses)
     ):
         return constraint.meets
-    return lambda values: constraint.meets(layout.assembled(values))
+    return lambda values: constraint.meets(layout.params_of(values))
 
 
 def _first(layout: Layout) -> Callable[[Values], bool]:
     """Of two ways to one configuration only the first is let pass."""
-    return lambda values: layout.traced(layout.assembled(values)) == values
+    return lambda values: layout.values_of_params(layout.params_of(values)) == values
 
 
 def _below(layout: Layout, name: str) -> Iterator[Axis]:

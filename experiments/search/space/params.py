@@ -38,7 +38,7 @@ MAX_EXACT_INTEGER = 2**53
 
 
 @dataclass(frozen=True)
-class Given:
+class CheckedParams:
     """Checked values in the order of the space; `outside` says in sentences what of
     them the space could not have drawn."""
 
@@ -46,7 +46,7 @@ class Given:
     outside: tuple[str, ...] = ()
 
 
-def read_given(space: SearchSpace, params: Mapping[str, object]) -> Given:
+def read_params(space: SearchSpace, params: Mapping[str, object]) -> CheckedParams:
     """A configuration of the space's parameters, each of its parameter's kind.
 
     Values beyond a range and choices that are not listed are allowed; samplers do not
@@ -60,25 +60,25 @@ def read_given(space: SearchSpace, params: Mapping[str, object]) -> Given:
         if name not in space.parameters
     ]
     values: dict[str, JSONValue] = {}
-    for name, law in space.parameters.items():
+    for name, distribution in space.parameters.items():
         if name not in params:
             continue
-        sentence = kind_problem(name, law, params[name])
+        sentence = kind_problem(name, distribution, params[name])
         if sentence:
             problems.append(Problem(join(FIELD, name), sentence))
         else:
-            values[name] = _converted(law, params[name])
+            values[name] = _converted(distribution, params[name])
     problems += _activity(space, values, set(params))
     if problems:
         raise DefinitionError(problems)
-    return Given(values, tuple(outside(space, values)))
+    return CheckedParams(values, tuple(outside(space, values)))
 
 
 def outside(space: SearchSpace, params: Params) -> Iterator[str]:
     """What of a configuration the space could not have drawn, in sentences."""
-    traced = space.layout.traced(params)
+    values_of_params = space.layout.values_of_params(params)
     for name in params:
-        if name in space.parameters and name not in traced:
+        if name in space.parameters and name not in values_of_params:
             allowed = shown(space.parameters[name].dump(), most=200)
             yield f"{name} is {shown(params[name])}; the space has {allowed}."
     for constraint in space.constraints:
@@ -86,50 +86,52 @@ def outside(space: SearchSpace, params: Params) -> Iterator[str]:
             yield f"The constraint {constraint.text} is not met."
 
 
-def kind_problem(name: str, law: Distribution, value: object) -> str | None:
+def kind_problem(name: str, distribution: Distribution, value: object) -> str | None:
     """Why a value is not of a parameter's kind, whatever its range; None if it is."""
-    if isinstance(law, Choice):
-        return _choice_problem(name, law, value)
-    kind = "a whole number" if is_whole(law) else "a number"
-    sentence = f"{name} must be {kind}, such as {_example(law)}, not {shown(value)}."
+    if isinstance(distribution, Choice):
+        return _choice_problem(name, distribution, value)
+    kind = "a whole number" if is_whole(distribution) else "a number"
+    sentence = (
+        f"{name} must be {kind}, such as {_example(distribution)}, not {shown(value)}."
+    )
     if not is_number(value):
         return sentence
     whole = float(value).is_integer() and abs(value) <= MAX_EXACT_INTEGER
-    return None if whole or not is_whole(law) else sentence
+    return None if whole or not is_whole(distribution) else sentence
 
 
-def is_whole(law: Distribution) -> bool:
+def is_whole(distribution: Distribution) -> bool:
     """Whether all its values are whole numbers."""
-    return isinstance(law.quantile(0.5), int)
+    return isinstance(distribution.quantile(0.5), int)
 
 
-def kinds_of(law: Choice) -> list[str]:
+def kinds_of(distribution: Choice) -> list[str]:
     """The JSON kinds of a choice's values, in the order of their first mention."""
-    return list(dict.fromkeys(map(kind_of, law.distinct)))
+    return list(dict.fromkeys(map(kind_of, distribution.distinct)))
 
 
-def _choice_problem(name: str, law: Choice, value: object) -> str | None:
+def _choice_problem(name: str, distribution: Choice, value: object) -> str | None:
     if value_problem(value):
         return f"{name}: {value_problem(value)}"
-    allowed = kinds_of(law)
+    allowed = kinds_of(distribution)
     if kind_of(value) not in allowed:
         kinds = listed([KINDS[kind] for kind in allowed], last="or")
         return f"{name} must be {kinds}, not {shown(value)}."
     return None
 
 
-def _converted(law: Distribution, value: object) -> JSONValue:
+def _converted(distribution: Distribution, value: object) -> JSONValue:
     """A number as its parameter has them: 3 and 3.0 are one value to people."""
-    if isinstance(law, Choice):
-        found = (each for each in law.distinct if equal(each, value))
+    if isinstance(distribution, Choice):
+        found = (each for each in distribution.distinct if equal(each, value))
         other: Any = value
         return next(found, other)
     number = float(value)  # type: ignore[arg-type]
-    return int(number) if is_whole(law) else number
+    return int(number) if is_whole(distribution) else number
 
 
-def _example(law: Distribution) -> str:
-    return json.dumps(law.quantile(0.5))
+def _example(distribution: Distribution) -> str:
+    return json.dumps(distribution.quantile(0.5))
 
 
 def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[Problem]:
@@ -137,12 +139,12 @@ def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[P
 
     What depends on a value outside the space may be given or left out.
     """
-    traced = space.layout.traced(values)
+    values_of_params = space.layout.values_of_params(values)
     for name in space.parameters:
         axis = space.layout.axes[name]
-        if _depends_on_outside(space, axis, traced, given):
+        if _depends_on_outside(space, axis, values_of_params, given):
             continue
-        active = space.layout.is_active(axis, traced)
+        active = space.layout.is_active(axis, values_of_params)
         if active and name not in given:
             sentence = f"{name} has no value. Every parameter that counts needs one."
             yield Problem(join(FIELD, name), sentence)
@@ -153,7 +155,11 @@ def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[P
                 " what it depends on."
             )
             yield Problem(join(FIELD, name), sentence)
-        if name in values and isinstance(values[name], dict) and name not in traced:
+        if (
+            name in values
+            and isinstance(values[name], dict)
+            and name not in values_of_params
+        ):
             yield Problem(join(FIELD, name), _branch_problem(space, name, values[name]))
 
 
@@ -163,12 +169,12 @@ def _branch_problem(space: SearchSpace, name: str, value: object) -> str:
 
 
 def _depends_on_outside(
-    space: SearchSpace, axis: Axis, traced: Params, given: set[str]
+    space: SearchSpace, axis: Axis, values_of_params: Params, given: set[str]
 ) -> bool:
     names = {gate.axis for gate in axis.gates}
     return any(
-        (name in given and name not in traced)
-        or _depends_on_outside(space, space.layout.axes[name], traced, given)
+        (name in given and name not in values_of_params)
+        or _depends_on_outside(space, space.layout.axes[name], values_of_params, given)
         for name in names
     )
 
@@ -183,8 +189,8 @@ def values_of(space: SearchSpace, texts: Mapping[str, str]) -> dict[str, object]
     A text that is no value of its parameter's kind stays text, to be refused by name.
     """
     return {
-        name: _value(law, texts[name])
-        for name, law in space.parameters.items()
+        name: _value(distribution, texts[name])
+        for name, distribution in space.parameters.items()
         if texts.get(name, "").strip()
     }
 
@@ -196,21 +202,23 @@ def text_of(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _value(law: Distribution, text: str) -> object:
+def _value(distribution: Distribution, text: str) -> object:
     plain = text.strip()
-    if isinstance(law, Choice):
-        return _choice_value(law, text)
+    if isinstance(distribution, Choice):
+        return _choice_value(distribution, text)
     found = _read(plain)
     return found if kind_of(found) == "number" else plain
 
 
-def _choice_value(law: Choice, text: str) -> object:
+def _choice_value(distribution: Choice, text: str) -> object:
     """A listed value first, then any value of one of the choice's kinds."""
-    for value in law.distinct:
+    for value in distribution.distinct:
         if text_of(value) in {text, text.strip()}:
             return value
     found = _read(text.strip())
-    if kind_of(found) in kinds_of(law) and not kind_problem("", law, found):
+    if kind_of(found) in kinds_of(distribution) and not kind_problem(
+        "", distribution, found
+    ):
         return found
     return text.strip()
 

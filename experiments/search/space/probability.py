@@ -28,7 +28,7 @@ MIN_SHARE = 2.0**-54
 MAX_SHARE = 1.0 - 2.0**-53
 
 
-class Law(ABC):
+class RandomVariable(ABC):
     """A probability law on the numbers from `low` to `high`, possibly infinite."""
 
     low: float
@@ -49,7 +49,7 @@ class Law(ABC):
 
 
 @dataclass(frozen=True)
-class UniformLaw(Law):
+class UniformVariable(RandomVariable):
     """Every number from low to high alike."""
 
     low: float
@@ -74,7 +74,7 @@ class UniformLaw(Law):
 
 
 @dataclass(frozen=True)
-class NormalLaw(Law):
+class NormalVariable(RandomVariable):
     """The normal law with mean mu and standard deviation sigma."""
 
     mu: float
@@ -105,10 +105,10 @@ class NormalLaw(Law):
 
 
 @dataclass(frozen=True)
-class ExpLaw(Law):
+class ExpVariable(RandomVariable):
     """The law of e^X where X has the law `exponent`."""
 
-    exponent: Law
+    exponent: RandomVariable
 
     @property
     def low(self) -> float:  # type: ignore[override]
@@ -157,7 +157,7 @@ class Partition(ABC):
 
 
 @dataclass(frozen=True)
-class Even(Partition):
+class EvenPartition(Partition):
     """Bands of one width."""
 
     size: int
@@ -174,7 +174,7 @@ class Even(Partition):
 
 
 @dataclass(frozen=True)
-class Weighted(Partition):
+class WeightedPartition(Partition):
     """Bands as wide as the weights, which are above 0 and need not add up to 1."""
 
     weights: tuple[float, ...]
@@ -200,13 +200,13 @@ class Weighted(Partition):
 
 
 @dataclass(frozen=True)
-class Rounded(Partition):
+class RoundedPartition(Partition):
     """A law rounded to multiples of q (ties to even), from first * q to last * q.
 
     What rounds to a multiple outside goes to the nearest one inside.
     """
 
-    law: Law
+    variable: RandomVariable
     q: float
     first: int
     last: int
@@ -217,16 +217,16 @@ class Rounded(Partition):
 
     def indices(self, share: ArrayLike) -> Indices:
         with np.errstate(over="ignore"):
-            multiples = np.rint(self.law.quantile(share) / self.q)
+            multiples = np.rint(self.variable.quantile(share) / self.q)
         places: Reals = np.clip(multiples - self.first, 0, self.size - 1)
         return places.astype(np.int64)
 
     def masses(self) -> Reals:
         inner = (np.arange(1, self.size) + (self.first - 0.5)) * self.q
-        return np.diff(np.concatenate([[0.0], self.law.cdf(inner), [1.0]]))
+        return np.diff(np.concatenate([[0.0], self.variable.cdf(inner), [1.0]]))
 
     def middle(self, index: int) -> float:
-        below, above = self.law.cdf(
+        below, above = self.variable.cdf(
             [
                 (self.first + index - 0.5) * self.q,
                 (self.first + index + 0.5) * self.q,
