@@ -76,12 +76,12 @@ def metric_flood(case: Case) -> list[str]:
 
 
 DELETE = """
-from experiments import cleanup
+from experiments.sweeps import deletion
 from experiments.models import Sweep
 sweeps = Sweep.objects.filter(pk={sweep})
 try:
-    print("TOLL", cleanup.delete_sweeps(sweeps, actor=None))
-except cleanup.StillRunning as refusal:
+    print("TOLL", deletion.delete_sweeps(sweeps, actor=None))
+except deletion.StillRunning as refusal:
     print("REFUSED", refusal)
 """
 

@@ -36,10 +36,10 @@ PASSWORD = "only-for-this-test"
 PATIENCE = 60.0
 OURS = ("SWEEPSITE_", "DATABASE_URL", "REDIS_URL", "TEST_DATABASE_URL", "DJANGO_")
 SIGN_ON = """
-from experiments import installation
+from experiments.management import bootstrap
 from experiments.models import ApiToken, Pool, User, WorkerToken
 from experiments.tokens import new_token
-installation.ensure_admin()
+bootstrap.ensure_admin()
 token = new_token("swp")
 ApiToken.objects.create(user=User.objects.get(), scope="admin",
                         prefix=token.prefix, digest=token.digest)

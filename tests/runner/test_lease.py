@@ -18,9 +18,9 @@ from experiments.runner.spec import AttemptSpec, parse_spec
 # Whoever waits ten seconds for each beat tests nothing else.
 RUNNER = """
 import sys
-from experiments.runner import connection
+from experiments.runner import http
 from experiments.runner.__main__ import main
-connection.TIMEOUT = 0.3
+http.TIMEOUT = 0.3
 sys.exit(main())
 """
 # An interpreter whose virtual environments take until a file is there.
