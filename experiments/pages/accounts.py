@@ -1,11 +1,8 @@
-"""Accounts: logging in and out, the password, the viewer's own page.
+"""Login, logout, password and profile; and a limit on failed logins for one name from
+one address.
 
-Slows guessing down: too many failed logins for one name from one address.
-
-Failures are events without a team; the name that was typed is kept as a hash only,
-since people type their password into the wrong field.
-
-Login, logout, password and profile.
+Failed logins are events without a team. They keep the typed name as a hash only, since
+people type their password into the wrong field.
 """
 
 from __future__ import annotations
@@ -34,7 +31,7 @@ from experiments.db.clock import database_now
 from experiments.formatting import duration_text
 from experiments.models import Event, User
 from experiments.pages.teams import tokens
-from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
+from experiments.pages.teams.tokens import TokenForm, token_questions
 
 MAX_FAILURES = 10
 WINDOW = timedelta(minutes=10)
@@ -43,7 +40,7 @@ MAX_NAME_LENGTH = 150
 
 
 def address_of(request: HttpRequest) -> str:
-    """The visitor's address. A proxy is believed only where the settings name one."""
+    """The visitor's address. A proxy's header counts only if settings allow it."""
     forwarded = request.headers.get("X-Forwarded-For", "")
     if getattr(settings, "SECURE_PROXY_SSL_HEADER", None) and forwarded:
         return forwarded.rsplit(",", 1)[-1].strip()[:45]
@@ -51,26 +48,26 @@ def address_of(request: HttpRequest) -> str:
 
 
 def _key(name: str) -> str:
-    """One key for all spellings that the login form takes for the same name."""
-    # Cut first: no name is longer, and folding millions of letters takes seconds.
+    """One key for all spellings that the login form takes as the same name."""
+    # Cut first: names are no longer than this, and folding a long text takes seconds.
     spelled = unicodedata.normalize("NFKC", name.strip()[:MAX_NAME_LENGTH])
     return hashlib.sha256(spelled.strip().casefold().encode()).hexdigest()[:16]
 
 
 def seconds_to_wait(request: HttpRequest, name: str) -> int:
-    """How long this name has to wait at this address; 0: it may try now."""
+    """How long this name must wait at this address; 0 if it may try now."""
     now = database_now()
     failures = Event.objects.filter(
         team=None,
         verb=FAILED,
-        # Of a time to come, of a clock that was set back, they would shut it for long.
+        # The upper bound: after a clock was set back, later failures would block long.
         created_at__range=(now - WINDOW, now + WINDOW),
         data__name=_key(name),
         data__address=address_of(request),
     ).order_by("-id")
     if failures.count() < MAX_FAILURES:
         return 0
-    # Free again once the tenth last failure has left the window.
+    # Allowed again once the tenth last failure is older than the window.
     tenth = failures.values_list("created_at", flat=True)[MAX_FAILURES - 1]
     return max(1, int((tenth + WINDOW - now).total_seconds()) + 1)
 
@@ -83,24 +80,23 @@ def log_failure(request: HttpRequest, name: str) -> None:
 
 def log_login(request: HttpRequest, user: User) -> None:
     address = address_of(request)
-    data = {"address": address}
-    Event.log("logged in", f"from {address}", actor=user, data=data)
+    Event.log("logged in", f"from {address}", actor=user, data={"address": address})
 
 
 @method_decorator(login_not_required, name="dispatch")
 class LoginView(views.LoginView):
-    """Django's login with a brake; the answer is the same for names nobody has."""
+    """Django's login with that limit. Unknown names get the same answers."""
 
     redirect_authenticated_user = True
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         wait = seconds_to_wait(request, request.POST.get("username", ""))
-        return self._refuse(wait) if wait else super().post(request, *args, **kwargs)
+        return self._blocked(wait) if wait else super().post(request, *args, **kwargs)
 
-    def _refuse(self, wait: int) -> HttpResponse:
+    def _blocked(self, wait: int) -> HttpResponse:
         form = BlockedForm(
-            f"There were {MAX_FAILURES} failed tries for this name from"
-            f" here. Try again in {duration_text(wait)}."
+            f"{MAX_FAILURES} logins with this name failed here. Try again in"
+            f" {duration_text(wait)}."
         )
         response = self.render_to_response(self.get_context_data(form=form))
         response.status_code = 429
@@ -121,14 +117,14 @@ class LoginView(views.LoginView):
 
 @login_not_required
 def admin_login(request: HttpRequest) -> HttpResponse:
-    """The administration's own login form would have no brake: ours stands in."""
+    """Replaces the administration's own login form, which has no limit."""
     if request.user.is_authenticated:
         raise PermissionDenied
     return redirect_to_login(request.GET.get("next", ""))
 
 
 class BlockedForm(AuthenticationForm):
-    """The empty login form with a sentence on why it was not looked at."""
+    """The empty login form with the reason why it was not checked."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__()
@@ -139,7 +135,7 @@ class BlockedForm(AuthenticationForm):
 
 
 class PasswordChangeView(views.PasswordChangeView):
-    """Django's, which also ends the person's other sessions."""
+    """Django's, which also ends the user's other sessions."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
@@ -160,12 +156,12 @@ def profile(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.save()
         Event.log("profile changed", actor=user)
-        messages.success(request, "Your profile is saved.")
+        messages.success(request, "Saved your profile.")
         return redirect("profile")
     context = {
         "form": form,
         "memberships": user.memberships.select_related("team").order_by("team__name"),
-        "tokens": token_questions(tokens_of(user)),
+        "tokens": token_questions(user),
         "token_form": TokenForm(),
         "back": request.path,
     }

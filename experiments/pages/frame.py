@@ -15,13 +15,15 @@ Static files with their content's hash in the name, also inside ES modules.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from whitenoise.storage import CompressedManifestStaticFilesStorage
@@ -130,6 +132,30 @@ def parts_feed(
         parts = rendered_parts()
         changed, since = changed_parts(since, parts), token_of(mark, parts)
     return JsonResponse({"since": since, "parts": changed, "final": False})
+
+
+@dataclass(frozen=True)
+class Question:
+    """What components/confirm_body.html asks before something is lost."""
+
+    confirm_id: str
+    title: str
+    text: str
+    rows: Sequence[tuple[str, str]]
+    action: str
+    verb: str
+    keep: str
+    keep_url: str
+    note: str = "Will be in the audit log"
+    reason_label: str = ""
+    reason: str = ""
+    reason_error: str = ""
+
+
+def ask(request: HttpRequest, question: Question, *, status: int = 200) -> HttpResponse:
+    """The question as its own page, for browsers without scripts."""
+    context = {"question": question}
+    return render(request, "components/question_page.html", context, status=status)
 
 
 def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:

@@ -1,9 +1,4 @@
-"""A host's row: who it is, what its slots do, whether it was busy, and the way out.
-
-One place of a host's row as somebody sees it: own trials, others', free slots.
-
-How busy each host was in the last hour, and in each few minutes of it.
-"""
+"""A host's row on the pools page: what its slots do, and how busy it was lately."""
 
 from __future__ import annotations
 
@@ -18,18 +13,25 @@ from experiments.formatting import bytes_text
 from experiments.models import Attempt, Team, Trial, Worker
 from experiments.models.trials import AttemptState
 from experiments.models.workers import SILENT_AFTER
-from experiments.scheduling.waiting import SlotView
+from experiments.scheduling.occupancy import SlotView
+from experiments.search.fields import listed
 from experiments.tracking.training_time import attempt_seconds
 
-# A row of the map has so many places; a trial of more spans all of them.
-ROW = 4
-BAR = 100
+# Columns of the map of slots; a trial with more slots spans all of them.
+MAX_COLUMNS = 4
+HOUR = timedelta(hours=1)
+BUCKETS = 30
+BAR_HEIGHT = 20
+# Seconds for which a page shows the same load again.
+LOAD_CACHED_FOR = 20
+# Bytes: a host with less free disk shows it.
+LITTLE_DISK = 5e9
 
 
 @dataclass(frozen=True)
 class SlotCell:
-    """``kind``: own, other, free, closed or silent. ``percent``: of its usual reports,
-    None when nobody knows how many there will be."""
+    """``kind``: own, other, free, closed or silent. ``percent`` of the usual number of
+    reports; None while that is unknown."""
 
     kind: str
     title: str
@@ -41,20 +43,20 @@ class SlotCell:
 
     @property
     def columns(self) -> int:
-        return min(self.span, ROW)
+        return min(self.span, MAX_COLUMNS)
 
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """Who looks, and what cells need beside their slot: the teams that may be seen
-    whole, and the reports of the longest completed trial by sweep."""
+    """The teams whose work the viewer may see, and by sweep the reports of its longest
+    completed trial."""
 
     teams: Collection[int]
-    lengths: Mapping[int, int]
+    usual_reports: Mapping[int, int]
     now: datetime
 
 
-def cell(slot: SlotView, view: Viewpoint) -> SlotCell:
+def slot_cell(slot: SlotView, view: Viewpoint) -> SlotCell:
     attempt = slot.attempt
     if attempt is not None:
         return _trial_cell(slot, attempt, view)
@@ -67,6 +69,7 @@ def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> SlotCell:
     trial = attempt.trial
     team = team_of(trial)
     own = team.pk in view.teams
+    usual = view.usual_reports.get(trial.sweep_id or 0, 0)
     place = _place(slot)
     notes = [place] if place else []
     if slot.state == "silent":
@@ -74,56 +77,37 @@ def _trial_cell(slot: SlotView, attempt: Attempt, view: Viewpoint) -> SlotCell:
     elif slot.state == "promised":
         notes.append("about to start")
     elif own:
-        notes.append(attempt.phase or _reports(attempt, view))
+        notes.append(attempt.phase or _reports(attempt, usual))
     else:
-        notes.append("another team\N{RIGHT SINGLE QUOTATION MARK}s")
+        notes.append("another team\u2019s")
     return SlotCell(
         kind="silent" if slot.state == "silent" else "own" if own else "other",
         title=trial.label if own else team.name,
         note=", ".join(notes),
         url=trial.get_absolute_url() if own else "",
         seconds=attempt_seconds(attempt, view.now),
-        percent=_percent(attempt, view),
+        percent=min(100, 100 * trial.reports // usual) if usual else None,
         span=slot.span,
     )
 
 
 def team_of(trial: Trial) -> Team:
-    """Of the sweep's experiment, which occupancy brings along."""
+    """The team of the experiment, which `occupancy` has loaded."""
     team: Team = (trial.sweep or trial).experiment.team
     return team
 
 
 def _place(slot: SlotView) -> str:
-    """``GPU 0``, ``GPU 0 and 1``, ``GPU 0, 1 and 2``; empty without any."""
-    names = [str(device) for device in slot.devices]
-    if len(names) < 2:
-        return f"GPU {names[0]}" if names else ""
-    return f"GPU {', '.join(names[:-1])} and {names[-1]}"
+    """``GPU 0``, ``GPU 0 and 1``, ``GPU 0, 1 and 2``; empty without GPUs."""
+    return f"GPU {listed(map(str, slot.devices))}" if slot.devices else ""
 
 
-def _length(attempt: Attempt, view: Viewpoint) -> int:
-    return view.lengths.get(attempt.trial.sweep_id or 0, 0)
-
-
-def _reports(attempt: Attempt, view: Viewpoint) -> str:
+def _reports(attempt: Attempt, usual: int) -> str:
     """``17 of 30``, or ``17 reports`` while no trial of the sweep has completed."""
-    reports, length = attempt.trial.reports, _length(attempt, view)
-    if length >= reports and length:
-        return f"{reports} of {length}"
+    reports = attempt.trial.reports
+    if 0 < usual >= reports:
+        return f"{reports} of {usual}"
     return "1 report" if reports == 1 else f"{reports or 'no'} reports"
-
-
-def _percent(attempt: Attempt, view: Viewpoint) -> int | None:
-    length = _length(attempt, view)
-    return min(BAR, BAR * attempt.trial.reports // length) if length else None
-
-
-HOUR = timedelta(hours=1)
-BUCKETS = 30
-# Seconds for which a page shows what was counted before.
-KEPT_FOR = 20
-BAR_HEIGHT = 20
 
 
 @dataclass(frozen=True)
@@ -136,7 +120,7 @@ class HostLoad:
 
     @property
     def outline(self) -> str:
-        """All bars as one path of a picture with 4 pixels for each."""
+        """All bars as one SVG path, each 4 pixels wide."""
         bars = (
             f"M{4 * i} {BAR_HEIGHT}v-{bar}h3v{bar}z"
             for i, bar in enumerate(self.bars)
@@ -149,12 +133,12 @@ IDLE = HostLoad(0.0, (0,) * BUCKETS)
 
 
 def host_loads(workers: Sequence[Worker], now: datetime) -> Mapping[int, HostLoad]:
-    """By worker; one query, and none when the same was asked a moment ago."""
+    """By worker, in one query; none if the same was asked for just before."""
     key = f"busy-hosts-{hash(tuple(worker.pk for worker in workers))}"
     known: Mapping[int, HostLoad] | None = cache.get(key)
     if known is None:
         known = measure(workers, now)
-        cache.set(key, known, KEPT_FOR)
+        cache.set(key, known, LOAD_CACHED_FOR)
     return known
 
 
@@ -171,8 +155,8 @@ def measure(workers: Sequence[Worker], now: datetime) -> Mapping[int, HostLoad]:
 def _runs(
     workers: Sequence[int], since: datetime
 ) -> Sequence[tuple[int, int, datetime, datetime | None]]:
-    """Worker, slots, begin and end of what ran since then. A lost attempt held its
-    slot until it was last heard of, and not until it was given up."""
+    """Worker, slots, begin and end of what ran since then. A lost attempt held its slot
+    until its last heartbeat."""
     rows = Attempt.objects.filter(
         worker__in=workers,
         state__in=(AttemptState.RUNNING, AttemptState.FINISHED, AttemptState.LOST),
@@ -193,7 +177,7 @@ def _add(
     since: datetime,
     width: float,
 ) -> None:
-    """Give each bucket the seconds of the span that lie in it, times the slots."""
+    """Add to each bucket its seconds of the span, times the slots."""
     begin = max(0.0, (span[0] - since).total_seconds())
     end = min(width * BUCKETS, (span[1] - since).total_seconds())
     while begin < end:
@@ -207,10 +191,6 @@ def _busy(buckets: Sequence[float], capacity: float) -> HostLoad:
     shares = [min(1.0, seconds / capacity) for seconds in buckets]
     bars = [max(round(share * BAR_HEIGHT), 1 if share else 0) for share in shares]
     return HostLoad(sum(shares) / BUCKETS, bars)
-
-
-# Less free disk than this is told, in bytes.
-LITTLE_DISK = 5e9
 
 
 @dataclass(frozen=True)
@@ -228,7 +208,7 @@ class HostCard:
 
     @property
     def state(self) -> str:
-        """The name of the row's glyph, and of how it is drawn."""
+        """The name of the row's glyph and style."""
         return "failed" if self.silent else "paused" if self.draining else "completed"
 
     @property
@@ -242,24 +222,29 @@ class HostCard:
 
     @property
     def usable(self) -> int:
-        """Slots that take trials, now or when what runs in them has ended."""
+        """Slots that take trials, now or once their present trial has ended."""
         return 0 if self.silent or self.draining else self.worker.slots
 
     @property
+    def running(self) -> int:
+        """Trials that run there."""
+        return sum(cell.seconds is not None for cell in self.cells)
+
+    @property
     def empty(self) -> bool:
-        """Whether nothing runs there any more."""
+        """Whether nothing runs there."""
         return all(cell.kind in ("free", "closed") for cell in self.cells)
 
     @property
     def drain_words(self) -> str:
-        """What follows the time since which it drains: the reason, and a full stop."""
+        """The end of "Draining since 14:02": the reason, and a full stop."""
         reason = self.worker.drain_reason.strip()
-        said = f": {reason}" if reason else ""
-        return said if said.endswith((".", "!", "?")) else f"{said}."
+        text = f": {reason}" if reason else ""
+        return text if text.endswith((".", "!", "?")) else f"{text}."
 
     @property
     def lost(self) -> Sequence[SlotCell]:
-        """What ran there when it fell silent, as far as the viewer may see it."""
+        """What ran there when it stopped responding."""
         return [cell for cell in self.cells if cell.kind == "silent" and cell.seconds]
 
     @property
@@ -290,7 +275,7 @@ def _facts(worker: Worker) -> Iterator[str]:
 
 
 def number(facts: Mapping[str, object], name: str) -> float:
-    """What the host told under a name; 0 for anything that is no number."""
+    """A number that the host reported; 0 for anything else."""
     value = facts.get(name) if isinstance(facts, dict) else None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)

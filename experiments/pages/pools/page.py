@@ -1,9 +1,7 @@
-"""The page of the pools for one viewer, by part so that its feed can send parts.
+"""The page of the pools for one viewer: hosts with their slots, and who waits for one.
 
-The number of queries goes with the number of pools, never with that of hosts, slots or
-waiting trials.
-
-Who waits for a slot, for what and why, in the order in which slots will be given.
+The number of queries depends on the number of pools, never on the number of hosts,
+slots or waiting trials.
 """
 
 from __future__ import annotations
@@ -12,49 +10,44 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from django.db.models import Max
 from django.template.loader import render_to_string
 
 from experiments import access
 from experiments.db.clock import database_now
-from experiments.models import Pool, Team, Trial, User, Worker
+from experiments.models import Pool, Team, Trial, User
 from experiments.models.trials import TrialState
 from experiments.pages.pools.hosts import (
     IDLE,
     HostCard,
     Viewpoint,
-    cell,
     host_loads,
     is_silent,
+    slot_cell,
     team_of,
 )
-from experiments.scheduling.pools import PoolState, pool_states
-from experiments.scheduling.waiting import HostRow, Waiting, occupancy, queue_of
+from experiments.scheduling.occupancy import HostRow, occupancy
+from experiments.scheduling.pools import pool_states
+from experiments.scheduling.waiting import Waiting, queue_of
 
 MAX_ROWS = 50
 
 
 @dataclass(frozen=True)
 class QueueRow:
-    """One place in a pool's queue. ``url`` and ``name`` are there for what the viewer
-    may see; of another team's work only the team is named."""
+    """One place in a pool's queue. Of another team's work only the team is named."""
 
-    place: int
-    name: str
-    url: str
-    team: Team
+    wait: Waiting
     pool: Pool
-    since: datetime | None
-    bold: str
-    rest: str
-    help_text: str
+    team: Team
+    name: str = "another team\u2019s sweep"
+    url: str = ""
 
 
 @dataclass(frozen=True)
 class QueueList:
-    """``rows`` are the first of those that were asked for; the numbers are of all."""
+    """The first rows of the teams that are listed; all numbers are of all teams."""
 
     rows: Sequence[QueueRow]
     left_out: int
@@ -65,7 +58,7 @@ class QueueList:
     oldest: datetime | None
 
 
-def queue_rows(
+def queue_list(
     waits: Mapping[Pool, Sequence[Waiting]],
     *,
     teams: Collection[int],
@@ -85,7 +78,7 @@ def queue_rows(
         sweeps=len({wait.sweep.pk for _, wait in everything}),
         causes=causes.most_common(3),
         by_pool={pool.pk: len(queue) for pool, queue in waits.items()},
-        oldest=min((w.since for _, w in everything if w.since), default=None),
+        oldest=min((wait.since for _, wait in everything if wait.since), default=None),
     )
 
 
@@ -96,22 +89,10 @@ def _team(wait: Waiting) -> Team:
 
 def _row(pool: Pool, wait: Waiting, teams: Collection[int]) -> QueueRow:
     team = _team(wait)
-    trial = wait.attempt.trial if wait.attempt else None
-    seen = team.pk in teams
-    shown = trial or wait.sweep
-    return QueueRow(
-        place=wait.place,
-        name=shown.label
-        if seen
-        else "another team\N{RIGHT SINGLE QUOTATION MARK}s sweep",
-        url=shown.get_absolute_url() if seen else "",
-        team=team,
-        pool=pool,
-        since=wait.since,
-        bold=wait.cause,
-        rest=wait.detail,
-        help_text=wait.help_text,
-    )
+    if team.pk not in teams:
+        return QueueRow(wait, pool, team)
+    shown = wait.attempt.trial if wait.attempt else wait.sweep
+    return QueueRow(wait, pool, team, shown.label, shown.get_absolute_url())
 
 
 @dataclass(frozen=True)
@@ -135,22 +116,18 @@ class PoolSection:
         return sum(host.usable for host in self.hosts)
 
     @property
-    def silent(self) -> Sequence[HostCard]:
-        return [host for host in self.hosts if host.silent]
-
-    @property
     def leaving(self) -> int:
         return sum(host.draining and not host.silent for host in self.hosts)
 
 
 @dataclass(frozen=True)
 class SlotCounts:
-    """Slots of living hosts by who has them."""
+    """Slots of hosts that respond: of this team's trials, of others', free, closed."""
 
-    mine: int
-    others: int
-    free: int
-    closed: int
+    mine: int = 0
+    others: int = 0
+    free: int = 0
+    closed: int = 0
 
     @property
     def busy(self) -> int:
@@ -165,101 +142,22 @@ class SlotCounts:
         return f"{self.mine} of this team, {self.others} of others, {self.free} free"
 
 
+@dataclass(frozen=True)
 class PoolsPage:
-    """What somebody sees of some pools now."""
+    """``team``: the one that the viewer looks at; ``narrow``: the queue lists only its
+    work."""
 
-    def __init__(
-        self, user: User, pools: Sequence[Pool], *, team: Team | None, narrow: bool
-    ) -> None:
-        """``team``: the one they look at; ``narrow``: only its work in the queue."""
-        self.user, self.pools, self.team, self.narrow = user, pools, team, narrow
-        self.now: datetime = database_now()
+    user: User
+    team: Team | None
+    narrow: bool
+    hosts: Sequence[HostCard]
+    sections: Sequence[PoolSection]
+    queue: QueueList
+    slots: SlotCounts
 
-    @cached_property
-    def teams(self) -> Collection[int]:
-        """The teams whose work the viewer may see."""
-        return set(access.teams_for(self.user).values_list("pk", flat=True))
-
-    @cached_property
-    def states(self) -> Mapping[int, PoolState]:
-        """Read once: what is free and why others wait agree."""
-        return pool_states([pool.pk for pool in self.pools])
-
-    @cached_property
-    def rows(self) -> Sequence[HostRow]:
-        return occupancy(self.pools, self.states)
-
-    @cached_property
-    def hosts(self) -> Sequence[HostCard]:
-        busy = host_loads([row.worker for row in self.rows], self.now)
-        view = Viewpoint(self.teams, self.lengths, self.now)
-        return [
-            HostCard(
-                worker=row.worker,
-                cells=[cell(slot, view) for slot in row.slots],
-                busy=busy.get(row.worker.pk, IDLE),
-                silent=is_silent(row.worker, self.now),
-            )
-            for row in self.rows
-        ]
-
-    @cached_property
-    def lengths(self) -> Mapping[int, int]:
-        """Reports of the longest completed trial of each sweep that runs here."""
-        sweeps = {
-            slot.attempt.trial.sweep_id
-            for row in self.rows
-            for slot in row.slots
-            if slot.attempt is not None
-        }
-        rows = Trial.objects.filter(
-            sweep__in=sweeps - {None}, state=TrialState.COMPLETED
-        )
-        longest = rows.order_by().values_list("sweep").annotate(n=Max("reports"))
-        return {sweep: n for sweep, n in longest if n}
-
-    @cached_property
-    def sections(self) -> Sequence[PoolSection]:
-        waiting = self.queue.by_pool
-        return [
-            PoolSection(
-                pool,
-                [host for host in self.hosts if host.worker.pool_id == pool.pk],
-                waiting.get(pool.pk, 0),
-            )
-            for pool in self.pools
-        ]
-
-    @cached_property
-    def queue(self) -> QueueList:
-        waits = {
-            pool: queue_of(pool, teams=self.teams, state=self.states[pool.pk])
-            for pool in self.pools
-        }
-        only = self.team.pk if self.narrow and self.team else None
-        return queue_rows(waits, teams=self.teams, only=only)
-
-    @cached_property
-    def slots(self) -> SlotCounts:
-        mine = others = free = closed = 0
-        for row, host in zip(self.rows, self.hosts, strict=True):
-            if host.silent:
-                continue
-            for slot in row.slots:
-                if slot.attempt is not None:
-                    own = self._is_mine(slot.attempt.trial)
-                    mine, others = (
-                        mine + own * slot.span,
-                        others + (not own) * slot.span,
-                    )
-                elif slot.state == "free":
-                    free += slot.span
-                else:
-                    closed += slot.span
-        return SlotCounts(mine, others, free, closed)
-
-    def _is_mine(self, trial: Trial) -> bool:
-        return self.team is not None and team_of(trial).pk == self.team.pk
+    @property
+    def pools(self) -> Sequence[Pool]:
+        return [section.pool for section in self.sections]
 
     @property
     def silent(self) -> Sequence[HostCard]:
@@ -270,17 +168,9 @@ class PoolsPage:
         return len(self.hosts) - len(self.silent)
 
     @property
-    def workers(self) -> Sequence[Worker]:
-        return [host.worker for host in self.hosts]
-
-    @property
     def idle_pools(self) -> Sequence[PoolSection]:
-        """Pools in which something waits and nothing takes it."""
+        """Pools where something waits and no host takes it."""
         return [s for s in self.sections if s.waiting and not s.usable]
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.hosts
 
     def rendered_parts(self) -> Mapping[str, str]:
         context = {"page": self, "is_admin": self.user.is_superuser, "team": self.team}
@@ -293,3 +183,66 @@ class PoolsPage:
                 "experiments/pools/section.html", {**context, "section": section}
             )
         return parts
+
+
+def pools_page(
+    user: User, pools: Sequence[Pool], *, team: Team | None, narrow: bool
+) -> PoolsPage:
+    now = database_now()
+    teams = set(access.teams_for(user).values_list("pk", flat=True))
+    # Read once, so that free slots and reasons to wait agree.
+    states = pool_states([pool.pk for pool in pools])
+    rows = occupancy(pools, states)
+    hosts = _host_cards(rows, teams, now)
+    waits = {pool: queue_of(pool, teams=teams, state=states[pool.pk]) for pool in pools}
+    only = team.pk if narrow and team else None
+    queue = queue_list(waits, teams=teams, only=only)
+    sections = [
+        PoolSection(
+            pool,
+            [host for host in hosts if host.worker.pool_id == pool.pk],
+            queue.by_pool[pool.pk],
+        )
+        for pool in pools
+    ]
+    slots = _slot_counts(rows, team, now)
+    return PoolsPage(user, team, narrow, hosts, sections, queue, slots)
+
+
+def _host_cards(
+    rows: Sequence[HostRow], teams: Collection[int], now: datetime
+) -> list[HostCard]:
+    loads = host_loads([row.worker for row in rows], now)
+    view = Viewpoint(teams, _usual_reports(rows), now)
+    return [
+        HostCard(
+            worker=row.worker,
+            cells=[slot_cell(slot, view) for slot in row.slots],
+            busy=loads.get(row.worker.pk, IDLE),
+            silent=is_silent(row.worker, now),
+        )
+        for row in rows
+    ]
+
+
+def _usual_reports(rows: Sequence[HostRow]) -> Mapping[int, int]:
+    """The reports of the longest completed trial of each sweep that runs here."""
+    attempts = [slot.attempt for row in rows for slot in row.slots if slot.attempt]
+    sweeps = {attempt.trial.sweep_id for attempt in attempts} - {None}
+    completed = Trial.objects.filter(sweep__in=sweeps, state=TrialState.COMPLETED)
+    longest = completed.order_by().values_list("sweep").annotate(n=Max("reports"))
+    return {sweep: n for sweep, n in longest if n}
+
+
+def _slot_counts(
+    rows: Sequence[HostRow], team: Team | None, now: datetime
+) -> SlotCounts:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        for slot in () if is_silent(row.worker, now) else row.slots:
+            kind = "free" if slot.state == "free" else "closed"
+            if slot.attempt is not None:
+                is_mine = team is not None and team_of(slot.attempt.trial) == team
+                kind = "mine" if is_mine else "others"
+            counts[kind] += slot.span
+    return SlotCounts(**counts)

@@ -1,6 +1,5 @@
-"""The page of all pools one may use, and of one of them; how to start a worker.
-
-What admins of the installation do with pools and hosts. Nobody else may.
+"""The page of all pools, of one pool, how to start a worker; and what admins of the
+installation do with pools and hosts.
 """
 
 from __future__ import annotations
@@ -8,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -22,23 +22,22 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from experiments import access, lifecycle
 from experiments.models import Event, Pool, User, Worker, WorkerToken
 from experiments.models.trials import AttemptState
-from experiments.pages.frame import changed_parts, current_team, is_current, token_of
+from experiments.pages.frame import ask, current_team, parts_feed, token_of
 from experiments.pages.health.views import must_be_admin
 from experiments.pages.pools.forms import (
     MAX_REASON,
     NewPoolForm,
     PoolForm,
-    Question,
     drain_question,
     forget_question,
     host_questions,
 )
-from experiments.pages.pools.page import PoolsPage
+from experiments.pages.pools.page import PoolsPage, pools_page
 from experiments.search.fields import cut
 
-# An open page is drawn anew no more often, however quickly it asks.
+# Seconds: an open page is drawn again no more often.
 DRAWN_EVERY = 3.0
-MINE, ALL = "mine", "all"
+MINE = "mine"
 
 
 def pools_of(request: HttpRequest, name: str) -> Sequence[Pool]:
@@ -52,7 +51,7 @@ def pools_of(request: HttpRequest, name: str) -> Sequence[Pool]:
 def page_of(request: HttpRequest, pools: Sequence[Pool]) -> PoolsPage:
     narrow = request.GET.get("queue") == MINE
     team = current_team(request)
-    return PoolsPage(access.viewer(request), pools, team=team, narrow=narrow)
+    return pools_page(access.viewer(request), pools, team=team, narrow=narrow)
 
 
 @require_GET
@@ -66,12 +65,11 @@ def pool_page(request: HttpRequest, name: str = "") -> HttpResponse:
         "parts": parts,
         "since": token_of(mark, parts),
         "pool": page.pools[0] if name else None,
-        "tabs": tabs_of(page, name),
+        "tabs": tabs_of(page.user, name),
         "team_count": team_count(page.pools),
-        "feed": f"{reverse('pool_feed')}?{feed_query(request, name)}",
+        "feed": feed_url(name, narrow=page.narrow),
         "is_admin": page.user.is_superuser,
         "questions": host_questions(page),
-        "start": start_context(page.user, page.pools[0]) if page.pools else None,
     }
     return render(request, "experiments/pools/page.html", context)
 
@@ -79,33 +77,26 @@ def pool_page(request: HttpRequest, name: str = "") -> HttpResponse:
 @require_GET
 @never_cache
 def pool_feed(request: HttpRequest) -> JsonResponse:
-    """The parts that have changed ``?since=``, as HTML; of one ``?pool=`` if given."""
-    since, mark = request.GET.get("since", ""), moment()
+    """The parts that have changed, of all pools or of one ``?pool=``."""
     pools = pools_of(request, request.GET.get("pool", ""))
-    if is_current(since, mark):
-        return JsonResponse({"since": since, "parts": {}, "final": False})
-    parts = page_of(request, pools).rendered_parts()
-    news = {"since": token_of(mark, parts), "parts": changed_parts(since, parts)}
-    return JsonResponse({**news, "final": False})
+    return parts_feed(
+        request, moment(), lambda: page_of(request, pools).rendered_parts()
+    )
 
 
 def moment() -> str:
     return str(int(time.monotonic() // DRAWN_EVERY))
 
 
-def feed_query(request: HttpRequest, name: str) -> str:
-    query = request.GET.copy()
-    query.clear()
-    if name:
-        query["pool"] = name
-    if request.GET.get("queue") == MINE:
-        query["queue"] = MINE
-    return query.urlencode()
+def feed_url(name: str, *, narrow: bool) -> str:
+    query = {"pool": name, "queue": MINE if narrow else ""}
+    asked = {key: value for key, value in query.items() if value}
+    return f"{reverse('pool_feed')}?{urlencode(asked)}"
 
 
-def tabs_of(page: PoolsPage, name: str) -> Sequence[tuple[str, str, bool]]:
-    """Label, address, whether it is the one that shows; none for a single pool."""
-    names = list(access.pools_for(page.user).values_list("name", flat=True))
+def tabs_of(user: User, name: str) -> Sequence[tuple[str, str, bool]]:
+    """Label, address, whether it is the current one; none for a single pool."""
+    names = list(access.pools_for(user).values_list("name", flat=True))
     if len(names) < 2:
         return ()
     return [
@@ -123,18 +114,17 @@ def team_count(pools: Sequence[Pool]) -> int:
 @require_GET
 @never_cache
 def pool_start(request: HttpRequest, name: str) -> HttpResponse:
-    """The exact command that starts a worker of the pool."""
     pool = pools_of(request, name)[0]
-    context = {"pool": pool, "start": start_context(access.viewer(request), pool)}
-    return render(request, "experiments/pools/start.html", context)
+    return show_start(request, pool)
 
 
-def start_context(user: User, pool: Pool, secret: str = "") -> dict[str, Any]:
-    """What experiments/pools/commands.html shows. ``secret``: a token made just now."""
+def show_start(request: HttpRequest, pool: Pool, secret: str = "") -> HttpResponse:
+    """The exact commands that start a worker; ``secret``: a token created just now."""
+    user = access.viewer(request)
     embedded = settings.REDIS_URL.startswith("unix")
     queue = "redis://:PASSWORD@SERVER:6379/0"
     if embedded and user.is_superuser:
-        # A socket of the site's own machine, for who may read the file that names it.
+        # The socket of the site's machine, for those who may read the file with it.
         queue = f'$(cat "{settings.HOME / "redis_url"}")'
     lines = [
         f"export REDIS_URL={queue}",
@@ -142,21 +132,15 @@ def start_context(user: User, pool: Pool, secret: str = "") -> dict[str, Any]:
         f"export SWEEPSITE_WORKER_TOKEN={secret or 'wrk_…'}",
         f"python manage.py worker --pool {pool.name} --slots 2",
     ]
-    return {
+    start = {
         "pool": pool,
         "commands": "\n".join(lines),
         "embedded": embedded,
         "is_admin": user.is_superuser,
         "secret": secret,
     }
-
-
-page_urls = [
-    path("pools/", pool_page, name="pool_list"),
-    path("pools/feed.json", pool_feed, name="pool_feed"),
-    path("pools/<slug:name>/", pool_page, name="pool_detail"),
-    path("pools/<slug:name>/start/", pool_start, name="pool_start"),
-]
+    context = {"pool": pool, "start": start}
+    return render(request, "experiments/pools/start.html", context)
 
 
 def host_of(name: str, pk: int) -> Worker:
@@ -166,12 +150,6 @@ def host_of(name: str, pk: int) -> Worker:
 
 def pool_of(name: str) -> Pool:
     return access.found_or_404(Pool.objects.all(), name=name)
-
-
-def ask(request: HttpRequest, question: Question, *, status: int = 200) -> HttpResponse:
-    """The question as a page of its own, for browsers without scripts."""
-    context = {"question": question}
-    return render(request, "experiments/pools/confirm.html", context, status=status)
 
 
 @require_http_methods(["GET", "POST"])
@@ -184,11 +162,11 @@ def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
         running = worker.attempts.filter(state=AttemptState.RUNNING).count()
         question = drain_question(worker, running=running, reason=reason)
         return ask(request, question, status=422 if too_long else 200)
-    told = f"{reason} ({cut(admin.username)})" if reason else f"By {admin.username}."
-    if lifecycle.drain_worker(worker, reason=told, actor=admin):
+    text = f"{reason} ({cut(admin.username)})" if reason else f"By {admin.username}."
+    if lifecycle.drain_worker(worker, reason=text, actor=admin):
         messages.success(request, f"{worker.name} gets no new trials from now on.")
     else:
-        messages.info(request, f"{worker.name} drains already.")
+        messages.info(request, f"{worker.name} is already draining.")
     return redirect("pool_list")
 
 
@@ -198,7 +176,7 @@ def host_undrain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     if lifecycle.undrain_worker(worker, actor=admin):
         messages.success(request, f"{worker.name} takes trials again.")
     else:
-        messages.info(request, f"{worker.name} takes trials already.")
+        messages.info(request, f"{worker.name} already takes trials.")
     return redirect("pool_list")
 
 
@@ -209,12 +187,12 @@ def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     if request.method != "POST":
         return ask(request, forget_question(worker))
     if lifecycle.forget_worker(worker, actor=admin):
-        messages.success(request, f"{worker.name} is off the list.")
+        messages.success(request, f"{worker.name} is no longer listed.")
     else:
         messages.error(
             request,
-            f"{worker.name} was not forgotten: it gives signs of life, or is off the"
-            " list already. Drain it, or stop its worker.",
+            f"{worker.name} was not forgotten: it responds, or is not listed any more."
+            " Drain it, or stop its worker.",
         )
     return redirect("pool_list")
 
@@ -222,13 +200,12 @@ def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 @require_POST
 @never_cache
 def pool_token(request: HttpRequest, name: str) -> HttpResponse:
-    """Make a credential of the pool's workers and show it, this once."""
+    """Create a token for the pool's workers, and show it this once."""
     admin, pool = must_be_admin(request), pool_of(name)
     with transaction.atomic():
         token = WorkerToken.issue(pool, by=admin)
         Event.log("credential created", f"{pool.name} {token.prefix}…", actor=admin)
-    context = {"pool": pool, "start": start_context(admin, pool, token.secret)}
-    return render(request, "experiments/pools/start.html", context)
+    return show_start(request, pool, token.secret)
 
 
 @require_http_methods(["GET", "POST"])
@@ -237,7 +214,7 @@ def pool_edit(request: HttpRequest, name: str) -> HttpResponse:
     form = PoolForm(request.POST or None, instance=pool)
     if request.method == "POST" and form.is_valid():
         save(form, admin, "pool changed")
-        messages.success(request, f"Pool {pool.name} is saved.")
+        messages.success(request, f"Saved pool {pool.name}.")
         return redirect("pool_detail", pool.name)
     return show_form(request, form, pool)
 
@@ -264,23 +241,23 @@ def save(form: PoolForm, admin: User, verb: str) -> Pool:
     if pool.pk is None:
         pool.save()
     else:
-        own = ("price_per_hour", "python", "folders")
-        pool.save(update_fields=own)
+        pool.save(update_fields=("price_per_hour", "python", "folders"))
     form.save_m2m()
-    changed = ", ".join(form.changed_data) or "as it was"
+    changed = ", ".join(form.changed_data) or "no changes"
     Event.log(verb, f"{pool.name}: {changed}", actor=admin)
     return pool
 
 
 HOST = "pools/<slug:name>/hosts/<int:pk>"
-action_urls = [
+urlpatterns = [
+    path("pools/", pool_page, name="pool_list"),
+    path("pools/feed.json", pool_feed, name="pool_feed"),
     path("pools/new/", pool_create, name="pool_create"),
+    path("pools/<slug:name>/", pool_page, name="pool_detail"),
+    path("pools/<slug:name>/start/", pool_start, name="pool_start"),
     path("pools/<slug:name>/edit/", pool_edit, name="pool_edit"),
     path("pools/<slug:name>/token/", pool_token, name="pool_token"),
     path(f"{HOST}/drain/", host_drain, name="host_drain"),
     path(f"{HOST}/undrain/", host_undrain, name="host_undrain"),
     path(f"{HOST}/forget/", host_forget, name="host_forget"),
 ]
-
-
-urlpatterns = [*action_urls, *page_urls]

@@ -16,7 +16,7 @@ ROLES = [(role.value, role.value) for role in Membership.Role]
 
 
 class PersonForm(forms.Form):
-    """Somebody for the team: who is there already, or a new account."""
+    """A new member: an existing account, or a new one."""
 
     username = forms.CharField(
         label="User name",
@@ -26,7 +26,7 @@ class PersonForm(forms.Form):
     role = forms.ChoiceField(choices=ROLES, initial=Membership.Role.MEMBER)
     create = forms.BooleanField(
         required=False,
-        label="Make an account of that name, with a generated password",
+        label="Create an account with this name and a generated password",
     )
 
     def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ class PersonForm(forms.Form):
         self.person = User.objects.filter(username=name).first()
         if Membership.objects.filter(team=self.team, user=self.person).exists():
             raise ValidationError(
-                f"{name} is in the team already; the role can be changed in the list."
+                f"{name} is already in the team. Change the role in the list."
             )
         return name
 
@@ -51,13 +51,13 @@ class PersonForm(forms.Form):
             self.add_error(
                 "username",
                 f"There is no account {name!r}. Check the spelling, or tick the box"
-                " below to make one.",
+                " below to create one.",
             )
         if name and self.person is not None and create:
             self.add_error(
                 "username",
-                f"There is an account {name!r} already. Untick the box below to add"
-                " that person, or choose another name.",
+                f"The account {name!r} already exists. Untick the box below to add it,"
+                " or choose another name.",
             )
         return data
 
@@ -67,7 +67,7 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
         Pool.objects.all(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        label="Pools that it may use",
+        label="Pools it may use",
     )
 
     class Meta:
@@ -79,12 +79,12 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
         slug = slugify(name)[:60]
         if not slug or slug in RESERVED_SLUGS:
             raise ValidationError(
-                f"{name!r} makes no address. Use a name with some letters from a to z"
-                " or digits, such as Vision."
+                f"{name!r} cannot be part of an address. Use a name with some letters"
+                " from a to z or digits, such as Vision."
             )
         if Team.objects.filter(slug=slug).exists():
             raise ValidationError(
-                f"There is a team at /teams/{slug}/ already. Choose another name."
+                f"Another team has the address /teams/{slug}/. Choose another name."
             )
         self.instance.slug = slug
         return name

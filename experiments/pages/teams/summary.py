@@ -1,7 +1,4 @@
-"""A team's page: its people, its pools, and the viewer's own tokens.
-
-What early termination saved a team, month by month.
-"""
+"""What a team's page shows: people, pools, savings and the viewer's own tokens."""
 
 from __future__ import annotations
 
@@ -16,9 +13,10 @@ from django.urls import reverse
 
 from experiments import access
 from experiments.models import Experiment, Membership, Sweep, Team, User
+from experiments.pages.frame import Question
 from experiments.pages.teams.forms import ROLES, PersonForm
-from experiments.pages.teams.tokens import TokenForm, token_questions, tokens_of
-from experiments.scheduling.occupancy import PoolSlots, team_slots
+from experiments.pages.teams.tokens import TokenForm, token_questions
+from experiments.scheduling.occupancy import team_slots
 from experiments.sweeps import savings
 from experiments.sweeps.savings import Saving
 
@@ -27,7 +25,7 @@ MAX_MONTHS = 12
 
 @dataclass(frozen=True)
 class MonthRow:
-    """``seconds`` of ``most``, both whole, are drawn as a bar."""
+    """``seconds`` of ``most``, both whole numbers, are drawn as a bar."""
 
     name: str
     saving: Saving
@@ -37,7 +35,7 @@ class MonthRow:
 
 @dataclass(frozen=True)
 class Savings:
-    """The latest months first, and the sum of all there are."""
+    """The latest months, the latest first, and the sum of all months."""
 
     rows: Sequence[MonthRow]
     total: Saving
@@ -72,7 +70,7 @@ def _name(month: str) -> str:
 
 @dataclass(frozen=True)
 class Member:
-    """One row of the people's list. ``fixed``: the only admin, who must stay one."""
+    """One row of the list of people. ``fixed``: the only admin, who must stay admin."""
 
     membership: Membership
     fixed: bool
@@ -83,30 +81,28 @@ class Member:
         return self.membership.user
 
     @property
-    def removal(self) -> dict[str, object]:
+    def removal(self) -> Question:
         return removal_question(self.team, self.user)
 
 
-def removal_question(team: Team, person: User) -> dict[str, object]:
-    """What components/confirm_body.html asks."""
-    return {
-        "confirm_id": f"remove-{person.pk}",
-        "title": f"Remove {person.username} from team {team.name}?",
-        "text": f"{person.display_name} no longer sees this team and its experiments.",
-        "rows": [
-            ("stays", "their account, and the sweeps they started, which go on"),
-            ("ends", "what their API tokens may do in this team"),
+def removal_question(team: Team, person: User) -> Question:
+    return Question(
+        confirm_id=f"remove-{person.pk}",
+        title=f"Remove {person.username} from team {team.name}?",
+        text=f"{person.display_name} no longer sees this team and its experiments.",
+        rows=[
+            ("stays", "their account and their running sweeps"),
+            ("ends", "access of their API tokens to this team"),
         ],
-        "action": reverse("member_remove", args=(team.slug, person.pk)),
-        "verb": "Remove",
-        "keep": f"Keep {person.username}",
-        "keep_url": reverse("team_detail", args=(team.slug,)),
-        "note": "Will be in the audit log",
-    }
+        action=reverse("member_remove", args=(team.slug, person.pk)),
+        verb="Remove",
+        keep=f"Keep {person.username}",
+        keep_url=reverse("team_detail", args=(team.slug,)),
+    )
 
 
 def readable_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
-    """The team, if it is the viewer's to see, and the viewer."""
+    """The team, if the viewer may see it, and the viewer."""
     user = access.viewer(request)
     team = access.found_or_404(access.teams_for(user), slug=slug)
     request.team = team  # type: ignore[attr-defined]
@@ -124,10 +120,6 @@ def members_of(team: Team) -> Sequence[Member]:
     ]
 
 
-def pools_of(team: Team) -> Sequence[PoolSlots]:
-    return team_slots(team).pools
-
-
 def team_page(
     request: HttpRequest,
     team: Team,
@@ -140,14 +132,14 @@ def team_page(
         "team": team,
         "members": members_of(team),
         "roles": ROLES,
-        "pools": pools_of(team),
+        "pools": team_slots(team).pools,
         "savings": savings_of(team),
         "experiment_count": Experiment.objects.filter(
             team=team, archived_at=None
         ).count(),
         "can_manage": access.can_manage(user, team),
         "person_form": person_form or PersonForm(team=team),
-        "tokens": token_questions(tokens_of(user)),
+        "tokens": token_questions(user),
         "token_form": TokenForm(),
         "back": reverse("team_detail", args=(team.slug,)),
     }

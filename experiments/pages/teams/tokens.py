@@ -1,4 +1,4 @@
-"""The viewer's own API tokens: making one, revoking one."""
+"""The viewer's own API tokens: creating and revoking them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import ApiToken, Event, User
+from experiments.pages.frame import Question, ask
 from experiments.tokens import new_token
 
 
@@ -27,51 +28,45 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ApiToken
         fields = ("name", "scope")
-        help_texts = {
-            "scope": "read looks, write starts and stops sweeps, admin manages."
-        }
+        help_texts = {"scope": "Read: view. Write: run sweeps. Admin: manage."}
 
 
 def tokens_of(user: User) -> Sequence[ApiToken]:
-    """The tokens that still work, the newest first."""
+    """Tokens that are not revoked, the newest first."""
     return list(user.api_tokens.filter(revoked_at=None).order_by("-pk"))
 
 
-def token_questions(
-    tokens: Sequence[ApiToken],
-) -> list[tuple[ApiToken, dict[str, object]]]:
-    return [(token, revocation_question(token)) for token in tokens]
+def token_questions(user: User) -> list[tuple[ApiToken, Question]]:
+    return [(token, revocation_question(token)) for token in tokens_of(user)]
 
 
-def revocation_question(token: ApiToken) -> dict[str, object]:
-    """What components/confirm_body.html asks."""
+def revocation_question(token: ApiToken) -> Question:
     used = token.last_used_at
-    return {
-        "confirm_id": f"revoke-{token.pk}",
-        "title": f"Revoke token “{token.name or token.prefix}”?",
-        "text": f"Whatever still uses {token.prefix}… is refused from now on. This"
-        " cannot be undone; a new token can be made.",
-        "rows": [
+    return Question(
+        confirm_id=f"revoke-{token.pk}",
+        title=f"Revoke token “{token.name or token.prefix}”?",
+        text=f"Programs that still use {token.prefix}… are refused from now on. You"
+        " cannot undo this, but you can create another token.",
+        rows=[
             ("last used", f"{used:%-d %b %Y, %H:%M} UTC" if used else "never"),
-            ("stays", "running sweeps go on, their trials have tokens of their own"),
+            ("continues", "running sweeps: their trials have their own tokens"),
         ],
-        "action": reverse("token_revoke", args=(token.pk,)),
-        "verb": "Revoke token",
-        "keep": "Keep token",
-        "keep_url": reverse("profile"),
-        "note": "Will be in the audit log",
-    }
+        action=reverse("token_revoke", args=(token.pk,)),
+        verb="Revoke token",
+        keep="Keep token",
+        keep_url=reverse("profile"),
+    )
 
 
 @require_POST
 @never_cache
 def token_create(request: HttpRequest) -> HttpResponse:
-    """Make a token. Its secret is in this answer and nowhere else."""
+    """Create a token. Only this answer contains its secret."""
     user = access.viewer(request)
     form = TokenForm(request.POST)
     if not form.is_valid():
         problem = " ".join(str(p) for ps in form.errors.values() for p in ps)
-        messages.error(request, f"No token was made. {problem}")
+        messages.error(request, f"No token was created. {problem}")
         return redirect(_back(request))
     secret = new_token("swp")
     form.instance.user = user
@@ -87,11 +82,10 @@ def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     user = access.viewer(request)
     token = access.found_or_404(user.api_tokens.filter(revoked_at=None), pk=pk)
     if request.method != "POST":
-        context = {"question": revocation_question(token)}
-        return render(request, "experiments/accounts/confirm.html", context)
+        return ask(request, revocation_question(token))
     if user.api_tokens.filter(pk=pk, revoked_at=None).update(revoked_at=database_now()):
         _log(user, "token revoked", token)
-        messages.success(request, f"Token {token.name or token.prefix} is revoked.")
+        messages.success(request, f"Revoked token {token.name or token.prefix}.")
     return redirect(_back(request))
 
 
@@ -101,7 +95,7 @@ def _log(user: User, verb: str, token: ApiToken) -> None:
 
 
 def _back(request: HttpRequest) -> str:
-    """Where the form was, if that is a page of this site; else the profile."""
+    """The page that sent the form, if it is one of this site; otherwise the profile."""
     target = request.POST.get("back", "")
     if url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
         return target

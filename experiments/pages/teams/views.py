@@ -1,7 +1,4 @@
-"""Teams: the page of one, going to another, and making one.
-
-The people of a team: adding them, their roles, removing them.
-"""
+"""A team's page, its people, working in another team, and creating one."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path
+from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import access
 from experiments.models import Event, Membership, Team, User
-from experiments.pages.frame import SESSION_KEY
+from experiments.pages.frame import SESSION_KEY, ask
 from experiments.pages.teams.forms import PersonForm, TeamForm
 from experiments.pages.teams.summary import readable_team, removal_question, team_page
 
@@ -53,7 +50,7 @@ def member_add(request: HttpRequest, slug: str) -> HttpResponse:
             data={"user": person.pk},
         )
     if not password:
-        messages.success(request, f"{name} is in the team now, as {role}.")
+        messages.success(request, f"Added {name} to the team as {role}.")
         return redirect("team_detail", team.slug)
     context = {"team": team, "person": person, "password": password, "role": role}
     return render(request, "experiments/teams/account_made.html", context)
@@ -65,7 +62,7 @@ class LastAdmin(Exception):
 
 def change_role(team: Team, user_id: int, role: Role | None) -> Membership | None:
     """Give a member another role, or remove them (None). Returns the membership as it
-    was, or None when there is none; raises LastAdmin instead of orphaning the team."""
+    was, or None if there is none. Raises LastAdmin to keep the team an admin."""
     with transaction.atomic():
         # Locked together, so that two admins cannot demote each other at once.
         everyone = list(
@@ -88,8 +85,7 @@ def change_role(team: Team, user_id: int, role: Role | None) -> Membership | Non
 def _refuse(request: HttpRequest, team: Team) -> HttpResponse:
     messages.error(
         request,
-        f"Team {team.name} would be left without an admin. Make somebody else an admin"
-        " first.",
+        f"Team {team.name} would have no admin. Make another member an admin first.",
     )
     return redirect("team_detail", team.slug)
 
@@ -101,7 +97,7 @@ def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     role = request.POST.get("role", "")
     if role not in Role.values:
         allowed = ", ".join(Role.values)
-        messages.error(request, f"The role is {role!r}; allowed are {allowed}.")
+        messages.error(request, f"{role!r} is not a role. Use one of {allowed}.")
         return redirect("team_detail", team.slug)
     try:
         before = change_role(team, pk, Role(role))
@@ -111,18 +107,17 @@ def member_role(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         change = f"{person.username}: {before.role} to {role}"
         data = {"user": person.pk}
         Event.log("role changed", change, actor=actor, team=team, data=data)
-        messages.success(request, f"{person.username} is {role} now.")
+        messages.success(request, f"{person.username} is now {role}.")
     return redirect("team_detail", team.slug)
 
 
 @require_http_methods(["GET", "POST"])
 def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Without scripts the question is a page of its own; with them a dialog."""
+    """GET asks first, for browsers without scripts."""
     team, actor = managed_team(request, slug)
     person = access.found_or_404(User.objects.filter(memberships__team=team), pk=pk)
     if request.method != "POST":
-        context = {"team": team, "question": removal_question(team, person)}
-        return render(request, "experiments/teams/confirm.html", context)
+        return ask(request, removal_question(team, person))
     try:
         before = change_role(team, pk, None)
     except LastAdmin:
@@ -141,17 +136,6 @@ def member_remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("team_detail", team.slug)
 
 
-member_urls = [
-    path("teams/<slug:slug>/members/", member_add, name="member_add"),
-    path("teams/<slug:slug>/members/<int:pk>/role/", member_role, name="member_role"),
-    path(
-        "teams/<slug:slug>/members/<int:pk>/remove/",
-        member_remove,
-        name="member_remove",
-    ),
-]
-
-
 @require_GET
 def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
     team, user = readable_team(request, slug)
@@ -160,7 +144,7 @@ def team_detail(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 def team_switch(request: HttpRequest, slug: str = "") -> HttpResponse:
-    """Work in another team: home and the lists show it from now on."""
+    """Work in another team: home and lists show it from now on."""
     teams = access.teams_for(access.viewer(request))
     team = access.found_or_404(teams, slug=slug or request.POST.get("team", ""))
     request.session[SESSION_KEY] = team.slug
@@ -184,7 +168,7 @@ def team_create(request: HttpRequest) -> HttpResponse:
 
 @transaction.atomic
 def _make(form: TeamForm, user: User) -> Team:
-    """The team with its pools; whoever makes it is its first admin."""
+    """The team with its pools; its creator becomes its first admin."""
     team: Team = form.save()
     team.pools.set(form.cleaned_data["pools"])
     Membership.objects.create(team=team, user=user, role=Membership.Role.ADMIN)
@@ -192,10 +176,13 @@ def _make(form: TeamForm, user: User) -> Team:
     return team
 
 
-urlpatterns: list[URLPattern] = [
+MEMBERS = "teams/<slug:slug>/members"
+urlpatterns = [
     path("teams/new/", team_create, name="team_create"),
     path("teams/switch/", team_switch, name="team_switch"),
     path("teams/<slug:slug>/switch/", team_switch, name="team_switch"),
     path("teams/<slug:slug>/", team_detail, name="team_detail"),
-    *member_urls,
+    path(f"{MEMBERS}/", member_add, name="member_add"),
+    path(f"{MEMBERS}/<int:pk>/role/", member_role, name="member_role"),
+    path(f"{MEMBERS}/<int:pk>/remove/", member_remove, name="member_remove"),
 ]

@@ -52,7 +52,7 @@ def test_a_host_is_drained_after_a_question_and_takes_trials_again(
     worker.refresh_from_db()
     assert worker.draining_since is not None
     assert "a new disk (root)" in worker.drain_reason
-    assert "drains already" in root.post(url, follow=True).content.decode()
+    assert "is already draining" in root.post(url, follow=True).content.decode()
     back = f"/pools/default/hosts/{worker.pk}/undrain/"
     assert "takes trials again" in root.post(back, follow=True).content.decode()
     worker.refresh_from_db()
@@ -71,7 +71,7 @@ def test_a_long_reason_is_refused_and_stays(
     text = answer.content.decode()
     assert answer.status_code == 422
     assert f'value="{escape(letter * 201)}"' in text
-    assert "has 201 characters; up to 200 are kept" in text
+    assert "has 201 characters; up to 200 are allowed" in text
     worker.refresh_from_db()
     assert worker.draining_since is None
     assert root.post(url, {"reason": letter * 200}).status_code == 302
@@ -99,7 +99,7 @@ def test_a_living_host_is_not_forgotten_and_a_silent_one_is(
     assert worker.stopped_at is None
     silence(worker, minutes=5)
     assert "Forget host host?" in page(root, url)
-    assert "is off the list" in root.post(url, follow=True).content.decode()
+    assert "is no longer listed" in root.post(url, follow=True).content.decode()
     worker.refresh_from_db()
     assert worker.stopped_at is not None
     assert f"hosts/{worker.pk}/" not in page(root)

@@ -86,7 +86,7 @@ def test_only_admins_of_the_installation_change_pools(
 
 def test_somebody_without_a_pool_is_told_so(client: Client) -> None:
     client.force_login(factories.user("alone"))
-    assert "Your teams may use no pool yet" in page(client)
+    assert "Your teams have no pools yet" in page(client)
 
 
 # --- the map --------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_of_other_teams_work_in_the_queue_only_the_team_shows(
     assert "Chemistry" in text
     assert "topsecret" not in text
     mine = page(ada, "/pools/?queue=mine")
-    assert "Nothing of your team waits" in mine
+    assert "Your team has nothing waiting" in mine
     assert "Chemistry" not in mine
 
 

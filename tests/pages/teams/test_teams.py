@@ -59,7 +59,7 @@ def test_everybody_in_the_team_sees_its_people_and_pools(team: Team) -> None:
 
 
 def test_what_early_termination_saved_is_shown_by_month(team: Team) -> None:
-    assert "No trial of this team was ended early yet." in text_of(logged_in("vera"))
+    assert "No trial of this team was stopped early yet." in text_of(logged_in("vera"))
     sweep = factories.sweep(team)
     factories.trial(sweep, state="completed", value=0.5, elapsed=7300.0, reports=1200)
     for day in (datetime(2026, 10, 9, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC)):
@@ -70,11 +70,11 @@ def test_what_early_termination_saved_is_shown_by_month(team: Team) -> None:
     card = text.partition('id="savings-title"')[2].partition("</section>")[0]
     assert card.index("Nov 2026") < card.index("Oct 2026")
     assert card.count("2 h 00 m") == 2 and card.count("1,191") == 2
-    assert "In all 4 h 00 m, by 2 early ends." in card
+    assert "In total 4 h 00 m, by 2 early stops." in card
     assert "money" not in card
     Pool.objects.update(price_per_hour=1.5)
     text = text_of(logged_in("vera"))
-    assert "In all 4 h 00 m, 6.00 in money, by 2 early ends." in text
+    assert "In total 4 h 00 m, 6.00 in money, by 2 early stops." in text
 
 
 def test_an_admin_adds_somebody_with_an_account(ada: Client, team: Team) -> None:
@@ -110,8 +110,8 @@ def test_a_new_account_gets_a_password_that_is_shown_once(ada: Client) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        ({"username": "max", "create": ""}, "max is in the team already"),
-        ({"username": "known", "create": "on"}, "There is an account"),
+        ({"username": "max", "create": ""}, "max is already in the team"),
+        ({"username": "known", "create": "on"}, "already exists. Untick"),
         ({"username": "a b", "create": "on"}, "valid username"),
     ],
 )
@@ -132,14 +132,14 @@ def test_an_admin_changes_roles(ada: Client) -> None:
 
 def test_a_role_that_does_not_exist_is_refused(ada: Client) -> None:
     response = ada.post(member_url("max", "role"), {"role": "king"}, follow=True)
-    assert "allowed are viewer, member, admin" in response.content.decode()
+    assert "Use one of viewer, member, admin" in response.content.decode()
     assert role("max") == "member"
 
 
 def test_the_last_admin_stays_one(ada: Client) -> None:
     for action, data in (("role", {"role": "viewer"}), ("remove", {})):
         response = ada.post(member_url("ada", action), data, follow=True)
-        assert "would be left without an admin" in response.content.decode()
+        assert "would have no admin" in response.content.decode()
     assert role("ada") == "admin"
     assert not Event.objects.exists()
 
@@ -239,7 +239,7 @@ def test_a_token_is_shown_once_and_kept_as_a_hash(ada: Client) -> None:
 def test_a_token_needs_a_label(ada: Client) -> None:
     data = {"name": "", "scope": "read"}
     response = ada.post("/settings/tokens/new/", data, follow=True)
-    assert "No token was made." in response.content.decode()
+    assert "No token was created." in response.content.decode()
     assert not ApiToken.objects.exists()
 
 
