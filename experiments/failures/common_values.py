@@ -46,6 +46,9 @@ class Values:
     low: float | None = None
     high: float | None = None
 
+    def __str__(self) -> str:
+        return values_text(self)
+
 
 @dataclass(frozen=True)
 class Shared:

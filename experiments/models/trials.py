@@ -5,6 +5,8 @@ Trials that people want beside those that the sampler chooses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import models
 from django.db.models.functions import Now
 from django.urls import reverse
@@ -121,21 +123,22 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         ended = self.filter(state__in=TRIAL_RANKED, value__isnull=False)
         return ended.best_first(goal)
 
-    def leaders(self, goal: str) -> TrialQuerySet:
-        """Trials that beat all that ended before them in their sweep; by a window, so
-        that only these leave the database."""
+    def leaders(self, goal: str, *, by: Sequence[str] = ("number",)) -> TrialQuerySet:
+        """Trials that beat all before them in their sweep, in the order ``by``; by a
+        window, so that only these leave the database. ``score``: the value that counts.
+        """
         best = models.Max if goal == "maximize" else models.Min
         before = models.Window(
-            best("value"),
+            best("score"),
             partition_by="sweep",
-            order_by="number",
+            order_by=by,
             frame=models.RowRange(end=-1),
         )
-        beats = "value__gt" if goal == "maximize" else "value__lt"
-        return (
-            self.filter(state__in=TRIAL_RANKED, value__isnull=False)
-            .annotate(before=before)
-            .filter(models.Q(before=None) | models.Q(**{beats: models.F("before")}))
+        score = models.Case(models.When(state__in=TRIAL_RANKED, then="value"))
+        beats = "score__gt" if goal == "maximize" else "score__lt"
+        return self.annotate(score=score, before=before).filter(
+            models.Q(before=None, score__isnull=False)
+            | models.Q(**{beats: models.F("before")})
         )
 
 

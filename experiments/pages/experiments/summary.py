@@ -1,6 +1,5 @@
-"""What an experiment's page shows: its best value, its compute, its sweeps.
-
-What each sweep of an experiment had found for the compute it had used.
+"""What an experiment's page shows: its best value, its compute, its sweeps, and a chart
+of what each sweep found for the compute it used.
 """
 
 from __future__ import annotations
@@ -8,36 +7,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from django.db.models import (
-    Case,
-    Count,
-    F,
-    Max,
-    Min,
-    Q,
-    RowRange,
-    Sum,
-    Value,
-    When,
-    Window,
-)
+from django.db.models import Count, Max, RowRange, Sum, Value, Window
 from django.db.models.functions import Coalesce
 from django.template.loader import render_to_string
 
-from experiments.formatting import MINUS, metric_text, signed_text
+from experiments.formatting import metric_text, number_text
 from experiments.models import Experiment, Trial
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
-from experiments.models.trials import TRIAL_ENDS, TRIAL_RANKED
+from experiments.models.trials import TRIAL_ENDS
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.frame import digest
 from experiments.pages.sweep.tiles import also_saved
 from experiments.sweeps.progress import Compute
 from experiments.tracking.training_time import trained
 
-# More lines than this cannot be told apart.
+# More lines than this look alike.
 MAX_LINES = 6
 Point = tuple[float, float]
 
@@ -71,7 +57,7 @@ def chart_model(
 
 
 def _unit(longest: float) -> tuple[str, float]:
-    """A unit in which the longest sweep takes some tens: its name and its seconds."""
+    """The name and the seconds of a unit that suits the longest sweep."""
     if longest < 180:
         return "slot-seconds", 1.0
     if longest < 3 * 3600:
@@ -93,28 +79,18 @@ def _stairs(steps: Sequence[Point], end: float, unit: float) -> list[list[float]
 
 
 def best_by_compute(ids: Sequence[int], *, goal: str) -> Mapping[int, list[Point]]:
-    """(seconds used until then, new best value) by sweep, in the order in which trials
-    ended. Windows keep all other trials in the database; failed ones cost, and never
-    are the best."""
-    best = Max if goal == "maximize" else Min
-    order: dict[str, Any] = {"partition_by": "sweep", "order_by": ["ended_at", "pk"]}
+    """(seconds used so far, new best value) by sweep, in the order in which trials
+    ended; failed trials use compute too."""
+    by = ("ended_at", "pk")
     seconds = Coalesce(trained(), Value(0.0))
-    trials = (
-        Trial.objects.filter(sweep__in=ids, state__in=TRIAL_ENDS)
-        .annotate(score=Case(When(state__in=TRIAL_RANKED, then=F("value"))))
-        .annotate(
-            used=Window(Sum(seconds), frame=RowRange(end=0), **order),
-            before=Window(best("score"), frame=RowRange(end=-1), **order),
-        )
+    used = Window(
+        Sum(seconds), partition_by="sweep", order_by=by, frame=RowRange(end=0)
     )
-    beats = "score__gt" if goal == "maximize" else "score__lt"
-    better = trials.filter(
-        Q(before=None, score__isnull=False) | Q(**{beats: F("before")})
-    )
+    ended = Trial.objects.filter(sweep__in=ids, state__in=TRIAL_ENDS)
+    leaders = ended.leaders(goal, by=by).annotate(used=used).order_by("sweep", "used")
     points: dict[int, list[Point]] = defaultdict(list)
-    rows = better.order_by("sweep", "used").values_list("sweep", "used", "score")
-    for pk, used, score in rows:
-        points[pk].append((used, score))
+    for pk, *point in leaders.values_list("sweep", "used", "value"):
+        points[pk].append((point[0], point[1]))
     return points
 
 
@@ -134,45 +110,23 @@ class SweepLead:
 
     @property
     def text(self) -> str:
-        """With as many digits after the point as the best value has, if that says
-        anything."""
-        text = f"{self.margin:+.{self.digits}f}".replace("-", MINUS)
-        return text if text.strip(f"+{MINUS}0.") else signed_text(self.margin)
+        """With as many decimals as the best value has, or more for a small margin."""
+        text = f"{self.margin:.{self.digits}f}"
+        return text if text.strip("0.") else number_text(self.margin, 2)
 
 
 @dataclass(frozen=True)
 class ExperimentSummary:
-    """``rows``: the experiment's sweeps, the newest first; with ``archived`` only
-    those that were put away."""
+    """``rows``: the experiment's sweeps, the newest first; with ``archived`` only the
+    archived ones. ``best`` and ``lead`` compare sweeps with the newest one's metric."""
 
     rows: Sequence[SweepRow]
     sweep_count: int
     archived_count: int
-
-    @cached_property
-    def comparable(self) -> Sequence[SweepRow]:
-        """Sweeps with a value that share the newest one's metric and goal."""
-        valued = [row for row in self.rows if row.best]
-        return [row for row in valued if _measure(row) == _measure(valued[0])]
-
-    @cached_property
-    def ranking(self) -> Sequence[SweepRow]:
-        rows = list(self.comparable)
-        highest = bool(rows) and rows[0].sweep.goal == "maximize"
-        return sorted(rows, key=_best_value, reverse=highest)
-
-    @property
-    def best(self) -> SweepRow | None:
-        return self.ranking[0] if self.ranking else None
-
-    @property
-    def lead(self) -> SweepLead | None:
-        if len(self.ranking) < 2:
-            return None
-        first, second = self.ranking[:2]
-        value = _best_value(first)
-        digits = len(metric_text(value).partition(".")[2])
-        return SweepLead(value - _best_value(second), second, digits)
+    best: SweepRow | None
+    lead: SweepLead | None
+    chart: dict[str, Any] | None
+    chart_note: str
 
     @property
     def compute(self) -> Compute:
@@ -190,16 +144,40 @@ class ExperimentSummary:
     def trial_count(self) -> int:
         return sum(row.planned - row.counts["left"] for row in self.rows)
 
-    @cached_property
-    def chart(self) -> dict[str, Any] | None:
-        return chart_model(self.comparable, best=self.best)
 
-    @property
-    def chart_note(self) -> str:
-        left_out = len(self.comparable) - MAX_LINES
-        if left_out <= 0:
-            return ""
-        return f"The newest {MAX_LINES} sweeps; the table has {left_out} older ones."
+def experiment_summary(experiment: Experiment, *, archived: bool) -> ExperimentSummary:
+    sweeps = experiment.sweeps.select_related("experiment", "created_by")
+    shown = sweeps.filter(archived_at__isnull=not archived).order_by("-number")
+    rows = sweep_rows(list(shown[:MAX_SWEEPS]), one_scale=True)
+    valued = [row for row in rows if row.best]
+    comparable = [row for row in valued if _measure(row) == _measure(valued[0])]
+    highest = bool(comparable) and comparable[0].sweep.goal == "maximize"
+    ranking = sorted(comparable, key=_best_value, reverse=highest)
+    best = ranking[0] if ranking else None
+    return ExperimentSummary(
+        rows=rows,
+        sweep_count=shown.count(),
+        archived_count=experiment.sweeps.filter(archived_at__isnull=False).count(),
+        best=best,
+        lead=_lead(ranking),
+        chart=chart_model(comparable, best=best),
+        chart_note=_chart_note(len(comparable)),
+    )
+
+
+def _lead(ranking: Sequence[SweepRow]) -> SweepLead | None:
+    if len(ranking) < 2:
+        return None
+    value, second = _best_value(ranking[0]), _best_value(ranking[1])
+    digits = len(metric_text(value).partition(".")[2])
+    return SweepLead(abs(value - second), ranking[1], digits)
+
+
+def _chart_note(comparable: int) -> str:
+    if comparable <= MAX_LINES:
+        return ""
+    older = comparable - MAX_LINES
+    return f"The newest {MAX_LINES} sweeps; the table has {older} older ones."
 
 
 def _measure(row: SweepRow) -> tuple[str, str]:
@@ -210,14 +188,6 @@ def _best_value(row: SweepRow) -> float:
     if row.best is None:
         raise ValueError(f"{row.sweep} has no value to compare")
     return row.best.value
-
-
-def experiment_summary(experiment: Experiment, *, archived: bool) -> ExperimentSummary:
-    sweeps = experiment.sweeps.select_related("experiment", "created_by")
-    shown = sweeps.filter(archived_at__isnull=not archived).order_by("-number")
-    put_away = experiment.sweeps.filter(archived_at__isnull=False).count()
-    rows = sweep_rows(list(shown[:MAX_SWEEPS]), one_scale=True)
-    return ExperimentSummary(rows, shown.count(), put_away)
 
 
 def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Sweeps as lists show them: counts, best trial, compute and a small picture.
+"""Sweeps as lists show them: counts, best trial, compute and a sparkline.
 
 A fixed number of queries, however many sweeps and trials there are.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
@@ -16,8 +16,6 @@ from experiments.models.trials import TrialState
 from experiments.pages.curves import Sparkline, step_line
 from experiments.sweeps.progress import Compute, compute_of, counts_by_sweep
 
-# Fewer ended trials than this say too little about how long the rest will take.
-MIN_FOR_FORECAST = 3
 SPELLED = {
     "bayesian": "Bayesian",
     "tpe": "TPE",
@@ -73,17 +71,9 @@ class SweepRow:
         words = (SPELLED.get(kind, kind).replace("_", " ") for kind in kinds)
         return ", ".join(filter(None, words))
 
-    def ends_in(self, now: datetime) -> float | None:
-        """About how many seconds the rest will take at the pace so far."""
-        took, done = self.sweep.took(now), self.ended
-        if took is None or done < MIN_FOR_FORECAST or done >= self.planned:
-            return None
-        pace = took.total_seconds() / done
-        return pace * (self.planned - done)
-
 
 def sweep_rows(sweeps: Sequence[Sweep], *, one_scale: bool = False) -> list[SweepRow]:
-    """Rows in the order of ``sweeps``. With ``one_scale`` the pictures of sweeps with
+    """Rows in the order of ``sweeps``. With ``one_scale`` the sparklines of sweeps with
     the same metric share a scale."""
     ids = [sweep.pk for sweep in sweeps]
     counts, computes = counts_by_sweep(ids), compute_of(ids)

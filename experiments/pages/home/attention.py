@@ -1,4 +1,4 @@
-"""What needs a person: failed sweeps, paused ones, and those that wait for a worker."""
+"""What needs attention: failed and paused sweeps, and those that wait for a worker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet, Window
 
 from experiments.failures.circuit_breaker import BAD_TURN
 from experiments.formatting import HOUR, MINUTE, duration_text
@@ -19,13 +19,13 @@ from experiments.scheduling.occupancy import PoolSlots, TeamSlots
 
 FAILURES_SHOWN_FOR = timedelta(days=7)
 MAX_NOTICES = 6
-# A worker that starts up needs a moment before its absence means something.
-PATIENCE = timedelta(seconds=20)
+# A worker that starts needs a moment.
+MIN_WAIT = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
 class Notice:
-    """``title`` goes on after the sweep's name; ``action`` is a link to the sweep."""
+    """``title`` follows the sweep's name; ``action`` is the text of a link to it."""
 
     sweep: Sweep
     glyph: str
@@ -35,77 +35,60 @@ class Notice:
     command: str = ""
 
 
-# Why a sweep has paused itself, and what a list says of it.
+# Reasons of pauses, in words.
 PAUSES = {
     "max_failed_trials": "paused itself",
     BAD_TURN: "paused itself",
-    PREFLIGHT_FAILED: "paused: one configuration was tried and failed",
-    PREFLIGHT_HELD: "waits for you: one configuration was tried",
+    PREFLIGHT_FAILED: "paused: the tested configuration failed",
+    PREFLIGHT_HELD: "waits for you: one configuration was tested",
 }
 
 
-def notices(team: Team, slots: TeamSlots, now: datetime) -> Sequence[Notice]:
-    """The most pressing first, in two queries."""
-    return [*_waiting(team, slots, now), *_broken(team, now)][:MAX_NOTICES]
+FAILURES = {
+    "first_trials_failed": "stopped: its first trials failed",
+    "all_failed": "ended: every trial failed",
+}
 
 
-def notice_count(team: Team, slots: TeamSlots, now: datetime) -> int:
-    """How many there are, those that are not shown included."""
-    return _waiting_sweeps(team, slots, now).count() + _broken_sweeps(team, now).count()
+def notices_of(
+    team: Team, slots: TeamSlots, now: datetime
+) -> tuple[Sequence[Notice], int]:
+    """The most pressing first, and how many there are in all."""
+    waiting = list(_waiting(team, slots, now))
+    broken = list(_broken_sweeps(team, now)[:MAX_NOTICES])
+    count = len(waiting) + (broken[0].total if broken else 0)
+    return [*waiting, *map(_broken, broken)][:MAX_NOTICES], count
 
 
-def _broken_sweeps(team: Team, now: datetime) -> QuerySet[Sweep]:
+def _broken_sweeps(team: Team, now: datetime) -> QuerySet[Any]:
     recent = Q(state=SweepState.FAILED, ended_at__gt=now - FAILURES_SHOWN_FOR)
     paused = Q(state=SweepState.PAUSED, reason__in=PAUSES)
-    return Sweep.objects.filter(
-        recent | paused, experiment__team=team, archived_at=None
-    ).select_related("experiment")
+    sweeps = Sweep.objects.filter(experiment__team=team, archived_at=None)
+    found = sweeps.filter(recent | paused).annotate(total=Window(Count("pk")))
+    return found.select_related("experiment").order_by("-updated_at")
 
 
-def _broken(team: Team, now: datetime) -> Iterator[Notice]:
-    sweeps = _broken_sweeps(team, now)
-    for sweep in sweeps.order_by("-updated_at")[:MAX_NOTICES]:
-        if sweep.state == SweepState.PAUSED:
-            yield Notice(
-                sweep, "paused", PAUSES[sweep.reason], sweep.message, "Look and resume"
-            )
-        else:
-            yield Notice(
-                sweep, "failed", _failure(sweep), sweep.message, "See what failed"
-            )
-
-
-def _failure(sweep: Sweep) -> str:
-    titles = {
-        "first_trials_failed": "stopped: its first trials failed",
-        "all_failed": "ended: every trial failed",
-    }
-    return titles.get(sweep.reason, "failed")
+def _broken(sweep: Sweep) -> Notice:
+    if sweep.state == SweepState.PAUSED:
+        title, action = PAUSES[sweep.reason], "Review and resume"
+        return Notice(sweep, "paused", title, sweep.message, action)
+    title = FAILURES.get(sweep.reason, "failed")
+    return Notice(sweep, "failed", title, sweep.message, "See what failed")
 
 
 def _empty_pools(slots: TeamSlots) -> dict[int, PoolSlots]:
     return {pool.pool.pk: pool for pool in slots.pools if not pool.total}
 
 
-def _waiting_sweeps(team: Team, slots: TeamSlots, now: datetime) -> QuerySet[Any]:
-    """Running sweeps whose trials wait in a pool without a living worker."""
-    empty = _empty_pools(slots)
-    return (
-        Sweep.objects.filter(
-            experiment__team=team, state=SweepState.RUNNING, pool__in=list(empty)
-        )
-        .select_related("experiment")
-        .annotate(
-            since=Min("trials__created_at", filter=Q(trials__state=TrialState.QUEUED))
-        )
-        .filter(since__lt=now - PATIENCE)
-        .order_by("since")
-    )
-
-
 def _waiting(team: Team, slots: TeamSlots, now: datetime) -> Iterator[Notice]:
+    """Running sweeps whose trials wait in a pool without a live worker."""
     empty = _empty_pools(slots)
-    for sweep in _waiting_sweeps(team, slots, now)[:MAX_NOTICES]:
+    running = Sweep.objects.filter(
+        experiment__team=team, state=SweepState.RUNNING, pool__in=list(empty)
+    ).select_related("experiment")
+    queued = Q(trials__state=TrialState.QUEUED)
+    sweeps = running.annotate(since=Min("trials__created_at", filter=queued))
+    for sweep in sweeps.filter(since__lt=now - MIN_WAIT).order_by("since"):
         pool = empty[sweep.pool_id]
         waited = _roughly(now - sweep.since)
         yield Notice(
@@ -124,7 +107,7 @@ def _no_worker(pool: PoolSlots, now: datetime) -> str:
     last = max((host.worker for host in pool.hosts), key=lambda worker: worker.seen_at)
     silence = _roughly(now - last.seen_at)
     return (
-        f"Pool {name} has no worker: {last.host} was last heard from {silence} ago."
+        f"Pool {name} has no worker: {last.host} was last seen {silence} ago."
         " Start one on any machine:"
     )
 

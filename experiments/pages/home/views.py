@@ -1,18 +1,14 @@
-"""Home: what runs in the viewer's team, what needs them, what is new.
-
-What home shows of one team, gathered by part so that its feed can send parts.
-"""
+"""Home: what runs in the viewer's team, what needs attention, and what is new."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Max, QuerySet, Sum
+from django.db.models import Count, Max, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -27,7 +23,8 @@ from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.pages.experiments.sweep_table import SweepRow, sweep_rows
 from experiments.pages.frame import current_team, digest, parts_feed, token_of
-from experiments.pages.home.attention import Notice, notice_count, notices
+from experiments.pages.home.attention import Notice, notices_of
+from experiments.pages.sweep.summary import forecasts
 from experiments.scheduling.occupancy import TeamSlots, team_slots
 from experiments.sweeps import demo
 from experiments.sweeps.progress import Compute, compute_of
@@ -39,8 +36,26 @@ PARTS = ("fact_running", "fact_slots", "running", "slots", "attention", "recent"
 
 
 @dataclass(frozen=True)
+class Overview:
+    """One team now. ``running``: running sweeps, each with about how long it will take.
+    ``notice_count`` also counts notices that are not shown."""
+
+    team: Team
+    running_count: int
+    running: Sequence[tuple[SweepRow, str]]
+    recent: Sequence[SweepRow]
+    slots: TeamSlots
+    notices: Sequence[Notice]
+    notice_count: int
+
+    @property
+    def notices_left(self) -> int:
+        return self.notice_count - len(self.notices)
+
+
+@dataclass(frozen=True)
 class Month:
-    """The team's current month: sweeps made in it, their trials and compute."""
+    """The team's current month: its new sweeps, their trials and compute."""
 
     first: datetime
     sweeps: int
@@ -48,84 +63,55 @@ class Month:
     compute: Compute
 
 
-class Overview:
-    """One team now. Every property is one or a few queries, asked when it is read."""
+def overview_of(team: Team) -> Overview:
+    now, slots = timezone.now(), team_slots(team)
+    sweeps = Sweep.objects.filter(experiment__team=team, archived_at=None)
+    sweeps = sweeps.select_related("experiment", "created_by")
+    running = sweeps.filter(state=SweepState.RUNNING)
+    recent = sweeps.exclude(state=SweepState.RUNNING).order_by("-id")[:MAX_RECENT]
+    notices, notice_count = notices_of(team, slots, now)
+    return Overview(
+        team=team,
+        running_count=running.count(),
+        running=_with_forecasts(
+            sweep_rows(list(running.order_by("-started_at", "-id")[:MAX_RUNNING])), now
+        ),
+        recent=sweep_rows(list(recent)),
+        slots=slots,
+        notices=notices,
+        notice_count=notice_count,
+    )
 
-    def __init__(self, team: Team) -> None:
-        self.team = team
-        self.now = timezone.now()
 
-    def _sweeps(self) -> QuerySet[Sweep]:
-        return Sweep.objects.filter(
-            experiment__team=self.team, archived_at=None
-        ).select_related("experiment", "created_by")
+def _with_forecasts(
+    rows: Sequence[SweepRow], now: datetime
+) -> list[tuple[SweepRow, str]]:
+    to_come = {row.sweep.pk: row.planned - row.ended for row in rows}
+    texts = forecasts(to_come, now=now) if rows else {}
+    return [(row, texts[row.sweep.pk]) for row in rows]
 
-    @cached_property
-    def has_sweeps(self) -> bool:
-        return Sweep.objects.filter(experiment__team=self.team).exists()
 
-    @cached_property
-    def running_count(self) -> int:
-        return self._sweeps().filter(state=SweepState.RUNNING).count()
+def month_of(team: Team) -> Month:
+    first = timezone.localtime().replace(
+        day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+    made = Sweep.objects.filter(experiment__team=team, created_at__gte=first)
+    ids = list(made.values_list("pk", flat=True))
+    trials = Trial.objects.filter(sweep__in=ids).count()
+    return Month(first, len(ids), trials, sum(compute_of(ids).values(), Compute()))
 
-    @cached_property
-    def running(self) -> Sequence[tuple[SweepRow, float | None]]:
-        """Running sweeps, each with about how many seconds are left."""
-        sweeps = self._sweeps().filter(state=SweepState.RUNNING)
-        rows = sweep_rows(list(sweeps.order_by("-started_at", "-id")[:MAX_RUNNING]))
-        return [(row, row.ends_in(self.now)) for row in rows]
 
-    @cached_property
-    def recent(self) -> Sequence[SweepRow]:
-        sweeps = self._sweeps().exclude(state=SweepState.RUNNING)
-        return sweep_rows(list(sweeps.order_by("-id")[:MAX_RECENT]))
-
-    @cached_property
-    def slots(self) -> TeamSlots:
-        return team_slots(self.team)
-
-    @cached_property
-    def notices(self) -> Sequence[Notice]:
-        return notices(self.team, self.slots, self.now)
-
-    @cached_property
-    def notice_count(self) -> int:
-        """How many notices there are, those that are not shown included."""
-        return notice_count(self.team, self.slots, self.now)
-
-    @property
-    def notices_left(self) -> int:
-        return self.notice_count - len(self.notices)
-
-    @cached_property
-    def month(self) -> Month:
-        first = timezone.localtime(self.now).replace(
-            day=1, hour=0, minute=0, second=0, microsecond=0
-        )
-        ids = list(
-            Sweep.objects.filter(
-                experiment__team=self.team, created_at__gte=first
-            ).values_list("pk", flat=True)
-        )
-        computes = compute_of(ids).values()
-        return Month(
-            first,
-            len(ids),
-            Trial.objects.filter(sweep__in=ids).count(),
-            sum(computes, Compute()),
-        )
-
-    def rendered_parts(self) -> Mapping[str, str]:
-        context = {"overview": self}
-        return {
-            part: render_to_string(f"experiments/home/{part}.html", context)
-            for part in PARTS
-        }
+def rendered_parts(team: Team) -> Mapping[str, str]:
+    context = {"overview": overview_of(team)}
+    return {
+        part: render_to_string(f"experiments/home/{part}.html", context)
+        for part in PARTS
+    }
 
 
 def version(team: Team) -> str:
-    """A mark that changes whenever something that home shows has changed, from four
-    aggregates over indexed columns."""
+    """A mark that changes when something that home shows changes, from four aggregates
+    over indexed columns."""
     pools = Pool.objects.filter(teams=team)
     live = Trial.objects.filter(
         sweep__experiment__team=team,
@@ -151,15 +137,15 @@ def home(request: HttpRequest) -> HttpResponse:
     team = current_team(request)
     if team is None:
         return render(request, "experiments/home/no_team.html")
-    mark = version(team)
-    overview = Overview(team)
     steers = isinstance(request.user, User) and access.can_steer(request.user, team)
-    context = {"overview": overview, "can_steer": steers}
-    if not overview.has_sweeps:
-        context["queue_answers"] = queues.answers()
+    context = {"team": team, "can_steer": steers}
+    if not Sweep.objects.filter(experiment__team=team).exists():
+        context |= {"queue_answers": queues.answers(), "slots": team_slots(team)}
         return render(request, "experiments/home/first_start.html", context)
-    parts = overview.rendered_parts()
+    mark = version(team)
+    parts = rendered_parts(team)
     context |= {
+        "month": month_of(team),
         "parts": parts,
         "since": token_of(mark, parts),
         "new_sweep_is_primary": steers,
@@ -173,7 +159,7 @@ def home_feed(request: HttpRequest) -> JsonResponse:
     team = current_team(request)
     if team is None:
         raise Http404("You are in no team.")
-    return parts_feed(request, version(team), Overview(team).rendered_parts)
+    return parts_feed(request, version(team), lambda: rendered_parts(team))
 
 
 @require_POST

@@ -23,13 +23,13 @@ from experiments.sweeps import control
 from experiments.sweeps.progress import counts_by_sweep
 
 DONE = {
-    "start": "{} has started.",
-    "pause": "{} is paused: running trials go on, no new ones start.",
-    "requeue": "{} is paused: running trials stop and go back to the queue.",
-    "resume": "{} goes on.",
-    "cancel": "{} is cancelled. What its trials have reported is kept.",
+    "start": "{} started.",
+    "pause": "{} is paused. Running trials finish; no new ones start.",
+    "requeue": "{} is paused. Running trials stop and return to the queue.",
+    "resume": "{} resumed.",
+    "cancel": "{} is cancelled. Its trials' reports are kept.",
 }
-# Verbs that ask first; the question is a page of its own where there are no scripts.
+# These ask first, on a page where there are no scripts.
 ASKING = ("cancel", "pause")
 
 
@@ -49,7 +49,7 @@ def action(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 
 def _moved(request: HttpRequest, sweep: Sweep, verb: str) -> str:
-    """Move the sweep; what to say of it. Raises NotPossible."""
+    """Change the sweep's state; the message after it. Raises NotPossible."""
     actor = access.viewer(request)
     if verb == "pause" and request.POST.get("running") == "requeue":
         control.pause(sweep, actor=actor, running="requeue")
@@ -66,7 +66,7 @@ def _ask(request: HttpRequest, sweep: Sweep, verb: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def extend(request: HttpRequest, pk: int) -> HttpResponse:
-    """An ended sweep goes on for more trials; GET asks for how many."""
+    """Run an ended sweep for more trials; GET asks how many."""
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _ask(request, sweep, "extend")
@@ -74,7 +74,7 @@ def extend(request: HttpRequest, pk: int) -> HttpResponse:
         more = control.trials_to_add(request.POST.get("trials", "").strip())
         control.extend(sweep, more, actor=access.viewer(request))
         noun = counted(more, "more trial")
-        messages.success(request, f"{sweep} goes on for {noun}.")
+        messages.success(request, f"{sweep} runs again, for {noun}.")
     except (control.NotPossible, DefinitionError) as error:
         messages.error(request, str(error))
     return redirect(sweep)
@@ -82,24 +82,21 @@ def extend(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def archive(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take the sweep out of lists, or bring it back; nothing is deleted.
-
-    One that still goes on stays where it can be seen.
-    """
+    """Hide the sweep from lists, or show it again; an active sweep stays in them."""
     sweep = sweep_to_steer(request, pk)
     away = sweep.archived_at is None
     if away and not _put_away(sweep):
         messages.error(
             request,
-            f"{sweep} is {sweep.state}; only a draft or a sweep that has ended can be"
-            " archived. Cancel it first.",
+            f"{sweep} is {sweep.state}. Only drafts and ended sweeps can be archived."
+            " Cancel it first.",
         )
         return redirect(sweep)
     if not away:
         Sweep.objects.filter(pk=pk).update(archived_at=None, updated_at=Now())
     verb = "sweep archived" if away else "sweep restored"
     Event.log(verb, actor=access.viewer(request), sweep=sweep)
-    where = "archived: lists leave it out" if away else "back in the lists"
+    where = "archived and hidden from lists" if away else "in the lists again"
     messages.success(request, f"{sweep} is {where}.")
     return redirect(sweep)
 

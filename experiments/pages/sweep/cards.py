@@ -1,7 +1,4 @@
-"""The card of a sweep's pre-flight: what was found, and what may be done.
-
-Trials that somebody asked for and that wait to run, with a way to take them back.
-"""
+"""Cards of a sweep's page: its pre-flight, and requested trials that wait to run."""
 
 from __future__ import annotations
 
@@ -21,16 +18,16 @@ from experiments.sweeps.requests import waiting_requests
 from experiments.tracking.spaces import flat_configurations, search_space
 
 TITLES = {
-    "running": "One configuration is tried first",
-    "passed": "The configuration that was tried works",
-    "failed": "The configuration that was tried does not work",
+    "running": "Testing one configuration first",
+    "passed": "The tested configuration works",
+    "failed": "The tested configuration does not work",
 }
 USE = "use:"
 
 
 @dataclass(frozen=True)
 class PreflightCard:
-    """``remedies`` only where the sweep waits for somebody."""
+    """``remedies`` only where the sweep waits for a decision."""
 
     state: str
     title: str
@@ -42,7 +39,7 @@ class PreflightCard:
 
     @property
     def is_open(self) -> bool:
-        """Whether something was not seen yet."""
+        """Whether something is not confirmed yet."""
         return any(finding.mark == "open" for finding in self.findings)
 
 
@@ -64,11 +61,9 @@ def preflight_card(sweep: Sweep) -> PreflightCard | None:
 
 def _title(sweep: Sweep, flight: Preflight) -> str:
     if flight.problem == "unseen":
-        return f"{sweep.primary_metric} has not been seen yet"
+        return f"{sweep.primary_metric} was not reported yet"
     if flight.problem in ("near_miss", "no_metric"):
-        return (
-            f"The configuration that was tried does not report {sweep.primary_metric}"
-        )
+        return f"The tested configuration does not report {sweep.primary_metric}"
     return TITLES.get(flight.state, "")
 
 
@@ -78,22 +73,22 @@ def _waits(sweep: Sweep) -> bool:
 
 
 def _shows(sweep: Sweep, flight: Preflight) -> bool:
-    going = sweep.state in (SweepState.RUNNING, SweepState.PAUSED)
-    if not going or flight.state == "running":
-        return going
+    is_open = sweep.state in (SweepState.RUNNING, SweepState.PAUSED)
+    if not is_open or flight.state == "running":
+        return is_open
     unseen = flight.problem == "unseen"
     return _waits(sweep) or (unseen and not Report.objects.filter(sweep=sweep).exists())
 
 
 def _text(sweep: Sweep, flight: Preflight) -> str:
     if flight.problem == "unseen" and not _waits(sweep):
-        return "The sweep goes on: a script may report it late."
+        return "The sweep continues: a script may report it late."
     if flight.state != "running":
         return sweep.message
     after = (
         "Then the sweep waits for you."
         if flight.data.get("hold")
-        else "The others start when it has."
+        else "Then the others start."
     )
     return (
         f"It runs alone until it has reported {sweep.primary_metric} twice. {after} It"
@@ -105,22 +100,20 @@ def preflight_remedies(sweep: Sweep, flight: Preflight) -> list[Remedy]:
     """The choices, the proposed one first."""
     if flight.state == "passed":
         start = "Start all trials"
-        text = "The trial that was tried counts as the first one."
+        text = "The tested trial counts as the first one."
         return [Remedy("resume", start, text, "proposed"), _copy()]
     found = [_use(name, sweep) for name in flight.meant if _may_use(sweep)]
-    again = (
-        "One more configuration runs alone, after you have put right what was wrong."
-    )
+    again = "Fix the cause first; then one more configuration runs alone."
     found += [
         _copy(),
-        Remedy("repeat", "Try one configuration again", again, "after a repair"),
-        Remedy("resume", "Go on anyway", "All trials start as if nothing was found."),
+        Remedy("repeat", "Test one configuration again", again, "after a fix"),
+        Remedy("resume", "Continue anyway", "All trials start."),
     ]
     return proposed_first(found, "repeat" if _is_outside(sweep) else found[0].value)
 
 
 def _is_outside(sweep: Sweep) -> bool:
-    """Whether the probe failed of something that is put right outside of the sweep."""
+    """Whether the tested trial's error is fixed outside the sweep."""
     failed = sweep.trials.filter(current_attempt__error__gt="").order_by("-number")
     error = failed.values_list("current_attempt__error", flat=True).first()
     cause = likely_cause(error or "")
@@ -135,22 +128,20 @@ def _use(name: str, sweep: Sweep) -> Remedy:
     return Remedy(
         f"{USE}{name}",
         f"Use {name} as the primary metric",
-        f"The sweep compares {name} instead of {sweep.primary_metric}; one"
-        " configuration proves it first.",
+        f"The sweep compares {name} instead of {sweep.primary_metric}, after one more"
+        " test.",
     )
 
 
 def _copy() -> Remedy:
     return Remedy(
         "copy",
-        "Repair it and start a copy",
-        "Opens the form with everything as it is here. Nothing runs before you start"
-        " it.",
+        "Fix it and start a copy",
+        "Opens the form with the same settings. Nothing runs until you start it.",
         "your change",
     )
 
 
-# More are counted and not listed.
 MAX_LISTED = 20
 
 
@@ -164,7 +155,7 @@ class WaitingRow:
 
 @dataclass(frozen=True)
 class WaitingCard:
-    """`more` wait beyond those that are listed."""
+    """``more``: how many wait besides those listed."""
 
     rows: Sequence[WaitingRow]
     more: int

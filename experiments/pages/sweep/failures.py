@@ -1,6 +1,4 @@
-"""Failures and pre-flights of one sweep: the page of its failures, and what people do
-about them.
-"""
+"""The page of a sweep's failures, and what people do about them and its pre-flight."""
 
 from __future__ import annotations
 
@@ -26,13 +24,13 @@ from experiments.pages.sweep.summary import sweep_summary
 from experiments.search.fields import DefinitionError
 from experiments.sweeps import control, primary_metric
 
-NO_CHOICE = "Pick what to do first; the page may have changed meanwhile."
+NO_CHOICE = "Choose what to do. The choices may have changed since you loaded the page."
 
 
 @require_GET
 @never_cache
 def failures(request: HttpRequest, pk: int) -> HttpResponse:
-    """All about the sweep's failures, also while it goes on."""
+    """The sweep's failures, also while it runs."""
     sweep, now = sweep_to_read(request, pk), database_now()
     summary = sweep_summary(sweep, now=now)
     context = {
@@ -54,7 +52,7 @@ def remedy(request: HttpRequest, pk: int) -> HttpResponse:
         group,
         likely_cause(group.words if group else ""),
         constraint_of(sweep, group),
-        max(0, summary.to_come - summary.live),
+        summary.not_started,
     )
     try:
         picked = request.POST.get("remedy", "")
@@ -69,7 +67,7 @@ def remedy(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _after(request: HttpRequest, sweep: Sweep, done: Done) -> HttpResponseRedirect:
-    messages.success(request, done.said)
+    messages.success(request, done.message)
     if done.draft is not None:
         return redirect("sweep_edit", pk=done.draft.pk)
     return redirect(sweep)
@@ -77,11 +75,10 @@ def _after(request: HttpRequest, sweep: Sweep, done: Done) -> HttpResponseRedire
 
 @require_POST
 def preflight(request: HttpRequest, pk: int) -> HttpResponse:
-    """Try one configuration of a draft, or do what was picked on the pre-flight's
-    card."""
+    """Test one configuration of a draft, or do what was picked on the card."""
     sweep, user = sweep_to_steer(request, pk), access.viewer(request)
     if "remedy" not in request.POST:
-        return _try_one(request, sweep, user)
+        return _test_one(request, sweep, user)
     flight, picked = Preflight.of(sweep), request.POST["remedy"]
     known = {r.value for r in preflight_remedies(sweep, flight)} if flight else set()
     if picked not in known:
@@ -90,38 +87,38 @@ def preflight(request: HttpRequest, pk: int) -> HttpResponse:
     if picked == "copy":
         return redirect(f"/sweeps/new/?clone={sweep.pk}")
     try:
-        messages.success(request, _go_on(sweep, picked, user))
+        messages.success(request, _continue(sweep, picked, user))
     except (control.NotPossible, DefinitionError) as error:
         messages.error(request, str(error))
     return redirect(sweep)
 
 
-def _try_one(request: HttpRequest, sweep: Sweep, user: User) -> HttpResponseRedirect:
+def _test_one(request: HttpRequest, sweep: Sweep, user: User) -> HttpResponseRedirect:
     if lifecycle.start_preflight(sweep, hold=True, actor=user):
         queues.wake_scheduler()
-        text = f"One configuration of {sweep} is tried; then the sweep waits for you."
+        text = f"{sweep} tests one configuration, then waits for you."
         messages.success(request, text)
     else:
         sweep.refresh_from_db()
-        text = f"The sweep {sweep} is {sweep.state}; only a draft can be tried first."
+        text = f"{sweep} is {sweep.state}. Only a draft can be tested first."
         messages.error(request, text)
     return redirect(sweep)
 
 
-def _go_on(sweep: Sweep, picked: str, user: User) -> str:
-    """What to say then. Raises NotPossible and DefinitionError."""
+def _continue(sweep: Sweep, picked: str, user: User) -> str:
+    """The message after it. Raises NotPossible and DefinitionError."""
     if picked == "resume":
         control.steer(sweep, "resume", actor=user)
-        return f"{sweep} goes on with all its trials."
-    said = f"One more configuration of {sweep} is tried first."
+        return f"{sweep} resumed with all its trials."
+    message = f"{sweep} tests one more configuration first."
     if picked.startswith(USE):
         name = picked.removeprefix(USE)
         primary_metric.use_metric(sweep, name, actor=user)
-        said = f"{sweep} compares {name} now. {said}"
+        message = f"{sweep} now compares {name}. {message}"
     if not lifecycle.repeat_preflight(sweep, actor=user):
         raise control.NotPossible(f"The sweep {sweep} is {sweep.state}, not paused.")
     queues.wake_scheduler()
-    return said
+    return message
 
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""The frame of a sweep's four pages: title, facts, actions and tabs."""
+"""The frame of a sweep's pages: title, facts, actions and tabs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from experiments.search.termination import make_policy
 from experiments.search.wording import counted
 
 SAMPLERS: Mapping[str, str] = {
-    "grid": "every combination in turn",
+    "grid": "grid sampler",
     "sobol": "Sobol sampler",
     "bayesian": "Bayesian sampler",
     "tpe": "TPE sampler",
@@ -33,7 +33,7 @@ SAMPLERS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Facts:
-    """The line below the title. ``running`` counts on while the page is open."""
+    """The line below the title. ``running``: seconds, which a script counts up."""
 
     goal: str
     metric: str
@@ -85,7 +85,7 @@ def tabs(sweep: Sweep, *, tried: int) -> list[Tab]:
 
 def sweep_facts(sweep: Sweep, *, now: datetime) -> Facts:
     sampler = sampler_of(sweep)
-    who = f"pool {sweep.pool.name}" if sweep.launches else "given out to who asks"
+    who = f"pool {sweep.pool.name}" if sweep.launches else "run by your own processes"
     pool = f"{who}, {sweep.max_concurrent_trials} at a time"
     return Facts(
         goal=sweep.goal,
@@ -100,7 +100,7 @@ def _policy(sweep: Sweep) -> str:
     try:
         policy = make_policy(sweep.early_termination, sweep.objective)
     except DefinitionError:
-        return "early termination of an unknown kind"
+        return "unknown early termination"
     return policy.in_words() if policy else "no early termination"
 
 
@@ -126,28 +126,28 @@ def _running(sweep: Sweep, now: datetime) -> float | None:
 
 
 def running_text(counts: Mapping[str, int]) -> str:
-    """Of how many trials pausing has to decide."""
+    """How many trials a pause decides about."""
     running = counts[TrialState.RUNNING]
-    verb = "runs" if running == 1 else "run"
-    return f"{counted(running, 'trial')} {verb} now." if running else "None runs now."
+    trials = counted(running, "trial") if running else "No trial"
+    return f"{trials} {'run' if running > 1 else 'runs'} now."
 
 
 def extend_text(sweep: Sweep) -> str:
-    """What no longer holds when a sweep goes on after its end."""
+    """What an ended sweep loses when it runs again."""
     if sweep.reason == "target":
-        return "Its target was reached and is taken away."
+        return "Its target was reached and is removed."
     if sweep.reason == "sweep_timeout":
-        return "Its time limit was over and is taken away."
-    return "The time for which it lay still does not count."
+        return "Its time limit has passed and is removed."
+    return "Idle time does not count."
 
 
 def cancel_text(sweep: Sweep, counts: Mapping[str, int]) -> str:
     """What cancelling loses."""
     running = counts[TrialState.RUNNING]
     verb = "stops" if running == 1 else "stop"
-    lost = f"{counted(running, 'running trial')} {verb}" if running else "Nothing runs"
+    lost = f"{counted(running, 'running trial')} {verb}" if running else "No trial runs"
     left = max(0, sweep.max_total_trials - sum(counts.values()))
     left += counts[TrialState.QUEUED]
     verb = "is" if left == 1 else "are"
     rest = f", {counted(left, 'trial')} {verb} not started" if left else ""
-    return f"{lost}{rest}; results are kept. A cancelled sweep cannot go on."
+    return f"{lost}{rest}; results are kept. A cancelled sweep cannot be resumed."

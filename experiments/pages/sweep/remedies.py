@@ -1,4 +1,4 @@
-"""What may be done about failures: choices with their consequences, and doing them."""
+"""What people can do about failures: choices with their consequences."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from experiments.failures.known_errors import Cause
 from experiments.formatting import bytes_text, duration_text
 from experiments.models import Sweep, User
 from experiments.models.sweeps import SweepState
-from experiments.pages.sweep.failure_shares import shares_of
+from experiments.pages.sweep.failure_comparison import failure_comparison
 from experiments.search.document.definition import parse_document
 from experiments.search.wording import counted
 from experiments.sweeps import control, editing, requests
 from experiments.sweeps.creation import create_sweep, sweep_document
 
-# What is put right outside of the sweep; then it can go on as it is.
+# Errors that are fixed outside the sweep, which then resumes unchanged.
 OUTSIDE = frozenset(
     {"module", "import", "disk", "gpu", "network", "permission", "file"}
 )
@@ -26,7 +26,7 @@ OUTSIDE = frozenset(
 
 @dataclass(frozen=True)
 class Remedy:
-    """One choice. ``note`` stands at its right, ``text`` says what happens."""
+    """One choice. ``note`` is shown at its right, ``text`` says what happens."""
 
     value: str
     name: str
@@ -34,13 +34,13 @@ class Remedy:
     note: str = ""
 
 
-# Name, text and note of a choice; None where it is not to be had.
+# Name, text and note of a choice; None where it does not apply.
 Offer = tuple[str, str, str] | None
 
 
 @dataclass(frozen=True)
 class Situation:
-    """What the choices depend on. ``left``: trials that were not started."""
+    """What the choices depend on. ``left``: how many trials were not started."""
 
     sweep: Sweep
     group: FailureGroup | None
@@ -70,7 +70,7 @@ def _proposed(now: Situation) -> str:
     if now.constraint:
         return "exclude"
     if now.cause is not None and now.cause.kind in OUTSIDE:
-        return "go_on"
+        return "resume"
     return "copy"
 
 
@@ -81,11 +81,11 @@ def _exclude(now: Situation) -> Offer:
     if not now.constraint:
         return None
     if now.ended:
-        text = "A draft with this constraint; everything else stays as it is here."
+        text = "Makes a draft with this constraint; nothing else changes."
         return f"Copy with {now.constraint}", text, ""
     text = (
-        "New trials keep to this constraint from now on; what was tried stays. The"
-        f" search continues with {counted(now.left, 'trial')}."
+        "New trials follow this constraint; existing trials stay. The search continues"
+        f" with {counted(now.left, 'trial')}."
     )
     return f"Resume with {now.constraint}", text, ""
 
@@ -95,10 +95,9 @@ def _more_time(now: Situation) -> Offer:
     timed_out = now.group is None or now.group.reason == "trial_timeout"
     if limit is None or not timed_out:
         return None
-    before = f"Twice the {duration_text(limit)} of now."
-    text = f"{before} For trials that start from now on."
+    text = f"Twice the {duration_text(limit)} until now, for trials that start later."
     if now.ended:
-        text = f"A draft with this limit. {before}"
+        text = f"Makes a draft with twice the limit of {duration_text(limit)}."
     return f"Give each trial {duration_text(2 * limit)}", text, ""
 
 
@@ -106,7 +105,7 @@ def _more_memory(now: Situation) -> Offer:
     memory = _memory(now.sweep)
     if memory is None or now.cause is None or now.cause.kind != "memory":
         return None
-    text = f"A draft with twice the resources.memory of {bytes_text(memory)}."
+    text = f"Makes a draft with twice the resources.memory of {bytes_text(memory)}."
     return f"Give each trial {bytes_text(2 * memory)}", text, ""
 
 
@@ -121,21 +120,20 @@ def _retry(now: Situation) -> Offer:
     count = min(now.group.count, requests.MAX_AT_ONCE)
     which = "it runs" if count == 1 else "they run"
     name = f"Run the {count} trials again" if count > 1 else "Run the trial again"
-    text = f"Put right what was wrong first; {which} with the same values"
-    text += ", beyond the budget." if not now.ended else "; the others do not start."
-    return name, text, "after a repair"
+    text = f"Fix the cause first; {which} with the same values"
+    text += " and in addition to the budget." if not now.ended else "; no others start."
+    return name, text, "after a fix"
 
 
 def _copy(now: Situation) -> Offer:
     text = (
-        "Opens the form with everything as it is here, for the repaired files. Nothing"
-        " runs before you start it, and one configuration can be tried first."
+        "Opens the form with the same settings, for the fixed files. Nothing runs until"
+        " you start it, and you can test one configuration first."
     )
-    return "Repair the code and start a copy", text, "your change"
+    return "Fix the code and start a copy", text, "your change"
 
 
-def _go_on(now: Situation) -> Offer:
-    # Nothing of the sweep changes, so without a repair it would fail as before.
+def _offer_resume(now: Situation) -> Offer:
     if now.sweep.state == SweepState.PAUSED:
         start = "New trials start"
     elif now.ended and now.left and not now.sweep.exhausted:
@@ -143,8 +141,8 @@ def _go_on(now: Situation) -> Offer:
         start = f"The other {counted(now.left, 'trial')} {verb}"
     else:
         return None
-    text = f"{start}, and failures are counted anew."
-    return "Resume once it is repaired", text, "after a repair"
+    text = f"{start}, and the count of failures starts at 0 again."
+    return "Resume once it is fixed", text, "after a fix"
 
 
 # --- doing them -------------------------------------------------------------------
@@ -152,15 +150,15 @@ def _go_on(now: Situation) -> Offer:
 
 @dataclass(frozen=True)
 class Done:
-    """What to say, and a draft to look at instead of the sweep."""
+    """``message`` says what was done; ``draft`` is a new sweep to look at."""
 
-    said: str
+    message: str
     draft: Sweep | None = None
 
 
 def do_remedy(now: Situation, value: str, *, actor: User) -> Done:
     """Do one of the choices. Raises NotPossible and DefinitionError, and KeyError for
-    a choice that there is not."""
+    a choice that is not offered."""
     if value not in {remedy.value for remedy in remedies(now)}:
         raise KeyError(value)
     return CHOICES[value][1](now, actor)
@@ -199,10 +197,10 @@ def _do_retry(now: Situation, actor: User) -> Done:
         numbers = list(trials.values_list("number", flat=True)[:most])
     requests.run_again(now.sweep, numbers, actor=actor)
     _resume(now.sweep, actor)
-    return Done(f"{requests.trials_named(numbers)} will run once more.")
+    return Done(f"{requests.trials_named(numbers)} will run again.")
 
 
-def _do_go_on(now: Situation, actor: User) -> Done:
+def _do_resume(now: Situation, actor: User) -> Done:
     if now.ended:
         control.extend(now.sweep, now.left, actor=actor)
     else:
@@ -236,11 +234,11 @@ CHOICES: Mapping[
     "more_time": (_more_time, _do_more_time),
     "copy": (_copy, _do_copy),
     "retry": (_retry, _do_retry),
-    "go_on": (_go_on, _do_go_on),
+    "resume": (_offer_resume, _do_resume),
 }
 
 
 def constraint_of(sweep: Sweep, group: FailureGroup | None) -> str:
-    """What leaves the region out in which the group failed; "" where none is clear."""
-    shares = shares_of(sweep, group) if group else None
-    return shares.constraint if shares else ""
+    """A constraint that excludes the values that failed; "" where none is clear."""
+    found = failure_comparison(sweep, group) if group else None
+    return found.constraint if found else ""

@@ -1,6 +1,5 @@
-"""What a search is doing, and how much may still be found, in honest words. Pure.
-
-The likely best beside the best logged value, and a way to make sure of it.
+"""What the search is doing, how likely a better trial is, and which trial is likely the
+best.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from experiments.search.wording import counted
 from experiments.sweeps.requests import rerun_refusal
 from experiments.sweeps.search_status import SearchNow
 
-# After the end: whether it would pay to try so many more.
+# After the end: the chance that so many more would find a better one.
 MORE = 20
-# A chance up to this means settled; up to the second, close to settled.
+# Chances up to these mean settled, and close to settled.
 SETTLED, NEARLY = 0.1, 0.35
 
 
-# By where most of the newest trials came from.
+# By the origin of most of the newest trials.
 TITLES: Mapping[str, str] = {
     Origin.GRID: "Going through the grid",
     Origin.SOBOL: "Spreading evenly",
@@ -47,10 +46,10 @@ class SearchTile:
 
 
 def search_tile(summary: SweepSummary, now: SearchNow = NOTHING_KNOWN) -> SearchTile:
-    """What the search is doing, without claiming more than the sampler can."""
+    """What the search is doing, as far as the sampler can know."""
     sampler = sampler_of(summary.sweep)
     if summary.sweep.state == SweepState.DRAFT:
-        return SearchTile("Not started", "Nothing has been tried yet.")
+        return SearchTile("Not started", "No trial yet.")
     if not summary.sweep.has_ended and 0 < summary.to_come <= summary.requested:
         return _requests_tile(summary)
     if sampler in _TILES:
@@ -59,11 +58,10 @@ def search_tile(summary: SweepSummary, now: SearchNow = NOTHING_KNOWN) -> Search
 
 
 def _requests_tile(summary: SweepSummary) -> SearchTile:
-    """Nothing new is left for the sampler, whatever it is."""
-    left = counted(summary.to_come, "trial that was", "trials that were")
+    """The sampler has no more trials to choose, whichever it is."""
+    left = counted(summary.to_come, "requested trial")
     return SearchTile(
-        "Trying what was asked for",
-        f"{left} asked for to go; the search itself is over. {_since_best(summary)}",
+        f"Running {left}", f"The search itself has ended. {_since_best(summary)}"
     )
 
 
@@ -73,7 +71,7 @@ def sampler_of(sweep: Sweep) -> str:
 
 
 def _grid_tile(summary: SweepSummary) -> SearchTile:
-    """A grid with too many points to check them all is not counted."""
+    """A grid that is too large is not counted."""
     whole, over = summary.combinations, summary.sweep.has_ended
     tried, ends_early = counted(summary.ended, "combination"), not over
     done = summary.sweep.exhausted
@@ -92,7 +90,7 @@ def _random_tile(summary: SweepSummary) -> SearchTile:
     since, best = _since_best(summary), summary.best
     if best is None:
         return SearchTile(
-            "Over" if summary.sweep.has_ended else "Exploring at random", since
+            "Ended" if summary.sweep.has_ended else "Exploring at random", since
         )
     whole = summary.combinations
     if whole is not None and summary.tried >= whole:
@@ -114,14 +112,14 @@ def _chance_words(more: int, best: int, *, over: bool) -> str:
     if not more:
         return ""
     if over:
-        return f"Chance that {more} more beat trial {best}:"
+        return f"Chance that {more} more trials beat trial {best}:"
     if more == 1:
-        return "Chance that the one to come beats it:"
-    return f"Chance that one of the {more:,} to come beats it:"
+        return "Chance that the last trial beats it:"
+    return f"Chance that one of the next {more:,} beats it:"
 
 
 def _other_tile(summary: SweepSummary, now: SearchNow) -> SearchTile:
-    """Of a sampler that knows best itself what it is doing."""
+    """For samplers that say themselves what they do."""
     since = _since_best(summary)
     if summary.sweep.has_ended:
         return SearchTile("Search ended", since)
@@ -138,9 +136,9 @@ _TILES: Mapping[str, Callable[[SweepSummary], SearchTile]] = {
 def chance_to_improve(ranked: int, more: int) -> float:
     """The chance that the best of ``more`` new draws beats all of ``ranked`` old ones.
 
-    Draws from one law are exchangeable: the greatest of them all is as likely to be
-    any one of them, and so is among the new with N / (n + N). Holds without
-    replacement too; ties make it an upper bound.
+    Draws from one distribution are exchangeable: each is as likely to be the best, so
+    the best is a new one with N / (n + N), also without replacement; with ties it is
+    an upper bound.
     """
     return more / (ranked + more) if ranked + more else 0.0
 
@@ -160,17 +158,15 @@ def _since_best(summary: SweepSummary) -> str:
     return f"{counted(since, 'trial')} ended since trial {best.number}, none better."
 
 
-# So many configurations are offered to be run again.
+# How many configurations can be run again.
 TOP = 3
 
 
 @dataclass(frozen=True)
 class LikelyStrip:
-    """`expected` is the value that the likeliest has after the model, in words.
-
-    `again` are the numbers of the trials that the button runs once more; none where
-    they cannot run, or where the viewer may not do that. `refusal` says why not.
-    """
+    """``expected`` is the value that the model expects of ``trial``. ``again`` are the
+    trials that the button runs again, if they can and the viewer may; ``refusal`` says
+    why they cannot."""
 
     trial: Trial
     sentence: str
@@ -184,14 +180,14 @@ class LikelyStrip:
 
     @property
     def again_words(self) -> str:
-        """``Trials 3, 8 and 12 once more each, with the same values``."""
-        return f"Trials {listed(self.again)} once more each, with the same values"
+        """``Trials 3, 8 and 12 again, with the same values``."""
+        return f"Trials {listed(self.again)} again, with the same values"
 
 
 def likely_strip(
     sweep: Sweep, likely: Sequence[Likely], best: Trial | None, *, steers: bool
 ) -> LikelyStrip | None:
-    """None where no trial is likelier than others to be the best, for all we know."""
+    """None where the model does not know which trial is likely the best."""
     if not likely or best is None:
         return None
     trial = sweep.trials.filter(number=likely[0].numbers[0]).first()
@@ -210,20 +206,21 @@ def likely_strip(
 
 
 def likely_sentence(sweep: Sweep, likely: Likely, best: Trial) -> str:
-    """How the likeliest stands to the trial that logged the best value."""
+    """How the likely best compares with the trial that logged the best value."""
     logged = f"Trial {best.number} logged the best value, {metric_text(best.value)}"
     mean = metric_text(sweep.objective.value(likely.mean_loss))
     times = f"run {counted(likely.repeats, 'time')}, {mean} on average"
     if best.number in likely.numbers:
         if likely.repeats > 1:
             return f"{logged}, and its values hold up: {times}."
-        return f"{logged}, and is the likeliest to be best: its neighbours do well."
+        return f"{logged}, and is likely the best: similar configurations do well."
     other = f"trial {likely.numbers[0]}"
     if best.state != TrialState.COMPLETED:
         return (
-            f"{logged}, before it was {best.get_state_display()}; of those that ran to"
-            f" their end {other} is the likeliest to be best."
+            f"{logged}, before it was {best.get_state_display()}; of the completed"
+            f" trials {other} is likely the best."
         )
     if likely.repeats > 1:
-        return f"{logged}, but the values of {other} are likelier to be best: {times}."
-    return f"{logged}, but {other} is likelier to be best: its neighbours do well."
+        return f"{logged}, but the values of {other} are more likely the best: {times}."
+    neighbours = "similar configurations do well"
+    return f"{logged}, but {other} is more likely the best: {neighbours}."

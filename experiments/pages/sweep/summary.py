@@ -1,12 +1,11 @@
-"""Where one sweep stands: all that its four answer tiles say, in a dozen queries.
-
-None of them grows with the number of trials: counts, sums and medians are the
-database's work.
+"""What the tiles of one sweep's page rest on, in a dozen queries; the database counts
+and sorts, so none of them grows with the number of trials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,6 +14,7 @@ from typing import Any
 
 from django.db.models import Avg, Count, F, Q
 
+from experiments.formatting import duration_text
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import (
@@ -99,21 +99,51 @@ class SweepSummary:
         return self.planned - self.ended
 
     @cached_property
+    def not_started(self) -> int:
+        return max(0, self.to_come - self.live)
+
+    @cached_property
     def ran_for(self) -> timedelta | None:
-        """From start to end, or until now; without the time for which it lay still."""
+        """From start to end, or until now, without idle time."""
         return self.sweep.took(self.now)
 
     @cached_property
     def seconds_left(self) -> float | None:
-        """About how long the rest takes at the pace so far, spread over the slots."""
-        unknown = self.mean_time is None or self.ended < MIN_FOR_FORECAST
-        if self.sweep.state != SweepState.RUNNING or unknown or not self.to_come:
+        if self.sweep.state != SweepState.RUNNING or self.ended < MIN_FOR_FORECAST:
             return None
-        took = self.mean_time or 0.0
-        rest = [max(0.0, took - time) for time in self.running_for]
-        waiting = self.to_come - len(rest)
-        slots = max(1, len(rest))
-        return max((sum(rest) + waiting * took) / slots, *rest, 0.0)
+        return seconds_left(self.to_come, self.mean_time, self.running_for)
+
+
+def seconds_left(
+    to_come: int, mean_time: float | None, running_for: Sequence[float]
+) -> float | None:
+    """About how long the trials to come take, spread over the slots in use."""
+    if mean_time is None or not to_come:
+        return None
+    rest = [max(0.0, mean_time - time) for time in running_for]
+    waiting = to_come - len(rest)
+    return max((sum(rest) + waiting * mean_time) / max(1, len(rest)), *rest, 0.0)
+
+
+def forecast_text(seconds: float | None) -> str:
+    """In tens of seconds, or in minutes; empty where it is not known."""
+    if seconds is None:
+        return ""
+    step = 10 if seconds < 600 else 60
+    text = duration_text(max(1, round(seconds / step)) * step)
+    return text.removesuffix(" 00 s") if seconds >= 60 else text
+
+
+def forecasts(to_come: Mapping[int, int], *, now: datetime) -> dict[int, str]:
+    """How long each of many sweeps will take, by id, in two queries."""
+    ended = Trial.objects.filter(sweep__in=to_come, state__in=TRIAL_ENDS).order_by()
+    found = ended.values_list("sweep").annotate(n=Count("pk"), time=Avg(trained()))
+    times = {pk: time for pk, n, time in found if n >= MIN_FOR_FORECAST}
+    running = _running_times(list(to_come), now)
+    return {
+        pk: forecast_text(seconds_left(count, times.get(pk), running[pk]))
+        for pk, count in to_come.items()
+    }
 
 
 def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
@@ -135,15 +165,14 @@ def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
         median=_median(sweep, facts["ranked"]),
         since_best=facts["since"],
         mean_time=facts["mean_time"],
-        running_for=_running_times(sweep, now),
+        running_for=_running_times([sweep.pk], now)[sweep.pk],
         requested=_requested(sweep),
     )
 
 
 def combinations(sweep: Sweep) -> int | None:
-    """How many different configurations there are; None for infinitely many, or where
-    their number is not known: also after the space was changed, as some trials are of
-    another one."""
+    """How many configurations the space has. None for infinitely many, where it is not
+    known, and after a change of the space: some trials are from another one."""
     if sweep.space_version > 1:
         return None
     space = search_space(sweep)
@@ -162,7 +191,7 @@ def _facts(sweep: Sweep, best: Trial | None) -> dict[str, Any]:
 
 
 def _requested(sweep: Sweep) -> int:
-    """Requests that wait or whose trial lives; an ended sweep carries out none."""
+    """Requests that wait or run; an ended sweep runs none."""
     if sweep.has_ended:
         return 0
     open_ = Q(begun_at=None, withdrawn_at=None) | Q(trial__state__in=TRIAL_LIVE)
@@ -184,8 +213,12 @@ def _median(sweep: Sweep, count: int) -> float | None:
     return fmean(value for value in middle if value is not None)
 
 
-def _running_times(sweep: Sweep, now: datetime) -> list[float]:
+def _running_times(ids: Sequence[int], now: datetime) -> Mapping[int, list[float]]:
+    """How long each running trial has trained, by sweep."""
     running = Attempt.objects.filter(
-        trial__sweep=sweep, trial__current_attempt=F("pk"), state=AttemptState.RUNNING
+        trial__sweep__in=ids, trial__current_attempt=F("pk"), state=AttemptState.RUNNING
     )
-    return [attempt_seconds(attempt, now) or 0.0 for attempt in running.only(*TIMES)]
+    times: dict[int, list[float]] = defaultdict(list)
+    for attempt in running.annotate(sweep_id=F("trial__sweep")).only(*TIMES):
+        times[attempt.sweep_id].append(attempt_seconds(attempt, now) or 0.0)
+    return times

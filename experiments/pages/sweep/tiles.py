@@ -1,7 +1,4 @@
-"""The four answers at the top of a sweep's page, in words. Pure: no queries.
-
-What early ends saved beside time, in words: reports, GPU time and money.
-"""
+"""The four tiles at the top of a sweep's page, in words. Pure: no queries."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
 from experiments.pages.sweep.search_tile import SearchTile, search_tile
-from experiments.pages.sweep.summary import SweepSummary
+from experiments.pages.sweep.summary import SweepSummary, forecast_text
 from experiments.search.wording import counted
 from experiments.sweeps.savings import Saving
 from experiments.sweeps.search_status import SearchNow
@@ -46,7 +43,7 @@ def also_saved(saving: Saving) -> str:
 
 
 def money_text(money: float) -> str:
-    """``1,234.50 in money``, in whatever the pools' prices are given in."""
+    """``1,234.50 in money``, in the currency of the pools' prices."""
     least = f"below {MIN_MONEY}"
     return f"{least if money < MIN_MONEY else f'{money:,.2f}'} in money"
 
@@ -55,9 +52,9 @@ WHY_ENDED: Mapping[str, str] = {
     "max_total_trials": "ended because all {tried:,} were tried",
     "exhausted": "ended because every configuration was tried",
     "target": "ended because the target was reached",
-    "sweep_timeout": "ended because its time was over",
-    "first_trials_failed": "stopped because its first trials all failed",
-    "all_failed": "ended: all have failed",
+    "sweep_timeout": "ended because its time limit was reached",
+    "first_trials_failed": "stopped because all its first trials failed",
+    "all_failed": "ended: all trials failed",
     "user": "cancelled by a person",
 }
 
@@ -161,14 +158,14 @@ def _no_value(summary: SweepSummary) -> str:
     leader, counts = summary.leader, summary.counts
     if leader is not None:
         value = metric_text(leader.value)
-        return f"Trial {leader.number} leads with {value}; it counts once it has ended."
+        return f"Trial {leader.number} leads with {value}; it counts when it ends."
     if counts[TrialState.RUNNING]:
         return "No trial has reported it yet."
     waiting = counts[TrialState.QUEUED]
     if waiting and summary.sweep.state == SweepState.PAUSED:
         verb = "waits" if waiting == 1 else "wait"
-        return f"{counted(waiting, 'trial')} {verb} until the sweep goes on."
-    return "Comes with the first trial that ends."
+        return f"{counted(waiting, 'trial')} {verb} until the sweep resumes."
+    return "The first trial that ends sets it."
 
 
 # --- progress ---------------------------------------------------------------------
@@ -178,7 +175,8 @@ def progress_tile(summary: SweepSummary) -> ProgressTile:
     sweep, over = summary.sweep, summary.sweep.has_ended
     unit = f"of {counted(summary.planned, 'trial')} ended"
     if over and summary.ran_for is not None:
-        unit = f"of {_most(summary)} in {duration_text(summary.ran_for)}"
+        planned = counted(summary.planned, "trial")
+        unit = f"of {planned} in {duration_text(summary.ran_for)}"
     return ProgressTile(
         label="Trials" if over else "Progress",
         aside=why_ended(summary) if over else _forecast(sweep, summary),
@@ -186,10 +184,6 @@ def progress_tile(summary: SweepSummary) -> ProgressTile:
         unit=unit,
         counts=summary.bar,
     )
-
-
-def _most(summary: SweepSummary) -> str:
-    return counted(summary.planned, "trial")
 
 
 def why_ended(summary: SweepSummary) -> str:
@@ -208,7 +202,7 @@ def _forecast(sweep: Sweep, summary: SweepSummary) -> str:
     if left is None:
         return "end not known yet"
     end = summary.now + timedelta(seconds=left)
-    return f"ends in about {_rounded(left)}, {day_and_clock(end, summary.now)}"
+    return f"ends in about {forecast_text(left)}, {day_and_clock(end, summary.now)}"
 
 
 def _paused(counts: Mapping[str, int]) -> str:
@@ -216,13 +210,6 @@ def _paused(counts: Mapping[str, int]) -> str:
     parts = [f"{running} still running"] * bool(running)
     parts += [f"{waiting} waiting"] * bool(waiting)
     return ", ".join(["paused", *parts])
-
-
-def _rounded(seconds: float) -> str:
-    """An estimate without more digits than it has: tens of seconds, then minutes."""
-    step = 10 if seconds < 600 else 60
-    text = duration_text(max(1, round(seconds / step)) * step)
-    return text.removesuffix(" 00 s") if seconds >= 60 else text
 
 
 def day_and_clock(moment: datetime, now: datetime) -> str:
@@ -260,5 +247,5 @@ def _nothing_saved(summary: SweepSummary, early: int) -> str:
     if not early:
         return "No trial was ended early so far."
     if not summary.counts[TrialState.COMPLETED]:
-        return f"{counted(early, 'early end')}; the saving shows once one completes."
-    return f"{counted(early, 'early end')}, none shorter than a usual trial."
+        return f"{counted(early, 'early end')}; the saving is known when one completes."
+    return f"{counted(early, 'early end')}, none shorter than the median trial."

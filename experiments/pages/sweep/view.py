@@ -1,8 +1,4 @@
-"""What the pages of a sweep show: its table and charts, and the answers above them.
-
-The view reads everything before a template is drawn; the overview and its feed share
-it.
-"""
+"""What a sweep's page and its feed show: table and charts, and the answers above."""
 
 from __future__ import annotations
 
@@ -70,13 +66,12 @@ def sweep_view(
 
 @dataclass(frozen=True)
 class Answers:
-    """Tiles and cards above the charts. Where the failure card is the only answer there
-    are no tiles.
+    """Tiles and cards above the charts; no tiles where the failure card replaces them.
 
-    ``slack_doubt`` says why the policy's slack does not suit the metric, and
-    ``failure_line`` is one line about failures where there is no card; either may be
-    empty. ``waiting`` are requested trials that have not begun, ``configuration`` is
-    the best one, once nothing can beat it. ``steers``: the viewer may change the sweep.
+    ``slack_warning`` says why the policy's slack does not suit the metric,
+    ``failure_line`` is about failures where there is no card; both may be empty.
+    ``configuration``: the best one, of an ended sweep. ``steers``: the viewer may
+    change the sweep.
     """
 
     sweep_id: int
@@ -84,14 +79,14 @@ class Answers:
     tiles: Tiles | None
     likely: LikelyStrip | None
     waiting: WaitingCard | None
-    slack_doubt: str
+    slack_warning: str
     preflight: PreflightCard | None
     failure: FailureCard | None
     failure_line: str
     configuration: BestConfiguration | None
 
     def html(self) -> str:
-        """Without a form: the feed sends it too."""
+        """The feed sends it too."""
         return render_to_string("experiments/sweep/answers.html", {"answers": self})
 
 
@@ -106,7 +101,7 @@ def answers_of(summary: SweepSummary, query: QueryDict, *, steers: bool) -> Answ
         tiles=None if over_without_best and failure else sweep_tiles(summary, search),
         likely=likely_strip(sweep, search.likely, best, steers=steers),
         waiting=waiting_card(sweep),
-        slack_doubt="" if sweep.has_ended else own_slack_doubt(sweep),
+        slack_warning="" if sweep.has_ended else own_slack_doubt(sweep),
         preflight=preflight_card(sweep),
         failure=failure,
         failure_line=failure_line(summary),

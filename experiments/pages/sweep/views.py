@@ -1,11 +1,8 @@
-"""One sweep: overview, trials and events.
+"""One sweep: overview, trials and events, and the feed that keeps them fresh.
 
-JSON that keeps a sweep's page fresh.
-
-The client sends back the token of the last answer as ``?since=``: the server's time
-then, a mark of the page's frame, and one of the table's look. As long as nothing has
-changed since, one query answers. Otherwise: changed trials for the charts, tiles and
-cards as HTML, and the table's order with those rows that look different now.
+A page sends back the token of the last answer as ``?since=``. If nothing has changed,
+one query answers. Else the feed sends changed trials for the charts, tiles and cards as
+HTML, and the table's order with the rows that look different.
 """
 
 from __future__ import annotations
@@ -43,13 +40,13 @@ from experiments.pages.sweep.trial_table import TableQuery, TrialTable
 from experiments.pages.sweep.view import SweepView, answers_of, sweep_view
 from experiments.sweeps.progress import counts_by_sweep
 
-# A transaction may commit a little after the time that it stamped on its rows.
+# A transaction may commit a little later than the time on its rows.
 OVERLAP = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class FeedToken:
-    """What a page has seen: up to when, and how its frame and table looked."""
+    """What a page shows: as of when, and digests of its frame and table."""
 
     time: datetime | None
     frame: str = ""
@@ -68,7 +65,7 @@ class FeedToken:
         return cls(time, frame, look)
 
     def until(self, now: datetime) -> FeedToken:
-        """Of a time to come, as after a clock was set back, nothing can be told."""
+        """Empty for a time in the future, as after a clock was set back."""
         later = self.time is not None and self.time > now + OVERLAP
         return FeedToken(None) if later else self
 
@@ -100,7 +97,7 @@ def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     summary = sweep_summary(sweep, now=now)
     query = TableQuery(sweep, request.GET, few=request.GET.get("part") != "trials")
     changed = _changed_trials(sweep, seen.time)
-    # Charts are brought up to date for the newest trials only.
+    # Only the newest trials are updated in charts.
     oldest = summary.tried - MAX_TRIALS - 1
     charted = [t for t in changed if query.few and t.number > oldest]
     view = sweep_view(summary, query, charted=charted)
@@ -133,7 +130,7 @@ def _changed_trials(sweep: Sweep, since: datetime | None) -> list[Trial]:
 
 
 def _answer(sweep: Sweep, now: datetime, token: str) -> dict[str, Any]:
-    """The part of every answer. Final: the sweep has ended and nothing lives."""
+    """What every answer has. Final: the sweep has ended and no trial is live."""
     final = sweep.has_ended and not sweep.trials.live().exists()
     return {
         "since": token,

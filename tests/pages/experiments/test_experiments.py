@@ -52,7 +52,7 @@ def text_of(client: Client, url: str) -> str:
 
 
 def test_an_empty_list_says_what_to_do(ada: Client, vera: Client) -> None:
-    assert "Open one" in text_of(ada, "/experiments/")
+    assert "Create one" in text_of(ada, "/experiments/")
     assert "/experiments/new/" not in text_of(vera, "/experiments/")
 
 
@@ -102,7 +102,7 @@ def test_notes_keep_their_lines_and_are_text(ada: Client) -> None:
 
 def test_the_answer_so_far_stands_beside_the_question(ada: Client) -> None:
     text = text_of(ada, filled().get_absolute_url())
-    for part in ("0.9500", "digits-2/1", "+0.0500", "digits-1/1", "6 m 10 s"):
+    for part in ("0.9500", "digits-2/1", ">0.0500<", "digits-1/1", "6 m 10 s"):
         assert part in text
 
 
@@ -148,7 +148,7 @@ def test_sweeps_of_another_metric_are_not_compared(ada: Client) -> None:
     factories.trial(sweep, state="completed", value=0.01)
     text = text_of(ada, experiment.get_absolute_url())
     assert "Best loss" in text
-    assert "Ahead by" not in text
+    assert "Better by" not in text
 
 
 def test_archiving_puts_an_experiment_out_of_the_list(ada: Client) -> None:

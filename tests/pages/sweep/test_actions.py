@@ -94,9 +94,7 @@ def test_a_get_changes_nothing_and_some_ask_first(sweep: Sweep) -> None:
 def test_a_sweep_that_still_goes_on_is_not_put_out_of_sight(sweep: Sweep) -> None:
     factories.claim(factories.trial(sweep))
     answer = client_of("ada").post(f"/sweeps/{sweep.pk}/archive/", follow=True)
-    assert "is running; only a draft or a sweep that has ended" in (
-        answer.content.decode()
-    )
+    assert "is running. Only drafts and ended sweeps" in (answer.content.decode())
     sweep.refresh_from_db()
     assert sweep.archived_at is None
     assert not Event.objects.filter(sweep=sweep, verb="sweep archived").exists()

@@ -14,7 +14,7 @@ from experiments.failures import groups
 from experiments.models import Sweep, Trial
 from experiments.pages.failures import Failure, advice
 from experiments.pages.sweep.charts import ChartAxis
-from experiments.pages.sweep.failure_shares import bars_of
+from experiments.pages.sweep.failure_comparison import bars_of
 from experiments.scheduling import ask, rounds
 from tests import factories
 from tests.pages.sweep.failed_sweeps import client, oom, run, sweep, text_of
@@ -219,7 +219,7 @@ def test_going_on_and_choices_that_there_are_not() -> None:
         client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": value})
         made.refresh_from_db()
         assert made.state == "paused"
-    client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "go_on"})
+    client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "resume"})
     made.refresh_from_db()
     assert made.state == "running"
 
@@ -231,7 +231,7 @@ def test_viewers_see_what_failed_and_do_nothing() -> None:
     assert "memory ran out" in page
     assert "What to do" not in page
     for path in ("remedy", "preflight"):
-        answer = viewer.post(f"/sweeps/{made.pk}/{path}/", {"remedy": "go_on"})
+        answer = viewer.post(f"/sweeps/{made.pk}/{path}/", {"remedy": "resume"})
         assert answer.status_code == 403
 
 

@@ -198,7 +198,7 @@ def test_a_failed_sweep_shows_why_instead_of_answers() -> None:
     )
     text = page(sweep)
     assert "The first 3 of 60 trials failed, so the sweep was stopped." in text
-    assert "All 3 ended alike: exit code 1" in text
+    assert "All 3 ended the same way: exit code 1" in text
     assert "MemoryError: no room" in text
     assert "57 trials were not started." in text
     assert "let fewer trials share" in text

@@ -30,14 +30,14 @@ def tried(made: Sweep, name: str) -> Trial:
 
 def test_one_configuration_of_a_draft_is_tried_and_the_sweep_waits() -> None:
     made = sweep(state="draft")
-    assert "Try one configuration" in text_of(made, "")
+    assert "Test one configuration" in text_of(made, "")
     client().post(f"/sweeps/{made.pk}/preflight/")
     made.refresh_from_db()
     assert (made.state, made.preflight["hold"]) == ("running", True)
-    assert "One configuration is tried first" in text_of(made, "")
+    assert "Testing one configuration first" in text_of(made, "")
     tried(made, "accuracy")
     text = text_of(made, "")
-    assert "The configuration that was tried works" in text
+    assert "The tested configuration works" in text
     assert "Start all trials" in text
     client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": "resume"})
     made.refresh_from_db()
@@ -76,7 +76,7 @@ def test_only_names_that_were_found_can_be_used() -> None:
 def test_a_running_sweep_cannot_be_tried_first() -> None:
     made = sweep()
     answer = client().post(f"/sweeps/{made.pk}/preflight/", follow=True)
-    assert "only a draft can be tried first" in answer.content.decode()
+    assert "Only a draft can be tested first" in answer.content.decode()
 
 
 def test_the_form_tries_one_configuration_first_unless_it_is_unticked() -> None:

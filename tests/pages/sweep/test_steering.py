@@ -54,14 +54,14 @@ class TestPausing:
         factories.claim(factories.trial(sweep))
         for text in (page(sweep), page(sweep, "pause/")):
             assert "1 trial runs now." in text
-            assert "Let them finish" in text and "put them back" in text
+            assert "Let them finish" in text and "requeue them" in text
 
     def test_they_finish_or_are_put_back(self, sweep: Sweep) -> None:
         factories.claim(factories.trial(sweep))
         post(sweep, "pause", running="finish")
         assert sweep.state == "paused"
         assert Attempt.objects.get().release_requested_at is None
-        assert "Put 1 running back" in page(sweep)
+        assert "Stop and requeue 1 trial" in page(sweep)
         post(sweep, "pause", running="requeue")
         assert Attempt.objects.get().release_requested_at is not None
         assert "1 running trial goes back to the queue." in page(sweep, "events/")
@@ -80,9 +80,9 @@ class TestPausing:
 
 class TestExtending:
     def test_an_ended_sweep_offers_more_and_goes_on(self, sweep: Sweep) -> None:
-        assert "Try more trials" not in page(sweep)
+        assert "Add more trials" not in page(sweep)
         post(sweep, "cancel")
-        assert "Try more trials" in page(sweep)
+        assert "Add more trials" in page(sweep)
         assert "How many more trials" in page(sweep, "extend/")
         assert post(sweep, "extend", trials="7").status_code == 302
         assert (sweep.state, sweep.max_total_trials) == ("running", 7)
@@ -106,12 +106,12 @@ class TestExtending:
 
     def test_what_was_tried_to_the_end_offers_no_more(self, sweep: Sweep) -> None:
         Sweep.objects.update(state="completed", exhausted=True)
-        assert "Try more trials" not in page(sweep)
+        assert "Add more trials" not in page(sweep)
 
     def test_viewers_may_not(self, sweep: Sweep) -> None:
         post(sweep, "cancel")
         assert post(sweep, "extend", user="vic", trials="3").status_code == 403
-        assert "Try more trials" not in page(sweep, user="vic")
+        assert "Add more trials" not in page(sweep, user="vic")
 
 
 class TestTheSpace:
@@ -253,5 +253,5 @@ def test_only_what_was_asked_for_is_left(sweep: Sweep) -> None:
     sweep.requests.create(params={"x": 0.1}, origin="rerun", source_number=0)
     Sweep.objects.update(max_total_trials=5)
     text = page(sweep)
-    assert "Trying what was asked for" in text and "Exploring at random" not in text
-    assert "1 trial that was asked for to go" in text
+    assert "Running 1 requested trial" in text and "Exploring at random" not in text
+    assert "The search itself has ended." in text

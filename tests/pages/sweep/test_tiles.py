@@ -77,7 +77,7 @@ def test_without_an_ended_trial_the_leader_of_those_that_run_is_named() -> None:
     factories.reported_trial(sweep, [0.4, 0.7])
     tile = best_tile(summary_of(sweep))
     assert tile.trial is None
-    assert tile.text == "Trial 0 leads with 0.7000; it counts once it has ended."
+    assert tile.text == "Trial 0 leads with 0.7000; it counts when it ends."
 
 
 def test_progress_counts_what_ended_of_what_there_will_be() -> None:
@@ -158,7 +158,7 @@ def test_random_search_states_the_chance_to_improve() -> None:
     assert tile.title == "Exploring at random"
     assert tile.text == "2 trials ended since trial 0, none better."
     assert tile.chance == "70 %"
-    assert "7 to come" in tile.chance_of
+    assert "the next 7" in tile.chance_of
 
 
 def test_the_chance_is_that_of_exchangeable_draws() -> None:
@@ -170,7 +170,7 @@ def test_a_finished_random_search_says_how_settled_it_is() -> None:
     sweep = sweep_with(*(k / 1000 for k in range(200)), state="completed")
     tile = search_tile(summary_of(sweep))
     assert tile.title == "Settled"
-    assert tile.chance_of == "Chance that 20 more beat trial 199:"
+    assert tile.chance_of == "Chance that 20 more trials beat trial 199:"
 
 
 def test_a_grid_counts_combinations_and_claims_no_chance() -> None:
