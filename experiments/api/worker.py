@@ -306,6 +306,7 @@ class FinishIn(Schema):
     exit_code: Small | None = None
     signal: Small | None = None
     code: Annotated[str, Field(max_length=40), WITHOUT_NUL] = ""
+    over_limit: bool = False
     message: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
     not_kept: Annotated[str, Field(max_length=2_000), WITHOUT_NUL] = ""
     elapsed: float | None = None
@@ -322,7 +323,8 @@ def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, s
     groups.sign(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
     if body.cause == "worker_problem" and attempt.worker is not None:
-        auto_drain.drain_after_problems(attempt.worker)
+        is_full = body.code == "disk_full"
+        auto_drain.drain_after_problems(attempt.worker, disk_full=is_full)
     if body.unkilled and attempt.worker is not None:
         lifecycle.drain_worker(
             attempt.worker,

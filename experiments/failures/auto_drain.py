@@ -22,7 +22,6 @@ from experiments.lifecycle.attempts import WORKER_PROBLEM
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.trials import AttemptState, TrialState
 from experiments.models.workers import DrainCause
-from experiments.storage import NO_ROOM_WORDS
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +106,9 @@ def mind_room(worker: Worker, free: int | None) -> None:
         lifecycle.take_back_with_room(worker)
 
 
-def drain_after_problems(worker: Worker) -> bool:
-    """Drain a worker that has told of trouble again and again, with nothing that went
-    well in between, since it was taken back last; of a full disk it tells once."""
+def drain_after_problems(worker: Worker, *, disk_full: bool = False) -> bool:
+    """Drain a worker on which several trials in a row could not begin since it was last
+    taken back; one is enough if that trial found a full disk."""
     worker.refresh_from_db(fields=["draining_since"])
     if worker.draining_since is not None:
         return False
@@ -118,7 +117,7 @@ def drain_after_problems(worker: Worker) -> bool:
         minutes = WITHIN.seconds // 60
         reason = f"{MOST} trials in {minutes} minutes could not begin: {messages[0]}"
         return lifecycle.drain_worker(worker, cause=DrainCause.FAILURES, reason=reason)
-    if messages and any(words in messages[0] for words in NO_ROOM_WORDS):
+    if messages and disk_full:
         reason = f"{DISK_FULL}. {ROOM_HELPS} A trial could not begin: {messages[0]}"
         return lifecycle.drain_worker(worker, cause=DrainCause.DISK_FULL, reason=reason)
     return False

@@ -36,7 +36,7 @@ def sign(attempt: Attempt, outcome: Outcome) -> None:
     end = End(
         exit_code=outcome.exit_code,
         signal=outcome.signal,
-        over_limit=outcome.code == "out_of_memory",
+        over_limit=outcome.over_limit,
         message=outcome.message,
         started=outcome.cause != "not_started",
         reported=reports > 0,

@@ -24,8 +24,7 @@ LINES_AFTER = 40
 SIGKILL = 9
 UNSAID = "It ended without reporting the primary metric"
 OUT_OF_MEMORY = "Killed by signal 9, possibly out of memory"
-# How the runner begins when a trial's own limit was what it broke.
-NEEDED_MORE = "needed more than"
+
 
 UNSEEN = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -~]|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
@@ -98,8 +97,8 @@ class Signature:
 @dataclass(frozen=True)
 class End:
     """How a process ended. ``started``: there was one; ``message``: the runner's words;
-    ``reported``: it had reported the primary metric; ``over_limit``: it was killed for
-    the memory that it took."""
+    ``reported``: it had reported the primary metric; ``over_limit``: it was killed
+    because it took more memory than the trial's own limit."""
 
     exit_code: int | None = None
     signal: int | None = None
@@ -126,8 +125,9 @@ def signature_of(
     if end.signal is None and not end.exit_code:
         return Signature(UNSAID)
     if end.signal == SIGKILL:
-        over = end.over_limit and end.message.startswith(NEEDED_MORE)
-        return _signature(end.message, {}) if over else Signature(OUT_OF_MEMORY)
+        if end.over_limit:
+            return _signature(end.message, {})
+        return Signature(OUT_OF_MEMORY)
     error, place = error_of(log_lines(log))
     if not error:
         return _signature(end.message or describe_exit(end.exit_code, end.signal), {})

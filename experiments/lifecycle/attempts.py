@@ -97,6 +97,7 @@ class Outcome:
     exit_code: int | None = None
     signal: int | None = None
     code: str = ""
+    over_limit: bool = False
     message: str = ""
     not_kept: str = ""
     elapsed: float | None = None

@@ -49,16 +49,16 @@ logger = logging.getLogger(__name__)
 
 DELIVERED = 0
 KEPT = 1
-# The watch ends with it when the site no longer counts on the attempt.
+# The cause of an end that the site no longer wants to know about.
 STALE = "stale"
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerContext:
-    """What an attempt needs to know of the worker it runs on.
+    """What an attempt needs to know about its worker.
 
-    `give_up_after`: seconds to insist on what the site does not answer; on a delivery
-    only while it answers everything else.
+    `give_up_after`: how long to retry, in seconds, while the site does not answer; a
+    delivery counts them only while the site answers other calls.
     """
 
     home: Path
@@ -86,7 +86,7 @@ class AttemptRun:
         )
 
     def run(self) -> int:
-        """Run it to its end. Returns DELIVERED, or KEPT when its folder had to stay."""
+        """Run it. Returns DELIVERED, or KEPT if its folder had to stay."""
         try:
             self._run()
         except StaleAttempt as news:
@@ -108,11 +108,13 @@ class AttemptRun:
             self._folder.create()
             log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)
         except OSError as problem:
-            self._report_bare(worker_problem(f"no folder for the attempt: {problem}"))
+            self._report_without_folder(
+                worker_problem("no folder for the attempt", problem)
+            )
             return
         try:
             prepared = self._resume(self._prepare(log), log)
-            self._make_sure()
+            self._confirm_lease()
             tree = self._start(prepared)
         except NotStarted as problem:
             self._deliver(problem.outcome, log, self._uploads())
@@ -120,7 +122,7 @@ class AttemptRun:
             self._accompany(tree, log)
 
     def _prepare(self, log: OutputLog) -> Prepared:
-        """Code, interpreter and packages; nothing to do is the quick case."""
+        """Get code, interpreter and packages, if the trial needs any."""
         spec = self._spec
         if spec.code is None and not spec.python and spec.requirements is None:
             return NOTHING_PREPARED
@@ -136,7 +138,7 @@ class AttemptRun:
         ).prepare()
 
     def _resume(self, prepared: Prepared, log: OutputLog) -> Prepared:
-        """Bring the outputs of an earlier attempt, if there is one."""
+        """Fetch the outputs of an earlier attempt, if there is one."""
         checkpoint = self._spec.resume_from
         if checkpoint is None:
             return prepared
@@ -154,18 +156,18 @@ class AttemptRun:
             ).fetch()
         except CheckpointError as problem:
             log.note(
-                f"starts from the beginning: {earlier} are not to be had: {problem}"
+                f"starts from the beginning: {earlier} are not available: {problem}"
             )
             return prepared
         except OSError as problem:
-            raise worker_problem(f"no room for {earlier}: {problem}") from problem
-        log.note(f"finds {earlier} in {RESUME_FROM}")
+            raise worker_problem(f"no room for {earlier}", problem) from problem
+        log.note(f"{earlier} are in {RESUME_FROM}")
         given = {**prepared.environment, RESUME_FROM: str(self._folder.resume)}
         return replace(prepared, environment=given)
 
-    def _make_sure(self) -> None:
-        """Begin no training beside the one that the site may have given to another
-        worker during a long preparation. Asks nothing after a quick one."""
+    def _confirm_lease(self) -> None:
+        """After a long preparation, ask the site whether the attempt still counts: it
+        may have started another one meanwhile."""
         spec, lease = self._spec, self._lease
         if lease.answered_lately(spec):
             return
@@ -198,12 +200,12 @@ class AttemptRun:
                 group=self._group,
             )
         except LimitError as problem:
-            raise worker_problem(str(problem)) from problem
+            raise worker_problem("", problem) from problem
         except (OSError, ValueError, SubprocessError) as problem:
             raise start_problem(problem, argv, self._folder.work) from problem
 
     def _accompany(self, tree: ProcessTree, log: OutputLog) -> None:
-        """Watch the training and deliver it; whatever happens, nothing stays alive."""
+        """Watch the training and deliver its results; no process of it stays alive."""
         try:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
             failpoint("start.training")
@@ -281,13 +283,13 @@ class AttemptRun:
             retry=self._delivery_retry(outcome),
         ).everything(outcome)
 
-    def _report_bare(self, problem: NotStarted) -> None:
+    def _report_without_folder(self, problem: NotStarted) -> None:
         report = finish_report(problem.outcome)
         site = self._site()
         self._retry().call(lambda: site.finish(dict(report)))
 
     def _channels(self) -> Channels:
-        """The same ones all along: they know what has been sent already."""
+        """Made once: they know what has been sent already."""
         if self._opened is None:
             self._opened = Channels.open(self._site(), self._folder, self._lease)
         return self._opened

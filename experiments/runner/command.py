@@ -1,4 +1,4 @@
-"""From a sweep's command to a program that can be started, or a sentence why not."""
+"""Turns a sweep's command into a program to start, or into an error for its author."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from experiments.runner.outcome import (
-    NotStarted,
-    command_not_found,
-    not_executable,
-    worker_problem,
-)
+from experiments.runner.outcome import NotStarted, not_started, worker_problem
 
 PYTHON_NAMES = ("python", "python3")
 PYTHON_OVERRIDE = "SWEEPSITE_PYTHON"
@@ -42,10 +37,9 @@ def resolve(
 ) -> list[str]:
     """`argv` with a plain "python" replaced by the interpreter it stands for.
 
-    That is `python` where the sweep or its pool names one. Else it is the one on the
-    sweep's own PATH when the sweep sets one (`chosen` is the
-    sweep's environment), else SWEEPSITE_PYTHON of the worker, else the interpreter
-    that runs the worker.
+    That is `python` if the sweep or its pool names one, else the one on the PATH that
+    the sweep sets (`chosen` is the sweep's environment), else the worker's
+    SWEEPSITE_PYTHON, else the interpreter that runs the worker.
     """
     if argv[0] not in PYTHON_NAMES:
         return list(argv)
@@ -58,26 +52,28 @@ def resolve(
 
 
 def start_problem(problem: Exception, argv: Sequence[str], work: Path) -> NotStarted:
-    """Put the failure of a start into the words of the person who wrote the command."""
+    """The failure of a start, in words for the person who wrote the command."""
     name = argv[0][:200]
     number = problem.errno if isinstance(problem, OSError) else None
     if number in SCARCITY:
-        return worker_problem(f"the worker could not start a process: {problem}")
+        return worker_problem("the worker could not start a process", problem)
     if number == errno.ENOENT:
-        return command_not_found(_not_found(name, work))
+        return not_started("command_not_found", _not_found(name, work))
     if number == errno.EACCES:
-        return not_executable(_not_allowed(name, work))
-    if number == errno.ENOEXEC:
-        return not_executable(
+        why = _not_allowed(name, work)
+    elif number == errno.ENOEXEC:
+        why = (
             f'"{name}" is not a program: a script needs a first line such as '
             "#!/bin/sh, or its interpreter in the command"
         )
-    if number == errno.E2BIG:
-        return not_executable(
+    elif number == errno.E2BIG:
+        why = (
             "the command's arguments and environment are longer than the system "
             "allows; put long values into a file"
         )
-    return not_executable(f'"{name}" could not be started: {problem}')
+    else:
+        why = f'"{name}" could not be started: {problem}'
+    return not_started("not_executable", why)
 
 
 def _not_found(name: str, work: Path) -> str:

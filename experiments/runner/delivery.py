@@ -1,4 +1,4 @@
-"""After training: everything goes to the site, the word of the end last."""
+"""After training: sends everything to the site, the finish report last."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Channels:
-    """The ways to the site that one attempt uses, from its start to its end."""
+    """What one attempt sends to the site with, from its start to its end."""
 
     site: Site
-    shipper: LogUpload
+    log: LogUpload
     spool: SpoolSender
     lease: Lease
 
     @classmethod
     def open(cls, site: Site, folder: AttemptFolder, lease: Lease) -> Channels:
         """The log file must exist."""
-        shipper = LogUpload(folder.log, site)
-        return cls(site, shipper, SpoolSender(folder.spool, site), lease)
+        log = LogUpload(folder.log, site)
+        return cls(site, log, SpoolSender(folder.spool, site), lease)
 
 
 class Delivery:
-    """Sends what one attempt has left behind."""
+    """Sends what one attempt has left on disk."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Delivery:
         self._uploads = uploads
         self._partial: list[str] = []
         self._site = channels.site
-        self._shipper = channels.shipper
+        self._log_upload = channels.log
         self._spool = channels.spool
         self._spec = spec
         self._folder = folder
@@ -69,18 +69,18 @@ class Delivery:
     def everything(self, outcome: AttemptOutcome) -> None:
         """Send points, log, outputs and the end, in this order.
 
-        Raises SiteAway when patience runs out, StaleAttempt, and Refused when the
-        site does not accept the end.
+        Raises SiteAway when the time for retries is over, StaleAttempt, and Refused
+        when the site does not accept the finish report.
         """
         collection = collect(self._folder.outputs, limit=self._spec.outputs_limit_bytes)
         self._close_log(outcome, collection)
         self._send_all(self._spool.send_next)
         failpoint("finish.points")
-        self._send_all(self._shipper.send_next)
+        self._send_all(self._log_upload.send_next)
         refused = self._upload_all(collection, outcome)
         report = finish_report(
             outcome,
-            log_dropped=self._log.dropped + self._shipper.dropped,
+            log_dropped=self._log.dropped + self._log_upload.dropped,
             not_kept=collection.in_words(refused),
             remarks=[self._partial_files_text(), self._points()],
         )
@@ -89,10 +89,7 @@ class Delivery:
         failpoint("finish.heard")
         logger.info(
             "attempt %s: %s (%s), trial is %s",
-            self._spec.attempt,
-            outcome.cause,
-            report["message"],
-            state,
+            *(self._spec.attempt, outcome.cause, report["message"], state),
         )
 
     def _close_log(self, outcome: AttemptOutcome, collection: Collection) -> None:
@@ -115,23 +112,25 @@ class Delivery:
         return list(filter(None, sentences))
 
     def _upload(self, file: OutputFile, outcome: AttemptOutcome) -> str:
-        if self._uploads.is_there(file):
+        uploads = self._uploads
+        if uploads.is_there(file):
             return ""
         if self._retry.over:
             return f"{file.name} (the worker was shutting down)"
-        uploads = self._uploads
-        torn = is_partial(
+        partly = is_partial(
             file,
             outcome,
             growing=uploads.growing,
             comes_whole=uploads.comes_whole(file),
         )
-        if torn and self._uploads.has(file.name):
-            return f"{file.name} as it was in the middle of a write (as before, it is)"
-        if torn:
+        if partly and uploads.has(file.name):
+            return (
+                f"{file.name} as it was during its last write (its copy from before is)"
+            )
+        if partly:
             self._partial.append(file.name)
         try:
-            return self._retry.call(lambda: upload(file, self._site, whole=not torn))
+            return self._retry.call(lambda: upload(file, self._site, whole=not partly))
         except OSError as problem:
             return f"{file.name} ({problem})"
 
@@ -149,7 +148,7 @@ class Delivery:
 
 
 def _last_word(outcome: AttemptOutcome) -> str:
-    """The log's reader should see why it ends where it ends."""
+    """Why the log ends here, for its reader; "" after a normal end."""
     if outcome.cause == "exited" and outcome.exit.code == 0:
         return ""
     return outcome.message

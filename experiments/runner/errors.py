@@ -1,7 +1,7 @@
-"""What can come of a request to the site. Apart from site.py, which is slow to import.
+"""Errors of requests to the site. Apart from http.py, which is slow to import.
 
-Every failure becomes one of three: StaleAttempt (stop, somebody else has the trial),
-Refused (this one request will never do), SiteAway (try again later).
+Every failure is one of three: StaleAttempt (stop, another attempt has the trial),
+Refused (this request will never work), SiteAway (try again later).
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 
 
 class SiteError(Exception):
-    """A request did not do what it should."""
+    """A request to the site failed."""
 
 
 class SiteAway(SiteError):
-    """No sensible answer: connection refused, timed out, 5xx, a proxy's own page."""
+    """No valid answer: connection refused, timed out, 5xx, a proxy's error page."""
 
 
 class SiteSilent(SiteAway):
-    """Not even its host has answered: the network is cut, or that host is off."""
+    """The site's host did not answer: the network is cut, or the host is off."""
 
 
 class StaleAttempt(SiteError):
-    """The site no longer counts on this attempt: it has ended or was taken over."""
+    """The attempt has ended for the site, or another one has taken over."""
 
 
 class Refused(SiteError):
-    """The site understood the request and will not have it, however often it comes.
+    """The site refuses the request, and would refuse it again.
 
-    `words` is the site's own sentence, without the status.
+    `words` is the site's own message, without the status.
     """
 
     def __init__(self, sentence: str, words: str = "") -> None:
@@ -38,7 +38,7 @@ class Refused(SiteError):
 
 @dataclass(frozen=True)
 class Stop:
-    """The site asks for the end of the trial. `grace` in seconds, None: the spec's."""
+    """The site asks the trial to stop. `grace` in seconds, None: the spec's."""
 
     reason: str
     message: str

@@ -28,7 +28,8 @@ class LockWait:
         self._words = words
 
     def turn(self, holder: str) -> None:
-        """One look further: says for whom the attempt waits. Raises as Life.show."""
+        """One look further: says for whom the attempt waits. Raises as
+        PreparationHeartbeat.show."""
         self.heartbeat.enter(self._words.format(holder or "another trial"))
         self.heartbeat.show()
         self.heartbeat.wait()

@@ -1,7 +1,4 @@
-"""Where things of one attempt lie on the worker's disk.
-
-Sizes in words.
-"""
+"""The folder of one attempt on the worker's disk, and sizes in words."""
 
 from __future__ import annotations
 
@@ -43,28 +40,28 @@ class AttemptFolder:
 
     @property
     def shipping(self) -> Path:
-        """The copy of the output that is on its way to the site."""
+        """The copy of an output during its upload."""
         return self.root / "shipping"
 
     @property
     def programs(self) -> Path:
-        """Programs that go first on the training process's PATH."""
+        """Programs that come first on the training process's PATH."""
         return self.root / "bin"
 
     @property
     def spool(self) -> Path:
-        """Reports the training process could not deliver, as JSON lines."""
+        """Reports that the training process could not deliver, as JSON lines."""
         return self.root / "spool.jsonl"
 
     @property
-    def listens(self) -> Path:
-        """Exists once the script has used the client, so that it hears of a stop."""
+    def client(self) -> Path:
+        """Exists once the script has used the client, which notices a stop request."""
         return self.root / "spool.jsonl.client"
 
     @property
-    def told(self) -> Path:
-        """Written by the script when it hears of a stop: the reason, or an empty line
-        once it goes on all the same."""
+    def stop_seen(self) -> Path:
+        """Written by the client when it sees a stop request: the reason, or an empty
+        line if the script continues anyway."""
         return self.root / "spool.jsonl.told"
 
     @property
@@ -77,13 +74,13 @@ class AttemptFolder:
         return self.root / "log"
 
     def touch(self) -> None:
-        """Mark it as in use: the janitor goes by age, and a training may run for weeks
-        without a new file in here."""
+        """Mark it as in use: the cleanup removes old folders, and a training may run
+        for weeks without a new file in here."""
         with contextlib.suppress(OSError):
             os.utime(self.root)
 
     def create(self) -> None:
-        """Make the folder afresh; what an earlier try left behind is removed."""
+        """Make the folder anew, without what an earlier try left in it."""
         self.remove()
         self.work.mkdir(parents=True)
         self.root.chmod(0o700)
@@ -95,12 +92,12 @@ class AttemptFolder:
         try:
             shutil.rmtree(self.root)
         except PermissionError:
-            # A script may leave folders without permissions; they are ours to remove.
+            # A script may leave folders without permissions.
             _permit(self.root)
             shutil.rmtree(self.root)
 
     def discard(self) -> None:
-        """Remove the folder as far as that is possible."""
+        """Remove the folder as far as possible."""
         try:
             self.remove()
         except OSError as problem:
@@ -116,11 +113,11 @@ def _permit(folder: Path) -> None:
                 _permit(Path(entry.path))
 
 
-UNITS = ("bytes", "KB", "MB", "GB", "TB")
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def size_in_words(count: int) -> str:
-    """A number of bytes as people write it: "812 bytes", "64 KB", "3.2 MB"."""
+    """A number of bytes in words: "812 bytes", "64 kB", "3.2 MB"."""
     size = float(count)
     unit = 0
     while size >= 1000 and unit < len(UNITS) - 1:

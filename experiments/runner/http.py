@@ -1,4 +1,4 @@
-"""HTTP towards the site: one address, one token, every failure given a meaning."""
+"""HTTP requests to the site: one address, one token, three kinds of errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BYTES = "application/octet-stream"
 
 
 class Readable(Protocol):
-    """What the bytes of a request's body are read from."""
+    """A request's body."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
@@ -42,8 +42,8 @@ class Readable(Protocol):
 class Connection:
     """Calls below one address with one token. Safe to use from several threads.
 
-    Methods raise SiteAway when there is no sensible answer, StaleAttempt on the site's
-    own 401, 403, 404 and 409, and Refused for whatever else it will not have.
+    Methods raise SiteAway without a valid answer, StaleAttempt on the site's own 401,
+    403, 404 and 409, and Refused on its other 4xx answers.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -76,7 +76,7 @@ class Connection:
         return self._send("DELETE", action, b"", BYTES, TIMEOUT)
 
     def download(self, address: str) -> Iterator[bytes]:
-        """GET a file in pieces; here a 404 is a Refused like any other."""
+        """GET a file in pieces; here a 404 raises Refused."""
         request = urllib.request.Request(address, headers=self._headers)  # noqa: S310
         with self._answer(request, BODY_TIMEOUT, STALE - {404}) as answer:
             while piece := answer.read(1 << 18):
@@ -122,7 +122,7 @@ class Connection:
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Redirects are errors: following one would send the token somewhere else."""
+    """Redirects are errors: following one would send the token to another address."""
 
     def redirect_request(
         self,
@@ -137,7 +137,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _has_answered(problem: Exception) -> bool:
-    """Whether somebody was there, if only to refuse or to cut the connection."""
+    """Whether the host was reached, even if it refused or cut the connection."""
     if isinstance(problem, urllib.error.URLError):
         reason = problem.reason
         return isinstance(reason, ConnectionError | ssl.SSLError)
@@ -145,12 +145,12 @@ def _has_answered(problem: Exception) -> bool:
 
 
 def _proxies(host: str | None) -> list[urllib.request.BaseHandler]:
-    """Proxies of the environment are used, but never towards this machine itself."""
+    """The environment's proxies are used, but never for this machine itself."""
     return [urllib.request.ProxyHandler({})] if host in LOOPBACK else []
 
 
 def _error_from(problem: urllib.error.HTTPError, stale: Set[int]) -> SiteError:
-    """Only the site's own error object counts: a proxy's 404 page means "away"."""
+    """Only the site's own error object counts: a proxy's error page means "away"."""
     error = _own_error(problem)
     if 300 <= problem.code < 400:
         target = problem.headers.get("Location", "")
@@ -170,7 +170,7 @@ def _error_from(problem: urllib.error.HTTPError, stale: Set[int]) -> SiteError:
 
 
 def _own_error(problem: urllib.error.HTTPError) -> tuple[str, str] | None:
-    """The code and the sentence of the site's error object."""
+    """The code and message of the site's error object."""
     try:
         error = json.loads(problem.read(MAX_ANSWER_LENGTH))["error"]
         return str(error["code"]), str(error["message"])

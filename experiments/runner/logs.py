@@ -1,8 +1,8 @@
-"""What a training process prints: read without ever blocking it, kept within bounds.
+"""What a training process prints: read without blocking it, and limited in size.
 
-Output goes to a file on the worker, so memory stays small however long the site is
-away. A flood is thinned to a steady rate; its last lines are kept for the end, because
-that is where a traceback stands.
+Output goes to a file on the worker, so memory stays small while the site is away. A
+flood of output is cut to a steady rate; its last lines are kept for the end, where a
+traceback would be.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOTICE_ROOM = 512
 def pump(fd: int, take: Callable[[bytes], None]) -> bool:
     """Hand over what is readable from a non-blocking pipe; False at its end.
 
-    Stops after a megabyte, so a flood cannot keep the runner from its other duties.
+    Stops after a megabyte, so that a flood does not keep the runner from other work.
     """
     for _ in range(READS_AT_ONCE):
         try:
@@ -68,7 +68,7 @@ class OutputLog:
         self._ends_line = True
 
     def feed(self, data: bytes) -> None:
-        """Take output as it comes; bytes are passed on raw."""
+        """Take output as raw bytes."""
         self._refill()
         if self._left_out:
             data = self._resume(data)
@@ -88,7 +88,7 @@ class OutputLog:
         self._lines.restart()
 
     def close(self) -> None:
-        """Write what a flood's end has kept back, and close the file."""
+        """Write the kept end of a flood; notes may still follow."""
         if self._left_out:
             tail = self._whole_lines_of_tail()
             self._left_out -= len(tail)
@@ -99,7 +99,7 @@ class OutputLog:
         self.dropped += self._lines.dropped
 
     def last_lines(self, count: int) -> bytes:
-        """The last lines, as far as they are kept."""
+        """The last lines, if they are kept."""
         text = bytes(self._tail) if self._left_out else self._end_of_file()
         return b"\n".join(text.strip().splitlines()[-count:])
 
@@ -112,7 +112,7 @@ class OutputLog:
             return b""
 
     def release(self) -> None:
-        """Close the file; nothing can be added any more."""
+        """Close the file."""
         os.close(self._fd)
 
     def _refill(self) -> None:
@@ -122,7 +122,7 @@ class OutputLog:
         self._refilled_at = now
 
     def _resume(self, data: bytes) -> bytes:
-        """Go on at the next line's start once there is room; b"" while there is not."""
+        """Continue at the start of a line once there is room; b"" until then."""
         end = data.find(b"\n") + 1
         if not end or min(self._tokens, self._room) < RESUME:
             self._leave_out(data)
@@ -172,9 +172,9 @@ class OutputLog:
 
 
 class LineCutter:
-    """Shortens lines of more than MAX_LINE_LENGTH bytes, however they are split.
+    """Shortens lines of more than MAX_LINE_LENGTH bytes, also across chunks.
 
-    A carriage return ends a line too: progress bars write nothing else for hours.
+    A carriage return ends a line too: progress bars may print nothing else for hours.
     """
 
     def __init__(self) -> None:

@@ -1,12 +1,9 @@
-"""The end of an attempt as it is told to the site.
-
-Attempts that end before their training process begins.
-
-When the site was last heard of, from an attempt's claim to its end.
-"""
+"""How an attempt ended, as the site gets it; and how long an attempt may go on without
+an answer from the site."""
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from collections.abc import Sequence
@@ -19,6 +16,9 @@ from experiments.runner.spec import AttemptSpec
 from experiments.runner.stopping import NO_EXIT, SHELL_SIGNAL_BASE, Exit
 
 MAX_MESSAGE_LENGTH = 2_000
+OUT_OF_MEMORY = "out_of_memory"
+DISK_FULL = "disk_full"
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,17 +26,19 @@ class AttemptOutcome:
     """How an attempt ended.
 
     `cause` is "exited", "stopped", "trial_timeout", "not_started", "released",
-    "worker_problem" or "cut_off"; `code` says which kind of "not_started", or
-    "out_of_memory". `elapsed` in seconds of training, `peak_memory` in bytes.
-    `unkilled` are processes that no signal could end. `writing` are the files that
-    were open for writing when it was killed (None: nobody here killed it), `ended_at`
-    the host's time of the end.
+    "worker_problem" or "cut_off". `code` gives the kind of "not_started", or is
+    "out_of_memory" or "disk_full"; `over_limit`: the memory that ran out was the
+    trial's own limit. `elapsed` is in seconds of training, `peak_memory` in bytes.
+    `unkilled` are processes that no signal could end. `writing` are the files that were
+    open for writing when the runner killed it (None: the runner did not), `ended_at` is
+    the host's time.
     """
 
     cause: str
     message: str
     exit: Exit = NO_EXIT
     code: str = ""
+    over_limit: bool = False
     elapsed: float = 0.0
     peak_memory: int | None = None
     unkilled: tuple[int, ...] = ()
@@ -45,11 +47,17 @@ class AttemptOutcome:
 
     @property
     def was_killed(self) -> bool:
-        """Whether a signal ended it, maybe in the middle of a write."""
+        """Whether a signal ended it, perhaps during a write."""
         code = self.exit.code
         return self.exit.signal is not None or (
             code is not None and code > SHELL_SIGNAL_BASE
         )
+
+
+def out_of_memory(message: str, *, over_limit: bool = False) -> AttemptOutcome:
+    return AttemptOutcome(
+        cause="exited", code=OUT_OF_MEMORY, message=message, over_limit=over_limit
+    )
 
 
 class FinishReport(TypedDict):
@@ -59,6 +67,7 @@ class FinishReport(TypedDict):
     signal: int | None
     cause: str
     code: str
+    over_limit: bool
     message: str
     not_kept: str
     elapsed: float
@@ -82,6 +91,7 @@ def finish_report(
         signal=outcome.exit.signal,
         cause=outcome.cause,
         code=outcome.code,
+        over_limit=outcome.over_limit,
         message="; ".join(sentences)[:MAX_MESSAGE_LENGTH],
         not_kept=not_kept[:MAX_MESSAGE_LENGTH],
         elapsed=round(outcome.elapsed, 3),
@@ -94,33 +104,36 @@ def finish_report(
 
 
 CUT_OFF = "cut_off"
-# Parts of the lease: when a runner that hears nothing begins to end its training, and
-# when that is over. At the whole lease the site may start another attempt.
+# Parts of the lease: when a runner without an answer begins to end its training, and
+# when that is over. After the whole lease the site may start another attempt.
 CUT_OFF_AFTER, GONE_AFTER = 0.9, 1.0
-# An answer counts as a late one for this many beats, however quick beats are.
+# An answer counts as late after this many beats, and never before this many seconds.
 LATE_BEATS, LATE_SECONDS = 2, 1.0
 
 
 class Lease:
-    """Times of the monotonic clock. One for the whole attempt: a long preparation
-    without an answer counts like a training without one."""
+    """When the site last answered, in times of the monotonic clock.
+
+    One for the whole attempt: a long preparation without an answer counts like a
+    training without one.
+    """
 
     def __init__(self) -> None:
         now = time.monotonic()
-        # When a beat was sent that the site has accepted; at first, the claim.
+        # When the last accepted beat was sent; at first, when the attempt was claimed.
         self.answered_at = now
-        # When the site, or at least its host, was known to be there.
-        self.heard_at = now
+        # When the site, or at least its host, last responded.
+        self.reached_at = now
 
-    def note_answer(self, asked_at: float) -> None:
-        """A beat that was sent then has been accepted."""
-        self.answered_at = self.heard_at = asked_at
+    def note_answer(self, sent_at: float) -> None:
+        """The site has accepted a beat that was sent at this time."""
+        self.answered_at = self.reached_at = sent_at
 
     def note_absence(self, problem: SiteError) -> None:
-        """Where the site's host refuses or answers with an error, the site itself is
-        down, for everybody, and no other attempt can take over meanwhile."""
+        """If the site's host refuses or answers with an error, the site is down for
+        every worker, so no other attempt can take over meanwhile."""
         if not isinstance(problem, SiteSilent):
-            self.heard_at = time.monotonic()
+            self.reached_at = time.monotonic()
 
     def answered_lately(self, spec: AttemptSpec) -> bool:
         late = max(LATE_BEATS * spec.heartbeat_seconds, LATE_SECONDS)
@@ -131,16 +144,16 @@ class Lease:
         lease = spec.lease_seconds
         if not lease or spec.rides_out:
             return math.inf
-        # Where beats are rarer than leases allow, silence between them means nothing.
-        rarely = 2 * spec.heartbeat_seconds
-        return self.heard_at + max(CUT_OFF_AFTER * lease, rarely)
+        # If beats are rarer than the lease allows, silence between them means nothing.
+        two_beats = 2 * spec.heartbeat_seconds
+        return self.reached_at + max(CUT_OFF_AFTER * lease, two_beats)
 
 
 def cut_off_message(lease: float) -> str:
-    """Why an attempt that hears nothing ends, in words."""
+    """Why an attempt without an answer ends."""
     return (
-        f"nothing was heard from the site for {CUT_OFF_AFTER * lease:g} s, and"
-        " another attempt may begin"
+        f"the site did not answer for {CUT_OFF_AFTER * lease:g} s, so another attempt"
+        " may begin"
     )
 
 
@@ -152,30 +165,26 @@ class NotStarted(Exception):
         self.outcome = outcome
 
 
-def command_not_found(message: str) -> NotStarted:
-    return NotStarted(_not_started("command_not_found", message))
-
-
-def not_executable(message: str) -> NotStarted:
-    return NotStarted(_not_started("not_executable", message))
-
-
-def code_missing(message: str) -> NotStarted:
-    return NotStarted(_not_started("code_missing", message))
-
-
-def python_missing(message: str) -> NotStarted:
-    return NotStarted(_not_started("python_missing", message))
+def not_started(code: str, message: str) -> NotStarted:
+    """The sweep is at fault: its command, code, Python or packages."""
+    return NotStarted(AttemptOutcome(cause="not_started", code=code, message=message))
 
 
 def environment_failed(message: str) -> NotStarted:
     """The trial's packages could not be installed."""
-    return NotStarted(_not_started("environment", message))
+    return not_started("environment", message)
 
 
-def worker_problem(message: str) -> NotStarted:
-    """The worker is at fault (no disk, memory or process left), so nobody is blamed."""
-    return NotStarted(AttemptOutcome(cause="worker_problem", message=message))
+def worker_problem(message: str, cause: Exception) -> NotStarted:
+    """The worker is at fault (no disk, memory or process left), not the sweep."""
+    is_full = isinstance(cause, OSError) and cause.errno in DISK_FULL_ERRNOS
+    return NotStarted(
+        AttemptOutcome(
+            cause="worker_problem",
+            code=DISK_FULL if is_full else "",
+            message=f"{message}: {cause}" if message else str(cause),
+        )
+    )
 
 
 def released_early() -> NotStarted:
@@ -191,7 +200,3 @@ def stopped_early(stop: Stop) -> NotStarted:
 def cut_off_early(lease: float) -> NotStarted:
     """Another attempt may have begun while this one was prepared."""
     return NotStarted(AttemptOutcome(cause=CUT_OFF, message=cut_off_message(lease)))
-
-
-def _not_started(code: str, message: str) -> AttemptOutcome:
-    return AttemptOutcome(cause="not_started", code=code, message=message)

@@ -1,7 +1,4 @@
-"""The files a training process leaves in its outputs folder.
-
-Files that a training process was writing when it was killed.
-"""
+"""The files that a training process leaves in its outputs folder."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True)
 class Stamp:
-    """By what a file's content is told from an earlier one; times in nanoseconds."""
+    """Tells a file's content from an earlier one; times in nanoseconds."""
 
     device: int
     inode: int
@@ -46,7 +43,7 @@ class Stamp:
 class OutputFile:
     """A file to keep. `name` is its path below the outputs folder, with slashes.
 
-    `moved` when it got its name after its last byte, as careful writers do.
+    `moved`: it got its name after its last byte, as careful writers do.
     """
 
     name: str
@@ -61,13 +58,13 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class Collection:
-    """What is to be uploaded, and one sentence for each file that is not."""
+    """The files to upload, and a sentence for each file that is left out."""
 
     files: tuple[OutputFile, ...]
     left_out: tuple[str, ...]
 
     def in_words(self, refused: list[str]) -> str:
-        """ "" when everything is kept, else the files that are not, and why."""
+        """The files that are not kept, and why; "" if all are kept."""
         problems = [*self.left_out, *refused]
         if not problems:
             return ""
@@ -77,9 +74,9 @@ class Collection:
 
 
 def collect(folder: Path, *, limit: int) -> Collection:
-    """Choose the files to keep: plain ones only, at most `limit` bytes together.
+    """Choose the files to keep: regular ones only, at most `limit` bytes together.
 
-    Links are left out, since one could point at anything on the worker.
+    Links are left out, since one could point at any file of the worker.
     """
     if folder.is_symlink():
         return Collection((), ("outputs is a link",))
@@ -98,9 +95,9 @@ def collect(folder: Path, *, limit: int) -> Collection:
 
 
 def upload(file: OutputFile, site: Site, *, whole: bool = True) -> str:
-    """Send one file; returns "" or the sentence with which the site refused it.
+    """Send one file; returns "" or the site's reason for refusing it.
 
-    Raises SiteAway when it should be tried again, StaleAttempt when nothing should.
+    Raises SiteAway, or StaleAttempt.
     """
     try:
         with open_plain(file.path) as content:
@@ -121,13 +118,13 @@ def _walk(
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        # Removed, or made unreadable, by the script itself: nothing to keep there.
+        # The script has removed it or made it unreadable.
         return
     for entry in entries:
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError:
-            # Removed meanwhile: training may still go on.
+            # Removed meanwhile: training may still run.
             continue
         if stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", depth + 1)
@@ -156,18 +153,18 @@ def _problem(
 
 
 def _printable(name: str) -> str:
-    """Names are bytes on disk; what is not text or would disturb a page is masked."""
+    """Names are bytes on disk; mask what is not text or would disturb a page."""
     text = name.encode("utf-8", "replace").decode("utf-8")
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def open_plain(path: Path) -> io.BufferedReader:
-    """Open without following a link that has taken the file's place meanwhile."""
+    """Open a file, but not a link that has taken its place meanwhile."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 
-# Where nobody here has killed it, what was written so shortly before the end, in
-# seconds, may have been in the middle of it.
+# If the runner did not kill the process, a file that changed less than this many
+# seconds before the end may be incomplete.
 RECENT = 2.0
 NANO = 1e9
 
@@ -179,10 +176,10 @@ def is_partial(
     growing: Set[FileId],
     comes_whole: bool,
 ) -> bool:
-    """Whether a part of the file may be missing or stale.
+    """Whether a part of the file may be missing or old.
 
-    `growing` files are only written at their end: what is there is right. So it is of
-    one that `comes_whole`, which gets its name when all of it is written.
+    `growing` files are only written at their end, so their content is right. The same
+    holds for one that `comes_whole`: it gets its name when all of it is written.
     """
     if not outcome.was_killed or file.stamp.file in growing:
         return False

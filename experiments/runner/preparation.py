@@ -1,7 +1,4 @@
-"""Before training: code, interpreter and packages, with signs of life meanwhile.
-
-Which Python a trial gets, and how that is the first one it finds.
-"""
+"""Before training: gets the trial's code, Python and packages."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from experiments.runner.folder import AttemptFolder
 from experiments.runner.git import Repository
 from experiments.runner.heartbeat import PreparationHeartbeat
 from experiments.runner.logs import OutputLog
-from experiments.runner.outcome import code_missing, python_missing, worker_problem
+from experiments.runner.outcome import not_started, worker_problem
 from experiments.runner.retry import Retry
 from experiments.runner.signals import Signals
 from experiments.runner.sources import Code, CodeSource, FolderSource, GitSource
@@ -36,10 +33,10 @@ from experiments.runner.venvs import Venvs
 def find_python(
     named: str, *, chosen: Mapping[str, str], worker: Mapping[str, str], work: Path
 ) -> str:
-    """The whole path of the interpreter that a sweep or its pool names.
+    """The absolute path of the interpreter that a sweep or its pool names.
 
-    An empty name is the worker's own, as without any of this. `work` is the folder
-    that a relative path such as .venv/bin/python starts from. Raises Unstarted.
+    An empty name stands for the worker's own. `work` is the folder that a relative path
+    such as .venv/bin/python starts from. Raises NotStarted.
     """
     wanted = named or resolve([PYTHON_NAMES[0]], chosen=chosen, worker=worker)[0]
     path = chosen.get("PATH") or worker.get("PATH") or DEFAULT_PATH
@@ -49,16 +46,16 @@ def find_python(
     else:
         found = shutil.which(wanted, path=path)
     if found is None:
-        raise python_missing(_missing(wanted, work))
+        raise not_started("python_missing", _missing(wanted, work))
     return os.path.abspath(found)
 
 
 def wrapped(python: str, programs: Path, *, worker: Mapping[str, str]) -> Prepared:
-    """Have `python` and `python3` mean this interpreter inside a trial, too.
+    """Make `python` and `python3` mean this interpreter inside the trial too.
 
-    Two small scripts do that: its own folder may be one like /usr/bin, which must not
-    go before what an administrator has put first, and a link would cut an interpreter
-    off from its virtual environment. Raises Unstarted.
+    Two small scripts do that. Its own folder may be one like /usr/bin, which must not
+    come before what an administrator has put first; and through a link an interpreter
+    would not find its virtual environment. Raises NotStarted.
     """
     script = f'#!/bin/sh\nexec {shlex.quote(python)} "$@"\n'
     try:
@@ -67,7 +64,7 @@ def wrapped(python: str, programs: Path, *, worker: Mapping[str, str]) -> Prepar
             (programs / name).write_text(script)
             (programs / name).chmod(0o755)
     except OSError as problem:
-        raise worker_problem(f"no room for the trial's files: {problem}") from problem
+        raise worker_problem("no room for the trial's files", problem) from problem
     own = os.path.dirname(python)
     known = worker.get("PATH", DEFAULT_PATH).split(os.pathsep)
     path = (str(programs),) if own in known else (str(programs), own)
@@ -91,7 +88,7 @@ COPIES = "copies the code"
 
 
 class Preparation:
-    """Everything that one attempt needs before its training process can start."""
+    """Gets everything that one attempt needs before its training process can start."""
 
     def __init__(
         self,
@@ -125,8 +122,7 @@ class Preparation:
     def prepare(self) -> Prepared:
         """Fill the working folder and find the interpreter.
 
-        Raises Unstarted when that cannot or need not be done, SiteAway when patience
-        runs out, and StaleAttempt.
+        Raises NotStarted, StaleAttempt, and SiteAway when the time for retries is over.
         """
         if self._spec.code is not None:
             self._bring(self._spec.code)
@@ -153,9 +149,9 @@ class Preparation:
             else:
                 self._copy(code)
         except (CodeError, Refused) as problem:
-            raise code_missing(f"no code: {problem}") from problem
+            raise not_started("code_missing", f"no code: {problem}") from problem
         except OSError as problem:
-            raise worker_problem(f"no room for the code: {problem}") from problem
+            raise worker_problem("no room for the code", problem) from problem
 
     def _unpack(self, code: CodeSource) -> None:
         with self._opened(code) as archive:
@@ -163,7 +159,7 @@ class Preparation:
 
     def _opened(self, code: CodeSource) -> BinaryIO:
         cached = cached_zip(self._home / "code", code.digest)
-        # It may be removed at this moment, to make room.
+        # The cleanup may remove it at this moment.
         with suppress(FileNotFoundError):
             if cached is not None:
                 return cached.open("rb")

@@ -1,7 +1,4 @@
-"""The training process and everything it starts: beginning, signals and end.
-
-The memory of a training tree: its peak, its limit, and deaths for want of it.
-"""
+"""The training process and everything that it starts: start, signals, memory, end."""
 
 from __future__ import annotations
 
@@ -21,20 +18,21 @@ from experiments.runner import processes, signals
 from experiments.runner.environment import ATTEMPT_MARKER, SPOOL
 from experiments.runner.folder import size_in_words
 from experiments.runner.limits import Cgroup, ResourceLimit
+from experiments.runner.outcome import AttemptOutcome, out_of_memory
 from experiments.runner.stopping import NO_EXIT, SHELL_SIGNAL_BASE, Exit
 
 logger = logging.getLogger(__name__)
 
-KILL_PATIENCE = 5.0
+MAX_KILL_SECONDS = 5.0
 FIRST_PAUSE = 0.002
 MAX_PAUSE = 0.05
 
 
 class ProcessTree:
-    """One training process with its descendants. Use from the main thread only.
+    """One training process with its descendants. Use it from the main thread only.
 
-    The runner adopts orphans, so a descendant that left its session or whose parent
-    ended is still found below it; the marker in the environment finds the rest.
+    The runner adopts orphans, so descendants that left their session or lost their
+    parent are still found; a marker in the environment finds the rest.
     """
 
     def __init__(
@@ -50,7 +48,7 @@ class ProcessTree:
         self._adopts = signals.adopt_orphans()
         self._marker = {name: environment[name] for name in (ATTEMPT_MARKER, SPOOL)}
         self.started_at = time.monotonic()
-        # The threads of the runner start later: a fork is only safe without them.
+        # The runner's threads start later: a fork is only safe without them.
         self._main = subprocess.Popen(
             argv,
             env=environment,
@@ -78,7 +76,7 @@ class ProcessTree:
         return self.ended_at is not None
 
     def _collect(self) -> bool:
-        """Whether no child is left: none that orphans could descend from, either."""
+        """Reap all that have ended; returns whether no child is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -99,7 +97,7 @@ class ProcessTree:
         return (self.ended_at or time.monotonic()) - self.started_at
 
     def ask_to_end(self) -> None:
-        """SIGTERM to the process group; a suspended one is woken to receive it."""
+        """SIGTERM to the process group; SIGCONT wakes a suspended one to receive it."""
         for number in (signal.SIGTERM, signal.SIGCONT):
             self._signal_group(number)
 
@@ -107,15 +105,14 @@ class ProcessTree:
         """SIGKILL everything and wait until it is gone.
 
         Returns the processes that are still there after a few seconds, such as one
-        stuck inside a device driver; normally none. Once all are gone, none can come
-        again, and nothing is looked for.
+        stuck inside a device driver; normally none. Later calls then do nothing.
 
-        The process table is not read at one moment, so one whose parent ends meanwhile
-        may be missed: only when there is no child left, one look is enough.
+        The process table is not read all at once, so a process whose parent ends
+        meanwhile may be missed. While a child is left, two empty looks are needed.
         """
         if self._gone:
             return []
-        deadline = time.monotonic() + KILL_PATIENCE
+        deadline = time.monotonic() + MAX_KILL_SECONDS
         pause = FIRST_PAUSE
         looks = 0
         self._signal_group(signal.SIGKILL)
@@ -143,7 +140,7 @@ class ProcessTree:
         return processes.descendants(os.getpid())
 
     def memory_bytes(self) -> int:
-        """Resident memory of the whole tree at this moment; the peak is kept."""
+        """Resident memory of the whole tree now; also updates the peak."""
         taken = processes.resident_bytes(self.members())
         self.peak_memory = max(self.peak_memory, taken)
         return taken
@@ -156,8 +153,8 @@ class ProcessTree:
 
     def _signal_group(self, number: signal.Signals) -> None:
         if self.ended_at is not None and signals.LINUX:
-            # The group's number may belong to somebody else by now, and orphans are
-            # found without it. Elsewhere it is the only hold on them.
+            # Another group may have the number by now, and orphans are found without
+            # it. On other systems it is the only way to find them.
             return
         try:
             os.killpg(self.pid, number)
@@ -177,7 +174,7 @@ def _prepare_child(
     def prepare() -> None:
         signals.die_with_parent(signal.SIGKILL)
         if not signals.parent_is(runner):
-            # The runner died before the line above: nobody would ever stop us.
+            # The runner died before the line above: nothing would ever stop us.
             os._exit(1)
         signals.prefer_as_memory_victim()
         if group is not None:
@@ -188,13 +185,12 @@ def _prepare_child(
     return prepare
 
 
-OUT_OF_MEMORY = "out_of_memory"
-LOOK = 0.5
+CHECK_SECONDS = 0.5
 COUNTERS = Path("/proc/vmstat")
-# How Python, numpy, PyTorch, CuPy, JAX and native code say that they get no more.
+# What Python, numpy, PyTorch, CuPy, JAX and native code print without memory.
 PYTHON, GPU = "Python got no more memory", "the GPU has no memory left"
 NATIVE = "native code got no more memory"
-SAYINGS = (
+MEMORY_ERRORS = (
     (rb"^(object type name: )?[\w.]*MemoryError\b", PYTHON),
     (rb"^[\w.]*OutOfMemoryError\b", GPU),
     (rb"^RuntimeError: CUDA out of memory", GPU),
@@ -205,7 +201,7 @@ SAYINGS = (
 
 
 class MemoryWatch:
-    """What a tree takes, looked at twice a second where it has a limit (in bytes)."""
+    """Watches the memory of a tree: twice a second if it has a limit (in bytes)."""
 
     def __init__(
         self, tree: ProcessTree, *, limit: int | None, group: Cgroup | None = None
@@ -213,67 +209,67 @@ class MemoryWatch:
         self._tree = tree
         self._group = group
         self._limit = limit
-        self._look_at = tree.started_at
+        self._check_at = tree.started_at
         self._kills = kernel_kills()
 
     @property
     def peak(self) -> int:
-        """The most that was seen, in bytes."""
+        """The highest value seen, in bytes."""
         return max(self._tree.peak_memory, peak_memory_bytes())
 
     def next_time(self) -> float:
-        """When to look again, by the monotonic clock; infinity without a limit."""
-        return math.inf if self._limit is None else self._look_at
+        """When to check again, by the monotonic clock; infinity without a limit."""
+        return math.inf if self._limit is None else self._check_at
 
     def excess(self, now: float) -> str:
-        """A sentence once the tree takes more than its limit; "" until then."""
-        if self._limit is None or now < self._look_at:
+        """Why the tree must end, once it takes more than its limit; "" until then."""
+        if self._limit is None or now < self._check_at:
             return ""
-        self._look_at = now + LOOK
+        self._check_at = now + CHECK_SECONDS
         pids = self._tree.members()
         taken = self._tree.memory_bytes()
         if taken > self._limit:
             # Pages that processes share were counted once for each of them.
             taken = processes.proportional_bytes(pids)
-        if taken <= self._limit:
-            return ""
-        return (
-            f"needed more than {size_in_words(self._limit)} of memory: "
-            f"peak {size_in_words(taken)}"
-        )
+        return _needed_more(self._limit, taken) if taken > self._limit else ""
 
-    def death(self, end: Exit) -> tuple[str, str]:
-        """Code and sentence of an end that nobody here has caused."""
-        killed = self._group is not None and self._group.kills() > 0 and end.code != 0
-        if killed and self._limit and self._group and self._group.is_full():
-            # Nothing could be freed, so that all that was counted was needed.
-            most = size_in_words(max(self.peak, self._group.peak()))
-            return OUT_OF_MEMORY, (
-                f"needed more than {size_in_words(self._limit)} of memory: peak {most}"
-            )
+    def death(self, end: Exit) -> AttemptOutcome:
+        """The outcome of an end that the runner has not caused."""
+        group = self._group if end.code != 0 else None
+        killed = group is not None and group.kills() > 0
+        if killed and self._limit and group and group.is_full():
+            # The kernel could free nothing, so everything counted was needed.
+            message = _needed_more(self._limit, max(self.peak, group.peak()))
+            return out_of_memory(message, over_limit=True)
         if not killed and not _is_sigkill(end):
-            return "", str(end)
+            return AttemptOutcome(cause="exited", message=str(end))
         peak = f"its peak was {size_in_words(self.peak)}"
         if killed or kernel_kills() > self._kills:
-            return OUT_OF_MEMORY, (
+            return out_of_memory(
                 f"{end}: the system ran out of memory and ended it; {peak}"
             )
-        return "", f"{end}; {peak}"
+        return AttemptOutcome(cause="exited", message=f"{end}; {peak}")
+
+
+def _needed_more(limit: int, peak: int) -> str:
+    return (
+        f"needed more than {size_in_words(limit)} of memory: peak {size_in_words(peak)}"
+    )
 
 
 def named_by(last_lines: bytes, end: Exit) -> str:
-    """A sentence when a failed process's last lines say that it had no memory."""
+    """What a failed process's last lines say about missing memory; "" for nothing."""
     if end.code in (0, None) and end.signal != signal.SIGABRT:
         return ""
-    for pattern, sentence in SAYINGS:
+    for pattern, sentence in MEMORY_ERRORS:
         if re.search(pattern, last_lines, re.MULTILINE):
             return sentence
     return ""
 
 
 def kernel_kills() -> int:
-    """How many processes the kernel has ended for want of memory since the start; 0
-    where it does not say. Those of limited groups (containers) are among them."""
+    """How many processes the kernel has ended since its start because memory ran out,
+    those of limited groups (containers) included; 0 if the kernel does not say."""
     try:
         fields = COUNTERS.read_text().split()
         return int(fields[fields.index("oom_kill") + 1])

@@ -1,11 +1,7 @@
-"""The host's process table: who descends from whom, who carries a marker.
+"""The host's processes: descendants, markers in their environment, memory, open files.
 
-Linux is read through /proc. Elsewhere `ps` gives parents only, so a process that has
-been adopted by init is not found there.
-
-Which files a process tree is writing at this moment.
-
-Linux only, through /proc; elsewhere nothing is known, and nothing is found.
+On Linux all comes from /proc. Elsewhere `ps` gives the parents only, so a process that
+init has adopted is not found, and nothing is known about open files.
 """
 
 from __future__ import annotations
@@ -25,7 +21,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """One line of the process table. A zombie is dead and only waits to be reaped."""
+    """One line of the process table. A zombie has ended and waits to be reaped."""
 
     pid: int
     parent: int
@@ -40,7 +36,7 @@ def process_table() -> list[Process]:
 
 
 def descendants(root: int) -> list[int]:
-    """Living descendants of `root`, itself left out, parents before children."""
+    """Living descendants of `root`, without itself, parents before children."""
     children: dict[int, list[Process]] = {}
     for process in process_table():
         children.setdefault(process.parent, []).append(process)
@@ -65,27 +61,27 @@ def _parsed(raw: bytes) -> Mapping[str, str]:
 
 
 def marked(marker: str, matches: Callable[[Mapping[str, str]], bool]) -> list[int]:
-    """Living processes, this one left out, whose environment has the variable `marker`
-    and satisfies `matches`. Every trial looks through the whole host, so what does not
-    hold the marker's name is not taken apart."""
+    """Living processes, without this one, whose environment has the variable `marker`
+    and satisfies `matches`. Every trial searches the whole host, so an environment
+    without the marker's name is not parsed."""
     own, name = os.getpid(), os.fsencode(f"{marker}=")
     raw = ((pid, _bytes_of(pid, "environ")) for pid in _pids() if pid != own)
     return [pid for pid, text in raw if name in text and matches(_parsed(text))]
 
 
 def resident_bytes(pids: Iterable[int]) -> int:
-    """Resident memory of these processes together; 0 where /proc is absent."""
+    """Resident memory of these processes together; 0 without /proc."""
     page = os.sysconf("SC_PAGE_SIZE")
     return sum(_resident_pages(pid) for pid in pids) * page
 
 
 def proportional_bytes(pids: Iterable[int]) -> int:
-    """Resident memory, each page that several share counted in parts (Linux)."""
+    """Resident memory, with shared pages divided among their processes (Linux)."""
     return sum(_proportional(pid) for pid in pids)
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
-    """Signal one process; one that has already gone is not an error."""
+    """Signal one process; it is no error if it has already gone."""
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
@@ -93,10 +89,10 @@ def send_signal(pid: int, number: signal.Signals) -> None:
 
 
 def kill_if(pid: int, still_wanted: Callable[[], bool]) -> bool:
-    """SIGKILL `pid` if `still_wanted()`, safe against the number's reuse.
+    """SIGKILL `pid` if `still_wanted()`, safe against reuse of its number.
 
-    A process handle is taken first and the check made after it, so a new process that
-    was given the same number in between is never hit (Linux 5.3 and later).
+    On Linux 5.3 and later, the check comes after opening a handle of the process, so a
+    new process with the same number is never killed.
     """
     if not hasattr(os, "pidfd_open"):
         if still_wanted():
@@ -126,8 +122,8 @@ def _pids() -> list[int]:
 
 
 def _bytes_of(pid: int, name: str) -> bytes:
-    """A file of a process; empty when it is gone or not to be read. Without objects for
-    path and file: it is read for each process of the host, several times a trial."""
+    """A file of a process; empty if it cannot be read. Without objects for path and
+    file, since every trial reads it several times for each process of the host."""
     try:
         file = os.open(f"{PROC}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -144,7 +140,7 @@ def _from_proc(pid: int) -> Process | None:
     stat = _bytes_of(pid, "stat")
     if not stat:
         return None
-    # The command's name stands in brackets and may hold spaces and brackets itself.
+    # The command's name is in brackets and may contain spaces and brackets itself.
     state, parent = stat[stat.rindex(b")") + 2 :].split(None, 2)[:2]
     return Process(pid, int(parent), state in (b"Z", b"X"))
 
@@ -166,7 +162,7 @@ def _from_ps() -> list[Process]:
 
 
 def _proportional(pid: int) -> int:
-    """Reading it is slow for large processes, and may be forbidden."""
+    """Slow to read for large processes, and sometimes forbidden."""
     try:
         fields = (PROC / str(pid) / "smaps_rollup").read_bytes().split()
         return int(fields[fields.index(b"Pss:") + 1]) * 1024
@@ -187,21 +183,21 @@ FileId: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Writers:
-    """Files that are open for writing: `changing` ones anywhere in them, `growing`
-    ones, such as logs, at their end only. `pids` are the processes that were looked
-    at."""
+    """Files that are open for writing: `changing` ones anywhere, `growing` ones, such
+    as logs, only at their end. `pids` are the processes that were examined."""
 
     changing: frozenset[FileId] = frozenset()
     growing: frozenset[FileId] = frozenset()
     pids: frozenset[int] = frozenset()
 
-    def tells_of(self, before: Writers) -> bool:
-        """Whether all who wrote before still live: of others nothing can be seen."""
+    def covers(self, before: Writers) -> bool:
+        """Whether all processes of `before` still live, so that their files are
+        seen."""
         return bool(self.pids) and before.pids <= self.pids
 
 
 def writers(pids: Iterable[int]) -> Writers:
-    """What these processes have open for writing, as far as this user may see."""
+    """What these processes have open for writing, as far as this user can see."""
     changing: set[FileId] = set()
     growing: set[FileId] = set()
     seen = frozenset(pids)
@@ -222,7 +218,7 @@ def _descriptors(process: Path) -> list[str]:
 
 
 def _written(process: Path, descriptor: str) -> tuple[FileId, bool] | None:
-    """The plain file behind a descriptor that may write, and whether it appends."""
+    """The regular file behind a writable descriptor, and whether it appends."""
     try:
         status = os.stat(process / "fd" / descriptor)
         if not stat.S_ISREG(status.st_mode):

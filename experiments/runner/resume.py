@@ -55,7 +55,7 @@ class CheckpointDownload:
         """Fill the folder.
 
         Raises CheckpointError when it cannot be had, OSError when the worker has no
-        room, SiteAway when patience runs out, Unstarted and StaleAttempt.
+        room, SiteAway when patience runs out, NotStarted and StaleAttempt.
         """
         size = sum(file.size for file in self._checkpoint.files)
         if size > self._limit:

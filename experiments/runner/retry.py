@@ -22,10 +22,10 @@ HURRY = 10.0
 
 
 class Retry:
-    """How long to insist: `seconds`, less once the worker goes down.
+    """Repeats a call for up to `seconds`, and for less once the worker shuts down.
 
-    They are counted while the site `answers` others and only this call fails. What is
-    done already waits for a site that is away: nothing else could be had without it.
+    The seconds count only while the site `answers` other calls. A finished trial waits
+    for as long as the site is away: without the site there is no other work to do.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Retry:
     def over(self) -> bool:
         """Whether the worker's shutdown leaves no more time.
 
-        A first SIGTERM leaves HURRY seconds, a second one none. What came before this
-        object was made is counted already.
+        A first SIGTERM leaves HURRY seconds, a second one none. Signals that came
+        before this object was made are not counted again.
         """
         now = time.monotonic()
         if self._signals.terminations > self._terminations:
@@ -56,22 +56,20 @@ class Retry:
             self._hurry_until = min(self._hurry_until, now + allowed)
         return now >= self._hurry_until
 
-    def call(self, call: Callable[[], Answer]) -> Answer:
+    def call(self, function: Callable[[], Answer]) -> Answer:
         """Call until there is an answer, with growing pauses spread at random.
 
-        Raises SiteAway once the time is up, and whatever else `call` raises.
+        Raises SiteAway once the time is up, and what else the function raises.
         """
         pause = FIRST_PAUSE
         give_up_at = math.inf
         while True:
             try:
-                return call()
+                return function()
             except SiteAway as problem:
                 now = time.monotonic()
-                if self._answers():
-                    give_up_at = min(give_up_at, now + self._seconds)
-                else:
-                    give_up_at = math.inf
+                limit = min(give_up_at, now + self._seconds)
+                give_up_at = limit if self._answers() else math.inf
                 if self.over or now >= give_up_at:
                     raise
                 logger.info("the site is away, trying again: %s", problem)

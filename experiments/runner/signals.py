@@ -1,10 +1,5 @@
-"""Signals of the runner, and its one place to wait.
-
-Signals arrive as bytes on a socket pair, so one `wait` wakes for a signal, for output
-of the training process and for the courier's news alike, without polling.
-
-The kernel's help in keeping a process tree together (Linux; no-ops elsewhere).
-"""
+"""The runner's signals and its one place to wait; and what the Linux kernel offers to
+keep a process tree together (no-ops on other systems)."""
 
 from __future__ import annotations
 
@@ -22,7 +17,11 @@ from types import FrameType
 
 
 class Signals:
-    """Counts what the worker asks for, and waits."""
+    """Counts requests to terminate, and waits.
+
+    Signals arrive as bytes on a socket pair, so one `wait` wakes without polling for a
+    signal, for the training process's output and for a call of `wake`.
+    """
 
     def __init__(self) -> None:
         self.terminations = 0
@@ -33,10 +32,10 @@ class Signals:
         self._selector.register(self._reader, selectors.EVENT_READ)
 
     def install(self) -> None:
-        """Handle signals from here on.
+        """Handle signals from now on.
 
-        SIGINT is swallowed: Ctrl-C in a terminal is the top supervisor's business. It
-        gets a handler rather than SIG_IGN, which the training process would inherit.
+        SIGINT is ignored: the supervisor handles Ctrl-C in a terminal. It gets a
+        handler rather than SIG_IGN, which the training process would inherit.
         """
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -45,14 +44,14 @@ class Signals:
             signal.signal(number, _swallow)
 
     def wake(self) -> None:
-        """End the present or the next `wait`; may be called from any thread."""
+        """End the current or the next `wait`; may be called from any thread."""
         with contextlib.suppress(BlockingIOError):
             self._writer.send(b"\0")
 
     def wait(self, seconds: float | None) -> set[int]:
         """Wait for a signal, a wake-up or watched files; returns the ready ones."""
-        patience = None if seconds is None else max(0.0, seconds)
-        ready = {key.fd for key, _ in self._selector.select(patience)}
+        timeout = None if seconds is None else max(0.0, seconds)
+        ready = {key.fd for key, _ in self._selector.select(timeout)}
         if self._reader.fileno() in ready:
             self._drain()
             ready.discard(self._reader.fileno())
@@ -60,7 +59,7 @@ class Signals:
 
     @contextlib.contextmanager
     def watching(self, fd: int) -> Iterator[None]:
-        """Have `wait` look at this file too."""
+        """Have `wait` watch this file too."""
         self._selector.register(fd, selectors.EVENT_READ)
         try:
             yield
@@ -68,7 +67,7 @@ class Signals:
             self.forget(fd)
 
     def forget(self, fd: int) -> None:
-        """Stop looking at this file; harmless when it is not watched."""
+        """Stop watching this file; does nothing if it is not watched."""
         with contextlib.suppress(KeyError):
             self._selector.unregister(fd)
 
@@ -82,7 +81,7 @@ class Signals:
 
 
 def _swallow(_number: int, _frame: FrameType | None) -> None:
-    """A handler that only lets the wake-up byte be written."""
+    """A handler that does nothing: the signal only has to write the wake-up byte."""
 
 
 logger = logging.getLogger(__name__)
@@ -100,17 +99,17 @@ def _prctl(option: int, value: int | bytes) -> bool:
 
 
 def die_with_parent(number: signal.Signals) -> bool:
-    """Ask for signal `number` when the parent dies; False where that is unknown."""
+    """Ask for signal `number` when the parent dies; False if that is not possible."""
     return _prctl(PR_SET_PDEATHSIG, number)
 
 
 def adopt_orphans() -> bool:
-    """Become the new parent of every descendant whose own parent has gone."""
+    """Become the new parent of every descendant that loses its own."""
     return _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def name_process(name: str) -> bool:
-    """Have this process called so instead of by its program; 15 letters at most."""
+    """Set this process's name; at most 15 letters."""
     return _prctl(PR_SET_NAME, name.encode())
 
 
@@ -121,7 +120,7 @@ def prefer_as_memory_victim() -> None:
     try:
         Path("/proc/self/oom_score_adj").write_text("500")
     except OSError as problem:
-        logger.debug("oom_score_adj stays as it is: %s", problem)
+        logger.debug("oom_score_adj was not changed: %s", problem)
 
 
 def parent_is(expected: int) -> bool:

@@ -1,18 +1,19 @@
-"""The site as one attempt sees it: beat, report, deliver, finish."""
+"""The site's routes for one attempt: heartbeat, metrics, log, outputs, finish."""
 
 from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 
-from experiments.runner.errors import Refused, SiteAway, SiteError, StaleAttempt, Stop
+from experiments.runner.errors import Refused, SiteAway, Stop
 from experiments.runner.http import Connection, Readable
 
 MAX_PHASE = 100
 
 
 class Site:
-    """One attempt's calls. Raises as Connection does; usable from several threads."""
+    """One attempt's requests. Raises as Connection does; usable from several
+    threads."""
 
     def __init__(self, url: str, *, attempt: str, token: str) -> None:
         self._root = f"{url.rstrip('/')}/"
@@ -23,10 +24,10 @@ class Site:
     def beat(
         self, *, elapsed: float, pid: int, memory: int, phase: str = ""
     ) -> Stop | None:
-        """Say that the attempt lives; the answer may ask it to stop.
+        """Send a heartbeat; the answer may ask the attempt to stop.
 
-        `elapsed` in seconds of training, `memory` in bytes; `phase` says in words what
-        is done before training begins.
+        `elapsed` in seconds of training, `memory` in bytes; `phase` is the step of the
+        preparation, in words.
         """
         body: dict[str, object] = {
             "elapsed": round(elapsed, 3),
@@ -38,7 +39,7 @@ class Site:
         return _stop_from(self._attempt.send_json("heartbeat", body).get("stop"))
 
     def send_points(self, points: Sequence[Mapping[str, object]]) -> Stop | None:
-        """Deliver metric points; the same ones may be sent again."""
+        """Send metric points; sending one again does no harm."""
         answer = self._attempt.send_json("metrics", {"points": list(points)})
         if not answer.get("stop"):
             return None
@@ -46,7 +47,7 @@ class Site:
         return Stop(reason=reason, message=reason)
 
     def send_log(self, sequence: int, data: bytes) -> int:
-        """Append raw output; returns the sequence number that comes next."""
+        """Append raw output; returns the next sequence number."""
         answer = self._attempt.send_bytes(f"log?seq={sequence}", data)
         following = answer.get("next")
         if not isinstance(following, int):
@@ -66,7 +67,7 @@ class Site:
     ) -> None:
         """Upload one output file; `path` is relative, with slashes.
 
-        One that is not `whole` is kept for people, and no later attempt gets it.
+        People can see a file that is not `whole`, but no later attempt gets it.
         """
         fields = {"path": path, "sha256": sha256}
         if not whole:
@@ -75,13 +76,13 @@ class Site:
         self._attempt.put_file(f"artifacts?{query}", file, size=size)
 
     def delete_artifact(self, path: str) -> None:
-        """Forget an output file that the script has removed."""
+        """Delete an output file that the script has removed."""
         query = urllib.parse.urlencode({"path": path})
         self._attempt.delete(f"artifacts?{query}")
 
     def settle_commit(self, commit: str) -> str:
-        """Tell which commit the sweep's git reference stands for; returns the one that
-        counts, which another attempt may have told before."""
+        """Report the commit of the sweep's git reference; returns the one that counts,
+        which another attempt may have reported before."""
         answer = self._attempt.send_json("commit", {"commit": commit})
         settled = answer.get("commit")
         if not isinstance(settled, str) or not settled:
@@ -89,7 +90,7 @@ class Site:
         return settled
 
     def finish(self, report: Mapping[str, object]) -> str:
-        """Report the end; returns the trial's state as the site now has it."""
+        """Report the end; returns the trial's new state."""
         return str(self._attempt.send_json("finish", report).get("state", ""))
 
     def download(self, url: str) -> Iterator[bytes]:
@@ -113,14 +114,3 @@ def _stop_from(stop: object) -> Stop | None:
         message=str(stop.get("message") or reason),
         grace=max(0.0, float(grace)) if isinstance(grace, int | float) else None,
     )
-
-
-__all__ = [
-    "Connection",
-    "Refused",
-    "Site",
-    "SiteAway",
-    "SiteError",
-    "StaleAttempt",
-    "Stop",
-]

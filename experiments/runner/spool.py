@@ -1,9 +1,9 @@
 """Metric points that the training process could not deliver itself.
 
 The client appends JSON lines to the spool and sends them with its next report. The
-runner sends what lies there for long, and everything once the process has ended. Who
-wants to send renames the file first, under a lock held only for that moment, so
-nothing is lost; what both send arrives once, because the site knows its points.
+runner sends what has waited for long, and everything once the process has ended. The
+sender first renames the file, under a lock held only for that moment, so nothing is
+lost. If both send a point, the site stores it once.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class SpoolSender:
     def send_forgotten(self) -> None:
         """While training runs: send what the client has not touched for a while.
 
-        Raises SiteError; nothing is lost by it.
+        Raises SiteError; the points stay in the spool.
         """
         with self._guard:
             if self._current is None and _is_quiet(self._spool):
@@ -70,7 +70,7 @@ class SpoolSender:
             return True
 
     def _oldest(self) -> Path | None:
-        """A file that a client had begun to send when it ended, or we had."""
+        """A file that a client or the runner had begun to send."""
         found = self._spool.parent.glob(f"{self._spool.name}.*.sending")
         return min(found, default=None, key=lambda path: path.stat().st_mtime)
 
@@ -104,7 +104,7 @@ class SpoolSender:
         return points, False
 
     def _deliver(self, points: Sequence[Mapping[str, object]]) -> None:
-        """One bad point must not take the others with it: halve until it is alone."""
+        """Send points; halve a refused batch until the bad point is alone."""
         try:
             self.stop = self._site.send_points(points) or self.stop
         except Refused as problem:
@@ -119,7 +119,7 @@ class SpoolSender:
 
 @contextlib.contextmanager
 def _locked(spool: Path) -> Iterator[None]:
-    """The lock that the client takes too; both hold it for microseconds only."""
+    """The lock that the client takes too; both hold it only for microseconds."""
     lock = os.open(f"{spool}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -130,14 +130,14 @@ def _locked(spool: Path) -> Iterator[None]:
 
 def _is_quiet(spool: Path) -> bool:
     try:
-        # Also when the clock was set back since: then it lies in the future.
+        # If the clock was set back, the file's time is in the future.
         return abs(time.time() - spool.stat().st_mtime) > QUIET_SECONDS
     except FileNotFoundError:
         return False
 
 
 def _point(line: bytes) -> dict[str, object] | None:
-    """One point, or None for a torn or foreign line. NaN literals become texts."""
+    """One point, or None for a line that is not one. NaN literals become texts."""
     try:
         point = json.loads(line, parse_constant=str)
     except (ValueError, RecursionError):

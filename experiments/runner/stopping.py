@@ -1,11 +1,5 @@
-"""When to send which signal to a training process that shall end.
-
-Pure: times come in as arguments (seconds of a monotonic clock), decisions go out.
-
-Whether a script that was asked to stop has heard of it, and is on its way out.
-
-How a training process ended, for people.
-"""
+"""How a training process is stopped: which signal when, how its script responds, and
+how it ended, in words."""
 
 from __future__ import annotations
 
@@ -19,16 +13,17 @@ from experiments.runner.folder import AttemptFolder
 
 
 class StopSignal(Enum):
-    """What to do to the training process now."""
+    """The signal to send now."""
 
     ASK = "SIGTERM to its process group"
     KILL = "SIGKILL to its whole tree"
 
 
 class StopSchedule:
-    """The way from a wish to stop over SIGTERM and the grace to SIGKILL.
+    """From a stop request to SIGTERM, the grace and SIGKILL.
 
-    The first cause is the one that counts; later wishes can only shorten the way.
+    Pure: times are arguments, in seconds of a monotonic clock. The first cause counts;
+    later requests can only bring the signals forward.
     """
 
     def __init__(self) -> None:
@@ -44,7 +39,7 @@ class StopSchedule:
     ) -> None:
         """Stop for `cause`: SIGTERM after `leave` seconds, SIGKILL `grace` later.
 
-        `leave` is for a script that knows already and is on its way out.
+        `leave` is for a script that can stop by itself.
         """
         if self.cause is None:
             self.cause, self.message = cause, message
@@ -52,17 +47,17 @@ class StopSchedule:
         self._kill_at = min(self._kill_at, now + leave + grace)
 
     def put_off(self, *, before_end: float) -> None:
-        """SIGTERM no sooner than so many seconds before SIGKILL."""
+        """Send SIGTERM at the earliest `before_end` seconds before SIGKILL."""
         self._ask_at = max(self._ask_at, self._kill_at - before_end)
 
     def ask_now(self, *, now: float, grace: float) -> None:
-        """Leave no more time before SIGTERM."""
+        """Send SIGTERM now."""
         self._ask_at = min(self._ask_at, now)
         self._kill_at = min(self._kill_at, now + grace)
 
     @property
     def asked(self) -> bool:
-        """Whether SIGTERM is out."""
+        """Whether SIGTERM was sent."""
         return self._asked
 
     def step(self, now: float) -> StopSignal | None:
@@ -76,7 +71,7 @@ class StopSchedule:
         return None
 
     def next_time(self) -> float:
-        """When `step` will have something to say; infinity when never."""
+        """When the next signal is due; infinity for never."""
         if self._killed:
             return math.inf
         return self._kill_at if self._asked else min(self._ask_at, self._kill_at)
@@ -86,53 +81,54 @@ MAX_REASON_LENGTH = 1_000
 
 
 class ScriptResponse:
-    """What the client inside the script leaves beside its spool."""
+    """How a script responds to a stop request: what its client writes beside the
+    spool."""
 
     def __init__(self, folder: AttemptFolder) -> None:
         self._folder = folder
-        self._has_heard = False
+        self._has_seen = False
         self._clock_ahead = _clock_ahead()
 
     @property
-    def listens(self) -> bool:
+    def uses_client(self) -> bool:
         """Whether the script has used the client so far."""
-        return self._folder.listens.exists()
+        return self._folder.client.exists()
 
-    def heard(self) -> bool | None:
-        """True: it knows and is leaving; False: it knows and goes on all the same;
-        None: it does not know yet."""
+    def is_stopping(self) -> bool | None:
+        """True: it knows and is stopping; False: it knows and continues anyway; None:
+        it does not know yet."""
         try:
-            text = self._folder.told.read_text(errors="replace")
+            text = self._folder.stop_seen.read_text(errors="replace")
         except OSError:
-            return False if self._has_heard else None
-        self._has_heard = True
-        # Empty for the moment in which it is written.
+            return False if self._has_seen else None
+        self._has_seen = True
+        # The file is empty for a moment while it is written.
         return not text or bool(text.strip())
 
     def left(self, grace: float) -> float:
-        """What is left of its grace, which began when it heard."""
+        """What is left of its grace, which began when it saw the request."""
         try:
-            age = time.time() - self._folder.told.stat().st_mtime
+            age = time.time() - self._folder.stop_seen.stat().st_mtime
         except OSError:
             return 0.0
-        # If the clock was set since the attempt began, it heard before that or after.
+        # If the clock was set during the attempt, that was before or after this moment.
         before = age - (_clock_ahead() - self._clock_ahead)
         age = min((each for each in (age, before) if each >= 0), default=0.0)
         return max(0.0, grace - age)
 
     def reason(self) -> str:
-        """Why it leaves by itself; "" when it was not asked, or goes on."""
-        if not self.heard():
+        """Why it stops by itself; "" if it was not asked, or continues anyway."""
+        if not self.is_stopping():
             return ""
         try:
-            text = self._folder.told.read_text(errors="replace")
+            text = self._folder.stop_seen.read_text(errors="replace")
         except OSError:
             return ""
         return text.strip()[:MAX_REASON_LENGTH]
 
 
 def _clock_ahead() -> float:
-    """By how many seconds the clock is ahead of the monotonic one."""
+    """How many seconds the clock is ahead of the monotonic one."""
     return time.time() - time.monotonic()
 
 
@@ -179,7 +175,7 @@ def describe_exit(exit_code: int | None, signal: int | None) -> str:
 
 
 def exit_in_short(exit_code: int | None, signal: int | None) -> str:
-    """The same without the hint, such as "killed by signal 9"."""
+    """The exit without its hint, such as "killed by signal 9"."""
     if signal is not None:
         return f"killed by signal {signal}"
     if exit_code is None:

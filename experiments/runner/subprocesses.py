@@ -72,8 +72,8 @@ class Subprocesses:
         """Run a program to its end; nothing that it started outlives this call.
 
         With `told_as` its lines go to the trial's log, marked with that word. Raises
-        ErrandError when it cannot be started or takes longer than `seconds`, and what
-        Life.show raises.
+        ProgramError when it cannot be started or takes longer than `seconds`, and what
+        PreparationHeartbeat.show raises.
         """
         told = LinePrefixer(self.log, f"{told_as} | ") if told_as else None
         given = {**environment, **self.markers}

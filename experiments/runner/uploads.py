@@ -1,13 +1,7 @@
-"""Outputs on their way to the site while training runs, so that a loss costs little.
+"""Uploads outputs and the log while training runs, so that a lost worker costs little.
 
-Only whole files are sent: nobody has them open for writing, they have been still for a
-moment, and what is sent is a copy that was checked against both.
-
-A thread that carries outputs to the site while training runs.
-
-Apart from the courier: an upload may take minutes, and signs of life may not wait.
-
-Sends an attempt's log file to the site, chunk by chunk.
+Only whole files are sent: no process has them open for writing, they did not change for
+a moment, and what is sent is a copy that was checked against both.
 """
 
 from __future__ import annotations
@@ -33,7 +27,7 @@ from experiments.runner.site import Site
 
 logger = logging.getLogger(__name__)
 
-# A file that is never still is sent after so many looks, if nobody has it open.
+# A file that always changes is sent after this many checks, if no process has it open.
 MAX_WAITS = 3
 PIECE = 1 << 20
 
@@ -48,7 +42,7 @@ class Snapshot:
 
 
 class OutputUploads:
-    """What the site has of an attempt's outputs. For one thread at a time."""
+    """Uploads an attempt's outputs and knows which the site has. Not thread-safe."""
 
     def __init__(
         self,
@@ -71,40 +65,40 @@ class OutputUploads:
         self._waits: dict[str, int] = {}
 
     def has(self, name: str) -> bool:
-        """Whether the site has some state of this file."""
+        """Whether the site has any version of this file."""
         return name in self._at_site
 
     def is_there(self, file: OutputFile) -> bool:
-        """Whether the site has the file as it is now."""
+        """Whether the site has the file's current version."""
         return self._at_site.get(file.name) == file.stamp
 
     def note(self, file: OutputFile) -> None:
-        """The site has the file, by another way."""
+        """The site has got the file in another way."""
         self._at_site[file.name] = file.stamp
 
     def comes_whole(self, file: OutputFile) -> bool:
-        """Whether the script writes this file under another name and then moves it, as
-        it did when another file was seen to take its place.
+        """Whether the script writes this file under another name and then moves it.
 
-        Times do not always tell: the kernel's clock stands still for some milliseconds.
+        The kernel's file times have steps of some milliseconds, so a file that replaced
+        another one counts as well.
         """
         seen = self._seen.get(file.name)
         replaced = seen is not None and seen.file != file.stamp.file
         return file.moved or replaced or file.name in self._come_whole
 
     def gone(self, files: tuple[OutputFile, ...]) -> list[str]:
-        """Names that the site has and the folder has no more."""
+        """Names that the site has and the folder no longer has."""
         return sorted(set(self._at_site) - {file.name for file in files})
 
     def forget(self, name: str) -> None:
-        """Remove from the site what the script itself has removed. Raises SiteError."""
+        """Remove from the site what the script has removed. Raises SiteError."""
         self._site.delete_artifact(name)
         del self._at_site[name]
-        # What had no room may have some now.
+        # There may be room now for what was refused.
         self._refused.clear()
 
-    def look(self) -> bool:
-        """Send what is new and whole; True when a changed file has to wait for that.
+    def check(self) -> bool:
+        """Send what is new and whole; True if a changed file has to wait.
 
         Raises SiteError, or OSError when the worker has no room for the copy.
         """
@@ -122,8 +116,9 @@ class OutputUploads:
                 return False
             if self._is_known(file):
                 continue
-            still = before.get(file.name) == file.stamp
-            if not (self._may_go(file, still, now) and self._ship(file, now)):
+            unchanged = before.get(file.name) == file.stamp
+            may_go = self._may_go(file, unchanged=unchanged, now=now)
+            if not (may_go and self._upload(file, now)):
                 self._waits[file.name] = self._waits.get(file.name, 0) + 1
                 waiting = True
         return waiting
@@ -131,17 +126,17 @@ class OutputUploads:
     def _is_known(self, file: OutputFile) -> bool:
         return self.is_there(file) or self._refused.get(file.name) == file.stamp
 
-    def _may_go(self, file: OutputFile, still: bool, now: Writers) -> bool:
-        patient = self._waits.get(file.name, 0) < MAX_WAITS
-        return file.stamp.file not in now.changing and (still or not patient)
+    def _may_go(self, file: OutputFile, *, unchanged: bool, now: Writers) -> bool:
+        waited = self._waits.get(file.name, 0) >= MAX_WAITS
+        return file.stamp.file not in now.changing and (unchanged or waited)
 
-    def _ship(self, file: OutputFile, before: Writers) -> bool:
-        """False when the file was changed while it was copied, or is gone, or when one
-        that may have been writing it has ended."""
+    def _upload(self, file: OutputFile, before: Writers) -> bool:
+        """False if the file has gone or changed during the copy, or if a process that
+        may have been writing it has ended."""
         copy = self._folder.shipping
         try:
-            with copy.open("w+b") as room:
-                snapshot = self._copy(file, room, before)
+            with copy.open("w+b") as target:
+                snapshot = self._copy(file, target, before)
                 if snapshot is None:
                     return False
                 self._send(file, snapshot)
@@ -151,7 +146,7 @@ class OutputUploads:
         return True
 
     def _copy(
-        self, file: OutputFile, room: BinaryIO, before: Writers
+        self, file: OutputFile, target: BinaryIO, before: Writers
     ) -> Snapshot | None:
         seen = hashlib.sha256()
         try:
@@ -159,17 +154,17 @@ class OutputUploads:
         except OSError:
             return None
         with source:
-            # Another file may have taken its place since the look; that one will do.
+            # If another file has taken its place, send that one.
             stamp = stamp_of(source)
             while piece := source.read(PIECE):
                 seen.update(piece)
-                room.write(piece)
+                target.write(piece)
             unchanged = stamp_of(source) == stamp
         now = self._written_now()
-        if not unchanged or stamp.file in now.changing or not now.tells_of(before):
+        if not unchanged or stamp.file in now.changing or not now.covers(before):
             return None
-        room.seek(0)
-        content = Cancellable(room, self.cancelled)
+        target.seek(0)
+        content = Cancellable(target, self.cancelled)
         return Snapshot(content, seen.hexdigest(), stamp)
 
     def _send(self, file: OutputFile, snapshot: Snapshot) -> None:
@@ -188,7 +183,7 @@ class OutputUploads:
 
 
 class Cancellable:
-    """A file that cannot be read any more once its sending is called off."""
+    """A file that cannot be read any more once its upload is cancelled."""
 
     def __init__(self, file: BinaryIO, cancelled: threading.Event) -> None:
         self._file = file
@@ -196,7 +191,7 @@ class Cancellable:
 
     def read(self, size: int = -1) -> bytes:
         if self._cancelled.is_set():
-            raise SiteAway("the sending was called off")
+            raise SiteAway("the upload was cancelled")
         return self._file.read(size)
 
 
@@ -205,60 +200,63 @@ def stamp_of(file: io.BufferedReader) -> Stamp:
 
 
 # In heartbeats: every 20 s with the usual ones.
-ROUND = 4
-# A round ends when nothing changed waits any more, or after so many looks.
+ROUND_BEATS = 4
+# A round ends when no changed file waits any more, or after this many checks.
 MAX_CHECKS = 10
-LOOK_AGAIN = 1.0
-# A pause is this many times as long as what it follows: at most a sixth of the time
-# goes into uploads, however large the files are and however often they change.
+CHECK_AGAIN_SECONDS = 1.0
+# A pause is this many times as long as the check before it, so that uploads take at
+# most a sixth of the time, however large the files are and however often they change.
 PAUSE_SHARE = 5
-# Seconds for an upload that was called off to notice it.
-LAST_PATIENCE = 5.0
-JOIN_LOOK = 0.1
+# Seconds for a cancelled upload to notice it.
+MAX_CANCEL_SECONDS = 5.0
+JOIN_SECONDS = 0.1
 
 
 class UploadThread(threading.Thread):
-    """Looks again and again for outputs that are new and whole, and ships them."""
+    """Uploads outputs that are new and whole, again and again.
+
+    Apart from the heartbeat's thread: an upload may take minutes.
+    """
 
     def __init__(self, uploads: OutputUploads, *, beat_seconds: float) -> None:
-        super().__init__(name="porter", daemon=True)
+        super().__init__(name="uploads", daemon=True)
         self._uploads = uploads
-        self._every = ROUND * beat_seconds
-        self._again = min(LOOK_AGAIN, beat_seconds)
-        self._looks = 0
+        self._every = ROUND_BEATS * beat_seconds
+        self._again = min(CHECK_AGAIN_SECONDS, beat_seconds)
+        self._checks = 0
         self._over = threading.Event()
 
     def run(self) -> None:
         pause = self._every
         while not self._over.wait(pause):
-            pause = self._look()
+            pause = self._check()
 
     def finish(self, *, hurried: Callable[[], bool]) -> None:
-        """Ship nothing more; what is under way arrives first, unless time presses."""
+        """Start no more uploads; wait for the current one, unless `hurried`."""
         self._over.set()
         give_up_at = math.inf
         while self.is_alive() and time.monotonic() < give_up_at:
             if hurried() and not self._uploads.cancelled.is_set():
                 self._uploads.cancelled.set()
-                give_up_at = time.monotonic() + LAST_PATIENCE
-            self.join(JOIN_LOOK)
+                give_up_at = time.monotonic() + MAX_CANCEL_SECONDS
+            self.join(JOIN_SECONDS)
         self._uploads.cancelled.set()
 
-    def _look(self) -> float:
-        """One look; returns the seconds until the next one."""
+    def _check(self) -> float:
+        """Check once; returns the seconds until the next check."""
         started = time.monotonic()
         waits = False
         try:
-            waits = self._uploads.look()
+            waits = self._uploads.check()
         except StaleAttempt:
-            # The courier hears of it as well, and it is the one to tell.
+            # The heartbeat gets the same answer and ends the attempt.
             self._over.set()
         except (SiteError, OSError) as problem:
-            logger.info("outputs are kept back for now: %s", problem)
-        self._looks = self._looks + 1 if waits else 0
-        again = 0 < self._looks < MAX_CHECKS
+            logger.info("outputs wait for now: %s", problem)
+        self._checks = self._checks + 1 if waits else 0
+        again = 0 < self._checks < MAX_CHECKS
         if not again:
-            self._looks = 0
+            self._checks = 0
         took = time.monotonic() - started
         return max(self._again if again else self._every, PAUSE_SHARE * took)
 
@@ -267,10 +265,10 @@ MAX_CHUNK = 256 * 1024
 
 
 class LogUpload:
-    """Numbers the chunks of one log; usable from two threads.
+    """Sends the chunks of one log, numbered; usable from two threads.
 
-    A chunk keeps its bytes until the site has taken it: had it grown before a second
-    try, the site could not tell what it has already.
+    A chunk keeps its bytes until the site has stored it: if it grew before a second
+    try, the site could not tell which bytes it already has.
     """
 
     def __init__(self, path: Path, site: Site) -> None:
@@ -283,7 +281,7 @@ class LogUpload:
         self._guard = threading.Lock()
 
     def send_next(self) -> bool:
-        """Send one chunk; False when there was nothing to send.
+        """Send one chunk; False if there was nothing to send.
 
         Raises SiteError; the next call then sends the same chunk again.
         """

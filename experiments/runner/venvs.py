@@ -57,7 +57,7 @@ class RequirementsFile:
 def read(requirements: Requirements, *, work: Path, own: Path) -> RequirementsFile:
     """Read them: a file of the code in `work`, or lines, which are written into `own`.
 
-    Raises Unstarted, with words for the person who wrote them.
+    Raises NotStarted, with words for the person who wrote them.
     """
     if requirements.file:
         file = work / requirements.file
@@ -199,7 +199,7 @@ class Venvs:
     ) -> Prepared:
         """The environment with these packages, built if it is not there yet.
 
-        It is kept from being removed until this process ends. Raises Unstarted, with
+        It is kept from being removed until this process ends. Raises NotStarted, with
         the reason "environment" where the packages cannot be installed.
         """
         try:
@@ -212,7 +212,7 @@ class Venvs:
             place = VenvPaths(self._root / key)
             self._hold(place, wanted, python=python, work=folder.work)
         except OSError as problem:
-            raise worker_problem(f"no room for the environment: {problem}") from problem
+            raise worker_problem("no room for the environment", problem) from problem
         return Prepared(
             python=str(place.python),
             path=(str(place.python.parent),),
@@ -298,7 +298,7 @@ class Venvs:
                 limits=limits_from(self._worker),
             )
         except LimitError as problem:
-            raise worker_problem(str(problem)) from problem
+            raise worker_problem("", problem) from problem
         except ProgramError as problem:
             raise BuildError(f"{failed}: {problem}") from problem
         if not result.went_well:

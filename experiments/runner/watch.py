@@ -1,4 +1,4 @@
-"""While training runs: output, signals, the site's wishes and the time limit."""
+"""Watches a training process: its output, signals, stop requests, limits and end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import time
+from dataclasses import replace
 
 from experiments.runner import signals
 from experiments.runner.errors import Stop
@@ -18,16 +19,13 @@ from experiments.runner.outcome import (
     CUT_OFF,
     CUT_OFF_AFTER,
     GONE_AFTER,
+    OUT_OF_MEMORY,
     AttemptOutcome,
     Lease,
     cut_off_message,
+    out_of_memory,
 )
-from experiments.runner.process_tree import (
-    OUT_OF_MEMORY,
-    MemoryWatch,
-    ProcessTree,
-    named_by,
-)
+from experiments.runner.process_tree import MemoryWatch, ProcessTree, named_by
 from experiments.runner.processes import FileId, writers
 from experiments.runner.signals import Signals
 from experiments.runner.spec import AttemptSpec
@@ -36,15 +34,16 @@ from experiments.runner.stopping import ScriptResponse, StopSchedule, StopSignal
 logger = logging.getLogger(__name__)
 
 RELEASE_GRACE = 5.0
-# A script that was told to stop has had its time; SIGTERM is then a last call.
+# A script that knows of the stop has had its grace; SIGTERM then gives it only this
+# long.
 LAST_CALL = 3.0
-LEAVING_LOOK = 0.25
+RESPONSE_CHECK_SECONDS = 0.25
+PARENT_CHECK_SECONDS = 1.0
 LAST_LINES = 12
-PARENT_LOOK = 1.0
 
 
 class Watch:
-    """Stays with one tree until nothing of it is left."""
+    """Watches one process tree until nothing of it is left."""
 
     def __init__(
         self,
@@ -70,8 +69,8 @@ class Watch:
         self._stopping = StopSchedule()
         self._stop_seen: Stop | None = None
         self._terminations = 0
-        self._leaving = ScriptResponse(folder)
-        self._leaving_grace = 0.0
+        self._response = ScriptResponse(folder)
+        self._response_grace = 0.0
         self._memory = MemoryWatch(tree, limit=spec.limits.memory_bytes, group=group)
         self._writing: frozenset[FileId] | None = None
         self._cut_off = False
@@ -81,20 +80,20 @@ class Watch:
         with self._signals.watching(self._tree.output):
             while not self._tree.reap():
                 now = time.monotonic()
-                self._take_news(now)
+                self._check_all(now)
                 self._carry_out(self._stopping.step(now))
                 self._wait()
         return self._outcome(left=self._clear_up())
 
-    def _take_news(self, now: float) -> None:
-        self._see_release(now)
-        self._see_stale(now)
-        self._see_stop(now)
-        self._see_timeout(now)
-        self._see_excess(now)
-        self._see_cut_off(now)
+    def _check_all(self, now: float) -> None:
+        self._check_release(now)
+        self._check_stale(now)
+        self._check_stop(now)
+        self._check_timeout(now)
+        self._check_memory(now)
+        self._check_lease(now)
 
-    def _see_release(self, now: float) -> None:
+    def _check_release(self, now: float) -> None:
         if self._parent_is_gone() and not self._signals.terminations:
             self._signals.terminations += 1
         if self._signals.terminations == self._terminations:
@@ -106,68 +105,67 @@ class Watch:
         self._begin("released", why, now=now, grace=grace)
 
     def _parent_is_gone(self) -> bool:
-        """Only where the kernel does not tell by a signal."""
+        """Only needed on systems that send no signal when the parent dies."""
         return not signals.LINUX and not signals.parent_is(self._parent)
 
-    def _see_stale(self, now: float) -> None:
-        """Another attempt may be running already: no time to lose."""
+    def _check_stale(self, now: float) -> None:
+        """Another attempt may be running already, so there is no grace."""
         if self._heartbeat.stale is not None and self._stopping.cause != "stale":
             self._stopping = StopSchedule()
             self._begin("stale", str(self._heartbeat.stale), now=now, grace=0.0)
 
-    def _see_stop(self, now: float) -> None:
+    def _check_stop(self, now: float) -> None:
         if self._heartbeat.stop is not self._stop_seen and self._heartbeat.stop:
             self._stop_seen = self._heartbeat.stop
-            self._begin_stop(self._heartbeat.stop, now)
-        self._see_leaving(now)
+            stop = self._heartbeat.stop
+            grace = self._spec.grace if stop.grace is None else stop.grace
+            self._begin_gently("stopped", stop.message, now=now, grace=grace)
+        self._check_response(now)
 
-    def _see_leaving(self, now: float) -> None:
-        """Whether the script is on its way out, which a SIGTERM might spoil."""
-        if not self._is_leaving():
+    def _check_response(self, now: float) -> None:
+        """Delay SIGTERM while the script is stopping by itself: it could interrupt
+        it."""
+        if not self._awaits_response():
             return
-        heard = self._leaving.heard()
-        if heard is False:
-            self._stopping.ask_now(now=now, grace=self._leaving_grace)
-        elif heard:
-            last_call = min(LAST_CALL, self._leaving_grace / 2)
+        is_stopping = self._response.is_stopping()
+        if is_stopping is False:
+            self._stopping.ask_now(now=now, grace=self._response_grace)
+        elif is_stopping:
+            last_call = min(LAST_CALL, self._response_grace / 2)
             self._stopping.put_off(before_end=last_call)
-
-    def _begin_stop(self, stop: Stop, now: float) -> None:
-        grace = self._spec.grace if stop.grace is None else stop.grace
-        self._begin_gently("stopped", stop.message, now=now, grace=grace)
 
     def _begin_gently(
         self, cause: str, message: str, *, now: float, grace: float
     ) -> None:
-        """Leave word first: a script that listens has half of the grace to hear it
-        before SIGTERM, and nearly all of it to leave once it has heard."""
-        heard = self._leaving.heard()
-        self._leave_word(message)
+        """Write the reason first. A script that uses the client gets half of the grace
+        to see it before SIGTERM, and nearly all of the grace once it has seen it."""
+        is_stopping = self._response.is_stopping()
+        self._write_reason(message)
         leave, rest = 0.0, grace
-        if heard and (left := self._leaving.left(grace)) > 0:
+        if is_stopping and (left := self._response.left(grace)) > 0:
             leave, rest = left, min(grace, LAST_CALL)
-        elif heard is None and self._leaving.listens:
+        elif is_stopping is None and self._response.uses_client:
             leave = rest = grace / 2
-        self._leaving_grace = grace if leave else 0.0
+        self._response_grace = grace if leave else 0.0
         self._begin(cause, message, now=now, grace=rest, leave=leave)
 
-    def _is_leaving(self) -> bool:
-        return self._leaving_grace > 0 and not self._stopping.asked
+    def _awaits_response(self) -> bool:
+        return self._response_grace > 0 and not self._stopping.asked
 
-    def _see_timeout(self, now: float) -> None:
+    def _check_timeout(self, now: float) -> None:
         limit = self._spec.trial_timeout
         if limit is None or self._stopping.cause or now < self._timeout_at():
             return
         message = f"the trial ran longer than its limit of {limit:g} s"
         self._begin_gently("trial_timeout", message, now=now, grace=self._spec.grace)
 
-    def _see_excess(self, now: float) -> None:
+    def _check_memory(self, now: float) -> None:
         excess = self._memory.excess(now)
         if excess and self._stopping.cause != OUT_OF_MEMORY:
             self._begin(OUT_OF_MEMORY, excess, now=now, grace=0.0)
 
-    def _see_cut_off(self, now: float) -> None:
-        """Be gone before the site, which hears nothing, starts another attempt."""
+    def _check_lease(self, now: float) -> None:
+        """End before the site, which gets no heartbeats, starts another attempt."""
         lease = self._spec.lease_seconds
         if not lease or now < self._cut_off_at():
             return
@@ -193,22 +191,22 @@ class Watch:
             return
         logger.info("%s of process %d", step.value, self._tree.pid)
         if not self._tree.reap():
-            # Once it has ended, what it was writing cannot be seen any more.
+            # After its end nobody can see which files it was writing.
             self._writing = writers(self._tree.members()).changing
         if step is StopSignal.ASK:
-            self._leave_word(self._stopping.message)
+            self._write_reason(self._stopping.message)
             self._tree.ask_to_end()
             failpoint("stop.asked")
         else:
             self._tree.kill()
 
-    def _leave_word(self, message: str) -> None:
-        """For a script that reports or asks, or handles SIGTERM and then looks why."""
-        word = {"reason": message}
+    def _write_reason(self, message: str) -> None:
+        """For the client in the script, which reads it at its next report or
+        question."""
         try:
-            self._folder.stop.write_text(json.dumps(word))
+            self._folder.stop.write_text(json.dumps({"reason": message}))
         except OSError as problem:
-            logger.warning("the reason could not be left: %s", problem)
+            logger.warning("the reason to stop could not be written: %s", problem)
 
     def _wait(self) -> None:
         ready = self._signals.wait(self._seconds_to_next())
@@ -216,7 +214,7 @@ class Watch:
             self._signals.forget(self._tree.output)
 
     def _seconds_to_next(self) -> float | None:
-        """None: nothing will happen by itself, only signals and output wake us."""
+        """None: nothing is due, so only signals and output wake this process."""
         now = time.monotonic()
         times = [
             self._stopping.next_time(),
@@ -225,30 +223,28 @@ class Watch:
         ]
         if not self._stopping.cause:
             times.append(self._timeout_at())
-        if self._is_leaving():
-            times.append(now + LEAVING_LOOK)
+        if self._awaits_response():
+            times.append(now + RESPONSE_CHECK_SECONDS)
         if not signals.LINUX:
-            times.append(now + PARENT_LOOK)
+            times.append(now + PARENT_CHECK_SECONDS)
         soonest = min(times)
         return None if math.isinf(soonest) else max(0.0, soonest - now)
 
     def _clear_up(self) -> list[int]:
-        """Kill what the main process left running, and take the last of the output.
+        """Kill what the main process left running, and read the rest of the output.
 
-        Not until the end of the pipe: something unkillable could hold it open.
+        It does not wait for the pipe's end: an unkillable process could hold it open.
         """
         left = self._tree.kill()
         pump(self._tree.output, self._log.feed)
         return left
 
     def _outcome(self, *, left: list[int]) -> AttemptOutcome:
-        cause, code, message = self._verdict()
-        if left:
-            message += f"; processes {left} could not be killed"
-        return AttemptOutcome(
-            cause=cause,
-            code=code,
-            message=message,
+        verdict = self._verdict()
+        unkilled = f"; processes {left} could not be killed" if left else ""
+        return replace(
+            verdict,
+            message=verdict.message + unkilled,
             exit=self._tree.exit,
             elapsed=self._tree.elapsed(),
             peak_memory=self._memory.peak,
@@ -257,17 +253,19 @@ class Watch:
             ended_at=time.time(),
         )
 
-    def _verdict(self) -> tuple[str, str, str]:
-        """Cause, code and sentence of the end."""
-        end = self._tree.exit
-        if self._stopping.cause == OUT_OF_MEMORY:
-            return "exited", OUT_OF_MEMORY, self._stopping.message
-        if self._stopping.cause is not None:
-            return self._stopping.cause, "", self._stopping.message
-        if told := self._leaving.reason():
-            return "stopped", "", told
-        code, message = self._memory.death(end)
-        if not code and (named := named_by(self._log.last_lines(LAST_LINES), end)):
+    def _verdict(self) -> AttemptOutcome:
+        """Cause, code and message of the end."""
+        end, stopping = self._tree.exit, self._stopping
+        if stopping.cause == OUT_OF_MEMORY:
+            return out_of_memory(stopping.message, over_limit=True)
+        if stopping.cause is not None:
+            return AttemptOutcome(cause=stopping.cause, message=stopping.message)
+        if reason := self._response.reason():
+            return AttemptOutcome(cause="stopped", message=reason)
+        death = self._memory.death(end)
+        if not death.code and (
+            named := named_by(self._log.last_lines(LAST_LINES), end)
+        ):
             peak = size_in_words(self._memory.peak)
-            code, message = OUT_OF_MEMORY, f"{end}: {named}; its peak was {peak}"
-        return "exited", code, message
+            return out_of_memory(f"{end}: {named}; its peak was {peak}")
+        return death

@@ -107,7 +107,7 @@ MB = 1_000_000
 
 def fill(sweep: Sweep) -> None:
     attempt = factories.claim(factories.trial(sweep)).attempt
-    outcome = lifecycle.Outcome(cause="worker_problem", message=FULL)
+    outcome = lifecycle.Outcome(cause="worker_problem", code="disk_full", message=FULL)
     lifecycle.finish_attempt(attempt, outcome)
 
 
@@ -115,7 +115,7 @@ def test_one_trial_that_finds_no_room_drains_the_host_until_it_has_some(
     sweep: Sweep, worker: Worker
 ) -> None:
     fill(sweep)
-    assert auto_drain.drain_after_problems(worker)
+    assert auto_drain.drain_after_problems(worker, disk_full=True)
     assert worker.drain_reason.startswith("The host's disk is full. It takes trials")
     assert "No space left on device" in worker.drain_reason
     auto_drain.mind_room(worker, 63 * MB)
@@ -130,7 +130,7 @@ def test_trials_that_find_no_room_although_there_is_some_drain_it_for_good(
 ) -> None:
     for _ in range(3):
         fill(sweep)
-        assert auto_drain.drain_after_problems(worker)
+        assert auto_drain.drain_after_problems(worker, disk_full=True)
         auto_drain.mind_room(worker, 100 * MB)
     assert worker.draining_since is not None
     assert worker.drain_reason.startswith("3 trials in 10 minutes could not begin")

@@ -120,6 +120,9 @@ def test_ends_that_need_no_log() -> None:
     assert signature_of(End(exit_code=0, reported=True), b"Error: x") is None
     assert signature_of(End(exit_code=0), b"Error: x") == Signature(UNSAID)
     assert signature_of(End(signal=9), b"Error: x") == Signature(OUT_OF_MEMORY)
+    limited = End(signal=9, over_limit=True, message="needed more than 2 GB of memory")
+    over = signature_of(limited, b"Error: x")
+    assert over is not None and over.text == "needed more than ‹size› of memory"
     missing = End(started=False, message="the command 'nosuch' was not found")
     found = signature_of(missing, b"")
     assert found is not None and "nosuch" in found.text

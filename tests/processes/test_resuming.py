@@ -54,7 +54,7 @@ def test_a_killed_runner_costs_what_was_not_shipped_yet(site: RunningSite) -> No
     assert site.trials(sweep)[0]["state"] == "completed", site.story(sweep)
     assert begun_at(site, trial) > 10
     log = text(site, f"/trials/{trial}/log")
-    assert "finds the outputs of attempt 1" in log
+    assert "the outputs of attempt 1 are in" in log
     assert not site.training()
 
 

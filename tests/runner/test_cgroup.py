@@ -83,11 +83,11 @@ def test_what_the_kernel_ends_there_is_out_of_memory(delegated: Path) -> None:
     tree: Any = SimpleNamespace(started_at=0.0, peak_memory=0)
     memory = MemoryWatch(tree, limit=8_000_000_000, group=make(delegated))
     for end in (Exit(None, 9), Exit(1, None)):
-        assert memory.death(end) == (
-            "out_of_memory",
-            "needed more than 8 GB of memory: peak 8.1 GB",
-        )
-    assert memory.death(Exit(0, None)) == ("", "exit code 0")
+        death = memory.death(end)
+        assert (death.code, death.over_limit) == ("out_of_memory", True)
+        assert death.message == "needed more than 8 GB of memory: peak 8.1 GB"
+    well = memory.death(Exit(0, None))
+    assert (well.code, well.message) == ("", "exit code 0")
 
 
 def test_what_it_ends_while_the_group_has_room_is_the_system_s_want(
@@ -97,9 +97,9 @@ def test_what_it_ends_while_the_group_has_room_is_the_system_s_want(
     events.write_text("low 0\nhigh 0\noom 0\noom_kill 2\n")
     tree: Any = SimpleNamespace(started_at=0.0, peak_memory=0)
     memory = MemoryWatch(tree, limit=8_000_000_000, group=make(delegated))
-    code, message = memory.death(Exit(1, None))
-    assert code == "out_of_memory"
-    assert "the system ran out of memory and ended it" in message
+    death = memory.death(Exit(1, None))
+    assert (death.code, death.over_limit) == ("out_of_memory", False)
+    assert "the system ran out of memory and ended it" in death.message
 
 
 @pytest.mark.parametrize("folder", ["missing", "no controller"])

@@ -43,8 +43,8 @@ def test_a_script_that_leaves_keeps_its_grace(
     leaves = ScriptResponse(folder)
     clocks.go_on(2 * HOUR)
     clocks.wall += by if first == "set" else 0.0
-    folder.told.write_text("enough")
-    os.utime(folder.told, (clocks.wall, clocks.wall))
+    folder.stop_seen.write_text("enough")
+    os.utime(folder.stop_seen, (clocks.wall, clocks.wall))
     clocks.wall += by if first == "hears" else 0.0
     clocks.go_on(2.0)
     assert leaves.left(10.0) == pytest.approx(8.0)

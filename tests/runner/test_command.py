@@ -83,9 +83,14 @@ def test_an_argument_that_is_too_long(runners: Any, site: Any) -> None:
     )
 
 
-def test_a_worker_without_room_is_not_the_command_s_fault(tmp_path: Path) -> None:
-    problem = start_problem(OSError(errno.EAGAIN, "no more"), ["python"], tmp_path)
-    assert problem.outcome.cause == "worker_problem"
+@pytest.mark.parametrize(("number", "code"), [("EAGAIN", ""), ("ENOSPC", "disk_full")])
+def test_a_worker_without_room_is_not_the_command_s_fault(
+    tmp_path: Path, number: str, code: str
+) -> None:
+    error = OSError(getattr(errno, number), "no more")
+    outcome = start_problem(error, ["python"], tmp_path).outcome
+    assert (outcome.cause, outcome.code) == ("worker_problem", code)
+    assert outcome.message == f"the worker could not start a process: {error}"
 
 
 @pytest.mark.parametrize("name", ["python", "python3"])

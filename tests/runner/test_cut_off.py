@@ -35,7 +35,7 @@ def test_a_silent_site_ends_the_training_within_the_lease(
     site.hang = False
     assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "cut_off"
-    assert "nothing was heard from the site for 2.7 s" in site.finish["message"]
+    assert "the site did not answer for 2.7 s" in site.finish["message"]
 
 
 def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
@@ -46,7 +46,7 @@ def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
         )
     )
     lease, heartbeat = Lease(), SimpleNamespace(stop=None, stale=None)
-    heard = lease.heard_at
+    reached = lease.reached_at
     watch = Watch(
         SimpleNamespace(started_at=math.inf),  # type: ignore[arg-type]
         spec=spec,
@@ -57,14 +57,14 @@ def test_it_is_gone_when_the_lease_ends(runners: Any) -> None:
         lease=lease,
         parent=0,
     )
-    watch._see_cut_off(heard + 89.9)
+    watch._check_lease(reached + 89.9)
     assert watch._stopping.cause is None
     assert watch._seconds_to_next() == pytest.approx(90, abs=5)
-    watch._see_cut_off(heard + 90)
+    watch._check_lease(reached + 90)
     assert watch._stopping.cause == "cut_off"
-    assert watch._stopping.step(heard + 90) is StopSignal.ASK
-    assert watch._stopping.step(heard + 99.9) is None
-    assert watch._stopping.step(heard + 100.001) is StopSignal.KILL
+    assert watch._stopping.step(reached + 90) is StopSignal.ASK
+    assert watch._stopping.step(reached + 99.9) is None
+    assert watch._stopping.step(reached + 100.001) is StopSignal.KILL
 
 
 def test_it_rides_on_when_the_document_says_so(runners: Any, site: Any) -> None:

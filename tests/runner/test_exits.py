@@ -43,7 +43,7 @@ def test_a_negative_return_code_is_a_signal() -> None:
         (0, "0 bytes"),
         (1, "1 byte"),
         (999, "999 bytes"),
-        (64_000, "64 KB"),
+        (64_000, "64 kB"),
         (3_210_000, "3.2 MB"),
         (5_000_000_000, "5 GB"),
         (10**16, "10000 TB"),

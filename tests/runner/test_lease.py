@@ -69,7 +69,8 @@ def test_a_host_cut_off_beyond_the_lease_begins_no_training(
     (tmp_path / "go").touch()
     log = runners.folder().log
     wait_until(
-        lambda: runners.words() or b"nothing was heard" in log.read_bytes(), seconds=30
+        lambda: runners.words() or b"the site did not answer for" in log.read_bytes(),
+        seconds=30,
     )
     site.hang = False
     assert runners.words() == []

@@ -116,7 +116,7 @@ def test_a_long_line_is_cut_with_a_remark(log: OutputLog) -> None:
     log.feed(b"a" * 20_000 + b"\nnext\n")
     log.close()
     left = 20_000 - MAX_LINE_LENGTH
-    remark = b" [sweepsite: 11.8 KB left out]\n"
+    remark = b" [sweepsite: 11.8 kB left out]\n"
     assert content(log) == b"a" * MAX_LINE_LENGTH + remark + b"next\n"
     assert log.dropped == left
 

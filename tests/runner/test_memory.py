@@ -35,6 +35,7 @@ def test_the_processes_of_a_trial_are_counted_together(runners: Any, site: Any) 
     assert runners.run("python", "-c", HOARD, limits=LIMIT) == 0
     finish = site.finish
     assert (finish["cause"], finish["code"]) == ("exited", "out_of_memory")
+    assert finish["over_limit"]
     assert finish["message"].startswith("needed more than 120 MB of memory: peak ")
     assert finish["peak_memory"] > 120_000_000
     assert "needed more than 120 MB" in site.text()
@@ -91,14 +92,15 @@ def test_the_kernel_s_own_kills_are_told_from_others(
     counts = iter([3, 3, 3, 4])
     monkeypatch.setattr(process_tree, "kernel_kills", lambda: next(counts))
     someone = process_tree.MemoryWatch(ProcessTree(), limit=None)  # type: ignore[arg-type]
-    assert someone.death(killed) == (
+    death = someone.death(killed)
+    assert (death.code, death.message) == (
         "",
         "killed by signal 9 (possibly out of memory); its peak was 8.1 GB",
     )
     kernel = process_tree.MemoryWatch(ProcessTree(), limit=None)  # type: ignore[arg-type]
-    code, message = kernel.death(killed)
-    assert code == "out_of_memory"
-    assert message.endswith(
+    death = kernel.death(killed)
+    assert (death.code, death.over_limit) == ("out_of_memory", False)
+    assert death.message.endswith(
         "the system ran out of memory and ended it; its peak was 8.1 GB"
     )
 

@@ -42,7 +42,7 @@ def test_an_earlier_attempt_s_files_are_there_before_training_starts(
     assert runners.run("python", "-c", TELL, resume_from=earlier) == 0
     files = {"model.bin": "weights", "logs/a.txt": "a", "empty": ""}
     assert told(site) == {"given": True, "files": files}
-    assert "finds the outputs of attempt 1 in SWEEPSITE_RESUME_FROM" in site.text()
+    assert "the outputs of attempt 1 are in SWEEPSITE_RESUME_FROM" in site.text()
     assert site.artifacts == {}, "they are not outputs of this attempt"
     assert not runners.folder().root.exists()
 
@@ -108,7 +108,7 @@ def test_outputs_beyond_the_limit_are_not_fetched(runners: Any, site: Any) -> No
     earlier = site.add_checkpoint(m=b"x" * 2000)
     runners.run("python", "-c", TELL, resume_from=earlier, outputs_limit_bytes=1000)
     assert told(site)["given"] is False
-    assert "2 KB, more than the 1 KB" in site.text()
+    assert "2 kB, more than the 1 kB" in site.text()
 
 
 def test_a_stop_meanwhile_is_heard(runners: Any, site: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from experiments.runner.errors import Refused, SiteAway, StaleAttempt, Stop
-from experiments.runner.site import Connection, Site
+from experiments.runner.http import Connection
+from experiments.runner.site import Site
 
 
 @pytest.fixture

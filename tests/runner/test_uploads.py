@@ -168,7 +168,7 @@ time.sleep(600)
     assert site.artifacts["model.bin"] == b"step 1"
     assert site.artifacts["open.log"] == b"as far as it goes"
     assert site.torn == set()
-    assert "model.bin as it was in the middle of a write" in site.finish["message"]
+    assert "model.bin as it was during its last write" in site.finish["message"]
 
 
 def test_what_is_saved_within_the_grace_is_whole(runners: Any, site: Any) -> None:
