@@ -11,6 +11,7 @@ from experiments.pages.builder.fields import PROPOSED
 from experiments.pages.builder.policy_fields import NO_POLICY
 from experiments.scheduling.occupancy import PoolSlots, team_slots
 from experiments.search.fields import listed
+from experiments.search.samplers import SAMPLERS
 from experiments.search.termination import POLICIES
 from experiments.search.wording import counted
 
@@ -31,36 +32,6 @@ class Card:
     fit: bool = True
 
 
-SAMPLER_CARDS = (
-    ("auto", "Auto", "Picks one of the others for the space and the budget."),
-    (
-        "bayesian",
-        "Bayesian",
-        "A model of every result proposes. Best for 20 to 1,000 trials.",
-    ),
-    (
-        "tpe",
-        "TPE",
-        "Compares good trials with the rest. For many choices and conditions.",
-    ),
-    (
-        "cmaes",
-        "CMA-ES",
-        "Evolves a population towards better values. For continuous ranges and 200 "
-        "trials or more.",
-    ),
-    (
-        "sobol",
-        "Sobol",
-        "Random, but spread evenly. For a first look below 50 trials.",
-    ),
-    (
-        "random",
-        "Random",
-        "Independent draws: the yardstick, and good for very many trials.",
-    ),
-    ("grid", "Grid", "Every combination of listed values, in order."),
-)
 NO_POLICY_CARD = Card(NO_POLICY, "None", "Every trial runs to its end.")
 
 
@@ -69,7 +40,9 @@ def sampler_cards(
 ) -> list[Card]:
     """The samplers, the proposed one with the reason, others with what is against them
     in this space."""
-    cards = [Card(*card) for card in SAMPLER_CARDS]
+    cards = [
+        Card(kind, sampler.title, sampler.advice) for kind, sampler in SAMPLERS.items()
+    ]
     found = []
     for card in _with_picked(cards, picked):
         if card.value == PROPOSED:

@@ -23,7 +23,7 @@ from experiments.search.history import empty
 from experiments.search.preview import sampled_configurations
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
-from experiments.search.samplers.auto import METHOD_NAMES, AutoSampler
+from experiments.search.samplers.auto import AutoSampler
 from experiments.search.space import Distribution
 from experiments.search.space.space import SearchSpace, read_space
 from experiments.tracking.spaces import flat_params
@@ -179,7 +179,7 @@ class Preview:
             return ""
         auto = AutoSampler(space=self.space, seed=ANY_SEED, budget=self._budget)
         method, reason = auto.choice(empty(self.space))
-        return f"Here: {METHOD_NAMES[method]}, as {reason}."
+        return f"Here: {SAMPLERS[method].title}, as {reason}."
 
     @cached_property
     def draws(self) -> DrawTable | None:

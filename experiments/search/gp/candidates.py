@@ -1,11 +1,8 @@
-"""Configurations that may be worth trying: draws from the space, and neighbours.
-
-Which configurations of a space have been tried.
-"""
+"""Configurations to choose from, and which of them have been tried."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,10 +19,10 @@ from experiments.search.gp.encoding import (
 from experiments.search.history import History
 from experiments.search.records import JSONValue, Params
 
-# How often few, some or all axes change.
+# The shares of the changes that change few and some axes; the others change all.
 FEW, SOME = 0.4, 0.4
 SOME_CHANGES = 2.5
-# Where all axes change, a category does so only this often.
+# If all axes change, a category does with this probability.
 CATEGORY_CHANGES = 0.3
 STEP_SPREAD = 0.7
 
@@ -37,9 +34,9 @@ class Candidates:
     encoding: Encoding
 
     def drawn(self, count: int, rng: np.random.Generator) -> tuple[Points, Mask]:
-        """Points by the space's own law.
+        """Points drawn as the space draws them.
 
-        On a linear axis that spans orders of magnitude half of them are drawn on the
+        On a linear axis that spans orders of magnitude, half of them are drawn on the
         logarithmic scale.
         """
         cube = self.encoding.cube
@@ -60,13 +57,11 @@ class Candidates:
     ) -> tuple[Points, Mask]:
         """`each` neighbours of every centre, at steps of about `scale`.
 
-        An axis that becomes active only by the change is drawn anew.
+        An axis that becomes active by the change is drawn anew.
         """
         cube = self.encoding.cube
-        points, before = (
-            np.repeat(centres, each, axis=0),
-            np.repeat(active, each, axis=0),
-        )
+        points = np.repeat(centres, each, axis=0)
+        before = np.repeat(active, each, axis=0)
         moved, everything = self._moved(before, rng)
         steps = scale * np.exp(STEP_SPREAD * rng.standard_normal(len(points)))
         for place in cube.numeric:
@@ -117,7 +112,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Tried:
-    """The configurations of a history, whatever became of them."""
+    """The configurations of a history, in whatever state."""
 
     cube: UnitCube
     history: History
@@ -132,7 +127,7 @@ class Tried:
         return np.array([mark in known for mark in self.marks_of(points, active)], bool)
 
     def admits(self, point: Points) -> dict[str, JSONValue] | None:
-        """The configuration at a point, if it is allowed and has not been tried."""
+        """The configuration at a point; None if it is not allowed or has been tried."""
         space = self.cube.space
         params = space.decode(point)
         if not space.meets_constraints(params) or self.has(params):
@@ -151,7 +146,7 @@ class Tried:
     ) -> dict[str, JSONValue] | None:
         """The first configuration of a sequence, by number, that has not been tried.
 
-        The sequence has no repeats; None: it has no more configurations.
+        The sequence must not repeat itself. None: it has no more configurations.
         """
         for number in range(len(self.history) + 1):
             params = configurations(number)
@@ -160,10 +155,9 @@ class Tried:
         return None
 
     def marks_of(self, points: Points, active: Mask) -> list[bytes]:
-        """Equal for equal configurations.
+        """One mark per point, the same for the same configuration.
 
-        The digits of finite axes, not their places in the cube: these may differ by a
-        rounding.
+        It has the numbers of values, not their shares, which may differ by rounding.
         """
         if not len(points):
             return []
@@ -176,3 +170,11 @@ class Tried:
         reals = np.ascontiguousarray(points[:, endless]).view(np.int64)
         rows = np.ascontiguousarray(np.hstack([digits, reals]))
         return [row.tobytes() for row in rows]
+
+
+def near_any(points: Points, others: Points, tolerances: Sequence[float]) -> Mask:
+    """Which points differ from one of the others by at most `tolerances`, by column."""
+    far = np.zeros((len(points), len(others)), np.bool_)
+    for column, most in enumerate(tolerances):
+        far |= np.abs(points[:, column, None] - others[:, column]) > most
+    return np.asarray(~far.all(axis=1))

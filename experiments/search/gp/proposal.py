@@ -1,4 +1,4 @@
-"""The configuration that is most worth trying next, by a model."""
+"""The configuration that a Gaussian process recommends to try next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from experiments.search.gp.candidates import Candidates, Tried
+from experiments.search.gp.candidates import Candidates, Tried, near_any
 from experiments.search.gp.encoding import Mask, Points
 from experiments.search.gp.kernel import Reals, log_expected_improvement
 from experiments.search.gp.model import GaussianProcess
@@ -17,14 +17,14 @@ DRAWS = 512
 CENTRES, NEIGHBOURS, SPREAD = 8, 32, 0.15
 STARTS, ROUNDS, STEPS = 4, 5, 40
 FIRST_SCALE, SHRINKING = 0.1, 0.6
-# A finite space with up to so many configurations is looked through as a whole.
+# Of a finite space with up to this many configurations all are scored.
 MAX_LISTED = 2048
-# As close to a pending trial as this, in every coordinate, nothing is proposed.
+# A proposal differs by more than this from every pending trial in some coordinate.
 PENDING_DISTANCE = 0.02
-# Scores that differ by less are equal: rounding must not decide between twins.
+# Scores are rounded, so that rounding errors do not decide between equals.
 DECIMALS = 9
-# So many candidates are put to the constraints before others are looked for.
-MAX_REQUESTED = 256
+# At most this many of the best candidates are checked against the constraints.
+MAX_CHECKED = 256
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ScoredConfiguration:
 
 @dataclass
 class ScoredPoints:
-    """Points and how much each is worth trying; -infinity where not at all."""
+    """Points and their scores; -infinity for those that must not be tried."""
 
     points: Points
     active: Mask
@@ -51,22 +51,22 @@ class ScoredPoints:
         )
 
     def ranking(self) -> list[int]:
-        """The rows from the best on, at a tie the first; without the worthless."""
+        """The rows with a finite score, the best first; the first wins a tie."""
         order = np.argsort(-self.scores, kind="stable")
-        worth: list[int] = order[: int(np.isfinite(self.scores).sum())].tolist()
-        return worth
+        ranked: list[int] = order[: int(np.isfinite(self.scores).sum())].tolist()
+        return ranked
 
 
 @dataclass
 class AcquisitionSearch:
-    """Looks for the point with the highest expected improvement.
+    """Finds the point with the highest expected improvement.
 
-    What would only repeat another trial improves nothing: where there is `novelty`, the
-    improvement counts as much as it is likely that a point is a training of its own.
+    A point that repeats another trial improves nothing: with `novelty`, the improvement
+    is multiplied by the probability that the point is new.
 
-    Draws from the space and neighbours of the best trials, and from the best of those
-    a local search with shrinking steps. Nothing but comparisons decides, so that
-    roundings of the model hardly ever show in a proposal.
+    It scores draws from the space and neighbours of the best trials, and starts a local
+    search with shrinking steps from the best of those. It only compares scores, so
+    rounding errors of the model hardly ever change a proposal.
     """
 
     model: GaussianProcess
@@ -79,9 +79,9 @@ class AcquisitionSearch:
     )
 
     def best(self) -> ScoredConfiguration | None:
-        """The best proposal; None when no candidate may be tried."""
+        """The best proposal; None if no candidate may be tried."""
         scored = self._listed() or self._found()
-        for row in scored.ranking()[:MAX_REQUESTED]:
+        for row in scored.ranking()[:MAX_CHECKED]:
             params = self._admits(scored.points[row])
             if params is not None:
                 rows = slice(row, row + 1)
@@ -94,7 +94,7 @@ class AcquisitionSearch:
     def _listed(self) -> ScoredPoints | None:
         cube = self.model.view.encoding.cube
         space = cube.space
-        # Where there are constraints the configurations have been counted by a list.
+        # With constraints, counting the configurations has already listed them.
         if not space.is_finite or (space.count() or MAX_LISTED + 1) > MAX_LISTED:
             return None
         listed = cube.listed()
@@ -135,7 +135,7 @@ class AcquisitionSearch:
     def _starts(self, scored: ScoredPoints) -> ScoredPoints:
         """The best points that may be tried."""
         rows: list[int] = []
-        for row in scored.ranking()[:MAX_REQUESTED]:
+        for row in scored.ranking()[:MAX_CHECKED]:
             if len(rows) == STARTS:
                 break
             if self._allows(scored.points[row]):
@@ -145,7 +145,7 @@ class AcquisitionSearch:
         )
 
     def _stepped(self, starts: ScoredPoints, found: ScoredPoints) -> ScoredPoints:
-        """Every start, or its best neighbour if that is better and may be tried."""
+        """Each start, or its best neighbour if that is better and may be tried."""
         points, active = starts.points.copy(), starts.active.copy()
         scores = starts.scores.copy()
         for start in range(len(points)):
@@ -162,7 +162,7 @@ class AcquisitionSearch:
     def _scored(
         self, points: Points, active: Mask, *, spread: bool = True
     ) -> ScoredPoints:
-        """The points' scores; `spread`: away from the pending trials."""
+        """The points' scores; with `spread`, none next to a pending trial."""
         means, deviations = self.model.predicted(points, active)
         scores = log_expected_improvement(means, deviations, self.model.best)
         if self.novelty is not None:
@@ -175,17 +175,17 @@ class AcquisitionSearch:
 
     def _crowded(self, points: Points, active: Mask) -> Mask:
         """Which points are next to a pending trial."""
-        one = self.model.view.features(points, active)
-        crowded = np.zeros(len(points), np.bool_)
-        pending = self.model.view.features(*self.pending)
-        for row in range(len(pending)):
-            far = np.abs(one.coordinates - pending.coordinates[row]) > PENDING_DISTANCE
-            differs = one.categories != pending.categories[row]
-            crowded |= ~(far.any(1) | differs.any(1))
-        return crowded
+        here = self.model.view.features(points, active)
+        there = self.model.view.features(*self.pending)
+        numeric, nominal = here.coordinates.shape[1], here.categories.shape[1]
+        return near_any(
+            np.hstack([here.coordinates, here.categories]),
+            np.hstack([there.coordinates, there.categories]),
+            [PENDING_DISTANCE] * numeric + [0.0] * nominal,
+        )
 
     def _allows(self, point: Points) -> bool:
-        """Whether the search may go on from a point that has a score."""
+        """Whether the search may continue from a point that has a score."""
         if not self.tried.cube.space.constraints:
             return True
         return self._admits(point) is not None

@@ -1,6 +1,7 @@
 """Samplers by the name that a sweep document uses.
 
-A new sampler is a subclass of `Sampler` in a module of its own and a line in SAMPLERS.
+A new sampler is a subclass of `Sampler` and a line in SAMPLERS, which has them in the
+order in which forms offer them.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ SAMPLERS: Mapping[str, type[Sampler]] = MappingProxyType(
     {
         sampler.kind: sampler
         for sampler in (
-            RandomSampler,
-            GridSampler,
-            SobolSampler,
+            AutoSampler,
             BayesianSampler,
             TpeSampler,
             CmaesSampler,
-            AutoSampler,
+            SobolSampler,
+            RandomSampler,
+            GridSampler,
         )
     }
 )
@@ -41,7 +42,7 @@ MAX_SEED = 2**63 - 1
 
 
 def fresh_seed() -> int:
-    """A seed that nobody has chosen, short enough to be read aloud."""
+    """A random seed, short enough to read aloud."""
     return secrets.randbelow(2**31)
 
 
@@ -55,7 +56,8 @@ def read_sampling(
 ) -> dict[str, JSONValue] | None:
     """The canonical settings of a document's sampling algorithm; None if invalid.
 
-    A mapping, a bare name, or null for `default`. A seed that is missing is filled in.
+    The value is a mapping, a bare name, or null for `default`. A missing seed is filled
+    in.
     """
     if value is None:
         value = default
@@ -93,7 +95,7 @@ def check_space(
     *,
     path: str,
 ) -> None:
-    """Note why the sampler of canonical settings cannot search a space."""
+    """Note why the sampler with these settings cannot search a space."""
     for problem in SAMPLERS[str(settings["type"])].space_problems(space):
         diagnostics.error(join(path, problem.path), problem.message)
 
@@ -106,8 +108,8 @@ def make_sampler(
 ) -> Sampler:
     """The sampler of a document's `sampling_algorithm`. DefinitionError if invalid.
 
-    The space has to be parsed with the mapping's own `log_base`. `budget` is the number
-    of trials that there may be, where it is known.
+    Parse the space with the mapping's `log_base` first. `budget` is the number of
+    trials that the sweep may have, if it is known.
     """
     diagnostics = Diagnostics()
     settings = read_sampling(mapping, diagnostics, path="sampling_algorithm")

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeAlias
 from experiments.search.gp.candidates import Tried
 from experiments.search.gp.encoding import UnitCube
 from experiments.search.gp.outcomes import outcomes_of
-from experiments.search.history import History, empty
+from experiments.search.history import History
 from experiments.search.samplers.bayesian import MIN_FINITE, BayesianSampler
 from experiments.search.samplers.grid import GridSampler
 from experiments.search.samplers.sampler import Sampler, Suggestion
@@ -19,16 +19,16 @@ from experiments.search.samplers.tpe import TpeSampler
 
 Method: TypeAlias = Literal["grid", "sobol", "tpe", "bayesian"]
 
-# A space with so many configurations is gone through where the budget allows it.
+# A space with up to this many configurations is tried in full if the budget allows it.
 MAX_IN_GRID = 1000
-# So few trials are over before a model of them could say anything.
-HANDFUL = 5
+# With fewer trials a model would come too late.
+MIN_MODEL_BUDGET = 5
 # With more parameters a Gaussian process takes too long over a proposal.
 MAX_AXES = 100
 
 
 class MethodChoice(NamedTuple):
-    """The method that was chosen, and why: a clause that goes on after a name."""
+    """The chosen method, and a clause that says why."""
 
     method: Method
     reason: str
@@ -36,32 +36,34 @@ class MethodChoice(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class AutoSampler(Sampler):
-    """Leaves every trial to the sampler that suits the space, the budget and the log.
+    """Leaves every trial to the sampler that suits the space, budget and history.
 
-    A small space that the budget covers is gone through in order. A handful of trials
-    is spread evenly, unless there are results to learn from. All else is Bayesian
-    search: measured on tables of real trainings none was better on average over 25,
-    50, 100 or 500 trials, with conditions or without. Only with very many parameters,
-    where it becomes slow, TPE takes its place.
+    A small space that the budget covers is searched by grid. A handful of trials is
+    spread evenly, unless there are results to learn from. Everything else is Bayesian
+    search: on tables of real trainings no other sampler was better on average over 25,
+    50, 100 or 500 trials, with conditions or without. TPE replaces it where there are
+    so many parameters that it becomes slow.
     """
 
     kind: ClassVar[str] = "auto"
+    title: ClassVar[str] = "Auto"
+    advice: ClassVar[str] = "Picks one of the others for the space and the budget."
     needs_history: ClassVar[bool] = True
 
-    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
-        history = empty(self.space) if history is None else history
+    def propose(self, number: int, history: History) -> Suggestion | None:
         method = self.choice(history).method
         if method == "grid":
-            return self._next_of_grid(history)
-        return self._methods[method].suggest(number, history)
+            params = Tried(self._cube, history).first_new(self._grid.configuration)
+            return None if params is None else Suggestion(params, method)
+        return self._samplers[method].propose(number, history)
 
-    def in_words(self, history: History | None = None) -> str:
-        history = empty(self.space) if history is None else history
+    def describe(self, history: History) -> str:
         method, reason = self.choice(history)
-        chosen = f"Chose {METHOD_NAMES[method]}: {reason}"
+        sampler = self._samplers[method]
+        chosen = f"Chose {sampler.title}: {reason}"
         if method in ("grid", "sobol"):
             return f"{chosen}."
-        words = self._methods[method].in_words(history)
+        words = sampler.describe(history)
         return f"{chosen}; now: {words[0].lower()}{words[1:]}"
 
     def choice(self, history: History) -> MethodChoice:
@@ -73,42 +75,33 @@ class AutoSampler(Sampler):
             if count == 1:
                 configurations = "the only configuration fits"
             return MethodChoice("grid", f"{configurations} into {_trials(budget)}")
-        if budget is not None and budget < HANDFUL and not _has_results(history):
+        if (
+            budget is not None
+            and budget < MIN_MODEL_BUDGET
+            and not _has_results(history)
+        ):
             return MethodChoice("sobol", f"{_trials(budget)} can only be spread evenly")
         if axes > MAX_AXES:
             return MethodChoice("tpe", f"it stays fast with {axes:,} parameters")
         return MethodChoice("bayesian", "it learns most from every trial")
-
-    def _next_of_grid(self, history: History) -> Suggestion | None:
-        """The first configuration that has not been tried."""
-        tried = Tried(self._cube, history)
-        for place in range(len(history) + 1):
-            suggestion = self._methods["grid"].suggest(place)
-            if suggestion is None or not tried.has(suggestion.params):
-                return suggestion
-        return None
 
     @cached_property
     def _cube(self) -> UnitCube:
         return UnitCube(self.space)
 
     @cached_property
-    def _methods(self) -> Mapping[Method, Sampler]:
+    def _grid(self) -> GridSampler:
+        return GridSampler(space=self.space, seed=self.seed, budget=self.budget)
+
+    @cached_property
+    def _samplers(self) -> Mapping[Method, Sampler]:
         space, seed, budget = self.space, self.seed, self.budget
         return {
-            "grid": GridSampler(space=space, seed=seed, budget=budget),
+            "grid": self._grid,
             "sobol": SobolSampler(space=space, seed=seed, budget=budget),
             "tpe": TpeSampler(space=space, seed=seed, budget=budget),
             "bayesian": BayesianSampler(space=space, seed=seed, budget=budget),
         }
-
-
-METHOD_NAMES: Mapping[Method, str] = {
-    "grid": "the grid",
-    "sobol": "a Sobol sequence",
-    "tpe": "TPE",
-    "bayesian": "Bayesian search",
-}
 
 
 def _has_results(history: History) -> bool:

@@ -14,55 +14,57 @@ from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.novelty import Novelty
 from experiments.search.gp.outcomes import outcomes_of
 from experiments.search.gp.proposal import AcquisitionSearch
-from experiments.search.history import History, empty
+from experiments.search.history import History
 from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import Fallback, InitialDesign
 
-# From so many trials with a value on there is a model.
+# The model needs this many trials with a value.
 MIN_FINITE = 4
-# A proposal that is expected to end above this standardised outcome is made for what
-# can be learned from it: the best quarter of a normal law lies below.
-EXPLORING = -0.674
-# If all of the latest trials repeat others, this share leaves the model.
-ELSEWHERE = 0.3
+# A proposal with a higher expected outcome, standardised, is made to learn from it: the
+# best quarter of a normal distribution is below this.
+MAX_EXPLOITING = -0.674
+# If all of the latest trials repeat others, this share of the trials explores instead.
+MAX_EXPLORING_SHARE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class BayesianSampler(Sampler):
     """Proposes what a Gaussian process expects to improve most on the best so far.
 
-    The first trials are a scrambled Sobol sequence. The k-th trial follows from the
-    seed, k and the history alone; the model is fitted anew each time. Trials that run
-    are taken to end as expected, and failed ones to be as bad as the worst. Where
-    trials turn out to be trainings that were there before, as where a script rounds a
-    parameter, it goes where a training of its own is likely, and now and then on with
-    the sequence. A finite space is gone through without repeating, and ends.
+    The first trials are a scrambled Sobol sequence. Trial k follows from the seed, k
+    and the history alone; the model is fitted anew each time. Running trials count as
+    if they ended as expected, and failed ones as the worst. If trials repeat earlier
+    ones, for example because a script rounds a parameter, it prefers configurations
+    that are likely to be new, and sometimes takes another point of the sequence. A
+    finite space is searched without repeating, and ends.
     """
 
     kind: ClassVar[str] = "bayesian"
+    title: ClassVar[str] = "Bayesian"
+    advice: ClassVar[str] = (
+        "A model of every result proposes. Best for 20 to 1,000 trials."
+    )
     needs_history: ClassVar[bool] = True
 
-    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
-        history = empty(self.space) if history is None else history
+    def propose(self, number: int, history: History) -> Suggestion | None:
         tried = Tried(self._encoding.cube, history)
         found = self._suggestion(number, history, tried)
         return found or self._fallback.any(number, tried)
 
-    def in_words(self, history: History | None = None) -> str:
-        finite = 0 if history is None else outcomes_of(history).finite
+    def describe(self, history: History) -> str:
+        finite, repeats = outcomes_of(history).finite, int(history.repeats.sum())
         if finite < MIN_FINITE:
             return (
-                "Spread evenly over the space until four trials have a value; then a "
-                "model of the results proposes."
+                "First trials cover the space until four have a value; then a model "
+                "learns from the results."
             )
-        model = f"A model of {finite:,} results proposes what is expected to improve"
-        repeats = 0 if history is None else int(history.repeats.sum())
+        model = f"A model of {finite:,} results proposes what it expects to improve"
         if not repeats:
             return f"{model} most."
         return (
-            f"{model} most and is likely to be new: {repeats:,} of the trials so far "
-            "only repeated another one, report by report, as where a script rounds or "
-            "ignores a parameter."
+            f"{model} most and what is likely to be new: {repeats:,} of the trials so "
+            "far have the same reports as another one, for example because a script "
+            "rounds or ignores a parameter."
         )
 
     def _suggestion(
@@ -73,7 +75,7 @@ class BayesianSampler(Sampler):
             params = self._design.suggestion(number, tried)
             return None if params is None else Suggestion(params, "initial design")
         novelty = Novelty.of(self._encoding, history)
-        if novelty is not None and self._looks_elsewhere(number, history):
+        if novelty is not None and self._explores(number, history):
             params = self._design.freshest(number, tried, novelty)
             return None if params is None else Suggestion(params, "exploration")
         rng = np.random.default_rng([self.seed, number])
@@ -82,13 +84,13 @@ class BayesianSampler(Sampler):
         proposal = AcquisitionSearch(model, tried, pending, novelty, rng).best()
         if proposal is None:
             return None
-        exploring = proposal.mean > EXPLORING
+        exploring = proposal.mean > MAX_EXPLOITING
         return Suggestion(proposal.params, "exploration" if exploring else "model")
 
-    def _looks_elsewhere(self, number: int, history: History) -> bool:
-        """Now and then, the oftener the latest trials only repeated others."""
+    def _explores(self, number: int, history: History) -> bool:
+        """True more often, the more of the latest trials repeated others."""
         chance = np.random.default_rng([self.seed, number, 1]).random()
-        return bool(chance < ELSEWHERE * history.repeating)
+        return bool(chance < MAX_EXPLORING_SHARE * history.repeating)
 
     @cached_property
     def _encoding(self) -> Encoding:

@@ -1,8 +1,6 @@
-"""CMA-ES, an evolution strategy (Hansen and Ostermeier, 2001), with margin.
+"""CMA-ES with margin, an evolution strategy (Hansen and Ostermeier, 2001).
 
-The strategy's state after the trials of a history.
-
-The evolution strategy with covariance matrix adaptation, replayed from a history.
+The state of the strategy follows from the history alone.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from experiments.search.fields import Problem
 from experiments.search.gp.candidates import Tried
 from experiments.search.gp.encoding import Mask, Points, UnitCube
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
-from experiments.search.history import History, empty
+from experiments.search.history import History
 from experiments.search.records import JSONValue
 from experiments.search.samplers.cmaes_normal import (
     Categories,
@@ -34,20 +32,20 @@ from experiments.search.samplers.sampler import Sampler, Suggestion
 from experiments.search.samplers.sobol import Fallback
 from experiments.search.space.space import SearchSpace
 
-# A start has converged when no axis deviates by more, and failed when one principal
-# axis is so much longer than another.
+# A start has converged when every axis deviates by less, and failed when one principal
+# axis is longer than another by more than this factor.
 MIN_DEVIATION = 1e-4
 MAX_CONDITION = 1e7
-# It has stalled when so many generations did not find anything better.
-PATIENCE = 10
-PATIENCE_PER_AXIS = 30
-# Axes with more values than this are taken for continuous ones.
+# It has stalled after this many generations without a better value.
+MAX_STALLED = 10
+MAX_STALLED_PER_AXIS = 30
+# Axes with more values than this count as continuous.
 MAX_BANDS = 256
 
 
 @dataclass(frozen=True)
 class OrderedAxes:
-    """How the axes of a space are divided: `ordered` and `nominal` are places."""
+    """The places of the axes of a space, with an order and without."""
 
     cube: UnitCube
 
@@ -61,7 +59,7 @@ class OrderedAxes:
 
     @cached_property
     def edges(self) -> dict[int, Reals]:
-        """The inner bounds of values' bands, by axis of the normal law."""
+        """The inner bounds of the values' bands, by axis of the normal distribution."""
         found = {}
         for axis, place in enumerate(self.ordered):
             partition = self.cube.axes[place].partition
@@ -71,7 +69,7 @@ class OrderedAxes:
 
     @cached_property
     def own_laws(self) -> Categories:
-        """The categories' probabilities by the space itself."""
+        """The probabilities that the space gives the categories."""
         partitions = (self.cube.axes[place].partition for place in self.nominal)
         return Categories(tuple(one.masses() for one in partitions if one is not None))
 
@@ -83,10 +81,10 @@ class OrderedAxes:
 
 @dataclass(frozen=True)
 class Strategy:
-    """A normal law and categories, in generations of a size, since some restarts.
+    """The state: a normal distribution and categories, and how far the search is.
 
-    `best` is the best value since the last restart, `stalled` counts the generations
-    since it was found.
+    `best` is the best value since the last restart, and `stalled` the number of
+    generations since it was found.
     """
 
     law: Gaussian
@@ -109,19 +107,19 @@ class Generation(NamedTuple):
 
 @dataclass(frozen=True)
 class Evolution:
-    """Follows a strategy through the trials of a history in the order of their numbers.
+    """Computes the strategy from the trials of a history, in order of their numbers.
 
-    A generation is made of the next trials that have ended, whatever law each was drawn
-    from: which trials that are changes as slower ones end, and the state with it.
+    A generation consists of the next trials that have ended, from whatever distribution
+    they were drawn. When a slower trial ends, the generations and the state change.
     """
 
     scope: OrderedAxes
     seed: int
 
     def start(self, restarts: int) -> Strategy:
-        """A fresh start: in the middle first, then anywhere in the cube.
+        """A fresh start: the first in the centre of the cube, later ones anywhere.
 
-        Each has twice the trials in a generation (Auger and Hansen, 2005).
+        Each has generations twice as large as the last (Auger and Hansen, 2005).
         """
         axes = len(self.scope.ordered)
         rng = np.random.default_rng([self.seed, restarts])
@@ -177,21 +175,21 @@ class Evolution:
         return replace(fresh, generation=strategy.generation)
 
     def _has_ended(self, strategy: Strategy) -> bool:
-        """Whether a fresh start promises more than going on.
+        """Whether a fresh start promises more.
 
-        The margin keeps axes with listed values from settling: they do not count.
+        Axes with listed values do not count: the margin keeps them from converging.
         """
         weights, law, edges = strategy.weights, strategy.law, self.scope.edges
         free = [axis for axis in range(len(law.mean)) if axis not in edges]
-        patience = PATIENCE + PATIENCE_PER_AXIS * weights.axes / weights.size
+        allowed = MAX_STALLED + MAX_STALLED_PER_AXIS * weights.axes / weights.size
         settled = free and (law.deviations[free] < MIN_DEVIATION).all()
         degenerate = len(law.mean) and law.condition > MAX_CONDITION
-        return bool(settled or degenerate or strategy.stalled > patience)
+        return bool(settled or degenerate or strategy.stalled > allowed)
 
     def _filled(self, law: Gaussian, generation: Generation) -> Points:
-        """The ordered axes' shares; drawn where an axis is not active.
+        """The shares of the ordered axes, drawn at random where an axis is not active.
 
-        Such an axis then neither pulls the mean nor narrows the law.
+        So an inactive axis neither pulls the mean nor narrows the distribution.
         """
         places = self.scope.ordered
         points, active, numbers, _ = generation
@@ -203,25 +201,30 @@ class Evolution:
         return found
 
 
-# A generation takes the cube of the number of axes, and a history has many.
+# The time of a generation grows with the cube of the number of axes.
 MAX_AXES = 100
-# So many draws are looked at for one that may be tried.
-MAX_DRAWS = 64
+# The number of draws from which a trial is chosen.
+DRAWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class CmaesSampler(Sampler):
-    """Adapts a normal law over the unit cube to the better half of every generation.
+    """Adapts a normal distribution to the better half of every generation.
 
-    Listed numbers keep a margin of probability (Hamano and others, 2022); categories
-    have a law of their own, adapted along (Hamano and others, 2024), and an axis that
-    is not active is passed over. When a start has settled there is another, with
-    generations twice as large (Auger and Hansen, 2005). Trials count in the order of
-    their numbers as soon as they have ended, also those that somebody else chose
-    (Hansen, 2011): the state is worked out anew from the history each time.
+    Listed numbers keep a margin of probability (Hamano and others, 2022), categories
+    have their own probabilities (Hamano and others, 2024), and inactive axes are
+    skipped. When a start has converged, another one begins with generations twice as
+    large (Auger and Hansen, 2005). Trials count in the order of their numbers once they
+    have ended, including those that people chose (Hansen, 2011). The state is computed
+    from the history each time.
     """
 
     kind: ClassVar[str] = "cmaes"
+    title: ClassVar[str] = "CMA-ES"
+    advice: ClassVar[str] = (
+        "Evolves a population towards better values. For continuous ranges and 200 "
+        "trials or more."
+    )
     needs_history: ClassVar[bool] = True
 
     @classmethod
@@ -230,12 +233,11 @@ class CmaesSampler(Sampler):
         if axes > MAX_AXES:
             yield Problem(
                 "",
-                f"CMA-ES searches up to {MAX_AXES} parameters with an order, and "
-                f"there are {axes}. Choose another sampler, such as tpe.",
+                f"CMA-ES searches at most {MAX_AXES} parameters with an order, not "
+                f"{axes}. Choose another sampler, such as tpe.",
             )
 
-    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
-        history = empty(self.space) if history is None else history
+    def propose(self, number: int, history: History) -> Suggestion | None:
         tried = Tried(self._scope.cube, history)
         strategy = self._strategy(history)
         if not strategy.generation:
@@ -246,13 +248,13 @@ class CmaesSampler(Sampler):
             return self._fallback.any(number, tried)
         return Suggestion(params, "model")
 
-    def in_words(self, history: History | None = None) -> str:
-        strategy = self._strategy(empty(self.space) if history is None else history)
+    def describe(self, history: History) -> str:
+        strategy = self._strategy(history)
         size = strategy.weights.size
         if not strategy.generation:
             return (
-                f"Spread evenly over the space until the first {size} trials have "
-                "ended; each generation then learns from the one before."
+                f"First trials cover the space until {size} have ended; then each "
+                "generation learns from the one before."
             )
         starts = f", start {strategy.restarts + 1}" if strategy.restarts else ""
         return f"Generation {strategy.generation + 1} of {size} trials{starts}."
@@ -263,16 +265,16 @@ class CmaesSampler(Sampler):
     def _drawn(
         self, strategy: Strategy, tried: Tried, rng: np.random.Generator
     ) -> dict[str, JSONValue] | None:
-        """The first of some draws that may be tried; None when none may.
+        """The first draw that may be tried; None if none may.
 
-        One beside a trial that runs, or where trials fail, only when there is no other.
+        Draws next to a running trial, or where trials fail, come last.
         """
         points, active = self._points(strategy, rng)
         cube, history = self._scope.cube, tried.history
-        beside = near_pending(cube, history, points, active)
+        crowded = near_pending(cube, history, points, active)
         fails = near_failed(cube, history, points, active)
         known = tried.among(points, active)
-        for place in np.argsort(known * 4 + fails * 2 + beside, kind="stable"):
+        for place in np.argsort(known * 4 + fails * 2 + crowded, kind="stable"):
             params = None if known[place] else tried.admits(points[place])
             if params is not None:
                 return params
@@ -281,9 +283,9 @@ class CmaesSampler(Sampler):
     def _points(
         self, strategy: Strategy, rng: np.random.Generator
     ) -> tuple[Points, Mask]:
-        """Draws; what falls outside the cube is moved to its side."""
+        """Draws; those outside the cube are moved to its side."""
         cube = self._scope.cube
-        points = np.full((MAX_DRAWS, len(cube.axes)), 0.5)
+        points = np.full((DRAWS, len(cube.axes)), 0.5)
         for point in points:
             point[self._scope.ordered] = np.clip(strategy.law.drawn(rng), 0.0, 1.0)
             digits = strategy.categories.drawn(rng)

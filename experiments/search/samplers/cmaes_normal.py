@@ -1,11 +1,4 @@
-"""The normal law over the ordered axes that the strategy adapts.
-
-The probabilities of categories that the strategy adapts beside its normal law.
-
-The margin that keeps axes with listed values from settling too early.
-
-The constants of a generation, by its size and the number of axes.
-"""
+"""What CMA-ES adapts: a normal distribution, and the probabilities of categories."""
 
 from __future__ import annotations
 
@@ -19,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def usual_size(axes: int) -> int:
-    """The number of trials in a generation, as long as nothing is known better."""
+    """The usual number of trials in a generation."""
     return 4 + int(3 * math.log(max(axes, 1)))
 
 
@@ -32,7 +25,7 @@ class Weights:
 
     @cached_property
     def recombination(self) -> NDArray[np.float64]:
-        """Of the better half, the best first; they add up to 1."""
+        """The weights of the better half, the best first; they add up to 1."""
         parents = self.size // 2
         raw = math.log((self.size + 1) / 2) - np.log(np.arange(1, parents + 1))
         return np.asarray(raw / raw.sum())
@@ -74,10 +67,10 @@ class Weights:
 
     @property
     def longest(self) -> float:
-        """How far from the mean, by the covariance, a trial may count (Hansen, 2011).
+        """The largest distance from the mean at which a trial counts (Hansen, 2011).
 
-        Trials that were chosen by an earlier generation, or by people, would otherwise
-        upset the strategy.
+        It is measured by the covariance. Without it, trials of an earlier generation or
+        of people would upset the strategy.
         """
         return math.sqrt(self.axes) + 2 * self.axes / (self.axes + 2)
 
@@ -107,7 +100,7 @@ class Gaussian:
 
     @classmethod
     def around(cls, mean: Reals) -> Gaussian:
-        """The law of a fresh start."""
+        """The distribution of a fresh start."""
         d = len(mean)
         zeros = np.zeros(d)
         return cls(mean, np.eye(d), np.ones(d), zeros, zeros)
@@ -126,12 +119,12 @@ class Gaussian:
 
     @property
     def condition(self) -> float:
-        """By what the longest of C's principal axes is longer than the shortest."""
+        """The ratio of C's longest principal axis to its shortest."""
         lengths, _ = self._axes
         return float(lengths[-1] / lengths[0])
 
     def drawn(self, rng: np.random.Generator) -> Reals:
-        """One point, not bounded."""
+        """One point, possibly outside the cube."""
         lengths, vectors = self._axes
         normal = rng.standard_normal(len(self.mean))
         found: Reals = self.mean + self.step * self.stretch * (
@@ -140,7 +133,7 @@ class Gaussian:
         return found
 
     def after(self, points: Reals, weights: Weights) -> Gaussian:
-        """The law after a generation: the points of its better half, the best first."""
+        """The distribution after a generation with these better `points`, in order."""
         lengths, vectors = self._axes
         steps = (points - self.mean) / (self.step * self.stretch)
         white = steps @ vectors / lengths
@@ -184,7 +177,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Categories:
-    """One categorical law for each of some axes: their values' probabilities."""
+    """The probabilities of the values of each axis without an order."""
 
     laws: tuple[Reals, ...]
 
@@ -202,10 +195,10 @@ class Categories:
     def after(
         self, digits: NDArray[np.int64], active: NDArray[np.bool_], weights: Weights
     ) -> Categories:
-        """After a generation: the values' numbers of its better half, best first.
+        """The probabilities after a generation with these better `digits`, best first.
 
-        A step along the natural gradient (Hamano and others, 2024), by the trials in
-        which the axis is active. Every value keeps a probability.
+        A step along the natural gradient (Hamano and others, 2024), from the trials in
+        which the axis is active. Every value keeps some probability.
         """
         laws = []
         for axis, law in enumerate(self.laws):
@@ -222,10 +215,10 @@ class Categories:
 
 
 def with_margin(law: Gaussian, edges: dict[int, Reals], least: float) -> Gaussian:
-    """The law, with a probability of at least `least` to leave the value of its mean.
+    """The distribution, which leaves the value at its mean with probability `least`.
 
-    `edges` are, by axis, the inner bounds of the values' bands. The mean and the width
-    along such an axis are corrected (Hamano, Saito, Nomura and Shirakawa, 2022).
+    `edges` are the inner bounds of the values' bands, by axis. The mean and the width
+    along these axes are corrected (Hamano, Saito, Nomura and Shirakawa, 2022).
     """
     mean, stretch = law.mean.copy(), law.stretch.copy()
     deviations = law.deviations
@@ -250,14 +243,14 @@ def with_margin(law: Gaussian, edges: dict[int, Reals], least: float) -> Gaussia
 
 
 def _corrected(below: float, above: float, least: float) -> tuple[float, float]:
-    """The probabilities of falling below and above a band, at least half of `least`.
+    """The probabilities below and above a band, raised to at least half of `least`.
 
-    What they gain is taken from all three in proportion to what is beyond the least.
+    All three probabilities pay for it, in proportion to what they have above the least.
     """
     inside = 1 - below - above
     raised = max(below, least / 2), max(above, least / 2)
     excess = 1 - raised[0] - raised[1] - inside
     share = excess / (raised[0] + raised[1] + inside - 1.5 * least)
     below, above = (one + share * (one - least / 2) for one in raised)
-    # Half of the law is the most: the band's two bounds are on two sides of the mean.
+    # Less than half each: the band's two bounds are on the two sides of the mean.
     return min(below, 0.499), min(above, 0.499)

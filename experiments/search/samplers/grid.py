@@ -1,12 +1,4 @@
-"""Grid search: every configuration of a finite space in order.
-
-A sampler that goes by numbers alone, in a space where some was tried before.
-
-Distinct configurations of a finite space, in the order of a seeded random stream.
-
-The k-th of them is what repeated independent draws would give as the k-th new
-configuration: the law of successive sampling without replacement.
-"""
+"""Grid search, and the distinct configurations of a finite space in random order."""
 
 from __future__ import annotations
 
@@ -31,14 +23,16 @@ from experiments.search.space.space import SearchSpace
 class GridSampler(Sampler):
     """Trial k is the k-th point of the grid: document order, last parameter fastest.
 
-    Only what is active has values to go through, and what the constraints rule out is
-    passed over. A parameter on which others depend turns slower than they do.
+    Inactive parameters have no values, and configurations that the constraints rule out
+    are skipped. A parameter changes more slowly than those that depend on it.
 
-    Azure's grid takes `choice` only. Here every distribution with finitely many values
-    may take part: also randint, int, float with step, quniform and qloguniform.
+    Azure's grid takes `choice` only. This one takes every distribution with finitely
+    many values: also randint, int, float with step, quniform and qloguniform.
     """
 
     kind: ClassVar[str] = "grid"
+    title: ClassVar[str] = "Grid"
+    advice: ClassVar[str] = "Every combination of listed values, in order."
     needs_history: ClassVar[bool] = False
 
     @classmethod
@@ -53,23 +47,26 @@ class GridSampler(Sampler):
                     "qloguniform and float with step.",
                 )
 
-    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
-        values = self.space.finite.values(number)
-        if values is None:
-            return None
-        return Suggestion(self.space.layout.params_of(values), self.kind)
+    def propose(self, number: int, history: History) -> Suggestion | None:
+        params = self.configuration(number)
+        return None if params is None else Suggestion(params, self.kind)
 
-    def in_words(self, history: History | None = None) -> str:
+    def describe(self, history: History) -> str:
         count = self.space.count_words()
         return f"Going through the grid in order: {count} configurations."
+
+    def configuration(self, number: int) -> dict[str, JSONValue] | None:
+        """The number-th point of the grid, from 0; None after the last one."""
+        values = self.space.finite.values(number)
+        return None if values is None else self.space.layout.params_of(values)
 
 
 @dataclass
 class Untried:
     """The choices of a sampler in their order, without configurations tried before.
 
-    `tried` holds their `identity`. What follows from a number is the same at any time;
-    how far the sampler's choices were looked through is remembered.
+    `tried` holds the `identity` of those. A number always gives the same choice; how
+    many of the sampler's choices were checked is remembered.
     """
 
     sampler: Sampler
@@ -78,7 +75,7 @@ class Untried:
     _next: int = field(default=0, init=False)
 
     def suggest(self, number: int) -> Suggestion | None:
-        """The number-th choice that was not tried, from 0; None: there are no more."""
+        """The number-th choice that was not tried, from 0; None after the last one."""
         while len(self._places) <= number:
             suggestion = self.sampler.suggest(self._next)
             if suggestion is None:
@@ -90,12 +87,12 @@ class Untried:
 
 
 BLOCK = 1024
-# So many independent draws from a larger space; from then on all configurations are
-# likely, lest a very uneven law repeat itself without end.
+# After this many independent draws all configurations become equally likely: a very
+# uneven distribution would repeat itself without end.
 MAX_DRAWS = 2**18
-# Where configurations could not be counted, so many draws in a row that give nothing
-# new mean that there is nothing new.
-BARREN_DRAWS = 2**18
+# If the configurations cannot be counted, this many draws in a row without a new one
+# mean that there are no more.
+MAX_BARREN_DRAWS = 2**18
 
 
 def ranked(
@@ -113,7 +110,11 @@ def ranked(
 
 @dataclass
 class DistinctDraws:
-    """The stream of one seed over one finite space. What was drawn is remembered."""
+    """The distinct configurations of a finite space in the order of a seeded stream.
+
+    The k-th is what repeated independent draws would give as the k-th new one. Draws
+    are remembered.
+    """
 
     space: SearchSpace
     seed: int
@@ -128,7 +129,7 @@ class DistinctDraws:
         return self.space.layout.params_of(self.space.finite.of_row(row))
 
     def row(self, number: int) -> Rows | None:
-        """The same as digits, in the order of the layout's axes."""
+        """The same as the numbers of the values, in the order of the layout's axes."""
         finite = self.space.finite
         if finite.count is not None and number >= finite.count:
             return None
@@ -138,7 +139,7 @@ class DistinctDraws:
         while len(self._rows) <= number:
             found = self._extend(next(self._blocks))
             barren = 0 if found else barren + BLOCK
-            if finite.count is None and barren >= BARREN_DRAWS:
+            if finite.count is None and barren >= MAX_BARREN_DRAWS:
                 return None
         return self._rows[number]
 
@@ -171,11 +172,11 @@ class DistinctDraws:
             yield allowed(rng.integers(0, sizes, (BLOCK, len(sizes))))
 
     def _extend(self, block: Rows) -> int:
-        """Add what is new; the answer is how many."""
+        """Add the new rows and return how many there were."""
         before = len(self._rows)
         for row in block:
-            identity = row.tobytes()
-            if identity not in self._seen:
-                self._seen.add(identity)
+            mark = row.tobytes()
+            if mark not in self._seen:
+                self._seen.add(mark)
                 self._rows.append(row)
         return len(self._rows) - before

@@ -1,7 +1,4 @@
-"""A density over a few axes: a mixture of kernels, one for each of some points.
-
-One axis of the unit cube as a Parzen estimator sees it.
-"""
+"""Parzen estimators: densities over a few axes, as mixtures of kernels."""
 
 from __future__ import annotations
 
@@ -19,16 +16,17 @@ from experiments.search.samplers.guards import has_order
 
 Digits = NDArray[np.int64]
 
-# An ordered axis with more values than this is taken for a continuous one.
+# An ordered axis with more values than this counts as continuous.
 MAX_BANDS = 64
 ROOT_OF_2_PI = math.sqrt(2 * math.pi)
 
 
 class Centres(NamedTuple):
-    """n kernels on one axis: where they stand, and how wide they are.
+    """The positions of n kernels on one axis, and their width.
 
-    `digits` are the numbers of their values where the axis has few. The width is a
-    standard deviation on an ordered axis, elsewhere the probability of moving.
+    `digits` are the numbers of their values if the axis has few. The width is a
+    standard deviation on an ordered axis, and otherwise the probability of another
+    value.
     """
 
     shares: Points
@@ -38,11 +36,11 @@ class Centres(NamedTuple):
 
 @dataclass(frozen=True)
 class Coordinate:
-    """An axis, with the probabilities of its values where it has few.
+    """An axis, with the probabilities of its values if it has few.
 
-    On an ordered axis a kernel is a normal law that is truncated to the unit interval,
-    or the mass of that on the bands of the values. On any other one it stays at its own
-    value, and with a small probability moves as the axis's own law does.
+    On an ordered axis a kernel is a normal distribution truncated to the unit interval,
+    or its mass on the bands of the values. On any other axis it keeps its value, and
+    with a small probability draws another one as the space does.
     """
 
     column: CubeAxis
@@ -70,7 +68,7 @@ class Coordinate:
     def log_kernels(
         self, shares: Points, digits: Digits, centres: Centres
     ) -> NDArray[np.float64]:
-        """The logarithms of the kernels' densities at m shares: an array (m, n)."""
+        """The logarithms of the kernels' densities at m shares, (m, n)."""
         if not self.ordered:
             return self._nominal(digits, centres)
         if self.banded:
@@ -80,10 +78,10 @@ class Coordinate:
     def drawn(
         self, centres: Centres, kernels: NDArray[np.int64], rng: np.random.Generator
     ) -> Points:
-        """A share from each of some kernels.
+        """One share from each of the `kernels`.
 
-        What falls outside the unit interval is moved to its end: the best values of a
-        range often are its bounds, which a truncated law would never reach.
+        Shares outside the unit interval are moved to its end: the best values are often
+        the bounds of a range, which a truncated distribution would never reach.
         """
         shares = rng.random(len(kernels))
         centre = centres.shares[kernels]
@@ -121,22 +119,23 @@ def _log(masses: Points) -> NDArray[np.float64]:
         return np.asarray(np.log(masses))
 
 
-# What the space's own law weighs beside kernels of mean weight 1.
-OWN_LAW = 1.5
-# On an ordered axis a kernel is at least so wide, by the axis and by a value's band.
+# The weight of the space's own distribution; the mean weight of a kernel is 1.
+PRIOR_WEIGHT = 1.5
+# The least width of a kernel on an ordered axis, in the axis and in bands of values.
 MIN_WIDTH = 0.05
 MIN_BANDS = 0.5
-# The probability that a category moves.
-MOVING = 0.15
+# The probability that a kernel draws another category.
+CATEGORY_CHANGE = 0.15
 
 
 @dataclass(frozen=True)
 class Parzen:
-    """Kernels at n points with weights, and the space's own law as one more of them.
+    """Kernels at n points with weights, and the space's distribution as one more.
 
-    `points` and `digits` are (n, d) for d coordinates, `importance` (n,) above 0. On an
-    ordered axis all kernels are alike wide, by Scott's (1992) rule: the mixture's
-    standard deviation by n^(-1 / (d + 4)), n the effective number of kernels.
+    `points` and `digits` are (n, d) for d coordinates, `importance` (n,) is above 0. On
+    an ordered axis all kernels have the same width, by Scott's (1992) rule: the
+    standard deviation of the mixture times n^(-1 / (d + 4)), with the effective number
+    n of kernels.
     """
 
     coordinates: tuple[Coordinate, ...]
@@ -146,13 +145,13 @@ class Parzen:
 
     @cached_property
     def weights(self) -> Points:
-        """Of the kernels, and last of the space's own law; they add up to 1."""
+        """The weights of the kernels, then of the space itself; they add up to 1."""
         mean = self.importance.mean() if len(self.importance) else 1.0
-        weights = np.append(self.importance / mean, OWN_LAW)
+        weights = np.append(self.importance / mean, PRIOR_WEIGHT)
         return np.asarray(weights / weights.sum())
 
     def drawn(self, number: int, rng: np.random.Generator) -> Points:
-        """So many points (number, d)."""
+        """Points (number, d) drawn from the density."""
         kernels = rng.choice(len(self.weights), size=number, p=self.weights)
         found = rng.random((number, len(self.coordinates)))
         own = kernels < len(self.points)
@@ -162,7 +161,7 @@ class Parzen:
         return found
 
     def log_density(self, points: Points, digits: Digits) -> NDArray[np.float64]:
-        """The logarithm of the density at m points: (m,)."""
+        """The logarithms of the density at m points, (m,)."""
         kernels = np.zeros((len(points), len(self.points) + 1))
         for place, coordinate in enumerate(self.coordinates):
             kernels[:, :-1] += coordinate.log_kernels(
@@ -185,7 +184,7 @@ class Parzen:
     def _width(self, place: int) -> float:
         coordinate = self.coordinates[place]
         if not coordinate.ordered:
-            return MOVING
+            return CATEGORY_CHANGE
         least = MIN_WIDTH
         if coordinate.banded and coordinate.column.size:
             least = max(least, MIN_BANDS / coordinate.column.size)

@@ -20,20 +20,21 @@ from experiments.search.samplers.sobol import SobolSampler
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSampler(Sampler):
-    """Independent draws from the space's own law.
+    """Independent draws from the space's distributions.
 
     A finite space is drawn from without replacement: trial k is the k-th distinct
-    configuration of a stream that follows from the seed, and none is left after the
-    last. Where there are constraints, draws that do not meet them are rejected.
+    configuration of a stream that follows from the seed, until none is left. Draws that
+    do not meet the constraints are rejected.
 
-    With the rule `sobol` the draws are the points of a scrambled Sobol sequence, as
-    the sampler `sobol` has them.
-
-    `logbase` is the base of the logarithms that the space's log types are given
-    in; it has already been applied to the space.
+    With the rule `sobol` it draws what the sampler `sobol` draws. The setting `logbase`
+    is the base in which the space's log types are given; the space already uses it.
     """
 
     kind: ClassVar[str] = "random"
+    title: ClassVar[str] = "Random"
+    advice: ClassVar[str] = (
+        "Independent draws: the yardstick, and good for very many trials."
+    )
     needs_history: ClassVar[bool] = False
 
     rule: str = "random"
@@ -48,7 +49,7 @@ class RandomSampler(Sampler):
             own["logbase"] = base
         return own
 
-    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
+    def propose(self, number: int, history: History) -> Suggestion | None:
         if self.rule == "sobol":
             return self._sobol.suggest(number)
         if not self.space.is_finite:
@@ -57,7 +58,7 @@ class RandomSampler(Sampler):
         params = self._distinct.configuration(number)
         return None if params is None else Suggestion(params, self.kind)
 
-    def in_words(self, history: History | None = None) -> str:
+    def describe(self, history: History) -> str:
         if self.rule == "sobol":
             return self._sobol.in_words()
         return "Independent draws from the space: no trial depends on another."

@@ -1,4 +1,4 @@
-"""The contract of a sampler: pure, it chooses the next trial's configuration."""
+"""What every sampler does: it chooses the next trial's configuration."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from experiments.search.fields import Fields, Problem
-from experiments.search.history import History
+from experiments.search.history import History, empty
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.space import SearchSpace
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A configuration, and where it came from: the sampler's word for its choice.
+    """A configuration, and how the sampler found it.
 
-    `origin` is at most 40 characters, for people: "initial design", "model" …
+    `origin` is for people, at most 40 characters: "initial design", "model" …
     """
 
     params: Params
@@ -26,14 +26,18 @@ class Suggestion:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler(ABC):
-    """Chooses configurations. What it chooses follows from the arguments alone.
+    """Chooses configurations. The same arguments always give the same choice.
 
-    A sampler that does not need the history gives trial k by the seed and k only,
-    whoever asks and in whatever order trials end. `budget` is the number of trials
-    that the sweep may have, where it is known.
+    A sampler that does not need the history derives trial k from the seed and k only,
+    so the order in which trials end does not matter. `budget` is the number of trials
+    that the sweep may have, if it is known.
+
+    `title` is its name, and `advice` a sentence about when to pick it.
     """
 
     kind: ClassVar[str]
+    title: ClassVar[str]
+    advice: ClassVar[str]
     needs_history: ClassVar[bool]
 
     space: SearchSpace
@@ -42,10 +46,7 @@ class Sampler(ABC):
 
     @classmethod
     def read_own(cls, document: Fields) -> Mapping[str, JSONValue]:
-        """This sampler's own settings, canonical, read from a document.
-
-        They are what stands in the document beside `type` and `seed`; most have none.
-        """
+        """The sampler's own settings in a document, without `type` and `seed`."""
         return {}
 
     @classmethod
@@ -69,14 +70,25 @@ class Sampler(ABC):
         }
         return cls(**{**own, "space": space, "budget": budget})
 
-    @abstractmethod
     def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
-        """The configuration of trial `number`, from 0; None: the space is exhausted.
+        """The configuration of trial `number`, from 0; None if the space is exhausted.
 
-        `history` holds every trial so far, also those that are queued or running; None
-        is as good as one without trials.
+        `history` holds every trial so far, including those that are queued or running.
+        Without it there are no trials yet.
         """
+        return self.propose(number, self._known(history))
 
     def in_words(self, history: History | None = None) -> str:
-        """What it is doing now and why, in one plain sentence."""
-        return f"{self.kind.capitalize()} search."
+        """What it does now and why, in one plain sentence."""
+        return self.describe(self._known(history))
+
+    @abstractmethod
+    def propose(self, number: int, history: History) -> Suggestion | None:
+        """What `suggest` returns."""
+
+    @abstractmethod
+    def describe(self, history: History) -> str:
+        """What `in_words` returns."""
+
+    def _known(self, history: History | None) -> History:
+        return empty(self.space) if history is None else history

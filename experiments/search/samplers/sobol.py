@@ -1,13 +1,4 @@
-"""Quasi-random search: points that fill the space evenly.
-
-The points of a scrambled Sobol sequence by their numbers.
-
-Configurations from the points of a Sobol sequence, one for each trial.
-
-Trials before there is a model: evenly spread over the space.
-
-What a sampler suggests when it has nothing of its own to suggest.
-"""
+"""Sobol sequences: the sampler, and the first trials of the samplers that learn."""
 
 from __future__ import annotations
 
@@ -31,19 +22,19 @@ from experiments.search.space.space import SearchSpace
 
 Points = NDArray[np.float64]
 
-# A power of two: a block is then a net of its own.
+# A power of two, so that every block is evenly spread.
 BLOCK = 256
-# So many axes are those of the sequence. Further ones get independent uniform numbers
-# (a padded sequence; Owen, 1998): late dimensions are no better for so few points.
+# Further axes get independent uniform numbers (a padded sequence; Owen, 1998): for so
+# few points the late dimensions of a sequence are not better.
 MAX_AXES = 1000
 
 
 @dataclass
 class SobolSequence:
-    """A Sobol sequence (Sobol, 1967; Joe and Kuo, 2008) that a seed has scrambled.
+    """A Sobol sequence (Sobol, 1967; Joe and Kuo, 2008), scrambled with a seed.
 
-    Scrambling is Matousek's (1998): a random linear matrix and a digital shift. The
-    k-th point depends on the seed and k only. Blocks that were computed are kept.
+    The scrambling is Matousek's (1998): a random linear matrix and a digital shift. The
+    k-th point depends on the seed and k only. Computed blocks are kept.
     """
 
     axes: int
@@ -55,7 +46,7 @@ class SobolSequence:
         return np.asarray(self.block(number // BLOCK)[number % BLOCK])
 
     def block(self, place: int) -> Points:
-        """The points from `place * BLOCK` on, BLOCK of them."""
+        """The BLOCK points that start at `place * BLOCK`."""
         if place not in self._blocks:
             points = self._sequence_points(place)
             rng = np.random.default_rng([self.seed, place])
@@ -73,19 +64,19 @@ class SobolSequence:
 
     @cached_property
     def _engine(self) -> scipy.stats.qmc.Sobol:
-        # A generator, not a number: what a number means differs between versions.
+        # A generator: scipy's versions differ in what they make of a plain number.
         rng = np.random.default_rng(self.seed)
         return scipy.stats.qmc.Sobol(min(self.axes, MAX_AXES), scramble=True, seed=rng)
 
 
-# Points are passed over that are not allowed or give nothing new. After so many points
-# the sequence is left once fewer than one of so many is of use.
+# Points that are not allowed or not new are skipped. After MAX_POINTS the sequence ends
+# when a smaller share than this was of use.
 MAX_POINTS = 2**14
 MIN_SHARE = 1 / 16
 
 
 class SobolPoint(NamedTuple):
-    """A configuration; `even` unless the sequence had no more to give."""
+    """A configuration; not `even` if it was drawn after the sequence had ended."""
 
     params: dict[str, JSONValue]
     even: bool
@@ -95,10 +86,10 @@ class SobolPoint(NamedTuple):
 class SobolDraws:
     """A space's configurations in the order of a Sobol sequence.
 
-    Every parameter is reached through its inverse distribution function. The k-th
-    configuration is that of the k-th point; where there are constraints or the space
-    is finite, that of the k-th point which is allowed and gives a new one. Where
-    hardly any does, the rest are random draws.
+    Every parameter's share becomes a value by its inverse distribution function. The
+    k-th configuration is that of the k-th point; with constraints or in a finite space,
+    that of the k-th allowed point that gives a new one. If hardly any point does, the
+    rest are random draws.
     """
 
     space: SearchSpace
@@ -109,7 +100,7 @@ class SobolDraws:
     _blocks: int = field(default=0, init=False)
 
     def configuration(self, number: int) -> SobolPoint | None:
-        """The number-th configuration, from 0; None when a finite space has no more."""
+        """The number-th configuration, from 0; None if a finite space has no more."""
         if self.space.is_finite:
             return self._of_finite(number)
         if not self.space.constraints:
@@ -135,7 +126,7 @@ class SobolDraws:
         return self._left(number - len(self._rows))
 
     def _left(self, number: int) -> SobolPoint | None:
-        """The number-th random configuration of those the sequence did not give."""
+        """The number-th random configuration that the sequence did not give."""
         place = 0
         while (row := self._random.row(place)) is not None:
             if row.tobytes() not in self._seen:
@@ -147,7 +138,7 @@ class SobolDraws:
         return None
 
     def _spent(self, found: int) -> bool:
-        """Whether the sequence is left, by what was found in how many points."""
+        """Whether the sequence has ended, after `found` configurations."""
         points = self._blocks * BLOCK
         return points >= MAX_POINTS and found < points * MIN_SHARE
 
@@ -179,24 +170,26 @@ class SobolDraws:
 
 @dataclass(frozen=True, kw_only=True)
 class SobolSampler(Sampler):
-    """A scrambled Sobol sequence (Sobol, 1967; Bergstra and Bengio, 2012, compare it).
+    """A scrambled Sobol sequence (Sobol, 1967; compared by Bergstra and Bengio, 2012).
 
-    Trial k is the k-th point of the sequence that the seed has scrambled; each
-    parameter is reached through its inverse distribution function. Points that do not
-    meet the constraints are passed over, and a finite space is gone through without
-    repeating and ends.
+    Trial k is the k-th point of the sequence. Points that do not meet the constraints
+    are skipped, and a finite space is searched without repeating, and ends.
     """
 
     kind: ClassVar[str] = "sobol"
+    title: ClassVar[str] = "Sobol"
+    advice: ClassVar[str] = (
+        "Random, but spread evenly. For a first look below 50 trials."
+    )
     needs_history: ClassVar[bool] = False
 
-    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
+    def propose(self, number: int, history: History) -> Suggestion | None:
         draw = self._draws.configuration(number)
         if draw is None:
             return None
         return Suggestion(draw.params, "sobol" if draw.even else "random")
 
-    def in_words(self, history: History | None = None) -> str:
+    def describe(self, history: History) -> str:
         return (
             "A scrambled Sobol sequence spreads the trials evenly over the space: no "
             "trial depends on another."
@@ -207,15 +200,15 @@ class SobolSampler(Sampler):
         return SobolDraws(self.space, self.seed)
 
 
-# So many points of the sequence are looked at for one that may be tried.
+# The number of points that are checked for one that may be tried.
 MAX_SKIPPED = 256
-# Where trainings turn out to be there twice, one is chosen of so many points.
-LOOKED_AT = 128
+# The number of points from which the one that is most likely new is chosen.
+NOVELTY_POINTS = 128
 
 
 @dataclass(frozen=True)
 class InitialDesign:
-    """A scrambled Sobol sequence over the axes (Owen, 1998), the same for one seed."""
+    """The first trials: a scrambled Sobol sequence over the axes (Owen, 1998)."""
 
     cube: UnitCube
     seed: int
@@ -231,8 +224,9 @@ class InitialDesign:
     def freshest(
         self, number: int, tried: Tried, novelty: Novelty
     ) -> dict[str, JSONValue] | None:
-        """Of the points from the number-th on the likeliest training of its own."""
-        points = np.array([self._sequence.point(number + k) for k in range(LOOKED_AT)])
+        """Of the points from the number-th on, the one that is most likely new."""
+        numbers = range(number, number + NOVELTY_POINTS)
+        points = np.array([self._sequence.point(place) for place in numbers])
         chances = novelty.log_chances(*self.cube.snapped(points))
         for row in np.argsort(-chances, kind="stable"):
             params = tried.admits(points[row])
@@ -247,15 +241,15 @@ class InitialDesign:
 
 @dataclass
 class Fallback:
-    """Configurations that follow from the seed and the number, and are not tried."""
+    """Configurations that were not tried, by seed and number, without a model."""
 
     space: SearchSpace
     seed: int
 
     def start(self, number: int, tried: Tried) -> Suggestion | None:
-        """Trial `number` while there is nothing to go by; None: the space is exhausted.
+        """Trial `number` before there is a model; None if the space is exhausted.
 
-        A scrambled Sobol sequence, as long as it leads to something new.
+        A scrambled Sobol sequence, as long as it gives something new.
         """
         draw = self._even.configuration(number)
         if draw is None or tried.has(draw.params):
@@ -263,7 +257,7 @@ class Fallback:
         return Suggestion(draw.params, "initial design")
 
     def any(self, number: int, tried: Tried) -> Suggestion | None:
-        """Any configuration that is not tried; None: the space is exhausted."""
+        """Any configuration that was not tried; None if the space is exhausted."""
         params = self._any(number, tried)
         return None if params is None else Suggestion(params, "exploration")
 

@@ -1,11 +1,4 @@
-"""The tree-structured Parzen estimator (Bergstra and others, 2011).
-
-Where good trials are more likely than others.
-
-Axes that are always active together.
-
-The tree-structured Parzen estimator, and the densities that it compares.
-"""
+"""The tree-structured Parzen estimator (Bergstra and others, 2011)."""
 
 from __future__ import annotations
 
@@ -22,7 +15,7 @@ from numpy.typing import NDArray
 from experiments.search.gp.candidates import Tried
 from experiments.search.gp.encoding import Mask, Points, UnitCube
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
-from experiments.search.history import History, empty
+from experiments.search.history import History
 from experiments.search.records import JSONValue
 from experiments.search.samplers.guards import near_failed, near_pending
 from experiments.search.samplers.parzen import Coordinate, Parzen
@@ -32,14 +25,14 @@ from experiments.search.space.conditions import Gate
 
 
 class AxisGroup(NamedTuple):
-    """Coordinates that are active together; `places` are theirs in the cube."""
+    """Coordinates that are active together, and their places in the cube."""
 
     coordinates: tuple[Coordinate, ...]
     places: NDArray[np.int64]
 
 
 def groups_of(cube: UnitCube) -> Iterator[AxisGroup]:
-    """The axes with more than one value, by what they depend on."""
+    """The axes with more than one value, grouped by what they depend on."""
     places = {name: place for place, name in enumerate(cube.space.axes)}
     found: dict[frozenset[Gate], list[int]] = defaultdict(list)
     for axis in cube.space.layout.order:
@@ -50,7 +43,7 @@ def groups_of(cube: UnitCube) -> Iterator[AxisGroup]:
         yield AxisGroup(coordinates, np.array(group, np.int64))
 
 
-# The best tenth of the trials is good, but no more than so many.
+# The best tenth of the trials is good, but at most MAX_GOOD of them.
 GOOD_SHARE = 0.1
 MAX_GOOD = 25
 
@@ -65,11 +58,11 @@ class GoodSplit:
 
     @classmethod
     def of(cls, outcomes: Outcomes) -> GoodSplit:
-        """The good are as important as they are better than the best of the others.
+        """A good trial weighs as much as it is better than the best of the others.
 
-        That is the weight which makes the ratio of densities the expected improvement
-        (Song and others, 2022). Trials that run count among the others, so that what
-        is tried already is not tried again (a constant liar).
+        With these weights the ratio of densities is the expected improvement (Song and
+        others, 2022). Running trials count among the others, so that they are not
+        repeated (a constant liar).
         """
         order = np.argsort(outcomes.values, kind="stable")
         good = min(math.ceil(GOOD_SHARE * len(order)), MAX_GOOD, outcomes.finite)
@@ -86,8 +79,8 @@ class GoodSplit:
 class DensityRatio:
     """Two densities over the space, of good trials and of all others.
 
-    Either is a product over the groups of axes that are active together, each estimated
-    from the trials in which it is.
+    Each is a product over the groups of axes that are active together. A group is
+    estimated from the trials in which it is active.
     """
 
     cube: UnitCube
@@ -96,14 +89,14 @@ class DensityRatio:
     split: GoodSplit
 
     def drawn(self, number: int, rng: np.random.Generator) -> tuple[Points, Mask]:
-        """So many points of the cube, likely as good trials are."""
+        """Points of the cube, drawn from the density of the good trials."""
         points = rng.random((number, len(self.cube.axes)))
         for group, (good, _) in zip(self.groups, self._densities, strict=True):
             points[:, group.places] = good.drawn(number, rng)
         return self.cube.snapped(points)
 
     def scores(self, points: Points, active: Mask) -> NDArray[np.float64]:
-        """By how much the good are likelier than others: a logarithm for each point."""
+        """For each point the logarithm of the ratio, good to others."""
         digits = self.cube.digits(points, np.ones_like(active))
         scores = np.zeros(len(points))
         for group, (good, others) in zip(self.groups, self._densities, strict=True):
@@ -135,36 +128,39 @@ class DensityRatio:
         ]
 
 
-# There is a model from so many trials on, and so many with a value.
+# The model needs this many trials that have ended, and this many with a value.
 MIN_ENDED = 16
 MIN_FINITE = 3
 CANDIDATES = 64
-# So often candidates are drawn where none of them may be tried.
-ROUNDS = 4
-# A finite space with so many configurations is then looked at as a whole.
+# Candidates are drawn again if none of them may be tried.
+MAX_ROUNDS = 4
+# A finite space with up to this many configurations is then scored in full.
 MAX_LISTED = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class TpeSampler(Sampler):
-    """Tries what is likelier among good trials than among all others.
+    """Tries what is more likely among good trials than among all others.
 
     Both densities are mixtures of multivariate kernels (Falkner and others, 2018), one
-    for each trial; axes that depend on others form groups of their own. The settings
-    follow Watanabe (2023): the best tenth is good, each weighing by its improvement,
-    and the space's own law is one of the kernels. Trials that run count as not good,
-    and failed ones as the worst. Of a few draws from the density of the good the one
-    with the highest ratio is taken.
+    for each trial; axes that depend on the same others form a group. The settings
+    follow Watanabe (2023): the best tenth is good, weighted by improvement, and the
+    space's own distribution is one of the kernels. Running trials count as not good,
+    and failed ones as the worst. Of a few draws from the density of the good, it takes
+    the one with the highest ratio.
 
     The first trials are a scrambled Sobol sequence. Trial k follows from the seed, k
     and the history alone.
     """
 
     kind: ClassVar[str] = "tpe"
+    title: ClassVar[str] = "TPE"
+    advice: ClassVar[str] = (
+        "Compares good trials with the rest. For many choices and conditions."
+    )
     needs_history: ClassVar[bool] = True
 
-    def suggest(self, number: int, history: History | None = None) -> Suggestion | None:
-        history = empty(self.space) if history is None else history
+    def propose(self, number: int, history: History) -> Suggestion | None:
         tried = Tried(self._cube, history)
         if not _has_model(history):
             return self._fallback.start(number, tried)
@@ -178,11 +174,11 @@ class TpeSampler(Sampler):
                 return Suggestion(params, "model")
         return self._fallback.any(number, tried)
 
-    def in_words(self, history: History | None = None) -> str:
-        if history is None or not _has_model(history):
+    def describe(self, history: History) -> str:
+        if not _has_model(history):
             return (
-                f"Spread evenly over the space until {MIN_ENDED} trials have ended; "
-                "then what is typical of good trials is tried."
+                f"First trials cover the space until {MIN_ENDED} have ended; then it "
+                "tries what is typical of good trials."
             )
         good = len(GoodSplit.of(outcomes_of(history)).good)
         trials = "the best trial" if good == 1 else f"the best {good} trials"
@@ -191,11 +187,11 @@ class TpeSampler(Sampler):
     def _candidates(
         self, contrast: DensityRatio, rng: np.random.Generator
     ) -> Iterator[tuple[Points, Mask]]:
-        """Points to choose from, in one round after the other."""
+        """Points to choose from, round by round."""
         count = self.space.count()
         if not self._groups:
             return
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             yield contrast.drawn(CANDIDATES, rng)
             if count is not None and count <= MAX_LISTED:
                 listed = self._cube.listed()
@@ -224,9 +220,9 @@ def _has_model(history: History) -> bool:
 def _best(
     contrast: DensityRatio, points: Points, active: Mask, tried: Tried
 ) -> dict[str, JSONValue] | None:
-    """The configuration with the highest score of those that may be tried.
+    """The configuration with the highest score that may be tried.
 
-    What is likely to fail comes behind all else.
+    Those that are likely to fail come last.
     """
     new = ~tried.among(points, active)
     new &= ~near_pending(contrast.cube, tried.history, points, active)

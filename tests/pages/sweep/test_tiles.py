@@ -216,11 +216,11 @@ def tile_of(sweep: Sweep) -> SearchTile:
 def test_a_sampler_that_learns_says_itself_what_it_does() -> None:
     tile = tile_of(bayesian_sweep("initial design", "initial design"))
     assert tile.title == "Looking around"
-    assert tile.text.startswith("Spread evenly over the space until four trials")
+    assert tile.text.startswith("First trials cover the space until four have a value")
     tile = tile_of(bayesian_sweep(*["initial design"] * 4, *["model"] * 6))
     assert tile.title == "Refining"
     assert tile.text == (
-        "A model of 10 results proposes what is expected to improve most. "
+        "A model of 10 results proposes what it expects to improve most. "
         "No trial has ended since trial 9, the best."
     )
 

@@ -238,7 +238,7 @@ PROBLEMS = [
     ("constraints", ["lr < 2"] * 201, "constraints", "200 constraints, not 201"),
     ("objective.target", "high", "objective.target", "finite number"),
     ("objective.target", float("inf"), "objective.target", "finite number"),
-    ("sampling_algorithm", "annealing", "sampling_algorithm.type", "random, grid"),
+    ("sampling_algorithm", "annealing", "sampling_algorithm.type", "auto, bayesian"),
     ("sampling_algorithm", 3, "sampling_algorithm", "mapping"),
     ("sampling_algorithm.rule", "halton", "sampling_algorithm.rule", "random or sobol"),
     ("sampling_algorithm.seed", -1, "sampling_algorithm.seed", "whole number"),

@@ -40,15 +40,15 @@ MANY = {f"x{index}": "uniform(0, 1)" for index in range(101)}
     ("space", "budget", "method", "words"),
     [
         (FINITE, COUNT, "grid", "all 24 configurations fit into 24 trials"),
-        (FINITE, COUNT - 1, "bayesian", "Bayesian search"),
-        (FINITE, None, "bayesian", "Bayesian search"),
+        (FINITE, COUNT - 1, "bayesian", "Chose Bayesian: it learns"),
+        (FINITE, None, "bayesian", "Chose Bayesian: it learns"),
         ({"a": "choice(1)"}, 1, "grid", "the only configuration fits into one trial"),
         (SQUARE, 4, "sobol", "4 trials can only be spread evenly"),
         (SQUARE, 5, "bayesian", "learns most from every trial"),
         (BRANCHING, 1000, "bayesian", "learns most from every trial"),
-        (SQUARE, None, "bayesian", "spread evenly over the space until"),
+        (SQUARE, None, "bayesian", "first trials cover the space until"),
         (MANY, 200, "tpe", "stays fast with 101 parameters"),
-        ({"a": "randint(1001)"}, 5000, "bayesian", "Bayesian search"),
+        ({"a": "randint(1001)"}, 5000, "bayesian", "Chose Bayesian: it learns"),
     ],
 )
 def test_it_chooses_by_space_and_budget_and_says_why(

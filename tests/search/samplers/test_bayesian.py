@@ -172,10 +172,10 @@ def test_the_first_trials_are_spread_evenly() -> None:
 
 def test_it_says_what_it_is_doing() -> None:
     sampler = sampler_of(PLANE)
-    assert "evenly" in sampler.in_words(None)
+    assert "cover the space" in sampler.in_words(None)
     records = run(sampler, 12, bowl)
     history = past(sampler, *records)
     assert "12 results" in sampler.in_words(history)
-    assert "repeated" not in sampler.in_words(history)
+    assert "same reports" not in sampler.in_words(history)
     history.tell_trainings({0: 0, 3: 0, 4: 0})
-    assert "2 of the trials so far only repeated" in sampler.in_words(history)
+    assert "2 of the trials so far have the same reports" in sampler.in_words(history)

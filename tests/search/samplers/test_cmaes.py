@@ -95,7 +95,7 @@ def test_an_axis_that_no_trial_has_keeps_its_law() -> None:
     assert np.allclose(after.laws[0], [0.7, 0.3])
 
 
-def replayed(trials: int) -> tuple[SearchSpace, History, CmaesSampler]:
+def evolved(trials: int) -> tuple[SearchSpace, History, CmaesSampler]:
     space = SearchSpace.parse({"x": "uniform(0, 1)", "y": "int(0, 9)"})
     sampler = CmaesSampler(space=space, seed=3)
     history = History(space, LOSS)
@@ -111,7 +111,7 @@ def replayed(trials: int) -> tuple[SearchSpace, History, CmaesSampler]:
 
 
 def test_a_start_that_has_settled_is_followed_by_a_larger_one() -> None:
-    space, history, sampler = replayed(400)
+    space, history, sampler = evolved(400)
     strategy = Evolution(OrderedAxes(UnitCube(space)), 3).of(
         history, outcomes_of(history)
     )
@@ -123,7 +123,7 @@ def test_a_start_that_has_settled_is_followed_by_a_larger_one() -> None:
 
 
 def test_a_trial_that_ends_late_takes_its_place_by_its_number() -> None:
-    space, history, _ = replayed(40)
+    space, history, _ = evolved(40)
     late = [
         TrialRecord(
             int(number),
@@ -136,12 +136,12 @@ def test_a_trial_that_ends_late_takes_its_place_by_its_number() -> None:
         )
     ]
     whole = History.of(space, LOSS, late[1:] + late[:1])
-    replay = Evolution(OrderedAxes(UnitCube(space)), 3)
-    one, other = (replay.of(log, outcomes_of(log)) for log in (history, whole))
+    evolution = Evolution(OrderedAxes(UnitCube(space)), 3)
+    one, other = (evolution.of(log, outcomes_of(log)) for log in (history, whole))
     assert np.array_equal(one.law.covariance, other.law.covariance)
 
 
 def test_too_many_ordered_axes_are_refused_in_words() -> None:
     space = SearchSpace.parse({f"x{index}": "uniform(0, 1)" for index in range(101)})
-    with pytest.raises(DefinitionError, match="up to 100 parameters"):
+    with pytest.raises(DefinitionError, match="at most 100 parameters"):
         make_sampler({"type": "cmaes"}, space)

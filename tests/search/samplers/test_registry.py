@@ -47,7 +47,7 @@ def test_a_fresh_seed_is_small_and_rarely_the_same() -> None:
 @pytest.mark.parametrize(
     ("mapping", "path", "words"),
     [
-        ({"type": "annealing"}, "type", "there are random, grid, sobol"),
+        ({"type": "annealing"}, "type", "there are auto, bayesian, tpe"),
         ({"type": "rand"}, "type", "did you mean random?"),
         ({"type": 3}, "type", "must be text"),
         ({"seed": "x"}, "seed", "whole number"),

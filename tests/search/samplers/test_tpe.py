@@ -110,7 +110,7 @@ def test_the_best_tenth_is_good_and_running_trials_are_not() -> None:
 def test_it_says_how_many_trials_are_good() -> None:
     space = SearchSpace.parse(SQUARE)
     sampler = TpeSampler(space=space, seed=1)
-    assert "until 16 trials have ended" in sampler.in_words()
+    assert "until 16 have ended" in sampler.in_words()
     records = [
         TrialRecord(n, {"x": 0.5, "y": n / 50}, "completed", float(n))
         for n in range(40)
