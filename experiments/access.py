@@ -67,7 +67,8 @@ def sweeps_for(user: User) -> QuerySet[Sweep]:
 
 
 def trials_for(user: User) -> QuerySet[Trial]:
-    queryset = Trial.objects.select_related("experiment__team", "sweep__experiment")
+    kept = Trial.objects.filter(sweep__deletion_requested_at=None)
+    queryset = kept.select_related("experiment__team", "sweep__experiment")
     return _within(queryset, "experiment__team", user)
 
 

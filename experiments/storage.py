@@ -174,5 +174,10 @@ def delete_attempt_files(attempt_ids: Iterable[int]) -> None:
         shutil.rmtree(root / str(pk), ignore_errors=True)
 
 
+def delete_recordings(sweep_id: int) -> None:
+    for path in _folder("recordings").glob(f"{sweep_id}-*.npz"):
+        path.unlink(missing_ok=True)
+
+
 def delete_code(digest: str) -> None:
     code_path(digest).unlink(missing_ok=True)

@@ -303,7 +303,7 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
 # django-rq's own pages show the default pool's queue and that of the site's jobs.
-# experiments/queues.py opens the connections that matter: a URL here would mean no
+# experiments/queues opens the connections that matter: a URL here would mean no
 # retries at all. Jobs are JSON, as the queue writes them, so that nothing in a queue is
 # ever unpickled, and a job that names callbacks gets none.
 RQ_QUEUES = {
@@ -314,7 +314,7 @@ RQ_QUEUES = {
     }
     for name in ("default", "@site")
 }
-RQ = {"JOB_CLASS": "experiments.queues.AttemptJob"}
+RQ = {"JOB_CLASS": "experiments.queues.GuardedJob"}
 RQ_SHOW_ADMIN_LINK = True
 
 LANGUAGE_CODE = "en-us"

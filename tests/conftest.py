@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from redis import Redis
 
+from experiments import queues
 from experiments.management import embedded_valkey
 from tests import parallel
 from tests.processes.running_site import wait_for
@@ -69,3 +71,23 @@ def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.terminate()
     server.wait()
     folder.rmdir()
+
+
+@pytest.fixture
+def redis(queue_url: str, settings: Any) -> Iterator[Redis]:
+    """An empty queue, which the site uses."""
+    settings.REDIS_URL = queue_url
+    queues.shared_connection.cache_clear()
+    connection = Redis.from_url(queue_url)
+    connection.flushall()
+    yield connection
+    queues.shared_connection.cache_clear()
+
+
+@pytest.fixture
+def no_queue(settings: Any) -> Iterator[None]:
+    """A queue that does not answer."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    queues.shared_connection.cache_clear()
+    yield
+    queues.shared_connection.cache_clear()

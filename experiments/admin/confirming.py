@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 
 from experiments import access
 from experiments.formatting import bytes_text
-from experiments.sweeps.deletion import StillRunning, Toll
+from experiments.sweeps.deletion import DeletionSize, StillRunning
 
 # The page sends every row's number back, and a form has only so many fields.
 MAX_ROWS = 1000
@@ -22,20 +22,20 @@ MAX_ROWS = 1000
 
 @dataclass(frozen=True)
 class Deletion:
-    """``count`` says what a deletion takes, ``delete`` does it; ``rows`` puts the toll
-    into (label, amount) pairs."""
+    """``measure`` says what a deletion removes, ``request`` starts it; ``rows`` makes
+    (label, amount) pairs of a size."""
 
     action: str
     title: str
     warning: str
-    count: Callable[[QuerySet[Any]], Toll]
-    delete: Callable[..., Toll]
-    rows: Callable[[Toll], list[tuple[str, object]]]
+    measure: Callable[[QuerySet[Any]], DeletionSize]
+    request: Callable[..., DeletionSize]
+    rows: Callable[[DeletionSize], list[tuple[str, object]]]
 
     def run(
         self, page: Any, request: HttpRequest, queryset: QuerySet[Any]
     ) -> HttpResponse | None:
-        """Ask first; delete when the answer comes back."""
+        """Ask first; request the deletion when the answer is yes."""
         if queryset.count() > MAX_ROWS:
             page.message_user(
                 request, f"Choose at most {MAX_ROWS:,} rows at once.", messages.ERROR
@@ -44,12 +44,12 @@ class Deletion:
         if "confirmed" not in request.POST:
             return self._ask(page, request, queryset)
         try:
-            toll = self.delete(queryset, actor=access.viewer(request))
+            size = self.request(queryset, actor=access.viewer(request))
         except StillRunning as problem:
             page.message_user(request, str(problem), messages.ERROR)
             return None
-        told = ", ".join(f"{amount} {label}" for label, amount in self.rows(toll))
-        page.message_user(request, f"Deleted: {told}.", messages.SUCCESS)
+        amounts = ", ".join(f"{amount} {label}" for label, amount in self.rows(size))
+        page.message_user(request, f"Deleting {amounts}.", messages.SUCCESS)
         return None
 
     def _ask(
@@ -59,7 +59,7 @@ class Deletion:
             **admin.site.each_context(request),
             "title": self.title,
             "warning": self.warning,
-            "rows": self.rows(self.count(queryset)),
+            "rows": self.rows(self.measure(queryset)),
             "objects": list(queryset[:20]),
             "more": max(0, queryset.count() - 20),
             "ids": list(queryset.values_list("pk", flat=True)),
@@ -71,5 +71,5 @@ class Deletion:
         return TemplateResponse(request, template, context)
 
 
-def size_row(toll: Toll) -> tuple[str, object]:
-    return "of files", bytes_text(toll.bytes)
+def size_row(size: DeletionSize) -> tuple[str, object]:
+    return "of files", bytes_text(size.bytes)

@@ -15,15 +15,15 @@ from experiments.admin.reading import ReadOnlyAdmin
 from experiments.formatting import bytes_text
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep
 from experiments.sweeps import deletion
-from experiments.sweeps.deletion import Toll
+from experiments.sweeps.deletion import DeletionSize
 
 
-def _sweep_rows(toll: Toll) -> list[tuple[str, object]]:
+def _sweep_rows(size: DeletionSize) -> list[tuple[str, object]]:
     return [
-        ("sweeps", toll.sweeps),
-        ("trials", f"{toll.trials:,}"),
-        ("metric points", f"{toll.points:,}"),
-        size_row(toll),
+        ("sweeps", size.sweeps),
+        ("trials", f"{size.trials:,}"),
+        ("metric points", f"{size.points:,}"),
+        size_row(size),
     ]
 
 
@@ -31,8 +31,8 @@ DELETE_SWEEPS = Deletion(
     action="delete_with_files",
     title="Delete sweeps with their trials and files?",
     warning="This cannot be undone. Sweeps that still run are refused: cancel first.",
-    count=deletion.sweeps_toll,
-    delete=deletion.delete_sweeps,
+    measure=deletion.sweeps_size,
+    request=deletion.request_sweep_deletion,
     rows=_sweep_rows,
 )
 
@@ -52,8 +52,10 @@ class ExperimentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Only empty ones: deleting others would leave files behind."""
         allowed = super().has_delete_permission(request, obj)
-        filled = obj is None or obj.sweeps.exists() or obj.trials.exists()
-        return allowed and not filled
+        if not allowed or obj is None:
+            return False
+        sweeps = Sweep.all_objects.filter(experiment=obj)
+        return not (sweeps.exists() or obj.trials.exists())
 
 
 @admin.register(Sweep)

@@ -23,11 +23,11 @@ from experiments.models import (
     Trial,
 )
 from experiments.sweeps import deletion
-from experiments.sweeps.deletion import Toll
+from experiments.sweeps.deletion import DeletionSize
 
 
-def _file_rows(toll: Toll) -> list[tuple[str, object]]:
-    return [("trials without outputs and logs", f"{toll.trials:,}"), size_row(toll)]
+def _file_rows(size: DeletionSize) -> list[tuple[str, object]]:
+    return [("trials without outputs and logs", f"{size.trials:,}"), size_row(size)]
 
 
 DELETE_FILES = Deletion(
@@ -35,8 +35,8 @@ DELETE_FILES = Deletion(
     title="Delete outputs and logs of these trials?",
     warning="Parameters and metrics stay. This cannot be undone. Trials that still run"
     " are refused.",
-    count=deletion.trial_files_toll,
-    delete=deletion.delete_trial_files,
+    measure=deletion.trial_files_size,
+    request=deletion.request_file_deletion,
     rows=_file_rows,
 )
 

@@ -19,7 +19,7 @@ from experiments.code.folders import FoldersField
 from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
 
 
-class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
+class AdminPoolForm(forms.ModelForm):  # type: ignore[type-arg]
     """Its folders are checked as on the page of the pool."""
 
     folders = FoldersField(required=False, label="Allowed code folders")
@@ -27,7 +27,7 @@ class PoolForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(Pool)
 class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    form = PoolForm
+    form = AdminPoolForm
     list_display = ("name", "price_per_hour", "created_at")
     list_filter = ("teams",)
     search_fields = ("name",)

@@ -232,6 +232,7 @@ class Migration(migrations.Migration):
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
                 ('idle', models.FloatField(default=0, verbose_name='idle, seconds')),
                 ('archived_at', models.DateTimeField(blank=True, null=True)),
+                ('deletion_requested_at', models.DateTimeField(blank=True, null=True)),
                 ('code', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sweeps', to='experiments.codesnapshot')),
                 ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('experiment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sweeps', to='experiments.experiment')),
@@ -324,6 +325,7 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('started_at', models.DateTimeField(blank=True, null=True)),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
+                ('files_deletion_requested_at', models.DateTimeField(blank=True, null=True)),
                 ('files_deleted_at', models.DateTimeField(blank=True, null=True)),
                 ('current_attempt', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='experiments.attempt')),
                 ('experiment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='trials', to='experiments.experiment')),
@@ -527,6 +529,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='trial',
             index=models.Index(fields=['sweep', 'updated_at'], name='trial_by_change'),
+        ),
+        migrations.AddIndex(
+            model_name='trial',
+            index=models.Index(condition=models.Q(('files_deleted_at', None), ('files_deletion_requested_at__isnull', False)), fields=['id'], name='trial_files_to_delete'),
         ),
         migrations.AddConstraint(
             model_name='trial',

@@ -58,7 +58,8 @@ class Experiment(Created, models.Model):
 
     def next_number(self) -> int:
         """The number of its next sweep; the first is 1."""
-        last = self.sweeps.aggregate(last=models.Max("number"))["last"]
+        sweeps = Sweep.all_objects.filter(experiment=self)
+        last = sweeps.aggregate(last=models.Max("number"))["last"]
         return 1 + int(last or 0)
 
     def get_absolute_url(self) -> str:
@@ -98,6 +99,13 @@ class SweepState(models.TextChoices):
 
 
 SWEEP_ENDS = frozenset({SweepState.COMPLETED, SweepState.CANCELLED, SweepState.FAILED})
+
+
+class SweepManager(models.Manager["Sweep"]):
+    """All but those that somebody has deleted, and that the job has not removed yet."""
+
+    def get_queryset(self) -> models.QuerySet[Sweep]:
+        return super().get_queryset().filter(deletion_requested_at=None)
 
 
 class Sweep(Created, models.Model):
@@ -154,6 +162,10 @@ class Sweep(Created, models.Model):
     # While it had ended, before it went on again; no part of its time.
     idle = models.FloatField("idle, seconds", default=0)
     archived_at = models.DateTimeField(null=True, blank=True)
+    deletion_requested_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SweepManager()
+    all_objects: models.Manager[Sweep] = models.Manager()
 
     class Meta:
         ordering = ("-id",)

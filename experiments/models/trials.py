@@ -172,6 +172,7 @@ class Trial(Configuration):
     updated_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    files_deletion_requested_at = models.DateTimeField(null=True, blank=True)
     files_deleted_at = models.DateTimeField(null=True, blank=True)
 
     objects = TrialQuerySet.as_manager()
@@ -192,6 +193,13 @@ class Trial(Configuration):
             models.Index(fields=("sweep", "state", "number"), name="trial_by_state"),
             models.Index(fields=("sweep", "value"), name="trial_by_best"),
             models.Index(fields=("sweep", "updated_at"), name="trial_by_change"),
+            models.Index(
+                fields=("id",),
+                condition=models.Q(
+                    files_deletion_requested_at__isnull=False, files_deleted_at=None
+                ),
+                name="trial_files_to_delete",
+            ),
         )
 
     def __str__(self) -> str:

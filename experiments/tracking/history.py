@@ -63,7 +63,7 @@ COLUMNS = (
 )
 
 
-class Row(NamedTuple):
+class HistoryRow(NamedTuple):
     """A trial as it was read last; of its params only a hash."""
 
     number: int
@@ -84,14 +84,14 @@ class KnownRows:
     """
 
     def __init__(self) -> None:
-        self.rows: dict[int, Row] = {}
+        self.rows: dict[int, HistoryRow] = {}
         self.live: set[int] = set()
         self.last = -1
         self.stamp: datetime | None = None
         self._counts: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
 
-    def keep(self, pk: int, row: Row) -> None:
+    def keep(self, pk: int, row: HistoryRow) -> None:
         before = self.rows.get(pk)
         self.rows[pk] = row
         self.last = max(self.last, row.number)
@@ -124,7 +124,7 @@ class Forecasts:
         """Even where a row is equal its reports may be those of another attempt."""
         self._beginnings.pop(pk, None)
 
-    def refresh(self, rows: Mapping[int, Row]) -> None:
+    def refresh(self, rows: Mapping[int, HistoryRow]) -> None:
         cut = {
             pk: row
             for pk, row in rows.items()
@@ -142,7 +142,7 @@ class Forecasts:
         gain_model = finished.derived(gain_model_of)
         self._expectations.refresh(gain_model, self._cuts, begun)
 
-    def _begun(self, rows: Mapping[int, Row]) -> Mapping[int, Beginning]:
+    def _begun(self, rows: Mapping[int, HistoryRow]) -> Mapping[int, Beginning]:
         """How trials began, by their numbers; those that changed are asked anew."""
         enough = {
             pk: row.number for pk, row in rows.items() if row.reports >= MIN_EQUAL
@@ -150,14 +150,14 @@ class Forecasts:
         self._beginnings.update(_beginnings(enough.keys() - self._beginnings.keys()))
         return {number: self._beginnings[pk] for pk, number in enough.items()}
 
-    def _outdated(self, row: Row) -> bool:
+    def _outdated(self, row: HistoryRow) -> bool:
         cut = self._cuts.get(row.number)
         return cut is None or (cut.report, cut.best) != (row.reports, self._best(row))
 
-    def _best(self, row: Row) -> float:
+    def _best(self, row: HistoryRow) -> float:
         return self._objective.loss(math.nan if row.value is None else row.value)
 
-    def _read_cuts(self, rows: Mapping[int, Row]) -> None:
+    def _read_cuts(self, rows: Mapping[int, HistoryRow]) -> None:
         """Where these trials, by their ids, stand and stood at half of their way."""
         halves = {pk: later_half(row.reports) for pk, row in rows.items()}
         before = _best_losses(halves)
@@ -255,7 +255,7 @@ class TrialHistory:
     def _take(self, rows: Iterable[tuple[Any, ...]]) -> None:
         known = self._known
         for pk, number, state, value, reports, params, stamp in rows:
-            row = Row(number, state, value, reports, hash(params))
+            row = HistoryRow(number, state, value, reports, hash(params))
             before = known.rows.get(pk)
             self._forecasts.forget_beginning(pk)
             if before is None:

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments import queues, storage
+from experiments import storage
 from experiments.lru_cache import LruCache
 from experiments.models import Sweep
-from experiments.queues import QueueBusy, SiteJob
+from experiments.queues import site_jobs
+from experiments.queues.site_jobs import QueueBusy, SiteJob
 from experiments.search.records import Objective
 from experiments.search.simulation import Recording
 from experiments.search.simulation.work import (
@@ -149,7 +150,7 @@ def _is_at_hand(mark: Mark) -> bool:
 
 
 def _is_being_read(sweep: Sweep, mark: Mark) -> bool:
-    return queues.is_wanted(Question.of(sweep, mark, ()).job_id())
+    return site_jobs.is_wanted(Question.of(sweep, mark, ()).job_id())
 
 
 def recording_of(sweep: Sweep, mark: Mark) -> Recording | None:
@@ -229,8 +230,8 @@ def _run_job(question: Question, *, patience: float, keep: float) -> SimulationR
     job_id = question.job_id(*missing)
     words = (mark.sweep, str(mark), json.dumps(missing))
     job = partial(
-        queues.site_job,
-        queues.SIMULATE,
+        site_jobs.ensure_job,
+        site_jobs.SIMULATE,
         *(*words, question.orders, question.reports),
         job_id=job_id,
         # A reading's result is a file, which goes when others are newer.
@@ -308,7 +309,7 @@ def _paced(unit: float) -> Progress:
         nonlocal last
         if time.monotonic() - last >= PACE:
             last = time.monotonic()
-            if not queues.report_progress(min(1.0, done * unit)):
+            if not site_jobs.report_progress(min(1.0, done * unit)):
                 raise Abandoned
 
     return report

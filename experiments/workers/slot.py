@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from experiments import queues
+from experiments.queues import workers
 from experiments.runner import cleanup
 from experiments.workers.jobs import tell_stuck
 from experiments.workers.site import WorkerSite
@@ -54,7 +54,7 @@ def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
     for attempt in site.slot_idle(worker, slot):
         cleanup.remove_attempt(attempt, home=home)
     unique = f"{name}-{slot}-{os.getpid()}"
-    slot_worker = queues.slot_worker(pool, name=unique, worker=worker)
+    slot_worker = workers.slot_worker(pool, name=unique, worker=worker)
     # A collection in the forked process would copy all of this one's memory.
     gc.collect()
     gc.freeze()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.db import connection
@@ -20,6 +23,7 @@ from experiments.models import (
     Trial,
     User,
 )
+from experiments.sweeps import deletion
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -146,19 +150,18 @@ def test_deleting_a_sweep_asks_and_counts_what_is_lost(root: Client) -> None:
     assert Sweep.objects.filter(pk=sweep.pk).exists()
 
 
-def test_a_confirmed_deletion_takes_rows_and_files(
-    root: Client, django_capture_on_commit_callbacks: object
+def test_a_confirmed_deletion_hides_the_sweep_until_the_job_deletes_it(
+    root: Client,
 ) -> None:
     sweep = fill(1)
     Sweep.objects.update(state="completed")
-    attempt = Attempt.objects.get()
-    storage.append_log(attempt.pk, b"hello")
-    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        page = act(root, Sweep, "delete_with_files", sweep.pk, confirmed="yes")
-    assert "Deleted: 1 sweeps, 1 trials" in page
+    page = act(root, Sweep, "delete_with_files", sweep.pk, confirmed="yes")
+    assert "Deleting 1 sweeps, 1 trials" in page
+    assert sweep.label not in page
+    deletion.delete_requested()
     assert not Trial.objects.exists()
-    assert storage.read_log(attempt.pk) == b""
-    assert Event.objects.filter(verb="sweep deleted").count() == 1
+    event = Event.objects.get(verb="sweep deleted")
+    assert event.actor == User.objects.get(username="root")
 
 
 def test_running_sweeps_are_not_deleted(root: Client) -> None:
@@ -181,15 +184,17 @@ def test_staff_without_the_permission_see_no_such_action(client: Client) -> None
 
 
 def test_files_of_a_trial_go_and_its_numbers_stay(
-    root: Client, django_capture_on_commit_callbacks: object
+    root: Client, settings: Any, tmp_path: Path
 ) -> None:
+    settings.HOME = tmp_path
     fill(1)
     trial = Trial.objects.get()
     attempt = Attempt.objects.get()
     storage.append_log(attempt.pk, b"hello")
     assert "5 B" in act(root, Trial, "delete_files", trial.pk)
-    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        act(root, Trial, "delete_files", trial.pk, confirmed="yes")
+    page = act(root, Trial, "delete_files", trial.pk, confirmed="yes")
+    assert "Deleting 1 trials without outputs and logs, 5 B of files." in page
+    deletion.delete_requested()
     trial.refresh_from_db()
     assert trial.files_deleted_at is not None
     assert storage.read_log(attempt.pk) == b""

@@ -80,7 +80,8 @@ from experiments.sweeps import deletion
 from experiments.models import Sweep
 sweeps = Sweep.objects.filter(pk={sweep})
 try:
-    print("TOLL", deletion.delete_sweeps(sweeps, actor=None))
+    print("SIZE", deletion.request_sweep_deletion(sweeps, actor=None))
+    deletion.delete_requested()
 except deletion.StillRunning as refusal:
     print("REFUSED", refusal)
 """
@@ -98,7 +99,7 @@ def delete_live(case: Case) -> list[str]:
             problems.append("a running sweep was deleted")
         site.insist("POST", f"/sweeps/{sweep}/cancel")
         deadline = time.monotonic() + 40
-        while "TOLL" not in site.manage("shell", "-c", deletion):
+        while "SIZE" not in site.manage("shell", "-c", deletion):
             if time.monotonic() > deadline:
                 return [*problems, "a cancelled sweep could not be deleted"]
         site.wait(lambda: not site.training(), "the trainings to end", 15)

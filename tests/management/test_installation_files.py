@@ -18,6 +18,7 @@ from redis.exceptions import NoPermissionError
 
 from experiments import queues
 from experiments.management import embedded_valkey
+from experiments.queues.workers import slot_worker
 from tests.processes.running_site import ROOT, free_port, wait_for
 
 FILES = ROOT / "docs" / "installation"
@@ -142,17 +143,17 @@ def test_the_queues_users_may_do_what_they_must_and_no_more(
 ) -> None:
     address = f"127.0.0.1:{guarded_queue}/0"
     settings.REDIS_URL = f"redis://sweepsite:PASSWORD@{address}"
-    queues._connection.cache_clear()
+    queues.shared_connection.cache_clear()
     try:
         assert queues.notify(7, "default")
         queues.wake_scheduler()
         assert queues.wait_for_wake(queues.connect(retries=0), seconds=1)
         settings.REDIS_URL = f"redis://worker:PASSWORD@{address}"
-        worker = queues.slot_worker("default", name=f"slot-{time.time()}", worker=1)
+        worker = slot_worker("default", name=f"slot-{time.time()}", worker=1)
         assert worker.dequeue_job_and_maintain_ttl(timeout=None) is not None
         stranger = Redis.from_url(settings.REDIS_URL)
         for words in (["FLUSHALL"], ["CONFIG", "GET", "*"], ["GET", "elsewhere"]):
             with pytest.raises(NoPermissionError):
                 stranger.execute_command(*words)
     finally:
-        queues._connection.cache_clear()
+        queues.shared_connection.cache_clear()

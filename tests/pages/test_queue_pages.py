@@ -30,7 +30,7 @@ def root(settings: Any) -> Client:
 def use(settings: Any, address: str) -> None:
     settings.REDIS_URL = address
     settings.RQ_QUEUES = {"default": {**settings.RQ_QUEUES["default"], "URL": address}}
-    queues._connection.cache_clear()
+    queues.shared_connection.cache_clear()
 
 
 def policy_of(response: Any) -> dict[str, list[str]]:

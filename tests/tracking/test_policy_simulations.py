@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from rq.serializers import JSONSerializer
 
 from experiments import queues
 from experiments.models import Sweep
-from experiments.queues import SiteJob
+from experiments.queues import site_jobs
+from experiments.queues.site_jobs import SiteJob
 from experiments.search.simulation.work import Average
 from experiments.tracking import policy_simulations
 from experiments.tracking.policy_simulations import (
@@ -51,16 +51,6 @@ def sweep(settings: Any, tmp_path: Path) -> Sweep:
 
 
 @pytest.fixture
-def redis(queue_url: str, settings: Any) -> Iterator[Redis]:
-    settings.REDIS_URL = queue_url
-    queues._connection.cache_clear()
-    connection = Redis.from_url(queue_url)
-    connection.flushall()
-    yield connection
-    queues._connection.cache_clear()
-
-
-@pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is answered while a request waits."""
     monkeypatch.setattr(policy_simulations, "MAX_QUICK_SECONDS", -1)
@@ -79,7 +69,7 @@ def forget() -> None:
 def work() -> None:
     """Run the jobs that wait, in this process."""
     connection = queues.connect(retries=1)
-    queue = queues.pool_queue(queues.SITE_QUEUE, connection)
+    queue = queues.pool_queue(site_jobs.SITE_QUEUE, connection)
     worker = SimpleWorker([queue], connection=connection, serializer=JSONSerializer)
     worker.work(burst=True, logging_level="ERROR")
 
@@ -118,7 +108,7 @@ def test_another_process_of_the_site_finds_the_answers(sweep: Sweep) -> None:
     work()
     forget()
     assert ended(asked(sweep, question)) == [2]
-    assert queues.pool_queue(queues.SITE_QUEUE).count == 0
+    assert site_jobs.site_queue().count == 0
 
 
 @pytest.mark.usefixtures("redis", "slow")
@@ -188,25 +178,20 @@ def test_work_that_nobody_asks_for_again_is_dropped(sweep: Sweep) -> None:
     assert asked(sweep, question).complete
 
 
-@pytest.mark.usefixtures("slow")
-def test_while_the_queue_is_away_the_page_says_so_and_asks_again(
-    sweep: Sweep, settings: Any
-) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    queues._connection.cache_clear()
+@pytest.mark.usefixtures("slow", "no_queue")
+def test_while_the_queue_is_down_the_page_says_so_and_asks_again(sweep: Sweep) -> None:
     told = asked(sweep, question_of(sweep, MEDIAN))
     assert told.busy == "The queue does not answer; this starts when it does."
     assert not told.complete and not told.problem
-    queues._connection.cache_clear()
 
 
 @pytest.mark.usefixtures("slow")
 def test_a_queue_that_is_emptied_only_delays(sweep: Sweep, redis: Redis) -> None:
     question = question_of(sweep, MEDIAN)
     asked(sweep, question)
-    redis.delete(queues.pool_queue(queues.SITE_QUEUE).key)
+    redis.delete(site_jobs.site_queue().key)
     asked(sweep, question)
-    assert queues.pool_queue(queues.SITE_QUEUE).count == 1
+    assert site_jobs.site_queue().count == 1
     redis.flushall()
     asked(sweep, question)
     work()
@@ -215,7 +200,7 @@ def test_a_queue_that_is_emptied_only_delays(sweep: Sweep, redis: Redis) -> None
 
 def started(sweep: Sweep, question: Question, redis: Redis) -> None:
     """Leave the job as a worker does that is killed in the middle of it."""
-    queue = queues.pool_queue(queues.SITE_QUEUE)
+    queue = site_jobs.site_queue()
     job = queue.fetch_job(question.job_id(*question.missing()))
     assert job is not None
     queue.remove(job)
@@ -228,9 +213,9 @@ def test_a_worker_that_is_killed_only_delays_but_not_for_ever(
     sweep: Sweep, redis: Redis
 ) -> None:
     question = question_of(sweep, MEDIAN)
-    for _ in range(queues.MAX_TRIES):
+    for _ in range(site_jobs.MAX_TRIES):
         assert not asked(sweep, question).problem
-        assert queues.pool_queue(queues.SITE_QUEUE).count == 1
+        assert site_jobs.site_queue().count == 1
         started(sweep, question, redis)
     assert "failed" in asked(sweep, question).problem
 
@@ -254,8 +239,8 @@ def test_a_site_worker_runs_the_job_with_applications_of_its_own(
     args = (1, "4.16.", json.dumps([]), 0, 0)
 
     def found() -> SiteJob:
-        return queues.site_job(
-            queues.SIMULATE, *args, job_id="simulation-x", keep=60, wanted=60
+        return site_jobs.ensure_job(
+            site_jobs.SIMULATE, *args, job_id="simulation-x", keep=60, wanted=60
         )
 
     with subprocess.Popen(command, cwd=ROOT, env=environment) as worker:

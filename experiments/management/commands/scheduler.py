@@ -17,6 +17,7 @@ from experiments.db.clock import Steps
 from experiments.scheduling.heartbeat import SchedulerHeartbeat
 from experiments.scheduling.recovery import nobody_is_heard, repair
 from experiments.scheduling.rounds import advance_all
+from experiments.sweeps import deletion
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Rounds:
     def __init__(self) -> None:
         self._last = self._undisturbed_since = time.monotonic()
         self._unheard_at = float("-inf")
-        self._repaired = float("-inf")
+        self._repaired = self._deleted = float("-inf")
         self._steps = Steps()
         self._stepped = False
         self.heartbeat = SchedulerHeartbeat()
@@ -79,6 +80,9 @@ class Rounds:
             if now - self._repaired >= REPAIR_EVERY:
                 self._repaired = now
                 self._repair(now)
+            if now - self._deleted >= deletion.EVERY:
+                self._deleted = now
+                deletion.resume_deletion()
             advance_all()
             self.heartbeat.note(time.monotonic() - now)
         except DatabaseError:

@@ -102,12 +102,12 @@ class Command(BaseCommand):
 
 def run_site_jobs() -> None:
     """Run simulations and deletions, one at a time, until SIGTERM."""
-    from experiments import queues
+    from experiments.queues.workers import site_worker
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.collect()
     gc.freeze()
-    queues.site_worker().work(logging_level="WARNING")
+    site_worker().work(logging_level="WARNING")
 
 
 def slot_command(slot: int, *, pool: str, worker: int, name: str) -> list[str]:

@@ -469,14 +469,14 @@ def test_text_that_breaks_lines_is_escaped() -> None:
 
 def test_a_real_queue_tells_of_itself(settings: Any, queue_url: str) -> None:
     settings.REDIS_URL = queue_url
-    queues._connection.cache_clear()
+    queues.shared_connection.cache_clear()
     try:
         queues.notify(1, "default")
         queues.notify(2, queues.queue_name("default", 5))
         names = ["default", queues.queue_name("default", 5)]
         found = queues.facts({"default": names, "other": ["other"]})
     finally:
-        queues._connection.cache_clear()
+        queues.shared_connection.cache_clear()
     assert found is not None
     assert found.depths == {"default": 2, "other": 0}
     assert found.server.startswith(("Valkey ", "Redis "))

@@ -1,0 +1,178 @@
+"""The queue: RQ jobs that tell workers which attempts wait, and wake-up calls.
+
+The database is the truth: a job holds an attempt's id and nothing more, and a lost,
+doubled or flushed job only costs time. Only this package knows RQ and Redis.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+logger = logging.getLogger(__name__)
+
+RUN_ATTEMPT = "experiments.workers.jobs.run_attempt"
+WAKE_KEY = "sweepsite:wake"
+
+
+def connect(*, retries: int) -> Redis:
+    """A connection that retries with back-off. A plain URL in RQ_QUEUES has none."""
+    return Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=2,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.1, cap=2), retries),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError, BusyLoadingError],
+    )
+
+
+class GuardedJob(Job):
+    """A job without callbacks, whatever its hash in Redis names.
+
+    RQ imports and calls a callback even of a job that is never run, when it cleans up
+    abandoned jobs. The names stay readable, so that such a job can be refused.
+    """
+
+    success_callback = failure_callback = stopped_callback = None
+
+    def send_webhooks(
+        self, status: str | JobStatus, *, exc_string: str | None = None
+    ) -> None:
+        """Send nothing: URLs from the queue are not trusted."""
+
+
+@functools.cache
+def shared_connection() -> Redis:
+    """For the web server and the scheduler, which give up soon and try again later."""
+    return connect(retries=1)
+
+
+def pool_queue(pool: str, connection: Redis | None = None) -> Queue:
+    return Queue(
+        pool,
+        connection=connection or shared_connection(),
+        job_class=GuardedJob,
+        serializer=JSONSerializer,
+    )
+
+
+def queue_name(pool: str, worker: int | None = None) -> str:
+    """The queue of a pool, which all of its workers share, or that of one worker."""
+    return pool if worker is None else f"{pool}@{worker}"
+
+
+def notify(attempt_id: int, name: str) -> bool:
+    """Enqueue an attempt under that name (see queue_name), once. False: the queue does
+    not answer."""
+    job_id = f"attempt-{attempt_id}"
+    try:
+        queue = pool_queue(name)
+        # A job's hash can outlive its place in the queue.
+        if queue.get_job_position(job_id) is None:
+            queue.enqueue_call(
+                RUN_ATTEMPT,
+                args=(attempt_id,),
+                job_id=job_id,
+                timeout=-1,
+                result_ttl=0,
+                failure_ttl=86_400,
+            )
+    except RedisError as error:
+        logger.warning("no worker was notified of attempt %s: %s", attempt_id, error)
+        return False
+    return True
+
+
+def wake_scheduler() -> None:
+    """Ask for a scheduling round now. Without the queue the next one comes anyway."""
+    try:
+        with shared_connection().pipeline() as pipeline:
+            pipeline.lpush(WAKE_KEY, "1")
+            pipeline.ltrim(WAKE_KEY, 0, 9)
+            pipeline.execute()
+    except RedisError as error:
+        logger.warning("scheduler not woken: %s", error)
+
+
+def wait_for_wake(connection: Redis, *, seconds: float) -> bool:
+    """Wait for wake_scheduler(), at most this long. Several calls count as one."""
+    try:
+        woken = connection.blpop([WAKE_KEY], timeout=seconds)
+        if woken is not None:
+            connection.delete(WAKE_KEY)
+    except RedisError as error:
+        logger.warning("the queue does not answer: %s", error)
+        return False
+    return woken is not None
+
+
+def answers() -> bool:
+    return not problem()
+
+
+def problem() -> str:
+    """Why the queue does not answer; empty when it does."""
+    try:
+        shared_connection().ping()
+    except RedisError as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+@dataclass(frozen=True)
+class QueueFacts:
+    """The server behind the queue. Memory in bytes; a ``limit`` of 0 means none."""
+
+    server: str
+    memory: int
+    limit: int
+    policy: str
+    depths: Mapping[str, int]
+
+    @property
+    def fill(self) -> float:
+        """The share of its memory limit that is used; 0 without a limit."""
+        return self.memory / self.limit if self.limit else 0.0
+
+
+def facts(names: Mapping[str, Sequence[str]]) -> QueueFacts | None:
+    """Facts about the server, and how many jobs wait in the named queues of each pool,
+    in one exchange. None: it does not answer."""
+    try:
+        with shared_connection().pipeline(transaction=False) as pipeline:
+            pipeline.info("server")
+            pipeline.info("memory")
+            for name in (name for queues in names.values() for name in queues):
+                pipeline.llen(pool_queue(name).key)
+            server, memory, *lengths = pipeline.execute()
+    except RedisError as error:
+        logger.warning("the queue does not answer: %s", error)
+        return None
+    left = iter(lengths)
+    return QueueFacts(
+        server=_server_name(server),
+        memory=int(memory.get("used_memory", 0)),
+        limit=int(memory.get("maxmemory", 0)),
+        policy=str(memory.get("maxmemory_policy", "")),
+        depths={pool: sum(next(left) for _ in all_) for pool, all_ in names.items()},
+    )
+
+
+def _server_name(info: Mapping[str, Any]) -> str:
+    """``Valkey 9.1.2`` or ``Redis 8.0.1``."""
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info.get('redis_version', '')}".strip()

@@ -1,0 +1,248 @@
+"""Deletion: requested in the admin, done by a job on the site's queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from redis import Redis
+from rq import SimpleWorker
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
+
+from experiments import access, lifecycle, storage
+from experiments.management.commands.scheduler import Rounds
+from experiments.models import Artifact, Attempt, CodeSnapshot, Event, Sweep, Trial
+from experiments.queues import site_jobs, workers
+from experiments.sweeps import deletion
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def home(settings: Any, tmp_path: Path) -> Path:
+    settings.HOME = tmp_path
+    return tmp_path
+
+
+@pytest.fixture
+def sweep() -> Sweep:
+    return ended_sweep()
+
+
+def ended_sweep() -> Sweep:
+    """A sweep with a trial, its files, its code and a recording."""
+    team = factories.team(ada="admin")
+    factories.user("ada")
+    sweep = factories.sweep(team)
+    digest = f"{sweep.pk:064}"
+    code = CodeSnapshot.objects.create(team=team, digest=digest, size=3)
+    storage.write_whole(storage.code_path(digest), [b"zip"])
+    storage.keep_recording(sweep.pk, "1.2.", b"npz")
+    trial = factories.reported_trial(sweep, [0.1, 0.2], state="completed")
+    attempt = trial.current_attempt
+    assert attempt is not None
+    storage.append_log(attempt.pk, b"hello")
+    Artifact.objects.create(attempt=attempt, path="model", size=1, sha256="0" * 64)
+    Sweep.objects.filter(pk=sweep.pk).update(state="completed", code=code)
+    sweep.refresh_from_db()
+    return sweep
+
+
+def request(*sweeps: Sweep) -> None:
+    chosen = Sweep.objects.filter(pk__in=[sweep.pk for sweep in sweeps])
+    deletion.request_sweep_deletion(chosen, actor=factories.user("ada"))
+
+
+def work() -> None:
+    """Run the jobs that wait, in this process."""
+    queue = site_jobs.site_queue()
+    worker = SimpleWorker(
+        [queue], connection=queue.connection, serializer=JSONSerializer
+    )
+    worker.work(burst=True, logging_level="ERROR")
+
+
+def files(home: Path) -> list[str]:
+    found = (path for path in (home / "store").rglob("*") if path.is_file())
+    return sorted(path.relative_to(home / "store").parts[0] for path in found)
+
+
+def test_a_deleted_sweep_is_hidden_at_once(sweep: Sweep) -> None:
+    other, trial = ended_sweep(), sweep.trials.get()
+    request(sweep)
+    ada = factories.user("ada")
+    assert list(access.sweeps_for(ada)) == [other]
+    assert [each.sweep for each in access.trials_for(ada)] == [other]
+    assert list(sweep.experiment.sweeps.all()) == [other]
+    client = Client()
+    client.force_login(ada)
+    for page in (sweep, trial):
+        assert client.get(page.get_absolute_url()).status_code == 404
+    assert Sweep.all_objects.count() == 2
+
+
+def test_a_deleted_sweep_neither_resumes_nor_gives_its_number_away(
+    sweep: Sweep,
+) -> None:
+    request(sweep)
+    assert not lifecycle.resume_sweep(sweep)
+    assert not lifecycle.extend_sweep(sweep, 5)
+    assert sweep.experiment.next_number() == sweep.number + 1
+
+
+def test_the_job_deletes_rows_and_files(sweep: Sweep, home: Path) -> None:
+    other = ended_sweep()
+    request(sweep)
+    assert files(home) == ["attempts", "attempts", "code", "code", *["recordings"] * 2]
+    deletion.delete_requested()
+    assert list(Sweep.all_objects.all()) == [other]
+    assert Trial.objects.count() == Artifact.objects.count() == 1
+    assert CodeSnapshot.objects.count() == 1
+    assert files(home) == ["attempts", "code", "recordings"]
+    event = Event.objects.get(verb="sweep deleted")
+    assert (event.actor, event.message) == (factories.user("ada"), sweep.label)
+
+
+def test_code_of_another_sweep_stays(sweep: Sweep, home: Path) -> None:
+    other = ended_sweep()
+    assert sweep.code is not None
+    Sweep.objects.filter(pk=other.pk).update(code=sweep.code)
+    request(sweep)
+    deletion.delete_requested()
+    assert CodeSnapshot.objects.filter(pk=sweep.code.pk).exists()
+    assert storage.code_path(sweep.code.digest).exists()
+
+
+def test_deletion_works_while_the_queue_is_down(
+    sweep: Sweep, no_queue: None, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        request(sweep)
+    assert not Sweep.objects.exists() and Sweep.all_objects.exists()
+    deletion.resume_deletion()
+
+
+@pytest.fixture
+def requested(
+    sweep: Sweep, redis: Redis, django_capture_on_commit_callbacks: Any
+) -> Sweep:
+    """A sweep whose deletion is requested, and the job enqueued."""
+    with django_capture_on_commit_callbacks(execute=True):
+        request(sweep)
+    assert site_jobs.site_queue().job_ids == ["deletion"]
+    return sweep
+
+
+def test_a_worker_takes_it_from_the_queue_at_once(requested: Sweep) -> None:
+    work()
+    assert not Sweep.all_objects.exists()
+    deletion.resume_deletion()
+    assert site_jobs.site_queue().job_ids == []
+
+
+def test_a_flushed_queue_only_delays(requested: Sweep, redis: Redis) -> None:
+    redis.flushall()
+    Rounds().round()
+    assert site_jobs.site_queue().job_ids == ["deletion"]
+    deletion.resume_deletion()
+    assert site_jobs.site_queue().job_ids == ["deletion"]
+    work()
+    assert not Sweep.all_objects.exists()
+
+
+def test_a_worker_that_is_killed_in_between_only_delays(
+    requested: Sweep, redis: Redis, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed once its files are gone and before its rows are."""
+    queue = site_jobs.site_queue()
+    job = queue.fetch_job("deletion")
+    assert job is not None
+    queue.remove(job)
+    job.set_status(JobStatus.STARTED)
+    redis.zadd(queue.started_job_registry.key, {f"{job.id}:1": 1})
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Sweep.all_objects, "filter", _killed(Sweep.all_objects.filter))
+        deletion.delete_requested()
+    assert Trial.objects.exists()
+    deletion.resume_deletion()
+    work()
+    assert not Sweep.all_objects.exists() and files(home) == []
+
+
+def _killed(real: Callable[..., Any]) -> Callable[..., Any]:
+    def stand_in(**fields: Any) -> Any:
+        if "pk" in fields:
+            raise SystemExit
+        return real(**fields)
+
+    return stand_in
+
+
+def test_one_failure_does_not_keep_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = ended_sweep(), ended_sweep()
+    request(first, second)
+    real = storage.delete_recordings
+
+    def full_disk(sweep_id: int) -> None:
+        if sweep_id == first.pk:
+            raise OSError("input/output error")
+        real(sweep_id)
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
+        patch.setattr(storage, "delete_recordings", full_disk)
+        deletion.delete_requested()
+    assert list(Sweep.all_objects.all()) == [first]
+    assert "a deletion failed; it is tried again" in caplog.text
+    deletion.delete_requested()
+    assert not Sweep.all_objects.exists()
+
+
+def test_the_job_reports_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    request(ended_sweep(), ended_sweep())
+    shares: list[float] = []
+    monkeypatch.setattr(site_jobs, "report_progress", shares.append)
+    deletion.delete_requested()
+    assert shares == [0, 0.5]
+
+
+def test_files_of_trials_are_deleted_by_the_job_too(sweep: Sweep, home: Path) -> None:
+    trial, attempt = sweep.trials.get(), Attempt.objects.get()
+    deletion.request_file_deletion(sweep.trials.all(), actor=None)
+    assert storage.read_log(attempt.pk) == b"hello"
+    deletion.delete_requested()
+    trial.refresh_from_db()
+    assert trial.files_deleted_at is not None
+    assert files(home) == ["code", "recordings"] and not Artifact.objects.exists()
+    again = deletion.request_file_deletion(sweep.trials.all(), actor=None)
+    assert again.trials == 0
+    assert Event.objects.filter(trial=trial, verb="trial files deleted").count() == 1
+
+
+def test_what_runs_is_not_deleted() -> None:
+    running = factories.sweep(factories.team(ada="admin"))
+    factories.user("ada")
+    with pytest.raises(deletion.StillRunning, match=r"not over yet\. Cancel first"):
+        request(running)
+    stopping = factories.trial(running)
+    Sweep.objects.update(state="cancelled")
+    with pytest.raises(deletion.StillRunning):
+        request(running)
+    with pytest.raises(deletion.StillRunning):
+        deletion.request_file_deletion(Trial.objects.filter(pk=stopping.pk), actor=None)
+    deletion.delete_requested()
+    assert Trial.objects.exists()
+
+
+def test_a_job_with_arguments_of_a_stranger_is_refused(redis: Redis) -> None:
+    """Worker hosts can write to the queue: they cannot name what is deleted."""
+    job = site_jobs.site_queue().enqueue_call(site_jobs.DELETE, args=(1,))
+    with pytest.raises(workers.RefusedJob):
+        workers.site_worker().refuse_foreign(job)
