@@ -1,6 +1,5 @@
-"""What an error of the server's own looks like: 500, or 503 while only the database is
-away or a disk is full, so that programs and people know to ask again; and 408 where the
-client broke off.
+"""The answers to errors of the server: 500; 503 while the database is away or a disk is
+full, so that people and programs know to retry; 408 where a request arrived in part.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from django.views import csrf, defaults
 
 from experiments.storage import NO_ROOM, NO_ROOM_WORDS
 
-# Seconds after which to ask again.
+# Seconds after which to retry.
 RETRY_AFTER = "5"
 UNKNOWN_HOST = (
-    "The site does not know itself by this address. Its administrator can add the"
-    " address to SWEEPSITE_ALLOWED_HOSTS."
+    "The site does not accept this address. Its administrator can add it to"
+    " SWEEPSITE_ALLOWED_HOSTS."
 )
-BROKEN = "Something broke on the server's side. It was written to the server's log."
-# What SQLite and PostgreSQL say of a disk that takes nothing more.
+BROKEN = "An error occurred on the server. The server's log has the details."
+# How SQLite and PostgreSQL name a full disk.
 FULL = ("disk is full", *NO_ROOM_WORDS)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why there is no answer now, where asking again later will help."""
+    """A failure that passes: retrying later helps."""
 
     code: str
     message: str
@@ -39,26 +38,26 @@ class Refusal:
 
 AWAY = Refusal(
     "database_away",
-    "The database does not answer at the moment. Ask again in some seconds.",
+    "The database does not answer. Retry in a few seconds.",
     "503.html",
 )
 DISK_FULL = Refusal(
     "disk_full",
-    "The site's disk is full: nothing can be kept until somebody makes room there."
-    " Ask again then.",
+    "The site's disk is full. Nothing can be stored until an administrator frees"
+    " space. Retry then.",
     "disk_full.html",
 )
 INCOMPLETE = Refusal(
     "incomplete",
-    "Only a part of the request arrived, so nothing was changed. Send it again.",
+    "Only part of the request arrived, so nothing was changed. Send it again.",
     "incomplete.html",
     status=408,
 )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's own answer, but with advice for whoever set the site up: most often it
-    was opened by a name that it does not know."""
+    """Django's own answer, but for an unknown host name with advice for the person who
+    set up the site."""
     if not isinstance(exception, DisallowedHost):
         return defaults.bad_request(request, exception)
     if _is_api(request):
@@ -67,16 +66,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's own answer, but where the form did not arrive whole: its token was in
-    what is missing."""
+    """Django's own answer, unless part of the form is missing, and the token with it."""
     if request._read_started and not hasattr(request, "_post"):  # type: ignore[attr-defined]
         return _respond(request, INCOMPLETE)
     return csrf.csrf_failure(request, reason=reason)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django calls it while the error is being handled, wherever it was raised: in a
-    view, in a middleware, at the check of a token."""
+    """Django calls this while it handles an error, wherever that was raised."""
     refusal = _refusal(sys.exc_info()[1])
     if refusal:
         return _respond(request, refusal)
@@ -100,7 +97,7 @@ def _respond(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 
 def _refusal(error: BaseException | None) -> Refusal | None:
-    """None: it is a mistake of ours."""
+    """None for a bug."""
     if isinstance(error, OperationalError | InterfaceError):
         is_full = any(words in str(error) for words in FULL)
         return DISK_FULL if is_full else AWAY
@@ -111,6 +108,6 @@ def _refusal(error: BaseException | None) -> Refusal | None:
 
 
 def _as_json(code: str, message: str, *, status: int) -> HttpResponse:
-    """In the one shape that all refusals of the API have."""
+    """In the shape of all errors of the API."""
     error = {"code": code, "message": message, "fields": {}}
     return JsonResponse({"error": error}, status=status)

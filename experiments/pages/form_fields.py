@@ -1,10 +1,5 @@
-"""Values as people type them into a field, and back: `16, 32, sgd, "16", true`.
-
-Reading what was written gives the same values, with their JSON types.
-
-Durations as people type and read them: `90`, `90 s`, `2 h`, `1 d 4 h`.
-
-Fields for numbers whose refusals name the value and what is allowed.
+"""Form fields as people type them, and back: values such as `16, sgd, "16", true` with
+their JSON types, durations such as `90 s` or `1 d 4 h`, and checked numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +15,7 @@ from django.core.exceptions import ValidationError
 
 from experiments.formatting import exact_duration_text
 from experiments.search.document.durations import MAX_SECONDS, exact, seconds_of
-from experiments.search.fields import shown
+from experiments.search.fields import is_number, shown
 from experiments.search.records import JSONValue
 
 WHOLE = re.compile(r"[-+]?[0-9]+")
@@ -34,11 +29,11 @@ CONSTANTS: dict[str, JSONValue] = {
 
 
 class ValuesError(ValueError):
-    """A list of values that cannot be read, with a sentence that says why."""
+    """A list of values that cannot be read; the message says why."""
 
 
 def read_number(text: str) -> JSONValue:
-    """A number, None for nothing; what is no number stays the text that it is."""
+    """A number; None for an empty text; any other text unchanged."""
     plain = text.strip().replace("\N{MINUS SIGN}", "-")
     if not plain:
         return None
@@ -51,7 +46,7 @@ def read_number(text: str) -> JSONValue:
 
 
 def write_scalar(value: object) -> str:
-    """A field's text for a value: text as it is, nothing for None, the rest as JSON."""
+    """A field's text for a value: text unchanged, empty for None, the rest as JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, default=str)
@@ -74,7 +69,7 @@ def write_plain(value: JSONValue) -> str:
 
 
 def read_quoted(text: str) -> str:
-    """Text; in double quotes it may hold line breaks and blanks at its ends."""
+    """Text; in double quotes it may contain line breaks and spaces at its ends."""
     text = text.strip()
     try:
         value = json.loads(text) if text.startswith('"') else text
@@ -91,7 +86,7 @@ def write_quoted(value: str) -> str:
 
 
 def read_mapping(text: str) -> dict[str, JSONValue]:
-    """A mapping that the form carries along as JSON; empty for anything else."""
+    """A mapping that a hidden field has as JSON; empty for anything else."""
     try:
         value = json.loads(text) if text else {}
     except (ValueError, RecursionError):
@@ -100,15 +95,15 @@ def read_mapping(text: str) -> dict[str, JSONValue]:
 
 
 def write_mapping(mapping: Mapping[str, object]) -> str:
-    """The text that `read_mapping` reads as this mapping; nothing for an empty one."""
+    """The text that `read_mapping` reads as this mapping; empty for an empty one."""
     return json.dumps(mapping, default=str) if mapping else ""
 
 
 def read_values(text: str) -> list[JSONValue]:
     """The values of a list, with or without brackets. Raises ValuesError.
 
-    Numbers, true, false and null are what they are in JSON, quotes make text of
-    anything, brackets a list; other words are text.
+    Numbers, true, false and null are as in JSON, quotes make a text, brackets a list.
+    Other words are text.
     """
     reader = _ValuesReader(text)
     values = reader.values(nested=0)
@@ -131,13 +126,13 @@ class _ValuesReader:
     def values(self, *, nested: int) -> list[JSONValue]:
         """Values up to the end of the text, or up to the closing bracket."""
         if nested > MAX_DEPTH:
-            raise ValuesError(f"Lists may be nested {MAX_DEPTH} levels deep.")
+            raise ValuesError(f"Lists can be nested {MAX_DEPTH} levels deep.")
         found: list[JSONValue] = []
         while True:
             self._skip(" \t\r\n,")
             if self._place == len(self._text):
                 if nested:
-                    raise ValuesError("A bracket [ is never closed by ].")
+                    raise ValuesError("A bracket [ is not closed by ].")
                 return found
             if nested and self._text[self._place] == "]":
                 self._place += 1
@@ -165,12 +160,12 @@ class _ValuesReader:
             value, self._place = decoder.raw_decode(self._text, start)
         except (ValueError, RecursionError):
             rest = shown(self._text[start:], most=40)
-            what = "A quotation mark is never closed"
+            what = "A quotation mark is not closed"
             if self._text[start] == "{":
-                what = "This mapping is no JSON"
+                what = "This mapping is not JSON"
             raise ValuesError(f"{what}: {rest}.") from None
         if not _is_whole(value):
-            raise ValuesError("Text must not contain half of a surrogate pair.")
+            raise ValuesError("Text must not contain half a surrogate pair.")
         found: JSONValue = value
         return found
 
@@ -178,7 +173,7 @@ class _ValuesReader:
         end = self._text.find("'", self._place + 1)
         if end < 0:
             rest = shown(self._text[self._place :], most=40)
-            raise ValuesError(f"A quotation mark is never closed: {rest}.")
+            raise ValuesError(f"A quotation mark is not closed: {rest}.")
         text = self._text[self._place + 1 : end]
         self._place = end + 1
         return text
@@ -192,7 +187,7 @@ class _ValuesReader:
         return CONSTANTS[word] if word in CONSTANTS else read_number(word)
 
     def _end(self, start: int, nested: int) -> None:
-        """After quotes and brackets only a comma may follow."""
+        """Only a comma may follow quotes and brackets."""
         written = self._text[start : self._place]
         self._skip(" \t\r\n")
         rest = self._text[self._place : self._place + 1]
@@ -213,7 +208,7 @@ def _write_value(value: JSONValue) -> str:
 
 
 def _reads_bare(text: str) -> bool:
-    """Whether the text needs no quotes, inside of brackets either."""
+    """Whether the text needs no quotes, not even inside brackets."""
     try:
         return _one_line(text) and _same(read_values(f"[{text}]"), [text])
     except ValuesError:
@@ -221,7 +216,7 @@ def _reads_bare(text: str) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    """Whether all text in a value is made of whole characters."""
+    """Whether no text in a value has half a surrogate pair."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -242,13 +237,13 @@ def _refuse_constant(name: str) -> JSONValue:
 
 
 ALLOWED = (
-    "Write a number of seconds such as 90, or 90 s, 10 m, 2 h, 1 d 4 h, up to 3,650"
-    " days; leave it empty for no limit."
+    "Use a number of seconds such as 90, or a number with a unit: 90 s, 10 m, 2 h,"
+    " 1 d 4 h, up to 3,650 days. Leave it empty for no limit."
 )
 
 
 class DurationField(forms.CharField):
-    """A duration in seconds, shown in units. Nothing, and 0, mean None: no limit."""
+    """A duration in seconds, shown in units. Empty and 0 mean None: no limit."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -256,7 +251,7 @@ class DurationField(forms.CharField):
         )
 
     def prepare_value(self, value: Any) -> Any:
-        """What was typed stays as it is; a number is written in units."""
+        """What was typed stays unchanged; a number is written in units."""
         return value if isinstance(value, str) else write_duration(value)
 
     def to_python(self, value: Any) -> Any:
@@ -264,11 +259,13 @@ class DurationField(forms.CharField):
         text = str(value or "").strip()
         seconds = seconds_of(text)
         if text and (seconds is None or seconds > MAX_SECONDS):
-            raise ValidationError(f"{shown(text, most=40)} is no duration. {ALLOWED}")
+            raise ValidationError(
+                f"{shown(text, most=40)} is not a duration. {ALLOWED}"
+            )
         return whole(seconds) if seconds else None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """By what it means: `90 s` is no change of 90."""
+        """Compares meanings: `90 s` does not change 90."""
         try:
             now = self.to_python(data)
         except ValidationError:
@@ -277,31 +274,27 @@ class DurationField(forms.CharField):
 
 
 def whole(seconds: float) -> int | float:
-    """Whole numbers without ``.0``."""
+    """The number without ``.0``, if it is whole."""
     return int(seconds) if float(seconds).is_integer() else seconds
 
 
 def read_duration(text: str) -> JSONValue:
-    """Seconds for `10 m` or `1 h`; what is no duration stays the text that it is."""
+    """Seconds for `10 m` or `1 h`; None for an empty text; any other text unchanged."""
     seconds = seconds_of(text)
     return (text.strip() or None) if seconds is None else whole(seconds)
 
 
 def write_duration(value: Any) -> str:
-    """`1 h 30 m` for 5400, and for any other way to write it in a document.
-
-    Nothing for None; what is no duration as it is, so that it can be put right.
-    """
+    """`1 h 30 m` for 5400, however a document writes it; empty for None; what is not a
+    duration unchanged, so that it can be corrected."""
     seconds = read_duration(value) if isinstance(value, str) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return write_scalar(value)
-    if not 0 < seconds <= MAX_SECONDS:
-        return write_scalar(value)
-    return exact_duration_text(seconds)
+    if is_number(seconds) and 0 < seconds <= MAX_SECONDS:
+        return exact_duration_text(seconds)
+    return write_scalar(value)
 
 
 class _NumberField(forms.Field):
-    """Says what was typed, and `allowed`, instead of Django's own words."""
+    """Its errors name what was typed and what is allowed."""
 
     allowed = ""
 
@@ -310,8 +303,8 @@ class _NumberField(forms.Field):
             return super().clean(value)
         except ValidationError:
             text = str(value or "").strip()
-            what = f"{shown(text, most=40)} is not allowed here. " if text else ""
-            raise ValidationError(f"{what}Write {self.allowed}.") from None
+            what = f"{shown(text, most=40)} is not allowed. " if text else ""
+            raise ValidationError(f"{what}Enter {self.allowed}.") from None
 
 
 class WholeNumberField(_NumberField, forms.IntegerField):

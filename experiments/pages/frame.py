@@ -1,15 +1,9 @@
-"""What every page's frame needs: the viewer's teams and the one they are looking at.
+"""What all pages share: the viewer's teams and time zone, live updates by parts, the
+page's sweep, questions, and static files.
 
-Times in the viewer's zone: the browser tells it in a cookie, set by theme.js.
-
-Pages that stay fresh by parts: which parts look different from what a page has seen.
-
-A page carries a token that its feed gets back as ``?since=``: a mark of the rows that
-it shows, then a digest of each part. As long as the mark holds, nothing is rendered.
-
-The sweep of a page's URL, for those who may see it, and for those who may steer.
-
-Static files with their content's hash in the name, also inside ES modules.
+A page that updates itself consists of parts. It carries a token that its feed gets back
+as ``?since=``: a mark of the rows it shows, then a digest of each part. While the mark
+is the same, nothing is rendered.
 """
 
 from __future__ import annotations
@@ -36,8 +30,8 @@ SESSION_KEY = "team"
 
 def teams(request: HttpRequest) -> dict[str, Any]:
     """``my_teams``, ``current_team``, and whether the viewer ``can_create`` sweeps in
-    it; nothing for a visitor who is not logged in."""
-    # An error page may be shown before anybody has asked who is looking.
+    it; empty for a visitor who is not logged in."""
+    # An error page may be rendered before the user is known.
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {"my_teams": (), "current_team": None, "can_create": False}
@@ -53,7 +47,7 @@ def teams(request: HttpRequest) -> dict[str, Any]:
 
 
 def _with_rights(user: User) -> Any:
-    """The user's teams, each with whether the user ``steers`` it."""
+    """The user's teams, each with ``steers``: whether the user may run sweeps there."""
     steered = access.teams_for(user, roles=access.STEERERS)
     return access.teams_for(user).annotate(
         steers=Exists(steered.filter(pk=OuterRef("pk")))
@@ -61,7 +55,7 @@ def _with_rights(user: User) -> Any:
 
 
 def choose_team(request: HttpRequest, mine: Any) -> Team | None:
-    """The team of the page's object, else the one picked last, else the first."""
+    """The team of the page's object, else the last chosen one, else the first."""
     shown = getattr(request, "team", None)
     if shown is not None:
         return shown if isinstance(shown, Team) else None
@@ -73,8 +67,7 @@ def choose_team(request: HttpRequest, mine: Any) -> Team | None:
 
 
 def current_team(request: HttpRequest) -> Team | None:
-    """For views: the team the viewer is looking at."""
-    # An error page may be shown before anybody has asked who is looking.
+    """For views: the team that the viewer works in."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return None
@@ -85,6 +78,8 @@ COOKIE = "timezone"
 
 
 class ViewerTimeZoneMiddleware:
+    """Shows times in the viewer's zone, which theme.js stores in a cookie."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -102,12 +97,12 @@ class ViewerTimeZoneMiddleware:
 
 
 def digest(text: str) -> str:
-    """Short text that changes with the text."""
+    """A short digest of the text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def token_of(mark: str, parts: Mapping[str, str]) -> str:
-    """Where a page stands. ``parts``: the HTML of each, always in the same order."""
+    """The token of a page. ``parts``: the HTML of each, always in the same order."""
     return "~".join([mark, *map(digest, parts.values())])
 
 
@@ -116,7 +111,7 @@ def is_current(since: str, mark: str) -> bool:
 
 
 def changed_parts(since: str, parts: Mapping[str, str]) -> dict[str, str]:
-    """The parts that a page with the token shows otherwise."""
+    """The parts that look different on a page with this token."""
     seen = dict(zip(parts, since.split("~")[1:], strict=False))
     return {
         name: html for name, html in parts.items() if seen.get(name) != digest(html)
@@ -159,7 +154,7 @@ def ask(request: HttpRequest, question: Question, *, status: int = 200) -> HttpR
 
 
 def sweep_to_read(request: HttpRequest, pk: int) -> Sweep:
-    """The sweep, if it is the viewer's to see; its team becomes the page's."""
+    """The sweep, if the viewer may see it; its team becomes the page's."""
     queryset = access.sweeps_for(access.viewer(request)).select_related("code")
     sweep = access.found_or_404(queryset, pk=pk)
     request.team = sweep.experiment.team  # type: ignore[attr-defined]
@@ -171,7 +166,7 @@ def may_steer(request: HttpRequest, sweep: Sweep) -> bool:
 
 
 def sweep_to_steer(request: HttpRequest, pk: int) -> Sweep:
-    """The same, for those who may change it; PermissionDenied for a viewer."""
+    """The sweep, if the user may change it; PermissionDenied for a viewer."""
     sweep = sweep_to_read(request, pk)
     if not may_steer(request, sweep):
         raise PermissionDenied

@@ -1,8 +1,8 @@
-"""RQ's own pages under /django-rq/, for staff, as its package has them.
+"""RQ's own pages under /django-rq/, for staff.
 
-Their templates bring a style and a script of their own, which the site's policy blocks.
-These pages, and no others, get one that allows exactly the scripts in the package's
-files, by their digests, and inline styles.
+Their templates have inline scripts and styles, which the site's content security policy
+blocks. These pages alone get a policy that allows the package's scripts by their
+digests, and inline styles.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOT
 
 
 def script_digests(folder: Path) -> list[str]:
-    """Sources of a policy for the inline scripts in a folder's templates, but for
-    those that are filled in when they are drawn."""
+    """Policy sources for the inline scripts in a folder's templates, without those that
+    contain template tags."""
     files = sorted(folder.rglob("*.html"))
     scripts = {s for file in files for s in INLINE_SCRIPT.findall(file.read_text())}
     plain = sorted(s for s in scripts if "{{" not in s and "{%" not in s)
@@ -48,15 +48,15 @@ POLICY = {
 }
 
 
-def kept_plain(view: View) -> View:
-    """The view, with a sentence instead of an error when the queue does not answer."""
+def with_queue_errors(view: View) -> View:
+    """The view, with a page instead of an error while the queue does not answer."""
 
     @functools.wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except RedisError as error:
-            logger.warning("a queue page could not be drawn: %s", error)
+            logger.warning("could not show a queue page: %s", error)
             return render(request, "experiments/queue_down.html", status=503)
 
     return answered
@@ -67,7 +67,7 @@ def own_policy(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     return [
         URLPattern(
             pattern.pattern,
-            allow(kept_plain(pattern.callback)),
+            allow(with_queue_errors(pattern.callback)),
             pattern.default_args,
             pattern.name,
         )

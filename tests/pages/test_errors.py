@@ -91,7 +91,7 @@ def test_a_page_tells_that_what_was_sent_did_not_arrive_whole(
     monkeypatch.setattr(SessionStore, "load", fails(broken))
     answer = client.post("/experiments/")
     assert answer.status_code == 408
-    assert "Only a part of it arrived" in answer.content.decode()
+    assert "Only part of the request arrived" in answer.content.decode()
 
 
 def test_an_address_that_is_not_the_sites_is_refused_before_anybody_is_known(
@@ -113,4 +113,4 @@ def test_another_error_of_a_page_is_a_500(
     monkeypatch.setattr(SessionStore, "load", fails(ValueError("a mistake of ours")))
     answer = client.get("/experiments/")
     assert answer.status_code == 500
-    assert "Something broke" in answer.content.decode()
+    assert "An error occurred on the server" in answer.content.decode()

@@ -17,13 +17,13 @@ from experiments.search.space.params import FIELD, text_of, values_of
 from experiments.search.space.space import SearchSpace
 
 PREFIX = "value:"
-# Of longer choices a person is shown the first ones.
+# Of longer choices only the first values are offered.
 MAX_OFFERED = 100
 
 
 @dataclass(frozen=True)
 class HandField:
-    """One parameter: what is typed, what the space has, and what is wrong."""
+    """One parameter's field, ready to be drawn."""
 
     name: str
     html_name: str
@@ -36,7 +36,7 @@ class HandField:
 
 
 class HandForm:
-    """The fields, filled with a trial's values or with what was typed."""
+    """The form for one trial: texts by parameter, and problems by path."""
 
     def __init__(self, space: SearchSpace, texts: Mapping[str, str]) -> None:
         self.space = space
@@ -57,11 +57,11 @@ class HandForm:
 
     @property
     def values(self) -> dict[str, object]:
-        """What was typed, as values."""
+        """The typed texts as values."""
         return values_of(self.space, self.texts)
 
     def refuse(self, error: DefinitionError) -> None:
-        """Say at each field what is wrong with it."""
+        """Show the problems at their fields."""
         self.problems = error.by_path()
 
     @property
@@ -73,7 +73,7 @@ class HandForm:
 
     @property
     def other_problems(self) -> list[str]:
-        """Sentences that belong to no field that is shown."""
+        """Problems without a field of their own."""
         shown_at = {join(FIELD, name) for name in self.space.parameters}
         others = (ss for path, ss in self.problems.items() if path not in shown_at)
         return [sentence for sentences in others for sentence in sentences]
@@ -98,7 +98,7 @@ class HandForm:
                 f"{other} is {listed(map(_plain, _list(values)), last='or')}"
                 for other, values in needed.items()
             )
-            words += f". Only when {when}; else leave it empty"
+            words += f". Only when {when}, otherwise leave it empty"
         return words
 
 
@@ -109,13 +109,13 @@ def middle(space: SearchSpace) -> dict[str, Any]:
 
 
 def _rounded(law: Distribution, value: Any) -> Any:
-    """A number that people would type, where the space has it."""
+    """The value with four digits, if the space has it."""
     short = float(f"{value:.4g}") if isinstance(value, float) else value
     return short if law.contains(short) else value
 
 
 def range_words(law: Distribution) -> str:
-    """What the space has, such as ``uniform, 0 to 1`` or ``one of 16, 32``."""
+    """The allowed values, such as ``uniform, 0 to 1`` or ``One of 16 or 32``."""
     if isinstance(law, Choice):
         if law.branches:
             return f"One of {shown(law.dump().get('values'), most=300)}"

@@ -1,8 +1,4 @@
-"""Trials that people ask for: run again, with values of their own, to fill gaps; and
-those of them that wait.
-
-When a trial that somebody asked for will run.
-"""
+"""Trials that people request: run again, with their own values, or to fill gaps."""
 
 from __future__ import annotations
 
@@ -29,8 +25,14 @@ from experiments.sweeps.control import NotPossible
 from experiments.sweeps.requests import waiting_requests
 from experiments.tracking.spaces import flat_params, search_space
 
+GET_OR_POST = ("GET", "HEAD", "POST")
+MAX_SHOWN = 200
+# Digits of an id that a database can store.
+MAX_DIGITS = 18
+
 
 def when_words(sweep: Sweep) -> str:
+    """When a requested trial of the sweep will run."""
     if sweep.state == SweepState.PAUSED:
         return "when the sweep is resumed"
     if not sweep.launches:
@@ -38,17 +40,15 @@ def when_words(sweep: Sweep) -> str:
     return "as soon as a slot is free"
 
 
-GET_OR_POST = ("GET", "HEAD", "POST")
-MAX_SHOWN = 200
-# Digits of an id that a database can hold.
-MAX_DIGITS = 18
-
-
 def numbers_in(texts: Sequence[str]) -> list[int]:
     """Whole numbers from fields that may hold several each; -1 for anything else."""
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
-    plain = (p.isascii() and p.isdigit() and len(p) <= MAX_DIGITS for p in parts)
-    return [int(p) if good else -1 for p, good in zip(parts, plain, strict=True)]
+    return [_number(part) for part in parts]
+
+
+def _number(text: str) -> int:
+    is_plain = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if is_plain else -1
 
 
 # --- again -------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def numbers_in(texts: Sequence[str]) -> list[int]:
 @require_http_methods(GET_OR_POST)
 @never_cache
 def again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Run trials once more, with the same values; GET with the ids of ticked ones asks
+    """Run trials again with the same values; GET with the ids of ticked ones asks
     first."""
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
@@ -69,7 +69,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(GET_OR_POST)
 @never_cache
 def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
-    """The same of one trial, from its page."""
+    """Run one trial again, from its page."""
     trial = access.found_or_404(access.trials_for(access.viewer(request)), pk=pk)
     if trial.sweep_id is None:
         raise Http404("A run that the site did not start cannot run again.")
@@ -81,7 +81,7 @@ def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _run_again(request: HttpRequest, sweep: Sweep, numbers: Sequence[int]) -> None:
-    """Let them wait to run once more, and say so, or why not."""
+    """Request the trials again, and say so, or why not."""
     to_end = request.POST.get("to_end") == "on"
     actor = access.viewer(request)
     try:
@@ -89,17 +89,16 @@ def _run_again(request: HttpRequest, sweep: Sweep, numbers: Sequence[int]) -> No
     except NotPossible as error:
         messages.error(request, str(error))
         return
-    how = ", without early end" if to_end else ""
+    how = ", without early termination" if to_end else ""
     named = requests.trials_named(numbers)
-    words = f"{named} will run once more{how}, {when_words(sweep)}."
-    messages.success(request, words)
+    messages.success(request, f"{named} will run again{how}, {when_words(sweep)}.")
 
 
 def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
     ids = numbers_in(request.GET.getlist("trials"))[:MAX_SHOWN]
     trials = list(sweep.trials.filter(pk__in=ids).order_by("number"))
     if not trials:
-        messages.error(request, "Tick the trials that shall run again, then press it.")
+        messages.error(request, "Tick the trials to run again first.")
         return redirect("sweep_trials", sweep.pk)
     return _question(request, sweep, trials, back=sweep)
 
@@ -107,8 +106,7 @@ def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
 def _question(
     request: HttpRequest, sweep: Sweep, trials: Sequence[Trial], *, back: Sweep | Trial
 ) -> HttpResponse:
-    """Asks whether they shall run again, and how; ``back`` is where they were picked,
-    and whose answer is the form's."""
+    """The question before trials run again; ``back``: where they were picked."""
     waiting = {trial_request.repeats for trial_request in waiting_requests(sweep)}
     ready = [trial for trial in trials if trial.number not in waiting]
     ended = [trial for trial in ready if trial.state not in TRIAL_LIVE]
@@ -126,20 +124,20 @@ def _question(
     return render(request, "experiments/requests/again.html", context)
 
 
-# --- values of one's own -------------------------------------------------------------
+# --- own values ----------------------------------------------------------------------
 
 
 @require_http_methods(GET_OR_POST)
 @never_cache
 def add(request: HttpRequest, pk: int) -> HttpResponse:
-    """A trial by hand, from an empty form."""
+    """A trial with values from an empty form."""
     return _by_hand(request, sweep_to_steer(request, pk), None)
 
 
 @require_http_methods(GET_OR_POST)
 @never_cache
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
-    """A trial's values with changes."""
+    """A trial with another trial's values, changed."""
     trial = access.found_or_404(
         access.trials_for(access.viewer(request)).select_related("sweep"), pk=pk
     )
@@ -207,7 +205,7 @@ def _form_page(
 @require_http_methods(GET_OR_POST)
 @never_cache
 def fill_gaps(request: HttpRequest, pk: int) -> HttpResponse:
-    """Which configurations have no outcome; POST runs them."""
+    """Lists configurations without an outcome; POST runs them."""
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
         return _gaps_page(request, sweep)
@@ -242,22 +240,20 @@ def _gap_row(gap: backfill.Gap, space: Any) -> dict[str, Any]:
     return {"gap": gap, "values": values.items(), "url": url}
 
 
-# --- those that wait ------------------------------------------------------------------
+# --- withdrawal ----------------------------------------------------------------------
 
 
 @require_POST
 def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take back one trial that waits to run."""
+    """Withdraw a requested trial that waits to run."""
     sweep = sweep_to_steer(request, pk)
-    (wanted,) = numbers_in([request.POST.get("request", "").replace(",", "")])[:1] or [
-        -1
-    ]
+    wanted = _number(request.POST.get("request", ""))
     trial_request = sweep.requests.filter(pk=wanted).first()
     try:
         if trial_request is None:
-            raise NotPossible(f"{sweep} has no such trial that waits.")
+            raise NotPossible(f"No such trial of {sweep} waits to run.")
         requests.withdraw(trial_request, actor=access.viewer(request))
-        messages.success(request, "It is taken back and will not run.")
+        messages.success(request, "Withdrew the requested trial; it will not run.")
     except NotPossible as error:
         messages.error(request, str(error))
     return redirect(sweep)

@@ -247,7 +247,7 @@ ROWS_WRONG = [
     ({"kind": "normal", "sigma": "1"}, "mu", "required"),
     ({"kind": "randint", "upper": "0"}, "upper", "1 or more"),
     ({"kind": "choice", "values": ""}, "values", "at least one value"),
-    ({"kind": "choice", "values": '16, "32'}, "values", "never closed"),
+    ({"kind": "choice", "values": '16, "32'}, "values", "not closed"),
     (
         {"kind": "choice", "values": "1, 2", "probabilities": "1"},
         "probabilities",

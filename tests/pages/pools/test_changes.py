@@ -156,10 +156,10 @@ def test_an_admin_edits_a_pool(root: Client, pool: Pool) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("price_per_hour", "-1", "Write a number from 0 to 999,999"),
-        ("price_per_hour", "much", "Write a number from 0 to 999,999"),
-        ("price_per_hour", "1e400", "&quot;1e400&quot; is not allowed here"),
-        ("price_per_hour", "NaN", "&quot;NaN&quot; is not allowed here"),
+        ("price_per_hour", "-1", "Enter a number from 0 to 999,999"),
+        ("price_per_hour", "much", "Enter a number from 0 to 999,999"),
+        ("price_per_hour", "1e400", "&quot;1e400&quot; is not allowed."),
+        ("price_per_hour", "NaN", "&quot;NaN&quot; is not allowed."),
         ("folders", "relative/path", "is no whole path"),
         ("folders", "/srv/../etc", "is no whole path"),
         ("folders", HOSTILE, "is no whole path"),

@@ -65,15 +65,13 @@ def test_ticked_trials_are_asked_about_and_then_run_again(
     ids = ",".join(str(trial.pk) for trial in sweep.trials.all())
     page = text_of(ada.get(f"/sweeps/{sweep.pk}/again/?trials={ids}"))
     assert "Run trials 0 and 1 of digits-1 again?" in page
-    assert "Left out, as it has not ended: trial 2." in page
+    assert "Left out because it has not ended: trial 2." in page
     assert 'name="trials" value="0,1"' in page and origins(sweep) == []
     done = ada.post(f"/sweeps/{sweep.pk}/again/", {"trials": "0,1"}, follow=True)
-    assert "Trials 0 and 1 will run once more, as soon as a slot is free." in text_of(
-        done
-    )
+    assert "Trials 0 and 1 will run again, as soon as a slot is free." in text_of(done)
     assert origins(sweep) == ["retry of 0", "re-run of 1"]
     page = text_of(ada.get(f"/sweeps/{sweep.pk}/again/?trials={ids}"))
-    assert "as they wait to run again already: trial 0, trial 1." in page
+    assert "because they already wait to run again: trial 0, trial 1." in page
     assert "Nothing to run again" in page
 
 
@@ -96,7 +94,7 @@ def test_a_trials_page_offers_to_retry_and_to_clone(ada: Client, sweep: Sweep) -
     page = text_of(ada.get(live.get_absolute_url()))
     assert ">Run again</a>" not in page and "Clone with changes" in page
     done = ada.post(f"/trials/{failed.pk}/again/", follow=True)
-    assert "Trial 0 will run once more, as soon as a slot is free." in text_of(done)
+    assert "Trial 0 will run again, as soon as a slot is free." in text_of(done)
     assert ">Retry</a>" not in text_of(done)
     assert origins(sweep) == ["retry of 0"]
 
@@ -210,7 +208,7 @@ def test_what_waits_is_on_the_sweeps_page_and_can_be_removed(
     feed = ada.get(f"/sweeps/{sweep.pk}/feed.json").json()
     assert "Waiting to run" in feed["parts"]["answers"]
     done = ada.post(f"/sweeps/{sweep.pk}/waiting/", {"request": asked.pk}, follow=True)
-    assert "It is taken back and will not run." in text_of(done)
+    assert "Withdrew the requested trial; it will not run." in text_of(done)
     assert "Waiting to run" not in text_of(done)
     for value in (asked.pk, "", "x", "9" * 30):
         twice = ada.post(

@@ -132,7 +132,7 @@ def test_a_wrong_limit_is_said_at_its_field_and_nothing_is_kept(sweep: Sweep) ->
         f"/sweeps/{sweep.pk}/settings/", limits(max_total_trials=0, timeout=5)
     )
     assert answer.status_code == 422
-    told = "&quot;0&quot; is not allowed here. Write a whole number from 1 to 100,000."
+    told = "&quot;0&quot; is not allowed. Enter a whole number from 1 to 100,000."
     assert told in answer.content.decode()
     sweep.refresh_from_db()
     assert (sweep.max_total_trials, sweep.timeout) == (4, None)
@@ -163,7 +163,10 @@ def test_what_is_no_duration_is_named_and_stays(sweep: Sweep, typed: str) -> Non
     text = answer.content.decode()
     assert answer.status_code == 422
     assert f'value="{escape(typed)}"' in text, "what was typed stays"
-    assert escape(f'"{typed[:30]}') in text and "such as 90, or 90 s" in text
+    assert (
+        escape(f'"{typed[:30]}') in text
+        and "such as 90, or a number with a unit" in text
+    )
     sweep.refresh_from_db()
     assert sweep.timeout is None
 
@@ -175,7 +178,7 @@ def test_what_is_no_number_is_named_and_stays(sweep: Sweep, typed: str) -> None:
     text = answer.content.decode()
     assert answer.status_code == 422
     assert escape(f'"{typed[:30]}') in text and f'value="{escape(typed)}"' in text
-    assert text.count("Write a whole number from 1 to 100,000.") == 2
+    assert text.count("Enter a whole number from 1 to 100,000.") == 2
 
 
 def test_the_same_time_in_other_words_is_no_change(sweep: Sweep) -> None:

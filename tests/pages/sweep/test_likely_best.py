@@ -128,7 +128,7 @@ def test_members_run_the_top_three_again() -> None:
     numbers = text.partition('name="trials" value="')[2].partition('"')[0]
     assert len(numbers.split(",")) == 3
     answer = again(made, numbers)
-    assert "will run once more, as soon as a slot is free." in page(answer)
+    assert "will run again, as soon as a slot is free." in page(answer)
     made.refresh_from_db()
     assert (made.state, made.max_total_trials) == ("running", 17 + 3)
     text = overview(made)
@@ -175,7 +175,7 @@ def test_nonsense_is_refused_in_words(trials: str) -> None:
 def test_a_cancelled_sweep_goes_on_for_them() -> None:
     made, _ = with_luck(state="cancelled")
     assert "Run the top 3 again" in overview(made)
-    assert "will run once more" in page(again(made, "8"))
+    assert "will run again" in page(again(made, "8"))
     made.refresh_from_db()
     assert (made.state, made.max_total_trials) == ("running", 18)
 

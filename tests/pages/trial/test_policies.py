@@ -25,7 +25,10 @@ def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> N
     trial = judged_trial()
     assert "Rerun without early end" in page(ada, trial.get_absolute_url())
     response = ada.post(again_url(trial), {"to_end": "on"}, follow=True)
-    assert "Trial 3 will run once more, without early end" in response.content.decode()
+    sentence = "Trial 3 will run again, without early termination"
+    assert sentence in response.content.decode()
+        "Trial 3 will run again, without early termination" in response.content.decode()
+    )
     assert trial.sweep is not None
     (asked,) = waiting_requests(trial.sweep)
     assert asked.origin_text == "re-run of 3, to its end"
