@@ -27,8 +27,6 @@ def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> N
     response = ada.post(again_url(trial), {"to_end": "on"}, follow=True)
     sentence = "Trial 3 will run again, without early termination"
     assert sentence in response.content.decode()
-        "Trial 3 will run again, without early termination" in response.content.decode()
-    )
     assert trial.sweep is not None
     (asked,) = waiting_requests(trial.sweep)
     assert asked.origin_text == "re-run of 3, to its end"
