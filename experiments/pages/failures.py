@@ -1,4 +1,4 @@
-"""Failed trials: what happened in words, and what to try."""
+"""Why a trial failed, in words, and what to try."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from experiments.search.wording import similar_names
 
 KILLED = 9
 MAX_NAMES = 10
-ENDED_BY_ITSELF = frozenset({"exit_code", "signal", "out_of_memory"})
+NOT_STOPPED = frozenset({"exit_code", "signal", "out_of_memory"})
 Sentence = str | SafeString
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One trial that gave no result. ``log``: its last lines."""
+    """A failed trial; ``log``: its last lines."""
 
     trial: Trial
     log: Sequence[LogLine] = ()
@@ -33,8 +33,8 @@ class Failure:
         return self.trial.current_attempt
 
     @property
-    def is_asked(self) -> bool:
-        """Whether a process ran it that asked for it, and no worker of this site."""
+    def ran_elsewhere(self) -> bool:
+        """Whether one of the team's own processes ran it, not a worker of this site."""
         attempt = self.attempt
         return (
             attempt is not None
@@ -45,9 +45,9 @@ class Failure:
 
     @property
     def error(self) -> str:
-        """The line of the log that names the error: the last neither ours nor
-        indented, of a process that ended by itself."""
-        if self.trial.reason not in ENDED_BY_ITSELF:
+        """The log line that names the error: the last one that is neither ours nor
+        indented, where the process ended without being stopped."""
+        if self.trial.reason not in NOT_STOPPED:
             return ""
         for line in reversed(self.log):
             if not line.ours and not line.text[:1].isspace():
@@ -73,15 +73,15 @@ def cause(failure: Failure) -> Sentence:
     trial, attempt = failure.trial, failure.attempt
     if trial.reason == "out_of_memory":
         return trial.message.rstrip(".") or "it ran out of memory"
-    if trial.reason in ENDED_BY_ITSELF and attempt is not None:
+    if trial.reason in NOT_STOPPED and attempt is not None:
         return describe_exit(attempt.exit_code, attempt.signal)
     if trial.reason == "no_metric":
         return format_html(
             "it ended without reporting <strong>{}</strong>, the primary metric",
             failure.metric,
         )
-    if trial.reason == "lost" and failure.is_asked:
-        return "the process that ran it fell silent, and no attempt is left"
+    if trial.reason == "lost" and failure.ran_elsewhere:
+        return "the process that ran it sent no heartbeat, and no attempt is left"
     if trial.reason == "lost":
         return "its worker was lost, and no attempt is left"
     message = trial.message.rstrip(".")
@@ -102,20 +102,20 @@ def lead(failure: Failure, name: str) -> Sentence:
 
 
 def notes(failure: Failure, *, alike: int) -> list[Sentence]:
-    """The runner's own sentence, and how many others failed alike."""
+    """The runner's message, and how many others failed for the same reason."""
     trial = failure.trial
     found: list[Sentence] = []
-    told = trial.reason in ENDED_BY_ITSELF or trial.reason == "lost"
-    if told and trial.message and trial.message.rstrip(".") != cause(failure):
-        found.append(_whole(trial.message))
+    has_message = trial.reason in NOT_STOPPED or trial.reason == "lost"
+    if has_message and trial.message and trial.message.rstrip(".") != cause(failure):
+        found.append(_sentence(trial.message))
     if alike:
         others = "One other trial" if alike == 1 else f"{alike:,} other trials"
         found.append(f"{others} of this sweep failed for the same reason.")
     return found
 
 
-def _whole(sentence: str) -> str:
-    text = sentence[:1].upper() + sentence[1:]
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
@@ -123,14 +123,14 @@ def _whole(sentence: str) -> str:
 
 
 def advice(failure: Failure) -> Sequence[Sentence]:
-    """What to try, the likeliest first. What the log says is better than the first
-    guess by the way it ended."""
-    signs = by_log(failure.error) or by_log(failure.trial.message)
+    """What to try, the likeliest first. A known error in the log replaces the first
+    guess."""
+    known = by_log(failure.error) or by_log(failure.trial.message)
     reason = failure.trial.reason
-    asked = ASKED_ADVICE.get(reason) if failure.is_asked else None
-    by_reason = asked or ADVICE.get(reason)
+    elsewhere = ADVICE_ELSEWHERE.get(reason) if failure.ran_elsewhere else None
+    by_reason = elsewhere or ADVICE.get(reason)
     guesses = by_reason(failure) if by_reason else ()
-    return [*signs, *guesses[1:]] if signs else guesses
+    return [*known, *guesses[1:]] if known else guesses
 
 
 def by_log(error: str) -> list[Sentence]:
@@ -148,15 +148,15 @@ def _exit_code(failure: Failure) -> Sequence[Sentence]:
     if code == 2:
         first = (
             "Compare the command with the arguments that the script takes: exit code 2"
-            " mostly means that one is unknown or missing."
+            " usually means that one is unknown or missing."
         )
         return (first, run)
     if code in (126, 127):
         return (
-            "The command goes through a shell; look at the name of the program in it.",
+            "The command runs in a shell; check the name of the program in it.",
             run,
         )
-    return ("The last lines of the log mostly name the line that failed.", run)
+    return ("The last lines of the log usually name the line that failed.", run)
 
 
 def _signal(failure: Failure) -> Sequence[Sentence]:
@@ -166,7 +166,7 @@ def _signal(failure: Failure) -> Sequence[Sentence]:
         return ("Look for a crash of a native library in the last lines of the log.",)
     took = f" It had used {bytes_text(peak)} at most." if peak else ""
     return (
-        f"Signal 9 without a wish of ours mostly means that memory ran out.{took}",
+        f"Signal 9 that the site did not send usually means out of memory.{took}",
         "A smaller batch or model, fewer slots on the host, or a host with more memory"
         " helps.",
     )
@@ -183,7 +183,7 @@ def _no_metric(failure: Failure) -> Sequence[Sentence]:
             f" sweep; then sweep.log(step=step, {named}) reports it.",
         )
     shown = ", ".join(names[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
-    reported = f"It reported {shown}. Names must be equal to the letter."
+    reported = f"It reported {shown}. Names must match exactly, including case."
     close = similar_names(wanted, names)
     if not close:
         return (reported,)
@@ -202,7 +202,7 @@ def _lost(failure: Failure) -> Sequence[Sentence]:
     return (
         f"A worker that ran it went away {times}. Look at the host's memory and at the"
         " worker's own log.",
-        "retries.max_attempts in the sweep says how often a trial may be lost.",
+        "retries.max_attempts in the sweep limits how often a trial is tried.",
     )
 
 
@@ -210,9 +210,7 @@ def _trial_timeout(failure: Failure) -> Sequence[Sentence]:
     sweep = failure.trial.sweep
     limit = sweep.trial_timeout if sweep else None
     words = f" (now {duration_text(limit)})" if limit else ""
-    return (
-        f"Fewer epochs, or a longer limits.trial_timeout{words}, let such a trial end.",
-    )
+    return (f"Use fewer epochs, or a longer limits.trial_timeout{words}.",)
 
 
 def _always(*sentences: Sentence) -> Callable[[Failure], Sequence[Sentence]]:
@@ -232,13 +230,13 @@ ADVICE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
         "Start a script by its interpreter, such as python train.py or bash run.sh."
     ),
     "code_missing": _always(
-        "The code could not be brought to the worker. The message says whether the"
-        " repository, the folder or the archive is at fault."
+        "The worker could not get the code. The message names the repository, folder or"
+        " archive."
     ),
     "environment": _always(
         "The packages of trial.requirements could not be installed; pip's own lines"
-        " are in the trial's log. A corrected list is built at once, the same one"
-        " again after a minute."
+        " are in the trial's log. A corrected list is tried at once, the same one"
+        " after a minute."
     ),
     "python_missing": _always(
         "Install that Python on the pool's workers, or name another one as"
@@ -256,36 +254,35 @@ def _output_elsewhere(failure: Failure) -> str:
     client = f" ({attempt.client})" if attempt and attempt.client else ""
     return (
         "This site did not start the process and has no output of it. Look where it was"
-        f" started{client}: its last lines mostly name what failed."
+        f" started{client}: its last lines usually name what failed."
     )
 
 
-def _asked_exit(failure: Failure) -> Sequence[Sentence]:
+def _exit_elsewhere(failure: Failure) -> Sequence[Sentence]:
     return (_output_elsewhere(failure),)
 
 
-def _asked_signal(failure: Failure) -> Sequence[Sentence]:
+def _signal_elsewhere(failure: Failure) -> Sequence[Sentence]:
     attempt = failure.attempt
     if attempt is None or attempt.signal != KILLED:
         return (_output_elsewhere(failure),)
     return (
-        "Signal 9 without a wish of ours mostly means that memory ran out on its"
-        " machine.",
+        "Signal 9 usually means that memory ran out on its machine.",
         _output_elsewhere(failure),
     )
 
 
-def _asked_lost(failure: Failure) -> Sequence[Sentence]:
+def _lost_elsewhere(failure: Failure) -> Sequence[Sentence]:
     return (
-        "See whether the process still runs where it was started, and whether it"
+        "Check whether the process still runs where it was started, and whether it"
         " reaches this site.",
         "A process must report more often than limits.trial_timeout allows, or send"
-        " heartbeats. retries.max_attempts says how often a trial may be lost.",
+        " heartbeats. retries.max_attempts limits how often a trial is tried.",
     )
 
 
-ASKED_ADVICE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
-    "exit_code": _asked_exit,
-    "signal": _asked_signal,
-    "lost": _asked_lost,
+ADVICE_ELSEWHERE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
+    "exit_code": _exit_elsewhere,
+    "signal": _signal_elsewhere,
+    "lost": _lost_elsewhere,
 }

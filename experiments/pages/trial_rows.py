@@ -53,7 +53,7 @@ def origin_words(trial: Trial | TrialRequest) -> str:
     """A phrase that begins with a capital letter; empty where nothing is known."""
     origin: str = trial.origin
     words = WORDS.get(origin, "").format(trial.source_number)
-    end = " and without early end" if trial.runs_to_end else ""
+    end = " and without early termination" if trial.runs_to_end else ""
     return f"{words}{end}" if words else origin[:1].upper() + origin[1:]
 
 

@@ -33,7 +33,7 @@ from tests.pages.builder.builder_forms import member, page
         (
             Trial(origin="rerun", source_number=12, runs_to_end=True),
             "re-run of 12, to its end",
-            "Trial 12 run again, with the same values and without early end",
+            "Trial 12 run again, with the same values and without early termination",
         ),
         (
             Trial(origin="retry", source_number=3),
@@ -54,7 +54,7 @@ from tests.pages.builder.builder_forms import member, page
         (
             Trial(origin="by_hand", runs_to_end=True),
             "added by hand, to its end",
-            "Added by hand and without early end",
+            "Added by hand and without early termination",
         ),
         (Trial(origin="a sampler's own"), "a sampler's own", "A sampler's own"),
         (Trial(origin=""), "", ""),

@@ -1,19 +1,16 @@
-"""All rows that one trial's page is made of, in a fixed number of queries.
-
-How one trial stands among the others of its sweep.
-"""
+"""What one trial's page rests on, read in a fixed number of queries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from django.db.models import Count, F, Max, Q, Sum
 from django.utils import timezone
 
 from experiments import storage
+from experiments.lifecycle import POLICY
 from experiments.models import Attempt, Decision, Event, Metric, Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, Origin, TrialState
 from experiments.pages.log_text import MAX_BYTES, LogLine, parse_log
@@ -30,48 +27,44 @@ from experiments.tracking.verdicts import (
     verdict_sample,
 )
 
+NO_OBJECTIVE = Objective("", "minimize")
+
 
 @dataclass(frozen=True)
 class Ranking:
-    """The field that a trial runs in.
+    """A trial among the others of its sweep.
 
-    ``leaders``: the best trial and the next. ``rank`` of ``ranked``: the trial's place
-    among the ended ones that have a value, itself included; None without a value.
-    ``full_length``: reports of the longest completed trial; ``usual_time``: the median
-    training time of completed trials, in seconds. ``alike``: how many other trials
-    failed for the same reason.
+    ``leaders``: the best trial and the next. ``rank`` of ``ranked``: its place among
+    ended trials with a value; None without a value. ``full_length``: reports of the
+    longest completed trial; ``usual_time``: the median training time of completed
+    trials. ``alike``: how many other trials failed for the same reason.
     """
 
-    leaders: Sequence[Trial]
-    rank: int | None
-    ranked: int
-    full_length: int | None
-    usual_time: float | None
-    alike: int
+    leaders: Sequence[Trial] = ()
+    rank: int | None = None
+    ranked: int = 0
+    full_length: int | None = None
+    usual_time: float | None = None
+    alike: int = 0
 
     def is_best(self, trial: Trial) -> bool:
         return bool(self.leaders) and self.leaders[0].pk == trial.pk
 
     def rival_of(self, trial: Trial) -> Trial | None:
-        """Whom to compare the trial with: the best, or the next for the best itself."""
-        others = [leader for leader in self.leaders if leader.pk != trial.pk]
-        return others[0] if others else None
-
-
-UNRANKED = Ranking((), None, 0, None, None, 0)
+        """The trial to compare it with: the best, or the next for the best itself."""
+        return next((each for each in self.leaders if each.pk != trial.pk), None)
 
 
 def ranking_of(trial: Trial) -> Ranking:
     """Three queries, however many trials the sweep has."""
     sweep = trial.sweep
     if sweep is None:
-        return UNRANKED
+        return Ranking()
     counts = _counts(sweep, trial)
     has_value = trial.value is not None and trial.state != TrialState.FAILED
+    leaders = sweep.trials.ranked(sweep.goal).select_related("current_attempt")
     return Ranking(
-        leaders=list(
-            sweep.trials.ranked(sweep.goal).select_related("current_attempt")[:2]
-        ),
+        leaders=list(leaders[:2]),
         rank=counts["ahead"] + 1 if has_value else None,
         ranked=counts["others"] + has_value,
         full_length=counts["full_length"],
@@ -81,7 +74,7 @@ def ranking_of(trial: Trial) -> Ranking:
 
 
 def _counts(sweep: Sweep, trial: Trial) -> Mapping[str, int]:
-    """Both numbers leave the trial itself out."""
+    """Of the other trials."""
     ranked = Q(state__in=TRIAL_RANKED, value__isnull=False)
     counts: Mapping[str, int] = sweep.trials.exclude(pk=trial.pk).aggregate(
         ahead=Count("pk", filter=ranked & _is_ahead(sweep, trial)),
@@ -100,52 +93,45 @@ def _is_ahead(sweep: Sweep, trial: Trial) -> Q:
     return Q(**{better: trial.value}) | tied_before
 
 
-NO_OBJECTIVE = Objective("", "minimize")
-
-
+@dataclass(frozen=True)
 class TrialDetail:
-    """A trial with what belongs to it. Rows are read when they are first asked for."""
+    """A trial with what belongs to it.
 
-    def __init__(self, trial: Trial) -> None:
-        self.trial = trial
-        self.now: datetime = timezone.now()
+    ``shown_attempt`` is the one whose log, metrics and files are shown: the current
+    one, or the last one that ran while the current one waits. ``resumed_attempt`` is
+    the one whose files the current attempt uses, until that has reported.
+    ``verdicts`` are those on the current attempt. ``policy``: the one that judged the
+    trial last, else the sweep's present one. ``elapsed``: seconds of training in all
+    attempts. ``setter_urls``: pages of the trials that set the last threshold, by
+    number. ``whole_rerun``: the trial that ran the same values again, to the end.
+    ``wait``: why a queued trial waits for a slot.
+    """
+
+    trial: Trial
+    now: datetime
+    objective: Objective
+    attempts: Sequence[Attempt]
+    shown_attempt: Attempt | None
+    resumed_attempt: Attempt | None
+    verdicts: VerdictSample
+    checks: Checks
+    policy: Policy | None
+    ranking: Ranking
+    elapsed: float | None
+    setter_urls: Mapping[int, str]
+    whole_rerun: Trial | None
+    metrics: Sequence[Metric]
+    log: Sequence[LogLine]
+    cancel_event: Event | None
+    wait: Wait | None
 
     @property
     def attempt(self) -> Attempt | None:
         return self.trial.current_attempt
 
-    @cached_property
-    def attempts(self) -> Sequence[Attempt]:
-        return list(self.trial.attempts.select_related("worker"))
-
-    @cached_property
-    def objective(self) -> Objective:
-        return self.trial.sweep.objective if self.trial.sweep else NO_OBJECTIVE
-
-    @cached_property
-    def verdicts(self) -> VerdictSample:
-        """Those on the current attempt."""
-        return verdict_sample(self.attempt, self.objective)
-
     @property
     def decisions(self) -> Sequence[Decision]:
         return self.verdicts.decisions
-
-    @cached_property
-    def checks(self) -> Checks:
-        return checks_of(self.decisions, self.objective, passed=self.verdicts.passed)
-
-    @cached_property
-    def policy(self) -> Policy | None:
-        """The policy that judged the trial last, else the sweep's present one."""
-        sweep, last = self.trial.sweep, self.checks.last
-        if sweep is None or self.trial.runs_to_end:
-            return None
-        settings = last.settings if last else sweep.early_termination
-        try:
-            return make_policy(settings, self.objective)
-        except DefinitionError:
-            return None
 
     @property
     def policy_kind(self) -> str:
@@ -154,9 +140,17 @@ class TrialDetail:
         return self.policy.kind if self.policy else ""
 
     @property
+    def next_check(self) -> int | None:
+        """The report at which the policy checks next; None where it does not."""
+        last = self.decisions[-1].n if self.decisions else 0
+        # Verdicts are read after the trial, which may have reported in between.
+        seen = max(self.trial.reports, last)
+        return self.policy.next_check(seen) if self.policy else None
+
+    @property
     def first_check(self) -> int:
-        """The report at which the policy looked first, or where it has not, will look
-        next; one after the last where it will not; 1 without a policy."""
+        """The report of the first check, or of the next where there was none. Without
+        a policy 1; where no check follows, one after the last report."""
         if self.decisions:
             return self.decisions[0].n
         if self.policy is None:
@@ -164,114 +158,122 @@ class TrialDetail:
         return self.next_check or self.trial.reports + 1
 
     @property
-    def next_check(self) -> int | None:
-        """The report at which the policy will look next; None where it will not."""
-        last = self.decisions[-1].n if self.decisions else 0
-        # Verdicts are read after the trial, which may have reported in between.
-        seen = max(self.trial.reports, last)
-        return self.policy.next_check(seen) if self.policy else None
-
-    @property
     def is_early(self) -> bool:
-        """Whether the policy's settings alone tell why it looks no sooner."""
+        """Whether the policy's settings alone explain the report of the first check."""
         return self.policy is not None and self.first_check == self.policy.next_check(0)
-
-    @cached_property
-    def resumed_attempt(self) -> Attempt | None:
-        """The attempt from whose files the current one goes on, while that has not
-        reported: it is not known yet how many of its reports count on."""
-        attempt = self.attempt
-        if attempt is None or self.trial.reports or self.trial.has_ended:
-            return None
-        return next((a for a in self.attempts if a.n == attempt.resumed_from), None)
-
-    @cached_property
-    def shown_attempt(self) -> Attempt | None:
-        """The attempt whose log, metrics and files are there to see: the current one,
-        or the last before it that ran, while it has not begun."""
-        current = self.attempt
-        if current is None or current.claimed_at is not None:
-            return current
-        ran = (a for a in reversed(self.attempts) if a.claimed_at is not None)
-        return next(ran, current)
-
-    @cached_property
-    def ranking(self) -> Ranking:
-        return ranking_of(self.trial)
-
-    @cached_property
-    def elapsed(self) -> float | None:
-        """Seconds of training in all its attempts."""
-        return seconds_by_trial([self.trial], self.now)[self.trial.pk]
 
     @property
     def saved(self) -> float | None:
         return saved_by(self.trial, self.elapsed, self.ranking.usual_time)
-
-    @cached_property
-    def setter_urls(self) -> Mapping[int, str]:
-        """Pages of the trials that set the last threshold, by number."""
-        last = self.checks.ended or self.checks.last
-        numbers = last.setters if last else []
-        rows = Trial.objects.filter(sweep=self.trial.sweep_id, number__in=numbers)
-        return {trial.number: trial.get_absolute_url() for trial in rows}
-
-    @cached_property
-    def whole_rerun(self) -> Trial | None:
-        """The trial that ran its values again, to the end."""
-        sweep = self.trial.sweep
-        if sweep is None:
-            return None
-        return sweep.trials.filter(
-            origin=Origin.RERUN, source_number=self.trial.number, runs_to_end=True
-        ).first()
-
-    @cached_property
-    def metrics(self) -> Sequence[Metric]:
-        """The series of the attempt that is shown, by name."""
-        return list(Metric.objects.filter(attempt=self.shown_attempt).order_by("name"))
 
     @property
     def other_metrics(self) -> Sequence[Metric]:
         primary = self.objective.primary_metric
         return [metric for metric in self.metrics if metric.name != primary]
 
-    @cached_property
-    def log(self) -> Sequence[LogLine]:
-        if self.shown_attempt is None or not self.shown_attempt.log_bytes:
-            return ()
-        return parse_log(storage.read_log(self.shown_attempt.pk, last=MAX_BYTES))
 
-    @cached_property
-    def cancel_event(self) -> Event | None:
-        """Who cancelled the trial, or the sweep that it went down with."""
-        own = Event.objects.filter(trial=self.trial, verb="trial cancelled")
-        of_sweep = Event.objects.filter(
-            sweep=self.trial.sweep, verb="sweep cancelled", trial=None
+def detail_of(trial: Trial) -> TrialDetail:
+    now, attempt, sweep = timezone.now(), trial.current_attempt, trial.sweep
+    objective = sweep.objective if sweep else NO_OBJECTIVE
+    attempts = list(trial.attempts.select_related("worker"))
+    verdicts = verdict_sample(attempt, objective)
+    checks = checks_of(verdicts.decisions, objective, passed=verdicts.passed)
+    shown = _shown_attempt(attempt, attempts)
+    return TrialDetail(
+        trial=trial,
+        now=now,
+        objective=objective,
+        attempts=attempts,
+        shown_attempt=shown,
+        resumed_attempt=_resumed_attempt(trial, attempts),
+        verdicts=verdicts,
+        checks=checks,
+        policy=_policy(trial, objective, checks.last),
+        ranking=ranking_of(trial),
+        elapsed=seconds_by_trial([trial], now)[trial.pk],
+        setter_urls=_setter_urls(trial, checks.ended or checks.last),
+        whole_rerun=_whole_rerun(trial) if trial.reason == POLICY else None,
+        metrics=list(Metric.objects.filter(attempt=shown).order_by("name")),
+        log=_log(shown),
+        cancel_event=_cancel_event(trial) if trial.state == "cancelled" else None,
+        wait=_wait(trial) if trial.state == TrialState.QUEUED else None,
+    )
+
+
+def _shown_attempt(
+    current: Attempt | None, attempts: Sequence[Attempt]
+) -> Attempt | None:
+    if current is None or current.claimed_at is not None:
+        return current
+    ran = (a for a in reversed(attempts) if a.claimed_at is not None)
+    return next(ran, current)
+
+
+def _resumed_attempt(trial: Trial, attempts: Sequence[Attempt]) -> Attempt | None:
+    attempt = trial.current_attempt
+    if attempt is None or trial.reports or trial.has_ended:
+        return None
+    return next((each for each in attempts if each.n == attempt.resumed_from), None)
+
+
+def _policy(trial: Trial, objective: Objective, last: Decision | None) -> Policy | None:
+    if trial.sweep is None or trial.runs_to_end:
+        return None
+    settings = last.settings if last else trial.sweep.early_termination
+    try:
+        return make_policy(settings, objective)
+    except DefinitionError:
+        return None
+
+
+def _setter_urls(trial: Trial, last: Decision | None) -> Mapping[int, str]:
+    numbers = last.setters if last else []
+    setters = Trial.objects.filter(sweep=trial.sweep_id, number__in=numbers)
+    return {setter.number: setter.get_absolute_url() for setter in setters}
+
+
+def _whole_rerun(trial: Trial) -> Trial | None:
+    if trial.sweep is None:
+        return None
+    reruns = trial.sweep.trials.filter(origin=Origin.RERUN, runs_to_end=True)
+    return reruns.filter(source_number=trial.number).first()
+
+
+def _log(attempt: Attempt | None) -> Sequence[LogLine]:
+    if attempt is None or not attempt.log_bytes:
+        return ()
+    return parse_log(storage.read_log(attempt.pk, last=MAX_BYTES))
+
+
+def _cancel_event(trial: Trial) -> Event | None:
+    """The event of the trial, else of its sweep's cancellation."""
+    events = Event.objects.filter(trial=trial, verb="trial cancelled")
+    if trial.sweep is not None:
+        events |= Event.objects.filter(
+            sweep=trial.sweep, verb="sweep cancelled", trial=None
         )
-        events = (own | of_sweep) if self.trial.sweep else own
-        own_first = F("trial").desc(nulls_last=True)
-        return events.select_related("actor").order_by(own_first, "-pk").first()
+    own_first = F("trial").desc(nulls_last=True)
+    return events.select_related("actor").order_by(own_first, "-pk").first()
 
-    @cached_property
-    def wait(self) -> Wait | None:
-        """Why the trial waits for a slot; None when it does not."""
-        if self.attempt is None or self.trial.sweep is None:
-            return None
-        return wait_of(self.attempt, teams={self.trial.experiment.team_id})
 
-    @property
-    def mark(self) -> str:
-        """Changes whenever the page would show something else."""
-        trial, attempt = self.trial, self.attempt
-        points = Metric.objects.filter(attempt=attempt).aggregate(n=Sum("count"))["n"]
-        parts = [trial.updated_at.timestamp(), points or 0]
-        if attempt is not None:
-            parts += [attempt.pk, attempt.log_chunks, bool(attempt.stop_requested_at)]
-        if not trial.has_ended:
-            # What a live trial took, and who is busy, changes without its rows.
-            parts.append(int(self.now.timestamp()) // 5)
-        return "-".join(str(part) for part in parts)
+def _wait(trial: Trial) -> Wait | None:
+    attempt, sweep = trial.current_attempt, trial.sweep
+    if attempt is None or sweep is None or not sweep.launches:
+        return None
+    return wait_of(attempt, teams={trial.experiment.team_id})
+
+
+def mark_of(trial: Trial) -> str:
+    """Changes whenever the page would look different."""
+    attempt = trial.current_attempt
+    points = Metric.objects.filter(attempt=attempt).aggregate(n=Sum("count"))["n"]
+    parts = [trial.updated_at.timestamp(), points or 0]
+    if attempt is not None:
+        parts += [attempt.pk, attempt.log_chunks, bool(attempt.stop_requested_at)]
+    if not trial.has_ended:
+        # A live trial's time, and who uses the slots, change without its rows.
+        parts.append(int(timezone.now().timestamp()) // 5)
+    return "-".join(str(part) for part in parts)
 
 
 def neighbours(trial: Trial) -> tuple[Trial | None, Trial | None]:

@@ -1,7 +1,4 @@
-"""What the templates of one trial's page show, and its parts that stay fresh.
-
-One trial's parameters beside those of the trial it is held against.
-"""
+"""What the templates of one trial's page show, and its parts that stay fresh."""
 
 from __future__ import annotations
 
@@ -69,7 +66,7 @@ def parameter_rows(
     *,
     best: Trial | None,
 ) -> list[ParameterRow]:
-    """In the order of the space; what only the trials have comes last."""
+    """In the order of the space; parameters that only the trials have come last."""
     own, others = trial_params(trial), trial_params(rival) if rival else None
     names = dict.fromkeys([*axes, *own, *(others or {})])
     marked = [
@@ -100,7 +97,7 @@ def _row(
     )
 
 
-# The parts of the page that its feed brings anew, each with a template of its own.
+# The parts of the page that its feed may replace, each with a template of its own.
 PARTS = (
     "head",
     "why",
@@ -118,42 +115,59 @@ MAX_OUTPUTS = 500
 def page_context(
     detail: TrialDetail, query: QueryDict, *, steers: bool
 ) -> dict[str, Any]:
-    """What the page and its parts show, the buttons as far as the viewer may."""
-    trial = detail.trial
+    """What the page and its parts show; ``steers``: the viewer may change the trial."""
+    trial, attempt = detail.trial, detail.attempt
+    is_failed = trial.state == TrialState.FAILED
     return {
         "trial": trial,
         "sweep": trial.sweep,
-        "attempt": detail.attempt,
+        "attempt": attempt,
         "shown": detail.shown_attempt,
         "ranking": detail.ranking,
         "is_best": detail.ranking.is_best(trial),
         "elapsed": detail.elapsed,
         "times_run": sum(a.claimed_at is not None for a in detail.attempts),
         "saved": detail.saved,
-        "slot": phases.slot_words(detail.attempt),
+        "slot": phases.slot_words(attempt),
         "recent": trial.ended_at and (detail.now - trial.ended_at).days < 1,
-        "can_cancel": steers and not trial.has_ended and not trial.stop_reason,
         "compare_url": compare_url(detail),
         "why": why_of(detail),
         "replay_words": replay_words(detail),
-        "can_rerun": steers and can_rerun(detail),
-        "repeat_words": repeat_words(detail) if steers else "",
-        "can_clone": steers and can_clone(trial),
-        "failure_lines": failure_lines(detail),
+        "failure_lines": last_lines(detail.log, FAILURE_LINES) if is_failed else (),
+        "log": detail.log,
+        "outputs": outputs_of(detail),
+        "unkept": attempt.not_kept if attempt else "",
+        **(_actions(detail) if steers else {}),
         **decisions_context(detail, query),
         **parameters_context(detail),
         **attempts_context(detail),
         **charts_context(detail, query),
-        "log": detail.log,
-        "outputs": outputs_of(detail),
-        "unkept": detail.attempt.not_kept if detail.attempt else "",
+    }
+
+
+def _actions(detail: TrialDetail) -> dict[str, Any]:
+    """What a member can do with the trial. ``repeat_words``: the text of a button."""
+    trial, sweep = detail.trial, detail.trial.sweep
+    can_repeat = (
+        sweep is not None
+        and trial.has_ended
+        and not rerun_refusal(sweep, [trial.number])
+    )
+    words = "Retry" if trial.state == TrialState.FAILED else "Run again"
+    return {
+        "can_cancel": not trial.has_ended and not trial.stop_reason,
+        # After an early end, until a rerun without one exists.
+        "can_rerun": can_repeat
+        and trial.reason == POLICY
+        and detail.whole_rerun is None,
+        "repeat_words": words if can_repeat else "",
+        "can_clone": sweep is not None and not refusal_of(sweep),
     }
 
 
 def parameters_context(detail: TrialDetail) -> dict[str, Any]:
     ranking, trial = detail.ranking, detail.trial
-    best = ranking.leaders[0] if ranking.leaders else None
-    rival = ranking.rival_of(trial)
+    best, rival = next(iter(ranking.leaders), None), ranking.rival_of(trial)
     return {
         "origin": origin_words(trial),
         "repeated": source_trial(trial),
@@ -166,7 +180,7 @@ def parameters_context(detail: TrialDetail) -> dict[str, Any]:
 
 
 def source_trial(trial: Trial) -> Trial | None:
-    """The one whose values it runs again, or with changes."""
+    """The trial that it repeats, with the same or with changed values."""
     number = trial.source_number
     if number is None or trial.sweep is None or trial.origin == Origin.REPLACEMENT:
         return None
@@ -174,7 +188,7 @@ def source_trial(trial: Trial) -> Trial | None:
 
 
 def space_words(trial: Trial) -> str:
-    """From which of the sweep's search spaces it is, where there were several."""
+    """Which of several search spaces the trial is from."""
     sweep = trial.sweep
     if sweep is None or sweep.space_version == 1:
         return ""
@@ -183,7 +197,7 @@ def space_words(trial: Trial) -> str:
 
 
 def outside_words(trial: Trial) -> list[str]:
-    """What of a trial that somebody asked for the search space does not have."""
+    """What of a requested trial is outside the search space."""
     if trial.sweep is None or not trial.is_requested:
         return []
     return list(outside(search_space(trial.sweep), trial.params))
@@ -198,48 +212,20 @@ def compare_url(detail: TrialDetail) -> str:
 
 
 def replay_words(detail: TrialDetail) -> str:
-    """What the link to the simulator says; empty where there is nothing to replay."""
-    trial = detail.trial
-    if trial.sweep is None or not trial.reports:
+    """The text of the link to the simulator; empty where there is nothing to replay."""
+    if detail.trial.sweep is None or not detail.trial.reports:
         return ""
     if detail.decisions or detail.policy is not None:
         return "Replay with other settings"
     return "See what a policy would have ended"
 
 
-def can_rerun(detail: TrialDetail) -> bool:
-    """Whether it was ended early, and has not run to its end since."""
-    trial = detail.trial
-    if trial.sweep is None or trial.reason != POLICY or detail.whole_rerun:
-        return False
-    return not rerun_refusal(trial.sweep, [trial.number])
-
-
-def repeat_words(detail: TrialDetail) -> str:
-    """What the button that runs it once more says; empty where it cannot be."""
-    trial = detail.trial
-    if trial.sweep is None or not trial.has_ended:
-        return ""
-    if rerun_refusal(trial.sweep, [trial.number]):
-        return ""
-    return "Retry" if trial.state == TrialState.FAILED else "Run again"
-
-
-def can_clone(trial: Trial) -> bool:
-    return trial.sweep is not None and not refusal_of(trial.sweep)
-
-
-def failure_lines(detail: TrialDetail) -> Any:
-    return (
-        last_lines(detail.log, FAILURE_LINES) if detail.trial.state == "failed" else ()
-    )
-
-
 def decisions_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
     whole = query.get("decisions") == "all"
-    first = detail.first_check
-    count = detail.verdicts.count
+    first, count = detail.first_check, detail.verdicts.count
     verdicts = verdict_rows(detail.decisions, detail.objective, whole=whole)
+    changed = query.copy()
+    changed["decisions"] = "all"
     return {
         "verdicts": [row for row in verdicts if row.rank < 2],
         "checks_to_see": len(detail.decisions),
@@ -251,7 +237,7 @@ def decisions_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
         "checks": count,
         "more_decisions": 0 if whole or fitting(count, FEW) == count else count,
         "more_on_phones_only": fitting(count, SOME) == count,
-        "decisions_url": with_query(query, decisions="all"),
+        "decisions_url": f"?{changed.urlencode()}",
         "line_name": line_name(detail.policy_kind),
         "fact_names": [FACT_COLUMNS[name] for name in fact_columns(detail.decisions)],
     }
@@ -290,7 +276,7 @@ def charts_context(detail: TrialDetail, query: QueryDict) -> dict[str, Any]:
 
 
 def outputs_of(detail: TrialDetail) -> list[Artifact]:
-    """The files of the attempt that is shown, by path."""
+    """The files of the shown attempt, by path."""
     if detail.shown_attempt is None or detail.trial.files_deleted_at:
         return []
     return list(detail.shown_attempt.artifacts.all()[:MAX_OUTPUTS])
@@ -306,13 +292,6 @@ def run_tabs(trial: Trial) -> list[dict[str, str]]:
         {"id": "values", "name": "Values", "code": run.parameters},
     ]
     return [tab for tab in tabs if tab["code"]]
-
-
-def with_query(query: QueryDict, **changes: str) -> str:
-    changed = query.copy()
-    for name, value in changes.items():
-        changed[name] = value
-    return f"?{changed.urlencode()}"
 
 
 def rendered_parts(context: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,4 @@
-"""Attempts and times: what a trial spent its time with.
-
-A trial's command, to run it by hand.
-"""
+"""How a trial spent its time, its earlier attempts, and its command to run by hand."""
 
 from __future__ import annotations
 
@@ -18,24 +15,24 @@ from experiments.search.document.command import CommandError, render_command, va
 from experiments.search.wording import counted
 from experiments.tracking.training_time import attempt_seconds
 
-# How attempts are called that were lost for a reason that is nobody's fault.
+# What happened to attempts that were lost, by reason.
 LOST_WORDS = {
-    "released": "given back",
-    "paused": "put back by a pause",
-    "worker_problem": "not started: trouble of the worker",
+    "released": "returned to the queue",
+    "paused": "stopped by a pause",
+    "worker_problem": "not started: a problem of the worker",
     "cut_off": "cut off from the site",
-    "silent": "lost: nothing was heard",
+    "silent": "lost: no heartbeat",
 }
 LOSS_VERBS = {
-    "released": "was given back in order",
-    "paused": "was put back when the sweep was paused",
-    "worker_problem": "could not be run, for trouble of the worker,",
+    "released": "was returned to the queue",
+    "paused": "was stopped when the sweep was paused",
+    "worker_problem": "could not run, because of a problem of the worker,",
     "cut_off": "was ended by its runner, which was cut off from the site,",
-    "silent": "was given up, as nothing was heard of it,",
+    "silent": "was lost, as it sent no heartbeat,",
 }
-# The whole bar in the units of its picture; no phase is thinner than THINNEST.
+# The length of the bar, and the shortest phase, in units of its SVG.
 BAR = 1_000
-THINNEST = 8
+MIN_WIDTH = 8
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,13 @@ def _phases(trial: Trial, attempt: Attempt, now: datetime) -> Iterator[Phase]:
         where = f"report {trial.reports}" if trial.reports else ""
         yield Phase("asked to stop", where, attempt.stop_requested_at)
     if attempt.release_requested_at is not None:
-        yield Phase("asked to give back", "", attempt.release_requested_at)
+        yield Phase("asked to return", "", attempt.release_requested_at)
     if attempt.ended_at is not None:
         yield Phase(_end_words(attempt), _end_detail(attempt), attempt.ended_at)
 
 
 def _work(attempt: Attempt, claimed: datetime, now: datetime) -> Phase:
-    """Training, or what is prepared for it; an attempt that got no further keeps it."""
+    """Training, or the preparation that the attempt is in or ended in."""
     if attempt.phase:
         return Phase(attempt.phase, _between(claimed, attempt.ended_at or now), claimed)
     return Phase("training", duration_text(attempt_seconds(attempt, now)), claimed)
@@ -90,7 +87,7 @@ def _between(start: datetime, end: datetime) -> str:
 
 
 def _resumed_words(attempt: Attempt) -> str:
-    """From which attempt's outputs it goes on."""
+    """The attempt whose outputs it uses."""
     files = counted(attempt.resumed_files, "file")
     return f"from attempt {attempt.resumed_from}, {files}"
 
@@ -130,7 +127,7 @@ def _scaled(lengths: Sequence[tuple[str, float]]) -> list[PhaseSpan]:
     parts: list[PhaseSpan] = []
     x = 0
     for kind, length in lengths:
-        width = max(THINNEST, round(BAR * length / total))
+        width = max(MIN_WIDTH, round(BAR * length / total))
         parts.append(PhaseSpan(kind, x, width))
         x += width
     return parts
@@ -167,11 +164,11 @@ def attempts_in_words(attempts: Sequence[Attempt]) -> str:
 
 
 def slot_words(attempt: Attempt | None) -> str:
-    """``slot 2 on ada-01``, ``asked for by host-1``, or nothing before it began."""
+    """``slot 2 on ada-01``, ``run by host-1``, or nothing before it began."""
     if attempt is None:
         return ""
     if attempt.worker is None and attempt.client:
-        return f"asked for by {attempt.client}"
+        return f"run by {attempt.client}"
     if attempt.worker is None or attempt.slot is None:
         return ""
     return f"slot {attempt.slot} on {attempt.worker.name}"
@@ -188,7 +185,7 @@ class HandRun:
 
 
 def hand_run(trial: Trial) -> HandRun | None:
-    """None for trials that the site does not start, or whose command has changed."""
+    """None for trials without a command, or whose command has changed."""
     sweep = trial.sweep
     if sweep is None:
         return None

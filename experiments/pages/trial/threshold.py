@@ -1,4 +1,4 @@
-"""The model of the chart that holds a trial's curve against the policy's threshold."""
+"""The model of the chart of a trial's curve and the policy's threshold."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ MAX_RIVALS = 60
 MAX_POINTS = 60
 
 Points = list[list[float | None]]
-# Median stopping holds a trial against the others' means, all else against their bests.
+# Median stopping compares with the others' means, all else with their bests.
 MEAN, BEST = "mean_loss", "best_loss"
-KNOWN = "as far as they were known at its last check."
+KNOWN = "as known at its last check."
 BESTS = f"Grey: the rivals\u2019 best values up to each report, {KNOWN}"
-ALONE = "Grey: the best values of the others, which do not matter here."
+ALONE = "Grey: the best values of the others, which do not count here."
 # What the lines are and what they decide, by the kind of policy.
 QUESTIONS: Mapping[str, str] = {
     "median_stopping": f"Grey: running averages of the rivals, {KNOWN} A trial ends"
-    " when its best falls behind the line.",
-    "predictive": f"{BESTS} The line is the best of all, which it would have to beat.",
-    "threshold": f"{ALONE} The line is the bound that it must not miss.",
-    "patience": f"{ALONE} The line is its own best of some reports before, which it"
-    " has to beat.",
+    " when its best is worse than the line.",
+    "predictive": f"{BESTS} The line is the best of all, which it has to beat.",
+    "threshold": f"{ALONE} The line is the bound that it must meet.",
+    "patience": f"{ALONE} The line is its own best some reports ago, which it must"
+    " beat.",
     "any_of": f"{BESTS} The line is the threshold of the rule that decided.",
     "all_of": f"{BESTS} The line is the threshold of the rule that decided.",
 }
-OTHERWISE = f"{BESTS} A trial ends when its best falls behind the line."
-REPEATED = f"{BESTS} No line decided: report by report it is equal to another trial."
+OTHERWISE = f"{BESTS} A trial ends when its best is worse than the line."
+REPEATED = f"{BESTS} No line decided: each of its reports equals one of another trial."
 NOT_JUDGED = "Grey: the best values of the others up to each report."
 # What the line is called, where that is not a threshold.
 NAMES: Mapping[str, str] = {
@@ -47,7 +47,7 @@ NAMES: Mapping[str, str] = {
 
 
 def chart_question(policy: str, decisions: Sequence[Decision] = ()) -> str:
-    """What the chart shows; `policy` is its kind, empty for none."""
+    """What the chart shows; ``policy`` is its kind, empty for none."""
     if any(decision.stop and EQUAL_REPORTS in decision.facts for decision in decisions):
         return REPEATED
     return QUESTIONS.get(policy, OTHERWISE) if policy else NOT_JUDGED
@@ -62,16 +62,15 @@ def threshold_model(
 ) -> dict[str, Any]:
     """The model that static/js/charts/threshold.js draws; three queries.
 
-    Of the others it has what the last verdict could know: reports that had come by
-    then, and what set a threshold. Where no verdict was made it has all of them.
+    It has those reports of the others that the last verdict could know, and those that
+    set a threshold; without a verdict, all of them.
     """
     sweep = trial.sweep
     if sweep is None:
         return {}
     reports, best = _own_curves(trial)
     column = MEAN if policy == "median_stopping" else BEST
-    # The furthest report that a verdict looked at, by the trial that set it; the
-    # verdicts are in the order of reports.
+    # By setter the last report that a verdict used; verdicts are in order of reports.
     setters = {n: decision.n for decision in decisions for n in decision.setters}
     ended = next((decision.n for decision in decisions if decision.stop), None)
     return {
@@ -90,7 +89,7 @@ def threshold_model(
 
 
 def threshold_label(trial: Trial, model: dict[str, Any]) -> str:
-    """What the chart shows, in a sentence, for those who do not see it."""
+    """What the chart shows, in a sentence for screen readers."""
     if not model.get("reports"):
         return "No report yet."
     words = f"{trial.reports} reports of {model['metric']}"
@@ -103,8 +102,7 @@ def threshold_label(trial: Trial, model: dict[str, Any]) -> str:
 
 
 def _line(decisions: Sequence[Decision]) -> Points:
-    """What the trial was held against, report by report; a value that is to be
-    reached by some report lies there all along."""
+    """The threshold, report by report; a value to reach by some report is constant."""
     last = decisions[-1] if decisions else None
     if last is None or last.policy != "threshold":
         return [[d.n, d.threshold] for d in decisions]
@@ -114,7 +112,7 @@ def _line(decisions: Sequence[Decision]) -> Points:
 
 
 def _own_curves(trial: Trial) -> tuple[Points, Points]:
-    """Its reports, of very many the telling ones, and its best up to each of them."""
+    """Its reports, thinned where they are many, and its best up to each of them."""
     rows = trial.report_set.order_by("n")
     if trial.reports > MANY_POINTS:
         reports = _envelope(trial)
@@ -135,7 +133,7 @@ def _envelope(trial: Trial) -> Points:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many of the numbers from 1 to ``count``, with both ends."""
+    """At most ``most`` of the numbers from 1 to ``count``, with both ends."""
     kept = np.unique(np.linspace(1, count, most).round().astype(int))
     return [int(n) for n in kept]
 
@@ -169,8 +167,8 @@ def _rivals(
 class _Known:
     """The other trials' reports that the last verdict, if any, could know.
 
-    The time of a report that an attempt took over from the one before is that of its
-    taking over. What a verdict names was known to it, whatever the time says.
+    A report that a resumed attempt took over has the time of that. What a verdict
+    names was known to it, whatever the time.
     """
 
     def __init__(
@@ -185,7 +183,7 @@ class _Known:
         self._others = others
 
     def rows(self, column: str, **which: Any) -> Iterator[tuple[int, int, int, float]]:
-        """Of each: trial, its number, n and the column; by trial, then by n."""
+        """(trial, its number, n, the column), by trial and n."""
         rows = self._others.filter(**which).order_by("number", "n")
         names = ("trial_id", "number", "n", column, "time")
         for pk, number, n, loss, time in rows.values_list(*names):
@@ -195,8 +193,8 @@ class _Known:
 
 
 def _drawn_rivals(known: _Known, reached: int, setters: Collection[int]) -> list[int]:
-    """Who is drawn: those that set a threshold, then of those that came as far an
-    even choice, then the others."""
+    """The trials to draw: those that set a threshold, then some of those that came as
+    far, then some others."""
     furthest: dict[int, int] = {}
     first: dict[int, None] = {}
     for pk, number, n, _ in known.rows(BEST, n__in={1, reached}):

@@ -15,7 +15,7 @@ from experiments.search.termination.evidence import MARK, trial_mark
 from experiments.search.wording import ordinal
 from experiments.tracking.verdicts import CHANCE, Checks
 
-# A policy that looks at even intervals does so after that many of them, too.
+# A policy with a fixed interval also checks after so many of them.
 LATER = 9
 
 Sentence = str | SafeString
@@ -101,7 +101,7 @@ def policy_sentence(detail: TrialDetail) -> str:
 
 
 def _schedule(policy: Policy) -> str:
-    """When it looks, for a policy that looks at even intervals; others say it."""
+    """When the policy checks, if at a fixed interval; others say it in their name."""
     every, first = policy.evaluation_interval, policy.next_check(0)
     if first is None or not policy.due(first + LATER * every):
         return ""
@@ -117,7 +117,7 @@ def checks_sentence(detail: TrialDetail) -> str:
     count = "One check" if checks.passed == 1 else f"{checks.passed} checks"
     if checks.closest is None:
         compares = isinstance(detail.policy, ComparingPolicy)
-        why = ", without a threshold to be held against" if compares else ""
+        why = ", without a threshold" if compares else ""
         return f"{count} passed{why}."
     how = _closeness(checks)
     if checks.passed == 1:

@@ -11,11 +11,11 @@ from experiments.models import Decision
 from experiments.search.records import Objective
 from experiments.tracking.verdicts import CHANCE, margin_of
 
-# Rows of the short table on a phone, and where there is more room.
+# Rows of the short table on a phone, and on a wider screen.
 FEW, SOME = 5, 12
-# A link that shows fewer rows than these would take more room than it saves.
+# Fewer hidden rows than this are shown instead of a link to them.
 MIN_HIDDEN = 3
-# The policies' own numbers that are shown as columns.
+# Facts of the policies that have a column.
 FACT_COLUMNS: Mapping[str, str] = {"gain_needed": "gain needed", CHANCE: "chance"}
 # The margin's bar in pixels: its zero line, and its longest length to either side.
 BAR_ZERO, BAR_LEFT, BAR_RIGHT = 14.0, 12.0, 44.0
@@ -48,7 +48,7 @@ class VerdictRow:
 def verdict_rows(
     decisions: Sequence[Decision], objective: Objective, *, whole: bool
 ) -> list[VerdictRow]:
-    """Every verdict in order, ranked by how much it tells."""
+    """All verdicts in order; ``rank`` says which are shown."""
     columns = fact_columns(decisions)
     margins = [margin_of(decision, objective) for decision in decisions]
     largest = max((abs(m) for m in margins if m is not None), default=0.0)
@@ -69,8 +69,8 @@ def verdict_rows(
     ]
     if whole:
         return rows
-    telling = _telling(rows)
-    few, some = (set(telling[: fitting(len(rows), most)]) for most in (FEW, SOME))
+    order = _most_important(rows)
+    few, some = (set(order[: fitting(len(rows), most)]) for most in (FEW, SOME))
     return [
         replace(row, rank=0 if index in few else 1 if index in some else 2)
         for index, row in enumerate(rows)
@@ -78,12 +78,12 @@ def verdict_rows(
 
 
 def fitting(count: int, most: int) -> int:
-    """How many of so many rows the short table shows: all, or ``most``."""
+    """How many of ``count`` rows the short table shows: all, or ``most``."""
     return count if count < most + MIN_HIDDEN else most
 
 
 def fact_columns(decisions: Iterable[Decision]) -> list[str]:
-    """Those of the policy's own numbers that the table has a column for."""
+    """The facts in the verdicts that have a column."""
     there = {name for decision in decisions for name in decision.facts}
     return [name for name in FACT_COLUMNS if name in there]
 
@@ -95,7 +95,7 @@ def fact_text(name: str, fact: float | None) -> str:
 
 
 def chance_text(chance: float) -> str:
-    """``3.1 %``, ``16 %``; never a plain 0 for what is only close to it."""
+    """``3.1 %``, ``16 %``, or ``below 0.1 %``."""
     percent = 100 * chance
     if percent < 0.1:
         return "below 0.1 %"
@@ -103,13 +103,13 @@ def chance_text(chance: float) -> str:
 
 
 def decimals_of(numbers: Iterable[float | None]) -> int:
-    """As many as give the largest number four digits."""
+    """As many decimals as give the largest number four digits."""
     sizes = [abs(number) for number in numbers if number and math.isfinite(number)]
     return 3 - math.floor(math.log10(max(sizes))) if sizes else 4
 
 
 def fixed_text(number: float | None, decimals: int) -> str:
-    """So many decimals, where that is a number to read."""
+    """With so many decimals, where that is readable."""
     if number is None or not 0 <= decimals <= 7:
         return metric_text(number)
     return f"{number:.{decimals}f}".replace("-", MINUS)
@@ -123,7 +123,7 @@ def _gap(decision: Decision, margin: float | None, decimals: int) -> str:
 
 
 def gap_text(gap: float, decimals: int) -> str:
-    """A signed number with so many decimals, or two digits where those say nothing."""
+    """A signed number with so many decimals, or with two digits if it is smaller."""
     if not 0 <= decimals <= 7 or abs(gap) < 0.5 * 10**-decimals:
         return signed_text(gap, 2)
     return f"{gap:+.{decimals}f}".replace("-", MINUS)
@@ -138,8 +138,9 @@ def _bar(margin: float | None, largest: float) -> MarginBar | None:
     return MarginBar(BAR_ZERO, round(max(1.5, BAR_RIGHT * margin / largest), 1))
 
 
-def _telling(rows: Sequence[VerdictRow]) -> list[int]:
-    """Indices, the most telling first: last, first, closest, then from the end."""
+def _most_important(rows: Sequence[VerdictRow]) -> list[int]:
+    """Indices of rows in the order in which they are kept: last, first, closest, then
+    from the end."""
     last = len(rows) - 1
     margins = [(row.margin, index) for index, row in enumerate(rows)]
     passed = [(m, index) for m, index in margins if m is not None and m >= 0]

@@ -24,10 +24,15 @@ from django.views.decorators.http import require_GET, require_http_methods
 from experiments import access, lifecycle, queues, storage
 from experiments.models import Artifact, Trial, User
 from experiments.pages.frame import changed_parts, is_current, token_of
-from experiments.pages.trial.detail import TrialDetail, neighbours
+from experiments.pages.trial.detail import (
+    TrialDetail,
+    detail_of,
+    mark_of,
+    neighbours,
+)
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
 
-# For files of other people: nothing in them may run, and nothing may be guessed.
+# For files from training code: browsers must not run them or guess their type.
 HOSTILE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -55,16 +60,16 @@ def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
 @require_GET
 @never_cache
 def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    detail = TrialDetail(_trial(request, pk))
-    mark = detail.mark
-    before, after = neighbours(detail.trial)
-    context = _context(request, detail)
+    trial = _trial(request, pk)
+    mark = mark_of(trial)
+    before, after = neighbours(trial)
+    context = _context(request, detail_of(trial))
     parts = rendered_parts(context)
     context |= {
         "before": before,
         "after": after,
         "parts": parts,
-        "run_tabs": run_tabs(detail.trial),
+        "run_tabs": run_tabs(trial),
         "since": token_of(mark, parts),
     }
     return render(request, "experiments/trial/detail.html", context)
@@ -74,15 +79,12 @@ def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts of the page that have changed ``?since=``, as HTML, and its charts."""
-    detail = TrialDetail(_trial(request, pk))
-    since, mark = request.GET.get("since", ""), detail.mark
-    answer: dict[str, Any] = {
-        "final": detail.trial.has_ended,
-        "state": detail.trial.state,
-    }
+    trial = _trial(request, pk)
+    since, mark = request.GET.get("since", ""), mark_of(trial)
+    answer: dict[str, Any] = {"final": trial.has_ended, "state": trial.state}
     if is_current(since, mark):
         return JsonResponse({**answer, "since": since, "parts": {}})
-    context = _context(request, detail)
+    context = _context(request, detail_of(trial))
     parts = rendered_parts(context)
     answer["since"] = token_of(mark, parts)
     answer["parts"] = changed_parts(since, parts)
@@ -92,7 +94,7 @@ def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 @require_GET
 def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
-    """The whole log of the current attempt, or of ``?attempt=N``, as it was printed."""
+    """The whole log of the current attempt, or of ``?attempt=N``."""
     trial = _trial(request, pk)
     wanted = request.GET.get("attempt", "")
     attempts = trial.attempts.all()
@@ -102,7 +104,7 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
         else trial.current_attempt
     )
     if attempt is None:
-        raise Http404("There is no such attempt.")
+        raise Http404("This attempt does not exist.")
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
     response = HttpResponse(
         storage.read_log(attempt.pk), content_type="text/plain; charset=utf-8"
@@ -124,7 +126,7 @@ def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileRe
     artifact = access.found_or_404(own, pk=artifact_pk, attempt__trial=trial)
     target = storage.output_path(artifact.attempt_id, artifact.sha256)
     if not target.exists():
-        raise Http404("The file has been removed to free space.")
+        raise Http404("The file was removed to free space.")
     response = FileResponse(
         target.open("rb"),
         as_attachment=True,
@@ -137,7 +139,7 @@ def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileRe
 
 @require_http_methods(["GET", "POST"])
 def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Asks first; then the trial is asked to stop, and keeps what it has reported."""
+    """GET asks first. The trial is asked to stop, and keeps its reports."""
     trial, user = _trial(request, pk), access.viewer(request)
     if not access.can_steer(user, trial.experiment.team):
         raise PermissionDenied

@@ -1,4 +1,4 @@
-"""Why a trial is where it is: one sentence in plain words, and what it rests on."""
+"""Why a trial has its state: one sentence, and what it rests on."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from experiments.pages.trial.verdict_words import (
 
 @dataclass(frozen=True)
 class Why:
-    """``lead`` is the one sentence, ``notes`` what stands below it, ``advice`` what to
-    try next, ``command`` one that would help."""
+    """``lead`` is the sentence, ``notes`` follow it; ``advice`` is what to try next and
+    ``command`` one that helps."""
 
     lead: Sentence
     notes: Sequence[Sentence] = ()
@@ -73,8 +73,8 @@ def _rerun_note(detail: TrialDetail) -> Sentence:
         '<a href="{}">trial {}</a>', again.get_absolute_url(), again.number
     )
     if again.value is None or not again.has_ended:
-        return format_html("It runs again without early end, as {}.", link)
-    words = "Run again without early end, as {}, it came to {}."
+        return format_html("It runs again without early termination, as {}.", link)
+    words = "Run again without early termination, as {}, it reached {}."
     return format_html(words, link, metric_text(again.value))
 
 
@@ -84,14 +84,14 @@ def _rerun_note(detail: TrialDetail) -> Sentence:
 def _completed(detail: TrialDetail) -> Why:
     trial = detail.trial
     if trial.origin == Origin.IMPORTED:
-        words = "{}, imported, ended elsewhere{}."
+        words = "{} was imported{}."
         return Why(format_html(words, trial_name(trial), _place(detail)))
     lead = format_html("{} ran to the end{}.", trial_name(trial), _place(detail))
-    return Why(lead, _judged_notes(detail, "It was never close to an early end."))
+    return Why(lead, _judged_notes(detail))
 
 
 def _place(detail: TrialDetail) -> Sentence:
-    """``: rank 5 of 30, 0.0067 behind trial 23`` or the lead of the best."""
+    """``: rank 5 of 30, 0.0067 behind trial 23``, or the lead of the best."""
     trial, ranking = detail.trial, detail.ranking
     if ranking.rank is None or trial.value is None:
         return ""
@@ -116,13 +116,13 @@ def _place(detail: TrialDetail) -> Sentence:
     )
 
 
-def _judged_notes(detail: TrialDetail, unthreatened: str) -> list[Sentence]:
+def _judged_notes(detail: TrialDetail) -> list[Sentence]:
     if detail.policy is None and not detail.decisions:
         return _unjudged_notes(detail)
     policy = policy_sentence(detail)
     if not detail.decisions:
         return [policy, "It was never checked."]
-    return [policy, checks_sentence(detail) or unthreatened]
+    return [policy, checks_sentence(detail) or "It was never close to an early end."]
 
 
 def _unjudged_notes(detail: TrialDetail) -> list[Sentence]:
@@ -130,7 +130,7 @@ def _unjudged_notes(detail: TrialDetail) -> list[Sentence]:
         return []
     if detail.trial.runs_to_end:
         again = detail.trial.repeats
-        which = "" if again is None else f": it is trial {again} once more"
+        which = "" if again is None else f": it repeats trial {again}"
         return [f"No policy ends it early{which}."]
     return ["No policy ends trials of this sweep early."]
 
@@ -139,10 +139,10 @@ def _running(detail: TrialDetail) -> Why:
     trial = detail.trial
     name = trial_name(trial)
     if trial.is_stopping:
-        return Why(_stopping_lead(detail), ["It may save its work, and is then ended."])
+        return Why(_stopping_lead(detail), ["It can save its work; then it ends."])
     if not trial.reports:
         return Why(
-            f"{name} has started and not reported yet.", _coming_notes(detail), ()
+            f"{name} has started and has not reported yet.", _coming_notes(detail), ()
         )
     last = detail.checks.last
     if last is None:
@@ -155,7 +155,7 @@ def _running(detail: TrialDetail) -> Why:
         )
         return Why(lead, _coming_notes(detail))
     lead = format_html(
-        "{} goes on: at report {} {}.", name, last.n, against_words(detail, last)
+        "{} continues: at report {} {}.", name, last.n, against_words(detail, last)
     )
     return Why(lead, [*_coming_notes(detail), checks_sentence(detail)])
 
@@ -184,13 +184,13 @@ def _coming_notes(detail: TrialDetail) -> list[Sentence]:
 
 
 def resumed_words(detail: TrialDetail) -> str:
-    """Of an attempt that resumes another and has not reported: how checks go on."""
+    """For an attempt that resumed another one and has not reported yet."""
     before = detail.resumed_attempt
     if before is None:
         return ""
     return (
-        f"It goes on from attempt {before.n}: the reports of that before the step at"
-        " which it goes on count, and so do the checks."
+        f"It resumed from attempt {before.n}: reports and checks before the step at"
+        " which it resumes still count."
     )
 
 
@@ -221,7 +221,7 @@ def _kept_notes(detail: TrialDetail) -> list[Sentence]:
         return []
     if detail.ranking.is_best(detail.trial):
         return [f"Its reports are kept, and it is the best of {detail.ranking.ranked}."]
-    return ["Its reports are kept, and it has its place in the ranking."]
+    return ["Its reports are kept, and it is part of the ranking."]
 
 
 def _queued(detail: TrialDetail) -> Why:
@@ -233,7 +233,7 @@ def _queued(detail: TrialDetail) -> Why:
         lead = f"{name} waits: its sweep is paused. Resume the sweep to run it."
         return Why(lead, _lost_notes(detail))
     if not sweep.launches:
-        lead = f"{name} waits until a process asks for the next trial of {sweep}."
+        lead = f"{name} waits until one of your processes asks for a trial of {sweep}."
         return Why(lead, _lost_notes(detail))
     wait = detail.wait
     if wait is None:
@@ -243,7 +243,7 @@ def _queued(detail: TrialDetail) -> Why:
     help_text = wait.help_text
     if wait.command:
         help_text = (
-            "This starts one, with two slots, on any host that reaches the site:"
+            "This command starts one with two slots, on any host that reaches the site:"
         )
     notes = [wait.rest, *_lost_notes(detail), help_text]
     return Why(lead, [note for note in notes if note], command=wait.command)
@@ -254,20 +254,20 @@ def _lost_notes(detail: TrialDetail) -> list[Sentence]:
         return []
     before, last = detail.attempts[-2:]
     if before.state == AttemptState.FINISHED:
-        how = "failed, and may be tried again"
+        how = "failed"
     elif before.reason == "paused":
-        how = "was put back by a pause"
+        how = "was stopped by a pause"
     else:
         how = "was lost"
-    return [f"Attempt {last.n}: the one before {how}.", *_told_notes(detail)]
+    return [f"Attempt {last.n}: the previous one {how}.", *_told_notes(detail)]
 
 
 def _told_notes(detail: TrialDetail) -> list[Sentence]:
-    """What the attempt that ran last has left, which the page goes on to show."""
+    """What the last attempt that ran has left; the page shows it."""
     shown = detail.shown_attempt
     if shown is None or shown.claimed_at is None:
         return []
-    left = f"The log and the files below are those of attempt {shown.n}."
+    left = f"The log and the files below are from attempt {shown.n}."
     primary = detail.objective.primary_metric
     metric = next((m for m in detail.metrics if m.name == primary and m.count), None)
     if metric is None:

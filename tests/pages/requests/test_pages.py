@@ -140,7 +140,7 @@ def test_values_outside_the_space_are_said_to_be(ada: Client, sweep: Sweep) -> N
     trial = factories.trial(sweep, params=asked.params, **own)
     page = text_of(ada.get(trial.get_absolute_url()))
     assert page.count("Outside the search space:") == 3
-    assert "Added by hand and without early end." in page
+    assert "Added by hand and without early termination." in page
 
 
 @pytest.mark.parametrize(

@@ -278,8 +278,8 @@ def test_what_helps_where_a_process_that_asked_fell_silent() -> None:
             ask.ask(trial.sweep)
             trial.refresh_from_db()
         factories.lose(trial.current_attempt)
-    assert advice_in(trial).startswith("See whether the process still runs")
-    assert "fell silent" in page_of(trial)
+    assert advice_in(trial).startswith("Check whether the process still runs")
+    assert "sent no heartbeat" in page_of(trial)
 
 
 def advice_in(trial: Trial) -> str:

@@ -46,17 +46,17 @@ def test_while_it_waits_the_page_tells_what_the_attempt_before_told(
 ) -> None:
     trial = put_back(0.9, 0.8, 0.7)
     html = page(ada, trial.get_absolute_url())
-    assert "the one before was put back by a pause" in html
+    assert "the previous one was stopped by a pause" in html
     assert "Attempt 1 had reported accuracy 3 times, last 0.7000." in html
-    assert "The log and the files below are those of attempt 1." in html
+    assert "The log and the files below are from attempt 1." in html
     assert "Attempt 2 has not begun. Attempt 1 printed:" in html
     assert "epoch 2 is done" in html and "log?attempt=1" in html
-    assert "Attempt 1 was put back when the sweep was paused" in html
+    assert "Attempt 1 was stopped when the sweep was paused" in html
     assert "trained for 8 s" in html
     assert model(html, "metrics-model")
     factories.claim(trial)
     begun = page(ada, trial.get_absolute_url())
-    assert "epoch 2 is done" not in begun and "Nothing printed yet." in begun
+    assert "epoch 2 is done" not in begun and "No output yet." in begun
 
 
 def test_the_table_of_its_sweep_says_that_it_waits_again(ada: Client) -> None:
@@ -67,7 +67,7 @@ def test_the_table_of_its_sweep_says_that_it_waits_again(ada: Client) -> None:
     lifecycle.pause_sweep(trial.sweep)
     Trial.objects.filter(sweep=trial.sweep, state="completed").delete()
     overview = page(ada, trial.sweep.get_absolute_url())
-    assert "1 trial waits until the sweep goes on." in overview
+    assert "1 trial waits until the sweep resumes." in overview
     assert "Put back after attempt 1, waiting until the sweep goes on" in page(ada, url)
 
 
@@ -80,14 +80,14 @@ def test_a_failure_stays_to_be_read_while_the_trial_waits_to_be_retried(
     failed = lifecycle.Outcome(cause="exited", exit_code=3, message="exit code 3")
     lifecycle.finish_attempt(attempt, failed)
     html = page(ada, trial.get_absolute_url())
-    assert "the one before failed, and may be tried again" in html
+    assert "the previous one failed" in html
     assert "exit code 3" in html and "?attempt=1" in html
 
 
 def test_the_next_check_is_the_next_of_all_its_reports(ada: Client) -> None:
     trial = resumed(0.9, 0.8, 0.7)
     waiting = page(ada, trial.get_absolute_url())
-    assert "It goes on from attempt 1: the reports of that" in waiting
+    assert "It resumed from attempt 1: reports" in waiting
     assert "check comes at report" not in waiting
     factories.report(trial, [0.7], first_step=3)
     html = page(ada, trial.get_absolute_url())

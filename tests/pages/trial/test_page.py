@@ -121,7 +121,7 @@ def test_a_member_cancels_a_trial_after_a_question(ada: Client) -> None:
     trial = factories.reported_trial(sweep, [0.5])
     html = page(ada, trial.get_absolute_url())
     assert 'data-dialog-open="cancel-trial"' in html
-    assert "What it has reported is kept" in page(ada, f"/trials/{trial.pk}/cancel/")
+    assert "Its reports are kept" in page(ada, f"/trials/{trial.pk}/cancel/")
     response = ada.post(f"/trials/{trial.pk}/cancel/", follow=True)
     assert "is asked to stop" in response.content.decode()
     trial.refresh_from_db()
@@ -162,9 +162,9 @@ def test_outputs_that_could_not_be_kept_are_told(ada: Client) -> None:
     attempt.update(not_kept="a<b>.bin (not stored: full)")
     text = page(ada, f"/trials/{trial.pk}/")
     assert "Not kept: a&lt;b&gt;.bin (not stored: full)" in text
-    assert "It left no files" not in text
+    assert "It saved no files" not in text
     attempt.update(not_kept="")
-    assert "It left no files" in page(ada, f"/trials/{trial.pk}/")
+    assert "It saved no files" in page(ada, f"/trials/{trial.pk}/")
 
 
 def test_an_output_is_sent_as_a_file_that_nothing_runs(ada: Client) -> None:

@@ -23,14 +23,14 @@ def again_url(trial: Trial) -> str:
 
 def test_a_trial_that_was_ended_early_can_run_again_to_its_end(ada: Client) -> None:
     trial = judged_trial()
-    assert "Rerun without early end" in page(ada, trial.get_absolute_url())
+    assert "Rerun without early termination" in page(ada, trial.get_absolute_url())
     response = ada.post(again_url(trial), {"to_end": "on"}, follow=True)
     sentence = "Trial 3 will run again, without early termination"
     assert sentence in response.content.decode()
     assert trial.sweep is not None
     (asked,) = waiting_requests(trial.sweep)
     assert asked.origin_text == "re-run of 3, to its end"
-    assert "Rerun without early end" not in page(ada, trial.get_absolute_url())
+    assert "Rerun without early termination" not in page(ada, trial.get_absolute_url())
     twice = ada.post(again_url(trial), {"to_end": "on"}, follow=True).content.decode()
     assert "waits to run again already" in twice
     assert waiting_requests(trial.sweep).count() == 1
@@ -42,15 +42,18 @@ def test_the_rerun_and_its_original_lead_to_each_other(ada: Client) -> None:
     source = {"origin": "rerun", "source_number": trial.number, "runs_to_end": True}
     again = factories.reported_trial(trial.sweep, [0.3, 0.6, 0.9], **source)
     running = page(ada, again.get_absolute_url())
-    assert "No policy ends it early: it is trial 3 once more." in running
-    assert "Trial 3 run again, with the same values and without early end" in running
+    assert "No policy ends it early: it repeats trial 3." in running
+    assert (
+        "Trial 3 run again, with the same values and without early termination"
+        in running
+    )
     first = page(ada, trial.get_absolute_url())
-    assert "It runs again without early end, as <a href=" in first
-    assert "Rerun without early end" not in first
+    assert "It runs again without early termination, as <a href=" in first
+    assert "Rerun without early termination" not in first
     lifecycle.finish_attempt(
         Attempt.objects.get(trial=again), lifecycle.Outcome(cause="exited", exit_code=0)
     )
-    assert "it came to 0.9000." in page(ada, trial.get_absolute_url())
+    assert "it reached 0.9000." in page(ada, trial.get_absolute_url())
 
 
 def test_running_it_again_asks_whether_to_its_end(ada: Client) -> None:
@@ -74,7 +77,9 @@ def test_only_members_run_a_trial_again(client: Client) -> None:
     factories.team("Physics", vera="viewer", ada="member")
     trial = judged_trial()
     client.force_login(factories.user("vera"))
-    assert "Rerun without early end" not in page(client, trial.get_absolute_url())
+    assert "Rerun without early termination" not in page(
+        client, trial.get_absolute_url()
+    )
     assert client.get(again_url(trial)).status_code == 403
     assert client.post(again_url(trial)).status_code == 403
     factories.team("Chemistry", otto="member")
@@ -97,7 +102,7 @@ def test_what_ended_otherwise_has_no_such_button(ada: Client) -> None:
     ):
         Trial.objects.filter(pk=trial.pk).update(**fields)
         html = page(ada, trial.get_absolute_url())
-        assert "Rerun without early end" not in html
+        assert "Rerun without early termination" not in html
 
 
 def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
@@ -110,8 +115,8 @@ def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
     ("policy", "line", "words"),
     [
         ({"type": "bandit", "slack_amount": 0.9}, "threshold", "best values up to"),
-        ({"type": "patience", "patience": 1}, "to beat", "which do not matter here"),
-        ({"type": "predictive"}, "best of all", "have to beat"),
+        ({"type": "patience", "patience": 1}, "to beat", "which do not count here"),
+        ({"type": "predictive"}, "best of all", "has to beat"),
         (None, "threshold", "best values of the others"),
     ],
 )
@@ -131,11 +136,11 @@ def test_the_lines_are_those_that_the_policy_goes_by(
 
 def test_of_a_repeat_the_chart_says_that_no_line_decided(ada: Client) -> None:
     trial = judged_trial()
-    shown_attempt = "No line decided: report by report it is equal to another trial."
-    assert shown_attempt not in page(ada, trial.get_absolute_url())
+    words = "No line decided: each of its reports equals one of another trial."
+    assert words not in page(ada, trial.get_absolute_url())
     stops = Decision.objects.filter(trial=trial, stop=True)
     assert stops.update(facts={"equal_reports": 3.0}) == 1
-    assert shown_attempt in page(ada, trial.get_absolute_url())
+    assert words in page(ada, trial.get_absolute_url())
 
 
 def test_a_value_to_be_reached_is_a_line_all_along(ada: Client) -> None:

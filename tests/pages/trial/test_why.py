@@ -10,7 +10,7 @@ from experiments.models import Attempt, Decision, Sweep, Trial
 from experiments.models.trials import AttemptState
 from experiments.pages.failures import Failure, advice, by_log
 from experiments.pages.log_text import LogLine, Span
-from experiments.pages.trial.detail import TrialDetail
+from experiments.pages.trial.detail import detail_of
 from experiments.pages.trial.verdicts import chance_text, fact_columns, verdict_rows
 from experiments.pages.trial.why import Why, why_of
 from experiments.search.records import Objective
@@ -32,7 +32,7 @@ def why(trial: Trial) -> Why:
     fresh = Trial.objects.select_related(
         "sweep__pool", "sweep__experiment", "experiment", "current_attempt__worker"
     ).get(pk=trial.pk)
-    return why_of(TrialDetail(fresh))
+    return why_of(detail_of(fresh))
 
 
 def finish(trial: Trial, **outcome: object) -> Trial:
@@ -130,7 +130,7 @@ def test_a_running_trial_that_was_kept_says_against_what() -> None:
     factories.reported_trial(sweep, [0.2, 0.4], state="completed")
     found = why(factories.reported_trial(sweep, [0.5, 0.5]))
     assert (
-        "goes on: at report 2 its best accuracy <strong>0.5000</strong>" in found.lead
+        "continues: at report 2 its best accuracy <strong>0.5000</strong>" in found.lead
     )
     assert "was above <strong>0.3000</strong>, the average of" in found.lead
     assert "The next check comes at report 3." in found.notes
@@ -141,7 +141,7 @@ def test_a_trial_that_is_being_ended_says_so_already() -> None:
     factories.reported_trial(sweep, [0.9], state="completed")
     found = why(factories.reported_trial(sweep, [0.5]))
     assert "was asked to stop after report 1: its best accuracy" in found.lead
-    assert found.notes == ["It may save its work, and is then ended."]
+    assert found.notes == ["It can save its work; then it ends."]
 
 
 def test_a_failed_trial_says_its_exit_code_once() -> None:
@@ -237,7 +237,7 @@ def test_a_queued_trial_of_a_sweep_that_launches_nothing_waits_for_an_asker() ->
     sweep.refresh_from_db()
     found = why(factories.trial(sweep))
     assert found.lead == (
-        "Trial 0 waits until a process asks for the next trial of digits-1."
+        "Trial 0 waits until one of your processes asks for a trial of digits-1."
     )
 
 
@@ -262,11 +262,11 @@ def test_the_short_table_keeps_the_first_the_closest_and_the_last() -> None:
         )
         for n in range(5, 31)
     ]
-    rows = verdict_rows(decisions, TrialDetail(trial).objective, whole=False)
+    rows = verdict_rows(decisions, detail_of(trial).objective, whole=False)
     always = [row.decision.n for row in rows if row.rank == 0]
     assert always == [5, 10, 28, 29, 30]
     assert sum(row.rank < 2 for row in rows) == 12
-    whole = verdict_rows(decisions, TrialDetail(trial).objective, whole=True)
+    whole = verdict_rows(decisions, detail_of(trial).objective, whole=True)
     assert not any(row.rank for row in whole)
 
 
@@ -334,7 +334,7 @@ def test_patience_says_what_has_not_improved_and_how_close_it_came() -> None:
 def test_a_rule_that_waits_is_told_with_the_best_so_far() -> None:
     found = why(judged({"type": "patience", "patience": 5}, own=[0.4]))
     assert found.lead == (
-        "Trial 0 goes on: at report 1 with a best accuracy of <strong>0.4</strong>,"
+        "Trial 0 continues: at report 1 with a best accuracy of <strong>0.4</strong>,"
         " patience lasts for 5 reports."
     )
 
@@ -373,7 +373,7 @@ def test_the_closest_check_of_a_prediction_had_the_smallest_chance() -> None:
     for curve in RISING:
         factories.reported_trial(sweep, curve, state="completed")
     trial = factories.reported_trial(sweep, SLOW)
-    checks = TrialDetail(trial).checks
+    checks = detail_of(trial).checks
     chances = [d.facts["chance"] for d in trial.decisions.all()]
     assert checks.chance == min(chances) and checks.spare is None
     assert "to become the best." in " ".join(map(str, why(trial).notes))
