@@ -55,7 +55,7 @@ def test_a_parameter_that_acts_late_ends_no_trial_as_a_repeat() -> None:
         for step in range(1, 13):
             value = (2 + 1 / step) * (factor if step > 6 else 1)
             verdict = study.report(trial.number, step=step, value=value)
-            assert "equal to trial" not in verdict.reason
+            assert "its reports are equal" not in verdict.reason
         study.tell(trial.number)
     study.ask()
     assert study._history.trainings.tolist() == [-1] * 6
@@ -138,5 +138,5 @@ def test_the_reason_names_the_trial_that_is_repeated() -> None:
         verdict = study.report(again.number, step=step, value=1 + 2 / step)
         assert verdict.stop == (step == 4)
     assert verdict.setters == (0,)
-    assert "report by report it is equal to trial 0" in verdict.reason
+    assert "its reports are equal to those of trial 0" in verdict.reason
     assert verdict.facts == {"equal_reports": 4.0}

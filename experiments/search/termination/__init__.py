@@ -1,7 +1,7 @@
 """Early-termination policies by the name that a sweep document uses.
 
-A new policy is a subclass of `Policy` in a module of its own and a line in POLICIES,
-which has them in the order in which forms offer them.
+A new policy is a subclass of `Policy` and a line in POLICIES, which has them in the
+order in which forms offer them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ POLICIES: Mapping[str, type[Policy]] = MappingProxyType(
         )
     }
 )
-# Every report asks for its sweep's policy; a policy keeps nothing between calls.
+# Every report needs the policy of its sweep. A policy has no state, so it can be
+# shared.
 MAX_KEPT = 64
 
 
@@ -48,7 +49,7 @@ def read_policy(
 ) -> Policy | None:
     """A policy from a document's mapping or bare name; None for null and `none`.
 
-    Problems are noted in `diagnostics`, and the answer is then of no use.
+    Do not use the policy if this notes problems in `diagnostics`.
     """
     if value is None or (isinstance(value, str) and value.lower() == "none"):
         return None

@@ -1,4 +1,4 @@
-"""The bandit policy: a trial may trail the best one by a slack and no more."""
+"""The bandit policy: a trial may be worse than the best one by a slack."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.termination.settings import NumberSetting, declared
 from experiments.search.wording import significant
 
-# A slack factor is doubted from so many values on, when its gap is so small a share of
-# what lies between the best and the median.
+# A slack factor is too small if its gap is a smaller share of the distance between the
+# best value and the median. Fewer values do not tell.
 MIN_VALUES = 3
-SMALL_SHARE = 0.05
+MIN_GAP_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class BanditPolicy(ComparingPolicy):
     """Ends a trial whose best is worse than the best of all by more than a slack.
 
-    With B the best value up to the same report, the slack is `slack_amount`, or for a
+    B is the best value up to the same report. The slack is `slack_amount`, or with a
     `slack_factor` f it is |B| f / (1 + f) when maximising and |B| f when minimising.
-    For positive metrics that is Azure's B / (1 + f) and B (1 + f); for negative ones,
-    too, it never ends the leader. Exactly one of the two is above 0.
+    For positive metrics that is Azure's B / (1 + f) and B (1 + f); with negative ones
+    it never ends the leader either. Exactly one of the two settings is above 0.
     """
 
     kind: ClassVar[str] = "bandit"
@@ -85,9 +85,9 @@ class BanditPolicy(ComparingPolicy):
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         leader = rivals.leader()
         if leader is None or not ruling.setters:
-            return "the limit beside its own best"
+            return "the limit for its own best"
         best = significant(self.objective.value(leader.loss))
-        return f"the limit beside {best}, the best of {trial_mark(leader.number)}"
+        return f"the limit for {best}, the best of {trial_mark(leader.number)}"
 
     def name_in_words(self) -> str:
         if self.slack_factor > 0:
@@ -105,11 +105,11 @@ class BanditPolicy(ComparingPolicy):
 
 
 def slack_warning(policy: Policy, values: Iterable[float]) -> str | None:
-    """A sentence when a slack factor does not fit a metric; None when it does.
+    """A sentence if a slack factor does not fit the metric; None if it does.
 
-    `values` are the trials' bests in the metric's own sign. A share of the best value
-    says nothing where the metric is near zero or negative: beside the differences
-    between the trials it may be next to nothing.
+    `values` are the trials' bests in the metric's own sign. If the metric is near zero
+    or negative, a share of the best value may be tiny compared with the differences
+    between trials.
     """
     if not isinstance(policy, BanditPolicy) or policy.slack_factor <= 0:
         return None
@@ -120,17 +120,17 @@ def slack_warning(policy: Policy, values: Iterable[float]) -> str | None:
         return None
     best = policy.objective.value(losses[0])
     gap, usual = policy.gap(losses[0]), losses[len(losses) // 2] - losses[0]
-    if gap < SMALL_SHARE * usual:
+    if gap < MIN_GAP_SHARE * usual:
         return (
             f"slack_factor {significant(policy.slack_factor)} of the best value "
-            f"{significant(best)} is a gap of {significant(gap)}, and the middle trial "
-            f"is {significant(usual)} behind: almost every trial would end. For a "
-            "metric near zero take slack_amount, in the metric's own units."
+            f"{significant(best)} is a gap of {significant(gap)}, and the median trial "
+            f"is {significant(usual)} worse: almost every trial would end. For a "
+            "metric near zero use slack_amount, in the metric's own units."
         )
     if best < 0:
         return (
             f"The best value, {significant(best)}, is negative: slack_factor "
             f"{significant(policy.slack_factor)} allows a gap of {significant(gap)}, a "
-            "share of its size. Take slack_amount, in the metric's own units."
+            "share of its size. Use slack_amount, in the metric's own units."
         )
     return None

@@ -1,4 +1,4 @@
-"""Policies that need no other trial: fixed bounds, and patience."""
+"""Policies that do not compare trials: fixed bounds, and patience."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from experiments.search.termination.settings import (
 )
 from experiments.search.wording import counted, distinct_texts, significant
 
-GOES_ON = Ruling(stop=False)
+CONTINUES = Ruling(stop=False)
 
 
 def bound(label: str, *, phrase: str) -> NumberSetting:
@@ -43,10 +43,10 @@ def bound(label: str, *, phrase: str) -> NumberSetting:
 class ThresholdPolicy(Policy):
     """Ends a trial that misses fixed bounds, in the metric's own sign.
 
-    `value` must be reached by the best of the reports up to `by_report`. The latest
-    report must be neither below `lower` nor above `upper`. A report that is no finite
-    number is worse than any bound. At least one of the three must be set. Other trials
-    do not matter, unless `min_rivals` says so: even the leader ends.
+    The best report up to `by_report` must reach `value`. The latest report must not be
+    below `lower` or above `upper`. A report of NaN or infinity is worse than any bound.
+    At least one of the three must be set. Even the leader ends, and other trials do not
+    matter unless `min_rivals` is set.
     """
 
     kind: ClassVar[str] = "threshold"
@@ -103,7 +103,7 @@ class ThresholdPolicy(Policy):
             return Ruling(stop=True, limit=worst)
         if best is not None and own.last < best:
             return Ruling(stop=True, limit=best)
-        return GOES_ON
+        return CONTINUES
 
     def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         own = evidence.own
@@ -116,7 +116,7 @@ class ThresholdPolicy(Policy):
             best = "no finite value" if own.silent else f"its best {best_mark(best)}"
             return Grounds(
                 f"{best} has not reached {goal}, "
-                f"which was asked for by report {self.by_report:,}"
+                f"which was required by report {self.by_report:,}"
             )
         if math.isinf(own.last):
             last, bound = "a report without a finite value", significant(limit)
@@ -148,7 +148,7 @@ class ThresholdPolicy(Policy):
         return None if bound is None else self.objective.loss(bound)
 
     def _best(self) -> float | None:
-        """The lowest loss that is allowed: what is better is too good to be true."""
+        """The lowest loss that is allowed: a better one is too good to be true."""
         bound = self.upper if self.objective.maximizes else self.lower
         return None if bound is None else self.objective.loss(bound)
 
@@ -157,9 +157,9 @@ class ThresholdPolicy(Policy):
 class PatiencePolicy(Policy):
     """Ends a trial that has not improved for a while (early stopping, Prechelt, 1998).
 
-    A trial ends when its best is not better, by more than `min_delta`, than it was
-    `patience` reports ago. Other trials do not matter, unless `min_rivals` says so:
-    even the leader ends.
+    A trial ends if its best has not improved by more than `min_delta` in the last
+    `patience` reports. Even the leader ends, and other trials do not matter unless
+    `min_rivals` is set.
     """
 
     kind: ClassVar[str] = "patience"
@@ -172,8 +172,8 @@ class PatiencePolicy(Policy):
     min_rivals: int = min_rivals(0)
     patience: int = declared(
         IntegerSetting(
-            label="Reports without a better one",
-            help=f"That many in a row. A report is {NTH_REPORT}.",
+            label="Reports without improvement",
+            help=f"In a row. A report is {NTH_REPORT}.",
             example="10",
             phrase="patience {}",
             trial_share=1.0,
@@ -191,7 +191,7 @@ class PatiencePolicy(Policy):
 
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
         if evidence.report <= self.patience:
-            return GOES_ON
+            return CONTINUES
         before = float(np.min(evidence.losses()[: -self.patience]))
         if math.isinf(before):
             return Ruling(stop=evidence.own.silent)

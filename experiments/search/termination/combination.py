@@ -1,4 +1,4 @@
-"""Several policies as one: a trial ends when any of them, or all of them, say so."""
+"""Several policies as one: a trial ends when any of them, or all of them, end it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from experiments.search.termination.evidence import Evidence, Grounds, Rivals, V
 from experiments.search.termination.policy import Policy, Ruling, min_rivals, read_kind
 from experiments.search.termination.settings import PoliciesSetting, declared
 
-# Combinations in one another: each judges all that stands in it.
+# A combination may contain combinations, at most this deep.
 MAX_DEPTH = 2
-TOO_DEEP = f"Combinations may contain one another {MAX_DEPTH} deep, not deeper."
-# Schedules that have not met after so many steps never will, or too late to matter.
+TOO_DEEP = f"Combinations may be nested {MAX_DEPTH} deep, not deeper."
+# Schedules that have not met after this many steps never meet, or too late to matter.
 MAX_STEPS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Combination(Policy):
-    """Asks several policies, each by its own settings, about the same report.
+    """Several policies, each with its own settings, judge the same report.
 
-    Its own schedule, `min_rivals` and `on_missing` come first.
+    Its own schedule, `min_rivals` and `on_missing` are checked first.
     """
 
     min_rivals: int = min_rivals(0)
     policies: tuple[Policy, ...] = declared(
         PoliciesSetting(
-            label="The rules, one a line",
+            label="The rules, one per line",
             minimum=2,
             maximum=8,
             help="Each as early_termination in a document, 2 to 8 of them.",
@@ -77,8 +77,7 @@ class Combination(Policy):
 
     @abstractmethod
     def deciding(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
-        """Those of the verdicts that the outcome rests on; the first gives the
-        threshold."""
+        """The verdicts that explain the outcome; the first has the threshold."""
 
     def due(self, report: int) -> bool:
         return super().due(report) and self.together(
@@ -119,7 +118,7 @@ class Combination(Policy):
 
     def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
         clauses = [verdict.grounds.clause for verdict in self._deciding(evidence)]
-        return Grounds("; ".join(clauses) or "none of the rules is asked here")
+        return Grounds("; ".join(clauses) or "no rule applies at this report")
 
     def settings(self) -> dict[str, JSONValue]:
         inner: list[JSONValue] = [policy.settings() for policy in self.policies]
@@ -159,7 +158,7 @@ class AnyOf(Combination):
 
 @dataclass(frozen=True, kw_only=True)
 class AllOf(Combination):
-    """Ends a trial when several policies, all asked at that report, agree to."""
+    """Ends a trial when several policies all end it at the same report."""
 
     kind: ClassVar[str] = "all_of"
     title: ClassVar[str] = "All of several"

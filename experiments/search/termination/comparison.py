@@ -1,4 +1,4 @@
-"""Policies that hold a trial's best against one number."""
+"""Policies that compare a trial's best with one limit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from experiments.search.termination.evidence import (
 from experiments.search.termination.policy import Policy, Ruling
 from experiments.search.wording import distinct_texts, significant
 
-# Sums in another order may differ in the last bits. Two numbers that close count as
-# equal, and equality survives.
+# Sums in another order may differ in the last bits. Numbers this close count as equal,
+# and a trial that is equal to the limit continues.
 ROUNDING = 1e-12
 UNOPPOSED = Ruling(stop=False)
 
@@ -33,7 +33,7 @@ class LossLimit(NamedTuple):
     scale: float = 0.0
 
     def passed_by(self, loss: float) -> bool:
-        """Whether a loss is no worse than the limit, rounding forgiven."""
+        """Whether a loss is at most the limit, apart from rounding."""
         if loss <= self.loss:
             return True
         size = max(abs(loss), abs(self.loss), self.scale)
@@ -42,11 +42,11 @@ class LossLimit(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ComparingPolicy(Policy):
-    """Ends a trial whose best is worse than a limit. Equality survives."""
+    """Ends a trial whose best is worse than a limit. An equal one continues."""
 
     @abstractmethod
     def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit | None:
-        """What the trial is held against; None when nothing can end it."""
+        """The limit for the trial; None if nothing can end it."""
 
     @abstractmethod
     def limit_in_words(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:

@@ -1,8 +1,8 @@
-"""What an early-termination policy may look at, and what it answers.
+"""What an early-termination policy sees, and what it answers.
 
 Every number here is a LOSS: lower is better, and infinity means no finite value. Two
-modules answer: `experiments.search.standings` from memory, for the study and the
-policy simulator, and `experiments.tracking.rivals` from the rows of a stored sweep.
+modules implement it: `experiments.search.standings` in memory, for the study and the
+policy simulator, and `experiments.tracking.rivals` with the rows of a stored sweep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-# A policy learns from at most so many finished trials, those with the highest numbers.
+# A policy learns from at most this many finished trials, the latest by number.
 MAX_FINISHED = 256
 
 # What pages draw in another way in a clause: the trial's own best, and links to trials.
@@ -43,10 +43,10 @@ def without_marks(clause: str) -> str:
 
 
 class Standing(NamedTuple):
-    """One trial after its n-th report: best and mean of the finite losses so far.
+    """One trial after its n-th report: best and mean of its finite LOSSES so far.
 
-    Both are infinity as long as no finite value was reported. `last` is the loss of
-    the n-th report itself, infinity when that was not finite.
+    Both are infinity until a finite value was reported. `last` is the loss of the n-th
+    report, infinity if that was not finite.
     """
 
     report: int
@@ -61,17 +61,17 @@ class Standing(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A trial's number and its best loss up to the report that is judged."""
+    """A trial's number and its best LOSS up to the judged report."""
 
     number: int
     loss: float
 
 
 class Rivals(ABC):
-    """The sweep's other trials that reported at least n times, cut at their n-th.
+    """The sweep's other trials that reported at least n times, up to their n-th report.
 
-    They may be in any state. Where losses are equal the lower trial number comes
-    first, and those without a finite value come last. Places are counted from 0.
+    They may be in any state. Of equal losses the lower trial number comes first, and
+    trials without a finite value come last. Places are counted from 0.
     """
 
     @abstractmethod
@@ -79,17 +79,16 @@ class Rivals(ABC):
 
     @abstractmethod
     def leader(self) -> Ranked | None:
-        """The lowest best(n); None when no rival has a finite value."""
+        """The lowest best(n); None if no rival has a finite value."""
 
     @abstractmethod
     def ranked_by_mean(self, place: int, count: int) -> Sequence[Ranked]:
-        """``count`` rivals from the place-th lowest mean(n) on, with that mean."""
+        """`count` rivals in order of mean(n), from `place` on, with their means."""
 
     def median_of_means(self) -> tuple[float, tuple[int, ...]]:
-        """The median of mean(n), and the numbers of the middle one or two trials.
+        """The median of mean(n), and the numbers of the one or two median trials.
 
-        With an even number of rivals it is the mean of the middle two; infinity and
-        no numbers without rivals.
+        With an even number of rivals it is the mean of two; without rivals infinity.
         """
         count = len(self)
         if not count:
@@ -111,7 +110,7 @@ class Rivals(ABC):
 
     @abstractmethod
     def only_running(self) -> Rivals:
-        """Those of them that have not ended."""
+        """The rivals that have not ended."""
 
 
 class Finished(ABC):
@@ -132,26 +131,23 @@ class Finished(ABC):
 
     @abstractmethod
     def curves(self) -> list[NDArray[np.float64]]:
-        """The losses of each, report by report: never to be written to."""
+        """The losses of each, report by report. Do not change them."""
 
     @abstractmethod
     def best_of_all(self) -> float:
-        """The lowest loss of ANY other trial of the sweep, in whatever state.
-
-        Infinity when there is none.
-        """
+        """The lowest loss of ANY other trial in the sweep; infinity for none."""
 
     def derived(self, make: Callable[[Finished], T]) -> T:
-        """What `make` works out from the curves of these trials.
+        """What `make` computes from the curves of these trials.
 
-        An implementation may keep the answer as long as the trials stay the same, so
-        `make` must rest on nothing but `numbers` and `curves`.
+        An implementation may cache it while the trials stay the same, so `make` must
+        depend on `numbers` and `curves` only.
         """
         return make(self)
 
 
 class Evidence(ABC):
-    """One report of one trial, as it stands among the trials of its sweep."""
+    """One report of one trial, and the other trials of its sweep."""
 
     @property
     @abstractmethod
@@ -185,10 +181,10 @@ class Evidence(ABC):
 
 @dataclass(frozen=True)
 class Grounds:
-    """What a ruling rests on, in words.
+    """Why a ruling was made, in words.
 
     `clause` is the end of a sentence, without its full stop. `best` is the trial's own
-    best where the sentence names it before the clause. `limit` says what the threshold
+    best if the sentence names it before the clause. `limit` says what the threshold
     is, and ends the clause; "" where there is none. Clause and limit may have marks.
     """
 
@@ -204,14 +200,13 @@ class Grounds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A policy's answer after one report, with all that it rests on.
+    """A policy's answer after one report, with its inputs.
 
-    `value` (the trial's own best) and `threshold` are in the METRIC'S OWN SIGN, None
-    where there is no finite one. `rivals` counts the trials compared with. `setters`
-    are the numbers of the rivals that set the threshold: the leader, or the middle one
-    or two. `reason` is one plain sentence, never empty. `facts` holds finite numbers
-    of the policy's own, such as a chance, by name. `grounds` has the parts of the
-    sentence.
+    `value` (the trial's own best) and `threshold` are in the METRIC'S OWN SIGN, None if
+    not finite. `rivals` counts the trials compared with, and `setters` are the numbers
+    of those that set the threshold: the leader, or one or two median trials. `reason`
+    is one plain sentence, never empty. `facts` has further finite numbers by name, such
+    as a chance. `grounds` has the parts of the sentence.
     """
 
     stop: bool

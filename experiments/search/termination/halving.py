@@ -1,4 +1,4 @@
-"""Successive halving: at each rung one trial in so many goes on."""
+"""Successive halving: at each rung only the best share of the trials continues."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from experiments.search.termination.settings import (
 )
 from experiments.search.wording import significant
 
-# Successive terms of number * GOLDEN, modulo 1, lie evenly between 0 and 1.
+# The terms of number * GOLDEN, modulo 1, are spread evenly between 0 and 1.
 GOLDEN = (math.sqrt(5) - 1) / 2
 MAX_NAMED = 3
 
@@ -36,9 +36,9 @@ class AshaPolicy(ComparingPolicy):
     """Asynchronous successive halving, its stopping form (Li et al., 2020).
 
     The rungs are the reports m, m r, m r^2, ... with m = `min_resource` and
-    r = `reduction_factor`. Of k trials that have come to a rung, the trial itself
-    included, the best floor(k / r), but at least one, go on; with fewer than r trials
-    all do. A trial is judged once at each rung, when it gets there, by its best.
+    r = `reduction_factor`. Of k trials that have reached a rung, including the judged
+    one, the best floor(k / r), but at least one, continue; with fewer than r trials all
+    do. A trial is judged once at each rung, when it gets there, by its best.
     """
 
     kind: ClassVar[str] = "asha"
@@ -65,9 +65,9 @@ class AshaPolicy(ComparingPolicy):
             default=3,
             minimum=2,
             maximum=100,
-            help="Also how much further each rung is: with 3 from report 1 on 1, 3, 9, "
-            "27.",
-            phrase="one in {} goes on",
+            help="Also the ratio of the rungs: with 3, and the first at 1, they are 1, "
+            "3, 9, 27.",
+            phrase="one in {} continues",
             slider=(2, 10, 1),
             says_when=True,
             named=True,
@@ -86,13 +86,13 @@ class AshaPolicy(ComparingPolicy):
             document.warn(
                 "evaluation_interval",
                 f"No rung ({policy.rungs_in_words()}) is a multiple of "
-                f"{policy.evaluation_interval}, so that no trial would ever be judged; "
-                "an interval of 1 allows every rung.",
+                f"{policy.evaluation_interval}, so no trial would be judged. Use an "
+                "interval of 1.",
             )
         return policy
 
     def rungs(self) -> Iterator[int]:
-        """The reports at which trials are judged, as far as numbers go."""
+        """The reports at which trials are judged, up to MAX_REPORTS."""
         rung = self.min_resource
         while rung <= MAX_REPORTS:
             yield rung
@@ -117,14 +117,14 @@ class AshaPolicy(ComparingPolicy):
         rank = "the best" if kept == 1 else f"the last of the best {kept:,}"
         return (
             f"the best of {trial_mark(ruling.setters[0])}: {rank} of the "
-            f"{len(rivals):,} others that came as far; one in "
-            f"{self.reduction_factor} goes on"
+            f"{len(rivals):,} others at this report; one in "
+            f"{self.reduction_factor} continues"
         )
 
     def name_in_words(self) -> str:
         return (
-            f"successive halving (ASHA), one in {self.reduction_factor} goes on after "
-            f"{self.rungs_in_words()}"
+            f"successive halving (ASHA), one in {self.reduction_factor} continues "
+            f"after {self.rungs_in_words()}"
         )
 
     def rungs_in_words(self) -> str:
@@ -134,7 +134,7 @@ class AshaPolicy(ComparingPolicy):
         return f"{named}{' …' * (len(first) > MAX_NAMED)} reports"
 
     def _kept(self, rivals: Rivals) -> int:
-        """How many of the trials at a rung go on; 0 when there are too few to say."""
+        """How many of the trials at a rung continue; 0 if there are too few to say."""
         field = len(rivals) + 1
         if field < self.reduction_factor:
             return 0
@@ -143,12 +143,12 @@ class AshaPolicy(ComparingPolicy):
 
 @dataclass(frozen=True, kw_only=True)
 class HyperbandPolicy(AshaPolicy):
-    """Successive halving in brackets that begin later and later (Li et al., 2018).
+    """Successive halving in brackets, each of which begins later (Li et al., 2018).
 
     Bracket b leaves out the first b rungs below `max_resource`, the number of reports
-    of a whole trial. Every bracket is to cost about the same, which gives the share of
-    the trials that belong to it, and a trial's number tells its bracket. The brackets
-    share their rungs: a trial is compared with all that came as far.
+    of a whole trial. The share of the trials in a bracket is such that every bracket
+    costs about the same, and a trial's number decides its bracket. The brackets share
+    their rungs: a trial is compared with all that reached the same report.
     """
 
     kind: ClassVar[str] = "hyperband"
@@ -225,15 +225,15 @@ class HyperbandPolicy(AshaPolicy):
     def name_in_words(self) -> str:
         brackets = len(list(self.rungs())) + 1
         return (
-            f"hyperband in {brackets} brackets, one in {self.reduction_factor} goes on "
-            f"after {self.rungs_in_words()}"
+            f"hyperband in {brackets} brackets, one in {self.reduction_factor} "
+            f"continues after {self.rungs_in_words()}"
         )
 
     def _shares(self) -> list[float]:
-        """How many trials each bracket gets, for the brackets to cost the same.
+        """The relative number of trials in each bracket, so that all cost the same.
 
-        With s halvings left, a trial costs about (s + 1) times what its first rung
-        does, and the first rung of the next bracket is r times as far.
+        With s halvings left, a trial costs about (s + 1) times as much as its first
+        rung, and the first rung of the next bracket is r times later.
         """
         last = len(list(self.rungs()))
         return [

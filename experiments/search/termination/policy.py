@@ -1,4 +1,4 @@
-"""The contract of an early-termination policy: pure, asked after a report."""
+"""What every early-termination policy does: after a report it decides on a trial."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from experiments.search.wording import counted, ordinal
 MISSING_WORDS: Mapping[str, str] = {
     "worst": "counts as worse than any number",
     "stop": "ends the trial",
-    "ignore": "is passed over",
+    "ignore": "is skipped",
 }
 
 
 class Ruling(NamedTuple):
-    """What a policy decided, before it is put into words.
+    """What a policy decided.
 
-    `limit` is the LOSS that the trial is held against, infinity for none; `facts` are
-    the policy's own numbers.
+    `limit` is the LOSS that the trial is compared with, infinity for none; `facts` are
+    further numbers of the policy.
     """
 
     stop: bool
@@ -41,14 +41,14 @@ class Ruling(NamedTuple):
 
 
 def min_rivals(least: int) -> Any:
-    """The setting `min_rivals`, whose default is the least that it may be."""
+    """The setting `min_rivals`; its default is also its minimum."""
     return declared(
         IntegerSetting(
             label="Against at least … other trials",
             default=least,
             minimum=least,
             maximum=100_000,
-            help="With fewer trials that came as far, every trial continues.",
+            help="With fewer trials at this report, every trial continues.",
             phrase="against {} or more",
             rare=True,
         )
@@ -60,14 +60,15 @@ class Policy(ABC):
     """Decides after a report whether a trial should end early.
 
     Let n be the number of times that the trial has reported the primary metric. The
-    policy is asked when n is at least `delay_evaluation` and a multiple of
-    `evaluation_interval`. With fewer than `min_rivals` other trials that have come as
-    far, every trial continues. `on_missing` tells what a report of NaN or an infinity
-    means at a check: `worst`, the trial is judged by its finite reports, and without
-    any it is worse than every other; `stop`, it ends; `ignore`, it continues unjudged.
+    policy checks it if n is at least `delay_evaluation` and a multiple of
+    `evaluation_interval`. With fewer than `min_rivals` other trials that have n
+    reports, every trial continues. `on_missing` says what a report of NaN or infinity
+    means at a check: with `worst` the trial is judged by its finite reports, and
+    without any it is worse than every other; with `stop` it ends; with `ignore` it
+    continues.
 
-    `title`, `use` and `advice` are its name and, in a few words and in a sentence, when
-    to pick it. A policy with rungs has no use for the schedule: `has_rungs`.
+    `title` is the policy's name; `use` and `advice` say when to pick it, in a few words
+    and in a sentence. A policy with `has_rungs` does not need the schedule.
     """
 
     SCHEDULE: ClassVar[tuple[str, ...]] = ("delay_evaluation", "evaluation_interval")
@@ -114,7 +115,7 @@ class Policy(ABC):
 
     @classmethod
     def declarations(cls) -> dict[str, Setting]:
-        """What every setting is, in the order of a document."""
+        """The settings by name, in the order of a document."""
         return {
             each.name: each.metadata["setting"]
             for each in fields(cls)
@@ -130,7 +131,7 @@ class Policy(ABC):
     ) -> Self:
         """A policy from the fields of a document; problems are noted there.
 
-        `kinds` are the policies that may stand inside this one.
+        `kinds` are the policies that this one may contain.
         """
         return cls(objective=objective, **cls.read_settings(document))
 
@@ -148,7 +149,7 @@ class Policy(ABC):
 
     @abstractmethod
     def grounds(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> Grounds:
-        """What a ruling rests on, in words."""
+        """Why a ruling was made, in words."""
 
     @abstractmethod
     def name_in_words(self) -> str:
@@ -159,7 +160,7 @@ class Policy(ABC):
         return rivals
 
     def due(self, report: int) -> bool:
-        """Whether the policy is asked after this many reports."""
+        """Whether the policy checks a trial at this report."""
         return (
             report >= self.delay_evaluation
             and report > 0
@@ -167,10 +168,7 @@ class Policy(ABC):
         )
 
     def next_check(self, report: int) -> int | None:
-        """The number of the next report, after this one, at which it is asked.
-
-        None when it will not be asked again.
-        """
+        """The next report at which it checks a trial; None if there is none."""
         earliest = max(report + 1, self.delay_evaluation)
         return -(-earliest // self.evaluation_interval) * self.evaluation_interval
 
@@ -186,7 +184,7 @@ class Policy(ABC):
         return self.ruling(evidence, rivals).stop
 
     def judge(self, evidence: Evidence) -> Verdict:
-        """The verdict after the report that the evidence is about."""
+        """The verdict after a report."""
         rivals = self.considered(evidence.rivals)
         if self.on_missing != "worst" and math.isinf(evidence.own.last):
             ruling = Ruling(stop=self.on_missing == "stop")
@@ -229,7 +227,7 @@ class Policy(ABC):
 
 
 def _missing(on_missing: str) -> Grounds:
-    return Grounds(f"it was no finite number, and on_missing is {on_missing}")
+    return Grounds(f"it is not a finite number, and on_missing is {on_missing}")
 
 
 def _too_few(need: int, have: int) -> Grounds:
@@ -249,7 +247,7 @@ def read_kind(
 ) -> Policy | None:
     """A policy from a document's mapping or bare name, among some kinds.
 
-    None, with the problem noted in `diagnostics`, when there is no such kind.
+    None, with the problem noted in `diagnostics`, if there is no such kind.
     """
     document = Fields.of(
         {"type": value} if isinstance(value, str) else value, path, diagnostics

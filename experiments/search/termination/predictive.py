@@ -1,7 +1,4 @@
-"""The predictive policy: a trial ends when it is unlikely to become the best.
-
-Trials that fall behind while none has run to its end: who cannot catch up.
-"""
+"""The predictive policy: a trial ends if it is unlikely to become the best."""
 
 from __future__ import annotations
 
@@ -31,20 +28,21 @@ from experiments.search.termination.settings import ShareSetting, declared
 from experiments.search.wording import significant
 
 MIN_FIRST_WAVE_REPORTS, MIN_RIVALS = 6, 2
-# The trials at whose report so many or more are better may have to end.
-BEHIND = 0.5
-# How long trials are is unknown yet: they are given so many times the reports so far.
-# Of a power law with exponent 1/2 that is this multiple of what it gained lately.
-LENGTHENED = 4
-STILL_GAINED = (1 - LENGTHENED**-0.5) / (2**0.5 - 1)
-# A gap counts beyond so many standard deviations of a report's noise.
+# Only a trial with at least this share of better ones may end in the first wave.
+MIN_BETTER = 0.5
+# The length of a trial is not known yet: assume this multiple of the reports so far. A
+# curve that falls with the root of the reports then gains STILL_GAINED times as much as
+# it did in the later half of its reports.
+ASSUMED_LENGTH = 4
+STILL_GAINED = (1 - ASSUMED_LENGTH**-0.5) / (2**0.5 - 1)
+# A gap must exceed this many standard deviations of a report's noise.
 CLEAR_OF_NOISE = 2.5
-# A trial is believed to gain so much of the gap even when it gained nothing lately.
-MIN_SHARE = 0.02
+# A trial that gained nothing lately is expected to gain this share of the gap.
+MIN_GAINED_SHARE = 0.02
 
 
 class Deficit(NamedTuple):
-    """How far a trial is behind the leader at its report, and what it may gain."""
+    """How much worse a trial is than the leader, and how much it may gain."""
 
     leader: Ranked
     needed: float
@@ -52,11 +50,11 @@ class Deficit(NamedTuple):
 
 
 def deficit_of(evidence: Evidence, rivals: Rivals) -> Deficit | None:
-    """What a trial in the worse half has to make up; None where it is too early."""
+    """The deficit of a trial in the worse half; None for others, and too early."""
     if evidence.report < MIN_FIRST_WAVE_REPORTS or len(rivals) < MIN_RIVALS:
         return None
     best, leader = evidence.own.best, rivals.leader()
-    if leader is None or rivals.better_than(best) < BEHIND * (len(rivals) + 1):
+    if leader is None or rivals.better_than(best) < MIN_BETTER * (len(rivals) + 1):
         return None
     if math.isinf(best):
         return Deficit(leader, math.inf, 0.0)
@@ -64,19 +62,19 @@ def deficit_of(evidence: Evidence, rivals: Rivals) -> Deficit | None:
     before = float(levels_of(losses)[later_half(evidence.report) - 1])
     recent = before - best if math.isfinite(before) else 0.0
     needed = best - leader.loss - CLEAR_OF_NOISE * (noise_of(losses) or 0.0)
-    expected = STILL_GAINED * (recent + MIN_SHARE * max(needed, 0.0))
+    expected = STILL_GAINED * (recent + MIN_GAINED_SHARE * max(needed, 0.0))
     return Deficit(leader, needed, expected)
 
 
 MIN_REPORTS = 3
-# How many standard errors a noisy comparison has to be clear of.
+# A noisy difference must exceed this many standard errors.
 CLEAR_OF_RIVALS, CLEAR_OF_BEST = 2.0, 2.0
-# Below the first share of the spread noise is no matter, from the second on it is.
+# Noise below the first share of the spread does not matter; above the second it does.
 QUIET, LOUD = 0.04, 0.08
-# The share of better rivals at which a trial needs just the `chance` that is set.
-MIDDLE = 0.5
+# With this share of better rivals a trial needs exactly the `chance` that is set.
+AVERAGE_RANK = 0.5
 KEPT = Ruling(stop=False)
-# The fact about a trial that repeats another one: so many reports are equal.
+# The fact about a trial that repeats another one: how many reports are equal.
 EQUAL_REPORTS = "equal_reports"
 
 
@@ -84,18 +82,18 @@ EQUAL_REPORTS = "equal_reports"
 class Outlook:
     """What a trial has to gain to become the best, and what it may gain.
 
-    `level` is its own level, `goal` the best level of all, `care` what noise may
-    account for.
+    `level` is its own level, `goal` the best level of all, and `noise` the part of the
+    difference that noise may explain.
     """
 
     level: float
     goal: float
-    care: float
+    noise: float
     gain: Gain
 
     @property
     def needed(self) -> float:
-        return self.level - self.goal - self.care
+        return self.level - self.goal - self.noise
 
     @property
     def chance(self) -> float:
@@ -106,18 +104,16 @@ class Outlook:
 class PredictivePolicy(Policy):
     """Ends a trial that has less than a `chance` of still becoming the best.
 
-    How much it may still gain is told from the completed trials of this sweep that
-    were gaining as fast (`experiments.search.forecasts`). The `chance` is asked of a
-    trial of middling rank at its report; the rank says something the gains do not, and
-    so the last one needs twice that chance, and one in the best quarter half of it. A
-    trial among the best `keep_share` always continues, and every one has three
-    reports.
-    Where reports are noisy, both comparisons are of averages and leave room for it.
-    While no trial has run to its end, one in the worse half ends when it is further
-    behind than its pace makes up for (`experiments.search.termination.predictive`).
-    One whose reports are, to the last digit, those of a trial that has run to its end
-    would only end as that one did, and ends now, once two trials have shown that what
-    begins alike ends alike (`experiments.search.learning_curves`).
+    The completed trials of the sweep that gained as fast show how much it may still
+    gain (`experiments.search.forecasts`). The `chance` is required of a trial of
+    average rank at its report. The rank says something that the gains do not: the last
+    trial needs twice that chance, and one in the best quarter half of it. A trial among
+    the best `keep_share` always continues, and each one gets three reports. If reports
+    are noisy, both comparisons use averages and leave room for the noise. Until a trial
+    has run to its end, one in the worse half ends if it is further behind than its pace
+    makes up for. A trial with exactly the same reports as a completed one would have
+    the same result, and ends, once two trials have shown that an equal beginning means
+    an equal end (`experiments.search.learning_curves`).
 
     The idea of stopping by the probability of beating the best is from Domhan et al.
     (2015); the model of gains is this project's own.
@@ -134,8 +130,8 @@ class PredictivePolicy(Policy):
         ShareSetting(
             label="Least chance to become the best",
             default=0.15,
-            help="A share: with less than that a trial ends. More saves more and risks "
-            "more.",
+            help="A trial with a smaller chance ends. A higher value saves more and "
+            "risks more.",
             phrase="below {} chance",
             slider=(0.01, 0.5, 0.01),
             named=True,
@@ -145,8 +141,8 @@ class PredictivePolicy(Policy):
         ShareSetting(
             label="Always kept: the best share",
             default=0.3,
-            help="Of the trials that came as far; nothing is predicted for these.",
-            phrase="best {} go on",
+            help="Of the trials at this report; nothing is predicted for these.",
+            phrase="best {} continue",
             slider=(0.0, 1.0, 0.05),
         )
     )
@@ -191,8 +187,8 @@ class PredictivePolicy(Policy):
     def _clause(self, evidence: Evidence, rivals: Rivals, ruling: Ruling) -> str:
         if EQUAL_REPORTS in ruling.facts:
             return (
-                f"report by report it is equal to {trial_mark(ruling.setters[0])}, "
-                "which ran to its end, so it would end as that one did"
+                f"its reports are equal to those of {trial_mark(ruling.setters[0])}, "
+                "which ran to its end, so its result would be the same"
             )
         if not ruling.facts:
             return self._safe(evidence, rivals)
@@ -205,29 +201,29 @@ class PredictivePolicy(Policy):
                 "trial has run to its end yet"
             )
         return (
-            f"to beat the best it needs to gain {facts['gain_needed']} more, "
-            f"and about {facts['gain_expected']} is predicted, as trials that improved "
-            "as fast gained from there on. That is a chance of "
-            f"{_percent(ruling.facts['chance'])}, and {self._asked_words(ruling)}"
+            f"to beat the best it needs to gain {facts['gain_needed']} more, and about "
+            f"{facts['gain_expected']} is predicted from trials that improved as fast. "
+            f"That is a chance of {_percent(ruling.facts['chance'])}, and "
+            f"{self._required_words(ruling)}"
         )
 
     def name_in_words(self) -> str:
         return f"predictive, below a chance of {self.chance:.0%} to become the best"
 
-    def _asked_words(self, ruling: Ruling) -> str:
-        """What chance was asked, and why it is not the one that is set."""
-        asked, better = ruling.facts["chance_asked"], ruling.facts["share_better"]
-        words, usual = f"{_percent(asked)} is asked", _percent(self.chance)
-        if math.isclose(asked, self.chance):
-            return f"{words}, as of any trial in the middle of the field"
-        more, only = ("more", "") if better > MIDDLE else ("less", "only ")
+    def _required_words(self, ruling: Ruling) -> str:
+        """The required chance, and why it differs from the one that is set."""
+        required, better = ruling.facts["chance_asked"], ruling.facts["share_better"]
+        words = f"{_percent(required)} was required"
+        if math.isclose(required, self.chance):
+            return f"{words}, as for any average trial"
+        only = "" if better > AVERAGE_RANK else "only "
         return (
-            f"{words}: {more} than the {usual} of a trial in the middle of the field, "
-            f"because {only}{better:.0%} of the trials are better at this report"
+            f"{words} ({_percent(self.chance)} for an average trial), because "
+            f"{only}{better:.0%} of the trials are better at this report"
         )
 
     def _original(self, evidence: Evidence) -> int | None:
-        """The trial that ran to its end and that this one repeats so far."""
+        """The completed trial that this one repeats so far."""
         if self.chance == 0 or evidence.own.silent:
             return None
         repeats = evidence.finished.derived(repeats_of)
@@ -252,7 +248,7 @@ class PredictivePolicy(Policy):
         )
 
     def _ruled(self, outlook: Outlook, rivals: Rivals, better: float) -> Ruling:
-        leader, asked = rivals.leader(), self.chance * better / MIDDLE
+        leader, asked = rivals.leader(), self.chance * better / AVERAGE_RANK
         return Ruling(
             stop=outlook.needed > 0 and outlook.chance < asked,
             limit=outlook.goal,
@@ -273,12 +269,12 @@ class PredictivePolicy(Policy):
         if not len(gain_model):
             return "no trial has run to its end yet, so little can be predicted"
         if evidence.report >= gain_model.longest:
-            return "it has come as far as the longest trial that ran to its end"
-        return "what parts it from the best at this report may be noise"
+            return "no trial that ran to its end has more reports"
+        return "the difference from the best at this report may be noise"
 
 
 def _percent(share: float) -> str:
-    """``27.9%``, ``15%``; never a plain 0 for what is only close to it."""
+    """`27.9%`, `15%`; a tiny share is not shown as 0."""
     if 0 < share < 0.001:
         return "below 0.1%"
     return f"{100 * share:.1f}".removesuffix(".0") + "%"
@@ -290,7 +286,7 @@ def _share_better(loss: float, rivals: Rivals) -> float:
 
 
 def _spread(rivals: Rivals) -> float:
-    """How far a middling rival is behind the best one; infinity where that is open."""
+    """How much worse the median rival is than the best; infinity without a best."""
     leader = rivals.leader()
     if leader is None:
         return math.inf
@@ -299,7 +295,7 @@ def _spread(rivals: Rivals) -> float:
 
 
 def _error(noise: float, spread: float, window: int, report: int) -> float:
-    """The standard error of a level where noise matters, 0 where it does not."""
+    """The standard error of a level if noise matters, otherwise 0."""
     share = noise / spread if spread > 0 else (1.0 if noise > 0 else 0.0)
     matter = min(max((share - QUIET) / (LOUD - QUIET), 0.0), 1.0)
     return matter * noise / math.sqrt(min(window, (report + 1) // 2))
@@ -315,7 +311,7 @@ def _outlook(
     level = float(levels[-1])
     goal = float(evidence.finished.best_of_all())
     if window > 1:
-        # The best of noisy numbers is too good: averages of finished trials are not.
+        # The best of noisy numbers is too good; averages of finished trials are not.
         goal = float(gain_model.finals.min()) + error
     before = float(levels[later_half(report) - 1])
     recent = before - level if math.isfinite(before) else 0.0

@@ -1,6 +1,6 @@
-"""What a policy declares of each of its settings.
+"""How a policy declares its settings.
 
-The reader of documents and every form on the pages derive from these declarations.
+Reading a document, every form on the pages and the policy simulator use them.
 """
 
 from __future__ import annotations

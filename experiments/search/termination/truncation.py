@@ -19,9 +19,9 @@ from experiments.search.termination.settings import (
 class TruncationSelectionPolicy(ComparingPolicy):
     """Ends a trial that is among the worst `truncation_percentage` percent.
 
-    With k trials (the rivals and the trial itself) the last c = floor(k P / 100) end:
-    those than which at least k - c are strictly better. With `exclude_finished_jobs`
-    only running trials are rivals.
+    Of k trials (the rivals and the trial itself) the worst c = floor(k P / 100) end: a
+    trial ends if at least k - c are strictly better. With `exclude_finished_jobs` only
+    running trials are rivals.
     """
 
     kind: ClassVar[str] = "truncation_selection"
@@ -66,5 +66,5 @@ class TruncationSelectionPolicy(ComparingPolicy):
         return f"truncation of the last {self.truncation_percentage} %"
 
     def _ending(self, rivals: Rivals) -> int:
-        """How many of the trials, the one that is judged included, end."""
+        """How many of the trials, including the judged one, end."""
         return (len(rivals) + 1) * self.truncation_percentage // 100

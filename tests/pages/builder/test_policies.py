@@ -160,7 +160,7 @@ def test_a_delay_that_was_meant_for_another_policy_does_not_move_the_rungs(
 
 def test_what_a_report_of_nan_means_is_chosen_in_words(ada: Client) -> None:
     html = page(ada.get("/sweeps/new/"))
-    for words in ("counts as worse", "ends the trial", "is passed over"):
+    for words in ("counts as worse", "ends the trial", "is skipped"):
         assert words in html
     fields = form([X], policy="median_stopping", on_missing="stop")
     assert "on_missing: stop" in preview(ada, fields)["yaml"]

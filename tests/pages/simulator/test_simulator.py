@@ -397,7 +397,7 @@ def test_the_sweep_s_page_leads_here(ada: Client, sweep: Sweep) -> None:
             {"type": "truncation_selection", "truncation_percentage": 20},
             "Truncation, worst 20 %",
         ),
-        ({"type": "asha", "reduction_factor": 3}, "ASHA, one in 3 goes on"),
+        ({"type": "asha", "reduction_factor": 3}, "ASHA, one in 3 continues"),
         (
             {"type": "any_of", "policies": [{"type": "bandit"}, {"type": "patience"}]},
             "Any of several, bandit and patience",

@@ -284,13 +284,13 @@ def test_a_policy_of_rungs_says_where_the_trial_stood_and_that_none_is_left() ->
         factories.reported_trial(sweep, [value] * 3, state="completed")
     trial = factories.reported_trial(sweep, [0.95] * 3)
     notes = " ".join(why(trial).notes)
-    assert "one in 2 goes on after 1, 2 reports. No further check comes." in notes
+    assert "one in 2 continues after 1, 2 reports. No further check comes." in notes
     asha = sweep_with({"type": "asha", "reduction_factor": 2})
     factories.reported_trial(asha, [0.9], state="completed")
     worse = finish(factories.reported_trial(asha, [0.5]), cause="stopped")
     lead = str(why(worse).lead)
     assert "was below <strong>0.9000</strong>, the best of <a href=" in lead
-    assert "one in 2 goes on" in lead
+    assert "one in 2 continues" in lead
 
 
 def judged(policy: dict[str, object], *curves: list[float], own: list[float]) -> Trial:

@@ -167,7 +167,7 @@ class PolicyContract:
         verdict = judged(policy, [0.5, 0.5, value], {})
         assert verdict.stop
         assert verdict.reason == (
-            "Ended after report 3: it was no finite number, and on_missing is stop."
+            "Ended after report 3: it is not a finite number, and on_missing is stop."
         )
         earlier = judged(policy, [0.5, value, 0.6], {})
         assert "on_missing" not in earlier.reason
@@ -179,7 +179,7 @@ class PolicyContract:
         verdict = judged(policy, [math.nan] * 3, others)
         assert not verdict.stop
         assert verdict.reason == (
-            "Kept at report 3: it was no finite number, and on_missing is ignore."
+            "Kept at report 3: it is not a finite number, and on_missing is ignore."
         )
 
 

@@ -110,14 +110,14 @@ def test_a_leader_has_no_setters() -> None:
     assert verdict.setters == ()
     assert verdict.threshold == pytest.approx(0.75)
     assert verdict.reason == (
-        "Kept at report 1: its best 0.9 against 0.75, the limit beside its own best."
+        "Kept at report 1: its best 0.9 against 0.75, the limit for its own best."
     )
 
 
 def test_the_sentence_names_the_leader() -> None:
     verdict = judged(bandit(slack_factor=0.2), [0.5, 0.66], {3: [0.8, 0.1], 4: [0, 0]})
     assert verdict.reason == (
-        "Ended after report 2: its best 0.66 was below 0.6667, the limit beside 0.8, "
+        "Ended after report 2: its best 0.66 was below 0.6667, the limit for 0.8, "
         "the best of trial 3."
     )
 

@@ -85,7 +85,7 @@ def test_every_report_stays_within_bounds(
 def test_the_sentences_of_bounds() -> None:
     policy = threshold(value=0.5, by_report=2, lower=-1, upper=1)
     assert judged(policy, [0.1, 0.3], {}).reason == (
-        "Ended after report 2: its best 0.3 has not reached 0.5, which was asked for "
+        "Ended after report 2: its best 0.3 has not reached 0.5, which was required "
         "by report 2."
     )
     assert judged(policy, [-2], {}).reason == (

@@ -115,7 +115,7 @@ def test_the_sentence_says_who_is_the_last_to_go_on() -> None:
     assert verdict.setters == (1,)
     assert verdict.reason == (
         "Ended after report 1: its best 0.7 was below 0.8, the best of trial 1: the "
-        "last of the best 2 of the 5 others that came as far; one in 3 goes on."
+        "last of the best 2 of the 5 others at this report; one in 3 continues."
     )
 
 
@@ -184,8 +184,8 @@ def test_the_sentence_names_the_bracket() -> None:
 
 def test_their_words() -> None:
     assert asha(min_resource=5).in_words() == (
-        "successive halving (ASHA), one in 3 goes on after 5, 15, 45 … reports"
+        "successive halving (ASHA), one in 3 continues after 5, 15, 45 … reports"
     )
     assert hyperband(max_resource=9).in_words() == (
-        "hyperband in 3 brackets, one in 3 goes on after 1, 3 reports"
+        "hyperband in 3 brackets, one in 3 continues after 1, 3 reports"
     )

@@ -67,7 +67,7 @@ def test_a_trial_far_behind_ends_and_says_what_it_would_have_to_gain() -> None:
     assert verdict.facts["gain_needed"] > verdict.facts["gain_expected"]
     assert verdict.facts["chance"] < 0.15
     assert verdict.threshold == pytest.approx(0.2)
-    # Of 14 trials 13 are better, and the middling rank is asked for 15 %.
+    # Of 14 trials 13 are better, and 15 % is required at the median rank.
     assert verdict.facts["share_better"] == pytest.approx(13 / 14)
     assert verdict.facts["chance_asked"] == pytest.approx(0.15 * 13 / 14 / 0.5)
 
@@ -75,22 +75,22 @@ def test_a_trial_far_behind_ends_and_says_what_it_would_have_to_gain() -> None:
 NUMBER = r"\d+(\.\d+)?"
 
 
-def test_its_sentence_tells_what_is_predicted_the_chance_and_what_is_asked() -> None:
+def test_its_sentence_tells_what_is_predicted_the_chance_and_what_is_required() -> None:
     ended = verdict_on(power_law(1.2)[:8], OTHERS).reason
     assert re.fullmatch(
         rf"Ended after report 8 with {NUMBER}: to beat the best it needs to gain"
-        rf" {NUMBER} more, and about {NUMBER} is predicted, as trials that improved as"
-        rf" fast gained from there on\. That is a chance of (below )?{NUMBER}%, and"
-        r" 27\.9% is asked: more than the 15% of a trial in the middle of the field,"
-        r" because 93% of the trials are better at this report\.",
+        rf" {NUMBER} more, and about {NUMBER} is predicted from trials that improved as"
+        rf" fast\. That is a chance of (below )?{NUMBER}%, and 27\.9% was required"
+        r" \(15% for an average trial\), because 93% of the trials are better at this"
+        r" report\.",
         ended,
     )
     ahead = verdict_on(power_law(0.42)[:8], OTHERS).reason
     assert ahead.startswith("Kept at report 8")
-    assert "10.7% is asked: less than the 15% of a trial in the middle" in ahead
+    assert "10.7% was required (15% for an average trial)" in ahead
     assert ahead.endswith("because only 36% of the trials are better at this report.")
     middle = verdict_on(power_law(0.52)[:8], OTHERS).reason
-    assert middle.endswith("15% is asked, as of any trial in the middle of the field.")
+    assert middle.endswith("15% was required, as for any average trial.")
 
 
 def test_a_tiny_chance_is_not_told_as_none() -> None:
@@ -162,11 +162,11 @@ def test_noise_in_the_first_trials_is_not_taken_for_a_gap() -> None:
     )
 
 
-def test_whoever_comes_as_far_as_the_longest_is_left_to_end_by_itself() -> None:
+def test_a_trial_as_long_as_the_longest_is_not_ended() -> None:
     assert verdict_on(power_law(1.2)[: REPORTS - 1], OTHERS).stop
     last = verdict_on(power_law(1.2), OTHERS)
     assert not last.stop
-    assert "as far as the longest trial" in last.reason
+    assert "no trial that ran to its end has more reports" in last.reason
 
 
 def test_the_last_ranks_need_a_better_chance() -> None:
