@@ -28,7 +28,7 @@ from experiments.models import (
     WorkerToken,
 )
 from experiments.models.trials import TRIAL_ENDS, AttemptState
-from experiments.scheduling.dispatch import Placing
+from experiments.scheduling.dispatch import Dispatch
 from experiments.search.document.definition import parse_document
 from experiments.sweeps import creation
 from experiments.tokens import new_token, token_digest
@@ -233,7 +233,7 @@ def reported_trial(
 
 def place_trial(sweep: Sweep) -> Trial | None:
     """The next trial of this sweep alone. None: there is no place for it."""
-    return Placing([sweep]).serve(sweep)
+    return Dispatch([sweep]).serve(sweep)
 
 
 def stored_files(snapshot: CodeSnapshot) -> dict[str, bytes]:

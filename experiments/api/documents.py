@@ -19,7 +19,7 @@ from experiments.search.formats import Imported, InvalidImportError, Note
 from experiments.search.preview import Histogram
 from experiments.sweeps.check import check_import, read_sweep
 from experiments.sweeps.warm_start import usable_trials
-from experiments.sweeps.warnings import gpu_doubts, slack_doubts
+from experiments.sweeps.warnings import gpu_warnings, slack_warnings
 
 router = Router(tags=["sweeps"])
 
@@ -215,24 +215,24 @@ def check(
         warnings=[
             *(ProblemOut(path=note.path, message=note.message) for note in notes),
             *map(ProblemOut.of, definition.warnings),
-            *map(ProblemOut.of, _slack_doubts(user, definition)),
-            *map(ProblemOut.of, _gpu_doubts(user, definition)),
+            *map(ProblemOut.of, _slack_warnings(user, definition)),
+            *map(ProblemOut.of, _gpu_warnings(user, definition)),
         ],
     )
 
 
-def _slack_doubts(user: User, definition: SweepDefinition) -> list[Problem]:
+def _slack_warnings(user: User, definition: SweepDefinition) -> list[Problem]:
     """What earlier trials of the experiment say against a slack factor."""
     name = definition.experiment_name
     earlier = access.trials_for(user).filter(experiment__name=name)
-    return slack_doubts(definition.early_termination, definition.objective, earlier)
+    return slack_warnings(definition.early_termination, definition.objective, earlier)
 
 
-def _gpu_doubts(user: User, definition: SweepDefinition) -> list[Problem]:
+def _gpu_warnings(user: User, definition: SweepDefinition) -> list[Problem]:
     """What the hosts say of the pool, if the user may know it."""
     teams = access.teams_for(user)
     pools = Pool.objects.filter(name=definition.compute, teams__in=teams.values("pk"))
-    return gpu_doubts(pools.first(), definition.resources.gpus)
+    return gpu_warnings(pools.first(), definition.resources.gpus)
 
 
 def _invalid(imported: Imported, error: DefinitionError) -> CheckOut:

@@ -14,7 +14,7 @@ from experiments.api.errors import ApiError
 from experiments.api.schemas import answers
 from experiments.failures.common_values import compare_failed, shared_json
 from experiments.failures.groups import FailureGroup, failure_groups
-from experiments.failures.known_errors import likely_cause
+from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
 from experiments.models import Sweep
 
@@ -29,7 +29,7 @@ class SharedOut(Schema):
     parameter: str
     failed: Annotated[str, Field(description="its values in the failed, in words")]
     ran: Annotated[str, Field(description="its values in those that ran")]
-    tells: Annotated[bool, Field(description="the difference is more than chance")]
+    significant: Annotated[bool, Field(description="more than chance")]
 
 
 class FailureOut(Schema):
@@ -82,20 +82,20 @@ def _numbers(sweep: Sweep) -> dict[tuple[str, str], list[int]]:
 def _failure_out(
     group: FailureGroup, numbers: dict[tuple[str, str], list[int]], shared: list[Any]
 ) -> FailureOut:
-    cause = likely_cause(group.words)
+    known = known_error(group.words)
     return FailureOut(
         signature=group.signature,
         error=group.words,
         reason=group.reason,
         count=group.count,
         trials=numbers.get((group.reason, group.signature), [])[:MAX_NUMBERS],
-        likely_cause=cause.likely if cause else "",
-        advice=cause.advice if cause else "",
+        likely_cause=known.cause if known else "",
+        advice=known.advice if known else "",
         shared=[SharedOut(**row) for row in shared],
     )
 
 
-class FindingOut(Schema):
+class PreflightCheckOut(Schema):
     mark: Annotated[str, Field(description="good, wrong or open")]
     text: str
 
@@ -109,10 +109,10 @@ class PreflightOut(Schema):
     problem: Annotated[
         str, Field(description="empty, or failed, no_metric, near_miss or unseen")
     ]
-    meant: Annotated[
+    similar_names: Annotated[
         list[str], Field(description="reported names like that of the primary metric")
     ]
-    findings: list[FindingOut]
+    checks: list[PreflightCheckOut]
     estimate: Annotated[str, Field(description="what the whole takes, in words")]
     sweep_state: str
 
@@ -159,8 +159,11 @@ def _preflight_out(sweep: Sweep) -> PreflightOut:
         hold=bool(flight.data.get("hold")),
         trial=flight.number,
         problem=flight.problem,
-        meant=flight.meant,
-        findings=[FindingOut(mark=f.mark, text=f.text) for f in flight.findings()],
+        similar_names=flight.similar_names,
+        checks=[
+            PreflightCheckOut(mark=check.mark, text=check.text)
+            for check in flight.checks()
+        ],
         estimate=flight.estimate(),
         sweep_state=sweep.state,
     )

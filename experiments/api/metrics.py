@@ -95,7 +95,7 @@ def finish(request: HttpRequest, trial_id: int, body: AskedFinishIn) -> FinishOu
     if attempt.state == AttemptState.QUEUED:
         raise ingest.AttemptNotRunning(f"Attempt {attempt.pk} has not started yet.")
     outcome = _outcome(attempt, body)
-    groups.sign(attempt, outcome)
+    groups.store_signature(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
     queues.wake_scheduler()
     attempt.trial.refresh_from_db()

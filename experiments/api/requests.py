@@ -1,5 +1,5 @@
-"""Trials beside the sampler's: run again, changed, made by hand, gaps filled; and those
-of them that wait.
+"""Trials beside the sampler's: run again, changed, made by hand, backfilled; and the
+queue of these.
 """
 
 from __future__ import annotations
@@ -207,16 +207,16 @@ def remove_waiting(
     return Status(204, None)
 
 
-# --- gaps --------------------------------------------------------------------------
+# --- backfill ----------------------------------------------------------------------
 
 
-class FillIn(Schema):
+class BackfillIn(Schema):
     model_config = ConfigDict(extra="forbid")
 
     dry_run: Annotated[bool, Field(description="only say what would be run")] = False
 
 
-class GapOut(Schema):
+class MissingTrialOut(Schema):
     """A configuration of the sweep that has no outcome."""
 
     number: int
@@ -228,20 +228,21 @@ class GapOut(Schema):
     ]
 
 
-class GapsOut(Schema):
+class BackfillOut(Schema):
     dry_run: bool
-    counts: Annotated[dict[str, int], Field(description="gaps by kind")]
-    gaps: list[GapOut]
+    counts: Annotated[dict[str, int], Field(description="trials by kind")]
+    trials: list[MissingTrialOut]
     unknown: Annotated[
-        list[GapOut], Field(description="deleted ones that cannot be computed again")
+        list[MissingTrialOut],
+        Field(description="deleted ones that cannot be computed again"),
     ]
-    filled: Annotated[int, Field(description="how many trials wait now for it")]
+    requested: Annotated[int, Field(description="trials that were queued for it")]
 
 
-@router.post("/sweeps/{sweep_id}/fill-gaps", response=answers(200, GapsOut))
-def fill_gaps(
-    request: HttpRequest, sweep_id: int, body: FillIn | None = None
-) -> GapsOut:
+@router.post("/sweeps/{sweep_id}/backfill", response=answers(200, BackfillOut))
+def run_backfill(
+    request: HttpRequest, sweep_id: int, body: BackfillIn | None = None
+) -> BackfillOut:
     """Run what was lost, has failed, was cancelled with the sweep or was deleted.
 
     What has completed since with the same values, or waits to, is no gap: asking twice
@@ -251,23 +252,27 @@ def fill_gaps(
     dry_run = bool(body and body.dry_run)
     try:
         found = (
-            backfill.find_gaps(sweep)
+            backfill.find_backfill(sweep)
             if dry_run
-            else backfill.fill_gaps(sweep, actor=reader(request))
+            else backfill.run_backfill(sweep, actor=reader(request))
         )
     except NotPossible as error:
         raise _refused(error) from error
-    return GapsOut(
+    return BackfillOut(
         dry_run=dry_run,
         counts=found.counts,
-        gaps=[_gap(gap) for gap in found.gaps],
-        unknown=[_gap(gap) for gap in found.unknown],
-        filled=0 if dry_run else len(found.gaps),
+        trials=[_missing_trial(trial) for trial in found.trials],
+        unknown=[_missing_trial(trial) for trial in found.unknown],
+        requested=0 if dry_run else len(found.trials),
     )
 
 
-def _gap(gap: backfill.Gap) -> GapOut:
-    params = None if gap.params is None else dict(gap.params)
-    return GapOut(
-        number=gap.number, kind=gap.kind, why=gap.why, trial=gap.trial, params=params
+def _missing_trial(trial: backfill.MissingTrial) -> MissingTrialOut:
+    params = None if trial.params is None else dict(trial.params)
+    return MissingTrialOut(
+        number=trial.number,
+        kind=trial.kind,
+        why=trial.why,
+        trial=trial.trial,
+        params=params,
     )

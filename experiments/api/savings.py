@@ -1,4 +1,4 @@
-"""The ledger of early termination: what was not spent thanks to it."""
+"""What early termination saved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from experiments.api.pagination import Listing
 from experiments.api.schemas import answers
 from experiments.sweeps import savings
 
-router = Router(tags=["ledger"])
+router = Router(tags=["savings"])
 
 
 class SavingOut(Schema):
@@ -32,7 +32,7 @@ class SavingOut(Schema):
     ]
 
 
-class LineOut(SavingOut):
+class MonthlySavingOut(SavingOut):
     month: Annotated[str, Field(description="in which the trials ended, by UTC")]
     team: str
     experiment: str
@@ -40,12 +40,12 @@ class LineOut(SavingOut):
     name: Annotated[str, Field(description="of the sweep, such as digits-3")]
 
 
-class LedgerOut(Listing[LineOut]):
+class SavingsOut(Listing[MonthlySavingOut]):
     total: SavingOut
 
 
-@router.get("/ledger", response=answers(200, LedgerOut))
-def read_ledger(
+@router.get("/savings", response=answers(200, SavingsOut))
+def list_savings(
     request: HttpRequest,
     team: Annotated[
         str | None, Query(pattern=WITHOUT_NUL, description="Slug of a team.")
@@ -59,7 +59,7 @@ def read_ledger(
         str | None,
         Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="Such as 2026-11."),
     ] = None,
-) -> LedgerOut:
+) -> SavingsOut:
     """What early termination saved, by month and sweep, the earliest first.
 
     Only sweeps of your teams with trials that a policy ended; all on one page.
@@ -71,16 +71,16 @@ def read_ledger(
         sweeps = sweeps.filter(of_experiment(experiment))
     if sweep is not None:
         sweeps = sweeps.filter(pk=sweep)
-    lines = savings.lines_of(sweeps, month=month)
+    lines = savings.monthly_savings(sweeps, month=month)
     total = savings.total(line.saving for line in lines)
-    return LedgerOut(
+    return SavingsOut(
         items=[_line_out(line) for line in lines], total=SavingOut(**vars(total))
     )
 
 
-def _line_out(line: savings.Line) -> LineOut:
+def _line_out(line: savings.MonthlySaving) -> MonthlySavingOut:
     experiment = line.sweep.experiment
-    return LineOut(
+    return MonthlySavingOut(
         **vars(line.saving),
         month=line.month,
         team=experiment.team.slug,

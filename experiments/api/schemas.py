@@ -23,7 +23,7 @@ from experiments.search.records import Objective
 from experiments.sweeps.creation import sweep_document
 from experiments.sweeps.editing import version_of
 from experiments.sweeps.progress import Progress
-from experiments.sweeps.search_status import search_now
+from experiments.sweeps.search_status import search_status
 from experiments.tracking.ingest import Point, Reply
 
 MAX_POINTS = 1_000
@@ -96,7 +96,7 @@ def reported_number(value: float | None) -> Number:
     return "NaN" if number is None else number
 
 
-class ErrorBody(Schema):
+class ErrorDetailOut(Schema):
     code: Annotated[str, Field(description="for programs; never changes")]
     message: Annotated[str, Field(description="for people")]
     fields: Annotated[
@@ -105,7 +105,7 @@ class ErrorBody(Schema):
 
 
 class ErrorOut(Schema):
-    error: ErrorBody
+    error: ErrorDetailOut
 
 
 REFUSALS = frozenset({400, 401, 403, 404, 409, 411, 413, 415, 422})
@@ -174,7 +174,7 @@ class ComputeOut(Schema):
     ]
 
 
-class SweepRow(Schema):
+class SweepRowOut(Schema):
     """A sweep in a listing."""
 
     id: int
@@ -246,7 +246,7 @@ class LikelyOut(Schema):
         )
 
 
-class SweepOut(SweepRow):
+class SweepOut(SweepRowOut):
     """A sweep with all that belongs to it, its document included."""
 
     notes: str
@@ -313,14 +313,14 @@ def sweep_out(sweep: Sweep, progress: Progress) -> SweepOut:
 
 
 def _likely_best(sweep: Sweep, *, tried: int) -> LikelyOut | None:
-    likely = search_now(sweep, tried=tried).likely
+    likely = search_status(sweep, tried=tried).likely
     if not likely:
         return None
     trial = sweep.trials.filter(number=likely[0].numbers[0]).first()
     return LikelyOut.of(likely[0], trial, sweep.objective) if trial else None
 
 
-class TrialRow(Schema):
+class TrialRowOut(Schema):
     """A trial in a listing."""
 
     id: int

@@ -19,7 +19,7 @@ from experiments.search.fields import DefinitionError, Diagnostics, join
 from experiments.search.simulation import Evaluation, Figures, Recording
 from experiments.search.simulation.figures import limits_in_words
 from experiments.search.termination import read_policy
-from experiments.sweeps.savings import Price
+from experiments.sweeps.savings import TrialPrice
 from experiments.tracking.policy_simulations import (
     Answer,
     Question,
@@ -160,7 +160,7 @@ class _Out:
 
     def __init__(self, sweep: Sweep, recording: Recording) -> None:
         self._sweep = sweep
-        self._price = Price.of(sweep)
+        self._price = TrialPrice.of(sweep)
         self._recording = recording
         self.evaluation = Evaluation(recording)
 

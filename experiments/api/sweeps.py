@@ -33,8 +33,8 @@ from experiments.api.errors import WITHOUT_NUL, ApiError, Described, Duration, W
 from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
 from experiments.api.schemas import (
     SweepOut,
-    SweepRow,
-    TrialRow,
+    SweepRowOut,
+    TrialRowOut,
     answers,
     sweep_fields,
     sweep_out,
@@ -126,7 +126,7 @@ def _create_once(
     return sweep
 
 
-@router.get("/sweeps", response=answers(200, Listing[SweepRow]))
+@router.get("/sweeps", response=answers(200, Listing[SweepRowOut]))
 def list_sweeps(
     request: HttpRequest,
     state: Annotated[list[SweepState] | None, Query()] = None,
@@ -136,7 +136,7 @@ def list_sweeps(
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Listing[SweepRow]:
+) -> Listing[SweepRowOut]:
     """The sweeps of your teams, the newest first."""
     sweeps = access.sweeps_for(reader(request))
     if state:
@@ -147,7 +147,7 @@ def list_sweeps(
         sweeps, Key("id", descending=True), limit=limit, cursor=cursor
     )
     progress = progress_of(page)
-    rows = [SweepRow(**sweep_fields(sweep, progress[sweep.pk])) for sweep in page]
+    rows = [SweepRowOut(**sweep_fields(sweep, progress[sweep.pk])) for sweep in page]
     return Listing(items=rows, next=following)
 
 
@@ -156,8 +156,8 @@ def get_sweep(request: HttpRequest, sweep_id: int) -> SweepOut:
     return _out(readable_sweep(request, sweep_id))
 
 
-@router.get("/sweeps/{sweep_id}/best", response=answers(200, TrialRow))
-def best(request: HttpRequest, sweep_id: int) -> TrialRow:
+@router.get("/sweeps/{sweep_id}/best", response=answers(200, TrialRowOut))
+def best(request: HttpRequest, sweep_id: int) -> TrialRowOut:
     """The best trial among those that completed, were ended early or cancelled."""
     sweep = readable_sweep(request, sweep_id)
     trials = sweep.trials.select_related("sweep__experiment", "current_attempt")

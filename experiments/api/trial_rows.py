@@ -16,7 +16,7 @@ from pydantic import Field
 from experiments.api.schemas import (
     AttemptOut,
     Number,
-    TrialRow,
+    TrialRowOut,
     page_url,
     reported_number,
 )
@@ -102,7 +102,7 @@ class ClosestOut(Schema):
     ]
 
 
-class TrialOut(TrialRow):
+class TrialOut(TrialRowOut):
     """A trial with its sweep and every attempt at running it."""
 
     sweep: int | None
@@ -195,12 +195,12 @@ def _closest(checks: Checks) -> ClosestOut | None:
     )
 
 
-def trial_rows(trials: Sequence[Trial]) -> list[TrialRow]:
+def trial_rows(trials: Sequence[Trial]) -> list[TrialRowOut]:
     """In the same order. Wants ``sweep__experiment`` and ``current_attempt`` joined."""
     metrics, attempts = _last_metrics(trials), _attempt_counts(trials)
     earlier = earlier_by_trial(trial.pk for trial in trials)
     return [
-        TrialRow(
+        TrialRowOut(
             **_own_fields(trial),
             elapsed=_elapsed(trial, earlier),
             metrics=metrics.get(trial.current_attempt_id, {}),

@@ -21,7 +21,7 @@ from experiments.api.auth import (
 )
 from experiments.api.errors import WITHOUT_NUL, ApiError
 from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
-from experiments.api.schemas import Number, TrialRow, answers, reported_number
+from experiments.api.schemas import Number, TrialRowOut, answers, reported_number
 from experiments.api.trial_rows import (
     DecisionOut,
     TrialOut,
@@ -40,7 +40,7 @@ Sort = Literal["number", "-number", "value", "-value", "started", "-started"]
 COLUMNS = {"number": "number", "value": "value", "started": "started_at"}
 
 
-@router.get("/sweeps/{sweep_id}/trials", response=answers(200, Listing[TrialRow]))
+@router.get("/sweeps/{sweep_id}/trials", response=answers(200, Listing[TrialRowOut]))
 def list_trials(
     request: HttpRequest,
     sweep_id: int,
@@ -50,7 +50,7 @@ def list_trials(
     ),
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> Listing[TrialRow]:
+) -> Listing[TrialRowOut]:
     sweep = readable_sweep(request, sweep_id)
     trials = sweep.trials.select_related("sweep__experiment", "current_attempt")
     if state:

@@ -17,9 +17,8 @@ from ninja import NinjaAPI, Query, Schema
 from pydantic import AfterValidator, Field
 
 from experiments import lifecycle, queues, storage
-from experiments.api import artifacts
-from experiments.api import attempt_spec as code_commits
-from experiments.api.attempt_spec import PROTOCOL, attempt_spec
+from experiments.api import artifacts, attempt_spec
+from experiments.api.attempt_spec import PROTOCOL
 from experiments.api.auth import (
     RunnerAuth,
     WorkerAuth,
@@ -51,7 +50,7 @@ api = NinjaAPI(
     openapi_url=None,
 )
 api.add_router("", artifacts.router)
-api.add_router("", code_commits.router)
+api.add_router("", attempt_spec.router)
 add_error_handlers(api)
 pool_auth = WorkerAuth()
 
@@ -137,7 +136,7 @@ def beat(request: HttpRequest, body: WorkerBeatIn) -> dict[str, Any]:
     Worker.objects.filter(pk=worker.pk).update(
         seen_at=Now(), stopped_at=None, facts=renewed_facts(worker, body)
     )
-    auto_drain.mind_room(worker, body.disk_free)
+    auto_drain.drain_by_disk_space(worker, body.disk_free)
     return _drain(worker)
 
 
@@ -228,10 +227,10 @@ def claim(request: HttpRequest, attempt_id: int, body: SlotIn) -> dict[str, Any]
         raise ApiError(409, "no_room", str(problem)) from problem
     if won is None:
         raise ApiError(409, "not_claimable", f"Attempt {attempt_id} is not waiting.")
-    return attempt_spec(won)
+    return attempt_spec.attempt_spec(won)
 
 
-class BeatIn(Schema):
+class HeartbeatIn(Schema):
     elapsed: float | None = None
     pid: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     memory_bytes: int | None = None
@@ -239,7 +238,9 @@ class BeatIn(Schema):
 
 
 @api.post("/attempts/{attempt_id}/heartbeat")
-def heartbeat(request: HttpRequest, attempt_id: int, body: BeatIn) -> dict[str, Any]:
+def heartbeat(
+    request: HttpRequest, attempt_id: int, body: HeartbeatIn
+) -> dict[str, Any]:
     attempt = calling_attempt(request)
     if not lifecycle.beat(
         attempt, pid=body.pid, elapsed=body.elapsed, phase=body.phase
@@ -301,7 +302,7 @@ def _add_to_log(attempt: Attempt, seq: int, chunk: bytes) -> int:
     return seq + 1
 
 
-class FinishIn(Schema):
+class AttemptFinishIn(Schema):
     cause: lifecycle.Cause
     exit_code: Small | None = None
     signal: Small | None = None
@@ -316,11 +317,13 @@ class FinishIn(Schema):
 
 
 @api.post("/attempts/{attempt_id}/finish")
-def finish(request: HttpRequest, attempt_id: int, body: FinishIn) -> dict[str, str]:
+def finish(
+    request: HttpRequest, attempt_id: int, body: AttemptFinishIn
+) -> dict[str, str]:
     """The end. Said twice, the second time is answered like the first."""
     attempt = calling_attempt(request)
     outcome = lifecycle.Outcome(**body.dict(exclude={"unkilled"}))
-    groups.sign(attempt, outcome)
+    groups.store_signature(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
     if body.cause == "worker_problem" and attempt.worker is not None:
         is_full = body.code == "disk_full"

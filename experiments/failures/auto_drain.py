@@ -16,7 +16,12 @@ from django.db.models import Max, QuerySet
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
-from experiments.failures.recent_attempts import LIVED, End, run_of_failures, taken_back
+from experiments.failures.recent_attempts import (
+    PROVEN_AFTER,
+    RecentAttempt,
+    failure_streak,
+    undrained_since,
+)
 from experiments.formatting import bytes_text
 from experiments.lifecycle.attempts import WORKER_PROBLEM
 from experiments.models import Attempt, Sweep, Worker
@@ -31,10 +36,10 @@ ON_ONE_HOST, MANY_ON_ONE_HOST = 4, 8
 OF_THE_HOST = frozenset({"gpu", "disk"})
 
 
-def bad_host(recent: Sequence[End]) -> list[End] | None:
+def host_to_drain(recent: Sequence[RecentAttempt]) -> list[RecentAttempt] | None:
     """The failures of a host on which all fail alike, while trials work elsewhere."""
     for host in {end.host for end in recent if end.failed and end.host}:
-        here = run_of_failures([end for end in recent if end.host == host])
+        here = failure_streak([end for end in recent if end.host == host])
         if len(here) < ON_ONE_HOST - 1:
             continue
         since = min(end.number for end in here)
@@ -46,34 +51,36 @@ def bad_host(recent: Sequence[End]) -> list[End] | None:
     return None
 
 
-def is_fault_of_hosts(sweep: Sweep) -> bool:
+def hosts_are_to_blame(sweep: Sweep) -> bool:
     """Whether all of the sweep's failures were on hosts that are drained by now, or
     were taken back since, or on one host, while there is another that is not, or on
     which a trial trains."""
     failed = sweep.trials.own().filter(state=TrialState.FAILED)
     attempts = Attempt.objects.filter(trial__in=failed)
     hosts = Worker.objects.filter(attempts__in=attempts)
-    blamed = Worker.objects.filter(attempts__in=attempts.exclude(taken_back()))
+    blamed = Worker.objects.filter(attempts__in=attempts.exclude(undrained_since()))
     if blamed.filter(draining_since=None).exists():
         names = set(blamed.values_list("host", flat=True))
-        training = sweep.trials.live().filter(current_attempt__elapsed__gte=LIVED)
+        training = sweep.trials.live().filter(
+            current_attempt__elapsed__gte=PROVEN_AFTER
+        )
         others = training.exclude(current_attempt__worker__host__in=names)
         return len(names) == 1 and others.exists()
     alive = Worker.objects.alive().filter(pool=sweep.pool_id, draining_since=None)
     return hosts.exists() and alive.exists()
 
 
-def _needed_elsewhere(here: Sequence[End]) -> float:
+def _needed_elsewhere(here: Sequence[RecentAttempt]) -> float:
     """How many trials have to work elsewhere before the host is to blame."""
-    cause = here[0].cause
-    if cause and (cause.always or cause.kind in OF_THE_HOST):
+    known = here[0].known_error
+    if known and (known.always or known.kind in OF_THE_HOST):
         return 1
     if len(here) >= MANY_ON_ONE_HOST:
         return 1
     return ON_ONE_HOST if len(here) >= ON_ONE_HOST else float("inf")
 
 
-def drain_host(sweep: Sweep, failures: Sequence[End]) -> None:
+def drain_host(sweep: Sweep, failures: Sequence[RecentAttempt]) -> None:
     """Give the host no more work; it can be taken back on the Pools page."""
     reason = (
         f"The last {len(failures)} trials of {sweep} on this host failed with the same"
@@ -95,7 +102,7 @@ DISK_FULL = "The host's disk is full"
 ROOM_HELPS = "It takes trials again by itself once there is room."
 
 
-def mind_room(worker: Worker, free: int | None) -> None:
+def drain_by_disk_space(worker: Worker, free: int | None) -> None:
     """Drain a host that tells of no room, or take it back; ``free`` in bytes."""
     if free is None:
         return
@@ -112,7 +119,7 @@ def drain_after_problems(worker: Worker, *, disk_full: bool = False) -> bool:
     worker.refresh_from_db(fields=["draining_since"])
     if worker.draining_since is not None:
         return False
-    messages = list(_troubles(worker).values_list("message", flat=True)[:MOST])
+    messages = list(_problems(worker).values_list("message", flat=True)[:MOST])
     if len(messages) == MOST:
         minutes = WITHIN.seconds // 60
         reason = f"{MOST} trials in {minutes} minutes could not begin: {messages[0]}"
@@ -123,7 +130,7 @@ def drain_after_problems(worker: Worker, *, disk_full: bool = False) -> bool:
     return False
 
 
-def _troubles(worker: Worker) -> QuerySet[Attempt]:
+def _problems(worker: Worker) -> QuerySet[Attempt]:
     """Those that count, the newest first."""
     attempts = Attempt.objects.filter(worker=worker)
     if worker.undrained_at is not None:

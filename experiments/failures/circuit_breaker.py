@@ -19,13 +19,13 @@ from django.db.models import Exists, OuterRef, Q
 
 from experiments import lifecycle
 from experiments.failures import preflight
-from experiments.failures.auto_drain import bad_host, drain_host
+from experiments.failures.auto_drain import drain_host, host_to_drain
 from experiments.failures.common_values import shared_values
 from experiments.failures.recent_attempts import (
-    LIVED,
-    End,
-    recent_ends,
-    run_of_failures,
+    PROVEN_AFTER,
+    RecentAttempt,
+    failure_streak,
+    recent_attempts,
 )
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet, TrialState
@@ -42,13 +42,13 @@ ALIKE, ALIKE_ALWAYS = 5, 3
 RUN, MAX_RUN_LENGTH = 5, 30
 CHANCE = 0.001
 MAX_COMPARED = 400
-BAD_START, BAD_TURN = "first_trials_failed", "same_failure"
+BAD_START, SAME_FAILURE = "first_trials_failed", "same_failure"
 
 # What is decided, ready to be done.
 Move = Callable[[], bool]
 
 
-def most_live(sweeps: Collection[Sweep]) -> dict[int, int]:
+def max_live_trials(sweeps: Collection[Sweep]) -> dict[int, int]:
     """How many trials of each sweep may live at a time now, by its id, in one query."""
     limits = {sweep.pk: sweep.max_concurrent_trials for sweep in sweeps}
     limits |= {sweep.pk: 1 for sweep in sweeps if preflight.is_running(sweep)}
@@ -65,7 +65,7 @@ def _proven() -> TrialQuerySet:
     proven = (
         Q(reports__gt=0)
         | Q(state=TrialState.COMPLETED)
-        | Q(current_attempt__elapsed__gte=LIVED)
+        | Q(current_attempt__elapsed__gte=PROVEN_AFTER)
     )
     return Trial.objects.own().filter(proven, sweep=OuterRef("pk"))
 
@@ -78,45 +78,45 @@ def tripped(sweep: Sweep, counts: Mapping[str, int]) -> Move | None:
     """
     if not counts[TrialState.FAILED] and not sweep.on_failure:
         return None
-    recent = recent_ends(sweep)
+    recent = recent_attempts(sweep)
     if not any(end.failed for end in recent):
         return None
-    host = bad_host(recent)
+    host = host_to_drain(recent)
     if host is not None:
-        return partial(_go_on_elsewhere, sweep, host)
-    return _bad_start(sweep, recent) or _bad_turn(sweep, recent)
+        return partial(_drain_host, sweep, host)
+    return _bad_start(sweep, recent) or _same_failure(sweep, recent)
 
 
-def _go_on_elsewhere(sweep: Sweep, host: Sequence[End]) -> bool:
+def _drain_host(sweep: Sweep, host: Sequence[RecentAttempt]) -> bool:
     drain_host(sweep, host)
     return False
 
 
-def _too_early_to_tell() -> bool:
+def _place_nothing() -> bool:
     return True
 
 
 # --- a bad start --------------------------------------------------------------------
 
 
-def _bad_start(sweep: Sweep, recent: Sequence[End]) -> Move | None:
+def _bad_start(sweep: Sweep, recent: Sequence[RecentAttempt]) -> Move | None:
     fast = [end for end in recent if end.failed and end.elapsed < FAST]
     alike = _most_alike(fast)
     if not alike or any(end.worked for end in recent) or _has_worked(sweep):
         return None
     if len(alike) >= ALIKE_ALWAYS and _others_may_work(alike, recent):
-        return _too_early_to_tell
-    cause = alike[0].cause
-    if len(alike) < (ALIKE_ALWAYS if cause and cause.always else ALIKE):
+        return _place_nothing
+    known = alike[0].known_error
+    if len(alike) < (ALIKE_ALWAYS if known and known.always else ALIKE):
         return None
     message = (
         f"{len(alike)} trials have failed with the same error within seconds of their"
-        f" start and none has worked, so no more were started. {_told(alike[0])}"
+        f" start and none has worked, so no more were started. {_error_text(alike[0])}"
     )
     return partial(lifecycle.fail_sweep, sweep, reason=BAD_START, message=message)
 
 
-def _most_alike(ends: Sequence[End]) -> list[End]:
+def _most_alike(ends: Sequence[RecentAttempt]) -> list[RecentAttempt]:
     """The largest group of failures with one signature."""
     counts = Counter(end.signature for end in ends if end.failed)
     if not counts:
@@ -130,36 +130,39 @@ def _has_worked(sweep: Sweep) -> bool:
     return sweep.trials.own().filter(worked).exists()
 
 
-def _others_may_work(alike: Sequence[End], recent: Sequence[End]) -> bool:
+def _others_may_work(
+    alike: Sequence[RecentAttempt], recent: Sequence[RecentAttempt]
+) -> bool:
     """Whether all failed on one host, while a trial has just begun on another."""
     hosts = {end.host for end in alike}
     return len(hosts) == 1 and any(e.live and e.host not in hosts for e in recent)
 
 
-def _told(end: End) -> str:
-    cause = end.cause
-    likely = f" Likely cause: {cause.likely}. {cause.advice}" if cause else ""
+def _error_text(end: RecentAttempt) -> str:
+    known = end.known_error
+    likely = f" Likely cause: {known.cause}. {known.advice}" if known else ""
     return f"The error of trial {end.number}: {end.error.rstrip('.')}.{likely}"
 
 
 # --- a bad turn ---------------------------------------------------------------------
 
 
-def _bad_turn(sweep: Sweep, recent: Sequence[End]) -> Move | None:
+def _same_failure(sweep: Sweep, recent: Sequence[RecentAttempt]) -> Move | None:
     """The last to start have all failed alike, although others had worked."""
-    run = run_of_failures(recent)
+    run = failure_streak(recent)
     if len(run) < RUN or not _is_no_chance(sweep, run):
         return None
     if len(run) < MAX_RUN_LENGTH and _is_region(sweep, run):
         return None
     message = (
         f"Paused: the last {len(run)} trials all failed with the same error, although"
-        f" others had worked before. {_told(run[0])} Resuming goes on with new trials."
+        f" others had worked before. {_error_text(run[0])} Resume it to start new"
+        " trials."
     )
-    return partial(lifecycle.pause_sweep, sweep, reason=BAD_TURN, message=message)
+    return partial(lifecycle.pause_sweep, sweep, reason=SAME_FAILURE, message=message)
 
 
-def _is_no_chance(sweep: Sweep, run: Sequence[End]) -> bool:
+def _is_no_chance(sweep: Sweep, run: Sequence[RecentAttempt]) -> bool:
     """Whether so many in a row are more than the failures that there were before."""
     before = sweep.trials.own().filter(number__lt=min(end.number for end in run))
     ended = before.exclude(state__in=TRIAL_LIVE)
@@ -171,10 +174,10 @@ def _is_no_chance(sweep: Sweep, run: Sequence[End]) -> bool:
     return bool(share ** len(run) < CHANCE)
 
 
-def _is_region(sweep: Sweep, run: Sequence[End]) -> bool:
+def _is_region(sweep: Sweep, run: Sequence[RecentAttempt]) -> bool:
     """Whether values that the others do not have explain the failures."""
     failed, ran = compared_params(sweep, run[0].signature)
-    return any(shared.tells for shared in shared_values(failed, ran))
+    return any(shared.is_significant for shared in shared_values(failed, ran))
 
 
 def compared_params(

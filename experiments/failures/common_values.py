@@ -39,7 +39,7 @@ Verdict = Literal["only", "mostly", "same", "no"]
 
 
 @dataclass(frozen=True)
-class Values:
+class ParameterValues:
     """The values of one parameter: all of them where they are few, else their range."""
 
     listed: tuple[Any, ...]
@@ -51,19 +51,19 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedValues:
     """One parameter. ``verdict``: failures have "only" values that no other trial has,
     or "mostly" others than those that ran, or the one "same" value, or "no" such thing.
     """
 
     name: str
-    failed: Values
-    ran: Values
+    failed: ParameterValues
+    ran: ParameterValues
     verdict: Verdict
     chance: float = 1.0
 
     @property
-    def tells(self) -> bool:
+    def is_significant(self) -> bool:
         return self.verdict in ("only", "mostly")
 
     @property
@@ -77,7 +77,7 @@ class Shared:
             return " and ".join(f"{self.name} != '{v}'" for v in self.failed.listed)
         return ""
 
-    def _beyond(self, failed: Values, ran: Values) -> str:
+    def _beyond(self, failed: ParameterValues, ran: ParameterValues) -> str:
         if (failed.low or 0) > (ran.high or 0):
             return f"{self.name} < {failed.low:g}"
         if (failed.high or 0) < (ran.low or 0):
@@ -87,11 +87,11 @@ class Shared:
 
 def shared_values(
     failed: Sequence[Mapping[str, Any]], ran: Sequence[Mapping[str, Any]]
-) -> list[Shared]:
+) -> list[SharedValues]:
     """Every parameter, those that tell something first."""
     names = list(dict.fromkeys(name for row in (*failed, *ran) for name in row))
     found = [_shared(name, failed, ran, of=len(names)) for name in names]
-    return sorted(found, key=lambda shared: (not shared.tells, shared.chance))
+    return sorted(found, key=lambda shared: (not shared.is_significant, shared.chance))
 
 
 def _is_plain(value: Any) -> bool:
@@ -104,18 +104,20 @@ def _shared(
     ran: Sequence[Mapping[str, Any]],
     *,
     of: int,
-) -> Shared:
+) -> SharedValues:
     ours, others = _column(name, failed), _column(name, ran)
     both = (_values(ours), _values(others))
     if len(set(map(identity, (*ours, *others)))) == 1 and others:
-        return Shared(name, *both, "same")
+        return SharedValues(name, *both, "same")
     if min(len(ours), len(others)) < MIN_TRIALS:
-        return Shared(name, *both, "no")
+        return SharedValues(name, *both, "no")
     chance, distance = _difference(ours, others)
     chance = min(1.0, chance * of)
     if chance > CHANCE or distance < MIN_DISTANCE:
-        return Shared(name, *both, "no", chance)
-    return Shared(name, *both, "only" if _apart(ours, others) else "mostly", chance)
+        return SharedValues(name, *both, "no", chance)
+    return SharedValues(
+        name, *both, "only" if _apart(ours, others) else "mostly", chance
+    )
 
 
 def _column(name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -123,15 +125,15 @@ def _column(name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     return [row.get(name) for row in rows]
 
 
-def _values(column: Sequence[Any]) -> Values:
+def _values(column: Sequence[Any]) -> ParameterValues:
     distinct = {identity(value): value for value in column}
     values = list(distinct.values())
     if values and all(is_number(value) for value in values):
         values.sort()
         low, high = float(values[0]), float(values[-1])
-        return Values(tuple(values[: MAX_LISTED + 1]), low, high)
+        return ParameterValues(tuple(values[: MAX_LISTED + 1]), low, high)
     values.sort(key=str)
-    return Values(tuple(values[: MAX_LISTED + 1]))
+    return ParameterValues(tuple(values[: MAX_LISTED + 1]))
 
 
 def _difference(ours: Sequence[Any], others: Sequence[Any]) -> tuple[float, float]:
@@ -181,7 +183,7 @@ class FailedValues:
     failed: Rows
     ran: Rows
     ran_in: Sweep
-    values: Sequence[Shared]
+    values: Sequence[SharedValues]
 
 
 def compare_failed(sweep: Sweep, group: FailureGroup) -> FailedValues | None:
@@ -203,13 +205,13 @@ def shared_json(found: FailedValues | None) -> list[Mapping[str, Any]]:
             "parameter": each.name,
             "failed": values_text(each.failed),
             "ran": values_text(each.ran),
-            "tells": each.tells,
+            "significant": each.is_significant,
         }
         for each in (found.values if found else ())
     ]
 
 
-def values_text(values: Values, *, joint: str = ", ") -> str:
+def values_text(values: ParameterValues, *, joint: str = ", ") -> str:
     """A few values in a row, or the range of many numbers."""
     many = len(values.listed) > MAX_LISTED
     if many and values.low is not None and values.high is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Max, Min
 
 from experiments import storage
-from experiments.failures.signatures import MAX_BYTES, End, signature_of
+from experiments.failures.signatures import MAX_BYTES, ProcessExit, signature_of
 from experiments.lifecycle.attempts import Outcome
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.trials import AttemptState, TrialQuerySet, TrialState
@@ -24,7 +24,7 @@ UNSIGNED = {
 }
 
 
-def sign(attempt: Attempt, outcome: Outcome) -> None:
+def store_signature(attempt: Attempt, outcome: Outcome) -> None:
     """Keep the signature of a failure that is about to end a running attempt.
 
     Before it ends, so that whoever sees the failure sees its signature as well.
@@ -33,7 +33,7 @@ def sign(attempt: Attempt, outcome: Outcome) -> None:
         return
     facts = Trial.objects.filter(pk=attempt.trial_id)
     params, reports = facts.values_list("params", "reports").get()
-    end = End(
+    end = ProcessExit(
         exit_code=outcome.exit_code,
         signal=outcome.signal,
         over_limit=outcome.over_limit,

@@ -45,7 +45,7 @@ def look(sweep: Sweep) -> bool:
     probe = _probe(sweep)
     if probe is None:
         return False
-    seen = Seen(sweep, probe, database_now())
+    seen = Probe(sweep, probe, database_now())
     verdict = judge(seen)
     if verdict is None:
         return False
@@ -63,7 +63,7 @@ def _probe(sweep: Sweep) -> Trial | None:
 
 
 @dataclass
-class Seen:
+class Probe:
     """What is known of the probe at one moment."""
 
     sweep: Sweep
@@ -129,7 +129,7 @@ def _between(start: datetime | None, end: datetime | None) -> float | None:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ProbeResult:
     """``problem`` is empty, or one of: failed, no_metric, near_miss, unseen."""
 
     state: str
@@ -137,7 +137,7 @@ class Judgement:
     problem: str = ""
 
 
-def judge(seen: Seen) -> Judgement | None:
+def judge(seen: Probe) -> ProbeResult | None:
     """What the probe has shown; None: nothing yet."""
     if seen.probe.has_ended:
         return _at_its_end(seen)
@@ -152,30 +152,30 @@ def judge(seen: Seen) -> Judgement | None:
     return _without_a_report(seen)
 
 
-def _at_its_end(seen: Seen) -> Judgement:
+def _at_its_end(seen: Probe) -> ProbeResult:
     probe, metric = seen.probe, seen.sweep.primary_metric
     if probe.state in GOOD_ENDS or probe.reports:
         return _passed(seen) if probe.state != TrialState.FAILED else _failed(seen)
     if probe.state == TrialState.FAILED:
         return _failed(seen)
     message = f"Trial {probe.number} was cancelled before it reported {metric}."
-    return Judgement("passed", message, "unseen")
+    return ProbeResult("passed", message, "unseen")
 
 
-def _passed(seen: Seen) -> Judgement:
+def _passed(seen: Probe) -> ProbeResult:
     metric = seen.sweep.primary_metric
     message = f"Trial {seen.probe.number} runs and has reported {metric}."
-    return Judgement("passed", message)
+    return ProbeResult("passed", message)
 
 
-def _failed(seen: Seen) -> Judgement:
+def _failed(seen: Probe) -> ProbeResult:
     probe = seen.probe
     kind = "no_metric" if probe.reason == "no_metric" else "failed"
     message = f"The one configuration that was tried failed: {probe.message}"
-    return Judgement("failed", message, kind)
+    return ProbeResult("failed", message, kind)
 
 
-def _without_a_report(seen: Seen) -> Judgement:
+def _without_a_report(seen: Probe) -> ProbeResult:
     probe, metric = seen.probe, seen.sweep.primary_metric
     close = [name for name in seen.close if not is_later_phase(metric, name)]
     if not close:
@@ -183,13 +183,13 @@ def _without_a_report(seen: Seen) -> Judgement:
             f"Trial {probe.number} has trained for {seen.trained:.0f} s and not"
             f" reported {metric} yet; the sweep goes on."
         )
-        return Judgement("passed", message, "unseen")
+        return ProbeResult("passed", message, "unseen")
     meant = " or ".join(close)
     message = (
         f"Trial {probe.number} reports {meant}, but not {metric}, which the sweep"
         f" compares. Did you mean {meant}?"
     )
-    return Judgement("failed", message, "near_miss")
+    return ProbeResult("failed", message, "near_miss")
 
 
 # Inputs that are likely to say how many reports a trial makes.
@@ -199,7 +199,7 @@ Mark = Literal["good", "wrong", "open"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class PreflightCheck:
     """One thing that was looked at: how it stands, and the sentence."""
 
     mark: Mark
@@ -239,37 +239,39 @@ class Preflight:
         return list(self.facts.get("names") or ())
 
     @property
-    def meant(self) -> list[str]:
+    def similar_names(self) -> list[str]:
         """Names that were reported and may have been meant by the primary metric."""
         wanted = self.sweep.primary_metric
         return [] if wanted in self.names else similar_names(wanted, self.names)
 
-    def findings(self) -> list[Finding]:
+    def checks(self) -> list[PreflightCheck]:
         """Nothing while it is running."""
-        return list(self._findings()) if self.facts else []
+        return list(self._checks()) if self.facts else []
 
-    def _findings(self) -> Iterator[Finding]:
+    def _checks(self) -> Iterator[PreflightCheck]:
         if self.problem == "failed":
-            yield Finding("wrong", f"Trial {self.number} failed.")
+            yield PreflightCheck("wrong", f"Trial {self.number} failed.")
         elif self.facts.get("waited") is not None:
             waited = duration_text(self.facts["waited"])
-            yield Finding("good", f"The command starts; the trial waited {waited}.")
+            yield PreflightCheck(
+                "good", f"The command starts; the trial waited {waited}."
+            )
         yield self._metric()
         per = self.facts.get("per_report")
         if per is not None:
-            yield Finding("good", f"A report comes every {duration_text(per)}.")
+            yield PreflightCheck("good", f"A report comes every {duration_text(per)}.")
 
-    def _metric(self) -> Finding:
+    def _metric(self) -> PreflightCheck:
         metric, first = self.sweep.primary_metric, self.facts.get("first_report")
         if first is not None:
             after = duration_text(first)
-            return Finding("good", f"{metric} was first reported after {after}.")
+            return PreflightCheck("good", f"{metric} was first reported after {after}.")
         seen = listed(self.names) if self.names else "no metric at all"
         mark: Mark = "open" if self.state == "passed" else "wrong"
         text = f"{metric} was not seen; the trial reported {seen}."
-        if self.meant:
-            text += f" Did you mean {' or '.join(self.meant)}?"
-        return Finding(mark, text)
+        if self.similar_names:
+            text += f" Did you mean {' or '.join(self.similar_names)}?"
+        return PreflightCheck(mark, text)
 
     def estimate(self) -> str:
         """What the whole sweep takes, and how that was worked out; "" if unknown."""

@@ -9,20 +9,20 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q
 
 from experiments.db.clock import database_now
-from experiments.failures.known_errors import Cause, likely_cause
+from experiments.failures.known_errors import KnownError, known_error
 from experiments.lifecycle.attempts import MIN_STEP
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.trials import AttemptState, TrialState
 
 # A trial that has trained for so many seconds works, also without a report.
-LIVED = 20.0
+PROVEN_AFTER = 20.0
 LOOK_BACK = timedelta(hours=1)
 # So many numbers are looked back, beside those of the trials that may be running.
 MAX_NUMBERS = 60
 
 
 @dataclass(frozen=True)
-class End:
+class RecentAttempt:
     """One attempt: how it ended, or how it stands."""
 
     number: int
@@ -40,11 +40,11 @@ class End:
         return bool(self.signature)
 
     @property
-    def cause(self) -> Cause | None:
-        return likely_cause(self.error)
+    def known_error(self) -> KnownError | None:
+        return known_error(self.error)
 
 
-def recent_ends(sweep: Sweep) -> list[End]:
+def recent_attempts(sweep: Sweep) -> list[RecentAttempt]:
     """The sweep's newest attempts, the newest trial first; what ended before the sweep
     was resumed is over and done with, and so are failures of what had begun by then,
     and those of a host before it was taken back."""
@@ -55,7 +55,7 @@ def recent_ends(sweep: Sweep) -> list[End]:
         Q(ended_at__gt=since) | Q(state=AttemptState.RUNNING),
         trial__sweep=sweep,
         trial__number__gte=_from(sweep),
-    ).exclude(~Q(signature=""), taken_back())
+    ).exclude(~Q(signature=""), undrained_since())
     if resumed_at is not None:
         # These began with whatever was wrong before somebody looked at it.
         attempts = attempts.exclude(~Q(signature=""), claimed_at__lt=resumed_at)
@@ -75,7 +75,7 @@ def last_resumed(sweep: Sweep) -> datetime | None:
     return resumed_at
 
 
-def taken_back() -> Exists:
+def undrained_since() -> Exists:
     """Whether the host of an attempt drained and was taken back after the attempt had
     begun. All workers of a host are one here: they share what was mended."""
     return Exists(
@@ -93,12 +93,12 @@ def _from(sweep: Sweep) -> int:
     return max(0, (last or 0) - MAX_NUMBERS - sweep.max_concurrent_trials)
 
 
-def _end(attempt: Attempt) -> End:
+def _end(attempt: Attempt) -> RecentAttempt:
     trial, elapsed = attempt.trial, attempt.elapsed or 0.0
     live = attempt.state == AttemptState.RUNNING
     good = trial.state in (TrialState.COMPLETED, TrialState.TERMINATED)
-    alive = live and (trial.reports > 0 or elapsed >= LIVED)
-    return End(
+    alive = live and (trial.reports > 0 or elapsed >= PROVEN_AFTER)
+    return RecentAttempt(
         number=trial.number,
         signature=attempt.signature,
         error=attempt.error,
@@ -111,10 +111,10 @@ def _end(attempt: Attempt) -> End:
     )
 
 
-def run_of_failures(recent: Sequence[End]) -> list[End]:
+def failure_streak(recent: Sequence[RecentAttempt]) -> list[RecentAttempt]:
     """Failures alike without another end between them, from the newest on. A trial
     that has just begun tells nothing yet."""
-    run: list[End] = []
+    run: list[RecentAttempt] = []
     for end in recent:
         if end.live and not end.worked:
             continue

@@ -95,7 +95,7 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class End:
+class ProcessExit:
     """How a process ended. ``started``: there was one; ``message``: the runner's words;
     ``reported``: it had reported the primary metric; ``over_limit``: it was killed
     because it took more memory than the trial's own limit."""
@@ -114,7 +114,7 @@ class End:
 
 
 def signature_of(
-    end: End, log: bytes, params: Mapping[str, Any] | None = None
+    end: ProcessExit, log: bytes, params: Mapping[str, Any] | None = None
 ) -> Signature | None:
     """The signature of a failure; None: it was none. ``log``: the end of what the
     process printed; ``params``: values whose mention tells nothing."""

@@ -1,6 +1,6 @@
 """``manage.py sweep start|pause|resume|cancel|extend``: arguments, and what they do.
 
-``manage.py sweep fill-gaps``: run what was lost, has failed or was deleted.
+``manage.py sweep backfill``: run lost, failed and deleted trials again.
 """
 
 from __future__ import annotations
@@ -63,33 +63,33 @@ def _move_of(options: dict[str, Any]) -> Callable[..., Sweep]:
             return partial(control.steer, action=action)
 
 
-FILL_GAPS = "fill-gaps"
+BACKFILL = "backfill"
 
 
-def add_fill_gaps(actions: _SubParsersAction[Any]) -> None:
-    words = "run what was lost, failed, cancelled with the sweep, or deleted"
-    parser = actions.add_parser(FILL_GAPS, help=words)
+def add_backfill(actions: _SubParsersAction[Any]) -> None:
+    words = "run lost, failed, cancelled and deleted trials again"
+    parser = actions.add_parser(BACKFILL, help=words)
     parser.add_argument("id", metavar="ID", help="such as 7 or digits-3")
-    parser.add_argument("--dry-run", action="store_true", help="only list the gaps")
+    parser.add_argument("--dry-run", action="store_true", help="only list the trials")
     parser.add_argument("--user", metavar="NAME", help="on whose behalf")
 
 
-def fill_gaps(options: dict[str, Any]) -> Iterator[str]:
-    """Do it, and say line by line what the gaps were."""
+def run_backfill(options: dict[str, Any]) -> Iterator[str]:
+    """Do it; the answer is a line for each trial."""
     sweep = find_sweep(options["id"])
     user = find_user(options["user"]) if options["user"] else None
     try:
         found = (
-            backfill.find_gaps(sweep)
+            backfill.find_backfill(sweep)
             if options["dry_run"]
-            else backfill.fill_gaps(sweep, actor=user)
+            else backfill.run_backfill(sweep, actor=user)
         )
     except NotPossible as error:
         raise CommandError(str(error)) from error
-    for gap in (*found.gaps, *found.unknown):
-        yield f"{gap.number:>6}  {gap.kind:<10}{gap.why}"
+    for trial in (*found.trials, *found.unknown):
+        yield f"{trial.number:>6}  {trial.kind:<10}{trial.why}"
     verb = "would run" if options["dry_run"] else "will run"
     words = backfill.counts_in_words(found.counts)
-    yield f"{sweep.label}: {words}; {len(found.gaps)} {verb}."
+    yield f"{sweep.label}: {words}; {len(found.trials)} {verb}."
     if found.unknown:
-        yield f"{len(found.unknown)} cannot be computed again."
+        yield f"{len(found.unknown)} cannot be computed."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from experiments.failures.known_errors import likely_cause
+from experiments.failures.known_errors import known_error
 from experiments.formatting import bytes_text, duration_text
 from experiments.models import Attempt, Metric, Sweep, Trial
 from experiments.pages.log_text import LogLine
@@ -135,7 +135,7 @@ def advice(failure: Failure) -> Sequence[Sentence]:
 
 def by_log(error: str) -> list[Sentence]:
     """What helps against a known error."""
-    cause = likely_cause(error)
+    cause = known_error(error)
     return [cause.advice] if cause else []
 
 

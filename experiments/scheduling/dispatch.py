@@ -19,8 +19,8 @@ from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
 from experiments.runner.failpoints import failpoint
-from experiments.scheduling.fair_share import Shares, Turn, turns_of
-from experiments.scheduling.pools import Host, PoolState, pool_states
+from experiments.scheduling.fair_share import Demand, FairShares, demands_of
+from experiments.scheduling.pools import HostState, PoolState, pool_states
 from experiments.search.samplers import SAMPLERS, Suggestion
 from experiments.sweeps.requests import next_request, unchosen_before
 from experiments.tracking.history import search_of
@@ -34,17 +34,17 @@ ROUND = 3.0
 LOOKED_AT, NEEDED = 8, 3
 
 
-def goes_by_number(sweep: Sweep) -> bool:
+def is_chosen_by_number(sweep: Sweep) -> bool:
     """Whether its choices are the same whatever its trials have brought."""
     kind = (sweep.definition.get("sampling_algorithm") or {}).get("type", "")
     sampler = SAMPLERS.get(str(kind))
     return sampler is not None and not sampler.needs_history
 
 
-def share_ahead(sweep: Sweep) -> float:
+def prefetch_share(sweep: Sweep) -> float:
     """For what share of a host's slots the next trial should be there before the slot
     is free, from 0 to 1: 0 where choices go by results, or trials take long."""
-    if not goes_by_number(sweep):
+    if not is_chosen_by_number(sweep):
         return 0.0
     last = (
         Attempt.objects.filter(
@@ -69,7 +69,7 @@ def share_ahead(sweep: Sweep) -> float:
 MAX_RERUNS = 8
 
 
-class Placing:
+class Dispatch:
     """One round of placing, for sweeps that run.
 
     It reads what it needs in a fixed number of queries, and then keeps the count
@@ -79,10 +79,10 @@ class Placing:
     """
 
     def __init__(self, sweeps: Collection[Sweep]) -> None:
-        self._turns = turns_of(sweeps)
+        self._turns = demands_of(sweeps)
         self._states = pool_states({sweep.pool_id for sweep in sweeps})
         self._shares = {
-            pool: Shares.of(state.placed) for pool, state in self._states.items()
+            pool: FairShares.of(state.placed) for pool, state in self._states.items()
         }
         self._least_gpus: dict[int, int] = {}
         for turn in self._turns.values():
@@ -159,8 +159,8 @@ class Placing:
         turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
         if not turn.open and not turn.lacks_only_slots(state.slots):
             return None
-        share = 0.0 if turn.open or sweep.gpus else share_ahead(sweep)
-        host = state.host_ahead(share)
+        share = 0.0 if turn.open or sweep.gpus else prefetch_share(sweep)
+        host = state.host_to_prefetch(share)
         if host is None:
             self._close(sweep.pool_id)
             return None
@@ -169,7 +169,7 @@ class Placing:
         return trial
 
     def _place_new(
-        self, turn: Turn, host: Host | None, *, notifies: bool
+        self, turn: Demand, host: HostState | None, *, notifies: bool
     ) -> Trial | None:
         trial = _new_trial(turn, host, notifies=notifies)
         if trial is not None:
@@ -184,14 +184,14 @@ class Placing:
             pk: turn for pk, turn in self._turns.items() if turn.sweep.pool_id != pool
         }
 
-    def _count(self, turn: Turn, host: Host | None) -> None:
+    def _count(self, turn: Demand, host: HostState | None) -> None:
         if host is None:
             return
         need = host.worker.slots_for(turn.sweep.gpus) or 1
         host.free -= need
         self._shares[turn.sweep.pool_id].add(turn.sweep, need)
 
-    def _waits_in_sight(self, turn: Turn, state: PoolState) -> bool:
+    def _waits_in_sight(self, turn: Demand, state: PoolState) -> bool:
         """Whether a trial is chosen although there is no place for it.
 
         In general one is chosen when a slot is free for it and not before, so that the
@@ -212,7 +212,7 @@ def notify_waiting() -> None:
     sweeps = Sweep.objects.filter(
         state=SweepState.RUNNING, pk__in=queued.values("trial__sweep")
     )
-    placing = Placing(sweeps.select_related("experiment", "pool"))
+    placing = Dispatch(sweeps.select_related("experiment", "pool"))
     while (sweep := placing.next_sweep()) is not None:
         if placing.serve_open(sweep) is None:
             placing.drop(sweep)
@@ -236,7 +236,7 @@ def notify_again(worker: Worker) -> None:
 # --- choosing ---------------------------------------------------------------------
 
 
-def _new_trial(turn: Turn, host: Host | None, *, notifies: bool) -> Trial | None:
+def _new_trial(turn: Demand, host: HostState | None, *, notifies: bool) -> Trial | None:
     """Choose, store and dispatch the sweep's next trial."""
     sweep = turn.sweep
     trial_request = next_request(sweep)
@@ -290,7 +290,7 @@ def suggest(sweep: Sweep, number: int) -> Suggestion | None:
 # --- promising --------------------------------------------------------------------
 
 
-def _promise(attempt: Attempt, sweep: Sweep, host: Host | None) -> bool:
+def _promise(attempt: Attempt, sweep: Sweep, host: HostState | None) -> bool:
     """Store to which host it is dispatched. False: another scheduler did so, or it no
     longer waits."""
     worker = None if host is None else host.worker
@@ -307,7 +307,7 @@ def _promise(attempt: Attempt, sweep: Sweep, host: Host | None) -> bool:
     )
 
 
-def _notify(attempt: Attempt, sweep: Sweep, host: Host | None) -> None:
+def _notify(attempt: Attempt, sweep: Sweep, host: HostState | None) -> None:
     """Notify the host, or the pool where there is none. Without an answer from the
     queue the attempt stays open."""
     worker = None if host is None else host.worker.pk

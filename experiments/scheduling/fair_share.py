@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from experiments.failures.circuit_breaker import most_live
+from experiments.failures.circuit_breaker import max_live_trials
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE
 
 
 @dataclass
-class Shares:
+class FairShares:
     """How many slots of one pool each team and each sweep has, by their ids."""
 
     teams: Counter[int] = field(default_factory=Counter)
     sweeps: Counter[int] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, attempts: Iterable[Attempt]) -> Shares:
+    def of(cls, attempts: Iterable[Attempt]) -> FairShares:
         """By the attempts that run or were promised a place."""
         shares = cls()
         for attempt in attempts:
@@ -47,7 +47,7 @@ class Shares:
 
 
 @dataclass
-class Turn:
+class Demand:
     """What one sweep would place: attempts that wait, then new trials.
 
     `number` is that of its next new trial, `live` how many of its trials live, `ahead`
@@ -86,7 +86,7 @@ class Turn:
         return self.live < most and self.number < self.sweep.max_total_trials
 
 
-def turns_of(sweeps: Collection[Sweep]) -> dict[int, Turn]:
+def demands_of(sweeps: Collection[Sweep]) -> dict[int, Demand]:
     """The turns of those sweeps that run and start trials themselves."""
     own = Trial.objects.filter(sweep=OuterRef("pk")).order_by()
     live = own.filter(state__in=TRIAL_LIVE).values("sweep").annotate(n=Count("pk"))
@@ -96,10 +96,10 @@ def turns_of(sweeps: Collection[Sweep]) -> dict[int, Turn]:
         last=Subquery(own.order_by("-number").values("number")[:1]),
         live=Coalesce(Subquery(live.values("n")), 0),
     )
-    most = most_live(sweeps)
+    most = max_live_trials(sweeps)
     rows = {pk: row for pk, *row in standing.values_list("pk", "last", "live")}
     return {
-        sweep.pk: Turn(sweep, 0 if last is None else last + 1, live, most[sweep.pk])
+        sweep.pk: Demand(sweep, 0 if last is None else last + 1, live, most[sweep.pk])
         for sweep in sweeps
         if sweep.pk in rows
         for last, live in (rows[sweep.pk],)

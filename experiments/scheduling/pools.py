@@ -24,13 +24,13 @@ MAX_PAUSE = 8
 RESERVE_AFTER = timedelta(seconds=20)
 
 
-def pause_before(n: int) -> timedelta:
+def retry_delay(n: int) -> timedelta:
     """How long the n-th attempt waits: a host in trouble must not eat them all."""
     return timedelta(seconds=min(MAX_PAUSE, 2 ** (n - 2) if n > 2 else 0))
 
 
 @dataclass
-class Host:
+class HostState:
     """A worker that is alive and may have trials.
 
     `free` slots are those that no attempt has and that none was promised; below 0,
@@ -65,7 +65,7 @@ class PoolState:
     for one, and `held` when they could not have one now.
     """
 
-    hosts: list[Host] = field(default_factory=list)
+    hosts: list[HostState] = field(default_factory=list)
     alive: int = 0
     open: list[Attempt] = field(default_factory=list)
     placed: list[Attempt] = field(default_factory=list)
@@ -78,7 +78,7 @@ class PoolState:
 
     def best_host(
         self, gpus: int, *, attempt: Attempt | None, priority: int
-    ) -> Host | None:
+    ) -> HostState | None:
         """Where such a trial goes now. None: nowhere.
 
         Where there are GPUs, the fullest host that has room, so that whole hosts stay
@@ -98,7 +98,7 @@ class PoolState:
             default=None,
         )
 
-    def host_ahead(self, share: float) -> Host | None:
+    def host_to_prefetch(self, share: float) -> HostState | None:
         """Where a trial of one slot may wait for the next slot to become free.
 
         Full hosts, on which fewer wait already than this share of their slots.
@@ -150,12 +150,12 @@ def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
     wait to be tried again."""
     states = {pool: PoolState() for pool in pools}
     now = database_now()
-    hosts: dict[int, Host] = {}
+    hosts: dict[int, HostState] = {}
     for worker in Worker.objects.alive().filter(pool__in=pools).order_by("pk"):
         state = states[worker.pool_id]
         state.alive += 1
         if worker.draining_since is None:
-            hosts[worker.pk] = Host(worker, worker.slots)
+            hosts[worker.pk] = HostState(worker, worker.slots)
             state.hosts.append(hosts[worker.pk])
     for attempt in live_attempts(pools):
         if is_placed(attempt, hosts, now):
@@ -233,7 +233,7 @@ def is_open(attempt: Attempt, now: datetime) -> bool:
 
     A pause that began in the future is over: the clock was set back meanwhile.
     """
-    pause, waited = pause_before(attempt.n), now - attempt.created_at
+    pause, waited = retry_delay(attempt.n), now - attempt.created_at
     over = not pause or waited >= pause or waited < -MIN_STEP
     return over and _sweep_runs(attempt)
 

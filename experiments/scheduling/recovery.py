@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 UNHEARD_AFTER = timedelta(seconds=15)
 
 
-def repair(
+def recover(
     *,
     declare_losses: bool,
     only_stopping: bool = False,
@@ -50,7 +50,7 @@ def repair(
     with guarded(_log):
         notify_waiting()
     with guarded(_log):
-        end_strays()
+        stop_trials_of_ended_sweeps()
     with guarded(_log):
         end_overdue(silence_counts=all_count, was_set=was_set)
     with guarded(_log):
@@ -69,7 +69,7 @@ def _log(error: Exception) -> None:
     logger.exception("a step of the repair failed; the others go on")
 
 
-def nobody_is_heard() -> bool:
+def all_workers_are_silent() -> bool:
     """Whether workers run attempts, and for some beats nothing was heard from any of
     these nor from any worker of any pool.
 
@@ -77,11 +77,11 @@ def nobody_is_heard() -> bool:
     that all hosts have died at once. Only their requests tell: a scheduler on another
     machine than the site knows of it by nothing else.
     """
-    last = last_heard()
+    last = last_heartbeat()
     return last is not None and last < database_now() - UNHEARD_AFTER
 
 
-def last_heard() -> datetime | None:
+def last_heartbeat() -> datetime | None:
     """The last sign of life of any worker or of an attempt that one runs, and never a
     time to come. None: they run none."""
     beats = _of_workers().aggregate(last=Max("heartbeat_at"))["last"]
@@ -99,7 +99,7 @@ def _of_workers() -> QuerySet[Attempt]:
     return running.exclude(worker=None, runner_token_digest="")
 
 
-def end_strays() -> None:
+def stop_trials_of_ended_sweeps() -> None:
     """Stop live trials of ended sweeps: one may be created, or be lost and queued
     again, at the very moment at which its sweep ends."""
     strays = Trial.objects.live().filter(
@@ -166,7 +166,7 @@ def lose_silent(*, was_set: Callable[[], bool] = never_set) -> None:
 
     A runner that comes back later ends itself: its attempt is stale.
     """
-    heard = last_heard()
+    heard = last_heartbeat()
     if heard is not None:
         _lose(_of_workers(), heard=heard, was_set=was_set)
 

@@ -17,13 +17,13 @@ from django.db.models import Count
 from experiments import lifecycle
 from experiments.db.clock import database_now
 from experiments.failures import auto_drain, circuit_breaker, preflight
-from experiments.failures.known_errors import likely_cause
+from experiments.failures.known_errors import known_error
 from experiments.failures.recent_attempts import last_resumed
 from experiments.formatting import exact_duration_text
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_LIVE, TrialState
-from experiments.scheduling.dispatch import Placing
+from experiments.scheduling.dispatch import Dispatch
 from experiments.sweeps.requests import has_open_requests, waiting_requests
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def advance_all() -> None:
         .order_by("id")
     )
     waiting = [sweep for sweep in running if _needs_trials(sweep)]
-    placing = Placing(waiting)
+    placing = Dispatch(waiting)
     _serve_all(placing, placing.serve)
     placing.restart()
     _serve_all(placing, placing.prefetch)
@@ -49,7 +49,7 @@ def advance_all() -> None:
 Serve = Callable[[Sweep], Trial | None]
 
 
-def _serve_all(placing: Placing, serve: Serve) -> None:
+def _serve_all(placing: Dispatch, serve: Serve) -> None:
     """Serve sweeps in turn until none of them gets any more."""
     while (sweep := placing.next_sweep()) is not None:
         trial = None
@@ -187,9 +187,9 @@ def _bad_start(sweep: Sweep, counts: Counts) -> Move | None:
     first = max(3, sweep.max_concurrent_trials)
     if failed < first or failed < sum(counts.values()) - _live(counts):
         return None
-    if sweep.resumed_at is not None and _failures_lately(sweep) < first:
+    if sweep.resumed_at is not None and failures_since_resumed(sweep) < first:
         return None
-    if auto_drain.is_fault_of_hosts(sweep):
+    if auto_drain.hosts_are_to_blame(sweep):
         return None
     message = (
         f"The first {failed} trials that ended have all failed, so no more were"
@@ -204,7 +204,7 @@ def _many_failures(sweep: Sweep, _: Counts) -> Move | None:
     most = sweep.max_failed_trials
     if most is None:
         return None
-    count = _failures_lately(sweep)
+    count = failures_since_resumed(sweep)
     if count < most:
         return None
     message = (
@@ -216,7 +216,7 @@ def _many_failures(sweep: Sweep, _: Counts) -> Move | None:
     )
 
 
-def _failures_lately(sweep: Sweep) -> int:
+def failures_since_resumed(sweep: Sweep) -> int:
     """Trials that failed since the sweep was started, or that began and failed since it
     went on."""
     failures = sweep.trials.own().filter(state=TrialState.FAILED)
@@ -236,8 +236,8 @@ def _last_failure(sweep: Sweep) -> str:
     error = trial.current_attempt.error if trial.current_attempt else ""
     parts = [f"The last, trial {trial.number}: {trial.message}"]
     parts += [error] if error and error not in trial.message else []
-    cause = likely_cause(error or trial.message)
-    parts += [f"Likely cause: {cause.likely}. {cause.advice}"] if cause else []
+    known = known_error(error or trial.message)
+    parts += [f"Likely cause: {known.cause}. {known.advice}"] if known else []
     return " ".join(part if part.endswith(".") else f"{part}." for part in parts)
 
 

@@ -11,14 +11,14 @@ from experiments.formatting import duration_text
 from experiments.models import Attempt, Pool, Sweep, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
-from experiments.scheduling.pools import Host, PoolState, pause_before
+from experiments.scheduling.pools import HostState, PoolState, retry_delay
 
 # More hosts or teams than this are counted and not listed.
 MAX_LISTED = 5
 
 
 @dataclass(frozen=True)
-class Wait:
+class WaitReason:
     """Why something waits: the cause (bold), the details, and what helps.
 
     `since` is when the wait began, `command` what a person can run to end it.
@@ -32,7 +32,7 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Causes:
+class WaitReasons:
     """One pool at one moment, for a reader who may know the sweeps of some teams.
 
     `workers` are all that the pool has had, the one heard from last in front.
@@ -44,7 +44,7 @@ class Causes:
     teams: Collection[int]
     now: datetime
 
-    def dispatched(self, attempt: Attempt) -> Wait:
+    def dispatched(self, attempt: Attempt) -> WaitReason:
         """Of an attempt that was dispatched to a host."""
         since = attempt.created_at
         host = next(
@@ -56,29 +56,33 @@ class Causes:
         ago = duration_text(
             (self.now - (attempt.dispatched_at or self.now)).total_seconds()
         )
-        return Wait(
+        return WaitReason(
             f"Host {host.worker.name} is about to start it.",
             f"Dispatched {ago} ago.",
             since=since,
         )
 
-    def held(self, attempt: Attempt) -> Wait:
+    def held(self, attempt: Attempt) -> WaitReason:
         """Of an attempt that could not have a slot, were there one."""
         sweep, since = attempt.trial.sweep, attempt.created_at
         if sweep is not None and sweep.state == SweepState.PAUSED:
-            return Wait("Its sweep is paused.", sweep.message, "Resume it.", since)
+            return WaitReason(
+                "Its sweep is paused.", sweep.message, "Resume it.", since
+            )
         if sweep is not None and sweep.state != SweepState.RUNNING:
-            return Wait(
+            return WaitReason(
                 f"Its sweep is {sweep.state}.", "It ends in a moment.", "", since
             )
-        left = attempt.created_at + pause_before(attempt.n) - self.now
-        return Wait(
+        left = attempt.created_at + retry_delay(attempt.n) - self.now
+        return WaitReason(
             f"It is tried again in {duration_text(max(0.0, left.total_seconds()))}.",
             f"This is attempt {attempt.n}; the pause grows with each that was lost.",
             since=since,
         )
 
-    def open(self, sweep: Sweep, attempt: Attempt | None, before: Sweep | None) -> Wait:
+    def open(
+        self, sweep: Sweep, attempt: Attempt | None, before: Sweep | None
+    ) -> WaitReason:
         """Of an attempt, or of a sweep's next trial, that waits for its turn."""
         since = None if attempt is None else attempt.created_at
         if not self.state.alive:
@@ -88,7 +92,7 @@ class Causes:
         if not self.state.has_host_for(sweep.gpus):
             return self._too_few_gpus(sweep, since)
         if self._room_now(sweep, attempt):
-            return Wait(
+            return WaitReason(
                 "A slot is free.", "The scheduler is about to place it.", "", since
             )
         if kept := self._kept_from(sweep, attempt):
@@ -99,11 +103,13 @@ class Causes:
         after = (
             "" if before is None else f" It comes after {self._after(before, sweep)}."
         )
-        return Wait(self._taken_title(fitting), self._taken(fitting) + after, "", since)
+        return WaitReason(
+            self._taken_title(fitting), self._taken(fitting) + after, "", since
+        )
 
     # --- hosts ------------------------------------------------------------------
 
-    def _no_worker(self, since: datetime | None) -> Wait:
+    def _no_worker(self, since: datetime | None) -> WaitReason:
         command = f"python manage.py worker --pool {self.pool.name} --slots 2"
         silent = next((w for w in self.workers if w.stopped_at is None), None)
         if silent is None:
@@ -112,16 +118,16 @@ class Causes:
             rest = (
                 f"The last, {last.name}, was stopped." if last else "It never had one."
             )
-            return Wait(title, rest, since=since, command=command)
+            return WaitReason(title, rest, since=since, command=command)
         ago = duration_text((self.now - silent.seen_at).total_seconds())
-        return Wait(
+        return WaitReason(
             f"No worker of pool {self.pool.name} has been heard from for {ago}.",
             f"The last was {silent.name}.",
             since=since,
             command=command,
         )
 
-    def _all_drain(self, since: datetime | None) -> Wait:
+    def _all_drain(self, since: datetime | None) -> WaitReason:
         draining = [w for w in self.workers if w.draining_since and not w.stopped_at]
         names = _listed([worker.name for worker in draining])
         title = f"All hosts of pool {self.pool.name} are draining."
@@ -129,12 +135,12 @@ class Causes:
             title = f"Host {names} is draining."
         reason = next((w.drain_reason for w in draining if w.drain_reason), "")
         help_text = "An admin lets it have trials again, or starts another worker."
-        return Wait(title, reason, help_text, since)
+        return WaitReason(title, reason, help_text, since)
 
-    def _too_few_gpus(self, sweep: Sweep, since: datetime | None) -> Wait:
+    def _too_few_gpus(self, sweep: Sweep, since: datetime | None) -> WaitReason:
         most = [(h.worker.name, len(h.worker.gpus)) for h in self.state.hosts]
         has = _listed([f"host {name} has {gpus}" for name, gpus in most])
-        return Wait(
+        return WaitReason(
             f"It needs {_gpus(sweep.gpus)} on one host.",
             f"In pool {self.pool.name}, {has}.",
             "Start a worker with --gpus on a host that has so many, or change"
@@ -146,7 +152,7 @@ class Causes:
         needs = (host.worker.slots_for(sweep.gpus) for host in self.state.hosts)
         return [need for need in needs if need is not None]
 
-    def _fitting(self, sweep: Sweep) -> list[Host]:
+    def _fitting(self, sweep: Sweep) -> list[HostState]:
         return [h for h in self.state.hosts if h.worker.slots_for(sweep.gpus)]
 
     def _room_now(self, sweep: Sweep, attempt: Attempt | None) -> bool:
@@ -155,7 +161,7 @@ class Causes:
         )
         return found is not None
 
-    def _kept_from(self, sweep: Sweep, attempt: Attempt | None) -> Host | None:
+    def _kept_from(self, sweep: Sweep, attempt: Attempt | None) -> HostState | None:
         """A host with room, which is kept free for another trial."""
         return next(
             (
@@ -167,12 +173,12 @@ class Causes:
             None,
         )
 
-    def _kept(self, host: Host, since: datetime | None) -> Wait:
+    def _kept(self, host: HostState, since: datetime | None) -> WaitReason:
         kept = host.kept_for
         other = kept.trial.sweep if kept is not None else None
         name = "another trial" if other is None else self._name(other)
         needs = "" if other is None else f", which needs {_gpus(other.gpus)} there"
-        return Wait(
+        return WaitReason(
             f"Host {host.worker.name} is kept free.",
             f"It is for {name}{needs} and has waited longer.",
             "",
@@ -181,7 +187,7 @@ class Causes:
 
     def _several(
         self, sweep: Sweep, attempt: Attempt | None, since: datetime | None
-    ) -> Wait:
+    ) -> WaitReason:
         fitting = self._fitting(sweep)
         frees = [
             f"host {host.worker.name} has {max(0, host.free)} free" for host in fitting
@@ -191,7 +197,7 @@ class Causes:
         need = min(self._needs(sweep))
         slots = "" if 1 in (per_slot, need) else f", which are {need} slots"
         keeping = f" Host {own.worker.name} is kept free for it." if own else ""
-        return Wait(
+        return WaitReason(
             f"It needs {_gpus(sweep.gpus)} on one host{slots}.",
             f"Of the slots there, {_listed(frees)}.{keeping}",
             "",
@@ -200,7 +206,7 @@ class Causes:
 
     # --- who has the slots --------------------------------------------------------
 
-    def _taken_title(self, fitting: Sequence[Host]) -> str:
+    def _taken_title(self, fitting: Sequence[HostState]) -> str:
         """Of the hosts that could have it: the pool may have free slots elsewhere."""
         slots = sum(host.worker.slots for host in fitting)
         all_fit = len(fitting) == len(self.state.hosts)
@@ -209,7 +215,7 @@ class Causes:
             return f"The only slot{which} of pool {self.pool.name} is taken."
         return f"All {slots} slots{which} of pool {self.pool.name} are taken."
 
-    def _taken(self, fitting: Sequence[Host]) -> str:
+    def _taken(self, fitting: Sequence[HostState]) -> str:
         """``By Physics (3) and Chemistry (1).``"""
         hosts = {host.worker.pk for host in fitting}
         held: Counter[str] = Counter()
@@ -237,7 +243,7 @@ class Causes:
         return f"a sweep of team {sweep.experiment.team.name}"
 
 
-def _is_kept_for(host: Host, attempt: Attempt | None) -> bool:
+def _is_kept_for(host: HostState, attempt: Attempt | None) -> bool:
     kept = host.kept_for
     return kept is not None and attempt is not None and kept.pk == attempt.pk
 

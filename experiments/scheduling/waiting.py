@@ -14,14 +14,14 @@ from experiments.db.clock import database_now
 from experiments.models import Attempt, Pool, Sweep, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
-from experiments.scheduling.fair_share import Shares, Turn, turns_of
+from experiments.scheduling.fair_share import Demand, FairShares, demands_of
 from experiments.scheduling.occupancy import HostRow, SlotState, SlotView, occupancy
 from experiments.scheduling.pools import PoolState, pool_states
-from experiments.scheduling.wait_reasons import Causes, Wait
+from experiments.scheduling.wait_reasons import WaitReason, WaitReasons
 
 
 @dataclass(frozen=True)
-class Waiting:
+class QueuePlace:
     """One place in a pool's queue: a queued attempt, or a sweep that would place more.
 
     `place` counts from 1 in the order in which free slots are given away.
@@ -30,7 +30,7 @@ class Waiting:
     sweep: Sweep
     attempt: Attempt | None
     place: int
-    wait: Wait
+    wait: WaitReason
 
     @property
     def cause(self) -> str:
@@ -54,7 +54,7 @@ class Waiting:
 
 def queue_of(
     pool: Pool, *, teams: Collection[int] = (), state: PoolState | None = None
-) -> list[Waiting]:
+) -> list[QueuePlace]:
     """What waits for slots of the pool, in the order in which it will get them.
 
     Takes a fixed number of queries. `teams` are the ids of those whose sweeps may be
@@ -64,16 +64,16 @@ def queue_of(
     sweeps = Sweep.objects.filter(state=SweepState.RUNNING, pool=pool).select_related(
         "experiment__team", "pool"
     )
-    turns = turns_of(list(sweeps))
+    turns = demands_of(list(sweeps))
     state = state or pool_states([pool.pk])[pool.pk]
     for attempt in state.open:
         if attempt.trial.sweep_id in turns:
             turns[attempt.trial.sweep_id].open.append(attempt)
     workers = list(Worker.objects.filter(pool=pool).order_by("-seen_at"))
-    causes = Causes(pool, state, workers, teams=teams, now=database_now())
+    causes = WaitReasons(pool, state, workers, teams=teams, now=database_now())
     queue = _Queue(state, turns, causes)
     return [
-        Waiting(sweep, attempt, place, wait)
+        QueuePlace(sweep, attempt, place, wait)
         for place, (sweep, attempt, wait) in enumerate(queue.places(), start=1)
     ]
 
@@ -82,23 +82,23 @@ class _Queue:
     """The order in which the scheduler would go on, told place by place."""
 
     def __init__(
-        self, state: PoolState, turns: dict[int, Turn], causes: Causes
+        self, state: PoolState, turns: dict[int, Demand], causes: WaitReasons
     ) -> None:
         self._state, self._turns, self._causes = state, turns, causes
-        self._shares = Shares.of(state.placed)
+        self._shares = FairShares.of(state.placed)
 
-    def places(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+    def places(self) -> Iterator[tuple[Sweep, Attempt | None, WaitReason]]:
         yield from self._dispatched()
         yield from self._in_turn()
         yield from self._held()
 
-    def _dispatched(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+    def _dispatched(self) -> Iterator[tuple[Sweep, Attempt | None, WaitReason]]:
         """Attempts that were dispatched, and that no slot has claimed yet."""
         for attempt in self._state.placed:
             if attempt.state == AttemptState.QUEUED and attempt.trial.sweep:
                 yield attempt.trial.sweep, attempt, self._causes.dispatched(attempt)
 
-    def _in_turn(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+    def _in_turn(self) -> Iterator[tuple[Sweep, Attempt | None, WaitReason]]:
         """Every open attempt, and sweeps without one that would place more."""
         before: Sweep | None = None
         queued = (a for a in self._state.placed if a.state == AttemptState.QUEUED)
@@ -117,7 +117,7 @@ class _Queue:
             self._shares.add(sweep, 1 if attempt is None else attempt.slots)
             before = sweep
 
-    def _would_place(self, turn: Turn) -> bool:
+    def _would_place(self, turn: Demand) -> bool:
         """Whether a sweep lacks nothing but a slot; where there is one, the scheduler
         gives it at this moment."""
         sweep = turn.sweep
@@ -126,14 +126,14 @@ class _Queue:
         free = self._state.best_host(sweep.gpus, attempt=None, priority=sweep.priority)
         return free is None
 
-    def _held(self) -> Iterator[tuple[Sweep, Attempt | None, Wait]]:
+    def _held(self) -> Iterator[tuple[Sweep, Attempt | None, WaitReason]]:
         """Those that could not have a slot now, were there one."""
         for attempt in self._state.held:
             if attempt.trial.sweep is not None:
                 yield attempt.trial.sweep, attempt, self._causes.held(attempt)
 
 
-def wait_of(attempt: Attempt, *, teams: Collection[int] = ()) -> Wait | None:
+def wait_of(attempt: Attempt, *, teams: Collection[int] = ()) -> WaitReason | None:
     """Why a queued attempt waits; None when it does not wait."""
     if attempt.state != AttemptState.QUEUED:
         return None
@@ -147,10 +147,10 @@ def wait_of(attempt: Attempt, *, teams: Collection[int] = ()) -> Wait | None:
 
 __all__ = [
     "HostRow",
+    "QueuePlace",
     "SlotState",
     "SlotView",
-    "Wait",
-    "Waiting",
+    "WaitReason",
     "occupancy",
     "queue_of",
     "wait_of",

@@ -140,7 +140,7 @@ def _by_results(kind: str) -> str:
     )
 
 
-FILLED = "gaps to fill"
+BACKFILLED = "backfill requested"
 LOST, FAILED, CANCELLED, DELETED = "lost", "failed", "cancelled", "deleted"
 KINDS = (FAILED, LOST, CANCELLED, DELETED)
 # Why trials are cancelled for their own sake, or because another one was good enough.
@@ -153,7 +153,7 @@ OUTCOMES = frozenset({TrialState.COMPLETED, TrialState.TERMINATED, *TRIAL_LIVE})
 
 
 @dataclass(frozen=True)
-class Gap:
+class MissingTrial:
     """`kind` is one of KINDS, `why` a sentence, `trial` the id of its row.
 
     `params` is None where a deleted configuration cannot be computed again.
@@ -177,16 +177,16 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Gaps:
+class Backfill:
     """All gaps by number; `unknown` are those that cannot be filled."""
 
-    gaps: tuple[Gap, ...]
-    unknown: tuple[Gap, ...] = ()
+    trials: tuple[MissingTrial, ...]
+    unknown: tuple[MissingTrial, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
         """How many there are of each kind, the unknown ones left out."""
-        counted = Counter(gap.kind for gap in self.gaps)
+        counted = Counter(trial.kind for trial in self.trials)
         return {kind: counted[kind] for kind in KINDS}
 
 
@@ -199,7 +199,7 @@ class _Row(NamedTuple):
     params: str
 
 
-def find_gaps(sweep: Sweep) -> Gaps:
+def find_backfill(sweep: Sweep) -> Backfill:
     """The gaps as they are now, in a number of queries that does not grow with them."""
     rows = [_Row(*row) for row in _read(sweep)]
     found = [*_ended_badly(sweep, rows), *_deleted(sweep, rows)]
@@ -208,18 +208,18 @@ def find_gaps(sweep: Sweep) -> Gaps:
     taken = {
         identity(trial_request.params) for trial_request in waiting_requests(sweep)
     }
-    for gap in sorted(found, key=lambda gap: gap.number):
-        if gap.params is None:
-            unknown.append(gap)
+    for trial in sorted(found, key=lambda trial: trial.number):
+        if trial.params is None:
+            unknown.append(trial)
             continue
-        key = identity(gap.params)
-        if key not in taken and filled.get(key, -1) < gap.number:
+        key = identity(trial.params)
+        if key not in taken and filled.get(key, -1) < trial.number:
             taken.add(key)
-            known.append(gap)
-    return Gaps(tuple(known), tuple(unknown))
+            known.append(trial)
+    return Backfill(tuple(known), tuple(unknown))
 
 
-def fill_gaps(sweep: Sweep, *, actor: User | None) -> Gaps:
+def run_backfill(sweep: Sweep, *, actor: User | None) -> Backfill:
     """Run all gaps once more, beyond the budget; the answer is what they were.
 
     Those that are filled already are left out, so asking twice is asking once. Raises
@@ -227,19 +227,19 @@ def fill_gaps(sweep: Sweep, *, actor: User | None) -> Gaps:
     """
     with transaction.atomic():
         locked(sweep)
-        found = find_gaps(sweep)
-        if not found.gaps:
+        found = find_backfill(sweep)
+        if not found.trials:
             return found
-        refusal = refusal_of(sweep) or room_refusal(sweep, len(found.gaps))
+        refusal = refusal_of(sweep) or room_refusal(sweep, len(found.trials))
         if refusal:
             raise NotPossible(refusal)
-        numbers = [gap.number for gap in found.gaps]
+        numbers = [trial.number for trial in found.trials]
         lifecycle.add_requests(
             sweep,
-            [gap.request() for gap in found.gaps],
-            verb=FILLED,
-            message=f"Gaps to fill: {counts_in_words(found.counts)}."
-            f" {trials_named(numbers)} shall run once more.",
+            [trial.request() for trial in found.trials],
+            verb=BACKFILLED,
+            message=f"Backfill: {counts_in_words(found.counts)}."
+            f" {trials_named(numbers)} will run again.",
             data={"trials": numbers},
             actor=actor,
         )
@@ -259,13 +259,15 @@ def _read(sweep: Sweep) -> Iterator[tuple[Any, ...]]:
     return trials.iterator(chunk_size=2000)
 
 
-def _ended_badly(sweep: Sweep, rows: list[_Row]) -> Iterator[Gap]:
+def _ended_badly(sweep: Sweep, rows: list[_Row]) -> Iterator[MissingTrial]:
     alone = _cancelled_alone(sweep)
     for row in rows:
         kind = _kind(row, alone)
         if kind:
             params = json.loads(row.params)
-            yield Gap(row.number, kind, _why(row), row.pk, params, state=row.state)
+            yield MissingTrial(
+                row.number, kind, _why(row), row.pk, params, state=row.state
+            )
 
 
 def _kind(row: _Row, alone: set[int] | None) -> str:
@@ -297,7 +299,7 @@ def _cancelled_alone(sweep: Sweep) -> set[int] | None:
     return {pk for pk in alone.values_list("trial", flat=True) if pk is not None}
 
 
-def _deleted(sweep: Sweep, rows: list[_Row]) -> Iterator[Gap]:
+def _deleted(sweep: Sweep, rows: list[_Row]) -> Iterator[MissingTrial]:
     there = {row.number for row in rows}
     last = rows[-1].number if rows else -1
     missing = [number for number in range(last + 1) if number not in there]
@@ -306,7 +308,7 @@ def _deleted(sweep: Sweep, rows: list[_Row]) -> Iterator[Gap]:
     recomputer = Recomputer(sweep)
     for number in missing:
         known = recomputer.configuration(number)
-        yield Gap(number, DELETED, known.words, None, known.params)
+        yield MissingTrial(number, DELETED, known.words, None, known.params)
 
 
 def _last_outcomes(rows: list[_Row]) -> dict[str, int]:

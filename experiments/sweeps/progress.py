@@ -25,8 +25,8 @@ NOTHING = savings.Saving()
 class Compute:
     """Training time in seconds: ``used``, by lost attempts too, and ``saved``.
 
-    ``saved`` is an estimate, as ledger.py has it: for each trial that the policy ended,
-    the median time of the sweep's completed trials minus its own time, and never less
+    ``saved`` is an estimate (see savings.py): for each trial that the policy ended, the
+    median time of the sweep's completed trials minus its own time, and never less
     than nothing. ``saving`` has reports, GPU time and money of it, likewise.
     """
 

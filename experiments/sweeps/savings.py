@@ -98,7 +98,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class MonthlySaving:
     """What a sweep's trials saved that ended in one month, such as ``2026-11``."""
 
     sweep: Sweep
@@ -118,7 +118,9 @@ def saved_by_sweep(ids: Iterable[int]) -> dict[int, Saving]:
     return found
 
 
-def lines_of(sweeps: QuerySet[Sweep], *, month: str | None = None) -> list[Line]:
+def monthly_savings(
+    sweeps: QuerySet[Sweep], *, month: str | None = None
+) -> list[MonthlySaving]:
     """By month and sweep what was saved, the earliest first; in two queries."""
     rows = [row for row in _rows(sweeps) if month in (None, row.month)]
     known = Sweep.objects.select_related("experiment__team").in_bulk(
@@ -127,7 +129,7 @@ def lines_of(sweeps: QuerySet[Sweep], *, month: str | None = None) -> list[Line]
     return [_line(known[row.sweep_id], row) for row in rows]
 
 
-def by_month(lines: Iterable[Line]) -> dict[str, Saving]:
+def by_month(lines: Iterable[MonthlySaving]) -> dict[str, Saving]:
     """The sums of each month that has any, the earliest first."""
     sums: dict[str, Saving] = {}
     for line in lines:
@@ -168,8 +170,8 @@ def _row(
     return Row(sweep_id, month or "", Saving(trials, reports, seconds, 0.0, money))
 
 
-def _line(sweep: Sweep, row: Row) -> Line:
-    return Line(sweep, row.month, with_gpus(row.saving, sweep))
+def _line(sweep: Sweep, row: Row) -> MonthlySaving:
+    return MonthlySaving(sweep, row.month, with_gpus(row.saving, sweep))
 
 
 def with_gpus(saving: Saving, sweep: Sweep) -> Saving:
@@ -182,14 +184,14 @@ SECONDS_PER_HOUR = 3_600
 
 
 @dataclass(frozen=True)
-class Price:
+class TrialPrice:
     """GPUs of one trial, and money for an hour of its slot; None where it has none."""
 
     gpus: int
     per_hour: float | None
 
     @classmethod
-    def of(cls, sweep: Sweep) -> Price:
+    def of(cls, sweep: Sweep) -> TrialPrice:
         resources = sweep.definition.get("resources") or {}
         price = sweep.pool.price_per_hour
         return cls(

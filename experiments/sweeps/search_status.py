@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class SearchNow:
+class SearchStatus:
     """`words` is one sentence on what the sampler does, empty where it cannot be told,
     and `origin` says where most of the newest trials came from.
 
@@ -45,18 +45,18 @@ class SearchNow:
     likely: tuple[Likely, ...] = ()
 
 
-def search_now(sweep: Sweep, *, tried: int) -> SearchNow:
+def search_status(sweep: Sweep, *, tried: int) -> SearchStatus:
     """The search of a sweep that has tried so many trials."""
     if not 0 < tried <= (MAX_TRIALS if sweep.has_ended else MAX_WHILE_RUNNING):
-        return SearchNow()
+        return SearchStatus()
     try:
         with search_of(sweep) as search:
             words = _once(search, "words", lambda: _words(search))
             likely = _once(search, "likely", lambda: _likely(search))
     except DefinitionError:
         # A document of an earlier version, which no sampler reads any more.
-        return SearchNow()
-    return SearchNow(words, _usual_origin(sweep), likely)
+        return SearchStatus()
+    return SearchStatus(words, _usual_origin(sweep), likely)
 
 
 def _usual_origin(sweep: Sweep) -> str:

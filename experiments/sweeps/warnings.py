@@ -26,7 +26,7 @@ from experiments.search.wording import counted
 MAX_VALUES = 1000
 
 
-def slack_doubts(
+def slack_warnings(
     settings: object, objective: Objective, trials: QuerySet[Trial]
 ) -> list[Problem]:
     """What recorded values of the same metric say against a policy's slack factor.
@@ -51,12 +51,12 @@ def slack_doubts(
     return [Problem(path, warning)] if warning else []
 
 
-def own_slack_doubt(sweep: Sweep) -> str:
+def own_slack_warning(sweep: Sweep) -> str:
     """What the sweep's own values say against its slack factor; empty for nothing."""
     if not sweep.early_termination:
         return ""
     own = sweep.trials.all()
-    doubts = slack_doubts(sweep.early_termination, sweep.objective, own)
+    doubts = slack_warnings(sweep.early_termination, sweep.objective, own)
     return doubts[0].message if doubts else ""
 
 
@@ -86,7 +86,7 @@ def _inside(policy: Policy | None) -> Iterator[Policy]:
 FIELD = "resources.gpus"
 
 
-def gpu_doubts(pool: Pool | None, gpus: object) -> list[Problem]:
+def gpu_warnings(pool: Pool | None, gpus: object) -> list[Problem]:
     """A warning where no worker that is there now has enough GPUs: a sweep may be
     started before its hosts. Nothing where `gpus` is no number of them."""
     if pool is None or type(gpus) is not int or gpus < 1:

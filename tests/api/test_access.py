@@ -52,7 +52,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "POST /sweeps/{sweep_id}/ask": WRITE,
     "POST /sweeps/{sweep_id}/extend": WRITE,
     "GET /sweeps/{sweep_id}/failures": READ,
-    "POST /sweeps/{sweep_id}/fill-gaps": WRITE,
+    "POST /sweeps/{sweep_id}/backfill": WRITE,
     "GET /sweeps/{sweep_id}/preflight": READ,
     "POST /sweeps/{sweep_id}/preflight": WRITE,
     "POST /sweeps/{sweep_id}/simulations": READ,
@@ -75,7 +75,7 @@ ROUTES: Mapping[str, Mapping[str, Any]] = {
     "GET /trials/{trial_id}/log": READ,
     "GET /trials/{trial_id}/artifacts": READ,
     "GET /trials/{trial_id}/artifacts/{artifact_id}": READ,
-    "GET /ledger": ANYBODY,
+    "GET /savings": ANYBODY,
     "POST /uploads": CREATE,
 }
 
@@ -156,7 +156,7 @@ def _body(route: str) -> tuple[Any, str]:
         "PATCH /sweeps/{sweep_id}": {"notes": "seen"},
         "POST /sweeps/{sweep_id}/again": {"trials": [0]},
         "POST /sweeps/{sweep_id}/extend": {"trials": 3},
-        "POST /sweeps/{sweep_id}/fill-gaps": {"dry_run": True},
+        "POST /sweeps/{sweep_id}/backfill": {"dry_run": True},
         "POST /sweeps/{sweep_id}/trials": {"params": {"x": 0.01}},
         "POST /trials/{trial_id}/clone": {"params": {"x": 0.02}},
         "POST /sweeps/{sweep_id}/simulations": {

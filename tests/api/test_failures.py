@@ -29,7 +29,7 @@ def test_failures_are_listed_by_signature() -> None:
     assert group["error"].endswith("Tried to allocate ‹size›")
     assert group["trials"] == [17, 16, 15, 14, 13, 12]
     assert group["likely_cause"] == "memory ran out"
-    telling = [row for row in group["shared"] if row["tells"]]
+    telling = [row for row in group["shared"] if row["significant"]]
     assert [(r["parameter"], r["failed"]) for r in telling] == [("batch", "64, 128")]
 
 
@@ -57,7 +57,7 @@ def test_a_draft_is_tried_first() -> None:
         0,
         "running",
     )
-    assert {finding["mark"] for finding in found["findings"]} == {"good"}
+    assert {check["mark"] for check in found["checks"]} == {"good"}
     again = call("post", f"/sweeps/{made.pk}/preflight")
     assert again.json()["state"] == "passed"
 

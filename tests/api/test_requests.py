@@ -1,4 +1,4 @@
-"""Trials that programs ask for: retried, cloned, by hand, gaps filled, taken back."""
+"""Trials that programs ask for: retried, cloned, by hand, backfilled, withdrawn."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ def test_what_waits_is_listed_and_taken_back(api: Api, sweep: Sweep) -> None:
     assert len(api.get(path).json()["items"]) == 2
 
 
-def test_gaps_are_shown_first_and_filled_once(api: Api, sweep: Sweep) -> None:
-    path = f"/sweeps/{sweep.pk}/fill-gaps"
+def test_backfill_lists_trials_and_queues_them_once(api: Api, sweep: Sweep) -> None:
+    path = f"/sweeps/{sweep.pk}/backfill"
     shown = api.post(path, {"dry_run": True}).json()
     assert shown["counts"] == {"failed": 1, "lost": 0, "cancelled": 0, "deleted": 0}
-    (gap,) = shown["gaps"]
+    (gap,) = shown["trials"]
     assert (gap["number"], gap["kind"], gap["why"]) == (0, "failed", "Exit code 1.")
     assert gap["trial"] == sweep.trials.get(number=0).pk
     assert (shown["dry_run"], shown["filled"], origins(sweep)) == (True, 0, [])
@@ -123,7 +123,7 @@ def test_readers_viewers_and_strangers_may_not(sweep: Sweep) -> None:
         f"/trials/{trial.pk}/retry": None,
         f"/trials/{trial.pk}/clone": {"params": {}},
         f"/sweeps/{sweep.pk}/trials": {"params": {"x": 0.5}},
-        f"/sweeps/{sweep.pk}/fill-gaps": None,
+        f"/sweeps/{sweep.pk}/backfill": None,
     }
     factories.team("Others", eve="member")
     for name, scope, status in (
@@ -141,8 +141,8 @@ def test_a_trial_that_is_cancelled_alone_is_no_gap(api: Api, sweep: Sweep) -> No
     trial = sweep.trials.get(number=2)
     assert api.post(f"/trials/{trial.pk}/cancel").json()["state"] == "cancelled"
     api.post(f"/sweeps/{sweep.pk}/cancel")
-    shown = api.post(f"/sweeps/{sweep.pk}/fill-gaps", {"dry_run": True}).json()
-    assert [gap["number"] for gap in shown["gaps"]] == [0]
+    shown = api.post(f"/sweeps/{sweep.pk}/backfill", {"dry_run": True}).json()
+    assert [gap["number"] for gap in shown["trials"]] == [0]
     trial.refresh_from_db()
     assert trial.state == TrialState.CANCELLED
     event = sweep.events.get(trial=trial, verb="trial cancelled")

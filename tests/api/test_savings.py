@@ -1,4 +1,4 @@
-"""GET /ledger: what early termination saved, of the caller's own teams."""
+"""GET /savings: what early termination saved, of the caller's own teams."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def saving_sweep(team: Team, seconds: float) -> Sweep:
 def test_a_line_names_its_sweep_and_what_it_saved(api: Api, team: Team) -> None:
     sweep = saving_sweep(team, 3610.0)
     Pool.objects.update(price_per_hour=2)
-    answer = api.get("/ledger")
+    answer = api.get("/savings")
     assert answer.status_code == 200
     (line,) = answer.json()["items"]
     ended = sweep.trials.get(state="terminated").ended_at
@@ -59,15 +59,15 @@ def test_it_is_narrowed_by_team_experiment_sweep_and_month(
         (f"?sweep={sweep.pk}", 10.0),
         ("?month=2001-01", 0.0),
     ):
-        total = api.get(f"/ledger{query}").json()["total"]
+        total = api.get(f"/savings{query}").json()["total"]
         assert total["seconds"] == seconds, query
 
 
 def test_other_teams_savings_are_not_shown(api: Api) -> None:
     saving_sweep(factories.team("Chemistry"), 20.0)
-    assert api.get("/ledger").json()["items"] == []
+    assert api.get("/savings").json()["items"] == []
 
 
 @pytest.mark.parametrize("query", ["month=2026-13", "month=November", "sweep=-1"])
 def test_a_bad_filter_is_refused(api: Api, query: str) -> None:
-    assert api.get(f"/ledger?{query}").status_code == 422
+    assert api.get(f"/savings?{query}").status_code == 422

@@ -14,7 +14,6 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from experiments import lifecycle, storage
-from experiments.api import worker as worker_api
 from experiments.code import snapshots
 from experiments.models import Sweep, Trial, Worker
 from tests import factories
@@ -273,7 +272,7 @@ class TestAttempts:
         plain = {"content_type": "application/octet-stream"}
         runner.post(f"{log}?seq=0", b"one\n", **plain)
         with monkeypatch.context() as patched:
-            patched.setattr(worker_api, "_add_to_log", full)
+            patched.setattr("experiments.api.worker._add_to_log", "_add_to_log", full)
             with suppress(OperationalError):
                 runner.post(f"{log}?seq=1", b"two\n", **plain)
         assert storage.read_log(spec["attempt"]) == b"one\n"

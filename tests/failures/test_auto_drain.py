@@ -118,10 +118,10 @@ def test_one_trial_that_finds_no_room_drains_the_host_until_it_has_some(
     assert auto_drain.drain_after_problems(worker, disk_full=True)
     assert worker.drain_reason.startswith("The host's disk is full. It takes trials")
     assert "No space left on device" in worker.drain_reason
-    auto_drain.mind_room(worker, 63 * MB)
-    auto_drain.mind_room(worker, None)
+    auto_drain.drain_by_disk_space(worker, 63 * MB)
+    auto_drain.drain_by_disk_space(worker, None)
     assert worker.draining_since is not None
-    auto_drain.mind_room(worker, 64 * MB)
+    auto_drain.drain_by_disk_space(worker, 64 * MB)
     assert (worker.draining_since, worker.drain_reason) == (None, "")
 
 
@@ -131,7 +131,7 @@ def test_trials_that_find_no_room_although_there_is_some_drain_it_for_good(
     for _ in range(3):
         fill(sweep)
         assert auto_drain.drain_after_problems(worker, disk_full=True)
-        auto_drain.mind_room(worker, 100 * MB)
+        auto_drain.drain_by_disk_space(worker, 100 * MB)
     assert worker.draining_since is not None
     assert worker.drain_reason.startswith("3 trials in 10 minutes could not begin")
 
@@ -139,9 +139,9 @@ def test_trials_that_find_no_room_although_there_is_some_drain_it_for_good(
 def test_a_host_that_tells_of_little_room_drains_before_a_trial_fails_there(
     worker: Worker,
 ) -> None:
-    auto_drain.mind_room(worker, 32 * MB)
+    auto_drain.drain_by_disk_space(worker, 32 * MB)
     assert worker.draining_since is None
-    auto_drain.mind_room(worker, 32 * MB - 1)
+    auto_drain.drain_by_disk_space(worker, 32 * MB - 1)
     assert worker.drain_reason == (
         "The host's disk is full: 32 MB are free. It takes trials again by itself once"
         " there is room."
@@ -151,20 +151,20 @@ def test_a_host_that_tells_of_little_room_drains_before_a_trial_fails_there(
 def test_a_host_that_somebody_drains_stays_so_however_much_room_it_has(
     worker: Worker,
 ) -> None:
-    auto_drain.mind_room(worker, 0)
+    auto_drain.drain_by_disk_space(worker, 0)
     assert lifecycle.drain_worker(worker, reason="For a new disk.")
-    auto_drain.mind_room(worker, 10_000 * MB)
+    auto_drain.drain_by_disk_space(worker, 10_000 * MB)
     assert worker.drain_reason == "For a new disk."
-    auto_drain.mind_room(worker, 0)
+    auto_drain.drain_by_disk_space(worker, 0)
     assert worker.drain_reason == "For a new disk."
 
 
 def test_a_person_may_drain_a_host_with_the_words_of_the_site(
     worker: Worker,
 ) -> None:
-    auto_drain.mind_room(worker, 0)
+    auto_drain.drain_by_disk_space(worker, 0)
     assert lifecycle.drain_worker(worker, reason="The host's disk is full, I swap it.")
-    auto_drain.mind_room(worker, 10_000 * MB)
+    auto_drain.drain_by_disk_space(worker, 10_000 * MB)
     assert worker.drain_cause == DrainCause.PERSON
     assert worker.drain_reason == "The host's disk is full, I swap it."
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from experiments import lifecycle, storage
 from experiments.failures import circuit_breaker, groups
 from experiments.models import Sweep, Trial, Worker
-from experiments.scheduling import rounds as scheduling
+from experiments.scheduling import rounds
 from tests import factories
 from tests.sweeps.test_request_rows import at_once, one_writer
 
@@ -58,7 +58,7 @@ def end(trial: Trial, outcome: lifecycle.Outcome, log: str = "") -> None:
     attempt = trial.current_attempt
     if log:
         storage.append_log(attempt.pk, log.encode())
-    groups.sign(attempt, outcome)
+    groups.store_signature(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
 
 
@@ -72,10 +72,10 @@ def work(trial: Trial, value: float = 0.5) -> None:
     lifecycle.finish_attempt(trial.current_attempt, outcome)
 
 
-def rounds(made: Sweep, *, fate: Any, most: int = 100) -> None:
+def schedule(made: Sweep, *, fate: Any, most: int = 100) -> None:
     """Schedule, and let the oldest live trial meet its fate, again and again."""
     for _ in range(most):
-        scheduling.advance_all()
+        rounds.advance_all()
         made.refresh_from_db()
         live = made.trials.live().order_by("number").first()
         if made.state != "running" or live is None:
@@ -88,17 +88,17 @@ def rounds(made: Sweep, *, fate: Any, most: int = 100) -> None:
 class TestStart:
     def test_a_command_that_does_not_exist_costs_a_handful_at_any_width(self) -> None:
         made = sweep()
-        rounds(made, fate=lambda trial: end(trial, MISSING))
+        schedule(made, fate=lambda trial: end(trial, MISSING))
         assert (made.state, made.reason) == ("failed", "first_trials_failed")
         assert made.trials.count() <= 10
         assert '"nosuch" was not found' in made.message
-        assert "Likely cause: the command is not there" in made.message
+        assert "Likely cause: the command does not exist" in made.message
 
     def test_an_error_that_may_depend_on_the_values_gets_a_few_more_trials(
         self,
     ) -> None:
         made = sweep()
-        rounds(made, fate=fail)
+        schedule(made, fate=fail)
         assert made.state == "failed"
         assert made.trials.filter(state="failed").count() == circuit_breaker.ALIKE
         assert made.trials.count() <= 10
@@ -106,22 +106,24 @@ class TestStart:
     def test_different_errors_and_slow_ones_are_no_breaker(self) -> None:
         made = sweep()
         names = iter("abcdefghijklmnop")
-        rounds(made, fate=lambda t: fail(t, f"KeyError: '{next(names)}x'"), most=8)
+        schedule(made, fate=lambda t: fail(t, f"KeyError: '{next(names)}x'"), most=8)
         assert made.state == "running"
         slow = sweep()
-        rounds(slow, fate=lambda t: fail(t, elapsed=60.0), most=8)
+        schedule(slow, fate=lambda t: fail(t, elapsed=60.0), most=8)
         assert slow.state == "running"
 
     def test_scripts_that_may_try_again_do_not_hide_it(self) -> None:
         made = sweep(retries={"on_failure": 3})
-        rounds(made, fate=lambda t: fail(t, "ModuleNotFoundError: No module named 'q'"))
+        schedule(
+            made, fate=lambda t: fail(t, "ModuleNotFoundError: No module named 'q'")
+        )
         assert made.state == "failed"
         assert sum(t.attempts.count() for t in made.trials.all()) <= 10
 
 
 class TestRamp:
     def placed(self, made: Sweep) -> int:
-        scheduling.advance_all()
+        rounds.advance_all()
         return made.trials.live().count()
 
     def test_few_run_until_one_has_reported_and_then_all(self) -> None:
@@ -143,46 +145,46 @@ class TestRamp:
     def test_a_narrow_sweep_is_not_asked(self, django_assert_num_queries: Any) -> None:
         made = sweep(wide=4)
         with django_assert_num_queries(0):
-            assert circuit_breaker.most_live([made]) == {made.pk: 4}
+            assert circuit_breaker.max_live_trials([made]) == {made.pk: 4}
         others = [sweep() for _ in range(3)]
         with django_assert_num_queries(1):
-            assert set(circuit_breaker.most_live([made, *others]).values()) == {4}
+            assert set(circuit_breaker.max_live_trials([made, *others]).values()) == {4}
 
 
 class TestTurn:
     def test_when_all_fail_alike_that_worked_before_the_sweep_is_paused(self) -> None:
         made = sweep(wide=2)
-        rounds(made, fate=work, most=12)
-        rounds(
+        schedule(made, fate=work, most=12)
+        schedule(
             made, fate=lambda t: fail(t, "OSError: [Errno 28] No space left on device")
         )
         assert (made.state, made.reason) == ("paused", "same_failure")
         assert made.trials.filter(state="failed").count() == circuit_breaker.RUN
         assert "the disk is full" in made.message
         lifecycle.resume_sweep(made)
-        rounds(made, fate=work, most=6)
+        schedule(made, fate=work, most=6)
         assert made.state == "running"
 
     def test_failures_of_what_ran_before_do_not_pause_a_resumed_sweep(self) -> None:
         made = sweep(wide=16)
-        rounds(made, fate=work, most=12)
-        scheduling.advance_all()
+        schedule(made, fate=work, most=12)
+        rounds.advance_all()
         for trial in made.trials.filter(state="queued"):
             take(trial)
         before = list(made.trials.filter(state="running").order_by("number"))
         assert len(before) >= 2 * circuit_breaker.RUN
         for trial in before[: circuit_breaker.RUN]:
             fail(trial)
-        scheduling.advance_all()
+        rounds.advance_all()
         made.refresh_from_db()
         assert (made.state, made.reason) == ("paused", "same_failure")
         lifecycle.resume_sweep(made)
         for trial in before[circuit_breaker.RUN :]:
             fail(trial)
-        scheduling.advance_all()
+        rounds.advance_all()
         made.refresh_from_db()
         assert made.state == "running"
-        rounds(made, fate=fail)
+        schedule(made, fate=fail)
         assert (made.state, made.reason) == ("paused", "same_failure")
         failed = made.trials.filter(state="failed").count()
         assert failed >= len(before) + circuit_breaker.RUN
@@ -190,7 +192,7 @@ class TestTurn:
     def test_one_failure_in_three_is_none(self) -> None:
         made = sweep(wide=2)
         fates = [work, work, fail]
-        rounds(made, fate=lambda t: fates[t.number % 3](t), most=40)
+        schedule(made, fate=lambda t: fates[t.number % 3](t), most=40)
         assert made.state == "running"
 
     def test_a_region_that_fails_is_learnt_and_no_reason_to_pause(self) -> None:
@@ -203,7 +205,7 @@ class TestTurn:
             )
             (fail if batch == 128 else work)(trial)
 
-        rounds(made, fate=fate, most=24)
+        schedule(made, fate=fate, most=24)
         assert made.state == "running"
         assert made.trials.filter(state="failed").count() == 9
 
@@ -213,9 +215,9 @@ class TestAtOneMoment:
 
     def about_to_pause(self) -> Sweep:
         made = sweep(wide=2)
-        rounds(made, fate=work, most=12)
+        schedule(made, fate=work, most=12)
         for _ in range(circuit_breaker.RUN):
-            scheduling.advance_all()
+            rounds.advance_all()
             trial = made.trials.live().order_by("number").first()
             if trial.state == "queued":
                 take(trial)
@@ -234,8 +236,8 @@ class TestAtOneMoment:
             assert lifecycle.resume_sweep(mine)
             return transaction.atomic()
 
-        monkeypatch.setattr(scheduling, "transaction", SimpleNamespace(atomic=begun))
-        assert not scheduling.settle(made)
+        monkeypatch.setattr(rounds, "transaction", SimpleNamespace(atomic=begun))
+        assert not rounds.settle(made)
         made.refresh_from_db()
         assert (made.state, made.reason) == ("running", "")
 
@@ -253,8 +255,8 @@ class TestAtOneMoment:
             assert lifecycle.pause_sweep(as_read_by_another(made))
             return transaction.atomic()
 
-        monkeypatch.setattr(scheduling, "transaction", SimpleNamespace(atomic=begun))
-        assert scheduling.settle(made)
+        monkeypatch.setattr(rounds, "transaction", SimpleNamespace(atomic=begun))
+        assert rounds.settle(made)
         made.refresh_from_db()
         assert (made.state, made.reason) == ("paused", "user")
 
@@ -263,7 +265,7 @@ class TestAtOneMoment:
     def test_several_schedulers_pause_it_once(self) -> None:
         made = self.about_to_pause()
         read = [as_read_by_another(made) for _ in range(4)]
-        at_once(4, lambda place: scheduling.settle(read[place]) and None)
+        at_once(4, lambda place: rounds.settle(read[place]) and None)
         made.refresh_from_db()
         assert (made.state, made.reason) == ("paused", "same_failure")
         assert made.events.filter(verb="sweep paused").count() == 1
@@ -286,7 +288,7 @@ class TestHost:
                 work(trial)
 
         for _ in range(24):
-            scheduling.advance_all()
+            rounds.advance_all()
             for trial in made.trials.filter(state="queued"):
                 take(trial, bad if trial.number % 2 and not draining(bad) else good)
             fate(made.trials.live().order_by("number").first())
@@ -300,13 +302,13 @@ class TestHost:
     def test_a_host_that_fails_at_once_waits_for_the_word_of_another(self) -> None:
         made = sweep(wide=4, slots=2)
         bad = factories.worker(made.pool, "bad", slots=2)
-        scheduling.advance_all()
+        rounds.advance_all()
         slow = made.trials.get(number=0)
         take(slow)
 
         def all_fail_on_the_bad_one() -> None:
             for _ in range(12):
-                scheduling.advance_all()
+                rounds.advance_all()
                 for trial in made.trials.filter(state="queued"):
                     if not draining(bad):
                         take(trial, bad)
@@ -335,7 +337,7 @@ class TestHost:
             for _ in range(24):
                 if draining(bad):
                     return
-                scheduling.advance_all()
+                rounds.advance_all()
                 for trial in made.trials.filter(state="queued"):
                     take(trial, bad if trial.number % 2 and not draining(bad) else good)
                 trial = made.trials.live().order_by("number").first()
@@ -346,7 +348,7 @@ class TestHost:
         assert draining(bad)
         assert lifecycle.undrain_worker(bad)
         before = made.trials.filter(state="failed").count()
-        scheduling.advance_all()
+        rounds.advance_all()
         assert not draining(bad), "nothing has failed there since"
         run_until_drained()
         assert draining(bad)
@@ -362,7 +364,7 @@ class TestHost:
         host = Worker.objects.get()
         assert lifecycle.drain_worker(host, reason="No such program yet.")
         assert lifecycle.undrain_worker(host)
-        scheduling.advance_all()
+        rounds.advance_all()
         made.refresh_from_db()
         assert made.state == "running"
 
@@ -373,6 +375,6 @@ def draining(worker: Worker) -> bool:
 
 def test_a_narrow_sweep_that_fails_says_its_error_as_well() -> None:
     made = sweep(wide=2)
-    rounds(made, fate=lambda trial: fail(trial, "MemoryError: no room"))
+    schedule(made, fate=lambda trial: fail(trial, "MemoryError: no room"))
     assert (made.state, made.reason) == ("failed", "first_trials_failed")
     assert "MemoryError: no room. Likely cause: memory ran out" in made.message

@@ -107,8 +107,8 @@ def test_almost_the_right_name_is_told(name: str) -> None:
     assert (after(made).state, made.preflight["problem"]) == ("paused", "near_miss")
     assert f"Did you mean {name}?" in made.message
     found = Preflight(made, made.preflight)
-    assert found.meant == [name]
-    assert found.findings()[-1].mark == "wrong"
+    assert found.similar_names == [name]
+    assert found.checks()[-1].mark == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_end_without_the_metric_is_a_failure_that_names_it() -> None:
     outcome = lifecycle.Outcome(cause="exited", exit_code=0, elapsed=1.0)
     lifecycle.finish_attempt(trial.current_attempt, outcome)
     assert after(made).preflight["problem"] == "no_metric"
-    assert "Did you mean acc?" in Preflight(made, made.preflight).findings()[-1].text
+    assert "Did you mean acc?" in Preflight(made, made.preflight).checks()[-1].text
 
 
 def test_held_it_waits_for_somebody_to_look() -> None:

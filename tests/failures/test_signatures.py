@@ -7,14 +7,14 @@ import pytest
 from experiments.failures.signatures import (
     OUT_OF_MEMORY,
     UNSAID,
-    End,
+    ProcessExit,
     Signature,
     signature_of,
     with_blanks,
 )
 from tests.in_time import in_time
 
-CRASH = End(exit_code=1, message="exit code 1")
+CRASH = ProcessExit(exit_code=1, message="exit code 1")
 TRACEBACK = """epoch 1
 Traceback (most recent call last):
   File "/home/u/.sweepsite/attempts/{n}/code/train.py", line 118, in <module>
@@ -95,7 +95,7 @@ def test_blanks(text: str, blank: str) -> None:
 
 def test_arguments_keep_their_names_and_lose_their_values() -> None:
     log = b"usage: train.py\ntrain.py: error: unrecognized arguments: --opt sgd --b 3\n"
-    found = signature_of(End(exit_code=2), log, {"opt": "sgd"})
+    found = signature_of(ProcessExit(exit_code=2), log, {"opt": "sgd"})
     assert found is not None
     assert found.text == (
         "train.py: error: unrecognized arguments: --opt ‹value› --b ‹n›"
@@ -104,7 +104,7 @@ def test_arguments_keep_their_names_and_lose_their_values() -> None:
 
 def test_other_languages_by_the_last_line_that_sounds_like_an_error() -> None:
     log = b"step 1\nfatal: model file is missing\n  at main.rs\nbye\n"
-    found = signature_of(End(exit_code=3), log)
+    found = signature_of(ProcessExit(exit_code=3), log)
     assert found is not None and found.text == "fatal: model file is missing"
 
 
@@ -117,16 +117,18 @@ def test_a_traceback_that_was_caught_long_before_is_not_the_end() -> None:
 
 
 def test_ends_that_need_no_log() -> None:
-    assert signature_of(End(exit_code=0, reported=True), b"Error: x") is None
-    assert signature_of(End(exit_code=0), b"Error: x") == Signature(UNSAID)
-    assert signature_of(End(signal=9), b"Error: x") == Signature(OUT_OF_MEMORY)
-    limited = End(signal=9, over_limit=True, message="needed more than 2 GB of memory")
+    assert signature_of(ProcessExit(exit_code=0, reported=True), b"Error: x") is None
+    assert signature_of(ProcessExit(exit_code=0), b"Error: x") == Signature(UNSAID)
+    assert signature_of(ProcessExit(signal=9), b"Error: x") == Signature(OUT_OF_MEMORY)
+    limited = ProcessExit(
+        signal=9, over_limit=True, message="needed more than 2 GB of memory"
+    )
     over = signature_of(limited, b"Error: x")
     assert over is not None and over.text == "needed more than ‹size› of memory"
-    missing = End(started=False, message="the command 'nosuch' was not found")
+    missing = ProcessExit(started=False, message="the command 'nosuch' was not found")
     found = signature_of(missing, b"")
     assert found is not None and "nosuch" in found.text
-    silent = signature_of(End(exit_code=7, message="exit code 7"), b"")
+    silent = signature_of(ProcessExit(exit_code=7, message="exit code 7"), b"")
     assert silent is not None and silent.text == "exit code 7"
 
 

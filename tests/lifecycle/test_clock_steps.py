@@ -19,11 +19,11 @@ from django.db.models.functions import Now
 from experiments import lifecycle
 from experiments.db import clock
 from experiments.db.clock import Steps, database_now
-from experiments.failures.recent_attempts import last_resumed, recent_ends
+from experiments.failures.recent_attempts import last_resumed, recent_attempts
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.scheduling import ask, recovery
-from experiments.scheduling import rounds as scheduling
+from experiments.scheduling.rounds import failures_since_resumed
 from tests import factories
 
 HOUR = 3_600.0
@@ -215,8 +215,8 @@ def test_a_host_that_is_gone_does_not_seem_alive_for_an_hour(
     set_clock(clocks, -HOUR)
     go_on(rounds, clocks, 5)
     assert Worker.objects.filter(seen_at__gt=Now() + timedelta(seconds=6)).count() == 0
-    assert recovery.last_heard() is not None
-    assert (recovery.last_heard() or BEGUN) <= database_now()
+    assert recovery.last_heartbeat() is not None
+    assert (recovery.last_heartbeat() or BEGUN) <= database_now()
 
 
 @pytest.mark.django_db
@@ -257,10 +257,10 @@ def test_a_bell_of_the_future_is_rung_again(
     )
     factories.trial(sweep)
     Attempt.objects.update(dispatched_at=Now() + timedelta(seconds=HOUR))
-    recovery.repair(declare_losses=False)
+    recovery.recover(declare_losses=False)
     assert notified == []
     Attempt.objects.update(dispatched_at=F("dispatched_at") - timedelta(seconds=11))
-    recovery.repair(declare_losses=False)
+    recovery.recover(declare_losses=False)
     assert len(notified) == 1
 
 
@@ -350,7 +350,7 @@ def test_a_sweep_that_went_on_in_the_future_has_its_breakers(sweep: Sweep) -> No
         Sweep.objects.update(resumed_at=at)
         sweep.refresh_from_db()
         assert (last_resumed(sweep) is None) == (resumed in (None, HOUR))
-        return len(recent_ends(sweep)), scheduling._failures_lately(sweep)
+        return len(recent_attempts(sweep)), failures_since_resumed(sweep)
 
     assert seen(None) == (1, 1)
     assert seen(1.0) == (0, 0)

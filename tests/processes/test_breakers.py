@@ -101,7 +101,7 @@ def test_a_wrong_name_is_found_with_one_trial(site: RunningSite) -> None:
     sweep = tried_first(site, "python train_wrong_name.py")
     found = site.api("GET", f"/sweeps/{sweep}/preflight")
     assert (found["state"], found["problem"]) == ("failed", "no_metric")
-    assert found["meant"]
+    assert found["similar_names"]
     assert len(site.trials(sweep)) == 1
     assert site.sweep(sweep)["state"] == "paused"
 

@@ -15,8 +15,7 @@ from experiments import lifecycle
 from experiments.lifecycle import AskClaim
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial
-from experiments.scheduling import ask, recovery
-from experiments.scheduling import rounds as scheduling
+from experiments.scheduling import ask, recovery, rounds
 from experiments.sweeps import requests
 from experiments.sweeps.creation import sweep_document
 from tests import factories
@@ -71,7 +70,7 @@ def test_a_whole_sweep_from_the_first_ask_to_the_end() -> None:
         assert end(claim, k / 10).state == "completed"
     assert numbers == [0, 1, 2, 3]
     assert refused(made) == "budget_spent"
-    scheduling.advance_all()
+    rounds.advance_all()
     made.refresh_from_db()
     assert (made.state, made.reason) == ("completed", "max_total_trials")
     assert refused(made) == "budget_spent"
@@ -83,7 +82,7 @@ def test_the_choices_are_those_of_a_sweep_that_is_launched() -> None:
         factories.team(), document=factories.definition_document()
     )
     factories.worker(launched.pool, slots=4)
-    scheduling.advance_all()
+    rounds.advance_all()
     given = [ask.ask(made).attempt.trial.params for _ in range(2)]
     assert given == [t.params for t in launched.trials.order_by("number")][:2]
 
@@ -91,7 +90,7 @@ def test_the_choices_are_those_of_a_sweep_that_is_launched() -> None:
 def test_the_scheduler_places_none_of_its_trials() -> None:
     made = sweep()
     factories.worker(made.pool, slots=4)
-    scheduling.advance_all()
+    rounds.advance_all()
     assert not made.trials.exists()
 
 
@@ -123,7 +122,7 @@ def test_a_space_that_is_used_up() -> None:
     assert refused(made) == "exhausted"
     for claim in claims:
         end(claim, 0.5)
-    scheduling.advance_all()
+    rounds.advance_all()
     made.refresh_from_db()
     assert (made.state, made.reason) == ("completed", "exhausted")
     assert refused(made) == "exhausted"
@@ -163,7 +162,7 @@ def test_the_policy_judges_and_the_trial_is_ended_early() -> None:
 def test_a_launched_sweep_gives_out_trials_of_the_same_budget() -> None:
     made = factories.sweep(factories.team(), document=factories.definition_document())
     factories.worker(made.pool, slots=1)
-    scheduling.advance_all()
+    rounds.advance_all()
     claim = ask.ask(made)
     assert (claim.attempt.trial.number, made.trials.count()) == (1, 2)
     assert refused(made) == "too_many_running"
@@ -245,7 +244,7 @@ def test_a_lease_of_silence_is_no_death() -> None:
     made = sweep()
     claim = ask.ask(made)
     quiet(3600)
-    recovery.repair(declare_losses=True)
+    recovery.recover(declare_losses=True)
     claim.attempt.refresh_from_db()
     assert claim.attempt.state == "running"
 
@@ -276,10 +275,10 @@ def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
     made = sweep()
     claim = ask.ask(made)
     lifecycle.request_stop(claim.attempt.trial, reason="user", message="Enough.")
-    recovery.repair(declare_losses=True)
+    recovery.recover(declare_losses=True)
     assert Trial.objects.get(pk=claim.attempt.trial_id).state == "running"
     quiet(120)
-    recovery.repair(declare_losses=True)
+    recovery.recover(declare_losses=True)
     trial = Trial.objects.get(pk=claim.attempt.trial_id)
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
@@ -365,7 +364,7 @@ def test_nobody_waits_for_a_worker_where_none_lives(
     if cancelled:
         lifecycle.cancel_sweep(made)
     quiet(silence)
-    assert not recovery.nobody_is_heard()
+    assert not recovery.all_workers_are_silent()
     rounds_after(120, monkeypatch)
     assert Trial.objects.get(pk=claim.attempt.trial_id).state == state
 
@@ -375,7 +374,7 @@ def test_a_worker_that_is_away_does_not_keep_a_cancelled_trial_alive() -> None:
     claim = ask.ask(made)
     lifecycle.cancel_sweep(made)
     quiet(120)
-    recovery.repair(declare_losses=True, only_stopping=True)
+    recovery.recover(declare_losses=True, only_stopping=True)
     assert Trial.objects.get(pk=claim.attempt.trial_id).state == "cancelled"
 
 

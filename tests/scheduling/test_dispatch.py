@@ -372,7 +372,7 @@ def test_a_round_costs_no_query_more_for_a_sweep_that_waits() -> None:
     def queries() -> int:
         sweeps = list(Sweep.objects.select_related("experiment", "pool"))
         with CaptureQueriesContext(connection) as found:
-            turns = dispatch.Placing(sweeps)
+            turns = dispatch.Dispatch(sweeps)
             while (turn := turns.next_sweep()) is not None:
                 assert turns.serve(turn) is None
                 turns.drop(turn)

@@ -74,10 +74,10 @@ def test_a_silent_attempt_is_lost_only_when_silence_counts(
     trial = factories.reported_trial(sweep, [0.5])
     late = timedelta(seconds=settings.LEASE_SECONDS + 1)
     set_attempts(heartbeat_at=Now() - late)
-    recovery.repair(declare_losses=False)
+    recovery.recover(declare_losses=False)
     trial.refresh_from_db()
     assert trial.state == "running"
-    recovery.repair(declare_losses=True)
+    recovery.recover(declare_losses=True)
     trial.refresh_from_db()
     assert trial.state == "queued"
     assert trial.attempts.get(n=1).reason == "silent"
@@ -86,7 +86,7 @@ def test_a_silent_attempt_is_lost_only_when_silence_counts(
 def test_an_attempt_within_its_lease_is_left_alone(sweep: Sweep, settings: Any) -> None:
     trial = factories.reported_trial(sweep, [0.5])
     set_attempts(heartbeat_at=Now() - timedelta(seconds=settings.LEASE_SECONDS / 2))
-    recovery.repair(declare_losses=True)
+    recovery.recover(declare_losses=True)
     trial.refresh_from_db()
     assert trial.state == "running"
 
@@ -94,7 +94,7 @@ def test_an_attempt_within_its_lease_is_left_alone(sweep: Sweep, settings: Any) 
 def test_a_trial_created_while_its_sweep_ended_is_cancelled(sweep: Sweep) -> None:
     Sweep.objects.update(state="cancelled", reason="user", message="Enough.")
     trial = factories.trial(sweep)
-    recovery.end_strays()
+    recovery.stop_trials_of_ended_sweeps()
     trial.refresh_from_db()
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
@@ -120,7 +120,7 @@ def test_before_a_runner_has_told_its_time_the_lease_alone_watches(
     Sweep.objects.update(trial_timeout=10)
     trial = factories.reported_trial(sweep, [0.5])
     set_attempts(claimed_at=Now() - timedelta(hours=1), heartbeat_at=Now())
-    recovery.repair(declare_losses=True)
+    recovery.recover(declare_losses=True)
     trial.refresh_from_db()
     assert (trial.state, trial.stop_reason) == ("running", "")
 
@@ -171,7 +171,7 @@ def test_silence_counts_for_a_trial_s_time_when_it_counts_at_all(
     trial = factories.reported_trial(sweep, [0.5])
     hour = timedelta(hours=1)
     set_attempts(runner_token_digest="", worker=None, heartbeat_at=Now() - hour)
-    recovery.repair(**options)
+    recovery.recover(**options)
     trial.refresh_from_db()
     assert trial.stop_reason == reason
 
@@ -198,7 +198,7 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[str] = []
-    for name in ("end_strays", "end_paused"):
+    for name in ("stop_trials_of_ended_sweeps", "end_paused"):
         monkeypatch.setattr(recovery, name, lambda name=name: done.append(name))
     for name in (
         "notify_waiting",
@@ -210,15 +210,17 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
     monkeypatch.setattr(
         recovery, "end_silent_asks", lambda **options: done.append("outside")
     )
-    recovery.repair(declare_losses=True)
-    assert done == ["end_strays", "end_paused", "outside"]
+    recovery.recover(declare_losses=True)
+    assert done == ["stop_trials_of_ended_sweeps", "end_paused", "outside"]
     assert caplog.text.count("ValueError: a broken row") == 4
-    monkeypatch.setattr(recovery, "end_strays", broken(OperationalError("away")))
+    monkeypatch.setattr(
+        recovery, "stop_trials_of_ended_sweeps", broken(OperationalError("away"))
+    )
     with pytest.raises(OperationalError):
-        recovery.repair(declare_losses=True)
+        recovery.recover(declare_losses=True)
 
 
-@pytest.mark.parametrize("step", ["nobody_is_heard", "repair", "advance_all"])
+@pytest.mark.parametrize("step", ["all_workers_are_silent", "recover", "advance_all"])
 def test_no_error_ends_the_scheduler(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,7 +245,7 @@ def test_a_trial_queued_again_while_its_sweep_was_cancelled_ends(sweep: Sweep) -
     trial = factories.trial(sweep)
     Sweep.objects.update(state="cancelled", reason="user", message="Enough.")
     trial.__class__.objects.update(stop_reason="user", stop_message="Enough.")
-    recovery.end_strays()
+    recovery.stop_trials_of_ended_sweeps()
     trial.refresh_from_db()
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
@@ -266,7 +268,7 @@ def test_the_time_of_a_paused_sweep_runs_on(sweep: Sweep) -> None:
 
 
 def test_a_host_in_trouble_gets_attempts_more_and_more_slowly() -> None:
-    waits = [pools.pause_before(n).total_seconds() for n in (1, 2, 3, 5, 20)]
+    waits = [pools.retry_delay(n).total_seconds() for n in (1, 2, 3, 5, 20)]
     assert waits == [0, 0, 2, 8, 8]
 
 
@@ -304,17 +306,17 @@ def test_when_nobody_at_all_is_heard_the_site_was_away(
     sweep: Sweep, settings: Any
 ) -> None:
     factories.reported_trial(sweep, [0.5])
-    assert not recovery.nobody_is_heard()
+    assert not recovery.all_workers_are_silent()
     quiet_since(settings.LEASE_SECONDS)
-    assert recovery.nobody_is_heard()
+    assert recovery.all_workers_are_silent()
     factories.worker(sweep.pool, "another")
-    assert not recovery.nobody_is_heard()
+    assert not recovery.all_workers_are_silent()
 
 
 def test_nobody_is_missed_where_nothing_runs(sweep: Sweep) -> None:
     factories.worker(sweep.pool)
     quiet_since(3_600)
-    assert not recovery.nobody_is_heard()
+    assert not recovery.all_workers_are_silent()
 
 
 def test_after_everybody_was_silent_all_have_a_lease_to_come_back(

@@ -13,7 +13,7 @@ from experiments import lifecycle
 from experiments.db.clock import database_now
 from experiments.models import Sweep, Trial, Worker
 from experiments.scheduling import rounds
-from experiments.scheduling.dispatch import Placing
+from experiments.scheduling.dispatch import Dispatch
 from experiments.search.document.definition import parse_document
 from experiments.search.formats import FinishedTrial
 from experiments.sweeps.warm_start import add_finished_trials
@@ -226,7 +226,7 @@ class TestEnds:
         self, step: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bad, good = sweep(), sweep()
-        place: Any = rounds if step == "settle" else Placing
+        place: Any = rounds if step == "settle" else Dispatch
         whole = getattr(place, step)
 
         def refused(*args: Any) -> Any:

@@ -13,7 +13,7 @@ from experiments import lifecycle
 from experiments.models import Attempt, Pool, Sweep, Worker
 from experiments.scheduling import rounds
 from experiments.scheduling.pools import RESERVE_AFTER, pool_states
-from experiments.scheduling.waiting import Waiting, occupancy, queue_of, wait_of
+from experiments.scheduling.waiting import QueuePlace, occupancy, queue_of, wait_of
 from tests import factories
 from tests.scheduling.test_dispatch import host, notified, start, sweep
 
@@ -25,7 +25,7 @@ def pool() -> Pool:
     return Pool.objects.get(name="default")
 
 
-def queue(*teams: Sweep) -> list[Waiting]:
+def queue(*teams: Sweep) -> list[QueuePlace]:
     return queue_of(pool(), teams=[s.experiment.team_id for s in teams])
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from experiments.failures.common_values import Shared, shared_values
+from experiments.failures.common_values import SharedValues, shared_values
 
 Rows = list[dict[str, Any]]
 
 
-def by_name(failed: Rows, ran: Rows) -> dict[str, Shared]:
+def by_name(failed: Rows, ran: Rows) -> dict[str, SharedValues]:
     return {shared.name: shared for shared in shared_values(failed, ran)}
 
 
@@ -53,7 +53,7 @@ def test_mostly_is_told_without_a_constraint() -> None:
 def test_few_failures_say_nothing() -> None:
     found = by_name(rows(2, batch=[128]), rows(3, batch=[8]))
     assert found["batch"].verdict == "no"
-    assert not any(s.tells for s in shared_values(rows(3), []))
+    assert not any(s.is_significant for s in shared_values(rows(3), []))
 
 
 def test_chance_is_seldom_taken_for_a_cause() -> None:
@@ -61,7 +61,7 @@ def test_chance_is_seldom_taken_for_a_cause() -> None:
     told = 0
     for _ in range(200):
         trials = [{f"p{n}": dice.random() for n in range(8)} for _ in range(30)]
-        told += any(s.tells for s in shared_values(trials[:6], trials[6:]))
+        told += any(s.is_significant for s in shared_values(trials[:6], trials[6:]))
     assert told <= 4
 
 

@@ -19,12 +19,12 @@ from tests.sweeps.test_requests import end, run_to_the_end, sweep
 pytestmark = pytest.mark.django_db
 
 
-def kinds(found: Iterable[backfill.Gap]) -> list[tuple[int, str]]:
+def kinds(found: Iterable[backfill.MissingTrial]) -> list[tuple[int, str]]:
     return [(gap.number, gap.kind) for gap in found]
 
 
 def found(made: Sweep) -> list[tuple[int, str]]:
-    return kinds(backfill.find_gaps(made).gaps)
+    return kinds(backfill.find_backfill(made).trials)
 
 
 def ended(made: Sweep, state: str, reason: str = "", **fields: Any) -> Trial:
@@ -61,21 +61,21 @@ def test_exactly_what_was_lost_failed_or_cancelled_with_the_sweep(torn: Sweep) -
         (6, "cancelled"),
         (8, "cancelled"),
     ]
-    result = backfill.find_gaps(torn)
+    result = backfill.find_backfill(torn)
     assert result.counts == {"failed": 1, "lost": 1, "cancelled": 2, "deleted": 0}
-    assert result.gaps[1].why == "Its host died."
+    assert result.trials[1].why == "Its host died."
 
 
-def test_a_person_who_cancels_single_trials_makes_no_gaps() -> None:
+def test_a_person_who_cancels_single_trials_leaves_nothing_to_backfill() -> None:
     made = sweep()
     ended(made, "cancelled", "user")
     assert found(made) == []
 
 
 def test_they_run_once_more_and_asking_twice_is_asking_once(torn: Sweep) -> None:
-    filled = backfill.fill_gaps(torn, actor=factories.user("ada"))
-    assert len(filled.gaps) == 4
-    assert backfill.fill_gaps(torn, actor=None).gaps == ()
+    filled = backfill.run_backfill(torn, actor=factories.user("ada"))
+    assert len(filled.trials) == 4
+    assert backfill.run_backfill(torn, actor=None).trials == ()
     assert torn.requests.count() == 4
     assert (torn.state, torn.max_total_trials) == ("running", 15)
     run_to_the_end(torn)
@@ -86,16 +86,15 @@ def test_they_run_once_more_and_asking_twice_is_asking_once(torn: Sweep) -> None
         "re-run of 8",
     ]
     assert found(torn) == [] and torn.state == "completed"
-    event = torn.events.get(verb=backfill.FILLED)
+    event = torn.events.get(verb=backfill.BACKFILLED)
     assert event.actor == factories.user("ada")
     assert event.message == (
-        "Gaps to fill: 1 failed, 1 lost, 2 cancelled. Trials 1, 2, 6 and 8 shall run"
-        " once more."
+        "Backfill: 1 failed, 1 lost, 2 cancelled. Trials 1, 2, 6 and 8 will run again."
     )
 
 
 def test_a_gap_that_fails_again_is_one_gap_still(torn: Sweep) -> None:
-    backfill.fill_gaps(torn, actor=None)
+    backfill.run_backfill(torn, actor=None)
     rounds.advance_all()
     trial = torn.trials.live().get()
     claim = factories.claim(trial)
@@ -137,10 +136,12 @@ def test_deleted_ones_are_computed_again_from_their_numbers(
     before = {t.number: t.params for t in made.trials.all()}
     assert len(before) == 6
     made.trials.filter(number__in=(1, 2, 4)).delete()
-    gone = backfill.find_gaps(made)
-    assert kinds(gone.gaps) == [(1, "deleted"), (2, "deleted"), (4, "deleted")]
-    assert {g.number: g.params for g in gone.gaps} == {n: before[n] for n in (1, 2, 4)}
-    backfill.fill_gaps(made, actor=None)
+    gone = backfill.find_backfill(made)
+    assert kinds(gone.trials) == [(1, "deleted"), (2, "deleted"), (4, "deleted")]
+    assert {g.number: g.params for g in gone.trials} == {
+        n: before[n] for n in (1, 2, 4)
+    }
+    backfill.run_backfill(made, actor=None)
     run_to_the_end(made)
     assert [t.origin_text for t in made.trials.order_by("number")][3:] == [
         "in place of 1",
@@ -155,8 +156,8 @@ def test_what_a_sampler_chose_by_results_cannot_be_computed_again() -> None:
     made = sweep(total=4, sampling_algorithm={"type": "tpe", "seed": 1})
     run_to_the_end(made)
     made.trials.filter(number=1).delete()
-    result = backfill.find_gaps(made)
-    assert result.gaps == () and kinds(result.unknown) == [(1, "deleted")]
+    result = backfill.find_backfill(made)
+    assert result.trials == () and kinds(result.unknown) == [(1, "deleted")]
     assert "tpe chooses by the results of its time" in result.unknown[0].why
 
 
@@ -165,7 +166,7 @@ def test_what_somebody_asked_for_is_known_whatever_the_sampler() -> None:
     requests.add_trial(made, {"x": 0.125}, actor=None)
     run_to_the_end(made)
     made.trials.get(number=0).delete()
-    (gap,) = backfill.find_gaps(made).gaps
+    (gap,) = backfill.find_backfill(made).trials
     assert gap.params == {"x": 0.125} and "asked for it" in gap.why
 
 
@@ -177,9 +178,9 @@ def test_imported_ones_shift_what_is_computed() -> None:
         ended(made, "completed", value=0.1, origin=Origin.IMPORTED)
     run_to_the_end(made)
     made.trials.filter(number__in=(0, 3)).delete()
-    result = backfill.find_gaps(made)
+    result = backfill.find_backfill(made)
     assert kinds(result.unknown) == [(0, "deleted")]
-    assert [gap.params for gap in result.gaps] == [plain.trials.get(number=1).params]
+    assert [gap.params for gap in result.trials] == [plain.trials.get(number=1).params]
 
 
 def test_a_draft_has_none_to_fill() -> None:
@@ -187,10 +188,10 @@ def test_a_draft_has_none_to_fill() -> None:
     ended(made, "failed")
     Sweep.objects.filter(pk=made.pk).update(state="draft")
     with pytest.raises(NotPossible, match="has not begun"):
-        backfill.fill_gaps(made, actor=None)
+        backfill.run_backfill(made, actor=None)
 
 
-def test_the_number_of_queries_does_not_grow_with_the_gaps(
+def test_the_number_of_queries_does_not_grow_with_the_trials(
     torn: Sweep, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(20):
@@ -198,4 +199,4 @@ def test_the_number_of_queries_does_not_grow_with_the_gaps(
     for trial in [ended(torn, "completed") for _ in range(21)][:20]:
         trial.delete()
     with django_assert_max_num_queries(9):
-        assert len(backfill.find_gaps(torn).gaps) == 44
+        assert len(backfill.find_backfill(torn).trials) == 44

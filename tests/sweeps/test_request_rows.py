@@ -14,8 +14,7 @@ from django.db import connection, transaction
 
 from experiments import lifecycle
 from experiments.models import Sweep, Trial, TrialRequest
-from experiments.scheduling import ask as outside
-from experiments.scheduling import rounds
+from experiments.scheduling import ask, rounds
 from experiments.search.document.definition import parse_document
 from experiments.search.samplers import make_sampler
 from experiments.sweeps import backfill, requests
@@ -81,8 +80,8 @@ class Walk:
             requests.withdraw(asked, actor=None)
 
     def fill(self) -> None:
-        backfill.fill_gaps(self.sweep, actor=None)
-        assert backfill.fill_gaps(self.sweep, actor=None).gaps == ()
+        backfill.run_backfill(self.sweep, actor=None)
+        assert backfill.run_backfill(self.sweep, actor=None).trials == ()
 
     def delete(self) -> None:
         trial = self._any(self.sweep.trials.exclude(state__in=("queued", "running")))
@@ -100,8 +99,8 @@ class Walk:
 
     def ask(self) -> None:
         try:
-            claim = outside.ask(self.sweep)
-        except outside.NothingToRun:
+            claim = ask.ask(self.sweep)
+        except ask.NothingToRun:
             return
         factories.report(claim.attempt.trial, [self.rng.random()])
         outcome = lifecycle.Outcome(cause="exited", exit_code=0)
@@ -254,8 +253,8 @@ def test_those_that_ask_at_one_moment_get_different_trials_and_keep_the_limit() 
     def ask(place: int) -> None:
         for _ in range(200):
             try:
-                claim = outside.ask(made_again(made), client=f"host-{place}")
-            except outside.NothingToRun as nothing:
+                claim = ask.ask(made_again(made), client=f"host-{place}")
+            except ask.NothingToRun as nothing:
                 if nothing.code in {"budget_spent", "exhausted"}:
                     return
                 continue
@@ -281,7 +280,7 @@ def test_one_client_that_asks_twice_at_one_moment_has_one_trial() -> None:
     given: list[str] = []
 
     def ask(_: int) -> None:
-        claim = outside.ask(made_again(made), client="host-1")
+        claim = ask.ask(made_again(made), client="host-1")
         given.append(claim.token.secret)
 
     at_once(6, ask)
@@ -291,11 +290,11 @@ def test_one_client_that_asks_twice_at_one_moment_has_one_trial() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @one_writer
-def test_gaps_filled_twice_at_one_moment_are_filled_once() -> None:
+def test_two_backfills_at_one_moment_queue_each_trial_once() -> None:
     made = sweep(total=9, at_once=2)
     for _ in range(5):
         factories.trial(made, state="failed")
-    at_once(4, lambda _: backfill.fill_gaps(made_again(made), actor=None) and None)
+    at_once(4, lambda _: backfill.run_backfill(made_again(made), actor=None) and None)
     assert made.requests.count() == 5
     made.refresh_from_db()
     assert made.max_total_trials == 14

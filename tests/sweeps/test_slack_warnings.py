@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Sweep, Trial
 from experiments.search.records import Objective
-from experiments.sweeps.warnings import own_slack_doubt, slack_doubts
+from experiments.sweeps.warnings import own_slack_warning, slack_warnings
 from tests import factories
 from tests.pages.builder.builder_forms import X, form, member, page, preview
 
@@ -34,17 +34,17 @@ def sweep_of(values: tuple[float, ...], policy: dict[str, Any] | None = None) ->
 
 
 def test_values_near_zero_or_below_speak_against_a_factor() -> None:
-    near = slack_doubts(BANDIT, LOSS, sweep_of(NEAR_ZERO).trials.all())
+    near = slack_warnings(BANDIT, LOSS, sweep_of(NEAR_ZERO).trials.all())
     assert [doubt.path for doubt in near] == ["early_termination.slack_factor"]
     assert "slack_amount" in near[0].message
-    negative = slack_doubts(BANDIT, LOSS, sweep_of((-5.0, -4.5, -4.0)).trials.all())
+    negative = slack_warnings(BANDIT, LOSS, sweep_of((-5.0, -4.5, -4.0)).trials.all())
     assert "negative" in negative[0].message
-    assert not slack_doubts(BANDIT, LOSS, sweep_of(USUAL).trials.all())
+    assert not slack_warnings(BANDIT, LOSS, sweep_of(USUAL).trials.all())
 
 
 def test_a_factor_inside_a_combination_is_doubted_in_its_field() -> None:
     inside = {"type": "any_of", "policies": [{"type": "asha"}, BANDIT]}
-    doubts = slack_doubts(inside, LOSS, sweep_of(NEAR_ZERO).trials.all())
+    doubts = slack_warnings(inside, LOSS, sweep_of(NEAR_ZERO).trials.all())
     assert [doubt.path for doubt in doubts] == ["early_termination.policies"]
 
 
@@ -63,15 +63,15 @@ def test_without_a_factor_nothing_is_asked(
     settings: object, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(0):
-        assert not slack_doubts(settings, LOSS, Trial.objects.all())
+        assert not slack_warnings(settings, LOSS, Trial.objects.all())
 
 
 def test_values_of_another_metric_or_of_failed_trials_say_nothing() -> None:
     sweep_of(NEAR_ZERO)
     other = Objective("loss", "maximize")
-    assert not slack_doubts(BANDIT, other, Trial.objects.all())
+    assert not slack_warnings(BANDIT, other, Trial.objects.all())
     Trial.objects.update(state="failed")
-    assert not slack_doubts(BANDIT, LOSS, Trial.objects.all())
+    assert not slack_warnings(BANDIT, LOSS, Trial.objects.all())
 
 
 def warnings(client: Client, **texts: str) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_copy_into_another_experiment_warns_by_the_sweep_it_is_of(
 def test_a_running_sweep_suggests_other_settings(client: Client) -> None:
     member(client)
     made = sweep_of(NEAR_ZERO, BANDIT)
-    assert "almost every trial would end" in own_slack_doubt(made)
+    assert "almost every trial would end" in own_slack_warning(made)
     html = page(client.get(made.get_absolute_url()))
     assert "almost every trial would end" in html
     assert f'href="/sweeps/{made.pk}/simulator/"' in html

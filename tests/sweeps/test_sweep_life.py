@@ -204,7 +204,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def make_good(self) -> None:
-        recovery.repair(declare_losses=False)
+        recovery.recover(declare_losses=False)
         self.sweep.refresh_from_db()
         if self.sweep.has_ended:
             live = Attempt.objects.filter(trial__sweep=self.sweep, state__in=LIVE)

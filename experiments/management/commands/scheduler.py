@@ -15,7 +15,7 @@ from django.db import DatabaseError, close_old_connections
 from experiments import lifecycle, queues
 from experiments.db.clock import Steps
 from experiments.scheduling.heartbeat import SchedulerHeartbeat
-from experiments.scheduling.recovery import nobody_is_heard, repair
+from experiments.scheduling.recovery import all_workers_are_silent, recover
 from experiments.scheduling.rounds import advance_all
 from experiments.sweeps import deletion
 
@@ -106,10 +106,10 @@ class Rounds:
             lifecycle.renew_ask_heartbeats()
             # Where the database was away just then, the next repair does it.
             self._stepped = False
-        if nobody_is_heard():
+        if all_workers_are_silent():
             self._unheard_at = now
         lease = settings.LEASE_SECONDS
-        repair(
+        recover(
             declare_losses=now - self._undisturbed_since > lease,
             only_stopping=now - self._unheard_at <= lease,
             was_set=self._was_set,

@@ -21,7 +21,7 @@ from experiments import lifecycle, queues
 from experiments.code import folders
 from experiments.code.folders import shared_code_problem
 from experiments.failures.groups import failure_groups
-from experiments.failures.known_errors import likely_cause
+from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
 from experiments.management import terminal
 from experiments.management.lookups import (
@@ -33,11 +33,11 @@ from experiments.management.lookups import (
     url_of,
 )
 from experiments.management.sweep_actions import (
-    FILL_GAPS,
+    BACKFILL,
     STEPS,
-    add_fill_gaps,
+    add_backfill,
     add_steps,
-    fill_gaps,
+    run_backfill,
     take_step,
 )
 from experiments.models import Pool, Sweep
@@ -60,7 +60,7 @@ from experiments.sweeps.check import check_import, read_sweep
 from experiments.sweeps.creation import create_sweep, sweep_document
 from experiments.sweeps.progress import progress_of
 from experiments.sweeps.warm_start import add_finished_trials, usable_trials
-from experiments.sweeps.warnings import gpu_doubts
+from experiments.sweeps.warnings import gpu_warnings
 
 # What SQLite and PostgreSQL say where nothing was set up.
 NO_TABLES = ("no such table", "does not exist")
@@ -107,7 +107,7 @@ class Command(BaseCommand):
                 help="which step of a pipeline or study of a storage with several",
             )
         add_steps(actions)
-        add_fill_gaps(actions)
+        add_backfill(actions)
         actions.add_parser("list", help="the newest sweeps")
         for action, meaning in (
             ("show", "where a sweep stands"),
@@ -127,8 +127,8 @@ class Command(BaseCommand):
             if options["action"] in STEPS:
                 sweep = take_step(options)
                 self.stdout.write(f"{sweep.label} is {sweep.state}.")
-            elif options["action"] == FILL_GAPS:
-                for line in fill_gaps(options):
+            elif options["action"] == BACKFILL:
+                for line in run_backfill(options):
                     self.stdout.write(line)
             else:
                 getattr(self, f"do_{options['action']}")(options)
@@ -173,7 +173,7 @@ class Command(BaseCommand):
                 )
                 start(sweep, actor=user)
                 transaction.on_commit(queues.wake_scheduler)
-        doubts = gpu_doubts(sweep.pool, sweep.gpus)
+        doubts = gpu_warnings(sweep.pool, sweep.gpus)
         warnings = (*definition.warnings, *doubts)
         for warning in (*note_lines(imported), *map(str, warnings)):
             self.stderr.write(f"warning: {warning}", str)
@@ -325,7 +325,7 @@ def pool_lines(definition: SweepDefinition) -> list[str]:
     if definition.compute in names:
         pool = Pool.objects.get(name=definition.compute)
         problem = shared_code_problem(definition.trial.code, pool)
-        doubts = gpu_doubts(pool, definition.resources.gpus)
+        doubts = gpu_warnings(pool, definition.resources.gpus)
         return [str(each) for each in (problem, *doubts) if each]
     known = listed(names[:MAX_NAMED]) or "none yet"
     return [
@@ -341,8 +341,8 @@ def failures_line(sweep: Sweep) -> str:
         return ""
     count = sum(group.count for group in groups)
     alike = f"{groups[0].count:,} of {count:,}: " if len(groups) > 1 else f"{count:,}: "
-    cause = likely_cause(groups[0].words)
-    likely = f" (likely {cause.likely})" if cause else ""
+    known = known_error(groups[0].words)
+    likely = f" (likely {known.cause})" if known else ""
     return f"{alike}{groups[0].words}{likely}"
 
 
@@ -351,7 +351,7 @@ def preflight_line(sweep: Sweep) -> str:
     flight = Preflight.of(sweep)
     if flight is None:
         return ""
-    found = " ".join(finding.text for finding in flight.findings())
+    found = " ".join(check.text for check in flight.checks())
     return f"{flight.state}. {found} {flight.estimate()}".strip()
 
 

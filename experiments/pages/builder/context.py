@@ -31,7 +31,7 @@ from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.records import Goal, Objective
 from experiments.search.termination import make_policy
 from experiments.sweeps.creation import sweep_document
-from experiments.sweeps.warnings import gpu_doubts, slack_doubts
+from experiments.sweeps.warnings import gpu_warnings, slack_warnings
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class FormContext:
         gpus = resources.get("gpus") if isinstance(resources, Mapping) else 0
         warnings = [
             *([] if file_problem else _script_warnings(entries, kept)),
-            *gpu_doubts(pool, gpus),
+            *gpu_warnings(pool, gpus),
             *self._slack_warnings(entries, composed.document),
         ]
         return check_entries(entries, composed, more=more, warnings=warnings, kept=kept)
@@ -136,7 +136,7 @@ class FormContext:
         earlier = Q(experiment__team=self.team, experiment__name=name)
         if self.source is not None:
             earlier |= Q(sweep=self.source)
-        return slack_doubts(settings, objective, Trial.objects.filter(earlier))
+        return slack_warnings(settings, objective, Trial.objects.filter(earlier))
 
 
 def _pool(entries: Entries, pools: Sequence[Pool]) -> Pool | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Count, Min, Q, QuerySet, Window
 
-from experiments.failures.circuit_breaker import BAD_TURN
+from experiments.failures.circuit_breaker import SAME_FAILURE
 from experiments.formatting import HOUR, MINUTE, duration_text
 from experiments.lifecycle import PREFLIGHT_FAILED, PREFLIGHT_HELD
 from experiments.models import Sweep, Team
@@ -38,7 +38,7 @@ class Notice:
 # Reasons of pauses, in words.
 PAUSES = {
     "max_failed_trials": "paused itself",
-    BAD_TURN: "paused itself",
+    SAME_FAILURE: "paused itself",
     PREFLIGHT_FAILED: "paused: the tested configuration failed",
     PREFLIGHT_HELD: "waits for you: one configuration was tested",
 }

@@ -29,7 +29,7 @@ from experiments.pages.pools.hosts import (
 )
 from experiments.scheduling.occupancy import HostRow, occupancy
 from experiments.scheduling.pools import pool_states
-from experiments.scheduling.waiting import Waiting, queue_of
+from experiments.scheduling.waiting import QueuePlace, queue_of
 
 MAX_ROWS = 50
 
@@ -38,7 +38,7 @@ MAX_ROWS = 50
 class QueueRow:
     """One place in a pool's queue. Of another team's work only the team is named."""
 
-    wait: Waiting
+    wait: QueuePlace
     pool: Pool
     team: Team
     name: str = "another team\u2019s sweep"
@@ -59,7 +59,7 @@ class QueueList:
 
 
 def queue_list(
-    waits: Mapping[Pool, Sequence[Waiting]],
+    waits: Mapping[Pool, Sequence[QueuePlace]],
     *,
     teams: Collection[int],
     only: int | None,
@@ -82,12 +82,12 @@ def queue_list(
     )
 
 
-def _team(wait: Waiting) -> Team:
+def _team(wait: QueuePlace) -> Team:
     team: Team = wait.sweep.experiment.team
     return team
 
 
-def _row(pool: Pool, wait: Waiting, teams: Collection[int]) -> QueueRow:
+def _row(pool: Pool, wait: QueuePlace, teams: Collection[int]) -> QueueRow:
     team = _team(wait)
     if team.pk not in teams:
         return QueueRow(wait, pool, team)

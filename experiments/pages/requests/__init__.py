@@ -1,1 +1,1 @@
-"""Trials beside the sampler's: asked for again, changed, by hand, or to fill gaps."""
+"""Trials beside the sampler's: run again, changed, by hand, or backfilled."""

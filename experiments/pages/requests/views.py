@@ -199,45 +199,47 @@ def _form_page(
     return render(request, "experiments/requests/by_hand.html", context, status=status)
 
 
-# --- gaps --------------------------------------------------------------------------
+# --- backfill ----------------------------------------------------------------------
 
 
 @require_http_methods(GET_OR_POST)
 @never_cache
-def fill_gaps(request: HttpRequest, pk: int) -> HttpResponse:
+def backfill_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Lists configurations without an outcome; POST runs them."""
     sweep = sweep_to_steer(request, pk)
     if request.method != "POST":
-        return _gaps_page(request, sweep)
+        return _backfill_page(request, sweep)
     try:
-        filled = backfill.fill_gaps(sweep, actor=access.viewer(request)).gaps
-        count = len(filled)
+        found = backfill.run_backfill(sweep, actor=access.viewer(request))
+        count = len(found.trials)
         words = f"{counted(count, 'trial')} will run {when_words(sweep)}."
-        messages.success(request, words if count else f"{sweep} has no gaps.")
+        messages.success(
+            request, words if count else f"{sweep} has no trials to backfill."
+        )
     except NotPossible as error:
         messages.error(request, str(error))
     return redirect(sweep)
 
 
-def _gaps_page(request: HttpRequest, sweep: Sweep) -> HttpResponse:
-    found = backfill.find_gaps(sweep)
+def _backfill_page(request: HttpRequest, sweep: Sweep) -> HttpResponse:
+    found = backfill.find_backfill(sweep)
     space = search_space(sweep)
     context = {
         "sweep": sweep,
         "found": found,
-        "count": len(found.gaps),
+        "count": len(found.trials),
         "counts": backfill.counts_in_words(found.counts),
-        "rows": [_gap_row(gap, space) for gap in found.gaps[:MAX_SHOWN]],
-        "hidden": max(0, len(found.gaps) - MAX_SHOWN),
+        "rows": [_backfill_row(trial, space) for trial in found.trials[:MAX_SHOWN]],
+        "hidden": max(0, len(found.trials) - MAX_SHOWN),
         "refusal": requests.refusal_of(sweep),
     }
-    return render(request, "experiments/requests/gaps.html", context)
+    return render(request, "experiments/requests/backfill.html", context)
 
 
-def _gap_row(gap: backfill.Gap, space: Any) -> dict[str, Any]:
-    values = flat_params(space, gap.params or {})
-    url = reverse("trial_detail", args=(gap.trial,)) if gap.trial else ""
-    return {"gap": gap, "values": values.items(), "url": url}
+def _backfill_row(trial: backfill.MissingTrial, space: Any) -> dict[str, Any]:
+    values = flat_params(space, trial.params or {})
+    url = reverse("trial_detail", args=(trial.trial,)) if trial.trial else ""
+    return {"trial": trial, "values": values.items(), "url": url}
 
 
 # --- withdrawal ----------------------------------------------------------------------
@@ -263,7 +265,7 @@ urlpatterns = [
     path("sweeps/<int:pk>/again/", again, name="sweep_again"),
     path("trials/<int:pk>/again/", trial_again, name="trial_again"),
     path("sweeps/<int:pk>/add/", add, name="sweep_add_trial"),
-    path("sweeps/<int:pk>/gaps/", fill_gaps, name="sweep_gaps"),
+    path("sweeps/<int:pk>/backfill/", backfill_view, name="sweep_backfill"),
     path("sweeps/<int:pk>/waiting/", remove_waiting, name="sweep_remove_waiting"),
     path("trials/<int:pk>/clone/", clone, name="trial_clone"),
 ]

@@ -13,7 +13,7 @@ from experiments.models import Sweep
 from experiments.pages.simulator.policy_words import Settings, kind_name, settings_words
 from experiments.search.simulation import Evaluation, Figures
 from experiments.search.wording import counted, ordinal
-from experiments.sweeps.savings import Price
+from experiments.sweeps.savings import TrialPrice
 
 DASH = "\u2013"
 
@@ -73,7 +73,7 @@ def rows(
     sweep: Sweep, outcomes: Sequence[PolicyOutcome], evaluation: Evaluation
 ) -> list[OutcomeRow]:
     """The table's rows; those about GPUs and money where there are any."""
-    price = Price.of(sweep)
+    price = TrialPrice.of(sweep)
     figures = [each.figures for each in outcomes]
     best = figures[0].best_count
     ranked = int(np.isfinite(evaluation.finals).sum())
@@ -97,7 +97,7 @@ def _marked(row: OutcomeRow, outcomes: Sequence[PolicyOutcome]) -> OutcomeRow:
     return OutcomeRow(row.name, [replace(cell, own=each.own) for cell, each in pairs])
 
 
-def _costs(price: Price, figures: Sequence[Figures]) -> list[OutcomeRow]:
+def _costs(price: TrialPrice, figures: Sequence[Figures]) -> list[OutcomeRow]:
     found = []
     if price.gpus:
         found.append(

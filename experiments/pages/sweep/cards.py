@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments import lifecycle
-from experiments.failures.known_errors import likely_cause
-from experiments.failures.preflight import Finding, Preflight
+from experiments.failures.known_errors import known_error
+from experiments.failures.preflight import Preflight, PreflightCheck
 from experiments.models import Report, Sweep
 from experiments.models.sweeps import SweepState
 from experiments.pages.sweep.remedies import OUTSIDE, Remedy, proposed_first
@@ -33,14 +33,14 @@ class PreflightCard:
     title: str
     text: str
     number: int | None
-    findings: Sequence[Finding]
+    checks: Sequence[PreflightCheck]
     estimate: str
     remedies: Sequence[Remedy]
 
     @property
     def is_open(self) -> bool:
         """Whether something is not confirmed yet."""
-        return any(finding.mark == "open" for finding in self.findings)
+        return any(check.mark == "open" for check in self.checks)
 
 
 def preflight_card(sweep: Sweep) -> PreflightCard | None:
@@ -53,7 +53,7 @@ def preflight_card(sweep: Sweep) -> PreflightCard | None:
         title=_title(sweep, flight),
         text=_text(sweep, flight),
         number=flight.number,
-        findings=flight.findings(),
+        checks=flight.checks(),
         estimate=flight.estimate(),
         remedies=preflight_remedies(sweep, flight) if _waits(sweep) else (),
     )
@@ -102,7 +102,7 @@ def preflight_remedies(sweep: Sweep, flight: Preflight) -> list[Remedy]:
         start = "Start all trials"
         text = "The tested trial counts as the first one."
         return [Remedy("resume", start, text, "proposed"), _copy()]
-    found = [_use(name, sweep) for name in flight.meant if _may_use(sweep)]
+    found = [_use(name, sweep) for name in flight.similar_names if _may_use(sweep)]
     again = "Fix the cause first; then one more configuration runs alone."
     found += [
         _copy(),
@@ -116,7 +116,7 @@ def _is_outside(sweep: Sweep) -> bool:
     """Whether the tested trial's error is fixed outside the sweep."""
     failed = sweep.trials.filter(current_attempt__error__gt="").order_by("-number")
     error = failed.values_list("current_attempt__error", flat=True).first()
-    cause = likely_cause(error or "")
+    cause = known_error(error or "")
     return cause is not None and cause.kind in OUTSIDE
 
 

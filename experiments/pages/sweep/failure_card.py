@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from experiments import lifecycle, storage
 from experiments.failures import circuit_breaker
 from experiments.failures.groups import FailureGroup, failure_groups
-from experiments.failures.known_errors import Cause, likely_cause
+from experiments.failures.known_errors import KnownError, known_error
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import TrialState
@@ -28,7 +28,7 @@ from experiments.search.wording import counted
 # The reasons of a pause that failures are behind; after the others a sweep waits for
 # somebody's choice.
 FAILURES = frozenset(
-    {"max_failed_trials", circuit_breaker.BAD_TURN, lifecycle.PREFLIGHT_FAILED}
+    {"max_failed_trials", circuit_breaker.SAME_FAILURE, lifecycle.PREFLIGHT_FAILED}
 )
 PAUSES = FAILURES | {lifecycle.PREFLIGHT_HELD}
 TIMEOUT = "trial_timeout"
@@ -88,7 +88,7 @@ def failure_card(
     group = picked_group(groups, query.get("signature", ""))
     failure = _failure(sweep, group, query.get("failed", ""))
     error = failure.error or failure.trial.message
-    known = likely_cause(error) or likely_cause(failure.trial.message)
+    known = known_error(error) or known_error(failure.trial.message)
     comparison = failure_comparison(sweep, group) if group else None
     constraint = comparison.constraint if comparison else ""
     return FailureCard(
@@ -212,7 +212,7 @@ def _cause(
     failure: Failure,
     groups: Sequence[FailureGroup],
     group: FailureGroup | None,
-    known: Cause | None,
+    known: KnownError | None,
     comparison: FailureComparison | None,
 ) -> Sentence:
     if group is None:
@@ -223,7 +223,7 @@ def _cause(
         if len(groups) > 1:
             which = f"{group.count:,} of the {sum(g.count for g in groups):,}"
         where = f", with {values}" if values else ""
-        return f"The likely cause of {which}: {known.likely}{where}."
+        return f"The likely cause of {which}: {known.cause}{where}."
     if values:
         return f"{group.count:,} failed in the same way, with {values}."
     if len(groups) == 1 and group.count > 1 and _are_one(sweep, group):

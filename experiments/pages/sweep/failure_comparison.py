@@ -17,7 +17,7 @@ from experiments.failures.common_values import (
     MIN_TRIALS,
     FailedValues,
     Rows,
-    Shared,
+    SharedValues,
     compare_failed,
     value_text,
     values_text,
@@ -62,8 +62,8 @@ class FailureComparison:
     failed: int
     ran: int
     against: str
-    rows: Sequence[Shared]
-    telling: Sequence[Shared]
+    rows: Sequence[SharedValues]
+    telling: Sequence[SharedValues]
     foot: str
     drawn: Sequence[ParameterBars]
     constraint: str
@@ -103,7 +103,7 @@ def failure_comparison(sweep: Sweep, group: FailureGroup) -> FailureComparison |
     found = compare_failed(sweep, group)
     if found is None:
         return None
-    telling = [shared for shared in found.values if shared.tells]
+    telling = [shared for shared in found.values if shared.is_significant]
     which = "" if found.ran_in.pk == sweep.pk else f" of {found.ran_in}"
     return FailureComparison(
         failed=len(found.failed),
@@ -117,7 +117,7 @@ def failure_comparison(sweep: Sweep, group: FailureGroup) -> FailureComparison |
     )
 
 
-def _usable(sweep: Sweep, shared: Shared) -> str:
+def _usable(sweep: Sweep, shared: SharedValues) -> str:
     """The constraint, if it is about a parameter and the space keeps some values."""
     axis = search_space(sweep).axes.get(shared.name)
     if axis is None or not shared.constraint:
@@ -133,7 +133,7 @@ def _usable(sweep: Sweep, shared: Shared) -> str:
     return shared.constraint
 
 
-def _foot(sweep: Sweep, telling: Sequence[Shared], *, compared: bool) -> str:
+def _foot(sweep: Sweep, telling: Sequence[SharedValues], *, compared: bool) -> str:
     if not telling:
         return "Nothing that they share is more than chance." if compared else ""
     first = telling[0]
@@ -143,7 +143,7 @@ def _foot(sweep: Sweep, telling: Sequence[Shared], *, compared: bool) -> str:
     return share or f"{first.name} separates them from the trials that ran."
 
 
-def _share_of_space(sweep: Sweep, shared: Shared) -> str:
+def _share_of_space(sweep: Sweep, shared: SharedValues) -> str:
     """How much of a choice fails, where the space draws all its values alike."""
     axis = search_space(sweep).axes.get(shared.name)
     values = axis_values(axis) if axis else []
@@ -162,7 +162,7 @@ def _share_of_space(sweep: Sweep, shared: Shared) -> str:
 
 
 def _drawn(
-    sweep: Sweep, telling: Sequence[Shared], found: FailedValues
+    sweep: Sweep, telling: Sequence[SharedValues], found: FailedValues
 ) -> list[ParameterBars]:
     axes = {axis["name"]: axis for axis in space_axes(search_space(sweep))}
     return [

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from experiments import access, lifecycle, queues
 from experiments.db.clock import database_now
 from experiments.failures.groups import failure_groups
-from experiments.failures.known_errors import likely_cause
+from experiments.failures.known_errors import known_error
 from experiments.failures.preflight import Preflight
 from experiments.models import Sweep, User
 from experiments.pages.frame import sweep_to_read, sweep_to_steer
@@ -50,7 +50,7 @@ def remedy(request: HttpRequest, pk: int) -> HttpResponse:
     situation = Situation(
         sweep,
         group,
-        likely_cause(group.words if group else ""),
+        known_error(group.words if group else ""),
         constraint_of(sweep, group),
         summary.not_started,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments import lifecycle, queues
 from experiments.failures.groups import FailureGroup
-from experiments.failures.known_errors import Cause
+from experiments.failures.known_errors import KnownError
 from experiments.formatting import bytes_text, duration_text
 from experiments.models import Sweep, User
 from experiments.models.sweeps import SweepState
@@ -44,7 +44,7 @@ class Situation:
 
     sweep: Sweep
     group: FailureGroup | None
-    cause: Cause | None
+    cause: KnownError | None
     constraint: str
     left: int
 

@@ -16,7 +16,7 @@ from experiments.search.fields import listed
 from experiments.search.likely_best import Likely
 from experiments.search.wording import counted
 from experiments.sweeps.requests import rerun_refusal
-from experiments.sweeps.search_status import SearchNow
+from experiments.sweeps.search_status import SearchStatus
 
 # After the end: the chance that so many more would find a better one.
 MORE = 20
@@ -34,7 +34,7 @@ TITLES: Mapping[str, str] = {
     Origin.EXPLORATION: "Exploring",
     Origin.MODEL: "Refining",
 }
-NOTHING_KNOWN = SearchNow()
+NOTHING_KNOWN = SearchStatus()
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SearchTile:
     chance_of: str = ""
 
 
-def search_tile(summary: SweepSummary, now: SearchNow = NOTHING_KNOWN) -> SearchTile:
+def search_tile(summary: SweepSummary, now: SearchStatus = NOTHING_KNOWN) -> SearchTile:
     """What the search is doing, as far as the sampler can know."""
     sampler = sampler_of(summary.sweep)
     if summary.sweep.state == SweepState.DRAFT:
@@ -118,7 +118,7 @@ def _chance_words(more: int, best: int, *, over: bool) -> str:
     return f"Chance that one of the next {more:,} beats it:"
 
 
-def _other_tile(summary: SweepSummary, now: SearchNow) -> SearchTile:
+def _other_tile(summary: SweepSummary, now: SearchStatus) -> SearchTile:
     """For samplers that say themselves what they do."""
     since = _since_best(summary)
     if summary.sweep.has_ended:

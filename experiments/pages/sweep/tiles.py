@@ -22,7 +22,7 @@ from experiments.pages.sweep.search_tile import SearchTile, search_tile
 from experiments.pages.sweep.summary import SweepSummary, forecast_text
 from experiments.search.wording import counted
 from experiments.sweeps.savings import Saving
-from experiments.sweeps.search_status import SearchNow
+from experiments.sweeps.search_status import SearchStatus
 
 MIN_MONEY = 0.01
 
@@ -107,7 +107,7 @@ class Tiles:
     search: SearchTile
 
 
-def sweep_tiles(summary: SweepSummary, now: SearchNow) -> Tiles:
+def sweep_tiles(summary: SweepSummary, now: SearchStatus) -> Tiles:
     return Tiles(
         best=best_tile(summary),
         progress=progress_tile(summary),

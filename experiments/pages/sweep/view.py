@@ -31,8 +31,8 @@ from experiments.pages.sweep.trial_table import (
     trial_table,
 )
 from experiments.pages.trial_rows import TrialRow, trial_rows
-from experiments.sweeps.search_status import search_now
-from experiments.sweeps.warnings import own_slack_doubt
+from experiments.sweeps.search_status import search_status
+from experiments.sweeps.warnings import own_slack_warning
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Answers:
 def answers_of(summary: SweepSummary, query: QueryDict, *, steers: bool) -> Answers:
     sweep, best = summary.sweep, summary.best
     failure = failure_card(summary, query)
-    search = search_now(sweep, tried=summary.tried)
+    search = search_status(sweep, tried=summary.tried)
     over_without_best = sweep.has_ended and best is None
     return Answers(
         sweep_id=sweep.pk,
@@ -101,7 +101,7 @@ def answers_of(summary: SweepSummary, query: QueryDict, *, steers: bool) -> Answ
         tiles=None if over_without_best and failure else sweep_tiles(summary, search),
         likely=likely_strip(sweep, search.likely, best, steers=steers),
         waiting=waiting_card(sweep),
-        slack_warning="" if sweep.has_ended else own_slack_doubt(sweep),
+        slack_warning="" if sweep.has_ended else own_slack_warning(sweep),
         preflight=preflight_card(sweep),
         failure=failure,
         failure_line=failure_line(summary),

@@ -51,7 +51,7 @@ class Savings:
 
 
 def savings_of(team: Team) -> Savings:
-    lines = savings.lines_of(Sweep.objects.filter(experiment__team=team))
+    lines = savings.monthly_savings(Sweep.objects.filter(experiment__team=team))
     months = savings.by_month(lines)
     latest = list(reversed(months.items()))[:MAX_MONTHS]
     most = max((round(saving.seconds) for _, saving in latest), default=0)

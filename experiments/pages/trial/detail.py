@@ -14,7 +14,7 @@ from experiments.lifecycle import POLICY
 from experiments.models import Attempt, Decision, Event, Metric, Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, Origin, TrialState
 from experiments.pages.log_text import MAX_BYTES, LogLine, parse_log
-from experiments.scheduling.waiting import Wait, wait_of
+from experiments.scheduling.waiting import WaitReason, wait_of
 from experiments.search.fields import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
@@ -123,7 +123,7 @@ class TrialDetail:
     metrics: Sequence[Metric]
     log: Sequence[LogLine]
     cancel_event: Event | None
-    wait: Wait | None
+    wait: WaitReason | None
 
     @property
     def attempt(self) -> Attempt | None:
@@ -256,7 +256,7 @@ def _cancel_event(trial: Trial) -> Event | None:
     return events.select_related("actor").order_by(own_first, "-pk").first()
 
 
-def _wait(trial: Trial) -> Wait | None:
+def _wait(trial: Trial) -> WaitReason | None:
     attempt, sweep = trial.current_attempt, trial.sweep
     if attempt is None or sweep is None or not sweep.launches:
         return None

@@ -176,22 +176,22 @@ def test_a_run_that_has_no_sweep_has_no_clone(ada: Client, sweep: Sweep) -> None
     assert ada.get(f"/trials/{trial.pk}/clone/").status_code == 404
 
 
-# --- gaps and what waits -----------------------------------------------------------
+# --- backfill and the queue --------------------------------------------------------
 
 
-def test_gaps_are_listed_with_their_reasons_and_filled_by_one_press(
+def test_backfill_lists_trials_with_reasons_and_queues_them_by_one_press(
     ada: Client, sweep: Sweep
 ) -> None:
-    page = text_of(ada.get(f"/sweeps/{sweep.pk}/gaps/"))
+    page = text_of(ada.get(f"/sweeps/{sweep.pk}/backfill/"))
     assert "1 configuration without an outcome" in page and "Boom." in page
     assert "Run 1 trial" in page and origins(sweep) == []
-    done = ada.post(f"/sweeps/{sweep.pk}/gaps/", follow=True)
+    done = ada.post(f"/sweeps/{sweep.pk}/backfill/", follow=True)
     assert "1 trial will run as soon as a slot is free." in text_of(done)
-    again = ada.post(f"/sweeps/{sweep.pk}/gaps/", follow=True)
-    assert "digits-1 has no gaps." in text_of(again)
+    again = ada.post(f"/sweeps/{sweep.pk}/backfill/", follow=True)
+    assert "digits-1 has no trials to backfill." in text_of(again)
     assert origins(sweep) == ["retry of 0"]
-    assert "has an outcome, or waits to run" in text_of(
-        ada.get(f"/sweeps/{sweep.pk}/gaps/")
+    assert "has an outcome or is queued" in text_of(
+        ada.get(f"/sweeps/{sweep.pk}/backfill/")
     )
 
 
@@ -233,7 +233,7 @@ def test_viewers_and_strangers_may_not(client: Client, sweep: Sweep) -> None:
     factories.team("Chemistry", otto="member")
     for name, status in (("vera", 403), ("otto", 404)):
         client.force_login(factories.user(name))
-        for path in ("again", "add", "gaps", "waiting"):
+        for path in ("again", "add", "backfill", "waiting"):
             url = f"/sweeps/{sweep.pk}/{path}/"
             assert client.post(url, {"trials": "0"}).status_code == status
         assert client.post(f"/trials/{trial.pk}/clone/").status_code == status

@@ -48,7 +48,7 @@ def run(made: Sweep, batch: int, log: str = "", count: int = 1) -> list[Trial]:
         else:
             factories.report(trial, [0.5])
             outcome = lifecycle.Outcome(cause="exited", exit_code=0, elapsed=9.0)
-        groups.sign(attempt, outcome)
+        groups.store_signature(attempt, outcome)
         lifecycle.finish_attempt(attempt, outcome)
         done.append(trial)
     return done

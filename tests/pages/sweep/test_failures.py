@@ -145,7 +145,7 @@ def test_hostile_logs_names_and_values_stay_text() -> None:
             factories.report(trial, [0.5])
         storage.append_log(attempt.pk, f"Error: {HOSTILE}\n".encode())
         outcome = lifecycle.Outcome(cause="exited", exit_code=int(failed))
-        groups.sign(attempt, outcome)
+        groups.store_signature(attempt, outcome)
         lifecycle.finish_attempt(attempt, outcome)
     for path in ("", "failures/"):
         text = text_of(made, path)

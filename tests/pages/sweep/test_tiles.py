@@ -20,7 +20,7 @@ from experiments.pages.sweep.tiles import (
     day_and_clock,
     progress_tile,
 )
-from experiments.sweeps.search_status import search_now
+from experiments.sweeps.search_status import search_status
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -210,7 +210,9 @@ def bayesian_sweep(*origins: str, **fields: object) -> Sweep:
 
 
 def tile_of(sweep: Sweep) -> SearchTile:
-    return search_tile(summary_of(sweep), search_now(sweep, tried=sweep.trials.count()))
+    return search_tile(
+        summary_of(sweep), search_status(sweep, tried=sweep.trials.count())
+    )
 
 
 def test_a_sampler_that_learns_says_itself_what_it_does() -> None:

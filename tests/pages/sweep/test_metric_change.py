@@ -27,7 +27,7 @@ def ended_without_the_metric(exit_code: int = 0) -> tuple[Sweep, Trial]:
     attempt = factories.claim(trial).attempt
     factories.report(trial, [0.3, 0.4], name="acc")
     outcome = lifecycle.Outcome(cause="exited", exit_code=exit_code, elapsed=1.0)
-    groups.sign(attempt, outcome)
+    groups.store_signature(attempt, outcome)
     lifecycle.finish_attempt(attempt, outcome)
     rounds.advance_all()
     made.refresh_from_db()
