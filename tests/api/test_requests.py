@@ -108,12 +108,12 @@ def test_backfill_lists_trials_and_queues_them_once(api: Api, sweep: Sweep) -> N
     path = f"/sweeps/{sweep.pk}/backfill"
     shown = api.post(path, {"dry_run": True}).json()
     assert shown["counts"] == {"failed": 1, "lost": 0, "cancelled": 0, "deleted": 0}
-    (gap,) = shown["trials"]
-    assert (gap["number"], gap["kind"], gap["why"]) == (0, "failed", "Exit code 1.")
-    assert gap["trial"] == sweep.trials.get(number=0).pk
-    assert (shown["dry_run"], shown["filled"], origins(sweep)) == (True, 0, [])
-    assert api.post(path).json()["filled"] == 1
-    assert api.post(path, {}).json()["filled"] == 0
+    (trial,) = shown["trials"]
+    assert (trial["number"], trial["kind"], trial["why"]) == (0, "failed", "Exit code 1.")
+    assert trial["trial"] == sweep.trials.get(number=0).pk
+    assert (shown["dry_run"], shown["requested"], origins(sweep)) == (True, 0, [])
+    assert api.post(path).json()["requested"] == 1
+    assert api.post(path, {}).json()["requested"] == 0
     assert origins(sweep) == ["retry of 0"]
 
 
@@ -142,7 +142,7 @@ def test_a_trial_that_is_cancelled_alone_is_no_gap(api: Api, sweep: Sweep) -> No
     assert api.post(f"/trials/{trial.pk}/cancel").json()["state"] == "cancelled"
     api.post(f"/sweeps/{sweep.pk}/cancel")
     shown = api.post(f"/sweeps/{sweep.pk}/backfill", {"dry_run": True}).json()
-    assert [gap["number"] for gap in shown["trials"]] == [0]
+    assert [trial["number"] for trial in shown["trials"]] == [0]
     trial.refresh_from_db()
     assert trial.state == TrialState.CANCELLED
     event = sweep.events.get(trial=trial, verb="trial cancelled")

@@ -272,7 +272,7 @@ class TestAttempts:
         plain = {"content_type": "application/octet-stream"}
         runner.post(f"{log}?seq=0", b"one\n", **plain)
         with monkeypatch.context() as patched:
-            patched.setattr("experiments.api.worker._add_to_log", "_add_to_log", full)
+            patched.setattr("experiments.api.worker._add_to_log", full)
             with suppress(OperationalError):
                 runner.post(f"{log}?seq=1", b"two\n", **plain)
         assert storage.read_log(spec["attempt"]) == b"one\n"
