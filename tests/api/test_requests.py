@@ -109,7 +109,11 @@ def test_backfill_lists_trials_and_queues_them_once(api: Api, sweep: Sweep) -> N
     shown = api.post(path, {"dry_run": True}).json()
     assert shown["counts"] == {"failed": 1, "lost": 0, "cancelled": 0, "deleted": 0}
     (trial,) = shown["trials"]
-    assert (trial["number"], trial["kind"], trial["why"]) == (0, "failed", "Exit code 1.")
+    assert (trial["number"], trial["kind"], trial["why"]) == (
+        0,
+        "failed",
+        "Exit code 1.",
+    )
     assert trial["trial"] == sweep.trials.get(number=0).pk
     assert (shown["dry_run"], shown["requested"], origins(sweep)) == (True, 0, [])
     assert api.post(path).json()["requested"] == 1
