@@ -1,4 +1,4 @@
-"""Trials that people request: run again, with their own values, or to fill gaps."""
+"""Trials that people request: run again, with their own values, or backfilled."""
 
 from __future__ import annotations
 
