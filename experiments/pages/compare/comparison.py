@@ -1,4 +1,4 @@
-"""Trials side by side: who is compared with whom, and in what they differ."""
+"""The trials of a comparison, the reference first."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from experiments.tracking.training_time import seconds_by_trial
 
 @dataclass(frozen=True)
 class Entrant:
-    """One of the compared trials. ``name`` tells it from the others: ``23``, or
-    ``digits-3/23`` where they are of several sweeps."""
+    """One compared trial. ``name``: ``23``, or ``digits-3/23`` where they are from
+    several sweeps."""
 
     trial: Trial
     name: str
@@ -36,12 +36,12 @@ class Entrant:
 
     @property
     def words(self) -> str:
-        """``trial 23``, to go into a sentence."""
+        """``trial 23``, for a sentence."""
         return f"{'trial' if self.trial.sweep_id else 'run'} {self.name}"
 
     @cached_property
     def params(self) -> Mapping[str, Any]:
-        """Its values by axis, those inside nested choices among them."""
+        """Its values by axis, with those of nested choices."""
         return trial_params(self.trial)
 
     @property
@@ -52,11 +52,8 @@ class Entrant:
 
 
 class Comparison:
-    """The trials in their order: the reference, which is the best, comes first.
-
-    Trials whose sweeps have different objectives cannot be ordered; then the one that
-    was named first is the reference.
-    """
+    """The trials in order, the reference first: the best, or the first one named where
+    their sweeps have different objectives."""
 
     def __init__(self, trials: Sequence[Trial], now: datetime) -> None:
         self.objective = shared_objective(trials)
@@ -76,7 +73,7 @@ class Comparison:
 
     @property
     def common_metrics(self) -> list[str]:
-        """Names that at least two of the trials have reported, but for the primary."""
+        """Other metrics that at least two of the trials have reported."""
         primary = self.objective.primary_metric if self.objective else None
         names: dict[str, int] = {}
         for entrant in self.entrants:
@@ -108,7 +105,7 @@ class Comparison:
 
 
 def shared_objective(trials: Sequence[Trial]) -> Objective | None:
-    """The objective of all, or None where it is not one."""
+    """The objective, or None where they have several."""
     found = {_key(trial.sweep) for trial in trials}
     first = trials[0].sweep
     return first.objective if len(found) == 1 and first is not None else None
@@ -119,7 +116,7 @@ def _key(sweep: Sweep | None) -> tuple[str, str] | None:
 
 
 def ordered(trials: Sequence[Trial], objective: Objective | None) -> Sequence[Trial]:
-    """The best first, the others as they were named."""
+    """The best first, the others in the order in which they were named."""
     if objective is None:
         return trials
     able = [t for t in trials if t.value is not None and t.state != TrialState.FAILED]
@@ -141,7 +138,7 @@ def _metrics(trials: Sequence[Trial]) -> dict[int, dict[str, Metric]]:
 
 
 def best_of_metric(metric: Metric) -> float | None:
-    """The end of the series' range that its name makes the better one."""
+    """The lowest or highest value, by what its name suggests."""
     return metric.low if goal_of(metric.name) == "minimize" else metric.high
 
 

@@ -1,7 +1,4 @@
-"""The sentence above a comparison: the lead, held against the scatter of reports.
-
-How one value differs from another, in the few signs that a table has room for.
-"""
+"""How much better the reference is, in a sentence; and differences of single values."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ def ratio_text(ratio: float) -> str:
 
 
 def plain_text(value: float, digits: int) -> str:
-    """A number with so many significant digits and no trailing zeros."""
+    """A number with so many significant digits, without trailing zeros."""
     text = number_text(value, digits)
     if "." in text and "e" not in text:
         text = text.rstrip("0").rstrip(".")
@@ -66,8 +63,8 @@ def length_words(seconds: float | None, reference: float | None) -> str:
 
 LAST_REPORTS = 10
 MIN_REPORTS = 4
-# Below this many times the scatter of its reports a lead is taken for luck.
-SURE = 2.0
+# A lead below this many times the noise of reports may be luck.
+MIN_CERTAIN = 2.0
 MAX_SENTENCES = 3
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
@@ -87,7 +84,7 @@ def _sentence(comparison: Comparison) -> str:
     objective, reference = comparison.objective, comparison.reference
     if objective is None:
         return (
-            "These trials have different objectives, so there is no best among them;"
+            "These trials have different objectives, so none is the best;"
             f" {reference.words} is the reference."
         )
     chaser = _chaser(comparison)
@@ -98,9 +95,9 @@ def _sentence(comparison: Comparison) -> str:
     gap = abs(reference.trial.value - chaser.trial.value)
     name = reference.words[:1].upper() + reference.words[1:]
     if gap == 0:
-        return f"{name} and {chaser.words} are level at {objective.primary_metric}."
+        return f"{name} and {chaser.words} have the same {objective.primary_metric}."
     lead = f"{name} leads {chaser.words} by {plain_text(gap, 3)}."
-    return f"{lead} {_against_scatter(reference.trial, gap)}".strip()
+    return f"{lead} {_against_noise(reference.trial, gap)}".strip()
 
 
 def _chaser(comparison: Comparison) -> Entrant | None:
@@ -116,22 +113,22 @@ def _chaser(comparison: Comparison) -> Entrant | None:
     return min(able, key=lambda row: row[:2])[2] if able else None
 
 
-def _against_scatter(trial: Trial, gap: float) -> str:
+def _against_noise(trial: Trial, gap: float) -> str:
     values = last_values(trial)
     if len(values) < MIN_REPORTS:
         return ""
     scatter = stdev(values)
     if scatter == 0:
-        return "Its own last reports do not scatter at all."
-    count = "ten" if len(values) == LAST_REPORTS else number_text(len(values))
+        return "Its last reports are all the same."
+    reports = f"its last {len(values)} reports"
     ratio = gap / scatter
-    meaning = (
-        "so another seed may turn it around"
-        if ratio < SURE
-        else "more than one seed's luck would explain"
-    )
-    times = f"{plain_text(ratio, 2)} times the scatter"
-    return f"That is {times} of its own last {count} reports, {meaning}."
+    if 0.8 <= ratio <= 1.25:
+        size = f"about as large as the noise of {reports}"
+    else:
+        size = f"{plain_text(ratio, 2)} times the noise of {reports}"
+    if ratio < MIN_CERTAIN:
+        return f"That is {size}: another seed may reverse it."
+    return f"That is {size}: more than luck would explain."
 
 
 def last_values(trial: Trial) -> list[float]:

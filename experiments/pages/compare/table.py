@@ -1,8 +1,5 @@
-"""The compare table: rows of cells, each set against the reference.
-
-Cells and rows of the compare table.
-
-What compared trials cost: time, what early ends saved, memory.
+"""The compare table: parameters, metrics, cost and setup of each trial beside the
+reference.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from experiments.pages.trial.verdicts import decimals_of, fixed_text, gap_text
 
 @dataclass(frozen=True)
 class ComparedCell:
-    """``same``: as the reference; ``strong``: differs; ``note``: by how much."""
+    """``same``: as the reference; ``strong``: differs; ``note``: how much."""
 
     text: str
     title: str = ""
@@ -42,14 +39,14 @@ class ComparedRow:
     differs: bool = True
 
 
-# Above this ratio to either side a cost is marked as different.
+# Costs that differ by more than this factor are marked.
 NOTABLE = 1.1
 BAR_WIDTH = 200.0
 
 
 @dataclass(frozen=True)
 class CostBar:
-    """Training time to scale, and dashed what was not run."""
+    """Training time to scale, with the saved time dashed."""
 
     name: str
     glyph: str
@@ -67,7 +64,7 @@ def cost_rows(comparison: Comparison) -> Iterator[ComparedRow]:
             ComparedCell(duration_text(e.saved), tone="terminated" if e.saved else "")
             for e in entrants
         ]
-        yield ComparedRow("saved by its end", cells, aside="dashed: not run")
+        yield ComparedRow("saved by early end", cells, aside="dashed: not run")
     peaks = [_peak(entrant) for entrant in entrants]
     if any(peaks):
         yield _cost_row("peak memory", peaks, bytes_text)
@@ -123,7 +120,7 @@ class ComparedSection:
 def sections(
     comparison: Comparison, *, only_differences: bool
 ) -> list[ComparedSection]:
-    """Parameters, setup, metrics, cost; without what is equal, if so wished."""
+    """Parameters, metrics, cost and setup, all rows or only those that differ."""
     parameters, setup = parameter_rows(comparison), setup_rows(comparison)
     if only_differences:
         parameters = [row for row in parameters if row.differs]
@@ -131,16 +128,14 @@ def sections(
     found = [
         ComparedSection("Parameters", parameters),
         ComparedSection("Metrics", list(metric_rows(comparison))),
-        ComparedSection(
-            "What it cost", list(cost_rows(comparison)), cost_bars(comparison)
-        ),
+        ComparedSection("Cost", list(cost_rows(comparison)), cost_bars(comparison)),
         ComparedSection("Setup", setup),
     ]
     return [section for section in found if section.rows]
 
 
 def equal_rows(comparison: Comparison) -> list[str]:
-    """Names, and values where they are short, of what is the same in all."""
+    """Names of rows that are the same in all trials, with short values."""
     rows = [*parameter_rows(comparison), *setup_rows(comparison)]
     equal = [row for row in rows if not row.differs]
     return [
@@ -218,7 +213,7 @@ def _setup(trial: Trial) -> dict[str, Any]:
 
 def _inputs(trial: Trial) -> dict[str, Any]:
     inputs = trial.sweep.definition.get("inputs", {}) if trial.sweep else {}
-    # An input may have a parameter's name; then it would be taken for it.
+    # An input may have the name of a parameter.
     return {k if k not in trial.params else f"input {k}": v for k, v in inputs.items()}
 
 
@@ -287,7 +282,7 @@ def _gap(value: float | None, reference: float | None, decimals: int) -> str:
 
 
 def as_text(comparison: Comparison, found: Sequence[ComparedSection]) -> str:
-    """The table as lines of columns parted by tabs, for a spreadsheet."""
+    """The table as tab-separated lines, for a spreadsheet."""
     lines = ["\t".join(["", *(entrant.name for entrant in comparison.entrants)])]
     for section in found:
         for row in section.rows:
@@ -296,7 +291,7 @@ def as_text(comparison: Comparison, found: Sequence[ComparedSection]) -> str:
 
 
 def _pasted(cell: ComparedCell) -> str:
-    """A cell's exact value; text that a spreadsheet would calculate is quoted."""
+    """A cell's exact value; what a spreadsheet would calculate is quoted."""
     text = " ".join((cell.title or cell.text).split())
     try:
         float(text)

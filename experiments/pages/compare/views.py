@@ -23,7 +23,7 @@ from experiments.pages.curves import goal_of, points_of
 from experiments.pages.log_text import last_lines, parse_log
 from experiments.pages.trial_rows import report_curves
 
-FEWEST, MOST = 2, 8
+MIN_TRIALS, MAX_TRIALS = 2, 8
 LOG_LINES = 6
 LOG_BYTES = 16 << 10
 
@@ -50,10 +50,10 @@ def compare_url(ids: Sequence[int], **more: str) -> str:
 
 
 def _found(request: HttpRequest, ids: Sequence[int]) -> list[Trial]:
-    """The trials in the order asked for; 404 when one is not there to see."""
+    """The trials in the given order; 404 if the viewer cannot see one of them."""
     found = {trial.pk: trial for trial in _trials(request).filter(pk__in=ids)}
     if len(found) < len(ids):
-        raise Http404("One of these trials does not exist, or is not yours to see.")
+        raise Http404("One of these trials does not exist, or you cannot see it.")
     if found:
         team = found[ids[0]].experiment.team
         request.team = team  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ def _found(request: HttpRequest, ids: Sequence[int]) -> list[Trial]:
 @require_GET
 def compare(request: HttpRequest) -> HttpResponse:
     ids = asked_ids(request)
-    trials = _found(request, ids[: MOST + 1])
+    trials = _found(request, ids[: MAX_TRIALS + 1])
     problem = _problem(trials)
     if problem:
         context = {"problem": problem, "trials": trials, "ids": ",".join(map(str, ids))}
@@ -78,12 +78,12 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 
 def _problem(trials: Sequence[Trial]) -> str:
-    if len(trials) < FEWEST:
-        return "Comparing takes at least two trials; add one more by its number."
-    if len(trials) > MOST:
-        return f"At most {MOST} trials fit side by side; take some out."
+    if len(trials) < MIN_TRIALS:
+        return "Compare at least two trials: add one by its number."
+    if len(trials) > MAX_TRIALS:
+        return f"At most {MAX_TRIALS} trials can be compared. Remove some."
     if len({trial.experiment.team_id for trial in trials}) > 1:
-        return "These trials belong to different teams; a comparison stays in one."
+        return "These trials belong to different teams. Compare trials of one team."
     return ""
 
 
@@ -112,7 +112,7 @@ def _page(
         "switch_url": compare_url(ids, **({} if everything else {"all": "1"})),
         "link": request.build_absolute_uri(compare_url(ids, **keep)),
         "ids": ",".join(map(str, ids)),
-        "can_add": len(ids) < MOST,
+        "can_add": len(ids) < MAX_TRIALS,
         "codes": {t.sweep.code for t in _swept(comparison) if t.sweep and t.sweep.code},
     }
 
@@ -165,15 +165,15 @@ def _metric_curves(comparison: Comparison, name: str) -> dict[int, Any]:
 
 @require_GET
 def compare_add(request: HttpRequest) -> HttpResponse:
-    """Adds the trial of a number (of the first trial's sweep) or of a label."""
+    """Add a trial by its number in the first trial's sweep, or by its label."""
     ids = asked_ids(request)
     wanted = request.GET.get("number", "").strip()
     trial = _by_name(request, _found(request, ids), wanted)
     if trial is None:
         messages.error(
             request,
-            f"There is no trial {wanted[:80]!r} to add. Give its number, such as 17,"
-            " or its name, such as digits-3/17.",
+            f"There is no trial {wanted[:80]!r}. Enter a number, such as 17, or a name,"
+            " such as digits-3/17.",
         )
         return redirect(compare_url(ids))
     return redirect(compare_url(list(dict.fromkeys([*ids, trial.pk]))))

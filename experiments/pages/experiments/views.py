@@ -1,7 +1,4 @@
-"""Experiments: the list of a team's, one of them, and its forms.
-
-Forms for experiments.
-"""
+"""A team's experiments: the list, one experiment, and its forms."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ MAX_TAGS = 20
 
 
 class TagsField(forms.CharField):
-    """Words parted by commas, as a list without doubles."""
+    """Words separated by commas, as a list without duplicates."""
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -45,11 +42,11 @@ class TagsField(forms.CharField):
         long = next((tag for tag in tags if len(tag) > 40), None)
         if long:
             raise ValidationError(
-                f"The tag {long!r} has {len(long)} letters; at most 40 are allowed."
+                f"The tag {long!r} has {len(long)} characters; the limit is 40."
             )
         if len(tags) > MAX_TAGS:
             raise ValidationError(
-                f"There are {len(tags)} tags; at most {MAX_TAGS} are allowed."
+                f"There are {len(tags)} tags; the limit is {MAX_TAGS}."
             )
         return tags
 
@@ -58,14 +55,14 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
     """Name, question and tags; a new experiment's slug comes from its name."""
 
     tags = TagsField(
-        required=False, max_length=1000, help_text="Parted by commas: demo, numpy"
+        required=False, max_length=1000, help_text="Separated by commas: demo, numpy"
     )
 
     class Meta:
         model = Experiment
         fields = ("name", "question", "tags")
         help_texts = {
-            "name": "Short, such as digits: its sweeps are called digits-1, digits-2.",
+            "name": "Short, such as digits. Its sweeps are called digits-1, digits-2.",
             "question": "What should its sweeps find out?",
         }
 
@@ -75,8 +72,7 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["name"].widget.attrs["autofocus"] = True
 
     def clean_name(self) -> str:
-        """Sweeps keep their names when an experiment gets another one, so only a new
-        experiment gets a slug."""
+        """Only a new experiment gets a slug, so that sweeps keep their names."""
         name: str = self.cleaned_data["name"]
         if self.instance.pk is not None:
             return name
@@ -84,9 +80,8 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         taken = Experiment.objects.filter(team=self.instance.team, slug=slug).first()
         if taken is not None:
             raise ValidationError(
-                f"The team already has an experiment {taken.name!r}, whose sweeps are"
-                f" called {slug}-1 and so on. Choose another name, such as"
-                f" {slug[:56]}-2."
+                f"The team has an experiment {taken.name!r} with sweeps {slug}-1 and so"
+                f" on. Choose another name, such as {slug[:56]}-2."
             )
         self.instance.slug = slug
         return name
@@ -104,7 +99,7 @@ PAGE_SIZE = 50
 
 
 def readable(request: HttpRequest, pk: int) -> Experiment:
-    """The experiment, if it is the viewer's to see; its team becomes the page's."""
+    """The experiment, if the viewer can see it; its team becomes the page's."""
     queryset = access.experiments_for(access.viewer(request))
     experiment = access.found_or_404(
         queryset.select_related("team", "created_by"), pk=pk
@@ -146,7 +141,7 @@ def experiment_list(request: HttpRequest) -> HttpResponse:
 
 
 def _with_counts(experiments: Any) -> Any:
-    """With what the list shows of their sweeps; the last changed first."""
+    """With counts of their sweeps; the last changed first."""
     return experiments.annotate(
         sweep_count=Count("sweeps"),
         running_count=Count("sweeps", filter=Q(sweeps__state=SweepState.RUNNING)),
@@ -248,7 +243,7 @@ def _form_page(
 
 @require_POST
 def experiment_archive(request: HttpRequest, pk: int) -> HttpResponse:
-    """Put the experiment away, or with ``restore`` bring it back."""
+    """Archive the experiment, or with ``restore`` restore it."""
     experiment = steerable(request, pk)
     restore = "restore" in request.POST
     Experiment.objects.filter(pk=pk).update(archived_at=None if restore else Now())

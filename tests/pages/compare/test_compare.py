@@ -177,8 +177,8 @@ def test_a_lead_within_the_scatter_may_turn_around() -> None:
     other = factories.reported_trial(sweep, [0.88], state="completed", params=OTHER)
     lead = lead_of(compared(best, other))
     assert lead.sentence == (
-        "Trial 0 leads trial 1 by 0.02. That is 0.37 times the scatter of its own last"
-        " 6 reports, so another seed may turn it around."
+        "Trial 0 leads trial 1 by 0.02. That is 0.37 times the noise of its last 6"
+        " reports: another seed may reverse it."
     )
     assert lead.notes == [
         "Trial 1 differs in 3 of 4 parameters and took about as long."
@@ -191,7 +191,7 @@ def test_a_lead_far_beyond_the_scatter_says_so() -> None:
     best = factories.reported_trial(sweep, steady, state="completed")
     other = factories.reported_trial(sweep, [0.2], state="terminated")
     lead = lead_of(compared(best, other))
-    assert "last ten reports, more than one seed's luck would explain." in lead.sentence
+    assert "last 10 reports: more than luck would explain." in lead.sentence
     assert "was ended early after report 1" in lead.notes[0]
 
 
