@@ -78,7 +78,7 @@ def source_lines(preview: ImportPreview) -> TextLines:
 def target_lines(preview: ImportPreview, text: str) -> TextLines:
     """The document that it becomes, with what is changed, wrong, or by default."""
     lines = lines_by_path(text)
-    back = preview.source_map.back()
+    back = preview.source_map.reverse()
     marks: dict[int, list[NoteLink]] = {}
     for number, note in enumerate(preview.notes, preview.first_note):
         line = target_line(note.path, lines, back)

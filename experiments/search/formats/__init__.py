@@ -1,11 +1,7 @@
-"""Sweeps of other systems, read from their own files, and written for them.
+"""Sweeps of other systems: read from their own files, and written for them.
 
-The format is told from the content. Whatever cannot be mapped is listed with its path
-and line; nothing is left out silently.
-
-Sweep documents written for other systems, with what does not fit.
-
-What an import gives, parsed: its problems in the words of the text that was read.
+The content decides the format. Every setting that cannot be converted gets a note with
+its path and line; nothing is left out silently.
 """
 
 from __future__ import annotations
@@ -51,10 +47,10 @@ EXPORTERS: Mapping[str, Callable[[Node], str]] = {
 def export_sweep(
     document: Mapping[str, object], format: str
 ) -> tuple[str, tuple[Note, ...]]:
-    """A valid sweep document as the text of azure, wandb, katib or optuna.
+    """A valid sweep document as text for another system, one of EXPORTERS, with notes.
 
-    The notes have the document's own paths. Raises DefinitionError for another format
-    or for a document that is not in its canonical form (`SweepDefinition.dump`).
+    Raises DefinitionError for another format, or for a document that is not in its
+    canonical form (`SweepDefinition.dump`).
     """
     if format not in EXPORTERS:
         message = unknown_name(format, EXPORTERS, kind="format to export")
@@ -71,10 +67,10 @@ def definition_of(
     *,
     new_seed: Callable[[], int] = fresh_seed,
 ) -> SweepDefinition:
-    """The definition of an import, or of a `document` that was made of its own.
+    """The definition of an import, or of a `document` that was made from its document.
 
-    Raises DefinitionError with the paths of the file that was read, and with our own
-    path for what does not come from it.
+    Raises DefinitionError with paths in the file; fields that do not come from the file
+    have their paths in our document.
     """
     given = imported.document if document is None else document
     try:
@@ -86,9 +82,9 @@ def definition_of(
 def all_problems(
     own: Sequence[Problem], document: Mapping[str, JSONValue], source_map: SourceMap
 ) -> list[Problem]:
-    """The importer's own problems and those of what could be read, by line.
+    """The importer's problems and those of the document it could read, by line.
 
-    A problem of the document that follows from one of the importer's is left out.
+    Leaves out problems of the document that follow from the importer's.
     """
     found = list(own)
     try:
@@ -105,7 +101,7 @@ def all_problems(
 
 
 def _belongs(one: str, other: str) -> bool:
-    """Whether one field is the other, or is inside it."""
+    """Whether one field is the other, or one is inside the other."""
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
@@ -159,15 +155,15 @@ def _recognised(
         if settings and format in ("", reader.format):
             return reader, settings
     if format:
-        # Whoever insists is told what is missing for that format.
+        # Its reader then reports what is missing.
         readers = [reader for reader in FORMAT_READERS if reader.format == format]
         return readers[-1], []
     known = listed(FORMATS.values(), last="or")
     fields = listed(map(shown, list(document)[:5])) or "nothing"
     raise _refusal(
-        f"This is not {known}. It has {fields}; a sweep has at least search_space, "
-        "trial and objective here, method and parameters at W&B, kind: Experiment in "
-        "Katib, searchSpace in NNI, distributions in Optuna."
+        f"This is not {known}. It has {fields}. A sweep has at least search_space, "
+        "trial and objective (this site and Azure ML), method and parameters (W&B), "
+        "kind: Experiment (Katib), searchSpace (NNI) or distributions (Optuna)."
     )
 
 
@@ -195,7 +191,7 @@ def _imported(
 
 
 def _leaves(value: object) -> int:
-    """The number of values: what is no mapping, lists of plain values as one."""
+    """The number of values apart from mappings; a list of plain values counts as 1."""
     if isinstance(value, Mapping):
         return sum(map(_leaves, value.values()))
     if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
@@ -205,12 +201,12 @@ def _leaves(value: object) -> int:
 
 def _decoded(content: bytes) -> str:
     if len(content) > MAX_CHARACTERS:
-        raise _refusal(f"A document may have {MAX_CHARACTERS:,} bytes.")
+        raise _refusal(f"A document may have up to {MAX_CHARACTERS:,} bytes.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _refusal(
-            f"This is neither text in UTF-8 (byte {error.start + 1} is not) nor an "
+            f"This is neither UTF-8 text (byte {error.start + 1} is not valid) nor an "
             "Optuna storage file."
         ) from None
 

@@ -1,45 +1,48 @@
 """Azure ML's v2 sweep job, whose schema our own document extends.
 
-By what a sweep job of Azure's is known, since our own documents extend its schema.
-
-A document is Azure's when it says so (`$schema`, `type: sweep`), or when it has what
-only Azure reads: references (`azureml:…`), environments, identities, old placeholders.
-One without any such mark is valid at both, and is read as ours.
+A document is Azure's if it says so (`$schema`, `type: sweep`) or has what only Azure
+reads: references (`azureml:…`), environments, identities, old placeholders. Without any
+of them it is valid for both and is read as ours.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
 
 from experiments.search.document.code import address_problem, is_address, split_address
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
-from experiments.search.formats.nodes import Node, compact, json_value
+from experiments.search.formats.nodes import (
+    Document,
+    Node,
+    compact,
+    inner_mapping,
+    json_value,
+)
 from experiments.search.records import JSONValue
 
 LEGACY = re.compile(r"(?<![{$])\{(search_space|inputs)\.(\w+)\}")
 OUTPUT = re.compile(r"\$\{\{\s*outputs\.(\w+)\s*\}\}")
 INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
-# Addresses that only Azure, or only the network, can resolve.
+# Addresses that this site does not fetch.
 REMOTE = ("azureml:", "git+", "http:", "https:", "azureml.")
 AZURE = ("azureml:", "azureml.")
-PACKAGES = "Name packages as trial.requirements, an interpreter as trial.python."
-ELSEWHERE = {
-    "name": "The name of an Azure job has no counterpart; sweeps are numbered here.",
+PACKAGES = "List packages in trial.requirements and set trial.python."
+UNSUPPORTED = {
+    "name": "Sweeps have numbers here instead of job names.",
     "properties": "Properties belong to Azure's own records.",
-    "identity": "Trials run as the worker does, without an Azure identity.",
-    "queue_settings": "There are no job tiers or priorities of this kind here.",
-    "services": "No interactive services are started beside a trial.",
-    "environment": "Trials run in the worker's own environment.",
-    "distribution": "A trial is one process; the command may start others itself.",
-    "settings": "Pipeline settings have no counterpart in a sweep.",
-    "parent": "A sweep here has no parent job.",
+    "identity": "Trials run as the worker's user, without an Azure identity.",
+    "queue_settings": "There are no job tiers here.",
+    "services": "Trials start no interactive services here.",
+    "environment": "Trials run in the worker's environment.",
+    "distribution": "A trial is one process; its command may start others.",
+    "settings": "A sweep has no pipeline settings.",
+    "parent": "A sweep has no parent job here.",
 }
 ADDITIONS = ("constraints", "retries", "priority")
 OLD_LIMITS = ("max_total_trials", "max_concurrent_trials")
-# What Azure's schema knows and the keys that are read do not name.
+# Keys in Azure's schema that are not read here.
 SWEEP = (
     "algorithm",
     "component",
@@ -105,7 +108,7 @@ def read_azure(source: Node, name: str = "") -> dict[str, JSONValue]:
 
 
 def _lowered(value: JSONValue) -> JSONValue:
-    """A name, or a mapping with a type, in small letters as here."""
+    """A name, or the type in a mapping, in lower case."""
     if isinstance(value, str):
         return value.lower()
     if isinstance(value, dict) and isinstance(value.get("type"), str):
@@ -146,7 +149,7 @@ def _compute(source: Node) -> JSONValue:
         source.changed(
             "compute",
             f"The compute {compute} becomes the worker pool {pool}.",
-            "Name a pool that has workers, such as default.",
+            "Choose a pool that has workers, such as default.",
         )
     return pool
 
@@ -156,10 +159,10 @@ def _trial(
 ) -> dict[str, JSONValue]:
     value = source.take("trial")
     if isinstance(value, str):
-        command = mapping.no_command(
+        command = mapping.default_command(
             source.log,
             source.at("trial"),
-            f"The command is in a component of its own, {shown(value)}.",
+            f"The command is in a separate component, {shown(value)}.",
         )
         return {"command": command}
     trial = source.mapping("trial", value)
@@ -169,15 +172,15 @@ def _trial(
     if trial.has("command"):
         document["command"] = _command(trial, inputs, space)
     elif trial.given():
-        document["command"] = mapping.no_command(
+        document["command"] = mapping.default_command(
             source.log, source.at("trial"), "The trial has no command."
         )
     _code(trial, document)
     trial.carry(document, "environment_variables")
-    trial.leave("environment", ELSEWHERE["environment"], PACKAGES)
+    trial.leave("environment", UNSUPPORTED["environment"], PACKAGES)
     for key in ("distribution", "services", "identity"):
-        trial.leave(key, ELSEWHERE[key])
-    trial.leave("resources", "Nodes and instance types have no counterpart here.")
+        trial.leave(key, UNSUPPORTED[key])
+    trial.leave("resources", "Workers have no nodes and no instance types.")
     trial.close("a trial here", also=TRIAL)
     return document
 
@@ -187,55 +190,55 @@ def _code(trial: Node, document: dict[str, JSONValue]) -> None:
     if isinstance(code, str) and is_address(code) and not code.startswith(AZURE):
         problem = address_problem(split_address(code).url)
         if problem:
-            trial.leave("code", problem, "Name the repository as {git: {url: …}}.")
+            trial.leave("code", problem, "Enter the repository as {git: {url: …}}.")
         else:
             trial.carry(document, "code")
     elif isinstance(code, str) and code.startswith(REMOTE):
         trial.leave(
             "code",
             f"The code is at {shown(code)}, which this site does not fetch.",
-            "Upload the folder, or name a folder beside the document.",
+            "Upload the folder, or use a path next to the document.",
         )
     else:
         trial.carry(document, "code")
 
 
 def _command(trial: Node, inputs: dict[str, JSONValue], space: set[str]) -> JSONValue:
-    """The command with today's placeholders."""
+    """The command with current placeholders."""
     command = trial.take("command")
     if not isinstance(command, str):
         return json_value(command)
     text = LEGACY.sub(r"${{\1.\2}}", command)
     if text != command:
-        trial.changed("command", "Placeholders are written ${{search_space.x}} now.")
+        trial.changed("command", "Placeholders become ${{search_space.x}}.")
     if OUTPUT.search(text):
         text = OUTPUT.sub(r"outputs/\1", text)
         trial.changed(
             "command",
-            "${{outputs.x}} becomes the path outputs/x: what a trial writes there is "
-            "kept. The script has to make the folder itself.",
+            "${{outputs.x}} becomes the path outputs/x, where files are kept. The "
+            "script has to create the folder.",
         )
 
-    def own_group(match: re.Match[str]) -> str:
+    def corrected(match: re.Match[str]) -> str:
         name = match[1]
-        swept = name in space and name not in inputs
-        return f"${{{{search_space.{name}}}}}" if swept else match[0]
+        is_swept = name in space and name not in inputs
+        return mapping.parameter_placeholder(name) if is_swept else match[0]
 
-    return INPUT.sub(own_group, text)
+    return INPUT.sub(corrected, text)
 
 
 def _inputs(source: Node) -> Iterator[tuple[str, JSONValue]]:
     for name, value in source.entries():
         if isinstance(value, Mapping):
-            yield name, _bound(source.mapping(name, value), source, name)
+            yield name, _data(source.mapping(name, value), source, name)
         elif value is not None:
             if isinstance(value, str) and "${{parent." in value:
-                source.changed(name, f"{shown(value)} is known to the pipeline only.")
+                source.changed(name, f"{shown(value)} only exists in the pipeline.")
             yield name, json_value(value)
 
 
-def _bound(data: Node, inputs: Node, name: str) -> JSONValue:
-    """A data input as the text of its path, a declared one as its value."""
+def _data(data: Node, inputs: Node, name: str) -> JSONValue:
+    """A data input as its path, a declared one as its value."""
     _, value = data.first("path", "value", "default", "file", "folder")
     kind = data.text("type")
     if value is None:
@@ -243,22 +246,19 @@ def _bound(data: Node, inputs: Node, name: str) -> JSONValue:
     elif kind not in ("number", "integer", "string", "boolean"):
         inputs.changed(
             name,
-            f"Azure mounts or downloads {shown(value)}; here the command gets the path "
-            "as text.",
-            "Give a path that every worker can read.",
+            f"Azure mounts or downloads {shown(value)}; here the command gets a path.",
+            "Use a path that every worker can read.",
         )
-    data.leave("mode", "Data is neither mounted nor downloaded here.")
+    data.leave("mode", "Data is not mounted or downloaded here.")
     data.close("an input here", also=DATA)
     return json_value(value)
 
 
 def _leave(source: Node, document: dict[str, JSONValue]) -> None:
     source.carry(document, *ADDITIONS)
-    for key, why in ELSEWHERE.items():
+    for key, why in UNSUPPORTED.items():
         source.leave(key, why)
-    source.leave(
-        "outputs", "What a trial writes to ./outputs is kept; nothing is mounted."
-    )
+    source.leave("outputs", "Files in ./outputs are kept; nothing is mounted.")
     resources = source.inner("resources")
     if resources.has("gpus"):
         document["resources"] = {"gpus": json_value(resources.take("gpus"))}
@@ -266,43 +266,41 @@ def _leave(source: Node, document: dict[str, JSONValue]) -> None:
     source.close("a sweep here", also=SWEEP)
 
 
-Document: TypeAlias = Mapping[str, object]
-LEGACY_MARKS = re.compile(r"(?<![{$])\{(?:search_space|inputs)\.\w+\}")
 CLOUD = ("identity", "queue_settings", "properties", "services")
 REFERENCE = "azureml:"
 
 
 def recognise_azure(document: Document) -> list[str]:
-    """The settings by which a sweep job of Azure's is known; none if it is another."""
+    """The settings that identify an Azure sweep job; none for another document."""
     kind = str(document.get("type", "")).lower()
     schema = str(document.get("$schema", "")).lower()
-    marks = ["$schema"] if "$schema" in document else []
+    found = ["$schema"] if "$schema" in document else []
     if kind in ("sweep", "sweep_job"):
-        marks.append(f"type: {kind}")
+        found.append(f"type: {kind}")
     elif "search_space" not in document and "trial" not in document:
-        return marks if "sweepjob" in schema else []
-    marks += [key for key in (*CLOUD, "algorithm") if document.get(key) is not None]
-    marks += _marks_of_trial(document.get("trial"))
-    return marks + _references(document)
+        return found if "sweepjob" in schema else []
+    found += [key for key in (*CLOUD, "algorithm") if document.get(key) is not None]
+    found += _found_in_trial(document.get("trial"))
+    return found + _references(document)
 
 
-def _marks_of_trial(trial: object) -> list[str]:
+def _found_in_trial(trial: object) -> list[str]:
     if not isinstance(trial, Mapping):
         return ["trial"] if isinstance(trial, str) else []
     keys = ("environment", "distribution")
-    marks = [f"trial.{key}" for key in keys if trial.get(key) is not None]
+    found = [f"trial.{key}" for key in keys if trial.get(key) is not None]
     command = trial.get("command")
-    if isinstance(command, str) and LEGACY_MARKS.search(command):
-        marks.append("{search_space.…} in the command")
-    return marks
+    if isinstance(command, str) and LEGACY.search(command):
+        found.append("{search_space.…} in the command")
+    return found
 
 
 def _references(document: Document) -> list[str]:
     values = {
         "compute": document.get("compute"),
-        "trial.code": _part(document, "trial").get("code"),
+        "trial.code": inner_mapping(document, "trial").get("code"),
     }
-    for name, value in _part(document, "inputs").items():
+    for name, value in inner_mapping(document, "inputs").items():
         path = value.get("path") if isinstance(value, Mapping) else value
         values[f"inputs.{name[:40]}"] = path
     return [
@@ -310,8 +308,3 @@ def _references(document: Document) -> list[str]:
         for place, value in values.items()
         if isinstance(value, str) and value.startswith(REFERENCE)
     ]
-
-
-def _part(document: Document, key: str) -> Document:
-    value = document.get(key)
-    return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Python text that uses Azure's v1 SDK, as its articles print it. Never evaluated."""
+"""Python text that uses Azure's v1 SDK, as its articles show it. It is never run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIMITS = {
     "max_concurrent_runs": ("max_concurrent_trials", 1),
     "max_duration_minutes": ("timeout", 60),
 }
-# Where a policy's first argument stands; the others are given by name.
+# The name of a policy's first argument; the others are passed by name.
 FIRST = {
     "BanditPolicy": "evaluation_interval",
     "MedianStoppingPolicy": "evaluation_interval",
@@ -40,6 +40,8 @@ FIRST = {
 
 @dataclass
 class _Script:
+    """The settings found so far in a script."""
+
     text: str
     log: Log
     document: dict[str, JSONValue] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class _Script:
         places.lines = {**places.lines, name: getattr(node, "lineno", 1)}
 
     def read(self, name: str, node: ast.expr) -> None:
-        """Take in one value that the script gives a name to."""
+        """Read one value to which the script gives a name."""
         if isinstance(node, ast.Tuple) and len(node.elts) == 1:
             node = node.elts[0]
         called = _called(node)
@@ -77,7 +79,7 @@ class _Script:
     def _space(self, name: str, node: ast.expr, called: str) -> None:
         if called:
             self.document["sampling_algorithm"] = {"type": SAMPLINGS[called]}
-        node, segment = self._meant(node)
+        segment = self._text_of(node)
         self.spaces[name] = segment
         self.document["search_space"] = segment
         try:
@@ -88,12 +90,12 @@ class _Script:
             message = f"Line {error.line + where}, column {column}: {error.message}"
             self.log.problem("search_space", message)
 
-    def _meant(self, node: ast.expr) -> tuple[ast.expr, str]:
-        """A space with its text; one that was named before is meant by its name."""
+    def _text_of(self, node: ast.expr) -> str:
+        """The text of a space, which may be the name of an earlier one."""
         given = _space_in(node)
         if isinstance(given, ast.Name) and given.id in self.spaces:
-            return node, self.spaces[given.id]
-        return node, ast.get_source_segment(self.text, node) or ""
+            return self.spaces[given.id]
+        return ast.get_source_segment(self.text, node) or ""
 
     def _policy(self, node: ast.Call, called: str) -> None:
         settings: dict[str, JSONValue] = {"type": POLICIES[called]}
@@ -117,7 +119,7 @@ class _Script:
             self.note(
                 node,
                 f"early_termination.{name or 'argument'}",
-                "This is no plain value, and the script is not evaluated.",
+                "This is not a plain value, and the script does not run here.",
             )
 
     def _setting(self, name: str, node: ast.expr) -> None:
@@ -135,15 +137,13 @@ class _Script:
             self._unknown(name, node)
 
     def _unknown(self, name: str, node: ast.AST) -> None:
-        self.note(node, name, f"{name} has no counterpart in a sweep here.")
+        self.note(node, name, f"{name} has no equivalent in a sweep here.")
 
 
 def read_script(text: str, log: Log) -> dict[str, JSONValue]:
-    """The sweep document of a script. Raises SyntaxError if it is no Python."""
-    script = _Script(text, log)
-    tree = ast.parse(_dedented(text))
-    script.text = _dedented(text)
-    for name, value in _named(tree, script):
+    """The sweep document of a script. Raises SyntaxError if it is not Python."""
+    script = _Script(_dedented(text), log)
+    for name, value in _named_values(ast.parse(script.text), script):
         script.read(name, value)
     _fill(script)
     return compact(script.document)
@@ -166,7 +166,7 @@ def looks_like_script(text: str) -> bool:
     )
 
 
-def _named(tree: ast.Module, script: _Script) -> Iterator[tuple[str, ast.expr]]:
+def _named_values(tree: ast.Module, script: _Script) -> Iterator[tuple[str, ast.expr]]:
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             continue
@@ -176,42 +176,44 @@ def _named(tree: ast.Module, script: _Script) -> Iterator[tuple[str, ast.expr]]:
             yield node.targets[0].id, node.value
         else:
             segment = ast.get_source_segment(script.text, node) or "This"
-            message = f"{shown(segment, most=40)} has no counterpart in a sweep here."
+            message = f"{shown(segment, most=40)} has no equivalent in a sweep here."
             script.note(node, f"line {node.lineno}", message)
 
 
 def _fill(script: _Script) -> None:
-    """What the script leaves to the rest of the program."""
+    """Fill in what the rest of the program would set."""
     log, document = script.log, script.document
     if "search_space" not in document:
         log.problem(
             "search_space",
             "The script has no search space, such as RandomParameterSampling({…}).",
         )
-    why = "The script does not name the training command."
-    document["trial"] = {"command": mapping.no_command(log, "", why)}
-    why = "The script names no primary metric."
+    why = "The script does not have the training command."
+    document["trial"] = {"command": mapping.default_command(log, "", why)}
+    why = "The script sets no primary metric."
     if "primary_metric" not in script.metric:
-        script.metric["primary_metric"] = mapping.no_metric(log, "", why, "accuracy")
+        script.metric["primary_metric"] = mapping.default_metric(
+            log, "", why, "accuracy"
+        )
     if "goal" not in script.metric:
-        why = "The script names no goal."
-        script.metric["goal"] = mapping.no_goal(log, "", why, "maximize")
+        why = "The script sets no goal."
+        script.metric["goal"] = mapping.default_goal(log, "", why, "maximize")
     if "max_total_trials" not in script.limits:
         why = "The script has no max_total_runs."
-        script.limits["max_total_trials"] = mapping.no_total(log, "", why)
+        script.limits["max_total_trials"] = mapping.default_total(log, "", why)
     document["objective"] = script.metric
     document["limits"] = script.limits
 
 
 def _called(node: ast.expr | None) -> str:
-    """The bare name that a node calls; "" when it calls none."""
+    """The plain name that a node calls, or an empty text."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id
     return ""
 
 
 def _space_in(node: ast.expr) -> ast.expr | None:
-    """What a sampling class gets as its space."""
+    """The space that a sampling class gets."""
     if not isinstance(node, ast.Call):
         return None
     named = (item.value for item in node.keywords if item.arg == "parameter_space")
@@ -219,18 +221,14 @@ def _space_in(node: ast.expr) -> ast.expr | None:
 
 
 def _plain(node: ast.expr) -> JSONValue:
-    """A literal, or null for anything else."""
-    if isinstance(node, ast.Constant) and isinstance(
-        node.value, bool | int | float | str
-    ):
-        return node.value
-    return None
+    """A literal; None for anything else."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, bool | int | float | str) else None
 
 
 def _dedented(text: str) -> str:
-    """The text with the blanks before its first line taken away, as from an article."""
+    """The text without the blanks before its first line, as copied from an article."""
     lines = text.lstrip("\n")
     if lines[:1] in (" ", "\t"):
-        stripped = text.strip()
-        return "\n" * (len(text) - len(lines)) + stripped
+        return "\n" * (len(text) - len(lines)) + text.strip()
     return text

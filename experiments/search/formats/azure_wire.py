@@ -1,7 +1,4 @@
-"""Azure ML's v1 sweep as it goes over the wire: the HyperDrive configuration.
-
-An Azure ML pipeline: one of its sweep steps becomes the sweep.
-"""
+"""Azure ML's HyperDrive configuration (v1), and pipelines with a sweep step."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from collections.abc import Mapping
 
 from experiments.search.fields import listed, shown, unknown_name
 from experiments.search.formats import mapping
-from experiments.search.formats.azure import ELSEWHERE, read_azure
+from experiments.search.formats.azure import UNSUPPORTED, read_azure
 from experiments.search.formats.mapping import Names
 from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
@@ -29,11 +26,11 @@ POLICIES = {
     "default": "",
     "noterminationpolicy": "",
 }
-# Which of the two is 0 has not been set.
+# The one that is 0 is not set.
 SLACK = ("slack_factor", "slack_amount")
 FINISHED = "exclude_finished_jobs"
 SAMPLING_OPTIONS = ("seed", "rule", "logbase")
-# Fields of our document by the names that they have there.
+# Where the fields of our document are in a configuration.
 FIELDS = {
     "display_name": "name",
     "search_space": "generator_config.parameter_space",
@@ -66,8 +63,8 @@ def read_wire(source: Node, name: str = "") -> dict[str, JSONValue]:
     source.carry(document, "description", "tags")
     source.record_origin("", FIELDS)
     document["trial"] = {
-        "command": mapping.no_command(
-            source.log, "", "A HyperDrive configuration does not hold the script."
+        "command": mapping.default_command(
+            source.log, "", "A HyperDrive configuration does not have the command."
         )
     }
     document.update(_generator(_inner(source, "generator_config")))
@@ -81,13 +78,13 @@ def read_wire(source: Node, name: str = "") -> dict[str, JSONValue]:
 
 
 def _inner(source: Node, key: str) -> Node:
-    """A mapping, which tags of a run hold as JSON text."""
+    """A mapping, which a run's tags have as JSON text."""
     value = source.take(key)
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            source.problem(key, f"{key} is not a mapping, nor the JSON text of one.")
+            source.problem(key, f"{key} must be a mapping, or the JSON text of one.")
             value = None
     if value is None:
         return Node({}, source.at(key), source.log)
@@ -132,20 +129,21 @@ def _policy(source: Node) -> dict[str, JSONValue]:
     policy = POLICIES.get(kind.lower().replace("_", ""), "")
     if kind and kind.lower().replace("_", "") not in POLICIES:
         known = ["Bandit", "MedianStopping", "TruncationSelection", "Default"]
-        source.problem("name", f"{shown(kind)} is none of {listed(known)}.")
+        message = f"name must be {listed(known, last='or')}, not {shown(kind)}."
+        source.problem("name", message)
     properties = source.inner("properties")
     settings: dict[str, JSONValue] = {"type": policy}
     source.log.source_map.put_whole("early_termination", properties.path)
     source.log.source_map.put("early_termination.type", source.at("name"))
     if not policy:
         for key in properties.given():
-            properties.leave(key, f"{key} says nothing where there is no policy.")
+            properties.leave(key, f"{key} has no effect without a policy.")
     for key, value in properties.entries():
         if value is not None and not (key in SLACK and value == 0):
             settings[key] = json_value(value)
     source.close("a policy here")
     if policy and policy != "truncation_selection" and settings.pop(FINISHED, None):
-        properties.leave(FINISHED, f"{FINISHED} says nothing to {policy}.")
+        properties.leave(FINISHED, f"{FINISHED} has no effect on {policy}.")
     return settings if policy else {}
 
 
@@ -168,13 +166,13 @@ def _limits(source: Node) -> dict[str, JSONValue]:
 
 
 def recognise_wire(document: Mapping[str, object]) -> list[str]:
-    """The settings by which a HyperDrive configuration is known."""
-    marks = ("generator_config", "policy_config", "primary_metric_config")
-    return [mark for mark in marks if mark in document]
+    """The settings that identify a HyperDrive configuration."""
+    keys = ("generator_config", "policy_config", "primary_metric_config")
+    return [key for key in keys if key in document]
 
 
 PARENT_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.(\w+)\s*\}\}\s*")
-# The step's own wins over the pipeline's.
+# A step's own value replaces the pipeline's.
 SHARED = ("experiment_name", "description", "tags", "compute")
 SETTINGS = (
     "component",
@@ -202,7 +200,7 @@ def read_pipeline(source: Node, name: str = "") -> dict[str, JSONValue]:
             source.log.left_out(
                 source.at(f"jobs.{step}"),
                 f"The step {step} does not belong to the sweep {chosen}.",
-                "Run it by itself, before or after the sweep.",
+                "Run it separately, before or after the sweep.",
             )
     shared: dict[str, JSONValue] = {}
     source.carry(shared, *SHARED)
@@ -220,36 +218,36 @@ def read_pipeline(source: Node, name: str = "") -> dict[str, JSONValue]:
     if "compute" not in document and not source.has("compute"):
         source.log.source_map.put("compute", settings.at("default_compute"))
     for key in ("name", "properties", "identity"):
-        source.leave(key, ELSEWHERE[key])
-    source.leave("outputs", "A pipeline's outputs have no counterpart here.")
+        source.leave(key, UNSUPPORTED[key])
+    source.leave("outputs", "A sweep has no pipeline outputs.")
     source.close("a sweep here", also=PIPELINE)
     return {**compact(shared), **document}
 
 
 def _chosen(source: Node, steps: Mapping[str, object], name: str) -> str:
-    sweeps = [
-        step
-        for step, value in steps.items()
-        if isinstance(value, Mapping)
-        and (
-            str(value.get("type")).lower().startswith("sweep")
-            or value.get("search_space") is not None
-        )
-    ]
+    sweeps = [step for step, value in steps.items() if is_sweep_step(value)]
     if name in sweeps or len(sweeps) == 1:
         return name if name in sweeps else sweeps[0]
     source.problem(
         "jobs",
-        f"The pipeline has {len(sweeps)} sweep steps, {listed(sweeps)}; say which one "
-        "is meant by its name."
+        f"The pipeline has {len(sweeps)} sweep steps, {listed(sweeps)}; choose one by "
+        "its name."
         if sweeps
         else "The pipeline has no step of the type sweep.",
     )
     return ""
 
 
+def is_sweep_step(step: object) -> bool:
+    """Whether a step of a pipeline is a sweep."""
+    if not isinstance(step, Mapping):
+        return False
+    is_named_so = str(step.get("type")).lower().startswith("sweep")
+    return is_named_so or step.get("search_space") is not None
+
+
 def _with_inputs(step: object, pipeline: Node) -> object:
-    """A step whose references to the pipeline's inputs are their values."""
+    """A step with its references to the pipeline's inputs replaced by their values."""
     values = dict(pipeline.entries())
     if not isinstance(step, Mapping):
         return step

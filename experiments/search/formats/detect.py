@@ -1,38 +1,33 @@
-"""Which format a document is of, told from its content.
-
-What there is to choose from, where a file holds several sweeps.
-"""
+"""The format of a document, and the sweeps to choose from when it holds several."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError
 from experiments.search.formats.azure import read_azure, recognise_azure
 from experiments.search.formats.azure_wire import (
+    is_sweep_step,
     read_pipeline,
     read_wire,
     recognise_wire,
 )
 from experiments.search.formats.katib import read_katib
 from experiments.search.formats.nni import read_nni, read_nni_space
-from experiments.search.formats.nodes import Node, json_value
+from experiments.search.formats.nodes import Document, Node, inner_mapping, json_value
 from experiments.search.formats.optuna import read_optuna
 from experiments.search.formats.optuna_space import is_distribution, is_unmistakable
 from experiments.search.formats.optuna_storage import MAGIC, MAX_BYTES, opened
 from experiments.search.formats.wandb import read_wandb
 from experiments.search.records import JSONValue
 
-Document: TypeAlias = Mapping[str, object]
-
 
 @dataclass(frozen=True)
 class FormatReader:
-    """How documents of one shape are known and read.
+    """How documents of one shape are recognised and read.
 
     `recognise` returns the settings that identify the document, none if it is another.
     `read` takes the document, and the name of a step where it has several.
@@ -43,12 +38,7 @@ class FormatReader:
     read: Callable[[Node, str], dict[str, JSONValue]]
 
 
-def _part(document: Document, key: str) -> Document:
-    value = document.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _present(document: Document, *keys: str) -> list[str]:
+def _keys_present(document: Document, *keys: str) -> list[str]:
     return [key for key in keys if document.get(key) is not None]
 
 
@@ -64,14 +54,14 @@ def _recognise_katib(document: Document) -> list[str]:
 def _recognise_pipeline(document: Document) -> list[str]:
     if document.get("type") == "pipeline":
         return ["type: pipeline"]
-    steps = _part(document, "jobs").values()
+    steps = inner_mapping(document, "jobs").values()
     if any(isinstance(step, Mapping) and "search_space" in step for step in steps):
         return ["jobs"]
     return []
 
 
 def _recognise_own(document: Document) -> list[str]:
-    found = _present(document, "trial", "search_space", "objective")
+    found = _keys_present(document, "trial", "search_space", "objective")
     enough = len(found) > 1 or "search_space" in found
     return found if enough and "parameters" not in document else []
 
@@ -81,13 +71,15 @@ def _recognise_wandb(document: Document) -> list[str]:
     found = []
     if document.get("method") in methods:
         found.append(f"method: {document['method']}")
-    found += _present(document, "parameters", "program", "early_terminate", "run_cap")
+    found += _keys_present(
+        document, "parameters", "program", "early_terminate", "run_cap"
+    )
     enough = "parameters" in found or "program" in found
     return found if (enough and "method" in document) or len(found) > 1 else []
 
 
 def _recognise_nni(document: Document) -> list[str]:
-    found = _present(
+    found = _keys_present(
         document,
         "searchSpace",
         "searchSpaceFile",
@@ -115,12 +107,12 @@ def _recognise_optuna(document: Document) -> list[str]:
         ("distributions", is_distribution),
         ("search_space", is_unmistakable),
     ):
-        inner = _part(document, key).values()
+        inner = inner_mapping(document, key).values()
         if any(map(known, inner)):
             return [key]
     trials = document.get("trials")
-    if isinstance(trials, list) and _present(document, "study_name", "directions"):
-        return [*_present(document, "study_name", "directions"), "trials"]
+    if isinstance(trials, list) and _keys_present(document, "study_name", "directions"):
+        return [*_keys_present(document, "study_name", "directions"), "trials"]
     if isinstance(trials, list) and "direction" in document:
         return ["direction", "trials"]
     return []
@@ -130,7 +122,7 @@ def _read_own(source: Node, name: str) -> dict[str, JSONValue]:
     return {key: json_value(value) for key, value in source.entries()}
 
 
-# The first one that knows a document reads it.
+# The first one that recognises a document reads it.
 FORMAT_READERS = (
     FormatReader("katib", _recognise_katib, read_katib),
     FormatReader("azure", _recognise_pipeline, read_pipeline),
@@ -153,7 +145,7 @@ FORMATS: Mapping[str, str] = {
 
 
 MAX_PARTS = 200
-# Only of a table: a view could compute anything.
+# Only from a table: a view could run any query.
 STUDIES = (
     "SELECT substr(study_name, 1, 500) FROM studies WHERE EXISTS (SELECT 1 FROM"
     " sqlite_master WHERE type = 'table' AND name = 'studies') LIMIT ?"
@@ -161,9 +153,9 @@ STUDIES = (
 
 
 def parts_of(content: str | bytes) -> list[str]:
-    """The studies of a storage, or the sweep steps of a pipeline, by their names.
+    """The names of a storage's studies or a pipeline's sweep steps.
 
-    Empty for a file that is one sweep, or none.
+    Empty for a file with one sweep or none.
     """
     if isinstance(content, bytes):
         return _studies(content) if content.startswith(MAGIC) else []
@@ -172,14 +164,7 @@ def parts_of(content: str | bytes) -> list[str]:
     except DefinitionError:
         return []
     steps = jobs.items() if isinstance(jobs, Mapping) else ()
-    return [name for name, step in steps if _is_sweep(step)][:MAX_PARTS]
-
-
-def _is_sweep(step: object) -> bool:
-    if not isinstance(step, Mapping):
-        return False
-    named = str(step.get("type")).lower().startswith("sweep")
-    return named or step.get("search_space") is not None
+    return [name for name, step in steps if is_sweep_step(step)][:MAX_PARTS]
 
 
 def _studies(content: bytes) -> list[str]:

@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from experiments.search.document.yaml import as_yaml
 from experiments.search.fields import shown
 from experiments.search.formats.export_shared import (
-    OURS,
     Law,
+    complete_command,
+    ends_of,
     laws_of,
     leave_missing,
+    leave_ours,
+    leave_weights,
+    listed_values,
     log_base,
-    named_command,
+    note_change,
     number,
     values_of,
-    without_condition,
 )
 from experiments.search.formats.nodes import Node, compact
 from experiments.search.records import JSONValue
@@ -34,28 +37,30 @@ MAX_TRIALS = 1_000
 MIN_SECONDS = 60
 
 
-def export_azure(source: Node) -> str:
+def export_azure(document: Node) -> str:
     """The YAML text of a sweep job."""
-    base = log_base(source)
-    sampling = _sampling(source.inner("sampling_algorithm"))
-    laws = {
-        name: without_condition(source, name, law)
-        for name, law in laws_of(source).items()
-    }
+    base = log_base(document)
+    sampling = _sampling(document.inner("sampling_algorithm"))
+    # Azure has logbase too, so logarithms stay as they are.
+    laws = laws_of(document)
     job: dict[str, JSONValue] = {"$schema": SCHEMA, "type": "sweep"}
-    source.carry(job, "experiment_name", "display_name", "description", "tags")
-    job["trial"] = _trial(source, list(laws))
-    source.carry(job, "inputs")
+    document.carry(job, "experiment_name", "display_name", "description", "tags")
+    job["trial"] = _trial(document, list(laws))
+    document.carry(job, "inputs")
     job["search_space"] = {
-        name: _law(source, name, law, str(sampling["type"]), base)
+        name: _law(document, name, law, str(sampling["type"]), base)
         for name, law in laws.items()
     }
     job["sampling_algorithm"] = sampling
-    job["objective"] = _objective(source.inner("objective"))
-    job["early_termination"] = _policy(source)
-    job["limits"] = _limits(source.inner("limits"))
-    job["compute"] = _compute(source)
-    _leave(source)
+    job["objective"] = _objective(document.inner("objective"))
+    job["early_termination"] = _policy(document)
+    job["limits"] = _limits(document.inner("limits"))
+    job["compute"] = _compute(document)
+    leave_ours(
+        document,
+        gpus="Azure's compute target decides the GPUs.",
+        where="an Azure sweep",
+    )
     return as_yaml(compact(job))
 
 
@@ -66,7 +71,8 @@ def _sampling(sampling: Node) -> dict[str, JSONValue]:
         kind = "random"
     job: dict[str, JSONValue] = {"type": kind if kind in SAMPLINGS else "bayesian"}
     if kind not in SAMPLINGS:
-        sampling.changed("type", f"Azure has no sampler {kind}; bayesian stands in.")
+        message = f"Azure has no sampler {kind}; bayesian is used instead."
+        sampling.changed("type", message)
     if kind == "random":
         sampling.carry(job, "seed", "rule", "logbase")
     else:
@@ -75,59 +81,49 @@ def _sampling(sampling: Node) -> dict[str, JSONValue]:
     return job
 
 
-def _law(source: Node, name: str, law: Law, sampling: str, base: float) -> Law:
-    job = _natural_law(source, name, law)
+def _law(document: Node, name: str, law: Law, sampling: str, base: float) -> Law:
+    job = _azure_law(document, name, law)
     kind = str(job["type"])
     if sampling == "grid" and kind != "choice":
         values = values_of(law, base=base)
         if values is not None:
-            _changed(
-                source, name, "Azure's grid takes lists only: all values are listed."
-            )
+            message = "Azure's grid accepts lists only: all values are listed."
+            note_change(document, name, message)
             return {"type": "choice", "values": values}
-        _changed(source, name, f"Azure's grid takes lists only, not {kind}.")
+        note_change(document, name, f"Azure's grid accepts lists only, not {kind}.")
     elif sampling == "bayesian" and kind not in BAYESIAN:
-        _changed(source, name, f"Azure's bayesian sampling does not take {kind}.")
+        message = f"Azure's bayesian sampling does not accept {kind}."
+        note_change(document, name, message)
     return job
 
 
-def _natural_law(source: Node, name: str, law: Law) -> Law:
-    """A law in Azure's terms; `int` and `float` are ours."""
+def _azure_law(document: Node, name: str, law: Law) -> Law:
+    """A distribution in Azure's terms, which have no `int` and no `float`."""
     kind = law["type"]
     if kind == "choice":
-        return _choice(source, name, law)
-    if kind == "int":
-        return _whole(source, name, law)
-    if kind != "float":
+        return _choice(document, name, law)
+    if kind not in ("int", "float"):
         return law
-    low, high = number(law, "low"), number(law, "high")
-    if law.get("log"):
+    low, high = ends_of(law)
+    if kind == "float" and law.get("log"):
         low, high = math.log(low), math.log(high)
         return {"type": "loguniform", "min_value": low, "max_value": high}
-    if law.get("step"):
-        return _listed(source, name, law)
-    return {"type": "uniform", "min_value": low, "max_value": high}
-
-
-def _whole(source: Node, name: str, law: Law) -> Law:
-    low, high = number(law, "low"), number(law, "high")
-    step = number(law, "step", 1)
-    if low == 0 and step == 1 and not law.get("log"):
+    if kind == "float" and not law.get("step"):
+        return {"type": "uniform", "min_value": low, "max_value": high}
+    counts_from_0 = low == 0 and number(law, "step", 1) == 1 and not law.get("log")
+    if kind == "int" and counts_from_0:
         return {"type": "randint", "upper": high + 1}
-    return _listed(source, name, law)
+    return _listed(document, name, law)
 
 
-def _listed(source: Node, name: str, law: Law) -> Law:
-    """All values of a range in a list, or its range where they are too many."""
-    values = values_of(law)
+def _listed(document: Node, name: str, law: Law) -> Law:
+    """All values of a range in a list, or a stepped range where they are too many."""
+    values = listed_values(document, name, law)
     if values is not None:
-        likely = " All of them become equally likely." if law.get("log") else ""
-        message = f"The range becomes a list of its {len(values)} values.{likely}"
-        _changed(source, name, message)
         return {"type": "choice", "values": values}
-    low, high = number(law, "low"), number(law, "high")
+    low, high = ends_of(law)
     step = number(law, "step", 1)
-    _changed(source, name, f"The range becomes multiples of {step:g}.")
+    note_change(document, name, f"The range becomes multiples of {step:g}.")
     if law.get("log"):
         ends = {"min_value": math.log(low), "max_value": math.log(high)}
         return {"type": "qloguniform", **ends, "q": step}
@@ -136,46 +132,35 @@ def _listed(source: Node, name: str, law: Law) -> Law:
     return {"type": "quniform", **ends, "q": step}
 
 
-def _choice(source: Node, name: str, law: Law) -> Law:
-    if law.get("probabilities"):
-        source.log.left_out(
-            source.at(f"search_space.{name}.probabilities"),
-            "Azure's choice has no weights: every value is equally likely.",
-        )
+def _choice(document: Node, name: str, law: Law) -> Law:
+    leave_weights(document, name, law, "Azure")
     values = law.get("values")
     plain: list[JSONValue] = []
     for value in values if isinstance(values, list) else []:
-        if isinstance(value, dict) or (
-            isinstance(value, int | float | str) and not isinstance(value, bool)
-        ):
+        if isinstance(value, dict | int | float | str) and not isinstance(value, bool):
             plain.append(value)
         else:
-            text = shown(value, most=1_000)
-            _changed(source, name, f"The value {shown(value)} becomes text for Azure.")
-            plain.append(text)
+            message = f"The value {shown(value)} becomes text for Azure."
+            note_change(document, name, message)
+            plain.append(shown(value, most=1_000))
     return {"type": "choice", "values": plain}
 
 
-def _changed(source: Node, name: str, message: str) -> None:
-    source.log.changed(source.at(f"search_space.{name}"), message)
-
-
-def _trial(source: Node, names: list[str]) -> dict[str, JSONValue]:
-    trial = source.inner("trial")
-    command = named_command(source, trial.text("command"), names)
+def _trial(document: Node, names: list[str]) -> dict[str, JSONValue]:
+    trial = document.inner("trial")
+    command = complete_command(document, trial.text("command"), names)
     job: dict[str, JSONValue] = {"command": command}
     code = trial.take("code")
     if isinstance(code, str):
         job["code"] = code
-    trial_files = "Put the files into a folder, and its path into code."
-    if isinstance(code, Mapping):
-        git = "git" in code
-        where = "is in a git repository" if git else "is stored on this site"
-        trial.leave("code", f"The code {where}.", trial_files)
+    elif isinstance(code, Mapping):
+        where = "in a git repository" if "git" in code else "stored on this site"
+        advice = "Put the files into a folder and set code to its path."
+        trial.leave("code", f"The code is {where}.", advice)
     trial.carry(job, "environment_variables")
     trial.log.left_out(
         trial.at("environment"),
-        "Azure needs an environment, which has no counterpart here.",
+        "Azure needs an environment, which this site does not have.",
         "Name one, such as azureml:NAME@latest.",
     )
     trial.close("Azure's trial")
@@ -185,18 +170,18 @@ def _trial(source: Node, names: list[str]) -> dict[str, JSONValue]:
 def _objective(objective: Node) -> dict[str, JSONValue]:
     job: dict[str, JSONValue] = {}
     objective.carry(job, "primary_metric", "goal")
-    objective.leave("target", "Azure does not end a sweep at a value.")
+    objective.leave("target", "Azure does not end a sweep when it reaches a value.")
     objective.close("Azure's objective")
     return job
 
 
-def _policy(source: Node) -> dict[str, JSONValue]:
-    if not source.has("early_termination"):
+def _policy(document: Node) -> dict[str, JSONValue]:
+    if not document.has("early_termination"):
         return {}
-    policy = source.inner("early_termination")
+    policy = document.inner("early_termination")
     kind = policy.text("type")
     if kind not in POLICIES:
-        source.leave(
+        document.leave(
             "early_termination",
             f"Azure has no policy {kind}; no trial ends early there.",
             "Choose median stopping, bandit or truncation selection.",
@@ -205,11 +190,10 @@ def _policy(source: Node) -> dict[str, JSONValue]:
     job: dict[str, JSONValue] = {"type": kind}
     policy.carry(job, *POLICIES[kind], *SCHEDULE)
     if policy.take("min_rivals") not in (None, 1):
-        policy.leave("min_rivals", "Azure compares with however many trials there are.")
+        policy.leave("min_rivals", "Azure compares with any number of trials.")
     if policy.take("exclude_finished_jobs"):
-        policy.leave(
-            "exclude_finished_jobs", "Azure compares with finished trials too."
-        )
+        message = "Azure compares with finished trials too."
+        policy.leave("exclude_finished_jobs", message)
     leave_missing(policy, "Azure")
     policy.close("Azure's policy")
     return job
@@ -221,33 +205,21 @@ def _limits(limits: Node) -> dict[str, JSONValue]:
     limits.carry(job, "timeout", "trial_timeout")
     for key in ("max_total_trials", "max_concurrent_trials"):
         if number(job, key) > MAX_TRIALS:
-            limits.changed(key, f"Azure allows {MAX_TRIALS:,} at the most.")
+            limits.changed(key, f"Azure allows at most {MAX_TRIALS:,}.")
             job[key] = MAX_TRIALS
     for key in ("timeout", "trial_timeout"):
         if 0 < number(job, key) < MIN_SECONDS:
-            limits.changed(key, f"Azure allows {MIN_SECONDS} seconds at the least.")
+            limits.changed(key, f"Azure allows at least {MIN_SECONDS} seconds.")
             job[key] = MIN_SECONDS
         elif isinstance(job.get(key), float):
             job[key] = math.ceil(number(job, key))
-    limits.leave("max_failed_trials", "Azure has no brake for failed trials.")
+    limits.leave("max_failed_trials", "Azure does not pause after failed trials.")
     limits.close("Azure's limits")
     return job
 
 
-def _compute(source: Node) -> JSONValue:
-    pool = source.text("compute") or "default"
-    source.changed(
-        "compute", f"Azure looks for a compute target with the pool's name, {pool}."
-    )
+def _compute(document: Node) -> JSONValue:
+    pool = document.text("compute") or "default"
+    message = f"Azure needs a compute target named like the pool, {pool}."
+    document.changed("compute", message)
     return f"azureml:{pool.removeprefix('azureml:')}"
-
-
-def _leave(source: Node) -> None:
-    for key, why in OURS.items():
-        if source.take(key) not in (None, {"max_attempts": 2}):
-            source.leave(key, why)
-    resources = source.inner("resources")
-    if resources.take("gpus"):
-        resources.leave("gpus", "Azure's compute target decides about GPUs.")
-    resources.close("Azure's resources")
-    source.close("an Azure sweep")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 
 from experiments.search.document.command import split_command, value_text
 from experiments.search.document.yaml import as_yaml
 from experiments.search.formats.export_shared import (
-    OURS,
     Law,
+    complete_command,
+    ends_of,
     laws_of,
     leave_missing,
+    leave_ours,
+    leave_weights,
+    listed_values,
     log_base,
-    named_command,
-    natural,
+    note_change,
     note_unused,
     number,
-    values_of,
-    without_condition,
 )
 from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
@@ -34,50 +34,57 @@ ALGORITHMS = {
     "cmaes": "cmaes",
     "sobol": "sobol",
 }
-PLACE = re.compile(r"\$\{\{\s*(search_space|inputs)\.(\w+)\s*\}\}")
+SEEDED = ("random", "tpe", "bayesianoptimization", "cmaes")
+PLACEHOLDER = re.compile(r"\$\{\{\s*(search_space|inputs)\.(\w+)\s*\}\}")
 LIMITS = {
     "max_total_trials": "maxTrialCount",
     "max_concurrent_trials": "parallelTrialCount",
     "max_failed_trials": "maxFailedTrialCount",
 }
-# Three standard deviations on either side are Katib's bounds of a normal law.
-SIGMAS = 3
+SHAPES = {
+    "loguniform": "logUniform",
+    "normal": "normal",
+    "qnormal": "normal",
+    "lognormal": "logNormal",
+    "qlognormal": "logNormal",
+}
 
 
-def export_katib(source: Node) -> str:
+def export_katib(document: Node) -> str:
     """The YAML text of an Experiment."""
-    base = log_base(source)
-    laws = {
-        name: natural(without_condition(source, name, law), base)
-        for name, law in laws_of(source).items()
-    }
+    laws = laws_of(document, base=log_base(document))
     spec: dict[str, JSONValue] = {
-        "objective": _objective(source.inner("objective")),
-        "algorithm": _algorithm(source.inner("sampling_algorithm")),
-        "earlyStopping": _stopping(source),
-        **_limits(source.inner("limits")),
+        "objective": _objective(document.inner("objective")),
+        "algorithm": _algorithm(document.inner("sampling_algorithm")),
+        "earlyStopping": _stopping(document),
+        **_limits(document.inner("limits")),
         "parameters": [
-            {"name": name, **_parameter(source, name, law)}
+            {"name": name, **_parameter(document, name, law)}
             for name, law in laws.items()
         ],
-        "trialTemplate": _template(source, list(laws)),
+        "trialTemplate": _template(document, list(laws)),
     }
     experiment: dict[str, JSONValue] = {
         "apiVersion": VERSION,
         "kind": "Experiment",
-        "metadata": _metadata(source),
+        "metadata": _metadata(document),
         "spec": compact(spec),
     }
-    _leave(source)
+    document.leave("display_name", "An Experiment has one name.")
+    document.leave("description", "An Experiment has no description.")
+    document.leave("compute", "The cluster decides where trials run.")
+    gpus = "Request GPUs in the container's resources."
+    leave_ours(document, gpus=gpus, where="a Katib experiment")
     return as_yaml(experiment)
 
 
-def _metadata(source: Node) -> dict[str, JSONValue]:
-    given = source.text("experiment_name") or "default"
+def _metadata(document: Node) -> dict[str, JSONValue]:
+    given = document.text("experiment_name") or "default"
     name = re.sub(r"[^a-z0-9-]+", "-", given.lower()).strip("-")[:40] or "sweep"
     if name != given:
-        source.changed("experiment_name", f"Names in a cluster are simpler: {name}.")
-    labels = source.inner("tags").entries()
+        message = f"Kubernetes allows fewer characters in names; it becomes {name}."
+        document.changed("experiment_name", message)
+    labels = document.inner("tags").entries()
     metadata: dict[str, JSONValue] = {"name": name}
     if labels:
         metadata["labels"] = {key: str(value) for key, value in labels}
@@ -99,40 +106,41 @@ def _algorithm(sampling: Node) -> dict[str, JSONValue]:
     rule = sampling.take("rule")
     name = "sobol" if rule == "sobol" else ALGORITHMS.get(kind, "tpe")
     if kind not in ALGORITHMS:
-        sampling.changed("type", f"Katib has no algorithm {kind}; tpe stands in.")
+        message = f"Katib has no algorithm {kind}; tpe is used instead."
+        sampling.changed("type", message)
     seed = sampling.number("seed")
     sampling.take("logbase")
     spec: dict[str, JSONValue] = {"algorithmName": name}
-    if seed is not None and name in ("random", "tpe", "bayesianoptimization", "cmaes"):
-        settings: JSONValue = [{"name": "random_state", "value": str(seed)}]
-        spec["algorithmSettings"] = settings
+    if seed is not None and name in SEEDED:
+        spec["algorithmSettings"] = _settings(random_state=seed)
     else:
         sampling.leave("seed", f"Katib's {name} takes no seed.")
     sampling.close("Katib's algorithm")
     return spec
 
 
-def _stopping(source: Node) -> dict[str, JSONValue]:
-    if not source.has("early_termination"):
+def _settings(**values: float) -> JSONValue:
+    return [{"name": name, "value": str(value)} for name, value in values.items()]
+
+
+def _stopping(document: Node) -> dict[str, JSONValue]:
+    if not document.has("early_termination"):
         return {}
-    policy = source.inner("early_termination")
+    policy = document.inner("early_termination")
     kind = policy.text("type")
     if kind != "median_stopping":
-        source.leave(
+        document.leave(
             "early_termination",
             f"Katib has no {kind}; no trial ends early there.",
-            "Its only rule is median stopping.",
+            "Katib only has median stopping.",
         )
         return {}
     if policy.take("evaluation_interval") not in (None, 0, 1):
-        policy.leave("evaluation_interval", "Katib looks at every report.")
-    settings: JSONValue = [
-        {
-            "name": "min_trials_required",
-            "value": str(policy.number("min_rivals") or 1),
-        },
-        {"name": "start_step", "value": str(policy.number("delay_evaluation") or 1)},
-    ]
+        policy.leave("evaluation_interval", "Katib checks every report.")
+    settings = _settings(
+        min_trials_required=policy.number("min_rivals") or 1,
+        start_step=policy.number("delay_evaluation") or 1,
+    )
     leave_missing(policy, "Katib")
     policy.close("Katib's early stopping")
     return {"algorithmName": "medianstop", "algorithmSettings": settings}
@@ -146,80 +154,45 @@ def _limits(limits: Node) -> dict[str, JSONValue]:
     return {key: value for key, value in spec.items() if value is not None}
 
 
-def _parameter(source: Node, name: str, law: Law) -> Law:
+def _parameter(document: Node, name: str, law: Law) -> Law:
     kind = str(law["type"])
-    if kind in ("uniform", "loguniform", "float"):
-        return _double(law)
-    if kind == "randint":
-        return _space("int", 0, number(law, "upper", 1) - 1)
-    if kind == "int":
-        step = number(law, "step", 1)
-        shape = "logUniform" if law.get("log") else ""
-        return _space(
-            "int",
-            number(law, "low"),
-            number(law, "high"),
-            step=0 if step == 1 else step,
-            shape=shape,
-        )
-    if kind in ("normal", "lognormal", "qnormal", "qlognormal"):
-        return _bell(source, name, law)
-    return _list(source, name, law)
-
-
-def _double(law: Law) -> Law:
-    if law["type"] == "float":
-        shape = "logUniform" if law.get("log") else ""
-        step = number(law, "step")
-        low, high = number(law, "low"), number(law, "high")
-        return _space("double", low, high, step=step, shape=shape)
-    low, high = number(law, "min_value"), number(law, "max_value")
-    if law["type"] == "loguniform":
-        return _space("double", math.exp(low), math.exp(high), shape="logUniform")
-    return _space("double", low, high)
-
-
-def _bell(source: Node, name: str, law: Law) -> Law:
-    _changed(
-        source, name, "Katib cuts a normal law off three deviations from its mean."
+    if kind in ("choice", "quniform", "qloguniform"):
+        return _list(document, name, law)
+    if "normal" in kind:
+        message = "Katib cuts values off three standard deviations from the mean."
+        note_change(document, name, message)
+    whole = kind in ("int", "randint")
+    step = number(law, "step") or number(law, "q")
+    return _space(
+        "int" if whole else "double",
+        ends_of(law),
+        step=0 if whole and step == 1 else step,
+        shape="logUniform" if law.get("log") else SHAPES.get(kind, ""),
     )
-    mu, reach = number(law, "mu"), SIGMAS * number(law, "sigma")
-    low, high = mu - reach, mu + reach
-    is_log = "log" in str(law["type"])
-    if is_log:
-        low, high = math.exp(low), math.exp(high)
-    shape = "logNormal" if is_log else "normal"
-    return _space("double", low, high, step=number(law, "q"), shape=shape)
 
 
-def _list(source: Node, name: str, law: Law) -> Law:
-    """A law whose values are listed, as numbers or as text."""
-    values = law.get("values") if law["type"] == "choice" else values_of(law)
+def _list(document: Node, name: str, law: Law) -> Law:
+    """A distribution whose values are listed, as numbers or as text."""
+    if law["type"] == "choice":
+        values = law.get("values")
+    else:
+        values = listed_values(document, name, law)
     if not isinstance(values, list):
-        _changed(source, name, "The range becomes multiples of its step.")
-        low, high = number(law, "min_value"), number(law, "max_value")
-        if law["type"] == "qloguniform":
-            low, high = math.exp(low), math.exp(high)
-        return _space("double", low, high, step=number(law, "q"))
-    if law["type"] != "choice":
-        _changed(source, name, f"The range becomes a list of its {len(values)} values.")
-    if law.get("probabilities"):
-        source.log.left_out(
-            source.at(f"search_space.{name}.probabilities"),
-            "Katib has no weights: every value is equally likely.",
-        )
-    plain = [value for value in values if type(value) in (int, float)]
-    kind = "discrete" if len(plain) == len(values) else "categorical"
-    if kind == "categorical" and not all(isinstance(value, str) for value in values):
-        _changed(source, name, "Values that are no text become text in Katib.")
+        note_change(document, name, "The range becomes multiples of its step.")
+        return _space("double", ends_of(law), step=number(law, "q"))
+    leave_weights(document, name, law, "Katib")
+    numbers = all(type(value) in (int, float) for value in values)
+    if not numbers and not all(isinstance(value, str) for value in values):
+        note_change(document, name, "Values that are not text become text in Katib.")
+    kind = "discrete" if numbers else "categorical"
     texts: JSONValue = [value_text(value) for value in values]
     return {"parameterType": kind, "feasibleSpace": {"list": texts}}
 
 
 def _space(
-    kind: str, low: float, high: float, *, step: float = 0, shape: str = ""
+    kind: str, ends: tuple[float, float], *, step: float, shape: str = ""
 ) -> Law:
-    space: Law = {"min": value_text(low), "max": value_text(high)}
+    space: Law = {"min": value_text(ends[0]), "max": value_text(ends[1])}
     if step:
         space["step"] = value_text(step)
     if shape:
@@ -227,18 +200,14 @@ def _space(
     return {"parameterType": kind, "feasibleSpace": space}
 
 
-def _changed(source: Node, name: str, message: str) -> None:
-    source.log.changed(source.at(f"search_space.{name}"), message)
-
-
-def _template(source: Node, names: list[str]) -> dict[str, JSONValue]:
-    trial = source.inner("trial")
-    inputs = dict(source.inner("inputs").entries())
-    text = named_command(source, trial.text("command"), names)
-    words = split_command(text) if not source.log.diagnostics.problems else []
-    note_unused(source, inputs, text)
-    named = {match[2] for match in PLACE.finditer(text) if match[1] == "search_space"}
-    used = [name for name in names if name in named]
+def _template(document: Node, names: list[str]) -> dict[str, JSONValue]:
+    trial = document.inner("trial")
+    inputs = dict(document.inner("inputs").entries())
+    text = complete_command(document, trial.text("command"), names)
+    words = split_command(text) if not document.log.diagnostics.problems else []
+    note_unused(document, inputs, text)
+    found = PLACEHOLDER.finditer(text)
+    used = {match[2] for match in found if match[1] == "search_space"}
     container: dict[str, JSONValue] = {
         "name": CONTAINER,
         "image": "IMAGE",
@@ -250,16 +219,19 @@ def _template(source: Node, names: list[str]) -> dict[str, JSONValue]:
             {"name": name, "value": value_text(json_value(value))}
             for name, value in environment
         ]
-    trial.leave("code", "A container runs what is in its image.")
+    trial.leave("code", "A container runs the code in its image.")
     trial.log.left_out(
         trial.at("image"),
-        "A container needs an image, which has no counterpart here; it says IMAGE.",
+        "A container needs an image, which this site does not have.",
+        "Replace IMAGE with the name of your image.",
     )
     trial.close("Katib's template")
     pod: dict[str, JSONValue] = {"containers": [container], "restartPolicy": "Never"}
     return {
         "primaryContainerName": CONTAINER,
-        "trialParameters": [{"name": name, "reference": name} for name in used],
+        "trialParameters": [
+            {"name": name, "reference": name} for name in names if name in used
+        ],
         "trialSpec": {
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -269,24 +241,10 @@ def _template(source: Node, names: list[str]) -> dict[str, JSONValue]:
 
 
 def _word(word: str, inputs: Mapping[str, object]) -> str:
-    def place(match: re.Match[str]) -> str:
+    def filled(match: re.Match[str]) -> str:
         if match[1] == "search_space":
             return f"${{trialParameters.{match[2]}}}"
         value = inputs.get(match[2])
         return match[0] if value is None else value_text(json_value(value))
 
-    return PLACE.sub(place, word)
-
-
-def _leave(source: Node) -> None:
-    for key, why in OURS.items():
-        if source.take(key) not in (None, {"max_attempts": 2}):
-            source.leave(key, why)
-    source.leave("display_name", "An Experiment has one name.")
-    source.leave("description", "An Experiment has no description.")
-    source.leave("compute", "The cluster decides where trials run.")
-    resources = source.inner("resources")
-    if resources.take("gpus"):
-        resources.leave("gpus", "Say so in the container's resources.")
-    resources.close("Katib")
-    source.close("a Katib experiment")
+    return PLACEHOLDER.sub(filled, word)

@@ -1,4 +1,4 @@
-"""What every exporter does alike: laws in natural units, values listed, commands."""
+"""What all exporters share: distributions, values in a list, commands, own settings."""
 
 from __future__ import annotations
 
@@ -13,30 +13,106 @@ from experiments.search.document.command import (
     split_command,
 )
 from experiments.search.fields import Diagnostics, is_number
-from experiments.search.formats.mapping import parameter
+from experiments.search.formats.mapping import parameter_placeholder
 from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
 from experiments.search.space.notation import read_distribution
 
 Law: TypeAlias = "dict[str, JSONValue]"
 MAX_LISTED = 1_000
-# Fields of ours that say how this site runs a sweep; none of them exists elsewhere.
+# Standard deviations on either side of the mean that count as a normal one's range.
+SIGMAS = 3
+# How this site runs a sweep: settings that no other system has.
 OURS = {
-    "constraints": "Constraints have no counterpart; every combination is possible.",
-    "retries": "Retries after failures of the infrastructure have no counterpart.",
-    "priority": "Priorities have no counterpart.",
+    "constraints": "There are no constraints there: every combination is possible.",
+    "retries": "There are no retries after infrastructure failures there.",
+    "priority": "There are no priorities there.",
 }
 
 
 def number(law: Mapping[str, JSONValue], key: str, default: float = 0) -> float:
-    """A number of a law."""
+    """A number of a distribution."""
     value = law.get(key)
     return value if is_number(value) else default
 
 
-def natural(law: Law, base: float) -> Law:
-    """The law with its logarithms to the base e, whatever base they are given in."""
-    if "log" not in str(law.get("type")) or base == math.e:
+def ends_of(law: Law) -> tuple[float, float]:
+    """The smallest and the largest value, logarithms resolved."""
+    kind = str(law["type"])
+    if kind == "randint":
+        return 0, number(law, "upper", 1) - 1
+    if kind in ("int", "float"):
+        return number(law, "low"), number(law, "high")
+    low, high = number(law, "min_value"), number(law, "max_value")
+    if "normal" in kind:
+        mu, reach = number(law, "mu"), SIGMAS * number(law, "sigma")
+        low, high = mu - reach, mu + reach
+    return (math.exp(low), math.exp(high)) if "log" in kind else (low, high)
+
+
+def values_of(law: Law, *, base: float = math.e) -> list[JSONValue] | None:
+    """Every value of a finite distribution; None if there are too many to list."""
+    read = read_distribution(law, "", Diagnostics(), log_base=base)
+    count = None if read is None else read.count()
+    if read is None or count is None or count > MAX_LISTED:
+        return None
+    return [read.at(index) for index in range(count)]
+
+
+def listed_values(document: Node, name: str, law: Law) -> list[JSONValue] | None:
+    """Every value of a range, noted as a change; None if there are too many to list."""
+    values = values_of(law)
+    if values is not None:
+        likely = " They all become equally likely." if law.get("log") else ""
+        message = f"The range becomes a list of its {len(values)} values.{likely}"
+        note_change(document, name, message)
+    return values
+
+
+def note_change(document: Node, name: str, message: str) -> None:
+    """Note that a parameter becomes something else."""
+    document.log.changed(document.at(f"search_space.{name}"), message)
+
+
+def leave_weights(document: Node, name: str, law: Law, system: str) -> None:
+    """Note the probabilities of a choice for a system that has none."""
+    if law.get("probabilities"):
+        document.log.left_out(
+            document.at(f"search_space.{name}.probabilities"),
+            f"{system} has no weights: every value is equally likely.",
+        )
+
+
+def laws_of(document: Node, *, base: float = math.e) -> dict[str, Law]:
+    """The parameters of the space without conditions, logarithms as natural ones."""
+    space = document.take("search_space")
+    laws: dict[str, Law] = {}
+    if not isinstance(space, Mapping):
+        message = "search_space must be a mapping of parameter names to distributions."
+        document.problem("search_space", message)
+        return laws
+    for name, value in space.items():
+        law = json_value(value)
+        if isinstance(law, dict) and "type" in law:
+            laws[str(name)] = _natural(_unconditional(document, str(name), law), base)
+        else:
+            document.problem(f"search_space.{name}", "A parameter must have a type.")
+    return laws
+
+
+def _unconditional(document: Node, name: str, law: Law) -> Law:
+    """The distribution without `when`, which is noted."""
+    if law.get("when"):
+        document.log.left_out(
+            document.at(f"search_space.{name}.when"),
+            f"There are no conditions there: {name} has a value in every trial.",
+        )
+    return {key: value for key, value in law.items() if key != "when"}
+
+
+def _natural(law: Law, base: float) -> Law:
+    """The distribution with its logarithms converted from a base to e."""
+    if "log" not in str(law["type"]) or base == math.e:
         return law
     factor = math.log(base)
     names = ("min_value", "max_value", "mu", "sigma")
@@ -44,72 +120,52 @@ def natural(law: Law, base: float) -> Law:
     return {**law, **scaled}
 
 
-def values_of(law: Law, *, base: float = math.e) -> list[JSONValue] | None:
-    """Every value of a finite law; None if there are none or too many to list."""
-    plain = {key: value for key, value in law.items() if key != "when"}
-    read = read_distribution(plain, "", Diagnostics(), log_base=base)
-    count = None if read is None else read.count()
-    if read is None or count is None or count > MAX_LISTED:
-        return None
-    return [read.at(index) for index in range(count)]
+def log_base(document: Node) -> float:
+    """The base of the logarithms in the space's distributions."""
+    sampling = document.take("sampling_algorithm")
+    base = sampling.get("logbase") if isinstance(sampling, Mapping) else None
+    return float(base) if is_number(base) and base > 1 else math.e
 
 
-def laws_of(source: Node) -> dict[str, Law]:
-    """The parameters of a document's space; what is no mapping is a problem."""
-    space = source.take("search_space")
-    laws: dict[str, Law] = {}
-    if not isinstance(space, Mapping):
-        source.problem(
-            "search_space",
-            "search_space must be a mapping of names to mappings; a space as text has "
-            "to be parsed first.",
-        )
-        return laws
-    for name, value in space.items():
-        law = json_value(value)
-        if isinstance(law, dict) and "type" in law:
-            laws[str(name)] = law
-        else:
-            source.problem(f"search_space.{name}", "A parameter must have a type.")
-    return laws
-
-
-def without_condition(source: Node, name: str, law: Law) -> Law:
-    """The law without `when`, which is noted."""
-    if law.get("when"):
-        source.log.left_out(
-            source.at(f"search_space.{name}.when"),
-            f"{name} has a value in every trial there, whatever the others are.",
-        )
-    return {key: value for key, value in law.items() if key != "when"}
-
-
-def leave_missing(policy: Node, where: str) -> None:
-    """Note a rule for values that are not finite, where it is not the usual one."""
+def leave_missing(policy: Node, system: str) -> None:
+    """Note a rule for values that are not finite, unless it is the default."""
     if policy.take("on_missing") not in (None, "worst"):
-        policy.leave("on_missing", f"{where} has no rule for values such as NaN.")
+        policy.leave("on_missing", f"{system} has no rule for values such as NaN.")
 
 
-def named_command(source: Node, command: str, names: list[str]) -> str:
-    """The command with a place for every parameter, where it names none itself."""
+def leave_ours(document: Node, *, gpus: str, where: str) -> None:
+    """Note every setting that is still unread; `gpus` says what decides about them."""
+    for key, why in OURS.items():
+        if document.take(key) not in (None, {"max_attempts": 2}):
+            document.leave(key, why)
+    resources = document.inner("resources")
+    if resources.take("gpus"):
+        resources.leave("gpus", gpus)
+    resources.close(where)
+    document.close(where)
+
+
+def complete_command(document: Node, command: str, names: list[str]) -> str:
+    """The command, with every parameter as an option if it names none itself."""
     try:
         used = [item for item in placeholders(command) if item.group == "search_space"]
         split_command(command)
     except CommandError as error:
-        source.problem("trial.command", str(error))
+        document.problem("trial.command", str(error))
         return command
     if used:
         return command
-    return " ".join([command, *(f"--{name} {parameter(name)}" for name in names)])
+    options = (f"--{name} {parameter_placeholder(name)}" for name in names)
+    return " ".join([command, *options])
 
 
-def note_unused(source: Node, inputs: Mapping[str, object], command: str) -> None:
-    """Note the inputs that the command does not name, and that thus go nowhere."""
-    named = {item.name for item in _placeholders(command) if item.group == "inputs"}
+def note_unused(document: Node, inputs: Mapping[str, object], command: str) -> None:
+    """Note the inputs that the command does not use, so nothing receives them."""
+    used = {item.name for item in _placeholders(command) if item.group == "inputs"}
     for name in inputs:
-        if name not in named:
-            source.log.left_out(
-                source.at(f"inputs.{name}"), "The command does not use this input."
+        if name not in used:
+            document.log.left_out(
+                document.at(f"inputs.{name}"), "The command does not use this input."
             )
 
 
@@ -118,10 +174,3 @@ def _placeholders(command: str) -> tuple[Placeholder, ...]:
         return placeholders(command)
     except CommandError:
         return ()
-
-
-def log_base(source: Node) -> float:
-    """The base of the logarithms that the space's log types are given in."""
-    sampling = source.take("sampling_algorithm")
-    base = sampling.get("logbase") if isinstance(sampling, Mapping) else None
-    return float(base) if is_number(base) and base > 1 else math.e

@@ -1,7 +1,4 @@
-"""What an import gives: the sweep document, and what does not carry over as it is.
-
-Where the fields of a sweep document stand in the text that it was read from.
-"""
+"""The result of an import: the sweep document, its notes and the map to its source."""
 
 from __future__ import annotations
 
@@ -16,11 +13,10 @@ from experiments.search.records import JSONValue, Params
 
 @dataclass
 class SourceMap:
-    """Paths of our own document, each with the path of the text that it came from.
+    """Paths of our own document, each with the path in the text that it comes from.
 
-    `exact` are single fields, and `names` what the text calls them. `whole` are
-    mappings that were taken over as they stand, so that everything in them is where it
-    was. `lines` are those of the text.
+    `exact` has single fields, `names` their names in the text. `whole` has mappings
+    that were copied unchanged. `lines` has the lines of the text.
     """
 
     lines: Mapping[str, int] = field(default_factory=dict)
@@ -29,20 +25,20 @@ class SourceMap:
     names: dict[str, str] = field(default_factory=dict)
 
     def put(self, here: str, there: str, *, name: str | None = None) -> None:
-        """Note where one field comes from; the last word counts.
+        """Record where one field comes from, replacing earlier records.
 
-        `name` is what the text calls it, by default the last part of its path, and
-        empty where it has no name of its own.
+        `name` is its name in the text, by default the last part of the path, or empty
+        if the text has no name for it.
         """
         self.exact[here] = there
         self.names[here] = there.rpartition(".")[2] if name is None else name
 
     def put_whole(self, here: str, there: str) -> None:
-        """Note where a mapping was taken over from, with all that is in it."""
+        """Record where a mapping was copied from, with everything inside."""
         self.whole[here] = there
 
     def path(self, here: str) -> str:
-        """The path in the text; that of our own document where there is none."""
+        """The path in the text; without one, that in our own document."""
         prefix, rest = here, ""
         while True:
             if prefix in self.exact:
@@ -55,7 +51,7 @@ class SourceMap:
             rest = join(last, rest) if rest else last
 
     def line(self, there: str) -> int | None:
-        """The line of a path of the text, or of the innermost one around it."""
+        """The line of a path in the text, or of the innermost path around it."""
         while there:
             if there in self.lines:
                 return self.lines[there]
@@ -63,15 +59,15 @@ class SourceMap:
         return None
 
     def translate(self, problems: Iterable[Problem]) -> list[Problem]:
-        """Problems of our own document in the words of the text."""
+        """Problems of our own document with the paths and names of the text."""
         names = self._renamings()
         return [
             Problem(self.path(path), _renamed(message, names.get(_around(path), {})))
             for path, message in problems
         ]
 
-    def back(self) -> Mapping[str, list[str]]:
-        """The paths of our own document by those of the text."""
+    def reverse(self) -> Mapping[str, list[str]]:
+        """The paths in our own document by those in the text."""
         found: dict[str, list[str]] = {}
         for here, there in [*self.exact.items(), *self.whole.items()]:
             if there and here:
@@ -79,7 +75,7 @@ class SourceMap:
         return found
 
     def _deepest(self, there: str, rest: str) -> str:
-        """As much of a path below a field as there is in the text."""
+        """The path below a field, as far as the text has it."""
         for part in rest.split(".") if rest else ():
             if join(there, part) not in self.lines:
                 break
@@ -87,7 +83,7 @@ class SourceMap:
         return there
 
     def _renamings(self) -> Mapping[str, Mapping[str, str]]:
-        """By the mapping that they are in, the fields that the text calls otherwise."""
+        """By mapping, our names of the fields that have other names in the text."""
         names: dict[str, dict[str, str]] = {}
         for here, theirs in self.names.items():
             ours = here.rpartition(".")[2]
@@ -101,7 +97,7 @@ def _around(path: str) -> str:
 
 
 def _renamed(message: str, names: Mapping[str, str]) -> str:
-    """A sentence with the fields called as the text calls them, quotes left alone."""
+    """A sentence with the text's names of the fields; quoted parts stay unchanged."""
     if not names:
         return message
     words = "|".join(re.escape(name) for name in names)
@@ -114,11 +110,10 @@ NoteKind: TypeAlias = Literal["left out", "changed"]
 
 @dataclass(frozen=True)
 class Note:
-    """One setting that is left out, or means something else afterwards.
+    """One setting that is left out or changed.
 
-    `path` and `line` (from 1, None where there is none) are those of the text that was
-    read. `message` is a sentence; `alternative` says what could be done instead, empty
-    where there is nothing to say.
+    `path` and `line` (from 1, or None) are those in the text. `message` is a sentence;
+    `alternative` is a sentence on what to do instead, or empty.
     """
 
     path: str
@@ -130,7 +125,7 @@ class Note:
 
 @dataclass(frozen=True)
 class FinishedTrial:
-    """A trial that has ended elsewhere. `value` is its best finite one, or None.
+    """A trial that has finished elsewhere. `value` is its best finite one, or None.
 
     `state` is completed, terminated or failed.
     """
@@ -142,12 +137,11 @@ class FinishedTrial:
 
 @dataclass(frozen=True)
 class Imported:
-    """A foreign sweep as a sweep document of this site.
+    """A sweep of another system as a sweep document of this site.
 
-    `format` names what was recognised, by the settings in `recognised_by`. `settings`
-    counts the values of the text. `places` says where the fields of the document stand
-    in it. The document still has to be parsed, by `definition_of`: it may be wrong in
-    the ways in which the foreign one was.
+    `format` was recognised by the settings in `recognised_by`. `settings` counts the
+    values in the text. The document is not parsed yet (see `definition_of`): it still
+    has mistakes of the text, such as a wrong range.
     """
 
     format: str
@@ -160,9 +154,9 @@ class Imported:
 
 
 class InvalidImportError(DefinitionError):
-    """A foreign sweep that is wrong in itself, with every problem of it.
+    """A sweep that breaks the rules of its own format, with all its problems.
 
-    `imported` is what could be read: its document is incomplete.
+    `imported` is the part that could be read: its document is incomplete.
     """
 
     def __init__(self, problems: Iterable[Problem], imported: Imported) -> None:

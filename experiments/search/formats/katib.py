@@ -1,9 +1,4 @@
-"""A Kubeflow Katib Experiment, version v1beta1.
-
-How a Katib experiment collects its metrics: here a trial reports them itself.
-
-The algorithm and the early stopping of a Katib experiment, with their settings.
-"""
+"""A Kubeflow Katib Experiment, version v1beta1."""
 
 from __future__ import annotations
 
@@ -16,37 +11,36 @@ from experiments.search.formats.katib_template import read_parameters, read_temp
 from experiments.search.formats.mapping import (
     MODEL_BASED,
     Names,
-    asha_policy,
     hyperband_policy,
 )
-from experiments.search.formats.nodes import Log, Node, compact, json_value
+from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
 
-KINDS = {
-    "StdOut": "What a trial prints is kept as its log and not looked through.",
-    "File": "A file that a trial writes is kept and not looked through.",
-    "TensorFlowEvent": "Event files are kept and not looked through.",
-    "PrometheusMetric": "Nobody asks a trial for its metrics here.",
-    "Custom": "No collector of your own runs beside a trial.",
-    "Push": "A trial's reports to Katib's own client do not come here.",
+COLLECTORS = {
+    "StdOut": "Output is kept as the trial's log, but not searched for metrics.",
+    "File": "A trial's files are kept, but not searched for metrics.",
+    "TensorFlowEvent": "Event files are kept, but not searched for metrics.",
+    "PrometheusMetric": "This site does not request metrics from a trial.",
+    "Custom": "No collector runs next to a trial.",
+    "Push": "Reports to Katib's client do not reach this site.",
 }
 REPORT = "Report metrics with sweepsite_client: log(accuracy=0.9)."
 
 
-def read_collector(spec: Node) -> None:
-    """Take a stand on every part of `metricsCollectorSpec`."""
+def _leave_collector(spec: Node) -> None:
+    """Note every part of `metricsCollectorSpec`: here trials report their metrics."""
     collector = spec.inner("collector")
     kind = collector.text("kind")
-    why = KINDS.get(kind, "There are no collectors of metrics here.")
+    why = COLLECTORS.get(kind, "There are no metrics collectors here.")
     collector.leave("kind", why, REPORT)
-    collector.leave("customCollector", "No container runs beside a trial.")
+    collector.leave("customCollector", "No container runs next to a trial.")
     collector.close("a sweep here")
     source = spec.inner("source")
     wanted = source.inner("filter")
-    wanted.leave("metricsFormat", "No lines are searched for metrics.", REPORT)
+    wanted.leave("metricsFormat", "Lines are not searched for metrics.", REPORT)
     wanted.close("a sweep here")
-    source.leave("fileSystemPath", "No file of a trial is searched for metrics.")
-    source.leave("httpGet", "Nobody asks a trial for its metrics here.")
+    source.leave("fileSystemPath", "A trial's files are not searched for metrics.")
+    source.leave("httpGet", "This site does not request metrics from a trial.")
     source.close("a sweep here")
     spec.close("a sweep here")
 
@@ -62,9 +56,9 @@ ALGORITHMS: Mapping[str, Settings] = {
     "sobol": {"type": "sobol"},
     "hyperband": {"type": "random"},
 }
-# What Katib has, too, and no sampler here comes near to.
+# Katib's algorithms that no sampler here resembles.
 OTHERS = ("pbt", "enas", "darts")
-# Settings of its algorithms that say how these work inside.
+# Settings of Katib's algorithms that are not read here.
 INNER = (
     "acq_func",
     "acq_optimizer",
@@ -89,7 +83,7 @@ RULE, RIVALS, START = "medianstop", "min_trials_required", "start_step"
 
 
 class NamedSettings(Node):
-    """A list of names and values, read as the mapping that it stands for."""
+    """A list of names and values, read as a mapping."""
 
     def __init__(self, source: Node, key: str) -> None:
         values: dict[str, object] = {}
@@ -121,17 +115,17 @@ def read_algorithm(algorithm: Node) -> tuple[Settings, Settings]:
             "sampling_algorithm.seed", place, name="random_state"
         )
     elif seed is not None:
-        settings.leave("random_state", "A grid is walked in order and takes no seed.")
-    policy = _brackets(algorithm, settings) if name == "hyperband" else {}
+        settings.leave("random_state", "A grid search runs in order and has no seed.")
+    policy = _hyperband(algorithm, settings) if name == "hyperband" else {}
     if name not in ALGORITHMS:
-        _refuse(algorithm, name)
+        _note_unknown(algorithm, name)
     settings.close("the sampler here", also=INNER)
     algorithm.close("the sampling here", also=("algorithmName", "algorithmSettings"))
     return wanted, policy
 
 
-def _brackets(algorithm: Node, settings: Node) -> Settings:
-    """The policy that Hyperband implies; its resource is the length of a trial here."""
+def _hyperband(algorithm: Node, settings: Node) -> Settings:
+    """The policy that Hyperband implies; its resource is a trial's length here."""
     eta, last = settings.number("eta") or 3, settings.number("r_l")
     fields = {"max_resource": "r_l", "reduction_factor": "eta"}
     for here, there in fields.items():
@@ -141,28 +135,26 @@ def _brackets(algorithm: Node, settings: Node) -> Settings:
     if resource:
         settings.changed(
             "resource_name",
-            f"{resource} is drawn like any other parameter; here it should be fixed, "
-            "because trials are ended and not started anew.",
+            f"{resource} is drawn like any other parameter. It should be constant, "
+            "because trials here are not restarted with more of it.",
             "Make it an input of the sweep.",
         )
-    if last is None:
-        return asha_policy(algorithm, 1, eta)
     return hyperband_policy(algorithm, 1, eta, last)
 
 
-def _refuse(algorithm: Node, name: str) -> None:
-    """Say what is done with an algorithm that is not here."""
+def _note_unknown(algorithm: Node, name: str) -> None:
+    """Note what replaces an algorithm that this site does not have."""
     known = [*ALGORITHMS, *OTHERS]
     if not name:
         algorithm.changed(
             "algorithmName",
-            "The experiment names no algorithm; random search stands in.",
+            "The experiment has no algorithm; random search is used.",
             MODEL_BASED,
         )
     elif not algorithm.is_misspelled("algorithmName", name, known, kind="algorithm"):
         algorithm.changed(
             "algorithmName",
-            f"There is no sampler {shown(name)} here; random search stands in.",
+            f"There is no sampler {shown(name)} here; random search is used instead.",
             MODEL_BASED,
         )
 
@@ -176,20 +168,22 @@ def read_stopping(spec: Node) -> Settings:
     if name == RULE:
         rule.log.changed(
             rule.path,
-            "Katib holds a trial's latest value against the first reports of trials "
-            "that have ended; here its best is held against the averages of all.",
+            "Katib compares a trial's latest value with the first reports of finished "
+            "trials; here its best value is compared with the averages of all trials.",
         )
     elif not rule.is_misspelled("algorithmName", name, [RULE], kind="rule"):
         rule.changed(
             "algorithmName",
-            f"There is no policy {shown(name)} here; median stopping stands in.",
+            f"There is no policy {shown(name)} here; median stopping is used instead.",
         )
     settings = NamedSettings(rule, "algorithmSettings")
     rivals, start = settings.number(RIVALS), settings.number(START)
-    _stand(rule.log, settings)
+    for here, there in (("min_rivals", RIVALS), ("delay_evaluation", START)):
+        path = settings.at(there)
+        rule.log.source_map.put(f"early_termination.{here}", path, name=there)
     settings.close("the policy here")
     rule.close("a policy here", also=("algorithmName", "algorithmSettings"))
-    # Katib's own defaults.
+    # Without settings, Katib's defaults.
     return {
         "type": "median_stopping",
         "min_rivals": 3 if rivals is None else rivals,
@@ -197,18 +191,13 @@ def read_stopping(spec: Node) -> Settings:
     }
 
 
-def _stand(log: Log, settings: Node) -> None:
-    for here, there in (("min_rivals", RIVALS), ("delay_evaluation", START)):
-        log.source_map.put(f"early_termination.{here}", settings.at(there), name=there)
-
-
 LIMITS = {
     "maxTrialCount": "max_total_trials",
     "parallelTrialCount": "max_concurrent_trials",
     "maxFailedTrialCount": "max_failed_trials",
 }
-USUAL_PARALLEL = 3
-# Fields of our document by the names that they have in Katib.
+DEFAULT_PARALLEL = 3
+# Where the fields of our document are in an Experiment.
 FIELDS = {
     "experiment_name": "metadata.name",
     "tags": "metadata.labels",
@@ -224,7 +213,7 @@ FIELDS = {
     "limits": "spec.maxTrialCount",
     **{f"limits.{ours}": f"spec.{theirs}" for theirs, ours in LIMITS.items()},
 }
-# What a cluster adds to the metadata of everything in it.
+# Metadata that a cluster adds to every resource.
 METADATA = (
     "annotations",
     "creationTimestamp",
@@ -271,7 +260,7 @@ def _metadata(metadata: Node) -> dict[str, JSONValue]:
     document: dict[str, JSONValue] = {"experiment_name": name}
     labels = metadata.inner("labels")
     document["tags"] = {key: json_value(value) for key, value in labels.entries()}
-    metadata.leave("namespace", "Teams own sweeps here, not namespaces.")
+    metadata.leave("namespace", "Sweeps belong to teams here, not to namespaces.")
     metadata.close("a sweep here", also=METADATA)
     return document
 
@@ -285,7 +274,7 @@ def _objective(source: Node) -> dict[str, JSONValue]:
     }
     source.leave(
         "additionalMetricNames",
-        "Every metric that a trial reports is kept and shown; none has to be listed.",
+        "All reported metrics are kept and shown; you need not list them.",
     )
     usual = {"maximize": "max", "minimize": "min"}.get(str(objective["goal"]))
     for index, value in enumerate(source.items("metricStrategies")):
@@ -293,10 +282,10 @@ def _objective(source: Node) -> dict[str, JSONValue]:
         name, rule = strategy.text("name"), strategy.text("value")
         if name == metric and rule != usual:
             strategy.changed(
-                "value", f"A trial counts by its best value here, not by its {rule}."
+                "value", f"Here a trial's best value counts, not its {rule} value."
             )
         elif name != metric:
-            strategy.leave("value", "Other metrics are kept with all their values.")
+            strategy.leave("value", "All values of other metrics are kept.")
         strategy.close("an objective here", also=("name", "value"))
     source.close("an objective here", also=OBJECTIVE)
     return compact(objective)
@@ -306,23 +295,23 @@ def _limits(spec: Node) -> dict[str, JSONValue]:
     numbers = {ours: spec.number(theirs) for theirs, ours in LIMITS.items()}
     total, failed = numbers["max_total_trials"], numbers["max_failed_trials"]
     if total is None and not spec.has("maxTrialCount"):
-        why = "Without maxTrialCount, Katib goes on until the goal is reached."
-        total = mapping.no_total(spec.log, spec.at("maxTrialCount"), why)
+        why = "Without maxTrialCount, Katib runs until it reaches the goal."
+        total = mapping.default_total(spec.log, spec.at("maxTrialCount"), why)
     parallel = numbers["max_concurrent_trials"]
-    limits = mapping.limits(total, USUAL_PARALLEL if parallel is None else parallel)
+    limits = mapping.limits_of(
+        total, DEFAULT_PARALLEL if parallel is None else parallel
+    )
     if failed == 0:
-        spec.changed(
-            "maxFailedTrialCount", "One trial may fail; a second ends the sweep."
-        )
+        spec.changed("maxFailedTrialCount", "The lowest limit here is 1 failed trial.")
     if failed is not None:
         limits["max_failed_trials"] = failed or 1
     return limits
 
 
 def _leave(source: Node, spec: Node) -> None:
-    read_collector(spec.inner("metricsCollectorSpec"))
-    spec.leave("resumePolicy", "A sweep that has ended can be extended at any time.")
-    spec.leave("nasConfig", "Architecture search is not done here.")
+    _leave_collector(spec.inner("metricsCollectorSpec"))
+    spec.leave("resumePolicy", "You can extend a finished sweep at any time.")
+    spec.leave("nasConfig", "There is no architecture search here.")
     spec.close("a sweep here")
-    source.leave("status", "The state of the experiment in its cluster is not read.")
+    source.leave("status", "The experiment's state in the cluster is not imported.")
     source.close("a sweep here")

@@ -1,7 +1,4 @@
-"""The trial template of a Katib experiment: its training container's command.
-
-The parameters of a Katib experiment.
-"""
+"""The trial template and the parameters of a Katib experiment."""
 
 from __future__ import annotations
 
@@ -17,10 +14,11 @@ from experiments.search.formats.mapping import (
     Names,
     are_ordered,
     bounds_of,
+    is_too_long,
     joined,
-    note_gpus,
-    parameter,
-    too_long,
+    leave_gpus,
+    parameter_placeholder,
+    stepped_log,
 )
 from experiments.search.formats.nodes import Node, json_value, number_of
 from experiments.search.records import JSONValue
@@ -28,19 +26,19 @@ from experiments.search.records import JSONValue
 REFERENCE = re.compile(r"\$\{trialParameters\.([^}]{1,200})\}")
 META = re.compile(r"\$\{trialSpec\.(\w+)(?:\[[^\]]{0,200}\])?\}")
 DEPENDENT = re.compile(r"\$\([A-Za-z_]\w*\)")
-DEEPEST = 12
-# Stands for a name that only the cluster has.
-UNNAMED = "trial"
+MAX_DEPTH = 12
+# Replaces names that only the cluster knows.
+CLUSTER_NAME = "trial"
 PARTS = {
     "retain": "Finished trials and their logs are always kept here.",
     "primaryPodLabels": "There are no pods here.",
-    "successCondition": "A trial succeeds when its command ends with exit code 0.",
-    "failureCondition": "A trial fails when its command ends with another exit code.",
-    "configMap": "The template is in a ConfigMap, which cannot be read from here.",
+    "successCondition": "A trial succeeds when its command exits with code 0.",
+    "failureCondition": "A trial fails when its command exits with another code.",
+    "configMap": "The template is in a ConfigMap, which this site cannot read.",
 }
 GPU = "nvidia.com/gpu"
 TEMPLATE = ("primaryContainerName", "trialParameters", "trialSpec", *PARTS)
-# What Kubernetes knows of a container.
+# Kubernetes' fields of a container.
 CONTAINER = (
     "args",
     "command",
@@ -80,27 +78,26 @@ def read_template(source: Node, names: Names) -> dict[str, JSONValue]:
     container = _chosen(trial_spec, wanted)
     template.close("a trial here", also=TEMPLATE)
     if container is None:
-        why = "The template shows no container with a command."
-        template.leave("trialSpec", "There are no containers in it.")
-        return {"command": mapping.no_command(source.log, template.path, why)}
+        why = "The template has no container with a command."
+        template.leave("trialSpec", "It has no containers.")
+        return {"command": mapping.default_command(source.log, template.path, why)}
     return _trial(container, trial_spec, references)
 
 
 def _references(template: Node, names: Names) -> dict[str, str | None]:
-    """What each name in the template stands for: a parameter here, or None."""
+    """The parameter here that each name in the template refers to, or None."""
     found: dict[str, str | None] = {}
     for index, value in enumerate(template.items("trialParameters")):
         item = template.mapping(f"trialParameters.{index}", value)
         name, reference = item.text("name"), item.text("reference")
-        item.leave("description", "A parameter has no description of its own here.")
+        item.leave("description", "Parameters have no descriptions here.")
         item.close("a parameter here")
         known = names.known(reference)
         if known is None and META.fullmatch(reference):
             item.changed(
                 "reference",
-                f"{reference} is a name in the cluster; the command says {UNNAMED} in "
-                "its place.",
-                "The variable SWEEPSITE_TRIAL_ID has the trial's name here.",
+                f"{reference} is a name in the cluster; it becomes {CLUSTER_NAME}.",
+                "Use the variable SWEEPSITE_TRIAL_ID for the trial's ID.",
             )
         elif known is None:
             message = f"There is no parameter {shown(reference)}."
@@ -117,15 +114,15 @@ def _chosen(trial_spec: Node, wanted: str) -> Node | None:
         if item is not chosen:
             trial_spec.log.left_out(
                 item.path,
-                f"A trial runs one command; that of the container "
-                f"{shown(item.text('name'))} does not run.",
+                f"A trial runs one command; the container {shown(item.text('name'))} "
+                "does not run.",
             )
     return chosen
 
 
 def _containers(source: Node, path: str, depth: int) -> Iterator[Node]:
     """Every container inside a trial's resource, whatever its kind."""
-    for key, value in source.entries() if depth < DEEPEST else ():
+    for key, value in source.entries() if depth < MAX_DEPTH else ():
         if key in ("containers", "initContainers") and isinstance(value, list):
             for index, item in enumerate(value):
                 if isinstance(item, Mapping):
@@ -138,9 +135,9 @@ def _trial(
     container: Node, trial_spec: Node, references: Mapping[str, str | None]
 ) -> dict[str, JSONValue]:
     given = [*container.items("command"), *container.items("args")]
-    if too_long(given):
+    if is_too_long(given):
         container.problem(
-            "command", f"A command may have {MAX_COMMAND_LENGTH:,} characters."
+            "command", f"A command may have up to {MAX_COMMAND_LENGTH:,} characters."
         )
         container.log.diagnostics.raise_if_any()
     words = [
@@ -156,7 +153,7 @@ def _trial(
         trial["command"] = joined(words)
     else:
         why = "The command is inside the container's image."
-        trial["command"] = mapping.no_command(
+        trial["command"] = mapping.default_command(
             container.log, container.at("command"), why
         )
     environment = dict(_environment(container, references))
@@ -165,12 +162,12 @@ def _trial(
     container.take("name")
     container.leave(
         "image",
-        "Trials run in the worker's own environment, not in an image.",
-        "Install what the image holds where the workers run.",
+        "Trials run in the worker's environment, not in an image.",
+        "Install the image's packages on the workers.",
     )
     _resources(container)
     container.close("a trial here", also=CONTAINER)
-    _rest(trial_spec, container)
+    _leave_resource(trial_spec, container)
     return trial
 
 
@@ -183,14 +180,13 @@ def _filled(
             message = f"trialParameters does not list {shown(name)}."
             container.problem(key, message)
         known = references.get(name)
-        return parameter(known) if known else UNNAMED
+        return parameter_placeholder(known) if known else CLUSTER_NAME
 
     text = str(item)
     if DEPENDENT.search(text) or META.search(text):
         container.changed(
             key,
-            f"{shown(text)} holds a name that only the cluster fills in; it stays as "
-            "it is.",
+            f"{shown(text)} has a name from the cluster; it stays unchanged.",
         )
     return REFERENCE.sub(placeholder, text)
 
@@ -204,8 +200,8 @@ def _environment(
         if isinstance(text, str) and REFERENCE.search(text):
             item.leave(
                 "value",
-                "Parameters do not go into variables of your own here.",
-                "The script finds each one in the variable AZUREML_SWEEP_name.",
+                "Parameters cannot be part of environment variables here.",
+                "Read the variable AZUREML_SWEEP_name in the script.",
             )
         elif name and text is not None:
             yield name, json_value(text)
@@ -219,36 +215,36 @@ def _resources(container: Node) -> None:
         inner = resources.inner(part)
         for name, amount in inner.entries():
             if name == GPU:
-                note_gpus(container.log, inner.at(name), "The container", amount)
+                leave_gpus(container.log, inner.at(name), "The container", amount)
             else:
                 container.log.left_out(
-                    inner.at(name), "A trial has what its worker slot has."
+                    inner.at(name), "A trial gets the resources of its worker slot."
                 )
 
 
-def _rest(trial_spec: Node, container: Node) -> None:
-    """What is around the container in the cluster's resource."""
+def _leave_resource(trial_spec: Node, container: Node) -> None:
+    """Note the parts of the cluster's resource around the container."""
     kind = trial_spec.text("kind")
     around = [key for key in trial_spec.given() if key not in ("kind", "apiVersion")]
     if kind not in ("Job", ""):
         trial_spec.changed(
             "kind",
-            f"A {kind} starts several processes; here one trial is one process.",
-            "Let the command start the others, as torchrun does.",
+            f"A {kind} starts several processes; here a trial is one process.",
+            "Start the others from the command, as torchrun does.",
         )
     trial_spec.log.left_out(
         trial_spec.path,
-        f"What the cluster needs around the container ({listed(around)}) has no "
-        "counterpart; its command and variables are carried over.",
+        "Only the container's command and variables are imported, not the rest of "
+        f"the resource ({listed(around)}).",
     )
 
 
 Law: TypeAlias = "dict[str, JSONValue]"
 SHAPES = ("uniform", "logUniform", "normal", "logNormal", "unknown")
 KINDS = ("double", "int", "discrete", "categorical")
-# Katib takes the bounds of a normal distribution for three standard deviations.
+# From one bound of a normal distribution to the other, in standard deviations.
 SIGMAS = 6
-# Fields of our distributions by the names that they have in Katib.
+# Where the fields of our distributions are in Katib.
 FIELDS = {
     **dict.fromkeys(("low", "min_value", "mu"), "feasibleSpace.min"),
     **dict.fromkeys(("high", "max_value", "sigma"), "feasibleSpace.max"),
@@ -305,7 +301,7 @@ def _choice(space: Node, kind: str) -> Law:
         numbers = [number_of(value) for value in listed_values]
         if None not in numbers:
             return {"type": "choice", "values": json_value(numbers)}
-        space.changed("list", "Not all of these are numbers; they are taken as text.")
+        space.changed("list", "Not all values are numbers; they become text.")
     texts = [value if isinstance(value, str) else str(value) for value in listed_values]
     return {"type": "choice", "values": json_value(texts)}
 
@@ -322,7 +318,7 @@ def _range(space: Node, kind: str) -> Law:
         return {}
     low, high = bounds
     if shape in ("normal", "logNormal"):
-        return _bell(space, kind, shape, low, high)
+        return _normal(space, kind, shape, low, high)
     log = shape == "logUniform"
     law: Law = {"type": "int" if kind == "int" else "float", "low": low, "high": high}
     if kind == "int" and step == 1:
@@ -333,27 +329,20 @@ def _range(space: Node, kind: str) -> Law:
 
 
 def _stepped_log(space: Node, low: float, high: float, step: float) -> Law:
-    space.changed(
-        "step", f"The values are multiples of {step:g}, not steps counted from min."
-    )
+    space.changed("step", f"The values are multiples of {step:g}, not steps from min.")
     if not are_ordered(space, low, high):
         return {}
-    return {
-        "type": "qloguniform",
-        "min_value": math.log(low),
-        "max_value": math.log(high),
-        "q": step,
-    }
+    return stepped_log(low, high, step)
 
 
-def _bell(space: Node, kind: str, shape: str, low: float, high: float) -> Law:
+def _normal(space: Node, kind: str, shape: str, low: float, high: float) -> Law:
     law: Law = {"type": "normal" if shape == "normal" else "lognormal"}
     if not are_ordered(space, low, high):
         return {}
     space.changed(
         "distribution",
-        "Bounds stand for three standard deviations on either side, as in Katib, but "
-        "here a value may lie beyond them.",
+        "The bounds are three standard deviations from the mean, as in Katib, but here "
+        "values may be beyond them.",
     )
     if shape == "logNormal":
         low, high = math.log(low), math.log(high)

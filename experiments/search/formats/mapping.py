@@ -1,15 +1,4 @@
-"""Names of foreign parameters, made valid here.
-
-Argument lists as the text of a command, and placeholders in them.
-
-The bounds `min` and `max` of a foreign distribution.
-
-Successive halving and hyperband of other systems, as policies of this site.
-
-What a sweep needs here and other documents may not say: filled in, and noted.
-
-GPUs that a foreign trial asks for.
-"""
+"""What all importers share: names, command words, bounds, policies and defaults."""
 
 from __future__ import annotations
 
@@ -23,12 +12,20 @@ from experiments.search.records import JSONValue
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_NAME_LENGTH = 200
-# As many parameters and constants as this may be read.
 MAX_NAMES = 1_000
+PLACEHOLDER = re.compile(r"\$\{\{[^{}]*\}\}")
+UNQUOTED = re.compile(r"[A-Za-z0-9_./:=,@%+~^!#\[\](){}*?-]+")
+MAX_COMMAND_LENGTH = 20_000
+MIN_FACTOR, MAX_FACTOR = 2, 100
+DEFAULT_COMMAND = "python train.py"
+DEFAULT_TRIALS = 100
+DEFAULT_CONCURRENT = 4
+# The advice where random search replaces a search that learns from its trials.
+MODEL_BASED = "Choose a sampler that learns from its trials, such as bayesian."
 
 
 class Names:
-    """Gives every foreign name one of its own, and notes those that change."""
+    """Gives every foreign name a valid, unique one, and notes those that change."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -36,27 +33,27 @@ class Names:
         self._taken: dict[str, int] = {}
 
     def give(self, foreign: str, path: str) -> str:
-        """The name of a parameter here; the same one whenever it is asked for."""
+        """The name of a parameter here; always the same one for a foreign name."""
         if foreign in self._given:
             return self._given[foreign]
         if len(self._given) >= MAX_NAMES:
-            self._log.problem(path, f"There may be {MAX_NAMES} parameters, not more.")
+            self._log.problem(path, f"A sweep may have up to {MAX_NAMES} parameters.")
             self._log.diagnostics.raise_if_any()
-        name = self._free(valid_name(foreign))
+        name = self._unique(_valid_name(foreign))
         self._given[foreign] = name
         if name != foreign:
             self._log.changed(
                 path,
-                f"The parameter {shown(foreign)} is called {name} here: a name is "
-                "letters, digits and underscores.",
+                f"The parameter {shown(foreign)} becomes {name}: names are unique and "
+                "have only letters, digits and underscores.",
             )
         return name
 
     def known(self, foreign: str) -> str | None:
-        """The name that a foreign one was given; None when it was given none."""
+        """The name that a foreign one has already; None if it has none."""
         return self._given.get(foreign)
 
-    def _free(self, name: str) -> str:
+    def _unique(self, name: str) -> str:
         free = name
         while free in self._taken:
             self._taken[name] += 1
@@ -65,63 +62,55 @@ class Names:
         return free
 
 
-def valid_name(foreign: str) -> str:
-    """A valid name that is as close to a foreign one as can be."""
+def _valid_name(foreign: str) -> str:
+    """A valid name that is as similar to a foreign one as possible."""
     if NAME.fullmatch(foreign) and len(foreign) <= MAX_NAME_LENGTH:
         return foreign
     name = re.sub(r"[^A-Za-z0-9_]+", "_", foreign.lstrip("-"))[: MAX_NAME_LENGTH - 10]
     return name if NAME.fullmatch(name) else f"_{name}"
 
 
-PLACEHOLDER = re.compile(r"\$\{\{[^{}]*\}\}")
-PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+~^!#\[\](){}*?-]+")
-
-MAX_COMMAND_LENGTH = 20_000
-
-DEFAULT_COMMAND = "python train.py"
-
-
-def parameter(name: str) -> str:
+def parameter_placeholder(name: str) -> str:
     """The placeholder of a parameter's value."""
     return f"${{{{search_space.{name}}}}}"
 
 
-def fixed(name: str) -> str:
+def input_placeholder(name: str) -> str:
     """The placeholder of an input's value."""
     return f"${{{{inputs.{name}}}}}"
 
 
-def too_long(words: Iterable[object]) -> bool:
-    """Whether words are more than any command of ours may have."""
+def is_too_long(words: Iterable[object]) -> bool:
+    """Whether words exceed the length of a command."""
     return sum(len(str(word)) + 1 for word in words) > MAX_COMMAND_LENGTH
 
 
 def joined(words: Iterable[str]) -> str:
-    """A command that is split into exactly these words, placeholders filled later."""
-    return " ".join(map(quoted, words))
+    """A command that splits into exactly these words before placeholders are filled."""
+    return " ".join(map(_quoted, words))
 
 
-def quoted(word: str) -> str:
-    """One word of a command, in quotes where it needs them."""
+def _quoted(word: str) -> str:
+    """One word of a command, in quotes if it needs them."""
     bare = PLACEHOLDER.sub("", word)
-    if word and (not bare or PLAIN.fullmatch(bare)):
+    if word and (not bare or UNQUOTED.fullmatch(bare)):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
 
 
 def bounds_of(law: Node, *, positive: bool = False) -> tuple[float, float] | None:
-    """Both bounds; None when one is missing or wrong, which is noted.
+    """The bounds `min` and `max`; None when one is missing or wrong, which is noted.
 
-    Those of a logarithmic distribution of values have to be `positive`.
+    Bounds of a logarithmic distribution have to be `positive`.
     """
     low, high = (_bound(law, key, positive) for key in ("min", "max"))
     return None if low is None or high is None else (low, high)
 
 
 def are_ordered(law: Node, low: float, high: float) -> bool:
-    """Whether the bounds are in order; noted with their own numbers if not.
+    """Whether the bounds are in order; if not, a problem shows them as they are given.
 
-    For those that stand in our document as other numbers, such as their logarithms.
+    For bounds that our document has as other numbers, such as their logarithms.
     """
     if low > high:
         law.problem("max", f"max must be at least min, {low:g}, not {high:g}.")
@@ -139,116 +128,116 @@ def _bound(law: Node, key: str, positive: bool) -> float | None:
     return bound
 
 
-MIN_FACTOR, MAX_FACTOR = 2, 100
+def stepped_log(low: float, high: float, step: float) -> dict[str, JSONValue]:
+    """Multiples of a step, log-uniform between positive bounds."""
+    ends = {"min_value": math.log(low), "max_value": math.log(high)}
+    return {"type": "qloguniform", **ends, "q": step}
 
 
-def asha_policy(source: Node, first: float, factor: float) -> dict[str, JSONValue]:
-    """ASHA for one bracket of successive halving; noted at the whole rule.
+def asha_policy(rule: Node, first: float, factor: float) -> dict[str, JSONValue]:
+    """ASHA for one bracket of successive halving, noted for the whole rule.
 
-    `first` is the report at which a trial is judged first, `factor` (eta) how much
-    longer the next stretch is, and one in how many goes on.
+    `first` is the report of the first decision. At each stage, reports grow by `factor`
+    (eta) and trials shrink by it.
     """
     start, whole = max(math.floor(first), 1), whole_factor(factor)
     reports = f"{start:,}, {start * whole:,}, {start * whole**2:,}"
-    source.log.changed(
-        source.path,
-        f"It becomes asha: trials are judged at reports {reports} and so on, and one "
-        f"in {whole} goes on each time.",
-        "Take median stopping instead where fewer trials should end.",
+    rule.log.changed(
+        rule.path,
+        f"It becomes asha: decisions are at reports {reports} and so on, and each time "
+        f"one trial in {whole} continues.",
+        "Choose median stopping to end fewer trials.",
     )
     return {"type": "asha", "min_resource": start, "reduction_factor": whole}
 
 
 def hyperband_policy(
-    source: Node, first: float, factor: float, last: float
+    rule: Node, first: float, factor: float, last: float | None
 ) -> dict[str, JSONValue]:
-    """Hyperband for trials of `last` reports; noted at the whole rule.
+    """Hyperband for trials of `last` reports, noted for the whole rule; else ASHA.
 
-    Elsewhere it may start a trial anew with a larger budget; here one trial goes on.
+    Other systems may restart a trial with a larger budget; here it keeps running.
     """
+    if last is None:
+        return asha_policy(rule, first, factor)
     start, whole = max(math.floor(first), 1), whole_factor(factor)
-    most = max(math.floor(last), start + 1)
-    source.log.changed(
-        source.path,
-        f"A trial is started once and runs for up to {most:,} reports, with no budget "
-        f"of its own; at each rung one in {whole} goes on.",
-        "Let the script run to its end, and report once for each unit of the budget.",
+    longest = max(math.floor(last), start + 1)
+    rule.log.changed(
+        rule.path,
+        f"A trial starts once and runs for up to {longest:,} reports, instead of again "
+        f"with larger budgets; at each stage one trial in {whole} continues.",
+        "Let the script run to its end and report once per unit of the budget.",
     )
     return {
         "type": "hyperband",
         "min_resource": start,
         "reduction_factor": whole,
-        "max_resource": most,
+        "max_resource": longest,
     }
 
 
 def whole_factor(factor: float) -> int:
-    """The nearest factor that this site takes."""
+    """The nearest reduction factor that this site allows."""
     return min(max(round(factor), MIN_FACTOR), MAX_FACTOR)
 
 
-TRIALS = 100
-# What to try where a search of another system learns from its trials.
-MODEL_BASED = "Choose a sampler that learns from its trials, such as bayesian."
-CONCURRENT = 4
-
-
-def no_command(log: Log, path: str, why: str) -> str:
-    """The command that stands in where a document has none."""
+def default_command(log: Log, path: str, why: str) -> str:
+    """The command for a document that has none, which is noted."""
     log.changed(
         path,
-        f"{why} `{DEFAULT_COMMAND}` stands in for it, with every parameter as an "
-        "argument: --name value.",
-        "Put your own command in its place.",
+        f"{why} `{DEFAULT_COMMAND}` is used, with every parameter as an option: "
+        "--name value.",
+        "Enter your own command instead.",
     )
     return DEFAULT_COMMAND
 
 
-def no_metric(log: Log, path: str, why: str, metric: str) -> str:
-    """The primary metric that stands in where a document has none."""
+def default_metric(log: Log, path: str, why: str, metric: str) -> str:
+    """The primary metric for a document that has none, which is noted."""
     log.changed(
         path,
-        f"{why} The sweep here looks at a metric with the name {metric}.",
-        "Name the metric that your script reports.",
+        f"{why} The sweep uses a metric named {metric}.",
+        "Enter the name of the metric that your script reports.",
     )
     return metric
 
 
-def no_goal(log: Log, path: str, why: str, goal: str) -> str:
-    """The goal that stands in where a document has none."""
+def default_goal(log: Log, path: str, why: str, goal: str) -> str:
+    """The goal for a document that has none, which is noted."""
     log.changed(
         path,
-        f"{why} The sweep here is to {goal} its metric.",
-        f"Set objective.goal if more is {'worse' if goal == 'maximize' else 'better'}.",
+        f"{why} The goal becomes {goal}.",
+        "Set objective.goal if "
+        f"{'lower' if goal == 'maximize' else 'higher'} values are better.",
     )
     return goal
 
 
-def no_total(log: Log, path: str, why: str) -> int:
-    """The number of trials that stands in where a document has no limit."""
+def default_total(log: Log, path: str, why: str) -> int:
+    """The number of trials for a document without a limit, which is noted."""
     log.changed(
         path,
-        f"{why} A sweep here has a number of trials: {TRIALS}.",
+        f"{why} A sweep here needs a number of trials; it gets {DEFAULT_TRIALS}.",
         "Set limits.max_total_trials.",
     )
-    return TRIALS
+    return DEFAULT_TRIALS
 
 
-def limits(total: float | None, concurrent: float | None) -> dict[str, JSONValue]:
+def limits_of(total: float | None, concurrent: float | None) -> dict[str, JSONValue]:
     """`limits` of numbers that may be missing."""
-    document: dict[str, JSONValue] = {}
+    limits: dict[str, JSONValue] = {}
     if total is not None:
-        document["max_total_trials"] = total
-    document["max_concurrent_trials"] = (
-        min(CONCURRENT, total or CONCURRENT) if concurrent is None else concurrent
-    )
-    return document
+        limits["max_total_trials"] = total
+    if concurrent is None:
+        concurrent = min(DEFAULT_CONCURRENT, total or DEFAULT_CONCURRENT)
+    limits["max_concurrent_trials"] = concurrent
+    return limits
 
 
-def note_gpus(log: Log, path: str, who: str, amount: object) -> None:
-    """Say what becomes of GPUs that `who`, such as `A trial`, asks for."""
+def leave_gpus(log: Log, path: str, who: str, amount: object) -> None:
+    """Note the GPUs that `who`, such as `A trial`, requests."""
     log.left_out(
         path,
-        f"{who} asks for GPUs: {shown(amount)}.",
+        f"{who} requests GPUs: {shown(amount)}.",
         "Set resources.gpus, on a pool whose slots have GPUs.",
     )

@@ -7,14 +7,14 @@ from typing import TypeAlias
 from experiments.search.document.durations import seconds_of
 from experiments.search.fields import is_number, shown
 from experiments.search.formats import mapping
-from experiments.search.formats.mapping import Names, note_gpus
+from experiments.search.formats.mapping import Names, leave_gpus
 from experiments.search.formats.nni_search import read_assessor, read_space, read_tuner
 from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.records import JSONValue
 
 Settings: TypeAlias = "dict[str, JSONValue]"
 METRIC = "default"
-# Fields of our document by the names that they have at NNI.
+# Where the fields of our document are in NNI's.
 FIELDS = {
     "experiment_name": "experimentName",
     "trial.command": "trialCommand",
@@ -25,12 +25,12 @@ FIELDS = {
     "limits.timeout": "maxExperimentDuration",
     "limits.trial_timeout": "maxTrialDuration",
 }
-# Names that the first version has for the same.
+# Their names in the first version.
 OLD_FIELDS = {
     "limits.max_total_trials": "maxTrialNum",
     "limits.timeout": "maxExecDuration",
 }
-# What both versions know, too: most of it says on what a trial runs.
+# Other keys of both versions; most of them say where a trial runs.
 KNOWN = (
     "advisor",
     "assessor",
@@ -57,20 +57,20 @@ TRIAL = (
     "worker",
     "ps",
 )
-SERVICE = {
-    "authorName": "Whoever creates the sweep here is its author.",
+UNSUPPORTED = {
+    "authorName": "The user who creates the sweep is its author.",
     "trainingServicePlatform": "Trials run on the workers of a pool.",
     "trainingService": "Trials run on the workers of a pool.",
     "localConfig": "Trials run on the workers of a pool.",
-    "machineList": "Machines join a pool by starting a worker on them.",
-    "nniManagerIp": "Workers reach this site by its own address.",
-    "debug": "There is no debug mode of a sweep.",
-    "logLevel": "The level of the server's log is not a sweep's.",
+    "machineList": "Start a worker on a machine to add it to a pool.",
+    "nniManagerIp": "Workers use this site's address.",
+    "debug": "A sweep has no debug mode.",
+    "logLevel": "A sweep has no log level.",
     "logDir": "Logs are kept on this site.",
     "experimentWorkingDirectory": "Results are kept on this site.",
     "tunerGpuIndices": "The search itself needs no GPU.",
     "sharedStorage": "Artifacts are kept on this site.",
-    "versionCheck": "There is no manager with a version of its own.",
+    "versionCheck": "There is no separate manager with its own version.",
 }
 
 
@@ -89,7 +89,7 @@ def read_nni(source: Node, name: str = "") -> dict[str, JSONValue]:
     document["objective"] = _objective(source, goal)
     document["early_termination"] = read_assessor(source) or policy
     document["limits"] = _limits(source, sampling)
-    for key, why in SERVICE.items():
+    for key, why in UNSUPPORTED.items():
         source.leave(key, why)
     v1.close("a trial here", also=TRIAL)
     source.close("a sweep here", also=KNOWN)
@@ -97,25 +97,27 @@ def read_nni(source: Node, name: str = "") -> dict[str, JSONValue]:
 
 
 def read_nni_space(source: Node, name: str = "") -> dict[str, JSONValue]:
-    """The sweep document around a search space that stands alone."""
-    log, why = source.log, "A search space by itself"
+    """The sweep document around a search space alone."""
+    log, why = source.log, "A search space alone"
     return {
-        "trial": {"command": mapping.no_command(log, "", f"{why} has no command.")},
+        "trial": {
+            "command": mapping.default_command(log, "", f"{why} has no command.")
+        },
         "search_space": read_space(source, Names(log)),
         "objective": {
-            "primary_metric": mapping.no_metric(
-                log, "", f"{why} names no metric.", METRIC
+            "primary_metric": mapping.default_metric(
+                log, "", f"{why} has no metric.", METRIC
             ),
-            "goal": mapping.no_goal(log, "", f"{why} has no goal.", "maximize"),
+            "goal": mapping.default_goal(log, "", f"{why} has no goal.", "maximize"),
         },
-        "limits": mapping.limits(
-            mapping.no_total(log, "", f"{why} has no number of trials."), None
+        "limits": mapping.limits_of(
+            mapping.default_total(log, "", f"{why} has no number of trials."), None
         ),
     }
 
 
 def _old_names(source: Node, v1: Node) -> None:
-    """Where the fields of the first version's configuration stand."""
+    """Record where the fields are in a configuration of the first version."""
     fields = {here: old for here, old in OLD_FIELDS.items() if source.has(old)}
     source.record_origin("", fields)
     for key, here in (("command", "trial.command"), ("codeDir", "trial.code")):
@@ -129,13 +131,13 @@ def _trial(source: Node, v1: Node) -> dict[str, JSONValue]:
     if command:
         source.log.changed(
             source.at(place),
-            "There the script asks nni.get_next_parameter() for its values; here they "
-            "follow the command as --name value, unless it names them itself.",
-            "The script also finds them as JSON in the variable SWEEPSITE_PARAMS.",
+            "In NNI the script calls nni.get_next_parameter() for its values; here "
+            "they are added to the command as --name value, if it has no placeholders.",
+            "Parse the options, or read SWEEPSITE_PARAMS, which has them as JSON.",
         )
     else:
         why = "The experiment has no trial command."
-        command = mapping.no_command(source.log, place, why)
+        command = mapping.default_command(source.log, place, why)
     trial: dict[str, JSONValue] = {"command": command}
     code = source.text("trialCodeDirectory") or v1.text("codeDir")
     if code:
@@ -143,7 +145,7 @@ def _trial(source: Node, v1: Node) -> dict[str, JSONValue]:
     for part, key in ((source, "trialGpuNumber"), (v1, "gpuNum")):
         amount = part.take(key)
         if amount not in (None, 0):
-            note_gpus(source.log, part.at(key), "A trial", amount)
+            leave_gpus(source.log, part.at(key), "A trial", amount)
     return trial
 
 
@@ -153,24 +155,24 @@ def _space(source: Node) -> JSONValue:
             source.record_origin("", {"search_space": key}, named=False)
             source.problem(
                 key,
-                f"The search space is in a file of its own, {shown(source.take(key))}; "
-                "put its content here as searchSpace.",
+                f"The search space is in another file, {shown(source.take(key))}. "
+                "Paste its content here as searchSpace.",
             )
-        source.leave(key, "The search space stands in the document itself.")
+        source.leave(key, "The search space is in the document itself.")
     if source.take("useAnnotation"):
-        source.problem("useAnnotation", "Annotations in code cannot be read from here.")
+        source.problem("useAnnotation", "This site cannot read annotations in code.")
     space = source.inner("searchSpace")
     if not space.given() and not source.log.diagnostics.problems:
-        source.problem("searchSpace", "searchSpace must name at least one parameter.")
+        source.problem("searchSpace", "searchSpace must have at least one parameter.")
     return read_space(space, Names(source.log))
 
 
 def _objective(source: Node, goal: str) -> dict[str, JSONValue]:
-    why = "NNI's trials report one number without a name."
-    metric = mapping.no_metric(source.log, "", why, METRIC)
+    why = "NNI's trials report a number without a name."
+    metric = mapping.default_metric(source.log, "", why, METRIC)
     if not goal:
-        why = "The tuner does not say optimize_mode, which means maximize."
-        goal = mapping.no_goal(source.log, "", why, "maximize")
+        why = "The tuner has no optimize_mode, which means maximize."
+        goal = mapping.default_goal(source.log, "", why, "maximize")
     return {"primary_metric": metric, "goal": goal}
 
 
@@ -178,9 +180,9 @@ def _limits(source: Node, sampling: Settings) -> dict[str, JSONValue]:
     key, value = source.first("maxTrialNumber", "maxTrialNum")
     total = source.as_number(key, value)
     if total is None and sampling["type"] != "grid":
-        why = "Without maxTrialNumber, NNI goes on until somebody stops it."
-        total = mapping.no_total(source.log, key, why)
-    limits = mapping.limits(total, source.number("trialConcurrency"))
+        why = "Without maxTrialNumber, NNI runs until you stop it."
+        total = mapping.default_total(source.log, key, why)
+    limits = mapping.limits_of(total, source.number("trialConcurrency"))
     for ours, names in (
         ("timeout", ("maxExperimentDuration", "maxExecDuration")),
         ("trial_timeout", ("maxTrialDuration",)),

@@ -1,11 +1,7 @@
-"""The tuner and the assessor of an NNI experiment.
-
-The search space of an NNI experiment.
-"""
+"""The tuner, the assessor and the search space of an NNI experiment."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import TypeAlias
@@ -14,8 +10,8 @@ from experiments.search.fields import shown, unknown_name
 from experiments.search.formats.mapping import (
     MAX_NAME_LENGTH,
     Names,
-    asha_policy,
     hyperband_policy,
+    stepped_log,
 )
 from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
@@ -39,14 +35,14 @@ TUNERS: Mapping[str, str] = {
     "hyperband": "random",
     "bohb": "tpe",
 }
-# What is the same algorithm here and there; batches are the grid of one choice.
+# The same algorithm in both systems; a batch is the grid of one choice.
 SAME = ("random", "gridsearch", "batch", "batchtuner", "tpe", "gp", "gptuner")
-# What ends trials by successive halving, too.
-BRACKETS = ("hyperband", "bohb")
-# What is there as well, and nothing here comes near to.
+# These also end trials by successive halving.
+HALVING = ("hyperband", "bohb")
+# NNI's algorithms that no sampler here resembles.
 OTHERS = ("pbt", "pbttuner", "ppo", "ppotuner", "networkmorphism")
 ASSESSORS = ("medianstop", "curvefitting")
-# Whatever any algorithm is told about how it works inside.
+# Arguments of all algorithms.
 ARGUMENTS = (
     "all_checkpoint_dir",
     "alpha",
@@ -116,28 +112,28 @@ def read_tuner(source: Node) -> tuple[Settings, str, Settings]:
     source.log.source_map.put("sampling_algorithm", tuner.at(place))
     fields = {"objective.goal": "optimize_mode", "sampling_algorithm.seed": "seed"}
     arguments.record_origin("", fields)
-    policy = _brackets(tuner, arguments) if plain in BRACKETS else {}
+    policy = _hyperband(tuner, arguments) if plain in HALVING else {}
     arguments.close("the sampling here", also=ARGUMENTS)
     tuner.close("the sampling here", also=ALGORITHM)
     return sampling, goal, policy
 
 
 def _sampling(tuner: Node, place: str, name: str, wanted: Settings) -> Settings:
-    """The sampling for a tuner, with a note where it is not the same one."""
+    """The sampling for a tuner, with a note if it is another algorithm."""
     plain = name.lower()
-    if plain in (*SAME, *BRACKETS):
+    if plain in (*SAME, *HALVING):
         return wanted
     known = [*TUNERS, *OTHERS]
     is_ours = plain in known or place == "className"
     if not is_ours and tuner.is_misspelled(place, name, known, kind="tuner"):
         return wanted
-    what = f"There is no tuner {shown(name)} here" if name else "No tuner is named"
-    tuner.changed(place, f"{what}; {wanted['type']} stands in.")
+    what = f"There is no tuner {shown(name)} here" if name else "There is no tuner"
+    tuner.changed(place, f"{what}; {wanted['type']} is used instead.")
     return wanted
 
 
-def _brackets(tuner: Node, arguments: Node) -> Settings:
-    """The policy that an advisor implies; its budget is the length of a trial here."""
+def _hyperband(tuner: Node, arguments: Node) -> Settings:
+    """The policy that an advisor implies; its budget is a trial's length here."""
     eta, first = arguments.number("eta") or 3, arguments.number("min_budget") or 1
     key = "max_budget" if arguments.has("max_budget") else "R"
     last = arguments.number(key)
@@ -145,8 +141,6 @@ def _brackets(tuner: Node, arguments: Node) -> Settings:
     arguments.record_origin(
         "early_termination", {**fields, "min_resource": "min_budget"}
     )
-    if last is None:
-        return asha_policy(tuner, first, eta)
     return hyperband_policy(tuner, first, eta, last)
 
 
@@ -175,8 +169,8 @@ def _rule(assessor: Node, place: str, name: str, arguments: Node) -> Settings:
     if plain == "medianstop":
         assessor.log.changed(
             assessor.path,
-            "Trials are compared with all others that have come as far, not only with "
-            "those that have ended.",
+            "Trials are compared with all others at the same report, not only with "
+            "finished ones.",
         )
         return policy
     is_ours = plain in ASSESSORS or place == "className"
@@ -184,7 +178,7 @@ def _rule(assessor: Node, place: str, name: str, arguments: Node) -> Settings:
         return policy
     assessor.log.changed(
         assessor.path,
-        f"There is no assessor {shown(name)} here; median stopping stands in.",
+        f"There is no assessor {shown(name)} here; median stopping is used instead.",
     )
     gap = arguments.number("gap")
     return {**policy, "evaluation_interval": gap} if gap else policy
@@ -198,14 +192,14 @@ def _algorithm(source: Node, key: str) -> tuple[Node, str, Node]:
     for name in names:
         algorithm.take(name)
     for part in ("codeDir", "codeDirectory", "classFileName", "gpuIndices"):
-        algorithm.leave(part, "The search runs on this site, with its own algorithms.")
+        algorithm.leave(part, "The search runs on this site, with its algorithms.")
     return algorithm, place, algorithm.inner("classArgs")
 
 
 Law: TypeAlias = "dict[str, JSONValue]"
 Numbers: TypeAlias = "list[float]"
-DEEPEST = 6
-# How many numbers each type takes.
+MAX_DEPTH = 6
+# The number of arguments of each type.
 SPACE_ARGUMENTS = {
     "randint": 2,
     "uniform": 2,
@@ -217,7 +211,7 @@ SPACE_ARGUMENTS = {
     "lognormal": 2,
     "qlognormal": 3,
 }
-# All numbers of a distribution stand in one list.
+# All numbers of a distribution are in one list.
 PLACES = {
     "values": "_value",
     **dict.fromkeys(("low", "high", "min_value", "max_value"), "_value"),
@@ -265,12 +259,12 @@ def _choice(
     values: list[JSONValue] = []
     branches: list[tuple[str, Node]] = []
     for index, value in enumerate(item.items("_value")):
-        if isinstance(value, Mapping) and depth < DEEPEST:
+        if isinstance(value, Mapping) and depth < MAX_DEPTH:
             branch = item.mapping(f"_value.{index}", value)
             label = branch.text("_name") or f"option_{index}"
             if len(label) > MAX_NAME_LENGTH:
                 branch.problem(
-                    "_name", f"A name may have {MAX_NAME_LENGTH} characters."
+                    "_name", f"A name may have up to {MAX_NAME_LENGTH} characters."
                 )
                 continue
             values.append(label)
@@ -289,8 +283,8 @@ def _branch(
     if [key for key in branch.given() if key != "_name"]:
         branch.log.changed(
             branch.path,
-            f"The parameters below {shown(label)} stand by themselves, as {name}_NAME, "
-            f"and are there only when {name} is {shown(label)}.",
+            f"The parameters below {shown(label)} become {name}_NAME, and have a value "
+            f"only when {name} is {shown(label)}.",
         )
     when: JSONValue = {name: [label]}
     yield from _parameters(branch, names, f"{name}_", when, depth + 1)
@@ -309,7 +303,7 @@ def _law(item: Node, kind: str) -> Law:
     if len(numbers) != SPACE_ARGUMENTS[kind]:
         item.problem(
             "_value",
-            f"{kind} takes {SPACE_ARGUMENTS[kind]} numbers in _value, "
+            f"{kind} needs {SPACE_ARGUMENTS[kind]} numbers in _value, "
             f"not {len(numbers)}.",
         )
         return {}
@@ -320,7 +314,7 @@ def _law(item: Node, kind: str) -> Law:
 
 
 def _are_in_range(item: Node, kind: str, numbers: Numbers) -> bool:
-    """Whether two bounds are in order and, for a logarithm, above 0; noted if not."""
+    """Whether bounds are in order and, for a logarithm, above 0; if not, a problem."""
     if "normal" in kind:
         return True
     low, high = numbers[:2]
@@ -352,27 +346,25 @@ def _log(item: Node, kind: str, numbers: Numbers) -> Law:
     return {"type": "float", "low": numbers[0], "high": numbers[1], "log": True}
 
 
-def _stepped_log(item: Node, kind: str, numbers: Numbers) -> Law:
+def _qloguniform(item: Node, kind: str, numbers: Numbers) -> Law:
     _check_ends(item, numbers)
-    low, high = map(math.log, numbers[:2])
-    return {"type": kind, "min_value": low, "max_value": high, "q": numbers[2]}
+    return stepped_log(*numbers)
 
 
 def _check_ends(item: Node, numbers: Numbers) -> None:
-    """NNI cuts values off at the bounds, whether or not those are multiples of q."""
+    """Note bounds that are not multiples of q: NNI cuts values off there."""
     low, high, step = numbers
     if step > 0:
         parts = [Fraction(repr(bound)) / Fraction(repr(step)) for bound in (low, high)]
         if any(part.denominator > 1 for part in parts):
             item.changed(
                 "_value",
-                f"Bounds that are no multiples of {step:g} are not among the values "
-                "here.",
+                f"Bounds that are not multiples of {step:g} are never drawn here.",
             )
 
 
 READERS: Mapping[str, Callable[[Node, str, Numbers], Law]] = {
     "randint": _randint,
     "loguniform": _log,
-    "qloguniform": _stepped_log,
+    "qloguniform": _qloguniform,
 }

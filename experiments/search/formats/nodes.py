@@ -1,6 +1,6 @@
-"""A foreign document read key by key, so that no key is lost without a note.
+"""Documents read key by key, so that no key is dropped without a note.
 
-The name that was meant by one that nobody knows, where that can be told.
+Unknown keys that look like a misspelling of a known one are problems.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
+from typing import TypeAlias
 
 from experiments.search.document.yaml import place
 from experiments.search.fields import (
@@ -21,15 +22,15 @@ from experiments.search.fields import (
 from experiments.search.formats.imported import FinishedTrial, Note, NoteKind, SourceMap
 from experiments.search.records import JSONValue
 
-# Slips that a name may have, by its length: one letter too many, too few, another one,
-# or two exchanged.
+# Edits that make a name a misspelling, by its length. An edit adds, removes, replaces
+# or swaps letters.
 MAX_EDITS = ((5, 1), (12, 2), (MAX_COMPARED_LENGTH, 3))
-# Counting slips takes time; what is less alike than this has more of them.
+# Counting edits takes time; less similar names have too many of them.
 MIN_SIMILARITY, MAX_CANDIDATES = 0.6, 3
-# Below this a beginning of a name could be that of many.
+# Shorter beginnings of a name could match many names.
 MIN_PREFIX_LENGTH = 4
-# Names of one thing in different systems, which people mix up.
-SAME = (
+# Names of the same thing in different systems, which people mix up.
+SYNONYMS = (
     ("earlytermination", "earlyterminate", "earlystopping", "earlystop"),
     ("searchspace", "parameters", "parameterspace", "hyperparameters"),
     ("samplingalgorithm", "method", "algorithm", "sampling"),
@@ -43,10 +44,9 @@ SAME = (
 
 
 def suggested_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a wrong one is a misspelling of; None if it is none.
+    """The known name that an unknown one probably misspells; None if there is none.
 
-    Stricter than a suggestion has to be: what is like no known name may be one that is
-    new in the other system.
+    Stricter than for our own documents: another system may have new names.
     """
     plain = _plain(name)
     names = {
@@ -56,7 +56,7 @@ def suggested_name(name: str, known: Iterable[str]) -> str | None:
         return None
     if plain in names:
         return names[plain]
-    for group in SAME:
+    for group in SYNONYMS:
         found = [other for other in group if other in names]
         if plain in group and len(found) == 1:
             return names[found[0]]
@@ -70,7 +70,7 @@ def suggested_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """The smallest number of slips between two words (Damerau, 1964)."""
+    """The smallest number of edits between two words (Damerau, 1964)."""
     rows = [list(range(len(other) + 1))]
     for number, letter in enumerate(one, 1):
         row = [number]
@@ -89,7 +89,7 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def _is_close(name: str, known: str) -> bool:
-    """Whether a name is a known one with slips, or the beginning of one with a slip."""
+    """Whether few edits make a name a known one, or one edit the start of it."""
     allowed = next(most for length, most in MAX_EDITS if len(name) <= length)
     if edit_distance(name, known) <= allowed:
         return True
@@ -98,22 +98,25 @@ def _is_close(name: str, known: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A name without the differences between `max_value`, `max-value`, `maxValue`."""
+    """A name in one spelling: `max_value`, `max-value` and `maxValue` are equal."""
     return name.lower().replace("_", "").replace("-", "")
 
 
-WHOLE = re.compile(r"[-+]?[0-9]{1,60}")
+INTEGER = re.compile(r"[-+]?[0-9]{1,60}")
 NUMBER = re.compile(
     r"[-+]?(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][-+]?[0-9]{1,4})?"
 )
 MAX_PROBLEMS = 100
-# Unknown names that are looked at for what was meant.
+# Unknown names that get a suggestion.
 MAX_COMPARED = 500
+
+
+Document: TypeAlias = Mapping[str, object]
 
 
 @dataclass
 class Log:
-    """What was noticed while a document was read; `lines` maps its paths to lines.
+    """Notes, problems and trials found in a document; `lines` has the lines of paths.
 
     `places` says where in it the fields of the sweep document come from. A document
     that is known to be right, such as one to be exported, needs no one who `suggests`.
@@ -147,26 +150,26 @@ class Log:
         return self.source_map.line(path)
 
     def in_order(self) -> tuple[Note, ...]:
-        """The notes by line; what has no line comes last."""
+        """The notes by line, those without a line last."""
         last = 1 + max(self.source_map.lines.values(), default=0)
         return tuple(sorted(self.notes, key=lambda note: note.line or last))
 
     def suggest(self, name: str, known: Iterable[str]) -> str | None:
-        """The name that was misspelt; None if it is none, or after too many of them."""
+        """The known name that one misspells; None without one, or after too many."""
         self.compared += 1
         if not self.suggests or self.compared > MAX_COMPARED:
             return None
         return suggested_name(name, known)
 
     def problem(self, path: str, message: str) -> None:
-        """Note that the document is wrong; too many problems end the reading."""
+        """Note that the document is wrong; too many problems end the import."""
         self.diagnostics.error(path, message)
         if len(self.diagnostics.problems) > MAX_PROBLEMS:
             self.diagnostics.raise_if_any()
 
 
 class Node:
-    """One mapping of a foreign document. A null counts as left out, as with Fields."""
+    """One mapping of a document. A null counts as left out, as in our own documents."""
 
     def __init__(self, mapping: Mapping[str, object], path: str, log: Log) -> None:
         self.path = path
@@ -182,11 +185,11 @@ class Node:
         return self._mapping.get(key) is not None
 
     def given(self) -> list[str]:
-        """Every key that is there, known or not."""
+        """Every key, known or not."""
         return list(self._mapping)
 
     def take(self, key: str) -> object:
-        """The value as it stands, None when left out; the key is accounted for."""
+        """The unchanged value, None when left out; the key counts as read."""
         self._known.add(key)
         return self._mapping.get(key)
 
@@ -195,11 +198,11 @@ class Node:
         return Node({**self._mapping, **values}, self.path, self.log)
 
     def skip(self, keys: Iterable[str]) -> None:
-        """Pass over keys that say nothing as long as something else is wrong."""
+        """Ignore keys that do not matter while something else is wrong."""
         self._known.update(keys)
 
     def first(self, *keys: str) -> tuple[str, object]:
-        """The first of several names that is there, with its value."""
+        """The first of several keys that has a value, with its value."""
         for key in keys:
             if self.has(key):
                 return key, self.take(key)
@@ -210,13 +213,13 @@ class Node:
         return self.mapping(key, self.take(key))
 
     def mapping(self, key: str | int, value: object) -> Node:
-        """A value at a key that has to be a mapping, as a source of its own."""
+        """A value at a key that has to be a mapping, as a node."""
         if value is not None and not isinstance(value, Mapping):
             self.problem(key, f"{key} must be a mapping, not {shown(value)}.")
         return Node(value if isinstance(value, Mapping) else {}, self.at(key), self.log)
 
     def entries(self) -> list[tuple[str, object]]:
-        """Every key with its value, for a mapping whose names are free."""
+        """Every key with its value, for a mapping with names that users choose."""
         self._known |= self._mapping.keys()
         return list(self._mapping.items())
 
@@ -242,7 +245,7 @@ class Node:
         return self.as_number(key, self.take(key))
 
     def as_number(self, key: str, value: object) -> float | None:
-        """A value at a key as a number; None, with a problem, if it is none."""
+        """A value at a key as a number; None, with a problem, for anything else."""
         if value is None:
             return None
         number = number_of(value)
@@ -251,7 +254,7 @@ class Node:
         return number
 
     def carry(self, document: dict[str, JSONValue], *keys: str) -> None:
-        """Copy keys to a document as they stand; its own rules check them."""
+        """Copy keys to a document unchanged; parsing it checks them."""
         for key in keys:
             value = self.take(key)
             if value is not None:
@@ -263,13 +266,13 @@ class Node:
         self.log.changed(self.at(key), message, alternative)
 
     def leave(self, key: str, message: str, alternative: str = "") -> None:
-        """Leave a key out, with a note if it is there."""
+        """Leave a key out, with a note if it has a value."""
         self._known.add(key)
         if self.has(key):
             self.log.left_out(self.at(key), message, alternative)
 
     def problem(self, key: str | int, message: str) -> None:
-        """Note that the foreign document itself is wrong."""
+        """Note that the document itself is wrong."""
         if isinstance(key, str):
             self._known.add(key)
         self.log.problem(self.at(key), message)
@@ -277,10 +280,10 @@ class Node:
     def record_origin(
         self, here: str, fields: Mapping[str, str] | None = None, *, named: bool = True
     ) -> None:
-        """Say that the field `here` of our document comes from this mapping.
+        """Record that the field `here` of our document comes from this mapping.
 
-        `fields` are those inside it, each with the key that it comes from, and that it
-        is called by unless they are not `named` there.
+        `fields` has the fields inside it by the keys they come from. Problems name them
+        by these keys, unless the keys are not `named` for one field.
         """
         if here:
             self.log.source_map.put(here, self.path)
@@ -291,10 +294,10 @@ class Node:
             )
 
     def close(self, where: str, *, also: Iterable[str] = ()) -> None:
-        """Take a stand on every key that nobody asked for.
+        """Note every key that was not read.
 
-        A misspelling of a known name is a problem; anything else is left out of
-        `where`. `also` are names of the other system that are known and not read.
+        A misspelling of a known key is a problem; anything else has no equivalent in
+        `where`. `also` has keys that the other system knows and that are not read here.
         """
         also = frozenset(also)
         known = sorted(self._known | also)
@@ -307,7 +310,7 @@ class Node:
     def is_misspelled(
         self, key: str, name: str, known: Iterable[str], *, kind: str
     ) -> bool:
-        """Whether a name at a key is a misspelling of a known one: then a problem."""
+        """Whether a name at a key misspells a known one, which becomes a problem."""
         known = list(known)
         suggestion = None if name in known else self.log.suggest(name, known)
         if suggestion is None:
@@ -318,15 +321,21 @@ class Node:
         return True
 
 
+def inner_mapping(document: Document, key: str) -> Document:
+    """A mapping inside a loaded document; empty for anything else."""
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
 def number_of(value: object) -> float | None:
-    """A finite number from a number or its digits; None for anything else."""
+    """A finite number from a number or its text; None for anything else."""
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
-        value = int(value) if WHOLE.fullmatch(value.strip()) else float(value)
+        value = int(value) if INTEGER.fullmatch(value.strip()) else float(value)
     return value if is_number(value) else None
 
 
 def json_value(value: object) -> JSONValue:
-    """A value of a loaded document with mappings and lists of its own."""
+    """A copy of a loaded value, with mappings and lists of JSON values."""
     if isinstance(value, Mapping):
         return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,4 @@
-"""An Optuna study: its distributions become the space, its trials finished ones.
-
-The sweep of an Optuna study: its space, its objective and its finished trials.
-"""
+"""An Optuna study: its space, its objective and its finished trials."""
 
 from __future__ import annotations
 
@@ -33,12 +30,12 @@ METRIC = "value"
 
 
 def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
-    """The sweep document of a study; its trials go to the log."""
+    """The sweep document of a study; the log gets its finished trials."""
     if len(study.directions) > 1:
         log.problem(
             "directions",
-            f"The study has {len(study.directions)} objectives; a sweep here has one. "
-            "Multi-objective studies cannot be imported.",
+            f"The study has {len(study.directions)} objectives. Only studies with one "
+            "objective can be imported.",
         )
     laws = _laws(study, log)
     log.source_map.put("search_space", study.place, name="")
@@ -57,7 +54,7 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
         "display_name": study.name,
         "tags": study.tags,
         "trial": {
-            "command": mapping.no_command(log, "", "A study does not hold a command.")
+            "command": mapping.default_command(log, "", "A study has no command.")
         },
         "search_space": {
             called[name]: {**law, **_when(conditions.get(name))}
@@ -66,8 +63,8 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
         "sampling_algorithm": study.sampling or read_sampler(Node({}, "", log)),
         "objective": _objective(study, log),
         "early_termination": study.policy,
-        "limits": mapping.limits(
-            mapping.no_total(log, "", "A study goes on for as long as it is asked."),
+        "limits": mapping.limits_of(
+            mapping.default_total(log, "", "A study has no limit."),
             None,
         ),
     }
@@ -79,27 +76,27 @@ def _when(condition: JSONValue) -> Law:
 
 
 def _laws(study: OptunaStudy, log: Log) -> dict[str, Law]:
-    """Every parameter's distribution, the widest where it changed on the way."""
+    """Every parameter's distribution; the widest range, if it changed."""
     laws: dict[str, Law] = {}
     last: dict[str, object] = {}
-    for name, path, value in study.given():
+    for name, path, value in study.all_distributions():
         if name in last and last[name] is value:
             continue
         last[name] = value
         law = law_of(value)
         for key in unknown_fields(value):
-            log.left_out(f"{path}.{key}", f"{key} is no part of a distribution.")
+            log.left_out(f"{path}.{key}", f"{key} is not a field of a distribution.")
         if law is None:
-            log.problem(path, f"{shown(value)} is no distribution of Optuna.")
+            log.problem(path, f"{shown(value)} is not an Optuna distribution.")
         elif name not in laws:
             laws[name] = law
         elif laws[name] != law:
             wider = merged(laws[name], law)
             log.changed(
                 path,
-                f"The range of {name} changed on the way; the widest is taken."
+                f"The range of {name} changed during the study; the widest is used."
                 if wider
-                else f"{name} had different distributions; the first is taken.",
+                else f"{name} has several distributions; the first is used.",
             )
             laws[name] = wider or laws[name]
     return laws
@@ -113,8 +110,7 @@ def _add_trials(
         if state is None:
             log.left_out(
                 "trials",
-                "Trials that wait or still run are not taken over, nor is one of an "
-                "unknown state.",
+                "Only finished trials are imported, not those that wait or run.",
             )
             continue
         params = {
@@ -123,11 +119,13 @@ def _add_trials(
             if name in called
         }
         log.trials.append(FinishedTrial(params, _best(study, trial), state))
-    _note_strangers(study, called, log)
+    _note_unknown_parameters(study, called, log)
 
 
-def _note_strangers(study: OptunaStudy, called: Mapping[str, str], log: Log) -> None:
-    """Say so, once a name, when trials have values of a parameter without a law."""
+def _note_unknown_parameters(
+    study: OptunaStudy, called: Mapping[str, str], log: Log
+) -> None:
+    """Note each parameter without a distribution that trials have values of."""
     seen = set(called)
     for trial in study.trials:
         for name in trial.params:
@@ -154,18 +152,18 @@ def _objective(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
     metric = study.metric
     if not metric:
         why = "A study's value has no name."
-        metric = mapping.no_metric(log, "", why, METRIC)
+        metric = mapping.default_metric(log, "", why, METRIC)
     direction = study.directions[0].lower() if study.directions else ""
     if direction not in ("minimize", "maximize"):
-        why = "The direction is not known; Optuna's own default is minimize."
-        direction = mapping.no_goal(log, "", why, "minimize")
+        why = "The direction is missing; Optuna's default is minimize."
+        direction = mapping.default_goal(log, "", why, "minimize")
     return {"primary_metric": metric, "goal": direction}
 
 
-# The numbers that Optuna's own enumerations have.
+# The values of Optuna's enumerations.
 STATE_NUMBERS = {1: "COMPLETE", 2: "PRUNED", 3: "FAIL", 0: "RUNNING", 4: "WAITING"}
+RECORDS = ("number", "_trial_id", "trial_id", "datetime_start", "datetime_complete")
 DIRECTION_NUMBERS = {1: "MINIMIZE", 2: "MAXIMIZE"}
-TIMES = ("datetime_start", "datetime_complete")
 
 
 def read_optuna(source: Node, name: str = "") -> dict[str, JSONValue]:
@@ -186,16 +184,16 @@ def read_optuna(source: Node, name: str = "") -> dict[str, JSONValue]:
     study.place = source.at(key)
     study.distributions = dict(source.mapping(key, space).entries())
     study.tags = _tags(source.inner("user_attrs"))
-    source.leave("system_attrs", "Optuna's own records of the study are not needed.")
+    source.leave("system_attrs", "Optuna's internal records are not needed.")
     for index, value in enumerate(source.items("trials")):
         study.trials.append(_trial(source.mapping(f"trials.{index}", value)))
     for summary in ("best_trial", "best_trials", "best_params", "best_value"):
-        source.leave(summary, "The best trial is found among the trials.")
+        source.leave(summary, "The trials contain the best one.")
     if source.has("sampler"):
         study.sampling = read_sampler(source)
     study.policy = read_pruner(source)
     for part in ("datetime_start", "n_trials"):
-        source.leave(part, f"{part} has no counterpart in a sweep document.")
+        source.leave(part, f"{part} has no equivalent in a sweep document.")
     source.close("a sweep here", also=("sampler", "pruner"))
     return sweep_of(study, source.log)
 
@@ -216,17 +214,10 @@ def _trial(item: Node) -> StudyTrial:
         dict(item.inner("distributions").entries()),
         item.at("distributions"),
     )
-    for key in (
-        "number",
-        "_trial_id",
-        "trial_id",
-        "datetime_start",
-        "datetime_complete",
-    ):
-        item.take(key)
+    item.skip(RECORDS)
     for key in ("user_attrs", "system_attrs", "duration"):
         if item.take(key):
-            item.leave(key, "What is noted beside a trial is not kept.")
+            item.leave(key, "Attributes of a trial are not imported.")
     item.close("a trial here")
     return trial
 
@@ -254,5 +245,5 @@ def _tags(attributes: Node) -> dict[str, JSONValue]:
         if isinstance(value, bool | str) or is_number(value):
             tags[key] = json_value(value)
         else:
-            attributes.leave(key, "A tag is one text or number.")
+            attributes.leave(key, "A tag is a text or a number.")
     return tags

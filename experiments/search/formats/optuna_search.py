@@ -11,7 +11,7 @@ from experiments.search.formats.nodes import Node
 from experiments.search.records import JSONValue
 
 Settings: TypeAlias = "dict[str, JSONValue]"
-# Those that work as ours do come first; the others have something that stands in.
+# The first ones work like ours; the others are replaced by a similar one.
 SAMPLERS: Mapping[str, str] = {
     "RandomSampler": "random",
     "GridSampler": "grid",
@@ -27,25 +27,25 @@ SAMPLERS: Mapping[str, str] = {
     "PartialFixedSampler": "tpe",
 }
 SAME = tuple(SAMPLERS)[:7]
-USUAL = "tpe"
+DEFAULT_SAMPLER = "tpe"
 
 
 def read_sampler(study: Node) -> Settings:
-    """The sampling; Optuna's own default, with a note, where none is named."""
+    """The sampling; without one, Optuna's default and a note."""
     if not study.has("sampler"):
         study.log.changed(
             "",
-            "Which sampler and pruner a study uses is not stored: this is tpe, "
-            "Optuna's own default, without early termination.",
+            "A study does not store its sampler and pruner. The sweep uses tpe, "
+            "Optuna's default, without early termination.",
             "Choose median stopping for Optuna's default pruner.",
         )
-        return {"type": USUAL}
+        return {"type": DEFAULT_SAMPLER}
     name, settings = _named(study, "sampler")
-    kind = SAMPLERS.get(name, USUAL)
+    kind = SAMPLERS.get(name, DEFAULT_SAMPLER)
     if study.is_misspelled("sampler", name, SAMPLERS, kind="sampler"):
         settings.skip(settings.given())
     elif name not in SAME:
-        message = f"There is no sampler {shown(name)} here; {kind} stands in."
+        message = f"There is no sampler {shown(name)} here; {kind} is used instead."
         study.changed("sampler", message)
     seed = settings.number("seed")
     settings.close("the sampler here")
@@ -53,7 +53,7 @@ def read_sampler(study: Node) -> Settings:
 
 
 def read_pruner(study: Node) -> Settings:
-    """The policy of the pruner; empty where there is none."""
+    """The policy of the pruner; empty without one."""
     if not study.has("pruner"):
         return {}
     name, settings = _named(study, "pruner")
@@ -63,7 +63,7 @@ def read_pruner(study: Node) -> Settings:
     elif read is None:
         study.leave(
             "pruner",
-            f"There is no policy for {shown(name)}; no trial ends early.",
+            f"There is no policy like {shown(name)} here; no trial ends early.",
             "Choose median stopping.",
         )
     policy = read(settings) if read else {}
@@ -72,7 +72,7 @@ def read_pruner(study: Node) -> Settings:
 
 
 def _named(study: Node, key: str) -> tuple[str, Node]:
-    """A name, or a mapping with a name and arguments; underscores do not count."""
+    """A name, or a mapping with a name and arguments, underscores ignored."""
     value = study.take(key)
     if isinstance(value, str):
         return value, Node({}, study.at(key), study.log)
@@ -87,11 +87,11 @@ def _named(study: Node, key: str) -> tuple[str, Node]:
 
 
 def _schedule(pruner: Node) -> Settings:
-    """After how many reports a trial is judged first, and how often from then on."""
+    """The number of reports before the first decision, and between decisions."""
     policy: Settings = {}
     first, interval = pruner.number("n_warmup_steps"), pruner.number("interval_steps")
     if first:
-        # Steps count from 0.
+        # Optuna counts steps from 0.
         policy["delay_evaluation"] = first + 1
     if interval:
         policy["evaluation_interval"] = interval
@@ -108,8 +108,8 @@ def _rivals(pruner: Node, default: float) -> Settings:
 def _median(pruner: Node) -> Settings:
     pruner.log.changed(
         pruner.path,
-        "Optuna holds a trial's best against the others' values at the same step; here "
-        "it is held against their averages up to there.",
+        "Optuna compares a trial's best value with the others' values at the same "
+        "step; here it is compared with their averages up to that step.",
     )
     return {"type": "median_stopping", **_rivals(pruner, 5), **_schedule(pruner)}
 
@@ -136,8 +136,6 @@ def _halving(pruner: Node) -> Settings:
 def _hyperband(pruner: Node) -> Settings:
     first, last = (_resource(pruner, key) for key in ("min_resource", "max_resource"))
     factor = _factor(pruner, 3)
-    if last is None:
-        return asha_policy(pruner, first or 1, factor)
     return hyperband_policy(pruner, first or 1, factor, last)
 
 
@@ -146,10 +144,10 @@ def _factor(pruner: Node, default: float) -> float:
 
 
 def _resource(pruner: Node, key: str) -> float | None:
-    """A number of reports; Optuna's `auto` is told from the first trial."""
+    """A number of reports; None, with a note, for `auto` (the first trial's length)."""
     value = pruner.take(key)
     if value == "auto":
-        pruner.leave(key, "How long a trial is is not told from the first one.")
+        pruner.leave(key, "The first trial's length does not set it here.")
         return None
     return pruner.as_number(key, value)
 
@@ -161,7 +159,7 @@ def _threshold(pruner: Node) -> Settings:
 
 
 def _patience(pruner: Node) -> Settings:
-    pruner.leave("wrapped_pruner", "A trial ends when it no longer gets better.")
+    pruner.leave("wrapped_pruner", "A trial ends when it no longer improves.")
     delta = pruner.number("min_delta")
     policy: Settings = {"type": "patience", "patience": pruner.number("patience")}
     return {**policy, "min_delta": delta} if is_number(delta) and delta else policy

@@ -1,11 +1,7 @@
-"""An Optuna study, whatever it was read from.
+"""An Optuna study, its distributions (old and new), and its parameters' conditions.
 
-Optuna's distributions, of version 3 and later and the older ones.
-
-When a parameter of a study has a value: told from the trials that have ended.
-
-In a study it is the code that decides which parameters a trial asks for. Where one
-choice explains it exactly, in every trial, that becomes the parameter's condition.
+A study's code decides which parameters a trial has. If the values of one choice explain
+it exactly, in every trial, they become the parameter's condition.
 """
 
 from __future__ import annotations
@@ -24,9 +20,9 @@ from experiments.search.wording import counted
 
 @dataclass
 class StudyTrial:
-    """One trial as Optuna has it: its state in capitals, its values by name.
+    """One trial in Optuna's terms: its state in upper case, its values by name.
 
-    `place` is the path of its distributions; empty for that of the study.
+    `place` is the path of its distributions, if it has its own.
     """
 
     state: str
@@ -38,10 +34,7 @@ class StudyTrial:
 
 @dataclass
 class OptunaStudy:
-    """A study without the storage that it came from.
-
-    `place` is the path of its distributions.
-    """
+    """A study, from JSON or a storage; `place` is the path of its distributions."""
 
     name: str = ""
     directions: list[str] = field(default_factory=list)
@@ -53,8 +46,8 @@ class OptunaStudy:
     sampling: dict[str, JSONValue] = field(default_factory=dict)
     policy: dict[str, JSONValue] = field(default_factory=dict)
 
-    def given(self) -> Iterator[tuple[str, str, object]]:
-        """Every distribution: the parameter's name, its path, and itself."""
+    def all_distributions(self) -> Iterator[tuple[str, str, object]]:
+        """Every distribution with its parameter's name and its path."""
         for name, value in self.distributions.items():
             yield name, join(self.place, name), value
         for trial in self.trials:
@@ -62,9 +55,9 @@ class OptunaStudy:
                 yield name, join(trial.place or self.place, name), value
 
     def origins(self) -> dict[str, tuple[str, object]]:
-        """Where each parameter's first distribution stands."""
+        """The path and the value of each parameter's first distribution."""
         origins: dict[str, tuple[str, object]] = {}
-        for name, path, value in self.given():
+        for name, path, value in self.all_distributions():
             origins.setdefault(name, (path, value))
         return origins
 
@@ -87,19 +80,19 @@ FIELDS = ("low", "high", "log", "step", "q", "choices")
 
 
 def is_distribution(value: object) -> bool:
-    """Whether a value is one of Optuna's distributions, or the JSON text of one."""
+    """Whether a value is an Optuna distribution, or the JSON text of one."""
     kind, _ = _parts(value)
     return kind in (*FLOATS, *INTS, "CategoricalDistribution")
 
 
 def is_unmistakable(value: object) -> bool:
-    """Whether it is one that names its class, as no other format's does."""
+    """Whether it names its class, which no other format's distributions do."""
     short = isinstance(value, Mapping) and "name" not in value
     return is_distribution(value) and not short
 
 
 def unknown_fields(value: object) -> list[str]:
-    """What a distribution holds that none of Optuna's has."""
+    """The fields that no distribution of Optuna has."""
     if isinstance(value, str):
         return []
     _, given = _parts(value)
@@ -112,7 +105,7 @@ def unknown_fields(value: object) -> list[str]:
 
 
 def optuna_field_paths(value: object) -> dict[str, str]:
-    """The fields of our distribution by the paths that they have in one of Optuna's."""
+    """The fields of our distribution by their paths in one of Optuna's."""
     kind, given = _parts(value)
     if isinstance(value, str):
         return {}
@@ -126,7 +119,7 @@ def optuna_field_paths(value: object) -> dict[str, str]:
 
 
 def law_of(value: object) -> Law | None:
-    """The distribution here for one of Optuna's; None if it is none."""
+    """Our distribution for one of Optuna's; None for anything else."""
     kind, given = _parts(value)
     if kind == "CategoricalDistribution":
         choices = given.get("choices")
@@ -145,7 +138,7 @@ def law_of(value: object) -> Law | None:
 
 
 def merged(one: Law, other: Law) -> Law | None:
-    """A distribution that holds both; None if there is none."""
+    """A distribution that contains both; None if there is none."""
     if one == other:
         return one
     if one.get("type") != other.get("type") or one.get("type") == "choice":
@@ -170,7 +163,7 @@ def external(law: Law, value: object, choices: object) -> JSONValue:
 
 
 def snapped(law: Law, value: float) -> float:
-    """A value of a stepped range without the rounding of sums."""
+    """A value of a stepped range without rounding errors."""
     low, step = law.get("low"), law.get("step")
     if not is_number(low) or not is_number(step) or step <= 0:
         return value
@@ -192,7 +185,7 @@ def _range(whole: bool, low: float, high: float, log: bool, step: float | None) 
 
 
 def _parts(value: object) -> tuple[str, Mapping[str, object]]:
-    """The class and the attributes of a distribution, in any of its notations."""
+    """The class and the attributes of a distribution in any notation."""
     if isinstance(value, str) and len(value) <= MAX_JSON_LENGTH:
         try:
             value = json.loads(value)
@@ -208,17 +201,17 @@ def _parts(value: object) -> tuple[str, Mapping[str, object]]:
     return (SHORT.get(str(kind), ""), value) if is_short else ("", {})
 
 
-# Of failed trials nobody knows what they would still have asked for.
+# A failed trial may have failed before it used all its parameters.
 ENDED = ("COMPLETE", "PRUNED")
-# Pairs of a parameter and another's value that are looked at.
+# Pairs of a parameter and another parameter's value.
 MAX_CHECKS = 200_000
 
 
 @dataclass(frozen=True)
 class Condition:
-    """`name` has one of `values` whenever the parameter is there.
+    """`name` has one of `values` exactly when the parameter has a value.
 
-    `untried` are values that no trial had; `others` explain it as well.
+    No trial had the `untried` values; the choices in `others` are explanations too.
     """
 
     name: str
@@ -229,7 +222,7 @@ class Condition:
 
 @dataclass
 class _Presence:
-    """Sets of trials as bits: those with a parameter, and with each of its values."""
+    """Sets of trials as bits: those with a parameter, and those with each value."""
 
     trials: list[StudyTrial]
     laws: Mapping[str, Law]
@@ -241,14 +234,14 @@ class _Presence:
             for name, law in self.laws.items()
             if law.get("type") == "choice"
         }
-        self.looks = 0
+        self.checks = 0
 
     def explanations(self, name: str) -> Iterator[Condition]:
-        """Every choice that is there with some values exactly when `name` is."""
+        """Every choice with some values exactly when `name` has a value."""
         wanted = self.having[name]
         for other, by_value in self.by_value.items():
-            self.looks += len(by_value)
-            if self.looks > MAX_CHECKS or other == name:
+            self.checks += len(by_value)
+            if self.checks > MAX_CHECKS or other == name:
                 continue
             having = self.having[other]
             inside = [key for key, bits in by_value.items() if bits & wanted == bits]
@@ -258,7 +251,7 @@ class _Presence:
                 yield Condition(other, values, self._untried(other))
 
     def condition(self, name: str) -> Condition | None:
-        """The explanation by the choice of fewest values, the first of these."""
+        """The explanation by the choice with the fewest values, the first of them."""
         found = sorted(
             self.explanations(name), key=lambda item: len(self.by_value[item.name])
         )
@@ -282,7 +275,7 @@ class _Presence:
         )
 
     def _values(self, name: str) -> dict[str, int]:
-        """By a value's JSON, in the order in which they were tried."""
+        """Sets of trials by a value's JSON, in the order of the trials."""
         found: dict[str, int] = {}
         for place, trial in enumerate(self.trials):
             if name in trial.params:
@@ -294,7 +287,7 @@ class _Presence:
 def conditions_of(
     study: OptunaStudy, laws: Mapping[str, Law], called: Mapping[str, str], log: Log
 ) -> dict[str, dict[str, JSONValue]]:
-    """`when` of each parameter that has one, by its name in the study."""
+    """The condition (`when`) of each parameter with one, by its name in the study."""
     ended = [trial for trial in study.trials if trial.state in ENDED]
     presence = _Presence(ended, laws)
     origins = study.origins()
@@ -309,28 +302,28 @@ def conditions_of(
         if condition is None:
             log.changed(
                 path,
-                f"{said}: the study's code decides when. Here it always has one.",
-                f"Say when in search_space.{called[name]}.when.",
+                f"{said}; the study's code decides when. Here it always has one.",
+                f"Add a condition as search_space.{called[name]}.when.",
             )
         else:
             found[name] = {called[condition.name]: list(condition.values)}
-            log.changed(path, f"{said}: {_words(condition)}", _advice(condition))
+            log.changed(path, f"{said}: {_sentence(condition)}", _advice(condition))
     return found
 
 
-def _words(condition: Condition) -> str:
+def _sentence(condition: Condition) -> str:
     values = listed(map(shown, condition.values), last="or")
-    return f"whenever {condition.name} is {values}. That becomes its condition."
+    return f"when {condition.name} is {values}. This becomes its condition."
 
 
 def _advice(condition: Condition) -> str:
-    """What the trials leave open."""
+    """The alternatives that the trials allow."""
     said = []
     if condition.untried:
         values = listed(map(shown, condition.untried))
         said.append(f"No trial had {values} for {condition.name}.")
     if condition.others:
-        said.append(f"{listed(condition.others[:5])} would explain it as well.")
+        said.append(f"{listed(condition.others[:5])} would explain it too.")
     return " ".join(said)
 
 

@@ -1,4 +1,4 @@
-"""An Optuna storage file: a SQLite database, read from a copy and never trusted."""
+"""An Optuna storage file: an untrusted SQLite database, read from a copy."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MAGIC = b"SQLite format 3\0"
 MAX_BYTES = 64 * 2**20
 MAX_TRIALS = 5_000
 MAX_ROWS = 100_000
-# Seconds of processor time that SQLite may take, and its instructions between looks.
+# Seconds of CPU time for SQLite, and its instructions between checks of them.
 MAX_READ_SECONDS = 0.6
 INSTRUCTIONS = 10_000
 MAX_JSON = 4_000_000
-# In bytes; a schema can make up longer ones than the file holds.
+# In bytes; a schema can produce texts longer than the file.
 MAX_TEXT_LENGTH = 1_000_000
 NEEDED = ("studies", "trials", "trial_params")
 
@@ -38,10 +38,10 @@ NEEDED = ("studies", "trials", "trial_params")
 def read_storage(content: bytes, log: Log, *, name: str) -> dict[str, JSONValue]:
     """The sweep document of the study with a name, or of the only one.
 
-    Raises DefinitionError for a file that is damaged, too large, or no storage.
+    Raises DefinitionError for a file that is damaged, too large or not a storage.
     """
     if len(content) > MAX_BYTES:
-        raise _refusal(f"A storage file may have {MAX_BYTES // 2**20} MB.")
+        raise _refusal(f"A storage file may have up to {MAX_BYTES // 2**20} MB.")
     try:
         with opened(content) as database:
             study = _Storage(database).study(name)
@@ -54,7 +54,7 @@ def read_storage(content: bytes, log: Log, *, name: str) -> dict[str, JSONValue]
 
 @contextmanager
 def opened(content: bytes) -> Iterator[sqlite3.Connection]:
-    """A copy of a SQLite file, to be read only, with limits of time and length.
+    """A read-only copy of a SQLite file with limits on time and length.
 
     A query that takes too long raises sqlite3.Error.
     """
@@ -78,20 +78,20 @@ def opened(content: bytes) -> Iterator[sqlite3.Connection]:
 
 
 class _Storage:
-    """The tables of a storage, of today's schema or an older one."""
+    """The tables of a storage, of the current schema or an older one."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        # Only tables: a view could compute anything.
+        # Only tables: a view could run any query.
         found = database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' LIMIT 200"
         )
         self._tables = {str(row[0]) for row in found}
-        lacking = [table for table in NEEDED if table not in self._tables]
-        if lacking:
+        missing = [table for table in NEEDED if table not in self._tables]
+        if missing:
             raise _refusal(
-                "This is a SQLite database, but no Optuna storage: it has no table "
-                f"{listed(lacking)}."
+                "This SQLite database is not an Optuna storage: it has no table "
+                f"{listed(missing, last='or')}."
             )
 
     def study(self, name: str) -> OptunaStudy:
@@ -101,8 +101,7 @@ class _Storage:
         if name not in names and len(names) != 1:
             known = f": {listed(map(shown, list(names)[:20]))}" if names else ""
             raise _refusal(
-                f"The storage holds {len(names)} studies{known}. Say which one is "
-                "meant by its name."
+                f"The storage has {len(names)} studies{known}. Choose one by its name."
             )
         chosen = name if name in names else next(iter(names))
         where = ("study_id = ?", names[chosen])
@@ -138,7 +137,7 @@ class _Storage:
         rows = self._rows("trials", f"trial_id, state, {old}", where, "trial_id")
         if len(rows) > MAX_TRIALS:
             raise _refusal(
-                f"The study has more than {MAX_TRIALS:,} trials, which is the most."
+                f"The study has too many trials. Up to {MAX_TRIALS:,} can be imported."
             )
         trials = {
             row[0]: StudyTrial(
@@ -170,7 +169,7 @@ class _Storage:
                 trials[number].params[str(name)] = external(law, value, choices)
 
     def _add_values(self, trials: dict[object, StudyTrial]) -> None:
-        """The final values; for a trial without one, the reports on the way."""
+        """The final values; for a trial without one, its reports."""
         reports = "trial_intermediate_values"
         columns = self._columns("trial_values")
         if "objective" in columns:
@@ -202,7 +201,7 @@ class _Storage:
         where: tuple[str, object] | None = None,
         order: str = "",
     ) -> list[tuple[object, ...]]:
-        # The names are this module's own; only values come from outside.
+        # Names are constants of this module; values are parameters of the query.
         query = f"SELECT {columns} FROM {table}"  # noqa: S608
         if where:
             query += f" WHERE {where[0]}"

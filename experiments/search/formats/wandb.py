@@ -13,20 +13,20 @@ from experiments.search.formats.wandb_space import Parameter, read_parameters
 from experiments.search.records import JSONValue
 
 METHODS = {"grid": "grid", "random": "random", "bayes": "bayesian"}
-CLOUD = {
+UNSUPPORTED = {
     "entity": "An entity owns projects at W&B; here a team owns experiments.",
-    "apiVersion": "There is only one version of sweep documents here.",
-    "kind": "Every document here is a sweep.",
-    "controller": "The search runs on this site, not in a controller of its own.",
+    "apiVersion": "Sweep documents have only one version here.",
+    "kind": "Every document is a sweep here.",
+    "controller": "The search runs on this site, not in a local controller.",
     "job": "Launch jobs belong to W&B.",
-    "image_uri": "Trials run in the worker's own environment, not in an image.",
-    "launch": "Launch queues belong to W&B; here a sweep names a worker pool.",
-    "prior_runs": "Runs at W&B cannot be read from here.",
-    "settings": "Settings of W&B's own client say nothing here.",
+    "image_uri": "Trials run in the worker's environment, not in an image.",
+    "launch": "Launch queues belong to W&B; here a sweep has a worker pool.",
+    "prior_runs": "This site cannot read runs at W&B.",
+    "settings": "Settings of W&B's client have no effect here.",
     "scheduler": "The search runs on this site.",
 }
 RULE = ("type", "min_iter", "max_iter", "s", "eta", "strict")
-# Fields of our document by the names that they have at W&B.
+# Where the fields of our document are in a W&B sweep.
 FIELDS = {
     "experiment_name": "project",
     "display_name": "name",
@@ -60,19 +60,15 @@ def read_wandb(source: Node, name: str = "") -> dict[str, JSONValue]:
         "search_space": {
             item.name: item.law for item in parameters if not item.constant
         },
-        "sampling_algorithm": _sampling(source),
+        "sampling_algorithm": {"type": _method(source)},
         "objective": _objective(source),
         "early_termination": _hyperband(source),
     }
     document["limits"] = _limits(source, parameters, document)
-    for key, why in CLOUD.items():
+    for key, why in UNSUPPORTED.items():
         source.leave(key, why)
     source.close("a sweep here")
     return compact(document)
-
-
-def _sampling(source: Node) -> dict[str, JSONValue]:
-    return {"type": _method(source)}
 
 
 def _method(source: Node) -> str:
@@ -82,15 +78,13 @@ def _method(source: Node) -> str:
     if method == "custom" and source.has("scheduler"):
         source.leave(
             "scheduler",
-            "A search with code of its own cannot run here; random search stands in.",
+            "Custom search code cannot run here; random search is used instead.",
             mapping.MODEL_BASED,
         )
         return "random"
-    message = (
-        unknown_name(method, METHODS, kind="method")
-        if method
-        else ("method is required: grid, random or bayes.")
-    )
+    message = "method is required: grid, random or bayes."
+    if method:
+        message = unknown_name(method, METHODS, kind="method")
     source.problem("method", message)
     return "random"
 
@@ -103,21 +97,21 @@ def _objective(source: Node) -> dict[str, JSONValue]:
     if len(several) > 1:
         source.problem(
             "metrics",
-            f"A sweep here has one objective, and this one has {len(several)}; keep "
-            "one of them as metric.",
+            f"A sweep has one objective here, but metrics has {len(several)}. Keep one "
+            "of them as metric.",
         )
     metric = source.inner("metric")
     name = metric.text("name")
     if not name and not several:
-        why = "The sweep names no metric."
-        name = mapping.no_metric(source.log, source.at("metric"), why, "loss")
+        why = "The sweep has no metric."
+        name = mapping.default_metric(source.log, source.at("metric"), why, "loss")
     objective: dict[str, JSONValue] = {
         "primary_metric": name,
         "goal": metric.text("goal").lower() or "minimize",
     }
     metric.carry(objective, "target")
     for key in ("impute", "impute_while_running"):
-        metric.leave(key, "Trials without a value take no part in the model here.")
+        metric.leave(key, "Trials without a value are not part of the model here.")
     metric.close("an objective here")
     return objective
 
@@ -134,21 +128,20 @@ def _hyperband(source: Node) -> dict[str, JSONValue]:
         return {}
     eta = whole_factor(rule.number("eta") or 3)
     first, last = rule.number("min_iter"), rule.number("max_iter")
-    hyperband_policy = rule.number("s")
-    if first is None and (last is None or hyperband_policy is None):
+    start, brackets = first, rule.number("s")
+    if first is None and last is not None and brackets is not None:
+        start = last / eta ** min(max(brackets, 0), 50)
+    if start is None:
         rule.problem("min_iter", "min_iter is required, or max_iter together with s.")
         rule.close("a policy here", also=RULE)
         return {}
-    by_its_start = first is not None
-    if first is None and last is not None and hyperband_policy is not None:
-        first = last / eta ** min(max(hyperband_policy, 0), 50)
-    policy = asha_policy(rule, first or 1, eta)
+    policy = asha_policy(rule, start or 1, eta)
     fields = {"min_resource": "min_iter", "reduction_factor": "eta"}
     rule.record_origin("early_termination", fields)
-    if by_its_start:
-        rule.leave("s", "How many brackets there are follows from min_iter and eta.")
-        rule.leave("max_iter", "Trials are judged for as long as they report.")
-    rule.leave("strict", "There is one rule for ending trials here.")
+    if first is not None:
+        rule.leave("s", "min_iter and eta decide the number of brackets.")
+        rule.leave("max_iter", "Trials are checked for as long as they report.")
+    rule.leave("strict", "There is only one rule for ending trials here.")
     rule.close("a policy here")
     return policy
 
@@ -159,6 +152,6 @@ def _limits(
     total = source.number("run_cap")
     whole_grid = document["sampling_algorithm"] == {"type": "grid"}
     if total is None and not whole_grid:
-        why = "Without run_cap, W&B goes on until somebody stops it."
-        total = mapping.no_total(source.log, source.at("run_cap"), why)
-    return mapping.limits(total, None)
+        why = "Without run_cap, W&B runs until you stop it."
+        total = mapping.default_total(source.log, source.at("run_cap"), why)
+    return mapping.limits_of(total, None)

@@ -1,7 +1,4 @@
-"""The command of a Weights & Biases sweep, its macros written out.
-
-A command of ours in the terms of Weights & Biases.
-"""
+"""Commands of Weights & Biases: their macros read into ours, and ours written back."""
 
 from __future__ import annotations
 
@@ -13,19 +10,19 @@ from dataclasses import dataclass
 from experiments.search.document.command import split_command, value_text
 from experiments.search.fields import listed, shown
 from experiments.search.formats import mapping
-from experiments.search.formats.export_shared import Law, named_command, note_unused
+from experiments.search.formats.export_shared import Law, complete_command, note_unused
 from experiments.search.formats.mapping import (
     MAX_COMMAND_LENGTH,
     PLACEHOLDER,
-    fixed,
+    input_placeholder,
+    is_too_long,
     joined,
-    parameter,
-    too_long,
+    parameter_placeholder,
 )
 from experiments.search.formats.nodes import Node, json_value
 from experiments.search.formats.wandb_space import Parameter
 
-USUAL = ["${env}", "${interpreter}", "${program}", "${args}"]
+DEFAULT = ["${env}", "${interpreter}", "${program}", "${args}"]
 MACRO = re.compile(r"\$\{([a-z_]+)(?::([^}]{0,200}))?\}")
 MACROS = (
     "args",
@@ -48,7 +45,9 @@ WRITER = ["bash", "-c", f'printf %s "$1" > {FILE}; shift; exec "$@"', "-"]
 
 
 @dataclass
-class _Writer:
+class _Expansion:
+    """The words of a command whose macros are replaced by placeholders."""
+
     source: Node
     parameters: Sequence[Parameter]
     program: str
@@ -85,8 +84,8 @@ class _Writer:
         if name == "envvar":
             self._change(
                 index,
-                f"The variable {argument} is not looked up when the command is built.",
-                "Let the script read its environment, or run the command by bash -c.",
+                f"The variable {argument} is not read when the command is built.",
+                "Read it in the script, or run the command with bash -c.",
             )
         elif name.startswith("args"):
             return " ".join(self._arguments(name, index))
@@ -97,7 +96,7 @@ class _Writer:
     def _unknown(self, macro: str, name: str, index: int) -> None:
         suggestion = self.source.log.suggest(name, MACROS)
         if suggestion is None:
-            self._change(index, f"The macro {macro} has no meaning here.")
+            self._change(index, f"The macro {macro} is not supported here.")
         else:
             self.source.log.problem(
                 self.source.at(f"command.{index}"),
@@ -108,7 +107,7 @@ class _Writer:
         self.takes_values = True
         self.given += len(self.parameters)
         if self.given > MAX_ARGUMENTS:
-            self.source.problem("command", "command repeats its values too often.")
+            self.source.problem("command", "command repeats its values too many times.")
             self.source.log.diagnostics.raise_if_any()
         if macro == "args_json":
             return self._as_json(index)
@@ -122,13 +121,11 @@ class _Writer:
             if flags:
                 self._change(
                     index,
-                    f"The switch --{flags[0]} is given as --{flags[0]}=true or "
-                    f"--{flags[0]}=false, not left out when it is false.",
+                    f"The switch --{flags[0]} becomes --{flags[0]}=true or "
+                    f"--{flags[0]}=false; it is not omitted when it is false.",
                 )
         elif macro not in MACROS:
-            self._change(
-                index, f"For ${{{macro}}} every value is given as --name=value."
-            )
+            self._change(index, f"For ${{{macro}}} every value becomes --name=value.")
         hyphens = "" if macro == "args_no_hyphens" else "--"
         return [f"{hyphens}{p.option}={_value(p)}" for p in self.parameters]
 
@@ -145,21 +142,20 @@ class _Writer:
         self.writes_file = True
         self._change(
             index,
-            f"A small shell step before the program writes {FILE}, in the trial's own "
-            "folder.",
+            f"A shell step before the program writes {FILE} into the trial's folder.",
         )
         return [FILE]
 
     def _unwritable(self, index: int) -> None:
         self.source.log.left_out(
             self.source.at(f"command.{index}"),
-            "The values cannot be put into one JSON text, because some parameter's "
-            "values are partly text, or text with quotes in it.",
-            "The script finds the values as JSON in the variable SWEEPSITE_PARAMS.",
+            "The values do not fit into one JSON text: a parameter mixes text with "
+            "other values, or has quotes in its text.",
+            "Read the values as JSON from the variable SWEEPSITE_PARAMS.",
         )
 
     def _json(self) -> str | None:
-        """The JSON text of all values, in their groups; None if there can be none."""
+        """The JSON text of all values, in their groups; None if they do not fit."""
         tree: dict[str, object] = {}
         for item in self.parameters:
             if item.text is None or not _is_quotable(item):
@@ -185,37 +181,38 @@ def read_command(source: Node, parameters: Sequence[Parameter]) -> str:
         given = given.split()
     if given is not None and not isinstance(given, list):
         source.problem("command", f"command must be a list, not {shown(given)}.")
-    if isinstance(given, list) and too_long([program, *given]):
+    if isinstance(given, list) and is_too_long([program, *given]):
         source.problem(
-            "command", f"command may have {MAX_COMMAND_LENGTH:,} characters."
+            "command", f"command may have up to {MAX_COMMAND_LENGTH:,} characters."
         )
-        given = USUAL
+        given = DEFAULT
     if not isinstance(given, list) or not given:
         if not program:
             why = "The sweep names no program."
-            return mapping.no_command(source.log, source.at("program"), why)
-        given = USUAL
-    writer = _Writer(source, parameters, program)
-    words = writer.words(given)
-    if not writer.takes_values:
+            return mapping.default_command(source.log, source.at("program"), why)
+        given = DEFAULT
+    expansion = _Expansion(source, parameters, program)
+    words = expansion.words(given)
+    if not expansion.takes_values:
         source.changed(
             "command",
-            "There the script asks wandb.config for its values; here they follow the "
-            "command as --name value.",
-            "The script also finds them as JSON in the variable SWEEPSITE_PARAMS.",
+            "At W&B the script reads its values from wandb.config; here they are "
+            "added to the command as --name value.",
+            "Parse the options, or read SWEEPSITE_PARAMS, which has them as JSON.",
         )
     return joined(words)
 
 
 def _value(item: Parameter) -> str:
-    return fixed(item.name) if item.constant else parameter(item.name)
+    placeholder = input_placeholder if item.constant else parameter_placeholder
+    return placeholder(item.name)
 
 
 def _is_quotable(item: Parameter) -> bool:
-    """Whether quotation marks around its texts make JSON of them."""
+    """Whether its texts become valid JSON when they are put in quotation marks."""
     values = item.law.get("values", [item.value])
     texts = (
-        [v for v in values if isinstance(v, str)] if isinstance(values, list) else []
+        [v for v in values if isinstance(v, str)] if isinstance(values, list) else ()
     )
     return all(
         len(text) <= MAX_TEXT_LENGTH
@@ -242,34 +239,34 @@ SWEPT = re.compile(r"\$\{\{\s*search_space\.(\w+)\s*\}\}")
 INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
 
 
-class Command:
-    """Our command in W&B's terms: its own arguments, and one place for all values."""
+class WandbCommand:
+    """Our command in W&B's terms: its own words, and one macro for all values."""
 
     def __init__(
-        self, source: Node, laws: Mapping[str, Law], inputs: Mapping[str, object]
+        self, document: Node, laws: Mapping[str, Law], inputs: Mapping[str, object]
     ) -> None:
-        self.source = source
+        self.document = document
         self.inputs = inputs
         self.constants: list[str] = []
         self._styles: set[str] = set()
-        trial = source.inner("trial")
-        text = named_command(source, trial.text("command"), list(laws))
-        words = split_command(text) if not source.log.diagnostics.problems else []
+        trial = document.inner("trial")
+        text = complete_command(document, trial.text("command"), list(laws))
+        words = split_command(text) if not document.log.diagnostics.problems else []
         kept = self._without_values(words)
         self.program = next((word for word in kept if word.endswith(".py")), "")
         environment = [
             f"{name}={value}"
             for name, value in trial.inner("environment_variables").entries()
         ]
-        shown = ["${program}" if word == self.program else word for word in kept]
-        self.words = ["${env}", *environment, *shown]
-        self._note_passed(laws, text)
-        note_unused(source, inputs, text)
-        trial.leave("code", "W&B runs the script in the folder where the agent is.")
+        own = ["${program}" if word == self.program else word for word in kept]
+        self.words = ["${env}", *environment, *own]
+        self._note_unnamed(laws, text)
+        note_unused(document, inputs, text)
+        trial.leave("code", "W&B runs the script in the agent's folder.")
         trial.close("a W&B sweep")
 
     def _without_values(self, words: list[str]) -> list[str]:
-        """The words, with one macro where the first value stood."""
+        """The words, with one macro in place of the first value."""
         kept: list[str] = []
         place: int | None = None
         skip = False
@@ -289,7 +286,7 @@ class Command:
         return kept
 
     def _is_option(self, word: str) -> bool:
-        """Whether a word is what a macro gives for the parameter or constant."""
+        """Whether a macro would write this word for a parameter or a constant."""
         match = OPTION.fullmatch(word)
         if match is None:
             return False
@@ -306,8 +303,8 @@ class Command:
     def _checked(self, word: str) -> str:
         if "search_space." in word and PLACEHOLDER.search(word):
             self._changed(
-                f"W&B has no place for single values, so {word} stays as it is; every "
-                "value comes as --name=value."
+                f"W&B cannot insert single values, so {word} stays unchanged; every "
+                "value is passed as --name=value."
             )
         return word
 
@@ -315,15 +312,15 @@ class Command:
         value = self.inputs.get(match[1])
         return value_text(json_value(value)) if value is not None else match[0]
 
-    def _note_passed(self, laws: Mapping[str, Law], text: str) -> None:
+    def _note_unnamed(self, laws: Mapping[str, Law], text: str) -> None:
         named = {match[1] for match in SWEPT.finditer(text)}
-        passed = [name for name in laws if name not in named]
-        if passed:
+        unnamed = [name for name in laws if name not in named]
+        if unnamed:
             self._changed(
-                f"The command does not use {listed(passed)}; W&B passes them, too."
+                f"The command does not use {listed(unnamed)}; W&B passes them anyway."
             )
         if len(self._styles) > 1:
-            self._changed("All values come as --name=value at W&B.")
+            self._changed("W&B passes all values as --name=value.")
 
     def _changed(self, message: str) -> None:
-        self.source.log.changed("trial.command", message)
+        self.document.log.changed("trial.command", message)

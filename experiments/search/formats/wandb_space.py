@@ -1,7 +1,4 @@
-"""The parameters of a Weights & Biases sweep.
-
-The distributions of Weights & Biases.
-"""
+"""The parameters of a Weights & Biases sweep and their distributions."""
 
 from __future__ import annotations
 
@@ -18,12 +15,13 @@ from experiments.search.formats.mapping import (
     Names,
     are_ordered,
     bounds_of,
+    stepped_log,
 )
 from experiments.search.formats.nodes import Node, json_value
 from experiments.search.records import JSONValue
 
 Law: TypeAlias = "dict[str, JSONValue]"
-# Fields of our distributions by the names that they have at W&B.
+# Where the fields of our distributions are at W&B.
 FIELDS = {
     "min_value": "min",
     "max_value": "max",
@@ -32,7 +30,7 @@ FIELDS = {
     "log": "distribution",
     **{key: key for key in ("mu", "sigma", "q", "values", "probabilities")},
 }
-# The lower bound of 1 / x is the upper one of x.
+# The lower bound of 1 / x is the upper bound of x.
 INVERSE = {**FIELDS, "min_value": "max", "max_value": "min"}
 BOUNDS = ("min_value", "max_value")
 KEYS = ("distribution", "value", "values", "probabilities", "min", "max", "mu", "sigma")
@@ -40,14 +38,12 @@ KNOWN = (*KEYS, "q", "a", "b", "parameters")
 
 
 def law_of(member: Node, kind: str) -> Law:
-    """The distribution of a parameter; what is wrong with it is noted."""
+    """The distribution of a parameter; empty, with a problem, if it is wrong."""
     read = LAWS.get(kind)
     if read is None:
-        message = (
-            unknown_name(kind, LAWS, kind="distribution")
-            if kind
-            else "A parameter has values, a value, min and max, or a distribution."
-        )
+        message = "A parameter needs values, a value, min and max, or a distribution."
+        if kind:
+            message = unknown_name(kind, LAWS, kind="distribution")
         member.problem("distribution", message)
         member.skip(KNOWN)
         return {}
@@ -73,7 +69,7 @@ def _categorical(member: Node) -> Law:
 
 
 def _between(kind: str, low: str, high: str) -> Callable[[Node], Law]:
-    """A distribution that has its bounds as they are, by the names here."""
+    """A distribution with unchanged bounds under our names."""
 
     def read(member: Node) -> Law:
         bounds = bounds_of(member)
@@ -83,14 +79,14 @@ def _between(kind: str, low: str, high: str) -> Callable[[Node], Law]:
 
 
 def _inverse(member: Node) -> Law:
-    # log(1 / x) is uniform from min to max: log x is so from -max to -min.
+    # log(1 / x) is uniform from min to max, so log x is uniform from -max to -min.
     bounds = bounds_of(member)
     if bounds is None or not are_ordered(member, *bounds):
         return {}
     return {"type": "loguniform", "min_value": -bounds[1], "max_value": -bounds[0]}
 
 
-def _values(member: Node) -> Law:
+def _log_values(member: Node) -> Law:
     bounds = bounds_of(member, positive=True)
     if bounds is None:
         return {}
@@ -113,15 +109,14 @@ def _step(member: Node) -> float:
     return 1 if step is None else step
 
 
-def _stepped_values(member: Node) -> Law:
+def _stepped_log_values(member: Node) -> Law:
     bounds, step = bounds_of(member, positive=True), _step(member)
     if bounds is None or not are_ordered(member, *bounds):
         return {}
-    low, high = map(math.log, bounds)
-    return {"type": "qloguniform", "min_value": low, "max_value": high, "q": step}
+    return stepped_log(*bounds, step)
 
 
-def _bell(kind: str, *, stepped: bool = False) -> Callable[[Node], Law]:
+def _normal(kind: str, *, stepped: bool = False) -> Callable[[Node], Law]:
     def read(member: Node) -> Law:
         mu, sigma = member.number("mu"), member.number("sigma")
         law: Law = {
@@ -145,9 +140,9 @@ def _beta(*, stepped: bool = False) -> Callable[[Node], Law]:
         if (1 if a is None else a, 1 if b is None else b) != (1, 1):
             member.changed(
                 "distribution",
-                "There is no beta distribution here; every value from 0 to 1 is as "
-                "likely as any other.",
-                "A choice with probabilities can come close to its shape.",
+                "There is no beta distribution here: all values from 0 to 1 become "
+                "equally likely.",
+                "Use a choice with probabilities to approximate its shape.",
             )
         return {**law, "q": _step(member)} if stepped else law
 
@@ -155,7 +150,7 @@ def _beta(*, stepped: bool = False) -> Callable[[Node], Law]:
 
 
 def _check_ends(member: Node, law: Law, step: float) -> None:
-    """Say so when W&B would round to a multiple outside of the bounds."""
+    """Note when W&B would round to a multiple outside the bounds."""
     if step <= 0:
         return
     for key, name in (("min", "min_value"), ("max", "max_value")):
@@ -166,8 +161,8 @@ def _check_ends(member: Node, law: Law, step: float) -> None:
         if round(ratio) != inside:
             member.changed(
                 key,
-                f"W&B would round beyond {key}, to {float(round(ratio)) * step:g}; "
-                f"here the values end at {float(inside) * step:g}.",
+                f"W&B rounds beyond {key}, to {float(round(ratio)) * step:g}; here "
+                f"values end at {float(inside) * step:g}.",
             )
 
 
@@ -178,29 +173,29 @@ LAWS: Mapping[str, Callable[[Node], Law]] = {
     "uniform": _between("uniform", *BOUNDS),
     "q_uniform": _stepped("quniform"),
     "log_uniform": _between("loguniform", *BOUNDS),
-    "log_uniform_values": _values,
+    "log_uniform_values": _log_values,
     "q_log_uniform": _stepped("qloguniform"),
-    "q_log_uniform_values": _stepped_values,
+    "q_log_uniform_values": _stepped_log_values,
     "inv_log_uniform": _inverse,
-    "inv_log_uniform_values": _values,
-    "normal": _bell("normal"),
-    "q_normal": _bell("qnormal", stepped=True),
-    "log_normal": _bell("lognormal"),
-    "q_log_normal": _bell("qlognormal", stepped=True),
+    "inv_log_uniform_values": _log_values,
+    "normal": _normal("normal"),
+    "q_normal": _normal("qnormal", stepped=True),
+    "log_normal": _normal("lognormal"),
+    "q_log_normal": _normal("qlognormal", stepped=True),
     "beta": _beta(),
     "q_beta": _beta(stepped=True),
 }
 
 
-DEEPEST = 8
+MAX_DEPTH = 8
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter or constant: its place in the foreign groups, its name here.
+    """One parameter or constant: its path of groups at W&B and its name here.
 
-    `value` is the value of a constant. `text` says whether its values are text: all of
-    them, none, or some (None), which no JSON text can be written for beforehand.
+    `value` is the value of a constant. `text` says whether all its values are text, or
+    is None for a mix, which does not fit into one JSON text.
     """
 
     groups: tuple[str, ...]
@@ -218,7 +213,7 @@ class Parameter:
 
 
 def read_parameters(source: Node, names: Names) -> list[Parameter]:
-    """Every parameter in order, groups taken apart."""
+    """Every parameter in order, also those in groups."""
     return list(_members(source, names, ()))
 
 
@@ -228,14 +223,14 @@ def _members(
     for name, value in source.entries():
         place = (*groups, name)
         if len(name) > MAX_NAME_LENGTH:
-            source.problem(name, f"A name may have {MAX_NAME_LENGTH} characters.")
+            source.problem(name, f"A name may have up to {MAX_NAME_LENGTH} characters.")
             continue
         member = source.mapping(name, value)
-        if member.has("parameters") and len(place) < DEEPEST:
+        if member.has("parameters") and len(place) < MAX_DEPTH:
             source.changed(
                 name,
-                f"The group {shown(name)} is taken apart: its parameters stand by "
-                f"themselves, as --{'.'.join(place)}.NAME on the command line.",
+                f"The parameters in the group {shown(name)} become separate ones, with "
+                f"options such as --{'.'.join(place)}.NAME.",
             )
             yield from _members(member.inner("parameters"), names, place)
             member.close("a group here", also=KNOWN)
@@ -251,8 +246,8 @@ def _parameter(
     if kind == "constant":
         return _constant(member, name, place)
     law = law_of(member, kind)
-    record_origin = INVERSE if kind == "inv_log_uniform" else FIELDS
-    member.record_origin(f"search_space.{name}", record_origin)
+    fields = INVERSE if kind == "inv_log_uniform" else FIELDS
+    member.record_origin(f"search_space.{name}", fields)
     member.close("a distribution here", also=KNOWN)
     values = law.get("values")
     listed = values if isinstance(values, list) else []
@@ -261,8 +256,7 @@ def _parameter(
     if plain or None in listed:
         member.changed(
             "values",
-            "On the command line True, False and None are written true, false and null "
-            "here.",
+            "On the command line True, False and None become true, false and null.",
         )
     return Parameter(
         place, name, law, text=texts.pop() if len(texts) == 1 else None, boolean=plain
@@ -270,13 +264,13 @@ def _parameter(
 
 
 def _constant(member: Node, name: str, place: tuple[str, ...]) -> Parameter:
-    """A constant becomes an input; what no input can be becomes its JSON text."""
+    """A constant as an input; lists, mappings and nulls as their JSON text."""
     value = json_value(member.take("value"))
     member.record_origin(f"inputs.{name}")
     member.close("a constant here", also=KNOWN)
     if not isinstance(value, bool | int | float | str):
         member.changed(
-            "value", f"The constant {shown(value)} becomes an input with its JSON text."
+            "value", f"The constant {shown(value)} becomes JSON text in an input."
         )
         value = json.dumps(value, ensure_ascii=False)
     return Parameter(
@@ -291,7 +285,7 @@ def _constant(member: Node, name: str, place: tuple[str, ...]) -> Parameter:
 
 
 def _implied(member: Node) -> str:
-    """The distribution that W&B takes when none is named."""
+    """The distribution that W&B uses when none is given."""
     if member.has("values"):
         return "categorical"
     if "value" in member.given():

@@ -60,10 +60,10 @@ def test_what_nothing_explains_is_noted() -> None:
     assert "when" not in imported.document["search_space"]["f"]
     (note,) = [note for note in imported.notes if note.path.endswith(".f")]
     assert note.message == (
-        "f has a value in 1 of 3 trials: the study's code decides when. Here it always "
+        "f has a value in 1 of 3 trials; the study's code decides when. Here it always "
         "has one."
     )
-    assert note.alternative == "Say when in search_space.f.when."
+    assert note.alternative == "Add a condition as search_space.f.when."
 
 
 def test_failed_trials_say_nothing_about_what_they_did_not_ask_for() -> None:
@@ -74,8 +74,8 @@ def test_failed_trials_say_nothing_about_what_they_did_not_ask_for() -> None:
 def test_values_that_no_trial_had_and_other_explanations_are_told() -> None:
     imported = read(trial(a="x", c="p", f=0.5), trial(a="y", c="q"))
     (note,) = [note for note in imported.notes if note.path.endswith(".f")]
-    assert "whenever a is" in note.message
-    assert note.alternative == ('No trial had "z" for a. c would explain it as well.')
+    assert "when a is" in note.message
+    assert note.alternative == ('No trial had "z" for a. c would explain it too.')
 
 
 def test_finished_trials_lie_in_the_space_with_its_conditions() -> None:

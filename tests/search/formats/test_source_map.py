@@ -97,10 +97,8 @@ def test_a_path_of_ours_becomes_one_of_the_text(here: str, there: str) -> None:
 
 def test_a_sentence_has_the_names_of_the_text_but_not_in_quotes() -> None:
     message = 'max_value must be above low, not "max_value".'
-    translated = source_map().translate(
-        [Problem("search_space.d_1.max_value", message)]
-    )
-    assert translated == [
+    found = source_map().translate([Problem("search_space.d_1.max_value", message)])
+    assert found == [
         Problem("parameters.d.max", 'max must be above low, not "max_value".')
     ]
 
