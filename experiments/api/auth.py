@@ -23,7 +23,7 @@ from ninja.security import HttpBearer
 
 from experiments import access
 from experiments.api.errors import ApiError
-from experiments.db.prepared import SelectObject, Slot
+from experiments.db.prepared import Placeholder, SelectObject
 from experiments.models import (
     ApiToken,
     Attempt,
@@ -44,7 +44,7 @@ MAX_DIGITS = 18
 NOTED_AGAIN_AFTER = timedelta(minutes=1)
 TRAINING = SelectObject(
     lambda: Attempt.objects.filter(
-        trial=Slot("trial"), trial_token_digest=Slot("digest")
+        trial=Placeholder("trial"), trial_token_digest=Placeholder("digest")
     ).order_by("n")[:1],
     Attempt,
 )

@@ -1,6 +1,4 @@
-"""The database's clock: the only one that leases and timeouts go by, and whether it
-was set to another time.
-"""
+"""The database's clock, which leases and timeouts use, and whether it was changed."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from django.db.models import FloatField, Func
 
 
 def database_now() -> datetime:
-    """The present by the database's clock (on SQLite that of this host)."""
+    """The time on the database's clock (on SQLite that of this host)."""
     if connection.vendor == "sqlite":
         return datetime.now(UTC)
     with connection.cursor() as cursor:
@@ -24,12 +22,12 @@ def database_now() -> datetime:
 
 
 def never_set() -> bool:
-    """The answer of a caller that has no clock to compare with: it was not set."""
+    """For callers that do not watch the clock: it was not changed."""
     return False
 
 
 class Epoch(Func):
-    """A moment as seconds since 1970: a number, which no driver has to parse."""
+    """A time as seconds since 1970, a number that no driver has to parse."""
 
     output_field = FloatField()
     template = "EXTRACT(EPOCH FROM %(expressions)s)"
@@ -40,28 +38,27 @@ class Epoch(Func):
 
 
 class Steps:
-    """Notices when the database's clock does not go on as this process's monotonic one
-    does: it was set to another time, or this machine slept.
+    """Notices when the database's clock differs from this process's monotonic clock: it
+    was changed, or this machine slept.
 
-    Only what matters beside a lease is a step: a clock that is put right by a little
-    again and again must not keep losses from ever being declared.
+    Small corrections do not count, or frequent ones would keep silent attempts alive.
     """
 
-    # Seconds of difference that are none, however short the lease is.
-    LEAST = 2.0
+    # In seconds, however short the lease is.
+    MIN_DIFFERENCE = 2.0
 
     def __init__(self) -> None:
         self._last: tuple[datetime, float, float] | None = None
 
     def seen(self) -> bool:
-        """Whether there was one since the last call; never at the first."""
+        """Whether the clock was changed since the last call; False at the first."""
         asked_at = time.monotonic()
         now, read_at = database_now(), time.monotonic()
         last, self._last = self._last, (now, asked_at, read_at)
         if last is None:
             return False
-        went = (now - last[0]).total_seconds()
-        # The clock was read at some moment between the two of either call.
+        passed = (now - last[0]).total_seconds()
+        # Each reading happened at some moment between its two times.
         least, most = asked_at - last[2], read_at - last[1]
-        slack = max(self.LEAST, settings.LEASE_SECONDS / 4)
-        return not least - slack <= went <= most + slack
+        tolerance = max(self.MIN_DIFFERENCE, settings.LEASE_SECONDS / 4)
+        return not least - tolerance <= passed <= most + tolerance

@@ -1,9 +1,8 @@
-"""Statements that are put together once and from then on only filled in.
+"""Prepared statements: the ORM compiles them once, and each call only fills in values.
 
-To put a query together takes the ORM several times as long as a database takes to
-answer it by an index. Where one report asks a dozen of them, that is most of its time.
-So those are written as everywhere, as querysets, with a Slot where a value belongs, and
-the SQL that comes of them is kept; PostgreSQL keeps its plans as well.
+Compiling a query takes the ORM several times as long as a database needs to answer it
+by an index, and one metric report needs a dozen. Write a queryset as usual, with a
+Placeholder for each value. PostgreSQL keeps its plans as well.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from django.db.models.sql import InsertQuery, UpdateQuery
 M = TypeVar("M", bound=Model)
 
 
-class Slot(Expression):
-    """The place of a value in a statement: numbers and texts, which every database
-    takes as they are."""
+class Placeholder(Expression):
+    """Stands for a value, a number or a text that needs no conversion."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -34,25 +32,27 @@ class Slot(Expression):
 
 
 class Compiled(NamedTuple):
-    """The text of a statement, and its parameters, some of which are slots."""
+    """The text of a statement and its parameters, some of which are placeholders."""
 
     sql: str
     params: Sequence[Any]
 
     def filled(self, values: Mapping[str, Any]) -> list[Any]:
-        return [values[p.name] if isinstance(p, Slot) else p for p in self.params]
+        return [
+            values[p.name] if isinstance(p, Placeholder) else p for p in self.params
+        ]
 
 
 def planned_cursor() -> Any:
-    """A cursor whose statements PostgreSQL plans once for a connection, not each time.
+    """A cursor whose statements PostgreSQL plans once for each connection.
 
-    The ORM's own sends it a text with all values in it, a new one each time.
+    The ORM's own cursor sends a text that contains the values, so it is new each time.
     """
     if connection.vendor != "postgresql" or not settings.KEEP_PLANS:
         return connection.cursor()
     from experiments.db.prepared_postgresql import PlannedCursor
 
-    # As the ORM does it: a connection that was lost meanwhile is made anew.
+    # As the ORM does: connect again if the connection was lost.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors:
@@ -63,9 +63,10 @@ def planned_cursor() -> Any:
 
 
 class Select:
-    """The rows of a queryset of values_list(), which is made at the first use.
+    """The rows of a values_list() queryset, which is made at the first use.
 
-    One that is `sliced` has slots for `limit` and `offset`, which the ORM has not.
+    With `sliced` it takes a `limit` and an `offset`, for which the ORM has no
+    placeholders.
     """
 
     def __init__(
@@ -80,12 +81,12 @@ class Select:
         sql, params = compiler.as_sql()
         if self._sliced:
             sql += " LIMIT %s OFFSET %s"
-            params = (*params, Slot("limit"), Slot("offset"))
+            params = (*params, Placeholder("limit"), Placeholder("offset"))
         columns = [column for column, *_ in compiler.select]
         return Compiled(sql, params), compiler.get_converters(columns)
 
     def rows(self, **values: object) -> list[tuple[Any, ...]]:
-        """All rows, with these values in its slots, as the ORM would give them."""
+        """All rows for these values, converted as by the ORM."""
         compiled, converters = self._compiled
         with planned_cursor() as cursor:
             cursor.execute(compiled.sql, compiled.filled(values))
@@ -93,7 +94,7 @@ class Select:
         return [_converted(row, converters) for row in rows] if converters else rows
 
     def first(self, **values: object) -> tuple[Any, ...] | None:
-        """The first of its rows; None when there is none."""
+        """The first row, or None."""
         return next(iter(self.rows(**values)), None)
 
 
@@ -106,9 +107,8 @@ def _converted(row: Sequence[Any], converters: Mapping[int, Any]) -> tuple[Any, 
 
 
 class SelectObject(Generic[M]):
-    """The row of a queryset as an object, of which only the columns that are named are
-    read; all when none is. `joined` are columns of what its foreign keys lead to.
-    """
+    """The first row of a queryset as a model instance, with only the named columns (or
+    all). `joined` names columns of related rows, by foreign key."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class SelectObject(Generic[M]):
 
     @cached_property
     def _relations(self) -> Mapping[str, tuple[Any, Sequence[str]]]:
-        """By the name of the foreign key, where it leads and what is read there."""
+        """The related model and its columns, by foreign key."""
         meta: Any = self._model._meta
         models = {name: meta.get_field(name).related_model for name in self._joined}
         return {
@@ -143,7 +143,7 @@ class SelectObject(Generic[M]):
             yield from (f"{relation}__{column}" for column in columns)
 
     def first(self, **values: object) -> M | None:
-        """With these values in its slots; None when there is none."""
+        """The instance for these values, or None."""
         row = self._select.first(**values)
         if row is None:
             return None
@@ -155,15 +155,14 @@ class SelectObject(Generic[M]):
 
 
 def _in_order(model: type[Model], names: Sequence[str]) -> Sequence[str]:
-    """The columns of these names, or all, in the order that from_db() wants; the
-    primary key is the first."""
+    """These columns, or all, in the order for from_db(): the primary key is first."""
     fields = model._meta.concrete_fields
     wanted = {model._meta.pk.name, *names} if names else {f.name for f in fields}
     return [field.attname for field in fields if field.name in wanted]
 
 
 def _built(model: type[M], columns: Sequence[str], cells: Iterator[Any]) -> M | None:
-    """The object of the next cells; None where the join found none."""
+    """The instance in the next cells; None if the join found no row."""
     values = list(islice(cells, len(columns)))
     if values[0] is None:
         return None
@@ -186,14 +185,14 @@ class Update:
         return Compiled(*query.get_compiler(DEFAULT_DB_ALIAS).as_sql())
 
     def run(self, **values: object) -> int:
-        """How many rows were changed, with these values in its slots."""
+        """Run it with these values; returns how many rows changed."""
         with planned_cursor() as cursor:
             cursor.execute(self._compiled.sql, self._compiled.filled(values))
             return int(cursor.rowcount)
 
 
 class Insert:
-    """An INSERT of one row; columns that are not named get the database's default."""
+    """An INSERT of one row. Columns that are not named get the database's defaults."""
 
     def __init__(self, model: type[Model], *names: str) -> None:
         self._model = model
@@ -205,14 +204,14 @@ class Insert:
 
     @cached_property
     def _compiled(self) -> Compiled:
-        slots = {field.attname: Slot(field.attname) for field in self._fields}
+        slots = {field.attname: Placeholder(field.attname) for field in self._fields}
         query = InsertQuery(self._model)
         query.insert_values(self._fields, [self._model(**slots)])
         ((sql, params),) = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
         return Compiled(sql, params)
 
     def run(self, row: Model) -> None:
-        """Store the row. Its id stays unknown."""
+        """Store the row. Its id is not read back."""
         values = {
             field.attname: field.get_db_prep_save(
                 getattr(row, field.attname), connection

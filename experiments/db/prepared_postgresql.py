@@ -1,6 +1,6 @@
-"""A cursor of PostgreSQL that has the server keep the plans of its statements.
+"""A PostgreSQL cursor whose statements the server plans once.
 
-Apart from statements.py, for it is loaded with psycopg only.
+Apart from prepared.py because it needs psycopg.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ ServerBindingCursor: Any = base.ServerBindingCursor
 
 
 class PlannedCursor(ServerBindingCursor):  # type: ignore[misc]
-    """It keeps plans for itself only: all that the connection executes would count, and
-    the ORM's texts have their values in them and never come again."""
+    """Prepares only its own statements: the ORM's contain values and never repeat."""
 
     def execute(self, *arguments: Any, **options: Any) -> Any:
         self.connection.prepare_threshold = 0

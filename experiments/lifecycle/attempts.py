@@ -1,9 +1,6 @@
 """Transitions of attempts, and what they mean for their trials.
 
-What is put right after the database's clock was set to another time.
-
-Signs of life from before are then too old, or lie in the future. Who is silent since is
-found out anew, with all the time that silence is allowed to last.
+Also: heartbeats that a change of the database's clock has made too old or too new.
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Now
 
-from experiments.db.prepared import Slot, Update
+from experiments.db.prepared import Placeholder, Update
 from experiments.lifecycle.trials import (
     NO_METRIC,
     POLICY,
@@ -26,49 +23,47 @@ from experiments.lifecycle.trials import (
     end_trial,
     queue_attempt,
 )
-from experiments.models import Attempt, Report, Sweep, Trial, Worker, ranks
+from experiments.models import Attempt, Metric, Report, Sweep, Trial, Worker, ranks
 from experiments.models.sweeps import SWEEP_ENDS
 from experiments.models.trials import AttemptState, TrialState
 from experiments.runner.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
-# A host that dies with every attempt must not be fed for ever.
+# A host that dies with every attempt must not get new ones forever.
 MAX_ATTEMPTS = 20
-# So often may workers be unable to start one trial before it is given up.
+# Workers may fail to start a trial this often before it fails.
 MAX_HOST_FAILURES = 6
 
-# Reasons of losses that say nothing against the trial or the hosts: a worker was shut
-# down in order, a sweep was paused together with what ran.
+# Losses that neither the trial nor the host caused: a worker was shut down, or a sweep
+# was paused and its running trials stopped.
 RELEASED, PAUSED = "released", "paused"
-PAUSE_MESSAGE = "The sweep was paused; this trial goes on later from its outputs."
-# The worker had no disk, memory or process left, or settings that cannot be.
+PAUSE_MESSAGE = "The sweep was paused; this trial continues later from its outputs."
+# The worker ran out of disk, memory or processes, or its settings are wrong.
 WORKER_PROBLEM = "worker_problem"
 # The runner could not reach the site for longer than the lease and ended its training.
 CUT_OFF = "cut_off"
 UNCOUNTED = frozenset({RELEASED, PAUSED, WORKER_PROBLEM})
 
-# The ends of a trial that are its script's own failures, for `retries: on_failure`.
+# Failures of the script itself, for `retries: on_failure`.
 OUT_OF_MEMORY = "out_of_memory"
 OWN_FAILURES = frozenset({"exit_code", "signal", OUT_OF_MEMORY})
 
-
-# All that live tell so every few seconds.
 BEAT = Update(
-    lambda: Attempt.objects.filter(pk=Slot("pk"), state=AttemptState.RUNNING),
+    lambda: Attempt.objects.filter(pk=Placeholder("pk"), state=AttemptState.RUNNING),
     heartbeat_at=Now(),
-    pid=Slot("pid"),
-    elapsed=Slot("elapsed"),
-    phase=Slot("phase"),
+    pid=Placeholder("pid"),
+    elapsed=Placeholder("elapsed"),
+    phase=Placeholder("phase"),
 )
 
 
 def beat(
     attempt: Attempt, *, pid: int | None, elapsed: float | None, phase: str = ""
 ) -> bool:
-    """Renew the lease. False: the attempt is no longer running.
+    """Renew the lease. False: the attempt no longer runs.
 
-    ``phase`` says what is done before training begins.
+    ``phase`` says what the runner does before training begins.
     """
     return bool(BEAT.run(pk=attempt.pk, pid=pid, elapsed=elapsed, phase=phase))
 
@@ -120,11 +115,10 @@ class Outcome:
 def ask_release(sweep: Sweep) -> int:
     """Ask the running attempts of a sweep to stop and give their trials back.
 
-    Each runner finds this in the reply to its next heartbeat, and its script in the
-    reply to its next report. The end of such an attempt is a loss
-    for the reason PAUSED, which costs nothing; its trial is queued again. A trial that
-    is asked to stop for good, before or meanwhile, ends instead. Processes that no
-    worker runs are left alone: nobody would start them again.
+    Runners find this in the reply to their next heartbeat, scripts in the reply to
+    their next report. Such an attempt is lost for the reason PAUSED, which does not
+    count; its trial is queued again, unless it is asked to stop for good. Asked trials
+    continue: nobody would start them again.
     """
     trials = Trial.objects.filter(sweep=sweep)
     return Attempt.objects.filter(
@@ -137,10 +131,10 @@ def ask_release(sweep: Sweep) -> int:
 
 
 def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
-    """End a running attempt and, with it, its trial. False: it had ended before.
+    """End a running attempt and its trial. False: it has ended already.
 
-    The trial is queued again when the end is a loss (a shutdown, a pause, trouble of
-    the worker), or a failure of the script's own and the sweep allows another try.
+    The trial is queued again after a loss (a shutdown, a pause, a problem of the
+    worker), or after a failure of the script if the sweep allows another attempt.
     """
     if loss := _loss_reason(attempt, outcome):
         return lose_attempt(
@@ -168,21 +162,21 @@ def finish_attempt(attempt: Attempt, outcome: Outcome) -> bool:
 
 
 def _loss_reason(attempt: Attempt, outcome: Outcome) -> str:
-    """Why this end is a loss of the infrastructure; "" when it is none."""
+    """Why this end is a loss of the infrastructure; empty if it is not."""
     if outcome.cause == "stopped" and is_released(attempt):
         return PAUSED
     return LOSSES.get(outcome.cause, "")
 
 
 def is_released(attempt: Attempt) -> bool:
-    """Whether its end by a stop gives the trial back to the queue."""
+    """Whether its trial is queued again when it stops."""
     return Attempt.objects.filter(
         pk=attempt.pk, release_requested_at__isnull=False, trial__stop_reason=""
     ).exists()
 
 
 def _may_retry(trial: Trial, reason: str) -> bool:
-    """Whether the sweep lets a script that has failed by itself try again."""
+    """Whether the sweep allows another attempt after this failure of the script."""
     sweep = trial.sweep
     if sweep is None or reason not in OWN_FAILURES or sweep.state in SWEEP_ENDS:
         return False
@@ -191,7 +185,7 @@ def _may_retry(trial: Trial, reason: str) -> bool:
 
 
 def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
-    """State, reason and sentence of a trial whose process has ended."""
+    """State, reason and message of a trial whose process has ended."""
     if outcome.cause == "trial_timeout":
         return TrialState.CANCELLED, "trial_timeout", outcome.message
     if trial.stop_reason == POLICY:
@@ -211,19 +205,14 @@ def _final_state(trial: Trial, outcome: Outcome) -> tuple[TrialState, str, str]:
 
 
 def _no_metric_message(trial: Trial) -> str:
-    """Which names were reported instead, so that a misspelt one is seen at once."""
+    """Lists the names that were reported, so that a misspelt one is seen at once."""
     wanted = trial.sweep.primary_metric if trial.sweep else ""
-    seen = list(
-        trial.current_attempt.metrics.order_by("name").values_list("name", flat=True)[
-            :20
-        ]
-        if trial.current_attempt
-        else ()
-    )
-    names = ", ".join(repr(name) for name in seen) or "no metric at all"
+    metrics = Metric.objects.filter(attempt=trial.current_attempt).order_by("name")
+    seen = metrics.values_list("name", flat=True)[:20]
+    names = ", ".join(map(repr, seen)) or "no metric"
     return (
         f"The script ended without reporting the primary metric {wanted!r}."
-        f" It reported {names}. Names must be equal to the letter."
+        f" It reported {names}. Names must match exactly, including case."
     )
 
 
@@ -235,12 +224,10 @@ def lose_attempt(
     unheard_since: datetime | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> bool:
-    """The infrastructure lost a running attempt: try again, or give the trial up.
+    """The infrastructure lost a running attempt: queue its trial again, or fail it.
 
-    A trial that was asked to stop ends now; one whose worker was shut down in order
-    ("released") goes back to the queue without counting as a loss. ``unheard_since``
-    leaves one alone that has given a sign of life after all; ``facts`` are further
-    columns to set.
+    A trial that was asked to stop ends now. With ``unheard_since`` an attempt with a
+    later heartbeat continues; ``facts`` are further columns to set.
     """
     running = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING)
     if unheard_since is not None:
@@ -278,7 +265,7 @@ def _after_loss(trial: Trial, reason: str, message: str) -> None:
 
 
 def _may_try_again(trial: Trial, reason: str) -> bool:
-    """Whether a trial whose attempt was just lost for the reason gets another one."""
+    """Whether a trial gets another attempt after one was lost for this reason."""
     if trial.sweep is None:
         return False
     lost = trial.attempts.filter(state=AttemptState.LOST).exclude(reason=PAUSED)
@@ -296,8 +283,8 @@ def _start_over(trial: Trial) -> None:
 
 
 def _forget_reports(trial: Trial) -> None:
-    """Training starts over, so its reports are counted from one again. The points of
-    the lost attempt stay with it, for the record."""
+    """Training starts over, so reports count from one again. The points of the earlier
+    attempt stay."""
     ranks.count_out(trial)
     Report.objects.filter(trial=trial).delete()
     Trial.objects.filter(pk=trial.pk).update(

@@ -1,8 +1,6 @@
-"""Attempts given to those who run them: the slots of workers.
+"""Claims: a worker's slot takes a queued attempt, or a program asks for a trial to run.
 
-Which slots of a host, and which of its GPUs, an attempt gets.
-
-Trials of processes that this site does not launch: handed out when they ask.
+Also: which slots and GPUs of a host an attempt gets.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from django.db.models.functions import Coalesce, Greatest, Least, Now
 from django.utils.crypto import salted_hmac
 
 from experiments.db.clock import Epoch
-from experiments.db.prepared import Slot, Update
+from experiments.db.prepared import Placeholder, Update
 from experiments.lifecycle.sweeps import lock_running_sweep
 from experiments.lifecycle.trials import Taken, store_trial
 from experiments.models import Attempt, Sweep, Trial, TrialRequest, Worker
@@ -30,24 +28,26 @@ from experiments.runner.failpoints import failpoint
 from experiments.search.wording import counted
 from experiments.tokens import Token, new_token, token_of
 
+logger = logging.getLogger(__name__)
+
 
 class NoRoom(Exception):
-    """The host cannot take the attempt now, which stays queued. The text says why."""
+    """The host cannot take the attempt, which stays queued. The message says why."""
 
 
 @dataclass(frozen=True)
 class SlotAllocation:
-    """So many slots of one host, with the indexes of the GPUs that come with them."""
+    """How many slots of a host an attempt gets, and the indexes of its GPUs."""
 
     slots: int
     devices: list[int]
 
 
 def allocate_slots(worker: Worker, slot: int, *, gpus: int) -> SlotAllocation:
-    """What an attempt that asks for so many GPUs (0: no matter) gets of the host.
+    """Slots for an attempt that needs this many GPUs (0: any slot). Raises NoRoom.
 
-    To be called in the transaction of the claim: it locks the host's row, so that two
-    claims never get one device. Raises NoRoom.
+    Call it in the claim's transaction: it locks the host's row, so that two claims
+    never get the same GPU.
     """
     Worker.objects.filter(pk=worker.pk).update(seen_at=Now())
     worker.refresh_from_db()
@@ -72,10 +72,10 @@ def taken_slots(worker: Worker) -> set[int]:
 def choose_slots(
     worker: Worker, slot: int, *, gpus: int, taken: Collection[int]
 ) -> SlotAllocation:
-    """GPUs that lie close together, with the slot's own ones among them if they can be.
+    """GPUs next to each other, if possible with those of this slot.
 
-    Where a neighbour's trial has the slot's own ones, others do as well: every slot's
-    process sees what it is told to see.
+    If another slot's trial has this slot's GPUs, others are as good: each process sees
+    only the GPUs of its attempt.
     """
     need = worker.slots_for(gpus)
     if need is None:
@@ -95,12 +95,9 @@ def choose_slots(
     return SlotAllocation(need, devices[: gpus or None])
 
 
-logger = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class Claim:
-    """A won claim: the two secrets exist nowhere else."""
+    """A won claim. The two secrets are stored nowhere else."""
 
     attempt: Attempt
     runner_token: Token
@@ -108,13 +105,13 @@ class Claim:
 
 
 def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None:
-    """Give a queued attempt to a slot. None: it is not to be had (any more).
+    """Give a queued attempt to a slot. None: it is no longer queued.
 
     Raises NoRoom when the host drains or has too few free GPUs.
     """
     runner, trial = new_token("run"), new_token("trl")
     with transaction.atomic():
-        # Locked before all else: a pause comes first, or finds the attempt running.
+        # Locked first: a pause comes before the claim, or finds the attempt running.
         sweep = lock_running_sweep(attempt_id)
         if sweep is None:
             return None
@@ -150,15 +147,15 @@ def claim_attempt(attempt_id: int, *, worker: Worker, slot: int) -> Claim | None
     return Claim(attempt, runner, trial)
 
 
-# For how many seconds an attempt may be silent that is not to stop.
+# How many seconds an asked trial may be silent.
 _ALLOWED = Coalesce(
     Subquery(Trial.objects.filter(pk=OuterRef("trial")).values("sweep__trial_timeout")),
-    Slot("most"),
+    Placeholder("max_silence"),
     output_field=FloatField(),
 )
-# Since it was heard last. Nobody was away for less than nothing, nor for longer than is
-# allowed: what is more comes of a clock that was set.
-_SINCE_HEARD = Greatest(
+# Seconds since its last heartbeat. What is outside these bounds comes from a clock that
+# was changed.
+_SILENCE = Greatest(
     Value(0.0),
     Least(
         Epoch(Now()) - Epoch(Coalesce(F("heartbeat_at"), Now())),
@@ -169,19 +166,19 @@ _SINCE_HEARD = Greatest(
 )
 ASK_HEARTBEAT = Update(
     lambda: Attempt.objects.filter(
-        pk=Slot("pk"), state=AttemptState.RUNNING, runner_token_digest=""
+        pk=Placeholder("pk"), state=AttemptState.RUNNING, runner_token_digest=""
     ),
     heartbeat_at=Now(),
-    elapsed=Coalesce(F("elapsed"), Value(0.0)) + _SINCE_HEARD,
+    elapsed=Coalesce(F("elapsed"), Value(0.0)) + _SILENCE,
 )
 
 
 @dataclass(frozen=True)
 class AskClaim:
-    """An attempt that its asker runs, and the token to report with.
+    """An attempt that the asking program runs, and the token to report with.
 
-    The token follows from the site's key and the attempt: who asks again for the same
-    trial gets the same one.
+    The token is derived from the site's key and the attempt, so a program that asks
+    again for the same trial gets the same token.
     """
 
     attempt: Attempt
@@ -189,13 +186,12 @@ class AskClaim:
 
 
 def ask_heartbeat(attempt: Attempt) -> bool:
-    """Note that a process lives which no worker runs, and for how long it has trained.
+    """Renew the heartbeat of an asked trial, and add the time since the last one.
 
-    Its own clock is not asked: the time between two signs of life is added up. False:
-    the attempt is no longer running, or a worker runs it.
+    False: the attempt no longer runs, or a worker runs it.
     """
-    most = float(settings.ASK_TIMEOUT_SECONDS)
-    return bool(ASK_HEARTBEAT.run(pk=attempt.pk, most=most))
+    limit = float(settings.ASK_TIMEOUT_SECONDS)
+    return bool(ASK_HEARTBEAT.run(pk=attempt.pk, max_silence=limit))
 
 
 def claim_new_trial(
@@ -207,10 +203,10 @@ def claim_new_trial(
     client: str = "",
     trial_request: TrialRequest | None = None,
 ) -> AskClaim | None:
-    """A new trial that runs from now on, without a worker.
+    """A new trial for a program that asks, which runs from now on.
 
-    None: another process has the number or the request, the sweep does not run or has
-    no room for one more, or the client has a trial already.
+    None: another process was first, the sweep does not run or has no room, or the
+    client has a trial already.
     """
     try:
         with transaction.atomic():
@@ -235,17 +231,17 @@ def claim_new_trial(
 def claim_queued_trial(
     sweep: Sweep, attempt: Attempt, *, client: str = ""
 ) -> AskClaim | None:
-    """Hand out a trial of the sweep that waits, such as one that was lost.
+    """Give a waiting trial, such as one that was lost, to a program that asks.
 
-    A client that has a trial by now gets that one. None: it is gone, the sweep does
-    not run or as many as may already run.
+    A client that has a trial gets that one. None: the attempt no longer waits, or the
+    sweep does not run or has no room.
     """
     try:
         with transaction.atomic():
             row = _lock_running(sweep)
             if own := unfinished(row, client):
                 return own
-            # Those that wait like this one take nobody's place.
+            # Trials that wait, like this one, take no room.
             running = row.trials.filter(state=TrialState.RUNNING)
             if running.count() >= row.max_concurrent_trials:
                 raise Taken
@@ -255,7 +251,7 @@ def claim_queued_trial(
 
 
 def unfinished(sweep: Sweep, client: str) -> AskClaim | None:
-    """What the client has asked for before and not finished."""
+    """The trial that the client asked for earlier and has not finished."""
     if not client:
         return None
     attempt = (
@@ -268,7 +264,7 @@ def unfinished(sweep: Sweep, client: str) -> AskClaim | None:
         return None
     token = _token(attempt)
     if attempt.trial_token_digest != token.digest:
-        # The site has another key since then.
+        # The site's key has changed since then.
         Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING).update(
             trial_token_digest=token.digest
         )
@@ -276,8 +272,8 @@ def unfinished(sweep: Sweep, client: str) -> AskClaim | None:
 
 
 def _lock_running(sweep: Sweep) -> Sweep:
-    """Its row as it is now: nobody else may take from the sweep before the transaction
-    ends. Raises Taken where it does not run."""
+    """Read the sweep's row again, locked against other claims. Raises Taken if it does
+    not run."""
     rows = Sweep.objects.select_for_update(no_key=True)
     row = rows.filter(pk=sweep.pk, state=SweepState.RUNNING).first()
     if row is None:
@@ -303,11 +299,11 @@ def _begin(attempt: Attempt, client: str) -> AskClaim:
         updated_at=Now(),
     )
     found = Attempt.objects.select_related("trial__sweep__experiment")
-    logger.info("trial %s attempt %s handed out", attempt.trial_id, attempt.n)
+    logger.info("trial %s attempt %s asked for", attempt.trial_id, attempt.n)
     return AskClaim(found.get(pk=attempt.pk), token)
 
 
 def _token(attempt: Attempt) -> Token:
-    mac = salted_hmac("experiments.external", str(attempt.pk), algorithm="sha256")
+    mac = salted_hmac("experiments.ask", str(attempt.pk), algorithm="sha256")
     text = base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
     return token_of("trl", text)

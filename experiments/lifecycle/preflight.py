@@ -1,4 +1,4 @@
-"""Transitions of a sweep's pre-flight: one configuration runs before all others."""
+"""Transitions of a sweep's pre-flight: one configuration is tested first."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from experiments.lifecycle.sweeps import move_sweep
 from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SweepState
 
-# Why a sweep is paused: its pre-flight went wrong, or it went well and waits.
+# Why a sweep is paused: its pre-flight failed, or passed and is held.
 PREFLIGHT_FAILED, PREFLIGHT_HELD = "preflight_failed", "preflight"
 
 
 def start_preflight(sweep: Sweep, *, hold: bool, actor: User | None = None) -> bool:
-    """Start a draft with one trial alone; the others follow when it has proven itself.
+    """Start a draft with one trial; the others follow when it has passed.
 
-    With ``hold`` the sweep is paused then, for somebody to look at what was found.
+    With ``hold`` the sweep is then paused, so that somebody looks at the findings.
     """
     return move_sweep(
         sweep,
         sources={SweepState.DRAFT},
         to=SweepState.RUNNING,
         actor=actor,
-        message="One configuration is tried first.",
+        message="One configuration is tested first.",
         started_at=Coalesce(F("started_at"), Now()),
         preflight=_begun(sweep, hold=hold),
     )
 
 
 def repeat_preflight(sweep: Sweep, *, actor: User | None = None) -> bool:
-    """Resume a paused sweep with one trial that has to prove itself: the one that still
-    runs, or else a new one."""
+    """Resume a paused sweep and test one trial: one that still runs, or a new one."""
     hold = bool((sweep.preflight or {}).get("hold"))
     return move_sweep(
         sweep,
         sources={SweepState.PAUSED},
         to=SweepState.RUNNING,
         actor=actor,
-        message="One configuration is tried again first.",
+        message="One configuration is tested again first.",
         resumed_at=Now(),
         preflight=_begun(sweep, hold=hold),
     )
@@ -59,9 +58,9 @@ def _begun(sweep: Sweep, *, hold: bool) -> dict[str, Any]:
 
 
 def end_preflight(sweep: Sweep, found: dict[str, Any], *, message: str) -> bool:
-    """Keep what the pre-flight found, and pause the sweep if it failed or is held.
+    """Store what the pre-flight found, and pause the sweep if it failed or is held.
 
-    False: somebody else has ended it. ``found["state"]`` is ``passed`` or ``failed``.
+    ``found["state"]`` is ``passed`` or ``failed``. False: it has ended already.
     """
     before = sweep.preflight or {}
     data = {**before, **found}

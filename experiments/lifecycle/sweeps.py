@@ -1,13 +1,7 @@
-"""Transitions of sweeps.
+"""Transitions of sweeps, and the lock on a sweep's row.
 
-Sweeps that go on after their end, for more trials.
-
-The commit that all trials of a sweep run: the first that one of them looked up.
-
-The lock on a sweep's row, which comes before those on workers, attempts and trials.
-
-PostgreSQL locks the row so that others may still refer to it; on SQLite a transaction
-has the whole database to itself from its beginning.
+Lock a sweep before workers, attempts and trials. PostgreSQL locks the row so that
+others can still refer to it; on SQLite a transaction locks the whole database.
 """
 
 from __future__ import annotations
@@ -28,12 +22,16 @@ from experiments.models import Event, Sweep, TrialRequest, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TrialState
 from experiments.runner.failpoints import failpoint
+from experiments.search.wording import counted
+
+logger = logging.getLogger(__name__)
+EXTENDED = "sweep extended"
 
 
 def lock_sweep(sweep: Sweep) -> bool:
-    """Read the row anew, which nobody else changes until the transaction ends.
+    """Read the row again and lock it until the transaction ends. False: it is gone.
 
-    What it refers to, such as its pool, is not read again. False: it is gone.
+    What it refers to, such as its pool, is not read again.
     """
     columns = [
         field.attname for field in Sweep._meta.concrete_fields if not field.is_relation
@@ -47,12 +45,9 @@ def lock_sweep(sweep: Sweep) -> bool:
 
 
 def lock_running_sweep(attempt_id: int) -> Sweep | None:
-    """The sweep of an attempt, locked in the same way. None: it does not run."""
+    """The sweep of an attempt, locked. None: it does not run."""
     rows = Sweep.objects.select_for_update(no_key=True, of=("self",))
     return rows.filter(state=SweepState.RUNNING, trials__attempts=attempt_id).first()
-
-
-logger = logging.getLogger(__name__)
 
 
 def move_sweep(
@@ -65,7 +60,7 @@ def move_sweep(
     actor: User | None = None,
     **fields: Any,
 ) -> bool:
-    """One transition, logged as an event. False: the sweep was elsewhere already."""
+    """One transition, logged as an event. False: the sweep was in another state."""
     with transaction.atomic():
         won = Sweep.objects.filter(pk=sweep.pk, state__in=sources).update(
             state=to, reason=reason, message=message, updated_at=Now(), **fields
@@ -98,10 +93,10 @@ def pause_sweep(
     message: str = "",
     requeue: bool = False,
 ) -> bool:
-    """No new trials from now on; running ones go on to their end.
+    """Start no new trials; running ones continue to their end.
 
-    With ``requeue`` they are put back instead, also those of a sweep that was paused
-    before: see put_back_running. False: it is not running, and nothing was put back.
+    With ``requeue`` running ones stop and are queued again, also if the sweep is paused
+    already: see put_back_running. False: nothing changed.
     """
     with transaction.atomic():
         won = move_sweep(
@@ -116,10 +111,10 @@ def pause_sweep(
 
 
 def put_back_running(sweep: Sweep, *, actor: User | None = None) -> int:
-    """Ask the running attempts of a paused sweep to stop, with grace; how many.
+    """Ask the running attempts of a paused sweep to stop; returns how many.
 
-    They end as released, which is no try of their trials: these wait, and run again
-    once the sweep is resumed. Those that end otherwise meanwhile have ended.
+    Such a stop does not count as an attempt: the trials are queued, and run again when
+    the sweep is resumed.
     """
     with transaction.atomic():
         if not lock_sweep(sweep) or sweep.state != SweepState.PAUSED:
@@ -127,8 +122,7 @@ def put_back_running(sweep: Sweep, *, actor: User | None = None) -> int:
         asked = ask_release(sweep)
         if asked:
             Sweep.objects.filter(pk=sweep.pk).update(updated_at=Now())
-            noun = "trial goes" if asked == 1 else "trials go"
-            message = f"{asked} running {noun} back to the queue."
+            message = f"Stopped and queued again: {counted(asked, 'running trial')}."
             Event.log("trials put back", message, actor=actor, sweep=sweep)
             sweep.refresh_from_db()
     return asked
@@ -194,32 +188,29 @@ def fail_sweep(sweep: Sweep, *, reason: str, message: str) -> bool:
 
 
 def mark_exhausted(sweep: Sweep) -> None:
-    """The space has no untried configuration left; no other one took its place."""
+    """Note that the search space has no untried configuration left."""
     won = Sweep.objects.filter(pk=sweep.pk, space_version=sweep.space_version).update(
         exhausted=True, updated_at=Now()
     )
     sweep.exhausted = bool(won)
 
 
-EXTENDED = "sweep extended"
-
-
 def extend_sweep(sweep: Sweep, more: int, *, actor: User | None = None) -> bool:
-    """A sweep that has ended goes on for so many more trials.
+    """Reopen a sweep that has ended for ``more`` trials. False: it has not ended.
 
-    A target that was reached and a timeout that is over no longer hold. False: it has
-    not ended.
+    A target that was reached and a timeout that is over are removed.
     """
     before = {"max_total_trials": sweep.max_total_trials, "timeout": sweep.timeout}
-    freed, words = _freed(sweep)
+    target, target_message = _without_target(sweep)
+    timeout, timeout_message = without_timeout(sweep)
     with transaction.atomic():
-        if not reopen(sweep, set(SWEEP_ENDS), more, actor=actor, **freed):
+        if not reopen(sweep, more, actor=actor, **target, **timeout):
             return False
-        noun = "trial" if more == 1 else "trials"
         after = {name: getattr(sweep, name) for name in before}
+        message = f"Extended by {counted(more, 'trial')}."
         Event.log(
             EXTENDED,
-            " ".join([f"Goes on for {more} more {noun}.", *words]),
+            " ".join(filter(None, (message, target_message, timeout_message))),
             actor=actor,
             sweep=sweep,
             data={"before": before, "after": after},
@@ -227,68 +218,56 @@ def extend_sweep(sweep: Sweep, more: int, *, actor: User | None = None) -> bool:
     return True
 
 
-def reopen(
-    sweep: Sweep,
-    sources: set[SweepState],
-    more: int,
-    *,
-    actor: User | None,
-    **fields: Any,
-) -> bool:
-    """From an end back to running, with room for so many trials after the last.
+def reopen(sweep: Sweep, more: int, *, actor: User | None, **fields: Any) -> bool:
+    """From an end back to running, with room for ``more`` trials after the last.
 
-    What still waited to be carried out when it ended is not carried out any more.
-    Wants a transaction.
+    Requests that waited when it ended are withdrawn. Needs a transaction.
     """
-    if not lock_sweep(sweep) or sweep.state not in sources:
+    if not lock_sweep(sweep) or sweep.state not in SWEEP_ENDS:
         return False
     TrialRequest.objects.waiting().filter(sweep=sweep).update(withdrawn_at=Now())
-    still = database_now() - sweep.ended_at if sweep.ended_at else timedelta()
+    idle = database_now() - sweep.ended_at if sweep.ended_at else timedelta()
     return move_sweep(
         sweep,
-        sources=sources,
+        sources=set(SWEEP_ENDS),
         to=SweepState.RUNNING,
         actor=actor,
         resumed_at=Now(),
         ended_at=None,
-        idle=F("idle") + max(0.0, still.total_seconds()),
+        idle=F("idle") + max(0.0, idle.total_seconds()),
         max_total_trials=more + sweep.next_number(),
         **fields,
     )
 
 
-def _freed(sweep: Sweep) -> tuple[dict[str, Any], list[str]]:
-    """What would end the sweep again at once is taken away; in words, too."""
-    fields: dict[str, Any] = {}
-    words = []
+def _without_target(sweep: Sweep) -> tuple[dict[str, Any], str]:
+    """The column and a message that remove a target that was reached."""
     target = sweep.objective.target
-    if target is not None and _is_reached(sweep, target):
-        objective = {**sweep.definition["objective"]}
-        del objective["target"]
-        fields["definition"] = {**sweep.definition, "objective": objective}
-        words.append(f"The target {target:g} was reached and no longer holds.")
-    took = sweep.took(database_now())
-    limit = sweep.timeout
-    if limit is not None and took is not None and took.total_seconds() >= limit:
-        fields["timeout"] = None
-        time = exact_duration_text(limit)
-        words.append(f"The limit of {time} in all was over and is gone.")
-    return fields, words
-
-
-def _is_reached(sweep: Sweep, target: float) -> bool:
+    if target is None:
+        return {}, ""
     better = "value__gte" if sweep.goal == "maximize" else "value__lte"
     tried = sweep.trials.exclude(state=TrialState.FAILED)
-    return tried.filter(**{better: target}).exists()
+    if not tried.filter(**{better: target}).exists():
+        return {}, ""
+    objective = {**sweep.definition["objective"]}
+    del objective["target"]
+    definition = {**sweep.definition, "objective": objective}
+    message = f"The target {target:g} was reached and is removed."
+    return {"definition": definition}, message
+
+
+def without_timeout(sweep: Sweep) -> tuple[dict[str, Any], str]:
+    """The column and a message that remove a timeout that is over."""
+    took = sweep.took(database_now())
+    if sweep.timeout is None or took is None or took.total_seconds() < sweep.timeout:
+        return {}, ""
+    limit = exact_duration_text(sweep.timeout)
+    return {"timeout": None}, f"The limit of {limit} was removed."
 
 
 def settle_commit(sweep: Sweep, commit: str) -> str:
-    """Offer the commit that the sweep's git reference stands for at this moment.
-
-    Returns the one that counts, which is another attempt's where that was earlier.
-    """
-    undecided = Sweep.objects.filter(pk=sweep.pk, code_commit="")
-    if undecided.update(code_commit=commit):
-        return commit
-    settled: str = Sweep.objects.values_list("code_commit", flat=True).get(pk=sweep.pk)
-    return settled
+    """Store the commit of the sweep's git reference, unless an earlier attempt has
+    stored one. Returns the stored one."""
+    Sweep.objects.filter(pk=sweep.pk, code_commit="").update(code_commit=commit)
+    stored: str = Sweep.objects.values_list("code_commit", flat=True).get(pk=sweep.pk)
+    return stored

@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 
 # This stop ends a trial as terminated; every other one cancels it.
 POLICY = "policy"
-# The script ended well, but never reported the primary metric.
+# The script succeeded, but never reported the primary metric.
 NO_METRIC = "no_metric"
 RAN_TO_THE_END = "Ran to the end."
-# A person asked for it, of a trial alone or of its whole sweep: the event tells which.
+# A person stopped a trial, or its whole sweep: the event says which.
 USER, CANCELLED_ALONE = "user", "trial cancelled"
 
 
 class Taken(Exception):
-    """Another process has the trial's number, or has carried out its request."""
+    """Another process has used the trial's number, or has begun its request."""
 
 
 def create_trial(
@@ -42,9 +42,10 @@ def create_trial(
     origin: str,
     trial_request: TrialRequest | None = None,
 ) -> Trial | None:
-    """A queued trial with its first attempt, which carries out the request if there is
-    one. None: another scheduler had the number or the request, or the sweep has ended
-    or is paused."""
+    """A queued trial with its first attempt. It begins the request, if there is one.
+
+    None: another scheduler was first, or the sweep has ended or is paused.
+    """
     try:
         with transaction.atomic():
             trial = store_trial(
@@ -70,14 +71,12 @@ def store_trial(
     origin: str,
     trial_request: TrialRequest | None = None,
 ) -> Trial:
-    """A trial without an attempt; wants a transaction. Raises Taken, also where the
-    sweep does not run any more, and where the search space has changed since the sweep
-    was read: the values are of another one."""
+    """A trial without an attempt; needs a transaction. Raises Taken, also if the sweep
+    no longer runs, or if its search space has changed since the sweep was read."""
     unchanged = Sweep.objects.filter(
         pk=sweep.pk, state=SweepState.RUNNING, space_version=sweep.space_version
     )
-    # An UPDATE, for the row's lock: until the commit nobody can end the sweep or change
-    # the space.
+    # An UPDATE locks the row: nobody can end the sweep or change its space meanwhile.
     if not unchanged.update(space_version=sweep.space_version):
         raise Taken
     try:
@@ -125,24 +124,23 @@ def request_stop(trial: Trial, *, reason: str, message: str) -> bool:
 
 
 def cancel_trial(trial: Trial, *, actor: User | None, message: str) -> bool:
-    """Ask one trial to stop on a person's behalf, and put that on record."""
+    """Ask one trial to stop for a person, with an event."""
     with transaction.atomic():
         won = request_stop(trial, reason=USER, message=message)
         if won:
-            told = f"Trial {trial.number} was cancelled after {trial.reports} reports."
-            Event.log(CANCELLED_ALONE, told, actor=actor, trial=trial)
+            text = f"Trial {trial.number} was cancelled after {trial.reports} reports."
+            Event.log(CANCELLED_ALONE, text, actor=actor, trial=trial)
     return won
 
 
 def stop_live_trials(sweep: Sweep, *, reason: str, message: str) -> int:
-    """The same for every live trial of a sweep, in four statements."""
-    return _stop_trials(
-        Trial.objects.filter(sweep=sweep), reason=reason, message=message
-    )
+    """Ask all live trials of a sweep to stop, in four statements."""
+    trials = Trial.objects.filter(sweep=sweep)
+    return _stop_trials(trials, reason=reason, message=message)
 
 
 def _stop_trials(trials: TrialQuerySet, *, reason: str, message: str) -> int:
-    """Attempts before trials, as everywhere: PostgreSQL locks rows in this order."""
+    """Attempts before trials: PostgreSQL locks rows in this order everywhere."""
     with transaction.atomic():
         attempts = Attempt.objects.filter(trial__in=trials.live().values("pk"))
         queued = list(
@@ -166,7 +164,7 @@ def _stop_trials(trials: TrialQuerySet, *, reason: str, message: str) -> int:
 
 
 def _end_unclaimed(attempts: list[int], *, reason: str, message: str) -> None:
-    """Cancel the trials of those attempts that were ended before a worker came."""
+    """Cancel the trials whose attempts ended before a worker claimed them."""
     ended = Attempt.objects.filter(
         pk__in=attempts, state=AttemptState.FINISHED, claimed_at=None
     ).values_list("trial", flat=True)
@@ -180,9 +178,8 @@ def _end_unclaimed(attempts: list[int], *, reason: str, message: str) -> None:
 
 
 def accept_reported(sweep: Sweep) -> None:
-    """Complete the trials that failed only for want of the primary metric and have
-    reports of it by now, as the metric is another one. Wants a transaction.
-    """
+    """Complete trials that failed only for lack of the primary metric, and have reports
+    of it now that the metric has changed. Needs a transaction."""
     failed = Trial.objects.filter(
         sweep=sweep, state=TrialState.FAILED, reason=NO_METRIC, reports__gt=0
     )

@@ -1,7 +1,4 @@
-"""Hosts that get no more trials, until somebody says otherwise.
-
-Hosts that will not come back: off the list at an admin's word.
-"""
+"""Transitions of worker hosts: drained, undrained, and removed from the list."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from experiments.models.workers import SILENT_AFTER, DrainCause
 
 logger = logging.getLogger(__name__)
 
-# An event's text is for people of the teams; a column keeps no more than this of it.
+# The column keeps no more characters.
 MAX_REASON = 300
 DRAINS = Q(draining_since__isnull=False)
 DISK_FULL = Q(drain_cause=DrainCause.DISK_FULL)
@@ -37,8 +34,8 @@ def drain_worker(
 ) -> bool:
     """Give the host no more trials; running ones continue to their end.
 
-    With the cause DISK_FULL, it ends with take_back_with_room(). False: the host drains
-    already, and keeps its first reason; only a full disk gives way to other reasons.
+    False: the host drains already and keeps its first reason. Only a full disk, which
+    take_back_with_room() ends, is replaced by other reasons.
     """
     where = ~DRAINS if cause == DrainCause.DISK_FULL else ~DRAINS | DISK_FULL
     changes = {
@@ -50,21 +47,17 @@ def drain_worker(
 
 
 def undrain_worker(worker: Worker, *, actor: User | None = None) -> bool:
-    """The host may have trials again, and what failed there before is forgiven.
-
-    False: it did not drain.
-    """
+    """Give the host trials again; its earlier failures no longer count. False: it does
+    not drain."""
     changes = {**TAKEN_BACK, "undrained_at": Now()}
-    return _change(worker, DRAINS, changes, verb="host drained no more", actor=actor)
+    return _change(worker, DRAINS, changes, verb="host undrained", actor=actor)
 
 
 def take_back_with_room(worker: Worker) -> bool:
-    """A host whose disk was full may have trials again; nothing is forgiven, so that
-    it drains for good should they fail there as before. False: it drained for another
-    reason, or not at all."""
-    return _change(
-        worker, DRAINS & DISK_FULL, TAKEN_BACK, verb="host drained no more", actor=None
-    )
+    """Give a host whose disk was full trials again. Its earlier failures still count.
+    False: it drains for another reason, or not at all."""
+    where = DRAINS & DISK_FULL
+    return _change(worker, where, TAKEN_BACK, verb="host undrained", actor=None)
 
 
 def _change(
@@ -75,7 +68,7 @@ def _change(
     verb: str,
     actor: User | None,
 ) -> bool:
-    """Change the row if it is as it has to be, and write down who did."""
+    """Change the row where the condition holds, with an event."""
     message = str(changes["drain_reason"])
     with transaction.atomic():
         won = Worker.objects.filter(where, pk=worker.pk).update(**changes)
@@ -89,10 +82,9 @@ def _change(
 
 
 def forget_worker(worker: Worker, *, actor: User) -> bool:
-    """Take a silent host off the list. False: it gives signs of life, or is off it.
+    """Remove a silent host from the list. False: it is alive, or not on the list.
 
-    What ran there is given up by its lease as ever; a host that is heard of after all
-    is back on the list by that.
+    Its attempts end with their leases. A host that reports again is on the list again.
     """
     with transaction.atomic():
         won = Worker.objects.filter(

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Count, F, Q, QuerySet
 
-from experiments.db.prepared import Select, Slot, Update
+from experiments.db.prepared import Placeholder, Select, Update
 from experiments.models import RankBlock, Report, Trial
 
 # A block is cut once it has this many reports, into pieces of half as many.
@@ -63,16 +63,26 @@ BLOCKS_OF_N = Select(lambda: _in_order(_of_n()).values_list(*Block._fields))
 HOLDING = Select(
     lambda: _in_order(
         _of_n().filter(
-            Q(measure=Measure.BEST, low__lt=Slot("best"), high__gte=Slot("best"))
-            | Q(measure=Measure.MEAN, low__lt=Slot("mean"), high__gte=Slot("mean"))
+            Q(
+                measure=Measure.BEST,
+                low__lt=Placeholder("best"),
+                high__gte=Placeholder("best"),
+            )
+            | Q(
+                measure=Measure.MEAN,
+                low__lt=Placeholder("mean"),
+                high__gte=Placeholder("mean"),
+            )
         )
     ).values_list(*Block._fields)
 )
 COUNT_TWO = Update(
-    lambda: RankBlock.objects.filter(Q(pk=Slot("best")) | Q(pk=Slot("mean"))),
+    lambda: RankBlock.objects.filter(
+        Q(pk=Placeholder("best")) | Q(pk=Placeholder("mean"))
+    ),
     count=F("count") + 1,
 )
-GATE = Select(lambda: _gates().filter(sweep=Slot("sweep"), n=Slot("n")))
+GATE = Select(lambda: _gates().filter(sweep=Placeholder("sweep"), n=Placeholder("n")))
 
 
 def _gates() -> QuerySet[RankBlock, int]:
@@ -83,7 +93,7 @@ def _gates() -> QuerySet[RankBlock, int]:
 
 
 def _of_n() -> QuerySet[RankBlock]:
-    return RankBlock.objects.filter(sweep=Slot("sweep"), n=Slot("n"))
+    return RankBlock.objects.filter(sweep=Placeholder("sweep"), n=Placeholder("n"))
 
 
 def _in_order(blocks: QuerySet[RankBlock]) -> QuerySet[RankBlock]:

@@ -14,7 +14,7 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
-from experiments.db.prepared import Select, Slot
+from experiments.db.prepared import Placeholder, Select
 from experiments.lru_cache import LruCache
 from experiments.models import Report, Trial
 from experiments.models.trials import TrialState
@@ -39,7 +39,7 @@ class Completed(NamedTuple):
 COMPLETED = Select(
     lambda: (
         Trial.objects.filter(
-            sweep=Slot("sweep"),
+            sweep=Placeholder("sweep"),
             state=TrialState.COMPLETED,
             value__isnull=False,
             reports__gt=0,
@@ -55,8 +55,8 @@ COMPLETED = Select(
 
 def _best_first(order: str) -> Select:
     # Those that ended elsewhere have no curves to be replayed beside.
-    own = Trial.objects.own().filter(sweep=Slot("sweep"), value__isnull=False)
-    others = own.exclude(pk=Slot("trial")).order_by(order)
+    own = Trial.objects.own().filter(sweep=Placeholder("sweep"), value__isnull=False)
+    others = own.exclude(pk=Placeholder("trial")).order_by(order)
     return Select(lambda: others.values_list("value")[:1])
 
 

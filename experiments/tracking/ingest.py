@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 
 from experiments import lifecycle
 from experiments.db.clock import database_now
-from experiments.db.prepared import Insert, SelectObject, Slot, Update
+from experiments.db.prepared import Insert, Placeholder, SelectObject, Update
 from experiments.lifecycle import PAUSE_MESSAGE
 from experiments.models import (
     Attempt,
@@ -45,25 +45,27 @@ STANDING = ("reports", "last_value", "value", "value_report")
 LOCKED_ATTEMPT = SelectObject(
     lambda: (
         Attempt.objects.select_for_update()
-        .filter(pk=Slot("pk"), state=AttemptState.RUNNING)
+        .filter(pk=Placeholder("pk"), state=AttemptState.RUNNING)
         .order_by()
     ),
     Attempt,
     *("trial", "release_requested_at", "resumed_from"),
 )
 TRIAL = SelectObject(
-    lambda: Trial.objects.filter(pk=Slot("pk")).order_by(),
+    lambda: Trial.objects.filter(pk=Placeholder("pk")).order_by(),
     Trial,
     *("number", "runs_to_end", "sweep", "stop_reason", "stop_message", *STANDING),
     sweep=("primary_metric", "goal", "early_termination", "definition"),
 )
 METRIC = SelectObject(
-    lambda: Metric.objects.filter(attempt=Slot("attempt"), name=Slot("name")),
+    lambda: Metric.objects.filter(
+        attempt=Placeholder("attempt"), name=Placeholder("name")
+    ),
     Metric,
     *("attempt", "name", *STATISTICS),
 )
 STANDS = SelectObject(
-    lambda: Report.objects.filter(trial=Slot("trial"), n=Slot("n")),
+    lambda: Report.objects.filter(trial=Placeholder("trial"), n=Placeholder("n")),
     Report,
     *("n", "best_loss", "mean_loss", "finite"),
 )
@@ -74,12 +76,12 @@ NEW_REPORT = Insert(
     *("best_loss", "mean_loss", "finite"),
 )
 NEW_STATISTICS = Update(
-    lambda: Metric.objects.filter(pk=Slot("pk")),
-    **{name: Slot(name) for name in STATISTICS},
+    lambda: Metric.objects.filter(pk=Placeholder("pk")),
+    **{name: Placeholder(name) for name in STATISTICS},
 )
 NEW_STANDING = Update(
-    lambda: Trial.objects.filter(pk=Slot("pk")),
-    **{name: Slot(name) for name in STANDING},
+    lambda: Trial.objects.filter(pk=Placeholder("pk")),
+    **{name: Placeholder(name) for name in STANDING},
     updated_at=Now(),
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import lifecycle
-from experiments.db.prepared import Insert, Select, Slot
+from experiments.db.prepared import Insert, Placeholder, Select
 from experiments.models import Attempt, Decision, Report, Trial
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy
@@ -32,7 +32,7 @@ NEW_DECISION = Insert(
 )
 OWN_VALUES = Select(
     lambda: (
-        Report.objects.filter(trial=Slot("trial"), n__lte=Slot("n"))
+        Report.objects.filter(trial=Placeholder("trial"), n__lte=Placeholder("n"))
         .order_by("n")
         .values_list("value")
     )

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from django.db.models import Count, QuerySet
 
-from experiments.db.prepared import Select, Slot
+from experiments.db.prepared import Placeholder, Select
 from experiments.models import RankBlock, Report, ranks
 from experiments.models.ranks import Block
 from experiments.models.trials import TrialState
@@ -23,18 +23,21 @@ Measure = RankBlock.Measure
 
 def _others() -> QuerySet[Report]:
     """The other trials' n-th reports."""
-    reports = Report.objects.filter(sweep=Slot("sweep"), n=Slot("n"))
-    return reports.exclude(number=Slot("number"))
+    reports = Report.objects.filter(sweep=Placeholder("sweep"), n=Placeholder("n"))
+    return reports.exclude(number=Placeholder("number"))
 
 
 def _inside(column: str) -> QuerySet[Report]:
     """Those of one block."""
-    bounds = {f"{column}__gt": Slot("low"), f"{column}__lte": Slot("high")}
+    bounds = {
+        f"{column}__gt": Placeholder("low"),
+        f"{column}__lte": Placeholder("high"),
+    }
     return _others().filter(**bounds)
 
 
 def _count_below(column: str) -> Select:
-    lower = _inside(column).filter(**{f"{column}__lt": Slot("loss")})
+    lower = _inside(column).filter(**{f"{column}__lt": Placeholder("loss")})
     # Grouped by what is one number: the ORM's own count() asks at once.
     counts = lower.order_by().values("n").annotate(rows=Count("pk"))
     return Select(lambda: counts.values_list("rows"))
@@ -57,11 +60,11 @@ RUNNING = Select(
     # the reports instead of through the trials that run.
     lambda: (
         Report.objects.filter(
-            n=Slot("n"),
-            trial__sweep=Slot("sweep"),
+            n=Placeholder("n"),
+            trial__sweep=Placeholder("sweep"),
             trial__state=TrialState.RUNNING,
         )
-        .exclude(number=Slot("number"))
+        .exclude(number=Placeholder("number"))
         .values_list("number", "best_loss", "mean_loss")
     )
 )

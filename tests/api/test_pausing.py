@@ -42,7 +42,7 @@ class TestPausing:
         assert released() == 1
         told = Event.objects.filter(sweep=sweep, verb="trials put back")
         assert [event.message for event in told] == [
-            "1 running trial goes back to the queue."
+            "Stopped and queued again: 1 running trial."
         ]
         lifecycle.finish_attempt(attempt, lifecycle.Outcome("stopped", signal=15))
         running.refresh_from_db()
@@ -121,7 +121,7 @@ class TestExtending:
         assert (found["state"], found["ended_at"]) == ("running", None)
         assert found["limits"]["max_total_trials"] == 5
         event = Event.objects.get(sweep=sweep, verb="sweep extended")
-        assert event.message == "Goes on for 3 more trials."
+        assert event.message == "Extended by 3 trials."
         assert event.actor == factories.user("ada")
         again = api.post(f"/sweeps/{sweep.pk}/extend", {"trials": 3})
         assert again.status_code == 409
@@ -149,7 +149,7 @@ class TestExtending:
         assert sweep.objective.target is None
         assert not rounds.settle(sweep)
         event = Event.objects.get(sweep=sweep, verb="sweep extended")
-        assert "The target 0.9 was reached and no longer holds." in event.message
+        assert "The target 0.9 was reached and is removed." in event.message
 
     def test_a_target_that_was_not_reached_holds(self, api: Api, team: Team) -> None:
         objective = {"primary_metric": "accuracy", "goal": "maximize", "target": 0.9}

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from experiments.db.prepared import Insert, Select, SelectObject, Slot, Update
+from experiments.db.prepared import Insert, Placeholder, Select, SelectObject, Update
 from experiments.models import (
     Attempt,
     Decision,
@@ -39,7 +39,9 @@ class TestSelect:
             factories.reported_trial(sweep, values)
         longer = Select(
             lambda: (
-                Trial.objects.filter(sweep=Slot("sweep"), reports__gte=Slot("n"))
+                Trial.objects.filter(
+                    sweep=Placeholder("sweep"), reports__gte=Placeholder("n")
+                )
                 .order_by("number")
                 .values_list("number", "value")
             )
@@ -53,7 +55,7 @@ class TestSelect:
         trial = factories.trial(sweep)
         columns = ("params", "created_at", "value", "sweep__definition", "sweep__code")
         rows = Select(
-            lambda: Trial.objects.filter(pk=Slot("pk")).values_list(*columns)
+            lambda: Trial.objects.filter(pk=Placeholder("pk")).values_list(*columns)
         ).rows(pk=trial.pk)
         assert rows == list(Trial.objects.filter(pk=trial.pk).values_list(*columns))
 
@@ -61,7 +63,7 @@ class TestSelect:
         factories.reported_trial(sweep, [math.nan])
         below = Select(
             lambda: (
-                Report.objects.filter(best_loss__lte=Slot("loss"))
+                Report.objects.filter(best_loss__lte=Placeholder("loss"))
                 .values("n")
                 .annotate(rows=Count("pk"))
                 .values_list("rows")
@@ -70,7 +72,9 @@ class TestSelect:
         assert below.first(loss=math.inf) == (1,)
         assert below.first(loss=1e300) is None
         named = Select(
-            lambda: Sweep.objects.filter(primary_metric=Slot("name")).values_list("pk")
+            lambda: Sweep.objects.filter(
+                primary_metric=Placeholder("name")
+            ).values_list("pk")
         )
         assert named.rows(name="' OR 1=1 --%s") == []
 
@@ -88,7 +92,7 @@ class TestSelect:
 
         def make() -> Any:
             made.append(1)
-            return Trial.objects.filter(pk=Slot("pk")).values_list("number")
+            return Trial.objects.filter(pk=Placeholder("pk")).values_list("number")
 
         numbers = Select(make)
         assert not made
@@ -103,7 +107,7 @@ class TestSelectObject:
     ) -> None:
         trial = factories.trial(sweep)
         select = SelectObject(
-            lambda: Trial.objects.filter(pk=Slot("pk")),
+            lambda: Trial.objects.filter(pk=Placeholder("pk")),
             Trial,
             *("number", "sweep", "params"),
             sweep=("goal", "definition"),
@@ -121,7 +125,10 @@ class TestSelectObject:
     def test_a_join_may_find_nothing(self, sweep: Sweep) -> None:
         alone = Trial.objects.create(experiment=sweep.experiment, number=7)
         select = SelectObject(
-            lambda: Trial.objects.filter(pk=Slot("pk")), Trial, "sweep", sweep=["goal"]
+            lambda: Trial.objects.filter(pk=Placeholder("pk")),
+            Trial,
+            "sweep",
+            sweep=["goal"],
         )
         found = select.first(pk=alone.pk)
         assert found is not None
@@ -134,7 +141,9 @@ class TestSelectObject:
         trial = factories.trial(sweep)
         factories.claim(trial)
         attempt = Attempt.objects.get(trial=trial)
-        select = SelectObject(lambda: Attempt.objects.filter(pk=Slot("pk")), Attempt)
+        select = SelectObject(
+            lambda: Attempt.objects.filter(pk=Placeholder("pk")), Attempt
+        )
         with django_assert_num_queries(1):
             found = select.first(pk=attempt.pk)
             assert found is not None
@@ -147,10 +156,10 @@ class TestUpdate:
     def test_the_row_count_says_who_won(self, sweep: Sweep) -> None:
         trial = factories.trial(sweep)
         update = Update(
-            lambda: Trial.objects.filter(pk=Slot("pk"), state="queued"),
-            message=Slot("message"),
+            lambda: Trial.objects.filter(pk=Placeholder("pk"), state="queued"),
+            message=Placeholder("message"),
             reports=F("reports") + 1,
-            value=Slot("value"),
+            value=Placeholder("value"),
             updated_at=Now(),
         )
         assert update.run(pk=trial.pk, message="100 % ‹sure›", value=None) == 1
@@ -197,7 +206,9 @@ class TestInsert:
 )
 def test_a_connection_that_was_lost_is_made_anew() -> None:
     """At the next request, as for the ORM's own statements."""
-    teams = Select(lambda: Team.objects.filter(pk=Slot("pk")).values_list("name"))
+    teams = Select(
+        lambda: Team.objects.filter(pk=Placeholder("pk")).values_list("name")
+    )
     assert teams.rows(pk=0) == []
     with connection.cursor() as cursor, suppress(OperationalError):
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -210,7 +221,7 @@ def test_a_connection_that_was_lost_is_made_anew() -> None:
 )
 def test_the_server_keeps_the_plan_of_a_statement(sweep: Sweep) -> None:
     numbers = Select(
-        lambda: Trial.objects.filter(sweep=Slot("sweep")).values_list("number")
+        lambda: Trial.objects.filter(sweep=Placeholder("sweep")).values_list("number")
     )
     for _ in range(4):
         assert numbers.rows(sweep=sweep.pk) == []

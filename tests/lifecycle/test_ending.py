@@ -142,7 +142,7 @@ def test_a_budget_lowered_below_what_was_wished_for_has_room_for_it() -> None:
     rounds.advance_all()
     made.refresh_from_db()
     assert (made.state, made.trials.count()) == ("completed", 3)
-    told = made.events.get(verb="room made")
+    told = made.events.get(verb="budget raised")
     assert told.message == "max_total_trials: 1 → 3, for trials that still wait."
 
 

@@ -234,7 +234,7 @@ def test_a_time_that_was_over_is_lifted_and_said_so() -> None:
     run_to_the_end(made)
     assert (made.state, made.timeout, made.trials.count()) == ("completed", None, 4)
     event = Event.objects.get(sweep=made, verb=requests.RUN_AGAIN)
-    assert event.message.endswith("Its limit of 1 m in all was over and is gone.")
+    assert event.message.endswith("The limit of 1 m was removed.")
 
 
 def test_only_trials_that_have_ended_are_run_again() -> None:
@@ -405,7 +405,7 @@ def test_what_waits_can_be_taken_back_once() -> None:
     begun = made.requests.get(origin="rerun", source_number=1)
     with pytest.raises(NotPossible, match="no longer waits"):
         requests.withdraw(begun, actor=None)
-    event = made.events.get(verb="trial not wanted any more")
+    event = made.events.get(verb="trial request removed")
     assert event.actor == factories.user("ada") and "re-run of 0" in event.message
 
 

@@ -64,7 +64,7 @@ class TestPausing:
         assert "Stop and requeue 1 trial" in page(sweep)
         post(sweep, "pause", running="requeue")
         assert Attempt.objects.get().release_requested_at is not None
-        assert "1 running trial goes back to the queue." in page(sweep, "events/")
+        assert "Stopped and queued again: 1 running trial." in page(sweep, "events/")
 
     def test_a_paused_sweep_says_who_runs_and_who_waits(self, sweep: Sweep) -> None:
         factories.claim(factories.trial(sweep))
