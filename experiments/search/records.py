@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 JSONValue: TypeAlias = (
     "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 )
+JSONObject: TypeAlias = "dict[str, JSONValue]"
 Params: TypeAlias = Mapping[str, JSONValue]
 Goal: TypeAlias = Literal["minimize", "maximize"]
 

@@ -20,7 +20,7 @@ from experiments.search.formats.nodes import (
     inner_mapping,
     json_value,
 )
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 LEGACY = re.compile(r"(?<![{$])\{(search_space|inputs)\.(\w+)\}")
 OUTPUT = re.compile(r"\$\{\{\s*outputs\.(\w+)\s*\}\}")
@@ -82,11 +82,11 @@ RESOURCES = (
 )
 
 
-def read_azure(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_azure(source: Node, name: str = "") -> JSONObject:
     """The sweep document of a v2 sweep job."""
     for mark in ("$schema", "type"):
         source.take(mark)
-    document: dict[str, JSONValue] = {}
+    document: JSONObject = {}
     if source.path:
         source.log.source_map.put_whole("", source.path)
     source.carry(document, "experiment_name", "display_name", "description", "tags")
@@ -154,9 +154,7 @@ def _compute(source: Node) -> JSONValue:
     return pool
 
 
-def _trial(
-    source: Node, inputs: dict[str, JSONValue], space: set[str]
-) -> dict[str, JSONValue]:
+def _trial(source: Node, inputs: JSONObject, space: set[str]) -> JSONObject:
     value = source.take("trial")
     if isinstance(value, str):
         command = mapping.default_command(
@@ -168,7 +166,7 @@ def _trial(
     trial = source.mapping("trial", value)
     for mark in ("$schema", "type"):
         trial.take(mark)
-    document: dict[str, JSONValue] = {}
+    document: JSONObject = {}
     if trial.has("command"):
         document["command"] = _command(trial, inputs, space)
     elif trial.given():
@@ -185,7 +183,7 @@ def _trial(
     return document
 
 
-def _code(trial: Node, document: dict[str, JSONValue]) -> None:
+def _code(trial: Node, document: JSONObject) -> None:
     code = trial.take("code")
     if isinstance(code, str) and is_address(code) and not code.startswith(AZURE):
         problem = address_problem(split_address(code).url)
@@ -203,7 +201,7 @@ def _code(trial: Node, document: dict[str, JSONValue]) -> None:
         trial.carry(document, "code")
 
 
-def _command(trial: Node, inputs: dict[str, JSONValue], space: set[str]) -> JSONValue:
+def _command(trial: Node, inputs: JSONObject, space: set[str]) -> JSONValue:
     """The command with current placeholders."""
     command = trial.take("command")
     if not isinstance(command, str):
@@ -254,7 +252,7 @@ def _data(data: Node, inputs: Node, name: str) -> JSONValue:
     return json_value(value)
 
 
-def _leave(source: Node, document: dict[str, JSONValue]) -> None:
+def _leave(source: Node, document: JSONObject) -> None:
     source.carry(document, *ADDITIONS)
     for key, why in UNSUPPORTED.items():
         source.leave(key, why)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
 from experiments.search.formats.nodes import Log, compact
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 from experiments.search.space.expressions import SAMPLINGS, ExpressionError, parse_space
 
 MAX_CHARACTERS = 50_000
@@ -44,9 +44,9 @@ class _Script:
 
     text: str
     log: Log
-    document: dict[str, JSONValue] = field(default_factory=dict)
-    metric: dict[str, JSONValue] = field(default_factory=dict)
-    limits: dict[str, JSONValue] = field(default_factory=dict)
+    document: JSONObject = field(default_factory=dict)
+    metric: JSONObject = field(default_factory=dict)
+    limits: JSONObject = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)
 
     def note(self, node: ast.AST, name: str, message: str) -> None:
@@ -98,7 +98,7 @@ class _Script:
         return ast.get_source_segment(self.text, node) or ""
 
     def _policy(self, node: ast.Call, called: str) -> None:
-        settings: dict[str, JSONValue] = {"type": POLICIES[called]}
+        settings: JSONObject = {"type": POLICIES[called]}
         for position, argument in enumerate(node.args):
             self._policy_setting(
                 settings, FIRST[called] if not position else "", argument
@@ -109,9 +109,7 @@ class _Script:
             compact(settings) if POLICIES[called] else {}
         )
 
-    def _policy_setting(
-        self, settings: dict[str, JSONValue], name: str, node: ast.expr
-    ) -> None:
+    def _policy_setting(self, settings: JSONObject, name: str, node: ast.expr) -> None:
         value = _plain(node)
         if name and value is not None:
             settings[name] = value
@@ -140,7 +138,7 @@ class _Script:
         self.note(node, name, f"{name} has no equivalent in a sweep here.")
 
 
-def read_script(text: str, log: Log) -> dict[str, JSONValue]:
+def read_script(text: str, log: Log) -> JSONObject:
     """The sweep document of a script. Raises SyntaxError if it is not Python."""
     script = _Script(_dedented(text), log)
     for name, value in _named_values(ast.parse(script.text), script):

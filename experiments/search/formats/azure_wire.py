@@ -11,7 +11,7 @@ from experiments.search.formats import mapping
 from experiments.search.formats.azure import UNSUPPORTED, read_azure
 from experiments.search.formats.mapping import Names
 from experiments.search.formats.nodes import Node, compact, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject
 
 SAMPLINGS = {
     "random": "random",
@@ -55,9 +55,9 @@ RECORDS = (
 )
 
 
-def read_wire(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_wire(source: Node, name: str = "") -> JSONObject:
     """The sweep document of a HyperDrive configuration."""
-    document: dict[str, JSONValue] = {}
+    document: JSONObject = {}
     document["experiment_name"] = source.text("experiment_name")
     document["display_name"] = source.text("name")
     source.carry(document, "description", "tags")
@@ -91,20 +91,20 @@ def _inner(source: Node, key: str) -> Node:
     return source.mapping(key, value)
 
 
-def _generator(source: Node) -> dict[str, JSONValue]:
+def _generator(source: Node) -> JSONObject:
     kind = source.text("name").lower()
     sampling = SAMPLINGS.get(kind, "")
     if not sampling:
         message = unknown_name(kind, SAMPLINGS, kind="sampling")
         source.problem("name", message)
     names = Names(source.log)
-    space: dict[str, JSONValue] = {}
+    space: JSONObject = {}
     parameters = source.inner("parameter_space")
     for given, value in parameters.entries():
         name = names.give(given, parameters.at(given))
         space[name] = json_value(value)
         source.log.source_map.put(f"search_space.{name}", parameters.at(given))
-    options: dict[str, JSONValue] = {"type": sampling}
+    options: JSONObject = {"type": sampling}
     properties = source.inner("properties")
     inside = properties if properties.given() else source
     inside.record_origin("sampling_algorithm", {key: key for key in SAMPLING_OPTIONS})
@@ -115,8 +115,8 @@ def _generator(source: Node) -> dict[str, JSONValue]:
     return {"search_space": space, "sampling_algorithm": options}
 
 
-def _objective(source: Node) -> dict[str, JSONValue]:
-    objective: dict[str, JSONValue] = {
+def _objective(source: Node) -> JSONObject:
+    objective: JSONObject = {
         "primary_metric": source.text("name"),
         "goal": source.text("goal").lower(),
     }
@@ -124,7 +124,7 @@ def _objective(source: Node) -> dict[str, JSONValue]:
     return compact(objective)
 
 
-def _policy(source: Node) -> dict[str, JSONValue]:
+def _policy(source: Node) -> JSONObject:
     kind = source.text("name")
     policy = POLICIES.get(kind.lower().replace("_", ""), "")
     if kind and kind.lower().replace("_", "") not in POLICIES:
@@ -132,7 +132,7 @@ def _policy(source: Node) -> dict[str, JSONValue]:
         message = f"name must be {listed(known, last='or')}, not {shown(kind)}."
         source.problem("name", message)
     properties = source.inner("properties")
-    settings: dict[str, JSONValue] = {"type": policy}
+    settings: JSONObject = {"type": policy}
     source.log.source_map.put_whole("early_termination", properties.path)
     source.log.source_map.put("early_termination.type", source.at("name"))
     if not policy:
@@ -147,8 +147,8 @@ def _policy(source: Node) -> dict[str, JSONValue]:
     return settings if policy else {}
 
 
-def _limits(source: Node) -> dict[str, JSONValue]:
-    limits: dict[str, JSONValue] = {}
+def _limits(source: Node) -> JSONObject:
+    limits: JSONObject = {}
     for ours, names in (
         ("max_total_trials", ("max_total_jobs", "max_total_runs")),
         ("max_concurrent_trials", ("max_concurrent_jobs", "max_concurrent_runs")),
@@ -187,7 +187,7 @@ SETTINGS = (
 PIPELINE = ("component", "services", "source_job_id")
 
 
-def read_pipeline(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_pipeline(source: Node, name: str = "") -> JSONObject:
     """The sweep document of the step with a name, or of the only sweep step."""
     for mark in ("$schema", "type"):
         source.take(mark)
@@ -202,7 +202,7 @@ def read_pipeline(source: Node, name: str = "") -> dict[str, JSONValue]:
                 f"The step {step} does not belong to the sweep {chosen}.",
                 "Run it separately, before or after the sweep.",
             )
-    shared: dict[str, JSONValue] = {}
+    shared: JSONObject = {}
     source.carry(shared, *SHARED)
     settings = source.inner("settings")
     compute = settings.take("default_compute")

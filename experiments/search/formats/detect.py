@@ -22,7 +22,7 @@ from experiments.search.formats.optuna import read_optuna
 from experiments.search.formats.optuna_space import is_distribution, is_unmistakable
 from experiments.search.formats.optuna_storage import MAGIC, MAX_BYTES, opened
 from experiments.search.formats.wandb import read_wandb
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FormatReader:
 
     format: str
     recognise: Callable[[Document], list[str]]
-    read: Callable[[Node, str], dict[str, JSONValue]]
+    read: Callable[[Node, str], JSONObject]
 
 
 def _keys_present(document: Document, *keys: str) -> list[str]:
@@ -118,7 +118,7 @@ def _recognise_optuna(document: Document) -> list[str]:
     return []
 
 
-def _read_own(source: Node, name: str) -> dict[str, JSONValue]:
+def _read_own(source: Node, name: str) -> JSONObject:
     return {key: json_value(value) for key, value in source.entries()}
 
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from experiments.search.document.yaml import as_yaml
 from experiments.search.fields import shown
 from experiments.search.formats.export_shared import (
-    Law,
     complete_command,
+    distributions_of,
     ends_of,
-    laws_of,
     leave_missing,
     leave_ours,
     leave_weights,
@@ -22,7 +21,7 @@ from experiments.search.formats.export_shared import (
     values_of,
 )
 from experiments.search.formats.nodes import Node, compact
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
 SAMPLINGS = ("random", "grid", "bayesian")
@@ -42,14 +41,14 @@ def export_azure(document: Node) -> str:
     base = log_base(document)
     sampling = _sampling(document.inner("sampling_algorithm"))
     # Azure has logbase too, so logarithms stay as they are.
-    laws = laws_of(document)
-    job: dict[str, JSONValue] = {"$schema": SCHEMA, "type": "sweep"}
+    distributions = distributions_of(document)
+    job: JSONObject = {"$schema": SCHEMA, "type": "sweep"}
     document.carry(job, "experiment_name", "display_name", "description", "tags")
-    job["trial"] = _trial(document, list(laws))
+    job["trial"] = _trial(document, list(distributions))
     document.carry(job, "inputs")
     job["search_space"] = {
-        name: _law(document, name, law, str(sampling["type"]), base)
-        for name, law in laws.items()
+        name: _distribution(document, name, dist, str(sampling["type"]), base)
+        for name, dist in distributions.items()
     }
     job["sampling_algorithm"] = sampling
     job["objective"] = _objective(document.inner("objective"))
@@ -64,12 +63,12 @@ def export_azure(document: Node) -> str:
     return as_yaml(compact(job))
 
 
-def _sampling(sampling: Node) -> dict[str, JSONValue]:
+def _sampling(sampling: Node) -> JSONObject:
     kind = sampling.text("type") or "random"
     if kind == "sobol":
         sampling = sampling.with_values({"type": "random", "rule": "sobol"})
         kind = "random"
-    job: dict[str, JSONValue] = {"type": kind if kind in SAMPLINGS else "bayesian"}
+    job: JSONObject = {"type": kind if kind in SAMPLINGS else "bayesian"}
     if kind not in SAMPLINGS:
         message = f"Azure has no sampler {kind}; bayesian is used instead."
         sampling.changed("type", message)
@@ -81,11 +80,13 @@ def _sampling(sampling: Node) -> dict[str, JSONValue]:
     return job
 
 
-def _law(document: Node, name: str, law: Law, sampling: str, base: float) -> Law:
-    job = _azure_law(document, name, law)
+def _distribution(
+    document: Node, name: str, dist: JSONObject, sampling: str, base: float
+) -> JSONObject:
+    job = _azure_distribution(document, name, dist)
     kind = str(job["type"])
     if sampling == "grid" and kind != "choice":
-        values = values_of(law, base=base)
+        values = values_of(dist, base=base)
         if values is not None:
             message = "Azure's grid accepts lists only: all values are listed."
             note_change(document, name, message)
@@ -97,34 +98,34 @@ def _law(document: Node, name: str, law: Law, sampling: str, base: float) -> Law
     return job
 
 
-def _azure_law(document: Node, name: str, law: Law) -> Law:
+def _azure_distribution(document: Node, name: str, dist: JSONObject) -> JSONObject:
     """A distribution in Azure's terms, which have no `int` and no `float`."""
-    kind = law["type"]
+    kind = dist["type"]
     if kind == "choice":
-        return _choice(document, name, law)
+        return _choice(document, name, dist)
     if kind not in ("int", "float"):
-        return law
-    low, high = ends_of(law)
-    if kind == "float" and law.get("log"):
+        return dist
+    low, high = ends_of(dist)
+    if kind == "float" and dist.get("log"):
         low, high = math.log(low), math.log(high)
         return {"type": "loguniform", "min_value": low, "max_value": high}
-    if kind == "float" and not law.get("step"):
+    if kind == "float" and not dist.get("step"):
         return {"type": "uniform", "min_value": low, "max_value": high}
-    counts_from_0 = low == 0 and number(law, "step", 1) == 1 and not law.get("log")
+    counts_from_0 = low == 0 and number(dist, "step", 1) == 1 and not dist.get("log")
     if kind == "int" and counts_from_0:
         return {"type": "randint", "upper": high + 1}
-    return _listed(document, name, law)
+    return _listed(document, name, dist)
 
 
-def _listed(document: Node, name: str, law: Law) -> Law:
+def _listed(document: Node, name: str, dist: JSONObject) -> JSONObject:
     """All values of a range in a list, or a stepped range where they are too many."""
-    values = listed_values(document, name, law)
+    values = listed_values(document, name, dist)
     if values is not None:
         return {"type": "choice", "values": values}
-    low, high = ends_of(law)
-    step = number(law, "step", 1)
+    low, high = ends_of(dist)
+    step = number(dist, "step", 1)
     note_change(document, name, f"The range becomes multiples of {step:g}.")
-    if law.get("log"):
+    if dist.get("log"):
         ends = {"min_value": math.log(low), "max_value": math.log(high)}
         return {"type": "qloguniform", **ends, "q": step}
     # Half a step more on either side, so that the ends are as likely as the rest.
@@ -132,9 +133,9 @@ def _listed(document: Node, name: str, law: Law) -> Law:
     return {"type": "quniform", **ends, "q": step}
 
 
-def _choice(document: Node, name: str, law: Law) -> Law:
-    leave_weights(document, name, law, "Azure")
-    values = law.get("values")
+def _choice(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    leave_weights(document, name, dist, "Azure")
+    values = dist.get("values")
     plain: list[JSONValue] = []
     for value in values if isinstance(values, list) else []:
         if isinstance(value, dict | int | float | str) and not isinstance(value, bool):
@@ -146,10 +147,10 @@ def _choice(document: Node, name: str, law: Law) -> Law:
     return {"type": "choice", "values": plain}
 
 
-def _trial(document: Node, names: list[str]) -> dict[str, JSONValue]:
+def _trial(document: Node, names: list[str]) -> JSONObject:
     trial = document.inner("trial")
     command = complete_command(document, trial.text("command"), names)
-    job: dict[str, JSONValue] = {"command": command}
+    job: JSONObject = {"command": command}
     code = trial.take("code")
     if isinstance(code, str):
         job["code"] = code
@@ -167,15 +168,15 @@ def _trial(document: Node, names: list[str]) -> dict[str, JSONValue]:
     return job
 
 
-def _objective(objective: Node) -> dict[str, JSONValue]:
-    job: dict[str, JSONValue] = {}
+def _objective(objective: Node) -> JSONObject:
+    job: JSONObject = {}
     objective.carry(job, "primary_metric", "goal")
     objective.leave("target", "Azure does not end a sweep when it reaches a value.")
     objective.close("Azure's objective")
     return job
 
 
-def _policy(document: Node) -> dict[str, JSONValue]:
+def _policy(document: Node) -> JSONObject:
     if not document.has("early_termination"):
         return {}
     policy = document.inner("early_termination")
@@ -187,7 +188,7 @@ def _policy(document: Node) -> dict[str, JSONValue]:
             "Choose median stopping, bandit or truncation selection.",
         )
         return {}
-    job: dict[str, JSONValue] = {"type": kind}
+    job: JSONObject = {"type": kind}
     policy.carry(job, *POLICIES[kind], *SCHEDULE)
     if policy.take("min_rivals") not in (None, 1):
         policy.leave("min_rivals", "Azure compares with any number of trials.")
@@ -199,8 +200,8 @@ def _policy(document: Node) -> dict[str, JSONValue]:
     return job
 
 
-def _limits(limits: Node) -> dict[str, JSONValue]:
-    job: dict[str, JSONValue] = {}
+def _limits(limits: Node) -> JSONObject:
+    job: JSONObject = {}
     limits.carry(job, "max_total_trials", "max_concurrent_trials")
     limits.carry(job, "timeout", "trial_timeout")
     for key in ("max_total_trials", "max_concurrent_trials"):

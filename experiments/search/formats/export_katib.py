@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from experiments.search.document.command import split_command, value_text
 from experiments.search.document.yaml import as_yaml
 from experiments.search.formats.export_shared import (
-    Law,
     complete_command,
+    distributions_of,
     ends_of,
-    laws_of,
     leave_missing,
     leave_ours,
     leave_weights,
@@ -22,7 +21,7 @@ from experiments.search.formats.export_shared import (
     number,
 )
 from experiments.search.formats.nodes import Node, compact, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 VERSION = "kubeflow.org/v1beta1"
 CONTAINER = "training-container"
@@ -52,19 +51,19 @@ SHAPES = {
 
 def export_katib(document: Node) -> str:
     """The YAML text of an Experiment."""
-    laws = laws_of(document, base=log_base(document))
-    spec: dict[str, JSONValue] = {
+    distributions = distributions_of(document, base=log_base(document))
+    spec: JSONObject = {
         "objective": _objective(document.inner("objective")),
         "algorithm": _algorithm(document.inner("sampling_algorithm")),
         "earlyStopping": _stopping(document),
         **_limits(document.inner("limits")),
         "parameters": [
-            {"name": name, **_parameter(document, name, law)}
-            for name, law in laws.items()
+            {"name": name, **_parameter(document, name, dist)}
+            for name, dist in distributions.items()
         ],
-        "trialTemplate": _template(document, list(laws)),
+        "trialTemplate": _template(document, list(distributions)),
     }
-    experiment: dict[str, JSONValue] = {
+    experiment: JSONObject = {
         "apiVersion": VERSION,
         "kind": "Experiment",
         "metadata": _metadata(document),
@@ -78,21 +77,21 @@ def export_katib(document: Node) -> str:
     return as_yaml(experiment)
 
 
-def _metadata(document: Node) -> dict[str, JSONValue]:
+def _metadata(document: Node) -> JSONObject:
     given = document.text("experiment_name") or "default"
     name = re.sub(r"[^a-z0-9-]+", "-", given.lower()).strip("-")[:40] or "sweep"
     if name != given:
         message = f"Kubernetes allows fewer characters in names; it becomes {name}."
         document.changed("experiment_name", message)
     labels = document.inner("tags").entries()
-    metadata: dict[str, JSONValue] = {"name": name}
+    metadata: JSONObject = {"name": name}
     if labels:
         metadata["labels"] = {key: str(value) for key, value in labels}
     return metadata
 
 
-def _objective(objective: Node) -> dict[str, JSONValue]:
-    spec: dict[str, JSONValue] = {
+def _objective(objective: Node) -> JSONObject:
+    spec: JSONObject = {
         "type": objective.text("goal"),
         "goal": objective.number("target"),
         "objectiveMetricName": objective.text("primary_metric"),
@@ -101,7 +100,7 @@ def _objective(objective: Node) -> dict[str, JSONValue]:
     return compact(spec)
 
 
-def _algorithm(sampling: Node) -> dict[str, JSONValue]:
+def _algorithm(sampling: Node) -> JSONObject:
     kind = sampling.text("type") or "random"
     rule = sampling.take("rule")
     name = "sobol" if rule == "sobol" else ALGORITHMS.get(kind, "tpe")
@@ -110,7 +109,7 @@ def _algorithm(sampling: Node) -> dict[str, JSONValue]:
         sampling.changed("type", message)
     seed = sampling.number("seed")
     sampling.take("logbase")
-    spec: dict[str, JSONValue] = {"algorithmName": name}
+    spec: JSONObject = {"algorithmName": name}
     if seed is not None and name in SEEDED:
         spec["algorithmSettings"] = _settings(random_state=seed)
     else:
@@ -123,7 +122,7 @@ def _settings(**values: float) -> JSONValue:
     return [{"name": name, "value": str(value)} for name, value in values.items()]
 
 
-def _stopping(document: Node) -> dict[str, JSONValue]:
+def _stopping(document: Node) -> JSONObject:
     if not document.has("early_termination"):
         return {}
     policy = document.inner("early_termination")
@@ -146,7 +145,7 @@ def _stopping(document: Node) -> dict[str, JSONValue]:
     return {"algorithmName": "medianstop", "algorithmSettings": settings}
 
 
-def _limits(limits: Node) -> dict[str, JSONValue]:
+def _limits(limits: Node) -> JSONObject:
     spec = {theirs: limits.number(ours) for ours, theirs in LIMITS.items()}
     for key in ("timeout", "trial_timeout"):
         limits.leave(key, "Katib has no such limit.")
@@ -154,33 +153,33 @@ def _limits(limits: Node) -> dict[str, JSONValue]:
     return {key: value for key, value in spec.items() if value is not None}
 
 
-def _parameter(document: Node, name: str, law: Law) -> Law:
-    kind = str(law["type"])
+def _parameter(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    kind = str(dist["type"])
     if kind in ("choice", "quniform", "qloguniform"):
-        return _list(document, name, law)
+        return _list(document, name, dist)
     if "normal" in kind:
         message = "Katib cuts values off three standard deviations from the mean."
         note_change(document, name, message)
     whole = kind in ("int", "randint")
-    step = number(law, "step") or number(law, "q")
+    step = number(dist, "step") or number(dist, "q")
     return _space(
         "int" if whole else "double",
-        ends_of(law),
+        ends_of(dist),
         step=0 if whole and step == 1 else step,
-        shape="logUniform" if law.get("log") else SHAPES.get(kind, ""),
+        shape="logUniform" if dist.get("log") else SHAPES.get(kind, ""),
     )
 
 
-def _list(document: Node, name: str, law: Law) -> Law:
+def _list(document: Node, name: str, dist: JSONObject) -> JSONObject:
     """A distribution whose values are listed, as numbers or as text."""
-    if law["type"] == "choice":
-        values = law.get("values")
+    if dist["type"] == "choice":
+        values = dist.get("values")
     else:
-        values = listed_values(document, name, law)
+        values = listed_values(document, name, dist)
     if not isinstance(values, list):
         note_change(document, name, "The range becomes multiples of its step.")
-        return _space("double", ends_of(law), step=number(law, "q"))
-    leave_weights(document, name, law, "Katib")
+        return _space("double", ends_of(dist), step=number(dist, "q"))
+    leave_weights(document, name, dist, "Katib")
     numbers = all(type(value) in (int, float) for value in values)
     if not numbers and not all(isinstance(value, str) for value in values):
         note_change(document, name, "Values that are not text become text in Katib.")
@@ -191,8 +190,8 @@ def _list(document: Node, name: str, law: Law) -> Law:
 
 def _space(
     kind: str, ends: tuple[float, float], *, step: float, shape: str = ""
-) -> Law:
-    space: Law = {"min": value_text(ends[0]), "max": value_text(ends[1])}
+) -> JSONObject:
+    space: JSONObject = {"min": value_text(ends[0]), "max": value_text(ends[1])}
     if step:
         space["step"] = value_text(step)
     if shape:
@@ -200,7 +199,7 @@ def _space(
     return {"parameterType": kind, "feasibleSpace": space}
 
 
-def _template(document: Node, names: list[str]) -> dict[str, JSONValue]:
+def _template(document: Node, names: list[str]) -> JSONObject:
     trial = document.inner("trial")
     inputs = dict(document.inner("inputs").entries())
     text = complete_command(document, trial.text("command"), names)
@@ -208,7 +207,7 @@ def _template(document: Node, names: list[str]) -> dict[str, JSONValue]:
     note_unused(document, inputs, text)
     found = PLACEHOLDER.finditer(text)
     used = {match[2] for match in found if match[1] == "search_space"}
-    container: dict[str, JSONValue] = {
+    container: JSONObject = {
         "name": CONTAINER,
         "image": "IMAGE",
         "command": [_word(word, inputs) for word in words],
@@ -226,7 +225,7 @@ def _template(document: Node, names: list[str]) -> dict[str, JSONValue]:
         "Replace IMAGE with the name of your image.",
     )
     trial.close("Katib's template")
-    pod: dict[str, JSONValue] = {"containers": [container], "restartPolicy": "Never"}
+    pod: JSONObject = {"containers": [container], "restartPolicy": "Never"}
     return {
         "primaryContainerName": CONTAINER,
         "trialParameters": [

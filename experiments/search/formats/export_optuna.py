@@ -7,9 +7,8 @@ import math
 
 from experiments.search.formats.export_shared import (
     OURS,
-    Law,
+    distributions_of,
     ends_of,
-    laws_of,
     leave_weights,
     listed_values,
     log_base,
@@ -17,7 +16,7 @@ from experiments.search.formats.export_shared import (
     number,
 )
 from experiments.search.formats.nodes import Node, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 UNSUPPORTED = {
     **OURS,
@@ -35,7 +34,7 @@ UNSUPPORTED = {
 
 def export_optuna(document: Node) -> str:
     """JSON with the study's name, its direction and its distributions."""
-    laws = laws_of(document, base=log_base(document))
+    distributions = distributions_of(document, base=log_base(document))
     objective = document.inner("objective")
     study = {
         "study_name": document.text("display_name") or document.text("experiment_name"),
@@ -43,7 +42,8 @@ def export_optuna(document: Node) -> str:
         "metric_names": [objective.text("primary_metric")],
         "user_attrs": json_value(document.take("tags") or {}),
         "distributions": {
-            name: _distribution(document, name, law) for name, law in laws.items()
+            name: _distribution(document, name, dist)
+            for name, dist in distributions.items()
         },
     }
     objective.leave("target", "Optuna does not stop when it reaches a value.")
@@ -54,16 +54,16 @@ def export_optuna(document: Node) -> str:
     return json.dumps(study, indent=2, ensure_ascii=False) + "\n"
 
 
-def _distribution(document: Node, name: str, law: Law) -> dict[str, JSONValue]:
-    kind = str(law["type"])
+def _distribution(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    kind = str(dist["type"])
     if kind == "choice":
-        return _choice(document, name, law)
+        return _choice(document, name, dist)
     if kind in ("quniform", "qloguniform"):
-        return _stepped(document, name, law)
-    low, high = ends_of(law)
-    log = "log" in kind or bool(law.get("log"))
+        return _stepped(document, name, dist)
+    low, high = ends_of(dist)
+    log = "log" in kind or bool(dist.get("log"))
     if kind in ("int", "randint"):
-        step = number(law, "step", 1)
+        step = number(dist, "step", 1)
         return _named("Int", low=low, high=high, log=log, step=step)
     if "normal" in kind:
         note_change(
@@ -72,35 +72,35 @@ def _distribution(document: Node, name: str, law: Law) -> dict[str, JSONValue]:
             "Optuna has no normal distribution: every value within three standard "
             "deviations is equally likely.",
         )
-    step = number(law, "step")
+    step = number(dist, "step")
     return _named("Float", low=low, high=high, log=log, step=step or None)
 
 
-def _choice(document: Node, name: str, law: Law) -> dict[str, JSONValue]:
-    values = law.get("values")
+def _choice(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    values = dist.get("values")
     choices: list[JSONValue] = []
     for value in values if isinstance(values, list) else []:
         if isinstance(value, list | dict):
             note_change(document, name, "A list or a mapping becomes its JSON text.")
             value = json.dumps(value, ensure_ascii=False)
         choices.append(value)
-    leave_weights(document, name, law, "Optuna")
+    leave_weights(document, name, dist, "Optuna")
     return _named("Categorical", choices=choices)
 
 
-def _stepped(document: Node, name: str, law: Law) -> dict[str, JSONValue]:
-    if law["type"] == "qloguniform":
-        values = listed_values(document, name, law)
+def _stepped(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    if dist["type"] == "qloguniform":
+        values = listed_values(document, name, dist)
         if values is not None:
             return _named("Categorical", choices=values)
     message = "The ends become as likely as the values between them."
     note_change(document, name, message)
-    step = number(law, "q", 1)
-    low, high = ends_of(law)
+    step = number(dist, "q", 1)
+    low, high = ends_of(dist)
     ends = (math.ceil(low / step), math.floor(high / step))
     low, high = (round(end * step, 12) for end in ends)
     return _named("Float", low=low, high=high, log=False, step=step)
 
 
-def _named(kind: str, **attributes: JSONValue) -> dict[str, JSONValue]:
+def _named(kind: str, **attributes: JSONValue) -> JSONObject:
     return {"name": f"{kind}Distribution", "attributes": attributes}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TypeAlias
 
 from experiments.search.document.command import (
     CommandError,
@@ -15,10 +14,9 @@ from experiments.search.document.command import (
 from experiments.search.fields import Diagnostics, is_number
 from experiments.search.formats.mapping import parameter_placeholder
 from experiments.search.formats.nodes import Node, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 from experiments.search.space.notation import read_distribution
 
-Law: TypeAlias = "dict[str, JSONValue]"
 MAX_LISTED = 1_000
 # Standard deviations on either side of the mean that count as a normal one's range.
 SIGMAS = 3
@@ -30,40 +28,42 @@ OURS = {
 }
 
 
-def number(law: Mapping[str, JSONValue], key: str, default: float = 0) -> float:
+def number(dist: Mapping[str, JSONValue], key: str, default: float = 0) -> float:
     """A number of a distribution."""
-    value = law.get(key)
+    value = dist.get(key)
     return value if is_number(value) else default
 
 
-def ends_of(law: Law) -> tuple[float, float]:
+def ends_of(dist: JSONObject) -> tuple[float, float]:
     """The smallest and the largest value, logarithms resolved."""
-    kind = str(law["type"])
+    kind = str(dist["type"])
     if kind == "randint":
-        return 0, number(law, "upper", 1) - 1
+        return 0, number(dist, "upper", 1) - 1
     if kind in ("int", "float"):
-        return number(law, "low"), number(law, "high")
-    low, high = number(law, "min_value"), number(law, "max_value")
+        return number(dist, "low"), number(dist, "high")
+    low, high = number(dist, "min_value"), number(dist, "max_value")
     if "normal" in kind:
-        mu, reach = number(law, "mu"), SIGMAS * number(law, "sigma")
+        mu, reach = number(dist, "mu"), SIGMAS * number(dist, "sigma")
         low, high = mu - reach, mu + reach
     return (math.exp(low), math.exp(high)) if "log" in kind else (low, high)
 
 
-def values_of(law: Law, *, base: float = math.e) -> list[JSONValue] | None:
+def values_of(dist: JSONObject, *, base: float = math.e) -> list[JSONValue] | None:
     """Every value of a finite distribution; None if there are too many to list."""
-    read = read_distribution(law, "", Diagnostics(), log_base=base)
+    read = read_distribution(dist, "", Diagnostics(), log_base=base)
     count = None if read is None else read.count()
     if read is None or count is None or count > MAX_LISTED:
         return None
     return [read.at(index) for index in range(count)]
 
 
-def listed_values(document: Node, name: str, law: Law) -> list[JSONValue] | None:
+def listed_values(
+    document: Node, name: str, dist: JSONObject
+) -> list[JSONValue] | None:
     """Every value of a range, noted as a change; None if there are too many to list."""
-    values = values_of(law)
+    values = values_of(dist)
     if values is not None:
-        likely = " They all become equally likely." if law.get("log") else ""
+        likely = " They all become equally likely." if dist.get("log") else ""
         message = f"The range becomes a list of its {len(values)} values.{likely}"
         note_change(document, name, message)
     return values
@@ -74,50 +74,52 @@ def note_change(document: Node, name: str, message: str) -> None:
     document.log.changed(document.at(f"search_space.{name}"), message)
 
 
-def leave_weights(document: Node, name: str, law: Law, system: str) -> None:
+def leave_weights(document: Node, name: str, dist: JSONObject, system: str) -> None:
     """Note the probabilities of a choice for a system that has none."""
-    if law.get("probabilities"):
+    if dist.get("probabilities"):
         document.log.left_out(
             document.at(f"search_space.{name}.probabilities"),
             f"{system} has no weights: every value is equally likely.",
         )
 
 
-def laws_of(document: Node, *, base: float = math.e) -> dict[str, Law]:
+def distributions_of(document: Node, *, base: float = math.e) -> dict[str, JSONObject]:
     """The parameters of the space without conditions, logarithms as natural ones."""
     space = document.take("search_space")
-    laws: dict[str, Law] = {}
+    distributions: dict[str, JSONObject] = {}
     if not isinstance(space, Mapping):
         message = "search_space must be a mapping of parameter names to distributions."
         document.problem("search_space", message)
-        return laws
+        return distributions
     for name, value in space.items():
-        law = json_value(value)
-        if isinstance(law, dict) and "type" in law:
-            laws[str(name)] = _natural(_unconditional(document, str(name), law), base)
+        dist = json_value(value)
+        if isinstance(dist, dict) and "type" in dist:
+            distributions[str(name)] = _natural(
+                _unconditional(document, str(name), dist), base
+            )
         else:
             document.problem(f"search_space.{name}", "A parameter must have a type.")
-    return laws
+    return distributions
 
 
-def _unconditional(document: Node, name: str, law: Law) -> Law:
+def _unconditional(document: Node, name: str, dist: JSONObject) -> JSONObject:
     """The distribution without `when`, which is noted."""
-    if law.get("when"):
+    if dist.get("when"):
         document.log.left_out(
             document.at(f"search_space.{name}.when"),
             f"There are no conditions there: {name} has a value in every trial.",
         )
-    return {key: value for key, value in law.items() if key != "when"}
+    return {key: value for key, value in dist.items() if key != "when"}
 
 
-def _natural(law: Law, base: float) -> Law:
+def _natural(dist: JSONObject, base: float) -> JSONObject:
     """The distribution with its logarithms converted from a base to e."""
-    if "log" not in str(law["type"]) or base == math.e:
-        return law
+    if "log" not in str(dist["type"]) or base == math.e:
+        return dist
     factor = math.log(base)
     names = ("min_value", "max_value", "mu", "sigma")
-    scaled = {name: number(law, name) * factor for name in names if name in law}
-    return {**law, **scaled}
+    scaled = {name: number(dist, name) * factor for name in names if name in dist}
+    return {**dist, **scaled}
 
 
 def log_base(document: Node) -> float:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 
 from experiments.search.document.yaml import as_yaml
 from experiments.search.formats.export_shared import (
-    Law,
+    distributions_of,
     ends_of,
-    laws_of,
     leave_missing,
     leave_ours,
     listed_values,
@@ -19,7 +18,7 @@ from experiments.search.formats.export_shared import (
 )
 from experiments.search.formats.nodes import Node, compact, json_value
 from experiments.search.formats.wandb_command import WandbCommand
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 METHODS = {"random": "random", "grid": "grid", "bayesian": "bayes", "sobol": "random"}
 BOUNDS = {"min_value": "min", "max_value": "max"}
@@ -39,10 +38,10 @@ SCHEDULE = "Hyperband's schedule follows from min_iter and eta."
 
 def export_wandb(document: Node) -> str:
     """The YAML text of a sweep configuration."""
-    laws = laws_of(document, base=log_base(document))
+    distributions = distributions_of(document, base=log_base(document))
     inputs = dict(document.inner("inputs").entries())
-    command = WandbCommand(document, laws, inputs)
-    sweep: dict[str, JSONValue] = {
+    command = WandbCommand(document, distributions, inputs)
+    sweep: JSONObject = {
         "program": command.program,
         "project": document.text("experiment_name"),
         "name": document.text("display_name"),
@@ -50,7 +49,10 @@ def export_wandb(document: Node) -> str:
         "method": _method(document.inner("sampling_algorithm")),
         "metric": _metric(document.inner("objective")),
         "parameters": {
-            **{name: _law(document, name, law) for name, law in laws.items()},
+            **{
+                name: _distribution(document, name, dist)
+                for name, dist in distributions.items()
+            },
             **{name: {"value": json_value(inputs[name])} for name in command.constants},
         },
         "early_terminate": _policy(document),
@@ -78,8 +80,8 @@ def _method(sampling: Node) -> str:
     return method
 
 
-def _metric(objective: Node) -> dict[str, JSONValue]:
-    metric: dict[str, JSONValue] = {
+def _metric(objective: Node) -> JSONObject:
+    metric: JSONObject = {
         "name": objective.text("primary_metric"),
         "goal": objective.text("goal"),
     }
@@ -88,60 +90,62 @@ def _metric(objective: Node) -> dict[str, JSONValue]:
     return metric
 
 
-def _law(document: Node, name: str, law: Law) -> Law:
-    kind = str(law["type"])
+def _distribution(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    kind = str(dist["type"])
     if kind in KINDS:
-        fields = {BOUNDS.get(key, key): law[key] for key in law if key != "type"}
+        fields = {BOUNDS.get(key, key): dist[key] for key in dist if key != "type"}
         return {"distribution": KINDS[kind], **fields}
-    read = LAWS.get(kind)
+    read = DISTRIBUTIONS.get(kind)
     if read is None:
         message = f"There is no distribution {kind}."
         document.problem(f"search_space.{name}.type", message)
         return {}
-    return read(document, name, law)
+    return read(document, name, dist)
 
 
-def _choice(document: Node, name: str, law: Law) -> Law:
-    values = law.get("values")
+def _choice(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    values = dist.get("values")
     if isinstance(values, list) and any(isinstance(value, dict) for value in values):
         note_change(document, name, "W&B does not draw parameters inside a value.")
-    fields: Law = {"values": values}
-    if law.get("probabilities"):
-        fields["probabilities"] = law["probabilities"]
+    fields: JSONObject = {"values": values}
+    if dist.get("probabilities"):
+        fields["probabilities"] = dist["probabilities"]
     return fields
 
 
-def _whole(document: Node, name: str, law: Law) -> Law:
-    low, high = ends_of(law)
-    if law.get("log"):
+def _whole(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    low, high = ends_of(dist)
+    if dist.get("log"):
         message = "The ends of a rounded range are less likely at W&B."
         note_change(document, name, message)
         return _range("q_log_uniform_values", low, high, q=1)
-    if number(law, "step", 1) != 1:
-        return _stepped(document, name, law)
+    if number(dist, "step", 1) != 1:
+        return _stepped(document, name, dist)
     return _range("int_uniform", low, high)
 
 
-def _float(document: Node, name: str, law: Law) -> Law:
-    if law.get("step"):
-        return _stepped(document, name, law)
-    return _range("log_uniform_values" if law.get("log") else "uniform", *ends_of(law))
+def _float(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    if dist.get("step"):
+        return _stepped(document, name, dist)
+    return _range(
+        "log_uniform_values" if dist.get("log") else "uniform", *ends_of(dist)
+    )
 
 
-def _stepped(document: Node, name: str, law: Law) -> Law:
-    values = listed_values(document, name, law)
+def _stepped(document: Node, name: str, dist: JSONObject) -> JSONObject:
+    values = listed_values(document, name, dist)
     if values is not None:
         return {"values": values}
     message = "The range becomes multiples of its step, rounded."
     note_change(document, name, message)
-    return _range("q_uniform", *ends_of(law), q=number(law, "step", 1))
+    return _range("q_uniform", *ends_of(dist), q=number(dist, "step", 1))
 
 
-def _range(kind: str, low: float, high: float, **q: float) -> Law:
+def _range(kind: str, low: float, high: float, **q: float) -> JSONObject:
     return {"distribution": kind, "min": low, "max": high, **q}
 
 
-LAWS: Mapping[str, Callable[[Node, str, Law], Law]] = {
+DISTRIBUTIONS: Mapping[str, Callable[[Node, str, JSONObject], JSONObject]] = {
     "choice": _choice,
     "randint": _whole,
     "int": _whole,
@@ -149,7 +153,7 @@ LAWS: Mapping[str, Callable[[Node, str, Law], Law]] = {
 }
 
 
-def _policy(document: Node) -> dict[str, JSONValue]:
+def _policy(document: Node) -> JSONObject:
     if not document.has("early_termination"):
         return {}
     policy = document.inner("early_termination")
@@ -165,7 +169,7 @@ def _policy(document: Node) -> dict[str, JSONValue]:
         message = "W&B checks every run from the first bracket on, as asha does."
         policy.changed("type", message)
         policy.leave("max_resource", "W&B checks runs for as long as they report.")
-    rule: dict[str, JSONValue] = {
+    rule: JSONObject = {
         "type": "hyperband",
         "min_iter": math.ceil(policy.number("min_resource") or 1),
         "eta": policy.number("reduction_factor") or 3,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 from experiments.search.fields import shown
 from experiments.search.formats import mapping
@@ -14,7 +13,7 @@ from experiments.search.formats.mapping import (
     hyperband_policy,
 )
 from experiments.search.formats.nodes import Node, compact, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject
 
 COLLECTORS = {
     "StdOut": "Output is kept as the trial's log, but not searched for metrics.",
@@ -45,8 +44,7 @@ def _leave_collector(spec: Node) -> None:
     spec.close("a sweep here")
 
 
-Settings: TypeAlias = "dict[str, JSONValue]"
-ALGORITHMS: Mapping[str, Settings] = {
+ALGORITHMS: Mapping[str, JSONObject] = {
     "random": {"type": "random"},
     "grid": {"type": "grid"},
     "bayesianoptimization": {"type": "bayesian"},
@@ -102,11 +100,11 @@ class NamedSettings(Node):
         return self._places.get(str(key), self.path)
 
 
-def read_algorithm(algorithm: Node) -> tuple[Settings, Settings]:
+def read_algorithm(algorithm: Node) -> tuple[JSONObject, JSONObject]:
     """The sampling, and the policy that Hyperband implies."""
     name = algorithm.text("algorithmName").lower()
     settings = NamedSettings(algorithm, "algorithmSettings")
-    wanted: Settings = dict(ALGORITHMS.get(name, {"type": "random"}))
+    wanted: JSONObject = dict(ALGORITHMS.get(name, {"type": "random"}))
     seed = settings.number("random_state")
     if seed is not None and name != "grid":
         wanted["seed"] = seed
@@ -124,7 +122,7 @@ def read_algorithm(algorithm: Node) -> tuple[Settings, Settings]:
     return wanted, policy
 
 
-def _hyperband(algorithm: Node, settings: Node) -> Settings:
+def _hyperband(algorithm: Node, settings: Node) -> JSONObject:
     """The policy that Hyperband implies; its resource is a trial's length here."""
     eta, last = settings.number("eta") or 3, settings.number("r_l")
     fields = {"max_resource": "r_l", "reduction_factor": "eta"}
@@ -159,7 +157,7 @@ def _note_unknown(algorithm: Node, name: str) -> None:
         )
 
 
-def read_stopping(spec: Node) -> Settings:
+def read_stopping(spec: Node) -> JSONObject:
     """The policy of `earlyStopping`; empty where there is none."""
     if not spec.has("earlyStopping"):
         return {}
@@ -234,7 +232,7 @@ OBJECTIVE = (
 )
 
 
-def read_katib(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_katib(source: Node, name: str = "") -> JSONObject:
     """The sweep document of an Experiment."""
     for mark in ("apiVersion", "kind"):
         source.take(mark)
@@ -255,9 +253,9 @@ def read_katib(source: Node, name: str = "") -> dict[str, JSONValue]:
     return compact(document)
 
 
-def _metadata(metadata: Node) -> dict[str, JSONValue]:
+def _metadata(metadata: Node) -> JSONObject:
     name = metadata.text("name") or metadata.text("generateName").rstrip("-")
-    document: dict[str, JSONValue] = {"experiment_name": name}
+    document: JSONObject = {"experiment_name": name}
     labels = metadata.inner("labels")
     document["tags"] = {key: json_value(value) for key, value in labels.entries()}
     metadata.leave("namespace", "Sweeps belong to teams here, not to namespaces.")
@@ -265,9 +263,9 @@ def _metadata(metadata: Node) -> dict[str, JSONValue]:
     return document
 
 
-def _objective(source: Node) -> dict[str, JSONValue]:
+def _objective(source: Node) -> JSONObject:
     metric = source.text("objectiveMetricName")
-    objective: dict[str, JSONValue] = {
+    objective: JSONObject = {
         "primary_metric": metric,
         "goal": source.text("type").lower(),
         "target": source.number("goal"),
@@ -291,7 +289,7 @@ def _objective(source: Node) -> dict[str, JSONValue]:
     return compact(objective)
 
 
-def _limits(spec: Node) -> dict[str, JSONValue]:
+def _limits(spec: Node) -> JSONObject:
     numbers = {ours: spec.number(theirs) for theirs, ours in LIMITS.items()}
     total, failed = numbers["max_total_trials"], numbers["max_failed_trials"]
     if total is None and not spec.has("maxTrialCount"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
 
 from experiments.search.fields import listed, shown
 from experiments.search.formats import mapping
@@ -21,7 +20,7 @@ from experiments.search.formats.mapping import (
     stepped_log,
 )
 from experiments.search.formats.nodes import Node, json_value, number_of
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 REFERENCE = re.compile(r"\$\{trialParameters\.([^}]{1,200})\}")
 META = re.compile(r"\$\{trialSpec\.(\w+)(?:\[[^\]]{0,200}\])?\}")
@@ -67,7 +66,7 @@ CONTAINER = (
 )
 
 
-def read_template(source: Node, names: Names) -> dict[str, JSONValue]:
+def read_template(source: Node, names: Names) -> JSONObject:
     """`trial` of a template; `names` are those of the parameters."""
     template = source.inner("trialTemplate")
     references = _references(template, names)
@@ -133,7 +132,7 @@ def _containers(source: Node, path: str, depth: int) -> Iterator[Node]:
 
 def _trial(
     container: Node, trial_spec: Node, references: Mapping[str, str | None]
-) -> dict[str, JSONValue]:
+) -> JSONObject:
     given = [*container.items("command"), *container.items("args")]
     if is_too_long(given):
         container.problem(
@@ -145,7 +144,7 @@ def _trial(
         for key in ("command", "args")
         for item in container.items(key)
     ]
-    trial: dict[str, JSONValue] = {}
+    trial: JSONObject = {}
     key = "command" if container.has("command") else "args"
     container.log.source_map.put("trial.command", container.at(key))
     container.log.source_map.put("trial.environment_variables", container.at("env"))
@@ -239,7 +238,6 @@ def _leave_resource(trial_spec: Node, container: Node) -> None:
     )
 
 
-Law: TypeAlias = "dict[str, JSONValue]"
 SHAPES = ("uniform", "logUniform", "normal", "logNormal", "unknown")
 KINDS = ("double", "int", "discrete", "categorical")
 # From one bound of a normal distribution to the other, in standard deviations.
@@ -255,9 +253,9 @@ FIELDS = {
 SPACE = ("min", "max", "list", "step", "distribution")
 
 
-def read_parameters(source: Node, names: Names) -> dict[str, JSONValue]:
+def read_parameters(source: Node, names: Names) -> JSONObject:
     """The search space of `parameters`."""
-    space: dict[str, JSONValue] = {}
+    space: JSONObject = {}
     parameters = source.items("parameters")
     if not parameters:
         source.problem("parameters", "parameters must list at least one parameter.")
@@ -266,17 +264,17 @@ def read_parameters(source: Node, names: Names) -> dict[str, JSONValue]:
         given = item.text("name")
         if not given:
             item.problem("name", "A parameter needs a name, such as lr.")
-            _law(item)
+            _distribution(item)
             item.close("a parameter here")
             continue
         name = names.give(given, item.at("name"))
         item.record_origin(f"search_space.{name}", FIELDS)
-        space[name] = _law(item)
+        space[name] = _distribution(item)
         item.close("a parameter here")
     return space
 
 
-def _law(item: Node) -> Law:
+def _distribution(item: Node) -> JSONObject:
     kind = item.text("parameterType").lower()
     space = item.inner("feasibleSpace")
     if kind not in KINDS:
@@ -284,17 +282,17 @@ def _law(item: Node) -> Law:
             "parameterType",
             f"parameterType must be {listed(KINDS, last='or')}, not {shown(kind)}.",
         )
-        law: Law = {}
+        dist: JSONObject = {}
         space.skip(SPACE)
     elif kind in ("discrete", "categorical"):
-        law = _choice(space, kind)
+        dist = _choice(space, kind)
     else:
-        law = _range(space, kind)
+        dist = _range(space, kind)
     space.close("a distribution here", also=SPACE)
-    return law
+    return dist
 
 
-def _choice(space: Node, kind: str) -> Law:
+def _choice(space: Node, kind: str) -> JSONObject:
     values = json_value(space.items("list"))
     listed_values = values if isinstance(values, list) else []
     if kind == "discrete":
@@ -306,7 +304,7 @@ def _choice(space: Node, kind: str) -> Law:
     return {"type": "choice", "values": json_value(texts)}
 
 
-def _range(space: Node, kind: str) -> Law:
+def _range(space: Node, kind: str) -> JSONObject:
     shape, step = space.text("distribution") or "uniform", space.number("step")
     bounds = bounds_of(space, positive=shape in ("logUniform", "logNormal"))
     if shape not in SHAPES:
@@ -320,23 +318,31 @@ def _range(space: Node, kind: str) -> Law:
     if shape in ("normal", "logNormal"):
         return _normal(space, kind, shape, low, high)
     log = shape == "logUniform"
-    law: Law = {"type": "int" if kind == "int" else "float", "low": low, "high": high}
+    dist: JSONObject = {
+        "type": "int" if kind == "int" else "float",
+        "low": low,
+        "high": high,
+    }
     if kind == "int" and step == 1:
         step = None
     if log and step:
         return _stepped_log(space, low, high, step)
-    return {**law, **({"log": True} if log else {}), **({"step": step} if step else {})}
+    return {
+        **dist,
+        **({"log": True} if log else {}),
+        **({"step": step} if step else {}),
+    }
 
 
-def _stepped_log(space: Node, low: float, high: float, step: float) -> Law:
+def _stepped_log(space: Node, low: float, high: float, step: float) -> JSONObject:
     space.changed("step", f"The values are multiples of {step:g}, not steps from min.")
     if not are_ordered(space, low, high):
         return {}
     return stepped_log(low, high, step)
 
 
-def _normal(space: Node, kind: str, shape: str, low: float, high: float) -> Law:
-    law: Law = {"type": "normal" if shape == "normal" else "lognormal"}
+def _normal(space: Node, kind: str, shape: str, low: float, high: float) -> JSONObject:
+    dist: JSONObject = {"type": "normal" if shape == "normal" else "lognormal"}
     if not are_ordered(space, low, high):
         return {}
     space.changed(
@@ -346,6 +352,6 @@ def _normal(space: Node, kind: str, shape: str, low: float, high: float) -> Law:
     )
     if shape == "logNormal":
         low, high = math.log(low), math.log(high)
-    law |= {"mu": low / 2 + high / 2, "sigma": high / SIGMAS - low / SIGMAS}
+    dist |= {"mu": low / 2 + high / 2, "sigma": high / SIGMAS - low / SIGMAS}
     step = space.number("step") or (1 if kind == "int" else None)
-    return {**law, "type": f"q{law['type']}", "q": step} if step else law
+    return {**dist, "type": f"q{dist['type']}", "q": step} if step else dist

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from experiments.search.fields import shown
 from experiments.search.formats.nodes import Log, Node
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_NAME_LENGTH = 200
@@ -98,43 +98,43 @@ def _quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
-def bounds_of(law: Node, *, positive: bool = False) -> tuple[float, float] | None:
+def bounds_of(dist: Node, *, positive: bool = False) -> tuple[float, float] | None:
     """The bounds `min` and `max`; None when one is missing or wrong, which is noted.
 
     Bounds of a logarithmic distribution have to be `positive`.
     """
-    low, high = (_bound(law, key, positive) for key in ("min", "max"))
+    low, high = (_bound(dist, key, positive) for key in ("min", "max"))
     return None if low is None or high is None else (low, high)
 
 
-def are_ordered(law: Node, low: float, high: float) -> bool:
+def are_ordered(dist: Node, low: float, high: float) -> bool:
     """Whether the bounds are in order; if not, a problem shows them as they are given.
 
     For bounds that our document has as other numbers, such as their logarithms.
     """
     if low > high:
-        law.problem("max", f"max must be at least min, {low:g}, not {high:g}.")
+        dist.problem("max", f"max must be at least min, {low:g}, not {high:g}.")
     return low <= high
 
 
-def _bound(law: Node, key: str, positive: bool) -> float | None:
-    bound = law.number(key)
-    if bound is None and not law.has(key):
-        law.problem(key, f"{key} is required for this distribution.")
+def _bound(dist: Node, key: str, positive: bool) -> float | None:
+    bound = dist.number(key)
+    if bound is None and not dist.has(key):
+        dist.problem(key, f"{key} is required for this distribution.")
     elif bound is not None and positive and bound <= 0:
         message = f"{key} must be above 0 for this distribution, not {bound:g}."
-        law.problem(key, message)
+        dist.problem(key, message)
         return None
     return bound
 
 
-def stepped_log(low: float, high: float, step: float) -> dict[str, JSONValue]:
+def stepped_log(low: float, high: float, step: float) -> JSONObject:
     """Multiples of a step, log-uniform between positive bounds."""
     ends = {"min_value": math.log(low), "max_value": math.log(high)}
     return {"type": "qloguniform", **ends, "q": step}
 
 
-def asha_policy(rule: Node, first: float, factor: float) -> dict[str, JSONValue]:
+def asha_policy(rule: Node, first: float, factor: float) -> JSONObject:
     """ASHA for one bracket of successive halving, noted for the whole rule.
 
     `first` is the report of the first decision. At each stage, reports grow by `factor`
@@ -153,7 +153,7 @@ def asha_policy(rule: Node, first: float, factor: float) -> dict[str, JSONValue]
 
 def hyperband_policy(
     rule: Node, first: float, factor: float, last: float | None
-) -> dict[str, JSONValue]:
+) -> JSONObject:
     """Hyperband for trials of `last` reports, noted for the whole rule; else ASHA.
 
     Other systems may restart a trial with a larger budget; here it keeps running.
@@ -223,9 +223,9 @@ def default_total(log: Log, path: str, why: str) -> int:
     return DEFAULT_TRIALS
 
 
-def limits_of(total: float | None, concurrent: float | None) -> dict[str, JSONValue]:
+def limits_of(total: float | None, concurrent: float | None) -> JSONObject:
     """`limits` of numbers that may be missing."""
-    limits: dict[str, JSONValue] = {}
+    limits: JSONObject = {}
     if total is not None:
         limits["max_total_trials"] = total
     if concurrent is None:

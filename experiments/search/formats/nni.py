@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from experiments.search.document.durations import seconds_of
 from experiments.search.fields import is_number, shown
 from experiments.search.formats import mapping
 from experiments.search.formats.mapping import Names, leave_gpus
 from experiments.search.formats.nni_search import read_assessor, read_space, read_tuner
 from experiments.search.formats.nodes import Node, compact, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
-Settings: TypeAlias = "dict[str, JSONValue]"
 METRIC = "default"
 # Where the fields of our document are in NNI's.
 FIELDS = {
@@ -74,12 +71,12 @@ UNSUPPORTED = {
 }
 
 
-def read_nni(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_nni(source: Node, name: str = "") -> JSONObject:
     """The sweep document of an experiment's configuration."""
     source.record_origin("", FIELDS)
     v1 = source.inner("trial")
     _old_names(source, v1)
-    document: dict[str, JSONValue] = {
+    document: JSONObject = {
         "experiment_name": source.text("experimentName"),
         "trial": _trial(source, v1),
         "search_space": _space(source),
@@ -96,7 +93,7 @@ def read_nni(source: Node, name: str = "") -> dict[str, JSONValue]:
     return compact(document)
 
 
-def read_nni_space(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_nni_space(source: Node, name: str = "") -> JSONObject:
     """The sweep document around a search space alone."""
     log, why = source.log, "A search space alone"
     return {
@@ -125,7 +122,7 @@ def _old_names(source: Node, v1: Node) -> None:
             source.log.source_map.put(here, v1.at(key))
 
 
-def _trial(source: Node, v1: Node) -> dict[str, JSONValue]:
+def _trial(source: Node, v1: Node) -> JSONObject:
     command = source.text("trialCommand") or v1.text("command")
     place = "trial.command" if v1.given() else "trialCommand"
     if command:
@@ -138,7 +135,7 @@ def _trial(source: Node, v1: Node) -> dict[str, JSONValue]:
     else:
         why = "The experiment has no trial command."
         command = mapping.default_command(source.log, place, why)
-    trial: dict[str, JSONValue] = {"command": command}
+    trial: JSONObject = {"command": command}
     code = source.text("trialCodeDirectory") or v1.text("codeDir")
     if code:
         trial["code"] = code
@@ -167,7 +164,7 @@ def _space(source: Node) -> JSONValue:
     return read_space(space, Names(source.log))
 
 
-def _objective(source: Node, goal: str) -> dict[str, JSONValue]:
+def _objective(source: Node, goal: str) -> JSONObject:
     why = "NNI's trials report a number without a name."
     metric = mapping.default_metric(source.log, "", why, METRIC)
     if not goal:
@@ -176,7 +173,7 @@ def _objective(source: Node, goal: str) -> dict[str, JSONValue]:
     return {"primary_metric": metric, "goal": goal}
 
 
-def _limits(source: Node, sampling: Settings) -> dict[str, JSONValue]:
+def _limits(source: Node, sampling: JSONObject) -> JSONObject:
     key, value = source.first("maxTrialNumber", "maxTrialNum")
     total = source.as_number(key, value)
     if total is None and sampling["type"] != "grid":

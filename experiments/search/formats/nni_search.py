@@ -14,9 +14,8 @@ from experiments.search.formats.mapping import (
     stepped_log,
 )
 from experiments.search.formats.nodes import Node, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
-Settings: TypeAlias = "dict[str, JSONValue]"
 TUNERS: Mapping[str, str] = {
     "random": "random",
     "anneal": "tpe",
@@ -97,14 +96,14 @@ ALGORITHM = (
 )
 
 
-def read_tuner(source: Node) -> tuple[Settings, str, Settings]:
+def read_tuner(source: Node) -> tuple[JSONObject, str, JSONObject]:
     """The sampling, the goal, and the policy that Hyperband implies."""
     key = "advisor" if source.has("advisor") else "tuner"
     tuner, place, arguments = _algorithm(source, key)
     name = tuner.text(place)
     plain = name.lower()
     goal = arguments.text("optimize_mode").lower()
-    wanted: Settings = {"type": TUNERS.get(plain, "random")}
+    wanted: JSONObject = {"type": TUNERS.get(plain, "random")}
     seed = arguments.number("seed")
     if seed is not None:
         wanted["seed"] = seed
@@ -118,7 +117,7 @@ def read_tuner(source: Node) -> tuple[Settings, str, Settings]:
     return sampling, goal, policy
 
 
-def _sampling(tuner: Node, place: str, name: str, wanted: Settings) -> Settings:
+def _sampling(tuner: Node, place: str, name: str, wanted: JSONObject) -> JSONObject:
     """The sampling for a tuner, with a note if it is another algorithm."""
     plain = name.lower()
     if plain in (*SAME, *HALVING):
@@ -132,7 +131,7 @@ def _sampling(tuner: Node, place: str, name: str, wanted: Settings) -> Settings:
     return wanted
 
 
-def _hyperband(tuner: Node, arguments: Node) -> Settings:
+def _hyperband(tuner: Node, arguments: Node) -> JSONObject:
     """The policy that an advisor implies; its budget is a trial's length here."""
     eta, first = arguments.number("eta") or 3, arguments.number("min_budget") or 1
     key = "max_budget" if arguments.has("max_budget") else "R"
@@ -144,7 +143,7 @@ def _hyperband(tuner: Node, arguments: Node) -> Settings:
     return hyperband_policy(tuner, first, eta, last)
 
 
-def read_assessor(source: Node) -> Settings:
+def read_assessor(source: Node) -> JSONObject:
     """The policy of an assessor; empty where there is none."""
     if not source.has("assessor"):
         return {}
@@ -159,10 +158,10 @@ def read_assessor(source: Node) -> Settings:
     return policy
 
 
-def _rule(assessor: Node, place: str, name: str, arguments: Node) -> Settings:
+def _rule(assessor: Node, place: str, name: str, arguments: Node) -> JSONObject:
     start, plain = arguments.number("start_step"), name.lower()
     first = 6 if plain == "curvefitting" else 0
-    policy: Settings = {
+    policy: JSONObject = {
         "type": "median_stopping",
         "delay_evaluation": first if start is None else start,
     }
@@ -196,7 +195,6 @@ def _algorithm(source: Node, key: str) -> tuple[Node, str, Node]:
     return algorithm, place, algorithm.inner("classArgs")
 
 
-Law: TypeAlias = "dict[str, JSONValue]"
 Numbers: TypeAlias = "list[float]"
 MAX_DEPTH = 6
 # The number of arguments of each type.
@@ -228,7 +226,7 @@ FIELDS = {
 }
 
 
-def read_space(source: Node, names: Names) -> dict[str, JSONValue]:
+def read_space(source: Node, names: Names) -> JSONObject:
     """The search space, nested choices as conditions."""
     return dict(_parameters(source, names, "", None, 0))
 
@@ -248,8 +246,8 @@ def _parameters(
         if kind == "choice":
             yield from _choice(item, names, name, when, depth)
         else:
-            law = _law(item, kind)
-            yield name, {**law, "when": when} if when else law
+            dist = _distribution(item, kind)
+            yield name, {**dist, "when": when} if when else dist
         item.close("a distribution here", also=KEYS)
 
 
@@ -271,8 +269,8 @@ def _choice(
             branches.append((label, branch))
         else:
             values.append(json_value(value))
-    law: Law = {"type": "choice", "values": values}
-    yield name, {**law, "when": when} if when else law
+    dist: JSONObject = {"type": "choice", "values": values}
+    yield name, {**dist, "when": when} if when else dist
     for label, branch in branches:
         yield from _branch(branch, names, name, label, depth)
 
@@ -290,7 +288,7 @@ def _branch(
     yield from _parameters(branch, names, f"{name}_", when, depth + 1)
 
 
-def _law(item: Node, kind: str) -> Law:
+def _distribution(item: Node, kind: str) -> JSONObject:
     if kind not in SPACE_ARGUMENTS:
         message = unknown_name(kind, ["choice", *SPACE_ARGUMENTS], kind="_type")
         item.problem("_type", message)
@@ -331,22 +329,22 @@ def _are_in_range(item: Node, kind: str, numbers: Numbers) -> bool:
     return False
 
 
-def _plain(item: Node, kind: str, numbers: Numbers) -> Law:
+def _plain(item: Node, kind: str, numbers: Numbers) -> JSONObject:
     if kind == "quniform":
         _check_ends(item, numbers)
     pairs = zip(FIELDS[kind], numbers, strict=True)
     return {"type": kind, **dict(pairs)}
 
 
-def _randint(item: Node, kind: str, numbers: Numbers) -> Law:
+def _randint(item: Node, kind: str, numbers: Numbers) -> JSONObject:
     return {"type": "int", "low": numbers[0], "high": numbers[1] - 1}
 
 
-def _log(item: Node, kind: str, numbers: Numbers) -> Law:
+def _log(item: Node, kind: str, numbers: Numbers) -> JSONObject:
     return {"type": "float", "low": numbers[0], "high": numbers[1], "log": True}
 
 
-def _qloguniform(item: Node, kind: str, numbers: Numbers) -> Law:
+def _qloguniform(item: Node, kind: str, numbers: Numbers) -> JSONObject:
     _check_ends(item, numbers)
     return stepped_log(*numbers)
 
@@ -363,7 +361,7 @@ def _check_ends(item: Node, numbers: Numbers) -> None:
             )
 
 
-READERS: Mapping[str, Callable[[Node, str, Numbers], Law]] = {
+READERS: Mapping[str, Callable[[Node, str, Numbers], JSONObject]] = {
     "randint": _randint,
     "loguniform": _log,
     "qloguniform": _qloguniform,

@@ -20,7 +20,7 @@ from experiments.search.fields import (
     shown,
 )
 from experiments.search.formats.imported import FinishedTrial, Note, NoteKind, SourceMap
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 # Edits that make a name a misspelling, by its length. An edit adds, removes, replaces
 # or swaps letters.
@@ -253,7 +253,7 @@ class Node:
             self.problem(key, f"{key} must be a finite number, not {shown(value)}.")
         return number
 
-    def carry(self, document: dict[str, JSONValue], *keys: str) -> None:
+    def carry(self, document: JSONObject, *keys: str) -> None:
         """Copy keys to a document unchanged; parsing it checks them."""
         for key in keys:
             value = self.take(key)
@@ -345,7 +345,7 @@ def json_value(value: object) -> JSONValue:
     return str(value)
 
 
-def compact(document: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
+def compact(document: Mapping[str, JSONValue]) -> JSONObject:
     """A mapping without the entries that are null or empty."""
     return {
         key: value

@@ -12,24 +12,23 @@ from experiments.search.formats.mapping import Names
 from experiments.search.formats.nodes import Log, Node, compact, json_value
 from experiments.search.formats.optuna_search import read_pruner, read_sampler
 from experiments.search.formats.optuna_space import (
-    Law,
     OptunaStudy,
     StudyTrial,
     conditions_of,
+    distribution_of,
     is_unmistakable,
-    law_of,
     merged,
     optuna_field_paths,
     snapped,
     unknown_fields,
 )
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
 STATES = {"COMPLETE": "completed", "PRUNED": "terminated", "FAIL": "failed"}
 METRIC = "value"
 
 
-def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
+def sweep_of(study: OptunaStudy, log: Log) -> JSONObject:
     """The sweep document of a study; the log gets its finished trials."""
     if len(study.directions) > 1:
         log.problem(
@@ -37,28 +36,28 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
             f"The study has {len(study.directions)} objectives. Only studies with one "
             "objective can be imported.",
         )
-    laws = _laws(study, log)
+    distributions = _distributions(study, log)
     log.source_map.put("search_space", study.place, name="")
-    if not laws:
+    if not distributions:
         log.problem(study.place, "The study has no parameters.")
     names = Names(log)
-    called = {name: names.give(name, join(study.place, name)) for name in laws}
+    called = {name: names.give(name, join(study.place, name)) for name in distributions}
     for name, (path, value) in study.origins().items():
         if name in called:
             Node({}, path, log).record_origin(
                 f"search_space.{called[name]}", optuna_field_paths(value)
             )
-    conditions = conditions_of(study, laws, called, log)
-    _add_trials(study, laws, called, log)
-    document: dict[str, JSONValue] = {
+    conditions = conditions_of(study, distributions, called, log)
+    _add_trials(study, distributions, called, log)
+    document: JSONObject = {
         "display_name": study.name,
         "tags": study.tags,
         "trial": {
             "command": mapping.default_command(log, "", "A study has no command.")
         },
         "search_space": {
-            called[name]: {**law, **_when(conditions.get(name))}
-            for name, law in laws.items()
+            called[name]: {**dist, **_when(conditions.get(name))}
+            for name, dist in distributions.items()
         },
         "sampling_algorithm": study.sampling or read_sampler(Node({}, "", log)),
         "objective": _objective(study, log),
@@ -71,39 +70,42 @@ def sweep_of(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
     return compact(document)
 
 
-def _when(condition: JSONValue) -> Law:
+def _when(condition: JSONValue) -> JSONObject:
     return {"when": condition} if condition else {}
 
 
-def _laws(study: OptunaStudy, log: Log) -> dict[str, Law]:
+def _distributions(study: OptunaStudy, log: Log) -> dict[str, JSONObject]:
     """Every parameter's distribution; the widest range, if it changed."""
-    laws: dict[str, Law] = {}
+    distributions: dict[str, JSONObject] = {}
     last: dict[str, object] = {}
     for name, path, value in study.all_distributions():
         if name in last and last[name] is value:
             continue
         last[name] = value
-        law = law_of(value)
+        dist = distribution_of(value)
         for key in unknown_fields(value):
             log.left_out(f"{path}.{key}", f"{key} is not a field of a distribution.")
-        if law is None:
+        if dist is None:
             log.problem(path, f"{shown(value)} is not an Optuna distribution.")
-        elif name not in laws:
-            laws[name] = law
-        elif laws[name] != law:
-            wider = merged(laws[name], law)
+        elif name not in distributions:
+            distributions[name] = dist
+        elif distributions[name] != dist:
+            wider = merged(distributions[name], dist)
             log.changed(
                 path,
                 f"The range of {name} changed during the study; the widest is used."
                 if wider
                 else f"{name} has several distributions; the first is used.",
             )
-            laws[name] = wider or laws[name]
-    return laws
+            distributions[name] = wider or distributions[name]
+    return distributions
 
 
 def _add_trials(
-    study: OptunaStudy, laws: Mapping[str, Law], called: Mapping[str, str], log: Log
+    study: OptunaStudy,
+    distributions: Mapping[str, JSONObject],
+    called: Mapping[str, str],
+    log: Log,
 ) -> None:
     for trial in study.trials:
         state = STATES.get(trial.state)
@@ -114,7 +116,7 @@ def _add_trials(
             )
             continue
         params = {
-            called[name]: _value(laws[name], value)
+            called[name]: _value(distributions[name], value)
             for name, value in trial.params.items()
             if name in called
         }
@@ -137,8 +139,8 @@ def _note_unknown_parameters(
             log.left_out(join(inside, name), message)
 
 
-def _value(law: Law, value: JSONValue) -> JSONValue:
-    return snapped(law, value) if isinstance(value, float) else value
+def _value(dist: JSONObject, value: JSONValue) -> JSONValue:
+    return snapped(dist, value) if isinstance(value, float) else value
 
 
 def _best(study: OptunaStudy, trial: StudyTrial) -> float | None:
@@ -148,7 +150,7 @@ def _best(study: OptunaStudy, trial: StudyTrial) -> float | None:
     return max(finite) if study.directions[:1] == ["MAXIMIZE"] else min(finite)
 
 
-def _objective(study: OptunaStudy, log: Log) -> dict[str, JSONValue]:
+def _objective(study: OptunaStudy, log: Log) -> JSONObject:
     metric = study.metric
     if not metric:
         why = "A study's value has no name."
@@ -166,11 +168,13 @@ RECORDS = ("number", "_trial_id", "trial_id", "datetime_start", "datetime_comple
 DIRECTION_NUMBERS = {1: "MINIMIZE", 2: "MAXIMIZE"}
 
 
-def read_optuna(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_optuna(source: Node, name: str = "") -> JSONObject:
     """The sweep document of a study as JSON, or of distributions alone."""
     if any(is_unmistakable(value) for _, value in source.entries()):
-        laws = dict(source.entries())
-        return sweep_of(OptunaStudy(distributions=laws, place=source.path), source.log)
+        distributions = dict(source.entries())
+        return sweep_of(
+            OptunaStudy(distributions=distributions, place=source.path), source.log
+        )
     source = Node(dict(source.entries()), source.path, source.log)
     study = OptunaStudy(name=source.text("study_name") or source.text("name"))
     source.take("study_id")
@@ -239,8 +243,8 @@ def _numbers(value: object) -> list[float]:
     return [number for number in values if is_number(number)]
 
 
-def _tags(attributes: Node) -> dict[str, JSONValue]:
-    tags: dict[str, JSONValue] = {}
+def _tags(attributes: Node) -> JSONObject:
+    tags: JSONObject = {}
     for key, value in attributes.entries():
         if isinstance(value, bool | str) or is_number(value):
             tags[key] = json_value(value)

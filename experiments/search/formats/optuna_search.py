@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
 
 from experiments.search.fields import is_number, shown
 from experiments.search.formats.mapping import asha_policy, hyperband_policy
 from experiments.search.formats.nodes import Node
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject
 
-Settings: TypeAlias = "dict[str, JSONValue]"
 # The first ones work like ours; the others are replaced by a similar one.
 SAMPLERS: Mapping[str, str] = {
     "RandomSampler": "random",
@@ -30,7 +28,7 @@ SAME = tuple(SAMPLERS)[:7]
 DEFAULT_SAMPLER = "tpe"
 
 
-def read_sampler(study: Node) -> Settings:
+def read_sampler(study: Node) -> JSONObject:
     """The sampling; without one, Optuna's default and a note."""
     if not study.has("sampler"):
         study.log.changed(
@@ -52,7 +50,7 @@ def read_sampler(study: Node) -> Settings:
     return {"type": kind} if seed is None else {"type": kind, "seed": seed}
 
 
-def read_pruner(study: Node) -> Settings:
+def read_pruner(study: Node) -> JSONObject:
     """The policy of the pruner; empty without one."""
     if not study.has("pruner"):
         return {}
@@ -86,9 +84,9 @@ def _named(study: Node, key: str) -> tuple[str, Node]:
     return str(name or ""), Node({**plain, **inside}, study.at(key), study.log)
 
 
-def _schedule(pruner: Node) -> Settings:
+def _schedule(pruner: Node) -> JSONObject:
     """The number of reports before the first decision, and between decisions."""
-    policy: Settings = {}
+    policy: JSONObject = {}
     first, interval = pruner.number("n_warmup_steps"), pruner.number("interval_steps")
     if first:
         # Optuna counts steps from 0.
@@ -98,14 +96,14 @@ def _schedule(pruner: Node) -> Settings:
     return policy
 
 
-def _rivals(pruner: Node, default: float) -> Settings:
+def _rivals(pruner: Node, default: float) -> JSONObject:
     startup = pruner.number("n_startup_trials")
     least = pruner.number("n_min_trials")
     wanted = max(default if startup is None else startup, least or 0, 1)
     return {"min_rivals": wanted}
 
 
-def _median(pruner: Node) -> Settings:
+def _median(pruner: Node) -> JSONObject:
     pruner.log.changed(
         pruner.path,
         "Optuna compares a trial's best value with the others' values at the same "
@@ -114,7 +112,7 @@ def _median(pruner: Node) -> Settings:
     return {"type": "median_stopping", **_rivals(pruner, 5), **_schedule(pruner)}
 
 
-def _percentile(pruner: Node) -> Settings:
+def _percentile(pruner: Node) -> JSONObject:
     kept = pruner.number("percentile")
     ended = 100 - (25 if kept is None else kept)
     return {
@@ -125,7 +123,7 @@ def _percentile(pruner: Node) -> Settings:
     }
 
 
-def _halving(pruner: Node) -> Settings:
+def _halving(pruner: Node) -> JSONObject:
     first, factor = _resource(pruner, "min_resource"), _factor(pruner, 4)
     delayed = pruner.number("min_early_stopping_rate") or 0
     return asha_policy(
@@ -133,7 +131,7 @@ def _halving(pruner: Node) -> Settings:
     )
 
 
-def _hyperband(pruner: Node) -> Settings:
+def _hyperband(pruner: Node) -> JSONObject:
     first, last = (_resource(pruner, key) for key in ("min_resource", "max_resource"))
     factor = _factor(pruner, 3)
     return hyperband_policy(pruner, first or 1, factor, last)
@@ -152,20 +150,22 @@ def _resource(pruner: Node, key: str) -> float | None:
     return pruner.as_number(key, value)
 
 
-def _threshold(pruner: Node) -> Settings:
+def _threshold(pruner: Node) -> JSONObject:
     bounds = {key: pruner.number(key) for key in ("lower", "upper")}
-    given: Settings = {key: bound for key, bound in bounds.items() if bound is not None}
+    given: JSONObject = {
+        key: bound for key, bound in bounds.items() if bound is not None
+    }
     return {"type": "threshold", **given, **_schedule(pruner)}
 
 
-def _patience(pruner: Node) -> Settings:
+def _patience(pruner: Node) -> JSONObject:
     pruner.leave("wrapped_pruner", "A trial ends when it no longer improves.")
     delta = pruner.number("min_delta")
-    policy: Settings = {"type": "patience", "patience": pruner.number("patience")}
+    policy: JSONObject = {"type": "patience", "patience": pruner.number("patience")}
     return {**policy, "min_delta": delta} if is_number(delta) and delta else policy
 
 
-PRUNERS: Mapping[str, Callable[[Node], Settings]] = {
+PRUNERS: Mapping[str, Callable[[Node], JSONObject]] = {
     "NopPruner": lambda pruner: {},
     "MedianPruner": _median,
     "PercentilePruner": _percentile,

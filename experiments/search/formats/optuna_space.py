@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TypeAlias
 
 from experiments.search.fields import is_number, join, listed, shown
 from experiments.search.formats.nodes import Log, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 from experiments.search.wording import counted
 
 
@@ -26,7 +25,7 @@ class StudyTrial:
     """
 
     state: str
-    params: dict[str, JSONValue]
+    params: JSONObject
     values: list[float] = field(default_factory=list)
     distributions: dict[str, object] = field(default_factory=dict)
     place: str = ""
@@ -42,9 +41,9 @@ class OptunaStudy:
     trials: list[StudyTrial] = field(default_factory=list)
     distributions: dict[str, object] = field(default_factory=dict)
     place: str = "distributions"
-    tags: dict[str, JSONValue] = field(default_factory=dict)
-    sampling: dict[str, JSONValue] = field(default_factory=dict)
-    policy: dict[str, JSONValue] = field(default_factory=dict)
+    tags: JSONObject = field(default_factory=dict)
+    sampling: JSONObject = field(default_factory=dict)
+    policy: JSONObject = field(default_factory=dict)
 
     def all_distributions(self) -> Iterator[tuple[str, str, object]]:
         """Every distribution with its parameter's name and its path."""
@@ -62,7 +61,6 @@ class OptunaStudy:
         return origins
 
 
-Law: TypeAlias = "dict[str, JSONValue]"
 MAX_JSON_LENGTH = 100_000
 SHORT = {
     "float": "FloatDistribution",
@@ -118,7 +116,7 @@ def optuna_field_paths(value: object) -> dict[str, str]:
     }
 
 
-def law_of(value: object) -> Law | None:
+def distribution_of(value: object) -> JSONObject | None:
     """Our distribution for one of Optuna's; None for anything else."""
     kind, given = _parts(value)
     if kind == "CategoricalDistribution":
@@ -137,7 +135,7 @@ def law_of(value: object) -> Law | None:
     return _range(kind in INTS, low, high, log, step if is_number(step) else None)
 
 
-def merged(one: Law, other: Law) -> Law | None:
+def merged(one: JSONObject, other: JSONObject) -> JSONObject | None:
     """A distribution that contains both; None if there is none."""
     if one == other:
         return one
@@ -150,21 +148,21 @@ def merged(one: Law, other: Law) -> Law | None:
     return {**other, "low": low, "high": high}
 
 
-def external(law: Law, value: object, choices: object) -> JSONValue:
+def external(dist: JSONObject, value: object, choices: object) -> JSONValue:
     """A parameter's value from the number that Optuna stores for it."""
     if isinstance(choices, list):
         place = int(value) if is_number(value) else -1
         return json_value(choices[place]) if 0 <= place < len(choices) else None
     if not is_number(value):
         return json_value(value)
-    if law.get("type") == "int":
+    if dist.get("type") == "int":
         return int(value)
-    return snapped(law, float(value))
+    return snapped(dist, float(value))
 
 
-def snapped(law: Law, value: float) -> float:
+def snapped(dist: JSONObject, value: float) -> float:
     """A value of a stepped range without rounding errors."""
-    low, step = law.get("low"), law.get("step")
+    low, step = dist.get("low"), dist.get("step")
     if not is_number(low) or not is_number(step) or step <= 0:
         return value
     exact_low, exact_step = Fraction(repr(low)), Fraction(repr(step))
@@ -173,15 +171,17 @@ def snapped(law: Law, value: float) -> float:
     )
 
 
-def _range(whole: bool, low: float, high: float, log: bool, step: float | None) -> Law:
+def _range(
+    whole: bool, low: float, high: float, log: bool, step: float | None
+) -> JSONObject:
     if low == high and not whole:
         return {"type": "choice", "values": [low]}
-    law: Law = {"type": "int" if whole else "float", "low": low, "high": high}
+    dist: JSONObject = {"type": "int" if whole else "float", "low": low, "high": high}
     if log:
-        return {**law, "log": True}
+        return {**dist, "log": True}
     if step is None or (whole and step == 1):
-        return law
-    return {**law, "step": step}
+        return dist
+    return {**dist, "step": step}
 
 
 def _parts(value: object) -> tuple[str, Mapping[str, object]]:
@@ -225,14 +225,14 @@ class _Presence:
     """Sets of trials as bits: those with a parameter, and those with each value."""
 
     trials: list[StudyTrial]
-    laws: Mapping[str, Law]
+    distributions: Mapping[str, JSONObject]
 
     def __post_init__(self) -> None:
-        self.having = {name: self._bits(name) for name in self.laws}
+        self.having = {name: self._bits(name) for name in self.distributions}
         self.by_value = {
             name: self._values(name)
-            for name, law in self.laws.items()
-            if law.get("type") == "choice"
+            for name, dist in self.distributions.items()
+            if dist.get("type") == "choice"
         }
         self.checks = 0
 
@@ -262,7 +262,7 @@ class _Presence:
         return Condition(first.name, first.values, first.untried, names)
 
     def _untried(self, name: str) -> tuple[JSONValue, ...]:
-        values = self.laws[name].get("values")
+        values = self.distributions[name].get("values")
         known = values if isinstance(values, list) else []
         seen = self.by_value[name]
         return tuple(value for value in known if json.dumps(value) not in seen)
@@ -285,14 +285,17 @@ class _Presence:
 
 
 def conditions_of(
-    study: OptunaStudy, laws: Mapping[str, Law], called: Mapping[str, str], log: Log
-) -> dict[str, dict[str, JSONValue]]:
+    study: OptunaStudy,
+    distributions: Mapping[str, JSONObject],
+    called: Mapping[str, str],
+    log: Log,
+) -> dict[str, JSONObject]:
     """The condition (`when`) of each parameter with one, by its name in the study."""
     ended = [trial for trial in study.trials if trial.state in ENDED]
-    presence = _Presence(ended, laws)
+    presence = _Presence(ended, distributions)
     origins = study.origins()
-    found: dict[str, dict[str, JSONValue]] = {}
-    for name in laws:
+    found: dict[str, JSONObject] = {}
+    for name in distributions:
         number = presence.having[name].bit_count()
         if not 0 < number < len(ended):
             continue

@@ -14,13 +14,12 @@ from experiments.search.fields import DefinitionError, Problem, is_number, liste
 from experiments.search.formats.nodes import Log, json_value
 from experiments.search.formats.optuna import sweep_of
 from experiments.search.formats.optuna_space import (
-    Law,
     OptunaStudy,
     StudyTrial,
+    distribution_of,
     external,
-    law_of,
 )
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject
 
 MAGIC = b"SQLite format 3\0"
 MAX_BYTES = 64 * 2**20
@@ -35,7 +34,7 @@ MAX_TEXT_LENGTH = 1_000_000
 NEEDED = ("studies", "trials", "trial_params")
 
 
-def read_storage(content: bytes, log: Log, *, name: str) -> dict[str, JSONValue]:
+def read_storage(content: bytes, log: Log, *, name: str) -> JSONObject:
     """The sweep document of the study with a name, or of the only one.
 
     Raises DefinitionError for a file that is damaged, too large or not a storage.
@@ -151,7 +150,7 @@ class _Storage:
 
     def _add_params(self, trials: dict[object, StudyTrial]) -> None:
         columns = "trial_id, param_name, param_value, distribution_json"
-        known: dict[object, tuple[object, Law | None]] = {}
+        known: dict[object, tuple[object, JSONObject | None]] = {}
         size = 0
         for number, name, value, text in self._rows("trial_params", columns):
             if number not in trials:
@@ -161,12 +160,12 @@ class _Storage:
                 if size > MAX_JSON:
                     raise _refusal("The distributions of the storage are too long.")
                 parsed = _parsed(text)
-                known[text] = parsed, law_of(parsed)
-            parsed, law = known[text]
+                known[text] = parsed, distribution_of(parsed)
+            parsed, dist = known[text]
             trials[number].distributions[str(name)] = parsed
-            if law is not None:
-                choices = law.get("values")
-                trials[number].params[str(name)] = external(law, value, choices)
+            if dist is not None:
+                choices = dist.get("values")
+                trials[number].params[str(name)] = external(dist, value, choices)
 
     def _add_values(self, trials: dict[object, StudyTrial]) -> None:
         """The final values; for a trial without one, its reports."""

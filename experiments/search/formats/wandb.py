@@ -10,7 +10,7 @@ from experiments.search.formats.mapping import Names, asha_policy, whole_factor
 from experiments.search.formats.nodes import Node, compact
 from experiments.search.formats.wandb_command import read_command
 from experiments.search.formats.wandb_space import Parameter, read_parameters
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject
 
 METHODS = {"grid": "grid", "random": "random", "bayes": "bayesian"}
 UNSUPPORTED = {
@@ -45,20 +45,20 @@ FIELDS = {
 }
 
 
-def read_wandb(source: Node, name: str = "") -> dict[str, JSONValue]:
+def read_wandb(source: Node, name: str = "") -> JSONObject:
     """The sweep document of a W&B sweep."""
     source.record_origin("", FIELDS)
     if not source.has("command"):
         source.log.source_map.put("trial.command", source.at("program"))
     parameters = read_parameters(source.inner("parameters"), Names(source.log))
-    document: dict[str, JSONValue] = {
+    document: JSONObject = {
         "experiment_name": source.text("project"),
         "display_name": source.text("name"),
         "description": source.text("description"),
         "trial": {"command": read_command(source, parameters)},
         "inputs": {item.name: item.value for item in parameters if item.constant},
         "search_space": {
-            item.name: item.law for item in parameters if not item.constant
+            item.name: item.dist for item in parameters if not item.constant
         },
         "sampling_algorithm": {"type": _method(source)},
         "objective": _objective(source),
@@ -89,7 +89,7 @@ def _method(source: Node) -> str:
     return "random"
 
 
-def _objective(source: Node) -> dict[str, JSONValue]:
+def _objective(source: Node) -> JSONObject:
     several = source.items("metrics")
     if several and not source.has("metric"):
         for here in ("objective", "objective.primary_metric"):
@@ -105,7 +105,7 @@ def _objective(source: Node) -> dict[str, JSONValue]:
     if not name and not several:
         why = "The sweep has no metric."
         name = mapping.default_metric(source.log, source.at("metric"), why, "loss")
-    objective: dict[str, JSONValue] = {
+    objective: JSONObject = {
         "primary_metric": name,
         "goal": metric.text("goal").lower() or "minimize",
     }
@@ -116,7 +116,7 @@ def _objective(source: Node) -> dict[str, JSONValue]:
     return objective
 
 
-def _hyperband(source: Node) -> dict[str, JSONValue]:
+def _hyperband(source: Node) -> JSONObject:
     if not source.has("early_terminate"):
         return {}
     rule = source.inner("early_terminate")
@@ -147,8 +147,8 @@ def _hyperband(source: Node) -> dict[str, JSONValue]:
 
 
 def _limits(
-    source: Node, parameters: Sequence[Parameter], document: dict[str, JSONValue]
-) -> dict[str, JSONValue]:
+    source: Node, parameters: Sequence[Parameter], document: JSONObject
+) -> JSONObject:
     total = source.number("run_cap")
     whole_grid = document["sampling_algorithm"] == {"type": "grid"}
     if total is None and not whole_grid:

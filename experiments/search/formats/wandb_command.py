@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from experiments.search.document.command import split_command, value_text
 from experiments.search.fields import listed, shown
 from experiments.search.formats import mapping
-from experiments.search.formats.export_shared import Law, complete_command, note_unused
+from experiments.search.formats.export_shared import complete_command, note_unused
 from experiments.search.formats.mapping import (
     MAX_COMMAND_LENGTH,
     PLACEHOLDER,
@@ -21,6 +21,7 @@ from experiments.search.formats.mapping import (
 )
 from experiments.search.formats.nodes import Node, json_value
 from experiments.search.formats.wandb_space import Parameter
+from experiments.search.records import JSONObject
 
 DEFAULT = ["${env}", "${interpreter}", "${program}", "${args}"]
 MACRO = re.compile(r"\$\{([a-z_]+)(?::([^}]{0,200}))?\}")
@@ -210,7 +211,7 @@ def _value(item: Parameter) -> str:
 
 def _is_quotable(item: Parameter) -> bool:
     """Whether its texts become valid JSON when they are put in quotation marks."""
-    values = item.law.get("values", [item.value])
+    values = item.dist.get("values", [item.value])
     texts = (
         [v for v in values if isinstance(v, str)] if isinstance(values, list) else ()
     )
@@ -243,14 +244,17 @@ class WandbCommand:
     """Our command in W&B's terms: its own words, and one macro for all values."""
 
     def __init__(
-        self, document: Node, laws: Mapping[str, Law], inputs: Mapping[str, object]
+        self,
+        document: Node,
+        distributions: Mapping[str, JSONObject],
+        inputs: Mapping[str, object],
     ) -> None:
         self.document = document
         self.inputs = inputs
         self.constants: list[str] = []
         self._styles: set[str] = set()
         trial = document.inner("trial")
-        text = complete_command(document, trial.text("command"), list(laws))
+        text = complete_command(document, trial.text("command"), list(distributions))
         words = split_command(text) if not document.log.diagnostics.problems else []
         kept = self._without_values(words)
         self.program = next((word for word in kept if word.endswith(".py")), "")
@@ -260,7 +264,7 @@ class WandbCommand:
         ]
         own = ["${program}" if word == self.program else word for word in kept]
         self.words = ["${env}", *environment, *own]
-        self._note_unnamed(laws, text)
+        self._note_unnamed(distributions, text)
         note_unused(document, inputs, text)
         trial.leave("code", "W&B runs the script in the agent's folder.")
         trial.close("a W&B sweep")
@@ -312,9 +316,9 @@ class WandbCommand:
         value = self.inputs.get(match[1])
         return value_text(json_value(value)) if value is not None else match[0]
 
-    def _note_unnamed(self, laws: Mapping[str, Law], text: str) -> None:
+    def _note_unnamed(self, distributions: Mapping[str, JSONObject], text: str) -> None:
         named = {match[1] for match in SWEPT.finditer(text)}
-        unnamed = [name for name in laws if name not in named]
+        unnamed = [name for name in distributions if name not in named]
         if unnamed:
             self._changed(
                 f"The command does not use {listed(unnamed)}; W&B passes them anyway."

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
 
 from experiments.search.fields import shown, unknown_name
 from experiments.search.formats.mapping import (
@@ -18,9 +17,8 @@ from experiments.search.formats.mapping import (
     stepped_log,
 )
 from experiments.search.formats.nodes import Node, json_value
-from experiments.search.records import JSONValue
+from experiments.search.records import JSONObject, JSONValue
 
-Law: TypeAlias = "dict[str, JSONValue]"
 # Where the fields of our distributions are at W&B.
 FIELDS = {
     "min_value": "min",
@@ -37,48 +35,48 @@ KEYS = ("distribution", "value", "values", "probabilities", "min", "max", "mu", 
 KNOWN = (*KEYS, "q", "a", "b", "parameters")
 
 
-def law_of(member: Node, kind: str) -> Law:
+def distribution_of(member: Node, kind: str) -> JSONObject:
     """The distribution of a parameter; empty, with a problem, if it is wrong."""
-    read = LAWS.get(kind)
+    read = DISTRIBUTIONS.get(kind)
     if read is None:
         message = "A parameter needs values, a value, min and max, or a distribution."
         if kind:
-            message = unknown_name(kind, LAWS, kind="distribution")
+            message = unknown_name(kind, DISTRIBUTIONS, kind="distribution")
         member.problem("distribution", message)
         member.skip(KNOWN)
         return {}
     return read(member)
 
 
-def _categorical(member: Node) -> Law:
-    law: Law = {"type": "choice", "values": json_value(member.items("values"))}
+def _categorical(member: Node) -> JSONObject:
+    dist: JSONObject = {"type": "choice", "values": json_value(member.items("values"))}
     shares = [
         member.as_number("probabilities", share) or 0
         for share in member.items("probabilities")
     ]
-    values = law["values"]
+    values = dist["values"]
     if not shares or not isinstance(values, list):
-        return law
+        return dist
     if 0 in shares and len(shares) == len(values):
         member.changed("probabilities", "Values of probability 0 are left out.")
         kept = [index for index, share in enumerate(shares) if share]
-        law["values"] = [values[index] for index in kept]
+        dist["values"] = [values[index] for index in kept]
         shares = [shares[index] for index in kept]
-    law["probabilities"] = json_value(shares)
-    return law
+    dist["probabilities"] = json_value(shares)
+    return dist
 
 
-def _between(kind: str, low: str, high: str) -> Callable[[Node], Law]:
+def _between(kind: str, low: str, high: str) -> Callable[[Node], JSONObject]:
     """A distribution with unchanged bounds under our names."""
 
-    def read(member: Node) -> Law:
+    def read(member: Node) -> JSONObject:
         bounds = bounds_of(member)
         return {} if bounds is None else {"type": kind, low: bounds[0], high: bounds[1]}
 
     return read
 
 
-def _inverse(member: Node) -> Law:
+def _inverse(member: Node) -> JSONObject:
     # log(1 / x) is uniform from min to max, so log x is uniform from -max to -min.
     bounds = bounds_of(member)
     if bounds is None or not are_ordered(member, *bounds):
@@ -86,20 +84,20 @@ def _inverse(member: Node) -> Law:
     return {"type": "loguniform", "min_value": -bounds[1], "max_value": -bounds[0]}
 
 
-def _log_values(member: Node) -> Law:
+def _log_values(member: Node) -> JSONObject:
     bounds = bounds_of(member, positive=True)
     if bounds is None:
         return {}
     return {"type": "float", "low": bounds[0], "high": bounds[1], "log": True}
 
 
-def _stepped(kind: str) -> Callable[[Node], Law]:
-    def read(member: Node) -> Law:
-        law = _between(kind, *BOUNDS)(member)
+def _stepped(kind: str) -> Callable[[Node], JSONObject]:
+    def read(member: Node) -> JSONObject:
+        dist = _between(kind, *BOUNDS)(member)
         step = _step(member)
-        if law and kind == "quniform":
-            _check_ends(member, law, step)
-        return {**law, "q": step} if law else {}
+        if dist and kind == "quniform":
+            _check_ends(member, dist, step)
+        return {**dist, "q": step} if dist else {}
 
     return read
 
@@ -109,30 +107,30 @@ def _step(member: Node) -> float:
     return 1 if step is None else step
 
 
-def _stepped_log_values(member: Node) -> Law:
+def _stepped_log_values(member: Node) -> JSONObject:
     bounds, step = bounds_of(member, positive=True), _step(member)
     if bounds is None or not are_ordered(member, *bounds):
         return {}
     return stepped_log(*bounds, step)
 
 
-def _normal(kind: str, *, stepped: bool = False) -> Callable[[Node], Law]:
-    def read(member: Node) -> Law:
+def _normal(kind: str, *, stepped: bool = False) -> Callable[[Node], JSONObject]:
+    def read(member: Node) -> JSONObject:
         mu, sigma = member.number("mu"), member.number("sigma")
-        law: Law = {
+        dist: JSONObject = {
             "type": kind,
             "mu": 0 if mu is None else mu,
             "sigma": 1 if sigma is None else sigma,
         }
-        return {**law, "q": _step(member)} if stepped else law
+        return {**dist, "q": _step(member)} if stepped else dist
 
     return read
 
 
-def _beta(*, stepped: bool = False) -> Callable[[Node], Law]:
-    def read(member: Node) -> Law:
+def _beta(*, stepped: bool = False) -> Callable[[Node], JSONObject]:
+    def read(member: Node) -> JSONObject:
         a, b = member.number("a"), member.number("b")
-        law: Law = {
+        dist: JSONObject = {
             "type": "quniform" if stepped else "uniform",
             "min_value": 0,
             "max_value": 1,
@@ -144,17 +142,17 @@ def _beta(*, stepped: bool = False) -> Callable[[Node], Law]:
                 "equally likely.",
                 "Use a choice with probabilities to approximate its shape.",
             )
-        return {**law, "q": _step(member)} if stepped else law
+        return {**dist, "q": _step(member)} if stepped else dist
 
     return read
 
 
-def _check_ends(member: Node, law: Law, step: float) -> None:
+def _check_ends(member: Node, dist: JSONObject, step: float) -> None:
     """Note when W&B would round to a multiple outside the bounds."""
     if step <= 0:
         return
     for key, name in (("min", "min_value"), ("max", "max_value")):
-        ratio = Fraction(repr(law[name])) / Fraction(repr(step))
+        ratio = Fraction(repr(dist[name])) / Fraction(repr(step))
         if abs(ratio) > 10**9:
             continue
         inside = math.ceil(ratio) if key == "min" else math.floor(ratio)
@@ -166,7 +164,7 @@ def _check_ends(member: Node, law: Law, step: float) -> None:
             )
 
 
-LAWS: Mapping[str, Callable[[Node], Law]] = {
+DISTRIBUTIONS: Mapping[str, Callable[[Node], JSONObject]] = {
     "categorical": _categorical,
     "categorical_w_probabilities": _categorical,
     "int_uniform": _between("int", "low", "high"),
@@ -200,7 +198,7 @@ class Parameter:
 
     groups: tuple[str, ...]
     name: str
-    law: Law
+    dist: JSONObject
     value: JSONValue = None
     constant: bool = False
     text: bool | None = False
@@ -245,11 +243,11 @@ def _parameter(
     kind = member.text("distribution") or _implied(member)
     if kind == "constant":
         return _constant(member, name, place)
-    law = law_of(member, kind)
+    dist = distribution_of(member, kind)
     fields = INVERSE if kind == "inv_log_uniform" else FIELDS
     member.record_origin(f"search_space.{name}", fields)
     member.close("a distribution here", also=KNOWN)
-    values = law.get("values")
+    values = dist.get("values")
     listed = values if isinstance(values, list) else []
     texts = {isinstance(value, str) for value in listed} or {False}
     plain = any(isinstance(value, bool) for value in listed)
@@ -259,7 +257,7 @@ def _parameter(
             "On the command line True, False and None become true, false and null.",
         )
     return Parameter(
-        place, name, law, text=texts.pop() if len(texts) == 1 else None, boolean=plain
+        place, name, dist, text=texts.pop() if len(texts) == 1 else None, boolean=plain
     )
 
 
