@@ -229,7 +229,7 @@ class UnitCube:
             shares = [law.encode(cast(float, key)) for key in gate.keys]
             passing = np.isin(points[:, place], shares)
         else:
-            allowed = np.array([law.place(key) for key in gate.keys], np.int64)
+            allowed = np.array([law.index_of(key) for key in gate.keys], np.int64)
             passing = np.isin(law.partition.indices(points[:, place]), allowed)
         return np.where(active[:, place], passing, gate.open)
 

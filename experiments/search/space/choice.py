@@ -31,9 +31,9 @@ class Choice(Distribution):
     A value that is listed twice is one value, twice as likely. `probabilities`, one for
     each value, add up to 1.
 
-    A value may be a branch with distributions of its own (a nested choice). On its own
-    the choice is then one among branches, each standing for itself in the form that it
-    has in a document; a SearchSpace gives the branch's own parameters their values.
+    A value may be a branch with distributions of its own (a nested choice). The choice
+    then draws the branch in its mapping form; a SearchSpace draws the values of the
+    branch's own parameters.
     """
 
     kind = "choice"
@@ -65,13 +65,13 @@ class Choice(Distribution):
         if len(self.distinct) < len(self.values):
             yield Problem(
                 "values",
-                "A value is listed more than once, which makes it more likely; "
-                "probabilities would say so openly.",
+                "A value is listed more than once, which makes it more likely. To make "
+                "that clear, list it once and use probabilities.",
             )
 
     @cached_property
     def distinct(self) -> tuple[JSONValue, ...]:
-        """The different values, in the order of their first mention."""
+        """The different values, in the order in which they first appear."""
         forms = map(_form, self.values)
         return tuple({identity(form): form for form in forms}.values())
 
@@ -97,11 +97,6 @@ class Choice(Distribution):
     def at(self, index: int) -> JSONValue:
         return self.distinct[index]
 
-    def encode(self, value: JSONValue) -> float:
-        if not self.contains(value):
-            raise self.refuse(value)
-        return self.partition.middle(self._places[identity(value)])
-
     def contains(self, value: object) -> bool:
         try:
             return identity(value) in self._places
@@ -111,7 +106,7 @@ class Choice(Distribution):
     def key(self, value: JSONValue) -> str:
         return identity(value)
 
-    def place(self, key: str) -> int:
+    def index_of(self, key: str) -> int:
         return self._places[key]
 
     def dump(self) -> dict[str, JSONValue]:
@@ -142,7 +137,7 @@ class Choice(Distribution):
 
 
 def _form(value: JSONValue | Branch) -> JSONValue:
-    """A value as it stands in a document."""
+    """The form of a value in a document."""
     return value.dump() if isinstance(value, Branch) else value
 
 
@@ -150,5 +145,5 @@ def _problem(value: object) -> str | None:
     if isinstance(value, Branch):
         return None
     if isinstance(value, Mapping):
-        return f"A mapping has to be a Branch (a nested space), not {shown(value)}."
+        return f"A mapping must be a Branch (a nested space), not {shown(value)}."
     return value_problem(value)

@@ -1,9 +1,4 @@
-"""The arguments that the continuous and the quantised distributions share.
-
-Uniform and normal numbers, and their logarithmic forms.
-
-The same laws rounded to multiples of q.
-"""
+"""Uniform and normal distributions, their logarithmic forms, and both rounded to q."""
 
 from __future__ import annotations
 
@@ -20,7 +15,11 @@ from numpy.typing import NDArray
 
 from experiments.search.fields import Problem, is_number
 from experiments.search.records import JSONValue
-from experiments.search.space.distribution import UNDOCUMENTED, Distribution
+from experiments.search.space.distribution import (
+    UNDOCUMENTED,
+    Distribution,
+    each_distinct,
+)
 from experiments.search.space.probability import (
     MAX_VALUES,
     EvenPartition,
@@ -35,19 +34,23 @@ from experiments.search.wording import significant
 
 # Powers of e up to here are neither 0 nor infinite.
 MAX_EXPONENT = 700.0
+MAX_FLOAT = sys.float_info.max
+MIN_FLOAT = sys.float_info.min
+# e to the logarithm of 16 may miss 16 by this much, and must still reach it.
+EXPONENT_ROUNDING = Fraction(1, 10**12)
 
 
 @dataclass(frozen=True)
 class RealDistribution(Distribution):
-    """A distribution that follows from the law of a real number."""
+    """A distribution that follows from a random variable with real values."""
 
     @abstractmethod
     def scaled_variable(self, factor: float) -> RandomVariable:
-        """The law of the arguments, each of them multiplied by a factor."""
+        """The variable of the arguments, each of them multiplied by a factor."""
 
     @cached_property
     def variable(self) -> RandomVariable:
-        """The law before rounding."""
+        """The variable before rounding."""
         return self.scaled_variable(1.0)
 
 
@@ -63,11 +66,7 @@ class Bounded(RealDistribution):
 
     def range_problems(self) -> Iterator[Problem]:
         if not self.min_value < self.max_value:
-            yield Problem(
-                "max_value",
-                f"max_value must be above min_value, which is {self.min_value}, "
-                f"not {self.max_value}.",
-            )
+            yield self.order_problem("min_value", "max_value", rule="above")
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,10 @@ class Logarithmic(RealDistribution):
     def variable(self) -> RandomVariable:
         return ExpVariable(self.scaled_variable(math.log(self.base)))
 
+    @property
+    def is_logarithmic(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class LogBounded(Logarithmic, Bounded):
@@ -106,15 +109,11 @@ class LogBounded(Logarithmic, Bounded):
 
     def range_problems(self) -> Iterator[Problem]:
         if self.min_value > self.max_value:
-            yield Problem(
-                "max_value",
-                f"max_value must be at least min_value, which is {self.min_value}, "
-                f"not {self.max_value}.",
-            )
+            yield self.order_problem("min_value", "max_value", rule="at least")
         for name in ("min_value", "max_value"):
             exponent = getattr(self, name) * math.log(self.base)
             if abs(exponent) > MAX_EXPONENT:
-                yield Problem(name, self._out_of_reach(name))
+                yield Problem(name, self._too_large(name))
 
     def warnings(self) -> Iterator[Problem]:
         low, high = self.min_value, self.max_value
@@ -128,7 +127,7 @@ class LogBounded(Logarithmic, Bounded):
                 f"{{type: float, low: {low}, high: {high}, log: true}}.",
             )
 
-    def _out_of_reach(self, name: str) -> str:
+    def _too_large(self, name: str) -> str:
         base = "e" if self.base == math.e else str(self.base)
         most = MAX_EXPONENT / math.log(self.base)
         return (
@@ -138,56 +137,47 @@ class LogBounded(Logarithmic, Bounded):
         )
 
 
-MAX_FLOAT = sys.float_info.max
-MIN_FLOAT = sys.float_info.min
-
-
 @dataclass(frozen=True)
 class Continuous(RealDistribution):
-    """The law as it is."""
+    """The values of the variable as they are."""
 
     @cached_property
     def partition(self) -> Partition | None:
         return EvenPartition(1) if self.variable.constant else None
 
-    def quantile(self, share: float) -> float:
-        return float(np.clip(self.variable.quantile(share), *self._ends))
-
-    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
-        drawn = np.clip(self.variable.quantile(shares), *self._ends)
-        numbers: list[JSONValue] = drawn.tolist()
+    def continuous_quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        # A logarithmic variable comes close to 0 and never reaches it.
+        lowest = MIN_FLOAT if self.is_logarithmic else -MAX_FLOAT
+        low, high = max(lowest, self.variable.low), min(MAX_FLOAT, self.variable.high)
+        numbers: list[JSONValue] = np.clip(
+            self.variable.quantile(shares), low, high
+        ).tolist()
         return numbers
 
-    @cached_property
-    def _ends(self) -> tuple[float, float]:
-        """The lowest and the highest value, which are finite. A logarithmic law comes
-        down to 0 and never reaches it."""
-        lowest = MIN_FLOAT if isinstance(self, Logarithmic) else -MAX_FLOAT
-        return max(lowest, self.variable.low), min(MAX_FLOAT, self.variable.high)
-
-    def at(self, index: int) -> float:
+    def at(self, index: int) -> JSONValue:
         if not self.variable.constant:
             raise self.unlisted()
-        return self.quantile(0.5)
+        return self.continuous_quantiles(np.array([0.5]))[0]
 
-    def encode(self, value: JSONValue) -> float:
-        if not is_number(value) or not self.contains(value):
-            raise self.refuse(value)
-        return 0.5 if self.variable.constant else float(self.variable.cdf(value))
+    def index_of(self, key: float) -> int:
+        return 0
+
+    def share_of(self, value: float) -> float:
+        return float(self.variable.cdf(value))
 
     def contains(self, value: object) -> bool:
         if not is_number(value):
             return False
         if self.variable.constant:
             return value == self.at(0)
-        if isinstance(self, Logarithmic) and value <= 0:
+        if self.is_logarithmic and value <= 0:
             return False
         return self.variable.low <= value <= self.variable.high
 
 
 @dataclass(frozen=True)
 class Uniform(Continuous, Bounded):
-    """Every real number from min_value to max_value alike."""
+    """Any real number from min_value to max_value."""
 
     kind = "uniform"
 
@@ -201,7 +191,7 @@ class LogUniform(Continuous, LogBounded):
 
 @dataclass(frozen=True)
 class Normal(Continuous, GaussianDistribution):
-    """The normal law; sigma is the standard deviation."""
+    """The normal distribution; sigma is the standard deviation."""
 
     kind = "normal"
 
@@ -213,28 +203,22 @@ class LogNormal(Continuous, Logarithmic, GaussianDistribution):
     kind = "lognormal"
 
 
-# e to the logarithm of 16 may miss 16 by this much, and must still reach it.
-EXPONENT_ROUNDING = Fraction(1, 10**12)
-
-
 @dataclass(frozen=True)
 class Quantised(RealDistribution):
-    """The law rounded to multiples of q, `round(x / q) * q` with ties to even.
+    """The variable rounded to multiples of q, `round(x / q) * q` with ties to even.
 
-    Where the law has bounds the result is moved to the nearest multiple inside them. A
+    Where the variable has bounds, the result is the nearest multiple inside them. A
     multiple of an integral q is an int, any other the float nearest to it in decimals.
     """
 
     q: float
 
     def range_problems(self) -> Iterator[Problem]:
-        found = False
-        for problem in super().range_problems():  # type: ignore[safe-super]
-            found = True
-            yield problem
+        problems = list(super().range_problems())  # type: ignore[safe-super]
+        yield from problems
         if not 0 < self.q <= 1e100:
             yield Problem("q", f"q must be above 0, such as 1 or 0.5, not {self.q}.")
-        elif not found:
+        elif not problems:
             yield from self._multiples_problems()
 
     @cached_property
@@ -246,37 +230,28 @@ class Quantised(RealDistribution):
     def ends(self) -> tuple[int, int] | None:
         """The first and last multiple inside the bounds; None without bounds."""
         if not math.isfinite(self.variable.high):
-            middle = self._multiple(0.5)
-            return (middle, middle) if self.variable.constant else None
-        slack = EXPONENT_ROUNDING if isinstance(self, Logarithmic) else 0
+            (middle,) = self._multiples(np.array([0.5]))
+            return (int(middle), int(middle)) if self.variable.constant else None
+        slack = EXPONENT_ROUNDING if self.is_logarithmic else 0
         low = Fraction(repr(float(self.variable.low))) / self._exact_q
         high = Fraction(repr(float(self.variable.high))) / self._exact_q
         return math.ceil(low * (1 - slack)), math.floor(high * (1 + slack))
 
-    def continuous_quantile(self, share: float) -> int | float:
-        return self._value(self._multiple(share))
-
-    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
-        if self.partition is not None:
-            return super().quantiles(shares)
-        most = float(MAX_VALUES)
-        with np.errstate(over="ignore"):
-            ratios = np.clip(self.variable.quantile(shares) / self.q, -most, most)
-        found, places = np.unique(np.rint(ratios), return_inverse=True)
-        values = [self._value(int(multiple)) for multiple in found.tolist()]
-        return [values[place] for place in places.tolist()]
+    def continuous_quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        return each_distinct(self._multiples(shares), self._value)
 
     def at(self, index: int) -> int | float:
         if self.ends is None:
             raise self.unlisted()
         return self._value(self.ends[0] + index)
 
-    def encode(self, value: JSONValue) -> float:
-        if not is_number(value) or not self.contains(value):
-            raise self.refuse(value)
+    def index_of(self, key: float) -> int:
+        if self.ends is None:
+            raise self.unlisted()
+        return round(key / self.q) - self.ends[0]
+
+    def share_of(self, value: float) -> float:
         multiple = round(value / self.q)
-        if self.partition is not None and self.ends is not None:
-            return self.partition.middle(multiple - self.ends[0])
         edges = [(multiple - 0.5) * self.q, (multiple + 0.5) * self.q]
         return float(self.variable.cdf(edges).mean())
 
@@ -285,7 +260,7 @@ class Quantised(RealDistribution):
             return False
         multiple = round(value / self.q)
         first, last = self.ends or (-MAX_VALUES, MAX_VALUES)
-        if self.ends is None and isinstance(self, Logarithmic):
+        if self.ends is None and self.is_logarithmic:
             first = 0
         typed = isinstance(value, int) or not self._integral
         return typed and first <= multiple <= last and self._value(multiple) == value
@@ -302,9 +277,11 @@ class Quantised(RealDistribution):
         product = multiple * self._exact_q
         return int(product) if self._integral else float(product)
 
-    def _multiple(self, share: float) -> int:
-        ratio = float(self.variable.quantile(share)) / self.q
-        return round(min(max(ratio, -float(MAX_VALUES)), float(MAX_VALUES)))
+    def _multiples(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        most = float(MAX_VALUES)
+        with np.errstate(over="ignore"):
+            ratios = self.variable.quantile(shares) / self.q
+        return np.rint(np.clip(ratios, -most, most))
 
     def _multiples_problems(self) -> Iterator[Problem]:
         first, last = self.ends or (0, 0)
@@ -337,13 +314,13 @@ class QLogUniform(Quantised, LogBounded):
 
 @dataclass(frozen=True)
 class QNormal(Quantised, GaussianDistribution):
-    """The normal law rounded to multiples of q."""
+    """Normal numbers rounded to multiples of q."""
 
     kind = "qnormal"
 
 
 @dataclass(frozen=True)
 class QLogNormal(Quantised, Logarithmic, GaussianDistribution):
-    """The lognormal law rounded to multiples of q."""
+    """Lognormal numbers rounded to multiples of q."""
 
     kind = "qlognormal"

@@ -144,7 +144,7 @@ class Enumeration:
     def _passes(self, gate: Gate, rows: Rows) -> NDArray[np.bool_]:
         digits = rows[:, self._places[gate.axis]]
         distribution = self.layout.axes[gate.axis].distribution
-        passing = np.array([distribution.place(key) for key in gate.keys], np.int64)
+        passing = np.array([distribution.index_of(key) for key in gate.keys], np.int64)
         allowed = np.isin(digits, passing)
         return np.where(digits == INACTIVE, gate.open, allowed)
 

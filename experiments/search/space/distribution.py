@@ -1,16 +1,11 @@
-"""The contract of a distribution: what one parameter of a search space may be.
-
-A branch of a nested choice: a value that is a mapping with parameters of its own.
-
-The values that a parameter may have: sameness, kinds, and what is allowed.
-"""
+"""What one parameter of a search space may be: distributions, branches and values."""
 
 from __future__ import annotations
 
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
@@ -22,18 +17,18 @@ from experiments.search.fields import DefinitionError, Problem, is_number, shown
 from experiments.search.records import JSONValue
 from experiments.search.space.probability import MAX_VALUES, Partition
 
-# The metadata of a dataclass field that is no field of the sweep document.
+# The metadata of a dataclass field that is not a field of the sweep document.
 UNDOCUMENTED = {"documented": False}
 
 
 @dataclass(frozen=True)
 class Distribution(ABC):
-    """A law for one parameter's value. The dataclass fields are the document's fields.
+    """The distribution of one parameter's values, with the document's fields.
 
-    The constructor raises DefinitionError with every problem of its arguments. A
-    distribution over finitely many values has a `partition`: its indices are those of
-    `at`. Everything is drawn through the inverse of the distribution function: one
-    uniform number in [0, 1) gives one value.
+    The constructor raises DefinitionError with every problem of its arguments. Values
+    are drawn through the inverse of the cumulative distribution function: one uniform
+    number in [0, 1) gives one value. A distribution over finitely many values has a
+    `partition` of [0, 1); `at` and `index_of` number its bands.
     """
 
     kind: ClassVar[str]
@@ -59,11 +54,25 @@ class Distribution(ABC):
 
     @abstractmethod
     def range_problems(self) -> Iterator[Problem]:
-        """What is wrong with arguments that are of the right type."""
+        """What is wrong with arguments of the right type."""
+
+    def order_problem(self, low: str, high: str, *, rule: str) -> Problem:
+        """The problem of two bounds in the wrong order, such as `high must be above
+        low`; `rule` is "above" or "at least"."""
+        return Problem(
+            high,
+            f"{high} must be {rule} {low}, which is {getattr(self, low)}, "
+            f"not {getattr(self, high)}.",
+        )
 
     def warnings(self) -> Iterator[Problem]:
-        """What is allowed but probably not meant, by field."""
+        """What is allowed but probably a mistake, by field."""
         return iter(())
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether values are spread evenly on a logarithmic scale."""
+        return False
 
     @cached_property
     @abstractmethod
@@ -71,55 +80,59 @@ class Distribution(ABC):
         """The bands of the values; None when there are infinitely many."""
 
     def quantile(self, share: float) -> JSONValue:
-        """The value at a share in [0, 1] of the probability."""
+        """The value below which a share in [0, 1] of the probability is."""
         if self.partition is None:
-            return self.continuous_quantile(share)
+            return self.continuous_quantiles(np.array([share]))[0]
         return self.at(int(self.partition.indices(share)))
-
-    def continuous_quantile(self, share: float) -> JSONValue:
-        """The same where there are infinitely many values."""
-        raise NotImplementedError
 
     def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
         """As `quantile`, of many shares at once."""
         if self.partition is None:
-            return [self.quantile(share) for share in shares.tolist()]
-        found, places = np.unique(self.partition.indices(shares), return_inverse=True)
-        values = [self.at(index) for index in found.tolist()]
-        return [values[place] for place in places.tolist()]
+            return self.continuous_quantiles(shares)
+        return each_distinct(self.partition.indices(shares), self.at)
 
-    @abstractmethod
+    def continuous_quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        """As `quantiles`, where there are infinitely many values."""
+        raise NotImplementedError
+
     def encode(self, value: JSONValue) -> float:
         """A share in [0, 1] whose quantile is the value, the middle one if many are.
 
         Raises ValueError for a value that is not one of the distribution's.
         """
+        if not self.contains(value):
+            raise self.refuse(value)
+        if self.partition is None:
+            return self.share_of(value)
+        return self.partition.middle(self.index_of(self.key(value)))
+
+    def share_of(self, value: Any) -> float:
+        """As `encode`, for one of infinitely many values."""
+        raise NotImplementedError
 
     @abstractmethod
     def contains(self, value: object) -> bool:
         """Whether the value can be drawn, its JSON type included."""
 
+    @abstractmethod
     def at(self, index: int) -> JSONValue:
         """The value of a band; ValueError when there are infinitely many."""
-        raise self.unlisted()
+
+    @abstractmethod
+    def index_of(self, key: Any) -> int:
+        """The band of the value with a key, where there are finitely many."""
 
     def key(self, value: Any) -> Hashable:
         """Equal for two values exactly when they are one value of the distribution."""
         key: Hashable = value
         return key
 
-    def place(self, key: Any) -> int:
-        """The band of the value with a key, where there are finitely many."""
-        if self.partition is None:
-            raise self.unlisted()
-        return int(self.partition.indices(self.encode(key)))
-
     def sample(self, rng: np.random.Generator) -> JSONValue:
-        """One value drawn; takes one number from the generator."""
+        """One value; takes one number from the generator."""
         return self.quantile(float(rng.random()))
 
     def count(self) -> int | None:
-        """How many values there are; None when infinitely many."""
+        """The number of values; None when there are infinitely many."""
         return None if self.partition is None else self.partition.size
 
     def dump(self) -> dict[str, JSONValue]:
@@ -136,8 +149,17 @@ class Distribution(ABC):
         return ValueError(f"{shown(value)} is not a value of {shown(self.dump())}.")
 
     def unlisted(self) -> ValueError:
-        """The error for the index of a value where values have none."""
+        """The error for an index where there are infinitely many values."""
         return ValueError(f"{self.kind} has infinitely many values here.")
+
+
+def each_distinct(
+    numbers: NDArray[Any], make: Callable[[int], JSONValue]
+) -> list[JSONValue]:
+    """`make` of every number, called once for equal ones."""
+    found, places = np.unique(numbers, return_inverse=True)
+    values = [make(int(number)) for number in found.tolist()]
+    return [values[place] for place in places.tolist()]
 
 
 def type_problem(item: Field[Any], value: object) -> str | None:
@@ -152,7 +174,7 @@ def type_problem(item: Field[Any], value: object) -> str | None:
 
 
 def integer_problem(name: str, value: object) -> str | None:
-    """What is wrong with a value that has to be a whole number within reach."""
+    """What is wrong with a value that must be a whole number of up to 2^48."""
     if not isinstance(value, int) or isinstance(value, bool):
         return f"{name} must be a whole number, such as 10, not {shown(value)}."
     if abs(value) > MAX_VALUES:
@@ -161,7 +183,7 @@ def integer_problem(name: str, value: object) -> str | None:
 
 
 def number_problem(name: str, value: object) -> str | None:
-    """What is wrong with a value that has to be a finite number."""
+    """What is wrong with a value that must be a finite number."""
     if is_number(value):
         return None
     hint = ""
@@ -179,9 +201,10 @@ def _reads_as_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Branch:
-    """Names to constants, or to distributions that count only in this branch.
+    """A value of a nested choice: names with constants or distributions.
 
-    As a trial's value a branch is the mapping with a value for every distribution.
+    Its distributions count only while the branch is chosen. A trial has the mapping
+    with a value for every one of them.
     """
 
     entries: Mapping[str, JSONValue | Distribution]
@@ -205,7 +228,7 @@ class Branch:
         }
 
     def dump(self) -> dict[str, JSONValue]:
-        """The mapping as it stands in a document."""
+        """The mapping form."""
         return {
             name: entry.dump() if isinstance(entry, Distribution) else entry
             for name, entry in self.entries.items()
@@ -229,7 +252,7 @@ KINDS = {
 def identity(value: object) -> str:
     """Text that is equal exactly for equal values of equal JSON type.
 
-    Raises TypeError or ValueError for what is no JSON value.
+    Raises TypeError or ValueError for anything that is not a JSON value.
     """
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
@@ -259,7 +282,7 @@ def kind_of(value: object) -> str:
 
 
 def value_problem(value: object) -> str | None:
-    """Why something cannot be a parameter's value."""
+    """Why a value cannot be a parameter's value; None if it can."""
     try:
         identity(value)
     except (TypeError, ValueError, RecursionError):

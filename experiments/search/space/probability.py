@@ -1,12 +1,7 @@
-"""Laws of a real number: its quantiles and its distribution function.
+"""Random variables on real numbers, and partitions of [0, 1) into bands.
 
-Every distribution that is not a plain list of values rests on one of these. They work
-on arrays, so that a histogram or a stream of draws costs one call.
-
-The unit interval cut into bands, one for each value of a finite distribution.
-
-A uniform draw falls into a band, and the band's number is the value's index. The width
-of a band is the value's probability.
+A uniform draw falls into a band of a partition: the band's number is the index of a
+value, and its width is the value's probability. All methods work on arrays.
 """
 
 from __future__ import annotations
@@ -21,15 +16,19 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 Reals = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
-# The ends of the unit interval that a normal quantile can be taken of: half of the
-# smallest step of a uniform draw, and the largest number below 1.
+# Up to here an index that becomes a float in [0, 1) can be computed back.
+MAX_VALUES = 2**48
+
+# Normal quantiles are finite between these: half of the smallest step of a uniform
+# draw, and the largest number below 1.
 MIN_SHARE = 2.0**-54
 MAX_SHARE = 1.0 - 2.0**-53
 
 
 class RandomVariable(ABC):
-    """A probability law on the numbers from `low` to `high`, possibly infinite."""
+    """A random variable from `low` to `high`, which may be infinite."""
 
     low: float
     high: float
@@ -41,7 +40,7 @@ class RandomVariable(ABC):
 
     @abstractmethod
     def quantile(self, share: ArrayLike) -> Reals:
-        """The number below which `share` (0 to 1) of the probability lies."""
+        """The number below which `share` (0 to 1) of the probability is."""
 
     @abstractmethod
     def cdf(self, number: ArrayLike) -> Reals:
@@ -50,7 +49,7 @@ class RandomVariable(ABC):
 
 @dataclass(frozen=True)
 class UniformVariable(RandomVariable):
-    """Every number from low to high alike."""
+    """Uniform on the numbers from low to high."""
 
     low: float
     high: float
@@ -75,7 +74,7 @@ class UniformVariable(RandomVariable):
 
 @dataclass(frozen=True)
 class NormalVariable(RandomVariable):
-    """The normal law with mean mu and standard deviation sigma."""
+    """Normal with mean mu and standard deviation sigma."""
 
     mu: float
     sigma: float
@@ -106,7 +105,7 @@ class NormalVariable(RandomVariable):
 
 @dataclass(frozen=True)
 class ExpVariable(RandomVariable):
-    """The law of e^X where X has the law `exponent`."""
+    """e^X, where X is the variable `exponent`."""
 
     exponent: RandomVariable
 
@@ -130,12 +129,6 @@ class ExpVariable(RandomVariable):
         numbers = np.asarray(number, np.float64)
         with np.errstate(divide="ignore"):
             return self.exponent.cdf(np.log(np.maximum(numbers, 0.0)))
-
-
-Indices = NDArray[np.int64]
-
-# Up to here an index survives the way through a float in [0, 1) and back.
-MAX_VALUES = 2**48
 
 
 class Partition(ABC):
@@ -201,9 +194,10 @@ class WeightedPartition(Partition):
 
 @dataclass(frozen=True)
 class RoundedPartition(Partition):
-    """A law rounded to multiples of q (ties to even), from first * q to last * q.
+    """A random variable rounded to multiples of q (ties to even).
 
-    What rounds to a multiple outside goes to the nearest one inside.
+    The multiples go from first * q to last * q; a result outside becomes the nearest
+    one inside.
     """
 
     variable: RandomVariable
@@ -226,12 +220,9 @@ class RoundedPartition(Partition):
         return np.diff(np.concatenate([[0.0], self.variable.cdf(inner), [1.0]]))
 
     def middle(self, index: int) -> float:
-        below, above = self.variable.cdf(
-            [
-                (self.first + index - 0.5) * self.q,
-                (self.first + index + 0.5) * self.q,
-            ]
-        )
+        multiple = self.first + index
+        edges = [(multiple - 0.5) * self.q, (multiple + 0.5) * self.q]
+        below, above = self.variable.cdf(edges)
         left = 0.0 if index == 0 else float(below)
         right = 1.0 if index == self.size - 1 else float(above)
         return (left + right) / 2

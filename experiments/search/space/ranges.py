@@ -26,7 +26,7 @@ from experiments.search.space.probability import (
 
 @dataclass(frozen=True)
 class IntegerDistribution(Distribution):
-    """A distribution over equally spaced whole numbers."""
+    """A distribution over equally spaced integers."""
 
     @cached_property
     def numbers(self) -> range:
@@ -40,10 +40,8 @@ class IntegerDistribution(Distribution):
     def at(self, index: int) -> int:
         return self.numbers[index]
 
-    def encode(self, value: JSONValue) -> float:
-        if not isinstance(value, int) or not self.contains(value):
-            raise self.refuse(value)
-        return self.partition.middle(self.numbers.index(value))
+    def index_of(self, key: int) -> int:
+        return self.numbers.index(key)
 
     def contains(self, value: object) -> bool:
         if not isinstance(value, int) or isinstance(value, bool):
@@ -53,7 +51,7 @@ class IntegerDistribution(Distribution):
 
 @dataclass(frozen=True)
 class RandInt(IntegerDistribution):
-    """A whole number from 0 to below `upper`, every one alike."""
+    """A whole number from 0 to below `upper`, all equally likely."""
 
     kind = "randint"
 
@@ -87,10 +85,7 @@ class IntRange(IntegerDistribution):
 
     def range_problems(self) -> Iterator[Problem]:
         if self.low > self.high:
-            yield Problem(
-                "high",
-                f"high must be at least low, which is {self.low}, not {self.high}.",
-            )
+            yield self.order_problem("low", "high", rule="at least")
         if self.step < 1:
             yield Problem("step", f"step must be 1 or more, not {self.step}.")
         if self.log and self.low < 1:
@@ -102,6 +97,10 @@ class IntRange(IntegerDistribution):
         if self.log and self.step != 1:
             yield Problem("step", f"step must be 1 with log: true, not {self.step}.")
 
+    @property
+    def is_logarithmic(self) -> bool:
+        return self.log
+
     @cached_property
     def numbers(self) -> range:
         return range(self.low, self.high + 1, self.step)
@@ -110,18 +109,18 @@ class IntRange(IntegerDistribution):
     def partition(self) -> Partition:
         if not self.log:
             return EvenPartition(len(self.numbers))
-        variable = ExpVariable(
-            UniformVariable(math.log(self.low - 0.5), math.log(self.high + 0.5))
+        bounds = math.log(self.low - 0.5), math.log(self.high + 0.5)
+        return RoundedPartition(
+            ExpVariable(UniformVariable(*bounds)), 1, self.low, self.high
         )
-        return RoundedPartition(variable, 1, self.low, self.high)
 
 
 @dataclass(frozen=True)
 class FloatRange(Distribution):
     """A real number from low to high; with `log` every scale is equally likely.
 
-    With `step` the values are low, low + step and so on up to high, all alike. Values
-    are always floats.
+    With `step` the values are low, low + step and so on up to high, all equally
+    likely. Values are always floats.
     """
 
     kind = "float"
@@ -133,9 +132,7 @@ class FloatRange(Distribution):
 
     def range_problems(self) -> Iterator[Problem]:
         if not self.low < self.high:
-            yield Problem(
-                "high", f"high must be above low, which is {self.low}, not {self.high}."
-            )
+            yield self.order_problem("low", "high", rule="above")
         if self.log and self.low <= 0:
             yield Problem(
                 "low",
@@ -146,9 +143,13 @@ class FloatRange(Distribution):
         if self.step is not None:
             yield from self._step_problems(self.step)
 
+    @property
+    def is_logarithmic(self) -> bool:
+        return self.log
+
     @cached_property
     def variable(self) -> UniformVariable | ExpVariable:
-        """The law without steps."""
+        """The variable without steps."""
         if self.log:
             return ExpVariable(UniformVariable(math.log(self.low), math.log(self.high)))
         return UniformVariable(self.low, self.high)
@@ -159,23 +160,12 @@ class FloatRange(Distribution):
             return None
         return EvenPartition(math.floor(self._steps_to(self.high)) + 1)
 
-    def continuous_quantile(self, share: float) -> float:
+    def continuous_quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
+        low, high = float(self.low), float(self.high)
+        numbers = np.clip(self.variable.quantile(shares), low, high)
         # e to the logarithm of a bound may miss the bound by a rounding.
-        if share in (0, 1):
-            return float(self.high if share else self.low)
-        number = float(self.variable.quantile(share))
-        return min(max(number, float(self.low)), float(self.high))
-
-    def quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
-        if self.partition is not None:
-            return super().quantiles(shares)
-        numbers = np.clip(
-            self.variable.quantile(shares), float(self.low), float(self.high)
-        )
-        numbers = np.where(shares == 0, float(self.low), numbers)
-        found: list[JSONValue] = np.where(
-            shares == 1, float(self.high), numbers
-        ).tolist()
+        exact = np.where(shares == 0, low, np.where(shares == 1, high, numbers))
+        found: list[JSONValue] = exact.tolist()
         return found
 
     def at(self, index: int) -> float:
@@ -183,11 +173,10 @@ class FloatRange(Distribution):
             raise self.unlisted()
         return float(Fraction(repr(self.low)) + index * Fraction(repr(self.step)))
 
-    def encode(self, value: JSONValue) -> float:
-        if not is_number(value) or not self.contains(value):
-            raise self.refuse(value)
-        if self.partition is not None:
-            return self.partition.middle(round(self._steps_to(value)))
+    def index_of(self, key: float) -> int:
+        return round(self._steps_to(key))
+
+    def share_of(self, value: float) -> float:
         return float(self.variable.cdf(value))
 
     def contains(self, value: object) -> bool:
@@ -195,7 +184,7 @@ class FloatRange(Distribution):
             return False
         if self.step is None:
             return True
-        index = round(self._steps_to(value))
+        index = self.index_of(value)
         return index < (self.count() or 0) and self.at(index) == value
 
     def _steps_to(self, value: float) -> Fraction:

@@ -102,7 +102,7 @@ class Batch:
     def _allowed(self, axis: Axis, gate: Gate) -> Mask:
         digits = self.digits(axis)
         if digits is not None:
-            keys = [axis.distribution.place(key) for key in gate.keys]
+            keys = [axis.distribution.index_of(key) for key in gate.keys]
             return np.isin(digits, np.array(keys, np.int64))
         found = [
             axis.distribution.key(value) in gate.keys for value in self.values(axis)

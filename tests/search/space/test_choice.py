@@ -48,7 +48,7 @@ def test_probabilities_are_dumped_and_normalised() -> None:
     [
         ((), "values", "at least one value"),
         (16, "values", "must be a list"),
-        ((1, {"a": 2}), "values.1", "has to be a Branch"),
+        ((1, {"a": 2}), "values.1", "must be a Branch"),
         ((math.nan,), "values.0", "finite number"),
         (([1, math.inf],), "values.0", "finite number"),
         (("a\0",), "values.0", "NUL"),
