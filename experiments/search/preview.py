@@ -26,10 +26,10 @@ from experiments.search.space import (
     IntRange,
     Logarithmic,
 )
-from experiments.search.space.conditions import Axis
+from experiments.search.space.conditions import Axis, Mask
 from experiments.search.space.distribution import identity
 from experiments.search.space.row_filters import INACTIVE
-from experiments.search.space.sampling import MAX_WORK, Batch, Mask
+from experiments.search.space.sampling import MAX_WORK, Batch
 from experiments.search.space.space import SearchSpace
 from experiments.search.wording import distinct_texts, significant
 

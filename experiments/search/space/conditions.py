@@ -1,16 +1,7 @@
-"""Conditions (`when`): a parameter that counts only while others have certain values.
+"""Axes of a space, and conditions (`when`) on them.
 
-A condition names parameters, or entries of nested choices (`network.kind`), each with
-the values that it must have one of. All of them must be active themselves.
-
-What a document can name: parameters, and the entries of nested choices.
-
-The address of an entry is the choice's name, a dot and its own: `network.layers`.
-
-The parameters of a space as axes, those inside nested choices among them.
-
-An axis is one number to choose. The parameters of a branch become axes of their own
-with the name `choice.inner`; they are active only while their branch is chosen.
+A condition names parameters, or entries of nested choices by their address
+(`network.kind`), each with the values of which it must have one.
 """
 
 from __future__ import annotations
@@ -18,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from experiments.search.fields import (
     Diagnostics,
@@ -38,28 +32,40 @@ from experiments.search.space.distribution import (
     value_problem,
 )
 
+Mask = NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class Gate:
     """What an axis needs of another one: that it is active with one of some values.
 
-    `keys` are the values' keys by the other axis's law. An `open` gate lets pass
-    also while the other axis is not active.
+    `keys` are the values' keys in the other axis's distribution. An `open` gate also
+    lets pass while the other axis is not active.
     """
 
     axis: str
     keys: frozenset[Hashable]
     open: bool = False
 
+    def passing(
+        self, distribution: Distribution, digits: NDArray[np.int64], active: Mask
+    ) -> Mask:
+        """In which rows the gate lets pass, by the other axis's digits."""
+        keys = [distribution.index_of(key) for key in self.keys]
+        allowed = np.isin(digits, np.array(keys, np.int64))
+        passing: Mask = np.where(active, allowed, self.open)
+        return passing
+
 
 @dataclass(frozen=True)
 class Axis:
-    """One dimension of a space.
+    """One dimension of a space: a parameter, or one inside a nested choice.
 
-    `address` is how documents name it: `choice.inner` for every branch, while the
-    names of axes differ (`choice.1.inner`) where branches give one name different
-    laws. An axis is active when all its gates let it pass. `inner` maps the key of a
-    branch to the axes of the branch's own parameters.
+    An axis inside a choice is called `choice.inner`, and is active only while its
+    branch is chosen. `address` is its name in documents; the two differ where branches
+    give one name different distributions (`choice.1.inner`). An axis is active when all
+    its gates let it pass. `inner` maps the key of a branch to the axes of the branch's
+    own parameters.
     """
 
     name: str
@@ -71,13 +77,17 @@ class Axis:
     @property
     def branches(self) -> Mapping[str, Branch]:
         """The branches by key; empty for anything but a nested choice."""
-        return (
-            self.distribution.branches if isinstance(self.distribution, Choice) else {}
-        )
+        law = self.distribution
+        return law.branches if isinstance(law, Choice) else {}
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether this is a nested choice, or inside of one."""
+        return "." in self.name or bool(self.branches)
 
 
 def all_axes(parameters: Mapping[str, Distribution]) -> dict[str, Axis]:
-    """Every axis by name, in document order; without the gates of conditions."""
+    """Every axis by name, in document order, without the gates of conditions."""
     axes: dict[str, Axis] = {}
     for name, distribution in parameters.items():
         _add(axes, Axis(name, name, distribution))
@@ -105,7 +115,7 @@ def _add_inner(
 ) -> str:
     """The name of the axis for one entry of a branch (its number and key).
 
-    Branches that give a name the same law share its axis.
+    Branches that give a name the same distribution share its axis.
     """
     number, key = branch
     own = f"{outer.name}.{name}"
@@ -125,7 +135,7 @@ When: TypeAlias = Mapping[str, tuple[JSONValue, ...]]
 
 
 def read_condition(value: object, path: str, diagnostics: Diagnostics) -> When:
-    """A condition; a single value may stand without a list. Problems are noted."""
+    """A condition; a single value needs no list. Notes problems."""
     if not isinstance(value, Mapping) or not value:
         diagnostics.error(
             path,
@@ -153,12 +163,12 @@ def dump_condition(condition: When) -> dict[str, JSONValue]:
 def condition_gates(
     name: str, condition: When, axes: Mapping[str, Axis]
 ) -> tuple[list[Gate], list[Problem]]:
-    """What a parameter's condition asks of the axes, and what is wrong with it."""
+    """The gates of a parameter's condition, and its problems."""
     gates: list[Gate] = []
     problems: list[Problem] = []
     for address, values in condition.items():
-        search = _Search(axes, values)
-        problem = _unmeant(name, address, axes) or search.run(address)
+        search = _AddressSearch(axes, values)
+        problem = _name_problem(name, address, axes) or search.run(address)
         if problem:
             problems.append(Problem(address, problem))
             continue
@@ -171,27 +181,27 @@ def _values_problem(values: tuple[object, ...], name: str) -> str | None:
         return "A condition needs at least one value, such as [sgd]."
     if any(isinstance(value, Mapping) for value in values):
         return (
-            "A condition cannot list a mapping; it can name an entry of it, such as "
+            "A condition cannot list a mapping. Name an entry of it instead, such as "
             f"{{{name}.kind: [a]}}."
         )
     return next(filter(None, map(value_problem, values)), None)
 
 
-def _unmeant(name: str, address: str, axes: Mapping[str, Axis]) -> str | None:
+def _name_problem(name: str, address: str, axes: Mapping[str, Axis]) -> str | None:
     root = address.partition(".")[0]
     if root == name:
         return f"{name} cannot depend on itself."
     if root not in axes:
         known = [other for other in axes if "." not in other and other != name]
         if not known:
-            return "There is no other parameter that it could depend on."
+            return "There is no other parameter to depend on."
         return unknown_name(address, known, kind="parameter")
     return None
 
 
 @dataclass
-class _Search:
-    """Finds the places where an address leads, and what they have of some values."""
+class _AddressSearch:
+    """Finds the axes and constants at an address, and which have one of the values."""
 
     axes: Mapping[str, Axis]
     values: tuple[JSONValue, ...]
@@ -200,7 +210,7 @@ class _Search:
     constants: list[JSONValue] = field(default_factory=list)
 
     def run(self, address: str) -> str | None:
-        """Find the gates; the answer is what is wrong."""
+        """Find the gates; returns what is wrong."""
         root, *rest = address.split(".")
         self._visit(self.axes[root], rest, is_open=False)
         if not self.distributions and not self.constants:
@@ -209,24 +219,17 @@ class _Search:
 
     def _problems(self, address: str) -> Iterator[str]:
         for distribution in self.distributions:
-            if not _takes_single_values(distribution):
+            if distribution.count() is None and not isinstance(distribution, Quantised):
                 yield (
                     f"{address} is {distribution.kind} and has infinitely many values; "
                     "a condition needs a parameter whose values can be listed."
                 )
         constants = set(map(identity, self.constants))
         for value in self.values:
-            if identity(value) in constants:
-                continue
-            if not any(
-                distribution.contains(value) for distribution in self.distributions
-            ):
-                allowed = [
-                    shown(distribution.dump(), most=120)
-                    for distribution in self.distributions
-                ]
-                allowed += map(shown, self.constants)
-                words = listed(allowed, last="or")
+            possible = any(law.contains(value) for law in self.distributions)
+            if not possible and identity(value) not in constants:
+                allowed = [shown(law.dump(), most=120) for law in self.distributions]
+                words = listed([*allowed, *map(shown, self.constants)], last="or")
                 yield f"{address} is never {shown(value)}: it is {words}."
 
     def _visit(self, axis: Axis, rest: Sequence[str], *, is_open: bool) -> None:
@@ -234,7 +237,7 @@ class _Search:
             keys = [
                 key
                 for key, branch in axis.branches.items()
-                if self._leads_on(axis, key, branch, rest)
+                if self._may_hold(axis, key, branch, rest)
             ]
             self.gates[axis.name] = Gate(axis.name, frozenset(keys), is_open)
             return
@@ -245,13 +248,13 @@ class _Search:
         )
         self.gates[axis.name] = Gate(axis.name, found, is_open)
 
-    def _leads_on(
+    def _may_hold(
         self, axis: Axis, key: str, branch: Branch, rest: Sequence[str]
     ) -> bool:
         """Whether the condition may hold in a branch.
 
-        Where the address leads to another axis, that axis has a gate of its own, which
-        is open: in other branches it is not asked.
+        Another axis at the address gets an open gate of its own, because in other
+        branches it does not count.
         """
         name, *further = rest
         if name in branch.distributions:
@@ -266,18 +269,14 @@ class _Search:
         return identity(constant) in map(identity, self.values)
 
 
-def _takes_single_values(distribution: Distribution) -> bool:
-    return distribution.count() is not None or isinstance(distribution, Quantised)
-
-
-# What `value_at` gives where there is no value.
+# What `value_at` returns where there is no value.
 ABSENT = object()
 
 
 @dataclass(frozen=True)
 class AddressKinds:
-    """What stands at an address: the kinds of its values (`values.KINDS`), and whether
-    every configuration has one."""
+    """The kinds of the values at an address (`KINDS`), and whether every configuration
+    has one."""
 
     kinds: frozenset[str]
     always: bool = True
@@ -286,7 +285,7 @@ class AddressKinds:
 def addresses(
     parameters: Mapping[str, Distribution], conditional: Iterable[str]
 ) -> dict[str, AddressKinds]:
-    """Every address of a space; `conditional` parameters are not always there."""
+    """Every address of a space; `conditional` parameters may be absent."""
     maybe = set(conditional)
     found: dict[str, AddressKinds] = {}
     for name, distribution in parameters.items():
@@ -308,35 +307,21 @@ def value_at(params: Params, address: str) -> object:
     return value
 
 
-def _entries(distribution: Distribution) -> dict[str, AddressKinds]:
-    """A law's own values, under "", and those inside them (".layers")."""
-    if not isinstance(distribution, Choice):
+def _entries(entry: JSONValue | Distribution) -> dict[str, AddressKinds]:
+    """The own values of an entry, under "", and those inside them (".layers")."""
+    if not isinstance(entry, Distribution):
+        return {"": AddressKinds(frozenset([kind_of(entry)]))}
+    if not isinstance(entry, Choice):
         return {"": AddressKinds(frozenset(["number"]))}
-    own = {"": AddressKinds(frozenset(map(kind_of, distribution.distinct)))}
-    branches = distribution.branches.values()
-    inner = [_of_branch(branch) for branch in branches]
-    whole = len(distribution.branches) == len(distribution.distinct)
+    own = {"": AddressKinds(frozenset(map(kind_of, entry.distinct)))}
     found: dict[str, list[AddressKinds]] = {}
-    for entries in inner:
-        for rest, named in entries.items():
-            found.setdefault(rest, []).append(named)
+    for branch in entry.branches.values():
+        for name, inner in branch.entries.items():
+            for rest, named in _entries(inner).items():
+                found.setdefault(f".{name}{rest}", []).append(named)
     for rest, all_named in found.items():
         kinds = frozenset[str]().union(*(named.kinds for named in all_named))
-        everywhere = whole and len(all_named) == len(inner)
+        everywhere = len(all_named) == len(entry.distinct)
         always = everywhere and all(named.always for named in all_named)
         own[rest] = AddressKinds(kinds, always)
     return own
-
-
-def _of_branch(branch: Branch) -> dict[str, AddressKinds]:
-    found: dict[str, AddressKinds] = {}
-    for name, entry in branch.entries.items():
-        for rest, named in _of_entry(entry).items():
-            found[f".{name}{rest}"] = named
-    return found
-
-
-def _of_entry(entry: JSONValue | Distribution) -> dict[str, AddressKinds]:
-    if isinstance(entry, Distribution):
-        return _entries(entry)
-    return {"": AddressKinds(frozenset([kind_of(entry)]))}

@@ -1,18 +1,15 @@
-"""How many configurations a finite space has: exactly, or about how many.
+"""Enumerates and counts the configurations of a finite space, exactly or about.
 
-Parameters that no condition and no constraint ties together are counted apart, and the
-numbers multiplied. A part of up to about a million combinations is gone through. In a
-larger one draws say which share of the combinations are configurations.
-
-The configurations of a finite space one by one, in order.
-
-Axes are expanded one after the other, a block of rows at a time, and a screen drops
-rows as soon as it knows enough of them.
+Axes are expanded one after the other, a block of rows at a time, and filters drop rows
+early. Parameters that no condition and no constraint connects are counted separately,
+and the counts multiplied. A part of up to about a million combinations is enumerated;
+of a larger one, random draws show which share of the combinations are configurations.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,65 +17,76 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.space.conditions import Axis, Gate
+from experiments.search.space.conditions import Axis
 from experiments.search.space.constraints import Constraint
 from experiments.search.space.layout import Layout
 from experiments.search.space.row_filters import INACTIVE, RowFilter, Rows, row_filters
 from experiments.search.space.sampling import InfeasibleError
 
-# The work between two finds: rows that are looked at, unfinished ones included. All of
-# it takes about half a second.
-MAX_LISTING_WORK = 2**22
+# Rows that are looked at between two finds, unfinished ones included: about half a
+# second.
+MAX_ENUMERATION_WORK = 2**22
 BLOCK = 4096
+# The latest rows that an enumeration keeps in memory.
+MAX_KEPT = 2**17
 
 
 @dataclass
 class Enumeration:
-    """The rows of a space's digits in order, found as they are asked for.
+    """The rows of a space's digits in order, found when they are first needed.
 
-    The first `depth` axes are gone through; the others stay INACTIVE.
+    Only the latest rows are kept; for an earlier one the enumeration starts again. The
+    first `depth` axes are expanded; the others stay INACTIVE.
     """
 
     layout: Layout
-    row_filters: Sequence[RowFilter]
+    filters: Sequence[RowFilter]
     depth: int
-    _found: list[Rows] = field(default_factory=list, init=False)
-    _count: int = field(default=0, init=False)
+    _kept: deque[Rows] = field(default_factory=deque, init=False)
+    _first: int = field(default=0, init=False)
+    _end: int = field(default=0, init=False)
     _rows: int = field(default=0, init=False)
+    _blocks: Iterator[Rows] | None = field(default=None, init=False)
 
     @property
     def work(self) -> int:
-        """What was done so far."""
-        return self._rows + sum(screen.work for screen in self.row_filters)
+        """The rows that were looked at so far, and the like."""
+        return self._rows + sum(one.work for one in self.filters)
 
     def row(self, number: int) -> Rows | None:
-        """The number-th row; None when there are no more.
+        """The row with a number from 0; None when there are no more.
 
-        Raises InfeasibleError when the search for it takes too long.
+        Raises InfeasibleError when it takes too long to find.
         """
+        if self._blocks is None or number < self._first:
+            self._kept.clear()
+            self._first = self._end = 0
+            self._blocks = self.blocks()
         mark = self.work
-        while self._count <= number:
+        while self._end <= number:
             rows = next(self._blocks, None)
             if rows is None:
                 return None
             if len(rows):
-                self._found.append(rows)
-                self._count += len(rows)
+                self._keep(rows)
                 mark = self.work
-            if self.work - mark > MAX_LISTING_WORK:
+            if self.work - mark > MAX_ENUMERATION_WORK:
                 raise InfeasibleError(
-                    f"After {self._count:,} configurations no other that meets all "
+                    f"After {self._end:,} configurations no other that meets all "
                     "constraints was found in time."
                 )
-        for block in self._found:
-            if number < len(block):
-                return np.asarray(block[number])
-            number -= len(block)
+        place = number - self._first
+        for block in self._kept:
+            if place < len(block):
+                return np.asarray(block[place])
+            place -= len(block)
         return None
 
-    @cached_property
-    def _blocks(self) -> Iterator[Rows]:
-        return self.blocks()
+    def _keep(self, rows: Rows) -> None:
+        self._kept.append(rows)
+        self._end += len(rows)
+        while self._end - self._first - len(self._kept[0]) >= MAX_KEPT:
+            self._first += len(self._kept.popleft())
 
     def blocks(self) -> Iterator[Rows]:
         """Complete rows, in order; an empty block where a step completed none."""
@@ -92,7 +100,8 @@ class Enumeration:
             grown, left, start_digit = self._step(place, rows, first)
             if len(left):
                 stack.append((place, left, start_digit))
-            grown = self._screened(grown, place)
+            for one in self.filters:
+                grown = one.passing(grown, place)
             if len(grown):
                 stack.append((place + 1, grown, 0))
             yield start[:0]
@@ -100,9 +109,8 @@ class Enumeration:
     def _step(self, place: int, rows: Rows, first: int) -> tuple[Rows, Rows, int]:
         """As many rows as fit into a block, each with every digit at a place.
 
-        Also the rows that are left, and the digit from which the first of them is
-        expanded next: a row with too many digits for one block is expanded over
-        several.
+        Also the rows that are left, and the digit with which the first of them
+        continues: a row with too many digits for one block fills several.
         """
         axis = self.layout.order[place]
         active = self._active(axis, rows)
@@ -121,32 +129,22 @@ class Enumeration:
         self._rows += len(grown) if axis.distribution.count() != 1 else 0
         return grown, left, start
 
-    def _screened(self, rows: Rows, place: int) -> Rows:
-        for screen in self.row_filters:
-            rows = screen.passed(rows, place)
-        return rows
-
     def allowed(self, rows: Rows) -> Rows:
-        """Of rows with a digit for every axis those that are configurations."""
+        """The configurations among rows with a digit for every axis."""
         for place, axis in enumerate(self.layout.order):
             rows[~self._active(axis, rows), place] = INACTIVE
-        for screen in self.row_filters:
-            rows = screen.passed(rows, screen.places[-1])
+        for one in self.filters:
+            rows = one.passing(rows, one.places[-1])
         return rows
 
     def _active(self, axis: Axis, rows: Rows) -> NDArray[np.bool_]:
         """In which rows an axis is active, by the digits before it."""
         active = np.ones(len(rows), np.bool_)
         for gate in axis.gates:
-            active &= self._passes(gate, rows)
+            digits = rows[:, self._places[gate.axis]]
+            distribution = self.layout.axes[gate.axis].distribution
+            active &= gate.passing(distribution, digits, digits != INACTIVE)
         return active
-
-    def _passes(self, gate: Gate, rows: Rows) -> NDArray[np.bool_]:
-        digits = rows[:, self._places[gate.axis]]
-        distribution = self.layout.axes[gate.axis].distribution
-        passing = np.array([distribution.index_of(key) for key in gate.keys], np.int64)
-        allowed = np.isin(digits, passing)
-        return np.where(digits == INACTIVE, gate.open, allowed)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -154,37 +152,37 @@ class Enumeration:
 
 
 def _grown(rows: Rows, sizes: NDArray[np.int64], place: int) -> Rows:
-    """Every row once for each of so many digits at a place."""
+    """Every row once for each digit at a place; `sizes` are the numbers of digits."""
     grown = np.repeat(rows, sizes, axis=0)
     starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
     grown[:, place] = np.arange(len(grown)) - starts
     return grown
 
 
-# A part with more combinations is gone through only if draws show few configurations.
+# A part with more combinations is enumerated only if draws show few configurations.
 MAX_ENUMERATED = 2**20
-# The work for a part, in rows that are looked at: about a quarter of a second.
+# Rows that are looked at for a part: about a quarter of a second.
 MAX_WORK = 2**21
 # More configurations than this are counted but not listed.
 MAX_LISTED = 2**17
-# An estimate is made from so many draws, and from fewer where each takes long.
+# Draws for an estimate; fewer where each takes long.
 MAX_DRAWS = 2**14
 BATCH = 2**10
-# From so many draws on that are configurations, two digits of an estimate are given.
+# An estimate has two digits if this many draws were configurations, otherwise one.
 MIN_FOR_TWO_DIGITS = 100
 
 
 @dataclass(frozen=True)
 class Part:
-    """Axes that conditions and constraints tie together, and these constraints."""
+    """Axes that conditions and constraints connect, and these constraints."""
 
     layout: Layout
     constraints: tuple[Constraint, ...]
 
     @property
     def is_free(self) -> bool:
-        """Whether this is a single axis that nothing restricts."""
-        return len(self.layout.order) == 1 and not self.enumeration.row_filters
+        """Whether this is one axis without restrictions."""
+        return len(self.layout.order) == 1 and not self.enumeration.filters
 
     @cached_property
     def combinations(self) -> int:
@@ -193,7 +191,7 @@ class Part:
 
     @cached_property
     def count(self) -> int | None:
-        """The exact number of configurations; None if it takes too much to find out."""
+        """The exact number of configurations; None if counting takes too long."""
         if self.is_free:
             return self.combinations
         return None if self._enumerated is None else self._enumerated[0]
@@ -208,7 +206,7 @@ class Part:
 
     @cached_property
     def rows(self) -> Rows | None:
-        """The digits of every configuration in order, where they can be listed."""
+        """The digits of every configuration in order; None if there are too many."""
         if self.count is None or self.count > MAX_LISTED:
             return None
         if self.is_free:
@@ -220,12 +218,12 @@ class Part:
 
     @cached_property
     def enumeration(self) -> Enumeration:
-        tests = row_filters(self.layout, self.constraints)
-        return Enumeration(self.layout, tests, len(self.layout.order))
+        filters = row_filters(self.layout, self.constraints)
+        return Enumeration(self.layout, filters, len(self.layout.order))
 
     @cached_property
     def _enumerated(self) -> tuple[int, list[Rows]] | None:
-        """The number of configurations, and the first of them."""
+        """The number of configurations, and blocks of the first of them."""
         is_large = self.combinations > MAX_ENUMERATED
         if is_large and self.estimate > MAX_ENUMERATED:
             return None
@@ -240,9 +238,9 @@ class Part:
 
     @cached_property
     def _drawn(self) -> tuple[float, int]:
-        """The share of the draws that are configurations, and the number of these.
+        """The share of draws that are configurations, and the number of these.
 
-        A combination counts once for all values of what is not active.
+        A combination counts once for all values of inactive axes.
         """
         rng = np.random.default_rng(0)
         sizes = np.array(
@@ -260,8 +258,8 @@ class Part:
 
 
 def parts_of(layout: Layout, constraints: Sequence[Constraint]) -> list[Part]:
-    """The parts that have nothing to do with each other, in the layout's order."""
-    links = [layout.named(rule.addresses) for rule in constraints]
+    """The parts that are independent of each other, in the layout's order."""
+    links = [layout.axes_at(rule.addresses) for rule in constraints]
     for axis in layout.order:
         links.append({axis.name, *(gate.axis for gate in axis.gates)})
     groups: list[set[str]] = []
@@ -274,5 +272,5 @@ def parts_of(layout: Layout, constraints: Sequence[Constraint]) -> list[Part]:
 
 def _part(layout: Layout, constraints: Sequence[Constraint], group: set[str]) -> Part:
     axes = {name: axis for name, axis in layout.axes.items() if name in group}
-    own = (rule for rule in constraints if layout.named(rule.addresses) & group)
+    own = (rule for rule in constraints if layout.axes_at(rule.addresses) & group)
     return Part(Layout(axes), tuple(own))

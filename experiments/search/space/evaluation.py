@@ -1,7 +1,7 @@
-"""A constraint for many configurations at once, with numpy.
+"""A constraint evaluated for many configurations at once, with numpy.
 
-Floats are exact up to 2^53. Where a step gives more, or has no result, numpy and Python
-may differ: such rows are marked as unsure, and Python decides them one by one.
+Floats are exact up to 2^53. Above that, and where a step has no result, numpy and
+Python may differ: such rows are marked as unsure, and Python evaluates them singly.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
+from experiments.search.space.conditions import Mask
 from experiments.search.space.constraints import unescape_keywords
 from experiments.search.space.terms import ORDERINGS, Test, combined
 
-Mask = NDArray[np.bool_]
 Column: TypeAlias = NDArray[Any]
 
 MAX_EXACT = 2**53
@@ -29,7 +29,7 @@ WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
 def _power(base: Column, exponent: Column) -> Column:
-    """Python's power, which numpy's may miss by a rounding."""
+    """Python's power: numpy's may differ by a rounding."""
 
     def one(number: float, times: float) -> float:
         result = combined(ast.Pow(), number, times)

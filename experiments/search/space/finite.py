@@ -1,4 +1,4 @@
-"""Counting and numbering the configurations of a space with finitely many."""
+"""A space with finitely many configurations: their number, and each by its index."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from experiments.search.space.counting import MAX_LISTED, Enumeration, Part, par
 from experiments.search.space.layout import Layout, Values
 from experiments.search.space.row_filters import INACTIVE, Rows, row_filters, values_of
 
-TOO_MANY = "The space has too many configurations to list."
-
 
 @dataclass(frozen=True)
 class FiniteSpace:
-    """A layout whose laws all have finitely many values, and its constraints.
+    """A layout whose axes all have finitely many values, and its constraints.
 
-    Configurations come in the layout's order, the last axis fastest. Rows hold digits,
+    Configurations are in the layout's order, the last axis fastest. Rows hold digits,
     one for each axis in that order.
     """
 
@@ -30,7 +28,7 @@ class FiniteSpace:
 
     @cached_property
     def count(self) -> int | None:
-        """The exact number; None when it takes too much to find out."""
+        """The exact number; None if counting takes too long."""
         number = 1
         for part in sorted(self._parts, key=lambda part: part.combinations):
             if part.count is None:
@@ -40,7 +38,7 @@ class FiniteSpace:
 
     @cached_property
     def count_words(self) -> str:
-        """The number as text: exact, `about 46,000`, or at least a limit."""
+        """The number as text: `12`, `about 46,000` or `at most 1,000,000`."""
         if self.count is not None:
             return f"{self.count:,}"
         estimates = [part.estimate for part in self._parts if part.count is None]
@@ -51,9 +49,9 @@ class FiniteSpace:
         return f"at most {math.prod(most):,}"
 
     def values(self, number: int) -> Values | None:
-        """The axes' values of the number-th configuration; None when there is none.
+        """The axes' values of the configuration with a number; None if there is none.
 
-        Raises InfeasibleError when the search for it takes too long.
+        Raises InfeasibleError when it takes too long to find.
         """
         if self.count is not None and number >= self.count:
             return None
@@ -62,7 +60,7 @@ class FiniteSpace:
         return self.enumerated(number)
 
     def enumerated(self, number: int) -> Values | None:
-        """As `values`, found by going through the space up to there."""
+        """As `values`, by enumerating the space up to there."""
         tail = self.layout.order[self.enumeration.depth :]
         digits: list[int] = []
         for axis in reversed(tail):
@@ -99,9 +97,7 @@ class FiniteSpace:
     @cached_property
     def log_masses(self) -> NDArray[np.float64]:
         """The logarithms of the rows' probabilities, up to a common factor."""
-        rows = self.rows
-        if rows is None:
-            raise ValueError(TOO_MANY)
+        rows = self._listed_rows
         sums = np.zeros(len(rows))
         for place, axis in enumerate(self.layout.order):
             digits = rows[:, place]
@@ -113,23 +109,26 @@ class FiniteSpace:
         return sums
 
     def drawn(self, rng: np.random.Generator) -> Values | None:
-        """One configuration by its probability; None when they cannot be listed."""
+        """One configuration by its probability; None if they cannot be listed."""
         if self.rows is None or not len(self.rows):
             return None
         return self.of_row(self.drawn_rows(rng, 1)[0])
 
     def drawn_rows(self, rng: np.random.Generator, number: int) -> Rows:
-        """So many rows by their probability, of a space that can be listed."""
-        if self.rows is None:
-            raise ValueError(TOO_MANY)
+        """Rows by their probability, of a space that can be listed."""
         masses = np.exp(self.log_masses - np.max(self.log_masses))
         chosen = rng.choice(len(masses), number, p=masses / masses.sum())
-        found: Rows = self.rows[chosen]
-        return found
+        return self._listed_rows[chosen]
+
+    @property
+    def _listed_rows(self) -> Rows:
+        if self.rows is None:
+            raise ValueError("The space has too many configurations to list.")
+        return self.rows
 
     @cached_property
     def enumeration(self) -> Enumeration:
-        """Goes through the axes up to the last one that is not free."""
+        """Enumerates the axes up to the last one that is not free."""
         bound = (part.layout.order for part in self._parts if not part.is_free)
         places = (self._places[axis.name] for axes in bound for axis in axes)
         depth = max(places, default=-1) + 1

@@ -1,6 +1,4 @@
-"""How the axes of a space hang together: in which order they are decided, which are
-active, and how their values make up a configuration.
-"""
+"""The axes of a space: their order, which are active, and their configurations."""
 
 from __future__ import annotations
 
@@ -8,12 +6,12 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 
 from experiments.search.fields import Diagnostics, join
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.conditions import (
     Axis,
-    Gate,
     When,
     all_axes,
     condition_gates,
@@ -32,7 +30,7 @@ class Layout:
     @cached_property
     def order(self) -> tuple[Axis, ...]:
         """Document order, but what others depend on comes before them."""
-        return tuple(self.axes[name] for name in _sorted(self.axes))
+        return tuple(self.axes[name] for name in _ordered(self.axes))
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -56,9 +54,9 @@ class Layout:
     def choose_values(
         self, axes: Iterable[Axis], choose: Callable[[Axis], JSONValue]
     ) -> dict[str, JSONValue]:
-        """The values of the active ones of some axes, each from `choose`.
+        """The values of the active axes among some, each from `choose`.
 
-        The axes are in order, and hold all that they depend on.
+        The axes are in order and include all that they depend on.
         """
         values: dict[str, JSONValue] = {}
         for axis in axes:
@@ -67,9 +65,9 @@ class Layout:
         return values
 
     def params_of(self, values: Values) -> dict[str, JSONValue]:
-        """The configuration that the values of active axes make up.
+        """The configuration of the values of active axes.
 
-        What depends on axes without a value is left out.
+        Parameters that depend on axes without a value are left out.
         """
         return {
             name: self._built(self.axes[name], values)
@@ -78,9 +76,9 @@ class Layout:
         }
 
     def values_of_params(self, params: Params) -> dict[str, JSONValue]:
-        """The axes' values in a configuration; without those that are not allowed.
+        """The axes' values in a configuration, without those that are not allowed.
 
-        A mapping is taken for the first branch that could have given it.
+        A mapping belongs to the first branch that could have given it.
         """
         values: dict[str, JSONValue] = {}
         for name in self.roots:
@@ -88,8 +86,8 @@ class Layout:
                 values.update(self._parts(self.axes[name], params[name]) or {})
         return values
 
-    def named(self, addresses: Iterable[str]) -> set[str]:
-        """The axes that decide what stands at some addresses."""
+    def axes_at(self, addresses: Iterable[str]) -> set[str]:
+        """The names of the axes that decide the values at some addresses."""
         return {
             axis.name
             for address in addresses
@@ -99,7 +97,7 @@ class Layout:
         }
 
     def with_dependencies(self, names: set[str]) -> tuple[Axis, ...]:
-        """The named axes and all on which they depend, in order."""
+        """The named axes and all that they depend on, in order."""
         needed = set(names)
         for axis in reversed(self.order):
             if axis.name in needed:
@@ -154,7 +152,7 @@ def build_layout(
     *,
     path: str,
 ) -> Layout:
-    """The layout of a space. Problems of conditions are noted, and those left out."""
+    """The layout of a space. Notes problems of conditions, and leaves those out."""
     axes = all_axes(parameters)
     for name, condition in conditions.items():
         place = join(join(path, name), "when")
@@ -162,49 +160,39 @@ def build_layout(
         for problem in problems:
             diagnostics.error(join(place, problem.path), problem.message)
         axes[name] = replace(axes[name], gates=tuple(gates))
-    ring = _ring(axes)
-    if ring:
+    try:
+        _ordered(axes)
+    except CycleError as error:
+        cycle = _cycle(error, list(axes))
         diagnostics.error(
-            join(join(path, ring[0]), "when"),
-            f"{ring[0]} would depend on itself: {' on '.join([*ring, ring[0]])}.",
+            join(join(path, cycle[0]), "when"),
+            f"{cycle[0]} would depend on itself: {' on '.join([*cycle, cycle[0]])}.",
         )
         return build_layout(parameters, {}, diagnostics, path=path)
     return Layout(axes)
 
 
-def _sorted(axes: Mapping[str, Axis]) -> list[str]:
-    """As many as can be sorted: those in a ring of dependencies are left out."""
-    places = {name: place for place, name in enumerate(axes)}
+def _ordered(axes: Mapping[str, Axis]) -> list[str]:
+    """Axes after those they depend on, else in document order. Raises CycleError."""
     names = list(axes)
-    waiting = {name: len(_needed(axis.gates)) for name, axis in axes.items()}
-    followers: dict[str, list[str]] = {name: [] for name in axes}
-    for name, axis in axes.items():
-        for other in _needed(axis.gates):
-            followers[other].append(name)
-    ready = [places[name] for name, count in waiting.items() if not count]
+    places = {name: place for place, name in enumerate(names)}
+    sorter = TopologicalSorter(
+        {name: {gate.axis for gate in axis.gates} for name, axis in axes.items()}
+    )
+    sorter.prepare()
+    ready: list[int] = []
     done: list[str] = []
-    while ready:
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heapq.heappush(ready, places[name])
         done.append(names[heapq.heappop(ready)])
-        for name in followers[done[-1]]:
-            waiting[name] -= 1
-            if not waiting[name]:
-                heapq.heappush(ready, places[name])
+        sorter.done(done[-1])
     return done
 
 
-def _needed(gates: tuple[Gate, ...]) -> set[str]:
-    return {gate.axis for gate in gates}
-
-
-def _ring(axes: Mapping[str, Axis]) -> list[str]:
-    """Parameters that depend on each other in a ring; empty without one."""
-    done = set(_sorted(axes))
-    stuck = [name for name in axes if name not in done]
-    if not stuck:
-        return []
-    walk = [stuck[0]]
-    while walk[-1] not in walk[:-1]:
-        needed = _needed(axes[walk[-1]].gates)
-        walk.append(next(name for name in stuck if name in needed))
-    ring = walk[walk.index(walk[-1]) : -1]
-    return [name for name in ring if "." not in name] or ring
+def _cycle(error: CycleError, names: list[str]) -> list[str]:
+    """Parameters that each depend on the next one, and the last on the first."""
+    cycle: list[str] = error.args[1][:0:-1]
+    cycle = [name for name in cycle if "." not in name] or cycle
+    start = cycle.index(min(cycle, key=names.index))
+    return cycle[start:] + cycle[:start]

@@ -1,5 +1,5 @@
-"""What a finite space leaves out: configurations that break a constraint or that are
-another one's twin.
+"""Filters for rows of digits: they drop configurations that break a constraint, and
+those that are the same as an earlier one.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.search.space.conditions import Axis
+from experiments.search.space.conditions import Axis, Mask
 from experiments.search.space.constraints import Constraint
 from experiments.search.space.distribution import identity
-from experiments.search.space.evaluation import Column, Mask, column_of, met_at_once
+from experiments.search.space.evaluation import Column, column_of, met_at_once
 from experiments.search.space.layout import Layout, Values
 
 Rows = NDArray[np.int64]
 # The digit of an axis that is not active.
 INACTIVE = -1
-# How many values of all axes are kept in tables.
+# Values of all axes together that are kept in tables.
 MAX_VALUES = 2**17
-# A test of up to this many combinations is made once for all of them; of fewer where it
-# takes Python.
+# Up to this many combinations are tested at once and the answers kept; fewer where the
+# test needs Python.
 MAX_CELLS = 2**16
 MAX_SLOW_CELLS = 2**10
-# Work is counted in rows that are looked at: a test that takes Python, a call of numpy,
+# Work is counted in rows that are looked at: for a test in Python, for a call of numpy,
 # and how many rows of such a call count as one.
 WORK_OF_TEST = 16
 WORK_OF_CALL = 256
@@ -63,7 +63,7 @@ class AxisColumns:
 class RowFilter:
     """A test of some axes' values: a `constraint`, or else `admits`.
 
-    `work` is what was done so far, as if in rows.
+    `work` counts the work so far in rows.
     """
 
     layout: Layout
@@ -74,62 +74,62 @@ class RowFilter:
     work: int = field(default=0, init=False)
     _known: dict[bytes, bool] = field(default_factory=dict, init=False)
 
-    def passed(self, rows: Rows, place: int) -> Rows:
-        """Those of the rows that may pass, by their digits up to a place."""
+    def passing(self, rows: Rows, place: int) -> Rows:
+        """The rows that may still pass, by their digits up to a place."""
         if not len(rows) or place not in self.places:
             return rows
         number = self.places.index(place) + 1
         if self._table is not None:
             digits = rows[:, self.places[:number]]
-            kept: Rows = rows[self._hopeful(number)[tuple(digits.T)]]
+            kept: Rows = rows[self._possible(number)[tuple(digits.T)]]
             return kept
         if number < len(self.places):
             return rows
-        judged: Rows = rows[self._judged(rows[:, self.places])]
-        return judged
+        tested: Rows = rows[self._tested(rows[:, self.places])]
+        return tested
 
-    def _hopeful(self, number: int) -> Mask:
-        """Which digits of the first axes some digits of the others can follow."""
-        if number not in self._hopes:
+    def _possible(self, number: int) -> Mask:
+        """Which digits of the first axes pass with some digits of the others."""
+        if number not in self._possible_tables:
             others = tuple(range(number, len(self.places)))
-            self._hopes[number] = np.any(np.asarray(self._table), axis=others)
-        return self._hopes[number]
+            self._possible_tables[number] = np.any(np.asarray(self._table), axis=others)
+        return self._possible_tables[number]
 
     @cached_property
-    def _hopes(self) -> dict[int, Mask]:
+    def _possible_tables(self) -> dict[int, Mask]:
         return {}
 
     @cached_property
     def _table(self) -> Mask | None:
-        """The test of all combinations; the last digit of an axis is INACTIVE."""
+        """The test of all combinations; the last index of an axis means INACTIVE."""
         sizes = [size + 1 for size in self._sizes]
         most = MAX_SLOW_CELLS if self._needs_python else MAX_CELLS
         if math.prod(sizes) > most:
             return None
         cells = np.indices(sizes).reshape(len(sizes), -1).T
         digits = np.where(cells == self._sizes, INACTIVE, cells)
-        return self._judged(digits).reshape(sizes)
+        return self._tested(digits).reshape(sizes)
 
-    def _judged(self, digits: Rows) -> Mask:
+    def _tested(self, digits: Rows) -> Mask:
         """Which rows of digits of the axes pass."""
         active = (digits != INACTIVE).all(axis=1)
         columns = self._columns(digits[active])
         if columns is None or self.constraint is None:
-            return self._judged_singly(digits)
+            return self._tested_singly(digits)
         number = int(active.sum())
         met, unsure = met_at_once(self.constraint.tree, columns, number)
         self.work += WORK_OF_CALL + number // ROWS_AT_ONCE
         if unsure.any():
-            met[unsure] = self._judged_singly(digits[active][unsure])
+            met[unsure] = self._tested_singly(digits[active][unsure])
         passes = np.ones(len(digits), np.bool_)
         passes[active] = met
         return passes
 
-    def _judged_singly(self, digits: Rows) -> Mask:
+    def _tested_singly(self, digits: Rows) -> Mask:
         found, which = np.unique(digits, axis=0, return_inverse=True)
         passes = np.array([self._passes(row) for row in found], np.bool_)
-        judged: Mask = passes[which.reshape(-1)]
-        return judged
+        tested: Mask = passes[which.reshape(-1)]
+        return tested
 
     def _passes(self, row: Rows) -> bool:
         mark = row.tobytes()
@@ -160,8 +160,7 @@ class RowFilter:
     @cached_property
     def _needs_python(self) -> bool:
         axes = (self.layout.order[place] for place in self.places)
-        nested = any("." in axis.name or axis.branches for axis in axes)
-        return nested or self.constraint is None
+        return self.constraint is None or any(axis.is_nested for axis in axes)
 
 
 def values_of(axes: Sequence[Axis], digits: Sequence[int]) -> Values:
@@ -174,17 +173,17 @@ def values_of(axes: Sequence[Axis], digits: Sequence[int]) -> Values:
 
 
 def row_filters(layout: Layout, constraints: tuple[Constraint, ...]) -> list[RowFilter]:
-    """One for every constraint, and one for every choice that may give twins."""
+    """One for every constraint, and for every choice that may give equal values."""
     found = []
     columns = AxisColumns(layout)
     for constraint in constraints:
-        axes = layout.named(constraint.addresses)
+        axes = layout.axes_at(constraint.addresses)
         admits = _meeting(layout, constraint)
         found.append(
             RowFilter(layout, _places(layout, axes), columns, admits, constraint)
         )
     for name in layout.roots:
-        if any(map(_may_give_twins, _below(layout, name))):
+        if any(map(_may_give_equals, _below(layout, name))):
             axes = {axis.name for axis in _below(layout, name)}
             found.append(
                 RowFilter(layout, _places(layout, axes), columns, _first(layout))
@@ -198,14 +197,14 @@ def _places(layout: Layout, names: set[str]) -> list[int]:
 
 def _meeting(layout: Layout, constraint: Constraint) -> Callable[[Values], bool]:
     if not any(
-        layout.axes[name].branches for name in layout.named(constraint.addresses)
+        layout.axes[name].branches for name in layout.axes_at(constraint.addresses)
     ):
         return constraint.meets
     return lambda values: constraint.meets(layout.params_of(values))
 
 
 def _first(layout: Layout) -> Callable[[Values], bool]:
-    """Of two ways to one configuration only the first is let pass."""
+    """Lets only the first of several ways to one configuration pass."""
     return lambda values: layout.values_of_params(layout.params_of(values)) == values
 
 
@@ -215,8 +214,8 @@ def _below(layout: Layout, name: str) -> Iterator[Axis]:
             yield axis
 
 
-def _may_give_twins(axis: Axis) -> bool:
-    """Whether two branches have the same names, and no constant tells them apart."""
+def _may_give_equals(axis: Axis) -> bool:
+    """Whether two branches have the same names and no constant that differs."""
     alike: dict[frozenset[str], list[dict[str, str]]] = {}
     for branch in axis.branches.values():
         fixed = {name: identity(value) for name, value in branch.constants.items()}

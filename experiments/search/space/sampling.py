@@ -1,41 +1,54 @@
-"""Drawing until the constraints are met, and refusing where they almost never are.
-
-Many draws from a layout at once.
-"""
+"""Draws from a space, many at once, and rejection of those that break a constraint."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.records import JSONValue, Params
-from experiments.search.space.conditions import Axis, Gate
+from experiments.search.space.choice import Choice
+from experiments.search.space.conditions import Axis, Gate, Mask
 from experiments.search.space.constraints import Constraint
+from experiments.search.space.evaluation import Column, column_of, met_at_once
 from experiments.search.space.layout import Layout
 
-Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
+Point = NDArray[np.float64]
 
-MAX_CODES = 10_000
+# Draws for one configuration: up to MAX_DRAWS, and fewer where each takes long.
+MAX_DRAWS = 10_000
+MIN_DRAWS = 500
+# In characters of constraints that Python evaluates, about five million a second.
+MAX_WORK = 2_000_000
+# A space of which less is allowed is refused: 10 of 10,000 draws.
+MIN_SHARE = 0.001
+MAX_BATCH = 2_000
+# For fewer rows a call of numpy costs more than it saves; otherwise it evaluates this
+# many rows in the time in which Python evaluates one.
+MIN_ROWS_AT_ONCE = 16
+ROWS_AT_ONCE = 256
+
+
+class InfeasibleError(ValueError):
+    """Almost no configuration meets the constraints."""
 
 
 @dataclass
 class Batch:
     """The configurations at points of the unit cube, one row each, axis by axis.
 
-    What an axis would be is computed for all rows or for none.
+    An axis is computed for all rows or for none.
     """
 
     layout: Layout
     points: Points
     _values: dict[str, list[JSONValue]] = field(default_factory=dict, init=False)
+    _columns: dict[str, Column] = field(default_factory=dict, init=False)
     _active: dict[str, Mask] = field(default_factory=dict, init=False)
     _passing: dict[Gate, Mask] = field(default_factory=dict, init=False)
 
@@ -48,8 +61,17 @@ class Batch:
             self._values[axis.name] = axis.distribution.quantiles(self._shares(axis))
         return self._values[axis.name]
 
+    def column(self, axis: Axis) -> Column:
+        """As `values`, in an array."""
+        if axis.name not in self._columns:
+            column = column_of(self.values(axis))
+            if column is None:
+                raise TypeError(f"The values of {axis.name} are of several types.")
+            self._columns[axis.name] = column
+        return self._columns[axis.name]
+
     def digits(self, axis: Axis) -> NDArray[np.int64] | None:
-        """The number of the value in every row; None where values have none."""
+        """The index of the value in every row; None where values have none."""
         partition = axis.distribution.partition
         return None if partition is None else partition.indices(self._shares(axis))
 
@@ -61,22 +83,6 @@ class Batch:
                 active = active & self._passes(gate)
             self._active[axis.name] = active
         return self._active[axis.name]
-
-    def codes(self, axes: Sequence[Axis]) -> NDArray[np.int64] | None:
-        """A number for every row, the same exactly for the same values of some axes.
-
-        None where they may have more than MAX_CODES together.
-        """
-        sizes = few_values(axes)
-        if sizes is None:
-            return None
-        codes = np.zeros(len(self), np.int64)
-        for axis, size in zip(axes, sizes, strict=True):
-            digits = self.digits(axis)
-            if digits is not None:
-                codes *= 1 + size
-                codes += np.where(self.active(axis), digits, size)
-        return codes
 
     def params(self, axes: Sequence[Axis]) -> Callable[[int], Params]:
         """What a row's configuration has of some axes."""
@@ -95,69 +101,41 @@ class Batch:
     def _passes(self, gate: Gate) -> Mask:
         if gate not in self._passing:
             axis = self.layout.axes[gate.axis]
-            passing = np.where(self.active(axis), self._allowed(axis, gate), gate.open)
-            self._passing[gate] = passing
+            digits, active = self.digits(axis), self.active(axis)
+            if digits is None:
+                distribution = axis.distribution
+                keys = (distribution.key(value) for value in self.values(axis))
+                allowed = np.array([key in gate.keys for key in keys], np.bool_)
+                self._passing[gate] = np.where(active, allowed, gate.open)
+            else:
+                self._passing[gate] = gate.passing(axis.distribution, digits, active)
         return self._passing[gate]
-
-    def _allowed(self, axis: Axis, gate: Gate) -> Mask:
-        digits = self.digits(axis)
-        if digits is not None:
-            keys = [axis.distribution.index_of(key) for key in gate.keys]
-            return np.isin(digits, np.array(keys, np.int64))
-        found = [
-            axis.distribution.key(value) in gate.keys for value in self.values(axis)
-        ]
-        return np.array(found, np.bool_)
-
-
-def few_values(axes: Sequence[Axis]) -> list[int] | None:
-    """How many values each of some axes has; None for more than MAX_CODES together."""
-    sizes = [axis.distribution.count() or MAX_CODES for axis in axes]
-    return sizes if math.prod(1 + size for size in sizes) <= MAX_CODES else None
-
-
-Point: TypeAlias = NDArray[np.float64]
-
-# At most so many draws for one configuration, and fewer where each is costly.
-MAX_DRAWS = 10_000
-MIN_DRAWS = 500
-# In characters of constraints that are worked out, about five million a second.
-MAX_WORK = 2_000_000
-# A space of which less is allowed is refused: 10 of 10,000 draws.
-MIN_SHARE = 0.001
-MAX_BATCH = 2_000
-
-
-class InfeasibleError(ValueError):
-    """Almost no configuration meets the constraints."""
 
 
 @dataclass
 class RejectionSampling:
     """Draws from a layout, rejected until all constraints are met.
 
-    `work` is what was done so far.
+    `work` counts the characters that Python has evaluated so far.
     """
 
     layout: Layout
     constraints: tuple[Constraint, ...]
     failures: Counter[str] = field(default_factory=Counter, init=False)
     work: int = field(default=0, init=False)
-    # What each constraint said of the values of its parameters, where these are few.
-    _known: dict[str, dict[int, bool]] = field(default_factory=dict, init=False)
 
     @property
-    def most_draws(self) -> int:
+    def max_draws(self) -> int:
         """How many draws are tried for one configuration."""
         return min(MAX_DRAWS, max(MIN_DRAWS, MAX_WORK // self._cost))
 
     def point(self, rng: np.random.Generator) -> Point | None:
-        """The first point of the unit cube that is allowed; None after too many.
+        """The first point of the unit cube that is allowed; None after too many draws.
 
-        The generator gives a number for each axis and draw; where the first draw is
-        rejected, a few more than are looked at.
+        A draw takes a number for each axis from the generator. When the first draw is
+        rejected, the generator gives a few numbers more than are used.
         """
-        for size in self.sizes(self.most_draws, first=1):
+        for size in self.sizes(self.max_draws, first=1):
             points = rng.random((size, len(self.layout.axes)))
             if not self.constraints:
                 return np.asarray(points[0])
@@ -169,11 +147,10 @@ class RejectionSampling:
 
     def allows(self, point: Point) -> bool:
         """Whether the configuration at a point meets every constraint."""
+        places = self.layout.places
         values = self.layout.choose_values(
             self._axes,
-            lambda axis: axis.distribution.quantile(
-                float(point[self.layout.places[axis.name]])
-            ),
+            lambda axis: axis.distribution.quantile(float(point[places[axis.name]])),
         )
         params = self.layout.params_of(values)
         return all(constraint.meets(params) for constraint in self.constraints)
@@ -181,16 +158,23 @@ class RejectionSampling:
     def meeting(self, batch: Batch) -> Mask:
         """In which rows of a batch every constraint is met."""
         rows = np.ones(len(batch), np.bool_)
-        for constraint, axes in zip(self.constraints, self._named, strict=True):
+        for constraint, axes, slow in self._rules:
             before = int(rows.sum())
-            rows[rows] = self._met(constraint, batch, axes, np.flatnonzero(rows))
+            if not slow and len(batch) >= MIN_ROWS_AT_ONCE:
+                rows, unsure = self._met_at_once(constraint, batch, axes, rows)
+            else:
+                unsure = rows.copy()
+            params = batch.params(axes)
+            for row in np.flatnonzero(unsure).tolist():
+                rows[row] = constraint.meets(params(row))
+                self.work += len(constraint.text)
             self.failures[constraint.text] += before - int(rows.sum())
         return rows
 
     def problem(self) -> str | None:
-        """Why the constraints leave too little, judged by draws that never change."""
+        """Why the constraints leave too little, by the same draws every time."""
         rng = np.random.default_rng(0)
-        most, met = self.most_draws, 0
+        most, met = self.max_draws, 0
         enough = max(1, round(most * MIN_SHARE))
         self.failures.clear()
         for size in self.sizes(most, first=enough):
@@ -206,7 +190,7 @@ class RejectionSampling:
         )
 
     def sizes(self, most: int, *, first: int) -> Iterator[int]:
-        """The sizes of batches of so many draws together, small ones first."""
+        """The sizes of batches of `most` draws together, small ones first."""
         size, left = first, most
         largest = max(1, min(MAX_BATCH, MAX_WORK // self._cost // 4))
         while left:
@@ -215,45 +199,42 @@ class RejectionSampling:
             left -= size
             size *= 4
 
-    def _met(
-        self,
-        constraint: Constraint,
-        batch: Batch,
-        axes: list[Axis],
-        rows: NDArray[np.intp],
-    ) -> list[bool]:
-        """Whether a constraint is met, row by row."""
-        params = batch.params(axes)
-        codes = batch.codes(axes)
-        if codes is None:
-            self.work += len(rows) * len(constraint.text)
-            return [constraint.meets(params(row)) for row in rows.tolist()]
-        known = self._known.setdefault(constraint.text, {})
-        codes = codes[rows]
-        found, first = np.unique(codes, return_index=True)
-        for code, place in zip(found.tolist(), first.tolist(), strict=True):
-            if code not in known:
-                self.work += len(constraint.text)
-                known[code] = constraint.meets(params(int(rows[place])))
-        return [known[code] for code in codes.tolist()]
+    def _met_at_once(
+        self, constraint: Constraint, batch: Batch, axes: list[Axis], rows: Mask
+    ) -> tuple[Mask, Mask]:
+        """Which of the `rows` meet a constraint, and which only Python can judge."""
+        self.work += len(constraint.text) * (len(batch) // ROWS_AT_ONCE + 1)
+        columns = {axis.name: batch.column(axis) for axis in axes}
+        met, unsure = met_at_once(constraint.tree, columns, len(batch))
+        active = np.logical_and.reduce([batch.active(axis) for axis in axes])
+        return rows & (met | ~active), rows & unsure & active
 
     @cached_property
     def _cost(self) -> int:
-        """What one draw takes at most, with what is remembered of few values."""
-        pairs = zip(self.constraints, self._named, strict=True)
-        texts = (1 if few_values(axes) else len(rule.text) for rule, axes in pairs)
+        """The most that one draw takes, in characters."""
+        texts = (len(rule.text) if slow else 1 for rule, _, slow in self._rules)
         return 1 + len(self._axes) + sum(texts)
 
     @cached_property
-    def _named(self) -> list[list[Axis]]:
-        """The axes that each constraint needs to see."""
-        return [
-            [self.layout.axes[name] for name in self.layout.named(rule.addresses)]
-            for rule in self.constraints
-        ]
+    def _rules(self) -> list[tuple[Constraint, list[Axis], bool]]:
+        """The constraints, the axes that they need, and whether they need Python."""
+        found = []
+        for rule in self.constraints:
+            names = self.layout.axes_at(rule.addresses)
+            axes = [self.layout.axes[name] for name in names]
+            found.append((rule, axes, any(map(_needs_python, axes))))
+        return found
 
     @cached_property
     def _axes(self) -> tuple[Axis, ...]:
         """All that the constraints depend on."""
         addresses = {name for rule in self.constraints for name in rule.addresses}
-        return self.layout.with_dependencies(self.layout.named(addresses))
+        return self.layout.with_dependencies(self.layout.axes_at(addresses))
+
+
+def _needs_python(axis: Axis) -> bool:
+    """Whether numpy cannot compare the values of an axis."""
+    law = axis.distribution
+    if isinstance(law, Choice):
+        return axis.is_nested or column_of(law.distinct) is None
+    return axis.is_nested or column_of([law.quantile(0.0), law.quantile(1.0)]) is None

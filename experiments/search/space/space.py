@@ -163,7 +163,7 @@ class SearchSpace:
         values = self.finite.drawn(rng) if self.is_finite else None
         if values is None:
             raise InfeasibleError(
-                f"None of {self.rejection.most_draws:,} random configurations met the "
+                f"None of {self.rejection.max_draws:,} random configurations met the "
                 "constraints."
             )
         return values

@@ -1,9 +1,4 @@
-"""The parts of a constraint that has been read.
-
-Comparing two values of a configuration, as constraints do.
-
-Arithmetic on literal numbers, each step in constant time: `10**-4`, `1 / 3`.
-"""
+"""The parts of a constraint: terms, comparisons and arithmetic on numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +17,7 @@ Values: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Term:
-    """A part: which kinds its value may be of, and how the value is found."""
+    """A part: the kinds that its value may have, and how to compute the value."""
 
     kinds: frozenset[str]
     value: Callable[[Values], object]
@@ -42,14 +37,14 @@ class NoResult(Exception):
 
 
 def as_number(value: object) -> float:
-    """The value, which has to be a finite number. Raises NoResult."""
+    """The value if it is a finite number; raises NoResult otherwise."""
     if not is_number(value):
         raise NoResult
     return value
 
 
 def as_boolean(value: object) -> bool:
-    """The value, which has to be true or false. Raises NoResult."""
+    """The value if it is true or false; raises NoResult otherwise."""
     if not isinstance(value, bool):
         raise NoResult
     return value
@@ -76,7 +71,7 @@ EQUALITIES: Mapping[type[ast.cmpop], Test] = {
 }
 
 
-# The largest float has 1024 bits; nothing longer is ever computed.
+# The largest float has 1024 bits; longer integers are never computed.
 MAX_BITS = 1024
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.search.space import Distribution
+from experiments.search.space import Distribution, counting
 from experiments.search.space.constraints import parse_constraint
 from experiments.search.space.sampling import Batch, RejectionSampling
 from experiments.search.space.space import SearchSpace
@@ -234,6 +234,21 @@ def test_a_batch_has_what_its_points_decode_to(space: SearchSpace, seed: int) ->
         active = {name for name, axis in space.axes.items() if batch.active(axis)[row]}
         assert set(space.flat(decoded)) <= active
         assert set(params(row)) == set(decoded)
+
+
+def test_an_enumeration_keeps_the_latest_rows_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counting, "MAX_KEPT", 5000)
+    space = SearchSpace.parse(dict.fromkeys("abcde", "randint(10)"))
+    rows = space.finite.enumeration
+    rows.depth = 5
+    digits = [9, 3, 8, 2, 7]
+    assert rows.row(93_827).tolist() == digits  # type: ignore[union-attr]
+    assert sum(map(len, rows._kept)) < 5000 + 2 * counting.BLOCK
+    # An earlier row is found again.
+    assert rows.row(1).tolist() == [0, 0, 0, 0, 1]  # type: ignore[union-attr]
+    assert rows.row(100_000) is None
 
 
 def test_the_first_point_that_is_allowed_is_taken() -> None:
