@@ -10,8 +10,10 @@ from typing import Any
 
 from experiments.models import Sweep, Trial
 from experiments.search.fields import is_number
-from experiments.search.space import Choice, Distribution, Logarithmic, conditions
-from experiments.search.space.continuous import GaussianDistribution
+from experiments.search.space import conditions
+from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import GaussianDistribution, Logarithmic
+from experiments.search.space.distribution import Distribution
 from experiments.tracking.spaces import (
     axis_values,
     earlier_spaces,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.records import Objective, Params, TrialRecord
-from experiments.search.space.space import NEUTRAL, SearchSpace
+from experiments.search.space.space import SearchSpace
 
 PENDING, COMPLETED, TERMINATED, CANCELLED, FAILED = range(5)
 CODES = {
@@ -219,16 +219,3 @@ class History:
 def empty(space: SearchSpace, objective: Objective | None = None) -> History:
     """A history without trials."""
     return History(space, objective or Objective("loss", "minimize"))
-
-
-__all__ = [
-    "CANCELLED",
-    "COMPLETED",
-    "FAILED",
-    "NEUTRAL",
-    "PENDING",
-    "TERMINATED",
-    "UNKNOWN",
-    "History",
-    "empty",
-]

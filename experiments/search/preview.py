@@ -19,15 +19,11 @@ from experiments.search.document.command import value_text
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
 from experiments.search.samplers import Sampler
-from experiments.search.space import (
-    Choice,
-    Distribution,
-    FloatRange,
-    IntRange,
-    Logarithmic,
-)
+from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import Axis, Mask
-from experiments.search.space.distribution import identity
+from experiments.search.space.continuous import Logarithmic
+from experiments.search.space.distribution import Distribution, identity
+from experiments.search.space.ranges import FloatRange, IntRange
 from experiments.search.space.row_filters import INACTIVE
 from experiments.search.space.sampling import MAX_WORK, Batch
 from experiments.search.space.space import SearchSpace

@@ -22,7 +22,7 @@ from experiments.search.preview import (
     space_histograms,
 )
 from experiments.search.samplers import Sampler, make_sampler
-from experiments.search.space.space import InfeasibleError
+from experiments.search.space.sampling import InfeasibleError
 
 MAX_CONFIGURATIONS = 10
 # One of them makes a document that nobody recognises one of ours, with mistakes.

@@ -10,7 +10,8 @@ from django.db import transaction
 from experiments import lifecycle, queues
 from experiments.code import snapshots
 from experiments.models import Sweep, Team, User
-from experiments.search.document.definition import load_document, parse_document
+from experiments.search.document.definition import parse_document
+from experiments.search.document.loading import load_document
 from experiments.sweeps.creation import create_sweep
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo"

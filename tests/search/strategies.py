@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 from experiments.search.fields import DefinitionError
 from experiments.search.records import JSONValue
-from experiments.search.space import (
-    Choice,
-    Distribution,
-    FloatRange,
-    IntRange,
+from experiments.search.space.choice import Choice
+from experiments.search.space.conditions import When
+from experiments.search.space.continuous import (
     LogNormal,
     LogUniform,
     Normal,
@@ -20,11 +18,10 @@ from experiments.search.space import (
     QLogUniform,
     QNormal,
     QUniform,
-    RandInt,
     Uniform,
 )
-from experiments.search.space.conditions import When
-from experiments.search.space.distribution import Branch
+from experiments.search.space.distribution import Branch, Distribution
+from experiments.search.space.ranges import FloatRange, IntRange, RandInt
 from experiments.search.space.space import SearchSpace
 
 SCALARS = (

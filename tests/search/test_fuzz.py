@@ -9,15 +9,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.search.document.definition import load_document, parse_document
+from experiments.search.document.definition import parse_document
+from experiments.search.document.loading import load_document
 from experiments.search.fields import DefinitionError
 from experiments.search.preview import space_histograms
-from experiments.search.space import DISTRIBUTIONS
-from experiments.search.space.expressions import (
-    ExpressionError,
-    parse_call,
-    parse_space,
-)
+from experiments.search.space.expressions import parse_call, parse_space
+from experiments.search.space.notation import DISTRIBUTIONS
+from experiments.search.space.source import ExpressionError
 from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
 from tests.search.space.test_counting import spaces

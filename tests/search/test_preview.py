@@ -13,16 +13,10 @@ from experiments.search.preview import (
     space_histograms,
 )
 from experiments.search.samplers import make_sampler
-from experiments.search.space import (
-    Choice,
-    Distribution,
-    FloatRange,
-    IntRange,
-    LogUniform,
-    Normal,
-    QUniform,
-    Uniform,
-)
+from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import LogUniform, Normal, QUniform, Uniform
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.ranges import FloatRange, IntRange
 from experiments.search.space.space import SearchSpace
 from tests.search.strategies import CONDITIONAL_SPACES, DISTRIBUTIONS
 

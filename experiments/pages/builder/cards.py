@@ -36,7 +36,7 @@ NO_POLICY_CARD = Card(NO_POLICY, "None", "Every trial runs to its end.")
 
 
 def sampler_cards(
-    picked: str, *, proposal: str, param_problems: Mapping[str, str]
+    picked: str, *, proposal: str, sampler_problems: Mapping[str, str]
 ) -> list[Card]:
     """The samplers, the proposed one with the reason, others with what is against them
     in this space."""
@@ -47,8 +47,8 @@ def sampler_cards(
     for card in _with_picked(cards, picked):
         if card.value == PROPOSED:
             card = replace(card, note="proposed", why=proposal)
-        elif card.value in param_problems:
-            card = replace(card, why=param_problems[card.value], fit=False)
+        elif card.value in sampler_problems:
+            card = replace(card, why=sampler_problems[card.value], fit=False)
         found.append(card)
     return found
 

@@ -21,7 +21,7 @@ from experiments.pages.builder.fields import (
 from experiments.pages.builder.space_rows import ParameterRow
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem
-from experiments.search.space.space import NAME
+from experiments.search.space.document import NAME
 
 # The column of an experiment's name; documents allow more.
 MAX_EXPERIMENT = 100

@@ -19,7 +19,8 @@ from experiments.search.document.definition import (
     parse_document,
 )
 from experiments.search.fields import DefinitionError, Problem, is_number
-from experiments.search.space.expressions import ExpressionError, parse_space
+from experiments.search.space.expressions import parse_space
+from experiments.search.space.source import ExpressionError
 from experiments.search.termination import POLICIES
 
 # The rule of random draws that goes without saying.

@@ -150,7 +150,7 @@ def _preview_context(
         "samplers": sampler_cards(
             entries.sampler,
             proposal=preview.proposal,
-            param_problems=preview.param_problems,
+            sampler_problems=preview.sampler_problems,
         ),
         "policies": policy_cards(entries.policy, proposed=proposed, why=why),
     }

@@ -24,7 +24,7 @@ from experiments.search.preview import sampled_configurations
 from experiments.search.records import JSONValue
 from experiments.search.samplers import SAMPLERS, Sampler, check_space, read_sampling
 from experiments.search.samplers.auto import AutoSampler
-from experiments.search.space import Distribution
+from experiments.search.space.distribution import Distribution
 from experiments.search.space.space import SearchSpace, read_space
 from experiments.tracking.spaces import flat_params
 
@@ -163,7 +163,7 @@ class Preview:
         return f"{_few(names)} {stands} in the way: a grid needs values to list."
 
     @cached_property
-    def param_problems(self) -> Mapping[str, str]:
+    def sampler_problems(self) -> Mapping[str, str]:
         """By sampler what keeps it from searching the space, in words."""
         found = {"grid": self.in_the_grid_way}
         for name, kind in SAMPLERS.items() if self.space else ():

@@ -14,8 +14,9 @@ from experiments.search.document.loading import load_document
 from experiments.search.document.plan import read_plan
 from experiments.search.fields import DefinitionError, Diagnostics
 from experiments.search.space.document import FIELD as CONSTRAINTS
-from experiments.search.space.expressions import ExpressionError, parse_space
-from experiments.search.space.space import converted_name
+from experiments.search.space.document import converted_name
+from experiments.search.space.expressions import parse_space
+from experiments.search.space.source import ExpressionError
 
 
 class PasteError(ValueError):

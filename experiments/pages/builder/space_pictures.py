@@ -16,9 +16,10 @@ from experiments.pages.form_fields import (
 )
 from experiments.search.fields import Diagnostics, is_number
 from experiments.search.preview import Histogram, histogram, space_histograms
-from experiments.search.space import Distribution, FloatRange, IntRange, Logarithmic
-from experiments.search.space.continuous import RealDistribution
+from experiments.search.space.continuous import Logarithmic, RealDistribution
+from experiments.search.space.distribution import Distribution
 from experiments.search.space.notation import read_distribution
+from experiments.search.space.ranges import FloatRange, IntRange
 from experiments.search.space.space import SearchSpace
 from experiments.search.wording import counted, significant
 

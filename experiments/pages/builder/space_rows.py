@@ -22,9 +22,10 @@ from experiments.pages.form_fields import (
     write_values,
 )
 from experiments.search.fields import is_number, shown
-from experiments.search.space import DISTRIBUTIONS
-from experiments.search.space.expressions import Call, ExpressionError, parse_call
-from experiments.search.space.space import converted_name
+from experiments.search.space.document import converted_name
+from experiments.search.space.expressions import Call, parse_call
+from experiments.search.space.notation import DISTRIBUTIONS
+from experiments.search.space.source import ExpressionError
 
 # What a logarithmic kind's bounds are typed in.
 NATURAL, LN = "natural", "ln"

@@ -14,8 +14,9 @@ from experiments.models.trials import TrialState
 from experiments.pages.sweep.summary import SweepSummary
 from experiments.pages.sweep.trial_cells import is_number
 from experiments.pages.trial_rows import TrialRow
-from experiments.search.space import Logarithmic, conditions
+from experiments.search.space import conditions
 from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import Logarithmic
 from experiments.search.space.distribution import Distribution
 from experiments.search.space.space import SearchSpace
 from experiments.tracking.spaces import axis_values, earlier_spaces, search_space

@@ -350,15 +350,3 @@ def _placeholder_problems(
             yield f"{placeholder} is not known: the document has no {kind}s."
         else:
             yield unknown_name(placeholder.name, names, kind=kind)
-
-
-__all__ = [
-    "CommandError",
-    "Placeholder",
-    "command_problems",
-    "command_warnings",
-    "placeholders",
-    "render_command",
-    "split_command",
-    "value_text",
-]

@@ -24,11 +24,10 @@ from experiments.search.document.limits import (
     read_resources,
     read_retries,
 )
-from experiments.search.document.loading import checked_document, load_document
+from experiments.search.document.loading import checked_document
 from experiments.search.document.plan import Plan, read_plan
 from experiments.search.document.trial import TrialTemplate, read_inputs, read_trial
 from experiments.search.fields import (
-    DefinitionError,
     Diagnostics,
     Fields,
     Problem,
@@ -246,12 +245,3 @@ def _read_leftovers(document: Fields) -> None:
         if document.raw(key) is not None and key != "$schema":
             document.warn(key, f"{key} has no meaning here and is ignored.")
     document.close()
-
-
-__all__ = [
-    "DefinitionError",
-    "Problem",
-    "SweepDefinition",
-    "load_document",
-    "parse_document",
-]

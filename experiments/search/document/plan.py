@@ -20,12 +20,8 @@ from experiments.search.samplers import (
     make_sampler,
     read_sampling,
 )
-from experiments.search.space.space import (
-    SearchSpace,
-    converted_name,
-    read_space,
-    read_space_text,
-)
+from experiments.search.space.document import converted_name, read_space_text
+from experiments.search.space.space import SearchSpace, read_space
 
 SPACE, SAMPLING = "search_space", "sampling_algorithm"
 

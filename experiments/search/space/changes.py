@@ -1,18 +1,17 @@
-"""One search space in the place of another: what differs, and which trials still count.
+"""The differences of two search spaces, and which trials are valid in the new one.
 
-A trial counts for a new space when the space could have drawn its values. Values of
-parameters that the new space no longer has are passed over: what a trial shows of the
-others remains true, if with more scatter. One that has no value for a new parameter
-does not count, for nobody knows what it ran with.
+A trial is valid in a new space that could have drawn its values. Values of parameters
+that the new space no longer has are ignored: the trial still says something about the
+others, with more noise. A trial without a value for a new parameter is not valid,
+because its value is unknown.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from experiments.search.fields import shown
+from experiments.search.fields import cut, shown
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import dump_condition
@@ -25,7 +24,7 @@ MAX_CHARACTERS = 120
 
 
 class ParameterChange(NamedTuple):
-    """A parameter before and after, in words; None where there is none."""
+    """A parameter before and after, as text; None where it does not exist."""
 
     name: str
     before: str | None
@@ -35,7 +34,7 @@ class ParameterChange(NamedTuple):
         if self.before is None:
             return f"{self.name}: new, {self.after}"
         if self.after is None:
-            return f"{self.name}: gone, was {self.before}"
+            return f"{self.name}: removed, was {self.before}"
         return f"{self.name}: {self.before} → {self.after}"
 
 
@@ -50,7 +49,7 @@ def is_valid_in(space: SearchSpace, params: Params) -> bool:
 
 
 def space_changes(old: SearchSpace, new: SearchSpace) -> list[ParameterChange]:
-    """Every parameter that differs, then the constraints that came or went."""
+    """Every parameter that differs, then the constraints added or removed."""
     before, after = old.dump(), new.dump()
     names = [*after, *(name for name in before if name not in after)]
     found = [
@@ -63,7 +62,7 @@ def _change(old: SearchSpace, new: SearchSpace, name: str) -> ParameterChange:
     before = parameter_text(old, name) if name in old.parameters else None
     after = parameter_text(new, name) if name in new.parameters else None
     if before == after:
-        # What differs is none of what the words tell: the weights of a choice, say.
+        # The texts leave out what differs, such as the weights of a choice.
         before, after = (
             shown(space.dump()[name], most=MAX_CHARACTERS) for space in (old, new)
         )
@@ -82,7 +81,7 @@ def _rule_changes(old: SearchSpace, new: SearchSpace) -> Iterator[ParameterChang
 
 
 def parameter_text(space: SearchSpace, name: str) -> str:
-    """A parameter's law, and when it counts: `loguniform 0.0001 to 0.1`."""
+    """A parameter's distribution and condition: `loguniform 0.0001 to 0.1`."""
     words = distribution_text(space.parameters[name])
     condition = space.conditions.get(name)
     if condition is None:
@@ -94,7 +93,7 @@ def distribution_text(distribution: Distribution) -> str:
     """The kind and the values of a distribution in a few words, in natural units."""
     if isinstance(distribution, Choice):
         values = ", ".join(_text(value) for value in distribution.distinct)
-        return _cut(f"choice of {values}")
+        return cut(f"choice of {values}", most=MAX_CHARACTERS)
     step = getattr(distribution, "q", None) or getattr(distribution, "step", None)
     steps = f", step {significant(step)}" if step and step != 1 else ""
     ends = distribution.quantile(0.0), distribution.quantile(1.0)
@@ -107,20 +106,8 @@ def distribution_text(distribution: Distribution) -> str:
     arguments = [
         f"{key} {_text(value)}" for key, value in given.items() if key != "type"
     ]
-    return _cut(f"{distribution.kind} with {', '.join(arguments)}")
-
-
-def _is_finite(value: JSONValue) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
+    return cut(f"{distribution.kind} with {', '.join(arguments)}", most=MAX_CHARACTERS)
 
 
 def _text(value: JSONValue) -> str:
     return value if isinstance(value, str) else shown(value)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"

@@ -1,20 +1,12 @@
-"""Constraints: what the values of a configuration have to be to each other.
+"""Constraints: what the values of a configuration must be to each other.
 
 A small language, `layers * batch_size <= 256`, read as Python's syntax tree and never
 evaluated as Python: numbers, quoted text, true, false, null, parameters by name (or by
 address, `network.layers`), + - * / // % **, comparisons, `in`, and, or, not, min, max
-and abs.
-
-A constraint that names a parameter which is not active does not apply. Where an
-operation has no finite result (a division by 0, text compared with a number) the
-constraint is not met.
-
-A constraint that has been read: a test of configurations.
-
-Parameters whose names are reserved in Python, such as lambda, in constraints.
-
-Their first letter is replaced before the text is read as Python's syntax tree, so that
-every place in the text stays where it is, and put back afterwards.
+and abs. A constraint that names an inactive parameter does not apply. One with an
+operation without a finite result (a division by 0, text compared with a number) is not
+met. Parameters may have Python's reserved names, such as lambda: their first letter is
+replaced before the text is read.
 """
 
 from __future__ import annotations
@@ -46,7 +38,7 @@ from experiments.search.space.terms import (
 
 @dataclass(frozen=True)
 class Constraint:
-    """One constraint; `addresses` are the parameters that it names."""
+    """A constraint; `addresses` are the parameters that it names."""
 
     text: str
     addresses: tuple[str, ...] = field(compare=False)
@@ -56,8 +48,7 @@ class Constraint:
     def meets(self, params: Params) -> bool:
         """Whether a configuration is allowed.
 
-        It is where a parameter that is named is not active: the constraint then does
-        not apply.
+        A constraint that names an inactive parameter does not apply, so it is met.
         """
         values = {name: value_at(params, name) for name in self.addresses}
         if any(value is ABSENT for value in values.values()):
@@ -68,13 +59,15 @@ class Constraint:
             return False
 
 
-# The words that mean something in a constraint.
-MEANT = {"and", "or", "not", "in", "is", "True", "False", "None"}
-# The words that people write in expressions of Python.
-WRITTEN = {"for", "if", "else", "lambda", "await", "yield"}
-# A letter of an old alphabet, which no name of a parameter may have.
+# Python's words that have a meaning in a constraint.
+MEANINGFUL = {"and", "or", "not", "in", "is", "True", "False", "None"}
+# Words of Python expressions, which people may write by mistake.
+EXPRESSION_WORDS = {"for", "if", "else", "lambda", "await", "yield"}
+# A letter of an old alphabet, which cannot be in the name of a parameter.
 MARK = "\u01bf"
-RESERVED = {f"{MARK}{name[1:]}": name for name in keyword.kwlist if name not in MEANT}
+RESERVED = {
+    f"{MARK}{name[1:]}": name for name in keyword.kwlist if name not in MEANINGFUL
+}
 NAME = re.compile(
     rf"""'[^'\n]*'|"[^"\n]*"|\b(?P<name>{"|".join(RESERVED.values())})\b"""
 )
@@ -82,14 +75,14 @@ ESCAPED = re.compile(rf"\b(?:{'|'.join(RESERVED)})\b")
 
 
 def escape_keywords(text: str, names: Collection[str]) -> str:
-    """The text with other names for the reserved ones; what is quoted stays.
+    """The text with other names for Python's keywords, except in quotes.
 
-    Words that may be meant as Python stay, too, unless they are among the names.
+    Keywords that may be meant as Python also stay, unless a parameter has the name.
     """
 
     def other(found: re.Match[str]) -> str:
         name: str | None = found["name"]
-        if name is None or (name in WRITTEN and name not in names):
+        if name is None or (name in EXPRESSION_WORDS and name not in names):
             return found.group()
         return f"{MARK}{name[1:]}"
 
@@ -97,7 +90,7 @@ def escape_keywords(text: str, names: Collection[str]) -> str:
 
 
 def unescape_keywords(text: str) -> str:
-    """The text as it was."""
+    """The text before `escape_keywords`."""
     return ESCAPED.sub(lambda found: RESERVED[found.group()], text)
 
 
@@ -112,22 +105,22 @@ EXAMPLE = "layers * batch_size <= 256"
 def parse_constraint(text: str, known: Mapping[str, Iterable[str]]) -> Constraint:
     """Read a constraint. `known` has the kinds of value at every address.
 
-    Raises ExpressionError for anything that is no constraint over these.
+    Raises ExpressionError for anything else than a constraint on these.
     """
     if not text.strip():
-        message = f"A constraint is text, such as {EXAMPLE}, and this is empty."
+        message = f"A constraint must not be empty. An example is {EXAMPLE}."
         raise ExpressionError(message, line=1, column=1)
-    reader = _Reader(text, known)
+    reader = _ConstraintReader(text, known)
     node = reader.whole()
     check = reader.read(node)
     reader.need(node, check, "boolean")
     if not reader.named:
-        reader.refuse(node, f"A constraint names a parameter, such as {EXAMPLE}.")
+        reader.refuse(node, f"A constraint must name a parameter, such as {EXAMPLE}.")
     named = tuple(reader.named)
     return Constraint(text.strip(), named, check.value, node)
 
 
-class _Reader(Source):
+class _ConstraintReader(Source):
     """Turns the syntax tree into functions of the values."""
 
     def __init__(self, text: str, known: Mapping[str, Iterable[str]]) -> None:
@@ -164,7 +157,7 @@ class _Reader(Source):
         self.refuse(
             node,
             "Only numbers, quoted text, parameters, + - * / // % **, comparisons, in, "
-            f"and, or, not, min, max and abs can stand here, such as {EXAMPLE}.",
+            f"and, or, not, min, max and abs are allowed here, such as {EXAMPLE}.",
         )
 
     def need(self, node: ast.expr, term: Term, kind: str) -> None:
@@ -173,8 +166,8 @@ class _Reader(Source):
             found = listed((KINDS[k] for k in KINDS if k in term.kinds), last="or")
             self.refuse(
                 node,
-                f"{self._words(node)} is {found}, and {KINDS[kind]} is needed here, as "
-                f"in {EXAMPLE}.",
+                f"{self._words(node)} is {found}; this needs {KINDS[kind]}, as in "
+                f"{EXAMPLE}.",
             )
 
     def _words(self, node: ast.expr) -> str:
@@ -192,11 +185,13 @@ class _Reader(Source):
             names.append(inner.attr)
             inner = inner.value
         if not isinstance(inner, ast.Name):
-            self.refuse(node, "A dot stands after the name of a nested choice only.")
+            self.refuse(
+                node, "Only the name of a nested choice can have a dot after it."
+            )
         address = unescape_keywords(".".join([inner.id, *reversed(names)]))
         if address not in self._known:
             message = unknown_name(address, self._known, kind="parameter")
-            self.refuse(node, f"{message} Text stands in quotation marks.")
+            self.refuse(node, f"{message} Text needs quotation marks.")
         self.named[address] = None
         return Term(frozenset(self._known[address]), lambda values: values[address])
 
@@ -206,7 +201,7 @@ class _Reader(Source):
         return term
 
     def _operations(self, node: ast.expr, depth: int) -> Term:
-        """`a + b - c`: however long, this is one step and not nested."""
+        """`a + b - c`: counts as one level, however long it is."""
         steps: list[ast.BinOp] = []
         while isinstance(node, ast.BinOp):
             steps.append(node)
@@ -226,7 +221,7 @@ class _Reader(Source):
         done: list[tuple[ast.operator, Term]] = []
         for node, sign, other in steps:
             if type(sign) not in DIVIDING_OPERATORS:
-                self.refuse(node, "Numbers are combined by + - * / // % and ** only.")
+                self.refuse(node, "Only + - * / // % and ** can combine numbers.")
             if first.is_constant and other.is_constant and not done:
                 term = Term(NUMBER, _left_to_right(first, [(sign, other)]))
                 first = self._folded(node, term, [first, other])
@@ -235,7 +230,7 @@ class _Reader(Source):
         return Term(NUMBER, _left_to_right(first, done)) if done else first
 
     def _folded(self, node: ast.expr, term: Term, parts: Sequence[Term]) -> Term:
-        """A part of constants is computed once."""
+        """A term of constants is computed once."""
         if not all(part.is_constant for part in parts):
             return term
         try:
@@ -273,15 +268,15 @@ class _Reader(Source):
         return term
 
     def _compared(self, node: ast.Compare, depth: int) -> Term:
-        """A chain, `1 <= a < b`: every neighbours' comparison has to hold."""
+        """A chain, `1 <= a < b`: every comparison must hold."""
         left, pairs = self.read(node.left, depth), []
         before: ast.expr = node.left
         for sign, after in zip(node.ops, node.comparators, strict=True):
             if isinstance(before, ast.List | ast.Tuple):
                 self.refuse(
                     before,
-                    "A list ends a comparison. Join two comparisons by and, such as "
-                    "1 <= a and a in [1, 2].",
+                    "A list must be the end of a comparison. Join two comparisons "
+                    "with and, such as 1 <= a and a in [1, 2].",
                 )
             if isinstance(sign, ast.In | ast.NotIn):
                 right = self._members(after, depth)
@@ -317,11 +312,11 @@ class _Reader(Source):
             compare = ORDERINGS[type(sign)]
             return lambda one, other: compare(as_number(one), as_number(other))
         if isinstance(sign, ast.Is | ast.IsNot):
-            self.refuse(left[0], "Values are compared by == and !=, not by is.")
+            self.refuse(left[0], "Compare values with == or !=, not with is.")
         if not left[1].kinds & right[1].kinds:
             self.refuse(
                 right[0],
-                f"{self._words(left[0])} is never of the type of "
+                f"{self._words(left[0])} never has the type of "
                 f"{self._words(right[0])}.",
             )
         return EQUALITIES[type(sign)]
@@ -342,6 +337,3 @@ def _left_to_right(
         return result
 
     return value
-
-
-__all__ = ["Constraint", "ExpressionError", "parse_constraint"]

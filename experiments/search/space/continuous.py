@@ -146,13 +146,15 @@ class Continuous(RealDistribution):
         return EvenPartition(1) if self.variable.constant else None
 
     def continuous_quantiles(self, shares: NDArray[np.float64]) -> list[JSONValue]:
-        # A logarithmic variable comes close to 0 and never reaches it.
-        lowest = MIN_FLOAT if self.is_logarithmic else -MAX_FLOAT
-        low, high = max(lowest, self.variable.low), min(MAX_FLOAT, self.variable.high)
-        numbers: list[JSONValue] = np.clip(
-            self.variable.quantile(shares), low, high
-        ).tolist()
+        drawn = np.clip(self.variable.quantile(shares), *self._ends)
+        numbers: list[JSONValue] = drawn.tolist()
         return numbers
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The lowest and highest value, both finite; logarithmic ones are above 0."""
+        lowest = MIN_FLOAT if self.is_logarithmic else -MAX_FLOAT
+        return max(lowest, self.variable.low), min(MAX_FLOAT, self.variable.high)
 
     def at(self, index: int) -> JSONValue:
         if not self.variable.constant:

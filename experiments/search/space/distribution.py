@@ -157,6 +157,8 @@ def each_distinct(
     numbers: NDArray[Any], make: Callable[[int], JSONValue]
 ) -> list[JSONValue]:
     """`make` of every number, called once for equal ones."""
+    if len(numbers) == 1:
+        return [make(int(numbers[0]))]
     found, places = np.unique(numbers, return_inverse=True)
     values = [make(int(number)) for number in found.tolist()]
     return [values[place] for place in places.tolist()]

@@ -1,7 +1,4 @@
-"""`search_space` of a document: names, distributions and conditions.
-
-`constraints` of a document.
-"""
+"""`search_space` and `constraints` of a document."""
 
 from __future__ import annotations
 
@@ -10,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from experiments.search.fields import Diagnostics, join, shown
-from experiments.search.space import Distribution
 from experiments.search.space.conditions import AddressKinds, When, read_condition
 from experiments.search.space.constraints import EXAMPLE, Constraint, parse_constraint
-from experiments.search.space.expressions import ExpressionError, SpaceText, parse_space
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.expressions import SpaceText, parse_space
 from experiments.search.space.notation import read_parameter
+from experiments.search.space.source import ExpressionError
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_PARAMETERS = 500
@@ -23,7 +21,7 @@ MAX_NAME_LENGTH = 200
 
 @dataclass(frozen=True)
 class SpaceDocument:
-    """What was read; `unread` names what could not be."""
+    """Parameters and conditions; `unread` are the names of invalid parameters."""
 
     parameters: dict[str, Distribution] = field(default_factory=dict)
     conditions: dict[str, When] = field(default_factory=dict)
@@ -31,7 +29,7 @@ class SpaceDocument:
 
     @property
     def readable_conditions(self) -> dict[str, When]:
-        """The conditions that name nothing unread."""
+        """The conditions that name no unread parameter."""
         return {
             name: condition
             for name, condition in self.conditions.items()
@@ -44,7 +42,7 @@ class SpaceDocument:
 def read_parameters(
     document: object, diagnostics: Diagnostics, *, path: str, log_base: float
 ) -> SpaceDocument:
-    """The parameters of a document, with problems noted; what is wrong is left out."""
+    """The parameters of a document. Notes problems, and leaves those parts out."""
     read = SpaceDocument()
     for given, value in _entries(document, diagnostics, path).items():
         name = _read_name(given, read, path, diagnostics)
@@ -69,7 +67,7 @@ def read_parameters(
 def _entries(
     document: object, diagnostics: Diagnostics, path: str
 ) -> Mapping[object, object]:
-    """The parameters as they stand; none when a problem was noted."""
+    """The unread parameters; none if there was a problem."""
     if isinstance(document, str):
         text = read_space_text(document, diagnostics, path=path)
         if text is None:
@@ -78,9 +76,8 @@ def _entries(
     if not isinstance(document, Mapping) or not document:
         diagnostics.error(
             path,
-            "search_space must be a mapping of at least one name to a distribution, "
-            f"such as {{lr: {{type: float, low: 0.001, high: 0.1}}}}, "
-            f"not {shown(document)}.",
+            "search_space needs at least one parameter, such as "
+            f"{{lr: {{type: float, low: 0.001, high: 0.1}}}}, not {shown(document)}.",
         )
         return {}
     if len(document) > MAX_PARAMETERS:
@@ -100,7 +97,7 @@ def converted_name(text: str) -> str:
 def read_space_text(
     text: str, diagnostics: Diagnostics, *, path: str
 ) -> SpaceText | None:
-    """A space written as text; None when a problem was noted."""
+    """A space written as text; None if there was a problem."""
     try:
         return parse_space(text)
     except ExpressionError as error:
@@ -123,7 +120,7 @@ def _read_name(
         )
         return None
     if name in read.parameters or name in read.unread:
-        diagnostics.error(place, f"There is another parameter with the name {name}.")
+        diagnostics.error(place, f"Another parameter has the name {name}.")
         return None
     if name != text:
         diagnostics.warn(place, f"The parameter {text} is called {name} here.")
@@ -133,7 +130,7 @@ def _read_name(
 FIELD = "constraints"
 MAX_CONSTRAINTS = 200
 MAX_CHARACTERS = 10_000
-# After so many that cannot be read the others are not looked at.
+# After this many invalid constraints the others are not read.
 MAX_UNREAD = 20
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -145,9 +142,9 @@ def read_constraints(
     *,
     unread: Collection[str] = (),
 ) -> tuple[Constraint, ...]:
-    """The constraints over what is `known`; problems are noted.
+    """The constraints on `known` addresses; notes problems.
 
-    What names an `unread` parameter, one with a problem of its own, is passed over.
+    Skips constraints that name an `unread` parameter, which has problems already.
     """
     texts = _texts(value, diagnostics)
     kinds = {address: named.kinds for address, named in known.items()}
@@ -155,9 +152,7 @@ def read_constraints(
     mark = len(diagnostics.problems)
     for number, text in enumerate(texts):
         if len(diagnostics.problems) - mark == MAX_UNREAD:
-            diagnostics.error(
-                FIELD, f"After these {MAX_UNREAD} no others were looked at."
-            )
+            diagnostics.error(FIELD, f"After these {MAX_UNREAD} no others were read.")
             break
         place = join(FIELD, number)
         if not isinstance(text, str):
@@ -170,7 +165,7 @@ def read_constraints(
 
 
 def _texts(value: object, diagnostics: Diagnostics) -> Sequence[object]:
-    """The entries of the document's field; none, with a problem, if it is no list."""
+    """The entries of the field; notes a problem if it is not a list."""
     if value is None:
         return ()
     texts = [value] if isinstance(value, str) else value

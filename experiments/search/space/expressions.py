@@ -1,8 +1,8 @@
 """Distributions and whole spaces as text: `choice(16, 32)`. Parsed, never evaluated.
 
 The text is read as Python's syntax tree, in which only literals, plain arithmetic on
-numbers and calls by a bare name have a meaning; which names there are is for
-`notation` to say. Everything else is refused with its line and column.
+numbers and calls by a bare name have a meaning; `notation` knows the names. Everything
+else is refused with its line and column.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from experiments.search.fields import cut, is_number, shown
-from experiments.search.space.source import ExpressionError, Source
+from experiments.search.space.source import Source
 from experiments.search.space.terms import OPERATORS, combined
 
 MAX_DEPTH = 20
@@ -26,13 +26,13 @@ SAMPLINGS: Mapping[str, str] = {
 }
 CONSTANTS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 
-# A JSON value in which a call may stand in the place of a value.
+# A JSON value, or one with calls in it.
 Literal: TypeAlias = object
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as it stands in the text: `uniform(0, max_value=1)`."""
+    """A call in the text: `uniform(0, max_value=1)`."""
 
     name: str
     args: tuple[Literal, ...] = ()
@@ -44,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True)
 class SpaceText:
-    """A whole space: its parameters in order, and the sampling that was named."""
+    """A whole space: its parameters in order, and the sampling that it names."""
 
     parameters: Mapping[str, Literal]
     sampling: str | None = None
@@ -52,7 +52,7 @@ class SpaceText:
 
 def parse_call(text: str) -> Call:
     """Read one distribution, such as `choice(16, 32)`. Raises ExpressionError."""
-    reader = _Reader(text)
+    reader = _ExpressionReader(text)
     node = reader.expression()
     value = reader.read(node, calls=True)
     if not isinstance(value, Call):
@@ -63,10 +63,10 @@ def parse_call(text: str) -> Call:
 def parse_space(text: str) -> SpaceText:
     """Read a whole space, a mapping of names to distributions.
 
-    It may be wrapped in RandomParameterSampling( … ) or its like, and an assignment
-    may stand in front, as in a Python script. Raises ExpressionError.
+    It may be wrapped in RandomParameterSampling( … ) or its like, and assigned to a
+    name, as in a Python script. Raises ExpressionError.
     """
-    reader = _Reader(text)
+    reader = _ExpressionReader(text)
     node, sampling = reader.expression(), None
     if isinstance(node, ast.Call):
         sampling, node = reader.sampling(node)
@@ -79,11 +79,11 @@ def parse_space(text: str) -> SpaceText:
     return SpaceText(parameters, sampling)
 
 
-class _Reader(Source):
-    """The text's values and calls."""
+class _ExpressionReader(Source):
+    """Reads the values and calls of a text."""
 
     def expression(self) -> ast.expr:
-        """The one expression of the text, without an assignment in front."""
+        """The one expression of the text, also if it is assigned to a name."""
         body = self.module().body
         if len(body) != 1:
             place = body[1] if body else None
@@ -105,8 +105,7 @@ class _Reader(Source):
         if name not in SAMPLINGS:
             self.refuse(
                 call,
-                f"{cut(name)}( … ) cannot stand around a space; "
-                f"{', '.join(SAMPLINGS)} can.",
+                f"{cut(name)}( … ) cannot wrap a space; {', '.join(SAMPLINGS)} can.",
             )
         given = list(call.args)
         for keyword in call.keywords:
@@ -133,7 +132,7 @@ class _Reader(Source):
                 word = cut(name)
                 self.refuse(
                     node,
-                    f"{word} has no meaning here; text stands in quotes, such as "
+                    f"{word} has no meaning here; text needs quotes, such as "
                     f'choice("{word}").',
                 )
             case ast.List(elts=items) | ast.Tuple(elts=items):
@@ -149,12 +148,12 @@ class _Reader(Source):
         self.refuse(
             node,
             "Only numbers, quoted text, true, false, null, lists of these and "
-            "distributions by their bare names can stand here.",
+            "distributions by their bare names are allowed here.",
         )
 
     def _constant(self, node: ast.Constant, value: object) -> Literal:
         if isinstance(value, str) and self.holds_texts_side_by_side(node):
-            self.refuse(node, "Between two texts there must be a comma.")
+            self.refuse(node, "There must be a comma between two texts.")
         if value is None or isinstance(value, bool | str):
             return value
         if isinstance(value, int | float):
@@ -172,14 +171,14 @@ class _Reader(Source):
     def _computed(self, node: ast.BinOp, depth: int) -> float:
         left, right = (self._number(side, depth) for side in (node.left, node.right))
         if type(node.op) not in OPERATORS:
-            self.refuse(node, "Numbers are computed by + - * / and ** only.")
+            self.refuse(node, "Only + - * / and ** can combine numbers.")
         return self._finite(node, combined(node.op, left, right))
 
     def _number(self, node: ast.expr, depth: int) -> float:
         value = self.read(node, depth=depth)
         if is_number(value):
             return value
-        self.refuse(node, f"Only numbers can be computed with, not {shown(value)}.")
+        self.refuse(node, f"Arithmetic needs numbers, not {shown(value)}.")
 
     def _signed(self, node: ast.UnaryOp, depth: int) -> float:
         number = self._number(node.operand, depth)
@@ -209,7 +208,7 @@ class _Reader(Source):
     def _name(self, node: ast.Call) -> str:
         if not isinstance(node.func, ast.Name):
             self.refuse(
-                node, "A distribution is called by its bare name, such as choice(1, 2)."
+                node, "Call a distribution by its bare name, such as choice(1, 2)."
             )
         return node.func.id
 
@@ -229,6 +228,3 @@ class _Reader(Source):
         if len(numbers[: MAX_RANGE + 1]) > MAX_RANGE:
             self.refuse(node, f"range may give up to {MAX_RANGE:,} numbers.")
         return list(numbers)
-
-
-__all__ = ["Call", "ExpressionError", "SpaceText", "parse_call", "parse_space"]

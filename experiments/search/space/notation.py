@@ -1,9 +1,7 @@
-"""The ways to write a distribution in a document, all read into one.
+"""Reads a distribution in any of its forms in a document.
 
 The mapping form `{type: uniform, min_value: 0, max_value: 1}`, Azure's wire form
 `["uniform", [0, 1]]` and the expression form `uniform(0, 1)`.
-
-The forms that a distribution may have in a document, brought into one mapping.
 """
 
 from __future__ import annotations
@@ -21,12 +19,48 @@ from experiments.search.fields import (
     shown,
     unknown_name,
 )
-from experiments.search.space import DISTRIBUTIONS, Choice, Distribution, Logarithmic
-from experiments.search.space.distribution import Branch, type_problem, value_problem
-from experiments.search.space.expressions import Call, ExpressionError, parse_call
+from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import (
+    Logarithmic,
+    LogNormal,
+    LogUniform,
+    Normal,
+    QLogNormal,
+    QLogUniform,
+    QNormal,
+    QUniform,
+    Uniform,
+)
+from experiments.search.space.distribution import (
+    Branch,
+    Distribution,
+    type_problem,
+    value_problem,
+)
+from experiments.search.space.expressions import Call, parse_call
+from experiments.search.space.ranges import FloatRange, IntRange, RandInt
+from experiments.search.space.source import ExpressionError
 
+# Every distribution by its name in a sweep document.
+DISTRIBUTIONS: Mapping[str, type[Distribution]] = {
+    distribution.kind: distribution
+    for distribution in (
+        Choice,
+        RandInt,
+        Uniform,
+        QUniform,
+        LogUniform,
+        QLogUniform,
+        Normal,
+        QNormal,
+        LogNormal,
+        QLogNormal,
+        IntRange,
+        FloatRange,
+    )
+}
 MAPPING = "{type: uniform, min_value: 0, max_value: 1}"
-# What other tools call a field, by ours.
+# Names of other tools for our fields.
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "min_value": ("low", "min", "lower"),
     "max_value": ("high", "max", "upper"),
@@ -42,7 +76,7 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 def mapping_form(
     value: object, path: str, diagnostics: Diagnostics
 ) -> Mapping[str, object] | None:
-    """The mapping form of any form; None when a problem was noted."""
+    """The mapping form of any form; None if there was a problem."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, Call):
@@ -73,13 +107,13 @@ def _called(
         return None
     args = call.args
     if kind.kind == "choice" and args:
-        # choice([1, 2]) and choice(1, 2) are the same; a list as a value of its own
-        # needs a list around it: choice([[1, 2], [3]]).
+        # choice([1, 2]) and choice(1, 2) are the same; a list that is itself a value
+        # needs another list around it: choice([[1, 2], [3]]).
         args = (args[0] if _is_only_list(args) else list(args),)
     names = [item.name for item in kind.documented_fields()]
     if len(args) > len(names):
         diagnostics.error(
-            path, f"{kind.kind} takes {listed(names)}: there are {len(args)} arguments."
+            path, f"{kind.kind} takes {listed(names)}, not {len(args)} arguments."
         )
         return None
     given = dict(zip(names, args, strict=False))
@@ -97,7 +131,7 @@ def _is_only_list(args: Sequence[object]) -> bool:
 def kind_named(
     name: object, path: str, diagnostics: Diagnostics
 ) -> type[Distribution] | None:
-    """The distribution of a name in any case; None when a problem was noted."""
+    """The distribution with a name in any case; None if there was a problem."""
     if name is None:
         diagnostics.error(
             join(path, "type"), f"type is required: {listed(DISTRIBUTIONS, last='or')}."
@@ -118,7 +152,7 @@ def fields_are_known(
     path: str,
     diagnostics: Diagnostics,
 ) -> bool:
-    """Whether a mapping has a kind's fields and no others; problems are noted."""
+    """Whether a mapping has a kind's fields and no others; notes problems."""
     mark = len(diagnostics.problems)
     items = kind.documented_fields()
     known = [item.name for item in items]
@@ -145,7 +179,7 @@ def _unknown(name: str, kind: str, known: Sequence[str]) -> str:
     return unknown_name(name, ("type", *known))
 
 
-# So deep may choices be nested in each other.
+# Levels of choices inside of choices.
 MAX_DEPTH = 8
 CALL = re.compile(rf"\s*(?:{'|'.join(DISTRIBUTIONS)})\s*\(", re.IGNORECASE)
 
@@ -153,9 +187,9 @@ CALL = re.compile(rf"\s*(?:{'|'.join(DISTRIBUTIONS)})\s*\(", re.IGNORECASE)
 def read_distribution(
     value: object, path: str, diagnostics: Diagnostics, *, log_base: float
 ) -> Distribution | None:
-    """A distribution from any of its forms; None when problems were noted.
+    """A distribution from any of its forms; None if there were problems.
 
-    A condition (`when`) is no part of a distribution and left to the space.
+    A condition (`when`) is not part of a distribution: the space reads it.
     """
     return read_parameter(value, path, diagnostics, log_base=log_base)[0]
 
@@ -163,18 +197,18 @@ def read_distribution(
 def read_parameter(
     value: object, path: str, diagnostics: Diagnostics, *, log_base: float
 ) -> tuple[Distribution | None, object]:
-    """A distribution, and its condition as it stands (None without one)."""
+    """A distribution and its unread condition (None without one)."""
     mapping = mapping_form(value, path, diagnostics)
     if mapping is None:
         return None, None
     plain = {name: given for name, given in mapping.items() if name != "when"}
-    reader = _Reader(diagnostics, log_base)
+    reader = _DistributionReader(diagnostics, log_base)
     return reader.distribution(plain, path, depth=0), mapping.get("when")
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """Reads distributions in the mapping form, and those nested in a choice."""
+class _DistributionReader:
+    """Reads distributions in the mapping form, also inside choices."""
 
     diagnostics: Diagnostics
     log_base: float
@@ -250,8 +284,8 @@ class _Reader:
         if mapping.get("when") is not None:
             self.diagnostics.error(
                 join(path, "when"),
-                "Inside a nested choice a parameter counts with its branch; a "
-                "condition (when) can only stand at parameters of the space itself.",
+                "A parameter inside a nested choice counts with its branch. Conditions "
+                "(when) are for parameters of the space itself.",
             )
         plain = {name: given for name, given in mapping.items() if name != "when"}
         return self.distribution(plain, path, depth=depth)
@@ -263,8 +297,8 @@ class _Reader:
         if isinstance(value, str) and CALL.match(value):
             self.diagnostics.warn(
                 path,
-                f"{shown(value)} is a fixed text here; a distribution inside a choice "
-                f"is a mapping, such as {MAPPING}.",
+                f"{shown(value)} is fixed text here. A distribution inside a choice "
+                f"must be a mapping, such as {MAPPING}.",
             )
         return value
 

@@ -1,7 +1,4 @@
-"""Values that somebody gives for one trial: which fit, and which are outside.
-
-Values for one trial as texts: what a person types into a field for a parameter.
-"""
+"""Values that a person enters for one trial: read, checked, and as text."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from experiments.search.fields import (
 )
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.choice import Choice
-from experiments.search.space.conditions import Axis, dump_condition
+from experiments.search.space.conditions import Axis
 from experiments.search.space.distribution import (
     KINDS,
     Distribution,
@@ -31,7 +28,6 @@ from experiments.search.space.distribution import (
 from experiments.search.space.space import SearchSpace
 from experiments.search.space.terms import equal
 
-# Where problems say that the values stand.
 FIELD = "params"
 # Beyond this a float does not hold every whole number.
 MAX_EXACT_INTEGER = 2**53
@@ -39,18 +35,18 @@ MAX_EXACT_INTEGER = 2**53
 
 @dataclass(frozen=True)
 class CheckedParams:
-    """Checked values in the order of the space; `outside` says in sentences what of
-    them the space could not have drawn."""
+    """Checked values in the order of the space; `outside` are sentences about those
+    that the space could not have drawn."""
 
     params: Mapping[str, JSONValue]
     outside: tuple[str, ...] = ()
 
 
 def read_params(space: SearchSpace, params: Mapping[str, object]) -> CheckedParams:
-    """A configuration of the space's parameters, each of its parameter's kind.
+    """A configuration of the space's parameters, each value of its parameter's kind.
 
-    Values beyond a range and choices that are not listed are allowed; samplers do not
-    learn from them. Raises DefinitionError with every problem, by name.
+    Values outside a range and unlisted choices are allowed, but samplers do not learn
+    from them. Raises DefinitionError with every problem, by name.
     """
     problems = [
         Problem(
@@ -75,7 +71,7 @@ def read_params(space: SearchSpace, params: Mapping[str, object]) -> CheckedPara
 
 
 def outside(space: SearchSpace, params: Params) -> Iterator[str]:
-    """What of a configuration the space could not have drawn, in sentences."""
+    """Sentences about the values that the space could not have drawn."""
     values_of_params = space.layout.values_of_params(params)
     for name in params:
         if name in space.parameters and name not in values_of_params:
@@ -87,7 +83,7 @@ def outside(space: SearchSpace, params: Params) -> Iterator[str]:
 
 
 def kind_problem(name: str, distribution: Distribution, value: object) -> str | None:
-    """Why a value is not of a parameter's kind, whatever its range; None if it is."""
+    """Why a value is not of a parameter's kind, in any range; None if it is."""
     if isinstance(distribution, Choice):
         return _choice_problem(name, distribution, value)
     kind = "a whole number" if is_whole(distribution) else "a number"
@@ -101,12 +97,12 @@ def kind_problem(name: str, distribution: Distribution, value: object) -> str | 
 
 
 def is_whole(distribution: Distribution) -> bool:
-    """Whether all its values are whole numbers."""
+    """Whether all values are whole numbers."""
     return isinstance(distribution.quantile(0.5), int)
 
 
 def kinds_of(distribution: Choice) -> list[str]:
-    """The JSON kinds of a choice's values, in the order of their first mention."""
+    """The JSON kinds of a choice's values, in the order in which they appear."""
     return list(dict.fromkeys(map(kind_of, distribution.distinct)))
 
 
@@ -121,7 +117,7 @@ def _choice_problem(name: str, distribution: Choice, value: object) -> str | Non
 
 
 def _converted(distribution: Distribution, value: object) -> JSONValue:
-    """A number as its parameter has them: 3 and 3.0 are one value to people."""
+    """A number of the parameter's type: 3 and 3.0 are one value to people."""
     if isinstance(distribution, Choice):
         found = (each for each in distribution.distinct if equal(each, value))
         other: Any = value
@@ -135,9 +131,9 @@ def _example(distribution: Distribution) -> str:
 
 
 def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[Problem]:
-    """Parameters that have no value and should, or the other way round.
+    """Active parameters without a value, and inactive ones with a value.
 
-    What depends on a value outside the space may be given or left out.
+    A parameter that depends on a value outside the space may have a value or not.
     """
     values_of_params = space.layout.values_of_params(values)
     for name in space.parameters:
@@ -149,10 +145,9 @@ def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[P
             sentence = f"{name} has no value. Every parameter that counts needs one."
             yield Problem(join(FIELD, name), sentence)
         elif name in given and not active:
-            condition = shown(dump_condition(space.conditions[name]), most=200)
             sentence = (
-                f"{name} has a value only when {condition}. Leave it out, or change"
-                " what it depends on."
+                f"{name} has a value only when {space.when(name)}. Leave it out, or "
+                "change what it depends on."
             )
             yield Problem(join(FIELD, name), sentence)
         if (
@@ -165,7 +160,7 @@ def _activity(space: SearchSpace, values: Params, given: set[str]) -> Iterator[P
 
 def _branch_problem(space: SearchSpace, name: str, value: object) -> str:
     allowed = shown(space.parameters[name].dump(), most=300)
-    return f"{name} is {shown(value)}, which is none of its branches: {allowed}."
+    return f"{name} is {shown(value)}, which is not one of its branches: {allowed}."
 
 
 def _depends_on_outside(
@@ -179,14 +174,14 @@ def _depends_on_outside(
     )
 
 
-# More digits are no number that anybody types.
+# People do not type longer numbers.
 MAX_TEXT_LENGTH = 10_000
 
 
 def values_of(space: SearchSpace, texts: Mapping[str, str]) -> dict[str, object]:
-    """The values that the texts stand for; an empty one gives none.
+    """The values of the texts that people typed; an empty text gives none.
 
-    A text that is no value of its parameter's kind stays text, to be refused by name.
+    A text that is not of its parameter's kind stays text, which `read_params` refuses.
     """
     return {
         name: _value(distribution, texts[name])
@@ -196,7 +191,7 @@ def values_of(space: SearchSpace, texts: Mapping[str, str]) -> dict[str, object]
 
 
 def text_of(value: object) -> str:
-    """What to type for a value: texts as they are, all else as JSON."""
+    """What to type for a value: text as it is, anything else as JSON."""
     if isinstance(value, str) and value.strip():
         return value
     return json.dumps(value, ensure_ascii=False)
@@ -224,7 +219,7 @@ def _choice_value(distribution: Choice, text: str) -> object:
 
 
 def _read(text: str) -> object:
-    """As JSON, or as a number in any usual spelling; else the text itself."""
+    """The text as JSON, or as a number in any usual form; else the text itself."""
     if len(text) > MAX_TEXT_LENGTH:
         return text
     try:

@@ -1,4 +1,4 @@
-"""Text that is read as Python's syntax tree, never run, and the places in it."""
+"""Text that is read as Python's syntax tree, and never run, with the places in it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import NoReturn
 from experiments.search.fields import shown
 
 MAX_CHARACTERS = 50_000
-# Python warns on the error output of texts such as 1if, by the name of their file;
-# what is wrong with a text is for its author to know, not for the site's log.
+# Python warns on standard error about texts such as 1if. Their author sees the problem;
+# the site's log does not need it.
 FILE_NAME = "sweepsite_text"
 warnings.filterwarnings("ignore", module=FILE_NAME)
-# Python reads no longer ones; those of more than 308 are too large anyway.
+# Python reads no longer ones, and more than 308 digits are too large anyway.
 TOO_MANY_DIGITS = re.compile(r"\d{4300,}")
-MAX_NUMBER_LENGTH = "A number may have up to 308 digits before the dot."
-# Lines in Python's messages count from the text's first letter: that of the mistake,
-# which is told anyway, and that of a bracket to which it belongs.
+TOO_LARGE = "A number may have up to 308 digits before the dot."
+# Python's messages count lines from the text's first letter. The line of the mistake is
+# in our own message; the other is that of an open bracket.
 OWN_LINE = re.compile(r" \(detected at line \d+\)")
 OTHER_LINE = re.compile(r"(?<= on line )\d+")
 WORD = re.compile(r"\w{1,40}|[^\w\s]{1,3}")
 
 
 class ExpressionError(ValueError):
-    """Text that cannot be read, with the place: both count from 1."""
+    """Text that cannot be read; line and column count from 1."""
 
     def __init__(self, message: str, *, line: int, column: int) -> None:
         super().__init__(f"Line {line}, column {column}: {message}")
@@ -37,7 +37,7 @@ class ExpressionError(ValueError):
 
 
 class Source:
-    """The text and its syntax tree; knows the place of every node."""
+    """The text, its syntax tree and the places of its nodes."""
 
     def __init__(self, text: str, *, most: int = MAX_CHARACTERS) -> None:
         if len(text) > most:
@@ -47,7 +47,7 @@ class Source:
                 column=1,
             )
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        # Indented text, as it is pasted from an article, must not be taken for a block.
+        # Text pasted from an article may be indented, which Python would refuse.
         self._text = text.strip()
         before = text[: len(text) - len(text.lstrip())]
         self._lines = self._text.split("\n")
@@ -73,13 +73,13 @@ class Source:
             self._nested_too_deeply()
 
     def segment(self, node: ast.expr) -> str:
-        """What stands in the text for a node, on its first line."""
+        """The text of a node, up to the end of its first line."""
         written = self._lines[node.lineno - 1].encode()
         end = node.end_col_offset if node.end_lineno == node.lineno else None
         return written[node.col_offset : end].decode(errors="ignore")
 
     def holds_texts_side_by_side(self, node: ast.Constant) -> bool:
-        """Whether Python made one text of several, `"a" "b"`."""
+        """Whether a text consists of several, `"a" "b"`, which Python joins."""
         start, end = node.lineno, node.end_lineno or node.lineno
         lines = [line.encode() for line in self._lines[start - 1 : end]]
         lines[-1] = lines[-1][: node.end_col_offset]
@@ -87,7 +87,7 @@ class Source:
         written = b"\n".join(lines)
         if written.count(b"'") + written.count(b'"') < 4:
             return False
-        # In brackets, as a text that goes on in the next line is otherwise two.
+        # Brackets let a text continue on the next line.
         words = tokenize.tokenize(io.BytesIO(b"(" + written + b")").readline)
         return sum(word.type == tokenize.STRING for word in words) > 1
 
@@ -107,7 +107,7 @@ class Source:
         # At the end of the text Python has no column.
         column = max(error.offset or 0, 0) or len(written) + 1
         if too_long := TOO_MANY_DIGITS.search(written):
-            self._raise(MAX_NUMBER_LENGTH, line, too_long.start() + 1)
+            self._raise(TOO_LARGE, line, too_long.start() + 1)
         reason = _reason(error.msg, written[column - 1 :])
         reason = OTHER_LINE.sub(
             lambda found: str(int(found.group()) + self._lines_before), reason
@@ -126,7 +126,7 @@ class Source:
 
 
 def _reason(message: str, rest: str) -> str:
-    """Python's reason with more to it; `rest` is what stands at its place."""
+    """Python's reason in more detail; `rest` is the text from its place."""
     if "forgot a comma" in message:
         return "perhaps a comma is missing after this"
     if message != "invalid syntax":
@@ -134,5 +134,5 @@ def _reason(message: str, rest: str) -> str:
     word = WORD.match(rest.lstrip())
     if word is None:
         return "something is missing at the end"
-    hint = "; values are compared by ==" if word.group() == "=" else ""
+    hint = "; use == to compare values" if word.group() == "=" else ""
     return f"{shown(word.group())} is not expected here{hint}"

@@ -1,7 +1,4 @@
-"""The search space: named parameters in document order.
-
-Why a configuration is not one of a space.
-"""
+"""The search space: named parameters in document order."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,63 +24,14 @@ from experiments.search.space.distribution import Distribution
 from experiments.search.space.document import (
     FIELD,
     MAX_PARAMETERS,
-    NAME,
-    converted_name,
     read_constraints,
     read_parameters,
-    read_space_text,
 )
 from experiments.search.space.finite import FiniteSpace
 from experiments.search.space.layout import Layout, Values, build_layout
 from experiments.search.space.sampling import InfeasibleError, RejectionSampling
 
-
-class Space(Protocol):
-    """What is asked of a space."""
-
-    @property
-    def parameters(self) -> Mapping[str, Distribution]: ...
-    @property
-    def conditions(self) -> Mapping[str, When]: ...
-    @property
-    def constraints(self) -> tuple[Constraint, ...]: ...
-    @property
-    def layout(self) -> Layout: ...
-
-
-def param_problems(space: Space, params: Params) -> Iterator[Problem]:
-    """Every problem, at the parameter's name or at the constraint that is not met."""
-    values = space.layout.values_of_params(params)
-    wrong = [name for name in params if name not in values]
-    for name in wrong:
-        yield Problem(name, _not_allowed(space, name, params))
-    if set(wrong).intersection(space.parameters):
-        return
-    yield from _activity(space, values)
-    for number, constraint in enumerate(space.constraints):
-        if not constraint.meets(params):
-            yield Problem(f"{FIELD}.{number}", f"{constraint.text} is not met.")
-
-
-def _not_allowed(space: Space, name: str, params: Params) -> str:
-    if name not in space.parameters:
-        return unknown_name(name, space.parameters, kind="parameter")
-    allowed = shown(space.parameters[name].dump(), most=200)
-    return f"{name} is {shown(params[name])}; allowed is {allowed}."
-
-
-def _activity(space: Space, values: Values) -> Iterator[Problem]:
-    """Parameters that have no value and should, or the other way round."""
-    for name in space.parameters:
-        active = space.layout.is_active(space.layout.axes[name], values)
-        if active and name not in values:
-            yield Problem(name, f"{name} has no value.")
-        elif name in values and not active:
-            condition = shown(dump_condition(space.conditions[name]), most=200)
-            yield Problem(name, f"{name} has a value only when {condition}.")
-
-
-# Where an axis that is not active stands in the unit cube.
+# The coordinate of inactive axes in the unit cube.
 NEUTRAL = 0.5
 
 
@@ -92,13 +39,13 @@ NEUTRAL = 0.5
 class SearchSpace:
     """What every parameter of a trial may be.
 
-    `parameters` maps names to distributions in document order. `conditions` says of
-    some what other parameters must be for them to count (`when`); a parameter that is
-    not active is absent from a configuration. All meet the `constraints`.
+    `parameters` maps names to distributions in document order. `conditions` (`when`)
+    holds the values that other parameters must have for a parameter to be active; an
+    inactive one is absent from a configuration. Configurations meet all `constraints`.
 
-    For samplers the space is a cube with one axis for each of `axes`: parameters, and
-    after a nested choice the parameters of its branches. Raises DefinitionError, at the
-    first use, for conditions that cannot be.
+    For samplers the space is a unit cube with one dimension for each of `axes`:
+    parameters, and after a nested choice the parameters of its branches. The first use
+    raises DefinitionError for conditions that are not valid.
     """
 
     parameters: Mapping[str, Distribution]
@@ -126,7 +73,7 @@ class SearchSpace:
 
     @cached_property
     def layout(self) -> Layout:
-        """How the axes hang together."""
+        """The axes and how they depend on each other."""
         diagnostics = Diagnostics()
         layout = build_layout(self.parameters, self.conditions, diagnostics, path="")
         diagnostics.raise_if_any()
@@ -139,7 +86,7 @@ class SearchSpace:
 
     @cached_property
     def addresses(self) -> Mapping[str, AddressKinds]:
-        """All that commands, conditions and constraints can name."""
+        """Everything that commands, conditions and constraints can name."""
         return addresses(self.parameters, self.conditions)
 
     @property
@@ -148,10 +95,10 @@ class SearchSpace:
         return all(axis.distribution.count() is not None for axis in self.axes.values())
 
     def sample(self, rng: np.random.Generator) -> dict[str, JSONValue]:
-        """One configuration; a draw takes one number from the generator for each axis.
+        """One configuration; a draw takes one number for each axis from the generator.
 
-        Draws that do not meet the constraints are rejected. Raises InfeasibleError when
-        almost none does.
+        Rejects draws that do not meet the constraints. Raises InfeasibleError if almost
+        none does.
         """
         return self.layout.params_of(self.draw(rng))
 
@@ -169,9 +116,9 @@ class SearchSpace:
         return values
 
     def flat(self, params: Params) -> dict[str, JSONValue]:
-        """The value of every active axis, those inside nested choices among them.
+        """The value of every active axis, also inside nested choices.
 
-        The value of a nested choice itself is its branch as it stands in the document.
+        The value of a nested choice itself is the mapping form of its branch.
         """
         return self.layout.values_of_params(params)
 
@@ -180,18 +127,33 @@ class SearchSpace:
         return all(constraint.meets(params) for constraint in self.constraints)
 
     def problems(self, params: Params) -> tuple[Problem, ...]:
-        """Why a configuration is not one of this space, by parameter."""
-        return tuple(param_problems(self, params))
+        """Why the space could not have drawn a configuration.
+
+        Paths are names of parameters, or numbers of constraints.
+        """
+        return tuple(self._problems(params))
 
     def contains(self, params: Params) -> bool:
         """Whether the space could have drawn the configuration."""
-        return next(param_problems(self, params), None) is None
+        return next(self._problems(params), None) is None
+
+    def _problems(self, params: Params) -> Iterator[Problem]:
+        values = self.flat(params)
+        wrong = [name for name in params if name not in values]
+        for name in wrong:
+            yield Problem(name, self._value_problem(name, params[name]))
+        if set(wrong).intersection(self.parameters):
+            return
+        yield from self._activity_problems(values)
+        for number, constraint in enumerate(self.constraints):
+            if not constraint.meets(params):
+                yield Problem(f"{FIELD}.{number}", f"{constraint.text} is not met.")
 
     def count(self) -> int | None:
         """The exact number of configurations; None for infinitely many.
 
-        Conditions and constraints are counted in. None also where the space is too
-        large to be gone through: `is_finite` and `count_words` tell the two apart.
+        Only configurations that meet conditions and constraints count. None also if the
+        space is too large to enumerate; `is_finite` tells the two apart.
         """
         return self.finite.count if self.is_finite else None
 
@@ -200,10 +162,10 @@ class SearchSpace:
         return self.finite.count_words if self.is_finite else "infinitely many"
 
     def configuration(self, index: int) -> dict[str, JSONValue]:
-        """The index-th configuration of a finite space, the last parameter fastest.
+        """The configuration with an index, where the last parameter changes fastest.
 
-        A parameter that others depend on comes before them. Raises IndexError where
-        there are not so many, ValueError for infinite spaces.
+        A parameter comes after those it depends on. Raises IndexError if there are
+        fewer configurations, and ValueError for infinite spaces.
         """
         if not self.is_finite:
             raise ValueError("The space is not finite: its points have no numbers.")
@@ -216,9 +178,9 @@ class SearchSpace:
     def encode(self, params: Params) -> NDArray[np.float64]:
         """A configuration as a point of the unit cube. ValueError if not inside.
 
-        An axis is a parameter's distribution function, so that the space's own law is
-        uniform on the cube; a value of a finite one is the middle of its band. An axis
-        that is not active stands at NEUTRAL.
+        A coordinate is the value's cumulative probability, so random configurations are
+        uniform in the cube. One of finitely many values is the middle of its band. An
+        inactive axis has the coordinate NEUTRAL.
         """
         point = np.full(len(self.axes), NEUTRAL)
         values = self.flat(params)
@@ -234,13 +196,12 @@ class SearchSpace:
     ) -> dict[str, JSONValue]:
         """The configuration at a point of the unit cube.
 
-        What stands at axes that are not active makes no difference. Constraints are
-        not looked at.
+        Coordinates of inactive axes make no difference. Constraints are not checked.
         """
         return self.layout.params_of(self._values_at(point))
 
     def infeasibility(self) -> str | None:
-        """Why the constraints leave nothing or almost nothing; None if they do not."""
+        """Why (almost) no configuration meets the constraints; None if enough do."""
         problem = self.rejection.problem() if self.constraints else None
         if problem is None or not self.is_finite:
             return problem
@@ -254,12 +215,12 @@ class SearchSpace:
 
     @cached_property
     def finite(self) -> FiniteSpace:
-        """The space as a list of configurations, if `is_finite`."""
+        """The configurations as a list, if `is_finite`."""
         return FiniteSpace(self.layout, self.constraints)
 
     @cached_property
     def rejection(self) -> RejectionSampling:
-        """The draws that the constraints let pass, and how many were made."""
+        """Draws that meet the constraints."""
         return RejectionSampling(self.layout, self.constraints)
 
     def _values_at(self, point: Sequence[float] | NDArray[np.float64]) -> Values:
@@ -268,6 +229,25 @@ class SearchSpace:
             self.layout.order,
             lambda axis: axis.distribution.quantile(float(shares[axis.name])),
         )
+
+    def _value_problem(self, name: str, value: object) -> str:
+        if name not in self.parameters:
+            return unknown_name(name, self.parameters, kind="parameter")
+        allowed = shown(self.parameters[name].dump(), most=200)
+        return f"{name} is {shown(value)}; allowed is {allowed}."
+
+    def _activity_problems(self, values: Values) -> Iterator[Problem]:
+        """Active parameters without a value, and inactive ones with a value."""
+        for name in self.parameters:
+            active = self.layout.is_active(self.layout.axes[name], values)
+            if active and name not in values:
+                yield Problem(name, f"{name} has no value.")
+            elif name in values and not active:
+                yield Problem(name, f"{name} has a value only when {self.when(name)}.")
+
+    def when(self, name: str) -> str:
+        """A parameter's condition, for use in a sentence."""
+        return shown(dump_condition(self.conditions[name]), most=200)
 
     def _dumped(self, name: str) -> dict[str, JSONValue]:
         document = self.parameters[name].dump()
@@ -284,7 +264,7 @@ def read_space(
     log_base: float,
     constraints: object = None,
 ) -> SearchSpace:
-    """The space of a document, with problems noted; what is wrong is left out."""
+    """The space of a document. Notes problems, and leaves those parts out."""
     mark = len(diagnostics.problems)
     read = read_parameters(document, diagnostics, path=path, log_base=log_base)
     conditions = read.readable_conditions
@@ -305,13 +285,3 @@ def read_space(
     if problem:
         diagnostics.error("constraints", problem)
     return space
-
-
-__all__ = [
-    "NAME",
-    "InfeasibleError",
-    "SearchSpace",
-    "converted_name",
-    "read_space",
-    "read_space_text",
-]

@@ -35,7 +35,7 @@ def cards(answer: dict[str, Any]) -> dict[str, tuple[str, bool]]:
 
 
 def test_every_sampler_has_a_card_and_the_proposed_one_comes_first() -> None:
-    shown = sampler_cards("random", proposal="Why.", param_problems={})
+    shown = sampler_cards("random", proposal="Why.", sampler_problems={})
     assert {card.value for card in shown} == set(SAMPLERS)
     assert all(card.text for card in shown)
     assert [card.value for card in shown if card.note] == [PROPOSED]

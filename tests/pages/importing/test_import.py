@@ -14,7 +14,8 @@ from django.test import Client
 from django.urls import reverse
 
 from experiments.models import Event, Experiment, Sweep, Trial
-from experiments.search.document.definition import load_document, parse_document
+from experiments.search.document.definition import parse_document
+from experiments.search.document.loading import load_document
 from tests import factories
 from tests.pages.builder.builder_forms import member, page
 from tests.pages.importing import import_samples as samples

@@ -8,13 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.document.definition import (
-    DefinitionError,
-    SweepDefinition,
-    load_document,
-    parse_document,
-)
+from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.document.limits import Limits
+from experiments.search.document.loading import load_document
+from experiments.search.fields import DefinitionError
 from tests.search.strategies import SPACES
 
 TEXT = """

@@ -10,9 +10,10 @@ from experiments.search.history import History
 from experiments.search.records import Objective, TrialRecord
 from experiments.search.samplers.parzen import Coordinate, Parzen
 from experiments.search.samplers.tpe import GoodSplit, TpeSampler, groups_of
-from experiments.search.space import FloatRange, IntRange, Uniform
 from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import Uniform
 from experiments.search.space.distribution import Distribution
+from experiments.search.space.ranges import FloatRange, IntRange
 from experiments.search.space.space import SearchSpace
 from tests.search.samplers.learning_contract import LearningContract
 from tests.search.samplers.sampler_contract import BRANCHING, SQUARE, told

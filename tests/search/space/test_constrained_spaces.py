@@ -9,7 +9,8 @@ from scipy import stats
 
 from experiments.search.fields import DefinitionError
 from experiments.search.samplers import make_sampler
-from experiments.search.space.space import InfeasibleError, SearchSpace
+from experiments.search.space.sampling import InfeasibleError
+from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
 
 # With a fresh seed one run in a million of each test of frequencies would fail.

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.search.space.constraints import ExpressionError, parse_constraint
+from experiments.search.space.constraints import parse_constraint
 from experiments.search.space.distribution import KINDS
+from experiments.search.space.source import ExpressionError
 from tests.in_time import in_time
 
 KNOWN = {

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.search.space import Distribution, counting
+from experiments.search.space import counting
 from experiments.search.space.constraints import parse_constraint
+from experiments.search.space.distribution import Distribution
 from experiments.search.space.sampling import Batch, RejectionSampling
 from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time

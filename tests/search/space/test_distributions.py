@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.search.fields import Diagnostics
-from experiments.search.space import DISTRIBUTIONS, Distribution
-from experiments.search.space.notation import read_distribution
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.notation import DISTRIBUTIONS, read_distribution
 from tests.search.strategies import KINDS, SHARES
 
 each_kind = pytest.mark.parametrize("kind", sorted(KINDS))

@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.search.space.expressions import (
-    Call,
-    ExpressionError,
-    parse_call,
-    parse_space,
-)
+from experiments.search.space.expressions import Call, parse_call, parse_space
+from experiments.search.space.source import ExpressionError
 from tests.in_time import in_time
 
 # Of the processor's time; each of the hostile texts takes some milliseconds.

@@ -15,11 +15,8 @@ import pytest
 from scipy import stats
 
 from experiments.search.preview import histogram, space_histograms
-from experiments.search.space import (
-    Choice,
-    Distribution,
-    FloatRange,
-    IntRange,
+from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import (
     LogNormal,
     LogUniform,
     Normal,
@@ -27,9 +24,10 @@ from experiments.search.space import (
     QLogUniform,
     QNormal,
     QUniform,
-    RandInt,
     Uniform,
 )
+from experiments.search.space.distribution import Distribution
+from experiments.search.space.ranges import FloatRange, IntRange, RandInt
 from experiments.search.space.space import SearchSpace
 
 DRAWS = 20_000

@@ -5,11 +5,8 @@ import math
 import pytest
 
 from experiments.search.fields import Diagnostics
-from experiments.search.space import (
-    Choice,
-    Distribution,
-    FloatRange,
-    IntRange,
+from experiments.search.space.choice import Choice
+from experiments.search.space.continuous import (
     LogNormal,
     LogUniform,
     Normal,
@@ -17,11 +14,12 @@ from experiments.search.space import (
     QLogUniform,
     QNormal,
     QUniform,
-    RandInt,
     Uniform,
 )
+from experiments.search.space.distribution import Distribution
 from experiments.search.space.expressions import Call
 from experiments.search.space.notation import read_distribution
+from experiments.search.space.ranges import FloatRange, IntRange, RandInt
 
 
 def read(value: object) -> tuple[Distribution | None, Diagnostics]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.search.fields import DefinitionError
-from experiments.search.space import Distribution
+from experiments.search.space.distribution import Distribution
 from experiments.search.space.ranges import FloatRange, IntRange, RandInt
 
 
