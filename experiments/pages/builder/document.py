@@ -179,7 +179,7 @@ def _space(
         key = _free_key(parsed.key, space)
         names = {key, parsed.name} if key == parsed.key else {key}
         if key != parsed.key:
-            message = f"There is another parameter with the name {parsed.key}."
+            message = f"There is another parameter named {parsed.key}."
             problems.append(Problem(join("search_space", key), message))
         space[key] = parsed.mapping
         paths.append(RowPath(index, (key, *(names - {key}))))

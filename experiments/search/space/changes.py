@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from experiments.search.fields import cut, shown
+from experiments.search.fields import cut, is_number, shown
 from experiments.search.records import JSONValue, Params
 from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import dump_condition
@@ -97,9 +97,8 @@ def distribution_text(distribution: Distribution) -> str:
     step = getattr(distribution, "q", None) or getattr(distribution, "step", None)
     steps = f", step {significant(step)}" if step and step != 1 else ""
     ends = distribution.quantile(0.0), distribution.quantile(1.0)
-    if not isinstance(distribution, GaussianDistribution) and all(
-        map(_is_finite, ends)
-    ):
+    bounded = not isinstance(distribution, GaussianDistribution)
+    if bounded and all(map(is_number, ends)):
         low, high = (significant(float(str(end))) for end in ends)
         return f"{distribution.kind} {low} to {high}{steps}"
     given = distribution.dump()

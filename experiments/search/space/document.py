@@ -76,7 +76,7 @@ def _entries(
     if not isinstance(document, Mapping) or not document:
         diagnostics.error(
             path,
-            "search_space needs at least one parameter, such as "
+            "search_space must be a mapping with at least one parameter, such as "
             f"{{lr: {{type: float, low: 0.001, high: 0.1}}}}, not {shown(document)}.",
         )
         return {}
@@ -120,7 +120,7 @@ def _read_name(
         )
         return None
     if name in read.parameters or name in read.unread:
-        diagnostics.error(place, f"Another parameter has the name {name}.")
+        diagnostics.error(place, f"There is another parameter named {name}.")
         return None
     if name != text:
         diagnostics.warn(place, f"The parameter {text} is called {name} here.")

@@ -36,7 +36,7 @@ def test_nothing_is_told_where_nothing_differs() -> None:
             {"lr": {"type": "float", "low": 1e-4, "high": 0.01, "log": True}},
             "lr: float 1e-5 to 0.1 → float 0.0001 to 0.01",
         ),
-        ({"layers": None}, "layers: gone, was int 1 to 4"),
+        ({"layers": None}, "layers: removed, was int 1 to 4"),
         ({"drop": "uniform(0, 0.5)"}, "drop: new, uniform 0 to 0.5"),
         ({"drop": "normal(10, 3)"}, "drop: new, normal with mu 10, sigma 3"),
         ({"drop": "quniform(0, 8, 2)"}, "drop: new, quniform 0 to 8, step 2"),

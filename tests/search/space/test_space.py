@@ -108,7 +108,7 @@ def test_a_space_may_be_text() -> None:
 @pytest.mark.parametrize(
     ("document", "path", "words"),
     [
-        ({}, "search_space", "at least one name"),
+        ({}, "search_space", "at least one parameter"),
         ([], "search_space", "mapping"),
         (None, "search_space", "not null"),
         ("{", "search_space", "Line 1, column 1"),
@@ -119,7 +119,7 @@ def test_a_space_may_be_text() -> None:
         (
             {"--lr": "uniform(0, 1)", "lr": "uniform(0, 1)"},
             "search_space.lr",
-            "another parameter with the name lr",
+            "another parameter named lr",
         ),
         (
             {f"x{i}": "uniform(0, 1)" for i in range(501)},
