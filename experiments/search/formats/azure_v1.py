@@ -11,7 +11,8 @@ from experiments.search.fields import shown
 from experiments.search.formats import mapping
 from experiments.search.formats.nodes import Log, compact
 from experiments.search.records import JSONObject, JSONValue
-from experiments.search.space.expressions import SAMPLINGS, ExpressionError, parse_space
+from experiments.search.space.expressions import SAMPLINGS, parse_space
+from experiments.search.space.source import ExpressionError
 
 MAX_CHARACTERS = 50_000
 HINT = re.compile(
