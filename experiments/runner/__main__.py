@@ -14,7 +14,7 @@ from experiments.runner.launch import GIVE_UP_AFTER, leave, run
 
 
 def main() -> int:
-    """Run one attempt; see `session.run` for what is returned."""
+    """Run one attempt; returns as `launch.run`."""
     chosen = _arguments()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s runner[%(process)d] %(message)s"

@@ -1,11 +1,8 @@
-"""Removes what a dead runner has left: processes by their marker, folders by age.
+"""Removes what dead runners have left: processes by their marker, folders by age.
 
-A worker calls this when a slot starts again or the site names lost attempts. It needs
-/proc, so on other systems than Linux it finds no processes.
-
-Clears a worker's home now and then, while trials run.
-
-In a process of its own: a disk that is slow or holds much must delay no sign of life.
+A worker calls this when a slot starts again or the site names lost attempts. It finds
+processes only with /proc (Linux). `Housekeeping` clears the worker's home while trials
+run, in another process, so that a slow disk does not delay heartbeats.
 """
 
 from __future__ import annotations
@@ -32,16 +29,15 @@ from experiments.runner.venv_cache import clear_code, clear_resume, clear_shared
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 5.0
+MAX_KILL_SECONDS = 5.0
 DAY = 24 * 3600.0
 
 
 def kill_attempts(attempts: Collection[str | int], *, home: Path) -> int:
     """SIGKILL every process of these attempts; returns how many there were.
 
-    Only processes started for this worker home are touched: another site's attempts
-    on the same host may bear the same numbers. Raises TimeoutError when some cannot
-    be killed.
+    Only processes of this worker's home count: another site's attempts on the same host
+    may have the same numbers. Raises TimeoutError if some cannot be killed.
     """
     spools = {
         str(AttemptFolder.of(home, str(attempt)).spool): str(attempt)
@@ -56,7 +52,7 @@ def kill_attempts(attempts: Collection[str | int], *, home: Path) -> int:
 
 
 def kill_slot(slot: str, *, home: Path) -> int:
-    """SIGKILL whatever any attempt of this slot has left, as kill_attempts does."""
+    """SIGKILL every process of this slot's attempts, like kill_attempts."""
     within = f"{home.absolute() / 'attempts'}{os.sep}"
 
     def belongs(environment: Mapping[str, str]) -> bool:
@@ -70,7 +66,7 @@ def kill_slot(slot: str, *, home: Path) -> int:
 
 
 def remove_attempt(attempt: str | int, *, home: Path) -> None:
-    """Remove a lost attempt's folder. Raises ValueError for an id of odd letters."""
+    """Remove a lost attempt's folder. Raises ValueError for an invalid id."""
     if not SAFE_ID.fullmatch(str(attempt)):
         raise ValueError(f"{attempt!r} is not an attempt id")
     AttemptFolder.of(home, str(attempt)).discard()
@@ -83,9 +79,8 @@ def clear(
     code_days: float = 30.0,
     resume_days: float = 1.0,
 ) -> list[Path]:
-    """Remove attempt folders and cached files not touched for so many days, and what
-    is beyond the worker's limits. Nothing that a living attempt uses: a worker calls
-    this while trials run."""
+    """Remove attempt folders and cached files that were not used for so long, and what
+    is beyond the worker's limits; never what a living attempt uses."""
     removed = []
     for folder in _older(home / "attempts", attempts_days):
         AttemptFolder(folder).discard()
@@ -108,7 +103,7 @@ def _there(folder: Path) -> list[Path]:
 
 
 def _used_at(path: Path) -> float:
-    """What has gone meanwhile counts as just used."""
+    """The file's time; one that has gone meanwhile counts as just used."""
     try:
         return path.lstat().st_mtime
     except OSError:
@@ -116,8 +111,8 @@ def _used_at(path: Path) -> float:
 
 
 def _kill_all(belongs: Callable[[Mapping[str, str]], bool]) -> int:
-    """Kill until a look finds nothing: a dying tree may still have forked."""
-    deadline = time.monotonic() + PATIENCE
+    """Kill until none is found: a dying tree may still have forked."""
+    deadline = time.monotonic() + MAX_KILL_SECONDS
     killed: set[int] = set()
     while found := marked(ATTEMPT_MARKER, belongs):
         for pid in found:
@@ -136,13 +131,13 @@ logger = logging.getLogger(MODULE)
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 EVERY = 3600.0
-# Of the processor, trials have the first right.
+# Trials get the processor first.
 NICENESS = 10
 
 
 class Housekeeping:
-    """What the parent of a host's slots does for it: start, and look whether it ended.
-    No call waits for anything, but for a short while the last one."""
+    """Starts the cleanup process of a worker now and then. Only `stop` waits,
+    briefly."""
 
     def __init__(self, home: Path, *, every: float = EVERY) -> None:
         self._home = home
@@ -151,7 +146,7 @@ class Housekeeping:
         self._process: subprocess.Popen[bytes] | None = None
 
     def look(self) -> None:
-        """Start a round when one is due and the last one has ended."""
+        """Start a round if one is due and the last one has ended."""
         if time.monotonic() < self._due or self._is_busy():
             return
         self._due = time.monotonic() + self._every
@@ -167,8 +162,7 @@ class Housekeeping:
             logger.warning("the worker's home could not be cleared: %s", problem)
 
     def stop(self) -> None:
-        """End a round under way. Whatever it was about to remove is of no use, or
-        whole."""
+        """End the current round; it leaves nothing in a broken state."""
         if self._process is not None and self._is_busy():
             self._process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -179,7 +173,7 @@ class Housekeeping:
 
 
 def main() -> int:
-    """One round, at the lowest claim to the processor."""
+    """One round, at low priority."""
     parser = argparse.ArgumentParser(prog=MODULE, description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--parent", type=int, required=True)

@@ -1,7 +1,7 @@
 """The sweep's code: fetched once, checked, unpacked for each attempt.
 
-A snapshot may come from anybody who may submit a sweep, so every entry of the zip is
-looked at before the first byte is written.
+Any user who can submit a sweep can upload a snapshot, so every entry of the zip is
+checked before the first byte is written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_FILES = 10_000
 MAX_ZIP = 1 << 30
 MAX_UNPACKED = 4 << 30
 MAX_RATIO = 100
-RATIO_FREE = 64 << 20  # small archives may be as dense as they like
+RATIO_FREE = 64 << 20  # smaller archives may have any ratio
 COPY_SIZE = 1 << 20
 
 
@@ -32,7 +32,7 @@ class CodeError(Exception):
 
 
 def cached_zip(cache: Path, digest: str) -> Path | None:
-    """The snapshot's zip if it was fetched before; its time of use is renewed."""
+    """The snapshot's zip if it was fetched before; renews its time of use."""
     path = cache / f"{digest}.zip"
     try:
         os.utime(path)
@@ -42,9 +42,9 @@ def cached_zip(cache: Path, digest: str) -> Path | None:
 
 
 def store(cache: Path, digest: str, pieces: Iterable[bytes]) -> Path:
-    """Keep a fetched zip in the cache, whole or not at all.
+    """Keep a fetched zip in the cache, all of it or nothing.
 
-    Raises CodeError when the bytes are not those of `digest` or too many.
+    Raises CodeError if the bytes do not have this digest or are too many.
     """
     cache.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=cache, prefix="fetching-")
@@ -74,7 +74,7 @@ def unpack(archive: BinaryIO, target: Path) -> None:
             for entry in entries:
                 _extract(opened, entry, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as problem:
-        raise CodeError(f"the code is not a sound zip: {problem}") from problem
+        raise CodeError(f"the code is not a valid zip: {problem}") from problem
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as problem:
         raise CodeError(f"two names in the code collide: {problem}") from problem
     except (RuntimeError, ValueError) as problem:
@@ -118,9 +118,11 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(name).parts
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if not parts or name.startswith("/") or ".." in parts:
-        raise CodeError(f"the code holds {name!r}, which lies outside its folder")
+        raise CodeError(f"the code holds {name!r}, which is outside its folder")
     if "\\" in name or ":" in parts[0]:
-        raise CodeError(f"the code holds {name!r}; only relative names with / may be")
+        raise CodeError(
+            f"the code holds {name!r}; only relative names with / are allowed"
+        )
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise CodeError(f"the code holds {name!r}, a link or special file")
     if entry.flag_bits & 0x1:

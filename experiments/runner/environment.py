@@ -1,12 +1,8 @@
-"""The environment of a training process: an allow-list, never the worker's own.
+"""The environments of a training process, and of git and pip that prepare it.
 
-A worker's environment holds the queue's password and the worker's credential, so
-nothing passes unless it is named here or by the worker's administrator.
-
-The environment of git and pip when they prepare a trial.
-
-They may use the credentials and settings that the worker's user has for them, which
-training processes do not inherit.
+A worker's environment holds the queue's password and the worker's credential, so a
+training process gets only what this module or the worker's administrator allows. git
+and pip may also use the credentials and settings that the worker's user has for them.
 """
 
 from __future__ import annotations
@@ -46,7 +42,7 @@ ALLOWED_PREFIXES = (
     *("LC_", "CUDA_", "CUDNN_", "NCCL_", "OMP_", "GOMP_", "KMP_", "MKL_", "XLA_"),
     *("OPENBLAS_", "NUMEXPR_", "BLIS_", "VECLIB_", "XDG_CACHE_", "XDG_DATA_"),
 )
-# These never pass, whatever an administrator's pattern says.
+# These never pass, even if an administrator's pattern matches.
 FORBIDDEN = re.compile(
     r"SECRET|PASSW|TOKEN|CREDENTIAL|REDIS|VALKEY|DATABASE|PRIVATE|API_?KEY|ACCESS_?KEY",
     re.IGNORECASE,
@@ -56,7 +52,7 @@ FORBIDDEN = re.compile(
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """The part of a worker's environment that a training process may see.
 
-    SWEEPSITE_PASS_ENVIRONMENT adds names or patterns, as in "DATA_ROOT,MY_LAB_*".
+    SWEEPSITE_PASS_ENVIRONMENT adds names or patterns, such as "DATA_ROOT,MY_LAB_*".
     """
     patterns = _extra_patterns(environment)
     return {
@@ -85,10 +81,9 @@ def training_environment(
     worker: Mapping[str, str],
     prepared: Prepared = NOTHING_PREPARED,
 ) -> dict[str, str]:
-    """What the training process gets: the allowed, the sweep's own, then ours.
+    """What the training process gets: what is allowed, the sweep's own, then ours.
 
-    Later ones win, so a sweep cannot forge the markers by which its processes are
-    found and stopped.
+    Later ones win, so a sweep cannot forge the markers that find its processes.
     """
     environment = inherited(worker)
     environment["PATH"] = _path_with_own_python(environment.get("PATH", DEFAULT_PATH))
@@ -103,7 +98,7 @@ def training_environment(
         "SWEEPSITE_TRIAL_NAME": spec.name,
     }
     if spec.gpus:
-        # In the order of nvidia-smi, which is not the one that CUDA has by itself.
+        # In the order of nvidia-smi, which is not CUDA's default.
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, spec.gpus))
     environment.pop(SLOT_MARKER, None)
@@ -113,7 +108,7 @@ def training_environment(
 def attempt_markers(
     spec: AttemptSpec, *, folder: AttemptFolder, worker: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables by which an attempt's processes are found and stopped."""
+    """The variables that find and stop an attempt's processes."""
     markers = {SPOOL: str(folder.spool), ATTEMPT_MARKER: spec.attempt}
     if slot := worker.get(SLOT_MARKER):
         markers[SLOT_MARKER] = slot
@@ -121,10 +116,10 @@ def attempt_markers(
 
 
 def _path_with_own_python(path: str) -> str:
-    """A `python` inside a shell script should be the worker's too.
+    """Makes `python` inside a shell script mean the worker's.
 
-    A virtual environment's folder goes first. A system folder such as /usr/bin goes
-    last, because in front it would hide what the administrator put before it.
+    A virtual environment's folder comes first. A system folder such as /usr/bin comes
+    last: in front it would hide what the administrator put before it.
     """
     own = os.path.dirname(sys.executable)
     if own in path.split(os.pathsep):
@@ -150,7 +145,7 @@ REPOSITORIES_LIMIT = "SWEEPSITE_REPOSITORIES_LIMIT_BYTES"
 
 
 def tool_settings(worker: Mapping[str, str]) -> dict[str, str]:
-    """What of a worker's environment is for git, pip and the environments' room."""
+    """The worker's settings for git, pip and the disk space of environments."""
     names = {*GIT_SETTINGS, ENVIRONMENTS_LIMIT}
     return {
         name: value
@@ -162,8 +157,8 @@ def tool_settings(worker: Mapping[str, str]) -> dict[str, str]:
 def git_environment(
     worker: Mapping[str, str], *, files_allowed: bool
 ) -> dict[str, str]:
-    """For git: it never asks anybody, runs no hook or helper of a repository, and
-    speaks https and ssh only, files where they are allowed."""
+    """For git: it asks no questions, runs no hook or helper of a repository, and uses
+    https and ssh only, and files where they are allowed."""
     protocols = "https:ssh:file" if files_allowed else "https:ssh"
     given = {n: v for n, v in worker.items() if n in GIT_SETTINGS}
     return {

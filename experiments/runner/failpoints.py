@@ -1,13 +1,9 @@
-"""Places in the code at which a test can have a process killed.
+"""Places in the code at which a test can kill the process.
 
-``SWEEPSITE_FAILPOINT=dispatch.chosen`` kills a process (SIGKILL, as power or the kernel
-would) when it comes to that place; several names are parted by commas. With
-``SWEEPSITE_FAILPOINT_ONCE=FOLDER`` each place kills only once in all processes
-together, and leaves a file of its name there. Unset, a place costs one look at an
-empty set. Never set it on a site that people use.
-
-Places at which a test can have a process killed; see runner/failpoints.py, which is
-there because a runner imports nothing else of ours.
+``SWEEPSITE_FAILPOINT=dispatch.chosen`` kills a process with SIGKILL at that place;
+commas separate several names. With ``SWEEPSITE_FAILPOINT_ONCE=FOLDER`` each place kills
+only one of all processes, and leaves a file with its name there. Without them a place
+costs one look-up in an empty set. Never set them on a site that people use.
 """
 
 from __future__ import annotations
@@ -23,33 +19,33 @@ CHOSEN, ONCE = "SWEEPSITE_FAILPOINT", "SWEEPSITE_FAILPOINT_ONCE"
 PLACES: Mapping[str, str] = {
     "dispatch.chosen": "the sampler has chosen, nothing is stored",
     "dispatch.storing": "inside the transaction: the trial is there, no attempt yet",
-    "dispatch.stored": "trial and attempt are stored, no bell was rung",
-    "dispatch.notified": "the bell was rung, and nobody has noted it",
-    "claim.popped": "a slot has taken the bell out of the queue",
-    "claim.updated": "inside the transaction: the attempt is given away",
-    "claim.committed": "the attempt is given away, and the slot has not heard it",
+    "dispatch.stored": "trial and attempt are stored, no job is queued",
+    "dispatch.notified": "the job is queued, and that is not noted",
+    "claim.popped": "a slot has taken the job out of the queue",
+    "claim.updated": "inside the transaction: the attempt is claimed",
+    "claim.committed": "the attempt is claimed, and the slot does not know it",
     "claim.received": "the slot has the attempt and has started nothing",
     "start.runner": "the slot has just started the runner",
     "start.read": "the runner knows what to run and has not begun",
     "start.training": "the training has just begun",
-    "beat.noted": "a sign of life is noted, and the runner has not heard it",
+    "beat.noted": "a heartbeat is noted, and the runner has no answer",
     "report.stored": "inside the transaction: points are stored and not judged",
     "report.judged": "inside the transaction: the policy has judged",
-    "report.committed": "points are stored, and the script has not heard it",
-    "finish.ended": "the training has ended, nothing of its rest was sent",
+    "report.committed": "points are stored, and the script has no answer",
+    "finish.ended": "the training has ended, and nothing was sent since",
     "finish.points": "the last points are sent, log and outputs are not",
-    "finish.delivered": "everything is sent but the word of the end",
+    "finish.delivered": "everything is sent except the finish report",
     "finish.updated": "inside the transaction: the attempt has ended, its trial not",
-    "finish.committed": "the trial has ended, and the runner has not heard it",
+    "finish.committed": "the trial has ended, and the runner has no answer",
     "finish.heard": "the runner knows that the site knows",
     "finish.runner": "the slot has seen the runner end",
     "stop.marked": "inside the transaction: attempts are to stop, trials are not yet",
-    "stop.committed": "the wish to stop is stored, and who asked has not heard it",
+    "stop.committed": "the request to stop is stored, and its sender has no answer",
     "stop.asked": "the training was sent SIGTERM",
     "lose.updated": "inside the transaction: the attempt is lost, its trial not queued",
-    "lose.committed": "the trial waits for its next attempt, no bell was rung",
+    "lose.committed": "the trial waits for its next attempt, no job is queued",
     "sweep.moved": "inside the transaction: the sweep's state has changed",
-    "recovery.notifies": "repair is about to ring for what waits",
+    "recovery.notifies": "recovery is about to queue jobs for what waits",
 }
 
 
@@ -67,13 +63,13 @@ _CHOSEN = chosen(os.environ)
 
 
 def failpoint(name: str) -> None:
-    """Die here if a test has asked for it."""
+    """End this process here if a test has chosen this place."""
     if name in _CHOSEN and _is_due(name, os.environ.get(ONCE, "")):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _is_due(name: str, folder: str) -> bool:
-    """Always, or only for the first process that comes by."""
+    """Always, or only for the first process that gets here."""
     if not folder:
         return True
     try:

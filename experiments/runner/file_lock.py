@@ -1,4 +1,4 @@
-"""One at a time on a host: a lock in a file, waited for with signs of life."""
+"""Locks in files, for processes of one host; heartbeats continue during a wait."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MAX_NAME_LENGTH = 60
 
 
 class LockWait:
-    """How an attempt waits for another one's lock, and under which name it holds its
-    own. `words` tell what it waits for, with {} for the holder's name."""
+    """How an attempt waits for another attempt's lock. `name` is shown to those that
+    wait for its own; `words` say what it waits for, with {} for the holder's name."""
 
     def __init__(
         self, heartbeat: PreparationHeartbeat, *, words: str, name: str
@@ -36,10 +36,9 @@ class LockWait:
 
 
 class FileLock:
-    """A lock that goes with the process that holds it, however that ends.
+    """A lock that ends with the process that holds it.
 
-    The file stays behind, for a lock on a file that somebody else has removed locks
-    nothing.
+    The file stays: a lock on a file that another process has removed locks nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,19 +46,19 @@ class FileLock:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self, waiting: LockWait) -> None:
-        """Hold it alone."""
+        """Wait for an exclusive lock."""
         while not self.try_alone():
             waiting.turn(self._holder())
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"trial {waiting.name}".encode()[:MAX_NAME_LENGTH], 0)
 
     def share(self, waiting: LockWait) -> None:
-        """Hold it together with others that share it."""
+        """Wait for a shared lock."""
         while not self._try(fcntl.LOCK_SH):
             waiting.turn(self._holder())
 
     def try_alone(self) -> bool:
-        """Hold it alone if nobody else holds it now."""
+        """Get an exclusive lock if no other process has one now."""
         return self._try(fcntl.LOCK_EX)
 
     def release(self) -> None:
@@ -81,13 +80,13 @@ class FileLock:
 
 
 def in_use_lock(folder: Path) -> Path:
-    """The lock that everybody shares who uses the folder without changing it."""
+    """The lock that all share who use the folder without changing it."""
     return folder.with_suffix(".use")
 
 
 @contextmanager
 def held(path: Path, waiting: LockWait) -> Iterator[None]:
-    """Hold a file's lock alone meanwhile."""
+    """Hold an exclusive lock on a file."""
     lock = FileLock(path)
     try:
         lock.take(waiting)
@@ -98,7 +97,7 @@ def held(path: Path, waiting: LockWait) -> Iterator[None]:
 
 @contextmanager
 def shared(path: Path, waiting: LockWait) -> Iterator[None]:
-    """Hold a file's lock together with others meanwhile."""
+    """Hold a shared lock on a file."""
     lock = FileLock(path)
     try:
         lock.share(waiting)
@@ -108,9 +107,9 @@ def shared(path: Path, waiting: LockWait) -> Iterator[None]:
 
 
 def removed_alone(folder: Path, remove: Callable[[], bool]) -> bool:
-    """What `remove` answers while nobody uses the folder, whose lock stands beside it.
+    """Call `remove` under the exclusive lock beside the folder, and return its result.
 
-    False where somebody does, and with a warning where it cannot be removed.
+    False if the lock is in use and, with a warning, if the removal fails.
     """
     lock = FileLock(folder.with_suffix(".lock"))
     try:

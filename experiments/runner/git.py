@@ -1,9 +1,7 @@
-"""Code from a git repository: fetched once a host and commit, checked out a trial.
+"""Code from a git repository: fetched once per host and commit, checked out per trial.
 
 Nothing of a repository runs: no hooks, no submodules, no filters. The working folder
 gets the files only, without a .git of its own.
-
-What a worker lets git be told, whoever has written the sweep.
 """
 
 from __future__ import annotations
@@ -34,12 +32,11 @@ SCHEMES = "a repository's address begins with https://, ssh://, git@ or file://"
 
 
 def checked(source: GitSource) -> GitSource:
-    """The source, once nothing in it can be taken for an option or lead elsewhere.
-
-    Raises CodeError.
+    """The source, if git cannot take any part of it for an option or for a path outside
+    the allowed folders. Raises CodeError.
     """
     if source.url.startswith("-") or not source.url.isprintable() or " " in source.url:
-        raise CodeError(f"{source.url!r} is no address of a repository; {SCHEMES}")
+        raise CodeError(f"{source.url!r} is not a repository's address; {SCHEMES}")
     scheme = source.url.partition("://")[0] if "://" in source.url else ""
     if scheme == "file":
         allowed_path(unquote(source.url.removeprefix("file://")), source.allowed)
@@ -48,9 +45,9 @@ def checked(source: GitSource) -> GitSource:
     elif scheme or not SCP.fullmatch(source.url):
         raise CodeError(f"{source.url!r} cannot be fetched from; {SCHEMES}")
     if source.ref and (not REF.fullmatch(source.ref) or ".." in source.ref):
-        raise CodeError(f"{source.ref!r} is no branch, tag or commit")
+        raise CodeError(f"{source.ref!r} is not a branch, tag or commit")
     if source.path.startswith(("/", "-")) or ".." in source.path.split("/"):
-        raise CodeError(f"{source.path!r} is no path inside the repository")
+        raise CodeError(f"{source.path!r} is not a path inside the repository")
     return source
 
 
@@ -85,8 +82,8 @@ SETTINGS = (
     "maintenance.auto=false",
     "advice.detachedHead=false",
 )
-# What an outage looks like; another try may do.
-PASSING = (
+# Signs of an outage: another try may succeed.
+TEMPORARY = (
     *("could not resolve host", "connection timed out", "connection refused"),
     *("connection reset", "early eof", "unexpected disconnect", "http 429"),
     *("returned error: 50", "temporary failure", "gnutls_handshake"),
@@ -105,13 +102,13 @@ class Repository:
         waiting: LockWait,
         worker: Mapping[str, str],
     ) -> None:
-        """Raises CodeError for a source that git must not be told, or without git."""
+        """Raises CodeError for a source that is not allowed, or without git."""
         self._source = checked(source)
         self._programs = programs
         self._waiting = waiting
         self._environment = {
             **git_environment(worker, files_allowed=source.url.startswith("file://")),
-            # The mirror's folder may lie inside some other repository.
+            # The mirror's folder may be inside another repository.
             "GIT_CEILING_DIRECTORIES": str(home),
         }
         self._program = shutil.which("git", path=self._environment["PATH"])
@@ -126,7 +123,7 @@ class Repository:
         self._use = in_use_lock(self._folder)
 
     def look_up(self) -> str:
-        """The whole id of the commit that the source's ref stands for now.
+        """The full id of the commit that the source's ref stands for now.
 
         Raises CodeError.
         """
@@ -147,8 +144,8 @@ class Repository:
             if name in found:
                 return found[name]
         raise CodeError(
-            f"{self._source.url} has no branch or tag {ref!r}; a commit must be given "
-            "with all of its 40 digits"
+            f"{self._source.url} has no branch or tag {ref!r}; a commit must have all "
+            "of its 40 digits"
         )
 
     def check_out(self, commit: str, target: Path) -> None:
@@ -163,7 +160,7 @@ class Repository:
                 self._run_well(*words, target=target)
 
     def _fetch(self, commit: str) -> None:
-        """Have the commit in the mirror; from the network only if it is not there."""
+        """Fetch the commit into the mirror, unless it is already there."""
         if not (self._folder / "HEAD").exists():
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(parents=True)
@@ -176,16 +173,17 @@ class Repository:
             "--no-write-fetch-head",
         )
         url = self._source.url
-        alone = self._run(*fetch, "--depth=1", "--", url, commit, told=True)
+        alone = self._run(*fetch, "--depth=1", "--", url, commit, in_log=True)
         if not alone.went_well:
-            # Some servers give whole branches only.
+            # Some servers only send whole branches.
             everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-            self._run_retried(*fetch, "--", url, *everything, told=True)
+            self._run_retried(*fetch, "--", url, *everything, in_log=True)
         if not self._has(commit):
             raise CodeError(f"{url} has no commit {commit} any more")
 
     def _unlock(self) -> None:
-        """Remove locks of git's own that a killed fetch has left: ours is held."""
+        """Remove git's own locks that a killed fetch has left; this process holds
+        ours."""
         for stale in self._folder.rglob("*.lock"):
             stale.unlink(missing_ok=True)
         for rest in self._folder.glob("objects/pack/tmp_*"):
@@ -214,16 +212,16 @@ class Repository:
         self,
         *words: str,
         seconds: float = FETCH_SECONDS,
-        told: bool = False,
+        in_log: bool = False,
         inside: bool = True,
     ) -> ProgramResult:
-        """Run it, again after an outage. Raises CodeError with git's own last words."""
+        """Run it, again after an outage. Raises CodeError with git's last lines."""
         for number in range(1, TRIES + 1):
-            result = self._run(*words, seconds=seconds, told=told, inside=inside)
+            result = self._run(*words, seconds=seconds, in_log=in_log, inside=inside)
             if result.went_well:
                 return result
-            said = "\n".join(result.last)
-            if number == TRIES or not any(word in said.lower() for word in PASSING):
+            said = "\n".join(result.last).lower()
+            if number == TRIES or not any(words in said for words in TEMPORARY):
                 break
             self._pause(2.0**number)
         raise CodeError(f"git could not read {self._source.url}: {_reason(result)}")
@@ -242,12 +240,12 @@ class Repository:
         self,
         *words: str,
         seconds: float = FETCH_SECONDS,
-        told: bool = False,
+        in_log: bool = False,
         inside: bool = True,
         target: Path | None = None,
     ) -> ProgramResult:
-        """Run git on the mirror, or outside of it; `target` is the working folder of
-        what checks files out, with an index of its own beside it."""
+        """Run git on the mirror, or outside of it. `target` is the working folder for a
+        checkout, which gets an index of its own."""
         settings = [part for setting in SETTINGS for part in ("-c", setting)]
         place = ["--git-dir", str(self._folder)] if inside else []
         environment = dict(self._environment)
@@ -260,7 +258,7 @@ class Repository:
                 folder=target or self._folder.parent,
                 environment=environment,
                 seconds=seconds,
-                told_as="git" if told else "",
+                log_prefix="git" if in_log else "",
                 limits=LIMITS,
             )
         except ProgramError as problem:
@@ -268,7 +266,7 @@ class Repository:
 
 
 def _reason(result: ProgramResult) -> str:
-    """Git's last lines, those that name an error if there are any."""
-    telling = [line for line in result.last if line.startswith(("fatal:", "error:"))]
-    lines = telling or list(result.last[-3:])
+    """Git's error lines, else its last lines."""
+    errors = [line for line in result.last if line.startswith(("fatal:", "error:"))]
+    lines = errors or list(result.last[-3:])
     return "; ".join(lines) or f"it ended with status {result.status}"

@@ -1,9 +1,7 @@
-"""Starts a runner as a process of its own; what a worker slot calls.
+"""Starts a runner as a process of its own; a worker's slot calls this.
 
-It is forked and not started anew: an interpreter that loads all of this again takes
-more processor time than everything else about a short trial.
-
-A runner's process: its session, its ties to the worker, one attempt, its end.
+The slot forks it: a new interpreter that loads all of this again would take more
+processor time than everything else in a short trial.
 """
 
 from __future__ import annotations
@@ -44,9 +42,9 @@ BAD_SPEC = 2
 def run(document: bytes, *, home: Path, parent: int, give_up_after: float) -> int:
     """Run the attempt that an AttemptSpec as JSON describes, in this process.
 
-    `parent` is the process to end with, `give_up_after` as in `Worker`. Returns 0 when
-    the site has everything (or does not want it any more), 1 when something had to stay
-    in the attempt's folder, 2 for a specification that cannot be read.
+    It ends when the process `parent` ends; `give_up_after` as in `WorkerContext`.
+    Returns 0 when the site has everything (or no longer wants it), 1 when something had
+    to stay in the attempt's folder, 2 for an invalid specification.
     """
     received = Signals()
     received.install()
@@ -67,18 +65,18 @@ def run(document: bytes, *, home: Path, parent: int, give_up_after: float) -> in
 
 
 def leave(code: int) -> NoReturn:
-    """End without taking the interpreter apart, which would take long: by now
-    everything is delivered, and what still runs are daemon threads."""
+    """End at once: everything is delivered, only daemon threads still run, and an
+    orderly exit of the interpreter would take long."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)
 
 
 def _tie_to_parent(parent: int, received: Signals) -> None:
-    """Get SIGTERM when the worker's process dies, also if it has died already.
+    """Get SIGTERM when the worker's process dies, even if it has already died.
 
-    The session of its own keeps a signal to the worker's process group from here: the
-    runner must outlive it for the seconds that an orderly release takes.
+    In its own session the runner gets no signal to the worker's process group: it needs
+    some more seconds for an orderly release.
     """
     with contextlib.suppress(PermissionError):
         os.setsid()
@@ -87,7 +85,7 @@ def _tie_to_parent(parent: int, received: Signals) -> None:
         received.terminations += 1
 
 
-# What ``ps`` and ``top`` call it; the command stays that of its slot.
+# Its name in ``ps`` and ``top``; its command line stays the slot's.
 RUNNER = "trial-runner"
 PROJECT = Path(__file__).resolve().parent.parent.parent
 OWN_SETTINGS = (
@@ -104,14 +102,13 @@ OPEN_FILES = Path("/proc/self/fd" if sys.platform.startswith("linux") else "/dev
 def start_runner(
     spec: Mapping[str, object], *, home: Path, slot: str = ""
 ) -> ForkProcess:
-    """Start a runner for an AttemptSpec (the claim's JSON) and hand it over.
+    """Start a runner for an AttemptSpec (the claim's JSON) and return its process.
 
     `home` is the worker's folder for attempts and code, `slot` a name that stays the
-    same when the slot is started again (for `janitor.kill_slot`). Join the returned
-    process; its exit code is what `session.run` returns. Send it SIGTERM to release
-    the attempt. Call it from the main thread of a process without further threads:
-    the runner is its copy, and ends itself when the calling thread is gone. Wait for it
-    without a time limit: it closes what that goes by.
+    same when the slot starts again (for `cleanup.kill_slot`). The exit code is what
+    `run` returns. SIGTERM releases the attempt. Call it from the main thread of a
+    process without other threads: the runner is its copy, and ends when that thread
+    ends. Join it without a time limit: it closes the file that a timeout relies on.
     """
     runner = multiprocessing.get_context("fork").Process(
         target=_become_runner,
@@ -136,10 +133,10 @@ def _become_runner(
 
 
 def _close_inherited() -> None:
-    """Leave the worker's connections to the worker.
+    """Close the worker's connections.
 
-    Their numbers stay taken: an object that still believes in one may close it, and
-    that must not hit a file of ours.
+    Their numbers stay in use, because an object of the worker may still close one, and
+    that must not close a file of ours.
     """
     nothing = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir(OPEN_FILES):
@@ -150,15 +147,14 @@ def _close_inherited() -> None:
 def _replace(number: int, nothing: int) -> None:
     try:
         os.fstat(number)
-    except OSError:  # The listing's own, gone with it.
+    except OSError:  # The descriptor of the listing itself.
         return
     if number != nothing:
         os.dup2(nothing, number, inheritable=False)
 
 
 def runner_environment(worker: Mapping[str, str], *, slot: str) -> dict[str, str]:
-    """What a runner hands on to git, pip and the training: none of the worker's
-    secrets."""
+    """A runner's environment, without the worker's secrets."""
     environment = inherited(worker)
     environment |= {name: worker[name] for name in OWN_SETTINGS if name in worker}
     environment |= tool_settings(worker)

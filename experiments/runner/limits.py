@@ -1,11 +1,9 @@
-"""Resource limits that a worker's administrator puts on training processes.
+"""Resource limits of training processes: kernel limits per process, and a control group
+(cgroup v2) that limits the memory of the whole tree.
 
-A memory limit that the kernel keeps for a whole tree: a control group of its own.
-
-Only with cgroup v2, and only where the worker may make groups: in the folder that
-SWEEPSITE_CGROUP names, else beside the worker's own group when that subtree has been
-delegated to it. Whether it may is found out by trying. The tree's memory is watched in
-any case, so nothing depends on it.
+The group needs a folder in which the worker may make groups: SWEEPSITE_CGROUP, else
+beside the worker's own group if that subtree was delegated. Without one, the runner's
+own watch on the tree's memory still applies.
 """
 
 from __future__ import annotations
@@ -49,11 +47,11 @@ class ResourceLimit:
 
 @dataclass(frozen=True)
 class TrialLimits:
-    """What the sweep lets one trial take; None: what the worker lets it.
+    """The sweep's limits for one trial; None: only the worker's limit.
 
-    `memory_bytes` of the whole tree are watched rather than set as a limit of the
-    kernel's on each process's addresses, which libraries for GPUs reserve by the
-    terabyte. `open_files` are those of one process.
+    `memory_bytes` is for the whole tree. It is watched and not set as a kernel limit on
+    each process's addresses, of which GPU libraries reserve terabytes. `open_files` is
+    for one process.
     """
 
     memory_bytes: int | None = None
@@ -84,12 +82,11 @@ def _given(value: Mapping[str, object], name: str) -> int | None:
 def limits_from(
     worker: Mapping[str, str], asked: TrialLimits = NO_LIMITS
 ) -> tuple[ResourceLimit, ...]:
-    """The limits set in the worker's environment, and no core dumps in any case.
+    """The limits of the worker's environment and of the sweep, and no core dumps.
 
-    What the sweep has asked for comes first: the worker's own can only lower it.
-
-    The limit on processes counts every process of the worker's user, and the
-    superuser is not bound by it.
+    The sweep's limits come first: the worker's own can only lower them. The limit on
+    processes counts every process of the worker's user, and does not bind the
+    superuser.
     """
     set_ones = [
         ResourceLimit(LIMIT_VARIABLES[n], _whole(n, worker[n]))
@@ -115,7 +112,7 @@ OWN = Path("/proc/self/cgroup")
 PREFIX = "sweepsite-"
 # A group is busy for a moment after the last of its processes has been collected.
 REMOVE_TRIES, REMOVE_PAUSE = 20, 0.01
-# Seconds until a group that nobody has entered is taken for one that was left.
+# Seconds after which an empty group counts as left behind.
 NEW = 60.0
 
 
@@ -123,14 +120,14 @@ class Cgroup:
     """One group with a limit. Processes enter it before they exec."""
 
     def __init__(self, folder: Path, *, memory: int) -> None:
-        """Raises OSError where that cannot be."""
+        """Raises OSError if the group cannot be made."""
         self._folder = folder
         folder.mkdir(exist_ok=True)
         try:
             if not (folder / "memory.max").exists():
                 raise FileNotFoundError(f"{folder} has no memory controller")
             (folder / "memory.max").write_text(str(memory))
-            # Without swap the limit is one; not every kernel counts swap.
+            # With swap the limit would not hold; not every kernel counts swap.
             _try_to_write(folder / "memory.swap.max", "0")
             # The tree ends as a whole.
             _try_to_write(folder / "memory.oom.group", "1")
@@ -141,13 +138,13 @@ class Cgroup:
             raise
 
     def enter(self) -> None:
-        """Move the calling process; one that may not stays where it is."""
+        """Move the calling process into the group, if it may."""
         with contextlib.suppress(OSError):
             os.write(self._entrance, b"0")
 
     def kills(self) -> int:
-        """How many of its processes the kernel has ended for want of memory, in the
-        group or in the whole system."""
+        """How many of its processes the kernel has ended because the group or the whole
+        system ran out of memory."""
         return self._event("oom_kill")
 
     def is_full(self) -> bool:
@@ -161,24 +158,23 @@ class Cgroup:
         return 0
 
     def peak(self) -> int:
-        """The most that was counted, in bytes; 0 where the kernel does not say.
+        """The group's highest memory use, in bytes; 0 if the kernel does not say.
 
-        Pages of files that were read are in it, up to the limit: they are no need of
-        the tree, and make room when there is one.
+        It includes cached pages of files, which the kernel frees when it needs memory.
         """
         with contextlib.suppress(OSError, ValueError):
             return int((self._folder / "memory.peak").read_text())
         return 0
 
     def remove(self) -> None:
-        """Once nothing is left in it."""
+        """Remove the group after its last process has ended."""
         with contextlib.suppress(OSError):
             os.close(self._entrance)
         remove_group(self._folder)
 
 
 def remove_group(folder: Path) -> None:
-    """Remove a group that nothing is left in, or leave it where that is not so."""
+    """Remove an empty group; one that is in use stays."""
     for _ in range(REMOVE_TRIES):
         try:
             folder.rmdir()
@@ -193,7 +189,7 @@ def remove_group(folder: Path) -> None:
 def cgroup_for(
     attempt: str, *, memory: int | None, worker: Mapping[str, str]
 ) -> Cgroup | None:
-    """A group for an attempt with a limit in bytes; None where there can be none."""
+    """A group for an attempt with a limit in bytes; None if none can be made."""
     parent = None if memory is None else _parent(worker)
     if parent is None or memory is None:
         return None
@@ -207,10 +203,10 @@ def cgroup_for(
 
 
 def _remove_left(parent: Path) -> None:
-    """Empty groups of runners that were killed. The kernel keeps those in use.
+    """Remove empty groups of killed runners. The kernel keeps those in use.
 
-    A runner in another container is not in this process table; its group is empty only
-    until its training enters.
+    A runner in another container is not in this process table, so its group must also
+    be old: it is only empty until its training enters.
     """
     for folder in parent.glob(f"{PREFIX}*-*"):
         runner = folder.name.rpartition("-")[2]

@@ -1,7 +1,7 @@
-"""Brings the outputs of an earlier attempt to the worker, before training starts.
+"""Fetches the outputs of an earlier attempt before training starts.
 
-All of them or none: a script that finds the folder may trust every file in it. They are
-read-only copies, so nothing that a script does to them reaches the site or the cache.
+All of them or none: if the folder exists, a script can trust every file in it. They are
+read-only copies, so a script cannot change the site's files or the cache.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ READ_ONLY, READ_ONLY_FOLDER = 0o444, 0o555
 
 
 class CheckpointError(Exception):
-    """The earlier outputs are not to be had; the text says why."""
+    """The earlier outputs cannot be fetched; the text says why."""
 
 
 class CheckpointDownload:
-    """Fetches one checkpoint. `cache` holds files by their SHA-256, over attempts."""
+    """Fetches one checkpoint. `cache` holds files of all attempts by their SHA-256."""
 
     def __init__(
         self,
@@ -54,8 +54,8 @@ class CheckpointDownload:
     def fetch(self) -> None:
         """Fill the folder.
 
-        Raises CheckpointError when it cannot be had, OSError when the worker has no
-        room, SiteAway when patience runs out, NotStarted and StaleAttempt.
+        Raises CheckpointError, OSError when the worker has no room, SiteAway when the
+        time for retries is over, NotStarted and StaleAttempt.
         """
         size = sum(file.size for file in self._checkpoint.files)
         if size > self._limit:
@@ -87,7 +87,7 @@ class CheckpointDownload:
         target.chmod(READ_ONLY)
 
     def _copy_cached(self, file: CheckpointFile, target: Path) -> bool:
-        """Copy from the cache; False when it has not these very bytes."""
+        """Copy from the cache; False if it does not have exactly these bytes."""
         cached = self._cache / file.sha256
         seen = hashlib.sha256()
         try:
@@ -95,7 +95,7 @@ class CheckpointDownload:
         except FileNotFoundError:
             return False
         with source, target.open("xb") as copy:
-            # It may be removed meanwhile: what is open stays whole.
+            # If the cleanup removes it meanwhile, the open file stays readable.
             os.utime(source.fileno())
             while piece := source.read(PIECE):
                 self._heartbeat.show()
@@ -108,7 +108,7 @@ class CheckpointDownload:
         return False
 
     def _download(self, file: CheckpointFile) -> None:
-        """Into the cache, whole or not at all."""
+        """Download into the cache, all of it or nothing."""
         self._cache.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self._cache, prefix="fetching-")
         try:

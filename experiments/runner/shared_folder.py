@@ -1,9 +1,7 @@
-"""Code from a folder of the worker's disk, copied into the trial's own.
+"""Code from a folder on the worker's disk, copied for each trial.
 
 A copy, because trials must not write into each other's files, and because an edit of
 the folder must not change what a running trial reads.
-
-Whether a path of the worker's disk lies in a folder that its pool allows.
 """
 
 from __future__ import annotations
@@ -18,8 +16,7 @@ from experiments.runner.code import MAX_FILES, CodeError
 from experiments.runner.folder import size_in_words
 from experiments.runner.sources import FolderSource
 
-# Names under which keys and passwords are kept, whatever lies around them. No pool can
-# allow what has one in its path.
+# Names of files and folders with keys and passwords. No pool can allow a path with one.
 SECRET = frozenset(
     {
         ".aws",
@@ -35,7 +32,7 @@ SECRET = frozenset(
         ".ssh",
     }
 )
-KEPT = "is where keys and passwords are kept, which no pool opens to sweeps"
+NOT_OPENED = "is for keys and passwords, which no pool opens to sweeps"
 
 
 def allowed_path(path: str, allowed: Sequence[str]) -> Path:
@@ -47,23 +44,22 @@ def allowed_path(path: str, allowed: Sequence[str]) -> Path:
     if not os.path.isabs(path) or ".." in Path(path).parts:
         raise CodeError(f"{path!r} is not a whole path such as /srv/code, without ..")
     real = Path(os.path.realpath(path))
-    if not lies_in(real, resolved(allowed)):
+    if not is_inside(real, resolved(allowed)):
         raise CodeError(
             f"{path} does not lie in a folder that the worker's pool allows; allowed "
             f"are {', '.join(allowed) or 'none'}. An admin may add it to the pool"
         )
     if secret := secret_part(real):
-        raise CodeError(f"{path} leads to {real}, and {secret} {KEPT}")
+        raise CodeError(f"{path} leads to {real}, and {secret} {NOT_OPENED}")
     return real
 
 
 def resolved(allowed: Sequence[str]) -> list[Path]:
-    """The allowed folders with every link resolved; what is no whole path allows
-    nothing."""
+    """The allowed folders with every link resolved; a relative path allows nothing."""
     return [Path(os.path.realpath(each)) for each in allowed if os.path.isabs(each)]
 
 
-def lies_in(real: Path, homes: Sequence[Path]) -> bool:
+def is_inside(real: Path, homes: Sequence[Path]) -> bool:
     """Whether a resolved path is one of the resolved folders, or inside one."""
     return any(real.is_relative_to(home) for home in homes)
 
@@ -76,14 +72,13 @@ def secret_part(path: PurePath) -> str:
 MAX_BYTES = 200 << 20
 # Hidden files and folders (.git, .venv, .sweepsite) are left out as well.
 LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
-# At the top: what the script wrote there when it was tried by hand; each trial has its
-# own.
+# At the top: what a run of the script by hand has written. Each trial has its own.
 OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What was copied: how many files and bytes."""
+    """How many files and bytes were copied."""
 
     files: int
     size: int
@@ -94,11 +89,11 @@ class Copied:
 
 
 def copy(source: FolderSource, target: Path, *, show: Callable[[], None]) -> Copied:
-    """Copy the folder's files into `target`, calling `show` between them.
+    """Copy the folder's files into `target`; calls `show` between them.
 
     Links to files are followed, links to folders stay links, and a link out of the
-    allowed folders is refused. Raises CodeError, with nothing copied where the folder
-    is too large.
+    allowed folders is an error. Raises CodeError, before any copy if the folder is too
+    large.
     """
     folder = allowed_path(source.folder, source.allowed)
     if not folder.is_dir():
@@ -113,8 +108,8 @@ def copy(source: FolderSource, target: Path, *, show: Callable[[], None]) -> Cop
 def _look(
     folder: Path, source: FolderSource, show: Callable[[], None]
 ) -> tuple[list[tuple[Path, Path]], Copied]:
-    """Each path with what it really is, and the amounts; not further than is allowed,
-    for the folder may hold millions of files on a slow disk."""
+    """Each path with its target, and the amounts. It stops at the limits, since the
+    folder may hold millions of files on a slow disk."""
     homes = resolved(source.allowed)
     paths: list[tuple[Path, Path]] = []
     size = 0
@@ -140,7 +135,7 @@ def _inside(folder: Path, show: Callable[[], None]) -> Iterator[Path]:
 
 
 def kept_folders(names: Sequence[str], *, top: bool) -> list[str]:
-    """Those folders of a folder, the outermost or not, that belong to the code."""
+    """The subfolders that belong to the code; `top`: of the outermost folder."""
     return [n for n in names if is_kept(n) and not (top and n == OUTPUTS)]
 
 
@@ -150,13 +145,13 @@ def is_kept(name: str) -> bool:
 
 def _checked(path: Path, source: FolderSource, homes: Sequence[Path]) -> Path:
     real = Path(os.path.realpath(path))
-    if not lies_in(real, homes):
+    if not is_inside(real, homes):
         raise CodeError(
             f"{path} is a link to {real}, outside the folders that the pool allows "
             f"({', '.join(source.allowed)})"
         )
     if secret := secret_part(real):
-        raise CodeError(f"{path} is a link to {real}, and {secret} {KEPT}")
+        raise CodeError(f"{path} is a link to {real}, and {secret} {NOT_OPENED}")
     if not (real.is_file() or real.is_dir()):
         raise CodeError(f"{path} is neither a file nor a folder")
     return real
@@ -168,10 +163,10 @@ def _size(real: Path) -> int:
 
 def _too_much(files: int, size: int, folder: str) -> CodeError:
     return CodeError(
-        f"{folder} has {files:,} files of {size_in_words(size)} or more; a trial gets "
-        f"a copy of its code, so at most {MAX_FILES:,} files of "
-        f"{size_in_words(MAX_BYTES)} are allowed. Keep data elsewhere and name their "
-        "folder in the command"
+        f"{folder} has {files:,} files of {size_in_words(size)} or more; each trial "
+        f"gets a copy of its code, so at most {MAX_FILES:,} files of "
+        f"{size_in_words(MAX_BYTES)} are allowed. Keep data in another folder and name "
+        "it in the command"
     )
 
 

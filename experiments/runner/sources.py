@@ -1,7 +1,5 @@
-"""Where an attempt's code and packages come from, as its specification says it.
-
-The outputs of an earlier attempt that a trial's next one begins with.
-"""
+"""Where an attempt's code, packages and earlier outputs come from, as its specification
+says."""
 
 from __future__ import annotations
 
@@ -31,9 +29,9 @@ class CodeSource:
 class GitSource:
     """A folder `path` of a git repository.
 
-    `commit` is empty until the first attempt of the sweep has looked `ref` up; an
-    empty `ref` is the repository's own default. `allowed` are the folders of which
-    repositories may lie on the worker's own disk.
+    `commit` is empty until the first attempt of the sweep has looked up `ref`; an empty
+    `ref` is the repository's default branch. `allowed` are the folders of the worker's
+    disk that may hold repositories.
     """
 
     url: str
@@ -45,7 +43,7 @@ class GitSource:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderSource:
-    """A folder of the worker's disk, which has to lie in one of the `allowed` ones."""
+    """A folder on the worker's disk, inside one of the `allowed` ones."""
 
     folder: str
     allowed: tuple[str, ...] = ()
@@ -147,7 +145,7 @@ class Checkpoint:
 
 
 def read_checkpoint(value: object) -> Checkpoint | None:
-    """`resume_from` of a specification; None when there is none. Raises SourceError."""
+    """`resume_from` of a specification. Raises SourceError."""
     if value is None:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("files"), list):
@@ -164,7 +162,7 @@ def _read_file(entry: object) -> CheckpointFile:
         raise SourceError("a file of resume_from must be an object")
     path, sha256, size = entry.get("path"), entry.get("sha256"), entry.get("size")
     if not isinstance(path, str) or not _stays_inside(path):
-        raise SourceError(f"resume_from names {path!r}, which lies outside its folder")
+        raise SourceError(f"resume_from names {path!r}, which is outside its folder")
     if not isinstance(sha256, str) or not DIGEST.fullmatch(sha256):
         raise SourceError(f"sha256 of {path!r} must be 64 hexadecimal digits")
     if not isinstance(size, int) or size < 0:

@@ -1,7 +1,4 @@
-"""What the site asks of one attempt, as the claim hands it over.
-
-What a trial's preparation leaves for its start: which Python, and where.
-"""
+"""The specification of one attempt, which the site sends when a slot claims it."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from experiments.runner.limits import NO_LIMITS, TrialLimits, read_limits
 from experiments.runner.sources import (
     Checkpoint,
     Code,
-    CodeSource,
     Requirements,
     SourceError,
     read_checkpoint,
@@ -31,14 +27,14 @@ Source = TypeVar("Source")
 
 
 class SpecError(ValueError):
-    """The specification on standard input cannot be carried out."""
+    """The specification is not valid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptSpec:
     """One attempt at a trial. Durations in seconds, sizes in bytes.
 
-    `gpus` are the indexes of the devices that it may see; none: the worker's own.
+    `gpus` are the indexes of the devices that it may see; empty: all of the worker's.
     """
 
     attempt: str
@@ -66,7 +62,7 @@ class AttemptSpec:
 def parse_spec(text: bytes | str) -> AttemptSpec:
     """Read an AttemptSpec from its JSON text.
 
-    Raises SpecError with one sentence that names the field and what is allowed.
+    Raises SpecError, which names the field and what is allowed.
     """
     try:
         fields = json.loads(text)
@@ -108,7 +104,7 @@ def _check_protocol(protocol: object) -> None:
 
 
 def _identifier(fields: Mapping[str, object], name: str) -> str:
-    """An id becomes a folder's name, so only harmless characters may pass."""
+    """An id becomes a folder's name, so only harmless characters are allowed."""
     value = str(fields.get(name, ""))
     if not SAFE_ID.fullmatch(value):
         raise SpecError(
@@ -181,8 +177,8 @@ def _optional_number(fields: Mapping[str, object], name: str) -> float | None:
 
 @dataclass(frozen=True)
 class Prepared:
-    """`python` is what the word stands for in a command, empty for the worker's own;
-    `path` goes first on PATH, and `environment` is set beside it."""
+    """What a trial's preparation leaves for its start. `python` replaces that word in
+    the command (empty: the worker's own), `path` comes first on PATH."""
 
     python: str = ""
     path: tuple[str, ...] = ()
@@ -190,13 +186,3 @@ class Prepared:
 
 
 NOTHING_PREPARED = Prepared()
-
-
-__all__ = [
-    "PROTOCOL",
-    "SAFE_ID",
-    "AttemptSpec",
-    "CodeSource",
-    "SpecError",
-    "parse_spec",
-]

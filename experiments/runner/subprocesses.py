@@ -1,4 +1,4 @@
-"""Programs that prepare a trial, such as git and pip: started, watched and ended."""
+"""Runs the programs that prepare a trial, such as git and pip."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MAX_LINE_LENGTH = 64 << 10
 
 
 class ProgramError(Exception):
-    """A program could not be started, or ran longer than it may."""
+    """A program could not be started, or ran too long."""
 
 
 @dataclass(frozen=True)
 class ProgramResult:
-    """How a program ended: its exit status, the beginning of what it printed, and the
-    last lines of that."""
+    """How a program ended: its exit status, and the beginning and the last lines of
+    what it printed."""
 
     status: int
     output: bytes
@@ -50,8 +50,7 @@ class ProgramResult:
 class Subprocesses:
     """Runs one program after another for an attempt.
 
-    `markers` are the variables by which a dead runner's processes are found and ended,
-    just as those of its training.
+    `markers` are the variables that find a dead runner's processes, to end them.
     """
 
     heartbeat: PreparationHeartbeat
@@ -66,16 +65,15 @@ class Subprocesses:
         folder: Path,
         environment: Mapping[str, str],
         seconds: float,
-        told_as: str = "",
+        log_prefix: str = "",
         limits: Sequence[ResourceLimit] = (),
     ) -> ProgramResult:
         """Run a program to its end; nothing that it started outlives this call.
 
-        With `told_as` its lines go to the trial's log, marked with that word. Raises
-        ProgramError when it cannot be started or takes longer than `seconds`, and what
+        With `log_prefix` its lines go to the trial's log, after that word. Raises
+        ProgramError if it cannot be started or takes longer than `seconds`, and what
         PreparationHeartbeat.show raises.
         """
-        told = LinePrefixer(self.log, f"{told_as} | ") if told_as else None
         given = {**environment, **self.markers}
         try:
             tree = ProcessTree(argv, environment=given, work=folder, limits=limits)
@@ -83,7 +81,7 @@ class Subprocesses:
             raise ProgramError(
                 f"{argv[0]} could not be started: {problem}"
             ) from problem
-        kept = CapturedOutput(told)
+        kept = CapturedOutput(self.log if log_prefix else None, f"{log_prefix} | ")
         try:
             self._watch(tree, kept, seconds, name=Path(argv[0]).name)
         finally:
@@ -109,28 +107,19 @@ class Subprocesses:
                     self.signals.forget(tree.output)
 
 
-class LinePrefixer:
-    """Writes whole lines into the log, each with its mark."""
-
-    def __init__(self, log: OutputLog, mark: str) -> None:
-        self._log = log
-        self._mark = mark.encode()
-
-    def line(self, line: bytes) -> None:
-        self._log.feed(self._mark + line + b"\n")
-
-
 class CapturedOutput:
-    """What a program prints: the beginning, and its last lines."""
+    """The beginning and the last lines of what a program prints; each line also goes to
+    the log, if there is one."""
 
-    def __init__(self, told: LinePrefixer | None) -> None:
+    def __init__(self, log: OutputLog | None, prefix: str) -> None:
         self.beginning = bytearray()
-        self._told = told
+        self._log = log
+        self._prefix = prefix.encode()
         self._rest = b""
         self._last: deque[bytes] = deque(maxlen=LAST_LINES)
 
     def close(self) -> None:
-        """The last line may have no end."""
+        """End the last line, which may have no line break."""
         if self._rest:
             self._end_line(self._rest)
         self._rest = b""
@@ -147,11 +136,11 @@ class CapturedOutput:
             self.close()
 
     def _end_line(self, line: bytes) -> None:
-        """Of a progress bar, which goes back to the line's start, only its last state
-        counts."""
+        """Keep a line; of a progress bar, which rewrites its line, only the last
+        state."""
         line = line.rstrip(b"\r").rpartition(b"\r")[2]
         if not line.strip():
             return
         self._last.append(line)
-        if self._told is not None:
-            self._told.line(line)
+        if self._log is not None:
+            self._log.feed(self._prefix + line + b"\n")

@@ -1,7 +1,5 @@
-"""How much disk the shared environments take, and which of them go.
-
-What trials shared on this host and nobody uses any more.
-"""
+"""Removes what trials share on this host once it is unused or beyond its limit:
+environments, repositories, code and earlier outputs."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ Show = Callable[[], None]
 
 
 def no_heartbeat() -> None:
-    """Nobody waits, so no signs of life are needed."""
+    """For a process without an attempt."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Cached:
 
 
 def bytes_from(worker: Mapping[str, str], name: str, *, usual: int) -> int:
-    """The limit in bytes that a worker's environment sets; the usual one for none or,
-    with a warning, for what is not a number."""
+    """The limit in bytes that a worker's environment sets; the usual one without a
+    setting and, with a warning, for one that is not a number."""
     text = worker.get(name, "")
     if text.isascii() and text.isdecimal():
         return int(text)
@@ -69,10 +67,10 @@ def remove_unused(
     keep: Path | None = None,
     show: Show = no_heartbeat,
 ) -> list[Path]:
-    """Remove environments that were not used for so many days, then the longest
-    unused until the rest fits the limit. Returns what was removed.
+    """Remove environments that were not used for `days`, then the least recently used
+    until the rest fits the limit. Returns what was removed.
 
-    `show` is called now and then, however much there is to look at and to remove.
+    Calls `show` often, also while it measures and removes large folders.
     """
     old = time.time() - days * DAY
     removed = [folder for folder in _folders(root) if _is_useless(folder, old)]
@@ -83,9 +81,9 @@ def remove_unused(
 def make_room(
     root: Path, *, limit: int, keep: Path | None = None, show: Show = no_heartbeat
 ) -> list[Path]:
-    """Remove the longest unused until all fit into `limit` bytes; never `keep`, nor
-    one that a trial uses or builds now."""
-    found = sorted(_kept(root, show), key=lambda kept: kept.used_at)
+    """Remove the least recently used until all fit into `limit` bytes; never `keep`,
+    nor one that a trial uses or builds now."""
+    found = sorted(_environments(root, show), key=lambda kept: kept.used_at)
     size = sum(kept.size for kept in found)
     removed = []
     for kept in found:
@@ -98,8 +96,7 @@ def make_room(
 
 
 def size_of(folder: Path, show: Show = no_heartbeat) -> int:
-    """Bytes of the files below a folder, links not followed. What goes meanwhile does
-    not count."""
+    """Bytes of the files below a folder; links are not followed."""
     size = 0
     for parent, _, names in os.walk(folder):
         show()
@@ -118,24 +115,24 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _is_useless(folder: Path, old: float) -> bool:
-    """Unused since then, or never finished; the lock tells what is being built."""
+    """Unused since then, or never finished; a lock protects what is being built."""
     try:
         return (folder / MARK).stat().st_mtime < old
     except OSError:
         return True
 
 
-def _kept(root: Path, show: Show) -> Iterator[Cached]:
-    """Every finished environment: others are being built, or of no use."""
+def _environments(root: Path, show: Show) -> Iterator[Cached]:
+    """Every finished environment."""
     for folder in _folders(root):
         with contextlib.suppress(OSError):
             mark = folder / MARK
             used_at = mark.stat().st_mtime
-            yield Cached(folder, used_at, _told_size(mark) or size_of(folder, show))
+            yield Cached(folder, used_at, _noted_size(mark) or size_of(folder, show))
 
 
-def _told_size(mark: Path) -> int:
-    """The size when it was built, which nothing changes later; 0 where none is told."""
+def _noted_size(mark: Path) -> int:
+    """The size after the build, which never changes; 0 if it was not noted."""
     try:
         return int(json.loads(mark.read_text())["bytes"])
     except (ValueError, KeyError, TypeError):
@@ -146,7 +143,7 @@ def _remove(folder: Path, show: Show) -> bool:
     """Remove it unless it is in use or being built."""
 
     def remove() -> bool:
-        # Without its mark it is none, also when the rest cannot be removed now.
+        # Without its mark it does not count, even if the rest cannot be removed now.
         (folder / MARK).unlink(missing_ok=True)
         remove_tree(folder, show=show)
         return True
@@ -155,8 +152,10 @@ def _remove(folder: Path, show: Show) -> bool:
 
 
 def remove_tree(folder: Path, *, show: Show) -> None:
-    """Remove a folder with all that is in it, links not followed, with signs of life
-    meanwhile. Raises OSError, and what `show` raises."""
+    """Remove a folder and its content without following links; calls `show` often.
+
+    Raises OSError, and what `show` raises.
+    """
     if folder.is_symlink():
         raise OSError(f"{folder} is a link")
     for parent, folders, names in os.walk(folder, topdown=False):
@@ -173,19 +172,19 @@ def remove_tree(folder: Path, *, show: Show) -> None:
 USUAL_RESUME_LIMIT = 20 << 30
 USUAL_CODE_LIMIT = 10 << 30
 USUAL_REPOSITORIES_LIMIT = 20 << 30
-# In seconds: longer than one file takes from its arrival to its copy for the trial.
-SETTLES = 600.0
-# In seconds: longer than a failed build speaks for the next ones.
+# In seconds: longer than a file needs from its download to its copy for the trial.
+MIN_UNUSED = 600.0
+# In seconds: longer than a failed build counts for the next ones.
 FAILURES_STAY = 600.0
 
 
 def clear_shared(
     home: Path, *, days: float, worker: Mapping[str, str] = os.environ
 ) -> list[Path]:
-    """Remove environments and mirrors of repositories not used for so many days, and
-    those beyond the limits of disk that the worker's settings give them.
+    """Remove environments and mirrors of repositories that were not used for `days` or
+    are beyond the worker's limits. What a trial uses now stays.
 
-    What a trial uses at this moment stays. Returns what was removed.
+    Returns what was removed.
     """
     environments = home / "environments"
     limit = bytes_from(worker, ENVIRONMENTS_LIMIT, usual=USUAL_LIMIT)
@@ -202,7 +201,7 @@ def clear_shared(
 def clear_code(
     cache: Path, *, days: float, worker: Mapping[str, str] = os.environ
 ) -> list[Path]:
-    """Remove archives of code as `clear_resume` removes files."""
+    """Remove archives of code, like `clear_resume`."""
     limit = bytes_from(worker, CODE_LIMIT, usual=USUAL_CODE_LIMIT)
     return _clear(list(_files(cache)), days=days, limit=limit, remove=_unlink)
 
@@ -210,11 +209,11 @@ def clear_code(
 def clear_resume(
     cache: Path, *, days: float, worker: Mapping[str, str] = os.environ
 ) -> list[Path]:
-    """Remove files of earlier attempts not used for so many days, then the longest
-    unused until the rest fits the limit that the worker's settings give them.
+    """Remove files of earlier attempts that were not used for `days`, then the least
+    recently used until the rest fits the worker's limit.
 
-    What was used in the last minutes stays: a trial may have just fetched it, or be
-    about to fetch the rest. Returns what was removed.
+    What was used in the last minutes stays: a trial may just have fetched it. Returns
+    what was removed.
     """
     limit = bytes_from(worker, RESUME_LIMIT, usual=USUAL_RESUME_LIMIT)
     return _clear(list(_files(cache)), days=days, limit=limit, remove=_unlink)
@@ -227,13 +226,13 @@ def _clear(
     limit: int,
     remove: Callable[[Cached], bool],
 ) -> list[Path]:
-    """Remove what is too old, then the longest unused until the rest fits the limit."""
+    """Remove what is too old, then the least recently used until the rest fits."""
     now = time.time()
     size = sum(each.size for each in found)
     removed = []
     for each in sorted(found, key=lambda each: each.used_at):
         is_old = each.used_at < now - days * DAY
-        if each.used_at > now - SETTLES or not (is_old or size > limit):
+        if each.used_at > now - MIN_UNUSED or not (is_old or size > limit):
             continue
         if remove(each):
             removed.append(each.path)
@@ -253,14 +252,14 @@ def _files(folder: Path) -> Iterator[Cached]:
 
 
 def _mirrors(folder: Path) -> Iterator[Cached]:
-    """Their time is renewed at the beginning of every use."""
+    """Mirrors of repositories; every use renews their time."""
     for mirror in sorted(folder.glob("*.git")):
         with contextlib.suppress(OSError):
             yield Cached(mirror, mirror.stat().st_mtime, size_of(mirror))
 
 
 def _unlink(file: Cached) -> bool:
-    """Remove it, unless it was used since it was seen."""
+    """Remove it, unless it was used meanwhile."""
     try:
         if file.path.lstat().st_mtime > file.used_at:
             return False
@@ -271,8 +270,7 @@ def _unlink(file: Cached) -> bool:
 
 
 def _remove_mirror(mirror: Cached) -> bool:
-    """Remove it, unless a trial fetches into it or reads it, or has since it was
-    seen."""
+    """Remove it, unless a trial uses it or has used it meanwhile."""
     folder = mirror.path
 
     def remove() -> bool:
@@ -280,7 +278,7 @@ def _remove_mirror(mirror: Cached) -> bool:
         try:
             if not use.try_alone() or folder.stat().st_mtime > mirror.used_at:
                 return False
-            # Without it it is none, also when the rest cannot be removed now.
+            # Without HEAD it does not count, even if the rest cannot be removed now.
             (folder / "HEAD").unlink(missing_ok=True)
             shutil.rmtree(folder)
         finally:

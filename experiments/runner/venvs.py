@@ -1,13 +1,9 @@
-"""Virtual environments with a trial's packages, built once a host and shared.
+"""Virtual environments with a trial's packages, built once per host and shared.
 
-An environment stays where it was built, for its programs name their interpreter by its
-whole path. It counts once its mark is there, which is written last and renamed into
-place, so a build that was cut off is never used.
-
-Requirements of a trial: read, and told apart by what they would install.
-
-pip reads the text itself. Here it is only looked at closely enough to know when two
-trials may share an environment.
+An environment stays where it was built, since its programs name their interpreter by
+its absolute path. It counts once its mark exists, which is written last, so a build
+that was cut off is never used. pip reads the requirements; this module only compares
+them, to know when two trials can share an environment.
 """
 
 from __future__ import annotations
@@ -44,7 +40,7 @@ EDITABLE = re.compile(r"(?:-e|--editable)(?:[\s=]|$)")
 
 @dataclass(frozen=True)
 class RequirementsFile:
-    """A file for pip, and the normalised text that tells it from others."""
+    """A file for pip, and its normalised text, which is equal for equal packages."""
 
     file: Path
     text: str
@@ -55,13 +51,13 @@ class RequirementsFile:
 
 
 def read(requirements: Requirements, *, work: Path, own: Path) -> RequirementsFile:
-    """Read them: a file of the code in `work`, or lines, which are written into `own`.
+    """Read a file of the code in `work`, or lines, which are written into `own`.
 
-    Raises NotStarted, with words for the person who wrote them.
+    Raises NotStarted.
     """
     if requirements.file:
         file = work / requirements.file
-        if not _lies_in(file, work):
+        if not _is_inside(file, work):
             raise _bad(f'"{requirements.file}" is not a file inside the code')
         if not file.is_file():
             raise _bad(f'the code has no file "{requirements.file}"')
@@ -72,9 +68,9 @@ def read(requirements: Requirements, *, work: Path, own: Path) -> RequirementsFi
 
 
 def _normal_lines(file: Path, work: Path, depth: int) -> Iterator[str]:
-    """Lines without comments, those of nested files in their place, and the contents
-    of whatever a line names in the code."""
-    base = file.parent if _lies_in(file, work) else work
+    """Lines without comments, with those of nested files, and with a digest of each
+    file or folder of the code that a line names."""
+    base = file.parent if _is_inside(file, work) else work
     for line in _lines(file):
         yield line
         if EDITABLE.match(line):
@@ -100,8 +96,8 @@ def _lines(file: Path) -> Iterator[str]:
         raise _bad(f"{file.name} cannot be read: {problem}") from problem
     if size > MAX_TEXT_LENGTH:
         raise _bad(
-            f"{file.name} is larger than {size_in_words(MAX_TEXT_LENGTH)}, "
-            "which no list of requirements is"
+            f"{file.name} is too large; requirements may have "
+            f"{size_in_words(MAX_TEXT_LENGTH)}"
         )
     for line in text.replace("\\\n", " ").splitlines():
         plain = " ".join(COMMENT.sub("", line).split())
@@ -110,11 +106,17 @@ def _lines(file: Path) -> Iterator[str]:
 
 
 def _named_paths(line: str, base: Path, work: Path) -> Iterator[Path]:
-    """What a line names of the code, such as ./vendor/pkg or --find-links wheels."""
+    """Paths in the code that a line names, such as ./vendor/pkg or --find-links
+    wheels."""
     for word in re.split(r"[\s=;@]+", line):
         name = word.removeprefix("file:").partition("[")[0]
         path = base / name
-        if name and not os.path.isabs(name) and path.exists() and _lies_in(path, work):
+        if (
+            name
+            and not os.path.isabs(name)
+            and path.exists()
+            and _is_inside(path, work)
+        ):
             yield path
 
 
@@ -129,7 +131,7 @@ def _digest(path: Path) -> str:
     return seen.hexdigest()
 
 
-def _lies_in(path: Path, work: Path) -> bool:
+def _is_inside(path: Path, work: Path) -> bool:
     real = Path(os.path.realpath(path))
     return real.is_relative_to(os.path.realpath(work))
 
@@ -141,7 +143,7 @@ def _bad(message: str) -> NotStarted:
 BUILDS = "builds the environment"
 BUILD_SECONDS = 3600.0
 LOOK_SECONDS = 60.0
-# A failed build is not tried again by every trial of a sweep.
+# So that not every trial of a sweep repeats a failed build.
 FAILURE_LASTS = 60.0
 UNUSED_DAYS = 30.0
 WORTH_TELLING = 1.0
@@ -155,7 +157,7 @@ QUESTION = (
 
 @dataclass(frozen=True)
 class VenvPaths:
-    """Where one environment lies, by the hash of what is in it."""
+    """The paths of one environment, named by the hash of its content."""
 
     folder: Path
 
@@ -197,10 +199,10 @@ class Venvs:
     def prepare(
         self, requirements: Requirements, *, python: str, folder: AttemptFolder
     ) -> Prepared:
-        """The environment with these packages, built if it is not there yet.
+        """The environment with these packages, built if it does not exist yet.
 
-        It is kept from being removed until this process ends. Raises NotStarted, with
-        the reason "environment" where the packages cannot be installed.
+        It cannot be removed until this process ends. Raises NotStarted, with the code
+        "environment" if the packages cannot be installed.
         """
         try:
             wanted = read(
@@ -222,7 +224,7 @@ class Venvs:
     def _hold(
         self, place: VenvPaths, wanted: RequirementsFile, *, python: str, work: Path
     ) -> None:
-        """Share the lock of a whole environment, whoever builds it."""
+        """Get a shared lock on the complete environment; build it if needed."""
         lock = FileLock(place.lock)
         began = time.monotonic()
         while True:
@@ -294,7 +296,7 @@ class Venvs:
                 folder=work,
                 environment=pip_environment(self._worker),
                 seconds=BUILD_SECONDS,
-                told_as="pip",
+                log_prefix="pip",
                 limits=limits_from(self._worker),
             )
         except LimitError as problem:
@@ -305,18 +307,18 @@ class Venvs:
             raise BuildError(f"{failed}: {_reason(result)}"[:MAX_REASON_LENGTH])
 
     def _fail_as_before(self, place: VenvPaths) -> None:
-        """Raise what another trial's build has just raised."""
+        """Raise the error of another trial's recent build."""
         try:
             age = time.time() - place.failure.stat().st_mtime
             message = str(json.loads(place.failure.read_text())["message"])
         except (OSError, ValueError, KeyError, TypeError):
             return
         if 0 <= age < FAILURE_LASTS:
-            self._log.note(f"another trial has tried this {age:.0f} s ago")
+            self._log.note(f"another trial tried this {age:.0f} s ago")
             raise environment_failed(message)
 
     def _facts(self, python: str, folder: AttemptFolder) -> str:
-        """What the interpreter says of itself; an upgrade in its place is another."""
+        """The interpreter's version and platform, which an upgrade changes."""
         try:
             result = self._programs.run(
                 (python, "-I", "-c", QUESTION),
@@ -328,20 +330,20 @@ class Venvs:
             raise environment_failed(f"no environment: {problem}") from problem
         if not result.went_well:
             raise environment_failed(
-                f"no environment: {python} is no Python that runs: {_reason(result)}"
+                f"no environment: the Python {python} does not run: {_reason(result)}"
             )
         return result.lines()[-1]
 
 
 class BuildError(Exception):
-    """A build failed; the sentence has pip's last lines."""
+    """A build failed; the message has pip's last lines."""
 
 
 def _reason(result: ProgramResult) -> str:
     if any(NO_VENV in line for line in result.last):
         return "this Python has no venv; on Debian install its package python3-venv"
-    telling = [line for line in result.last if line.startswith("ERROR:")]
-    lines = telling[-2:] or list(result.last[-3:])
+    errors = [line for line in result.last if line.startswith("ERROR:")]
+    lines = errors[-2:] or list(result.last[-3:])
     return " ".join(lines) or f"it ended with status {result.status}"
 
 

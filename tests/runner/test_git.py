@@ -82,8 +82,8 @@ def test_tags_and_commits_are_found(
         ({"ref": "nowhere"}, "has no branch or tag 'nowhere'"),
         ({"ref": "0" * 40}, "git could not read|has no commit"),
         ({"path": "not/there"}, "has no folder 'not/there' at that commit"),
-        ({"ref": "--upload-pack=touch x"}, "is no branch, tag or commit"),
-        ({"url": "ext::sh -c touch% x"}, "no address|cannot be fetched"),
+        ({"ref": "--upload-pack=touch x"}, "is not a branch, tag or commit"),
+        ({"url": "ext::sh -c touch% x"}, "not a repository|cannot be fetched"),
     ],
 )
 def test_what_git_cannot_do_is_told_and_leaves_nothing(

@@ -81,7 +81,7 @@ def test_what_holds_keys_is_refused_in_an_allowed_folder_too(
     (allowed / "to-keys").symlink_to(allowed / ".ssh")
     (allowed / "project" / "data.txt").symlink_to(allowed / ".ssh" / "id")
     (tmp_path / "work").mkdir()
-    with pytest.raises(CodeError, match=r"(ssh|Aws) is where keys and passwords are"):
+    with pytest.raises(CodeError, match=r"(ssh|Aws) is for keys and passwords"):
         copy(source(allowed, asked), tmp_path / "work", show=quiet)
     assert list((tmp_path / "work").iterdir()) == []
 
