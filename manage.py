@@ -10,7 +10,7 @@ from importlib import import_module
 
 
 def other_settings(words: list[str]) -> bool:
-    """Whether they name settings of their own, which must be known before all else."""
+    """Whether they name other settings, which Django must know before anything else."""
     return any(word.startswith(("--settings", "--pythonpath")) for word in words)
 
 
@@ -26,15 +26,15 @@ def main() -> None:
             " README first: python3 -m pip install -r requirements.txt"
         )
     try:
-        # These need none of Django's applications, which take longer to load than many
-        # a trial runs: a worker that died is back at once.
+        # These do not need Django's applications, which load slowly: a worker that died
+        # is back at once.
         command = sys.argv[1] if len(sys.argv) > 1 else ""
         if command == "slot":
             from experiments.workers.slot import main as run_slot
 
             run_slot(sys.argv[2:])
         elif command in {"up", "worker"} and not other_settings(sys.argv):
-            # Not Django's configure_logging: for its e-mails it loads forms and models.
+            # Django's own configure_logging loads forms and models.
             logging.config.dictConfig(settings.LOGGING)
             module = import_module(f"experiments.management.commands.{command}")
             module.Command().run_from_argv(sys.argv)
@@ -43,7 +43,7 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(f"sweepsite: {error}")
     except BrokenPipeError:
-        # Whoever read the output, such as head, has seen enough.
+        # The reader of the output, such as head, has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 

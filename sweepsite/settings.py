@@ -65,12 +65,13 @@ def env_url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
 
 
 def bad_url(name: str, text: str, why: str) -> ImproperlyConfigured:
-    """The refusal of a URL; it goes to terminals and logs, so without a password."""
+    """The error for a URL, without its password, since it goes to terminals and
+    logs."""
     shown = re.sub(r"//[^/]*@", "//***@", text)
     return ImproperlyConfigured(f"{name} is {shown!r}; {why.rstrip('.')}.")
 
 
-# It works without an installation, so it must not leave a new data folder behind.
+# It works without an installation, so it must not make a data folder.
 CHECKS_ONLY = sys.argv[1:3] == ["sweep", "check"]
 
 
@@ -89,7 +90,7 @@ def home_folder() -> Path:
 
 
 def secret_key(folder: Path) -> str:
-    """SWEEPSITE_SECRET_KEY, or one made at the first start and kept from then on."""
+    """SWEEPSITE_SECRET_KEY, or one that is made at the first start and kept."""
     given = os.environ.get("SWEEPSITE_SECRET_KEY", "")
     if given:
         if len(given) < 32:
@@ -107,7 +108,8 @@ def secret_key(folder: Path) -> str:
 
 
 def _make_secret_key(path: Path) -> None:
-    """Whole or not at all: two that start at once both read the first one's key."""
+    """Write all of it or nothing: if two start at once, both read the first one's
+    key."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name) as file:
         file.write(secrets.token_urlsafe(50))
         file.flush()
@@ -117,7 +119,7 @@ def _make_secret_key(path: Path) -> None:
 
 
 def metrics_token() -> str:
-    """The one token that opens /metrics and nothing else; empty: there is none."""
+    """The token that opens /metrics and nothing else; empty: none."""
     text = os.environ.get("SWEEPSITE_METRICS_TOKEN", "").strip()
     if text and len(text) < 16:
         raise ImproperlyConfigured(
@@ -127,10 +129,10 @@ def metrics_token() -> str:
     return text
 
 
-def told_by_up(folder: Path, name: str) -> str:
-    """What the ``up`` that runs on this folder wrote into a file; empty: none runs.
+def address_from_up(folder: Path, name: str) -> str:
+    """The address that an ``up`` on this folder wrote into a file; empty: none runs.
 
-    One that was killed leaves its files behind, but not its lock.
+    One that was killed leaves its files, but not its lock.
     """
     try:
         text = (folder / name).read_text().strip()
@@ -147,7 +149,7 @@ def site_url(folder: Path) -> str:
     """SWEEPSITE_URL, else what an ``up`` on this folder serves, else the usual port."""
     url = env_url(
         "SWEEPSITE_URL",
-        told_by_up(folder, "site_url") or "http://127.0.0.1:8000",
+        address_from_up(folder, "site_url") or "http://127.0.0.1:8000",
         schemes=("http", "https"),
     )
     if not urlsplit(url).hostname:
@@ -161,11 +163,11 @@ def redis_url(folder: Path) -> str:
     """REDIS_URL, else the embedded server that ``up`` runs, else the usual port."""
     url = env_url(
         "REDIS_URL",
-        told_by_up(folder, "redis_url") or "redis://127.0.0.1:6379/0",
+        address_from_up(folder, "redis_url") or "redis://127.0.0.1:6379/0",
         schemes=("redis", "rediss", "unix"),
     )
     if "?" in url:
-        # Only then: the library takes 10 MB, and a worker's parent needs none of it.
+        # Only here: the library takes 10 MB, which a worker's parent does not need.
         from redis.connection import parse_url
 
         try:
@@ -194,7 +196,7 @@ def database(folder: Path) -> dict[str, Any]:
         raise bad_url("DATABASE_URL", url, why)
     config["CONN_HEALTH_CHECKS"] = True
     if url.startswith("sqlite"):
-        # IMMEDIATE: a transaction that reads and then writes waits for its turn
+        # IMMEDIATE: a transaction that reads and then writes waits for the lock
         # instead of failing at once. FULL: what was acknowledged survives a power cut.
         config["OPTIONS"] = {
             "timeout": 20,
@@ -222,7 +224,7 @@ ALLOWED_HOSTS = [
 ]
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
-# What sweepsite itself reads.
+# Settings of sweepsite itself.
 REDIS_URL = redis_url(HOME)
 WORKER_TOKEN = os.environ.get("SWEEPSITE_WORKER_TOKEN", "")
 METRICS_TOKEN = metrics_token()
@@ -302,10 +304,9 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
-# django-rq's own pages show the default pool's queue and that of the site's jobs.
-# experiments/queues opens the connections that matter: a URL here would mean no
-# retries at all. Jobs are JSON, as the queue writes them, so that nothing in a queue is
-# ever unpickled, and a job that names callbacks gets none.
+# Only for django-rq's pages, which show the default pool's queue and the site's jobs:
+# experiments/queues opens its own connections, with retries. Jobs are JSON, so that
+# nothing in a queue is ever unpickled.
 RQ_QUEUES = {
     name: {
         "URL": REDIS_URL,
@@ -329,7 +330,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "experiments.pages.frame.ModuleManifestStorage"},
 }
-# Half the files, and no compressing of what no browser asks for.
+# Half the files, and no compression of files that no browser requests.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "gz", "woff2")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20

@@ -1,4 +1,4 @@
-"""Every URL of the site. Each page's module has its own; the APIs guard themselves."""
+"""Every URL of the site. Each page's module has its own patterns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ handler400 = "experiments.pages.errors.bad_request"
 handler500 = "experiments.pages.errors.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    # First: programs ask most often, and every pattern of a page takes its time.
+    # First: programs send most requests, and every earlier pattern takes time.
     path("api/v1/", without_session_login(native_api.urls)),
     path("api/worker/v1/", without_session_login(worker_api.urls)),
     *(path("", include(f"experiments.pages.{page}")) for page in PAGES),

@@ -1,6 +1,6 @@
 """How gunicorn serves the site: ``python -m gunicorn -c sweepsite/web_server.py``.
 
-Names are gunicorn's own settings; what is given on the command line counts more.
+The names are gunicorn's settings; its command line overrides them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-# A client that stands still in the middle of a request, or of its answer, holds one of
-# the few threads: after so many seconds it is hung up on.
+# A client that stalls during a request or an answer holds one of the few threads: its
+# connection is closed after this many seconds.
 MAX_STALL = 10
 
 chdir = str(Path(__file__).resolve().parents[1])
@@ -22,24 +22,24 @@ workers = 1
 threads = 8
 keepalive = 30
 graceful_timeout = 3
-# Where many are hung up on at once, a worker has no time for its sign of life.
+# While it closes many connections at once, a worker has no time for its heartbeat.
 timeout = 120
-# It waits for whoever reads a file, now and then without any limit.
+# It can wait without a limit for a client that reads a file.
 sendfile = False
-# Nobody steers it but by signals.
+# Only signals control it.
 control_socket_disable = True
 
 
 class StalledClientFilter(logging.Filter):
-    """Leaves out the tracebacks of connections that stood still for too long."""
+    """Leaves out the tracebacks of connections that stalled for too long."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
 
 
 def when_ready(server: Any) -> None:
-    """Connections inherit these limits from the socket that they come in by; gunicorn
-    itself has none for a request that has begun."""
+    """Connections inherit these limits from the listening socket; gunicorn itself has
+    none for a request that has begun."""
     server.log.error_log.addFilter(StalledClientFilter())
     limit = struct.pack("ll", MAX_STALL, 0)
     for listener in server.LISTENERS:

@@ -1,7 +1,4 @@
-"""What a first start makes: an admin, a team, a pool and the credential of its workers.
-
-Every function may run at every start; what is there already is left alone.
-"""
+"""What a first start makes: an admin, a team, a pool and its workers' credential."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ ADMIN = "admin"
 
 
 def ensure_admin() -> str | None:
-    """Make the first admin, with a team and a pool. Its password, if it is new."""
+    """Make the first admin, with a team and a pool; returns a new admin's password."""
     if User.objects.exists():
         return None
     password = os.environ.get("SWEEPSITE_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
@@ -35,7 +32,7 @@ def ensure_admin() -> str | None:
 
 
 def keep_embedded_token(secret: str) -> None:
-    """Let in the workers of ``up``, which makes another credential at each start."""
+    """Store the credential of ``up``'s workers, which is a new one at each start."""
     pool, _ = Pool.objects.get_or_create(name="default")
     WorkerToken.objects.filter(pool=pool, prefix="embedded").delete()
     digest = token_digest(secret)

@@ -47,8 +47,8 @@ def _path_binary() -> str:
 def runtime_folder(home: Path) -> Path:
     """A short private folder: a Unix socket's path may have about 100 characters.
 
-    It is the same one for a data folder each time, so that workers which were started
-    by hand find the queue again after a restart.
+    Each data folder always gets the same one, so that workers that were started by hand
+    find the queue again after a restart.
     """
     parent = os.environ.get("XDG_RUNTIME_DIR") or ""
     usable = parent if parent and os.access(parent, os.W_OK) else tempfile.gettempdir()
@@ -62,14 +62,14 @@ def runtime_folder(home: Path) -> Path:
 
 
 def _is_private(folder: Path) -> bool:
-    """Somebody else may have taken the name, where all may write."""
+    """Another user may have made it, where all may write."""
     status = folder.lstat()
     ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
     return ours and not status.st_mode & 0o077
 
 
 def server_command(binary: str, *, socket: Path, data: Path) -> list[str]:
-    """No port, a socket for this user only, every write kept in an append-only file."""
+    """No port, a socket for this user only, and an append-only file of every write."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = {
         "port": "0",
@@ -89,7 +89,7 @@ def server_command(binary: str, *, socket: Path, data: Path) -> list[str]:
 def is_up(url: str) -> bool:
     """Whether the server answers, even if it still loads its file or wants a password.
 
-    It is asked without a client's library, whose code takes 10 MB of memory.
+    Without the client library, which takes 10 MB of memory.
     """
     parts = urlsplit(url)
     family = socket.AF_INET if parts.hostname else socket.AF_UNIX

@@ -1,4 +1,4 @@
-"""Rows that a command line names, or a CommandError that says what there is."""
+"""Rows that a command line names, or a CommandError with the existing names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_NAMED = 20
 
 
 def is_installed() -> bool:
-    """Whether there is a database with our tables. Never makes a file for one."""
+    """Whether there is a database with our tables; never creates one."""
     name = str(connection.settings_dict["NAME"])
     in_file = connection.vendor == "sqlite" and not name.startswith("file:")
     if in_file and not Path(name).exists():
@@ -44,7 +44,7 @@ def find_pool(name: str) -> Pool:
 
 
 def find_team(slug: str | None, user: User | None) -> Team:
-    """The team named, else the only one. With a user, one that the user may steer."""
+    """The named team, else the only one. With a user, one whose sweeps they may run."""
     teams = Team.objects.all()
     if user is not None:
         teams = access.teams_for(user, roles=access.STEERERS)
@@ -61,7 +61,7 @@ def find_team(slug: str | None, user: User | None) -> Team:
 
 
 def find_sweep(name: str) -> Sweep:
-    """By id, or by label such as digits-3 if only one team has that."""
+    """By id, or by a label such as digits-3 if only one team has it."""
     sweeps = Sweep.objects.select_related("experiment__team", "pool", "code")
     slug, _, number = name.rpartition("-")
     if number.isascii() and number.isdigit():

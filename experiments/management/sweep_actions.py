@@ -19,10 +19,10 @@ from experiments.sweeps.control import NotPossible
 
 STEPS = {
     "start": "start a draft",
-    "pause": "no new trials; running ones finish, or are put back",
-    "resume": "let a paused sweep go on",
+    "pause": "no new trials; running ones finish, or go back to the queue",
+    "resume": "continue a paused sweep",
     "cancel": "end a sweep; running trials are asked to stop",
-    "extend": "let a sweep that has ended go on for more trials",
+    "extend": "continue a sweep that has ended with more trials",
 }
 
 
@@ -30,7 +30,7 @@ def add_steps(actions: _SubParsersAction[Any]) -> None:
     for action, meaning in STEPS.items():
         step = actions.add_parser(action, help=meaning)
         step.add_argument("id", metavar="ID", help="such as 7 or digits-3")
-        step.add_argument("--user", metavar="NAME", help="on whose behalf")
+        step.add_argument("--user", metavar="NAME", help="the user who does it")
         if action == "pause":
             step.add_argument(
                 "--requeue",
@@ -71,7 +71,7 @@ def add_backfill(actions: _SubParsersAction[Any]) -> None:
     parser = actions.add_parser(BACKFILL, help=words)
     parser.add_argument("id", metavar="ID", help="such as 7 or digits-3")
     parser.add_argument("--dry-run", action="store_true", help="only list the trials")
-    parser.add_argument("--user", metavar="NAME", help="on whose behalf")
+    parser.add_argument("--user", metavar="NAME", help="the user who does it")
 
 
 def run_backfill(options: dict[str, Any]) -> Iterator[str]:

@@ -38,8 +38,8 @@ def best_words(sweep: Sweep, best: Trial | None) -> str:
 
 
 def watch(sweep: Sweep, out: OutputWrapper) -> Sweep:
-    """Draw the sweep's progress until it has ended, or has paused itself; in a file, a
-    line a change."""
+    """Show the sweep's progress until it ends or pauses itself; in a file, one line per
+    change."""
     drawn = ""
     while True:
         close_old_connections()
@@ -48,15 +48,15 @@ def watch(sweep: Sweep, out: OutputWrapper) -> Sweep:
         if line != drawn:
             _draw(line, drawn, out)
             drawn = line
-        if sweep.has_ended or waits_for_somebody(sweep):
+        if sweep.has_ended or has_paused_itself(sweep):
             if out.isatty():
                 out.write("")
             return sweep
         time.sleep(POLL_SECONDS)
 
 
-def waits_for_somebody(sweep: Sweep) -> bool:
-    """Whether it has paused itself, so that nothing more happens of its own accord."""
+def has_paused_itself(sweep: Sweep) -> bool:
+    """Whether the sweep has paused itself and waits for a user."""
     own = sweep.state == SweepState.PAUSED and sweep.reason not in ("", "user")
     return own and not sweep.trials.live().exists()
 

@@ -38,16 +38,18 @@ NOT_OPENED = "is for keys and passwords, which no pool opens to sweeps"
 def allowed_path(path: str, allowed: Sequence[str]) -> Path:
     """The path with every link resolved.
 
-    Raises CodeError where it, or what its links lead to, lies outside every folder in
-    `allowed`, whose own links are resolved as well, or where keys are kept.
+    Raises CodeError if it leads outside the `allowed` folders, whose links are resolved
+    as well, or to keys and passwords.
     """
     if not os.path.isabs(path) or ".." in Path(path).parts:
-        raise CodeError(f"{path!r} is not a whole path such as /srv/code, without ..")
+        raise CodeError(
+            f"{path!r} is not an absolute path without .., such as /srv/code"
+        )
     real = Path(os.path.realpath(path))
     if not is_inside(real, resolved(allowed)):
         raise CodeError(
-            f"{path} does not lie in a folder that the worker's pool allows; allowed "
-            f"are {', '.join(allowed) or 'none'}. An admin may add it to the pool"
+            f"{path} is not in a folder that the worker's pool allows; allowed are "
+            f"{', '.join(allowed) or 'none'}. An admin can add it to the pool"
         )
     if secret := secret_part(real):
         raise CodeError(f"{path} leads to {real}, and {secret} {NOT_OPENED}")

@@ -1,7 +1,4 @@
-"""The GPUs of this host, as nvidia-smi lists them, and the slots that get them.
-
-What a worker tells the site of its host.
-"""
+"""What a worker reports about its host: GPUs, processors, memory and disk."""
 
 from __future__ import annotations
 
@@ -15,18 +12,18 @@ from pathlib import Path
 
 COMMAND = "nvidia-smi"
 QUERY = ("--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits")
-PATIENCE = 30.0
+MAX_SECONDS = 30.0
 MEBIBYTE = 1 << 20
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 class DeviceError(Exception):
-    """What was asked for cannot be had; the text is for people."""
+    """The chosen devices or slots do not exist; the message is for people."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One GPU; `memory` in bytes, None where nobody has said."""
+    """One GPU; `memory` in bytes, None if it is not known."""
 
     index: int
     name: str = ""
@@ -40,16 +37,15 @@ class Devices:
     found: Sequence[Device] = ()
     remark: str = ""
 
-    def told(self) -> list[dict[str, object]]:
-        """As the site is told of them."""
+    def as_json(self) -> list[dict[str, object]]:
         return [asdict(device) for device in self.found]
 
 
 def chosen_devices(choice: str, environment: Mapping[str, str]) -> Devices:
     """The devices of `--gpus`: ``auto``, ``none``, or indexes such as ``0,1``.
 
-    ``auto`` takes those of nvidia-smi that CUDA_VISIBLE_DEVICES of the environment
-    leaves. Raises DeviceError.
+    ``auto`` means those of nvidia-smi, within CUDA_VISIBLE_DEVICES of the environment.
+    Raises DeviceError.
     """
     if choice in ("", "none"):
         return Devices()
@@ -76,13 +72,13 @@ def _remark(found: Sequence[Device], visible: str | None) -> str:
 
 
 def listed_devices(path: str | None = None) -> list[Device]:
-    """What nvidia-smi lists. Raises DeviceError when it is not there, or fails."""
+    """What nvidia-smi lists. Raises DeviceError if it is not installed, or fails."""
     command = shutil.which(COMMAND, path=path)
     if command is None:
         raise DeviceError(f"{COMMAND} was not found on PATH.")
     try:
         done = subprocess.run(
-            [command, *QUERY], capture_output=True, text=True, timeout=PATIENCE
+            [command, *QUERY], capture_output=True, text=True, timeout=MAX_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
         raise DeviceError(f"{COMMAND} did not answer: {problem}") from problem
@@ -97,13 +93,13 @@ def _device(line: str) -> Device:
     index, _, rest = line.partition(",")
     name, _, memory = rest.rpartition(",")
     if not index.strip().isdecimal():
-        raise DeviceError(f"{COMMAND} wrote a line that is no device: {line[:80]!r}")
+        raise DeviceError(f"{COMMAND} wrote a line that is not a device: {line[:80]!r}")
     size = int(memory) * MEBIBYTE if memory.strip().isdecimal() else None
     return Device(int(index), name.strip()[:100], size)
 
 
 def _named(choice: str, listed: Sequence[Device]) -> list[Device]:
-    """The devices with these indexes; nvidia-smi, if it is there, must know them."""
+    """The devices with these indexes; nvidia-smi, if installed, must list them."""
     known = {device.index: device for device in listed}
     indexes = _indexes(choice, of="--gpus")
     unknown = [index for index in indexes if known and index not in known]
@@ -134,8 +130,7 @@ def _indexes(text: str, *, of: str) -> list[int]:
 
 
 def slots_of(devices: Sequence[Device], *, slots: int | None, per_slot: int) -> int:
-    """How many slots the worker has. Raises DeviceError when they cannot all be given
-    their devices."""
+    """How many slots the worker has. Raises DeviceError without enough devices."""
     if not devices:
         return 1 if slots is None else slots
     most = len(devices) // per_slot
@@ -150,10 +145,8 @@ def slots_of(devices: Sequence[Device], *, slots: int | None, per_slot: int) -> 
 
 
 def host_facts(folder: Path) -> dict[str, int]:
-    """Processors, memory and the free space of the folder's disk, in bytes.
-
-    What this system does not tell is left out.
-    """
+    """Processors, memory and the free space of the folder's disk, in bytes, as far as
+    this system knows them."""
     facts = {"cpus": usable_cpus()}
     with contextlib.suppress(AttributeError, OSError, ValueError):
         facts["memory"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -161,10 +154,10 @@ def host_facts(folder: Path) -> dict[str, int]:
 
 
 def disk_facts(folder: Path) -> dict[str, int]:
-    """The free space of the folder's disk, in bytes, if the system tells."""
+    """The free space of the folder's disk, in bytes, if it is known."""
     with contextlib.suppress(OSError):
         usage = shutil.disk_usage(folder)
-        # Some file systems over a network have no size, and no end.
+        # Some network file systems report no size.
         if usage.total:
             return {"disk_free": usage.free}
     return {}

@@ -1,6 +1,6 @@
-"""RQ's entry point on a worker: claim one attempt and let a runner process have it.
+"""RQ's entry point on a worker: claims one attempt and starts its runner.
 
-This runs in the work-horse that RQ forks. It speaks HTTP only and never the database.
+It runs in the process that RQ forks for each job. It uses HTTP, never the database.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from types import FrameType
 from django.conf import settings
 
 from experiments.runner import cleanup
+from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.failpoints import failpoint
 from experiments.runner.launch import start_runner
-from experiments.workers.site import Refused, SiteAway, StaleAttempt, WorkerSite
+from experiments.workers.site import WorkerSite
 
 logger = logging.getLogger(__name__)
 
-# Seconds between tries to say that an attempt was not received.
+# Seconds between tries to report that the slot is idle.
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def run_attempt(attempt_id: int) -> None:
-    """Claim the attempt; if it is to be had, start its runner and wait for its end.
+    """Claim the attempt; if the site grants it, run it to its end.
 
-    A job that comes twice or too late is refused by the site, and nothing happens. If
-    the site is away, the job fails, and the scheduler rings for the attempt again.
+    The site refuses a job that comes twice or too late, and nothing happens. If the
+    site is away, the job fails, and the scheduler queues another one for the attempt.
     """
     failpoint("claim.popped")
     site = WorkerSite(settings.SITE_URL, settings.WORKER_TOKEN)
@@ -41,8 +42,8 @@ def run_attempt(attempt_id: int) -> None:
         logger.debug("attempt %s: %s", attempt_id, refusal)
         return
     except SiteAway:
-        # It may have given us the attempt, and only its answer was lost.
-        _insist_on_idle(site, worker=worker, slot=slot)
+        # The site may have granted the attempt, and only its answer was lost.
+        _retry_idle(site, worker=worker, slot=slot)
         raise
     failpoint("claim.received")
     home = settings.HOME / "worker"
@@ -67,36 +68,36 @@ def run_attempt(attempt_id: int) -> None:
     if runner.exitcode != 0:
         ended = runner.exitcode
         logger.warning("attempt %s: its runner ended with %s", attempt_id, ended)
-        # It could not end the training's own children. Some that cannot be killed
-        # keep the slot from being idle, and the lease decides.
+        # It could not end the training's processes. If some cannot be killed, the slot
+        # is not idle, and the attempt is lost at the end of its lease.
         try:
             cleanup.kill_attempts([attempt_id], home=home)
         except TimeoutError as problem:
-            tell_stuck(site, worker, slot, problem)
+            report_stuck(site, worker, slot, problem)
             raise
-        _tell_idle(site, worker=worker, slot=slot)
+        _report_idle(site, worker=worker, slot=slot)
 
 
-def _tell_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
-    """The attempt is lost if the site has not heard its end, also when the runner
+def _report_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
+    """The attempt is lost if the site does not know its end yet, also when the runner
     had to keep something in its folder. Without an answer the lease decides."""
     try:
         site.slot_idle(worker, slot)
     except (Refused, SiteAway, StaleAttempt) as problem:
-        logger.info("the site did not hear that slot %s is idle: %s", slot, problem)
+        logger.info("could not report that slot %s is idle: %s", slot, problem)
 
 
-def tell_stuck(site: WorkerSite, worker: int, slot: int, problem: Exception) -> None:
-    """Have the host drained, on which something of a trial cannot be ended."""
+def report_stuck(site: WorkerSite, worker: int, slot: int, problem: Exception) -> None:
+    """Drain the host: processes of a trial cannot be killed there."""
     logger.error("slot %s: %s; this host gets no more trials", slot, problem)
     try:
         site.slot_stuck(worker, slot, message=str(problem))
     except (Refused, SiteAway, StaleAttempt) as silence:
-        logger.info("the site did not hear that slot %s is stuck: %s", slot, silence)
+        logger.info("could not report that slot %s is stuck: %s", slot, silence)
 
 
-def _insist_on_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
-    """Say so once the site is back, if that is soon; else the lease decides."""
+def _retry_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
+    """Report an idle slot if the site is back soon; else the lease decides."""
     for pause in PAUSES:
         time.sleep(pause)
         with contextlib.suppress(SiteAway):
@@ -105,6 +106,6 @@ def _insist_on_idle(site: WorkerSite, *, worker: int, slot: int) -> None:
 
 
 def _leave() -> None:
-    """The worker goes down. Nobody needs what RQ would note about this job, and noting
-    it could take minutes when the queue is gone."""
+    """End at once. The worker shuts down, and what RQ would note about this job is not
+    needed; without the queue it would take minutes."""
     os._exit(0)

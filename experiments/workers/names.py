@@ -20,7 +20,7 @@ MAX_NUMBER = 1_000
 
 @dataclass(frozen=True)
 class WorkerName:
-    """A worker's name, and what tells its holder from others that bear it."""
+    """A worker's name, and an id that tells it from others with the same name."""
 
     text: str
     boot_id: str
@@ -29,10 +29,10 @@ class WorkerName:
 def free_names(pool: str) -> Iterator[WorkerName]:
     """This host's name, host-2, host-3, … without those of other workers here.
 
-    A name is held until the next one is asked for. The lock goes with the process, so
-    a worker that was killed and started again has its old name, and the site knows at
-    once that what it ran is dead. Hosts (or containers, which share a boot id) of one
-    name do not see each other's locks; that is why each lock has an id for the site.
+    A lock holds a name until the next one is taken or the process ends. So a worker
+    that was killed gets its old name again, and the site knows at once that its trials
+    are dead. Hosts with the same name (or containers, which share a boot id) do not see
+    each other's locks, so each lock has an id for the site.
     """
     host = socket.gethostname()[:80]
     place = hashlib.sha256(f"{settings.SITE_URL} {pool}".encode()).hexdigest()[:16]
@@ -49,7 +49,7 @@ def free_names(pool: str) -> Iterator[WorkerName]:
 
 
 def lock_id(lock: IO[str]) -> str:
-    """Made at random when the lock is first held, and kept in it."""
+    """A random id, made when the lock is first held and kept in its file."""
     lock.seek(0)
     if known := lock.read(8):
         return known
@@ -60,7 +60,7 @@ def lock_id(lock: IO[str]) -> str:
 
 
 def boot_id() -> str:
-    """Tells one run of this host's system from the next (Linux; empty elsewhere)."""
+    """An id that changes with each boot of this host (Linux; empty elsewhere)."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -1,26 +1,25 @@
-"""A worker's calls to the site with its pool's credential: sign on, beat, claim."""
+"""The site's routes for a worker, with its pool's credential."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.runner.http import Connection
 
 
 class WorkerSite:
-    """Raises SiteAway when there is no answer, StaleAttempt on 401 to 409, and Refused
-    for anything else that the site will not have."""
+    """Raises SiteAway without an answer, StaleAttempt on 401, 403, 404 and 409, and
+    Refused on other 4xx answers."""
 
     def __init__(self, url: str, token: str) -> None:
         self._connection = Connection(f"{url}/api/worker/v1", token)
 
     def hello(self, **facts: object) -> dict[str, Any]:
-        """Sign on; the answer names the worker and its pool."""
+        """Sign on; the answer has the worker's id and its pool."""
         return self._connection.send_json("hello", facts)
 
     def beat(self, worker: int, **facts: object) -> dict[str, Any]:
-        """A sign of life; the answer says whether the host drains, and why."""
+        """Send a heartbeat; the answer says whether the host drains, and why."""
         return self._connection.send_json("beat", {"worker": worker, **facts})
 
     def drain(self, worker: int, *, reason: str) -> dict[str, Any]:
@@ -29,12 +28,12 @@ class WorkerSite:
         return self._connection.send_json("drain", body)
 
     def slot_stuck(self, worker: int, slot: int, *, message: str) -> None:
-        """Say that processes of a trial cannot be ended in this slot."""
+        """Report that processes of a trial in this slot cannot be killed."""
         body = {"worker": worker, "slot": slot, "message": message[:2_000]}
         self._connection.send_json("slots/stuck", body)
 
     def slot_idle(self, worker: int, slot: int) -> list[int]:
-        """Say that nothing runs in the slot; the attempts that were lost by that."""
+        """Report that nothing runs in the slot; returns the attempts that are lost."""
         body = {"worker": worker, "slot": slot}
         lost: list[int] = self._connection.send_json("slots/idle", body)["lost"]
         return lost
@@ -45,6 +44,3 @@ class WorkerSite:
     def claim(self, attempt: int, *, worker: int, slot: int) -> dict[str, Any]:
         body = {"worker": worker, "slot": slot}
         return self._connection.send_json(f"attempts/{attempt}/claim", body)
-
-
-__all__ = ["Refused", "SiteAway", "StaleAttempt", "WorkerSite"]

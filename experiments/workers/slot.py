@@ -1,7 +1,7 @@
-"""One slot of a worker: a process that waits for bells and runs one trial at a time.
+"""One slot of a worker: a process that waits for jobs and runs one trial at a time.
 
-It is forked for every trial, so it holds no more than it needs: settings, the queue and
-HTTP, but neither models nor the search. Only a worker starts it: ``manage.py slot``.
+It is forked for every trial, so it loads only settings, the queue and HTTP, neither
+models nor the search. Only a worker starts it, as ``manage.py slot``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from django.conf import settings
 
 from experiments.queues import workers
 from experiments.runner import cleanup
-from experiments.workers.jobs import tell_stuck
+from experiments.workers.jobs import report_stuck
 from experiments.workers.site import WorkerSite
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the slot that the words after ``slot`` describe, until SIGTERM."""
+    """Run the slot that the arguments after ``slot`` describe, until SIGTERM."""
     logging.config.dictConfig(settings.LOGGING)
     parser = argparse.ArgumentParser(prog="manage.py slot", description=__doc__)
     parser.add_argument("--only-slot", type=int, required=True)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
-    """Clear away what a predecessor left, say so, then wait for bells."""
+    """Remove what an earlier process of this slot left, then wait for jobs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["SWEEPSITE_WORKER_ID"] = str(worker)
     os.environ["SWEEPSITE_SLOT_NUMBER"] = str(slot)
@@ -49,13 +49,13 @@ def run_slot(slot: int, *, pool: str, worker: int, name: str) -> None:
     try:
         cleanup.kill_slot(f"{name}-{slot}", home=home)
     except TimeoutError as problem:
-        tell_stuck(site, worker, slot, problem)
+        report_stuck(site, worker, slot, problem)
         raise
     for attempt in site.slot_idle(worker, slot):
         cleanup.remove_attempt(attempt, home=home)
     unique = f"{name}-{slot}-{os.getpid()}"
     slot_worker = workers.slot_worker(pool, name=unique, worker=worker)
-    # A collection in the forked process would copy all of this one's memory.
+    # A garbage collection in the forked process would copy all of this one's memory.
     gc.collect()
     gc.freeze()
     slot_worker.work(logging_level="WARNING")

@@ -1,7 +1,7 @@
-"""Keep child processes running: start, restart with back-off, end in order.
+"""Keeps child processes running: starts, restarts with back-off, ends them in order.
 
-Children have sessions of their own, so that a Ctrl-C in the terminal reaches the
-supervisor alone; and they are told to end when it is killed.
+Children have their own sessions, so that Ctrl-C in the terminal reaches only the
+supervisor; they get SIGTERM when it is killed.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import IO
 
 from experiments.runner.signals import die_with_parent
 
-FIRST_DELAY, MAX_DELAY_LENGTH = 0.2, 30.0
+FIRST_DELAY, MAX_DELAY = 0.2, 30.0
 STEADY_AFTER = 10.0
-TICK = 0.1
+CHECK_SECONDS = 0.1
 MAX_LOG = 10 << 20
-# Seconds for a whole stop, and for a child when they are used up.
-STOP_WITHIN, A_MOMENT = 13.0, 0.5
+# Seconds for a whole stop, and for one child when they are used up.
+MAX_STOP_SECONDS, MIN_STOP_SECONDS = 13.0, 0.5
 
 
 @dataclass
 class Child:
     """One process to keep alive.
 
-    ``patience``: at most so many seconds from SIGTERM to SIGKILL. ``ends``: children
-    with a lower number are ended first, those with the same one at the same time.
+    ``stop_seconds``: the longest time from SIGTERM to SIGKILL. ``ends``: children with
+    a lower number end first, those with the same one at the same time.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Child:
 
     @contextlib.contextmanager
     def _output(self) -> Iterator[IO[bytes] | None]:
-        """The child's log, begun anew when it has grown large; None: our own output."""
+        """The child's log, a new one if it has grown large; None: our own output."""
         if self.log is None:
             yield None
             return
@@ -77,11 +77,11 @@ class Child:
             yield file
 
     def note_end(self) -> None:
-        """Plan the next start: soon after a long run, ever later after short ones."""
+        """Set the next start: soon after a long run, later after each short one."""
         now = time.monotonic()
         steady = now - self.started_at > STEADY_AFTER
         self.failures = 0 if steady else self.failures + 1
-        delay = min(MAX_DELAY_LENGTH, FIRST_DELAY * 2 ** max(0, self.failures - 1))
+        delay = min(MAX_DELAY, FIRST_DELAY * 2 ** max(0, self.failures - 1))
         self.next_start = now + (FIRST_DELAY if steady else delay)
 
     def send(self, number: signal.Signals) -> None:
@@ -102,7 +102,7 @@ def end_with(supervisor: int) -> None:
 
 
 class Supervisor:
-    """Children in the order in which they start; they end as their ``ends`` say."""
+    """Children in the order in which they start; they end in the order of ``ends``."""
 
     def __init__(self, *, say: Callable[[str], None]) -> None:
         self.children: list[Child] = []
@@ -119,61 +119,58 @@ class Supervisor:
         self.stopping = True
 
     def add(self, child: Child) -> Child:
-        """Start it now and keep it running from now on."""
+        """Start it and keep it running."""
         self.children.append(child)
         child.start()
         return child
 
     def run(self, *, every: float = 0.0, do: Callable[[], None] | None = None) -> None:
-        """Watch the children until a signal says stop; ``do`` something now and then.
-
-        ``every`` is in seconds.
-        """
+        """Watch the children until a signal; call ``do`` ``every`` so many seconds."""
         due = time.monotonic() + every
         while not self.stopping:
             self.revive()
             if do is not None and time.monotonic() >= due:
                 do()
                 due = time.monotonic() + every
-            time.sleep(TICK)
+            time.sleep(CHECK_SECONDS)
 
     def revive(self) -> None:
-        """Start again what has ended and whose time has come."""
+        """Restart children that have ended, after their delay."""
         now = time.monotonic()
         for child in self.children:
             if child.alive:
                 continue
             if child.process is not None:
-                self._tell_end(child)
+                self._report_end(child)
                 child.note_end()
                 child.process = None
             if now >= child.next_start and not self.stopping:
                 child.start()
 
-    def _tell_end(self, child: Child) -> None:
+    def _report_end(self, child: Child) -> None:
         code = child.process.returncode if child.process else None
         self._say(f"{child.name} ended (code {code}); starting it again.")
         if child.failures >= 2 and (lines := child.last_lines()):
             self._say(lines)
 
-    def stop(self, *, within: float = STOP_WITHIN) -> None:
-        """End all children in about so many seconds, whatever their patience sums to:
-        who asked for the stop kills before long."""
+    def stop(self, *, within: float = MAX_STOP_SECONDS) -> None:
+        """End all children in about ``within`` seconds, even if their own times sum to
+        more: after that, systemd or a container kills this process."""
         self.stopping = True
         limit = time.monotonic() + within
         for turn in sorted({child.ends for child in self.children}):
             self._end([c for c in self.children if c.ends == turn], limit=limit)
 
     def _end(self, children: Sequence[Child], *, limit: float) -> None:
-        """SIGTERM, patience, SIGKILL; a second Ctrl-C ends the patience."""
+        """SIGTERM, a wait, SIGKILL; a second Ctrl-C ends the wait."""
         for child in children:
             child.send(signal.SIGTERM)
         began = time.monotonic()
-        left = max(limit - began, A_MOMENT)
+        left = max(limit - began, MIN_STOP_SECONDS)
         for child in children:
             deadline = began + min(child.stop_seconds, left)
             while child.alive and time.monotonic() < deadline and not self.hurry:
-                time.sleep(TICK / 4)
+                time.sleep(CHECK_SECONDS / 4)
         for child in children:
             child.send(signal.SIGKILL)
             if child.process is not None:

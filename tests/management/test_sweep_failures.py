@@ -36,10 +36,10 @@ def test_one_configuration_is_tried_first_when_asked(run: Run, tmp_path: Path) -
 
 def test_watching_ends_when_the_sweep_has_paused_itself() -> None:
     made = factories.sweep(factories.team(), state="paused", reason="preflight_failed")
-    assert terminal.waits_for_somebody(made)
+    assert terminal.has_paused_itself(made)
     factories.trial(made)
-    assert not terminal.waits_for_somebody(made)
+    assert not terminal.has_paused_itself(made)
     made.trials.all().delete()
     Sweep.objects.filter(pk=made.pk).update(reason="user")
     made.refresh_from_db()
-    assert not terminal.waits_for_somebody(made)
+    assert not terminal.has_paused_itself(made)

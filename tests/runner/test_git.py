@@ -108,7 +108,7 @@ def test_a_repository_outside_the_allowed_folders_is_refused(
     GitRepository(tmp_path / "secret").commit({"train.py": TRAIN.format(3)})
     code = code_from(repository, url=f"file://{tmp_path}/allowed/link")
     assert runners.run("python", "train.py", code=code) == 0
-    assert "does not lie in a folder" in site.finish["message"]
+    assert "is not in a folder" in site.finish["message"]
     assert "version" not in site.text()
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from experiments.runner.spec import CodeSource, SpecError, parse_spec
+from experiments.runner.sources import CodeSource
+from experiments.runner.spec import SpecError, parse_spec
 
 GOOD: dict[str, Any] = {
     "attempt": 12,

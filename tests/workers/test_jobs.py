@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from experiments.runner.errors import SiteAway
 from experiments.workers import jobs
-from experiments.workers.site import SiteAway
 
 
 class ForgetfulSite:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.workers.supervisor import A_MOMENT, Child, Supervisor
+from experiments.workers.supervisor import MIN_STOP_SECONDS, Child, Supervisor
 from tests.processes.running_site import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ def test_one_deadline_holds_for_all_that_are_deaf(
     supervisor.stop(within=1.0)
     took = time.monotonic() - began
     assert [each.process.returncode for each in deaf] == [-signal.SIGKILL] * 3
-    moments = 2 * A_MOMENT
+    moments = 2 * MIN_STOP_SECONDS
     # Their patience is 90 seconds together.
     assert 1.0 + moments <= took < 30
 

@@ -1,4 +1,4 @@
-"""``manage.py scheduler``: the loop that places trials and repairs what was lost."""
+"""``manage.py scheduler``: the loop that dispatches trials and recovers lost ones."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ REPAIR_EVERY = 3.0
 
 
 class Command(BaseCommand):
-    help = "Places trials and repairs what was lost. Any number may run."
-    # They would load every page.
+    help = "Dispatches trials and recovers lost ones. Any number may run."
+    # The checks would load every page.
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,7 +43,7 @@ class Command(BaseCommand):
                 not queues.wait_for_wake(connection, seconds=ROUND_SECONDS)
                 and not self.stopping
             ):
-                # With the queue away the wait returns at once: keep the slow tick.
+                # Without the queue the wait returns at once; keep the pace.
                 time.sleep(max(0.0, started + ROUND_SECONDS - time.monotonic()))
         loop.heartbeat.stop()
 
@@ -52,14 +52,12 @@ class Command(BaseCommand):
 
 
 class Rounds:
-    """Scheduling rounds, with a repair in some of them.
+    """Scheduling rounds, with a recovery in some of them.
 
-    Silence counts as death only after a whole lease of undisturbed rounds: when this
-    process was just started, or the whole machine slept, the workers had no chance to
-    be heard. It is the same when the database's clock was set to another time: whoever
-    is heard first makes all others look silent. Nor had they a chance when nobody at
-    all is heard, for then it is the site that is away: once it is back, all of them
-    have a lease to say that they live.
+    A silent worker counts as dead only after a whole lease of undisturbed rounds. After
+    a start of this process, a sleep of the machine or a change of the database's clock,
+    workers get a lease to send a heartbeat. The same holds when no worker at all sends
+    one: then the site itself was away.
     """
 
     def __init__(self) -> None:
@@ -86,11 +84,11 @@ class Rounds:
             advance_all()
             self.heartbeat.note(time.monotonic() - now)
         except DatabaseError:
-            # While the database was away, no sign of life could be noted either.
+            # While the database was away, no heartbeat could be noted either.
             self._undisturbed_since = time.monotonic()
-            _tell_failure()
+            _log_failure()
         except Exception:
-            _tell_failure()
+            _log_failure()
 
     def _was_set(self) -> bool:
         """Whether the database's clock was set since a repair renewed what that makes
@@ -116,7 +114,7 @@ class Rounds:
         )
 
 
-def _tell_failure() -> None:
-    """Also of what nobody has thought of: without rounds nothing goes on at all."""
+def _log_failure() -> None:
+    """For any error: without rounds the whole site would stop."""
     logger.exception("a round failed; the next one tries again")
     time.sleep(ROUND_SECONDS)

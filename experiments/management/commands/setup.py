@@ -1,4 +1,4 @@
-"""``manage.py setup``: what a new or upgraded installation needs before it starts."""
+"""``manage.py setup``: prepares a new or upgraded installation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from experiments.sweeps.demo import ensure_demo
 
 class Command(BaseCommand):
     help = (
-        "Brings the database up to date, gathers static files and, the first time,"
-        " makes an admin with a team and a pool. 'up' does the same by itself."
+        "Updates the database, collects static files and, the first time, makes an"
+        " admin with a team and a pool. 'up' does the same."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 @contextlib.contextmanager
 def collecting_static() -> Iterator[None]:
-    """Gather the static files meanwhile, unless exactly these were gathered before."""
+    """Collect the static files meanwhile, unless they have not changed."""
     mark = settings.STATIC_ROOT / ".fingerprint"
     current = _static_fingerprint()
     if mark.exists() and mark.read_text() == current:
@@ -69,7 +69,7 @@ def collecting_static() -> Iterator[None]:
     finally:
         output, _ = collecting.communicate()
     if collecting.returncode:
-        raise CommandError(f"Static files could not be gathered:\n{output.decode()}")
+        raise CommandError(f"Static files could not be collected:\n{output.decode()}")
     mark.write_text(current)
 
 

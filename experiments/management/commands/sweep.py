@@ -1,6 +1,6 @@
-"""``manage.py sweep``: submit and check sweep documents, look at sweeps, steer them.
+"""``manage.py sweep``: submits and checks sweep documents, shows and controls sweeps.
 
-Works on the database directly, with the rights of whoever may run manage.py.
+It works on the database directly: all who can run manage.py have every right.
 """
 
 from __future__ import annotations
@@ -62,55 +62,57 @@ from experiments.sweeps.progress import progress_of
 from experiments.sweeps.warm_start import add_finished_trials, usable_trials
 from experiments.sweeps.warnings import gpu_warnings
 
-# What SQLite and PostgreSQL say where nothing was set up.
+# The errors of SQLite and PostgreSQL without our tables.
 NO_TABLES = ("no such table", "does not exist")
 SKIPPED = (
     "Whether the worker pool exists, has enough GPUs and allows the code's folder was"
     " not checked, because no installation was found."
 )
 MAX_LISTED = 1_000
+MAX_SHOWN = 5
 MAX_BYTES = 64 << 20
 
 
 class Command(BaseCommand):
-    help = "Submit and check sweep documents; list, show, steer and export sweeps."
+    help = "Submit and check sweep documents; list, show, control and export sweeps."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         submit = actions.add_parser("submit", help="create a sweep and start it")
-        submit.add_argument("--experiment", metavar="NAME", help="not the file's")
+        submit.add_argument(
+            "--experiment", metavar="NAME", help="instead of the file's"
+        )
         submit.add_argument("--no-start", action="store_true", help="leave it a draft")
         submit.add_argument("--watch", action="store_true", help="until it has ended")
         submit.add_argument(
             "--try-first", action="store_true", help="one trial alone before the others"
         )
         submit.add_argument("--team", metavar="SLUG", help="if there are several")
-        submit.add_argument("--user", metavar="NAME", help="on whose behalf")
+        submit.add_argument("--user", metavar="NAME", help="the user who does it")
         check = actions.add_parser("check", help="check a document, store nothing")
         for reading in (submit, check):
             reading.add_argument(
                 "file",
                 metavar="FILE",
-                help="our own YAML or JSON, or a sweep of Azure ML, W&B, Katib, NNI or"
-                " Optuna",
+                help="a sweep document, or one of Azure ML, W&B, Katib, NNI or Optuna",
             )
             reading.add_argument(
                 "--format",
                 choices=FORMATS,
                 default="",
-                help="what the file is, if it is not to be told from its content",
+                help="the file's format; default: found from its content",
             )
             reading.add_argument(
                 "--part",
                 metavar="NAME",
                 default="",
-                help="which step of a pipeline or study of a storage with several",
+                help="the pipeline's step or the storage's study, if there are several",
             )
         add_steps(actions)
         add_backfill(actions)
         actions.add_parser("list", help="the newest sweeps")
         for action, meaning in (
-            ("show", "where a sweep stands"),
+            ("show", "a sweep's state and results"),
             ("best", "its best trial"),
             ("export", "its document, or its trials (csv)"),
         ):
@@ -121,7 +123,7 @@ class Command(BaseCommand):
                 reading.add_argument("--format", choices=kinds, default="yaml")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Transitions are for the logs of what runs for long, not for this output.
+        # State changes belong into the logs of long-running processes, not here.
         logging.getLogger("experiments").setLevel(logging.WARNING)
         try:
             if options["action"] in STEPS:
@@ -178,7 +180,7 @@ class Command(BaseCommand):
         for warning in (*note_lines(imported), *map(str, warnings)):
             self.stderr.write(f"warning: {warning}", str)
         if number:
-            self.stderr.write(f"{number:,} finished trials come along.", str)
+            self.stderr.write(f"Imported {number:,} finished trials.", str)
         self.stdout.write(f"{sweep.label} (id {sweep.pk}) {url_of(sweep)}")
         self.stdout.flush()
         if options["watch"]:
@@ -189,7 +191,7 @@ class Command(BaseCommand):
         try:
             terminal.watch(sweep, self.stdout)
         except KeyboardInterrupt:
-            self.stdout.write(f"\nNo longer watching. It goes on: {url_of(sweep)}")
+            self.stdout.write(f"\nNo longer watching. It continues: {url_of(sweep)}")
             sys.exit(130)
         self.stdout.write(f"{sweep.label} {sweep.state}: {sweep.message}")
         if sweep.state != SweepState.COMPLETED:
@@ -206,15 +208,15 @@ class Command(BaseCommand):
         self.stdout.write(document_text(definition.dump()))
         self.stdout.write(f"# read as: {FORMATS[imported.format]}")
         self.stdout.write(f"# combinations: {checked.combinations_words}")
-        for params in checked.configurations:
+        for params in checked.configurations[:MAX_SHOWN]:
             self.stdout.write(f"# such as: {json.dumps(params, ensure_ascii=False)}")
-        self.stdout.write("# values, as often as they are drawn:")
+        self.stdout.write("# values and how often they are drawn:")
         for line in histogram_lines(checked.histograms):
             self.stdout.write(f"#   {line}")
         usable = len(usable_trials(definition.search_space, imported.trials))
         if imported.trials:
             number = len(imported.trials)
-            self.stdout.write(f"# finished trials: {number:,}, {usable:,} come along")
+            self.stdout.write(f"# finished trials: {number:,}, {usable:,} usable")
         for warning in lines:
             self.stdout.write(f"# warning: {warning}")
         if not installed:
@@ -223,8 +225,8 @@ class Command(BaseCommand):
     def _folder_lines(
         self, definition: SweepDefinition, imported: Imported, file: Path
     ) -> list[str]:
-        """A missing folder is a mistake in our own document; a foreign one may have
-        come here without its code."""
+        """A missing folder is an error in our own document; an imported one may have
+        come without its code."""
         code = definition.trial.code
         if not isinstance(code, str):
             return []
@@ -319,8 +321,7 @@ def read_file(options: dict[str, Any]) -> Imported:
 
 
 def pool_lines(definition: SweepDefinition) -> list[str]:
-    """A warning where the site has no such pool, or it does not allow the code's
-    folder: the document itself is not wrong."""
+    """Warnings about the site's pool; the document itself is right."""
     names = list(Pool.objects.order_by("name").values_list("name", flat=True))
     if definition.compute in names:
         pool = Pool.objects.get(name=definition.compute)
@@ -347,7 +348,7 @@ def failures_line(sweep: Sweep) -> str:
 
 
 def preflight_line(sweep: Sweep) -> str:
-    """How the configuration did that was tried first; empty where none was."""
+    """The result of the first test trial; empty without one."""
     flight = Preflight.of(sweep)
     if flight is None:
         return ""

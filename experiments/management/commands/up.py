@@ -1,7 +1,7 @@
-"""``manage.py up``: everything on one machine, supervised, until Ctrl-C.
+"""``manage.py up``: runs everything on one machine until Ctrl-C.
 
 The supervisor runs for weeks, so it loads neither Django's applications nor the queue's
-client: another process, which ends, prepares the database.
+client: another process prepares the database and ends.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from experiments.workers.supervisor import Child, Supervisor, end_with
 
 MAX_QUEUE_WAIT = 20.0
 MAX_SITE_WAIT = 30.0
-# Other commands hold the lock for a moment, to see whether an ``up`` does.
+# Other commands hold the lock for a moment, to see whether ``up`` runs.
 LOCK_TRIES, LOCK_PAUSE = 20, 0.02
-# Files of the data folder that tell other commands, while it runs, where what runs is.
-TOLD = ("redis_url", "site_url")
-# Workers say to the site what became of their trials, so they end first.
+# Files of the data folder with the addresses of what runs, for other commands.
+ADDRESS_FILES = ("redis_url", "site_url")
+# Workers report their trials' ends to the site, so they end first.
 ENDS = {"worker": 0, "scheduler": 1, "site": 1, "web": 1, "queue": 2}
-# What the samplers compute is too small for threads: beside trainings that take every
-# processor they mostly wait for one another, which takes ten times as long.
+# The samplers' computations are too small for threads. While trainings use every
+# processor, threads mostly wait for one another and take ten times as long.
 COMPUTING = {name: {"OMP_NUM_THREADS": "1"} for name in ("scheduler", "site", "web")}
 
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument(
-            "--slots", type=int, help="trials at one time; default 2, or all GPUs"
+            "--slots", type=int, help="trials at one time; default 2, or one per GPU"
         )
         parser.add_argument(
             "--gpus",
@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
 
 def slots_for(slots: int | None, *, gpus: str) -> int:
-    """As many slots as were asked for; else one for each GPU, or 2 without any."""
+    """The number of slots that was given; else one for each GPU, or 2 without GPUs."""
     if slots is not None and not 0 <= slots <= 1_000:
         raise CommandError("--slots must be from 0 to 1000, such as 2.")
     try:
@@ -85,7 +85,7 @@ def slots_for(slots: int | None, *, gpus: str) -> int:
 
 @contextlib.contextmanager
 def locked_folder(home: Path) -> Iterator[None]:
-    """Only one ``up`` on a data folder; the lock goes with the process."""
+    """Allow only one ``up`` on a data folder; the lock ends with the process."""
     with (home / "lock").open("a+") as lock:
         if not _taken(lock):
             lock.seek(0)
@@ -93,8 +93,8 @@ def locked_folder(home: Path) -> Iterator[None]:
                 f"sweepsite runs on {home} already (process {lock.read().strip()})."
                 " Stop it first, or set SWEEPSITE_HOME to another folder."
             )
-        # Of one that was killed.
-        forget_told(home)
+        # They may be left from one that was killed.
+        remove_address_files(home)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -111,8 +111,8 @@ def _taken(lock: IO[str]) -> bool:
     return False
 
 
-def forget_told(home: Path) -> None:
-    for name in TOLD:
+def remove_address_files(home: Path) -> None:
+    for name in ADDRESS_FILES:
         (home / name).unlink(missing_ok=True)
 
 
@@ -134,7 +134,7 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             raise CommandError(
                 f"Cannot listen on {host} port {port}: {error.strerror}. Choose"
-                f" another one, such as --port {port + 1 if port < 65_535 else 8000}."
+                f" another port, such as --port {port + 1 if port < 65_535 else 8000}."
             ) from error
 
 
@@ -168,10 +168,10 @@ class Machine:
             self._start()
             self.supervisor.run()
         finally:
-            self.say("Stopping: running trials first, then the rest …")
+            self.say("Stopping running trials, then everything else …")
             self.supervisor.stop()
-            forget_told(settings.HOME)
-            self.say("Stopped. Trials that ran go back to the queue of the next start.")
+            remove_address_files(settings.HOME)
+            self.say("Stopped. Trials that were running start again next time.")
 
     def _start(self) -> None:
         self.say(f"sweepsite {settings.VERSION}, data in {settings.HOME}")
@@ -195,7 +195,7 @@ class Machine:
             )
 
     def _prepare(self, token: str) -> str:
-        """Run ``setup`` with the workers' credential; what it says to the user."""
+        """Run ``setup`` with the workers' credential; returns its output."""
         command = ["setup", "--for-up", "--skip-checks", *["--demo"] * self.demo]
         supervisor = os.getpid()
         done = subprocess.run(
@@ -264,20 +264,20 @@ class Machine:
     # --- waiting ------------------------------------------------------------------
 
     def _wait(self, ready: Callable[[], bool], name: str, seconds: float) -> None:
-        """Until it is ready; the children are kept alive meanwhile."""
+        """Wait until it is ready; restarts children meanwhile."""
         deadline = time.monotonic() + seconds
         while not self.supervisor.stopping and not ready():
             self.supervisor.revive()
             if time.monotonic() > deadline:
                 child = next(c for c in self.supervisor.children if c.name == name)
                 raise CommandError(
-                    f"The {name} did not come up within {seconds:g} s. Its last"
+                    f"The {name} process did not start within {seconds:g} s. Its last"
                     f" lines, from {child.log}:\n{child.last_lines()}"
                 )
             time.sleep(0.05)
 
     def _site_answers(self) -> bool:
-        """Whether the web server answers, whatever it says."""
+        """Whether the web server gives any answer."""
         try:
             with socket.create_connection((self.shown, self.port), timeout=5) as site:
                 site.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")

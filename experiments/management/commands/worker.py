@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from experiments.runner import cleanup
 from experiments.runner.cleanup import Housekeeping
+from experiments.runner.errors import Refused, SiteAway, StaleAttempt
 from experiments.workers.host import (
     DeviceError,
     Devices,
@@ -29,29 +30,29 @@ from experiments.workers.host import (
     slots_of,
 )
 from experiments.workers.names import free_names
-from experiments.workers.site import Refused, SiteAway, StaleAttempt, WorkerSite
+from experiments.workers.site import WorkerSite
 from experiments.workers.supervisor import Child, Supervisor
 
 logger = logging.getLogger(__name__)
 
 BEAT_EVERY = 10.0
-# A wish to drain is seen to within this many seconds.
-LOOK_EVERY = 0.5
+# A request to drain takes effect within this many seconds.
+CHECK_EVERY = 0.5
 BY_SIGNAL = "The worker got SIGUSR1."
 NEEDED = ("SWEEPSITE_URL", "SWEEPSITE_WORKER_TOKEN", "REDIS_URL")
 
-# The code of the site's refusal when a living worker elsewhere bears the name.
+# The code of the site's error when a living worker elsewhere has the name.
 NAME_TAKEN = "name_taken"
 
 
 class Command(BaseCommand):
-    help = "Runs trials of one pool in a number of slots."
+    help = "Runs trials of one pool in slots."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--pool", default="default", help="the worker pool's name")
         parser.add_argument(
-            "--slots", type=int, help="trials at one time; default 1, or all GPUs"
+            "--slots", type=int, help="trials at one time; default 1, or one per GPU"
         )
         parser.add_argument(
             "--gpus",
@@ -64,8 +65,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--site",
             action="store_true",
-            help="run the site's own jobs instead of trials; needs its database and"
-            " data folder",
+            help="run the site's own jobs instead of trials; needs the site's database"
+            " and data folder",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -140,7 +141,7 @@ def queue_problem() -> str:
 
 
 class WorkerHost:
-    """The parent of this host's slots: signs on, beats, keeps the slots running."""
+    """The parent of this host's slots: signs on, sends heartbeats, restarts slots."""
 
     def __init__(
         self, pool: str, *, slots: int, devices: Devices, gpus_per_slot: int
@@ -173,7 +174,7 @@ class WorkerHost:
             if not self.supervisor.stopping:
                 self.supervisor.add(self._slot_process(slot))
         self.next_beat = time.monotonic() + BEAT_EVERY
-        self.supervisor.run(every=LOOK_EVERY, do=self._look)
+        self.supervisor.run(every=CHECK_EVERY, do=self._check)
         self.housekeeping.stop()
         self.supervisor.stop()
         self._leave()
@@ -183,14 +184,14 @@ class WorkerHost:
             self.site.bye(self.worker)
 
     def _wait_for_queue(self) -> None:
-        """Slots that no bell reaches must not be counted as free."""
+        """Slots that no job can reach must not count as free."""
         for _ in self._tries():
             if not (problem := queue_problem()):
                 return
             logger.info("waiting for the queue of REDIS_URL: %s", problem)
 
     def _tries(self) -> Iterator[None]:
-        """Try at once, then less and less often, until the worker is to stop."""
+        """Try at once, then less and less often, until the worker stops."""
         delay = 0.1
         while not self.supervisor.stopping:
             yield
@@ -198,7 +199,7 @@ class WorkerHost:
             delay = min(2 * delay, 5.0)
 
     def _sign_on(self) -> None:
-        """Wait for the site as long as it takes; a refusal ends the worker."""
+        """Wait until the site answers; a refusal ends the worker."""
         for _ in self._tries():
             try:
                 answer = self._hello()
@@ -217,7 +218,7 @@ class WorkerHost:
             self._check_pool(answer["pool"])
             self._note_drain(answer)
             facts = (self.name.text, self.slots, self.pool, settings.SITE_URL)
-            logger.info("host %s takes %d at a time, pool %s of %s", *facts)
+            logger.info("host %s runs %d at a time, pool %s of %s", *facts)
             return
 
     def _hello(self) -> dict[str, Any]:
@@ -227,7 +228,7 @@ class WorkerHost:
             boot_id=self.name.boot_id,
             pid=os.getpid(),
             slots=self.slots,
-            gpus=self.devices.told(),
+            gpus=self.devices.as_json(),
             gpus_per_slot=self.gpus_per_slot,
             facts=host_facts(settings.HOME),
             version=settings.VERSION,
@@ -242,7 +243,7 @@ class WorkerHost:
                 f" {self.pool!r}. Use --pool {pool} or the other pool's token."
             )
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self.wants_drain:
             self._ask_drain()
         if time.monotonic() >= self.next_beat:
@@ -251,23 +252,23 @@ class WorkerHost:
         self.housekeeping.look()
 
     def _beat(self) -> None:
-        """A missing answer is no reason to stop: trials go on without the site."""
+        """Without an answer the worker continues: trials run without the site."""
         try:
             answer = self.site.beat(self.worker, **disk_facts(settings.HOME))
             self._note_drain(answer)
         except SiteAway as problem:
-            logger.info("no answer to the beat: %s", problem)
+            logger.info("no answer to the heartbeat: %s", problem)
         except (Refused, StaleAttempt) as problem:
             logger.warning("the site does not know this worker (%s)", problem)
             with contextlib.suppress(Refused, SiteAway, StaleAttempt):
                 self._sign_on_again()
 
     def _sign_on_again(self) -> None:
-        """The slots hear the bells of the worker's number. Under another one all of
-        them, and this process, have to begin anew."""
+        """The slots take the jobs of the worker's id. With another id all of them, and
+        this process, must restart."""
         answer = self._hello()
         if answer["worker"] != self.worker:
-            logger.warning("the site gave this worker another number; it starts anew")
+            logger.warning("the site gave this worker another id; it restarts")
             self.worker = answer["worker"]
             self.supervisor.stopping = True
 
@@ -277,21 +278,21 @@ class WorkerHost:
         self.wants_drain = True
 
     def _ask_drain(self) -> None:
-        """Tried again at the next look while the site is away."""
+        """Tried again at the next check while the site is away."""
         with contextlib.suppress(SiteAway):
             try:
                 self._note_drain(self.site.drain(self.worker, reason=BY_SIGNAL))
             except (Refused, StaleAttempt) as problem:
-                logger.warning("the site does not drain this worker: %s", problem)
+                logger.warning("the site refused to drain this worker: %s", problem)
             self.wants_drain = False
 
     def _note_drain(self, answer: Mapping[str, Any]) -> None:
-        """Say once that no more trials come, and once that they come again."""
+        """Log when the site begins or ends the drain of this host."""
         drains = str(answer.get("drain_reason") or "") if answer.get("drain") else ""
         if drains and drains != self.drains:
             logger.warning("this host drains: it gets no more trials. %s", drains)
         elif self.drains and not drains:
-            logger.warning("this host drains no more: it gets trials again")
+            logger.warning("this host no longer drains: it gets trials again")
         self.drains = drains
 
     def _slot_process(self, slot: int) -> Child:
