@@ -241,6 +241,8 @@ OUTPUTS_LIMIT_BYTES = (
 )
 LOG_LIMIT_BYTES = env_int("SWEEPSITE_LOG_MB", 4, low=1, high=1_000) << 20
 
+# The API's framework takes 9 MB, which only processes with pages need.
+HAS_PAGES = sys.argv[1:2] not in (["scheduler"], ["worker"])
 INSTALLED_APPS = [
     "experiments",
     "django.contrib.admin",
@@ -252,7 +254,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_rq",
-    "ninja",
+    *(["ninja"] if HAS_PAGES else []),
     "csp",
 ]
 MIDDLEWARE = [

@@ -38,12 +38,12 @@ __all__ = [
 ]
 
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 2.0, 5.0
-# After a failed try of d seconds none for 20 d, at most half a minute.
+# After a failed try of d seconds, pause for 20 d, at most half a minute.
 COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0
 POINTS_AT_ONCE, MAX_IN_MEMORY = 500, 10_000
-NOTES = ("stop", "told", "client")  # ends of the names of the files beside the spool
+NOTES = ("stop", "told", "client")  # suffixes of the files beside the spool
 MAX_SPOOL, MAX_HALVINGS = 32 << 20, 60
-PATIENCE = 3  # reports after which a script that was told to stop seems not to listen
+MAX_REPORTS = 3  # so many reports after a stop request mean that the script continues
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
 JSON, CLOSED = "application/json", (ConnectionError, http.client.HTTPException)
 
@@ -56,22 +56,21 @@ def params() -> dict[str, Any]:
 def log(step: int | None = None, **metrics: Any) -> bool:
     """Report metrics of one step; returns True once the trial is asked to stop.
 
-    `step` is a whole number, by default one more than the last one of this process,
-    beginning with 0. Values are anything float() takes but text: numpy scalars and
-    tensors of one element too; NaN and infinity are reported as such. A report that
-    cannot be delivered is kept and sent later. Raises TypeError or ValueError for a
-    bad call, and nothing else.
+    `step` is a whole number, by default one more than this process's last one, from 0.
+    Values are anything that float() accepts except text, such as numpy scalars and
+    tensors of one element; NaN and infinity are reported too. A report that cannot be
+    delivered is kept and sent later. Raises TypeError or ValueError for a bad call.
     """
     return _client().log(step, metrics)
 
 
 def should_stop() -> bool:
-    """Whether this trial has been asked to stop, as far as is known here."""
+    """Whether this trial has been asked to stop, as far as this process knows."""
     return bool(stop_reason())
 
 
 def stop_reason() -> str:
-    """Why it was asked to stop, in one sentence; "" while it was not."""
+    """Why it was asked to stop, in one sentence; "" if it was not."""
     return _client().stop.reason()
 
 
@@ -100,17 +99,17 @@ def trial_name() -> str:
     return os.environ.get("SWEEPSITE_TRIAL_NAME", "")
 
 
-class _Away(Exception): ...  # no sensible answer; the points are to be sent again
+class _Away(Exception): ...  # no valid answer; send the points again
 
 
-class _Refused(Exception): ...  # the site understood and will not have these points
+class _Refused(Exception): ...  # the site rejects these points
 
 
-class _Stale(Exception): ...  # the site no longer counts on this trial
+class _Stale(Exception): ...  # the trial has ended for the site
 
 
 class _Client:
-    """One process's way to report: it counts the steps and knows of a stop."""
+    """One process's reports: it counts the steps and knows of a stop."""
 
     def __init__(self, environ: dict[str, str]) -> None:
         self._lock = threading.RLock()
@@ -137,12 +136,12 @@ class _Client:
 
 
 class _Stop:
-    """The wish that this process ends: from the site's replies or from the runner."""
+    """The request to stop, from the site's replies or from the runner."""
 
     def __init__(self, spool: str) -> None:
-        self._note, self._told, listens = (f"{spool}.{n}" * bool(spool) for n in NOTES)
+        self._note, self._seen, client = (f"{spool}.{n}" * bool(spool) for n in NOTES)
         self._reason, self._reports = "", 0
-        _write(listens, "")  # the runner knows by it that a word will be heard
+        _write(client, "")  # tells the runner that this script notices a request
 
     def reason(self) -> str:
         if not self._reason and os.path.exists(self._note):
@@ -151,20 +150,20 @@ class _Stop:
         return self._reason
 
     def ask(self, reason: str) -> None:
-        """This script hears of it now: the runner then waits with its SIGTERM."""
+        """Note the request, and tell the runner, which then delays its SIGTERM."""
         if not self._reason:
             self._reason = reason
-            _write(self._told, reason)
+            _write(self._seen, reason)
 
     def count_report(self) -> None:
-        """A script that goes on reporting is not on its way out: no time is due."""
+        """A script that continues to report is not stopping: SIGTERM may come."""
         self._reports += bool(self._reason)
-        if self._reports == PATIENCE:
-            _write(self._told, "\n")
+        if self._reports == MAX_REPORTS:
+            _write(self._seen, "\n")
 
 
 class _Reporter:
-    """Delivers points in their order, keeps them while the site is away."""
+    """Sends points in their order, keeps them while the site is away."""
 
     def __init__(self, site: _Site, spool: _Spool, stop: _Stop) -> None:
         self._site, self._spool, self._stop = site, spool, stop
@@ -200,7 +199,7 @@ class _Reporter:
             self._spool.drop(len(kept))
 
     def _deliver(self, points: list[dict[str, Any]]) -> None:
-        """One bad point must not take others with it: halve to find it, for a while."""
+        """Send points; halve a refused batch to find the bad one, a few times."""
         try:
             answer = self._site.send(points)
         except _Refused as problem:
@@ -216,7 +215,7 @@ class _Reporter:
     def _keep(self, points: list[dict[str, Any]]) -> None:
         try:
             if not self._spool.add(points):
-                self._warn("full", "too many reports wait; new ones are lost")
+                self._warn("full", "too many reports are waiting; new ones are lost")
         except OSError as problem:
             self._warn("disk", f"reports wait in memory, not on disk: {problem}")
 
@@ -229,12 +228,12 @@ class _Reporter:
     def _warn(self, kind: str, sentence: str) -> None:
         if kind not in self._warned:
             self._warned.add(kind)
-            with contextlib.suppress(OSError):  # it may be a file on a full disk, too
+            with contextlib.suppress(OSError):  # it may be a file on a full disk
                 sys.stderr.write(f"sweepsite_client: {sentence}\n")
 
 
 class _Site:
-    """The metrics route of one trial over a connection that is kept open."""
+    """The metrics route of one trial, over one open connection."""
 
     def __init__(self, url: str, trial: str, token: str) -> None:
         address = urllib.parse.urlsplit(url)
@@ -248,7 +247,7 @@ class _Site:
         """Raises _Away, _Refused or _Stale."""
         body = json.dumps({"points": points}, allow_nan=False).encode("utf-8")
         if self._connection.sock is not None:
-            # A server closes an idle connection without a word; that is no outage.
+            # Servers close idle connections silently; that is not an outage.
             with contextlib.suppress(*CLOSED):
                 return self._exchange(body)
         try:
@@ -273,8 +272,8 @@ class _Site:
 
 
 class _Spool:
-    """Points that wait: a JSON line each in a file that the runner reads too; in memory
-    without a path or room. Who sends renames the file first, under a lock for it."""
+    """Waiting points: JSON lines in a file that the runner reads too, or in memory
+    without a path or disk space. The sender renames the file first, under a lock."""
 
     def __init__(self, path: str) -> None:
         self._path, self._own = path, f"{path}.{os.getpid()}.sending"
@@ -294,7 +293,7 @@ class _Spool:
         return end < MAX_SPOOL
 
     def peek(self) -> list[dict[str, Any]]:
-        """The oldest points, [] when there are none."""
+        """The oldest points."""
         if not self._points and self._path:
             with contextlib.suppress(OSError):
                 if not os.path.exists(self._own):
@@ -307,14 +306,15 @@ class _Spool:
         return self._points[:POINTS_AT_ONCE]
 
     def drop(self, count: int) -> None:
-        """These have arrived. The file goes with the last: nothing is lost before."""
+        """Remove delivered points; the file only with the last, so that none is
+        lost."""
         del self._points[:count]
         if self._path and not self._points:
             with contextlib.suppress(OSError):
                 os.unlink(self._own)
 
     def _claim(self) -> None:
-        os.stat(self._path)  # most often nothing waits, and then no lock is needed
+        os.stat(self._path)  # usually nothing waits, and then no lock is needed
         with self._locked():
             os.rename(self._path, self._own)
 
@@ -343,7 +343,7 @@ def _site_from(environ: dict[str, str]) -> _Site | None:
 def _number(name: str, value: Any) -> Any:
     """A finite float, or the text that stands for a non-finite one."""
     if isinstance(value, (str, bytes)) or value is None:
-        raise TypeError(f"{name} is {value!r}, not a number; log({name}=0.5) would do")
+        raise TypeError(f"{name} is {value!r}, not a number such as {name}=0.5")
     try:
         number = float(value)
     except OverflowError as problem:
@@ -366,7 +366,7 @@ def _whole(step: Any) -> int:
 
 
 def _answer(status: int, text: bytes) -> dict[str, Any]:
-    """Only the site's own error object counts: a proxy's page means "away"."""
+    """Only the site's own error object counts: a proxy's error page means "away"."""
     answer = None
     with contextlib.suppress(ValueError):
         answer = json.loads(text.decode("utf-8") or "{}")
@@ -386,7 +386,7 @@ def _write(path: str, text: str) -> None:  # without a runner the name is ""
 
 
 def _points_in(path: str) -> list[dict[str, Any]]:
-    """The points of a spool; a line that was torn by a crash is left out."""
+    """The points of a spool; an incomplete line is left out."""
     points = []
     with open(path, "rb") as file:
         for line in file:

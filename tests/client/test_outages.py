@@ -192,7 +192,7 @@ def test_a_full_spool_takes_no_more_and_says_so(
     for step in range(100):
         assert sweep.log(step=step, loss=1) is False
     assert spool.stat().st_size < 1200
-    assert capsys.readouterr().err.count("too many reports wait") == 1
+    assert capsys.readouterr().err.count("too many reports are waiting") == 1
 
 
 def test_a_spool_that_cannot_be_written_does_not_stop_training(

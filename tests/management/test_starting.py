@@ -49,3 +49,4 @@ def test_no_command_waits_for_the_parts_of_scipy(tmp_path: Path, command: str) -
     _, names = loaded(tmp_path, "manage.py", command, "--help")
     assert "experiments.search.samplers" in names
     assert not [name for name in names if re.match(r"scipy\.[a-z]\w+\.", name)]
+    assert ("pydantic" in names) is (command != "scheduler")
