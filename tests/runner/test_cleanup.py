@@ -80,7 +80,7 @@ def test_the_parent_of_the_slots_looks_after_it(
     host = command.WorkerHost.__new__(command.WorkerHost)
     host.wants_drain, host.next_beat = False, time.monotonic() + 60
     host.housekeeping = Housekeeping(Path("anywhere"))
-    host._look()
+    host._check()
     assert looks == [host.housekeeping]
 
 

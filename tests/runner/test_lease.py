@@ -76,7 +76,7 @@ def test_a_host_cut_off_beyond_the_lease_begins_no_training(
     assert runners.words() == []
     assert runner.wait(timeout=30) == 0
     assert site.finish["cause"] == "cut_off"
-    assert "for 1.08 s, and another attempt may begin" in site.finish["message"]
+    assert "for 1.08 s, so another attempt may begin" in site.finish["message"]
 
 
 @pytest.mark.parametrize("rest", [{}, {"when_cut_off": "ride_out"}])

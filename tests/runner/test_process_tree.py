@@ -173,11 +173,11 @@ MISSED = """
 import os, time
 from pathlib import Path
 from experiments.runner.environment import ATTEMPT_MARKER, SPOOL
-from experiments.runner.process_tree import Tree
+from experiments.runner.process_tree import ProcessTree
 
 environment = {**os.environ, ATTEMPT_MARKER: "1", SPOOL: "missed"}
 argv = ["sh", "-c", "setsid sleep 600 & echo $!"]
-tree = Tree(argv, environment=environment, work=Path.cwd())
+tree = ProcessTree(argv, environment=environment, work=Path.cwd())
 os.set_blocking(tree.output, True)
 daemon = Path("/proc", os.read(tree.output, 100).decode().strip())
 while not tree.reap():

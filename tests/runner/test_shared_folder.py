@@ -117,7 +117,7 @@ def test_too_much_is_refused_before_a_byte_is_copied(
 ) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.setattr(shared_folder, "MAX_BYTES", 50)
-    with pytest.raises(CodeError, match="2 files of 53 bytes or more; a trial gets"):
+    with pytest.raises(CodeError, match="2 files of 53 bytes or more; each trial gets"):
         copy(source(allowed), tmp_path / "work", show=quiet)
     assert list((tmp_path / "work").iterdir()) == []
 
