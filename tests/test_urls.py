@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 pytestmark = pytest.mark.django_db
 
-# What a stranger may see: the door, the sign of life, and how the API is described.
+# What a stranger may see: the login page, the health check, and how the API is described.
 OPEN = {
     "/login/",
     "/healthz",

@@ -103,7 +103,7 @@ class DrainCause(models.TextChoices):
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> WorkerQuerySet:
-        """Workers that have given a sign of life lately, by the database's clock."""
+        """Workers that have sent a heartbeat lately, by the database's clock."""
         return self.filter(
             stopped_at=None, seen_at__gte=Now() - models.Value(SILENT_AFTER)
         )

@@ -1,4 +1,4 @@
-"""Where schedulers leave a sign of life: one row each, written every few seconds."""
+"""Heartbeats of schedulers: one row each, written every few seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from experiments.db.clock import database_now
 from experiments.models import SchedulerProcess
 
 NOTED_EVERY = 5.0
-# Rows of processes that ended longer ago tell nobody anything.
+# Rows of processes that ended longer ago are deleted.
 KEPT_FOR = timedelta(days=1)
 
 
@@ -31,7 +31,7 @@ class SchedulerHeartbeat:
         self._longest = 0.0
 
     def note(self, seconds: float) -> None:
-        """A round that took so long is over. Raises DatabaseError."""
+        """Note a round that took ``seconds``. Raises DatabaseError."""
         self._longest = max(self._longest, seconds)
         if self._now() - self._noted < NOTED_EVERY:
             return
@@ -54,6 +54,6 @@ class SchedulerHeartbeat:
         ).pk
 
     def stop(self) -> None:
-        """Say goodbye, if the database hears it."""
+        """Note the end of this process, if the database answers."""
         with contextlib.suppress(DatabaseError):
             SchedulerProcess.objects.filter(pk=self._row).update(stopped_at=Now())

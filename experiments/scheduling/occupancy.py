@@ -51,7 +51,7 @@ class SlotView:
 class HostRow:
     """One worker and its slots from left to right.
 
-    Whether it gives signs of life and whether it drains is said by its slots' states
+    Whether it sends heartbeats and whether it drains is said by its slots' states
     and by the worker's own columns.
     """
 

@@ -60,7 +60,7 @@ class HostState:
 class PoolState:
     """One pool: its hosts, and its attempts that live, in the order they were queued.
 
-    `alive` counts the workers that give signs of life, those included that drain.
+    `alive` counts the workers that send heartbeats, also those that drain.
     Attempts are `placed` when they run or were promised a place, `open` when they wait
     for one, and `held` when they could not have one now.
     """

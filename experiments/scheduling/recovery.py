@@ -1,4 +1,4 @@
-"""The slow tick: make good whatever was lost between two processes.
+"""Recovery: repairs what was lost between two processes.
 
 Doorbells that nobody heard, workers that fell silent, deadlines that nobody kept,
 trials of a sweep that ended at the same moment. Every function may run at any time,
@@ -27,7 +27,7 @@ from experiments.scheduling.rounds import end_at_timeout, guarded
 
 logger = logging.getLogger(__name__)
 
-# An idle worker gives a sign of life every ten seconds.
+# An idle worker sends a heartbeat every ten seconds.
 UNHEARD_AFTER = timedelta(seconds=15)
 
 
@@ -82,7 +82,7 @@ def all_workers_are_silent() -> bool:
 
 
 def last_heartbeat() -> datetime | None:
-    """The last sign of life of any worker or of an attempt that one runs, and never a
+    """The last heartbeat of any worker or of an attempt that one runs, and never a
     time to come. None: they run none."""
     beats = _of_workers().aggregate(last=Max("heartbeat_at"))["last"]
     seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
@@ -119,7 +119,7 @@ def end_overdue(
 
     A worker's attempt by its runner's own word of how long it trains; before the first
     one the lease alone watches over it. One that no worker runs by what is added up
-    between its signs of life and, where ``silence_counts``, the time since the last:
+    between its heartbeats and, where ``silence_counts``, the time since the last:
     one that could not reach the site may have ended long ago, and comes to say so.
     """
     timed = Attempt.objects.filter(
@@ -161,7 +161,7 @@ def end_paused() -> None:
 
 
 def lose_silent(*, was_set: Callable[[], bool] = never_set) -> None:
-    """Give up attempts whose runner was silent for a lease before the last sign of life
+    """Give up attempts whose runner was silent for a lease before the last heartbeat
     of any other.
 
     A runner that comes back later ends itself: its attempt is stale.

@@ -30,7 +30,7 @@ def source(allowed: Path, name: str = "project") -> FolderSource:
 
 
 def quiet() -> None:
-    """No signs of life are needed."""
+    """No heartbeats are needed."""
 
 
 def test_a_trial_runs_in_a_copy_of_its_own(
@@ -125,7 +125,7 @@ def test_too_much_is_refused_before_a_byte_is_copied(
 def test_a_huge_folder_is_left_as_soon_as_it_is_too_much(
     allowed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a sign of life at every file, for a disk may be slow."""
+    """With a heartbeat at every file, because a disk may be slow."""
     for number in range(300):
         (allowed / "project" / f"{number}.csv").touch()
     looked: list[str] = []

@@ -107,7 +107,7 @@ while True:
     runner = python(runners, script)
     site.wait_for(lambda: site.uploads.count("state.txt") >= 3)
     assert time.monotonic() - started > 2 * 5 * 0.1
-    assert len(site.beats) > 5, "signs of life do not wait for uploads"
+    assert len(site.beats) > 5, "heartbeats do not wait for uploads"
     end(runner)
 
 

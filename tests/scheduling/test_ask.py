@@ -50,7 +50,7 @@ def refused(made: Sweep, **options: Any) -> str:
 
 
 def quiet(seconds: float) -> None:
-    """Nobody has given a sign of life for so long."""
+    """No heartbeat came for so long."""
     past = timedelta(seconds=seconds)
     Attempt.objects.update(
         heartbeat_at=F("heartbeat_at") - past, claimed_at=F("claimed_at") - past
@@ -284,7 +284,7 @@ def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
 
 
 def heard_and_took(claim: AskClaim) -> float:
-    """A sign of life, and the seconds of training that are known by then."""
+    """A heartbeat, and the seconds of training that are known by then."""
     assert lifecycle.ask_heartbeat(claim.attempt)
     claim.attempt.refresh_from_db()
     assert claim.attempt.elapsed is not None

@@ -1,4 +1,4 @@
-"""Schedulers leave a sign of life in the database, not too often."""
+"""Schedulers write heartbeats into the database, not too often."""
 
 from __future__ import annotations
 

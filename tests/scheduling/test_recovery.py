@@ -1,4 +1,4 @@
-"""The slow tick makes good what was lost."""
+"""Recovery of what was lost."""
 
 from __future__ import annotations
 

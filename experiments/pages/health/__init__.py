@@ -1,1 +1,1 @@
-"""Is the installation well? The sign of life, the admins' page, and its numbers."""
+"""The health check, the administrators' page and its metrics."""

@@ -246,11 +246,11 @@ def test_a_lost_trial_says_how_often() -> None:
     trial = factories.reported_trial(sweep, [0.5])
     Attempt.objects.filter(trial=trial).update(state=AttemptState.LOST)
     Trial.objects.filter(pk=trial.pk).update(
-        state="failed", reason="lost", message="No sign of life for 60 s."
+        state="failed", reason="lost", message="No heartbeat for 60 s."
     )
     found = why(trial)
     assert "its worker was lost" in found.lead
-    assert "No sign of life for 60 s." in found.notes
+    assert "No heartbeat for 60 s." in found.notes
     assert "went away once" in found.advice[0]
 
 
