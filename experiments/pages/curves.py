@@ -1,9 +1,5 @@
-"""Series of a trial's metrics for charts, grouped by name.
-
-Long curves for charts: of every stretch the lowest and the highest value, so that no
-peak is lost however many points there are.
-
-A curve of 96 by 24 pixels as an SVG path, drawn by the server.
+"""Curves of metrics for charts: thinned where they are long, grouped by name, or as a
+small SVG path.
 """
 
 from __future__ import annotations
@@ -18,7 +14,7 @@ from django.db.models import F, Max, Min, Q, QuerySet, Value
 
 from experiments.models import Metric, MetricPoint
 
-# A curve with no more points than this is drawn as it is.
+# Longer curves are thinned.
 MANY_POINTS = 300
 STRETCHES = 150
 
@@ -26,7 +22,7 @@ Points = list[list[float | None]]
 
 
 class Stretch(NamedTuple):
-    """Some neighbouring points; ``low`` and ``high`` of the finite values, if any."""
+    """Neighbouring points, with the lowest and highest finite value, if any."""
 
     owner: int
     number: int
@@ -37,12 +33,11 @@ class Stretch(NamedTuple):
 
 
 class Envelopes:
-    """Curves by what they belong to: the extremes of every stretch and both ends, at
-    their places.
+    """Curves by owner: both ends, and the lowest and highest point of each stretch, so
+    that no peak is lost. In three queries.
 
-    In three queries, of which two read all of ``rows``. ``owner`` and ``axis`` are the
-    columns that tell curves and places apart, ``span`` the length of the longest curve
-    on that axis.
+    ``owner`` and ``axis`` are the columns of curves and places, ``span`` is the length
+    of the longest curve.
     """
 
     def __init__(
@@ -54,8 +49,7 @@ class Envelopes:
         self._owner, self._axis = owner, axis
 
     def curves(self) -> dict[int, Points]:
-        """Places and values as they are stored; a stretch without a finite value is a
-        gap."""
+        """Places and values; a stretch without a finite value is a gap."""
         stretches = self._stretches()
         places = self._places(stretches)
         curves: dict[int, dict[int, float | None]] = {}
@@ -80,7 +74,7 @@ class Envelopes:
         return [Stretch(*row) for row in found.order_by().values_list(*names)]
 
     def _places(self, stretches: Sequence[Stretch]) -> Places:
-        """Where each value that is lowest or highest somewhere comes first."""
+        """The first place of each lowest or highest value."""
         extremes = {value for each in stretches for value in (each.low, each.high)}
         found = self._parted.filter(value__in=extremes - {None})
         grouped = found.values(self._owner, "stretch", "value")
@@ -91,7 +85,7 @@ class Envelopes:
     def _ends(
         self, stretches: Sequence[Stretch]
     ) -> Iterator[tuple[int, int, float | None]]:
-        """The first and the last point of each curve: what people read off it."""
+        """The first and the last point of each curve."""
         ends: dict[int, tuple[int, int]] = {}
         for each in stretches:
             first, last = ends.get(each.owner, (each.start, each.end))
@@ -111,7 +105,7 @@ def _extremes(stretch: Stretch, places: Places) -> dict[int, float | None]:
     """The lowest and the highest point by place; where they are equal, one."""
     if stretch.low is None:
         return {stretch.start: None}
-    # A value that came in between may not be found where it is looked for.
+    # Points may arrive between the queries.
     return {
         places.get((stretch.owner, stretch.number, value), stretch.start): value
         for value in (stretch.low, stretch.high)
@@ -129,7 +123,7 @@ LOWER_IS_BETTER = re.compile(r"loss|err|mae|mse|rmse|nll|perplexity|wer|cer|time
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics that belong into one picture, such as loss and val_loss."""
+    """Metrics of one chart, such as loss and val_loss."""
 
     stem: str
     metrics: Sequence[Metric]
@@ -145,7 +139,7 @@ def stem_of(name: str) -> str:
 
 
 def groups_of(metrics: Sequence[Metric]) -> list[Group]:
-    """The metrics by stem; at most two of a stem share a picture."""
+    """The metrics by stem, at most two in a group."""
     by_stem: dict[str, list[Metric]] = {}
     for metric in metrics:
         by_stem.setdefault(stem_of(metric.name), []).append(metric)
@@ -166,10 +160,8 @@ def picked_group(groups: Sequence[Group], wanted: str) -> Group | None:
 
 
 def points_of(metrics: Sequence[Metric]) -> dict[int, Points]:
-    """Points by metric id, non-finite ones null; of long curves their envelopes.
-
-    One query for the short ones together, four for the long ones.
-    """
+    """Points by metric id, with null for non-finite values; long curves are thinned. In
+    one query for short ones, four for long ones."""
     long = [metric for metric in metrics if metric.count > MANY_POINTS]
     short = [metric for metric in metrics if metric.count <= MANY_POINTS]
     curves = _whole(short) | _envelopes(long)
@@ -219,7 +211,7 @@ def lines_model(group: Group | None) -> dict[str, Any]:
 
 
 def goal_of(name: str) -> str:
-    """A guess at which way is better, by the name."""
+    """A guess by the metric's name."""
     return "minimize" if LOWER_IS_BETTER.search(name.lower()) else "maximize"
 
 
@@ -244,10 +236,9 @@ def step_line(
     scale: tuple[float, float] | None = None,
     down_is_better: bool = False,
 ) -> Sparkline:
-    """A step line through (position from 0 to 1, value), drawn on to ``end``.
+    """A step line through (position from 0 to 1, value), up to ``end``. Better is up.
 
-    ``scale`` gives the values of the picture's floor and top; without it they are the
-    line's own. Better is always up.
+    ``scale``: the values of the floor and the top; else those of the line.
     """
     values = [value for _, value in points]
     low, high = scale or (min(values), max(values))
@@ -266,6 +257,6 @@ def _across(position: float) -> float:
 
 
 def _up(value: float, low: float, high: float) -> float:
-    """Pixels from the top; a flat line runs at three quarters of the height."""
+    """Pixels from the top; a flat line is at three quarters of the height."""
     share = (value - low) / (high - low) if high != low else 0.75
     return round(FLOOR - (FLOOR - TOP) * share, 1)

@@ -1,8 +1,8 @@
 """What a training process printed, made safe to show.
 
-Log text is hostile: it may carry terminal commands, hyperlinks, marks that turn the
-reading direction, and lines without end. Colours become names of fixed CSS classes,
-all else that is not text is left out. Templates escape the texts as any other.
+Logs can be hostile: terminal commands, hyperlinks, marks that reverse the text, endless
+lines. Colours become fixed CSS classes, everything else that is not text is removed.
+Templates escape the texts.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ MAX_SPANS = 100
 
 # Colours (SGR): ESC [ numbers m.
 COLOUR = re.compile(r"(?:\x1b\[|\x9b)([0-9;:]*)m")
-# Every other sequence: strings to the terminal (titles, hyperlinks), moves of the
-# cursor, and two-character commands. A string that never ends takes its line along.
+# All other sequences: strings to the terminal (titles, hyperlinks), cursor moves, and
+# two-character commands. A string without an end removes the rest of its line.
 COMMAND = re.compile(
     r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|$)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-ln-~]"
     r"|\x1b(?!\[[0-9;:]*m)[ -/]*[0-~]?"
 )
-# Control characters but for the tab, marks of reading direction, and those that
-# other programs take for the end of a line.
+# Control characters except the tab, marks of reading direction, and characters that
+# other programs take for line ends.
 UNSEEN = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
@@ -47,7 +47,7 @@ class Span:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line. ``ours``: a remark of sweepsite's own; ``cut``: characters left out."""
+    """``ours``: sweepsite wrote the line; ``cut``: how many characters are left out."""
 
     spans: Sequence[Span]
     ours: bool = False
@@ -71,7 +71,7 @@ class Pen:
         return " ".join(f"ansi-{name}" for name in names)
 
     def take(self, numbers: str) -> None:
-        """Follow the numbers of one colour sequence; unknown ones change nothing."""
+        """Apply the numbers of one colour sequence; unknown ones change nothing."""
         codes = [int(code or 0) for code in re.split("[;:]", numbers[:100])]
         while codes:
             code = codes.pop(0)
@@ -95,7 +95,7 @@ class Pen:
 
 
 def _long_colour(codes: list[int]) -> str:
-    """The name of a colour given as 5;N or 2;R;G;B, whose numbers are taken away."""
+    """The name of a colour given as 5;N or 2;R;G;B; removes its numbers."""
     kind = codes.pop(0) if codes else 0
     if kind == 2:
         del codes[:3]
@@ -104,10 +104,7 @@ def _long_colour(codes: list[int]) -> str:
 
 
 def parse_log(data: bytes, *, most_lines: int = MAX_LINES) -> list[LogLine]:
-    """The last lines of a log, without what a terminal would not have shown as text.
-
-    Of a line that was written over (a progress bar) the last state is kept.
-    """
+    """The last lines of a log as text; of a progress bar the last state."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
     rows = text.removesuffix("\n").split("\n")[-most_lines:] if text else []
     pen = Pen()
@@ -134,7 +131,7 @@ def _line(row: str, pen: Pen) -> LogLine:
 
 
 def _pieces(row: str, pen: Pen) -> Iterator[tuple[str, str]]:
-    """Texts and the classes that they are written in."""
+    """Texts and their classes."""
     for index, piece in enumerate(COLOUR.split(row)):
         if index % 2:
             pen.take(piece)
@@ -143,5 +140,5 @@ def _pieces(row: str, pen: Pen) -> Iterator[tuple[str, str]]:
 
 
 def last_lines(lines: Sequence[LogLine], count: int) -> Sequence[LogLine]:
-    """The last lines that say something."""
+    """The last lines that are not blank."""
     return [line for line in lines if line.text.strip()][-count:]

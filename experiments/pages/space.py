@@ -1,10 +1,10 @@
-"""Where the values of trials lie in the search space, for pictures and differences."""
+"""Places of trials' values in the search space, as pictures."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from experiments.search.space import conditions
 from experiments.search.space.choice import Choice
 from experiments.search.space.continuous import GaussianDistribution, Logarithmic
 from experiments.search.space.distribution import Distribution
+from experiments.search.space.space import SearchSpace
 from experiments.tracking.spaces import (
     axis_values,
     earlier_spaces,
@@ -21,26 +22,28 @@ from experiments.tracking.spaces import (
     trial_params,
 )
 
-# Of more values than this the picture shows the line only.
+# More values than this have no dots.
 MAX_DOTS = 12
-# Marks that are closer than this share of the line are moved apart.
+# Marks closer than this share of the line are moved apart, by pixels.
 CLOSE = 0.05
 APART = 11
 
 
 @dataclass(frozen=True)
 class ParameterAxis:
-    """One parameter's range: between numbers, or a row of choices."""
+    """One parameter's range: numbers, or choices. Not ``bounded``: it has no ends, and
+    most values are between ``low`` and ``high``."""
 
     name: str
     choices: Sequence[Any] = ()
     low: float = 0.0
     high: float = 1.0
+    bounded: bool = True
     log: bool = False
     step: float | None = None
 
     def place(self, value: Any) -> float | None:
-        """From 0 to 1 where the value lies; None for one that is not on the axis."""
+        """The value's place from 0 to 1; None if it is not on the axis."""
         if self.choices:
             return _index(self.choices, value)
         if not is_number(value) or (self.log and value <= 0):
@@ -50,12 +53,11 @@ class ParameterAxis:
 
     @property
     def dots(self) -> Sequence[float]:
-        """The places of the values that there are, when they are few."""
+        """The places of all values, if there are few."""
         if self.choices:
-            few = len(self.choices) <= MAX_DOTS
-            return [_spread(k, len(self.choices)) for k in range(len(self.choices))][
-                : MAX_DOTS * few
-            ]
+            count = len(self.choices)
+            few = count <= MAX_DOTS
+            return [_spread(index, count) for index in range(count)] if few else ()
         if not self.step or (self.high - self.low) / self.step > MAX_DOTS - 1:
             return ()
         count = round((self.high - self.low) / self.step)
@@ -66,7 +68,7 @@ class ParameterAxis:
         return math.log(value) if self.log else value
 
 
-# The value of a parameter that a trial does not have.
+# The value of a parameter that is not set in a trial.
 UNSET = object()
 
 
@@ -89,14 +91,17 @@ def _spread(index: int, count: int) -> float:
 
 
 def axes_of(sweep: Sweep | None) -> dict[str, ParameterAxis]:
-    """The axes of a sweep's parameters by name, in document order.
+    """The axes of a sweep's parameters by name; none for an unreadable document."""
+    return axes_in(search_space(sweep), earlier_spaces(sweep))
 
-    None for a document of an older version that is not read any more. An axis is long
-    enough for the values of spaces that the sweep had earlier.
-    """
-    space = search_space(sweep)
+
+def axes_in(
+    space: SearchSpace, earlier: Iterable[SearchSpace] = ()
+) -> dict[str, ParameterAxis]:
+    """In document order, with room for the values of ``earlier`` spaces; parameters
+    that only these have come last."""
     found = {name: _axis(name, axis) for name, axis in space.axes.items()}
-    for other in earlier_spaces(sweep):
+    for other in earlier:
         for name, axis in other.axes.items():
             old = _axis(name, axis)
             found[name] = _joined(found[name], old) if name in found else old
@@ -104,7 +109,7 @@ def axes_of(sweep: Sweep | None) -> dict[str, ParameterAxis]:
 
 
 def _joined(new: ParameterAxis, old: ParameterAxis) -> ParameterAxis:
-    """The new axis with room for what the old one had, where both are of a kind."""
+    """The new axis with room for the values of the old one, if both are of a kind."""
     if bool(new.choices) != bool(old.choices):
         return new
     more = [each for each in old.choices if _index(new.choices, each) is None]
@@ -113,30 +118,33 @@ def _joined(new: ParameterAxis, old: ParameterAxis) -> ParameterAxis:
         choices=[*new.choices, *more],
         low=min(new.low, old.low),
         high=max(new.high, old.high),
+        bounded=new.bounded and old.bounded,
         log=new.log and old.log,
         step=new.step if new.step == old.step else None,
     )
 
 
 def _axis(name: str, axis: conditions.Axis) -> ParameterAxis:
-    law = axis.distribution
-    if isinstance(law, Choice):
+    drawn = axis.distribution
+    if isinstance(drawn, Choice):
         return ParameterAxis(name, choices=axis_values(axis))
-    tail = 0.001 if isinstance(law, GaussianDistribution) else 0.0
-    log = isinstance(law, Logarithmic) or bool(getattr(law, "log", False))
-    low, high = law.quantile(tail), law.quantile(1 - tail)
+    bounded = not isinstance(drawn, GaussianDistribution)
+    tail = 0.0 if bounded else 0.001
+    log = isinstance(drawn, Logarithmic) or bool(getattr(drawn, "log", False))
+    low, high = drawn.quantile(tail), drawn.quantile(1 - tail)
     whole = isinstance(low, int) and isinstance(high, int)
     return ParameterAxis(
         name,
         low=float(low) if isinstance(low, int | float) else 0.0,
         high=float(high) if isinstance(high, int | float) else 1.0,
+        bounded=bounded,
         log=log and isinstance(low, int | float) and low > 0,
-        step=_step(law) or (1.0 if whole else None),
+        step=_step(drawn) or (1.0 if whole else None),
     )
 
 
-def _step(law: Distribution) -> float | None:
-    step = getattr(law, "step", None) or getattr(law, "q", None)
+def _step(drawn: Distribution) -> float | None:
+    step = getattr(drawn, "step", None) or getattr(drawn, "q", None)
     return float(step) if step else None
 
 
@@ -152,7 +160,7 @@ class TrialMark:
 
 @dataclass(frozen=True)
 class ParameterPicture:
-    """A line with dots for the values there are, and a mark for each trial."""
+    """A line with dots for possible values, and a mark for each trial."""
 
     dots: Sequence[str]
     marks: Sequence[TrialMark]
@@ -162,7 +170,7 @@ class ParameterPicture:
 def picture(
     axis: ParameterAxis | None, name: str, trials: Sequence[tuple[Trial, str]]
 ) -> ParameterPicture | None:
-    """Where (trial, glyph) lie on the axis. None without an axis."""
+    """The places of (trial, glyph) on the axis. None without an axis."""
     if axis is None:
         return None
     valued = [(trial, glyph, trial_params(trial)) for trial, glyph in trials]

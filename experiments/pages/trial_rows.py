@@ -1,8 +1,5 @@
-"""Trials as the pages and their feeds show them: one dictionary a trial, JSON-able.
-
-A fixed number of queries, however many trials there are.
-
-Where a trial's values come from, in words.
+"""Trials as tables and charts show them, in a fixed number of queries; and where their
+values come from, in words.
 """
 
 from __future__ import annotations
@@ -35,12 +32,12 @@ WORDS: Mapping[str, str] = {
     Origin.GRID: "The next point of the grid",
     Origin.SOBOL: "The next point of a Sobol sequence",
     Origin.INITIAL_DESIGN: (
-        "Initial design: spread over the space before anything is known"
+        "Initial design: covers the space before there are results"
     ),
-    Origin.MODEL: "Chosen by the model: the most promising by the results so far",
-    Origin.EXPLORATION: "Exploration: chosen for what can be learned there",
+    Origin.MODEL: "Chosen by the model: the most promising given the results so far",
+    Origin.EXPLORATION: "Exploration: chosen to learn about the space",
     Origin.CENTRE: "The centre of the space",
-    Origin.IMPORTED: "Imported: it ran before this sweep began",
+    Origin.IMPORTED: "Imported: it ran before this sweep",
     Origin.RERUN: "Trial {} run again, with the same values",
     Origin.RETRY: "Trial {} retried, with the same values",
     Origin.CLONE: "A clone of trial {} with other values",
@@ -50,22 +47,20 @@ WORDS: Mapping[str, str] = {
 
 
 def origin_words(trial: Trial | TrialRequest) -> str:
-    """A phrase that begins with a capital letter; empty where nothing is known."""
+    """A phrase with a capital letter; empty where the origin is not known."""
     origin: str = trial.origin
     words = WORDS.get(origin, "").format(trial.source_number)
     end = " and without early termination" if trial.runs_to_end else ""
     return f"{words}{end}" if words else origin[:1].upper() + origin[1:]
 
 
-# More points than this cannot be told apart at the width of a chart.
+# More points than a chart can show.
 MAX_CURVE_POINTS = 150
 
 
 class TrialRow(TypedDict):
-    """One trial; ``curve`` holds [report, value] pairs, null where it was not finite.
-
-    Where it was asked for, each point goes on with [… step, seconds since its start].
-    """
+    """One trial. ``curve``: [report, value], with null for a non-finite value; a wide
+    one has [report, value, step, seconds since the start]."""
 
     id: int
     number: int
@@ -98,8 +93,8 @@ def trial_rows(
 ) -> list[TrialRow]:
     """Rows in the order of ``trials`` (with their current attempts selected).
 
-    ``of`` is how many trials the sweep has, for the sentence of the best one;
-    ``most_points`` limits each curve, and ``wide`` adds step and seconds to its points.
+    ``of``: how many trials the sweep has, for the sentence about the best one.
+    ``most_points`` limits each curve; ``wide`` adds step and seconds to its points.
     """
     listed = list(trials)
     ids = [trial.pk for trial in listed]
@@ -147,8 +142,7 @@ def report_curves(
 ) -> dict[int, list[list[float | None]]]:
     """Primary-metric curves by trial, thinned to what a chart can show.
 
-    The database thins first (between ``most`` and twice as many points leave it), so
-    that a long training costs no more than a short one.
+    The database thins to between ``most`` and twice as many points.
     """
     curves: dict[int, list[list[float | None]]] = defaultdict(list)
     stride = Greatest(Value(1), F("trial__reports") / Value(most))
@@ -171,7 +165,7 @@ def _placed(
     time: datetime | None = None,
     started: datetime | None = None,
 ) -> list[float | None]:
-    """Where else on the x axis a report stands; nothing for a narrow curve."""
+    """Step and seconds of a report; nothing for a narrow curve."""
     if step is None:
         return []
     if time is None or started is None:
@@ -182,7 +176,7 @@ def _placed(
 def thinned(
     curve: list[list[float | None]], most: int = MAX_CURVE_POINTS
 ) -> list[list[float | None]]:
-    """At most so many of the points: evenly spread, both ends kept."""
+    """At most ``most`` points: evenly spread, with both ends."""
     if len(curve) <= most:
         return curve
     kept = np.linspace(0, len(curve) - 1, most).round().astype(int)
@@ -197,8 +191,8 @@ def last_decisions(trial_ids: Sequence[int]) -> Mapping[int, Decision]:
     return {decision.trial_id: decision for decision in ranked.filter(back=1)}
 
 
-# Policies that do not hold a trial's best against one number of its rivals.
-SPOKEN = frozenset({"threshold", "patience", "predictive", "any_of", "all_of"})
+# Policies that do not compare a trial's best with one number of its rivals.
+NOT_COMPARING = frozenset({"threshold", "patience", "predictive", "any_of", "all_of"})
 
 
 def status_sentence(
@@ -209,7 +203,7 @@ def status_sentence(
     is_best: bool,
     of: int | None = None,
 ) -> str:
-    """How the trial stands, or how it ended, in one short sentence."""
+    """The trial's progress, or how it ended, in one short sentence."""
     sentence = _status(trial, decision, policy)
     if not is_best:
         return sentence
@@ -219,7 +213,7 @@ def status_sentence(
 
 def _status(trial: Trial, decision: Decision | None, policy: Policy | None) -> str:
     if trial.origin == Origin.IMPORTED:
-        return "Imported: it ended elsewhere"
+        return "Imported"
     if trial.state == TrialState.TERMINATED and decision is not None:
         several = decision.policy in ("any_of", "all_of")
         name = "Ended" if several else kind_name(decision.policy)
@@ -239,11 +233,11 @@ def _status(trial: Trial, decision: Decision | None, policy: Policy | None) -> s
 
 def _waiting_sentence(trial: Trial) -> str:
     paused = trial.sweep is not None and trial.sweep.state == SweepState.PAUSED
-    until = "until the sweep goes on" if paused else "for a free slot"
+    until = "until the sweep resumes" if paused else "for a free slot"
     attempt = trial.current_attempt
     if attempt is None or attempt.n == 1:
         return f"Waiting {until}"
-    return f"Put back after attempt {attempt.n - 1}, waiting {until}"
+    return f"Stopped after attempt {attempt.n - 1}, waiting {until}"
 
 
 def _running_sentence(
@@ -271,14 +265,12 @@ def _fell_short(decision: Decision) -> str:
 
 
 def _compared(decision: Decision, word: str) -> str:
-    """The trial's own best and the policy's threshold, told apart by their digits.
-
-    Of a policy that goes by something else, what that was.
-    """
+    """The trial's best and the policy's threshold, with distinct digits; or what else
+    the policy decides by."""
     value, threshold = decision.value, decision.threshold
     if CHANCE in decision.facts:
         return f"a chance of {chance_text(decision.facts[CHANCE])} to become the best"
-    if decision.policy in SPOKEN:
+    if decision.policy in NOT_COMPARING:
         return without_marks(decision.clause) or decision.reason
     if threshold is None:
         return "nothing to compare with yet"

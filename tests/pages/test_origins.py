@@ -18,12 +18,12 @@ from tests.pages.builder.builder_forms import member, page
         (
             Trial(origin="initial design"),
             "initial design",
-            "Initial design: spread over the space before anything is known",
+            "Initial design: covers the space before there are results",
         ),
         (
             Trial(origin="imported"),
             "imported",
-            "Imported: it ran before this sweep began",
+            "Imported: it ran before this sweep",
         ),
         (
             Trial(origin="rerun", source_number=12),

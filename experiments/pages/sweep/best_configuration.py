@@ -1,6 +1,5 @@
-"""The best trial's configuration, ready to use: as Python, as YAML and as a command.
-
-A sweep's canonical document as text, and as a file.
+"""The best trial's configuration as Python, YAML and a command; the sweep's document as
+a file.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class CodeTab(TypedDict):
 
 @dataclass(frozen=True)
 class BestConfiguration:
-    """``outputs`` are the first few of ``count`` files that the trial left behind."""
+    """``outputs``: the first of ``count`` files that the trial saved."""
 
     trial: Trial
     tabs: Sequence[CodeTab]
@@ -85,7 +84,7 @@ def _origin(sweep: Sweep, trial: Trial) -> str:
 
 
 def as_python(params: Mapping[str, Any], origin: str) -> SafeString:
-    """A dictionary with the exact values; the values are marked for colour."""
+    """A dictionary with the exact values, which are marked for colour."""
     lines = [
         format_html('    {}: <span class="value">{}</span>,\n', literal(name), text)
         for name, text in ((name, literal(value)) for name, value in params.items())
@@ -95,7 +94,7 @@ def as_python(params: Mapping[str, Any], origin: str) -> SafeString:
 
 
 def literal(value: Any) -> str:
-    """A Python literal of a JSON value, with double quotes as most code has them."""
+    """A JSON value as a Python literal, with double quotes."""
     if isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, list):
@@ -109,7 +108,7 @@ def as_yaml(params: Mapping[str, Any], origin: str) -> str:
 
 
 def as_command(sweep: Sweep, params: Mapping[str, Any]) -> str:
-    """The argument list that the trial ran with, quoted for a shell."""
+    """The trial's command, quoted for a shell."""
     template = sweep.definition.get("trial", {}).get("command", "")
     inputs = sweep.definition.get("inputs", {})
     try:

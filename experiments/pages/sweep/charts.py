@@ -1,32 +1,25 @@
-"""What the charts of a sweep's page draw: the newest trials, and those that led.
-
-A search space as the axes of parallel coordinates.
-"""
+"""What the charts of a sweep's page draw: the newest trials, and those that led."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TrialState
+from experiments.pages.space import ParameterAxis, axes_in
 from experiments.pages.sweep.summary import SweepSummary
-from experiments.pages.sweep.trial_cells import is_number
 from experiments.pages.trial_rows import TrialRow
-from experiments.search.space import conditions
-from experiments.search.space.choice import Choice
-from experiments.search.space.continuous import Logarithmic
-from experiments.search.space.distribution import Distribution
+from experiments.search.fields import is_number
 from experiments.search.space.space import SearchSpace
-from experiments.tracking.spaces import axis_values, earlier_spaces, search_space
+from experiments.tracking.spaces import earlier_spaces, search_space
 
-# More values than this are drawn as numbers along an axis rather than as bands.
+# More numbers than this are drawn as an axis of numbers, not as bands.
 MAX_BANDS = 12
 
 
 class ChartAxis(TypedDict):
-    """``low`` and ``high`` are null where the law has no end; values then decide."""
+    """``low`` and ``high`` are null where the range has no ends."""
 
     name: str
     kind: str
@@ -39,86 +32,31 @@ class ChartAxis(TypedDict):
 def space_axes(
     space: SearchSpace, earlier: Iterable[SearchSpace] = ()
 ) -> list[ChartAxis]:
-    """One axis for each parameter, in document order, after a nested choice those
-    of its branches.
-
-    An axis is long enough for the values of spaces that the sweep had earlier; what
-    only these have comes last.
-    """
-    found = {name: _axis(name, axis) for name, axis in space.axes.items()}
-    for other in earlier:
-        for name, axis in other.axes.items():
-            old = _axis(name, axis)
-            found[name] = _joined(found[name], old) if name in found else old
-    return list(found.values())
+    """The axes of parallel coordinates, with room for the values of earlier spaces."""
+    return [_chart_axis(axis) for axis in axes_in(space, earlier).values()]
 
 
-def _joined(new: ChartAxis, old: ChartAxis) -> ChartAxis:
-    """The new axis with room for what the old one had, where both are of a kind."""
-    if new["kind"] != old["kind"]:
-        return new
-    more = [value for value in old["values"] if value not in new["values"]]
+def _chart_axis(axis: ParameterAxis) -> ChartAxis:
+    values = list(axis.choices)
+    low, high = (axis.low, axis.high) if axis.bounded else (None, None)
+    if len(values) > MAX_BANDS and all(map(is_number, values)):
+        low, high, values = min(values), max(values), []
+    kind = "choice" if values else "number"
+    if values:
+        low = high = None
     return ChartAxis(
-        name=new["name"],
-        kind=new["kind"],
-        log=new["log"] and old["log"],
-        low=_outer(min, new["low"], old["low"]),
-        high=_outer(max, new["high"], old["high"]),
-        values=[*new["values"], *more],
+        name=axis.name, kind=kind, log=axis.log, low=low, high=high, values=values
     )
 
 
-def _outer(
-    end: Callable[[float, float], float], one: float | None, other: float | None
-) -> float | None:
-    return None if one is None or other is None else end(one, other)
-
-
-def _axis(name: str, axis: conditions.Axis) -> ChartAxis:
-    law = axis.distribution
-    if isinstance(law, Choice) and not _is_long_scale(law):
-        values = axis_values(axis)
-        return ChartAxis(
-            name=name, kind="choice", log=False, low=None, high=None, values=values
-        )
-    low, high = _ends(law)
-    return ChartAxis(
-        name=name, kind="number", log=_is_log(law), low=low, high=high, values=[]
-    )
-
-
-def _is_long_scale(law: Choice) -> bool:
-    return len(law.distinct) > MAX_BANDS and all(map(is_number, law.distinct))
-
-
-def _is_log(law: Distribution) -> bool:
-    return isinstance(law, Logarithmic) or bool(getattr(law, "log", False))
-
-
-def _ends(law: Distribution) -> tuple[float | None, float | None]:
-    if isinstance(law, Choice):
-        numbers = [float(v) for v in law.distinct if isinstance(v, int | float)]
-        return min(numbers), max(numbers)
-    plain = getattr(law, "variable", None)
-    source = law if hasattr(law, "low") else plain
-    low, high = getattr(source, "low", None), getattr(source, "high", None)
-    if low is None and hasattr(law, "upper"):
-        low, high = 0, law.upper - 1
-    return _finite(low), _finite(high)
-
-
-def _finite(number: float | None) -> float | None:
-    return None if number is None or math.isinf(number) else number
-
-
-# Curves beyond this number would be sent, but could not be told apart.
+# More curves than this look alike.
 MAX_TRIALS = 300
-# Points of all curves together, and the least that each curve gets.
+# Points of all curves together, and of each at least.
 MAX_POINTS, MIN_POINTS = 18_000, 40
 
 
 def chart_trials(sweep: Sweep, *, tried: int) -> list[Trial]:
-    """The newest trials and, where that is not all, those that were the best once."""
+    """The newest trials, and older ones that were the best in their time."""
     trials = sweep.trials.select_related("current_attempt")
     newest = list(trials.order_by("-number")[:MAX_TRIALS])
     if tried <= MAX_TRIALS:
@@ -130,7 +68,7 @@ def chart_trials(sweep: Sweep, *, tried: int) -> list[Trial]:
 
 
 def points_each(count: int) -> int:
-    """How many points one of so many curves may have."""
+    """How many points each of ``count`` curves may have."""
     return max(MIN_POINTS, min(150, MAX_POINTS // max(1, count)))
 
 
@@ -163,8 +101,8 @@ def chart_note(tried: int) -> str:
 
 
 def chart_chips(counts: dict[str, int]) -> list[dict[str, Any]]:
-    """State chips of the learning curves: legend and filter in one. States that no
-    trial is in have one too, which scripts hide for as long as that is so."""
+    """State chips of the learning curves, legend and filter in one. Scripts hide those
+    of states without trials."""
     order = (
         TrialState.COMPLETED,
         TrialState.TERMINATED,
@@ -179,20 +117,20 @@ def chart_chips(counts: dict[str, int]) -> list[dict[str, Any]]:
 
 
 def curve_selects(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
-    """The menus of the learning curves: what is across, and how values are spread."""
+    """The menus of the learning curves: the x axis and the scale of the y axis."""
     across = [("report", "x: report"), ("step", "x: step"), ("seconds", "x: seconds")]
     return [
-        select("x", "What the x axis counts", across),
-        select("y", "How the y axis is spread", _spreads(rows)),
+        select("x", "x axis", across),
+        select("y", "Scale of the y axis", _spreads(rows)),
     ]
 
 
 def spread_select(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
-    return [select("y", "How the y axis is spread", _spreads(rows))]
+    return [select("y", "Scale of the y axis", _spreads(rows))]
 
 
 def _spreads(rows: Sequence[TrialRow]) -> list[tuple[str, str]]:
-    """Stretched only for metrics in 0 to 1, logarithmic only above 0."""
+    """Stretched only for metrics within 0 to 1, logarithmic only above 0."""
     values = [p[1] for row in rows for p in row["curve"] if p[1] is not None]
     spreads = [("linear", "y: linear")]
     if values and min(values) >= 0 and max(values) <= 1:

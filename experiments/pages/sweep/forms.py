@@ -1,8 +1,7 @@
-"""The forms of the Settings tab: what of a sweep may change before it has ended.
+"""The forms of the Settings tab: what can change before a sweep ends.
 
-Two people may have one open at once. A form carries a copy of what it showed. Where
-something else is stored by now, nothing is saved, and the form says what was changed;
-sent again, it counts.
+A form carries a copy of what it showed. If somebody else has changed that meanwhile,
+the form says what changed and saves nothing; sent again, it saves.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from experiments.tracking.spaces import no_longer_counted, parsed_space, search_
 
 SEEN = "seen"
 MAX_SEEN = 200_000
-# Longer old and new values are not shown.
+# Longer values are not shown.
 MAX_SHOWN = 60
 LIMITS = "limits."
 POLICY = "early_termination"
@@ -45,12 +44,12 @@ AREA = {"class": "input input-mono", "spellcheck": "false"}
 
 
 class SeenForm(forms.Form):
-    """A form of a sweep's settings; ``initial`` is how they are now."""
+    """A form of a sweep's settings; ``initial`` has the present ones."""
 
     seen = forms.CharField(
         required=False,
         max_length=MAX_SEEN,
-        # Several such forms may stand on one page.
+        # A page has several such forms.
         widget=forms.HiddenInput({"id": False}),
     )
     # Whether somebody else has changed what the form showed.
@@ -73,8 +72,8 @@ class SeenForm(forms.Form):
             self.data = data = data.copy()
             data[SEEN] = self.initial[SEEN]
             raise ValidationError(
-                f"Somebody else has changed this meanwhile: {'; '.join(changes)}."
-                " Nothing of yours was stored. Send it again to apply it."
+                f"Somebody else changed this meanwhile: {'; '.join(changes)}."
+                " Your change was not saved. Send it again to apply it."
             )
         return cleaned
 
@@ -83,13 +82,14 @@ class SeenForm(forms.Form):
             if name in self.fields and name in self.initial:
                 now = self.initial[name]
                 if now != old:
-                    yield f"{self.fields[name].label} {self.told(name, old, now)}"
+                    change = self.change_text(name, old, now)
+                    yield f"{self.fields[name].label} {change}"
 
-    def told(self, name: str, old: Any, now: Any) -> str:
-        """What became of a field, after its label."""
+    def change_text(self, name: str, old: Any, now: Any) -> str:
+        """How a field changed; follows its label."""
         before, after = ("empty" if v in (None, "") else str(v) for v in (old, now))
         if max(len(before), len(after)) > MAX_SHOWN or "\n" in before + after:
-            return "is another one now"
+            return "is different now"
         return f"was {before} and is now {after}"
 
 
@@ -102,19 +102,19 @@ def _mapping(text: str) -> Mapping[str, Any]:
 
 
 class LimitsForm(SeenForm):
-    """The document's limits, and its priority; what is left empty has no limit."""
+    """The limits and priority of a sweep; an empty limit does not apply."""
 
     max_total_trials = WholeNumberField(
         least=1,
         most=MAX_TRIALS,
-        label="Trials in all",
-        help_text="Raise it to go on, lower it to end sooner.",
+        label="Total trials",
+        help_text="Raise it to run longer, lower it to end sooner.",
     )
     max_concurrent_trials = WholeNumberField(
         least=1,
         most=MAX_CONCURRENT,
         label="At a time",
-        help_text="Running trials are not stopped when it is lowered.",
+        help_text="Lowering it does not stop running trials.",
     )
     max_failed_trials = WholeNumberField(
         least=1,
@@ -138,7 +138,7 @@ class LimitsForm(SeenForm):
         most=100,
         required=False,
         label="Priority",
-        help_text="Of two sweeps that wait, the higher one goes first. Usual is 0.",
+        help_text="Sweeps with a higher priority start trials first. The default is 0.",
     )
 
     @classmethod
@@ -148,13 +148,13 @@ class LimitsForm(SeenForm):
         initial = {n: None if v is None else whole(v) for n, v in found.items()}
         return cls(data, initial=initial)
 
-    def told(self, name: str, old: Any, now: Any) -> str:
+    def change_text(self, name: str, old: Any, now: Any) -> str:
         if isinstance(self.fields[name], DurationField):
             old, now = write_duration(old), write_duration(now)
-        return super().told(name, old, now)
+        return super().change_text(name, old, now)
 
     def save(self, sweep: Sweep, *, actor: User) -> bool:
-        """Change what was changed. False: the form now says what is wrong."""
+        """Save the changed fields. False: the form now has errors."""
         limits = {name: self.cleaned_data[name] for name in self.changed()}
         changes: dict[str, Any] = {}
         priority = limits.pop(editing.PRIORITY, sweep.priority) or 0
@@ -175,7 +175,7 @@ class LimitsForm(SeenForm):
 
 
 class PolicyForm(SeenForm):
-    """The policy as it stands below ``early_termination`` in a document."""
+    """The policy as text, as below ``early_termination`` in a document."""
 
     sweep: Sweep
     policy = forms.CharField(
@@ -196,12 +196,12 @@ class PolicyForm(SeenForm):
         form.sweep = sweep
         return form
 
-    def told(self, name: str, old: Any, now: Any) -> str:
+    def change_text(self, name: str, old: Any, now: Any) -> str:
         before, after = (_in_words(self.sweep, str(text)) for text in (old, now))
         return f"was {before} and is now {after}"
 
     def save(self, sweep: Sweep, *, actor: User) -> bool:
-        """Judge by the policy from now on. False: the form now says what is wrong."""
+        """Use the policy from now on. False: the form now has errors."""
         try:
             text = self.cleaned_data["policy"].strip()
             settings = dict(load_document(text)) if text else None
@@ -217,13 +217,13 @@ def _in_words(sweep: Sweep, text: str) -> str:
     try:
         settings = dict(load_document(text)) if text.strip() else None
     except DefinitionError:
-        return "another one"
+        return "a different policy"
     return editing.policy_words(sweep, settings)
 
 
 @dataclass(frozen=True)
 class SpacePreview:
-    """What a change would do: line by line, and what becomes of the old trials."""
+    """What a change would do, line by line, and to existing trials."""
 
     lines: Sequence[ParameterChange]
     words: str
@@ -238,7 +238,7 @@ class SpaceForm(SeenForm):
 
     space = forms.CharField(
         max_length=MAX_SPACE,
-        label="Search space, a parameter a line",
+        label="Search space, one parameter per line",
         help_text="As in a sweep document, such as <code>learning_rate:"
         " {type: float, low: 0.0001, high: 0.1, log: true}</code>.",
         widget=forms.Textarea({"rows": 8, **AREA}),
@@ -246,7 +246,7 @@ class SpaceForm(SeenForm):
     constraints = forms.CharField(
         required=False,
         max_length=MAX_SPACE,
-        label="Constraints, one a line",
+        label="Constraints, one per line",
         help_text="Such as <code>layers * batch_size &lt;= 256</code>.",
         widget=forms.Textarea({"rows": 2, **AREA}),
     )
@@ -262,22 +262,22 @@ class SpaceForm(SeenForm):
         form.sweep = sweep
         return form
 
-    def told(self, name: str, old: Any, now: Any) -> str:
+    def change_text(self, name: str, old: Any, now: Any) -> str:
         if name == "space":
             spaces = [_read(self.sweep, str(text)) for text in (old, now)]
             if spaces[0] and spaces[1]:
                 changes = map(str, space_changes(spaces[0], spaces[1]))
-                return f"is another one now ({', '.join(changes)})"
-        return super().told(name, old, now)
+                return f"is different now ({', '.join(changes)})"
+        return super().change_text(name, old, now)
 
     def save(self, *, actor: User, previewed: str) -> bool:
-        """Change the space if this text's preview was seen. False: the form now has
-        the preview, or says what is wrong."""
+        """Change the space if the user has seen this text's preview. False: the form
+        now has the preview, or errors."""
         try:
             changes = self._changes()
             self.preview = self._preview(editing.space_after(self.sweep, changes))
             if not self.preview.lines:
-                self.add_error(None, "This is the search space that the sweep has.")
+                self.add_error(None, "This is the present search space.")
             if not self.preview.lines or previewed != self.preview.mark:
                 return False
             editing.change_sweep(self.sweep, changes, actor=actor)
@@ -319,27 +319,24 @@ def _read(sweep: Sweep, text: str) -> SearchSpace | None:
 
 
 def _consequence(sweep: Sweep, space: SearchSpace) -> str:
-    """What becomes of the trials that there are."""
+    """What a change means for existing trials."""
     outside, trials = no_longer_counted(sweep, space)
     if not trials:
-        return "There are no trials yet: all will be drawn from it."
-    kept = f"The {counted(trials, 'trial')} that there are keep their values."
+        return "There are no trials yet; all will be drawn from it."
+    verb = "keeps its values" if trials == 1 else "keep their values"
+    kept = f"{counted(trials, 'existing trial')} {verb}."
     kind = str(sweep.definition.get("sampling_algorithm", {}).get("type", "random"))
     if SAMPLERS[kind].needs_history:
         if not outside:
-            return f"{kept} All lie inside, and the search goes on with all of them."
-        verb = "lies" if outside == 1 else "lie"
-        return (
-            f"{kept} {outside:,} of them {verb} outside and"
-            f" {'is' if outside == 1 else 'are'} no longer learnt from."
-        )
+            return f"{kept} The search continues to learn from all of them."
+        return f"{kept} The search no longer learns from {outside:,} outside the space."
     if space.is_finite:
-        return f"{kept} The new space is gone through without what was tried before."
+        return f"{kept} The search tries the rest of the new space."
     return f"{kept} New ones are drawn from the new space."
 
 
 def _named(problem: Problem, part: str) -> str:
-    """A problem with the name of its field in a part of the document."""
+    """The problem's message, with the name of its field."""
     path = problem.path.removeprefix(part).removeprefix(".")
     if not path or path in problem.message:
         return problem.message

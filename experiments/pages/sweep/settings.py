@@ -1,4 +1,4 @@
-"""The Settings tab: the document and the code; members change what may change."""
+"""The Settings tab: a sweep's document and code, and forms for members."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from experiments.sweeps.progress import counts_by_sweep
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def settings(request: HttpRequest, pk: int) -> HttpResponse:
-    """The sweep's document and code; members change its limits while it lives."""
+    """The tab; POST changes limits."""
     if request.method == "POST":
         return change_limits(request, sweep_to_steer(request, pk))
     return _page(request, sweep_to_read(request, pk))
@@ -39,7 +39,7 @@ def change_limits(request: HttpRequest, sweep: Sweep) -> HttpResponse:
 
 @require_POST
 def change_policy(request: HttpRequest, pk: int) -> HttpResponse:
-    """Judge the sweep's trials by another policy from now on, or by none."""
+    """Use another policy from now on, or none."""
     sweep = sweep_to_steer(request, pk)
     form = PolicyForm.of(sweep, request.POST)
     if form.is_valid() and form.save(sweep, actor=access.viewer(request)):
@@ -51,7 +51,7 @@ def change_policy(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_space(request: HttpRequest, pk: int) -> HttpResponse:
-    """Draw new trials from another space; first it is shown what would change."""
+    """Draw new trials from another space, after a preview of the change."""
     if request.method != "POST":
         return redirect("sweep_settings", pk)
     sweep = sweep_to_steer(request, pk)
@@ -66,7 +66,7 @@ def change_space(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, sweep: Sweep, **forms: SeenForm) -> HttpResponse:
-    """The tab, with a form that was sent in vain in the place of a fresh one."""
+    """The tab; ``forms`` are forms with errors, in place of fresh ones."""
     counts = counts_by_sweep([sweep.pk])[sweep.pk]
     context: dict[str, Any] = {
         **frame(request, sweep, counts, now=database_now()),
@@ -84,7 +84,7 @@ def _page(request: HttpRequest, sweep: Sweep, **forms: SeenForm) -> HttpResponse
 
 
 def _status(forms: dict[str, SeenForm]) -> int:
-    """409 for a form that somebody else overtook, 422 for a wrong one."""
+    """409 if somebody else changed the settings, 422 for other errors."""
     if not any(form.errors for form in forms.values()):
         return 200
     return 409 if any(form.overtaken for form in forms.values()) else 422

@@ -1,6 +1,5 @@
-"""The rows of the table of trials: texts aligned by their decimal point, and a small
-curve. Pure.
-"""
+"""The rows of the table of trials: texts aligned at the decimal point, and a sparkline.
+Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +12,7 @@ from typing import Any
 
 from experiments.formatting import duration_text, metric_text, number_text, texts
 from experiments.pages.trial_rows import TrialRow, thinned
+from experiments.search.fields import is_number
 from experiments.search.space.choice import Choice
 from experiments.search.space.space import SearchSpace
 
@@ -20,13 +20,13 @@ from experiments.search.space.space import SearchSpace
 FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"
 WIDTH, HEIGHT, EDGE = 96, 24, 3
 MAX_SPARK_POINTS = 40
-# Closer than this to the ideal end two values look the same, as in the charts.
+# Values closer than this to the ideal end look the same, as in the charts.
 CLOSEST = 0.002
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """One value of the table; ``exact`` is what a copy of it needs."""
+    """One value of the table; ``exact`` is its tooltip."""
 
     text: str
     exact: str = ""
@@ -55,9 +55,9 @@ def table_rows(
     maximizes: bool,
     ticked: Collection[int],
 ) -> tuple[list[TableRow], tuple[object, ...]]:
-    """The rows, and what all of them share: the curves' scale and each column's room.
+    """The rows, and what they share: the scale of curves and the width of decimals.
 
-    ``numeric`` says of each parameter whether all of its values are numbers.
+    ``numeric``: whether all values of a parameter are numbers.
     """
     scale = spark_scale(rows, longest=longest or 1, maximizes=maximizes)
     configurations = [row["params"] for row in rows]
@@ -83,12 +83,8 @@ def table_rows(
 # --- texts ------------------------------------------------------------------------
 
 
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def numeric_parameters(space: SearchSpace) -> dict[str, bool]:
-    """For each axis of the space whether all of its values are numbers."""
+    """Whether all values of a parameter are numbers, by name."""
     return {
         name: not isinstance(axis.distribution, Choice)
         or all(map(is_number, axis.distribution.distinct))
@@ -110,13 +106,13 @@ def value_texts(values: Sequence[Any], *, digits: int = 4) -> list[str]:
 
 
 def decimals(text: str) -> int:
-    """Digits after the point, one more for the point itself; 0 for whole numbers."""
+    """The width of the decimals with their point; 0 for whole numbers."""
     _, point, rest = text.partition(".")
     return len(rest) + 1 if point else 0
 
 
 def padded(text: str, to: int) -> str:
-    """Blanks at the right that bring the decimal points of a column in line."""
+    """With spaces at the right that align the decimal points of a column."""
     missing = to - decimals(text)
     if missing <= 0 or not text[-1:].isdigit():
         return text
@@ -126,7 +122,7 @@ def padded(text: str, to: int) -> str:
 
 
 def value_column(values: Sequence[float | None]) -> tuple[list[TableCell], int]:
-    """The metric's cells, and the room that their decimals take."""
+    """The metric's cells, and the width of their decimals."""
     found = texts(values, metric_text)
     room = max(map(decimals, found), default=0)
     return [
@@ -138,7 +134,7 @@ def value_column(values: Sequence[float | None]) -> tuple[list[TableCell], int]:
 def parameter_column(
     name: str, configurations: Sequence[Mapping[str, Any]], numeric: Mapping[str, bool]
 ) -> tuple[list[TableCell], int]:
-    """One parameter's cells, and the room that their decimals take."""
+    """One parameter's cells, and the width of their decimals."""
     values = [params.get(name) for params in configurations]
     found = value_texts(values) if numeric[name] else [*map(plain_text, values)]
     numbers = [t for t, v in zip(found, values, strict=True) if is_number(v)]
@@ -168,7 +164,7 @@ def summaries(configurations: Sequence[Mapping[str, Any]]) -> list[str]:
 
 @dataclass(frozen=True)
 class Spark:
-    """An SVG path of 96 by 24, and where it ends."""
+    """An SVG path of 96 by 24, and its end."""
 
     path: str
     x: float
@@ -222,10 +218,8 @@ def _thin(curve: Sequence[Sequence[float | None]]) -> Sequence[Sequence[float | 
 def spark_scale(
     rows: Iterable[TrialRow], *, longest: int, maximizes: bool
 ) -> SparkScale:
-    """A scale on which every curve of the rows has its place.
-
-    The bad end is cut where it lies far outside: a loss of 900 in the first step.
-    """
+    """A scale for all curves. Outliers at the bad end are cut, such as a loss of 900 at
+    the first step."""
     curves = [row["curve"] for row in rows]
     values = sorted(p[1] for curve in curves for p in curve if p[1] is not None)
     longest = max([longest, *(int(c[-1][0] or 1) for c in curves if c)])
@@ -245,7 +239,7 @@ def spark_scale(
 
 
 def _outward(value: float, rounding: Callable[[float], int]) -> float:
-    """Two significant digits, so that the scale does not move at every report."""
+    """With two significant digits, so that the scale seldom changes."""
     if value == 0 or not math.isfinite(value):
         return value
     step = 10.0 ** (math.floor(math.log10(abs(value))) - 1)

@@ -1,7 +1,5 @@
-"""The table of a sweep's trials: which rows, in which order, under which columns.
-
-What a person picked is in the URL: ?sort=, ?state=, ?page=, ?ticked=. One template
-draws a row, on the first paint and in the feed.
+"""The table of a sweep's trials: its rows, their order and columns, as the URL says:
+?sort=, ?state=, ?page=, ?ticked=.
 """
 
 from __future__ import annotations
@@ -37,16 +35,15 @@ STATES = (
     TrialState.QUEUED,
 )
 PARAMETER = "p."
-# What the first click on a column sorts by.
+# How the first click on a column sorts.
 FIRST = {"number": "-number", "reports": "-reports", "took": "-took"}
 MAX_SELECTED = 50
-# No trial's has more digits.
 NUMBER = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
 class ColumnHead:
-    """One column's head: a link that sorts, and how the table is sorted by it."""
+    """A link that sorts, and how the table is sorted by the column."""
 
     title: str
     numeric: bool
@@ -64,7 +61,7 @@ class Chip:
 
 @dataclass(frozen=True)
 class TableQuery:
-    """What the URL asks for; ``few`` shows the first ten rows alone."""
+    """What the URL says; ``few``: only the first ten rows."""
 
     sweep: Sweep
     params: QueryDict
@@ -72,7 +69,7 @@ class TableQuery:
 
     @cached_property
     def numeric(self) -> Mapping[str, bool]:
-        """For each parameter whether all of its values are numbers."""
+        """Whether all values of a parameter are numbers, by name."""
         return numeric_parameters(search_space(self.sweep))
 
     @cached_property
@@ -98,7 +95,7 @@ class TableQuery:
     # --- links ----------------------------------------------------------------------
 
     def link(self, **changes: str | None) -> str:
-        """The page with something changed in its query; None takes it away."""
+        """The page with a changed query; None removes a part."""
         query = self.params.copy()
         for name in ("page", "since", "part", *changes):
             query.pop(name, None)
@@ -109,13 +106,13 @@ class TableQuery:
 
     @property
     def base(self) -> str:
-        """The query that goes on from page to page, ready for ``page=``."""
+        """The query without its page, ready for ``page=``."""
         text = self.link()
         return text[1:] + "&" if len(text) > 1 else ""
 
     @property
     def feed_query(self) -> str:
-        """What the page's feed has to know to send the same rows."""
+        """The query of the feed, for the same rows."""
         names = ("sort", "state", "ticked", "page")
         query = QueryDict(mutable=True)
         for name in names:
@@ -154,7 +151,7 @@ class TableQuery:
         return ColumnHead(title, numeric, self.link(sort=sort), way if here else "")
 
     def chips(self, counts: Mapping[str, int]) -> list[Chip]:
-        """All, then a chip for each state that there is."""
+        """All, then a chip for each state that trials are in."""
         total = sum(counts.values())
         whole = Chip("", f"All {total:,}", self.link(state=None), not self.state)
         present = [state for state in STATES if counts[state] or state == self.state]
@@ -174,11 +171,8 @@ class TableQuery:
 
 @dataclass(frozen=True)
 class PickedTrials:
-    """The trials of the rows, in their order, the best one pinned on top.
-
-    ``page`` is the page that they are on, None for the first few; ``longest`` is how
-    many reports the longest completed trial of the sweep has made.
-    """
+    """The trials of the rows in order, the best one on top. ``longest``: the reports of
+    the sweep's longest completed trial."""
 
     trials: Sequence[Trial]
     page: Page[Trial] | None
@@ -224,8 +218,8 @@ def _order(query: TableQuery) -> OrderBy:
 
 
 def _value_of(sweep: Sweep, name: str) -> Cast | KeyTransform:
-    """A parameter's value; one of a nested choice is looked up inside of it."""
-    # The column is text, so that keys keep their order; values sort as JSON.
+    """A parameter's value, also inside a nested choice."""
+    # The column is text, to keep the order of keys; values sort as JSON.
     found: Cast | KeyTransform = Cast("params", JSONField())
     for key in search_space(sweep).axes[name].address.split("."):
         found = KeyTransform(key, found)
@@ -237,7 +231,7 @@ def _value_of(sweep: Sweep, name: str) -> Cast | KeyTransform:
 
 @dataclass(frozen=True)
 class TrialTable:
-    """The table as it is drawn. When ``look`` changes, all of its rows may differ."""
+    """The table as drawn. When ``look`` changes, all rows may look different."""
 
     query: TableQuery
     page: Page[Trial] | None
@@ -249,7 +243,7 @@ class TrialTable:
 def trial_table(
     query: TableQuery, picked: PickedTrials, rows: Sequence[TrialRow]
 ) -> TrialTable:
-    """The table with the rows of the picked trials, in the same order."""
+    """The table with the rows of the picked trials, in their order."""
     lines, shared = table_rows(
         rows,
         query.numeric,

@@ -67,11 +67,11 @@ def test_a_lucky_result_is_told_from_the_likely_best() -> None:
     made, lucky = with_luck()
     text = overview(made)
     assert f"Trial {lucky.number} logged the best value, 0.9600, but trial 7" in text
-    assert "likelier to be best: its neighbours do well." in text
+    assert "more likely the best: similar configurations do well." in text
 
 
 def test_that_both_are_one_trial_is_said_too() -> None:
-    assert "is the likeliest to be best: its neighbours do well." in overview(sweep())
+    assert "is likely the best: similar configurations do well." in overview(sweep())
 
 
 def test_repeats_count_as_one_configuration() -> None:
@@ -79,14 +79,14 @@ def test_repeats_count_as_one_configuration() -> None:
     for _ in range(2):
         add(made, 7 / 16, 0.94)
     text = overview(made)
-    assert "but the values of trial 7 are likelier to be best: run 3 times" in text
+    assert "but the values of trial 7 are more likely the best: run 3 times" in text
     assert f"Trial {lucky.number} logged" in text
 
 
 def test_what_was_cut_short_is_said_to_have_been() -> None:
     made = sweep()
     add(made, LUCKY, 0.97, state="terminated")
-    assert "before it was ended early; of those that ran to their end" in overview(made)
+    assert "before it was ended early; of the completed trials" in overview(made)
 
 
 def test_nothing_is_claimed_of_few_trials_of_a_draft_or_of_very_many(

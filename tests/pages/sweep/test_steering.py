@@ -133,7 +133,7 @@ class TestTheSpace:
         text = unescape(answer.content.decode())
         assert answer.status_code == 200
         assert "x: uniform 0 to 1 → uniform 0.5 to 1" in text
-        assert "2 of them lie outside and are no longer learnt from" in text
+        assert "The search no longer learns from 2 outside the space" in text
         assert sweep.space_version == 1
         mark = re.search(r'name="previewed" value="([^"]+)"', text)
         assert mark is not None
@@ -159,7 +159,11 @@ class TestTheSpace:
             ("- a", "", "mapping"),
             ("", "", "This field is required"),
             (NARROW, "y < 3", "y"),
-            ("x: {type: uniform, min_value: 0, max_value: 1}", "", "the sweep has"),
+            (
+                "x: {type: uniform, min_value: 0, max_value: 1}",
+                "",
+                "the present search space",
+            ),
         ],
     )
     def test_what_is_wrong_is_said_and_nothing_is_lost(
@@ -212,7 +216,7 @@ class TestTwoPeople:
         answer = post(sweep, "settings", "ben", seen=before, **mine)
         found = answer.content.decode()
         assert answer.status_code == 409
-        assert "Trials in all was 4 and is now 9" in found
+        assert "Total trials was 4 and is now 9" in found
         assert 'value="3"' in found, "what was typed stays"
         assert (sweep.max_total_trials, sweep.max_concurrent_trials) == (9, 2)
         answer = post(sweep, "settings", "ben", seen=seen(found, form), **mine)

@@ -63,12 +63,12 @@ def test_the_table_of_its_sweep_says_that_it_waits_again(ada: Client) -> None:
     trial = put_back(0.9)
     assert trial.sweep is not None
     url = f"{trial.sweep.get_absolute_url()}trials/"
-    assert "Put back after attempt 1, waiting for a free slot" in page(ada, url)
+    assert "Stopped after attempt 1, waiting for a free slot" in page(ada, url)
     lifecycle.pause_sweep(trial.sweep)
     Trial.objects.filter(sweep=trial.sweep, state="completed").delete()
     overview = page(ada, trial.sweep.get_absolute_url())
     assert "1 trial waits until the sweep resumes." in overview
-    assert "Put back after attempt 1, waiting until the sweep goes on" in page(ada, url)
+    assert "Stopped after attempt 1, waiting until the sweep resumes" in page(ada, url)
 
 
 def test_a_failure_stays_to_be_read_while_the_trial_waits_to_be_retried(
