@@ -25,13 +25,13 @@ from experiments.queues import site_jobs
 from experiments.queues.site_jobs import QueueBusy, SiteJob
 from experiments.search.records import Objective
 from experiments.search.simulation import Recording
-from experiments.search.simulation.work import (
-    Average,
+from experiments.search.simulation.figures import Average
+from experiments.search.simulation.judging import (
     Progress,
     averages,
-    sample,
     simulations,
 )
+from experiments.search.simulation.recording import sample
 from experiments.search.termination import Policy, make_policy
 from experiments.tracking.recordings import Mark, Shelf, load_recording, mark_of
 

@@ -20,7 +20,7 @@ from experiments import queues
 from experiments.models import Sweep
 from experiments.queues import site_jobs
 from experiments.queues.site_jobs import SiteJob
-from experiments.search.simulation.work import Average
+from experiments.search.simulation.figures import Average
 from experiments.tracking import policy_simulations
 from experiments.tracking.policy_simulations import (
     Question,

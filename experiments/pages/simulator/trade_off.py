@@ -10,7 +10,8 @@ from experiments.models import Sweep
 from experiments.pages.simulator.policy_words import Settings, kind_name, setting_phrase
 from experiments.search.simulation import Evaluation, Recording
 from experiments.search.simulation.families import PolicyFamily, families
-from experiments.search.simulation.work import Average, sample
+from experiments.search.simulation.figures import Average
+from experiments.search.simulation.recording import sample
 from experiments.search.wording import counted
 from experiments.tracking.policy_simulations import (
     Answer,

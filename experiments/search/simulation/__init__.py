@@ -1,10 +1,8 @@
 """What another policy would have done: recorded sweeps, judged again.
 
-A `Recording` holds what the trials of a sweep reported, in the order of arrival;
-`simulate` lets a policy judge it, by the very code that judges live sweeps; an
-`Evaluation`
-says what that would have saved and lost. `work` does so for many settings and orders,
-and `python -m experiments.search.simulation` in a process of its own.
+A `Recording` holds the reports of a sweep in order of arrival. `simulate` lets a policy
+judge it with the code that judges live sweeps. `Evaluation` says what that would have
+saved and lost.
 """
 
 from __future__ import annotations

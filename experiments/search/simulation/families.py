@@ -1,12 +1,9 @@
-"""One setting of a policy over a range: what a trade-off is drawn from.
-
-Settings to begin with, made for the length and the values of a recording.
-"""
+"""Settings that fit a recording, and policies that differ in one setting."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,32 +11,20 @@ import numpy as np
 from experiments.search.fields import DefinitionError
 from experiments.search.records import JSONValue, Objective
 from experiments.search.simulation.recording import Recording
-from experiments.search.termination import POLICIES, make_policy
+from experiments.search.termination import POLICIES, Policy, make_policy
+from experiments.search.termination.settings import IntegerSetting, Setting
 
 Settings = Mapping[str, JSONValue]
 
 MAX_MEMBERS = 8
-# What of a policy is varied when nobody chose; the others by their first own number.
-MAIN: Mapping[str, str] = {
-    "median_stopping": "delay_evaluation",
-    "bandit": "slack_factor",
-    "truncation_selection": "truncation_percentage",
-    "hyperband": "reduction_factor",
-    "asha": "reduction_factor",
-    "threshold": "value",
-    "predictive": "chance",
-}
-SCHEDULE = ("evaluation_interval", "delay_evaluation", "min_rivals")
-RANGES: Mapping[str, Sequence[float]] = {
-    "slack_factor": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
-    "truncation_percentage": (10, 20, 30, 40, 50, 60, 70, 80),
-    "reduction_factor": (2, 3, 4, 6, 8),
-    "chance": (0.02, 0.05, 0.1, 0.15, 0.25, 0.4),
-    "keep_share": (0.1, 0.2, 0.3, 0.4, 0.5),
-    "min_rivals": (1, 2, 3, 5, 10, 20, 50),
-}
-# Other settings are tried at these multiples of what they are.
+SCHEDULE = (*Policy.SCHEDULE, "min_rivals")
+# Settings without usual values are tried at these multiples of their value.
 FACTORS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
+# Settings that count reports are tried up to this share of a whole trial.
+MAX_TRIAL_SHARE = 0.5
+# The first check, as a part of a whole trial, and the digits of a proposed bound.
+FIRST_CHECK = 6
+DIGITS = 3
 
 
 @dataclass(frozen=True)
@@ -65,28 +50,29 @@ def varied_fields(settings: Settings) -> list[str]:
 
 
 def main_field(settings: Settings) -> str | None:
-    """What is varied when nobody chose; None when no setting is a number."""
-    fields = varied_fields(settings)
-    main = MAIN.get(str(settings.get("type")))
-    if settings.get("type") == "bandit" and settings.get("slack_amount"):
-        main = "slack_amount"
-    return main if main in fields else next(iter(fields), None)
+    """The setting that is varied by default; None if none is a number."""
+
+    def rank(name: str) -> tuple[int, bool, bool]:
+        place = SCHEDULE.index(name) if name in SCHEDULE else -1
+        return place, not _declared(settings)[name].named, not settings[name]
+
+    return min(varied_fields(settings), key=rank, default=None)
 
 
 def family(
     settings: Settings, field: str, *, objective: Objective, longest: int
 ) -> PolicyFamily:
-    """A policy's settings with one of them over its range, its own value included."""
-    now = settings[field]
-    values = {float(now)} if isinstance(now, int | float) else set()
-    values |= set(_range(field, now, longest))
-    whole = isinstance(now, int) and field not in ("slack_factor", "slack_amount")
+    """A policy with one setting over its range, including its own value."""
+    own, setting = settings[field], _declared(settings)[field]
+    values = {float(own)} if isinstance(own, int | float) else set()
+    values.update(_range(setting, own, longest))
+    whole = isinstance(setting, IntegerSetting)
     members: list[Settings] = []
     for value in sorted(values):
         member = {**settings, field: round(value) if whole else value}
         if member not in members and _valid(member, objective):
             members.append(member)
-    return PolicyFamily(str(settings["type"]), field, tuple(_few(members, field, now)))
+    return PolicyFamily(str(settings["type"]), field, tuple(_few(members, field, own)))
 
 
 def families(
@@ -97,7 +83,7 @@ def families(
     objective: Objective,
     longest: int,
 ) -> list[PolicyFamily]:
-    """The family of one's own setting, by a field or its main one, and of others."""
+    """The family of the user's setting, by a field or its main one, and of others."""
     chosen = [(own, field if field in varied_fields(own) else main_field(own))]
     chosen += [(settings, main_field(settings)) for settings in others]
     return [
@@ -107,16 +93,19 @@ def families(
     ]
 
 
-def _range(field: str, now: JSONValue, longest: int) -> list[float]:
-    if field in RANGES:
-        return list(RANGES[field])
-    if field in ("delay_evaluation", "min_resource", "patience", "by_report"):
-        return _spread(1, max(1, longest // 2))
-    if field == "evaluation_interval":
-        return _spread(1, max(1, longest // 3))
-    if not _is_number(now) or not isinstance(now, int | float) or now == 0:
+def _declared(settings: Settings) -> Mapping[str, Setting]:
+    return POLICIES[str(settings["type"])].declarations()
+
+
+def _range(setting: Setting, own: JSONValue, longest: int) -> list[float]:
+    if setting.usual:
+        return list(setting.usual)
+    if setting.trial_share:
+        share = min(setting.trial_share, MAX_TRIAL_SHARE)
+        return _spread(1, max(1, int(longest * share)))
+    if not _is_number(own) or not isinstance(own, int | float) or own == 0:
         return []
-    return [now * factor for factor in FACTORS]
+    return [own * factor for factor in FACTORS]
 
 
 def _spread(low: int, high: int) -> list[float]:
@@ -126,10 +115,10 @@ def _spread(low: int, high: int) -> list[float]:
     return sorted({float(round(low * ratio ** (k / steps))) for k in range(steps + 1)})
 
 
-def _few(members: list[Settings], field: str, now: JSONValue) -> list[Settings]:
-    """No more than MAX_MEMBERS, the present setting among them."""
+def _few(members: list[Settings], field: str, own: JSONValue) -> list[Settings]:
+    """At most MAX_MEMBERS, including the one with the policy's own value."""
     while len(members) > MAX_MEMBERS:
-        spare = [k for k, each in enumerate(members) if each[field] != now]
+        spare = [k for k, each in enumerate(members) if each[field] != own]
         middle = spare[len(spare) // 2]
         members = members[:middle] + members[middle + 1 :]
     return members
@@ -150,18 +139,10 @@ def _is_number(value: object) -> bool:
     )
 
 
-# The first check, as a part of a whole trial, and the digits of a proposed bound.
-FIRST_CHECK = 6
-DIGITS = 3
-
-
 def proposal(
     kind: str, recording: Recording, objective: Objective
 ) -> dict[str, JSONValue] | None:
-    """All settings of a policy of that kind; None for one that cannot be proposed.
-
-    A kind that nothing is known about here is proposed with its own defaults.
-    """
+    """All settings of a policy of that kind; None if it cannot be proposed."""
     if kind not in POLICIES:
         return None
     document = {"type": kind, **_needs(kind, recording, objective)}
@@ -175,13 +156,13 @@ def proposal(
 def proposals(
     recording: Recording, objective: Objective
 ) -> dict[str, dict[str, JSONValue]]:
-    """What is proposed of every kind that can be, by kind."""
+    """The proposed settings by kind of policy."""
     found = {kind: proposal(kind, recording, objective) for kind in POLICIES}
     return {kind: settings for kind, settings in found.items() if settings}
 
 
 def _needs(kind: str, recording: Recording, objective: Objective) -> Settings:
-    """What fits this recording better than the defaults, or has none."""
+    """Settings that fit this recording better than their defaults, or have none."""
     longest = max(2, recording.longest)
     first = max(1, longest // FIRST_CHECK)
     schedules: Mapping[str, Settings] = {
@@ -201,7 +182,7 @@ def _needs(kind: str, recording: Recording, objective: Objective) -> Settings:
 
 
 def _bound(recording: Recording, objective: Objective, *, report: int) -> Settings:
-    """What half of the trials reach by a report."""
+    """The value that half of the trials reach by a report."""
     levels = recording.level(np.minimum(report, recording.reports))
     levels = levels[np.isfinite(levels)]
     if not len(levels):

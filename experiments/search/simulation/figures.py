@@ -1,12 +1,9 @@
-"""What a replay saved and what it lost, in numbers.
-
-How far a replay can be trusted, in words.
-"""
+"""What a simulated policy saved and lost, in numbers, and how reliable that is."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,21 +14,20 @@ from experiments.search.history import CANCELLED, COMPLETED, FAILED, PENDING
 from experiments.search.simulation.recording import Recording
 from experiments.search.wording import counted
 
-# The best so many of all trials are those that nobody wants to lose.
+# This share of the trials, the best ones, should not be ended.
 BEST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One way in which a sweep might have gone.
+    """The result of a sweep with a policy.
 
-    `ended` trials were ended early. `reports` and `seconds` were used, of `reports_all`
-    and `seconds_all` that every trial takes which runs to its end. `best` is the number
-    of the trial with the lowest loss that was reached, `loss`; both are None when no
-    trial has a finite one. `rank` is the place of that loss among all, from 1, and
-    `regret` how much worse it is than the best of all. `ended_rank` is the place of
-    the best trial that was ended, and `ended_best` how many of the best `best_count`
-    were.
+    `ended` trials were ended early. `reports` and `seconds` were used; without a policy
+    it would be `reports_all` and `seconds_all`. `best` is the number of the trial with
+    the lowest loss, `loss`; both are None if no trial has a finite one. `rank` is the
+    rank of that loss among all trials, from 1, and `regret` how much worse it is than
+    the best of all. `ended_rank` is the rank of the best trial that was ended, and
+    `ended_best` how many of the best `best_count` trials were.
     """
 
     ended: int
@@ -49,9 +45,9 @@ class Figures:
 
     @property
     def saved(self) -> float:
-        """The share of the compute that was not used, from 0 to 1.
+        """The share of the compute that was saved, from 0 to 1.
 
-        It is measured in seconds where they are known, else in reports.
+        It is measured in seconds if they are known, else in reports.
         """
         used, of = self.seconds, self.seconds_all
         if of <= 0:
@@ -60,11 +56,11 @@ class Figures:
 
 
 class Evaluation:
-    """Weighs the ends of a recorded sweep's trials against one another.
+    """Computes what the ends of a recorded sweep's trials save and lose.
 
-    A trial that a policy ended in truth has a curve up to there only. Where a replay
-    lets it go on, it is taken to run as long as completed trials do in the median,
-    at its own pace, and its value stays what it had reached.
+    A trial that a policy really ended has a curve up to there only. If a simulation
+    lets it continue, it runs as long as the median of the completed trials, at its own
+    pace, and keeps the value that it had reached.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -72,7 +68,7 @@ class Evaluation:
 
     @cached_property
     def usual(self) -> int:
-        """The reports of a completed trial, in the median; of the longest without."""
+        """The median reports of completed trials; without any, those of the longest."""
         reports = self.recording.reports[self.recording.complete]
         if len(reports) == 0:
             return self.recording.longest
@@ -93,26 +89,26 @@ class Evaluation:
 
     @cached_property
     def finals(self) -> NDArray[np.float64]:
-        """Each trial's lowest loss; infinity for those that are not ranked."""
+        """Each trial's lowest loss; infinity for those without a rank."""
         levels = self.recording.level(self.recording.reports)
         return np.where(self.recording.ranked, levels, np.inf)
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
-        """Each trial's place by its lowest loss, from 1; equal ones share a place."""
+        """Each trial's rank by its lowest loss, from 1; equal ones share a rank."""
         order = np.sort(self.finals)
         return np.searchsorted(order, self.finals, side="left") + 1
 
     @property
     def happened(self) -> Figures:
-        """What there was in truth."""
+        """The figures of what really happened."""
         recording = self.recording
         return self._figures(
             recording.stopped_after, recording.reports, recording.seconds
         )
 
     def figures(self, ended: NDArray[np.int64]) -> Figures:
-        """What a replay's ends (T,) come to."""
+        """The figures of a simulation with these ends (T,)."""
         recording = self.recording
         stays = ended == 0
         cut = self.cut(ended)
@@ -121,9 +117,9 @@ class Evaluation:
         return self._figures(ended, reports, seconds, cut=cut)
 
     def cut(self, ended: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How much of each trial's record a replay leaves (T,).
+        """How many reports of each trial a simulation keeps (T,).
 
-        An end that is the true one leaves what the trial sent until it had stopped.
+        If it ends where it really ended, that includes what it sent until it stopped.
         """
         recording = self.recording
         whole = (ended == 0) | (ended == recording.stopped_after)
@@ -141,13 +137,13 @@ class Evaluation:
         if cut is not None:
             levels = self.recording.level(cut)
             reached = np.where(self.recording.ranked, levels, np.inf)
-        gone = ended > 0
+        is_ended = ended > 0
         known = np.isfinite(self.finals)
-        most = math.ceil(int(known.sum()) * BEST_SHARE)
-        lost = self.ranks[gone & known]
+        best_count = math.ceil(int(known.sum()) * BEST_SHARE)
+        lost = self.ranks[is_ended & known]
         best, loss, rank, regret = self._best(reached)
         return Figures(
-            ended=int(gone.sum()),
+            ended=int(is_ended.sum()),
             reports=float(reports.sum()),
             reports_all=float(self.all_reports.sum()),
             seconds=float(seconds.sum()),
@@ -157,14 +153,14 @@ class Evaluation:
             rank=rank,
             regret=regret,
             ended_rank=int(lost.min()) if len(lost) else None,
-            ended_best=int((lost <= most).sum()),
-            best_count=most,
+            ended_best=int((lost <= best_count).sum()),
+            best_count=best_count,
         )
 
     def _best(
         self, reached: NDArray[np.float64]
     ) -> tuple[int | None, float | None, int | None, float | None]:
-        """Number and loss of the best trial, its loss's place, and the regret."""
+        """Number and loss of the best trial, the rank of its loss, and the regret."""
         if not np.isfinite(reached).any():
             return None, None, None, None
         place = int(np.argmin(reached))
@@ -174,43 +170,73 @@ class Evaluation:
         return number, loss, rank, loss - float(self.finals.min())
 
 
-CURVES = "Their curves stop"
+@dataclass(frozen=True)
+class Average:
+    """Figures of one policy, averaged over several orders of the trials.
+
+    `saved` is a share. `places` is the number of ranks between the best trial that was
+    kept and the best of all, and `regret` the difference in the metric's unit. `lost`
+    is the share of the orders in which the best trial was ended. Without a finite loss
+    they are 0.
+    """
+
+    ended: float
+    saved: float
+    places: float
+    regret: float
+    lost: float
+
+    @classmethod
+    def of(cls, figures: Sequence[Figures]) -> Average:
+        rows = [
+            (
+                each.ended,
+                each.saved,
+                (each.rank or 1) - 1,
+                each.regret or 0.0,
+                each.ended_rank == 1,
+            )
+            for each in figures
+        ]
+        return cls(*np.mean(np.array(rows, float), axis=0).tolist())
+
+
 STATES: Mapping[int, str] = {PENDING: "still running", FAILED: "failed"}
 
 
 def limits_in_words(evaluation: Evaluation) -> list[str]:
-    """What a replay of the recording takes for granted, a sentence each."""
+    """What a simulation of the recording assumes, a sentence each."""
     recording = evaluation.recording
     found = []
     stopped = int((recording.stopped_after > 0).sum())
     if stopped:
-        was, them = ("was", "Its curve stops") if stopped == 1 else ("were", CURVES)
+        were = "was" if stopped == 1 else "were"
         found.append(
-            f"{counted(stopped, 'trial')} {was} really ended early. {them} there: where"
-            f" a policy would let one go on, it is taken to run for"
-            f" {counted(evaluation.usual, 'report')}, as completed trials do in the"
-            " median, and its value stays what it had reached."
+            f"{counted(stopped, 'trial')} {were} really ended early. If a policy would"
+            f" let one continue, it is assumed to run for"
+            f" {counted(evaluation.usual, 'report')}, the median of completed trials,"
+            " and to keep the value that it had reached."
         )
     exempt = int(recording.exempt.sum())
     if exempt:
-        was, its = ("was", "its") if exempt == 1 else ("were", "their")
+        were, its, it = ("was its it" if exempt == 1 else "were their them").split()
         found.append(
-            f"{counted(exempt, 'trial')} {was} asked to run to {its} end, so no"
-            " policy is asked here either."
+            f"{counted(exempt, 'trial')} {were} requested to run to {its} end, so no"
+            f" policy ends {it} here either."
         )
     others = _others_in_words(recording)
     if others:
-        found.append(f"{others}: replayed up to their last report.")
+        found.append(f"{others}: simulated up to their last report.")
     found.append(
         "Reports come in the order in which they really came. A trial does not start"
-        " earlier because another one ends earlier, and the sampler does not learn of"
-        " the ends: what would have been tried instead is not known."
+        " earlier because another one ends earlier, and the sampler does not learn from"
+        " the ends: the trials that it would have tried instead are not known."
     )
     return found
 
 
 def _others_in_words(recording: Recording) -> str:
-    """`3 still running, 2 failed`: trials without an end of their own."""
+    """`3 still running, 2 failed`: trials that did not run to their end."""
     loose = (recording.stopped_after == 0) & (recording.states != COMPLETED)
     counts = {code: int((recording.states[loose] == code).sum()) for code in STATES}
     counts[CANCELLED] = int(loose.sum()) - sum(counts.values())

@@ -1,7 +1,4 @@
-"""The reports of a sweep as arrays, in the order in which they arrived.
-
-The same trials in another order: a result should not hang on who came first.
-"""
+"""The reports of a sweep as arrays, in order of arrival, or shuffled, or a sample."""
 
 from __future__ import annotations
 
@@ -23,13 +20,13 @@ class Recording:
     By trial: `numbers` (T,) ascending; `states` (T,) as codes of
     `experiments.search.history`; `starts` (T,) and `seconds` (T,), when its training
     began and how long it took; `ended_at` (T,), how many of the E reports had arrived
-    when it ended, -1 where it has not ended; `stopped_after` (T,), the report after
-    which a policy ended it in truth, 0 where none did; `exempt` (T,), whether somebody
-    asked for it to run to its end, so that no policy judges it.
+    when it ended, -1 if it has not ended; `stopped_after` (T,), the report after which
+    a policy really ended it, 0 if none did; `exempt` (T,), whether it was requested to
+    run to its end, so that no policy judges it.
 
-    By report: `trials` (E,), the place of its trial among the T; `losses` (E,),
-    infinity where the value was not finite; `times` (E,), ascending but for small
-    differences between clocks. Times are seconds on one clock.
+    By report: `trials` (E,), the index of its trial among the T; `losses` (E,), where
+    lower is better, infinity if the value was not finite; `times` (E,), ascending apart
+    from small differences between clocks. Times are seconds on one clock.
     """
 
     numbers: NDArray[np.int64]
@@ -45,7 +42,7 @@ class Recording:
 
     @classmethod
     def empty(cls) -> Recording:
-        """Of a sweep in which nothing was reported."""
+        """The recording of a sweep without reports."""
         none, some = np.zeros(0, np.int64), np.zeros(0)
         return cls(
             numbers=none,
@@ -62,34 +59,34 @@ class Recording:
 
     @property
     def size(self) -> int:
-        """How many reports there are."""
+        """The number of all reports."""
         return len(self.trials)
 
     @cached_property
     def reports(self) -> NDArray[np.int64]:
-        """How often each trial reported."""
+        """The number of reports of each trial."""
         return np.bincount(self.trials, minlength=len(self.numbers)).astype(np.int64)
 
     @cached_property
     def longest(self) -> int:
-        """The reports of the trial that has most of them; 0 without any."""
+        """The number of reports of the trial that has most."""
         return int(self.reports.max(initial=0))
 
     @property
     def complete(self) -> NDArray[np.bool_]:
-        """The trials whose curves are known to their own end."""
+        """Which trials ran to their end."""
         complete: NDArray[np.bool_] = self.states == COMPLETED
         return complete
 
     @property
     def ranked(self) -> NDArray[np.bool_]:
-        """The trials that may be the best: failed ones never are."""
+        """Which trials may be the best: all but failed ones."""
         ranked: NDArray[np.bool_] = self.states != FAILED
         return ranked
 
     @cached_property
     def by_trial(self) -> NDArray[np.int64]:
-        """The places of all reports, trial by trial, each trial's in their order."""
+        """The indices of all reports, trial by trial, each trial's in their order."""
         return np.argsort(self.trials, kind="stable")
 
     @cached_property
@@ -107,16 +104,16 @@ class Recording:
         return found
 
     def level(self, cut: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Each trial's lowest loss in its first `cut` reports, infinity for none."""
+        """Each trial's lowest loss in its first `cut` reports; infinity without any."""
         levels = np.full(len(self.numbers), np.inf)
         some = cut > 0
         levels[some] = self.lowest[(self.first + cut - 1)[some]]
         return levels
 
     def spent(self, cut: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Each trial's seconds up to its `cut`-th report, those of all if it is last.
+        """Each trial's seconds up to its `cut`-th report.
 
-        A trial that goes on after its last report is not over with it.
+        If that is its last one, they include the time that it ran after it.
         """
         spent = np.where(cut >= self.reports, self.seconds, 0.0)
         inside = (cut > 0) & (cut < self.reports)
@@ -127,11 +124,11 @@ class Recording:
         return spent
 
     def moment(self, place: int, report: int) -> float:
-        """When a trial's report of that number arrived."""
+        """When the n-th report of a trial arrived."""
         return float(self.times[self.by_trial[self.first[place] + report - 1]])
 
     def dump(self) -> bytes:
-        """All arrays in one block of bytes, which `load` reads."""
+        """All arrays as bytes for `load`."""
         block = io.BytesIO()
         np.savez(
             block,
@@ -142,22 +139,22 @@ class Recording:
 
     @classmethod
     def load(cls, block: bytes) -> Recording:
-        """The recording that was dumped."""
+        """The recording that `dump` wrote."""
         with np.load(io.BytesIO(block), allow_pickle=False) as arrays:
             return cls(**{each.name: arrays[each.name] for each in fields(cls)})
 
 
 def losses_of(values: NDArray[np.float64], objective: Objective) -> NDArray[np.float64]:
-    """Values in the metric's own sign as losses; infinity for what is not finite."""
+    """Values in the metric's own sign as losses; infinity if not finite."""
     losses = -values if objective.maximizes else values
     return np.where(np.isfinite(losses), losses, np.inf)
 
 
 def shuffled(recording: Recording, seed: int) -> Recording:
-    """The recording with the trials' starts dealt out anew.
+    """The recording with the starts of the trials shuffled.
 
-    Each trial keeps its curve and its pace; only when it begins is another one's time.
-    What it sent after a true end belongs to that order alone, so it does not linger.
+    Each trial keeps its curve and its pace, and begins when another one did. No trial
+    counts as really ended: that belongs to the recorded order.
     """
     rng = np.random.default_rng([seed, len(recording.numbers)])
     starts = rng.permutation(recording.starts)
@@ -183,11 +180,38 @@ def shuffled(recording: Recording, seed: int) -> Recording:
 def _each_in_its_order(
     order: NDArray[np.intp], trials: NDArray[np.int32]
 ) -> NDArray[np.intp]:
-    """An order of the reports in which those of one trial keep theirs.
+    """The order, changed so that each trial's reports keep their own order.
 
-    Reports of one moment, or of clocks that differ, could change places otherwise.
+    Reports at the same time, or from clocks that differ, could otherwise swap.
     """
     kept = np.empty_like(order)
     by_trial = np.argsort(trials[order], kind="stable")
     kept[by_trial] = np.argsort(trials, kind="stable")
     return kept
+
+
+def sample(recording: Recording, reports: int) -> Recording:
+    """Random trials with about this many reports together; all if there are fewer."""
+    if recording.size <= reports:
+        return recording
+    count = max(2, round(len(recording.numbers) * reports / recording.size))
+    rng = np.random.default_rng([count, recording.size])
+    kept = np.sort(rng.choice(len(recording.numbers), count, replace=False))
+    places = np.full(len(recording.numbers), -1, np.int32)
+    places[kept] = np.arange(count, dtype=np.int32)
+    inside = places[recording.trials] >= 0
+    before = np.concatenate([[0], np.cumsum(inside)])
+    ended_at = recording.ended_at[kept]
+    return replace(
+        recording,
+        numbers=recording.numbers[kept],
+        states=recording.states[kept],
+        starts=recording.starts[kept],
+        seconds=recording.seconds[kept],
+        ended_at=np.where(ended_at < 0, -1, before[np.maximum(ended_at, 0)]),
+        stopped_after=recording.stopped_after[kept],
+        exempt=recording.exempt[kept],
+        trials=places[recording.trials[inside]],
+        losses=recording.losses[inside],
+        times=recording.times[inside],
+    )

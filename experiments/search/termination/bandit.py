@@ -44,6 +44,7 @@ class BanditPolicy(ComparingPolicy):
             example="0.2",
             phrase="slack {}",
             slider=(0.0, 1.0, 0.01),
+            usual=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
         )
     )
     slack_amount: float = declared(

@@ -69,6 +69,7 @@ class AshaPolicy(ComparingPolicy):
             "3, 9, 27.",
             phrase="one in {} continues",
             slider=(2, 10, 1),
+            usual=(2, 3, 4, 6, 8),
             says_when=True,
             named=True,
         )

@@ -50,6 +50,7 @@ def min_rivals(least: int) -> Any:
             maximum=100_000,
             help="With fewer trials at this report, every trial continues.",
             phrase="against {} or more",
+            usual=(1, 2, 3, 5, 10, 20, 50),
             rare=True,
         )
     )
@@ -87,7 +88,7 @@ class Policy(ABC):
             minimum=0,
             help=f"A report is {NTH_REPORT}.",
             phrase="every {} reports",
-            trial_share=0.34,
+            trial_share=1 / 3,
             says_when=True,
         )
     )

@@ -134,6 +134,7 @@ class PredictivePolicy(Policy):
             "risks more.",
             phrase="below {} chance",
             slider=(0.01, 0.5, 0.01),
+            usual=(0.02, 0.05, 0.1, 0.15, 0.25, 0.4),
             named=True,
         )
     )
@@ -144,6 +145,7 @@ class PredictivePolicy(Policy):
             help="Of the trials at this report; nothing is predicted for these.",
             phrase="best {} continue",
             slider=(0.0, 1.0, 0.05),
+            usual=(0.1, 0.2, 0.3, 0.4, 0.5),
         )
     )
 

@@ -24,14 +24,13 @@ REQUIRED = object()
 class Setting(ABC):
     """One setting: its default, its limits and the words for it.
 
-    `help` is one sentence. `example` is what an empty field shows, the default unless
-    given; where there is no default the setting is required. `options` are names, each
-    with its words. `phrase` has the value at
-    its braces, for a table's head. `slider` has the ends and the step of a usual range;
-    with `trial_share` it counts reports instead, up to that share of a whole trial.
-    `says_when` is true where it decides when a trial is judged, so that forms show its
-    default too; `named` keeps it in the few words for a policy; a `rare` one is folded
-    away.
+    `help` is one sentence. An empty field shows `example`, or else the default; without
+    a default the setting is required. `options` are names with their words. `phrase`
+    describes it in a table's head, with the value at its braces. `slider` has the ends
+    and the step of its range; a setting with `trial_share` counts reports instead, up
+    to that share of a whole trial. `says_when`: it decides when a trial is judged, so
+    forms show its default too. `named`: the short description of a policy always has
+    it. `rare`: forms fold it away. `usual` are the values that a trade-off compares.
     """
 
     control: ClassVar[str]
@@ -47,6 +46,7 @@ class Setting(ABC):
     says_when: bool = False
     named: bool = False
     rare: bool = False
+    usual: tuple[float, ...] = ()
 
     @property
     def is_required(self) -> bool:
@@ -54,15 +54,15 @@ class Setting(ABC):
 
     @property
     def placeholder(self) -> str:
-        """What an empty field shows."""
+        """The text in an empty field."""
         return self.example or str(self.default)
 
     @abstractmethod
     def read(self, document: Fields, name: str) -> Any:
-        """The value that a document gives; a problem is noted there."""
+        """The value in a document; problems are noted there."""
 
     def is_default(self, value: object) -> bool:
-        """Whether a value, its type included, is what holds without it."""
+        """Whether a value equals the default, in its type too."""
         return type(value) is type(self.default) and value == self.default
 
 
@@ -132,7 +132,7 @@ class OptionSetting(Setting):
 
 @dataclass(frozen=True, kw_only=True)
 class PoliciesSetting(Setting):
-    """A list of other policies; it reads as the list's entries."""
+    """A list of other policies."""
 
     control: ClassVar[str] = "lines"
 
@@ -157,6 +157,6 @@ class PoliciesSetting(Setting):
 
 
 def declared(setting: Setting) -> Any:
-    """The field of a policy's dataclass that has this setting."""
+    """The dataclass field of a policy for this setting."""
     default = MISSING if setting.is_required else setting.default
     return field(default=default, metadata={"setting": setting})

@@ -36,6 +36,7 @@ class TruncationSelectionPolicy(ComparingPolicy):
             example="20",
             phrase="worst {} %",
             slider=(1, 99, 1),
+            usual=(10, 20, 30, 40, 50, 60, 70, 80),
         )
     )
     exclude_finished_jobs: bool = declared(

@@ -17,8 +17,8 @@ from experiments.search.simulation.families import (
     varied_fields,
 )
 from experiments.search.simulation.figures import limits_in_words
-from experiments.search.simulation.recording import shuffled
-from experiments.search.simulation.work import averages, sample, simulations
+from experiments.search.simulation.judging import averages, simulations
+from experiments.search.simulation.recording import sample, shuffled
 from experiments.search.termination import POLICIES, Policy, make_policy
 from tests.search.recordings import random_curves, recorded
 from tests.search.termination.scanned import ScannedEvidence
@@ -132,10 +132,10 @@ def test_so_is_it_in_every_order_in_a_sample_and_in_another_process() -> None:
 def test_words_tell_who_was_to_run_to_its_end() -> None:
     one, two = (recorded([[1.0]] * 3, exempt=range(n)) for n in (1, 2))
     assert limits_in_words(Evaluation(one))[0] == (
-        "1 trial was asked to run to its end, so no policy is asked here either."
+        "1 trial was requested to run to its end, so no policy ends it here either."
     )
     assert limits_in_words(Evaluation(two))[0].startswith(
-        "2 trials were asked to run to"
+        "2 trials were requested to run to"
     )
 
 
@@ -189,7 +189,7 @@ def test_a_sweep_without_a_finite_value_has_no_best() -> None:
 def test_words_tell_which_curves_have_no_end_of_their_own() -> None:
     states = [COMPLETED, FAILED, CANCELLED]
     words = limits_in_words(Evaluation(recorded([[1.0]] * 3, states=states)))
-    assert words[0] == "1 failed, 1 cancelled: replayed up to their last report."
+    assert words[0] == "1 failed, 1 cancelled: simulated up to their last report."
     assert len(limits_in_words(Evaluation(recorded([[1.0]])))) == 1
 
 
