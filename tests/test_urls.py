@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 pytestmark = pytest.mark.django_db
 
-# What a stranger may see: the login page, the health check, and how the API is described.
+# What a visitor may see: the login page, the health check, and the API's description.
 OPEN = {
     "/login/",
     "/healthz",
