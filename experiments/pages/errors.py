@@ -66,7 +66,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's answer, unless a part of the form is missing, its token included."""
+    """Django's own answer, unless the form and so its token did not arrive whole."""
     if request._read_started and not hasattr(request, "_post"):  # type: ignore[attr-defined]
         return _respond(request, INCOMPLETE)
     return csrf.csrf_failure(request, reason=reason)

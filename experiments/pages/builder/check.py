@@ -1,21 +1,20 @@
-"""The whole check of what was entered: every problem beside its own field."""
+"""Checks what was entered, and finds the field of the form for every problem."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from experiments.models import CodeSnapshot
 from experiments.pages.builder.document import Composed, RowPath
 from experiments.pages.builder.fields import (
+    FIELDS,
     PAIRS,
     RUN,
-    SAMPLER,
-    SINGLES,
     SPACE,
-    TERMINATION,
     Entries,
 )
 from experiments.pages.builder.space_rows import ParameterRow
@@ -23,34 +22,45 @@ from experiments.search.document.definition import SweepDefinition, parse_docume
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.space.document import NAME
 
-# The column of an experiment's name; documents allow more.
+# The column of an experiment's name; documents allow longer ones.
 MAX_EXPERIMENT = 100
 POLICIES_PATH = "early_termination.policies"
-# Parts of the document that are one field of the form as a whole.
-WHOLE_PARTS: Mapping[str, tuple[str, str, int]] = {
-    "trial.code.folder": ("folder", "folder", RUN),
-    "trial.code.git": ("git_url", "repository", RUN),
-    "trial.code": ("files", "files", RUN),
-    "trial": ("command", "command", RUN),
-    "objective": ("primary_metric", "primary metric", 2),
-    "limits": ("max_total_trials", "trials", 6),
-    "sampling_algorithm": ("sampler", "sampler", SAMPLER),
-    POLICIES_PATH: ("policies", "policies", TERMINATION),
-    "early_termination": ("policy", "policy", TERMINATION),
-    "retries": ("max_attempts", "attempts", 6),
-    "search_space": ("space", "search space", SPACE),
+# Parts of the document, and the field of the form that stands for the whole part.
+PARTS: Mapping[str, str] = {
+    "trial.code.folder": "folder",
+    "trial.code.git": "git_url",
+    "trial.code": "files",
+    "trial": "command",
+    "objective": "primary_metric",
+    "limits": "max_total_trials",
+    "sampling_algorithm": "sampler",
+    POLICIES_PATH: "policies",
+    "early_termination": "policy",
+    "retries": "max_attempts",
+    "search_space": "space",
+}
+LABELS: Mapping[str, tuple[str, int]] = {
+    "folder": ("folder", RUN),
+    "files": ("files", RUN),
+    "space": ("search space", SPACE),
+    **{name: (each.label, each.section) for name, each in {**FIELDS, **PAIRS}.items()},
 }
 
 
 @dataclass(frozen=True)
-class FormPlace:
-    """A field of the form: its id, the field whose box holds the sentence, what the
-    sticky bar calls it, and its section."""
+class FieldProblem:
+    """One sentence beside a field of the form, about a path of the document.
+
+    `box` is the field whose box shows the sentence, and `label` what the sticky bar
+    calls the field.
+    """
 
     field: str
     box: str
     label: str
     section: int
+    path: str
+    message: str
 
     @property
     def anchor(self) -> str:
@@ -58,35 +68,16 @@ class FormPlace:
         is_row = self.field.startswith("row-")
         return self.field if is_row else f"field-{self.field}"
 
-
-@dataclass(frozen=True)
-class FieldProblem:
-    """One sentence at its place; `path` is the document's."""
-
-    place: FormPlace
-    path: str
-    message: str
-
     def dump(self) -> dict[str, Any]:
         """The problem as JSON for the page's scripts."""
-        place = self.place
-        return {
-            "field": place.field,
-            "anchor": place.anchor,
-            "box": place.box,
-            "label": place.label,
-            "section": place.section,
-            "path": self.path,
-            "message": self.message,
-        }
+        return {**vars(self), "anchor": self.anchor}
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was entered, as a document, with everything that is wrong with it.
+    """What was entered, as a document, with all its problems.
 
-    `definition` is None while there are problems; `kept` are the files of the sweep,
-    where they are stored already.
+    `definition` is None while there are problems; `kept` is the stored code.
     """
 
     entries: Entries
@@ -102,19 +93,17 @@ class Check:
 
     @cached_property
     def wrong_fields(self) -> frozenset[str]:
-        return frozenset(problem.place.field for problem in self.problems)
+        return frozenset(problem.field for problem in self.problems)
 
     @cached_property
     def wrong_rows(self) -> frozenset[int]:
-        return frozenset(
-            index
-            for index in range(len(self.entries.rows))
-            if any(problem.place.box == f"row-{index}" for problem in self.problems)
-        )
+        boxes = {problem.box for problem in self.problems}
+        rows = range(len(self.entries.rows))
+        return frozenset(index for index in rows if f"row-{index}" in boxes)
 
     @cached_property
     def wrong_sections(self) -> frozenset[int]:
-        return frozenset(problem.place.section for problem in self.problems)
+        return frozenset(problem.section for problem in self.problems)
 
 
 def check_entries(
@@ -125,11 +114,10 @@ def check_entries(
     warnings: Sequence[Problem] = (),
     kept: CodeSnapshot | None = None,
 ) -> Check:
-    """Check the entries; `more` is what only the database knows to be wrong, and
-    `warnings` come from there too.
+    """Check the entries. `more` and `warnings` are what only the database knows.
 
-    Of two sources that find fault with one field, the first counts: what cannot be
-    written into a document, the document's own check, then `more`.
+    Of several problems with one path the first source counts: what cannot be written
+    into a document, the document's own check, then `more`.
     """
     parsed, own_warnings, definition = _parsed(composed.document)
     found: list[Problem] = []
@@ -153,19 +141,15 @@ def check_entries(
 
 
 def has_field(path: str, composed: Composed, entries: Entries) -> bool:
-    """Whether a problem at a path of the document can be mended in the form."""
+    """Whether a problem at a path of the document can be corrected in the form."""
     for index, inner in _rows_with(path, composed.row_paths):
-        fields = {"", "type", "log"} | {s.key for s in entries.rows[index].spec.fields}
-        return inner.partition(".")[0] in fields
-    whole = {
-        ".".join(single.path)
-        for single in SINGLES.values()
-        if single.applies(entries.picks)
-    }
-    free = [".".join(prefix) for prefix, _, _ in PAIRS.values()]
-    if SINGLES["policies"].applies(entries.picks):
+        keys = {own.key for own in entries.rows[index].spec.fields}
+        return inner.partition(".")[0] in {"", "type", "log"} | keys
+    applying = [each for each in FIELDS.values() if each.applies(entries.picks)]
+    free = [each.dotted for each in PAIRS.values()]
+    if FIELDS["policies"] in applying:
         free.append(POLICIES_PATH)
-    whole |= {*WHOLE_PARTS} - {POLICIES_PATH}
+    whole = {each.dotted for each in applying} | {*PARTS} - {POLICIES_PATH}
     return path in whole or any(_inside(path, prefix) for prefix in free)
 
 
@@ -184,39 +168,39 @@ def _too_long(entries: Entries) -> list[Problem]:
     if len(name) <= MAX_EXPERIMENT:
         return []
     message = (
-        f"An experiment's name has at most {MAX_EXPERIMENT} characters, such as "
-        f"digits; this one has {len(name)}."
+        f"An experiment's name can have {MAX_EXPERIMENT} characters; this one has"
+        f" {len(name)}."
     )
     return [Problem("experiment_name", message)]
 
 
 def _in_order(problem: FieldProblem) -> tuple[int, int]:
     """By section, and by row within the search space."""
-    box = problem.place.box
+    box = problem.box
     row = int(box.removeprefix("row-")) if box.startswith("row-") else -1
-    return problem.place.section, row
+    return problem.section, row
 
 
 def _placed(problem: Problem, composed: Composed, entries: Entries) -> FieldProblem:
-    place = _place(problem.path, composed.row_paths, entries.rows)
-    return FieldProblem(place, problem.path, problem.message)
+    path, message = problem.path, problem.message
+    for index, inner in _rows_with(path, composed.row_paths):
+        row = entries.rows[index]
+        field, label = _row_field(row, inner)
+        name = row.key or f"parameter {index + 1}"
+        label = f"{name}, {label}" if label else name
+        box = f"row-{index}"
+        return FieldProblem(f"{box}-{field}", box, label, SPACE, path, message)
+    field = _field_of(path)
+    label, section = LABELS.get(field, (path or "the document", 0))
+    return FieldProblem(field, field, label, section, path, message)
 
 
-def _place(
-    path: str, row_paths: Sequence[RowPath], rows: Sequence[ParameterRow]
-) -> FormPlace:
-    for name, single in SINGLES.items():
-        if path == ".".join(single.path):
-            return FormPlace(name, name, single.label, single.section)
-    for name, (prefix, label, section) in PAIRS.items():
-        if _inside(path, ".".join(prefix)):
-            return FormPlace(name, name, label, section)
-    for index, inner in _rows_with(path, row_paths):
-        return _row_place(index, rows[index], inner)
-    for part, (field, label, section) in WHOLE_PARTS.items():
-        if _inside(path, part):
-            return FormPlace(field, field, label, section)
-    return FormPlace("document", "document", path or "the document", 0)
+def _field_of(path: str) -> str:
+    """The field for a path of the document; "document" for one without a field."""
+    exact = (name for name, each in FIELDS.items() if path == each.dotted)
+    pairs = (name for name, each in PAIRS.items() if _inside(path, each.dotted))
+    parts = (name for part, name in PARTS.items() if _inside(path, part))
+    return next(chain(exact, pairs, parts), "document")
 
 
 def _inside(path: str, prefix: str) -> bool:
@@ -224,7 +208,8 @@ def _inside(path: str, prefix: str) -> bool:
 
 
 def _rows_with(path: str, row_paths: Sequence[RowPath]) -> Iterator[tuple[int, str]]:
-    """The rows that a path is of, the longest name first, and the rest of the path."""
+    """The rows that a path may belong to, the longest name first, and the rest of the
+    path."""
     found = [
         (len(name), row.index, path.removeprefix(f"search_space.{name}").lstrip("."))
         for row in row_paths
@@ -235,21 +220,12 @@ def _rows_with(path: str, row_paths: Sequence[RowPath]) -> Iterator[tuple[int, s
         yield index, inner
 
 
-def _row_place(index: int, row: ParameterRow, inner: str) -> FormPlace:
-    field_name = _field_name(row, inner)
-    labels = {field.name: field.label for field in row.spec.fields}
-    word = labels.get(field_name, field_name)
-    name = row.key or f"parameter {index + 1}"
-    label = name if field_name in ("name", "kind") else f"{name}, {word}"
-    return FormPlace(f"row-{index}-{field_name}", f"row-{index}", label, SPACE)
-
-
-def _field_name(row: ParameterRow, inner: str) -> str:
-    """The row's field for the rest of a path; without one, its name or its kind."""
+def _row_field(row: ParameterRow, inner: str) -> tuple[str, str]:
+    """The row's field for the rest of a path, and its label; without one the name or
+    the kind."""
     key = inner.partition(".")[0]
-    for field in row.spec.fields:
-        if field.key == key:
-            return field.name
-    if not key and not NAME.fullmatch(row.name_as_read):
-        return "name"
-    return "kind"
+    for own in row.spec.fields:
+        if own.key == key:
+            return own.name, own.label
+    is_bad_name = not key and not NAME.fullmatch(row.name_as_read)
+    return ("name" if is_bad_name else "kind"), ""

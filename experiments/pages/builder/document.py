@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.pages.builder.code_fields import FOLDER, GIT
-from experiments.pages.builder.fields import PAIRS, SINGLES, Entries
+from experiments.pages.builder.fields import FIELDS, PAIRS, Entries
 from experiments.pages.builder.policy_fields import policies_fault
 from experiments.pages.form_fields import (
     read_mapping,
@@ -64,7 +64,7 @@ def compose(entries: Entries) -> Composed:
     document: dict[str, Any] = {"trial": _code(entries)}
     texts, picks = entries.texts, entries.picks
     problems: list[Problem] = []
-    for single in SINGLES.values():
+    for single in FIELDS.values():
         text = texts.get(single.name, "")
         if not text or (single.picked and picks[single.picked] not in single.values):
             continue
@@ -73,12 +73,12 @@ def compose(entries: Entries) -> Composed:
             _put(document, single.path, value)
         fault = policies_fault(text) if single.name == "policies" else ""
         if fault:
-            problems.append(Problem(".".join(single.path), fault))
-    for name, (path, _, _) in PAIRS.items():
+            problems.append(Problem(single.dotted, fault))
+    for name, pair in PAIRS.items():
         pairs, faults = read_pairs(texts.get(name, ""), plain=name == "inputs")
-        problems += [Problem(".".join(path), fault) for fault in faults]
+        problems += [Problem(pair.dotted, fault) for fault in faults]
         if pairs:
-            _put(document, path, pairs)
+            _put(document, pair.path, pairs)
     space, row_paths, row_problems = _space(entries)
     document["search_space"] = space
     ordered = {key: document[key] for key in ORDER if key in document}

@@ -65,7 +65,7 @@ def read_policy_kind(text: str) -> JSONValue:
 
 
 @dataclass(frozen=True)
-class Single:
+class DocumentField:
     """One field of the form, and the field of the document that it is.
 
     `picked` and `values`: it means something only while the field of that name holds
@@ -81,12 +81,17 @@ class Single:
     picked: str = ""
     values: frozenset[str] = frozenset()
 
+    @property
+    def dotted(self) -> str:
+        """The path as problems have it."""
+        return ".".join(self.path)
+
     def applies(self, picks: Mapping[str, str]) -> bool:
         return not self.picked or picks[self.picked] in self.values
 
 
-def _policy(field: PolicyField) -> Single:
-    return Single(
+def _policy(field: PolicyField) -> DocumentField:
+    return DocumentField(
         field.name,
         ("early_termination", field.name),
         field.name.replace("_", " "),
@@ -97,42 +102,48 @@ def _policy(field: PolicyField) -> Single:
     )
 
 
-def _sampling(name: str, label: str, read: Reader) -> Single:
+def _sampling(name: str, label: str, read: Reader) -> DocumentField:
     """A setting of the random sampler."""
     path, only = ("sampling_algorithm", name), frozenset({"random"})
-    return Single(name, path, label, SAMPLER, read, picked="sampler", values=only)
+    return DocumentField(
+        name, path, label, SAMPLER, read, picked="sampler", values=only
+    )
 
 
-def _limit(name: str, label: str) -> Single:
-    return Single(name, ("limits", name), label, LIMITS)
+def _limit(name: str, label: str) -> DocumentField:
+    return DocumentField(name, ("limits", name), label, LIMITS)
 
 
-def _time_limit(name: str, label: str) -> Single:
+def _time_limit(name: str, label: str) -> DocumentField:
     path = ("limits", name)
-    return Single(name, path, label, LIMITS, read_duration, write_duration)
+    return DocumentField(name, path, label, LIMITS, read_duration, write_duration)
 
 
-def _repository(name: str, label: str) -> Single:
+def _repository(name: str, label: str) -> DocumentField:
     path, only = ("trial", "code", "git", name), frozenset({GIT})
-    return Single(
+    return DocumentField(
         f"git_{name}", path, label, RUN, read_line, picked="code_kind", values=only
     )
 
 
-SINGLES: Mapping[str, Single] = {
+FIELDS: Mapping[str, DocumentField] = {
     single.name: single
     for single in (
-        Single(
+        DocumentField(
             "experiment_name", ("experiment_name",), "experiment", LIMITS, read_line
         ),
-        Single("display_name", ("display_name",), "display name", LIMITS, read_line),
-        Single("description", ("description",), "description", LIMITS, read_text),
-        Single("command", ("trial", "command"), "command", RUN, read_text),
+        DocumentField(
+            "display_name", ("display_name",), "display name", LIMITS, read_line
+        ),
+        DocumentField(
+            "description", ("description",), "description", LIMITS, read_text
+        ),
+        DocumentField("command", ("trial", "command"), "command", RUN, read_text),
         _repository("url", "repository"),
         _repository("ref", "branch, tag or commit"),
         _repository("path", "folder in the repository"),
-        Single("python", ("trial", "python"), "Python", RUN, read_line),
-        Single(
+        DocumentField("python", ("trial", "python"), "Python", RUN, read_line),
+        DocumentField(
             "requirements",
             ("trial", "requirements"),
             "requirements",
@@ -140,22 +151,22 @@ SINGLES: Mapping[str, Single] = {
             read_requirements,
             write_requirements,
         ),
-        Single(
+        DocumentField(
             "primary_metric",
             ("objective", "primary_metric"),
             "primary metric",
             OBJECTIVE,
             read_line,
         ),
-        Single("goal", ("objective", "goal"), "goal", OBJECTIVE, read_line),
-        Single("target", ("objective", "target"), "target", OBJECTIVE),
-        Single(
+        DocumentField("goal", ("objective", "goal"), "goal", OBJECTIVE, read_line),
+        DocumentField("target", ("objective", "target"), "target", OBJECTIVE),
+        DocumentField(
             "sampler", ("sampling_algorithm", "type"), "sampler", SAMPLER, read_line
         ),
-        Single("seed", ("sampling_algorithm", "seed"), "seed", SAMPLER),
+        DocumentField("seed", ("sampling_algorithm", "seed"), "seed", SAMPLER),
         _sampling("rule", "rule", read_line),
         _sampling("logbase", "log base", read_number),
-        Single(
+        DocumentField(
             "policy",
             ("early_termination", "type"),
             "policy",
@@ -168,15 +179,20 @@ SINGLES: Mapping[str, Single] = {
         _time_limit("timeout", "whole sweep"),
         _time_limit("trial_timeout", "one trial"),
         _limit("max_failed_trials", "failed trials"),
-        Single("compute", ("compute",), "pool", LIMITS, read_line),
-        Single("max_attempts", ("retries", "max_attempts"), "attempts", LIMITS),
+        DocumentField("compute", ("compute",), "pool", LIMITS, read_line),
+        DocumentField("max_attempts", ("retries", "max_attempts"), "attempts", LIMITS),
     )
 }
 # Fields of several lines, `name=value` each.
-PAIRS: Mapping[str, tuple[tuple[str, ...], str, int]] = {
-    "inputs": (("inputs",), "inputs", RUN),
-    "environment": (("trial", "environment_variables"), "environment", RUN),
-    "tags": (("tags",), "tags", LIMITS),
+PAIRS: Mapping[str, DocumentField] = {
+    each.name: each
+    for each in (
+        DocumentField("inputs", ("inputs",), "inputs", RUN),
+        DocumentField(
+            "environment", ("trial", "environment_variables"), "environment", RUN
+        ),
+        DocumentField("tags", ("tags",), "tags", LIMITS),
+    )
 }
 # Fields that the page folds away under "More".
 RARE_FIELDS = frozenset(
@@ -184,7 +200,7 @@ RARE_FIELDS = frozenset(
 )
 # Fields that only carry something, and lists that are read in their own way.
 CARRIED = ("code_kind", "code", "folder", "extra")
-TEXTS = (*SINGLES, *PAIRS, *CARRIED)
+TEXTS = (*FIELDS, *PAIRS, *CARRIED)
 FRESH: Mapping[str, str] = {
     "command": "python train.py",
     "goal": "maximize",

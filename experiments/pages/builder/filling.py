@@ -9,7 +9,7 @@ from typing import Any
 from experiments.pages.builder.check import has_field
 from experiments.pages.builder.code_fields import GIT, code_texts, repository_of
 from experiments.pages.builder.document import compose, left_over
-from experiments.pages.builder.fields import PAIRS, SINGLES, Entries
+from experiments.pages.builder.fields import FIELDS, PAIRS, Entries
 from experiments.pages.builder.policy_fields import NO_POLICY, is_default
 from experiments.pages.builder.space_rows import ParameterRow, row_from
 from experiments.pages.form_fields import write_plain, write_quoted
@@ -77,11 +77,11 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
     whole.setdefault("compute", DEFAULT_NAME)
     texts = {
         name: single.write(_shown(whole, single.path))
-        for name, single in SINGLES.items()
+        for name, single in FIELDS.items()
     }
-    for name, (path, _, _) in PAIRS.items():
+    for name, pair in PAIRS.items():
         write = write_plain if name == "inputs" else write_quoted
-        texts[name] = pairs_text(_at(whole, path), write)
+        texts[name] = pairs_text(_at(whole, pair.path), write)
     base = _at(whole, ("sampling_algorithm", "logbase"))
     rows = space_rows(
         whole.get("search_space"),

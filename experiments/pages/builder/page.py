@@ -27,7 +27,7 @@ from experiments.pages.builder.policy_fields import (
     proposal,
     settings_of,
 )
-from experiments.pages.builder.preview import Preview
+from experiments.pages.builder.preview import Preview, preview_of
 from experiments.pages.builder.space_rows import KINDS, ParameterRow
 from experiments.pages.builder.space_views import (
     RowView,
@@ -39,7 +39,7 @@ from experiments.pages.builder.space_views import (
 from experiments.pages.form_fields import read_mapping
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.document.loading import load_document
-from experiments.search.fields import DefinitionError
+from experiments.search.fields import DefinitionError, listed
 from experiments.search.termination import POLICIES
 from experiments.search.wording import counted
 
@@ -50,7 +50,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
     """The whole page."""
     team, entries = form.context.team, check.entries
     shown = check.problems if form.shows else ()
-    preview = Preview(check)
+    preview = preview_of(check)
     return {
         "context": form.context,
         "team": team,
@@ -58,7 +58,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
         "token": token,
         "texts": entries.texts,
         "kept": KeptFiles.of(check.kept) if check.kept else None,
-        "wrong": {problem.place.field for problem in shown},
+        "wrong": {problem.field for problem in shown},
         "problems": shown,
         "boxes": by_box(shown),
         "warned": by_box(check.warnings),
@@ -74,7 +74,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
         "python_hint": "the pool's, else the worker's own",
         "pools": pool_choices(team, entries.text("compute")),
         "experiments": _experiment_names(team),
-        "rare_open": any(problem.place.field in RARE_FIELDS for problem in shown),
+        "rare_open": any(problem.field in RARE_FIELDS for problem in shown),
         **_preview_context(form, check, preview),
     }
 
@@ -84,7 +84,7 @@ def preview_answer(form: BuilderForm) -> dict[str, Any]:
     if form.yaml is not None:
         return {"yaml_problems": [p.dump() for p in _text_check(form.yaml)]}
     check = form.checked()
-    preview = Preview(check)
+    preview = preview_of(check)
     context = _preview_context(form, check, preview)
     policies, samplers = context["policies"], context["samplers"]
     return {
@@ -107,10 +107,12 @@ def preview_answer(form: BuilderForm) -> dict[str, Any]:
 
 
 def _row_answer(view: RowView) -> dict[str, Any]:
-    picture = render_to_string("experiments/builder/picture.html", {"view": view})
+    preview = view.preview
+    context = {"view": view, "picture": preview.picture}
+    picture = render_to_string("experiments/builder/picture.html", context)
     return {
-        "hint": view.hint,
-        "summary": view.summary,
+        "hint": preview.hint,
+        "summary": preview.summary,
         "picture": picture,
         "repairs": [[repair.do, repair.words] for repair in view.repairs],
     }
@@ -142,7 +144,7 @@ def _preview_context(
     return {
         "preview": preview,
         "lines": preview.yaml_lines(marked=form.shows),
-        "draws": preview.draws,
+        "draws_note": _left_out_words(preview),
         "trials": _trials_words(check),
         "unused": _unused_words(entries),
         "space_words": _space_words(entries, preview),
@@ -154,6 +156,13 @@ def _preview_context(
         ),
         "policies": policy_cards(entries.policy, proposed=proposed, why=why),
     }
+
+
+def _left_out_words(preview: Preview) -> str:
+    names = preview.left_out
+    if not preview.draws or not names:
+        return ""
+    return f"{listed(names)} {'joins' if len(names) == 1 else 'join'} when valid."
 
 
 def _text_check(text: str) -> Sequence[TextProblem]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from experiments.pages.builder.check import Check, FieldProblem
 from experiments.pages.builder.form import SMALLEST, BuilderForm
-from experiments.pages.builder.preview import Preview
-from experiments.pages.builder.space_pictures import HistogramPicture
+from experiments.pages.builder.preview import NO_PREVIEW, Preview, RowPreview
 from experiments.pages.builder.space_rows import FIELD_NAMES, KINDS, RARE, ParameterRow
 from experiments.pages.form_fields import read_number
 from experiments.search.fields import is_number, shown
@@ -59,9 +58,7 @@ class RowView:
     problems: Sequence[FieldProblem] = ()
     warnings: Sequence[FieldProblem] = ()
     repairs: Sequence[Repair] = ()
-    picture: HistogramPicture | None = None
-    hint: str = ""
-    summary: str = ""
+    preview: RowPreview = NO_PREVIEW
     is_open: bool = False
 
     @property
@@ -79,7 +76,7 @@ class RowView:
 def row_views(form: BuilderForm, check: Check, preview: Preview) -> list[RowView]:
     shown = check.problems if form.shows else ()
     boxes, warned = by_box(shown), by_box(check.warnings)
-    wrong = frozenset(problem.place.field for problem in shown)
+    wrong = frozenset(problem.field for problem in shown)
     first_wrong = next((n for n in sorted(check.wrong_rows) if form.shows), None)
     views = []
     for index, row in enumerate(check.entries.rows):
@@ -92,9 +89,7 @@ def row_views(form: BuilderForm, check: Check, preview: Preview) -> list[RowView
                 problems=boxes.get(box, ()),
                 warnings=warned.get(box, ()),
                 repairs=_repairs(index, row, check),
-                picture=preview.picture(index),
-                hint=preview.hint(index),
-                summary=preview.summary(index),
+                preview=preview.rows[index],
                 is_open=index == first_wrong
                 or form.focus == f"{box}-name"
                 or row.is_blank,
@@ -137,7 +132,7 @@ def _repairs(index: int, row: ParameterRow, check: Check) -> list[Repair]:
     too_low = wrong and logs and is_number(low) and low <= 0
     if too_low and is_number(high) and high > float(SMALLEST):
         repairs.append(Repair(f"above0:{index}", f"Use {SMALLEST}"))
-    warned = any(warning.place.box == box for warning in check.warnings)
+    warned = any(warning.box == box for warning in check.warnings)
     if warned and row.spec.in_logs and not row.in_natural_units:
         repairs.append(Repair(f"natural:{index}", "Read them as natural units"))
     return repairs
@@ -156,7 +151,7 @@ def carried_words(value: object) -> str:
 def by_box(problems: Sequence[FieldProblem]) -> dict[str, list[FieldProblem]]:
     boxes: dict[str, list[FieldProblem]] = {}
     for problem in problems:
-        boxes.setdefault(problem.place.box, []).append(problem)
+        boxes.setdefault(problem.box, []).append(problem)
     return boxes
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.pages.builder.preview import MAX_COLUMNS, MAX_PICTURES, NOT_SET
+from experiments.pages.builder.preview import (
+    MAX_COLUMNS,
+    MAX_PICTURES,
+    DrawTable,
+    cell_of,
+    draw_table,
+)
 from experiments.pages.builder.space_pictures import (
     HistogramPicture,
     hint_of,
@@ -25,7 +31,7 @@ from experiments.search.samplers import make_sampler
 from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import Axis, dump_condition
 from experiments.search.space.space import SearchSpace
-from experiments.tracking.spaces import axis_values, flat_params
+from experiments.tracking.spaces import axis_values
 
 DRAWS = 3
 
@@ -39,15 +45,6 @@ class ParameterView:
     values: str
     condition: str
     picture: HistogramPicture | None
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The first configurations; `more` parameters have no column."""
-
-    names: Sequence[str]
-    rows: Sequence[Sequence[JSONValue]]
-    more: int = 0
 
 
 def parameter_views(definition: SweepDefinition) -> list[ParameterView]:
@@ -110,29 +107,21 @@ def _weighted(values: Sequence[JSONValue], weights: Sequence[float]) -> str:
     return ", ".join(f"{_text(value)} {100 * weight:.3g} %" for value, weight in pairs)
 
 
-def first_draws(definition: SweepDefinition) -> Draws:
+def first_draws(definition: SweepDefinition) -> DrawTable:
     space = definition.search_space
     sampler = make_sampler(definition.sampling_algorithm, space)
-    names = list(space.axes)[:MAX_COLUMNS]
-    found = sampled_configurations(sampler, DRAWS)
-    rows = [_cells(space, names, params) for params in found]
-    return Draws(names, rows, len(space.axes) - len(names))
+    return draw_table(space, sampled_configurations(sampler, DRAWS))
 
 
 def trials_table(
     definition: SweepDefinition, trials: Sequence[FinishedTrial]
-) -> Draws | None:
+) -> DrawTable | None:
     """Trials with their values; None for none."""
-    space = definition.search_space
-    names = list(space.axes)[: MAX_COLUMNS - 1]
-    rows = [[trial.value, *_cells(space, names, trial.params)] for trial in trials]
-    more = len(space.axes) - len(names)
-    metric = definition.objective.primary_metric
-    return Draws([metric, *names], rows, more) if rows else None
-
-
-def _cells(
-    space: SearchSpace, names: Sequence[str], params: Mapping[str, JSONValue]
-) -> list[JSONValue]:
-    values = flat_params(space, params)
-    return [values.get(name, NOT_SET) for name in names]
+    if not trials:
+        return None
+    params = [trial.params for trial in trials]
+    table = draw_table(definition.search_space, params, columns=MAX_COLUMNS - 1)
+    cells = [cell_of(trial.value) for trial in trials]
+    rows = [[cell, *row] for cell, row in zip(cells, table.rows, strict=True)]
+    names = [definition.objective.primary_metric, *table.names]
+    return DrawTable(names, rows, table.more)

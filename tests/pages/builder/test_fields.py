@@ -320,7 +320,7 @@ def test_bounds_that_look_natural_are_warned_about_and_can_be_repaired(
     response = send(ada, form([row], do="natural:0"))
     assert response.context["form"].entries.rows[0].unit == "natural"
     assert (
-        response.context["rows"][0].hint
+        response.context["rows"][0].preview.hint
         == "ln \N{MINUS SIGN}9.21 to \N{MINUS SIGN}2.30"
     )
 

@@ -10,7 +10,7 @@ from django.test import Client
 from experiments.models import Sweep
 from experiments.pages.builder.cards import policy_cards
 from experiments.pages.builder.document import compose
-from experiments.pages.builder.fields import SINGLES, Entries
+from experiments.pages.builder.fields import FIELDS, Entries
 from experiments.pages.builder.filling import entries_of, entries_of_faulty
 from experiments.pages.builder.policy_fields import (
     CAUTIOUS,
@@ -87,7 +87,7 @@ def test_every_setting_of_every_policy_is_a_field_with_a_name_of_its_own() -> No
     names = [field.name for field in (*own_fields(), *common_fields())]
     assert {"patience", "policies", "reduction_factor", "by_report"} <= set(names)
     for name in names:
-        assert SINGLES[name].path == ("early_termination", name)
+        assert FIELDS[name].path == ("early_termination", name)
 
 
 def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> None:
@@ -128,7 +128,7 @@ def test_a_copy_of_a_sweep_with_a_policy_judges_alike(
     html = page(ada.get(f"/sweeps/new/?clone={first.pk}"))
     assert f'value="{policy["type"]}" id="field-policy" checked' in html
     entries = entries_of(parse_document(document))
-    texts = {name: entries.text(name) for name in (*SINGLES, "extra")}
+    texts = {name: entries.text(name) for name in (*FIELDS, "extra")}
     send(ada, form([X], **{**texts, "do": "save", "sampler": "random", "seed": "7"}))
     assert Sweep.objects.latest("pk").early_termination == first.early_termination
 

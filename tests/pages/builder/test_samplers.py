@@ -60,7 +60,7 @@ def test_each_sampler_shows_what_it_would_try(ada: Client, sampler: str) -> None
     assert answer["draws"].count("<tr>") == 1 + 5
     assert "The first five trials" in answer["draws"]
     learns = SAMPLERS[sampler].needs_history
-    assert ("once results come, they decide" in answer["draws"]) == learns
+    assert ("later ones learn from results" in answer["draws"]) == learns
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -88,7 +88,7 @@ def test_a_copy_has_the_same_sampler_and_nothing_left_over(
 def test_what_does_not_fit_the_space_says_why(ada: Client) -> None:
     found = cards(preview(ada, form([X, BATCH])))
     assert found["grid"] == (
-        "x stands in the way: a grid needs values to list.",
+        "A grid needs values to list; x has none.",
         False,
     )
     assert [name for name, (_, fit) in found.items() if not fit] == ["grid"]

@@ -15,7 +15,7 @@ from experiments.models import Sweep
 from experiments.pages.builder.check import check_entries
 from experiments.pages.builder.document import compose
 from experiments.pages.builder.filling import entries_of
-from experiments.pages.builder.preview import Preview
+from experiments.pages.builder.preview import Preview, preview_of
 from experiments.pages.builder.space_paste import read_pasted
 from experiments.pages.compare.comparison import Comparison
 from experiments.pages.compare.lead import lead_of
@@ -69,10 +69,10 @@ def whole(name: str, number: int) -> dict[str, Any]:
     return {name: {"type": "choice", "values": list(range(number))}}
 
 
-def preview_of(found: dict[str, Any], **texts: str) -> Preview:
+def shown_of(found: dict[str, Any], **texts: str) -> Preview:
     """The form of a document, with some of its fields typed over."""
     entries = entries_of(parse_document(found)).with_texts(**texts)
-    return Preview(check_entries(entries, compose(entries)))
+    return preview_of(check_entries(entries, compose(entries)))
 
 
 # --- checking ---------------------------------------------------------------------
@@ -112,41 +112,40 @@ def test_a_check_tells_infinitely_many_from_too_many_to_count(
 
 def test_a_form_with_a_mistake_elsewhere_still_counts_with_conditions() -> None:
     found = document(CONDITIONAL, constraints=["optimizer == 'sgd'"])
-    shown = preview_of(found, primary_metric="")
-    assert shown.check.definition is None
+    shown = shown_of(found, primary_metric="")
     assert shown.combinations == "2"
     assert shown.draws is not None
-    assert {row[0] for row in shown.draws.rows} == {"sgd"}
+    assert {row[0][0] for row in shown.draws.rows} == {"sgd"}
 
 
 def test_a_draw_says_which_parameters_are_not_set() -> None:
-    shown = preview_of(document(CONDITIONAL), primary_metric="").draws
+    shown = shown_of(document(CONDITIONAL), primary_metric="").draws
     assert shown is not None
-    unset = {row[0] for row in shown.rows if row[1] == "not set"}
+    unset = {row[0][0] for row in shown.rows if row[1][0] == "not set"}
     assert unset == {"adam"}
 
 
 def test_a_form_tells_infinitely_many_from_too_many_to_count() -> None:
     space = whole("a", 3000) | whole("b", 3000)
-    shown = preview_of(document(space, constraints=["min(a, b) < b"]))
+    shown = shown_of(document(space, constraints=["min(a, b) < b"]))
     assert shown.combinations == "about 4,500,000"
-    assert shown.in_the_grid_way == ""
+    assert "grid" not in shown.sampler_problems
 
 
 def test_a_parameter_of_a_branch_may_stand_in_a_grids_way() -> None:
     rate = {"type": "uniform", "min_value": 0, "max_value": 1}
     branch = {"kind": "conv", "rate": rate}
     network = {"type": "choice", "values": [branch, {"kind": "dense"}]}
-    shown = preview_of(document({"network": network}))
+    shown = shown_of(document({"network": network}))
     assert shown.combinations == "infinitely many"
-    assert shown.in_the_grid_way.startswith("network.rate stands in the way")
+    assert shown.sampler_problems["grid"].endswith("network.rate has none.")
 
 
 def test_draws_of_a_nested_choice_have_a_column_for_each_parameter() -> None:
-    shown = preview_of(document({"network": NETWORK})).draws
+    shown = shown_of(document({"network": NETWORK})).draws
     assert shown is not None
     assert list(shown.names) == ["network", "network.layers"]
-    assert {row[0] for row in shown.rows} <= {"conv", "dense"}
+    assert {row[0][0] for row in shown.rows} <= {"conv", "dense"}
 
 
 PASTED = """

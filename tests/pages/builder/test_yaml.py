@@ -112,7 +112,7 @@ def test_files_written_into_yaml_are_kept(ada: Client) -> None:
 
 def test_wrong_lines_are_marked_in_the_twin(ada: Client) -> None:
     response = send(ada, form([{**X, "low": "2"}]))
-    marked = [line.text for line in response.context["lines"] if line.wrong]
+    marked = [text for text, is_wrong in response.context["lines"] if is_wrong]
     assert marked == ["  x: {type: uniform, min_value: 2, max_value: 1}"]
 
 

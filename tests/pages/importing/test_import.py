@@ -272,7 +272,7 @@ def test_a_storage_file_is_carried_to_the_draft(ada: Client, tmp_path: Path) -> 
     content = samples.storage(tmp_path / "s.db", "wine", trials=4)
     response = send(ada, file=chosen(content))
     assert response.context["preview"].content.data == content
-    assert response.context["best"].rows[0] == [0.75, 0.3]
+    assert response.context["best"].rows[0] == [("0.75", "0.75"), ("0.3", "0.3")]
     packed = response.context["preview"].content.packed
     send(ada, packed=packed, name="study.db", do="create")
     sweep = Sweep.objects.get()
