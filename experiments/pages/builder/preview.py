@@ -65,7 +65,7 @@ class Preview:
     """What the entries would try, valid or not.
 
     `space` has the parameters that are right already; `left_out` names the others.
-    `sampler_problems` says by sampler what keeps it from searching the space. `are_first`: the
+    `sampler_problems`: by sampler, why it cannot search the space. `are_first`: the
     sweep begins with these draws; `are_design`: later trials learn from results.
     `wrong_lines` has a line of the YAML for every problem, None where it has none.
     """
