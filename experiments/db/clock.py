@@ -21,11 +21,6 @@ def database_now() -> datetime:
     return moment
 
 
-def never_set() -> bool:
-    """For callers that do not watch the clock: it was not changed."""
-    return False
-
-
 class Epoch(Func):
     """A time as seconds since 1970, a number that no driver has to parse."""
 

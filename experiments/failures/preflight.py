@@ -38,7 +38,7 @@ def is_running(sweep: Sweep) -> bool:
     return (sweep.preflight or {}).get("state") == "running"
 
 
-def look(sweep: Sweep) -> bool:
+def check_probe(sweep: Sweep) -> bool:
     """See how the probe does. True: the sweep was paused, and needs no trials now."""
     if not is_running(sweep):
         return False

@@ -1,9 +1,7 @@
-"""Choose new trials and place them: on which host, and in whose turn.
+"""Chooses new trials and dispatches attempts to hosts.
 
-Any number of schedulers may do so at once: the unique (sweep, number) of a trial keeps
-them from placing one twice, and a filtered update from dispatching an attempt twice.
-
-Trials that are over so soon that their slots should not wait for the scheduler.
+Any number of schedulers may run: the unique (sweep, number) of a trial keeps them from
+creating it twice, and a filtered update from dispatching an attempt twice.
 """
 
 from __future__ import annotations
@@ -19,87 +17,53 @@ from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
 from experiments.runner.failpoints import failpoint
-from experiments.scheduling.fair_share import Demand, FairShares, demands_of
+from experiments.scheduling.fair_share import (
+    Demand,
+    FairShares,
+    add_waiting,
+    demands_of,
+)
 from experiments.scheduling.pools import HostState, PoolState, pool_states
 from experiments.search.samplers import SAMPLERS, Suggestion
 from experiments.sweeps.requests import next_request, unchosen_before
 from experiments.tracking.history import search_of
 from experiments.tracking.spaces import began_at
 
-# Trials that take longer than this, in seconds, gain nothing worth an early choice.
-QUICK = 20.0
-# A round of the scheduler, its dispatches and a start take well below these seconds.
-ROUND = 3.0
-# By so many of its last attempts a sweep is judged, when it has had some at least.
-LOOKED_AT, NEEDED = 8, 3
-
-
-def is_chosen_by_number(sweep: Sweep) -> bool:
-    """Whether its choices are the same whatever its trials have brought."""
-    kind = (sweep.definition.get("sampling_algorithm") or {}).get("type", "")
-    sampler = SAMPLERS.get(str(kind))
-    return sampler is not None and not sampler.needs_history
-
-
-def prefetch_share(sweep: Sweep) -> float:
-    """For what share of a host's slots the next trial should be there before the slot
-    is free, from 0 to 1: 0 where choices go by results, or trials take long."""
-    if not is_chosen_by_number(sweep):
-        return 0.0
-    last = (
-        Attempt.objects.filter(
-            trial__sweep=sweep, state=AttemptState.FINISHED, elapsed__isnull=False
-        )
-        .order_by("-pk")
-        .values_list("elapsed", "claimed_at", "ended_at")[:LOOKED_AT]
-    )
-    # The training alone is less, but where the clock was set back meanwhile.
-    took = [
-        max(trained or 0.0, (end - start).total_seconds())
-        for trained, start, end in last
-        if start and end
-    ]
-    if len(took) < NEEDED:
-        return 0.0
-    mean = math.fsum(took) / len(took)
-    return 0.0 if mean > QUICK else min(1.0, ROUND / max(mean, 0.001))
-
-
-# A slot that begins anew can take but one; some others' may hang there still.
-MAX_RERUNS = 8
+# Trials that take longer than this gain nothing from an early choice.
+MAX_PREFETCH_SECONDS = 20.0
+# A round of the scheduler, its dispatches and a start take less than this.
+ROUND_SECONDS = 3.0
+# The last attempts of a sweep tell how long its trials take.
+MAX_ATTEMPTS, MIN_ATTEMPTS = 8, 3
+# A slot that has just started can take only one; a few more may be lost.
+MAX_NOTIFIED_AGAIN = 8
 
 
 class Dispatch:
-    """One round of placing, for sweeps that run.
+    """One round of dispatches for running sweeps.
 
-    It reads what it needs in a fixed number of queries, and then keeps the count
-    itself. The numbers of trials are read before the free slots are counted: a
-    scheduler that counts too few taken also has a number that is taken, and then stores
-    nothing.
+    It reads in a fixed number of queries and then counts for itself. Trials' numbers
+    are read before free slots are counted: a scheduler that misses a taken slot also
+    has a taken number, and so stores nothing.
     """
 
     def __init__(self, sweeps: Collection[Sweep]) -> None:
-        self._turns = demands_of(sweeps)
+        self._all = demands_of(sweeps)
+        self._demands = dict(self._all)
         self._states = pool_states({sweep.pool_id for sweep in sweeps})
         self._shares = {
             pool: FairShares.of(state.placed) for pool, state in self._states.items()
         }
         self._least_gpus: dict[int, int] = {}
-        for turn in self._turns.values():
-            pool, gpus = turn.sweep.pool_id, turn.sweep.gpus
+        for demand in self._all.values():
+            pool, gpus = demand.sweep.pool_id, demand.sweep.gpus
             self._least_gpus[pool] = min(gpus, self._least_gpus.get(pool, gpus))
         for state in self._states.values():
-            for attempt in state.open:
-                if attempt.trial.sweep_id in self._turns:
-                    self._turns[attempt.trial.sweep_id].open.append(attempt)
-            for attempt in state.ahead():
-                if attempt.trial.sweep_id in self._turns:
-                    self._turns[attempt.trial.sweep_id].ahead += 1
-        self._all = dict(self._turns)
+            add_waiting(self._all, state)
 
     def next_sweep(self) -> Sweep | None:
-        """Whose turn it is; None: nobody can have any more."""
-        sweeps = (turn.sweep for turn in self._turns.values())
+        """The sweep that gets the next free slot; None: no sweep can have more."""
+        sweeps = (demand.sweep for demand in self._demands.values())
         return min(sweeps, key=self._rank, default=None)
 
     def _rank(self, sweep: Sweep) -> tuple[int, int, int, int]:
@@ -107,103 +71,104 @@ class Dispatch:
 
     def drop(self, sweep: Sweep) -> None:
         """The sweep gets nothing more in this round."""
-        self._turns.pop(sweep.pk, None)
+        self._demands.pop(sweep.pk, None)
 
     def restart(self) -> None:
-        """Give every sweep that still runs a turn again, dropped ones included."""
-        self._turns = {
-            pk: turn
-            for pk, turn in self._all.items()
-            if turn.sweep.state == SweepState.RUNNING
+        """Serve every sweep that still runs again, dropped ones included."""
+        self._demands = {
+            pk: demand
+            for pk, demand in self._all.items()
+            if demand.sweep.state == SweepState.RUNNING
         }
 
     def serve(self, sweep: Sweep) -> Trial | None:
-        """Place one more trial of the sweep. None: there is no place for one now."""
-        turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
-        if turn.open:
+        """Place one more trial of the sweep. None: no slot is free for it."""
+        demand, state = self._demands[sweep.pk], self._states[sweep.pool_id]
+        if demand.open:
             return self.serve_open(sweep)
-        if not turn.may_choose:
+        if not demand.may_choose:
             return None
         host = state.best_host(sweep.gpus, attempt=None, priority=sweep.priority)
         if host is None:
-            turn.is_over = True
-            if not self._waits_in_sight(turn, state):
+            demand.is_over = True
+            if not self._must_queue(demand, state):
                 return None
-        return self._place_new(turn, host, notifies=host is not None or not state.alive)
+        dispatches = host is not None or not state.alive
+        return self._place_new(demand, host, dispatches=dispatches)
 
     def serve_open(self, sweep: Sweep) -> Trial | None:
-        """Dispatch the attempt of the sweep that has waited longest.
-
-        None: none waits, or there is no place for it.
-        """
-        turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
-        if not turn.open or turn.is_full:
+        """Dispatch the sweep's oldest waiting attempt. None: none waits, or no slot is
+        free for it."""
+        demand, state = self._demands[sweep.pk], self._states[sweep.pool_id]
+        if not demand.open or demand.is_full:
             return None
-        attempt = turn.open[0]
+        attempt = demand.open[0]
         host = state.best_host(sweep.gpus, attempt=attempt, priority=sweep.priority)
         if host is None and state.alive:
             return None
-        turn.open.pop(0)
-        if _promise(attempt, sweep, host):
-            self._count(turn, host)
+        demand.open.pop(0)
+        if _store_dispatch(attempt, sweep, host):
+            self._count(demand, host)
             _notify(attempt, sweep, host)
         return attempt.trial
 
     def prefetch(self, sweep: Sweep) -> Trial | None:
-        """Place a trial that waits for a slot which is still taken. None: nobody may.
+        """Place a trial that waits for a slot which is still taken.
 
-        Only for sweeps of quick trials that the sampler chooses without results: their
-        slots then need not wait for the next round. The first sweep of another kind
-        ends it for the pool: the next free slot is for that sweep.
+        This is for sweeps with quick trials that the sampler chooses without results:
+        their slots need not wait for the next round. The first other sweep ends
+        prefetching in its pool: it gets the next free slot.
         """
-        turn, state = self._turns[sweep.pk], self._states[sweep.pool_id]
-        if not turn.open and not turn.lacks_only_slots(state.slots):
+        demand, state = self._demands[sweep.pk], self._states[sweep.pool_id]
+        if not demand.open and not demand.lacks_only_slots(state.slots):
             return None
-        share = 0.0 if turn.open or sweep.gpus else prefetch_share(sweep)
+        share = 0.0 if demand.open or sweep.gpus else prefetch_share(sweep)
         host = state.host_to_prefetch(share)
         if host is None:
             self._close(sweep.pool_id)
             return None
-        trial = self._place_new(turn, host, notifies=True)
-        turn.ahead += trial is not None
+        trial = self._place_new(demand, host, dispatches=True)
+        demand.prefetched += trial is not None
         return trial
 
     def _place_new(
-        self, turn: Demand, host: HostState | None, *, notifies: bool
+        self, demand: Demand, host: HostState | None, *, dispatches: bool
     ) -> Trial | None:
-        trial = _new_trial(turn, host, notifies=notifies)
+        trial = _new_trial(demand, host, dispatches=dispatches)
         if trial is not None:
-            turn.number += 1
-            turn.live += 1
-            self._count(turn, host)
+            demand.number += 1
+            demand.live += 1
+            self._count(demand, host)
         return trial
 
     def _close(self, pool: int) -> None:
-        """Nobody gets anything more of this pool in this round."""
-        self._turns = {
-            pk: turn for pk, turn in self._turns.items() if turn.sweep.pool_id != pool
+        """No sweep of this pool gets more in this round."""
+        self._demands = {
+            pk: demand
+            for pk, demand in self._demands.items()
+            if demand.sweep.pool_id != pool
         }
 
-    def _count(self, turn: Demand, host: HostState | None) -> None:
+    def _count(self, demand: Demand, host: HostState | None) -> None:
         if host is None:
             return
-        need = host.worker.slots_for(turn.sweep.gpus) or 1
+        need = host.worker.slots_for(demand.sweep.gpus) or 1
         host.free -= need
-        self._shares[turn.sweep.pool_id].add(turn.sweep, need)
+        self._shares[demand.sweep.pool_id].add(demand.sweep, need)
 
-    def _waits_in_sight(self, turn: Demand, state: PoolState) -> bool:
-        """Whether a trial is chosen although there is no place for it.
+    def _must_queue(self, demand: Demand, state: PoolState) -> bool:
+        """Whether to choose a trial although no slot is free for it.
 
-        In general one is chosen when a slot is free for it and not before, so that the
-        choice knows every result there is. But where no host could ever take it, one
-        waits and so shows it; and one that takes several slots, where others want
-        fewer, has to wait as an attempt, or theirs would always come before it.
+        Usually a trial is chosen when a slot becomes free, so that the choice knows
+        every result. But where no host can ever run it, one trial waits to show that.
+        And where others need fewer slots, a trial of several slots must wait as an
+        attempt, or the others would always come first.
         """
-        gpus = turn.sweep.gpus
+        gpus = demand.sweep.gpus
         if not state.has_host_for(gpus):
-            return turn.live == 0
+            return demand.live == 0
         wide = all((host.worker.slots_for(gpus) or 2) > 1 for host in state.hosts)
-        return wide and self._least_gpus[turn.sweep.pool_id] < gpus
+        return wide and self._least_gpus[demand.sweep.pool_id] < gpus
 
 
 def notify_waiting() -> None:
@@ -212,10 +177,10 @@ def notify_waiting() -> None:
     sweeps = Sweep.objects.filter(
         state=SweepState.RUNNING, pk__in=queued.values("trial__sweep")
     )
-    placing = Dispatch(sweeps.select_related("experiment", "pool"))
-    while (sweep := placing.next_sweep()) is not None:
-        if placing.serve_open(sweep) is None:
-            placing.drop(sweep)
+    dispatch = Dispatch(sweeps.select_related("experiment", "pool"))
+    while (sweep := dispatch.next_sweep()) is not None:
+        if dispatch.serve_open(sweep) is None:
+            dispatch.drop(sweep)
 
 
 def notify_again(worker: Worker) -> None:
@@ -226,9 +191,8 @@ def notify_again(worker: Worker) -> None:
     """
     promised = Attempt.objects.filter(state=AttemptState.QUEUED, dispatched_to=worker)
     name = queues.queue_name(worker.pool.name, worker.pk)
-    for pk in promised.order_by("dispatched_at").values_list("pk", flat=True)[
-        :MAX_RERUNS
-    ]:
+    oldest = promised.order_by("dispatched_at").values_list("pk", flat=True)
+    for pk in oldest[:MAX_NOTIFIED_AGAIN]:
         if not queues.notify(pk, name):
             return
 
@@ -236,34 +200,36 @@ def notify_again(worker: Worker) -> None:
 # --- choosing ---------------------------------------------------------------------
 
 
-def _new_trial(turn: Demand, host: HostState | None, *, notifies: bool) -> Trial | None:
+def _new_trial(
+    demand: Demand, host: HostState | None, *, dispatches: bool
+) -> Trial | None:
     """Choose, store and dispatch the sweep's next trial."""
-    sweep = turn.sweep
+    sweep = demand.sweep
     trial_request = next_request(sweep)
-    chosen = trial_request or next_suggestion(sweep, turn.number)
+    chosen = trial_request or next_suggestion(sweep, demand.number)
     if chosen is None:
         return None
     failpoint("dispatch.chosen")
     with transaction.atomic():
         trial = lifecycle.create_trial(
             sweep,
-            number=turn.number,
+            number=demand.number,
             params=dict(chosen.params),
             origin=chosen.origin,
             trial_request=trial_request,
         )
         attempt = None if trial is None else trial.current_attempt
-        if attempt is not None and notifies:
-            # In one transaction: no other scheduler sees it without its place.
-            _promise(attempt, sweep, host)
+        if attempt is not None and dispatches:
+            # In one transaction: no other scheduler sees it undispatched.
+            _store_dispatch(attempt, sweep, host)
     failpoint("dispatch.stored")
-    if attempt is not None and notifies:
+    if attempt is not None and dispatches:
         _notify(attempt, sweep, host)
     return trial
 
 
 def next_suggestion(sweep: Sweep, number: int) -> Suggestion | None:
-    """The sampler's choice. None: the space is exhausted, and the sweep now says so."""
+    """The sampler's choice. None: the space is exhausted, as the sweep now stores."""
     suggestion = None if sweep.exhausted else suggest(sweep, number)
     if suggestion is None and not sweep.exhausted:
         lifecycle.mark_exhausted(sweep)
@@ -273,8 +239,8 @@ def next_suggestion(sweep: Sweep, number: int) -> Suggestion | None:
 def suggest(sweep: Sweep, number: int) -> Suggestion | None:
     """The sampler's choice for this trial number; None when the space is exhausted.
 
-    A sampler that goes by the number alone counts the trials that it has chosen; where
-    it begins anew in a space that was changed, those since then.
+    A sampler without history counts the trials that it has chosen, in a changed space
+    those since the change.
     """
     with search_of(sweep) as search:
         if search.sampler.needs_history:
@@ -287,10 +253,43 @@ def suggest(sweep: Sweep, number: int) -> Suggestion | None:
         return search.untried(place, before=start)
 
 
-# --- promising --------------------------------------------------------------------
+# --- prefetching ------------------------------------------------------------------
 
 
-def _promise(attempt: Attempt, sweep: Sweep, host: HostState | None) -> bool:
+def prefetch_share(sweep: Sweep) -> float:
+    """For which share of a host's slots the next trial should wait, from 0 to 1.
+
+    It is 0 where the sampler needs results, or where trials take long.
+    """
+    kind = (sweep.definition.get("sampling_algorithm") or {}).get("type", "")
+    sampler = SAMPLERS.get(str(kind))
+    if sampler is None or sampler.needs_history:
+        return 0.0
+    last = (
+        Attempt.objects.filter(
+            trial__sweep=sweep, state=AttemptState.FINISHED, elapsed__isnull=False
+        )
+        .order_by("-pk")
+        .values_list("elapsed", "claimed_at", "ended_at")[:MAX_ATTEMPTS]
+    )
+    # It takes at least its training: the clock may have been set back meanwhile.
+    took = [
+        max(trained or 0.0, (end - start).total_seconds())
+        for trained, start, end in last
+        if start and end
+    ]
+    if len(took) < MIN_ATTEMPTS:
+        return 0.0
+    mean = math.fsum(took) / len(took)
+    if mean > MAX_PREFETCH_SECONDS:
+        return 0.0
+    return min(1.0, ROUND_SECONDS / max(mean, 0.001))
+
+
+# --- storing and notifying --------------------------------------------------------
+
+
+def _store_dispatch(attempt: Attempt, sweep: Sweep, host: HostState | None) -> bool:
     """Store to which host it is dispatched. False: another scheduler did so, or it no
     longer waits."""
     worker = None if host is None else host.worker

@@ -16,9 +16,9 @@ from django.db.models.functions import Now
 from experiments.db.clock import database_now
 from experiments.models import SchedulerProcess
 
-NOTED_EVERY = 5.0
+WRITTEN_EVERY = 5.0
 # Rows of processes that ended longer ago are deleted.
-KEPT_FOR = timedelta(days=1)
+KEEP = timedelta(days=1)
 
 
 class SchedulerHeartbeat:
@@ -31,9 +31,9 @@ class SchedulerHeartbeat:
         self._longest = 0.0
 
     def note(self, seconds: float) -> None:
-        """Note a round that took ``seconds``. Raises DatabaseError."""
+        """Note a round that took so many seconds. Raises DatabaseError."""
         self._longest = max(self._longest, seconds)
-        if self._now() - self._noted < NOTED_EVERY:
+        if self._now() - self._noted < WRITTEN_EVERY:
             return
         facts = {"round_seconds": seconds, "longest_seconds": self._longest}
         renewed = SchedulerProcess.objects.filter(pk=self._row).update(
@@ -44,7 +44,7 @@ class SchedulerHeartbeat:
         self._noted, self._longest = self._now(), 0.0
 
     def _begin(self, facts: dict[str, float]) -> None:
-        old = database_now() - KEPT_FOR
+        old = database_now() - KEEP
         SchedulerProcess.objects.filter(heartbeat_at__lt=old).delete()
         self._row = SchedulerProcess.objects.create(
             host=socket.gethostname()[:100],
@@ -54,6 +54,6 @@ class SchedulerHeartbeat:
         ).pk
 
     def stop(self) -> None:
-        """Note the end of this process, if the database answers."""
+        """Note the end, if the database responds."""
         with contextlib.suppress(DatabaseError):
             SchedulerProcess.objects.filter(pk=self._row).update(stopped_at=Now())

@@ -1,7 +1,6 @@
-"""What every slot of a host does: for pages that show where trials run.
+"""What each slot of a host does, for pages.
 
-A slot that was promised to a trial is taken, as the scheduler counts it: what is told
-here and why others wait have one source.
+A promised slot is taken, as the scheduler counts it.
 """
 
 from __future__ import annotations
@@ -20,20 +19,16 @@ from experiments.models.trials import AttemptState
 from experiments.models.workers import SILENT_AFTER
 from experiments.scheduling.pools import PoolState, pool_states
 
-# A team's pages do not show workers that have been silent for longer.
-FORGOTTEN_AFTER = timedelta(days=1)
+# Team pages do not show workers that were silent for longer.
+HIDDEN_AFTER = timedelta(days=1)
 
 SlotState = Literal["running", "promised", "free", "draining", "silent"]
 
 
 @dataclass(frozen=True)
 class SlotView:
-    """What stands at one place of a host's row.
-
-    A trial that takes several slots is one view whose `span` is their number. `devices`
-    are the indexes of the GPUs there. Where the state is promised, the attempt has not
-    begun yet.
-    """
+    """One slot, or the `span` slots of one trial. `devices` are the indexes of its
+    GPUs. A promised slot's attempt has not started."""
 
     index: int
     span: int
@@ -43,17 +38,13 @@ class SlotView:
 
     @property
     def places(self) -> range:
-        """The slots that it takes, for rows that show every slot alike."""
+        """The slots that it takes, for rows that show each slot."""
         return range(self.index, self.index + self.span)
 
 
 @dataclass(frozen=True)
 class HostRow:
-    """One worker and its slots from left to right.
-
-    Whether it sends heartbeats and whether it drains is said by its slots' states
-    and by the worker's own columns.
-    """
+    """One worker and its slots from left to right."""
 
     worker: Worker
     slots: Sequence[SlotView]
@@ -65,7 +56,7 @@ class HostRow:
 
 @dataclass(frozen=True)
 class PoolSlots:
-    """A pool as a team sees it: its hosts, and how many of the team's trials wait."""
+    """A pool's hosts, and how many of one team's trials wait."""
 
     pool: Pool
     hosts: Sequence[HostRow]
@@ -102,7 +93,7 @@ def team_slots(team: Team) -> TeamSlots:
     """Every pool that the team may use, with its hosts."""
     pools = list(access.pools_for_team(team))
     states = pool_states([pool.pk for pool in pools])
-    earliest = database_now() - FORGOTTEN_AFTER
+    earliest = database_now() - HIDDEN_AFTER
     hosts: dict[int, list[HostRow]] = defaultdict(list)
     for row in occupancy(pools, states):
         if row.worker.seen_at > earliest:
@@ -132,10 +123,10 @@ def _waiting(state: PoolState, team: Team) -> int:
 def occupancy(
     pools: Iterable[Pool], states: Mapping[int, PoolState] | None = None
 ) -> list[HostRow]:
-    """The hosts of these pools by pool and name, without those that have signed off.
+    """The hosts of these pools by pool and name, without stopped ones.
 
-    Takes a fixed number of queries. The attempts come with their trial, sweep,
-    experiment and team. `states` are those of the pools, where they are known.
+    Takes a fixed number of queries. Attempts have their trial, sweep, experiment and
+    team. `states` are the pools', if known.
     """
     ids = [pool.pk for pool in pools]
     if states is None:
@@ -159,8 +150,7 @@ ByWorker = dict[int, list[Attempt]]
 
 
 def _by_worker(states: Iterable[PoolState]) -> tuple[ByWorker, ByWorker]:
-    """The attempts that run on each worker, and those that were promised a place on
-    one which takes trials, in the order of the promises."""
+    """By worker: its running attempts, and those dispatched to it in their order."""
     running: ByWorker = defaultdict(list)
     promised: ByWorker = defaultdict(list)
     for state in states:
@@ -176,7 +166,7 @@ def _by_worker(states: Iterable[PoolState]) -> tuple[ByWorker, ByWorker]:
 def _running(
     worker: Worker, attempts: Iterable[Attempt], silent: bool
 ) -> Iterator[tuple[set[int], SlotView]]:
-    """What runs, with all of its slots; a trial stands at the first of them."""
+    """Running attempts with all of their slots; the view is at the first one."""
     state: SlotState = "silent" if silent else "running"
     for attempt in attempts:
         seats = _seats(worker, attempt)
@@ -186,8 +176,7 @@ def _running(
 def _rest(
     worker: Worker, free: list[int], promised: Iterable[Attempt], silent: bool
 ) -> Iterator[SlotView]:
-    """Where nothing runs. What was promised beyond the free slots waits for others to
-    end, and has no place yet."""
+    """Slots where nothing runs. Prefetched attempts have no slot yet."""
     for attempt in () if silent else promised:
         own, free = free[: attempt.slots], free[attempt.slots :]
         if own:

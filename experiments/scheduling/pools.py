@@ -1,7 +1,7 @@
-"""The hosts of pools as the scheduler sees them: what is free, taken and promised.
+"""The hosts of pools as the scheduler sees them: free, taken and promised slots.
 
-A queued attempt is promised a place when it was dispatched to a host. A dispatch
-that nobody has answered for a while is taken to be lost, and the attempt is open again.
+A dispatched attempt has a promised place. A dispatch without a claim for a while counts
+as lost, and the attempt is open again.
 """
 
 from __future__ import annotations
@@ -18,51 +18,50 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import AttemptState
 
 NOTIFY_AGAIN_AFTER = timedelta(seconds=10)
-# In seconds. A trial that was only unlucky with its hosts shall soon run again.
-MAX_PAUSE = 8
-# From this age on an attempt that takes several slots has a host kept free for it.
+# Seconds. A trial that only had bad hosts should soon run again.
+MAX_DELAY = 8
+# An attempt of several slots gets a reserved host at this age.
 RESERVE_AFTER = timedelta(seconds=20)
 
 
 def retry_delay(n: int) -> timedelta:
-    """How long the n-th attempt waits: a host in trouble must not eat them all."""
-    return timedelta(seconds=min(MAX_PAUSE, 2 ** (n - 2) if n > 2 else 0))
+    """How long the n-th attempt waits: one bad host must not use up all attempts."""
+    return timedelta(seconds=min(MAX_DELAY, 2 ** (n - 2) if n > 2 else 0))
 
 
 @dataclass
 class HostState:
-    """A worker that is alive and may have trials.
+    """A worker that is alive and not draining.
 
-    `free` slots are those that no attempt has and that none was promised; below 0,
-    more were promised than there are. `kept_for` is an attempt that waits for several
-    slots here at once.
+    `free` slots are neither taken nor promised; below 0, more are promised than exist.
+    `reserved_for` is an attempt that waits for several slots here at once.
     """
 
     worker: Worker
     free: int
-    kept_for: Attempt | None = None
+    reserved_for: Attempt | None = None
 
     def room_for(self, gpus: int) -> int | None:
-        """The slots that such a trial would take here now; None: there is no room."""
+        """The slots that a trial with `gpus` takes here; None: they are not free."""
         need = self.worker.slots_for(gpus)
         return need if need is not None and need <= self.free else None
 
-    def is_kept_from(self, attempt: Attempt | None, priority: int) -> bool:
-        """Whether its free slots wait for an attempt that goes before this one."""
-        kept = self.kept_for
-        if kept is None or (attempt is not None and attempt.pk == kept.pk):
+    def is_reserved(self, attempt: Attempt | None, priority: int) -> bool:
+        """Whether its free slots are for another attempt, of no lower priority."""
+        owner = self.reserved_for
+        if owner is None or (attempt is not None and attempt.pk == owner.pk):
             return False
-        sweep = kept.trial.sweep
+        sweep = owner.trial.sweep
         return sweep is not None and priority <= sweep.priority
 
 
 @dataclass
 class PoolState:
-    """One pool: its hosts, and its attempts that live, in the order they were queued.
+    """One pool: its hosts, and its live attempts in the order they were queued.
 
-    `alive` counts the workers that send heartbeats, also those that drain.
-    Attempts are `placed` when they run or were promised a place, `open` when they wait
-    for one, and `held` when they could not have one now.
+    `alive` counts workers with heartbeats, draining ones included. `placed` attempts
+    run or were dispatched, `open` ones wait for a place, and `held` ones may not have
+    one now.
     """
 
     hosts: list[HostState] = field(default_factory=list)
@@ -70,8 +69,8 @@ class PoolState:
     open: list[Attempt] = field(default_factory=list)
     placed: list[Attempt] = field(default_factory=list)
     held: list[Attempt] = field(default_factory=list)
-    # By trial: workers that could not begin it before, and are the last to get it.
-    shunned: dict[int, set[int]] = field(default_factory=dict)
+    # By trial: workers that could not start it before, and so are its last choice.
+    avoided: dict[int, set[int]] = field(default_factory=dict)
 
     def has_host_for(self, gpus: int) -> bool:
         return any(host.worker.slots_for(gpus) is not None for host in self.hosts)
@@ -79,41 +78,39 @@ class PoolState:
     def best_host(
         self, gpus: int, *, attempt: Attempt | None, priority: int
     ) -> HostState | None:
-        """Where such a trial goes now. None: nowhere.
+        """The host for such a trial now; None: no host has room.
 
-        Where there are GPUs, the fullest host that has room, so that whole hosts stay
-        free for trials that take several slots; else the emptiest.
+        In pools with GPUs it is the fullest host with room, so that whole hosts stay
+        free for trials of several slots; else it is the emptiest.
         """
         packs = any(host.worker.gpus for host in self.hosts)
         fitting = [
             host
             for host in self.hosts
-            if host.room_for(gpus) and not host.is_kept_from(attempt, priority)
+            if host.room_for(gpus) and not host.is_reserved(attempt, priority)
         ]
         order = 1 if packs else -1
-        shunned = () if attempt is None else self.shunned.get(attempt.trial_id, ())
+        avoided = () if attempt is None else self.avoided.get(attempt.trial_id, ())
         return min(
             fitting,
-            key=lambda host: (host.worker.pk in shunned, order * host.free),
+            key=lambda host: (host.worker.pk in avoided, order * host.free),
             default=None,
         )
 
     def host_to_prefetch(self, share: float) -> HostState | None:
-        """Where a trial of one slot may wait for the next slot to become free.
-
-        Full hosts, on which fewer wait already than this share of their slots.
-        """
+        """A full host where another trial of one slot may wait for the next free slot:
+        fewer than this share of its slots have a waiting trial."""
         full = [
             host
             for host in self.hosts
             if host.free <= 0
-            and host.kept_for is None
+            and host.reserved_for is None
             and -host.free < math.ceil(host.worker.slots * share)
         ]
         return max(full, key=lambda host: host.free / host.worker.slots, default=None)
 
-    def ahead(self) -> list[Attempt]:
-        """The attempts that wait for slots which are still taken, the latest first."""
+    def prefetched(self) -> list[Attempt]:
+        """The attempts that wait for slots which are still taken, the newest first."""
         beyond = {host.worker.pk: -host.free for host in self.hosts if host.free < 0}
         found = []
         for attempt in reversed(self.placed):
@@ -130,8 +127,8 @@ class PoolState:
     def slots(self) -> int:
         return sum(host.worker.slots for host in self.hosts)
 
-    def keep_hosts(self, now: datetime) -> None:
-        """Keep a host for each attempt that has waited long for several slots."""
+    def reserve_hosts(self, now: datetime) -> None:
+        """Reserve a host for each attempt that has waited long for several slots."""
         for attempt in self.open:
             gpus = attempt.trial.sweep.gpus if attempt.trial.sweep else 0
             if now - attempt.created_at < RESERVE_AFTER:
@@ -139,15 +136,15 @@ class PoolState:
             wide = [
                 host
                 for host in self.hosts
-                if host.kept_for is None and (host.worker.slots_for(gpus) or 0) > 1
+                if host.reserved_for is None and (host.worker.slots_for(gpus) or 0) > 1
             ]
             if wide:
-                max(wide, key=lambda host: host.free).kept_for = attempt
+                max(wide, key=lambda host: host.free).reserved_for = attempt
 
 
 def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
-    """These pools by id, in three queries, and one more for each pool in which trials
-    wait to be tried again."""
+    """These pools by id, in three queries, and another for each pool in which retries
+    wait."""
     states = {pool: PoolState() for pool in pools}
     now = database_now()
     hosts: dict[int, HostState] = {}
@@ -168,17 +165,17 @@ def pool_states(pools: Collection[int]) -> dict[int, PoolState]:
         else:
             states[attempt.pool_id].held.append(attempt)
     for state in states.values():
-        state.keep_hosts(now)
-        state.shunned = _shunned(state.open)
+        state.reserve_hosts(now)
+        state.avoided = _avoided(state.open)
     return states
 
 
-def _shunned(attempts: Collection[Attempt]) -> dict[int, set[int]]:
-    """The workers that had trouble with trials of these attempts, by trial."""
+def _avoided(attempts: Collection[Attempt]) -> dict[int, set[int]]:
+    """By trial: the workers that had a problem with it."""
     again = [attempt.trial_id for attempt in attempts if attempt.n > 1]
     if not again:
         return {}
-    shunned: dict[int, set[int]] = {}
+    avoided: dict[int, set[int]] = {}
     rows = Attempt.objects.filter(
         trial__in=again,
         state=AttemptState.LOST,
@@ -186,14 +183,14 @@ def _shunned(attempts: Collection[Attempt]) -> dict[int, set[int]]:
         worker__isnull=False,
     ).values_list("trial", "worker")
     for trial, worker in rows:
-        shunned.setdefault(trial, set()).add(worker or 0)
-    return shunned
+        avoided.setdefault(trial, set()).add(worker or 0)
+    return avoided
 
 
 def live_attempts(pools: Collection[int]) -> list[Attempt]:
-    """Attempts of sweeps that are queued or that a worker runs, the oldest first.
+    """Queued attempts of sweeps, and those that workers run, the oldest first.
 
-    They come with their trial, sweep, experiment and team, in two queries.
+    They have their trial, sweep, experiment and team. Two queries.
     """
     attempts = list(
         Attempt.objects.filter(
@@ -206,7 +203,7 @@ def live_attempts(pools: Collection[int]) -> list[Attempt]:
         .defer("trial__params")
         .order_by("pk")
     )
-    # A sweep's document is read once, and not once for each of its attempts.
+    # A sweep's document is read once, not once for each attempt.
     sweeps = Sweep.objects.select_related("experiment__team").in_bulk(
         {attempt.trial.sweep_id for attempt in attempts}
     )
@@ -216,7 +213,8 @@ def live_attempts(pools: Collection[int]) -> list[Attempt]:
 
 
 def is_placed(attempt: Attempt, hosts: Collection[int], now: datetime) -> bool:
-    """Whether it runs on a worker, or was promised a place by one of these hosts."""
+    """Whether it runs on a worker, or was dispatched to one of these hosts or to the
+    pool lately."""
     if attempt.state == AttemptState.RUNNING:
         return True
     dispatched = (
@@ -229,12 +227,12 @@ def is_placed(attempt: Attempt, hosts: Collection[int], now: datetime) -> bool:
 
 
 def is_open(attempt: Attempt, now: datetime) -> bool:
-    """Whether a queued attempt may have a place: its sweep runs, its pause is over.
+    """Whether a queued attempt may have a place: its sweep runs, its delay is over.
 
-    A pause that began in the future is over: the clock was set back meanwhile.
+    A delay that began in the future is over: the clock was set back meanwhile.
     """
-    pause, waited = retry_delay(attempt.n), now - attempt.created_at
-    over = not pause or waited >= pause or waited < -MIN_STEP
+    delay, waited = retry_delay(attempt.n), now - attempt.created_at
+    over = not delay or waited >= delay or waited < -MIN_STEP
     return over and _sweep_runs(attempt)
 
 

@@ -1,8 +1,6 @@
-"""Recovery: repairs what was lost between two processes.
+"""Repairs what was lost between two processes: dispatches, workers, deadlines.
 
-Doorbells that nobody heard, workers that fell silent, deadlines that nobody kept,
-trials of a sweep that ended at the same moment. Every function may run at any time,
-any number of times, in any number of processes.
+Every function may run at any time, any number of times, in any number of processes.
 """
 
 from __future__ import annotations
@@ -10,41 +8,45 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from django.conf import settings
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from experiments import lifecycle
-from experiments.db.clock import database_now, never_set
+from experiments.db.clock import database_now
 from experiments.formatting import exact_duration_text
+from experiments.lifecycle.attempts import MIN_STEP
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import AttemptState
 from experiments.runner.failpoints import failpoint
-from experiments.scheduling.ask import end_silent_asks
 from experiments.scheduling.dispatch import notify_waiting
 from experiments.scheduling.rounds import end_at_timeout, guarded
 
 logger = logging.getLogger(__name__)
 
 # An idle worker sends a heartbeat every ten seconds.
-UNHEARD_AFTER = timedelta(seconds=15)
+SILENT_AFTER = timedelta(seconds=15)
 
 
-def recover(
-    *,
-    declare_losses: bool,
-    only_stopping: bool = False,
-    was_set: Callable[[], bool] = never_set,
-) -> None:
-    """One round. Without ``declare_losses`` silence is not taken for death, and with
-    ``only_stopping`` only that of attempts which are to stop anyway.
+class Silence(Enum):
+    """Whose silence means that its process died: of nobody, of attempts that must stop
+    anyway, or of all."""
 
-    ``was_set`` tells whether the database's clock was set since the caller looked, and
-    is asked once silence was measured: it may be set at any moment of the round.
-    """
+    NOBODY = auto()
+    STOPPING = auto()
+    ALL = auto()
+
+
+# Called after a step has measured a silence: the database's clock may be set at any
+# moment of a round, and then no silence counts.
+SilenceCounts = Callable[[], Silence]
+
+
+def recover(counts: SilenceCounts) -> None:
+    """One round. A step that fails does not keep the others from their work."""
     failpoint("recovery.notifies")
-    all_count = declare_losses and not only_stopping
     with guarded(_log):
         lifecycle.renew_future_heartbeats()
     with guarded(_log):
@@ -52,75 +54,49 @@ def recover(
     with guarded(_log):
         stop_trials_of_ended_sweeps()
     with guarded(_log):
-        end_overdue(silence_counts=all_count, was_set=was_set)
+        end_overdue(counts)
     with guarded(_log):
         end_paused()
-    if declare_losses:
-        with guarded(_log):
-            lose_silent_stopping(was_set=was_set)
-        with guarded(_log):
-            end_silent_asks(only_stopping=only_stopping, was_set=was_set)
-    if all_count:
-        with guarded(_log):
-            lose_silent(was_set=was_set)
+    with guarded(_log):
+        lose_silent(counts)
+    with guarded(_log):
+        lose_silent_asks(counts)
 
 
 def _log(error: Exception) -> None:
-    logger.exception("a step of the repair failed; the others go on")
-
-
-def all_workers_are_silent() -> bool:
-    """Whether workers run attempts, and for some beats nothing was heard from any of
-    these nor from any worker of any pool.
-
-    It is then far more likely that the site is away, or cut off from everybody, than
-    that all hosts have died at once. Only their requests tell: a scheduler on another
-    machine than the site knows of it by nothing else.
-    """
-    last = last_heartbeat()
-    return last is not None and last < database_now() - UNHEARD_AFTER
-
-
-def last_heartbeat() -> datetime | None:
-    """The last heartbeat of any worker or of an attempt that one runs, and never a
-    time to come. None: they run none."""
-    beats = _of_workers().aggregate(last=Max("heartbeat_at"))["last"]
-    seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
-    if beats is None:
-        return None
-    heard: datetime = max(beats, seen or beats)
-    return min(heard, database_now())
-
-
-def _of_workers() -> QuerySet[Attempt]:
-    """Running attempts but those that no worker runs: these beat when they like, see
-    outside.py."""
-    running = Attempt.objects.filter(state=AttemptState.RUNNING)
-    return running.exclude(worker=None, runner_token_digest="")
+    logger.exception("a step of the recovery failed; the others continue")
 
 
 def stop_trials_of_ended_sweeps() -> None:
-    """Stop live trials of ended sweeps: one may be created, or be lost and queued
-    again, at the very moment at which its sweep ends."""
-    strays = Trial.objects.live().filter(
+    """Stop live trials of ended sweeps: a trial may be created or queued again at the
+    moment at which its sweep ends."""
+    live = Trial.objects.live().filter(
         Q(stop_reason="") | Q(current_attempt__state=AttemptState.QUEUED),
         sweep=OuterRef("pk"),
     )
-    for sweep in Sweep.objects.filter(Exists(strays), state__in=SWEEP_ENDS):
+    for sweep in Sweep.objects.filter(Exists(live), state__in=SWEEP_ENDS):
         lifecycle.stop_live_trials(
             sweep, reason=sweep.reason, message=sweep.message or "The sweep has ended."
         )
 
 
-def end_overdue(
-    *, silence_counts: bool = True, was_set: Callable[[], bool] = never_set
-) -> None:
-    """Ask trials to stop that train for longer than they may, and a lease.
+def end_paused() -> None:
+    """End paused sweeps at their timeout: a pause does not stop their time."""
+    paused = Sweep.objects.filter(state=SweepState.PAUSED, timeout__isnull=False)
+    for sweep in paused.select_related("experiment"):
+        end_at_timeout(sweep)
 
-    A worker's attempt by its runner's own word of how long it trains; before the first
-    one the lease alone watches over it. One that no worker runs by what is added up
-    between its heartbeats and, where ``silence_counts``, the time since the last:
-    one that could not reach the site may have ended long ago, and comes to say so.
+
+# --- trials that run too long -------------------------------------------------------
+
+
+def end_overdue(counts: SilenceCounts) -> None:
+    """Request a stop of trials that train for longer than their limit and a lease.
+
+    A worker's attempt goes by the time that its runner reports; before the first report
+    only the lease limits it. An asked trial goes by the time that was added up between
+    its heartbeats and, where all silence counts, the time since the last one: a process
+    that could not reach the site may have ended long ago.
     """
     timed = Attempt.objects.filter(
         state=AttemptState.RUNNING,
@@ -132,17 +108,13 @@ def end_overdue(
         "trial__sweep__trial_timeout",
     )
     now = database_now()
-    overdue: dict[int, float] = {}
-    for trial_id, digest, told, heard, limit in rows:
-        trained = told or 0.0
-        if silence_counts and not digest and heard is not None:
-            trained += max(0.0, (now - heard).total_seconds())
+    all_count = rows and counts() is Silence.ALL
+    for trial_id, digest, elapsed, last, limit in rows:
+        trained = elapsed or 0.0
+        if all_count and not digest and last is not None:
+            trained += max(0.0, (now - last).total_seconds())
         if limit is not None and trained > limit + settings.LEASE_SECONDS:
-            overdue[trial_id] = limit
-    if overdue and was_set():
-        return
-    for trial_id, limit in overdue.items():
-        _stop_overdue(trial_id, limit)
+            _stop_overdue(trial_id, limit)
 
 
 def _stop_overdue(trial_id: int, limit: float) -> None:
@@ -153,43 +125,110 @@ def _stop_overdue(trial_id: int, limit: float) -> None:
     lifecycle.request_stop(trial, reason="trial_timeout", message=message)
 
 
-def end_paused() -> None:
-    """A sweep's time runs on while it is paused."""
-    paused = Sweep.objects.filter(state=SweepState.PAUSED, timeout__isnull=False)
-    for sweep in paused.select_related("experiment"):
-        end_at_timeout(sweep)
+# --- silent workers -----------------------------------------------------------------
 
 
-def lose_silent(*, was_set: Callable[[], bool] = never_set) -> None:
-    """Give up attempts whose runner was silent for a lease before the last heartbeat
-    of any other.
+def all_workers_are_silent() -> bool:
+    """Whether workers run attempts, and no worker of any pool sent a heartbeat lately.
 
-    A runner that comes back later ends itself: its attempt is stale.
+    Then the site was probably away, or cut off from everybody: all hosts rarely die at
+    once. A scheduler on another machine notices this by the missing requests alone.
     """
-    heard = last_heartbeat()
-    if heard is not None:
-        _lose(_of_workers(), heard=heard, was_set=was_set)
+    last = last_heartbeat()
+    return last is not None and last < database_now() - SILENT_AFTER
 
 
-def lose_silent_stopping(*, was_set: Callable[[], bool] = never_set) -> None:
-    """Give up attempts that must stop and whose runner was silent for a lease."""
-    stopping = _of_workers().exclude(trial__stop_reason="")
-    _lose(stopping, heard=database_now(), was_set=was_set)
+def last_heartbeat() -> datetime | None:
+    """The last heartbeat of any worker or of a worker's attempt, never in the future.
+    None: workers run no attempt."""
+    beats = _of_workers().aggregate(last=Max("heartbeat_at"))["last"]
+    seen = Worker.objects.aggregate(last=Max("seen_at"))["last"]
+    if beats is None:
+        return None
+    latest: datetime = max(beats, seen or beats)
+    return min(latest, database_now())
 
 
-def _lose(
-    attempts: QuerySet[Attempt], *, heard: datetime, was_set: Callable[[], bool]
-) -> None:
-    limit = heard - timedelta(seconds=settings.LEASE_SECONDS)
-    silent = attempts.filter(heartbeat_at__lt=limit).select_related("worker")
-    if silent and was_set():
+def _of_workers() -> QuerySet[Attempt]:
+    """Running attempts without asked ones, which may send heartbeats rarely."""
+    running = Attempt.objects.filter(state=AttemptState.RUNNING)
+    return running.exclude(worker=None, runner_token_digest="")
+
+
+def lose_silent(counts: SilenceCounts) -> None:
+    """Give up attempts whose runner was silent for a lease.
+
+    The lease counts back from the last heartbeat of any other runner or, for attempts
+    that must stop, from now. A runner that comes back later ends itself: its attempt is
+    stale.
+    """
+    now, latest = database_now(), last_heartbeat()
+    if latest is None:
         return
-    for attempt in silent:
+    lease = timedelta(seconds=settings.LEASE_SECONDS)
+    silent = _of_workers().filter(heartbeat_at__lt=now - lease)
+    for attempt in _that_count(silent.select_related("worker", "trial"), counts):
+        limit = (now if attempt.trial.stop_reason else latest) - lease
         where = attempt.worker.name if attempt.worker else "its worker"
         message = (
-            f"Nothing was heard from {where} for {settings.LEASE_SECONDS} s: power,"
-            " network, or a killed process."
+            f"{where} sent no heartbeat for {settings.LEASE_SECONDS} s: power, network,"
+            " or a killed process."
         )
         lifecycle.lose_attempt(
             attempt, reason="silent", message=message, unheard_since=limit
         )
+
+
+def _that_count(silent: QuerySet[Attempt], counts: SilenceCounts) -> list[Attempt]:
+    """Those of the silent attempts whose silence counts."""
+    attempts = list(silent)
+    whose = counts() if attempts else Silence.NOBODY
+    return [
+        attempt
+        for attempt in attempts
+        if whose is Silence.ALL
+        or (whose is Silence.STOPPING and attempt.trial.stop_reason)
+    ]
+
+
+# --- silent processes that asked for a trial ------------------------------------------
+
+
+def lose_silent_asks(counts: SilenceCounts) -> None:
+    """Give up asked trials whose process was silent for longer than it may be."""
+    now = database_now()
+    silent = Attempt.objects.filter(
+        state=AttemptState.RUNNING,
+        runner_token_digest="",
+        worker=None,
+        heartbeat_at__lt=now - timedelta(seconds=settings.LEASE_SECONDS),
+        trial__sweep__isnull=False,
+    )
+    for attempt in _that_count(silent.select_related("trial__sweep"), counts):
+        allowed = _allowed_silence(attempt)
+        limit = now - timedelta(seconds=allowed)
+        if _last_touched(attempt, now) < limit:
+            time = exact_duration_text(allowed)
+            message = f"The process that asked for it was silent for {time}."
+            lifecycle.lose_attempt(
+                attempt, reason="silent", message=message, unheard_since=limit
+            )
+
+
+def _last_touched(attempt: Attempt, now: datetime) -> datetime:
+    """The last heartbeat, or the last change of the trial, such as a request to stop.
+
+    A change in the future does not count: the clock was set back since.
+    """
+    last, changed = attempt.heartbeat_at or now, attempt.trial.updated_at
+    return last if changed > now + MIN_STEP else max(last, changed)
+
+
+def _allowed_silence(attempt: Attempt) -> float:
+    """The seconds for which the process may send nothing: a lease once it must stop,
+    else the sweep's trial_timeout or the site's limit."""
+    if attempt.trial.stop_reason:
+        return float(settings.LEASE_SECONDS)
+    sweep = attempt.trial.sweep
+    own = sweep.trial_timeout if sweep is not None else None
+    return own or float(settings.ASK_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""One round of the scheduler: end sweeps that are done, fill free slots in turn.
+"""One round of the scheduler: end or pause sweeps, then fill free slots.
 
 Any number of schedulers may run: the unique (sweep, number) of a trial and the
 filtered updates of lifecycle keep them from doing anything twice.
@@ -30,17 +30,17 @@ logger = logging.getLogger(__name__)
 
 
 def advance_all() -> None:
-    """One scheduling round: end what is done, then fill free slots in turn."""
+    """End or pause the sweeps that are due, then fill free slots."""
     running = list(
         Sweep.objects.filter(state=SweepState.RUNNING)
         .select_related("experiment", "pool")
         .order_by("id")
     )
     waiting = [sweep for sweep in running if _needs_trials(sweep)]
-    placing = Dispatch(waiting)
-    _serve_all(placing, placing.serve)
-    placing.restart()
-    _serve_all(placing, placing.prefetch)
+    dispatch = Dispatch(waiting)
+    _serve_all(dispatch, dispatch.serve)
+    dispatch.restart()
+    _serve_all(dispatch, dispatch.prefetch)
     for sweep in waiting:
         if sweep.exhausted:
             _needs_trials(sweep)
@@ -49,18 +49,18 @@ def advance_all() -> None:
 Serve = Callable[[Sweep], Trial | None]
 
 
-def _serve_all(placing: Dispatch, serve: Serve) -> None:
-    """Serve sweeps in turn until none of them gets any more."""
-    while (sweep := placing.next_sweep()) is not None:
+def _serve_all(dispatch: Dispatch, serve: Serve) -> None:
+    """Serve sweeps by their fair shares until none gets more."""
+    while (sweep := dispatch.next_sweep()) is not None:
         trial = None
         with _pausing(sweep):
             trial = serve(sweep)
         if trial is None:
-            placing.drop(sweep)
+            dispatch.drop(sweep)
 
 
 def _needs_trials(sweep: Sweep) -> bool:
-    """Whether the sweep goes on with new trials, after the rules that may end it."""
+    """Whether the sweep needs new trials, after the rules that may end it."""
     with _pausing(sweep):
         return not settle(sweep)
     return False
@@ -68,11 +68,11 @@ def _needs_trials(sweep: Sweep) -> bool:
 
 @contextmanager
 def _pausing(sweep: Sweep) -> Iterator[None]:
-    """Pause a sweep that fails and say why: it must not stop the others."""
+    """Pause a sweep whose scheduling fails: it must not stop the others."""
 
     def pause(error: Exception) -> None:
         logger.exception("sweep %s cannot be scheduled", sweep.pk)
-        message = f"The scheduler could not go on with this sweep: {error}"
+        message = f"The scheduler could not continue this sweep: {error}"
         lifecycle.pause_sweep(sweep, reason="internal_error", message=message)
 
     with guarded(pause):
@@ -81,9 +81,9 @@ def _pausing(sweep: Sweep) -> Iterator[None]:
 
 @contextmanager
 def guarded(failed: Callable[[Exception], None]) -> Iterator[None]:
-    """Keep an error from the steps that come after it; `failed` handles it instead.
+    """Pass an error to `failed`, so that later steps run.
 
-    Without a database no later step can work either: that error is raised.
+    Without a database no later step can run: that error is raised.
     """
     try:
         yield
@@ -97,30 +97,28 @@ def guarded(failed: Callable[[Exception], None]) -> Iterator[None]:
 
 
 Counts = dict[str, int]
-# What ends or pauses a sweep, ready to be done.
 Move = circuit_breaker.Move
 Rule = Callable[[Sweep, Counts], Move | None]
 
 
 def settle(sweep: Sweep) -> bool:
-    """End or pause a sweep if it is time to. True: it needs no new trials now."""
+    """End or pause the sweep if a rule says so. True: it needs no new trials now."""
     counts = trial_counts(sweep)
     return (
         end_at_timeout(sweep)
         or _decide(sweep, _at_target, counts)
-        or preflight.look(sweep)
+        or preflight.check_probe(sweep)
         or _decide(sweep, circuit_breaker.tripped, counts)
-        or _decide(sweep, _bad_start, counts)
+        or _decide(sweep, _all_failed_first, counts)
         or _decide(sweep, _many_failures, counts)
         or _decide(sweep, _complete, counts)
     )
 
 
 def _decide(sweep: Sweep, rule: Rule, counts: Counts) -> bool:
-    """Do what the rule says, if it still says so once nobody else can change the sweep.
+    """Do what the rule says, if it still says so once the sweep is locked.
 
-    Trials, requests and limits that came since the sweep was read count.
-    One that somebody has paused, resumed or ended meanwhile waits for the next round.
+    A sweep that was paused, resumed or ended meanwhile waits for the next round.
     """
     if rule(sweep, counts) is None:
         return False
@@ -162,7 +160,7 @@ def _at_target(sweep: Sweep, _: Counts) -> Move | None:
     better = "value__gte" if sweep.goal == "maximize" else "value__lte"
     reached = sweep.trials.exclude(state=TrialState.FAILED).filter(**{better: target})
     if has_open_requests(sweep):
-        # That the target was reached before is why they run, and no reason to end them.
+        # They run after the target was reached: it must not end them.
         reached = reached.exclude(pk__in=sweep.trials.requested())
         if sweep.resumed_at is not None:
             reached = reached.exclude(ended_at__lte=sweep.resumed_at)
@@ -181,8 +179,8 @@ def _end_all(sweep: Sweep, *, reason: str, message: str) -> bool:
     return True
 
 
-def _bad_start(sweep: Sweep, counts: Counts) -> Move | None:
-    """When the first max(3, max_concurrent_trials) to end have all failed."""
+def _all_failed_first(sweep: Sweep, counts: Counts) -> Move | None:
+    """Fail a sweep whose first trials have all failed, 3 or max_concurrent_trials."""
     failed = counts[TrialState.FAILED]
     first = max(3, sweep.max_concurrent_trials)
     if failed < first or failed < sum(counts.values()) - _live(counts):
@@ -192,8 +190,8 @@ def _bad_start(sweep: Sweep, counts: Counts) -> Move | None:
     if auto_drain.hosts_are_to_blame(sweep):
         return None
     message = (
-        f"The first {failed} trials that ended have all failed, so no more were"
-        f" started. {_last_failure(sweep)}"
+        f"The first {failed} trials have all failed, so no more were started."
+        f" {_last_failure(sweep)}"
     )
     return partial(
         lifecycle.fail_sweep, sweep, reason="first_trials_failed", message=message
@@ -217,8 +215,7 @@ def _many_failures(sweep: Sweep, _: Counts) -> Move | None:
 
 
 def failures_since_resumed(sweep: Sweep) -> int:
-    """Trials that failed since the sweep was started, or that began and failed since it
-    went on."""
+    """Trials that started and failed since the sweep was last resumed, if ever."""
     failures = sweep.trials.own().filter(state=TrialState.FAILED)
     since = last_resumed(sweep)
     if since is not None:
@@ -246,27 +243,27 @@ def _live(counts: Counts) -> int:
 
 
 def _complete(sweep: Sweep, counts: Counts) -> Move | None:
-    """When everything was tried, of what people asked for as well."""
+    """Complete a sweep that has tried everything, requested trials included."""
     tried = sum(counts.values())
     spent = sweep.next_number() >= sweep.max_total_trials
     if _live(counts) or not (sweep.exhausted or spent):
         return None
     if waiting_requests(sweep).exists():
-        return partial(_go_on, sweep)
+        return partial(_make_room, sweep)
     if tried and counts[TrialState.FAILED] == tried:
         message = f"All {tried} trials failed. {_last_failure(sweep)}"
         return partial(
             lifecycle.fail_sweep, sweep, reason="all_failed", message=message
         )
     if spent:
-        reason, message = "max_total_trials", f"All {tried} trials were tried."
+        reason, message = "max_total_trials", f"All {tried} trials ended."
     else:
         reason, different = "exhausted", tried - sweep.trials.requested().count()
         message = f"Every one of the {different} configurations of the space was tried."
     return partial(lifecycle.complete_sweep, sweep, reason=reason, message=message)
 
 
-def _go_on(sweep: Sweep) -> bool:
-    """No end while a request waits. A lowered budget is raised for it."""
+def _make_room(sweep: Sweep) -> bool:
+    """A waiting request keeps the sweep running, and gets room if it has none."""
     lifecycle.make_room(sweep)
     return False

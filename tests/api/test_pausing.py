@@ -11,6 +11,7 @@ from django.utils import timezone
 from experiments import lifecycle
 from experiments.models import Attempt, Event, Sweep, Team
 from experiments.scheduling import recovery, rounds
+from experiments.scheduling.recovery import Silence
 from tests import factories
 from tests.api.conftest import Api
 
@@ -184,7 +185,7 @@ class TestExtending:
         assert rounds.settle(sweep) and sweep.state == "failed"
         api.post(f"/sweeps/{sweep.pk}/extend", {"trials": 4})
         sweep.refresh_from_db()
-        recovery.recover(declare_losses=False)
+        recovery.recover(lambda: Silence.NOBODY)
         assert not rounds.settle(sweep)
 
     def test_what_was_tried_to_the_end_cannot_go_on(self, api: Api, team: Team) -> None:

@@ -149,7 +149,7 @@ def test_only_one_scheduler_ends_it_and_only_while_it_runs() -> None:
     made = started()
     say(probe(made), "accuracy", 0.1, 0.2)
     stale = Sweep.objects.get(pk=made.pk)
-    assert not preflight.look(made)
+    assert not preflight.check_probe(made)
     assert made.preflight["state"] == "passed"
     assert not lifecycle.end_preflight(stale, {"state": "failed"}, message="late")
     assert not lifecycle.start_preflight(made, hold=False)

@@ -23,6 +23,7 @@ from experiments.failures.recent_attempts import last_resumed, recent_attempts
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.scheduling import ask, recovery
+from experiments.scheduling.recovery import Silence
 from experiments.scheduling.rounds import failures_since_resumed
 from tests import factories
 
@@ -257,10 +258,10 @@ def test_a_bell_of_the_future_is_rung_again(
     )
     factories.trial(sweep)
     Attempt.objects.update(dispatched_at=Now() + timedelta(seconds=HOUR))
-    recovery.recover(declare_losses=False)
+    recovery.recover(lambda: Silence.NOBODY)
     assert notified == []
     Attempt.objects.update(dispatched_at=F("dispatched_at") - timedelta(seconds=11))
-    recovery.recover(declare_losses=False)
+    recovery.recover(lambda: Silence.NOBODY)
     assert len(notified) == 1
 
 
@@ -295,12 +296,12 @@ def test_a_trial_s_time_is_what_its_runner_says(sweep: Sweep, settings: Any) -> 
     attempt = Attempt.objects.get(trial=trial)
     beat(attempt)
     Attempt.objects.update(claimed_at=F("claimed_at") - timedelta(seconds=HOUR))
-    recovery.end_overdue()
+    recovery.end_overdue(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert not trial.stop_reason
     late = 601.0 + settings.LEASE_SECONDS
     assert lifecycle.beat(attempt, pid=1, elapsed=late)
-    recovery.end_overdue()
+    recovery.end_overdue(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert trial.stop_reason == "trial_timeout"
 

@@ -16,6 +16,7 @@ from experiments.lifecycle import AskClaim
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial
 from experiments.scheduling import ask, recovery, rounds
+from experiments.scheduling.recovery import Silence
 from experiments.sweeps import requests
 from experiments.sweeps.creation import sweep_document
 from tests import factories
@@ -244,7 +245,7 @@ def test_a_lease_of_silence_is_no_death() -> None:
     made = sweep()
     claim = ask.ask(made)
     quiet(3600)
-    recovery.recover(declare_losses=True)
+    recovery.recover(lambda: Silence.ALL)
     claim.attempt.refresh_from_db()
     assert claim.attempt.state == "running"
 
@@ -256,7 +257,7 @@ def test_who_is_silent_too_long_loses_the_trial_and_another_gets_it(
     made = sweep(limits=limits)
     claim = ask.ask(made, client="host-1")
     quiet(86_400 + 60)
-    ask.end_silent_asks()
+    recovery.lose_silent_asks(lambda: Silence.ALL)
     trial = Trial.objects.get(pk=claim.attempt.trial_id)
     assert trial.state == "queued"
     lost = trial.attempts.get(n=1)
@@ -266,7 +267,7 @@ def test_who_is_silent_too_long_loses_the_trial_and_another_gets_it(
     assert second.attempt.trial == trial and second.attempt.n == 2
     assert second.token != claim.token
     quiet(86_400 + 60)
-    ask.end_silent_asks()
+    recovery.lose_silent_asks(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert (trial.state, trial.reason) == ("failed", "lost")
 
@@ -275,10 +276,10 @@ def test_who_was_told_to_stop_and_says_nothing_more_is_ended() -> None:
     made = sweep()
     claim = ask.ask(made)
     lifecycle.request_stop(claim.attempt.trial, reason="user", message="Enough.")
-    recovery.recover(declare_losses=True)
+    recovery.recover(lambda: Silence.ALL)
     assert Trial.objects.get(pk=claim.attempt.trial_id).state == "running"
     quiet(120)
-    recovery.recover(declare_losses=True)
+    recovery.recover(lambda: Silence.ALL)
     trial = Trial.objects.get(pk=claim.attempt.trial_id)
     assert (trial.state, trial.reason) == ("cancelled", "user")
 
@@ -329,7 +330,7 @@ def test_a_change_of_the_future_keeps_nobody_alive() -> None:
     claim = ask.ask(sweep())
     quiet(86_400 + 60)
     Trial.objects.update(updated_at=Now() + timedelta(hours=1))
-    ask.end_silent_asks()
+    recovery.lose_silent_asks(lambda: Silence.ALL)
     assert Trial.objects.get(pk=claim.attempt.trial_id).state == "queued"
 
 
@@ -374,7 +375,7 @@ def test_a_worker_that_is_away_does_not_keep_a_cancelled_trial_alive() -> None:
     claim = ask.ask(made)
     lifecycle.cancel_sweep(made)
     quiet(120)
-    recovery.recover(declare_losses=True, only_stopping=True)
+    recovery.recover(lambda: Silence.STOPPING)
     assert Trial.objects.get(pk=claim.attempt.trial_id).state == "cancelled"
 
 
@@ -383,7 +384,7 @@ def test_a_sign_of_life_keeps_the_trial() -> None:
     claim = ask.ask(made)
     quiet(86_400)
     assert lifecycle.ask_heartbeat(claim.attempt)
-    ask.end_silent_asks()
+    recovery.lose_silent_asks(lambda: Silence.ALL)
     claim.attempt.refresh_from_db()
     assert claim.attempt.state == "running"
 

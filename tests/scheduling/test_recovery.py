@@ -14,6 +14,7 @@ from experiments.db.clock import database_now
 from experiments.management.commands.scheduler import Rounds
 from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.scheduling import pools, recovery
+from experiments.scheduling.recovery import Silence
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -74,10 +75,10 @@ def test_a_silent_attempt_is_lost_only_when_silence_counts(
     trial = factories.reported_trial(sweep, [0.5])
     late = timedelta(seconds=settings.LEASE_SECONDS + 1)
     set_attempts(heartbeat_at=Now() - late)
-    recovery.recover(declare_losses=False)
+    recovery.recover(lambda: Silence.NOBODY)
     trial.refresh_from_db()
     assert trial.state == "running"
-    recovery.recover(declare_losses=True)
+    recovery.recover(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert trial.state == "queued"
     assert trial.attempts.get(n=1).reason == "silent"
@@ -86,7 +87,7 @@ def test_a_silent_attempt_is_lost_only_when_silence_counts(
 def test_an_attempt_within_its_lease_is_left_alone(sweep: Sweep, settings: Any) -> None:
     trial = factories.reported_trial(sweep, [0.5])
     set_attempts(heartbeat_at=Now() - timedelta(seconds=settings.LEASE_SECONDS / 2))
-    recovery.recover(declare_losses=True)
+    recovery.recover(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert trial.state == "running"
 
@@ -104,11 +105,11 @@ def test_a_deadline_that_no_runner_kept_is_kept_here(
 ) -> None:
     Sweep.objects.update(trial_timeout=10)
     trial = factories.reported_trial(sweep, [0.5])
-    recovery.end_overdue()
+    recovery.end_overdue(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert not trial.stop_reason
     set_attempts(elapsed=settings.LEASE_SECONDS + 11)
-    recovery.end_overdue()
+    recovery.end_overdue(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert trial.stop_reason == "trial_timeout"
 
@@ -120,7 +121,7 @@ def test_before_a_runner_has_told_its_time_the_lease_alone_watches(
     Sweep.objects.update(trial_timeout=10)
     trial = factories.reported_trial(sweep, [0.5])
     set_attempts(claimed_at=Now() - timedelta(hours=1), heartbeat_at=Now())
-    recovery.recover(declare_losses=True)
+    recovery.recover(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert (trial.state, trial.stop_reason) == ("running", "")
 
@@ -150,28 +151,24 @@ def test_where_no_worker_runs_a_trial_its_silence_counts_for_its_time(
     set_attempts(elapsed=told, heartbeat_at=Now() - timedelta(seconds=silence))
     if not by_worker:
         set_attempts(runner_token_digest="", worker=None)
-    recovery.end_overdue()
+    recovery.end_overdue(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert trial.stop_reason == ("trial_timeout" if stopped else "")
 
 
 @pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"declare_losses": False}, ""),
-        ({"declare_losses": True, "only_stopping": True}, ""),
-        ({"declare_losses": True}, "trial_timeout"),
-    ],
+    ("silence", "reason"),
+    [(Silence.NOBODY, ""), (Silence.STOPPING, ""), (Silence.ALL, "trial_timeout")],
 )
 def test_silence_counts_for_a_trial_s_time_when_it_counts_at_all(
-    sweep: Sweep, options: dict[str, bool], reason: str
+    sweep: Sweep, silence: Silence, reason: str
 ) -> None:
     """While the site was away a process may have ended in time, and has to say so."""
     Sweep.objects.update(trial_timeout=600)
     trial = factories.reported_trial(sweep, [0.5])
     hour = timedelta(hours=1)
     set_attempts(runner_token_digest="", worker=None, heartbeat_at=Now() - hour)
-    recovery.recover(**options)
+    recovery.recover(lambda: silence)
     trial.refresh_from_db()
     assert trial.stop_reason == reason
 
@@ -190,7 +187,7 @@ def test_a_trial_that_was_deleted_meanwhile_is_no_trouble(
         sweep.trials.filter(number=1).delete()
 
     monkeypatch.setattr(lifecycle, "request_stop", stop)
-    recovery.end_overdue()
+    recovery.end_overdue(lambda: Silence.ALL)
     assert stopped == [trials[0].number, trials[2].number]
 
 
@@ -200,24 +197,19 @@ def test_a_step_that_fails_does_not_keep_the_others_from_their_work(
     done: list[str] = []
     for name in ("stop_trials_of_ended_sweeps", "end_paused"):
         monkeypatch.setattr(recovery, name, lambda name=name: done.append(name))
-    for name in (
-        "notify_waiting",
-        "end_overdue",
-        "lose_silent_stopping",
-        "lose_silent",
-    ):
+    for name in ("notify_waiting", "end_overdue", "lose_silent"):
         monkeypatch.setattr(recovery, name, broken(ValueError("a broken row")))
     monkeypatch.setattr(
-        recovery, "end_silent_asks", lambda **options: done.append("outside")
+        recovery, "lose_silent_asks", lambda counts: done.append("asks")
     )
-    recovery.recover(declare_losses=True)
-    assert done == ["stop_trials_of_ended_sweeps", "end_paused", "outside"]
-    assert caplog.text.count("ValueError: a broken row") == 4
+    recovery.recover(lambda: Silence.ALL)
+    assert done == ["stop_trials_of_ended_sweeps", "end_paused", "asks"]
+    assert caplog.text.count("ValueError: a broken row") == 3
     monkeypatch.setattr(
         recovery, "stop_trials_of_ended_sweeps", broken(OperationalError("away"))
     )
     with pytest.raises(OperationalError):
-        recovery.recover(declare_losses=True)
+        recovery.recover(lambda: Silence.ALL)
 
 
 @pytest.mark.parametrize("step", ["all_workers_are_silent", "recover", "advance_all"])
@@ -234,7 +226,7 @@ def test_no_error_ends_the_scheduler(
 
 
 def broken(error: Exception) -> Any:
-    def step(**options: Any) -> None:
+    def step(*args: object, **options: Any) -> None:
         raise error
 
     return step
@@ -352,11 +344,11 @@ def test_nobody_is_lost_for_a_silence_that_all_share(
     """Also where a lease is shorter than the beats by which an absence is noticed."""
     trial = factories.reported_trial(sweep, [0.5])
     quiet_since(settings.LEASE_SECONDS + 1)
-    recovery.lose_silent()
+    recovery.lose_silent(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert trial.state == "running"
     factories.worker(sweep.pool, "another")
-    recovery.lose_silent()
+    recovery.lose_silent(lambda: Silence.ALL)
     trial.refresh_from_db()
     assert trial.state == "queued"
 
@@ -366,11 +358,11 @@ def test_an_attempt_that_is_to_stop_is_not_waited_for(
 ) -> None:
     trial = factories.reported_trial(sweep, [0.5])
     quiet_since(settings.LEASE_SECONDS + 1)
-    recovery.lose_silent_stopping()
+    recovery.lose_silent(lambda: Silence.STOPPING)
     trial.refresh_from_db()
     assert trial.state == "running"
     lifecycle.request_stop(trial, reason="user", message="Enough.")
-    recovery.lose_silent_stopping()
+    recovery.lose_silent(lambda: Silence.STOPPING)
     trial.refresh_from_db()
     assert trial.state == "cancelled"
 

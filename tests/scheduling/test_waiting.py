@@ -12,8 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from experiments import lifecycle
 from experiments.models import Attempt, Pool, Sweep, Worker
 from experiments.scheduling import rounds
+from experiments.scheduling.occupancy import occupancy
 from experiments.scheduling.pools import RESERVE_AFTER, pool_states
-from experiments.scheduling.waiting import QueuePlace, occupancy, queue_of, wait_of
+from experiments.scheduling.waiting import QueuePlace, queue_of, wait_of
 from tests import factories
 from tests.scheduling.test_dispatch import host, notified, start, sweep
 
@@ -45,8 +46,8 @@ def test_taken_slots_are_told_by_team() -> None:
     third = sweep("Biology")
     (waiting,) = queue(third)
     assert (waiting.place, waiting.sweep, waiting.attempt) == (1, third, None)
-    assert waiting.cause == "All 3 slots of pool default are taken."
-    assert waiting.detail == "By Physics (2) and Chemistry (1)."
+    assert waiting.reason.cause == "All 3 slots of pool default are taken."
+    assert waiting.reason.detail == "By Physics (2) and Chemistry (1)."
     assert {first, second} == {s for s in Sweep.objects.all() if s != third}
 
 
@@ -59,9 +60,9 @@ def test_the_order_is_that_of_the_scheduler_and_names_who_comes_before() -> None
     assert [w.sweep for w in found] == [high, low, first]
     assert [w.place for w in found] == [1, 2, 3]
     after = f"It comes after a sweep of team {high.experiment.team} (priority 5)."
-    assert found[1].detail.endswith(after)
+    assert found[1].reason.detail.endswith(after)
     named = queue(low, high)[1]
-    assert f"It comes after {high.label} (priority 5)." in named.detail
+    assert f"It comes after {high.label} (priority 5)." in named.reason.detail
 
 
 def test_without_a_worker_it_says_how_to_start_one() -> None:
@@ -69,15 +70,15 @@ def test_without_a_worker_it_says_how_to_start_one() -> None:
     rounds.advance_all()
     (waiting,) = queue(made)
     assert waiting.attempt == made.trials.get().current_attempt
-    assert waiting.cause == "No worker of pool default runs."
-    assert "python manage.py worker --pool default" in waiting.help_text
+    assert waiting.reason.cause == "No worker of pool default runs."
+    assert "python manage.py worker --pool default" in waiting.reason.help_text
     worker = host("a", slots=1)
     Worker.objects.update(seen_at=Now() - timedelta(minutes=18))
     (waiting,) = queue(made)
-    assert waiting.cause.startswith(
-        "No worker of pool default has been heard from for 18"
+    assert waiting.reason.cause.startswith(
+        "No worker of pool default has sent a heartbeat for 18"
     )
-    assert waiting.detail == f"The last was {worker.name}."
+    assert waiting.reason.detail == f"The last was {worker.name}."
 
 
 def test_a_draining_host_is_named_with_its_reason() -> None:
@@ -89,8 +90,8 @@ def test_a_draining_host_is_named_with_its_reason() -> None:
     assert attempt is not None
     wait = wait_of(attempt)
     assert wait is not None
-    assert (wait.bold, wait.rest) == ("Host a is draining.", "The disk is full.")
-    assert wait.since == attempt.created_at
+    assert (wait.cause, wait.detail) == ("Host a is draining.", "The disk is full.")
+    assert queue(made)[0].since == attempt.created_at
 
 
 def test_a_trial_that_needs_more_gpus_than_a_host_has_says_so() -> None:
@@ -98,8 +99,8 @@ def test_a_trial_that_needs_more_gpus_than_a_host_has_says_so() -> None:
     made = sweep(gpus=4)
     rounds.advance_all()
     (waiting,) = queue(made)
-    assert waiting.cause == "It needs 4 GPUs on one host."
-    assert waiting.detail == "In pool default, host a has 2."
+    assert waiting.reason.cause == "It needs 4 GPUs on one host."
+    assert waiting.reason.detail == "In pool default, host a has 2."
 
 
 def test_a_trial_that_waits_for_several_slots_says_how_many_are_free() -> None:
@@ -109,16 +110,16 @@ def test_a_trial_that_waits_for_several_slots_says_how_many_are_free() -> None:
     twos = sweep(gpus=2)
     rounds.advance_all()
     (waiting,) = queue(twos)
-    assert waiting.cause == "It needs 2 GPUs on one host."
-    assert waiting.detail == "Of the slots there, host a has 1 free."
+    assert waiting.reason.cause == "It needs 2 GPUs on one host."
+    assert waiting.reason.detail == "Free slots: host a has 1."
     Attempt.objects.filter(state="queued").update(
         created_at=Now() - RESERVE_AFTER - timedelta(seconds=1)
     )
     Sweep.objects.filter(pk=ones.pk).update(max_concurrent_trials=2)
     kept, other = queue(twos, ones)
-    assert kept.detail.endswith("Host a is kept free for it.")
-    assert other.cause == "Host a is kept free."
-    assert twos.label in other.detail
+    assert kept.reason.detail.endswith("Host a is reserved for it.")
+    assert other.reason.cause == "Host a is reserved."
+    assert twos.label in other.reason.detail
 
 
 def test_a_paused_sweep_and_a_pause_between_attempts_are_told() -> None:
@@ -126,11 +127,11 @@ def test_a_paused_sweep_and_a_pause_between_attempts_are_told() -> None:
     trial = factories.trial(made)
     lifecycle.pause_sweep(made)
     (waiting,) = queue(made)
-    assert waiting.cause == "Its sweep is paused."
+    assert waiting.reason.cause == "Its sweep is paused."
     lifecycle.resume_sweep(made)
     Attempt.objects.filter(pk=trial.current_attempt_id).update(n=9, created_at=Now())
     (waiting,) = (w for w in queue(made) if w.attempt)
-    assert waiting.cause.startswith("It is tried again in ")
+    assert waiting.reason.cause.startswith("It is tried again in ")
 
 
 def test_a_host_that_was_told_is_named() -> None:
@@ -138,7 +139,7 @@ def test_a_host_that_was_told_is_named() -> None:
     made = sweep(max_total_trials=1)
     rounds.advance_all()
     (waiting,) = queue(made)
-    assert waiting.cause == "Host a is about to start it."
+    assert waiting.reason.cause == "Host a is about to start it."
 
 
 def test_what_runs_does_not_wait() -> None:
@@ -181,10 +182,10 @@ def test_full_hosts_with_gpus_are_told_apart_from_free_ones_without() -> None:
     run_all(worker)
     (waiting,) = queue(sweep("Chemistry", gpus=1))
     assert (
-        waiting.cause
-        == "The only slot on hosts with GPUs enough for it of pool default is taken."
+        waiting.reason.cause
+        == "The only slot on hosts with enough GPUs of pool default is taken."
     )
-    assert waiting.detail == "By Physics (1)."
+    assert waiting.reason.detail == "By Physics (1)."
 
 
 class TestOccupancy:
@@ -197,7 +198,7 @@ class TestOccupancy:
         (row,) = occupancy([pool()])
         assert [view.state for view in row.slots] == ["promised", "promised"]
         assert row.slots[0].attempt == first.trials.get().current_attempt
-        causes = {waiting.sweep: waiting.cause for waiting in queue(third)}
+        causes = {waiting.sweep: waiting.reason.cause for waiting in queue(third)}
         assert causes[third] == "All 2 slots of pool default are taken."
         assert causes[second] == f"Host {worker.name} is about to start it."
 

@@ -86,7 +86,7 @@ def test_a_completed_sweep_goes_on_for_them_and_completes_again() -> None:
     assert [t.params for t in repeats] == [
         made.trials.get(number=number).params for number in (2, 0)
     ]
-    assert (made.state, made.message) == ("completed", "All 5 trials were tried.")
+    assert (made.state, made.message) == ("completed", "All 5 trials ended.")
 
 
 def test_in_a_running_sweep_they_come_next_and_beyond_the_budget() -> None:

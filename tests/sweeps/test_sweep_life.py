@@ -23,6 +23,7 @@ from experiments.models import Attempt, Sweep, Trial, Worker
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
 from experiments.models.trials import TRIAL_ENDS, TRIAL_LIVE, AttemptState
 from experiments.scheduling import recovery, rounds
+from experiments.scheduling.recovery import Silence
 from experiments.search.fields import DefinitionError
 from experiments.sweeps import control, editing
 from experiments.tracking import history
@@ -204,7 +205,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def make_good(self) -> None:
-        recovery.recover(declare_losses=False)
+        recovery.recover(lambda: Silence.NOBODY)
         self.sweep.refresh_from_db()
         if self.sweep.has_ended:
             live = Attempt.objects.filter(trial__sweep=self.sweep, state__in=LIVE)

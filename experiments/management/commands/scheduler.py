@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -15,14 +16,18 @@ from django.db import DatabaseError, close_old_connections
 from experiments import lifecycle, queues
 from experiments.db.clock import Steps
 from experiments.scheduling.heartbeat import SchedulerHeartbeat
-from experiments.scheduling.recovery import all_workers_are_silent, recover
+from experiments.scheduling.recovery import (
+    Silence,
+    all_workers_are_silent,
+    recover,
+)
 from experiments.scheduling.rounds import advance_all
 from experiments.sweeps import deletion
 
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
-REPAIR_EVERY = 3.0
+RECOVER_EVERY = 3.0
 
 
 class Command(BaseCommand):
@@ -62,8 +67,8 @@ class Rounds:
 
     def __init__(self) -> None:
         self._last = self._undisturbed_since = time.monotonic()
-        self._unheard_at = float("-inf")
-        self._repaired = self._deleted = float("-inf")
+        self._silent_at = float("-inf")
+        self._recovered = self._deleted = float("-inf")
         self._steps = Steps()
         self._stepped = False
         self.heartbeat = SchedulerHeartbeat()
@@ -75,9 +80,9 @@ class Rounds:
         self._last = now
         close_old_connections()
         try:
-            if now - self._repaired >= REPAIR_EVERY:
-                self._repaired = now
-                self._repair(now)
+            if now - self._recovered >= RECOVER_EVERY:
+                self._recovered = now
+                self._recover(now)
             if now - self._deleted >= deletion.EVERY:
                 self._deleted = now
                 deletion.resume_deletion()
@@ -91,27 +96,27 @@ class Rounds:
             _log_failure()
 
     def _was_set(self) -> bool:
-        """Whether the database's clock was set since a repair renewed what that makes
-        old."""
+        """Whether the database's clock was set since the last recovery."""
         if self._steps.seen():
             logger.warning("the database's clock was set, or this machine slept")
             self._stepped = True
         return self._stepped
 
-    def _repair(self, now: float) -> None:
+    def _recover(self, now: float) -> None:
         if self._was_set():
             self._undisturbed_since = now
             lifecycle.renew_ask_heartbeats()
-            # Where the database was away just then, the next repair does it.
+            # Without a database the next recovery does it.
             self._stepped = False
         if all_workers_are_silent():
-            self._unheard_at = now
+            self._silent_at = now
+        recover(partial(self._silence, now))
+
+    def _silence(self, now: float) -> Silence:
         lease = settings.LEASE_SECONDS
-        recover(
-            declare_losses=now - self._undisturbed_since > lease,
-            only_stopping=now - self._unheard_at <= lease,
-            was_set=self._was_set,
-        )
+        if now - self._undisturbed_since <= lease or self._was_set():
+            return Silence.NOBODY
+        return Silence.STOPPING if now - self._silent_at <= lease else Silence.ALL
 
 
 def _log_failure() -> None:

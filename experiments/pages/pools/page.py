@@ -70,7 +70,7 @@ def queue_list(
         (pair for pair in everything if only in (None, _team(pair[1]).pk)),
         key=lambda pair: (pair[1].place, pair[0].name),
     )
-    causes = Counter(wait.cause.rstrip(".") for _, wait in everything)
+    causes = Counter(wait.reason.cause.rstrip(".") for _, wait in everything)
     return QueueList(
         rows=[_row(pool, wait, teams) for pool, wait in listed[:MAX_ROWS]],
         left_out=max(0, len(listed) - MAX_ROWS),

@@ -14,7 +14,8 @@ from experiments.lifecycle import POLICY
 from experiments.models import Attempt, Decision, Event, Metric, Sweep, Trial
 from experiments.models.trials import TRIAL_RANKED, Origin, TrialState
 from experiments.pages.log_text import MAX_BYTES, LogLine, parse_log
-from experiments.scheduling.waiting import WaitReason, wait_of
+from experiments.scheduling.wait_reasons import WaitReason
+from experiments.scheduling.waiting import wait_of
 from experiments.search.fields import DefinitionError
 from experiments.search.records import Objective
 from experiments.search.termination import Policy, make_policy

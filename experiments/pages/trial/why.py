@@ -239,13 +239,13 @@ def _queued(detail: TrialDetail) -> Why:
     if wait is None:
         lead = f"{name} waits for a free slot of pool {sweep.pool.name}."
         return Why(lead, _lost_notes(detail))
-    lead = format_html("{} waits: <strong>{}</strong>", name, lower_first(wait.bold))
+    lead = format_html("{} waits: <strong>{}</strong>", name, lower_first(wait.cause))
     help_text = wait.help_text
     if wait.command:
         help_text = (
             "This command starts one with two slots, on any host that reaches the site:"
         )
-    notes = [wait.rest, *_lost_notes(detail), help_text]
+    notes = [wait.detail, *_lost_notes(detail), help_text]
     return Why(lead, [note for note in notes if note], command=wait.command)
 
 
