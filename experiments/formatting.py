@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from experiments.models import Sweep
-from experiments.search.document.durations import PLACES, exact
+from experiments.search.document.durations import DECIMALS, exact
 
 MINUS = "\u2212"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -116,7 +116,7 @@ def exact_duration_text(seconds: float) -> str:
     seconds; for a duration of 0 or more."""
     seconds = exact(seconds)
     if not seconds.is_integer():
-        return f"{seconds:.{PLACES}f}".rstrip("0") + " s"
+        return f"{seconds:.{DECIMALS}f}".rstrip("0") + " s"
     parts, rest = [], int(seconds)
     for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (1, "s")):
         number, rest = divmod(rest, size)

@@ -1,9 +1,7 @@
-"""One mapping of a document, read field by field, every problem noted.
+"""The fields of a document, read one by one, with every problem and its path.
 
-A field that is null counts as left out. A reading method that finds a problem notes
-it and returns the default, so that the reading goes on and finds the others.
-
-What is wrong with a document: problems with the path of their field.
+A null field counts as left out. A method that finds a problem notes it and returns the
+default, so that reading continues and finds the other problems.
 """
 
 from __future__ import annotations
@@ -46,7 +44,7 @@ class DefinitionError(ValueError):
 
 @dataclass
 class Diagnostics:
-    """Collects problems and warnings while a document is read."""
+    """The problems and warnings found while reading a document."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -58,7 +56,7 @@ class Diagnostics:
         self.warnings.append(Problem(path, message))
 
     def clean_since(self, mark: int) -> bool:
-        """Whether nothing went wrong since there were `mark` problems."""
+        """Whether there are no problems since there were `mark` of them."""
         return len(self.problems) == mark
 
     def raise_if_any(self) -> None:
@@ -68,12 +66,12 @@ class Diagnostics:
 
 
 def join(path: str, key: str | int) -> str:
-    """The path of a field inside another."""
+    """The path of a field inside another one."""
     return f"{path}.{key}" if path else str(key)
 
 
 def shown(value: object, *, most: int = 60) -> str:
-    """A value as it stands in a document, cut when long, for use in a sentence."""
+    """A value as JSON, cut if long, for use in a sentence."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
@@ -84,12 +82,12 @@ def shown(value: object, *, most: int = 60) -> str:
 
 
 def cut(name: str, *, most: int = 60) -> str:
-    """A name for use in a sentence, cut when long."""
+    """A name, cut if long, for use in a sentence."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def listed(names: Iterable[object], *, last: str = "and") -> str:
-    """Names as a sentence has them: `a, b and c`."""
+    """Names for use in a sentence: `a, b and c`."""
     words = [str(name) for name in names]
     if len(words) < 2:
         return "".join(words)
@@ -97,7 +95,7 @@ def listed(names: Iterable[object], *, last: str = "and") -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant, if any comes close."""
+    """The known name that is closest to a misspelled one, if any is close."""
     names = {
         other.lower(): other for other in known if len(other) <= MAX_COMPARED_LENGTH
     }
@@ -135,7 +133,7 @@ class Fields:
 
     @classmethod
     def of(cls, value: object, path: str, diagnostics: Diagnostics) -> Fields | None:
-        """The fields of a value that has to be a mapping; None, noted, if it is not."""
+        """The fields of a mapping; None for anything else, after noting it."""
         if isinstance(value, Mapping):
             return cls(value, path, diagnostics)
         name = path or "The document"
@@ -151,18 +149,18 @@ class Fields:
         self.diagnostics.warn(join(self.path, key), message)
 
     def raw(self, key: str, *, required: str = "") -> object:
-        """The value as it stands, None when left out.
+        """The unchecked value, None if left out.
 
-        `required` is an example; with it, a field that was left out is a problem.
+        `required` is an example: with it, leaving out the field is a problem.
         """
         self._known.append(key)
         value = self._document.get(key)
         if value is None and required:
-            self.error(key, f"{key} is required, such as {required}.")
+            self.error(key, f"{key} is required, for example {required}.")
         return value
 
     def inner(self, key: str, *, required: str = "") -> Fields | None:
-        """A mapping inside this one; None when left out or not a mapping."""
+        """A mapping inside this one; None if left out or not a mapping."""
         value = self.raw(key, required=required)
         if value is None:
             return None
@@ -171,7 +169,7 @@ class Fields:
     def text(
         self, key: str, default: D, *, required: str = "", most: int = 10_000
     ) -> str | D:
-        """Text that is not empty, of at most so many characters."""
+        """Text that is not empty, of up to `most` characters."""
         value = self.raw(key, required=required)
         if value is None:
             return default
@@ -189,7 +187,7 @@ class Fields:
     def option(
         self, key: str, default: str, options: Sequence[str], *, required: str = ""
     ) -> str:
-        """One of a few words, in any case."""
+        """One of the options, in upper or lower case."""
         value = self.raw(key, required=required)
         if value is None:
             return default
@@ -230,7 +228,7 @@ class Fields:
     def number(
         self, key: str, default: D, *, least: float = -math.inf, required: str = ""
     ) -> float | D:
-        """A finite number, as it stands: 1 stays an int."""
+        """A finite number of its own type: 1 stays an int."""
         value = self.raw(key, required=required)
         if value is None:
             return default
@@ -248,7 +246,7 @@ class Fields:
         return [(str(name), value) for name, value in self._document.items()]
 
     def close(self) -> None:
-        """Note every field that nobody asked for."""
+        """Note a problem for every field that was not read."""
         for key in self._document:
             if key not in self._known:
                 self.diagnostics.error(
@@ -257,7 +255,7 @@ class Fields:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is an int or a float (no bool) that a float can hold."""
+    """Whether a value is an int or a float (not a bool) that a float can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -267,7 +265,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def whole_number(value: object) -> int | None:
-    """A value as an int when it is a whole number, 3.0 included; None otherwise."""
+    """A whole number as an int, also 3.0; None for anything else."""
     if is_number(value) and value == int(value):
         return int(value)
     return None

@@ -1,4 +1,4 @@
-"""All that a sampler or a policy may know about a sweep and its trials."""
+"""What samplers and policies know about a sweep: its objective and its trials."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Objective:
         return self.goal == "maximize"
 
     def loss(self, value: float) -> float:
-        """The metric's value as a loss; infinity for NaN and either infinity."""
+        """The metric's value as a loss: lower is better, and infinity if not finite."""
         if not math.isfinite(value):
             return math.inf
-        # A sum with 0.0 is never -0.0, which a database may or may not keep.
+        # A sum with 0.0 is never -0.0, which not every database keeps.
         return 0.0 - value if self.maximizes else 0.0 + value
 
     def value(self, loss: float) -> float:
-        """A loss turned back to the metric's own sign."""
+        """The metric's value of a loss."""
         return 0.0 - loss if self.maximizes else 0.0 + loss
 
     def reached(self, value: float) -> bool:
-        """Whether a value is at least as good as the target; never without one."""
+        """Whether a value is at least as good as the target, if there is one."""
         return self.target is not None and self.loss(value) <= self.loss(self.target)
 
 

@@ -1,8 +1,4 @@
-"""Numbers as sentences show them.
-
-Names that may have been meant by another one: equal but for case, signs or a prefix,
-or similar.
-"""
+"""Numbers and names as sentences show them."""
 
 from __future__ import annotations
 
@@ -14,8 +10,10 @@ import numpy as np
 
 
 def significant(number: float, digits: int = 4) -> str:
-    """A number with so many significant digits, no trailing zeros, no exponent
-    between 0.0001 and 10^15; `no value` for infinities and NaN."""
+    """A number with up to `digits` significant digits; `no value` for NaN or infinity.
+
+    It has no exponent between 0.0001 and 10^15.
+    """
     if not math.isfinite(number):
         return "no value"
     rounded = float(f"{number:.{digits}g}")
@@ -25,7 +23,7 @@ def significant(number: float, digits: int = 4) -> str:
 
 
 def distinct_texts(one: float, other: float) -> tuple[str, str]:
-    """Two numbers with 4 significant digits, or up to 6 where they look alike."""
+    """Two numbers with 4 significant digits, or up to 6 if they look equal."""
     texts = significant(one), significant(other)
     for digits in (5, 6):
         if texts[0] != texts[1] or one == other:
@@ -47,12 +45,15 @@ def ordinal(number: int) -> str:
 
 
 MAX_SUGGESTIONS = 3
-# A metric with one of these in front may come much later than one without.
+# Metrics with these prefixes may be reported much later than others.
 LATE = ("val", "valid", "validation", "eval", "dev", "test")
 
 
 def similar_names(wanted: str, names: Sequence[str]) -> list[str]:
-    """The names that may have been meant, the likeliest first."""
+    """The names most like a wanted one, the likeliest first.
+
+    Equal but for case and signs, then with a prefix or suffix, then similar.
+    """
     plain = {name: _plain(name) for name in names}
     goal = _plain(wanted)
     equal = [n for n, p in plain.items() if p == goal]
@@ -65,8 +66,8 @@ def similar_names(wanted: str, names: Sequence[str]) -> list[str]:
 
 
 def is_later_phase(wanted: str, name: str) -> bool:
-    """Whether ``wanted`` is ``name`` of another phase, such as val_acc of acc: that
-    only the one was seen so far then says nothing against the other."""
+    """Whether `wanted` is a metric of a later phase than `name`, such as val_acc and
+    acc. It may still be reported after `name`."""
     goal, seen = _plain(wanted), _plain(name)
     late = [prefix for prefix in LATE if goal.startswith(prefix)]
     return bool(late) and not seen.startswith(tuple(LATE))

@@ -55,7 +55,11 @@ def test_a_good_value_is_read(value: object, reading: Reading, result: object) -
         (10**400, lambda f: f.number("x", 0), "finite number"),
         ("1", lambda f: f.number("x", 0), 'not "1"'),
         (-1, lambda f: f.number("x", 0, least=0), "at least 0"),
-        (None, lambda f: f.text("x", None, required="yes"), "required, such as yes"),
+        (
+            None,
+            lambda f: f.text("x", None, required="yes"),
+            "required, for example yes",
+        ),
         ([], lambda f: f.inner("x"), "mapping of fields"),
     ],
 )

@@ -1,9 +1,7 @@
 """Where a trial's code comes from: `trial.code` of a document.
 
-Addresses of git repositories in a document: read, and checked before git sees them.
-
-No address may hold a password: documents are stored and shown, and git on the workers
-has credentials of its own.
+Addresses of git repositories are checked before git sees them. They must not contain a
+password, because documents are stored and shown; git on the workers has credentials.
 """
 
 from __future__ import annotations
@@ -21,16 +19,16 @@ from experiments.search.records import JSONValue
 MAX_ADDRESS_LENGTH = 500
 MAX_REF_LENGTH = 200
 SCHEMES = ("https", "ssh", "file")
-# user@host:path, as ssh knows it.
+# user@host:path, as in ssh.
 SCP = re.compile(r"[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:(?!-)[^\s:][^\s]*")
 USER_AND_HOST = re.compile(r"(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?")
 REF = re.compile(r"(?![-/.])[^\s~^:?*\[\\\x00-\x20\x7f]+(?<![/.])")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".whl")
 EXAMPLE = "https://git.example.org/team/project.git"
 CREDENTIALS = (
-    "The address must not hold a user's name, password or token: it is stored and "
-    "shown. Leave it out; git on the workers uses the credentials that the workers' "
-    "own user has, such as a credential helper or an ssh key."
+    "The address must not contain a user name, password or token, because it is stored "
+    "and shown. Git on the workers uses the credentials of the workers' own user, such "
+    "as a credential helper or an ssh key."
 )
 
 
@@ -48,7 +46,7 @@ class GitText:
 
 
 def is_address(text: str) -> bool:
-    """Whether a plain text names a repository, and no folder."""
+    """Whether a text is the address of a repository and not a folder."""
     if text.startswith("git+") or SCP.fullmatch(text):
         return True
     place = text.partition("#")[0].lower()
@@ -56,7 +54,7 @@ def is_address(text: str) -> bool:
 
 
 def split_address(text: str) -> GitText:
-    """The parts of an address as text; they are not checked."""
+    """The unchecked parts of an address."""
     whole, _, path = text.strip().removeprefix("git+").partition("#")
     path = path.removeprefix("subdirectory=")
     start = whole.find("/", whole.find("://") + 3) if "://" in whole else -1
@@ -69,7 +67,7 @@ def split_address(text: str) -> GitText:
 
 
 def read_git(document: Fields) -> dict[str, JSONValue]:
-    """The mapping {url, ref, path}; what is wrong with it has been noted."""
+    """The mapping {url, ref, path}; notes problems."""
     url = document.text("url", "", required=EXAMPLE, most=MAX_ADDRESS_LENGTH).strip()
     ref = document.text("ref", "", most=MAX_REF_LENGTH).strip()
     path = document.text("path", "", most=MAX_PATH_LENGTH).strip()
@@ -93,7 +91,7 @@ def read_git(document: Fields) -> dict[str, JSONValue]:
 
 
 def address_problem(url: str) -> str:
-    """What is wrong with a repository's address, nothing when it is good."""
+    """What is wrong with a repository's address; empty if it is valid."""
     allowed = (
         "url must begin with https://, ssh://, git@ or, for a folder that the pool "
         f"allows, file://, such as {EXAMPLE}"
@@ -116,7 +114,7 @@ def _place_problem(parts: SplitResult, allowed: str) -> str:
     if parts.scheme not in SCHEMES:
         return f"{allowed}, not {shown(parts.scheme)}://."
     if parts.query or parts.fragment:
-        return f"{allowed}, without ? and #; a folder inside it is given as path."
+        return f"{allowed}, without ? and #. Name a folder inside it with path."
     if parts.scheme == "file":
         good = not parts.netloc and parts.path.startswith("/")
         good = good and ".." not in parts.path.split("/")
@@ -147,7 +145,7 @@ ALLOWED = (
 
 
 def read_code(trial: Fields) -> Code | None:
-    """`code` of a trial; None when left out or wrong, which has been noted."""
+    """`code` of a trial; None if left out or invalid, after noting it."""
     value = trial.raw("code")
     path = join(trial.path, "code")
     if isinstance(value, str):
@@ -158,7 +156,7 @@ def read_code(trial: Fields) -> Code | None:
         return None
     document = Fields(value, path, trial.diagnostics)
     if sum(value.get(way) is not None for way in WAYS) != 1:
-        trial.diagnostics.error(path, f"{ALLOWED}; exactly one of them.")
+        trial.diagnostics.error(path, f"{ALLOWED}; use exactly one of them.")
     code = _read_mapping(document)
     document.close()
     return code
@@ -180,7 +178,7 @@ def _read_mapping(document: Fields) -> Code | None:
 
 
 def _git_fields(document: Fields) -> Fields | None:
-    """The fields of a repository, which may also be one text."""
+    """The fields of a repository, also if it is one text."""
     value, path = document.raw("git"), join(document.path, "git")
     if isinstance(value, str) and value.strip():
         return Fields(split_address(value).document(), path, document.diagnostics)
@@ -201,7 +199,7 @@ def _read_text(text: str, path: str, diagnostics: Diagnostics) -> Code | None:
 
 
 def _read_shared(folder: str, document: Fields) -> Code:
-    """A folder that lies on the workers; its pool has to allow it."""
+    """A folder on the workers, which its pool must allow."""
     parts = folder.strip().split("/")
     if not folder.isprintable() or parts[0] or ".." in parts or not any(parts):
         document.error(
@@ -235,7 +233,7 @@ def _read_files(document: Fields) -> dict[str, JSONValue]:
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a name is a plain relative path with nothing to resolve in it."""
+    """Whether a name is a relative path without . and .. in it."""
     if not 0 < len(name) <= MAX_PATH_LENGTH or "\\" in name or not name.isprintable():
         return False
     parts = name.split("/")

@@ -1,17 +1,13 @@
 """The training command: split into arguments first, values filled in afterwards.
 
-A value therefore is always exactly one argument, or a part of one, whatever characters
-it has. No shell ever sees the command. An argument for a parameter that is not active
-is left out, and with it the option before it (`--momentum`) whose value it would be.
+A value is always exactly one argument, or part of one, whatever characters it has. No
+shell ever runs the command.
 
-A command's text split into words, each of literal text and placeholders.
-
-Arguments of parameters that are not active: which words of a command are left out.
-
-The whole argument goes, and with it the option in front of it whose value it is:
-`--momentum ${{search_space.momentum}}` and `--momentum=${{search_space.momentum}}` and
-`momentum=${{search_space.momentum}}`. What stands without a name cannot go, because the
-arguments after it would move up; nor can an argument with something else in it.
+An argument for an inactive parameter is left out, and with it the option in front of it
+whose value it would be: `--momentum ${{search_space.momentum}}`,
+`--momentum=${{search_space.momentum}}` or `momentum=${{search_space.momentum}}`. An
+argument without a name in front cannot be left out, because the arguments after it
+would move up; nor can one with something else in it.
 """
 
 from __future__ import annotations
@@ -49,7 +45,7 @@ class CommandError(ValueError):
 
 
 class Placeholder(NamedTuple):
-    """`${{group.name}}`, group being search_space or inputs when it is valid."""
+    """`${{group.name}}`; a valid group is search_space or inputs."""
 
     group: str
     name: str
@@ -74,7 +70,7 @@ def words_of(text: str) -> list[Word]:
         if token["joint"] is not None:
             continue
         if token["space"] is None:
-            # Empty quotes give no part, but they do begin a word.
+            # Empty quotes give no part, but they begin a word.
             word = [] if word is None else word
             word.extend(_parts(token))
         elif word is not None:
@@ -117,14 +113,14 @@ def _unreadable(text: str, place: int) -> str:
     rest = text[place:]
     where = f"at character {place + 1}: {shown(rest, most=30)}"
     if rest.startswith("${{"):
-        return f"A placeholder is not closed by }}}} {where}."
+        return f"A placeholder has no closing }}}} {where}."
     if rest.startswith("\\"):
         return f"The command must not end with a backslash {where}."
-    return f"A quotation mark is never closed {where}."
+    return f"A quotation mark has no closing one {where}."
 
 
 def is_parameter(part: str | Placeholder) -> TypeGuard[Placeholder]:
-    """Whether a part stands for a parameter of the search space."""
+    """Whether a part is a parameter of the search space."""
     return isinstance(part, Placeholder) and part.group == "search_space"
 
 
@@ -134,9 +130,9 @@ def names_parameters(words: Iterable[Word]) -> bool:
 
 
 def omitted(words: Sequence[Word], absent: Collection[str]) -> set[int]:
-    """The places of the words that go when these parameters have no value.
+    """The places of the words to leave out when these parameters have no value.
 
-    A word that cannot be left out stays.
+    Words that cannot be left out stay.
     """
     gone: set[int] = set()
     for place, _ in _touched(words, absent):
@@ -150,14 +146,14 @@ def omitted(words: Sequence[Word], absent: Collection[str]) -> set[int]:
 def omission_problems(
     words: Sequence[Word], optional: Collection[str]
 ) -> Iterator[str]:
-    """Why words with parameters that are not always there could not be left out."""
+    """Why words with parameters that may be absent cannot be left out."""
     for place, name in _touched(words, optional):
         obstacle = _obstacle(words, place)
         if obstacle is not None:
             example = f"--{name.rpartition('.')[2]} {Placeholder('search_space', name)}"
             yield (
                 f"{name} has no value in some trials, and its argument "
-                f"{shown(_text(words[place]))} could then not be left out: {obstacle}. "
+                f"{shown(_text(words[place]))} cannot be left out: {obstacle}. "
                 f"Write {example}."
             )
 
@@ -179,20 +175,20 @@ def _obstacle(words: Sequence[Word], place: int) -> str | None:
     named = {part.name for part in word if is_parameter(part)}
     literal = "".join(part for part in word if isinstance(part, str))
     if len(named) > 1:
-        return f"it holds {listed(sorted(named))} together"
+        return f"it contains both {listed(sorted(named))}"
     if any(map(str.isspace, literal)):
-        return "it is a text of several words"
+        return "it is text of several words"
     if _is_bare(word):
         return _bare_obstacle(words, place)
     first = word[0] if isinstance(word[0], str) else ""
     if not first.startswith("-") and not first.endswith("="):
-        return "it has no name in front, and the arguments after it would move up"
+        return "it has no name in front, so the arguments after it would move up"
     return None
 
 
 def _bare_obstacle(words: Sequence[Word], place: int) -> str | None:
     if place < 2 or not _is_option(words[place - 1]):
-        return "it has no option in front, and the arguments after it would move up"
+        return "it has no option in front, so the arguments after it would move up"
     if place + 1 < len(words) and _is_bare(words[place + 1]):
         return "another value follows for the same option"
     return None
@@ -220,16 +216,16 @@ SINGLE_BRACE = re.compile(r"(?<![{$])\{(?:search_space|inputs)\.\w+\}")
 
 
 def split_command(text: str) -> list[str]:
-    """The arguments of a command, placeholders still in place.
+    """The arguments of a command, with its placeholders.
 
-    Quotes and backslashes work as in a POSIX shell, a backslash at the end of a line
+    Quotes and backslashes work as in a POSIX shell; a backslash at the end of a line
     continues it. Raises CommandError for an open quote or placeholder.
     """
     return ["".join(map(str, word)) for word in words_of(text)]
 
 
 def placeholders(text: str) -> tuple[Placeholder, ...]:
-    """The different placeholders of a command, in the order of first mention."""
+    """The different placeholders of a command, in order."""
     parts = (part for word in words_of(text) for part in word)
     return tuple(dict.fromkeys(p for p in parts if isinstance(p, Placeholder)))
 
@@ -238,9 +234,8 @@ def render_command(text: str, params: Params, inputs: Params) -> list[str]:
     """The argument list of one trial.
 
     A command without a placeholder for the search space gets `--name value` for every
-    parameter that is active. An argument for a parameter that is not is left out, as
-    `omissions` says. Raises CommandError when there is no value for a placeholder whose
-    argument cannot be left out.
+    active parameter. Arguments for inactive parameters are left out. Raises
+    CommandError for a placeholder without a value whose argument cannot be left out.
     """
     values = {"search_space": params, "inputs": inputs}
     words = words_of(text)
@@ -265,12 +260,12 @@ def render_command(text: str, params: Params, inputs: Params) -> list[str]:
 def value_text(value: JSONValue) -> str:
     """A value as a program reads it: text as it is, anything else as in JSON.
 
-    Floats have the fewest digits that still give the same float back.
+    Floats have the fewest digits that give the same float again.
     """
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value < 0 and "e" in repr(value):
-        # Python's argparse takes -1e-05 for an option, and -0.00001 for a number.
+        # Python's argparse reads -1e-05 as an option, and -0.00001 as a number.
         return str(np.format_float_positional(value, trim="0"))
     return json.dumps(value, ensure_ascii=False)
 
@@ -290,7 +285,7 @@ def command_problems(
         known["search_space"] = list(parameters)
     try:
         if not words_of(text):
-            yield "The command names no program; one is `python train.py`."
+            yield "The command has no program. An example is `python train.py`."
         for placeholder in placeholders(text):
             yield from _placeholder_problems(placeholder, known)
         yield from omission_problems(words_of(text), optional)
@@ -299,7 +294,7 @@ def command_problems(
 
 
 def command_warnings(text: str, parameters: Iterable[str]) -> Iterator[str]:
-    """What is allowed in a command but probably not meant."""
+    """What is allowed in a command but probably a mistake."""
     words = words_of(text)
     named = {
         part.name.partition(".")[0]
@@ -310,7 +305,7 @@ def command_warnings(text: str, parameters: Iterable[str]) -> Iterator[str]:
     unused = [name for name in parameters if "." not in name and name not in named]
     if named and unused:
         yield (
-            f"The command does not use {listed(unused)}; the process still finds every "
+            f"The command does not use {listed(unused)}. The process also finds every "
             "parameter in its environment."
         )
     bare = PLACEHOLDER.sub("", re.sub(r"'[^']*'|\"[^\"]*\"", "", text))
@@ -318,11 +313,11 @@ def command_warnings(text: str, parameters: Iterable[str]) -> Iterator[str]:
     shell += [match.group() for match in SHELL_VARIABLE.finditer(bare)]
     if shell:
         yield (
-            f"No shell runs the command, so {shown(shell[0])} has no special meaning; "
-            "bash -c '…' would give it one."
+            f"No shell runs the command, so {shown(shell[0])} has no special meaning. "
+            "Use bash -c '…' to run a shell."
         )
     for match in SINGLE_BRACE.finditer(text):
-        yield f"{match.group()} stays as it is; a placeholder is ${{{match.group()}}}."
+        yield f"{match.group()} is not a placeholder; ${{{match.group()}}} is."
 
 
 def _filled(part: str | Placeholder, values: Mapping[str, Params]) -> str:

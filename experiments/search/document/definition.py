@@ -1,9 +1,7 @@
 """The sweep document: read and checked as a whole, and written back.
 
 `parse_document` reports every problem at once, each with the path of its field.
-`load_document` reads the document's text.
-
-`objective` of a document.
+`loading.load_document` reads the document's text.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ MAX_NAME_LENGTH = 250
 
 
 def read_objective(document: Fields | None) -> Objective:
-    """The objective; None stands for a field that was left out, which was noted."""
+    """`objective`; None is a field that was left out, after noting it."""
     if document is None:
         return Objective("", "maximize")
     goal = document.option(
@@ -63,7 +61,7 @@ def read_objective(document: Fields | None) -> Objective:
 
 
 def dump_objective(objective: Objective) -> dict[str, JSONValue]:
-    """The mapping form; a target that is not set is left out."""
+    """The mapping form, without a target that is not set."""
     document = asdict(objective)
     return {name: value for name, value in document.items() if value is not None}
 
@@ -72,21 +70,21 @@ DEFAULT_NAME = "default"
 POOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,99}")
 MAX_TAGS = 100
 TRIAL = (
-    "{command: python train.py}, or launches: false where processes of your own ask for"
-    " the trials"
+    "{command: python train.py}, or launches: false if your own processes ask for "
+    "trials"
 )
-# Fields of Azure's schema that say nothing to this site.
+# Fields of Azure's schema that have no meaning here.
 IGNORED = ("$schema", "name", "properties", "identity", "queue_settings", "outputs")
 
 
 @dataclass(frozen=True)
 class SweepDefinition:
-    """One valid sweep document, every default filled in.
+    """A valid sweep document with every default filled in.
 
     `sampling_algorithm` and `early_termination` are the canonical mappings of
-    `make_sampler` and `make_policy`; the seed is always there. `compute` names the
-    worker pool, whose free slots go to sweeps of a higher `priority` first. `warnings`
-    say what is allowed but probably not meant.
+    `make_sampler` and `make_policy`, always with a seed. `compute` names the worker
+    pool, whose free slots go to sweeps of a higher `priority` first. `warnings` say
+    what is allowed but probably a mistake.
     """
 
     experiment_name: str
@@ -138,8 +136,8 @@ def parse_document(
 ) -> SweepDefinition:
     """Read and check a whole sweep document.
 
-    A missing seed comes from `new_seed`, and from then on stands in the definition.
-    Raises DefinitionError with every problem.
+    A missing seed comes from `new_seed`, and the definition keeps it. Raises
+    DefinitionError with every problem.
     """
     diagnostics = Diagnostics()
     definition = _read(Fields(checked_document(document), "", diagnostics), new_seed)

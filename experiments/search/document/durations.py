@@ -1,4 +1,4 @@
-"""Durations: a number of seconds, `10 m`, `1 h 30 m`, or ISO 8601 such as `PT1M`."""
+"""Durations: seconds, `10 m`, `1 h 30 m`, or ISO 8601 such as `PT1M`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from experiments.search.fields import Fields, is_number, shown
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86_400, 604_800
 MAX_SECONDS = 3650 * DAY
 MAX_TEXT_LENGTH = 100
-# Of a second: finer than any clock that limits are held by, and in every float up to
-# the longest one.
-PLACES = 6
-MIN_SECONDS = 10.0**-PLACES
+# Decimals of a second: finer than our clocks, and exact in floats up to MAX_SECONDS.
+DECIMALS = 6
+MIN_SECONDS = 10.0**-DECIMALS
 
 UNITS = {
     **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1),
@@ -21,7 +20,7 @@ UNITS = {
     **dict.fromkeys(("d", "day", "days"), DAY),
     **dict.fromkeys(("w", "week", "weeks"), WEEK),
 }
-# Never a part of the digits that stand there.
+# All the digits of a number, never only some of them.
 NUMBER = r"\d{1,12}(?:\.\d+)?(?![\d.])"
 PIECE = re.compile(rf"({NUMBER})\s*([a-z]*)\s*", re.IGNORECASE)
 ISO = re.compile(
@@ -32,8 +31,10 @@ ISO = re.compile(
 
 
 def seconds_of(text: str) -> float | None:
-    """The seconds that a text means, as exact() has them; None when it means no
-    duration. A number without a unit means seconds, and only by itself."""
+    """The seconds of a duration, rounded by `exact`; None if the text is not one.
+
+    A number without a unit, and nothing else, means seconds.
+    """
     text = text.strip()
     if not text or len(text) > MAX_TEXT_LENGTH:
         return None
@@ -43,9 +44,11 @@ def seconds_of(text: str) -> float | None:
 
 
 def exact(seconds: float) -> float:
-    """The same to six decimals, so that what is written is what is read; what is
-    longer than nothing stays so, for 0 would mean no limit."""
-    return max(round(float(seconds), PLACES), MIN_SECONDS if seconds > 0 else 0.0)
+    """Seconds with six decimals, so that they survive being written and read.
+
+    A positive number stays positive, because 0 would mean no limit.
+    """
+    return max(round(float(seconds), DECIMALS), MIN_SECONDS if seconds > 0 else 0.0)
 
 
 def _iso_amounts(iso: re.Match[str]) -> list[float]:
@@ -54,7 +57,7 @@ def _iso_amounts(iso: re.Match[str]) -> list[float]:
 
 
 def _amounts(text: str) -> list[float]:
-    """The seconds of each number with its unit; none where something else is there."""
+    """The seconds of each number with its unit; empty if there is anything else."""
     found, place = [], 0
     while place < len(text):
         piece = PIECE.match(text, place)
@@ -68,7 +71,7 @@ def _amounts(text: str) -> list[float]:
 
 
 def read_seconds(document: Fields, key: str) -> float | None:
-    """A field that is a duration, in seconds; None when left out or 0 (no limit)."""
+    """A duration in seconds; None if left out or 0 (no limit)."""
     value = document.raw(key)
     if value is None:
         return None
@@ -76,8 +79,8 @@ def read_seconds(document: Fields, key: str) -> float | None:
     if not is_number(seconds) or not 0 <= seconds <= MAX_SECONDS:
         document.error(
             key,
-            f"{key} must be a number of seconds or a duration such as 10 m, 1 h or "
-            f"PT1M, up to 3,650 days, not {shown(value)}.",
+            f"{key} must be a duration of up to 3,650 days, not {shown(value)}. Use a "
+            "number with a unit, such as 2h or 90m; without one it means seconds.",
         )
         return None
     if seconds == 0:

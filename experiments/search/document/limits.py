@@ -1,6 +1,6 @@
 """How much a sweep may do: `limits`, `retries` and `resources` of a document.
 
-Sizes: a number of bytes, `512 MB` (powers of 1000) or `8 GiB` (powers of 1024).
+A size is a number of bytes, `512 MB` (powers of 1000) or `8 GiB` (powers of 1024).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from experiments.search.fields import Fields, is_number, shown, whole_number
 from experiments.search.records import JSONValue
 
 MIB = 1 << 20
-LARGEST = 1 << 50
+MAX_BYTES = 1 << 50
 POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 TEXT = re.compile(
     r"(\d{1,15}(?:\.\d{1,6})?)\s*(?:bytes?|([kmgt]?)(i?)b?)", re.IGNORECASE
@@ -21,7 +21,7 @@ TEXT = re.compile(
 
 
 def bytes_of(text: str) -> int | None:
-    """The bytes that a text means; None when it means no size."""
+    """The bytes of a size; None if the text is not one."""
     match = TEXT.fullmatch(text.strip()[:100])
     if match is None:
         return None
@@ -34,12 +34,12 @@ def bytes_of(text: str) -> int | None:
 
 
 def read_bytes(document: Fields, key: str, *, least: int) -> int | None:
-    """A field that is a size, in bytes; None when left out."""
+    """A size in bytes; None if left out."""
     value = document.raw(key)
     if value is None:
         return None
     size = bytes_of(value) if isinstance(value, str) else whole_number(value)
-    if size is None or not least <= size <= LARGEST:
+    if size is None or not least <= size <= MAX_BYTES:
         bound = f"of at least {least:,} bytes" if least > 1 else "above 0"
         document.error(
             key,
@@ -56,7 +56,7 @@ MAX_ATTEMPTS = 10
 MAX_GRACE = 600
 MIN_MEMORY = 16 * MIB
 MIN_OPEN_FILES, MAX_OPEN_FILES = 32, 1 << 20
-# The first is what happens unless the document says otherwise.
+# The first is the default.
 CUT_OFF_CHOICES = ("stop", "ride_out")
 MAX_GPUS = 64
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
@@ -67,8 +67,8 @@ class Limits:
     """Numbers of trials, and durations in seconds (None: no limit).
 
     `timeout` is for the whole sweep, `trial_timeout` for one trial. More than
-    `max_failed_trials` failures (None: any number) stop the sweep. A trial that is
-    asked to stop has `stop_grace` to save its work (None: the site's own).
+    `max_failed_trials` failures (None: any number) stop the sweep. `stop_grace` is the
+    time that a stopped trial has to save its work (None: the site's default).
     """
 
     max_total_trials: int
@@ -79,17 +79,17 @@ class Limits:
     stop_grace: float | None = None
 
     def dump(self) -> dict[str, JSONValue]:
-        """The mapping form; what is not limited is left out."""
+        """The mapping form, without what is not limited."""
         return {name: value for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a trial is tried again.
+    """How often a trial runs again.
 
-    `max_attempts` at one trial, when the infrastructure is what fails; `on_failure`
-    more when its script fails by itself. `when_cut_off`: what becomes of a training
-    whose worker does not reach the site for longer than a lease.
+    `max_attempts` is the limit for failures of the infrastructure, and `on_failure` the
+    number of further attempts after the script fails. `when_cut_off` says what a worker
+    does with a trial when it cannot reach the site for longer than a lease.
     """
 
     max_attempts: int = 2
@@ -97,7 +97,7 @@ class Retries:
     when_cut_off: str = CUT_OFF_CHOICES[0]
 
     def dump(self) -> dict[str, JSONValue]:
-        """The mapping form; of what is seldom set the defaults are left out."""
+        """The mapping form, without the defaults of rare fields."""
         document: dict[str, JSONValue] = {"max_attempts": self.max_attempts}
         if self.on_failure:
             document["on_failure"] = self.on_failure
@@ -108,11 +108,11 @@ class Retries:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial needs of its host, and may take of it.
+    """What one trial needs from its host, and how much it may use.
 
-    Without `gpus` it takes what its slot has. `memory` of all its processes together
-    and `outputs`, the files that are kept, are in bytes; `open_files` are those of one
-    process. None: no limit but the site's and the worker's own.
+    With `gpus` 0 it uses those of its slot. `memory` (of all its processes together)
+    and `outputs` (the files that are kept) are in bytes; `open_files` is the limit for
+    one process. None means no limit except those of the site and the worker.
     """
 
     gpus: int = 0
@@ -121,7 +121,7 @@ class Resources:
     outputs: int | None = None
 
     def dump(self) -> dict[str, JSONValue]:
-        """The mapping form; what is not limited is left out."""
+        """The mapping form, without what is not limited."""
         limits = {name: value for name, value in asdict(self).items() if value}
         return {"gpus": self.gpus, **limits}
 
@@ -129,8 +129,7 @@ class Resources:
 def read_limits(document: Fields | None, *, default_total: int | None) -> Limits:
     """`limits`. Without a `default_total`, `max_total_trials` is required.
 
-    `document` is None when the field was left out or is no mapping, which has then been
-    noted.
+    `document` is None if the field was left out or is not a mapping, after noting it.
     """
     fallback = default_total or 1
     if document is None:
@@ -178,7 +177,7 @@ def _read_grace(document: Fields) -> float | None:
 
 
 def read_retries(document: Fields | None) -> Retries:
-    """`retries`; the default when left out."""
+    """`retries`; the default if left out."""
     if document is None:
         return Retries()
     attempts = document.integer(
@@ -198,7 +197,7 @@ def read_retries(document: Fields | None) -> Retries:
 
 
 def read_resources(document: Fields | None) -> Resources:
-    """`resources`; the default when left out."""
+    """`resources`; the default if left out."""
     if document is None:
         return Resources()
     gpus = document.integer("gpus", 0, least=0, most=MAX_GPUS)

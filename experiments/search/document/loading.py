@@ -20,19 +20,19 @@ from experiments.search.fields import DefinitionError, Problem, shown
 
 MAX_CHARACTERS = 4_000_000
 MAX_VALUES = 100_000
-# What the YAML parser reads in half a second.
+# The YAML parser reads this many in half a second.
 MAX_YAML_VALUES = 40_000
 MAX_ALIASES = 200
-DEEPEST = 40
+MAX_DEPTH = 40
 MAX_NUMBER_LENGTH = 400
 QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 
-# The C parser where it was built, which is some ten times as fast.
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The C parser, if installed, is about ten times as fast.
+BASE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):  # type: ignore[misc]
-    """Makes mappings, lists and the scalars of JSON; any other tag is an error."""
+class _Loader(BASE_LOADER):  # type: ignore[misc]
+    """Builds mappings, lists and the scalars of JSON; any other tag is an error."""
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -41,32 +41,32 @@ _TAG = "tag:yaml.org,2002:"
 
 
 def load_document(text: str) -> Mapping[str, object]:
-    """The mapping that a YAML or JSON text holds. Raises DefinitionError.
+    """The mapping of a YAML or JSON text. Raises DefinitionError.
 
-    A text of YAML may hold up to MAX_YAML_VALUES keys and values, one of JSON up to
-    MAX_VALUES; what holds more is refused before it has been read to its end.
+    YAML may have up to MAX_YAML_VALUES keys and values, JSON up to MAX_VALUES. A text
+    with more is refused before it is read to its end.
     """
     if len(text) > MAX_CHARACTERS:
-        raise _refusal(
+        raise refusal(
             f"The document has {len(text):,} characters; up to {MAX_CHARACTERS:,} are "
             "allowed. Code belongs in a folder or an upload."
         )
     try:
         value = _load(text)
     except RecursionError:
-        raise _refusal(
-            f"The document is nested deeper than {DEEPEST} levels."
+        raise refusal(
+            f"The document is nested deeper than {MAX_DEPTH} levels."
         ) from None
     return checked_document(value)
 
 
 def checked_document(value: object) -> Mapping[str, object]:
-    """A value that is a mapping of JSON values, of a reasonable size and depth.
+    """A mapping of JSON values, of a reasonable size and depth.
 
-    Raises DefinitionError for any other.
+    Raises DefinitionError for any other value.
     """
     if not isinstance(value, Mapping):
-        raise _refusal(f"The document must be a mapping of fields, not {shown(value)}.")
+        raise refusal(f"The document must be a mapping of fields, not {shown(value)}.")
     _Measure().of(value, 0)
     return value
 
@@ -76,7 +76,7 @@ def _load(text: str) -> Any:
         try:
             return json.loads(text, object_pairs_hook=_unique, parse_int=_integer)
         except json.JSONDecodeError:
-            pass  # YAML's flow style begins with a bracket, too.
+            pass  # YAML's flow style also begins with a bracket.
     try:
         _check_events(text)
         loader = _Loader(text)
@@ -85,16 +85,16 @@ def _load(text: str) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        raise _refusal(_placed(error)) from None
+        raise refusal(_placed(error)) from None
     except (yaml.YAMLError, UnicodeError) as error:
         message = str(error).splitlines()[0]
-        raise _refusal(f"The document cannot be read: {message}.") from None
+        raise refusal(f"The document cannot be read: {message}.") from None
 
 
 def _check_events(text: str) -> None:
-    """Refuse what is too large, too deep or full of aliases before it is built."""
+    """Refuse a text that is too large or too deep, or has too many aliases."""
     depth = aliases = values = 0
-    for event in yaml.parse(text, Loader=_Base):
+    for event in yaml.parse(text, Loader=BASE_LOADER):
         values += isinstance(event, yaml.NodeEvent)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -102,19 +102,19 @@ def _check_events(text: str) -> None:
             depth -= 1
         elif isinstance(event, yaml.AliasEvent):
             aliases += 1
-        if depth > DEEPEST:
-            raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
+        if depth > MAX_DEPTH:
+            raise refusal(f"The document is nested deeper than {MAX_DEPTH} levels.")
         if aliases > MAX_ALIASES:
-            raise _refusal(f"The document has more than {MAX_ALIASES} aliases.")
+            raise refusal(f"The document has more than {MAX_ALIASES} aliases.")
         if values > MAX_YAML_VALUES:
             raise _too_many(MAX_YAML_VALUES)
 
 
 def _is_short(text: str) -> bool:
-    """Whether a text has few enough values to be built, if it is JSON."""
+    """Whether a text has few enough values to build it, if it is JSON."""
     opened, parted = text.count("[") + text.count("{"), text.count(",")
     if max(opened, parted) > MAX_VALUES:
-        # Those of code, which stands in quotes, do not count.
+        # Those of code, in quotes, do not count.
         bare = QUOTED.sub("", text)
         opened, parted = bare.count("[") + bare.count("{"), bare.count(",")
     return max(opened, parted) <= MAX_VALUES
@@ -125,25 +125,25 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(mapping) < len(pairs):
         names = Counter(name for name, _ in pairs)
         twice = next(name for name, number in names.items() if number > 1)
-        raise _refusal(f"The field {shown(twice)} is given twice.")
+        raise refusal(f"The field {shown(twice)} is given twice.")
     return mapping
 
 
 @dataclass
 class _Measure:
-    """Measures a value; what is shared is looked at once, but counts each time."""
+    """Measures a value; what YAML aliases share is read once, but counts each time."""
 
     seen: int = 0
     known: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, value: object, depth: int) -> tuple[int, int]:
-        """How many values a value holds, and how deep it is."""
+        """How many values a value contains, and how deep it is."""
         if not isinstance(value, Mapping | list):
             _check_scalar(value)
             return 1, 0
         size, height = self.known.get(id(value), (0, 0))
-        if depth + height > DEEPEST:
-            raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
+        if depth + height > MAX_DEPTH:
+            raise refusal(f"The document is nested deeper than {MAX_DEPTH} levels.")
         if size:
             return size, height
         self.seen += 1 + len(value)
@@ -161,7 +161,7 @@ class _Measure:
     ) -> tuple[int, int]:
         for key in value if isinstance(value, Mapping) else ():
             if not isinstance(key, str):
-                raise _refusal(f"Field names must be text; {shown(key)} needs quotes.")
+                raise refusal(f"Field names must be text; {shown(key)} needs quotes.")
             _check_scalar(key)
         parts = value.values() if isinstance(value, Mapping) else value
         measures = [self.of(part, depth + 1) for part in parts]
@@ -172,12 +172,12 @@ class _Measure:
 def _check_scalar(value: object) -> None:
     if isinstance(value, str):
         if "\0" in value or not (value.isascii() or _is_utf8(value)):
-            raise _refusal(
+            raise refusal(
                 "Text must not contain the character NUL or half of a surrogate pair, "
                 f"as {shown(value)} does."
             )
     elif value is not None and not isinstance(value, bool | int | float):
-        raise _refusal(f"The document may hold JSON values only, not {shown(value)}.")
+        raise refusal(f"The document may contain only JSON values, not {shown(value)}.")
 
 
 def _is_utf8(text: str) -> bool:
@@ -189,18 +189,18 @@ def _is_utf8(text: str) -> bool:
 
 
 def _integer(text: str) -> int | float:
-    # Beyond this no number of ours is valid, and reading the digits takes long.
+    # Longer numbers are never valid, and take long to read.
     return int(text, 10) if len(text) <= MAX_NUMBER_LENGTH else math.inf
 
 
-def _refusal(message: str) -> DefinitionError:
+def refusal(message: str) -> DefinitionError:
     return DefinitionError([Problem("", message)])
 
 
 def _too_many(most: int) -> DefinitionError:
-    return _refusal(
-        f"The document holds more than {most:,} values, aliases written out. Code "
-        "counts as one value, however long it is."
+    return refusal(
+        f"The document has more than {most:,} values, counting each alias. Code counts "
+        "as one value, however long it is."
     )
 
 
@@ -221,7 +221,7 @@ def _construct_mapping(loader: Any, node: Any) -> Any:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str) or key in mapping:
-            fault = "is given twice" if isinstance(key, str) else "is no text"
+            fault = "is given twice" if isinstance(key, str) else "is not text"
             raise yaml.constructor.ConstructorError(
                 None, None, f"the field {shown(key)} {fault}", key_node.start_mark
             )

@@ -1,8 +1,7 @@
-"""What is searched and how: `search_space`, `constraints` and `sampling_algorithm`.
+"""`search_space`, `constraints` and `sampling_algorithm` of a document, read together.
 
-They are read together because the sampler's `logbase` gives the space's logarithms
-their base, because a space written as text may name its sampling, and because not every
-sampler can search every space.
+The sampler's `logbase` is the base of the space's logarithms, a space written as text
+may name its sampling, and not every sampler can search every space.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ SPACE, SAMPLING = "search_space", "sampling_algorithm"
 
 @dataclass(frozen=True)
 class Plan:
-    """A space, and the canonical settings of its sampler.
+    """A space and the canonical settings of its sampler.
 
-    `names` are the parameters' names and the addresses in nested choices, also of those
-    that could not be read; None when the space's text could not be read at all. Those
-    in `optional` have no value in some configurations.
+    `names` are the parameters' names and the addresses in nested choices, also of
+    invalid ones; None if the text of the space could not be read. Those in `optional`
+    have no value in some configurations.
     """
 
     space: SearchSpace
@@ -46,11 +45,11 @@ class Plan:
 
     @property
     def grid_size(self) -> int | None:
-        """The number of the grid's points, when this is a grid."""
+        """The number of points, if this is a grid."""
         return self.space.count() if self.is_grid else None
 
     def sampler(self, *, budget: int | None = None) -> Sampler:
-        """The sampler of a plan without problems, for so many trials."""
+        """The sampler of a valid plan, for `budget` trials."""
         return make_sampler(self.settings, self.space, budget=budget)
 
 
@@ -62,7 +61,7 @@ def read_plan(
     constraints: object = None,
     new_seed: Callable[[], int] = fresh_seed,
 ) -> Plan:
-    """Read these fields; problems are noted, and the plan is then incomplete."""
+    """Read these fields; notes problems, and leaves those parts out."""
     named = None
     readable = True
     if isinstance(search_space, str):
@@ -104,7 +103,7 @@ def _names(document: object, space: SearchSpace) -> Iterator[str]:
 
 
 def _inner_names(name: str, value: object) -> Iterator[str]:
-    """What would be the addresses in a nested choice that could not be read."""
+    """The addresses in an invalid nested choice."""
     branches = value.get("values") if isinstance(value, Mapping) else None
     for branch in branches if isinstance(branches, list) else ():
         for inner, entry in branch.items() if isinstance(branch, Mapping) else ():

@@ -1,7 +1,4 @@
-"""What a trial runs: the `trial` and `inputs` of a document.
-
-What a trial needs beside its code: `trial.python` and `trial.requirements`.
-"""
+"""What a trial runs: `trial` and `inputs` of a document."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ ALLOWED = (
 
 
 def read_python(trial: Fields) -> str | None:
-    """`python` of a trial; None when left out or wrong, which has been noted."""
+    """`python` of a trial; None if left out or invalid, after noting it."""
     named = trial.text("python", None, most=MAX_PYTHON_LENGTH)
     if named is None:
         return None
@@ -48,7 +45,7 @@ def read_python(trial: Fields) -> str | None:
 
 
 def read_requirements(trial: Fields, code: Code | None) -> Requirements | None:
-    """`requirements` of a trial; None when left out or wrong, which has been noted."""
+    """`requirements` of a trial; None if left out or invalid, after noting it."""
     value = trial.raw("requirements")
     if isinstance(value, str):
         return _read_file(trial, value.strip(), code)
@@ -66,8 +63,8 @@ def _read_file(trial: Fields, name: str, code: Code | None) -> str | None:
     elif trial.raw("code") is None:
         trial.error(
             "requirements",
-            f"{name} would be a file of the code, but there is no code; give the "
-            "lines themselves, such as [numpy==2.1].",
+            f"{name} would be a file of the code, but there is no code. List the "
+            "lines instead, such as [numpy==2.1].",
         )
     elif isinstance(files, dict) and name.removeprefix("./") not in files:
         trial.error("requirements", f"{name} is not among the files of the code.")
@@ -107,18 +104,18 @@ def _is_line(text: str) -> bool:
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 MAX_COMMAND_LENGTH = 20_000
 MAX_VALUE_LENGTH = 10_000
-# Fields of Azure's trial that say where a cloud job runs.
+# Fields of Azure's trial about where a cloud job runs.
 IGNORED = ("environment", "distribution", "resources")
-# The site sets these itself; among them is the attempt's token.
+# The site sets these variables, such as the attempt's token.
 RESERVED = "SWEEPSITE_"
 
 
 @dataclass(frozen=True)
 class TrialTemplate:
-    """The command, its code and its environment; `code` is None for none.
+    """The command, its code (None for none) and its environment.
 
-    `python` names another interpreter than the pool's, and `requirements` the packages
-    of a virtual environment; None for either leaves things as the worker has them.
+    `python` is the interpreter and `requirements` are the packages of a virtual
+    environment; None keeps those of the worker.
     """
 
     command: str
@@ -128,7 +125,7 @@ class TrialTemplate:
     requirements: Requirements | None = None
 
     def dump(self) -> dict[str, JSONValue]:
-        """The mapping form; what is empty is left out."""
+        """The mapping form, without what is empty."""
         document: dict[str, JSONValue] = {}
         if self.command:
             document["command"] = self.command
@@ -153,12 +150,10 @@ def read_trial(
     optional: Collection[str] = (),
     launches: bool = True,
 ) -> TrialTemplate:
-    """`trial`; its command is checked against the names of parameters and inputs.
+    """`trial`, whose command must use names of parameters and inputs only.
 
-    Where the site `launches` nothing, it may be left out.
-
-    `parameters` is None when they are not known, because the space cannot be read;
-    those that are `optional` have no value in some trials.
+    It may be left out if the site does not launch trials. `parameters` is None if the
+    space could not be read; the `optional` ones have no value in some trials.
     """
     if document is None:
         return TrialTemplate("")
@@ -179,7 +174,9 @@ def read_trial(
     )
     for key in IGNORED:
         if document.raw(key) is not None:
-            document.warn(key, f"{key} is ignored: trials run as the worker does.")
+            document.warn(
+                key, f"{key} is ignored: trials run in the worker's environment."
+            )
     document.close()
     return template
 
@@ -207,7 +204,9 @@ def _read_environment(document: Fields | None) -> dict[str, str]:
     environment: dict[str, str] = {}
     for name, value in document.entries():
         if name.startswith(RESERVED):
-            document.error(name, f"Names with {RESERVED} are set by the site itself.")
+            document.error(
+                name, f"Names with {RESERVED} are reserved: the site sets them."
+            )
         elif not _is_plain(value):
             document.error(
                 name, f'{name} must be text, such as "1", not {shown(value)}.'

@@ -1,9 +1,6 @@
-"""A sweep document as YAML text that reads back as the same document, and the line of
-every field in such a text.
+"""Documents as YAML text that reads back as the same document, and the lines of fields.
 
-The line of every field of a YAML or JSON text, found before anything is built.
-
-Documents of other systems as YAML that every reader takes for the same values.
+The text is the same for readers of YAML 1.1 and 1.2.
 """
 
 from __future__ import annotations
@@ -17,18 +14,23 @@ from typing import Any
 
 import yaml
 
-from experiments.search.document.loading import DEEPEST, MAX_CHARACTERS
-from experiments.search.fields import DefinitionError, Problem, join
+from experiments.search.document.loading import (
+    BASE_LOADER,
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    refusal,
+)
+from experiments.search.fields import join
 
 TEXT_WIDTH = 88
-# YAML 1.1, which the writer knows, has fewer numbers than 1.2: text that looks like one
-# of the others needs quotes, too.
+# YAML 1.2 has more numbers than 1.1, which the writer knows. Text that looks like them
+# also needs quotes.
 NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
 OCTAL = re.compile(r"0o[0-7]+$")
 
 
 class Dumper(yaml.SafeDumper):
-    """Quotes whatever either version of YAML takes for something other than text."""
+    """Quotes text that either version of YAML would read as something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -43,7 +45,7 @@ Dumper.add_implicit_resolver("tag:yaml.org,2002:int", OCTAL, ["0"])
 
 
 def as_yaml(document: Mapping[str, Any]) -> str:
-    """The document in block style, its keys in the order that they have."""
+    """The document in block style, with its keys in their order."""
     text: str = yaml.dump(
         dict(document),
         Dumper=Dumper,
@@ -56,16 +58,15 @@ def as_yaml(document: Mapping[str, Any]) -> str:
 
 
 WIDTH = 42
-# The top level and what is directly below stand on lines of their own.
+# Fields of the top level and the level below have their own lines.
 BLOCK_DEPTH = 2
-
-
-# The C parser where it was built, which is about eight times as fast.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Of settings: a document with code in it has few and long values.
+MAX_VALUES = 40_000
+MAX_PATH_LENGTH, MAX_KEY_LENGTH = 1_000, 200
 
 
 class _Dumper(Dumper):
-    """Text of several lines and numbers as people write them."""
+    """Writes text of several lines, and numbers, as people do."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -87,7 +88,7 @@ _Dumper.add_representer(float, _represent_float)
 
 
 def yaml_text(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
-    """The document as YAML: the upper levels on lines, what is deeper in braces."""
+    """The document as YAML: the upper levels on lines, deeper ones in braces."""
     node = _Dumper(io.StringIO(), sort_keys=False).represent_data(dict(document))
     _set_style(node, 0)
     text: str = yaml.serialize(
@@ -97,7 +98,7 @@ def yaml_text(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
 
 
 def line_text(value: Any) -> str:
-    """A value as YAML on one line, to stand inside of a document."""
+    """A value as YAML on one line, for use inside a document."""
     node = _Dumper(io.StringIO(), sort_keys=False).represent_data(value)
     _set_style(node, BLOCK_DEPTH)
     text: str = yaml.serialize(node, Dumper=_Dumper, width=math.inf, allow_unicode=True)
@@ -105,16 +106,23 @@ def line_text(value: Any) -> str:
 
 
 def lines_by_path(text: str) -> dict[str, int]:
-    """The line, from 1, of every field of a text that could be read."""
+    """The line, from 1, of every field of a text that `load_document` can read."""
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = yaml.compose(text, Loader=BASE_LOADER)
     except yaml.YAMLError:
         return {}
     return dict(_lines(root, "")) if root is not None else {}
 
 
+def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        inner = join(path, str(key.value))
+        yield inner, key.start_mark.line + 1
+        yield from _lines(value, inner)
+
+
 def line_of(path: str, lines: Mapping[str, int]) -> int | None:
-    """The line of a field, or of the innermost one around it that is there."""
+    """The line of a field, or of the innermost field around it that has one."""
     while path:
         if path in lines:
             return lines[path]
@@ -131,24 +139,8 @@ def _set_style(node: yaml.Node, depth: int) -> None:
         node.flow_style = True
 
 
-def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        place = join(path, str(key.value))
-        yield place, key.start_mark.line + 1
-        yield from _lines(value, place)
-
-
-# Of settings; a document with code in it has few and long values.
-MAX_VALUES = 40_000
-MAX_PATH_LENGTH, MAX_KEY_LENGTH = 1_000, 200
-
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
 def place(path: str, key: str | int) -> str:
-    """The path of a key; those that are absurdly long are cut."""
+    """The path of a key; very long ones are cut."""
     if len(path) > MAX_PATH_LENGTH:
         return path
     return join(path, key if isinstance(key, int) else key[:MAX_KEY_LENGTH])
@@ -156,25 +148,22 @@ def place(path: str, key: str | int) -> str:
 
 @dataclass
 class _Frame:
-    """One mapping or list that is open: its path, and where in it we are."""
+    """A mapping or list that is open: its path, and the place in it."""
 
     path: str
     is_mapping: bool
     count: int = 0
     key: str | None = None
 
-    def place(self) -> str:
-        """The path of the value that comes next."""
+    def next_path(self) -> str:
+        """The path of the next value."""
         return place(self.path, self.count if self.key is None else self.key)
-
-    def passed(self) -> None:
-        """One value has been read."""
-        self.count += 1
-        self.key = None
 
 
 @dataclass
-class _Walk:
+class _LineRecorder:
+    """Records the line of every field while it follows a parser's events."""
+
     lines: dict[str, int] = field(default_factory=dict)
     frames: list[_Frame] = field(default_factory=list)
     values: int = 0
@@ -182,7 +171,7 @@ class _Walk:
     def follow(self, event: Any) -> None:
         if isinstance(event, yaml.CollectionEndEvent):
             self.frames.pop()
-            self._passed()
+            self._end_value()
         elif isinstance(event, yaml.NodeEvent):
             self._node(event)
 
@@ -192,50 +181,43 @@ class _Walk:
         if top and top.is_mapping and top.key is None:
             self._key(top, event)
             return
-        path = top.place() if top else ""
+        path = top.next_path() if top else ""
         self.lines.setdefault(path, event.start_mark.line + 1)
         if isinstance(event, yaml.CollectionStartEvent):
             mapping = isinstance(event, yaml.MappingStartEvent)
             self.frames.append(_Frame(path, mapping))
         else:
-            self._passed()
+            self._end_value()
 
     def _key(self, top: _Frame, event: Any) -> None:
         top.key = str(getattr(event, "value", "?"))
-        self.lines[top.place()] = event.start_mark.line + 1
+        self.lines[top.next_path()] = event.start_mark.line + 1
         if isinstance(event, yaml.CollectionStartEvent):
-            # A key that is no text is refused when the document is built.
+            # `load_document` refuses keys that are not text.
             raise yaml.YAMLError("A key must be text.")
 
-    def _passed(self) -> None:
+    def _end_value(self) -> None:
         if self.frames:
-            self.frames[-1].passed()
+            self.frames[-1].count += 1
+            self.frames[-1].key = None
 
 
 def lines_of(text: str) -> Mapping[str, int]:
-    """Field paths to lines from 1; empty for text that is no YAML.
+    """The line, from 1, of every field and list entry; empty for text that is not YAML.
 
-    Raises DefinitionError for what is too large or too deep to be a foreign sweep.
+    Raises DefinitionError for a text that is too large or too deep.
     """
-    walk = _Walk()
+    recorder = _LineRecorder()
     if len(text) > MAX_CHARACTERS:
-        raise _refusal(f"A document may have {MAX_CHARACTERS:,} characters.")
+        raise refusal(f"A document may have {MAX_CHARACTERS:,} characters.")
     try:
-        for event in _events(text):
-            walk.follow(event)
-            if walk.values > MAX_VALUES:
-                raise _refusal(f"The document holds more than {MAX_VALUES:,} values.")
-            if len(walk.frames) > DEEPEST:
-                raise _refusal(f"The document is nested deeper than {DEEPEST} levels.")
+        for event in yaml.parse(text, Loader=BASE_LOADER):
+            recorder.follow(event)
+            if recorder.values > MAX_VALUES:
+                raise refusal(f"The document has more than {MAX_VALUES:,} values.")
+            if len(recorder.frames) > MAX_DEPTH:
+                raise refusal(f"The document is nested deeper than {MAX_DEPTH} levels.")
     except (yaml.YAMLError, UnicodeError):
-        # Whoever builds the document says what is wrong with it.
+        # `load_document` says what is wrong with it.
         pass
-    return walk.lines
-
-
-def _events(text: str) -> Iterator[Any]:
-    return iter(yaml.parse(text, Loader=_Base))
-
-
-def _refusal(message: str) -> DefinitionError:
-    return DefinitionError([Problem("", message)])
+    return recorder.lines

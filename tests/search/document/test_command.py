@@ -73,10 +73,10 @@ def test_without_placeholders_the_result_is_that_of_shlex(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a 'b", "quotation mark is never closed at character 3"),
-        ('a "b', "quotation mark is never closed"),
+        ("a 'b", "quotation mark has no closing one at character 3"),
+        ('a "b', "quotation mark has no closing one"),
         ("a b\\", "must not end with a backslash"),
-        ("a ${{search_space.lr", "not closed by }}"),
+        ("a ${{search_space.lr", "no closing }}"),
     ],
 )
 def test_an_open_end_is_an_error(text: str, words: str) -> None:
@@ -203,9 +203,9 @@ def test_a_negative_float_never_looks_like_an_option(value: float) -> None:
         ("run ${{outputs.model}}", "placeholders are ${{search_space.NAME}}"),
         ("run ${{lr}}", "is not known"),
         ("run ${{}}", "is not known"),
-        ("run 'x", "never closed"),
-        ("", "names no program"),
-        ("  ", "names no program"),
+        ("run 'x", "no closing one"),
+        ("", "has no program"),
+        ("  ", "has no program"),
     ],
 )
 def test_a_command_that_cannot_work_is_a_problem(text: str, words: str) -> None:
@@ -225,12 +225,12 @@ def test_unknown_parameters_are_let_pass_when_no_names_are_known() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (f"run {LR}", "does not use batch;"),
+        (f"run {LR}", "does not use batch."),
         ("pip install x && run", '"&&" has no special meaning'),
         ("run > log.txt", '">"'),
         ("run $KERNEL", '"$KERNEL"'),
         ("run $(nproc)", '"$("'),
-        ("run {search_space.lr}", "a placeholder is ${{search_space.lr}}"),
+        ("run {search_space.lr}", "${{search_space.lr}} is"),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning(text: str, words: str) -> None:

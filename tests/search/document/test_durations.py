@@ -90,4 +90,4 @@ def test_a_field_that_is_no_duration_is_a_problem(value: object) -> None:
     _, diagnostics = read(value)
     (problem,) = diagnostics.problems
     assert problem.path == "limits.timeout"
-    assert "10 m, 1 h or PT1M" in problem.message
+    assert "such as 2h or 90m" in problem.message

@@ -51,7 +51,7 @@ def test_the_argument_of_an_inactive_parameter_is_left_out(
         (f"run --a=b {M}", "no option in front"),
         (f"run --betas {M} {LR}", "another value follows"),
         (f"run model-{M}.bin", "no name in front"),
-        (f"run --both={LR},{M}", "lr and m together"),
+        (f"run --both={LR},{M}", "both lr and m"),
         (f"bash -c 'python t.py --m {M}'", "text of several words"),
     ],
 )

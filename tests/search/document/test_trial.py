@@ -37,10 +37,10 @@ def test_variables_that_are_numbers_become_text() -> None:
 @pytest.mark.parametrize(
     ("document", "path", "words"),
     [
-        ({}, "trial.command", "required, such as python train.py"),
+        ({}, "trial.command", "required, for example python train.py"),
         ({"command": ["python"]}, "trial.command", "must be text"),
         ({"command": "run ${{inputs.x}}"}, "trial.command", 'no input "x"'),
-        ({"command": "run '"}, "trial.command", "never closed"),
+        ({"command": "run '"}, "trial.command", "no closing one"),
         ({"command": "x", "comand": "y"}, "trial.comand", "did you mean command?"),
         (
             {"command": "x", "environment_variables": {"A": None}},
@@ -60,7 +60,7 @@ def test_variables_that_are_numbers_become_text() -> None:
         (
             {"command": "x", "environment_variables": {"SWEEPSITE_TOKEN": "1"}},
             "trial.environment_variables.SWEEPSITE_TOKEN",
-            "set by the site",
+            "the site sets",
         ),
         (
             {"command": "x", "environment_variables": ["A"]},
