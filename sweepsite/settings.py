@@ -57,7 +57,7 @@ def env_url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
         # Reading the port checks it.
         known = parts.scheme in schemes and (parts.port or True)
     except ValueError as error:
-        raise bad_url(name, text, f"which is no URL: {error}") from error
+        raise bad_url(name, text, f"it is not a URL: {error}") from error
     if not known:
         allowed = ", ".join(f"{scheme}://" for scheme in schemes)
         raise bad_url(name, text, f"it must start with {allowed}")

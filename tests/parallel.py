@@ -54,7 +54,7 @@ def lanes_first(items: list[pytest.Item]) -> None:
 
 
 def step_back(item: pytest.Item) -> None:
-    """Installations have deadlines, so whoever runs none lets them go first."""
+    """Installations have deadlines, so workers without one let them go first."""
     if "PYTEST_XDIST_WORKER" in os.environ and lane(_file(item)) is None:
         _step_back()
 

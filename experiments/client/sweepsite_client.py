@@ -43,7 +43,7 @@ COST, FIRST_PAUSE, MAX_PAUSE = 20, 0.5, 30.0
 POINTS_AT_ONCE, MAX_IN_MEMORY = 500, 10_000
 NOTES = ("stop", "told", "client")  # suffixes of the files beside the spool
 MAX_SPOOL, MAX_HALVINGS = 32 << 20, 60
-MAX_REPORTS = 3  # so many reports after a stop request mean that the script continues
+MAX_REPORTS = 3  # after more of them since a stop request, the script is not stopping
 STALE, RETRY = (401, 403, 404, 409), (408, 425, 429)
 JSON, CLOSED = "application/json", (ConnectionError, http.client.HTTPException)
 
@@ -75,7 +75,7 @@ def stop_reason() -> str:
 
 
 def outputs() -> str:
-    """A folder whose files are kept with the trial; it exists."""
+    """An existing folder, whose files are kept with the trial."""
     folder = os.environ.get("SWEEPSITE_OUTPUTS") or os.path.abspath("outputs")
     os.makedirs(folder, exist_ok=True)
     return folder

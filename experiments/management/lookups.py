@@ -31,7 +31,7 @@ def find_user(name: str) -> User:
     user = User.objects.filter(username=name).first()
     if user is None:
         names = User.objects.order_by("pk").values_list("username", flat=True)
-        raise CommandError(f"There is no user {name!r}; there are: {_listed(names)}.")
+        raise CommandError(f"There is no user {name!r}. Users: {_listed(names)}.")
     return user
 
 
@@ -39,7 +39,7 @@ def find_pool(name: str) -> Pool:
     pool = Pool.objects.filter(name=name).first()
     if pool is None:
         names = Pool.objects.values_list("name", flat=True)
-        raise CommandError(f"There is no pool {name!r}; there are: {_listed(names)}.")
+        raise CommandError(f"There is no pool {name!r}. Pools: {_listed(names)}.")
     return pool
 
 

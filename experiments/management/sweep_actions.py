@@ -42,7 +42,7 @@ def add_steps(actions: _SubParsersAction[Any]) -> None:
 
 
 def take_step(options: dict[str, Any]) -> Sweep:
-    """Do it; the sweep as it is then. CommandError where its state does not allow it,
+    """Do it; returns the sweep. Raises CommandError if its state does not allow it,
     DefinitionError for a number that cannot be."""
     sweep = find_sweep(options["id"])
     user = find_user(options["user"]) if options["user"] else None

@@ -125,7 +125,7 @@ class Supervisor:
         return child
 
     def run(self, *, every: float = 0.0, do: Callable[[], None] | None = None) -> None:
-        """Watch the children until a signal; call ``do`` ``every`` so many seconds."""
+        """Watch the children until a signal; call ``do`` about ``every`` seconds."""
         due = time.monotonic() + every
         while not self.stopping:
             self.revive()

@@ -141,7 +141,7 @@ def _set_clocks(case: Case, site: Clocked, sweeps: tuple[int, ...]) -> None:
 
 
 def _not_wrong(site: Clocked) -> list[str]:
-    """Clocks that told the right time all the same: then nothing was tried."""
+    """Clocks that show the right time anyway: then nothing was tested."""
     told = {f"attempt {run.attempt}": run.first for run in runs(site.witness)}
     for name, seen in site.database.rows(
         "SELECT name, seen_at FROM experiments_worker"

@@ -50,7 +50,7 @@ class Sqlite:
 
 
 class Postgres:
-    """A server of its own, which may be made to crash."""
+    """A separate server, which the test can crash."""
 
     name = "postgres"
 

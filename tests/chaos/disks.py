@@ -112,7 +112,7 @@ def _without_database(
 
 
 def _without_room(disks: Disks, visitor: Visitor, sweep: int) -> set[str]:
-    """Who has told that the disk is full, while it is."""
+    """Who has reported that the disk is full, while it is."""
     told = set()
     until = time.monotonic() + LONG
     while time.monotonic() < until:
@@ -167,7 +167,7 @@ def full_store(case: Case) -> list[str]:
 
 
 def _refused_code(site: Installation) -> list[str]:
-    """What is told to somebody who submits code while there is no room for it."""
+    """What a user who submits code sees while there is no room for it."""
     files = {"other.py": "print('x')\n" * 1000}
     document = {
         "experiment_name": "no room",
@@ -251,7 +251,7 @@ OF_SQLITE = (full_database, full_machine)
 
 
 def queue_full(case: Case) -> list[str]:
-    """The queue takes nothing more for two leases: administrators are told so, running
+    """The queue takes nothing more for two leases: pages tell administrators, running
     trials end, and once there is room the sweep goes on."""
     with _with_disks(case, lambda site: []) as (site, _):
         visitor = Visitor(site)
@@ -275,7 +275,7 @@ def queue_full(case: Case) -> list[str]:
 
 
 def _with_full_queue(queue: Redis, visitor: Visitor) -> bool:
-    """Whether a page has told of it, while it is full."""
+    """Whether a page has shown it, while it is full."""
     told, until = False, time.monotonic() + LONG
     while time.monotonic() < until:
         _stuff(queue)

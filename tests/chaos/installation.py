@@ -36,10 +36,10 @@ PASSWORD = "only-for-this-test"
 PATIENCE = 60.0
 OURS = ("SWEEPSITE_", "DATABASE_URL", "REDIS_URL", "TEST_DATABASE_URL", "DJANGO_")
 SIGN_ON = """
-from experiments.management import bootstrap
+from experiments.management.commands.setup import ensure_admin
 from experiments.models import ApiToken, Pool, User, WorkerToken
 from experiments.tokens import new_token
-bootstrap.ensure_admin()
+ensure_admin()
 token = new_token("swp")
 ApiToken.objects.create(user=User.objects.get(), scope="admin",
                         prefix=token.prefix, digest=token.digest)

@@ -26,7 +26,7 @@ def _part(path: Path, part: str) -> Path:
 
 @dataclass(frozen=True)
 class Picture:
-    """A copy of the files at one moment, in which nobody wrote.
+    """A copy of the files at one moment without writes.
 
     Of the log's valid ``frames`` the first ``brought_over`` may be in the database
     already, in part: they were flushed before that began, so no cut takes them.
@@ -72,7 +72,7 @@ class Picture:
         return path
 
     def torn(self, random: Random, folder: Path) -> Path:
-        """A copy whose log is whole, while pages that it has are torn in the database.
+        """A copy with a whole log, and with damaged pages in the database.
         The first one is left alone: a disk writes its first sector whole."""
         path = self.copied(folder)
         log = _part(path, "-wal").read_bytes()

@@ -19,7 +19,7 @@ CUTS_OF_ONE = 20
 
 
 def power_cut(case: Case) -> list[str]:
-    """``size`` power cuts while trials report and somebody changes their sweep: each
+    """``size`` power cuts while trials report and a user changes their sweep: each
     time the database opens clean and holds the commits up to one of them; and what was
     answered before, where the disk kept what it had flushed."""
     trials = max(4, case.size // 10)

@@ -131,7 +131,7 @@ class Network:
             self._do(self.links[name].close_all())
 
     def silence(self, *names: str) -> None:
-        """Let nothing pass, and tell nobody."""
+        """Let nothing pass, silently."""
         for name in names:
             self.links[name].weather.silent = True
 

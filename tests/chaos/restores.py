@@ -1,4 +1,4 @@
-"""A backup made while trials run, and a new installation that goes on from it."""
+"""A backup made while trials run, and a new installation that continues from it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def split_brain(case: Case) -> list[str]:
 
 
 def split_ride_out(case: Case) -> list[str]:
-    """The same with a training that goes on: it ends when it hears of the other."""
+    """The same with a training that continues: it ends when it learns of the other."""
     return _parted(case, _cut_off, when_cut_off="ride_out")
 
 
@@ -37,7 +37,7 @@ def _cut_off(site: Installation) -> Callable[[], None]:
 
 
 def freeze(case: Case) -> list[str]:
-    """Every process of a host stands still for three leases, and then goes on."""
+    """Every process of a host is suspended for three leases and then continues."""
 
     def part(site: Installation) -> Callable[[], None]:
         frozen = site.pids(host="host-0")
@@ -103,7 +103,7 @@ def _alive(pids: set[int]) -> set[int]:
 
 
 def dup_delivery(case: Case) -> list[str]:
-    """Every bell hangs ten times, and every fifth answer of the site gets lost."""
+    """Every job comes ten times, and every fifth answer of the site gets lost."""
     with case.installed() as site:
         for n in range(len(site.hosts)):
             site.network.links[f"site-{n}"].weather.drop_replies = 0.2

@@ -1,4 +1,4 @@
-"""An administrator with a browser: what people are told while something fails."""
+"""An administrator with a browser: what pages say while something fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Answer:
 
 
 class Visitor:
-    """Logged in, and remembering the answers that nobody should get."""
+    """Logged in, and noting answers that no user should get."""
 
     def __init__(self, site: Installation) -> None:
         self._site = site

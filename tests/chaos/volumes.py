@@ -27,7 +27,7 @@ def no_small_disks() -> str:
 
 
 class Volume:
-    """A mounted disk. What fills it lies in a file of its own."""
+    """A mounted disk. A separate file fills it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -72,5 +72,5 @@ def _mount(folder: Path, size: int) -> subprocess.CompletedProcess[str]:
 
 
 def _unmount(folder: Path) -> None:
-    """Also where somebody still has a file open there: it goes with its last user."""
+    """Also while a process still has a file open there."""
     subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True)

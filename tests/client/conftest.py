@@ -41,7 +41,7 @@ def client_path() -> Path:
 
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The client in a script that nobody's sweep has started."""
+    """The client in a script that no sweep has started."""
     for name in ("URL", "TRIAL_ID", "TOKEN", "PARAMS", "OUTPUTS", "SPOOL"):
         monkeypatch.delenv(f"SWEEPSITE_{name}", raising=False)
     return load(CLIENT)

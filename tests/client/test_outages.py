@@ -23,7 +23,7 @@ def try_again_now(sweep: Any) -> None:
     sweep._client()._reporter._retry_at = 0.0
 
 
-def test_a_report_to_nobody_is_kept_on_disk(
+def test_a_report_without_a_site_is_kept_on_disk(
     sweep: Any, site: Any, spool: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.go_away()
@@ -160,7 +160,7 @@ def test_processes_of_one_trial_share_the_spool(
     assert len(site.arrivals) + "".join(left).count("\n") == 201
 
 
-def test_a_line_torn_by_a_crash_harms_nobody(
+def test_an_incomplete_line_after_a_crash_does_no_harm(
     sweep: Any, site: Any, spool: Path
 ) -> None:
     good = {"name": "loss", "step": 0, "value": 1.0}

@@ -116,7 +116,7 @@ def test_a_report_of_nothing_is_a_mistake(sweep: Any) -> None:
         sweep.log(step=1)
 
 
-def test_a_stop_in_the_reply_is_told_to_the_script_and_its_runner(
+def test_a_stop_in_the_reply_reaches_the_script_and_its_runner(
     sweep: Any, site: Any, spool: Path
 ) -> None:
     site.reply_stop = "worse than the median"
@@ -126,7 +126,7 @@ def test_a_stop_in_the_reply_is_told_to_the_script_and_its_runner(
     assert spool.with_name("spool.jsonl.told").exists()
 
 
-def test_a_script_that_goes_on_reporting_is_still_heard_but_not_waited_for(
+def test_a_script_that_continues_to_report_is_not_waited_for(
     sweep: Any, site: Any, spool: Path
 ) -> None:
     site.reply_stop = "worse than the median"
@@ -157,7 +157,7 @@ def test_an_ended_trial_stops_the_script_and_is_left_in_peace(
     assert len(site.requests) == 1
 
 
-def test_a_refused_report_is_said_once_and_training_goes_on(
+def test_a_refused_report_is_logged_once_and_training_continues(
     sweep: Any, site: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.refused_names = {"odd"}

@@ -43,7 +43,7 @@ def runtime(tmp_path: Path) -> Iterator[Path]:
     folder.rmdir()
 
 
-def test_a_restart_finds_the_folder_again_and_nobody_else_s(
+def test_a_restart_finds_the_folder_again_and_no_other_user_s(
     runtime: Path, tmp_path: Path
 ) -> None:
     assert embedded_valkey.runtime_folder(tmp_path) == runtime

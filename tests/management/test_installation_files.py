@@ -90,7 +90,7 @@ def service_of(unit: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
-def test_nobody_else_on_the_machine_reads_what_a_service_keeps(unit: Path) -> None:
+def test_no_other_user_can_read_what_a_service_keeps(unit: Path) -> None:
     service = service_of(unit)
     assert service["StateDirectory"].startswith("sweepsite")
     assert (service["StateDirectoryMode"], service["UMask"]) == ("0700", "0077")

@@ -71,7 +71,7 @@ def test_a_bad_value_is_named_in_one_line(
 
 
 @pytest.mark.parametrize("secret", ["p", "p@ss", "12#4"])
-def test_a_bad_url_is_told_without_its_password(secret: str, tmp_path: Path) -> None:
+def test_the_error_for_a_bad_url_has_no_password(secret: str, tmp_path: Path) -> None:
     url = f"postgres://ada:{secret}@h:abc/db"
     done = manage("check", SWEEPSITE_HOME=str(tmp_path), DATABASE_URL=url)
     assert done.returncode == 1
@@ -176,7 +176,7 @@ def test_the_address_is_that_of_an_up_on_the_data_folder(
         assert site_url(tmp_path) == expected
 
 
-def test_what_a_killed_up_told_counts_no_more_and_goes_with_the_next_one(
+def test_addresses_of_a_killed_up_do_not_count_and_the_next_one_removes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SWEEPSITE_URL", "REDIS_URL"):

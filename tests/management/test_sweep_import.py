@@ -82,9 +82,7 @@ def test_what_is_no_sweep_exits_1(run: Run, tmp_path: Path) -> None:
     assert ran.code == 1 and ran.out == "" and "Katib" in ran.err
 
 
-def test_mistakes_in_our_own_document_are_told_one_by_one(
-    run: Run, tmp_path: Path
-) -> None:
+def test_each_mistake_in_our_own_document_is_an_error(run: Run, tmp_path: Path) -> None:
     ran = run("sweep", "check", written(tmp_path, "trial: {}\nnonsense: 1\n"))
     assert ran.code == 1
     paths = {line.partition(":")[0] for line in ran.err.splitlines()}

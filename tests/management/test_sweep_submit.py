@@ -106,7 +106,7 @@ def test_names_that_do_not_fit_are_refused_in_one_line(
     assert not Sweep.objects.exists()
 
 
-def test_an_invalid_file_is_told_field_by_field(run: Run, tmp_path: Path) -> None:
+def test_an_invalid_file_gets_an_error_per_field(run: Run, tmp_path: Path) -> None:
     limits = {"max_total_trials": 0}
     file = written(tmp_path / "sweep.yaml", limits=limits, nonsense=1)
     ran = run("sweep", "submit", file)
@@ -116,7 +116,7 @@ def test_an_invalid_file_is_told_field_by_field(run: Run, tmp_path: Path) -> Non
     assert not Sweep.objects.exists()
 
 
-def test_a_missing_file_and_a_missing_folder_are_told(run: Run, tmp_path: Path) -> None:
+def test_a_missing_file_or_folder_is_an_error(run: Run, tmp_path: Path) -> None:
     ran = run("sweep", "submit", tmp_path / "none.yaml")
     assert ran.code == 1 and "cannot be read" in ran.err
     ran = run("sweep", "submit", written(tmp_path / "sweep.yaml", code="./none"))
@@ -153,7 +153,7 @@ def test_watching_lasts_until_the_end_and_exits_by_it(
     naps: list[float] = []
 
     def nap(seconds: float) -> None:
-        """Meanwhile the sweep goes on."""
+        """Meanwhile the sweep continues."""
         naps.append(seconds)
         sweep = Sweep.objects.get()
         factories.trial(sweep, state="completed", value=len(naps) / 10)

@@ -38,7 +38,7 @@ def test_an_unknown_scope_is_refused_with_those_there_are(run: Run) -> None:
 def test_an_unknown_user_is_refused_with_those_there_are(run: Run) -> None:
     factories.user("ada")
     ran = run("token", "create", "--user", "bob")
-    assert ran.code == 1 and ran.err == "There is no user 'bob'; there are: ada."
+    assert ran.code == 1 and ran.err == "There is no user 'bob'. Users: ada."
 
 
 def test_a_worker_token_is_for_one_pool(run: Run) -> None:
@@ -53,4 +53,4 @@ def test_a_worker_token_is_for_one_pool(run: Run) -> None:
 def test_an_unknown_pool_is_refused_with_those_there_are(run: Run) -> None:
     factories.pool(factories.team())
     ran = run("worker-token", "create", "--pool", "gpu")
-    assert ran.code == 1 and "there are: default" in ran.err
+    assert ran.code == 1 and "Pools: default" in ran.err

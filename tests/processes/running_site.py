@@ -36,7 +36,7 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nobody listens at, and that was given to nobody before."""
+    """A free port that was not used before."""
     for port in CHANCE.sample(_ports(), TRIES):
         if port in _given:
             continue

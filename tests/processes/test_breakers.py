@@ -87,7 +87,7 @@ def draft(site: RunningSite, **changes: Any) -> int:
     return number
 
 
-def test_what_works_goes_on_and_keeps_its_first_trial(site: RunningSite) -> None:
+def test_what_works_continues_and_keeps_its_first_trial(site: RunningSite) -> None:
     sweep = tried_first(site, "python train_curve.py --pause 0.2 --reports 8")
     assert site.wait_for_end(sweep)["state"] == "completed"
     trials = site.trials(sweep)

@@ -96,7 +96,7 @@ def test_packages_that_cannot_be_installed_fail_the_trials_alike(
     assert "no-such-package==1" in failed[0]["message"]
 
 
-def test_a_runner_that_is_killed_at_its_build_holds_up_nobody(
+def test_a_runner_that_is_killed_at_its_build_blocks_no_other(
     site: RunningSite, repository: GitRepository
 ) -> None:
     sweep = site.submit(

@@ -133,7 +133,7 @@ def test_sweep_timeout(site: RunningSite) -> None:
     assert site.sweep(sweep)["reason"] == "sweep_timeout"
 
 
-def test_pause_lets_running_trials_end_and_resume_goes_on(site: RunningSite) -> None:
+def test_pause_lets_running_trials_end_and_resume_continues(site: RunningSite) -> None:
     sweep = site.submit(command="python train_curve.py --pause 0.1", limits=limits(6))
     wait_for(lambda: len(site.training()) >= 1, "a trial to run")
     site.api("POST", f"/sweeps/{sweep}/pause")
@@ -191,8 +191,8 @@ def test_a_second_up_on_the_same_folder_is_refused(site: RunningSite) -> None:
     assert str(site.up.pid) in second.stderr
 
 
-def test_ctrl_c_ends_everything_and_the_next_start_goes_on(site: RunningSite) -> None:
-    """Before patience ends, with trials running, and nothing is left behind."""
+def test_ctrl_c_ends_everything_and_the_next_start_continues(site: RunningSite) -> None:
+    """In time, with trials running, and nothing is left behind."""
     sweep = site.submit(
         command="python train_curve.py --reports 30 --pause 0.1", limits=limits(3)
     )
@@ -217,7 +217,7 @@ def download(site: RunningSite, path: str) -> str:
         return text
 
 
-def test_nobody_gets_in_without_a_token(site: RunningSite) -> None:
+def test_no_access_without_a_token(site: RunningSite) -> None:
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"{site.url}/api/v1/sweeps", timeout=10)
 

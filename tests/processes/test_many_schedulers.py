@@ -26,7 +26,7 @@ SLOTS, MOST = 16, 12
 
 
 class Host:
-    """A worker that answers its bells as slots do, but has its trials end at once."""
+    """A worker that takes its jobs as slots do, but ends its trials at once."""
 
     def __init__(self, site: RunningSite) -> None:
         token = site.manage("worker-token", "create", "--pool", "default").split()[-1]

@@ -1,4 +1,4 @@
-"""A trial that was lost, has crashed or was paused goes on from its own outputs."""
+"""A trial that was lost, crashed or paused continues from its own outputs."""
 
 from __future__ import annotations
 

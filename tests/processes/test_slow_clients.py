@@ -114,7 +114,7 @@ def test_others_do_not_wait_for_clients_that_read_no_more(files_port: int) -> No
         assert answer(files_port, within=60).startswith(b"HTTP/1.1 ")
 
 
-def test_a_form_that_stops_midway_is_told_so(port: int) -> None:
+def test_a_form_that_stops_midway_gets_an_error(port: int) -> None:
     """Its token was in what is missing."""
     page = answer(port, within=60, asked="/login/").decode()
     found = re.search(r"csrftoken=(\w+)", page)

@@ -24,7 +24,7 @@ def test_a_good_trial_is_reported_with_everything_it_left(
     assert runners.words() == ["START", "END"]
 
 
-def test_the_end_is_the_last_thing_told_and_the_folder_then_goes(
+def test_the_finish_report_comes_last_and_the_folder_is_then_removed(
     runners: Any, site: Any
 ) -> None:
     runners.run("train_ok")
@@ -104,7 +104,7 @@ def test_calls_carry_the_attempt_s_token_and_the_protocol(
     assert {headers["x-sweepsite-protocol"] for headers in site.headers} == {"2"}
 
 
-def test_output_is_seen_while_training_goes_on(runners: Any, site: Any) -> None:
+def test_output_is_shown_while_training_runs(runners: Any, site: Any) -> None:
     command = "import time; print('early', flush=True); time.sleep(600)"
     runner = runners.start("python", "-c", command)
     site.wait_for(lambda: b"early\n" in site.log)

@@ -30,7 +30,7 @@ def run(place: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_each_place_stands_in_the_code_once() -> None:
+def test_each_place_is_in_the_code_once() -> None:
     found: Counter[str] = Counter()
     for path in (ROOT / "experiments").rglob("*.py"):
         found.update(re.findall(r"\bfailpoint\(\"([a-z.]+)\"\)", path.read_text()))

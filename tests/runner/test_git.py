@@ -86,7 +86,7 @@ def test_tags_and_commits_are_found(
         ({"url": "ext::sh -c touch% x"}, "not a repository|cannot be fetched"),
     ],
 )
-def test_what_git_cannot_do_is_told_and_leaves_nothing(
+def test_what_git_cannot_do_is_reported_and_leaves_nothing(
     runners: Any,
     site: Any,
     repository: GitRepository,
@@ -147,7 +147,7 @@ def test_two_attempts_at_once_share_one_mirror(
     assert len(mirrors) == 1
 
 
-def test_what_a_killed_fetch_left_is_in_nobody_s_way(
+def test_what_a_killed_fetch_left_disturbs_no_later_fetch(
     runners: Any, site: Any, repository: GitRepository, home: Path
 ) -> None:
     code = code_from(repository)

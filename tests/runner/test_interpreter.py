@@ -58,7 +58,7 @@ def test_one_that_is_missing_is_named_with_what_to_do(
     assert list((home / "attempts").iterdir()) == []
 
 
-def test_one_that_may_not_be_executed_is_told(
+def test_one_that_may_not_be_executed_is_reported(
     runners: Any, site: Any, another: Path
 ) -> None:
     another.chmod(0o644)

@@ -1,4 +1,4 @@
-"""A slot forks its runners: each is a process of its own with nothing of the slot."""
+"""A slot forks its runners: each is a separate process without the slot's connections."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def told(lines: Any) -> Any:
     return json.loads(lines.readline())
 
 
-def test_a_forked_runner_delivers_and_its_end_is_heard(
+def test_a_forked_runner_delivers_and_its_end_is_reported(
     runners: Any, python: str, home: Path, site: Any
 ) -> None:
     with slot(python, home, runners.spec("sh", "-c", "echo seen; exit 3")) as lines:

@@ -80,7 +80,7 @@ def test_a_host_cut_off_beyond_the_lease_begins_no_training(
 
 
 @pytest.mark.parametrize("rest", [{}, {"when_cut_off": "ride_out"}])
-def test_it_begins_within_the_lease_or_where_it_shall_ride_it_out(
+def test_it_begins_within_the_lease_or_if_the_sweep_says_ride_out(
     runners: Any, site: Any, tmp_path: Path, rest: dict[str, Any]
 ) -> None:
     lease = 1.2 if rest else 600

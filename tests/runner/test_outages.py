@@ -20,7 +20,7 @@ for step in range(int(sys.argv[1])):
 """
 
 
-def test_training_goes_on_and_everything_arrives_when_the_site_is_back(
+def test_training_continues_and_everything_arrives_when_the_site_is_back(
     runners: Any, site: Any, wait_until: Any
 ) -> None:
     site.stop = None
@@ -134,7 +134,7 @@ def test_a_refused_end_is_kept_and_said(runners: Any, site: Any) -> None:
     assert runners.folder().root.exists()
 
 
-def test_beats_go_on_while_the_end_is_being_delivered(runners: Any, site: Any) -> None:
+def test_heartbeats_continue_during_the_delivery(runners: Any, site: Any) -> None:
     site.statuses["finish"] = 503
     runner = runners.start("train_no_metric")
     site.wait_for(lambda: any(action == "finish" for _, _, action in site.requests))

@@ -83,7 +83,7 @@ def test_a_killed_parent_takes_the_training_with_it(
     wait_until(lambda: not processes.environment_of(runner))
 
 
-def test_a_killed_runner_leaves_only_what_the_janitor_finds(
+def test_a_killed_runner_leaves_only_what_the_cleanup_finds(
     runners: Any, home: Path, wait_until: Any
 ) -> None:
     runner = runners.start("train_daemon_grandchild", "hang", slot="host-0")
@@ -97,7 +97,7 @@ def test_a_killed_runner_leaves_only_what_the_janitor_finds(
     assert not runners.alive()
 
 
-def test_the_janitor_kills_by_attempt_and_only_in_its_own_home(
+def test_the_cleanup_kills_by_attempt_and_only_in_its_own_home(
     runners: Any, home: Path, wait_until: Any
 ) -> None:
     runner = runners.start("train_daemon_grandchild", "hang")

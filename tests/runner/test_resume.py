@@ -111,7 +111,7 @@ def test_outputs_beyond_the_limit_are_not_fetched(runners: Any, site: Any) -> No
     assert "2 kB, more than the 1 kB" in site.text()
 
 
-def test_a_stop_meanwhile_is_heard(runners: Any, site: Any) -> None:
+def test_a_stop_meanwhile_takes_effect(runners: Any, site: Any) -> None:
     earlier = site.add_checkpoint(m=b"weights")
     site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 1}
     assert runners.run("train_hang", resume_from=earlier) == 0

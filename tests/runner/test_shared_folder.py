@@ -145,7 +145,7 @@ def test_a_huge_folder_is_left_as_soon_as_it_is_too_much(
     assert not (tmp_path / "work").exists()
 
 
-def test_a_stop_is_heard_while_a_folder_is_looked_at(
+def test_a_stop_takes_effect_while_a_folder_is_read(
     allowed: Path, tmp_path: Path
 ) -> None:
     def stop() -> None:

@@ -72,7 +72,7 @@ def test_a_batch_that_failed_is_sent_again(
     assert len(site.arrivals) == 10
 
 
-def test_a_torn_or_foreign_line_is_left_out_and_counted(
+def test_an_incomplete_or_foreign_line_is_left_out_and_counted(
     path: Path, sender: SpoolSender, site: Any
 ) -> None:
     foreign = ["[]", '{"name": 1}', '{"name": "a", "step": 1, "value": "x"}', "\xff"]

@@ -47,7 +47,7 @@ def test_a_deaf_process_is_killed_after_its_grace_and_not_before(
     assert not runners.alive()
 
 
-def test_a_script_told_by_a_reply_may_save_before_sigterm(
+def test_a_script_that_sees_a_stop_in_a_reply_may_save_before_sigterm(
     runners: Any, site: Any
 ) -> None:
     site.reply_stop = "worse than the median"
@@ -141,7 +141,7 @@ def test_a_script_that_saves_for_ever_is_ended_all_the_same(
     assert not runners.alive()
 
 
-def test_a_script_that_goes_on_reporting_gets_sigterm_without_delay(
+def test_a_script_that_continues_to_report_gets_sigterm_at_once(
     runners: Any, site: Any
 ) -> None:
     runner = runners.start("train_ignores_stop", grace=600)

@@ -24,9 +24,7 @@ def end(runner: Any) -> None:
     assert runner.wait(timeout=30) == 0
 
 
-def test_a_saved_file_is_at_the_site_while_training_goes_on(
-    runners: Any, site: Any
-) -> None:
+def test_a_saved_file_is_uploaded_while_training_runs(runners: Any, site: Any) -> None:
     script = "(out/'a.txt').write_text('one'); time.sleep(600)"
     runner = python(runners, script)
     site.wait_for(lambda: site.artifacts.get("a.txt") == b"one")
@@ -111,7 +109,7 @@ while True:
     end(runner)
 
 
-def test_a_torn_file_is_kept_for_people_only(runners: Any, site: Any) -> None:
+def test_a_partial_file_is_kept_for_people_only(runners: Any, site: Any) -> None:
     script = """
 import signal
 (out/'whole.txt').write_text('whole'); time.sleep(2.2)
@@ -125,7 +123,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert "torn.bin was being written at the end" in site.finish["message"]
 
 
-def test_a_file_that_is_moved_to_its_name_is_whole_whoever_kills_its_script(
+def test_a_file_that_is_moved_to_its_name_is_whole_after_every_kill(
     runners: Any, site: Any
 ) -> None:
     """Also where its times are equal, as within one tick of the clock they go by."""
@@ -148,7 +146,7 @@ while True:
     assert "state.txt" not in site.finish["message"]
 
 
-def test_the_whole_state_before_a_torn_one_stays(runners: Any, site: Any) -> None:
+def test_the_whole_version_before_a_partial_one_stays(runners: Any, site: Any) -> None:
     script = """
 (out/'model.bin').write_bytes(b'step 1')
 (out/'train.log').open('a').write('all of it')

@@ -1,4 +1,4 @@
-"""Virtual environments that are really built, by runners that really wait."""
+"""Virtual environments that are really built, and the requirements that they share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiments.runner.file_lock import FileLock
+from experiments.runner.outcome import NotStarted
+from experiments.runner.sources import Requirements
 from experiments.runner.venv_cache import MARK, remove_unused
+from experiments.runner.venvs import read
 from tests.runner.wheels import make_wheel
 
 USE = "import thing, sys; print('with', thing.SAID, sys.prefix)"
@@ -113,7 +117,7 @@ def test_a_stop_ends_a_build_and_leaves_no_process(
     assert built(home) == []
 
 
-def test_requirements_that_cannot_be_are_told_at_once(
+def test_impossible_requirements_are_reported_at_once(
     runners: Any, site: Any, home: Path
 ) -> None:
     cases: list[tuple[object, str]] = [
@@ -141,7 +145,7 @@ def test_a_python_that_is_none_fails_the_environment(
     assert "does not run: no such thing" in site.finish["message"]
 
 
-def test_a_python_without_venv_is_told_what_to_install(
+def test_without_venv_the_error_says_what_to_install(
     runners: Any, site: Any, tmp_path: Path
 ) -> None:
     program = tmp_path / "python-bare"
@@ -158,7 +162,7 @@ def test_a_python_without_venv_is_told_what_to_install(
 def test_a_lock_of_another_process_is_waited_for_with_signs_of_life(
     runners: Any, site: Any, home: Path, tmp_path: Path
 ) -> None:
-    """The environment is there, but somebody else is at it, as while it is built."""
+    """The environment exists, but another process has its lock, as during a build."""
     program = tmp_path / "python-fake"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     program.chmod(0o755)
@@ -191,3 +195,49 @@ def test_a_lock_of_another_process_is_waited_for_with_signs_of_life(
     lock.close()
     assert runner.wait(timeout=30) == 0
     assert site.finish["exit_code"] == 0
+
+
+def text_of(folder: Path, files: Mapping[str, str], requirements: Requirements) -> str:
+    work = folder / "work"
+    for name, text in files.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text)
+    work.mkdir(exist_ok=True)
+    return read(requirements, work=work, own=folder / "own.txt").text
+
+
+FILE = Requirements(file="requirements.txt")
+
+
+def test_comments_and_spaces_make_no_difference(tmp_path: Path) -> None:
+    plain = text_of(tmp_path / "a", {"requirements.txt": "numpy==2.1\nscipy"}, FILE)
+    wordy = "# what we need\n\nnumpy==2.1   # fast\r\n  scipy \n"
+    assert text_of(tmp_path / "b", {"requirements.txt": wordy}, FILE) == plain
+    own = Requirements(lines=("numpy==2.1", "scipy"))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "work").mkdir()
+    assert text_of(tmp_path / "c", {}, own) == plain
+
+
+@pytest.mark.parametrize(
+    "line", ["-r more.txt", "--requirement=more.txt", "-c more.txt", "./more.txt"]
+)
+def test_what_a_line_names_in_the_code_counts_with_its_content(
+    tmp_path: Path, line: str
+) -> None:
+    texts = {
+        text_of(tmp_path / name, {"requirements.txt": line, "more.txt": more}, FILE)
+        for name, more in (("a", "numpy"), ("b", "scipy"))
+    }
+    assert len(texts) == 2
+
+
+def test_files_that_name_each_other_end(tmp_path: Path) -> None:
+    files = {"requirements.txt": "-r b.txt", "b.txt": "-r requirements.txt\nnumpy"}
+    assert "numpy" in text_of(tmp_path, files, FILE)
+
+
+@pytest.mark.parametrize("line", ["-e .", "--editable ./x", "-e git+https://h/r"])
+def test_an_editable_package_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(NotStarted, match="shared environment"):
+        text_of(tmp_path, {"requirements.txt": line}, FILE)

@@ -1,4 +1,4 @@
-"""Leaves many dead orphans to whoever adopts them. Arguments: how many, seconds."""
+"""Leaves many dead orphans to their new parent. Arguments: how many, seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saves after every epoch and goes on from there. Arguments: epochs, pause, and the
+"""Saves after every epoch and resumes from there. Arguments: epochs, pause, and the
 epoch at which the first attempt crashes (0: none)."""
 
 from __future__ import annotations

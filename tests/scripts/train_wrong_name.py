@@ -1,4 +1,4 @@
-"""Reports under names that nobody asked for, and one that is far too long."""
+"""Reports under unknown names, and one that is far too long."""
 
 from __future__ import annotations
 

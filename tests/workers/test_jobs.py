@@ -1,4 +1,4 @@
-"""What a slot does with a bell, where the site's answers get lost."""
+"""What a slot does with a job when the site's answers get lost."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def add_deaf(supervisor: Supervisor, ready: Path, **fields: object) -> Child:
     return deaf
 
 
-def test_a_child_deaf_to_sigterm_is_killed_after_its_patience(
+def test_a_child_deaf_to_sigterm_is_killed_after_its_stop_seconds(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     deaf = add_deaf(supervisor, tmp_path / "ready", stop_seconds=0.3)

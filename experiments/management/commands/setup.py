@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
-from experiments.management import bootstrap
+from experiments.models import Membership, Pool, Team, User, WorkerToken
 from experiments.sweeps.demo import ensure_demo
+from experiments.tokens import token_digest
+
+ADMIN = "admin"
 
 
 class Command(BaseCommand):
@@ -33,9 +38,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with collecting_static():
             call_command("migrate", verbosity=0, interactive=False)
-            password = bootstrap.ensure_admin()
+            password = ensure_admin()
         if options["for_up"]:
-            bootstrap.keep_embedded_token(settings.WORKER_TOKEN)
+            keep_embedded_token(settings.WORKER_TOKEN)
         else:
             self.stdout.write("The database and the static files are up to date.")
         if options["demo"]:
@@ -43,10 +48,36 @@ class Command(BaseCommand):
         if password is not None:
             given = os.environ.get("SWEEPSITE_ADMIN_PASSWORD")
             shown = "as given in SWEEPSITE_ADMIN_PASSWORD" if given else password
-            self.stdout.write(f"\n  user      {bootstrap.ADMIN}")
+            self.stdout.write(f"\n  user      {ADMIN}")
             self.stdout.write(
                 f"  password  {shown}{'' if given else '   (shown only now)'}"
             )
+
+
+def ensure_admin() -> str | None:
+    """Make the first admin, with a team and a pool; returns a new admin's password."""
+    if User.objects.exists():
+        return None
+    password = os.environ.get("SWEEPSITE_ADMIN_PASSWORD") or secrets.token_urlsafe(12)
+    with transaction.atomic():
+        admin = User.objects.create_superuser(ADMIN, password=password)
+        team, _ = Team.objects.get_or_create(
+            slug="default", defaults={"name": "Default"}
+        )
+        Membership.objects.get_or_create(
+            team=team, user=admin, defaults={"role": Membership.Role.ADMIN}
+        )
+        pool, _ = Pool.objects.get_or_create(name="default")
+        pool.teams.add(team)
+    return password
+
+
+def keep_embedded_token(secret: str) -> None:
+    """Store the credential of ``up``'s workers, which is a new one at each start."""
+    pool, _ = Pool.objects.get_or_create(name="default")
+    WorkerToken.objects.filter(pool=pool, prefix="embedded").delete()
+    digest = token_digest(secret)
+    WorkerToken.objects.create(pool=pool, prefix="embedded", digest=digest)
 
 
 @contextlib.contextmanager
