@@ -1,4 +1,4 @@
-"""A slot forks its runners: each is a separate process without the slot's connections."""
+"""A slot forks its runners: each is a process without the slot's connections."""
 
 from __future__ import annotations
 
