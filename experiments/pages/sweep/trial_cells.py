@@ -12,10 +12,11 @@ from typing import Any
 
 from experiments.formatting import duration_text, metric_text, number_text, texts
 from experiments.pages.trial_rows import TrialRow, thinned
-from experiments.search.fields import is_number
 from experiments.search.space.choice import Choice
 from experiments.search.space.space import SearchSpace
 
+# The types of JSON numbers. A call for each cell would cost more.
+NUMBERS = (int, float)
 # As wide as a digit and as a point, where figures are tabular.
 FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"
 WIDTH, HEIGHT, EDGE = 96, 24, 3
@@ -87,7 +88,7 @@ def numeric_parameters(space: SearchSpace) -> dict[str, bool]:
     """Whether all values of a parameter are numbers, by name."""
     return {
         name: not isinstance(axis.distribution, Choice)
-        or all(map(is_number, axis.distribution.distinct))
+        or all(type(value) in NUMBERS for value in axis.distribution.distinct)
         for name, axis in space.axes.items()
     }
 
@@ -100,7 +101,7 @@ def value_texts(values: Sequence[Any], *, digits: int = 4) -> list[str]:
     """Numbers with some digits, anything else as it is."""
     found = texts(values, partial(number_text, digits=digits))
     return [
-        text if is_number(value) else plain_text(value)
+        text if type(value) in NUMBERS else plain_text(value)
         for value, text in zip(values, found, strict=True)
     ]
 
@@ -137,11 +138,13 @@ def parameter_column(
     """One parameter's cells, and the width of their decimals."""
     values = [params.get(name) for params in configurations]
     found = value_texts(values) if numeric[name] else [*map(plain_text, values)]
-    numbers = [t for t, v in zip(found, values, strict=True) if is_number(v)]
+    numbers = [t for t, v in zip(found, values, strict=True) if type(v) in NUMBERS]
     room = max(map(decimals, numbers), default=0) if numeric[name] else 0
     return [
         TableCell(
-            padded(text, room), str(value) if is_number(value) else text, numeric[name]
+            padded(text, room),
+            str(value) if type(value) in NUMBERS else text,
+            numeric[name],
         )
         if name in params
         else TableCell("not set", numeric=numeric[name], unset=True)
