@@ -25,6 +25,8 @@ STEPS = {
     "extend": "continue a sweep that has ended with more trials",
 }
 
+BACKFILL = "backfill"
+
 
 def add_steps(actions: _SubParsersAction[Any]) -> None:
     for action, meaning in STEPS.items():
@@ -61,9 +63,6 @@ def _move_of(options: dict[str, Any]) -> Callable[..., Sweep]:
             return partial(control.pause, running=running)
         case action:
             return partial(control.steer, action=action)
-
-
-BACKFILL = "backfill"
 
 
 def add_backfill(actions: _SubParsersAction[Any]) -> None:

@@ -32,6 +32,13 @@ logger = logging.getLogger(__name__)
 MAX_KILL_SECONDS = 5.0
 DAY = 24 * 3600.0
 
+MODULE = "experiments.runner.cleanup"
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+EVERY = 3600.0
+# Trials get the processor first.
+NICENESS = 10
+
 
 def kill_attempts(attempts: Collection[str | int], *, home: Path) -> int:
     """SIGKILL every process of these attempts; returns how many there were.
@@ -124,15 +131,6 @@ def _kill_all(belongs: Callable[[Mapping[str, str]], bool]) -> int:
     if killed:
         logger.warning("killed %d processes of a dead runner", len(killed))
     return len(killed)
-
-
-MODULE = "experiments.runner.cleanup"
-logger = logging.getLogger(MODULE)
-
-PROJECT = Path(__file__).resolve().parent.parent.parent
-EVERY = 3600.0
-# Trials get the processor first.
-NICENESS = 10
 
 
 class Housekeeping:

@@ -48,6 +48,17 @@ FORBIDDEN = re.compile(
     re.IGNORECASE,
 )
 
+GIT_SETTINGS = (
+    *("GIT_ASKPASS", "SSH_ASKPASS", "SSH_AUTH_SOCK", "GIT_SSH", "GIT_SSH_COMMAND"),
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
+    *("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_HTTP_PROXY_AUTHMETHOD"),
+)
+PIP_PREFIX = "PIP_"
+ENVIRONMENTS_LIMIT = "SWEEPSITE_ENVIRONMENTS_LIMIT_BYTES"
+RESUME_LIMIT = "SWEEPSITE_RESUME_LIMIT_BYTES"
+CODE_LIMIT = "SWEEPSITE_CODE_LIMIT_BYTES"
+REPOSITORIES_LIMIT = "SWEEPSITE_REPOSITORIES_LIMIT_BYTES"
+
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """The part of a worker's environment that a training process may see.
@@ -130,18 +141,6 @@ def _path_with_own_python(path: str) -> str:
 
 def _client_first(path: str | None) -> str:
     return os.pathsep.join([str(CLIENT_FOLDER), *([path] if path else [])])
-
-
-GIT_SETTINGS = (
-    *("GIT_ASKPASS", "SSH_ASKPASS", "SSH_AUTH_SOCK", "GIT_SSH", "GIT_SSH_COMMAND"),
-    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
-    *("GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_HTTP_PROXY_AUTHMETHOD"),
-)
-PIP_PREFIX = "PIP_"
-ENVIRONMENTS_LIMIT = "SWEEPSITE_ENVIRONMENTS_LIMIT_BYTES"
-RESUME_LIMIT = "SWEEPSITE_RESUME_LIMIT_BYTES"
-CODE_LIMIT = "SWEEPSITE_CODE_LIMIT_BYTES"
-REPOSITORIES_LIMIT = "SWEEPSITE_REPOSITORIES_LIMIT_BYTES"
 
 
 def tool_settings(worker: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
 
 @dataclass(frozen=True)
 class AttemptFolder:
@@ -111,9 +113,6 @@ def _permit(folder: Path) -> None:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 _permit(Path(entry.path))
-
-
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def size_in_words(count: int) -> str:

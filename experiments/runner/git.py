@@ -30,36 +30,6 @@ HOST = re.compile(r"(?:[A-Za-z0-9_][\w.-]*@)?\[?[A-Za-z0-9][\w.:-]*\]?")
 REF = re.compile(r"(?![-/.])[^\s~^:?*\[\\\x00-\x20\x7f]{1,200}")
 SCHEMES = "a repository's address begins with https://, ssh://, git@ or file://"
 
-
-def checked(source: GitSource) -> GitSource:
-    """The source, if git cannot take any part of it for an option or for a path outside
-    the allowed folders. Raises CodeError.
-    """
-    if source.url.startswith("-") or not source.url.isprintable() or " " in source.url:
-        raise CodeError(f"{source.url!r} is not a repository's address; {SCHEMES}")
-    scheme = source.url.partition("://")[0] if "://" in source.url else ""
-    if scheme == "file":
-        allowed_path(unquote(source.url.removeprefix("file://")), source.allowed)
-    elif scheme in ("https", "ssh"):
-        _check_host(source.url, scheme)
-    elif scheme or not SCP.fullmatch(source.url):
-        raise CodeError(f"{source.url!r} cannot be fetched from; {SCHEMES}")
-    if source.ref and (not REF.fullmatch(source.ref) or ".." in source.ref):
-        raise CodeError(f"{source.ref!r} is not a branch, tag or commit")
-    if source.path.startswith(("/", "-")) or ".." in source.path.split("/"):
-        raise CodeError(f"{source.path!r} is not a path inside the repository")
-    return source
-
-
-def _check_host(url: str, scheme: str) -> None:
-    place = urlsplit(url).netloc
-    if not HOST.fullmatch(place) or (scheme == "https" and "@" in place):
-        raise CodeError(
-            f"{scheme}:// must be followed by a host without a password; git on the "
-            "worker uses its own credentials"
-        )
-
-
 FETCH_SECONDS = 1800.0
 LOOK_SECONDS = 120.0
 TRIES = 3
@@ -88,6 +58,35 @@ TEMPORARY = (
     *("connection reset", "early eof", "unexpected disconnect", "http 429"),
     *("returned error: 50", "temporary failure", "gnutls_handshake"),
 )
+
+
+def checked(source: GitSource) -> GitSource:
+    """The source, if git cannot take any part of it for an option or for a path outside
+    the allowed folders. Raises CodeError.
+    """
+    if source.url.startswith("-") or not source.url.isprintable() or " " in source.url:
+        raise CodeError(f"{source.url!r} is not a repository's address; {SCHEMES}")
+    scheme = source.url.partition("://")[0] if "://" in source.url else ""
+    if scheme == "file":
+        allowed_path(unquote(source.url.removeprefix("file://")), source.allowed)
+    elif scheme in ("https", "ssh"):
+        _check_host(source.url, scheme)
+    elif scheme or not SCP.fullmatch(source.url):
+        raise CodeError(f"{source.url!r} cannot be fetched from; {SCHEMES}")
+    if source.ref and (not REF.fullmatch(source.ref) or ".." in source.ref):
+        raise CodeError(f"{source.ref!r} is not a branch, tag or commit")
+    if source.path.startswith(("/", "-")) or ".." in source.path.split("/"):
+        raise CodeError(f"{source.path!r} is not a path inside the repository")
+    return source
+
+
+def _check_host(url: str, scheme: str) -> None:
+    place = urlsplit(url).netloc
+    if not HOST.fullmatch(place) or (scheme == "https" and "@" in place):
+        raise CodeError(
+            f"{scheme}:// must be followed by a host without a password; git on the "
+            "worker uses its own credentials"
+        )
 
 
 class Repository:

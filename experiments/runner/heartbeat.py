@@ -25,6 +25,8 @@ FIRST_BEAT = 2.0
 LOG_EVERY = 1.0
 SPREAD = 0.1
 
+WAIT_SECONDS = 0.25
+
 
 class HeartbeatThread(threading.Thread):
     """Sends heartbeats, the log and a spool that the client has left.
@@ -126,9 +128,6 @@ class HeartbeatThread(threading.Thread):
         if not self._away:
             logger.warning("the site is away, training continues: %s", problem)
         self._away = True
-
-
-WAIT_SECONDS = 0.25
 
 
 class PreparationHeartbeat:

@@ -38,6 +38,19 @@ logger = logging.getLogger(__name__)
 GIVE_UP_AFTER = 600.0
 BAD_SPEC = 2
 
+# Its name in ``ps`` and ``top``; its command line stays the slot's.
+RUNNER = "trial-runner"
+PROJECT = Path(__file__).resolve().parent.parent.parent
+OWN_SETTINGS = (
+    CGROUP_VARIABLE,
+    PYTHON_OVERRIDE,
+    EXTRA_NAMES,
+    CHOSEN,
+    ONCE,
+    *LIMIT_VARIABLES,
+)
+OPEN_FILES = Path("/proc/self/fd" if sys.platform.startswith("linux") else "/dev/fd")
+
 
 def run(document: bytes, *, home: Path, parent: int, give_up_after: float) -> int:
     """Run the attempt that an AttemptSpec as JSON describes, in this process.
@@ -83,20 +96,6 @@ def _tie_to_parent(parent: int, received: Signals) -> None:
     signals.die_with_parent(signal.SIGTERM)
     if not signals.parent_is(parent):
         received.terminations += 1
-
-
-# Its name in ``ps`` and ``top``; its command line stays the slot's.
-RUNNER = "trial-runner"
-PROJECT = Path(__file__).resolve().parent.parent.parent
-OWN_SETTINGS = (
-    CGROUP_VARIABLE,
-    PYTHON_OVERRIDE,
-    EXTRA_NAMES,
-    CHOSEN,
-    ONCE,
-    *LIMIT_VARIABLES,
-)
-OPEN_FILES = Path("/proc/self/fd" if sys.platform.startswith("linux") else "/dev/fd")
 
 
 def start_runner(

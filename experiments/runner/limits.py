@@ -19,11 +19,22 @@ from pathlib import Path
 
 from experiments.runner.sources import SourceError
 
+logger = logging.getLogger(__name__)
+
 LIMIT_VARIABLES = {
     "SWEEPSITE_LIMIT_MEMORY_BYTES": resource.RLIMIT_AS,
     "SWEEPSITE_LIMIT_OPEN_FILES": resource.RLIMIT_NOFILE,
     "SWEEPSITE_LIMIT_PROCESSES": resource.RLIMIT_NPROC,
 }
+
+CGROUP_VARIABLE = "SWEEPSITE_CGROUP"
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+PREFIX = "sweepsite-"
+# A group is busy for a moment after the last of its processes has been collected.
+REMOVE_TRIES, REMOVE_PAUSE = 20, 0.01
+# Seconds after which an empty group counts as left behind.
+NEW = 60.0
 
 
 class LimitError(ValueError):
@@ -102,18 +113,6 @@ def _whole(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise LimitError(f"{name} is {text!r}; it must be a whole number above zero")
     return int(text)
-
-
-logger = logging.getLogger(__name__)
-
-CGROUP_VARIABLE = "SWEEPSITE_CGROUP"
-ROOT = Path("/sys/fs/cgroup")
-OWN = Path("/proc/self/cgroup")
-PREFIX = "sweepsite-"
-# A group is busy for a moment after the last of its processes has been collected.
-REMOVE_TRIES, REMOVE_PAUSE = 20, 0.01
-# Seconds after which an empty group counts as left behind.
-NEW = 60.0
 
 
 class Cgroup:

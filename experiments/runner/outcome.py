@@ -20,6 +20,13 @@ OUT_OF_MEMORY = "out_of_memory"
 DISK_FULL = "disk_full"
 DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+CUT_OFF = "cut_off"
+# Parts of the lease: when a runner without an answer begins to end its training, and
+# when that is over. After the whole lease the site may start another attempt.
+CUT_OFF_AFTER, GONE_AFTER = 0.9, 1.0
+# An answer counts as late after this many beats, and never before this many seconds.
+LATE_BEATS, LATE_SECONDS = 2, 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptOutcome:
@@ -101,14 +108,6 @@ def finish_report(
     if outcome.unkilled:
         report["unkilled"] = list(outcome.unkilled)
     return report
-
-
-CUT_OFF = "cut_off"
-# Parts of the lease: when a runner without an answer begins to end its training, and
-# when that is over. After the whole lease the site may start another attempt.
-CUT_OFF_AFTER, GONE_AFTER = 0.9, 1.0
-# An answer counts as late after this many beats, and never before this many seconds.
-LATE_BEATS, LATE_SECONDS = 2, 1.0
 
 
 class Lease:

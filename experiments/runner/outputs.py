@@ -20,6 +20,11 @@ MAX_FILES = 10_000
 MAX_DEPTH = 32
 MAX_NAMED = 3
 
+# If the runner did not kill the process, a file that changed less than this many
+# seconds before the end may be incomplete.
+RECENT = 2.0
+NANO = 1e9
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -161,12 +166,6 @@ def _printable(name: str) -> str:
 def open_plain(path: Path) -> io.BufferedReader:
     """Open a file, but not a link that has taken its place meanwhile."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
-
-
-# If the runner did not kill the process, a file that changed less than this many
-# seconds before the end may be incomplete.
-RECENT = 2.0
-NANO = 1e9
 
 
 def is_partial(

@@ -29,6 +29,9 @@ from experiments.runner.spec import NOTHING_PREPARED, AttemptSpec, Prepared
 from experiments.runner.subprocesses import Subprocesses
 from experiments.runner.venvs import Venvs
 
+FETCHES = "fetches the code"
+COPIES = "copies the code"
+
 
 def find_python(
     named: str, *, chosen: Mapping[str, str], worker: Mapping[str, str], work: Path
@@ -81,10 +84,6 @@ def _missing(wanted: str, work: Path) -> str:
         f"{what}; install it there, or name another one as trial.python in the sweep "
         "or as the pool's Python"
     )
-
-
-FETCHES = "fetches the code"
-COPIES = "copies the code"
 
 
 class Preparation:

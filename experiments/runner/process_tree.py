@@ -27,6 +27,20 @@ MAX_KILL_SECONDS = 5.0
 FIRST_PAUSE = 0.002
 MAX_PAUSE = 0.05
 
+CHECK_SECONDS = 0.5
+COUNTERS = Path("/proc/vmstat")
+# What Python, numpy, PyTorch, CuPy, JAX and native code print without memory.
+PYTHON, GPU = "Python got no more memory", "the GPU has no memory left"
+NATIVE = "native code got no more memory"
+MEMORY_ERRORS = (
+    (rb"^(object type name: )?[\w.]*MemoryError\b", PYTHON),
+    (rb"^[\w.]*OutOfMemoryError\b", GPU),
+    (rb"^RuntimeError: CUDA out of memory", GPU),
+    (rb"RESOURCE_EXHAUSTED: Out of memory", GPU),
+    (rb"DefaultCPUAllocator: can't allocate", NATIVE),
+    (rb"std::bad_alloc", NATIVE),
+)
+
 
 class ProcessTree:
     """One training process with its descendants. Use it from the main thread only.
@@ -183,21 +197,6 @@ def _prepare_child(
             limit.apply()
 
     return prepare
-
-
-CHECK_SECONDS = 0.5
-COUNTERS = Path("/proc/vmstat")
-# What Python, numpy, PyTorch, CuPy, JAX and native code print without memory.
-PYTHON, GPU = "Python got no more memory", "the GPU has no memory left"
-NATIVE = "native code got no more memory"
-MEMORY_ERRORS = (
-    (rb"^(object type name: )?[\w.]*MemoryError\b", PYTHON),
-    (rb"^[\w.]*OutOfMemoryError\b", GPU),
-    (rb"^RuntimeError: CUDA out of memory", GPU),
-    (rb"RESOURCE_EXHAUSTED: Out of memory", GPU),
-    (rb"DefaultCPUAllocator: can't allocate", NATIVE),
-    (rb"std::bad_alloc", NATIVE),
-)
 
 
 class MemoryWatch:

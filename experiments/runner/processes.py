@@ -18,6 +18,9 @@ from typing import TypeAlias
 
 PROC = Path("/proc")
 
+# Device and inode: a file, whatever its name.
+FileId: TypeAlias = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Process:
@@ -175,10 +178,6 @@ def _resident_pages(pid: int) -> int:
         return int((PROC / str(pid) / "statm").read_bytes().split()[1])
     except (OSError, IndexError):
         return 0
-
-
-# Device and inode: a file, whatever its name.
-FileId: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ SECRET = frozenset(
 )
 NOT_OPENED = "is for keys and passwords, which no pool opens to sweeps"
 
+MAX_BYTES = 200 << 20
+# Hidden files and folders (.git, .venv, .sweepsite) are left out as well.
+LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
+# At the top: what a run of the script by hand has written. Each trial has its own.
+OUTPUTS = "outputs"
+
 
 def allowed_path(path: str, allowed: Sequence[str]) -> Path:
     """The path with every link resolved.
@@ -69,13 +75,6 @@ def is_inside(real: Path, homes: Sequence[Path]) -> bool:
 def secret_part(path: PurePath) -> str:
     """The part of a path under which keys and passwords are kept; empty: none."""
     return next((part for part in path.parts if part.lower() in SECRET), "")
-
-
-MAX_BYTES = 200 << 20
-# Hidden files and folders (.git, .venv, .sweepsite) are left out as well.
-LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv"})
-# At the top: what a run of the script by hand has written. Each trial has its own.
-OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+logger = logging.getLogger(__name__)
+
+LINUX = sys.platform.startswith("linux")
+PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
+PR_SET_CHILD_SUBREAPER = 36
+# Found once here: a freshly forked child should do as little as possible.
+_LIBC = ctypes.CDLL(None, use_errno=True) if LINUX else None
+
 
 class Signals:
     """Counts requests to terminate, and waits.
@@ -82,16 +91,6 @@ class Signals:
 
 def _swallow(_number: int, _frame: FrameType | None) -> None:
     """A handler that does nothing: the signal only has to write the wake-up byte."""
-
-
-logger = logging.getLogger(__name__)
-
-LINUX = sys.platform.startswith("linux")
-PR_SET_PDEATHSIG = 1
-PR_SET_NAME = 15
-PR_SET_CHILD_SUBREAPER = 36
-# Found once here: a freshly forked child should do as little as possible.
-_LIBC = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 
 def _prctl(option: int, value: int | bytes) -> bool:

@@ -12,6 +12,9 @@ from typing import TypeAlias
 SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
+MAX_FILES = 10_000
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
 
 class SourceError(ValueError):
     """A source cannot be read; the sentence names the field and what is allowed."""
@@ -119,10 +122,6 @@ def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise SourceError(f"code.{name} must be a list of texts")
     return tuple(value)
-
-
-MAX_FILES = 10_000
-DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,24 @@ from enum import Enum
 
 from experiments.runner.folder import AttemptFolder
 
+MAX_REASON_LENGTH = 1_000
+
+SHELL_SIGNAL_BASE = 128
+HINTS = {
+    signal.SIGKILL: "possibly out of memory",
+    signal.SIGSEGV: "a crash inside native code",
+    signal.SIGBUS: "a crash inside native code, or shared memory ran out",
+    signal.SIGABRT: "the process gave up, often in native code",
+    signal.SIGFPE: "a forbidden calculation in native code",
+    signal.SIGILL: "an instruction this processor lacks",
+    signal.SIGXCPU: "the processor time limit was reached",
+}
+CODES = {
+    126: "exit code 126: the shell found the command but could not execute it",
+    127: "exit code 127: command not found by the shell",
+}
+CODE_HINTS = {2: "often a wrong argument or a missing script"}
+
 
 class StopSignal(Enum):
     """The signal to send now."""
@@ -77,9 +95,6 @@ class StopSchedule:
         return self._kill_at if self._asked else min(self._ask_at, self._kill_at)
 
 
-MAX_REASON_LENGTH = 1_000
-
-
 class ScriptResponse:
     """How a script responds to a stop request: what its client writes beside the
     spool."""
@@ -130,23 +145,6 @@ class ScriptResponse:
 def _clock_ahead() -> float:
     """How many seconds the clock is ahead of the monotonic one."""
     return time.time() - time.monotonic()
-
-
-SHELL_SIGNAL_BASE = 128
-HINTS = {
-    signal.SIGKILL: "possibly out of memory",
-    signal.SIGSEGV: "a crash inside native code",
-    signal.SIGBUS: "a crash inside native code, or shared memory ran out",
-    signal.SIGABRT: "the process gave up, often in native code",
-    signal.SIGFPE: "a forbidden calculation in native code",
-    signal.SIGILL: "an instruction this processor lacks",
-    signal.SIGXCPU: "the processor time limit was reached",
-}
-CODES = {
-    126: "exit code 126: the shell found the command but could not execute it",
-    127: "exit code 127: command not found by the shell",
-}
-CODE_HINTS = {2: "often a wrong argument or a missing script"}
 
 
 @dataclass(frozen=True)

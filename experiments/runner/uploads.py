@@ -31,6 +31,20 @@ logger = logging.getLogger(__name__)
 MAX_WAITS = 3
 PIECE = 1 << 20
 
+# In heartbeats: every 20 s with the usual ones.
+ROUND_BEATS = 4
+# A round ends when no changed file waits any more, or after this many checks.
+MAX_CHECKS = 10
+CHECK_AGAIN_SECONDS = 1.0
+# A pause is this many times as long as the check before it, so that uploads take at
+# most a sixth of the time, however large the files are and however often they change.
+PAUSE_SHARE = 5
+# Seconds for a cancelled upload to notice it.
+MAX_CANCEL_SECONDS = 5.0
+JOIN_SECONDS = 0.1
+
+MAX_CHUNK = 256 * 1024
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -199,19 +213,6 @@ def stamp_of(file: io.BufferedReader) -> Stamp:
     return Stamp.of(os.fstat(file.fileno()))
 
 
-# In heartbeats: every 20 s with the usual ones.
-ROUND_BEATS = 4
-# A round ends when no changed file waits any more, or after this many checks.
-MAX_CHECKS = 10
-CHECK_AGAIN_SECONDS = 1.0
-# A pause is this many times as long as the check before it, so that uploads take at
-# most a sixth of the time, however large the files are and however often they change.
-PAUSE_SHARE = 5
-# Seconds for a cancelled upload to notice it.
-MAX_CANCEL_SECONDS = 5.0
-JOIN_SECONDS = 0.1
-
-
 class UploadThread(threading.Thread):
     """Uploads outputs that are new and whole, again and again.
 
@@ -259,9 +260,6 @@ class UploadThread(threading.Thread):
             self._checks = 0
         took = time.monotonic() - started
         return max(self._again if again else self._every, PAUSE_SHARE * took)
-
-
-MAX_CHUNK = 256 * 1024
 
 
 class LogUpload:

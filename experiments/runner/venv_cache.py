@@ -31,6 +31,14 @@ DAY = 24 * 3600.0
 
 Show = Callable[[], None]
 
+USUAL_RESUME_LIMIT = 20 << 30
+USUAL_CODE_LIMIT = 10 << 30
+USUAL_REPOSITORIES_LIMIT = 20 << 30
+# In seconds: longer than a file needs from its download to its copy for the trial.
+MIN_UNUSED = 600.0
+# In seconds: longer than a failed build counts for the next ones.
+FAILURES_STAY = 600.0
+
 
 def no_heartbeat() -> None:
     """For a process without an attempt."""
@@ -167,15 +175,6 @@ def remove_tree(folder: Path, *, show: Show) -> None:
             (os.unlink if os.path.islink(path) else os.rmdir)(path)
             show()
     os.rmdir(folder)
-
-
-USUAL_RESUME_LIMIT = 20 << 30
-USUAL_CODE_LIMIT = 10 << 30
-USUAL_REPOSITORIES_LIMIT = 20 << 30
-# In seconds: longer than a file needs from its download to its copy for the trial.
-MIN_UNUSED = 600.0
-# In seconds: longer than a failed build counts for the next ones.
-FAILURES_STAY = 600.0
 
 
 def clear_shared(

@@ -37,6 +37,20 @@ COMMENT = re.compile(r"(^|\s)#.*$")
 NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
 EDITABLE = re.compile(r"(?:-e|--editable)(?:[\s=]|$)")
 
+BUILDS = "builds the environment"
+BUILD_SECONDS = 3600.0
+LOOK_SECONDS = 60.0
+# So that not every trial of a sweep repeats a failed build.
+FAILURE_LASTS = 60.0
+UNUSED_DAYS = 30.0
+WORTH_TELLING = 1.0
+MAX_REASON_LENGTH = 1_000
+NO_VENV = "ensurepip is not available"
+QUESTION = (
+    "import json, platform, sys, sysconfig; print(json.dumps([sys.version, "
+    "sys.base_prefix, sys.prefix, platform.machine(), sysconfig.get_platform()]))"
+)
+
 
 @dataclass(frozen=True)
 class RequirementsFile:
@@ -138,21 +152,6 @@ def _is_inside(path: Path, work: Path) -> bool:
 
 def _bad(message: str) -> NotStarted:
     return environment_failed(f"no environment: {message}")
-
-
-BUILDS = "builds the environment"
-BUILD_SECONDS = 3600.0
-LOOK_SECONDS = 60.0
-# So that not every trial of a sweep repeats a failed build.
-FAILURE_LASTS = 60.0
-UNUSED_DAYS = 30.0
-WORTH_TELLING = 1.0
-MAX_REASON_LENGTH = 1_000
-NO_VENV = "ensurepip is not available"
-QUESTION = (
-    "import json, platform, sys, sysconfig; print(json.dumps([sys.version, "
-    "sys.base_prefix, sys.prefix, platform.machine(), sysconfig.get_platform()]))"
-)
 
 
 @dataclass(frozen=True)
