@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
@@ -13,6 +14,8 @@ from experiments.code.folders import with_shared_code
 from experiments.models import CodeSnapshot, Event, Experiment, Pool, Sweep, Team, User
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import DefinitionError, Problem
+
+T = TypeVar("T")
 
 
 def create_sweep(
@@ -27,22 +30,29 @@ def create_sweep(
     Raises DefinitionError where the document names a pool or code that is not the
     team's, or a folder that the pool does not allow.
     """
-    pool = _pool(team, definition.compute)
-    definition = with_shared_code(definition, pool)
     with transaction.atomic():
-        code = _code(team, definition, user)
-        experiment = experiment or find_or_create_experiment(
+        columns = sweep_columns(team, definition, user=user)
+        home = experiment or find_or_create_experiment(
             team, definition.experiment_name, user=user
         )
-        sweep = _next_sweep(
-            experiment,
-            created_by=user,
-            code=code,
-            pool=pool,
-            **sweep_fields(definition, code),
+        sweep = at_next_number(
+            home,
+            lambda number: Sweep.objects.create(
+                experiment=home, number=number, created_by=user, **columns
+            ),
         )
         Event.log("sweep created", actor=user, sweep=sweep)
     return sweep
+
+
+def sweep_columns(
+    team: Team, definition: SweepDefinition, *, user: User | None
+) -> dict[str, Any]:
+    """The columns of a Sweep for its document, with its pool and code looked up."""
+    pool = _pool(team, definition.compute)
+    definition = with_shared_code(definition, pool)
+    code = _code(team, definition, user)
+    return {"code": code, "pool": pool, **sweep_fields(definition, code)}
 
 
 def sweep_fields(
@@ -106,15 +116,13 @@ def find_or_create_experiment(
     return experiment
 
 
-def _next_sweep(experiment: Experiment, **fields: Any) -> Sweep:
-    """Insert with the next number; try again if somebody else took it meanwhile."""
+def at_next_number(experiment: Experiment, store: Callable[[int], T]) -> T:
+    """Store with the next number; try again if another process took it meanwhile."""
     while True:
         number = experiment.next_number()
         try:
             with transaction.atomic():
-                return Sweep.objects.create(
-                    experiment=experiment, number=number, **fields
-                )
+                return store(number)
         except IntegrityError:
             if not experiment.sweeps.filter(number=number).exists():
                 raise

@@ -14,12 +14,18 @@ from experiments import queues
 from experiments.formatting import exact_duration_text
 from experiments.models import Event, Sweep, User
 from experiments.models.sweeps import SWEEP_ENDS, SweepState
-from experiments.search.document.definition import parse_document
-from experiments.search.fields import DefinitionError, Problem, shown
+from experiments.search.document.definition import SweepDefinition, parse_document
+from experiments.search.fields import DefinitionError, Problem, listed, shown
 from experiments.search.space.changes import space_changes
 from experiments.search.space.space import SearchSpace
 from experiments.search.termination import make_policy
-from experiments.sweeps.creation import sweep_document, sweep_fields
+from experiments.sweeps.creation import (
+    at_next_number,
+    find_or_create_experiment,
+    sweep_columns,
+    sweep_document,
+    sweep_fields,
+)
 from experiments.tracking.spaces import (
     SPACE,
     keep_version,
@@ -44,6 +50,14 @@ MAX_NOTES = 100_000
 MAX_SHOWN = 12
 # Columns whose old and new values are too long to be told.
 LONG = ("description", "notes", "tags")
+
+
+class AlreadyStarted(Exception):
+    """The sweep is not a draft any more."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        super().__init__(f"{sweep} is {sweep.state}. Only drafts can be replaced.")
+        self.sweep = sweep
 
 
 class Conflict(Exception):
@@ -165,6 +179,56 @@ def policy_words(sweep: Sweep, settings: Mapping[str, Any] | None) -> str:
     except DefinitionError:
         return "a policy of an unknown kind"
     return policy.in_words() if policy else "none"
+
+
+# --- drafts -----------------------------------------------------------------------
+
+
+def draft_mark(sweep: Sweep) -> str:
+    """Text that differs as soon as anything in the draft differs."""
+    text = json.dumps([sweep_document(sweep), sweep.code_id], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def replace_draft(
+    sweep: Sweep, definition: SweepDefinition, *, actor: User, seen: str
+) -> Sweep:
+    """Replace a draft's document.
+
+    Raises AlreadyStarted, DefinitionError as `create_sweep` does, and Conflict if
+    somebody else has changed the draft since it had the mark ``seen``.
+    """
+    sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
+    before = sweep_document(sweep)
+    last = sweep.events.filter(verb=CHANGED).first()
+    # One's own form may arrive twice.
+    is_own = last is not None and last.actor_id == actor.pk
+    if seen and seen != draft_mark(sweep) and not is_own:
+        raise Conflict(_draft_conflict(sweep, last))
+    team = sweep.experiment.team
+    columns = sweep_columns(team, definition, user=actor)
+    drafts = Sweep.objects.filter(pk=sweep.pk, state=SweepState.DRAFT)
+    if not drafts.update(**columns, updated_at=Now()):
+        sweep.refresh_from_db()
+        raise AlreadyStarted(sweep)
+    home = find_or_create_experiment(team, definition.experiment_name, user=actor)
+    if home.pk != sweep.experiment_id:
+        at_next_number(home, lambda n: drafts.update(experiment=home, number=n))
+    sweep = Sweep.objects.select_related("experiment__team", "pool").get(pk=sweep.pk)
+    after = sweep_document(sweep)
+    names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
+    changed = f"Changed {listed(names)}." if names else ""
+    Event.log(CHANGED, changed, actor=actor, sweep=sweep)
+    return sweep
+
+
+def _draft_conflict(sweep: Sweep, last: Event | None) -> str:
+    who = last.actor.display_name if last and last.actor else "Somebody else"
+    return (
+        f"{who} has changed {sweep} since you opened this form, so your changes were"
+        f" not stored. {last.message if last else ''} Your entries are still here."
+        " Save again to replace the other changes."
+    )
 
 
 # --- two people at once -----------------------------------------------------------

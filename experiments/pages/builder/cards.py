@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from experiments import access
-from experiments.models import Team
+from experiments.models import Pool, Team
 from experiments.pages.builder.fields import PROPOSED
 from experiments.pages.builder.policy_fields import NO_POLICY
 from experiments.scheduling.occupancy import PoolSlots, team_slots
@@ -90,15 +89,16 @@ def _slot_words(pool: PoolSlots) -> str:
     return f"{counted(pool.total, 'slot')}, {pool.total - pool.busy} free now"
 
 
-def folder_words(team: Team) -> str:
-    """Which folders of the workers may be code, as a field's help says it."""
-    pools = access.pools_for_team(team).values_list("name", "folders")
+def folder_words(pools: Iterable[Pool]) -> str:
+    """The folders of workers that may be code, as the field's help says it."""
     allowed = [
-        f"{', '.join(map(str, own))} in pool {name}" for name, own in pools if own
+        f"{', '.join(map(str, pool.folders))} in pool {pool.name}"
+        for pool in pools
+        if pool.folders
     ]
     if not allowed:
         return (
-            "No pool of the team allows a folder yet. An admin names the allowed ones "
-            "in the pool's settings."
+            "No pool of the team allows folders yet. An admin can allow some in the"
+            " pool's settings."
         )
-    return f"Every trial runs in a copy. Allowed: {listed(allowed)}."
+    return f"Each trial runs in a copy. Allowed: {listed(allowed)}."

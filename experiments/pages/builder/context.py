@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Q
@@ -47,6 +48,10 @@ class FormContext:
     experiment: Experiment | None = None
     early_termination: Mapping[str, Any] | None = None
 
+    @cached_property
+    def pools(self) -> Sequence[Pool]:
+        return list(access.pools_for_team(self.team))
+
     @property
     def may_create(self) -> bool:
         return access.can_steer(self.user, self.team)
@@ -56,8 +61,8 @@ class FormContext:
         sweep = self.draft or self.source
         if sweep is None:
             name = self.experiment.name if self.experiment else "default"
-            pool = access.pools_for_team(self.team).values_list("name", flat=True)
-            return Entries.fresh(experiment_name=name, compute=pool.first() or "")
+            pool = self.pools[0].name if self.pools else ""
+            return Entries.fresh(experiment_name=name, compute=pool)
         definition = parse_document(self._document(sweep))
         entries = entries_of(definition)
         code = sweep.code.digest if sweep.code else ""
@@ -106,14 +111,13 @@ class FormContext:
         `file_problem` says why the files that were chosen last are not stored.
         """
         composed = compose(entries)
-        pools = list(access.pools_for_team(self.team))
-        pool = _pool(entries, pools)
+        pool = _pool(entries, self.pools)
         kept = kept_files(self.team, self.user, entries.text("code"))
         has_files = entries.code_kind == FILES
         more = (
             [Problem("trial.code", file_problem)] if file_problem and has_files else []
         )
-        more += _pool_problems(entries, self.team, pools)
+        more += _pool_problems(entries, self.team, self.pools)
         more += _code_problems(entries, composed.document, self.team, pool, kept)
         resources = composed.document.get("resources")
         gpus = resources.get("gpus") if isinstance(resources, Mapping) else 0

@@ -70,7 +70,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
         "kinds": list(KINDS.values()),
         "kind_table": kind_table(),
         **_policy_context(entries),
-        "folder_help": folder_words(team),
+        "folder_help": folder_words(form.context.pools),
         "python_hint": "the pool's, else the worker's own",
         "pools": pool_choices(team, entries.text("compute")),
         "experiments": _experiment_names(team),

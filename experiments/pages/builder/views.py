@@ -13,22 +13,18 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
 from experiments.code import snapshots
-from experiments.models import Team
+from experiments.models import Sweep, Team
 from experiments.models.sweeps import SweepState
 from experiments.pages.builder.check import Check
 from experiments.pages.builder.code_fields import KeptFiles, keep_files
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
-from experiments.pages.builder.drafts import (
-    AlreadyStarted,
-    DraftChanged,
-    draft_mark,
-    submit_once,
-)
+from experiments.pages.builder.drafts import submit_once
 from experiments.pages.builder.form import BuilderForm, posted_form
 from experiments.pages.builder.page import page_context, preview_answer
 from experiments.pages.frame import may_steer, sweep_to_read
 from experiments.search.document.definition import SweepDefinition
 from experiments.search.fields import DefinitionError
+from experiments.sweeps.editing import AlreadyStarted, Conflict, draft_mark
 
 START, SAVE = "start", "save"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -37,7 +33,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 @never_cache
 @require_http_methods(["GET", "POST"])
 def sweep_create(request: HttpRequest) -> HttpResponse:
-    """A new sweep: empty, for an experiment, or a copy of another."""
+    """A new sweep: empty, in an experiment, or a copy of another one."""
     context = context_for_new(request)
     if not context.may_create:
         return _refused(request, context.team)
@@ -47,19 +43,19 @@ def sweep_create(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """A draft, to be changed or started."""
+    """Change or start a draft."""
     sweep = sweep_to_read(request, pk)
     context = FormContext(sweep.experiment.team, access.viewer(request), draft=sweep)
     if not may_steer(request, sweep):
         return _refused(request, context.team)
     if sweep.state != SweepState.DRAFT:
-        return _gone_on(request, AlreadyStarted(sweep))
+        return _already_started(request, sweep)
     return _work(request, context)
 
 
 @require_POST
 def sweep_preview(request: HttpRequest) -> HttpResponse:
-    """What the form says, checked and drawn from, as JSON. Nothing is stored."""
+    """A check and a preview of the form as JSON. Nothing is stored."""
     context = context_for_new(request)
     if not context.may_create:
         return JsonResponse({"error": "Only members may create sweeps."}, status=403)
@@ -68,7 +64,7 @@ def sweep_preview(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def sweep_files(request: HttpRequest) -> HttpResponse:
-    """Keep files of code as soon as they are chosen."""
+    """Store code files as soon as they are chosen."""
     context = context_for_new(request)
     if not context.may_create:
         return JsonResponse({"error": "Only members may add files."}, status=403)
@@ -121,18 +117,18 @@ def _submitted(
             try_first=tries_first(request),
         )
     except AlreadyStarted as error:
-        return _gone_on(request, error)
-    except (DraftChanged, DefinitionError) as error:
-        # Another's change, or a pool or files that went away since the check.
+        return _already_started(request, error.sweep)
+    except (Conflict, DefinitionError) as error:
+        # Somebody else's change, or a pool or files that went away since the check.
         messages.error(request, str(error))
-        status = 409 if isinstance(error, DraftChanged) else 422
+        status = 409 if isinstance(error, Conflict) else 422
         return _page(request, form, check, status=status)
     if start:
-        first = " with one configuration; the others follow when it has reported."
+        first = " with one configuration. The others follow when it has reported."
         how = first if tries_first(request) else "."
-        messages.success(request, f"{sweep} has started{how}")
+        messages.success(request, f"{sweep} started{how}")
         return redirect(sweep)
-    messages.success(request, f"Draft {sweep} is saved.")
+    messages.success(request, f"Saved draft {sweep}.")
     return redirect("sweep_edit", pk=sweep.pk)
 
 
@@ -150,7 +146,7 @@ def _page(
 
 
 def _seen(request: HttpRequest, context: FormContext, *, anew: bool) -> str:
-    """The mark of the draft that the form was opened with; ``anew``, as it is now."""
+    """The mark of the draft as the form was opened; ``anew``: as it is now."""
     if context.draft is None:
         return ""
     posted = "" if anew else request.POST.get("seen", "")
@@ -158,12 +154,12 @@ def _seen(request: HttpRequest, context: FormContext, *, anew: bool) -> str:
 
 
 def tries_first(request: HttpRequest) -> bool:
-    """Whether one configuration is tried before all others."""
+    """Whether one configuration is tested before all others."""
     return "try_first" in request.POST
 
 
 def _token(request: HttpRequest) -> str:
-    """The form's one-time token; a new one where the form has none."""
+    """The form's one-time token; a new one if the form has none."""
     token = request.POST.get("form_token", "")
     return token if TOKEN.fullmatch(token) else new_token()
 
@@ -173,13 +169,11 @@ def _refused(request: HttpRequest, team: Team) -> HttpResponse:
     return render(request, template, {"team": team}, status=403)
 
 
-def _gone_on(request: HttpRequest, error: AlreadyStarted) -> HttpResponseRedirect:
-    """To the sweep that is no draft any more."""
-    sweep = error.sweep
+def _already_started(request: HttpRequest, sweep: Sweep) -> HttpResponseRedirect:
     messages.info(
         request,
-        f"{sweep} is {sweep.state} already. Only a draft can be changed; a copy of it "
-        "can be made at any time.",
+        f"{sweep} is already {sweep.state}. Only drafts can be edited. You can make a"
+        " copy of it.",
     )
     return redirect(sweep)
 
