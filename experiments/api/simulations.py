@@ -106,14 +106,14 @@ class SimulationOut(Schema):
     progress: Annotated[float, Field(description="share that is done, 0 to 1")]
     happened: OutcomeOut | None
     outcomes: list[OutcomeOut | None]
-    limits: Annotated[list[str], Field(description="what the replay takes for granted")]
+    limits: Annotated[list[str], Field(description="what the simulation assumes")]
 
 
 @router.post("/sweeps/{sweep_id}/simulations", response=answers(200, SimulationOut))
 def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> SimulationOut:
-    """Replay the sweep's reports with other policies; changes nothing.
+    """Simulate other policies on the reports of a sweep; changes nothing.
 
-    A long replay answers with ``done: false`` and its progress: send the same again.
+    A long simulation answers with ``done: false`` and its progress: send the same again.
     """
     sweep = readable_sweep(request, sweep_id)
     policies = _policies(sweep, body)
@@ -125,7 +125,7 @@ def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> Simulat
     if told.busy:
         raise ApiError(409, "busy", f"{told.busy} Send the same again in a minute.")
     if told.problem:
-        raise ApiError(409, "replay_failed", told.problem)
+        raise ApiError(409, "simulation_failed", told.problem)
     out = _Out(sweep, recording) if recording is not None else None
     answers_found = told.answers or [None] * len(policies)
     return SimulationOut(
@@ -156,7 +156,7 @@ def _policies(sweep: Sweep, body: SimulationIn) -> list[tuple[dict[str, Any], st
 
 
 class _Out:
-    """Turns the ends of a replay into an answer."""
+    """Turns the ends of a simulation into an answer."""
 
     def __init__(self, sweep: Sweep, recording: Recording) -> None:
         self._sweep = sweep

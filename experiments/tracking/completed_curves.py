@@ -54,7 +54,7 @@ COMPLETED = Select(
 
 
 def _best_first(order: str) -> Select:
-    # Those that ended elsewhere have no curves to be replayed beside.
+    # Those that ended elsewhere have no curves to compare with.
     own = Trial.objects.own().filter(sweep=Placeholder("sweep"), value__isnull=False)
     others = own.exclude(pk=Placeholder("trial")).order_by(order)
     return Select(lambda: others.values_list("value")[:1])

@@ -69,7 +69,7 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """Policies to be replayed on a sweep as it was at its mark.
+    """Policies to simulate on a sweep as it was at its mark.
 
     `orders` is 0 for the order that was recorded, else how many shuffled ones are
     averaged, on trials with at most `reports` reports together.

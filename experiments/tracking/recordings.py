@@ -1,4 +1,4 @@
-"""A sweep's reports as arrays, for replays: read in one pass, and kept for a while."""
+"""A sweep's reports as arrays for simulations: read in one pass, and cached."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_a_sweep_without_reports_has_outcomes_of_nothing(api: Api, team: Team) -
     assert answer.json()["outcomes"][0]["best_value"] is None
 
 
-def test_a_token_that_may_only_read_may_replay(sweep: Sweep) -> None:
+def test_a_token_that_may_only_read_may_simulate(sweep: Sweep) -> None:
     reading = Api(factories.api_token(factories.user("vera"), scope="read"))
     assert simulate(reading, sweep, MEDIAN).status_code == 200
 

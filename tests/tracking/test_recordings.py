@@ -1,4 +1,4 @@
-"""Recordings of what was stored, and replays of them against what was judged live."""
+"""Recordings of stored reports, and simulations of them compared with live verdicts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def really_ended(sweep: Sweep) -> dict[int, int]:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: str(policy["type"]))
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_replay_with_the_policy_that_judged_ends_the_same_trials_there(
+def test_a_simulation_with_the_policy_that_judged_ends_the_same_trials_there(
     policy: dict[str, Any], seed: int
 ) -> None:
     sweep = judged_sweep(policy)
@@ -94,7 +94,7 @@ def test_a_replay_with_the_policy_that_judged_ends_the_same_trials_there(
     assert evaluation.figures(np.array(ends)) == evaluation.happened
 
 
-def test_a_replay_spares_whoever_was_to_run_to_its_end_as_the_verdicts_did() -> None:
+def test_a_simulation_spares_exempt_trials_as_the_verdicts_did() -> None:
     sweep = judged_sweep({"type": "median_stopping", "delay_evaluation": 2})
     again = {"origin": "rerun", "source_number": 0}
     origins = {3: {**again, "runs_to_end": True}, 4: again}
@@ -114,7 +114,9 @@ def test_a_replay_spares_whoever_was_to_run_to_its_end_as_the_verdicts_did() -> 
     assert again == really_ended(sweep) == {4: 2}
 
 
-def test_a_trial_from_elsewhere_changes_neither_the_verdicts_nor_their_replay() -> None:
+def test_a_trial_from_elsewhere_changes_neither_the_verdicts_nor_their_simulation() -> (
+    None
+):
     sweep = judged_sweep({"type": "predictive", "chance": 0.4})
     elsewhere = factories.trial(sweep, state="completed", value=0.99)
     Trial.objects.filter(pk=elsewhere.pk).update(origin="imported")

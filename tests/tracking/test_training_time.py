@@ -164,7 +164,7 @@ def test_means_and_charts_of_a_sweep_count_all_attempts(sweep: Sweep) -> None:
     assert points == [(20, 0.5), (120, 0.9)]
 
 
-def test_a_replay_takes_them_as_one_long_training() -> None:
+def test_a_simulation_takes_them_as_one_long_training() -> None:
     sweep = factories.sweep(factories.team())
     trial = factories.reported_trial(sweep, [0.1, 0.2], state="completed")
     alone = load_recording(sweep)

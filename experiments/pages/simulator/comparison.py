@@ -1,10 +1,9 @@
-"""One look at the simulator: what was entered, what came of it, what may be done."""
+"""What the page of the simulator shows: the entered policies and their results."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,20 +13,34 @@ from django.utils.http import urlencode
 
 from experiments.models import Sweep
 from experiments.models.sweeps import SWEEP_ENDS
-from experiments.pages.simulator import ended, outcomes
+from experiments.pages.simulator.ended import (
+    EndedMap,
+    EndedTrial,
+    ended_map,
+    ended_trials,
+)
 from experiments.pages.simulator.form import (
     MAX_OTHERS,
     YAML,
     EnteredPolicy,
     SettingField,
     Settings,
-    controls,
     first_others,
     has_form,
     query_text,
     read_entered,
     read_others,
+    setting_fields,
     settings_text,
+)
+from experiments.pages.simulator.outcomes import (
+    OutcomeRow,
+    OutcomeSentence,
+    PolicyOutcome,
+    happened,
+    outcome,
+    outcome_rows,
+    outcome_sentence,
 )
 from experiments.pages.simulator.trade_off import TradeOff, trade_off
 from experiments.search.fields import DefinitionError
@@ -45,7 +58,7 @@ from experiments.tracking.policy_simulations import (
 )
 from experiments.tracking.recordings import Mark
 
-# Replays that a page does not ask for again within so many seconds are dropped.
+# A simulation is dropped if no page has asked for it in this many seconds.
 KEEP = 6.0
 
 
@@ -58,198 +71,67 @@ class PolicyOption:
     use: str
 
 
-class PolicyComparison:
-    """The sweep as it was at the mark, and an address that says what is compared."""
+@dataclass(frozen=True)
+class ComparisonInput:
+    """A sweep at its mark, and the policies that the address compares.
 
-    def __init__(self, sweep: Sweep, query: QueryDict) -> None:
-        self.sweep = sweep
-        self._query = query
-        self.mark: Mark = mark_named(sweep, query.get("mark", ""))
-        self.recording, self._reading = read(sweep, self.mark, keep=KEEP)
+    `kept` are the policies that have a column, `proposed` settings by kind, and `vary`
+    is the setting of the entered policy that the trade-off varies, among `varied`.
+    """
 
-    # --- what was entered ---------------------------------------------------------
+    sweep: Sweep
+    mark: Mark
+    recording: Recording | None
+    reading: SimulationResult
+    proposed: dict[str, dict[str, Any]]
+    entered: EnteredPolicy
+    kept: list[Settings]
+    varied: list[str]
+    vary: str
 
-    @cached_property
-    def proposed(self) -> dict[str, dict[str, Any]]:
-        recording = self.recording or Recording.empty()
-        return proposals(recording, self.sweep.objective)
-
-    @cached_property
-    def entered(self) -> EnteredPolicy:
-        return read_entered(
-            self._query, self.proposed, self._first, self.sweep.objective
+    @classmethod
+    def read(cls, sweep: Sweep, query: QueryDict) -> ComparisonInput:
+        mark = mark_named(sweep, query.get("mark", ""))
+        recording, reading = read(sweep, mark, keep=KEEP)
+        proposed = proposals(recording or Recording.empty(), sweep.objective)
+        first = known_settings(sweep) or next(iter(proposed.values()))
+        entered = read_entered(query, proposed, first, sweep.objective)
+        kept = read_others(query, sweep.objective)
+        if kept is None:
+            kept = first_others(proposed, entered.kind)
+        own, vary = entered.settings, query.get("vary", "")
+        varied = varied_fields(own) if own else []
+        if own and vary not in varied:
+            vary = main_field(own) or ""
+        return cls(
+            sweep,
+            mark,
+            recording,
+            reading,
+            proposed,
+            entered,
+            kept,
+            varied,
+            vary if own else "",
         )
 
     @property
-    def _first(self) -> Settings:
-        """The sweep's own policy, else the first one that is proposed."""
-        own = known_settings(self.sweep)
-        if own is not None:
-            return own
-        return next(iter(self.proposed.values()))
-
-    @cached_property
-    def kept(self) -> list[Settings]:
-        """The settings that were kept as columns, or the first ones."""
-        kept = read_others(self._query, self.sweep.objective)
-        return first_others(self.proposed, self.entered.kind) if kept is None else kept
-
-    @property
-    def others(self) -> list[Settings]:
-        """Those that have a column of their own: one's own setting has one anyway."""
-        return [each for each in self.kept if each != self.entered.settings]
-
-    @property
-    def kinds(self) -> list[PolicyOption]:
-        """The kinds that have a form, and one for whatever can be written."""
-        found = [
-            PolicyOption(kind, POLICIES[kind].title, POLICIES[kind].use)
-            for kind in self.proposed
-            if has_form(kind)
-        ]
-        return [
-            *found,
-            PolicyOption(YAML, "Any other, as YAML", "any or all of several"),
-        ]
-
-    @property
-    def controls(self) -> list[SettingField]:
-        if self.entered.kind not in self.proposed:
-            return []
-        longest = self.recording.longest if self.recording is not None else 0
-        return controls(self.entered, longest=longest)
-
-    @property
-    def problems(self) -> list[str]:
-        """Sentences about what no field is there for."""
-        names = {control.name for control in self.controls}
-        found = self.entered.problems.items()
-        return [text for name, texts in found if name not in names for text in texts]
-
-    # --- what came of it ----------------------------------------------------------
-
-    @cached_property
-    def evaluation(self) -> Evaluation | None:
-        return Evaluation(self.recording) if self.recording is not None else None
-
-    @property
     def is_empty(self) -> bool:
-        """Whether nothing was reported, so that there is nothing to replay."""
+        """Whether the sweep has no reports to simulate."""
         return self.recording is not None and self.recording.size == 0
 
-    @cached_property
-    def told(self) -> SimulationResult:
-        """The replays of one's own setting, if it is right, and of the others."""
+    @property
+    def compared(self) -> list[Settings]:
+        """The entered policy, if it is valid, and the others."""
+        own = self.entered.settings
+        others = [each for each in self.kept if each != own]
+        return others if own is None else [own, *others]
+
+    def result(self) -> SimulationResult:
         if self.recording is None or self.is_empty:
-            return replace(self._reading, answers=[None])
-        question = Question.of(self.sweep, self.mark, self._compared)
+            return self.reading
+        question = Question.of(self.sweep, self.mark, self.compared)
         return ask(self.sweep, question, keep=KEEP)
-
-    @property
-    def _compared(self) -> list[Settings]:
-        own = self.entered.settings
-        return [*([own] if own is not None else []), *self.others]
-
-    @property
-    def final(self) -> bool:
-        """Whether asking again would bring nothing new."""
-        return self.is_empty or self.told.complete or bool(self.told.problem)
-
-    @property
-    def percent(self) -> int:
-        return round(100 * self.told.done)
-
-    @property
-    def waiting_for(self) -> str:
-        if self.recording is None:
-            return f"Reading {counted(self.mark.reports, 'report')}"
-        reports = self.recording.size
-        return f"Replaying {counted(reports, 'report')}"
-
-    @cached_property
-    def columns(self) -> list[outcomes.PolicyOutcome]:
-        """The columns: what happened, one's own and the others as far as they are."""
-        if self.evaluation is None:
-            return []
-        found = [outcomes.happened(self.sweep, self.evaluation)]
-        pairs = zip(self._compared, self.told.answers, strict=False)
-        for index, (settings, ends) in enumerate(pairs):
-            if isinstance(ends, np.ndarray):
-                own = index == 0 and self.entered.settings is not None
-                query = "" if own else self._without(settings)
-                found.append(
-                    outcomes.outcome(
-                        settings, ends, self.evaluation, own=own, remove_query=query
-                    )
-                )
-        return found
-
-    @property
-    def own(self) -> outcomes.PolicyOutcome | None:
-        return next((each for each in self.columns if each.own), None)
-
-    def _without(self, settings: Settings) -> str:
-        rest = [each for each in self.kept if each != settings]
-        return query_text(self.entered, rest, mark=str(self.mark), vary=self.vary)
-
-    @property
-    def keep_query(self) -> str:
-        """One's own setting, kept as a column, to go on from there; empty when there
-        is no room."""
-        own = self.entered.settings
-        if own is None or own in self.kept or len(self.kept) >= MAX_OTHERS:
-            return ""
-        kept = [own, *self.kept]
-        return query_text(self.entered, kept, mark=str(self.mark), vary=self.vary)
-
-    @property
-    def hidden(self) -> list[tuple[str, str]]:
-        """What the form sends along: the columns, what the sweep was then, and of which
-        kind the fields are."""
-        columns = [("with", settings_text(each)) for each in self.kept]
-        own = [("mark", str(self.mark)), ("sent", self.entered.kind)]
-        return [*(columns or [("with", "")]), *own]
-
-    @property
-    def answer(self) -> outcomes.OutcomeSentence | None:
-        if self.own is None or self.evaluation is None:
-            return None
-        return outcomes.answer(self.sweep, self.own, self.evaluation)
-
-    @property
-    def rows(self) -> Sequence[outcomes.OutcomeRow]:
-        if self.evaluation is None or not self.columns:
-            return ()
-        return outcomes.rows(self.sweep, self.columns, self.evaluation)
-
-    @property
-    def picture(self) -> ended.EndedMap | None:
-        if self.own is None or self.evaluation is None:
-            return None
-        return ended.picture(self.own, self.evaluation)
-
-    @cached_property
-    def lines(self) -> list[ended.EndedTrial]:
-        if self.own is None or self.evaluation is None:
-            return []
-        return ended.lines(self.sweep, self.own, self.evaluation)
-
-    # --- the trade-off ------------------------------------------------------------
-
-    @property
-    def varied(self) -> list[tuple[str, str]]:
-        """The settings whose range may be drawn: name and words."""
-        own = self.entered.settings
-        names = varied_fields(own) if own else []
-        return [(name, name.replace("_", " ")) for name in names]
-
-    @property
-    def vary(self) -> str:
-        """The setting whose range is drawn; empty when there is none."""
-        own, asked = self.entered.settings, self._query.get("vary", "")
-        if own is None:
-            return ""
-        return asked if asked in varied_fields(own) else main_field(own) or ""
 
     def trade_off(self) -> TradeOff | None:
         own = self.entered.settings
@@ -259,73 +141,193 @@ class PolicyComparison:
             self.sweep, self.mark, self.recording, own, self.proposed, field=self.vary
         )
 
-    # --- what may be done with it -------------------------------------------------
+    def address(self, kept: Sequence[Settings]) -> str:
+        """The parameters of the page with these columns."""
+        return query_text(self.entered, kept, mark=str(self.mark), vary=self.vary)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyComparison:
+    """The page: its form, how far the simulations are, and what they found.
+
+    `final`: asking again would bring nothing new. `own` is the column of the entered
+    policy; what depends on it is None or empty without it.
+    """
+
+    entered: EnteredPolicy
+    options: list[PolicyOption]
+    fields: list[SettingField]
+    problems: list[str]
+    hidden: list[tuple[str, str]]
+    varied: list[tuple[str, str]]
+    vary: str
+    is_empty: bool
+    final: bool
+    result: SimulationResult
+    waiting_for: str
+    columns: list[PolicyOutcome]
+    rows: list[OutcomeRow]
+    own: PolicyOutcome | None
+    sentence: OutcomeSentence | None
+    ended_map: EndedMap | None
+    ended_trials: list[EndedTrial]
+    keep_query: str
+    own_text: str
+    new_sweep_url: str
+    facts: list[str]
+    limits: list[str]
 
     @property
-    def new_sweep_url(self) -> str:
-        own = self.entered.settings
-        pairs = {"clone": str(self.sweep.pk)}
-        if own is not None:
-            pairs["early_termination"] = settings_text(own)
-        return f"{reverse('sweep_create')}?{urlencode(pairs)}"
+    def percent(self) -> int:
+        return round(100 * self.result.done)
 
-    @property
-    def own_text(self) -> str:
-        own = self.entered.settings
-        return settings_text(own) if own is not None else ""
 
-    @cached_property
-    def targets(self) -> list[Sweep]:
-        """Sweeps of the experiment that have not ended and have the same objective:
-        this one first, then the newest."""
-        live = (
-            Sweep.objects.filter(
-                experiment=self.sweep.experiment_id,
-                primary_metric=self.sweep.primary_metric,
-                goal=self.sweep.goal,
-                archived_at=None,
-            )
-            .exclude(state__in=SWEEP_ENDS)
-            .select_related("experiment")
-            .order_by("-pk")[:10]
+def compare(given: ComparisonInput) -> PolicyComparison:
+    sweep, recording, own = given.sweep, given.recording, given.entered.settings
+    result = given.result()
+    evaluation = None if recording is None or given.is_empty else Evaluation(recording)
+    columns = _columns(given, result, evaluation) if evaluation else []
+    entered = next((each for each in columns if each.own), None)
+    fields = _fields(given)
+    return PolicyComparison(
+        entered=given.entered,
+        options=_options(given),
+        fields=fields,
+        problems=_problems(given.entered, fields),
+        hidden=_hidden(given),
+        varied=[(name, name.replace("_", " ")) for name in given.varied],
+        vary=given.vary,
+        is_empty=given.is_empty,
+        final=given.is_empty
+        or bool(result.problem)
+        or (recording is not None and result.complete),
+        result=result,
+        waiting_for=_waiting_for(given),
+        columns=columns,
+        rows=outcome_rows(sweep, columns, evaluation) if evaluation else [],
+        own=entered,
+        sentence=outcome_sentence(sweep, entered, evaluation)
+        if evaluation and entered
+        else None,
+        ended_map=ended_map(entered, evaluation) if evaluation and entered else None,
+        ended_trials=ended_trials(sweep, entered, evaluation)
+        if evaluation and entered
+        else [],
+        keep_query=_keep_query(given),
+        own_text=settings_text(own) if own is not None else "",
+        new_sweep_url=_new_sweep_url(given),
+        facts=_facts(evaluation) if evaluation else [_reports(given)],
+        limits=limits_in_words(evaluation) if evaluation else [],
+    )
+
+
+def _columns(
+    given: ComparisonInput, result: SimulationResult, evaluation: Evaluation
+) -> list[PolicyOutcome]:
+    """What really happened, and the policies whose simulation is done."""
+    found = [happened(given.sweep, evaluation)]
+    for settings, ends in zip(given.compared, result.answers, strict=False):
+        if not isinstance(ends, np.ndarray):
+            continue
+        own = settings == given.entered.settings
+        rest = [each for each in given.kept if each != settings]
+        query = "" if own else given.address(rest)
+        found.append(outcome(settings, ends, evaluation, own=own, remove_query=query))
+    return found
+
+
+def _options(given: ComparisonInput) -> list[PolicyOption]:
+    """The kinds that have a form, and one for all others."""
+    found = [
+        PolicyOption(kind, POLICIES[kind].title, POLICIES[kind].use)
+        for kind in given.proposed
+        if has_form(kind)
+    ]
+    return [*found, PolicyOption(YAML, "Any other, as YAML", "any or all of several")]
+
+
+def _fields(given: ComparisonInput) -> list[SettingField]:
+    if given.entered.kind not in given.proposed:
+        return []
+    longest = given.recording.longest if given.recording is not None else 0
+    return setting_fields(given.entered, longest=longest)
+
+
+def _problems(entered: EnteredPolicy, fields: Sequence[SettingField]) -> list[str]:
+    """Sentences about the policy that do not belong to one of its fields."""
+    names = {field.name for field in fields}
+    found = entered.problems.items()
+    return [text for name, texts in found if name not in names for text in texts]
+
+
+def _hidden(given: ComparisonInput) -> list[tuple[str, str]]:
+    """The form's hidden fields: the columns, the mark and the kind of the fields."""
+    columns = [("with", settings_text(each)) for each in given.kept]
+    own = [("mark", str(given.mark)), ("sent", given.entered.kind)]
+    return [*(columns or [("with", "")]), *own]
+
+
+def _waiting_for(given: ComparisonInput) -> str:
+    if given.recording is None:
+        return f"Reading {_reports(given)}"
+    return f"Simulating {counted(given.recording.size, 'report')}"
+
+
+def _reports(given: ComparisonInput) -> str:
+    return counted(given.mark.reports, "report")
+
+
+def _keep_query(given: ComparisonInput) -> str:
+    """The address with the entered policy as a column; empty if there is no room."""
+    own = given.entered.settings
+    if own is None or own in given.kept or len(given.kept) >= MAX_OTHERS:
+        return ""
+    return given.address([own, *given.kept])
+
+
+def _new_sweep_url(given: ComparisonInput) -> str:
+    pairs = {"clone": str(given.sweep.pk)}
+    if given.entered.settings is not None:
+        pairs["early_termination"] = settings_text(given.entered.settings)
+    return f"{reverse('sweep_create')}?{urlencode(pairs)}"
+
+
+def _facts(evaluation: Evaluation) -> list[str]:
+    recording = evaluation.recording
+    complete, trials = int(recording.complete.sum()), len(recording.numbers)
+    curves = counted(complete, "complete curve")
+    if complete < trials:
+        exact = f"{curves} of {counted(trials, 'trial')}"
+    else:
+        low, high = int(recording.reports.min()), int(recording.reports.max())
+        each = (
+            counted(high, "report") if low == high else f"{low:,} to {high:,} reports"
         )
-        return sorted(live, key=lambda sweep: sweep.pk != self.sweep.pk)
+        exact = f"{curves} of {each}, so the simulation is exact"
+    return [exact, "the code that judges live sweeps"]
 
-    # --- how far it can be trusted ------------------------------------------------
 
-    @property
-    def facts(self) -> list[str]:
-        recording, evaluation = self.recording, self.evaluation
-        if recording is None or evaluation is None or self.is_empty:
-            return [counted(self.mark.reports, "report")]
-        complete = int(recording.complete.sum())
-        curves = counted(complete, "complete curve")
-        if complete == len(recording.numbers):
-            exact = (
-                f"{curves} of {_reports_words(evaluation)}, so the simulation is exact"
-            )
-        else:
-            exact = f"{curves} of {counted(len(recording.numbers), 'trial')}"
-        return [exact, "the code that judges live sweeps"]
-
-    @property
-    def limits(self) -> list[str]:
-        """What the replay takes for granted, in sentences."""
-        if self.recording is None or self.evaluation is None or self.is_empty:
-            return []
-        return limits_in_words(self.evaluation)
+def apply_targets(sweep: Sweep) -> list[Sweep]:
+    """Sweeps of the experiment that have not ended and have the same objective: this
+    one first, then the newest."""
+    live = (
+        Sweep.objects.filter(
+            experiment=sweep.experiment_id,
+            primary_metric=sweep.primary_metric,
+            goal=sweep.goal,
+            archived_at=None,
+        )
+        .exclude(state__in=SWEEP_ENDS)
+        .select_related("experiment")
+        .order_by("-pk")[:10]
+    )
+    return sorted(live, key=lambda each: each.pk != sweep.pk)
 
 
 def known_settings(sweep: Sweep) -> Settings | None:
-    """The settings of the sweep's own policy; None without one that is known."""
+    """The settings of the sweep's policy; None if it has none or an unknown one."""
     try:
         policy = make_policy(sweep.early_termination, sweep.objective)
     except DefinitionError:
         return None
     return policy.settings() if policy is not None else None
-
-
-def _reports_words(evaluation: Evaluation) -> str:
-    reports = evaluation.recording.reports
-    low, high = int(reports.min()), int(reports.max())
-    return counted(high, "report") if low == high else f"{low:,} to {high:,} reports"

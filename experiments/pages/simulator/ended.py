@@ -1,4 +1,4 @@
-"""Who would have been ended, and when: a picture and a list."""
+"""The trials that a policy would have ended, and when: a picture and a list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.pages.simulator.outcomes import PolicyOutcome
 from experiments.search.simulation import Evaluation
 from experiments.search.wording import counted
 
-# More rows than this cannot be told apart; then each stands for several trials.
+# With more rows than this each row shows several trials.
 MAX_ROWS = 80
 MAX_LISTED = 50
 ROW, GAP = 6, 1
@@ -24,7 +24,7 @@ STEPS = [lead * 10**power for power in range(7) for lead in (1, 2, 5)]
 
 @dataclass(frozen=True)
 class EndedRow:
-    """One row of the picture: reports that are kept, and those that are saved."""
+    """One row of the picture: its kept and its saved reports."""
 
     y: int
     kept: float
@@ -35,7 +35,7 @@ class EndedRow:
 
 @dataclass(frozen=True)
 class EndedMap:
-    """Rows from the best trial down; across are reports, `width` of them."""
+    """Rows from the best trial down, over `width` reports."""
 
     bars: Sequence[EndedRow]
     width: int
@@ -50,19 +50,19 @@ class EndedMap:
 
     @property
     def mark(self) -> float:
-        """How wide the mark of an end is."""
+        """The width of the mark of an end."""
         return self.width / 90
 
     @property
     def places(self) -> list[tuple[int, float]]:
-        """A few round ranks to be written beside the rows, each with its height."""
+        """A few round ranks, each with its height in percent."""
         step = next((s for s in STEPS if s * AXIS_TICKS >= self.trials), self.trials)
         ranks = [1, *range(step, self.trials + 1, step)] if step > 1 else [1]
         return [(rank, self._middle(rank)) for rank in ranks]
 
     @property
     def reports(self) -> list[tuple[int, float]]:
-        """A few round report numbers to be written below, each with its place."""
+        """A few round report numbers, each with its place in percent."""
         step = next((s for s in STEPS if s * AXIS_TICKS >= self.width), self.width)
         found = [1, *range(step, self.width + 1, step)] if step > 1 else [1]
         return [(n, round(100 * (n - 0.5) / self.width, 2)) for n in found]
@@ -87,7 +87,7 @@ class EndedTrial:
     saved: float
 
 
-def picture(outcome: PolicyOutcome, evaluation: Evaluation) -> EndedMap:
+def ended_map(outcome: PolicyOutcome, evaluation: Evaluation) -> EndedMap:
     order = _by_rank(evaluation)
     cut = np.where(
         outcome.ends > 0, evaluation.cut(outcome.ends), evaluation.all_reports
@@ -129,14 +129,14 @@ def _label(outcome: PolicyOutcome, evaluation: Evaluation) -> str:
 
 
 def _by_rank(evaluation: Evaluation) -> NDArray[np.intp]:
-    """The places of the trials, the best first."""
+    """The indices of the trials, the best first."""
     return np.lexsort((evaluation.recording.numbers, evaluation.finals))
 
 
-def lines(
+def ended_trials(
     sweep: Sweep, outcome: PolicyOutcome, evaluation: Evaluation
 ) -> list[EndedTrial]:
-    """The ended trials, the best of them first, and not too many."""
+    """The ended trials, the best first, at most MAX_LISTED."""
     recording = evaluation.recording
     order = _by_rank(evaluation)
     chosen = order[outcome.ends[order] > 0][:MAX_LISTED].tolist()

@@ -1,4 +1,4 @@
-"""What somebody entered: the policy to try, as fields, and those to compare with."""
+"""The simulator's form: the policy to try, as fields, and those to compare with."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from experiments.search.termination.settings import Setting
 Settings = Mapping[str, Any]
 
 YAML = "yaml"
-# One's own setting and so many others fit side by side.
+# The entered policy and this many others fit side by side.
 MAX_OTHERS = 4
 MAX_TEXT = 20_000
 OTHERS_AT_FIRST = 3
@@ -37,9 +37,9 @@ policies:
 class EnteredPolicy:
     """A policy as it was entered.
 
-    `kind` is one of those with a form, or `yaml`; `texts` is what the fields hold and
-    `text` the YAML. `settings` are the policy's when it is right, and else `problems`
-    says by field what is not.
+    `kind` is one of those with a form, or `yaml`; `texts` are the contents of the
+    fields and `text` is the YAML. If the policy is valid it has `settings`, otherwise
+    `problems` by field.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class EnteredPolicy:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The same as parameters of an address."""
+        """The policy as parameters of an address."""
         if self.kind == YAML:
             return [("policy", YAML), ("text", self.text)]
         given = [(name, text) for name, text in self.texts.items() if text]
@@ -68,7 +68,7 @@ class Slider:
 
 @dataclass(frozen=True)
 class SettingField:
-    """One field of the form; `problems` are sentences."""
+    """One setting in the form; `problems` are sentences."""
 
     name: str
     setting: Setting
@@ -78,13 +78,13 @@ class SettingField:
 
 
 def has_form(kind: str) -> bool:
-    """Whether all settings of a kind fit into fields: a list of policies does not."""
+    """Whether every setting of a kind has a field: a list of policies has none."""
     settings = settings_of(kind).values()
     return bool(settings) and all(each.control != "lines" for each in settings)
 
 
-def controls(entered: EnteredPolicy, *, longest: int) -> list[SettingField]:
-    """A field for each setting, a policy's own before the schedule's."""
+def setting_fields(entered: EnteredPolicy, *, longest: int) -> list[SettingField]:
+    """A field for each setting: its own, then the schedule, then the rare ones."""
     declared = settings_of(entered.kind)
     rare = [name for name, setting in declared.items() if setting.rare]
     own = [name for name in declared if name not in (*Policy.SCHEDULE, *rare)]
@@ -111,7 +111,7 @@ def _slider(setting: Setting, longest: int) -> Slider | None:
 def read_entered(
     query: QueryDict, proposed: Mapping[str, Settings], first: Settings, goal: Objective
 ) -> EnteredPolicy:
-    """The policy that an address asks for; `first` when it names none."""
+    """The policy in an address; `first` if it names none."""
     kind = query.get("policy", "")
     if not kind:
         return entered_of(first)
@@ -131,10 +131,10 @@ def read_entered(
 
 
 def _texts(kind: str, start: Settings, query: QueryDict) -> dict[str, str]:
-    """What the fields hold; what the address leaves out is as proposed.
+    """The contents of the fields; the proposed ones if the address has none.
 
-    A box that is not ticked sends nothing. The schedule of the kind before does not
-    carry over to rungs: a first check after the first rungs would skip them.
+    An unticked box sends nothing. A policy with rungs does not take over the schedule
+    of the kind that was shown before: a late first check would skip its first rungs.
     """
     sent = query.get("sent")
     changed = sent is not None and sent != kind
@@ -152,7 +152,7 @@ def _text(setting: Setting, value: object) -> str:
 
 
 def entered_of(settings: Settings) -> EnteredPolicy:
-    """A right policy as somebody would have entered it."""
+    """A valid policy as if it had been entered."""
     kind = str(settings["type"])
     if not has_form(kind):
         return EnteredPolicy(YAML, text=yaml_text(dict(settings)), settings=settings)
@@ -162,9 +162,9 @@ def entered_of(settings: Settings) -> EnteredPolicy:
 
 
 def read_others(query: QueryDict, goal: Objective) -> list[Settings] | None:
-    """The settings to compare with that an address names; None when it names none.
+    """The policies to compare with in an address; None if it names none.
 
-    What is no policy is left out: these texts are not typed by anybody.
+    Invalid ones are left out: people do not type these texts.
     """
     if "with" not in query:
         return None
@@ -180,7 +180,7 @@ def read_others(query: QueryDict, goal: Objective) -> list[Settings] | None:
 
 
 def first_others(proposed: Mapping[str, Settings], own: str) -> list[Settings]:
-    """Proposals of other kinds, to begin with."""
+    """The first proposals of other kinds."""
     kinds = [kind for kind in proposed if kind != own]
     return [proposed[kind] for kind in kinds[:OTHERS_AT_FIRST]]
 
@@ -191,7 +191,7 @@ def settings_text(settings: Settings) -> str:
 
 
 def query_text(entered: EnteredPolicy, others: Sequence[Settings], **more: str) -> str:
-    """The address's parameters that lead to this comparison."""
+    """The parameters of the address of this comparison."""
     pairs = [*entered.query]
     pairs += [("with", settings_text(each)) for each in others] or [("with", "")]
     return urlencode([*pairs, *((k, v) for k, v in more.items() if v)])
@@ -215,13 +215,13 @@ def _checked(
     except DefinitionError as error:
         return replace(entered, problems=_by_field(error.problems))
     if policy is None:
-        sentence = "There is no policy here; name one, such as type: median_stopping."
+        sentence = "Enter a policy, such as type: median_stopping."
         return replace(entered, problems={YAML: [sentence]})
     return replace(entered, settings=policy.settings())
 
 
 def _by_field(problems: Sequence[Problem]) -> dict[str, list[str]]:
-    """Sentences by the field that they are about, without the path before it."""
+    """Sentences by field, without the path of the policy."""
     found: dict[str, list[str]] = {}
     for problem in problems:
         path = problem.path.removeprefix("early_termination").removeprefix(".")

@@ -1,4 +1,4 @@
-"""What happened, one's own setting and others, side by side."""
+"""What happened, the entered policy and others, side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DASH = "\u2013"
 
 @dataclass(frozen=True)
 class PolicyOutcome:
-    """One column: a policy's settings (None for what happened) and what came of it."""
+    """One column: a policy's settings (None for what happened) and its result."""
 
     title: str
     words: str
@@ -33,7 +33,7 @@ class PolicyOutcome:
 
 @dataclass(frozen=True)
 class OutcomeCell:
-    """``own``: in the column of one's own setting."""
+    """One value; `own`: in the column of the entered policy."""
 
     text: str
     warns: bool = False
@@ -69,10 +69,10 @@ def outcome(
     return PolicyOutcome(name, words, settings, figures, ends, own, remove_query)
 
 
-def rows(
+def outcome_rows(
     sweep: Sweep, outcomes: Sequence[PolicyOutcome], evaluation: Evaluation
 ) -> list[OutcomeRow]:
-    """The table's rows; those about GPUs and money where there are any."""
+    """The table's rows; GPU time and money only if the sweep has them."""
     price = TrialPrice.of(sweep)
     figures = [each.figures for each in outcomes]
     best = figures[0].best_count
@@ -154,8 +154,8 @@ def _lost(figures: Figures) -> OutcomeCell:
 
 @dataclass(frozen=True)
 class OutcomeSentence:
-    """The sentence about one's own setting, in pieces: what it ends and saves, what
-    becomes of the best, and what else is lost."""
+    """The parts of the sentence about the entered policy: what it ends and saves, and
+    what happens to the best trials."""
 
     ended: str
     of: str
@@ -165,7 +165,7 @@ class OutcomeSentence:
     lost: str
 
 
-def answer(
+def outcome_sentence(
     sweep: Sweep, outcome: PolicyOutcome, evaluation: Evaluation
 ) -> OutcomeSentence:
     figures, trials = outcome.figures, len(evaluation.recording.numbers)

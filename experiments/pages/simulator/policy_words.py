@@ -1,4 +1,4 @@
-"""Policies in the few words that a column's head or a line's end has room for."""
+"""Policies in a few words, for the head of a column or the end of a line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def kind_name(kind: str) -> str:
 
 
 def settings_words(settings: Settings) -> str:
-    """What of a policy's settings is not the default: `slack 0.1, from report 5`."""
+    """The settings that differ from the defaults: `slack 0.1, from report 5`."""
     kind, common = str(settings.get("type")), Policy.declarations()
     own = (name for name in settings if name not in ("type", *common))
     schedule = (*Policy.SCHEDULE, *common)

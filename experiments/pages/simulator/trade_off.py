@@ -1,4 +1,4 @@
-"""What is saved against what is lost, over a range of one setting of every policy."""
+"""The trade-off: savings against losses, over a range of a setting of each policy."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from experiments.tracking.policy_simulations import (
 )
 from experiments.tracking.recordings import Mark
 
-# Kinds that are drawn only when they are one's own: bounds have no usual range.
+# These kinds are drawn only if entered: bounds have no usual range.
 APART = ("threshold", "patience")
 LESS_SAVED = (
-    "Trials that were really ended early count as going on where nothing had ended them"
-    " by then, so that these lines save less than they would."
+    "Trials that were really ended early are assumed to continue if the policy does not"
+    " end them, so the lines show less savings than there would be."
 )
 
 
 @dataclass(frozen=True)
 class TradeOff:
-    """The families to be drawn, and the question whose answers draw them."""
+    """The families to draw, and the question whose answers are their points."""
 
     families: list[PolicyFamily]
     own: Settings
     question: Question
     recording: Recording
 
-    def model(self, sweep: Sweep, told: SimulationResult) -> dict[str, Any]:
-        """What the chart is given, once everything is answered."""
-        answers = iter(told.answers)
+    def model(self, sweep: Sweep, result: SimulationResult) -> dict[str, Any]:
+        """The data of the chart, once everything is answered."""
+        answers = iter(result.answers)
         drawn = [
             self._line(family, index, answers)
             for index, family in enumerate(self.families)
@@ -85,17 +85,17 @@ class TradeOff:
         }
 
     def note(self) -> str:
-        """What the lines rest on."""
+        """How the lines were computed."""
         orders = self.question.orders
         text = (
-            "The order in which the trials came, shuffled once"
+            "Trials in one shuffled order"
             if orders == 1
-            else f"Mean of {orders} replays in shuffled order"
+            else f"Mean of {orders} simulations with trials in shuffled order"
         )
         drawn = sample(self.recording, self.question.reports)
         trials, of = len(drawn.numbers), len(self.recording.numbers)
         if trials < of:
-            text += f", of {counted(trials, 'trial')} drawn from {of:,}"
+            text += f", with {counted(trials, 'trial')} drawn from {of:,}"
         cut_short = (drawn.stopped_after > 0).any()
         return f"{text}. {LESS_SAVED}" if cut_short else f"{text}."
 

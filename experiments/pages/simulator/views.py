@@ -1,4 +1,4 @@
-"""The policy simulator of a sweep: its page, its feeds, and applying a setting."""
+"""The policy simulator of a sweep: its page, its feeds, and applying a policy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from django.views.decorators.http import require_GET, require_POST
 from experiments import access
 from experiments.models import Sweep
 from experiments.pages.frame import may_steer, sweep_to_read, sweep_to_steer
-from experiments.pages.simulator.comparison import KEEP, PolicyComparison
+from experiments.pages.simulator.comparison import (
+    KEEP,
+    ComparisonInput,
+    apply_targets,
+    compare,
+)
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.termination import make_policy
 from experiments.sweeps import editing
@@ -29,29 +34,30 @@ PARTS = ("facts", "actions", "answer", "outcomes", "ended", "limits")
 @require_GET
 @never_cache
 def simulator(request: HttpRequest, pk: int) -> HttpResponse:
-    """The whole page; what takes long is told how far it is, and asked for again."""
-    context = _context(request, sweep_to_read(request, pk))
+    """The whole page; a long simulation shows its progress, and the page asks again."""
+    given = ComparisonInput.read(sweep_to_read(request, pk), request.GET)
+    context = _context(request, given)
     return render(request, "experiments/simulator/page.html", context)
 
 
 @require_GET
 @never_cache
 def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
-    """The page's parts for what was entered now."""
-    context = _context(request, sweep_to_read(request, pk))
-    comparison: PolicyComparison = context["comparison"]
+    """The page's parts for the entered policy."""
+    given = ComparisonInput.read(sweep_to_read(request, pk), request.GET)
+    context = _context(request, given)
+    comparison = context["comparison"]
     names = [*PARTS, "settings"] if "form" in request.GET else PARTS
-    parts = {name: _part(request, name, context) for name in names}
     return JsonResponse(
         {
             "final": comparison.final,
-            "reading": comparison.recording is None,
-            "mark": str(comparison.mark),
-            "problems": {c.name: list(c.problems) for c in comparison.controls},
+            "reading": given.recording is None,
+            "mark": str(given.mark),
+            "problems": {each.name: list(each.problems) for each in comparison.fields},
             "varied": comparison.varied,
             "vary": comparison.vary,
             "right": comparison.own is not None,
-            "parts": parts,
+            "parts": {name: _part(request, name, context) for name in names},
         }
     )
 
@@ -59,18 +65,18 @@ def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
 @require_GET
 @never_cache
 def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
-    """The chart's model, or how far it is."""
+    """The data of the trade-off's chart, or its progress."""
     sweep = sweep_to_read(request, pk)
-    drawing = PolicyComparison(sweep, request.GET).trade_off()
+    drawing = ComparisonInput.read(sweep, request.GET).trade_off()
     if drawing is None:
         return JsonResponse({"final": False, "done": 0.0, "problem": "", "model": None})
-    told = ask(sweep, drawing.question, keep=KEEP)
-    model = drawing.model(sweep, told) if told.complete else None
+    result = ask(sweep, drawing.question, keep=KEEP)
+    model = drawing.model(sweep, result) if result.complete else None
     return JsonResponse(
         {
-            "final": model is not None or bool(told.problem),
-            "done": told.done,
-            "problem": told.problem,
+            "final": model is not None or bool(result.problem),
+            "done": result.done,
+            "problem": result.problem,
             "model": model,
         }
     )
@@ -78,7 +84,7 @@ def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 @require_POST
 def apply(request: HttpRequest, pk: int) -> HttpResponse:
-    """Judge a sweep that has not ended by the posted policy from now on."""
+    """A live sweep is judged by the posted policy from now on."""
     source = sweep_to_read(request, pk)
     target = sweep_to_steer(request, _number(request.POST.get("target", "")))
     before = _words(target, target.early_termination)
@@ -87,11 +93,11 @@ def apply(request: HttpRequest, pk: int) -> HttpResponse:
         change: dict[str, Any] = {"early_termination": settings}
         editing.change_sweep(target, change, actor=access.viewer(request))
     except DefinitionError as error:
-        messages.error(request, f"{target} is judged as before. {error}")
+        messages.error(request, f"The policy of {target} did not change. {error}")
         return redirect(f"{reverse('simulator', args=(source.pk,))}?{_back(request)}")
     now = _words(target, settings)
     messages.success(
-        request, f"From now on {target} is judged by {now}; until now: {before}."
+        request, f"From now on {target} is judged by {now}; before: {before}."
     )
     return redirect(target)
 
@@ -103,11 +109,11 @@ def _number(text: str) -> int:
 
 
 def _settings(text: str) -> Any:
-    """The posted policy. Raises DefinitionError for what is no JSON."""
+    """The posted policy. Raises DefinitionError if it is not JSON."""
     try:
         return json.loads(text or "null")
     except (ValueError, RecursionError) as error:
-        sentence = 'The policy is no JSON, such as {"type": "median_stopping"}.'
+        sentence = 'The policy is not JSON, such as {"type": "median_stopping"}.'
         raise DefinitionError([Problem("early_termination", sentence)]) from error
 
 
@@ -120,16 +126,20 @@ def _words(sweep: Sweep, settings: Any) -> str:
 
 
 def _back(request: HttpRequest) -> str:
-    """The address's parameters that the page was opened with."""
+    """The parameters that the page was opened with."""
     return QueryDict(request.POST.get("back", "")[:MAX_QUERY]).urlencode()
 
 
-def _context(request: HttpRequest, sweep: Sweep) -> dict[str, Any]:
-    comparison = PolicyComparison(sweep, request.GET)
+def _context(request: HttpRequest, given: ComparisonInput) -> dict[str, Any]:
+    can_steer = may_steer(request, given.sweep)
+    comparison = compare(given)
     return {
-        "sweep": sweep,
+        "sweep": given.sweep,
         "comparison": comparison,
-        "can_steer": may_steer(request, sweep),
+        "can_steer": can_steer,
+        "targets": apply_targets(given.sweep)
+        if can_steer and comparison.own_text
+        else [],
     }
 
 

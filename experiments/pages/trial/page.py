@@ -132,7 +132,7 @@ def page_context(
         "recent": trial.ended_at and (detail.now - trial.ended_at).days < 1,
         "compare_url": compare_url(detail),
         "why": why_of(detail),
-        "replay_words": replay_words(detail),
+        "simulator_words": simulator_words(detail),
         "failure_lines": last_lines(detail.log, FAILURE_LINES) if is_failed else (),
         "log": detail.log,
         "outputs": outputs_of(detail),
@@ -211,12 +211,12 @@ def compare_url(detail: TrialDetail) -> str:
     return f"{reverse('compare')}?{urlencode({'trials': ids}, safe=',')}"
 
 
-def replay_words(detail: TrialDetail) -> str:
-    """The text of the link to the simulator; empty where there is nothing to replay."""
+def simulator_words(detail: TrialDetail) -> str:
+    """The text of the link to the simulator; empty where there is nothing to simulate."""
     if detail.trial.sweep is None or not detail.trial.reports:
         return ""
     if detail.decisions or detail.policy is not None:
-        return "Replay with other settings"
+        return "Simulate other settings"
     return "See what a policy would have ended"
 
 

@@ -111,7 +111,7 @@ def _stretches(
 def simulations(
     recording: Recording, policies: Sequence[Policy], progress: Progress
 ) -> Iterator[NDArray[np.int64]]:
-    """Each policy's ends, as `replay` gives them, in the order that was recorded."""
+    """The result of `simulate` for each policy."""
     work = _WorkProgress(progress, recording.size, len(policies))
     for policy in policies:
         yield simulate(recording, policy, on_reports=work.next())

@@ -1,5 +1,5 @@
-// The policy simulator: what is entered is replayed at once, by the server. The address
-// always says what is shown; a replay that takes longer is asked for until it is done.
+// The policy simulator: the server simulates every change at once. The address always
+// says what is shown; a longer simulation is requested again until it is done.
 
 import { buildTable } from "../charts/data_table.js";
 import { drawTradeOff, tradeOffTable } from "../charts/trade_off.js";
@@ -31,7 +31,7 @@ async function read(url, text) {
   return answer.json();
 }
 
-// ---- what is entered --------------------------------------------------------------------
+// ---- the form --------------------------------------------------------------------
 
 function entered() {
   const pairs = new URLSearchParams(new FormData(form));
@@ -104,7 +104,7 @@ function stale(is) {
 function show(answer) {
   const { settings, outcomes, ended, ...always } = answer.parts;
   showParts(always);
-  // What was there stays until there is something else.
+  // The old results stay until there are new ones.
   if (answer.right) showParts({ outcomes, ended });
   stale(!answer.right);
   if (settings !== undefined) {
@@ -115,7 +115,7 @@ function show(answer) {
   showVaried(answer);
 }
 
-// Asks until all is answered, or until something else is asked.
+// Repeats the request until the answer is final, or until there is a newer request.
 async function ask(text, { withForm = false } = {}) {
   const mine = ++round;
   let asked = text;
@@ -137,8 +137,8 @@ async function ask(text, { withForm = false } = {}) {
 }
 
 function failed(error) {
-  console.warn("The replay could not be asked for.", error);
-  const words = element("p", "field-error", glyph("failed"), element("span", "", "The simulator does not answer; change a setting to ask again."));
+  console.warn("The simulation could not be requested.", error);
+  const words = element("p", "field-error", glyph("failed"), element("span", "", "The simulator does not answer. Change a setting to try again."));
   root.querySelector('[data-part="answer"]').replaceChildren(words);
 }
 
@@ -168,7 +168,7 @@ async function draw(mine, right) {
     if (answer.model) showModel(answer.model);
     if (answer.problem) card.querySelector("[data-chart-note]").textContent = answer.problem;
     if (answer.final) return;
-    if (!chart) card.querySelector("[data-chart-note]").textContent = "Replaying a range of settings for every policy.";
+    if (!chart) card.querySelector("[data-chart-note]").textContent = "Simulating a range of settings for every policy.";
     await pause(AGAIN);
     if (mine !== round) return;
   }

@@ -106,7 +106,7 @@ def test_a_setting_is_kept_as_a_column_and_taken_out_again(
     changed = {**MEDIAN, "delay_evaluation": 3}
     column = json.dumps({"type": "median_stopping", "delay_evaluation": 2})
     text = page(ada, sweep, **changed, **{"with": column})
-    assert "Take Median stopping, from report 2, out" in text
+    assert "Remove Median stopping, from report 2" in text
 
 
 def test_a_kept_setting_stays_while_it_is_one_s_own_and_afterwards(
@@ -118,7 +118,7 @@ def test_a_kept_setting_stays_while_it_is_one_s_own_and_afterwards(
     (kept,) = (json.loads(html.unescape(each)) for each in sent)
     assert kept["type"] == "median_stopping" and kept["delay_evaluation"] == 2
     changed = {**MEDIAN, "delay_evaluation": 3, "with": json.dumps(kept)}
-    assert "Take Median stopping, from report 2, out" in page(ada, sweep, **changed)
+    assert "Remove Median stopping, from report 2" in page(ada, sweep, **changed)
 
 
 def test_the_first_look_has_settings_made_for_the_sweep(
@@ -268,12 +268,12 @@ def test_curves_that_really_ended_early_are_owned_up_to(ada: Client) -> None:
     factories.reported_trial(sweep, [0.2, 0.2], state="terminated")
     text = page(ada, sweep)
     assert "2 complete curves of 3 trials" in text
-    assert "1 trial was really ended early. Its curve stops there" in text
+    assert "1 trial was really ended early. If a policy would let" in text
 
 
 def test_a_sweep_without_reports_says_what_will_be_here(ada: Client) -> None:
     sweep = factories.sweep(factories.team())
-    assert "Nothing to replay yet" in page(ada, sweep)
+    assert "Nothing to simulate yet" in page(ada, sweep)
     assert feed(ada, sweep)["final"]
 
 
@@ -290,7 +290,7 @@ def test_the_number_of_queries_does_not_depend_on_the_sweep(
     assert first == second <= 16
 
 
-def test_a_viewer_may_replay_but_not_apply(client: Client, sweep: Sweep) -> None:
+def test_a_viewer_may_simulate_but_not_apply(client: Client, sweep: Sweep) -> None:
     live = recorded_sweep(state="running")
     client.force_login(factories.user("vera"))
     text = page(client, sweep, **MEDIAN)
@@ -329,7 +329,7 @@ def test_one_click_applies_a_setting_to_a_sweep_that_runs(
     policy = '{"type": "median_stopping", "delay_evaluation": 2}'
     text = applied(ada, sweep, live.pk, policy).content.decode()
     assert "is judged by median stopping from report 2 on" in text
-    assert "until now: no early termination" in text
+    assert "before: no early termination" in text
     live.refresh_from_db()
     assert live.early_termination["delay_evaluation"] == 2
     assert Event.objects.filter(sweep=live, verb="sweep changed").exists()
@@ -340,7 +340,7 @@ def test_a_sweep_that_has_ended_is_not_offered_and_keeps_its_policy(
 ) -> None:
     assert "Apply to" not in page(ada, sweep, **MEDIAN)
     text = applied(ada, sweep, sweep.pk, '{"type": "median_stopping"}').content.decode()
-    assert "is judged as before" in text and "Ends <strong>" in text
+    assert "did not change" in text and "Ends <strong>" in text
     sweep.refresh_from_db()
     assert sweep.early_termination is None
 
@@ -351,7 +351,7 @@ def test_applying_what_is_no_policy_changes_nothing(
 ) -> None:
     live = recorded_sweep(state="running")
     text = applied(ada, sweep, live.pk, policy).content.decode()
-    assert "is judged as before" in text
+    assert "did not change" in text
     live.refresh_from_db()
     assert live.early_termination is None
 

@@ -107,7 +107,7 @@ def test_what_ended_otherwise_has_no_such_button(ada: Client) -> None:
 
 def test_the_page_leads_to_the_simulator_of_its_sweep(ada: Client) -> None:
     trial = judged_trial()
-    link = f'<a href="/sweeps/{trial.sweep_id}/simulator/">Replay with other settings'
+    link = f'<a href="/sweeps/{trial.sweep_id}/simulator/">Simulate other settings'
     assert link in page(ada, trial.get_absolute_url())
 
 

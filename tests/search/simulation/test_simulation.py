@@ -62,7 +62,7 @@ def ends_by_scanning(recording: Recording, judge: Policy) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", sorted(POLICIES))
-def test_a_replay_ends_whom_a_scan_of_all_curves_ends(kind: str) -> None:
+def test_a_simulation_ends_the_same_trials_as_a_scan_of_all_curves(kind: str) -> None:
     for seed in range(8):
         curves = random_curves(seed)
         starts = np.random.default_rng(seed).uniform(0, 15, len(curves))
