@@ -113,7 +113,7 @@ class SimulationOut(Schema):
 def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> SimulationOut:
     """Simulate other policies on the reports of a sweep; changes nothing.
 
-    A long simulation answers with ``done: false`` and its progress: send the same again.
+    A long one answers with ``done: false`` and its progress: send the same again.
     """
     sweep = readable_sweep(request, sweep_id)
     policies = _policies(sweep, body)

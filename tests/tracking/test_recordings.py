@@ -114,9 +114,7 @@ def test_a_simulation_spares_exempt_trials_as_the_verdicts_did() -> None:
     assert again == really_ended(sweep) == {4: 2}
 
 
-def test_a_trial_from_elsewhere_changes_neither_the_verdicts_nor_their_simulation() -> (
-    None
-):
+def test_a_trial_from_elsewhere_changes_neither_verdicts_nor_simulation() -> None:
     sweep = judged_sweep({"type": "predictive", "chance": 0.4})
     elsewhere = factories.trial(sweep, state="completed", value=0.99)
     Trial.objects.filter(pk=elsewhere.pk).update(origin="imported")

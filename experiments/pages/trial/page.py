@@ -212,7 +212,7 @@ def compare_url(detail: TrialDetail) -> str:
 
 
 def simulator_words(detail: TrialDetail) -> str:
-    """The text of the link to the simulator; empty where there is nothing to simulate."""
+    """The text of the link to the simulator; empty without reports to simulate."""
     if detail.trial.sweep is None or not detail.trial.reports:
         return ""
     if detail.decisions or detail.policy is not None:
