@@ -1,4 +1,4 @@
-// Buttons that copy. [data-copy] copies the [data-copy-source] beside it (or its own
+// Buttons that copy. [data-copy] copies the [data-copy-source] next to it (or its own
 // data-copy value); [data-copy-shown] the shown panel of its [data-tabs]. They also carry
 // data-needs-scripts, which hides them where scripts do not run.
 

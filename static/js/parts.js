@@ -1,8 +1,8 @@
-// Parts of a page that its feed sends anew as HTML, rendered and escaped by our server.
+// Parts of a page that its feed replaces with HTML, which our server renders and escapes.
 
 import { refreshTimes } from "./format.js";
 
-// What the server sent for a part last: a chart that was drawn in it since is no reason
+// The HTML that the server sent last for a part: a chart drawn in it is not a reason
 // to replace it.
 const sent = new WeakMap();
 for (const part of document.querySelectorAll("[data-part]")) sent.set(part, part.innerHTML);
@@ -19,8 +19,8 @@ function focusedTarget(part) {
   return part.contains(document.activeElement) ? target(document.activeElement) : null;
 }
 
-// Replaces what stands in the part, unless it is the same already or a menu in it is
-// open. release(part) is called before, to take down what lives in it.
+// Replaces the content of the part, unless it is the same or a menu in it is open.
+// release(part) is called first, to remove what lives in it.
 export function showPart(part, html, { release = () => {} } = {}) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;

@@ -1,20 +1,20 @@
 // Keeps a page fresh from one JSON feed.
 //
 // The feed answers {"since": token, "final": bool, …}; the token goes back as ?since=.
-// It is asked every 1.5 s while the page is looked at, every 20 s while it is hidden,
-// and more and more rarely (to 30 s) while it does not answer. It stops for good when
-// the feed says final, or when it answers that this page is gone or not ours any more.
+// The page asks every 1.5 s while it is visible, every 20 s while it is hidden, and less
+// often (up to 30 s) while the feed does not answer. It stops when the feed says final, or
+// that the page is gone or no longer visible to the viewer.
 
 export const QUICK = 1500;
 export const SLOW = 20000;
-export const LONGEST = 30000;
+export const MAX_DELAY = 30000;
 
 const GONE = new Set([401, 403, 404, 410]);
 
 export function nextDelay({ hidden, failures }) {
   const base = hidden ? SLOW : QUICK;
   if (failures === 0) return base;
-  return Math.max(base, Math.min(LONGEST, QUICK * 2 ** failures));
+  return Math.max(base, Math.min(MAX_DELAY, QUICK * 2 ** failures));
 }
 
 export function liveText(condition, seconds) {

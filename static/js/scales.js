@@ -155,7 +155,7 @@ export function makeScale(kind, [low, high], goal = "maximize") {
   return { ...scale, domain: [low, high], text: tickText };
 }
 
-// The same axis without ticks, where there is no value whose place they would tell.
+// The same axis without ticks, for charts without values.
 export function bare(scale) {
   return { ...scale, ticks: () => [] };
 }
@@ -168,7 +168,7 @@ function quantile(sorted, share) {
 }
 
 // The part of the values worth an axis: all of `musts`, and of the rest what is left
-// after cutting the bad end where it lies far outside (a loss of 900 in the first step).
+// after cutting the bad end if it is an outlier (a loss of 900 in the first step).
 export function domainOf(values, { goal = "maximize", musts = [] } = {}) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   if (sorted.length === 0) return [0, 1];
@@ -186,7 +186,7 @@ export function domainOf(values, { goal = "maximize", musts = [] } = {}) {
   return [low - half, high + half];
 }
 
-// What an axis shows when nobody chose: stretched for metrics within 0 to 1, log for
+// The default scale: stretched for metrics within 0 to 1, log for
 // losses that fall by more than a tenth.
 export function preferredKind(values, goal = "maximize") {
   if (canStretch(values)) return "stretched";

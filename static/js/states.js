@@ -1,5 +1,5 @@
 // What a state is called, its glyph in icons.svg, and the CSS variables of its tones.
-// "best" is no state of a trial but an extra mark on one.
+// "best" is not a state, but an extra mark on a trial.
 
 function entry(name, word) {
   return Object.freeze({

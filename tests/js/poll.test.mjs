@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { LONGEST, QUICK, SLOW, createPoller, liveText, nextDelay, withSince } from "../../static/js/poll.js";
+import { MAX_DELAY, QUICK, SLOW, createPoller, liveText, nextDelay, withSince } from "../../static/js/poll.js";
 
 beforeEach((context) => context.mock.method(console, "warn", () => {}));
 
@@ -61,7 +61,7 @@ test("it asks quickly while someone looks and slowly while nobody does", () => {
 
 test("it asks more rarely with every failure, up to a limit", () => {
   const delays = [1, 2, 3, 20].map((failures) => nextDelay({ hidden: false, failures }));
-  assert.deepEqual(delays, [3000, 6000, 12000, LONGEST]);
+  assert.deepEqual(delays, [3000, 6000, 12000, MAX_DELAY]);
   assert.equal(nextDelay({ hidden: true, failures: 1 }), SLOW);
 });
 

@@ -31,7 +31,7 @@ export function placesOf(trials, total = 0) {
   return { last, end: Math.max(total - 1, last, 1), left: Math.max(0, total - last - 1) };
 }
 
-// Where a trial's mark stands: at its value, or on the floor when it has none. Pure.
+// The place of a trial's mark: its value, or the floor when it has none. Pure.
 export function markHeight(trial, scale, floor) {
   return Number.isFinite(trial.value) && trial.state !== "failed"
     ? Math.max(floor, scale.forward(trial.value))

@@ -1,5 +1,5 @@
-// What stands at the end of a learning curve: a mark in the trial's state, and for those
-// that matter its number.
+// The ends of learning curves: a mark of the trial's state, and the number of important
+// trials.
 
 import { metric } from "../format.js";
 import { lookOf } from "../states.js";
@@ -9,7 +9,7 @@ import { cross, dot, haloText, star } from "./marks.js";
 
 // More numbers than this are a crowd, not a help.
 const MOST = 14;
-// Up to so many every curve is named.
+// Up to this many curves, every one is named.
 export const FEW = 6;
 const RANK = { best: 0, running: 1, failed: 2, terminated: 3, completed: 4, cancelled: 5 };
 
@@ -18,8 +18,8 @@ function median(values) {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-// The trials whose number is worth a label, the important first: the best, what runs,
-// what failed, and of the early ends those that came late; all where there are few. Pure.
+// The trials with a label, the most important first: the best, running ones, failed ones,
+// and the latest early ends; all if there are few. Pure.
 export function labelled(trials) {
   const ended = trials.filter((trial) => !trial.best && trial.state === "terminated");
   const usual = median(ended.map((trial) => trial.reports));

@@ -1,4 +1,4 @@
-// A chart's data as a table: for screen readers always, for everyone on request.
+// A chart's data as a table: always for screen readers, on request for everyone.
 
 // table: {caption, columns: [text], rows: [[text or number, …], …]}.
 export function buildTable({ caption, columns, rows }) {

@@ -34,7 +34,7 @@ function lastPoint(chart, index) {
   return points.at(-1) ?? null;
 }
 
-// Groups of labels, {left, right, …}, that stand one above another; those beside each
+// Groups of labels, {left, right, …}, one above another; those next to each
 // other need not make room. Pure.
 export function columnsOf(labels) {
   const columns = [];

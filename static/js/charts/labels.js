@@ -1,4 +1,4 @@
-// Where words beside lines go. Boxes are {x, y, width, height}, x and y the top left.
+// Places for words next to lines. Boxes are {x, y, width, height}, x and y the top left.
 
 export function overlaps(a, b, gap = 2) {
   return (
@@ -37,7 +37,7 @@ function places(label) {
 }
 
 // labels: [{x, y, width, height, …}] at the points they name, the important first.
-// Returns those that found a place, as {...label, box}; the rest is dropped rather
+// Returns the labels that have a place, as {...label, box}; the rest is dropped rather
 // than drawn over another. `taken`: boxes that are already in use.
 export function placeLabels(labels, area, taken = []) {
   const used = [...taken];

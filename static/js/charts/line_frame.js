@@ -1,5 +1,4 @@
-// What charts of plain lines share: their axes, their points, and the tooltip of a place
-// on the horizontal axis.
+// Axes, points and the tooltip of charts of plain lines.
 
 import { makeScale, tickText, wholeTicks } from "../scales.js";
 import { axis, padded } from "./defaults.js";
@@ -43,7 +42,7 @@ export function lineOptions(state, colours, title, right) {
   };
 }
 
-// The place nearest to x of those that there are, or null. Pure.
+// The place nearest to x, or null. Pure.
 export function nearestPlace(places, x) {
   return places.reduce(
     (found, place) => (found === null || Math.abs(place - x) < Math.abs(found - x) ? place : found),

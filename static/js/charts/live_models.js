@@ -1,4 +1,4 @@
-// Charts on pages whose feed sends models and cards anew.
+// Charts on pages whose feed sends new models and cards.
 
 import { chartOf, mountCharts } from "./mount.js";
 

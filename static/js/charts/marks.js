@@ -82,7 +82,7 @@ function barred(ctx, x, y, radius, colour, ground) {
   ctx.stroke();
 }
 
-// The mark of a trial's state where it stands alone, as in best-so-far.
+// The mark of a trial's state without a line, as in best-so-far.
 export function stateMark(ctx, state, x, y, palette) {
   ctx.save();
   ctx.setLineDash([]);

@@ -75,7 +75,7 @@ function countChips(card, model) {
   }
 }
 
-// A picture needs a ground of its own: the canvas is transparent.
+// An image needs a background: the canvas is transparent.
 function savePicture(card, canvas) {
   const copy = document.createElement("canvas");
   copy.width = canvas.width;

@@ -8,7 +8,7 @@
 //          and the trial did not fail
 // }
 // A parameter that a trial does not set ends in a "not set" stop at the axis' low end.
-// Below 560 px the axes lie flat, stacked from top to bottom.
+// Below 560 px the axes are horizontal, stacked from top to bottom.
 
 import { metric, parameter } from "../format.js";
 import { STATES, lookOf } from "../states.js";
@@ -117,7 +117,7 @@ function pill(ctx, text, box, colours) {
   ctx.fillText(text, box.x + box.width / 2, box.y + box.height / 2 + 0.5);
 }
 
-// Where the words of a place on an axis stand: left of upright axes (right of the last),
+// The side of words at an axis: left of upright axes (right of the last),
 // below flat ones.
 function wordBox(ctx, layout, index, at, text, room = 0) {
   const { frame, axes } = layout;
@@ -129,7 +129,7 @@ function wordBox(ctx, layout, index, at, text, room = 0) {
   return { x, y: at - 8, width, height: 16 };
 }
 
-// Choices that lie side by side on a flat axis have as much room as their bands.
+// Choices on a flat axis have as much room as their bands.
 function fitted(ctx, { frame }, { axis, start, end }) {
   if (!frame.flat || axis.kind !== "choice") return (text) => text;
   const room = Math.abs(end - start) / axis.values.length - 10;
@@ -146,7 +146,7 @@ function drawTicks(ctx, layout, colours, best) {
       ? axis.ticks
       : [{ at: axis.unsetAt, text: "not set" }, ...axis.ticks];
     const gap = layout.frame.flat ? 30 : 15;
-    // A choice that the best line's pill already names needs no tick beside it.
+    // A choice that the best line's pill already names needs no tick.
     const named = best && axis.axis.kind === "choice" ? bestText(best, axis) : null;
     const fitting = fitted(ctx, layout, axis);
     for (const { at, text } of thin(ticks, gap, hidden)) {
@@ -157,8 +157,8 @@ function drawTicks(ctx, layout, colours, best) {
   });
 }
 
-// On a flat axis the best line's pill stands below, where the ticks are: those of a
-// number beside it give way.
+// On a flat axis the best line's pill is below, where the ticks are: ticks of numbers
+// next to it are left out.
 function underPill({ frame }, { axis }, at, hidden) {
   return frame.flat && axis.kind !== "choice" && hidden.some((own) => Math.abs(own - at) < PILL_ROOM);
 }
@@ -173,8 +173,8 @@ function pillWidth(ctx, text, starred) {
   return ctx.measureText(text).width + (starred ? 28 : 14);
 }
 
-// The best line's value in an outlined pill beside its dot: left of it on upright axes,
-// below it on flat ones, whose names stand above.
+// The best line's value in an outlined pill next to its dot: left of it on upright axes,
+// below it on flat ones, whose names are above.
 function drawBestPill(ctx, layout, line, index, colours) {
   const { frame, axes } = layout;
   const axis = axes[index];

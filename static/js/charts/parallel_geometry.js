@@ -38,7 +38,7 @@ function objectiveAxis(objective, trials) {
   return { name, title: name, kind: "objective", domain, goal, scale: preferredKind(values, goal), unset: false };
 }
 
-// Where the axes stand across, evenly from `from` to `to`.
+// The places of the axes, evenly from `from` to `to`.
 export function positions(count, from, to) {
   if (count === 1) return [(from + to) / 2];
   return Array.from({ length: count }, (_, k) => from + ((to - from) * k) / (count - 1));
@@ -67,7 +67,7 @@ function bandPlace(axis, low, high) {
   };
 }
 
-// Lines that meet in one place lie side by side instead, the better further along.
+// Lines that meet in one place are drawn next to each other, better ones further along.
 function fan(members, centre, room, direction) {
   const step = Math.min(SPREAD, room / Math.max(1, members.length));
   const half = (step * (members.length - 1)) / 2;

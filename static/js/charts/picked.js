@@ -1,4 +1,4 @@
-// What a person has picked on a chart's card, kept in the URL under the card's id
+// What the viewer has picked on a chart's card, kept in the URL under the card's id
 // (?curves.y=log&curves.states=running,failed), so that a link shows the same.
 
 // The picked value, or null.

@@ -1,12 +1,11 @@
-// What failed trials share: how they, and those that ran, spread over a parameter's
-// values. The failed stand above the line, those that ran hang below it, each as a
-// share of their own, as there may be four of one and four hundred of the other.
+// What failed trials share: the values of a parameter in failed trials, above the line,
+// and in trials that ran, below it, each in percent of its own trials.
 //
 // Model: {
 //   failed: 4, ran: 22,                     how many trials there are of either
 //   parameters: [{name, bars: [{tick, label, failed, ran}, …]}, …]
 // }
-// Option: parameter, the name of the one that is drawn; else it is the first.
+// Option: parameter, the name of the parameter to draw; else the first.
 
 import { font, palette } from "./defaults.js";
 import { liveChart } from "./live_chart.js";

@@ -108,7 +108,7 @@ function thresholdPlugin(state) {
   };
 }
 
-// What stands at a report: [{name, value}] of those that have a value there. Pure.
+// The values at a report: [{name, value}] of lines with a value there. Pure.
 export function valuesAt({ reports, best, threshold, lineName = "threshold" }, n) {
   const named = [["reported", reports], ["own best", best], [lineName, threshold]];
   return named.flatMap(([name, points]) => {

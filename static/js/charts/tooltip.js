@@ -1,4 +1,4 @@
-// The box beside the pointer: a trial, its value, its value here, and the parameters in
+// The box next to the pointer: a trial, its value, its value here, and the parameters in
 // which it differs from the best trial; or, in charts of one trial, a place on the axis
 // and the values there. One box a chart, placed inside its frame.
 

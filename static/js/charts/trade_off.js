@@ -1,5 +1,5 @@
-// What is saved against what is lost: a line for each policy over the range of one of
-// its settings, one's own in the accent, the others in grey, told apart by their dashes.
+// What each policy saves and loses: a line over the range of one of its settings, the
+// sweep's own in the accent colour, the others in grey with different dashes.
 //
 // Model: {metric, happened: {saved, name}, families: [{name, field, own, points: [{words,
 //   saved, places, regret, ended, current}]}]}; saved is a share, regret in the metric.
@@ -87,7 +87,7 @@ function drawPoints(chart, colours) {
   });
 }
 
-// Beside the point, or `above` the line that goes on from it.
+// Next to the point, or `above` the line that continues from it.
 function labelOf(chart, index, k, text, colour, above = 0) {
   const place = chart.getDatasetMeta(index).data[k];
   chart.ctx.font = font(11.5, 600);
@@ -185,7 +185,7 @@ export function drawTradeOff(canvas, model, { lost = "places" } = {}) {
 // The same as a table, a row for each setting. Pure.
 export function tradeOffTable(model) {
   return {
-    caption: `Share of the compute that is saved, and what is lost of ${model.metric}`,
+    caption: `Share of the compute that is saved, and how much ${model.metric} is lost`,
     columns: ["policy", "setting", "saved", "trials ended", "places lost", "metric lost"],
     rows: drawnFamilies(model).flatMap((family) =>
       family.points.map((point) => [

@@ -21,7 +21,7 @@ export function viridis(share) {
 }
 
 // Colour of a rank: 0 the worst, 1 the best. The ramp is cut so that the better end
-// stands out most from the ground.
+// contrasts most with the background.
 export function rankColour(share, dark) {
   return dark ? viridis(0.22 + 0.78 * share) : viridis(0.86 * (1 - share));
 }

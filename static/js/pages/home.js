@@ -1,4 +1,4 @@
-// Home stays fresh: its feed answers with the HTML of those parts that have changed.
+// Home: its feed answers with the HTML of changed parts.
 
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";

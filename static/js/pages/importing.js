@@ -1,4 +1,4 @@
-// The import page: a file is read as soon as it is chosen or dropped, keys are coloured.
+// The import page: reads a chosen or dropped file at once, and colours keys.
 // Without scripts a button sends the file.
 
 import { colourLines } from "../builder/twin.js";

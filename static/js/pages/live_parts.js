@@ -1,5 +1,4 @@
-// A page that stays fresh by parts, and by nothing else: its feed answers with the HTML
-// of those parts that have changed.
+// A page that only its feed updates: it answers with the HTML of changed parts.
 
 import { showParts } from "../parts.js";
 import { startLive } from "../poll.js";

@@ -3,7 +3,7 @@
 import { leaders } from "../states.js";
 
 // The model with changed trials in it, the star on `best`, and no more than the newest
-// `model.most` trials beside those that were the best in their time.
+// `model.most` trials and those that were the best in their time.
 export function withNews(model, { trials, best, total }) {
   const byId = new Map(model.trials.map((trial) => [trial.id, trial]));
   for (const trial of trials) byId.set(trial.id, trial);

@@ -1,5 +1,5 @@
 // The table of trials: rows kept fresh, ticks kept through it and in the URL, and the
-// comparison of what is ticked.
+// comparison of ticked trials.
 
 function parsed(html) {
   const holder = document.createElement("template");
@@ -54,7 +54,7 @@ function showTicked(form) {
   const ticked = tickedIn(form);
   const words = form.querySelector("[data-ticked-count]");
   words.hidden = ticked.length === 0;
-  words.textContent = `${ticked.length} ticked`;
+  words.textContent = `${ticked.length} selected`;
   for (const row of form.querySelectorAll("tr[data-row]")) {
     row.classList.toggle("is-marked", ticked.includes(row.dataset.row));
   }
@@ -82,17 +82,17 @@ function compare(event) {
   const ids = [...new Set([...best, ...tickedIn(form)])];
   event.preventDefault();
   if (ids.length < 2) {
-    say(form, "Tick at least two trials, or one and Compare with best.");
+    say(form, "Select at least two trials, or one and Compare with best.");
     return;
   }
   location.assign(`${form.action}?trials=${ids.join(",")}`);
 }
 
-// The page that asks whether the ticked ones shall run once more.
+// The page that asks before the ticked trials run again.
 function askAgain(event, form) {
   event.preventDefault();
   const ids = tickedIn(form);
-  if (ids.length < 1) say(form, "Tick the trials that shall run again.");
+  if (ids.length < 1) say(form, "Select the trials to run again.");
   else location.assign(`${event.submitter.formAction}?trials=${ids.join(",")}`);
 }
 

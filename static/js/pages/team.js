@@ -1,4 +1,4 @@
-// A team's page: a role is sent as soon as it is picked.
+// A team's page: choosing a role saves it.
 
 for (const button of document.querySelectorAll("[data-hide-with-scripts]")) button.hidden = true;
 

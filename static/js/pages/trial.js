@@ -13,7 +13,7 @@ function showModelsOf(models) {
   showModels(models);
 }
 
-// Somebody who reads at the end of the log goes on reading at its end.
+// A log scrolled to its end stays at its end.
 function showLog(html) {
   const part = page.querySelector('[data-part="log"]');
   const atEnd = part.scrollHeight - part.scrollTop - part.clientHeight < 8;
