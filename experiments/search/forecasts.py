@@ -1,11 +1,9 @@
-"""What finished trials tell about how much others will still gain.
+"""Forecasts of final losses from the learning curves of finished trials.
 
-A trial's level after n reports is its best loss so far. How much finished trials still
-gained from there, relative to what they had gained lately, is taken for log-normal: a
-power law as the prior, the trials that were gaining about as fast as the main evidence.
-Curves that are noisy are smoothed first, as much as their noise asks for.
-
-What is expected of trials that were cut short or still run, for samplers to use.
+A trial's level after n reports is its best loss so far. The model of what finished
+trials gained after that, relative to their recent gain, is log-normal: a power law is
+the prior, and trials that gained about as fast are the main evidence. Noisy curves are
+smoothed first. Samplers use the forecasts for trials that were cut short or still run.
 """
 
 from __future__ import annotations
@@ -23,26 +21,26 @@ import scipy
 from experiments.search.history import COMPLETED, History
 from experiments.search.learning_curves import (
     Floats,
+    is_significant,
     levels_of,
     noises_of,
-    surely,
     variety_of,
 )
 
 if TYPE_CHECKING:  # The policies import this module.
     from experiments.search.termination.evidence import Finished
 
-# The prior: a power law of this exponent, worth so many trials, this uncertain.
+# The prior: the exponent of a power law, its weight in trials, its uncertainty.
 EXPONENT = 0.5
 PRIOR_WEIGHT, PRIOR_DEGREES, PRIOR_SCALE = 2.0, 4.0, 1.0
-# Trials that were gaining as fast count fully, others hardly: width on the log scale.
+# Trials that gained about as fast have full weight, others little: width on log scale.
 LIKENESS, MIN_LIKENESS = 0.5, 0.05
-# Of the spread of finals: gains below it are not told from none.
+# The smallest gain that counts, as a share of the spread of final levels.
 MIN_GAIN = 0.02
 
 
 class Gain(NamedTuple):
-    """What a trial may still gain: exp(centre + scale t) with a Student t, less eps."""
+    """What a trial may still gain: exp(centre + scale t) - eps, with a Student t."""
 
     centre: float
     scale: float
@@ -50,12 +48,12 @@ class Gain(NamedTuple):
     eps: float
 
     def amount(self, deviations: float) -> float:
-        """The gain at so many scales from the centre; never below nothing."""
+        """The gain at a number of scales from the centre, at least 0."""
         power = min(700.0, self.centre + self.scale * deviations)
         return max(0.0, math.exp(power) - self.eps)
 
     def chance(self, needed: float) -> float:
-        """The probability that it gains at least so much."""
+        """The probability of a gain of at least `needed`."""
         if needed + self.eps <= 0:
             return 1.0
         z = (math.log(needed + self.eps) - self.centre) / self.scale
@@ -66,9 +64,8 @@ class Gain(NamedTuple):
 class GainModel:
     """The finished trials' levels: rows of trials, columns of reports from 1.
 
-    A row that is shorter than the longest is NaN from its end on; `finals` are the
-    levels at their ends. `noise` is the standard deviation of a report, 0 where it
-    cannot be told.
+    A row is NaN after the trial's end; `finals` are the levels at the ends. `noise` is
+    the standard deviation of a report, 0 if it is unknown.
     """
 
     levels: Floats
@@ -82,7 +79,7 @@ class GainModel:
 
     @property
     def longest(self) -> int:
-        """The reports of the longest of them."""
+        """The number of reports of the longest trial."""
         return int(self.levels.shape[1])
 
     @cached_property
@@ -102,19 +99,19 @@ class GainModel:
         return variety_of(self._curves)
 
     def same_ends(self, report: int, best: Floats, before: Floats) -> Floats:
-        """The final levels of those that stood just so at a report; NaN where none did,
-        or where that may be a coincidence."""
-        if not surely(2, trials=len(self), variety=self.variety):
+        """The final levels of trials with exactly these levels at a report; NaN without
+        one, or where that may be a coincidence."""
+        if not is_significant(2, trials=len(self), variety=self.variety):
             return np.full_like(best, np.nan)
         now = self.levels[:, report - 1]
         earlier = self.levels[:, later_half(report) - 1]
         same = (now == best[:, None]) & (earlier == before[:, None])
-        # A level that has not moved says the same twice.
+        # A level that has not changed says the same twice.
         known = same.any(axis=1) & (best < before)
         return np.where(known, self.finals[same.argmax(axis=1)], np.nan)
 
     def smoothed(self, window: int) -> GainModel:
-        """The same with levels of moving averages."""
+        """The same for levels of moving averages."""
         if window == 1:
             return self
         if window not in self._smoothed:
@@ -122,9 +119,9 @@ class GainModel:
         return self._smoothed[window]
 
     def gain(self, report: int, recent: float) -> Gain | None:
-        """What a trial may still gain that gained `recent` over its later half.
+        """What a trial that gained `recent` over its later half may still gain.
 
-        None when no finished trial has come as far with a finite level.
+        None if no finished trial has as many reports with a finite level.
         """
         found = self.gains(report, np.array([recent]))
         if found is None:
@@ -153,8 +150,8 @@ class GainModel:
 
     @cached_property
     def first_gains(self) -> tuple[float, float, float] | None:
-        """Quantiles .16, .5 and .84 of what was gained after the first report; None
-        where no first report was finite."""
+        """Quantiles .16, .5 and .84 of the gains after the first report; None if no
+        first report was finite."""
         gains = self.levels[:, 0] - self.finals
         known = gains[np.isfinite(gains)]
         if not len(known):
@@ -164,20 +161,20 @@ class GainModel:
 
 
 def later_half(report: int) -> int:
-    """The report from which on the gain counts as recent."""
+    """The report after which gains count as recent."""
     return max(1, report // 2)
 
 
 def gain_model_of(finished: Finished) -> GainModel:
-    """The courses of the finished trials, as they were reported."""
+    """The model of the finished trials' reports."""
     curves = tuple(curve for curve in finished.curves() if len(curve))
     noises = [noise for _, same in _alike(curves) for noise in noises_of(same)]
     return _gain_model(curves, 1, float(np.median(noises)) if noises else 0.0)
 
 
 class Cut(NamedTuple):
-    """Where a trial was cut short: after so many reports, at which level, and the level
-    that it had at `later_half` of them."""
+    """Where a trial was cut short: its number of reports, its level, and its level at
+    `later_half` of them."""
 
     report: int
     best: float
@@ -185,7 +182,7 @@ class Cut(NamedTuple):
 
 
 def cut_of(losses: Floats) -> Cut:
-    """Where a trial with these reports stands; there has to be one."""
+    """The cut of a trial with these reports, at least one."""
     report, levels = len(losses), levels_of(losses)
     return Cut(report, float(levels[-1]), float(levels[later_half(report) - 1]))
 
@@ -193,9 +190,9 @@ def cut_of(losses: Floats) -> Cut:
 def forecast_finals(
     cuts: Sequence[Cut], gain_model: GainModel
 ) -> list[tuple[float, float] | None]:
-    """The final loss to expect of each trial that was cut short, and its uncertainty.
+    """The expected final loss of each trial that was cut short, and its uncertainty.
 
-    None where nothing can be said: without a finite loss, or without finished trials.
+    None for a trial without a finite loss, and without finished trials.
     """
     found: list[tuple[float, float] | None] = [None] * len(cuts)
     groups: dict[int, list[int]] = defaultdict(list)
@@ -250,7 +247,7 @@ def _gain_model(curves: tuple[Floats, ...], window: int, noise: float) -> GainMo
 
 
 def _alike(curves: Sequence[Floats]) -> list[tuple[list[int], Floats]]:
-    """The curves of each length as one array, with their places."""
+    """The places and curves of each length, the curves as one array."""
     places: dict[int, list[int]] = defaultdict(list)
     for place, curve in enumerate(curves):
         places[len(curve)].append(place)
@@ -258,7 +255,7 @@ def _alike(curves: Sequence[Floats]) -> list[tuple[list[int], Floats]]:
 
 
 def _power_law(report: int, longest: int) -> float:
-    """The logarithm of what a power law still gains, relative to its recent gain."""
+    """The logarithm of a power law's further gain, relative to its recent gain."""
     left = max(1 - (report / longest) ** EXPONENT, 0.001)
     return math.log(left / (2**EXPONENT - 1))
 
@@ -268,7 +265,7 @@ def _posterior(
 ) -> tuple[Floats, Floats, Floats]:
     """Centre, scale and degrees of freedom of the next value, for each row of weights.
 
-    Normal values with an unknown mean and variance, and a conjugate prior (Murphy,
+    For normal values with unknown mean and variance and a conjugate prior (Murphy,
     2007).
     """
     number = weights.sum(axis=1)
@@ -284,11 +281,11 @@ def _posterior(
     return centre, np.sqrt(squares / degrees * (1 + 1 / total)), degrees
 
 
-# Trials with so many equal reports are taken for one and the same training.
+# Trials with this many equal reports count as the same training.
 MIN_EQUAL = 3
 
-# Equal for trials whose first MIN_EQUAL reports are equal; None where these say
-# little: where one is missing, no number or equal to another.
+# The first MIN_EQUAL reports of a trial. None if one is missing, not a number or equal
+# to another, because they then say little.
 Beginning: TypeAlias = tuple[float, ...] | None
 
 
@@ -300,10 +297,10 @@ def beginning_of(reports: Sequence[float | None]) -> Beginning:
 
 
 class Expectations:
-    """Keeps what a history expects of its trials as the finished ones have it.
+    """Keeps the expected losses of a history up to date.
 
-    A trial is worked out anew when it has reported since, and all are when one more
-    trial has run to its end.
+    A trial's is computed again after it reports, and all are when another trial has run
+    to its end.
     """
 
     def __init__(self, history: History) -> None:
@@ -317,8 +314,8 @@ class Expectations:
         cuts: Mapping[int, Cut],
         beginnings: Mapping[int, Beginning],
     ) -> None:
-        """`cuts` are those of every trial that did not run to its end, by number, and
-        `beginnings` those of every trial with enough reports."""
+        """Update the history from the cuts of all trials that did not run to their end,
+        and the beginnings of all trials with enough reports, by number."""
         if gain_model is not self._gain_model:
             self._gain_model = gain_model
             self._known.clear()
@@ -329,13 +326,15 @@ class Expectations:
         for number, expected in zip(due, found, strict=True):
             loss, spread = expected or (math.nan, math.nan)
             self._history.expect(number, loss=loss, spread=spread)
-        sure = surely(MIN_EQUAL, trials=len(self._history), variety=gain_model.variety)
+        sure = is_significant(
+            MIN_EQUAL, trials=len(self._history), variety=gain_model.variety
+        )
         trainings = _trainings(beginnings, self._history) if sure else {}
-        self._history.tell_trainings(trainings)
+        self._history.set_trainings(trainings)
 
 
 def _trainings(beginnings: Mapping[int, Beginning], history: History) -> dict[int, int]:
-    """The lowest number of a trial that began just so, by the trials' numbers."""
+    """The lowest number of a trial with the same beginning, by number."""
     doubtful = _doubtful(beginnings, history)
     first: dict[Beginning, int] = {}
     return {
@@ -346,9 +345,9 @@ def _trainings(beginnings: Mapping[int, Beginning], history: History) -> dict[in
 
 
 def _doubtful(beginnings: Mapping[int, Beginning], history: History) -> set[Beginning]:
-    """Beginnings that led to different ends, as where a parameter acts late; and None.
+    """Beginnings with different ends, as where a parameter acts late; and None.
 
-    Completed trials are compared that have as many reports.
+    Compares completed trials with the same number of reports.
     """
     done = history.states == COMPLETED
     columns = (history.numbers, history.reports, history.losses)

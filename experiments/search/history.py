@@ -21,12 +21,12 @@ CODES = {
     "cancelled": CANCELLED,
     "failed": FAILED,
 }
-# In place of a number: which training a trial is cannot be told.
+# In place of a number: unknown which training a trial repeats.
 UNKNOWN = -1
 # Trials that have not come to their own end: a final loss may be expected of them.
 CUT_SHORT = frozenset({"running", "terminated", "cancelled"})
 FIRST_SIZE = 64
-# Of so many of the latest trials it is told how many only repeated others.
+# `repeating` looks at this many of the latest trials.
 LATEST = 16
 
 Number = TypeVar("Number", bound=np.generic)
@@ -35,20 +35,19 @@ Number = TypeVar("Number", bound=np.generic)
 class History:
     """The trials of one sweep in the order of their numbers.
 
-    It is built up: `start` for a new trial, `update` for how it stands, `expect` for
-    what is expected of one that did not run to its end. Each trial's configuration is
-    encoded once. All values are LOSSES: lower is better.
+    `start` adds a trial, `update` sets its state and value, and `expect` the final loss
+    to expect of one that did not run to its end. Each configuration is encoded once.
+    All values are LOSSES: lower is better.
 
-    With n trials and D axes of the space there are `numbers` (n,), `points` (n, D) in
-    the unit cube, `active` (n, D), `states` (n,) as codes of this module, `losses`
-    (n,) with infinity where nothing finite was logged, `reports` (n,), and `expected`
-    and `spread` (n,): the final loss that is expected of a trial that did not run to
-    its end, and the standard deviation of that; NaN where nothing is expected; and
-    `trainings` (n,): the lowest number of a trial with the same reports, its own if it
-    has none, and UNKNOWN where that cannot be told.
+    With n trials and D axes there are `numbers` (n,), `points` (n, D) in the unit cube,
+    `active` (n, D), `states` (n,) as codes of this module, `losses` (n,) with infinity
+    where nothing finite was logged, and `reports` (n,). `expected` and `spread` (n,)
+    are the expected final loss of a trial that did not run to its end and its standard
+    deviation, NaN where nothing is expected. `trainings` (n,) are the lowest number of
+    a trial with the same reports, which may be the trial itself, or UNKNOWN.
 
-    A configuration that the space could not have drawn, of an earlier version of it or
-    added by hand, has no point. It is left out, and counted in `outside`.
+    A configuration that the space could not have drawn, from an earlier version of the
+    space or added by hand, has no point. It is only counted in `outside`.
     """
 
     def __init__(self, space: SearchSpace, objective: Objective) -> None:
@@ -72,7 +71,7 @@ class History:
     def of(
         cls, space: SearchSpace, objective: Objective, records: Iterable[TrialRecord]
     ) -> History:
-        """The history that these records make up, in whatever order they come."""
+        """The history of some records, in any order."""
         history = cls(space, objective)
         for record in records:
             history.start(record.number, record.params)
@@ -86,7 +85,7 @@ class History:
         return number in self._rows
 
     def start(self, number: int, params: Params) -> None:
-        """A trial with these values is there, and waits or runs."""
+        """Add a trial, which waits or runs."""
         values = self.space.flat(params)
         try:
             point = self.space.encode(params)
@@ -116,10 +115,10 @@ class History:
         value: float | None,
         reports: int | None = None,
     ) -> None:
-        """How a trial stands: its state's name, and the best value in its own sign.
+        """Set a trial's state, and its best value in the metric's own sign.
 
-        `reports` is left as it was where it is not given. What was expected of a trial
-        is kept as long as it has a value and has not come to its own end.
+        Without `reports` their number stays. The expected loss stays while the trial
+        has a value and has not run to its end.
         """
         row = self._rows.get(number)
         if row is None:
@@ -132,14 +131,13 @@ class History:
             self._expected[row] = self._spread[row] = math.nan
 
     def expect(self, number: int, *, loss: float, spread: float) -> None:
-        """What a trial would have come to, had it run to its end."""
+        """Set the final loss to expect of a trial that did not run to its end."""
         row = self._rows.get(number)
         if row is not None:
             self._expected[row], self._spread[row] = loss, spread
 
-    def tell_trainings(self, trainings: Mapping[int, int]) -> None:
-        """The lowest number of a trial with the same reports, by the number of each
-        trial of which it is known."""
+    def set_trainings(self, trainings: Mapping[int, int]) -> None:
+        """Set the lowest number of a trial with the same reports, by trial."""
         self._trainings[: len(self)] = UNKNOWN
         for number, training in trainings.items():
             row = self._rows.get(number)

@@ -1,9 +1,7 @@
-"""Where a learning curve stands: its level so far, and how noisy it is.
-
-Trials that repeat another one report by report, to the last digit.
+"""Learning curves: their level so far, their noise, and trials that repeat another.
 
 Where a script rounds a parameter, ignores it, or fixes its seed, two configurations can
-be one and the same training. Its end is known then, and costs nothing to know.
+give the same reports to the last digit. The end of the second one is then known.
 """
 
 from __future__ import annotations
@@ -28,10 +26,10 @@ MAD_OF_SECOND_DIFFERENCE = 0.6745 * math.sqrt(6)
 
 
 def levels_of(losses: Floats, window: int = 1) -> Floats:
-    """The best so far, of the losses or of their moving averages; along the last axis.
+    """The best so far of the losses or of their moving averages, along the last axis.
 
-    An average is over at most half of the reports. While there are no more than
-    `window` reports, the latest average counts, however good one was before.
+    An average covers at most half of the reports. With up to `window` reports the
+    latest average counts, even if an earlier one was better.
     """
     if window == 1:
         return np.minimum.accumulate(losses, axis=-1)
@@ -43,16 +41,16 @@ def levels_of(losses: Floats, window: int = 1) -> Floats:
 
 
 def noise_of(losses: Floats) -> float | None:
-    """The standard deviation of a report's noise, from second differences.
+    """The standard deviation of a report's noise; None for too short curves.
 
-    Of the later half, where training has calmed down; None for too short curves.
+    It follows from second differences in the later half, where training is calmer.
     """
     noises = noises_of(losses[np.isfinite(losses)][None, :])
     return noises[0] if noises else None
 
 
 def noises_of(curves: Floats) -> list[float]:
-    """The noise of each of some curves of one length, where it can be told."""
+    """The noise of curves of one length, without those that are too short."""
     whole = np.isfinite(curves).all(axis=1)
     noises = [
         noise for curve in curves[~whole] if (noise := noise_of(curve)) is not None
@@ -67,7 +65,7 @@ def noises_of(curves: Floats) -> list[float]:
 
 
 def window_for(noise: float, spread: float) -> int:
-    """Over how many reports to average, for noise beside the spread of trials."""
+    """How many reports to average, by the noise and the spread of trials."""
     if spread <= 0:
         return 1 if noise <= 0 else MAX_SMOOTHED
     share = noise / spread
@@ -79,7 +77,7 @@ def window_for(noise: float, spread: float) -> int:
 
 
 def _averages(losses: Floats, window: int) -> Floats:
-    """The mean of the latest finite losses; infinity where there is none."""
+    """The mean of the latest finite losses; infinity without any."""
     finite = np.isfinite(losses)
     ends = np.arange(1, losses.shape[-1] + 1)
     starts = ends - np.minimum(window, (ends + 1) // 2)
@@ -100,19 +98,19 @@ def _summed(values: Floats) -> Floats:
 if TYPE_CHECKING:  # The policies import this module.
     from experiments.search.termination.evidence import Finished
 
-# Equal reports count as a repeat when chance would bring them about more seldom.
+# Equal reports count as a repeat if their probability by chance is below this.
 BY_CHANCE = 1e-3
-# To tell how finely a metric is divided, so many of its values are looked at.
+# Values of a metric from which its variety is estimated.
 MAX_EXAMINED = 20_000
 
 
 def variety_of(curves: Sequence[Floats]) -> float:
-    """How many different values reports have, frequent ones counted as fewer.
+    """The effective number of different values that reports have.
 
-    The inverse of the chance that two reports are equal (Simpson, 1949). An accuracy
-    over a hundred samples has some dozens, a loss as many as there are reports. While
-    a curve rests at a value it counts once, and infinities do not count; of equal
-    curves one does.
+    The inverse of the probability that two reports are equal (Simpson, 1949). An
+    accuracy over a hundred samples has some dozens, a loss as many as it has reports.
+    A value that a curve repeats counts once, equal curves count once, and infinities
+    do not count.
     """
     distinct = {curve.tobytes(): curve for curve in curves}
     values = np.concatenate([np.empty(0), *map(_moves, distinct.values())])
@@ -124,29 +122,29 @@ def variety_of(curves: Sequence[Floats]) -> float:
 
 
 def _moves(curve: Floats) -> Floats:
-    """The finite values of a curve without those that are equal to the one before."""
+    """The finite values of a curve that differ from the one before."""
     finite = curve[np.isfinite(curve)]
     moved: Floats = finite[np.append(True, np.diff(finite) != 0)[: len(finite)]]
     return moved
 
 
-def surely(equal: int, *, trials: int, variety: float) -> bool:
-    """Whether so many equal reports, beside so many trials, are no coincidence."""
+def is_significant(equal: int, *, trials: int, variety: float) -> bool:
+    """Whether this many equal reports, among so many trials, are not a coincidence."""
     return trials * variety**-equal < BY_CHANCE
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """The curves of finished trials, to be found again: `numbers` are theirs."""
+    """The curves of finished trials, and the trials' `numbers`."""
 
     numbers: NDArray[np.int64]
     curves: list[Floats]
 
     def original(self, losses: Floats) -> int | None:
-        """The number of the first finished trial that began with just these losses.
+        """The number of the first finished trial that began with exactly these losses.
 
-        None when there is none, when so few equal reports may be a coincidence, and
-        while no two finished trials show that what begins so ends so.
+        None if there is none, if so few equal reports may be a coincidence, or until
+        two finished trials show that trials with equal beginnings end equally.
         """
         if not self.alike_to_the_end:
             return None
@@ -161,7 +159,7 @@ class Repeats:
 
     @cached_property
     def fewest(self) -> int:
-        """So many equal reports, each unlike the one before, are no coincidence."""
+        """The number of equal, changing reports that are not a coincidence."""
         variety, trials = variety_of(self.curves), max(1, len(self.curves))
         if variety <= 1:
             return sys.maxsize
@@ -169,10 +167,10 @@ class Repeats:
 
     @cached_property
     def alike_to_the_end(self) -> bool:
-        """Whether finished trials that began alike, and there are some, went on so.
+        """Whether there are finished trials that began equally, and all ended equally.
 
-        Where a parameter acts late, as the epoch from which the learning rate falls,
-        they do not.
+        They do not if a parameter acts late, such as the epoch from which the learning
+        rate falls.
         """
         first: dict[bytes, Floats] = {}
         seen = False
@@ -201,5 +199,5 @@ class Repeats:
 
 
 def repeats_of(finished: Finished) -> Repeats:
-    """What a trial may repeat."""
+    """The finished trials that another one may repeat."""
     return Repeats(finished.numbers, finished.curves())

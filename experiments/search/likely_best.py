@@ -1,4 +1,4 @@
-"""Which of the trials tried is likely the best, where each was measured with noise."""
+"""Which of the trials is likely the best, where each was measured with noise."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from experiments.search.gp.model import GaussianProcess
 from experiments.search.gp.outcomes import Outcomes, outcomes_of
 from experiments.search.history import COMPLETED, History
 
-# What of a result's distance from the model's expectation counts as real: the share of
-# one result. Of the mean of n results it is REAL / (REAL + (1 - REAL) / n).
+# The share of a result's distance from the model's expectation that counts as real. For
+# the mean of n results it is REAL / (REAL + (1 - REAL) / n).
 REAL = 0.5
-# From so many results on there is a model to shrink them to.
+# With fewer results there is no model.
 MIN_RESULTS = 4
 Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Likely:
-    """A configuration: the `numbers` of the trials that ran it, `repeats` of them.
+    """A configuration, and the `numbers` of the trials that ran it.
 
-    `loss` is what is expected of it, after the model; `best_loss` and `mean_loss` are
-    those of its trials.
+    `loss` is the expected one, by the model; `best_loss` and `mean_loss` are those of
+    its trials.
     """
 
     numbers: tuple[int, ...]
@@ -45,9 +45,9 @@ def likely_best(history: History, count: int = 5) -> list[Likely]:
 
     The lowest of many noisy results is often a lucky one. Each result is therefore
     shrunk towards what a Gaussian process over all results expects of its
-    configuration (as in small area estimation: Fay and Herriot, 1979), the less the
-    more often it was repeated. Only completed trials are ranked, or, where there are
-    none, those that were cut short.
+    configuration (as in small area estimation: Fay and Herriot, 1979), and less if it
+    was repeated more often. Only completed trials are ranked, or without any, those
+    that were cut short.
     """
     outcomes = outcomes_of(history)
     rows = _ranked_rows(history, outcomes)
@@ -70,7 +70,7 @@ def _ranked_rows(history: History, outcomes: Outcomes) -> NDArray[np.int64]:
 def _expected(
     history: History, outcomes: Outcomes, rows: NDArray[np.int64]
 ) -> dict[int, float]:
-    """By row what the model expects; without a model the loss itself."""
+    """The model's expectation by row; without a model the loss itself."""
     losses = history.losses[rows]
     if outcomes.finite >= MIN_RESULTS:
         rng = np.random.default_rng(0)

@@ -1,9 +1,4 @@
-"""What a space will give, before it is run: real draws, for pictures and examples.
-
-Draws from a whole space, axis by axis, for pictures.
-
-Histograms as text, for a terminal.
-"""
+"""Draws from a space before it runs, as examples and histograms."""
 
 from __future__ import annotations
 
@@ -16,28 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search.document.command import value_text
-from experiments.search.fields import is_number
+from experiments.search.fields import cut, is_number
 from experiments.search.records import JSONValue
 from experiments.search.samplers import Sampler
 from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import Axis, Mask
-from experiments.search.space.continuous import Logarithmic
 from experiments.search.space.distribution import Distribution, identity
-from experiments.search.space.ranges import FloatRange, IntRange
 from experiments.search.space.row_filters import INACTIVE
 from experiments.search.space.sampling import MAX_WORK, Batch
 from experiments.search.space.space import SearchSpace
 from experiments.search.wording import distinct_texts, significant
 
-# So many draws may be rejected for each one that is wanted.
+# Draws that may be rejected for each wanted one.
 MAX_REJECTED = 10
 
 
 @dataclass(frozen=True)
-class Column:
-    """What one axis was in the draws in which it was active.
+class AxisDraws:
+    """The values of an axis in the draws in which it was active.
 
-    The values' digits where the axis has finitely many, else `numbers`.
+    The values' digits if the axis has finitely many, else `numbers`.
     """
 
     digits: NDArray[np.int64] | None
@@ -49,35 +42,37 @@ class Column:
 
 def drawn_columns(
     space: SearchSpace, rng: np.random.Generator, most: int
-) -> tuple[int, list[Column]]:
-    """How many draws were made, and every axis's column, in the order of `space.axes`.
+) -> tuple[int, list[AxisDraws]]:
+    """The number of draws, and those of every axis in the order of `space.axes`.
 
-    Fewer than asked for, but at least one, where most draws are rejected. All meet the
-    constraints and come by their probability.
+    All meet the constraints. There are fewer than `most`, but at least one, if most
+    draws are rejected.
     """
     if space.constraints and space.is_finite and space.finite.rows is not None:
         return most, _listed(space, rng, most)
     return _drawn(space, rng, most)
 
 
-def _listed(space: SearchSpace, rng: np.random.Generator, number: int) -> list[Column]:
+def _listed(
+    space: SearchSpace, rng: np.random.Generator, number: int
+) -> list[AxisDraws]:
     """Draws from the list of all configurations."""
     rows = space.finite.drawn_rows(rng, number)
     places = {axis.name: place for place, axis in enumerate(space.layout.order)}
     digits = [rows[:, places[name]] for name in space.axes]
-    return [Column(found[found != INACTIVE]) for found in digits]
+    return [AxisDraws(found[found != INACTIVE]) for found in digits]
 
 
 def _drawn(
     space: SearchSpace, rng: np.random.Generator, most: int
-) -> tuple[int, list[Column]]:
+) -> tuple[int, list[AxisDraws]]:
     batches: list[Batch] = []
     kept: list[Mask] = []
     found, mark = 0, space.rejection.work
     for size in space.rejection.sizes(most * MAX_REJECTED, first=most):
         batches.append(Batch(space.layout, rng.random((size, len(space.axes)))))
         mask = space.rejection.meeting(batches[-1])
-        # The last batch may give more than was asked for.
+        # The last batch may have more than are needed.
         mask[np.flatnonzero(mask)[most - found :]] = False
         kept.append(mask)
         found += int(mask.sum())
@@ -89,35 +84,34 @@ def _drawn(
     return found, [_column(axis, batches, kept) for axis in space.axes.values()]
 
 
-def _column(axis: Axis, batches: Sequence[Batch], kept: Sequence[Mask]) -> Column:
+def _column(axis: Axis, batches: Sequence[Batch], kept: Sequence[Mask]) -> AxisDraws:
     pairs = list(zip(batches, kept, strict=True))
     masks = [(batch, batch.active(axis) & mask) for batch, mask in pairs]
     if axis.distribution.partition is not None:
         digits = [batch.digits(axis)[mask] for batch, mask in masks]  # type: ignore[index]
-        return Column(np.concatenate(digits))
+        return AxisDraws(np.concatenate(digits))
     numbers: list[float] = []
     for batch, mask in masks:
         numbers += compress(batch.values(axis), mask)  # type: ignore[arg-type]
-    return Column(None, numbers)
+    return AxisDraws(None, numbers)
 
 
 DRAWS = 2000
 BINS = 24
 Numbers = NDArray[np.float64]
 
-# Half of the largest float: the width of a range must be one too.
+# Half of the largest float, so that the width of a range is also a float.
 MAX_DRAWN = 8e307
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of draws: one bar for a value, or for a bin of equal width.
+    """Counts of draws: one bar for each value, or for each bin of equal width.
 
-    `labels` has one text for a bar of values, and the two ends for bins; `scale` says
-    what the bins' widths are equal in; `edges` are the bins' borders, empty for values.
-    Texts of which there are more than bars are counted for the first ones only. `share`
-    is the part of all draws in which the parameter was active, and `drawn` their
-    number: the others are not counted.
+    `labels` has one text for each value, or the two ends for bins; `scale` is the scale
+    on which the bins have equal width; `edges` are the bins' borders, empty for values.
+    If there are more values than bars, only the first ones are counted. `share` is the
+    share of draws in which the parameter was active, and `drawn` their number.
     """
 
     scale: Literal["values", "linear", "log"]
@@ -142,7 +136,7 @@ class Histogram:
 def histogram(
     distribution: Distribution, *, seed: int = 0, draws: int = DRAWS, bins: int = BINS
 ) -> Histogram:
-    """So many draws from a distribution, counted by value or in bins."""
+    """Draws from a distribution, counted by value or in bins."""
     space = SearchSpace({"value": distribution})
     return space_histograms(space, seed=seed, draws=draws, bins=bins)["value"]
 
@@ -152,7 +146,7 @@ def space_histograms(
 ) -> dict[str, Histogram]:
     """A histogram for every axis of a space, over the draws in which it is active.
 
-    The draws are those of the space as a whole: its constraints are met.
+    The draws meet the space's constraints.
     """
     number, columns = drawn_columns(space, np.random.default_rng(seed), draws)
     pictures = {}
@@ -164,12 +158,12 @@ def space_histograms(
 
 
 def sampled_configurations(sampler: Sampler, number: int) -> list[dict[str, JSONValue]]:
-    """The first configurations that a sampler gives while nothing has run yet."""
+    """The first configurations of a sampler, without results."""
     suggestions = (sampler.suggest(index) for index in range(number))
     return [dict(found.params) for found in suggestions if found is not None]
 
 
-def _counted(distribution: Distribution, column: Column, bins: int) -> Histogram:
+def _counted(distribution: Distribution, column: AxisDraws, bins: int) -> Histogram:
     count = distribution.count()
     if column.digits is None or count is None:
         return _of_numbers(np.array(column.numbers), distribution, bins)
@@ -195,7 +189,7 @@ def _of_values(
 
 
 def _label(distribution: Distribution, digit: int) -> str:
-    """A value as text; of a branch its constants, with what it draws left open."""
+    """A value as text; a branch shows its constants, and … for what it draws."""
     value = distribution.at(digit)
     branches = distribution.branches if isinstance(distribution, Choice) else {}
     branch = branches.get(identity(value)) if branches else None
@@ -211,11 +205,11 @@ def _label(distribution: Distribution, digit: int) -> str:
 
 
 def _of_numbers(numbers: Numbers, distribution: Distribution, bins: int) -> Histogram:
-    """Bars of equal width; one bar where floats have no room for more."""
+    """Bars of equal width; one bar if floats have no room for more."""
     if not len(numbers):
         return Histogram(scale="linear", labels=(), counts=())
     numbers = np.clip(numbers, -MAX_DRAWN, MAX_DRAWN)
-    log = _is_logarithmic(distribution) and bool(numbers.min() > 0)
+    log = distribution.is_logarithmic and bool(numbers.min() > 0)
     drawn = np.log(numbers) if log else numbers
     low, high = _spread(float(drawn.min()), float(drawn.max()))
     room = len(set(np.linspace(low, high, bins + 1))) == bins + 1
@@ -230,20 +224,14 @@ def _of_numbers(numbers: Numbers, distribution: Distribution, bins: int) -> Hist
 
 
 def _spread(low: float, high: float) -> tuple[float, float]:
-    """The ends of the picture; one value alone stands in the middle of it."""
+    """The ends of the histogram; a single value is in its middle."""
     if low < high:
         return low, high
     half = max(0.5, abs(low) * 1e-6)
     return low - half, high + half
 
 
-def _is_logarithmic(distribution: Distribution) -> bool:
-    if isinstance(distribution, FloatRange | IntRange):
-        return distribution.log
-    return isinstance(distribution, Logarithmic)
-
-
-# So many bars a parameter.
+# Bars for each parameter in a terminal.
 BARS = 10
 WIDTH = 30
 MAX_LABEL_LENGTH = 32
@@ -251,7 +239,7 @@ BAR = "="
 
 
 def histogram_lines(pictures: Mapping[str, Histogram]) -> list[str]:
-    """Every parameter with a line a value or range: how often it was drawn."""
+    """Text for a terminal: each parameter, with a line for each value or range."""
     return [line for name in pictures for line in _lines(name, pictures[name])]
 
 
@@ -284,15 +272,15 @@ def _labels(picture: Histogram) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """A value's text as one line of a few signs, none of which moves the cursor."""
+    """A value's text on one short line, without characters that move the cursor."""
     line = "".join(
         sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text
     )
-    return line if len(line) <= MAX_LABEL_LENGTH else f"{line[: MAX_LABEL_LENGTH - 1]}…"
+    return cut(line, most=MAX_LABEL_LENGTH)
 
 
 def _percent(share: float) -> str:
-    """Such as `12.5 %`; what is not 0 is never told as 0."""
+    """Such as `12.5 %`; a small share is never 0."""
     if 0 < share < 0.001:
         return "<0.1 %"
     return f"{100 * share:.1f} %"

@@ -1,8 +1,8 @@
 """How the trials of a sweep compare, report by report, kept up to date in memory.
 
-A policy's questions are answered from sorted orders. Nothing is scanned, however many
-trials and reports a sweep has. The study, the policy simulator and, for the running
-trials of a stored sweep, `experiments.tracking.rivals` all use this module.
+Sorted orders answer a policy's questions, so that their time does not grow with the
+number of trials and reports. The study, the policy simulator and, for running trials of
+a stored sweep, `experiments.tracking.rivals` use this module.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SortedLosses:
         del self.losses[place], self.numbers[place]
 
     def find(self, loss: float, number: int) -> int:
-        """The place of a trial with its loss; the length when it is not here."""
+        """The place of a trial with its loss; the length if it is not here."""
         place, numbers = self.place(loss, number), self.numbers
         if place < len(numbers) and numbers[place] == number:
             return place
@@ -67,7 +67,7 @@ class SortedLosses:
 
 
 class LeadingTrials:
-    """The two trials with the lowest losses: one of them is another than any trial."""
+    """The two trials with the lowest losses, of which one is not a given trial."""
 
     __slots__ = ("_leaders", "limit")
 
@@ -77,7 +77,7 @@ class LeadingTrials:
         self.limit = math.inf
 
     def add(self, number: int, loss: float) -> None:
-        """A trial's new loss, lower than any before of the same trial."""
+        """A trial's new loss, lower than its earlier ones."""
         others = [leader for leader in self._leaders if leader.number != number]
         ranked = sorted([*others, Ranked(number, loss)], key=_by_loss)
         self._leaders = ranked[:2]
@@ -85,7 +85,7 @@ class LeadingTrials:
             self.limit = ranked[1].loss
 
     def besides(self, number: int) -> Ranked | None:
-        """The best of the other trials; None where none has a finite value."""
+        """The best of the other trials; None if none has a finite value."""
         for leader in self._leaders:
             if leader.number != number:
                 return leader if leader.loss < math.inf else None
@@ -97,10 +97,10 @@ def _by_loss(ranked: Ranked) -> tuple[float, int]:
 
 
 class Rung:
-    """Every trial that has reported n times or more, cut at its n-th report.
+    """All trials with at least n reports, as they were at their n-th report.
 
-    An order is made when it is first asked for, and kept up from then on. `running`
-    holds the trials that have not ended.
+    An order is made when it is first needed, and then kept up to date. `running` are
+    the trials that have not ended.
     """
 
     __slots__ = ("_orders", "_running", "best", "leaders", "mean", "numbers")
@@ -123,13 +123,13 @@ class Rung:
             order.add(best if measure == "best" else mean, number)
 
     def end(self, number: int, best: float, mean: float) -> None:
-        """A trial is not running any more."""
+        """A trial has ended."""
         for (measure, running_only), order in self._orders.items():
             if running_only:
                 order.remove(best if measure == "best" else mean, number)
 
     def order(self, measure: Measure, running_only: bool) -> SortedLosses:
-        """The trials by one measure: all of them, or those that run."""
+        """The trials in order of a measure: all of them, or those that run."""
         order = self._orders.get((measure, running_only))
         if order is None:
             entries = zip(getattr(self, measure), self.numbers, strict=True)
@@ -143,7 +143,7 @@ class Rung:
 
 
 class RungRivals(Rivals):
-    """The trials at a rung besides one of them, until the next trial reports."""
+    """The other trials at a rung, valid until the next trial reports."""
 
     __slots__ = ("_count", "_number", "_own", "_rung", "_running_only")
 
@@ -228,7 +228,7 @@ class LearningCurve:
 
 
 class CompletedCurves:
-    """The curves of the trials that ran to their own end with a finite value."""
+    """The curves of the trials that ran to their end with a finite value."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
@@ -246,7 +246,7 @@ class CompletedCurves:
 
 
 class FinishedTrials(Finished):
-    """The finished trials beside one that is judged, and so is not among them."""
+    """The finished trials, seen from a running one."""
 
     __slots__ = ("_best", "_completed")
 
@@ -304,7 +304,7 @@ def _always(report: int) -> bool:
 class Standings:
     """Standings of the trials of a sweep, by number. Each is started once.
 
-    `due` says at which reports trials are judged: nobody asks about the others.
+    `due` says at which reports trials are judged.
     """
 
     def __init__(self, due: Callable[[int], bool] = _always) -> None:
@@ -316,14 +316,14 @@ class Standings:
         self._leaders = LeadingTrials()
 
     def start(self, number: int) -> None:
-        """A trial begins to run."""
+        """A trial starts to run."""
         self._curves[number] = LearningCurve(number)
         self._running.add(number)
 
     def report(self, number: int, loss: float) -> Evidence | None:
         """A trial's next report. NaN and infinities count, but give no value.
 
-        The answer is what a policy may look at; None where it is not asked.
+        Returns what a policy may use; None if it does not judge this report.
         """
         curve = self._curves[number]
         curve.add(loss)
@@ -339,7 +339,7 @@ class Standings:
         return StandingEvidence(self, curve, rung)
 
     def finish(self, number: int, *, completed: bool = True) -> None:
-        """A trial has ended, by itself (completed) or not; its standings remain."""
+        """A trial has ended, by itself (completed) or not; its standings stay."""
         self._running.discard(number)
         curve = self._curves[number]
         rungs = self._rungs[: len(curve.losses)]
@@ -354,11 +354,11 @@ class Standings:
         return np.array(self._curves[number].losses)
 
     def standing(self, number: int) -> Standing:
-        """How a trial is doing after its latest report."""
+        """A trial's standing after its latest report."""
         return self._curves[number].standing()
 
     def first_losses(self, reports: int) -> dict[int, list[float]]:
-        """The first losses of every trial with at least so many reports, by number."""
+        """The first losses of trials with at least that many reports, by number."""
         return {
             number: curve.losses[:reports].tolist()
             for number, curve in self._curves.items()

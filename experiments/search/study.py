@@ -11,10 +11,8 @@
 
 The web application uses the same samplers and policies on rows of its database.
 
-Names of parameters as a library's caller has them, such as `num.impute.cpo`.
-
-A sweep document allows letters, digits and underscores. A study in the caller's own
-process has no commands to fill in, so it takes any name, and gives it back.
+Parameters may have any name, such as `num.impute.cpo`: a study has no command to fill
+in, so names need not be letters, digits and underscores as in a sweep document.
 """
 
 from __future__ import annotations
@@ -48,13 +46,13 @@ ODD = re.compile(r"[^A-Za-z0-9_]")
 
 @dataclass(frozen=True)
 class CallerNames:
-    """The caller's names by the plain ones that stand for them in the space."""
+    """The caller's names of parameters, by their plain names in the space."""
 
     own: Mapping[str, str]
 
     @classmethod
     def of(cls, search_space: object) -> CallerNames:
-        """The names of a space that is a mapping; none of one that is text."""
+        """The names of a space that is a mapping; none for text."""
         own: dict[str, str] = {}
         given = search_space if isinstance(search_space, Mapping) else {}
         taken = {name for name in given if isinstance(name, str)}
@@ -75,8 +73,8 @@ class CallerNames:
             for name, entry in search_space.items()
         }
 
-    def given_back(self, params: Params) -> dict[str, JSONValue]:
-        """A configuration under the caller's names."""
+    def restored(self, params: Params) -> dict[str, JSONValue]:
+        """A configuration with the caller's names."""
         return {self.own.get(name, name): value for name, value in params.items()}
 
 
@@ -94,8 +92,8 @@ def _plain_conditions(entry: object, plain: Mapping[str, str]) -> object:
     return {**entry, "when": when}
 
 
-# The finished trials are looked at from outside, and not from one of them.
-NOBODY = -1
+# The finished trials are seen from no trial.
+NO_TRIAL = -1
 
 
 def _never(report: int) -> bool:
@@ -104,8 +102,8 @@ def _never(report: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A configuration to try: its number, from 0, its values and their origin."""
+class StudyTrial:
+    """A configuration to try: its number from 0, its values and their origin."""
 
     number: int
     params: Params
@@ -117,11 +115,10 @@ class StudyError(ValueError):
 
 
 class Study:
-    """A sweep whose trials are run by the caller, any number of them at a time.
+    """A sweep whose trials the caller runs, any number of them at a time.
 
-    The arguments are the sweep document's mappings; parameters may have any names.
-    Raises DefinitionError when they are not valid, and StudyError for a trial that is
-    not running.
+    The arguments are the sweep document's mappings. Raises DefinitionError if they are
+    not valid, and StudyError for a trial that is not running.
     """
 
     def __init__(
@@ -153,8 +150,8 @@ class Study:
         self._history = History(self.plan.space, self.objective)
         self._expectations = Expectations(self._history)
         self._standings = Standings(self._policy.due if self._policy else _never)
-        # Of trials that run, or were ended before they came to their end; and those
-        # that have reported since.
+        # The cuts of trials that did not run to their end, and the trials that have
+        # reported since.
         self._cuts: dict[int, Cut] = {}
         self._reported: set[int] = set()
         self._trials: dict[int, TrialRecord] = {}
@@ -166,7 +163,7 @@ class Study:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The best of the trials that ended and did not fail; at a tie the first."""
+        """The best of the trials that ended and did not fail; the first in a tie."""
         ended = (
             (self.objective.loss(trial.value), trial.number)
             for trial in self._trials.values()
@@ -185,10 +182,10 @@ class Study:
             for trial in self._trials.values()
         )
 
-    def ask(self) -> Trial | None:
-        """The next trial, then running.
+    def ask(self) -> StudyTrial | None:
+        """The next trial, which is then running.
 
-        None when the space is exhausted, or when a trial has reached the target.
+        None if the space is exhausted, or if a trial has reached the target.
         """
         if self.reached_target:
             return None
@@ -198,27 +195,27 @@ class Study:
         suggestion = self._sampler.suggest(number, self._history)
         if suggestion is None:
             return None
-        params = self._names.given_back(suggestion.params)
+        params = self._names.restored(suggestion.params)
         self._trials[number] = TrialRecord(number, params, "running", None)
         self._history.start(number, suggestion.params)
         self._standings.start(number)
-        return Trial(number, params, suggestion.origin)
+        return StudyTrial(number, params, suggestion.origin)
 
     def _expect(self) -> None:
-        """Tell the sampler what is expected of trials that did not run to their end."""
+        """Update the losses to expect of trials that did not run to their end."""
         for number in self._reported:
             self._cuts[number] = cut_of(self._standings.losses(number))
         self._reported.clear()
-        gain_model = self._standings.finished(NOBODY).derived(gain_model_of)
+        gain_model = self._standings.finished(NO_TRIAL).derived(gain_model_of)
         first = self._standings.first_losses(MIN_EQUAL)
         begun = {number: beginning_of(losses) for number, losses in first.items()}
         self._expectations.refresh(gain_model, self._cuts, begun)
 
     def report(self, number: int, *, step: int, value: float) -> Verdict:
-        """A value of the primary metric; whether the trial should stop now.
+        """Report a value of the primary metric; returns whether the trial should stop.
 
-        What counts is how often a trial has reported: `step` is the caller's own. A
-        value of NaN or an infinity counts as a report without a value.
+        Policies count reports: `step` is for the caller. NaN or infinity counts as a
+        report without a value.
         """
         trial = self._running(number)
         evidence = self._standings.report(number, self.objective.loss(value))
@@ -240,13 +237,13 @@ class Study:
             return "There is no early termination."
         due = self._policy.next_check(report)
         if due is None:
-            return f"Not judged at report {report}, nor later."
+            return f"Not judged at report {report} or later."
         return f"Not judged at report {report}: the next check is at {due}."
 
     def tell(
         self, number: int, *, value: float | None = None, state: str = "completed"
     ) -> TrialRecord:
-        """The end of a trial: completed, terminated, cancelled or failed.
+        """End a trial: completed, terminated, cancelled or failed.
 
         Without a finite `value` the trial's value is the best that it reported.
         """
@@ -269,5 +266,5 @@ class Study:
         if trial is None:
             raise StudyError(f"There is no trial {number}.")
         if trial.state != "running":
-            raise StudyError(f"Trial {number} has ended already: {trial.state}.")
+            raise StudyError(f"Trial {number} has already ended: {trial.state}.")
         return trial

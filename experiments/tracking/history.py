@@ -136,7 +136,7 @@ class Forecasts:
         self._read_cuts({pk: row for pk, row in cut.items() if self._outdated(row)})
         begun = self._begun(rows)
         if not (self._cuts or begun):
-            self._history.tell_trainings({})
+            self._history.set_trainings({})
             return
         finished = StoredFinished(Trial(sweep=self._sweep), self._objective)
         gain_model = finished.derived(gain_model_of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.search.learning_curves import Repeats, surely, variety_of
+from experiments.search.learning_curves import Repeats, is_significant, variety_of
 from experiments.search.study import Study
 
 RNG = np.random.default_rng(5)
@@ -86,8 +86,8 @@ def test_variety_counts_different_values(values: list[float], variety: float) ->
 
 
 def test_surely_grows_with_the_number_of_equal_reports() -> None:
-    assert not surely(1, trials=10, variety=100)
-    assert surely(3, trials=10, variety=100)
+    assert not is_significant(1, trials=10, variety=100)
+    assert is_significant(3, trials=10, variety=100)
 
 
 def rounding_study(policy: str | None) -> Study:

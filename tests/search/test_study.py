@@ -168,9 +168,9 @@ def test_a_call_out_of_turn_is_an_error() -> None:
     with pytest.raises(StudyError, match="completed, terminated, cancelled or failed"):
         loop.tell(0, value=1, state="done")
     loop.tell(0, value=1)
-    with pytest.raises(StudyError, match="has ended already: completed"):
+    with pytest.raises(StudyError, match="has already ended: completed"):
         loop.tell(0, value=2)
-    with pytest.raises(StudyError, match="has ended already"):
+    with pytest.raises(StudyError, match="has already ended"):
         loop.report(0, step=1, value=1)
 
 

@@ -28,7 +28,7 @@ def history_of(
     records = [TrialRecord(n, p, "completed", 1.0) for n, p in enumerate(params)]
     history = History.of(space, LOSS, records)
     trainings = [training(p) for p in params]
-    history.tell_trainings({n: trainings.index(t) for n, t in enumerate(trainings)})
+    history.set_trainings({n: trainings.index(t) for n, t in enumerate(trainings)})
     return history
 
 
@@ -122,6 +122,6 @@ def test_what_did_not_vary_decides_nothing_elsewhere() -> None:
         for n, x in enumerate(xs)
     ]
     history = History.of(MIXED, LOSS, records)
-    history.tell_trainings({n: n if rng.random() < 0.5 else 0 for n in range(60)})
+    history.set_trainings({n: n if rng.random() < 0.5 else 0 for n in range(60)})
     for name, x in (("adam", 0.3), ("sgd", 0.95), ("sgd", 0.01)):
         assert chance(history, {"optimizer": name, "x": x}) > 0.1
