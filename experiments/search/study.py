@@ -22,8 +22,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from experiments.search.document.definition import read_objective
-from experiments.search.document.plan import read_plan
+from experiments.search.document.plan import read_objective, read_plan
 from experiments.search.fields import Diagnostics, Fields, listed
 from experiments.search.forecasts import (
     MIN_EQUAL,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from experiments.search.document.command import value_text
 from experiments.search.document.limits import (
@@ -23,7 +23,12 @@ from experiments.search.document.limits import (
     read_retries,
 )
 from experiments.search.document.loading import checked_document
-from experiments.search.document.plan import Plan, read_plan
+from experiments.search.document.plan import (
+    Plan,
+    dump_objective,
+    read_objective,
+    read_plan,
+)
 from experiments.search.document.trial import TrialTemplate, read_inputs, read_trial
 from experiments.search.fields import (
     Diagnostics,
@@ -39,31 +44,6 @@ from experiments.search.termination import read_policy
 from experiments.search.wording import counted
 
 EXAMPLE = "{primary_metric: accuracy, goal: maximize}"
-MAX_NAME_LENGTH = 250
-
-
-def read_objective(document: Fields | None) -> Objective:
-    """`objective`; None is a field that was left out, after noting it."""
-    if document is None:
-        return Objective("", "maximize")
-    goal = document.option(
-        "goal", "maximize", ("minimize", "maximize"), required="maximize"
-    )
-    objective = Objective(
-        primary_metric=document.text(
-            "primary_metric", "", required="accuracy", most=MAX_NAME_LENGTH
-        ),
-        goal="minimize" if goal == "minimize" else "maximize",
-        target=document.number("target", None),
-    )
-    document.close()
-    return objective
-
-
-def dump_objective(objective: Objective) -> dict[str, JSONValue]:
-    """The mapping form, without a target that is not set."""
-    document = asdict(objective)
-    return {name: value for name, value in document.items() if value is not None}
 
 
 DEFAULT_NAME = "default"

@@ -1,16 +1,17 @@
-"""`search_space`, `constraints` and `sampling_algorithm` of a document, read together.
+"""`search_space`, `constraints`, `sampling_algorithm` and `objective` of a document.
 
-The sampler's `logbase` is the base of the space's logarithms, a space written as text
-may name its sampling, and not every sampler can search every space.
+The first three are read together: the sampler's `logbase` is the base of the space's
+logarithms, a space written as text may name its sampling, and not every sampler can
+search every space.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
-from experiments.search.fields import Diagnostics
-from experiments.search.records import JSONValue
+from experiments.search.fields import Diagnostics, Fields
+from experiments.search.records import JSONValue, Objective
 from experiments.search.samplers import (
     Sampler,
     check_space,
@@ -23,6 +24,7 @@ from experiments.search.space.document import converted_name, read_space_text
 from experiments.search.space.space import SearchSpace, read_space
 
 SPACE, SAMPLING = "search_space", "sampling_algorithm"
+MAX_NAME_LENGTH = 250
 
 
 @dataclass(frozen=True)
@@ -120,3 +122,27 @@ def _check_named(
             f"The search space names {named} sampling and sampling_algorithm says "
             f"{settings['type']}; leave one of them out.",
         )
+
+
+def read_objective(document: Fields | None) -> Objective:
+    """`objective`; None is a field that was left out, after noting it."""
+    if document is None:
+        return Objective("", "maximize")
+    goal = document.option(
+        "goal", "maximize", ("minimize", "maximize"), required="maximize"
+    )
+    objective = Objective(
+        primary_metric=document.text(
+            "primary_metric", "", required="accuracy", most=MAX_NAME_LENGTH
+        ),
+        goal="minimize" if goal == "minimize" else "maximize",
+        target=document.number("target", None),
+    )
+    document.close()
+    return objective
+
+
+def dump_objective(objective: Objective) -> dict[str, JSONValue]:
+    """The mapping form, without a target that is not set."""
+    document = asdict(objective)
+    return {name: value for name, value in document.items() if value is not None}
