@@ -1,4 +1,4 @@
-"""Both texts of an import with their lines, and on these the numbers of the notes."""
+"""The lines of the content and of the document, with the numbers of their notes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from experiments.pages.importing.preview import ImportPreview
 from experiments.search.document.yaml import line_of, lines_by_path
 
 MAX_LINES = 2_000
-# Mappings whose keys are the document's own, so that none is there by default.
+# Mappings with free keys, which have no defaults.
 FREE = ("search_space", "inputs", "tags", "constraints")
 
 
@@ -24,7 +24,7 @@ class NoteLink:
 
 @dataclass(frozen=True)
 class NumberedProblem:
-    """A problem with its number and its line in the text; None where it has none."""
+    """A problem with its number and its line in the text, if it has one."""
 
     number: int
     path: str
@@ -34,18 +34,18 @@ class NumberedProblem:
 
 @dataclass(frozen=True)
 class TextLine:
-    """A line, the numbers of what is said about it, and what is said beside it."""
+    """A line with links to its notes and problems, and a comment."""
 
     number: int
     text: str
-    marks: Sequence[NoteLink] = ()
+    links: Sequence[NoteLink] = ()
     wrong: bool = False
     comment: str = ""
 
 
 @dataclass(frozen=True)
 class TextLines:
-    """The lines of a text that are shown; `more` are not."""
+    """The shown lines of a text, and the number of those not shown."""
 
     shown: Sequence[TextLine]
     more: int
@@ -62,36 +62,36 @@ def numbered_problems(preview: ImportPreview) -> list[NumberedProblem]:
 
 
 def source_lines(preview: ImportPreview) -> TextLines:
-    """The text that was read, its lines marked with the numbers of what is said."""
-    marks: dict[int, list[NoteLink]] = {}
+    """The content, its lines with links to problems and notes."""
+    links: dict[int, list[NoteLink]] = {}
     for problem in numbered_problems(preview):
         if problem.line is not None:
-            marks.setdefault(problem.line, []).append(
+            links.setdefault(problem.line, []).append(
                 NoteLink(problem.number, wrong=True)
             )
     for number, note in enumerate(preview.notes, preview.first_note):
         if note.line is not None:
-            marks.setdefault(note.line, []).append(NoteLink(number))
-    return _shown(preview.content.text, marks)
+            links.setdefault(note.line, []).append(NoteLink(number))
+    return _shown(preview.content.text, links)
 
 
 def target_lines(preview: ImportPreview, text: str) -> TextLines:
-    """The document that it becomes, with what is changed, wrong, or by default."""
+    """The document, its lines marked where they are changed, wrong or defaults."""
     lines = lines_by_path(text)
     back = preview.source_map.reverse()
-    marks: dict[int, list[NoteLink]] = {}
+    links: dict[int, list[NoteLink]] = {}
     for number, note in enumerate(preview.notes, preview.first_note):
         line = target_line(note.path, lines, back)
         if note.kind == "changed" and line is not None:
-            marks.setdefault(line, []).append(NoteLink(number))
+            links.setdefault(line, []).append(NoteLink(number))
     wrong = {line_of(path, lines) for path in preview.wrong}
     defaults = default_lines(preview.document, lines) if preview.definition else set()
-    return _shown(text, marks, wrong=wrong, defaults=defaults)
+    return _shown(text, links, wrong=wrong, defaults=defaults)
 
 
 def _shown(
     text: str,
-    marks: Mapping[int, Sequence[NoteLink]],
+    links: Mapping[int, Sequence[NoteLink]],
     *,
     wrong: Collection[int | None] = (),
     defaults: Collection[int] = (),
@@ -101,9 +101,9 @@ def _shown(
         TextLine(
             number,
             line,
-            marks.get(number, ()),
-            number in wrong or any(mark.wrong for mark in marks.get(number, ())),
-            "by default here" if number in defaults else "",
+            links.get(number, ()),
+            number in wrong or any(link.wrong for link in links.get(number, ())),
+            "default" if number in defaults else "",
         )
         for number, line in enumerate(texts[:MAX_LINES], 1)
     ]
@@ -113,9 +113,9 @@ def _shown(
 def target_line(
     path: str, lines: Mapping[str, int], back: Mapping[str, Sequence[str]]
 ) -> int | None:
-    """The line of the document for a setting of the text.
+    """The line in the document for a setting in the content.
 
-    `back` has the paths of the document by those of the text.
+    `back` has the document's paths by the content's.
     """
     around = path
     while around and around not in back:
@@ -127,7 +127,7 @@ def target_line(
 
 
 def default_lines(given: Mapping[str, Any], lines: Mapping[str, int]) -> set[int]:
-    """The lines of fields that the document did not have."""
+    """The lines of fields that have their default values."""
     parents = {path.rpartition(".")[0] for path in lines}
     return {
         line
@@ -142,7 +142,7 @@ def default_lines(given: Mapping[str, Any], lines: Mapping[str, int]) -> set[int
 def _is_given(document: Any, path: str) -> bool:
     for key in path.split("."):
         if not isinstance(document, Mapping):
-            # A bare name, such as `sampling_algorithm: random`, is the setting's type.
+            # A plain name, such as `sampling_algorithm: random`, is the setting's type.
             return key == "type"
         if key not in document:
             return False

@@ -1,7 +1,6 @@
-"""What was pasted or chosen to be imported, and what it becomes for a team.
+"""Pasted or chosen content, and the sweep that it becomes for a team.
 
-The page carries the content from step to step: nothing is stored before a draft is made
-of it.
+The page's form keeps the content between requests; nothing is stored before the draft.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ from experiments.sweeps.warm_start import usable_trials
 
 MAX_TEXT = 2_000_000
 MAX_BYTES = 64 << 20
-# As characters of the form, which the site takes up to a few megabytes of.
+# Characters in the form, which may have a few megabytes.
 MAX_PACKED = 3_000_000
 MAX_NAME = 100
 
 
 class ContentError(ValueError):
-    """Content that cannot be taken, with a sentence that says why."""
+    """Content that cannot be imported, with a sentence that says why."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """A text, or the bytes of a file that is none. `name` is the file's, if any."""
+    """A text, or the bytes of a file that is not text. `name` is the file's name."""
 
     data: str | bytes
     name: str = ""
@@ -58,7 +57,7 @@ class Content:
 
     @property
     def packed(self) -> str:
-        """A file for a field of a form; empty for text, which has its own."""
+        """The bytes as the value of a form field; empty for text."""
         if isinstance(self.data, str):
             return ""
         return base64.b64encode(zlib.compress(self.data, 9)).decode()
@@ -70,9 +69,9 @@ class Content:
 
 
 def sent_content(request: HttpRequest) -> Content | None:
-    """A file that was chosen, else the text or file that the page carried.
+    """The chosen file, or the text or file in the page's form; None without any.
 
-    None when there is nothing. Raises ContentError.
+    Raises ContentError.
     """
     file = request.FILES.get("file")
     if file is not None and not isinstance(file, list):
@@ -92,7 +91,7 @@ def sent_content(request: HttpRequest) -> Content | None:
 
 
 def _content(data: bytes, name: str) -> Content:
-    """Text where the bytes are text; what they are else is the reader's to say."""
+    """The content as text if it is text, otherwise as bytes."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -102,7 +101,7 @@ def _content(data: bytes, name: str) -> Content:
     if len(text) > MAX_TEXT:
         raise ContentError(
             f"The text has {len(text):,} characters; up to {MAX_TEXT:,} are allowed"
-            " here. The command line takes more: python manage.py sweep submit FILE."
+            " here. For more, use python manage.py sweep submit FILE."
         )
     return Content(text.replace("\r\n", "\n"), name)
 
@@ -112,21 +111,20 @@ def _unpacked(packed: str) -> bytes:
         stream = zlib.decompressobj()
         data = stream.decompress(base64.b64decode(packed, validate=True), MAX_BYTES)
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise ContentError("The file did not come whole; choose it again.") from error
+        raise ContentError("The file is incomplete. Choose it again.") from error
     if not stream.eof:
-        raise ContentError("The file did not come whole; choose it again.")
+        raise ContentError("The file is incomplete. Choose it again.")
     return data
 
 
 @dataclass(frozen=True)
 class ImportPreview:
-    """What was read of a content.
+    """A content and the sweep document that it becomes.
 
-    `imported` is None for a content that could not be read, `definition` also for one
-    that is no valid sweep. `problems` are in the words of the content, `wrong` are the
-    paths of those that what it becomes has. Of a `faulty` content only a part could be
-    read. `parts` are the names to choose from where there are several sweeps. `took` is
-    in milliseconds.
+    `imported` is None if the content cannot be read, `definition` if it is not a valid
+    sweep. `problems` have paths in the content, `wrong` paths in the document. The
+    document is `incomplete` if only a part could be read. `parts` are the names of the
+    sweeps in the content if it has several. `took` is in milliseconds.
     """
 
     content: Content
@@ -140,21 +138,21 @@ class ImportPreview:
     wrong: Sequence[str]
     parts: Sequence[str]
     took: float
-    faulty: bool = False
+    incomplete: bool = False
 
     @property
     def source_map(self) -> SourceMap:
-        """Where the fields of what it becomes stand in the content."""
+        """Where the document's fields are in the content."""
         return self.imported.source_map if self.imported else SourceMap()
 
     @property
     def first_note(self) -> int:
-        """The number of the first note: they are counted on from the problems."""
+        """The number of the first note; problems have the numbers before it."""
         return len(self.problems) + 1
 
     @property
     def trials(self) -> Sequence[FinishedTrial]:
-        """The finished trials that come along."""
+        """The finished trials that are imported."""
         if self.imported is None or self.definition is None:
             return ()
         return usable_trials(self.definition.search_space, self.imported.trials)
@@ -175,12 +173,12 @@ def read_content(
     notes: list[Note] = []
     problems: Sequence[Problem] = ()
     wrong: Sequence[str] = ()
-    faulty = False
+    incomplete = False
     try:
         imported, problems = read_part(content.data, part=part, format=format)
-        faulty = bool(problems)
+        incomplete = bool(problems)
         document = dict(imported.document)
-        notes = merged(imported.notes, settle(document, team, imported, content))
+        notes = merged(imported.notes, fit_to_team(document, team, imported, content))
         if experiment is not None:
             document["experiment_name"] = experiment.name
         definition = parse_document(document, new_seed=lambda: _seed(content))
@@ -200,7 +198,7 @@ def read_content(
         notes=notes,
         problems=problems,
         wrong=wrong,
-        faulty=faulty,
+        incomplete=incomplete,
         parts=parts if len(parts) > 1 else (),
         took=1000 * (time.perf_counter() - start),
     )
@@ -209,9 +207,9 @@ def read_content(
 def read_part(
     data: str | bytes, *, part: str, format: str
 ) -> tuple[Imported, Sequence[Problem]]:
-    """A sweep, or as much of one as could be read with all that is wrong with it.
+    """A sweep, or the readable part of one with all its problems.
 
-    Raises DefinitionError for a content that is no sweep at all.
+    Raises DefinitionError for a content that is not a sweep.
     """
     try:
         return read_sweep(data, part=part, format=format), ()
@@ -219,11 +217,11 @@ def read_part(
         return error.imported, error.problems
 
 
-def settle(
+def fit_to_team(
     document: dict[str, Any], team: Team, imported: Imported, content: Content
 ) -> list[Note]:
-    """Put a pool of the team and code that can be had into the document."""
-    found = [_settle_code(document), _settle_pool(document, team)]
+    """Use a pool of the team, and drop code that the site does not have."""
+    found = [_drop_local_code(document), _use_team_pool(document, team)]
     lines = lines_of(content.text) if imported.format != "optuna" else {}
     return [
         Note(path, lines.get(path), "left out" if gone else "changed", message, advice)
@@ -231,29 +229,29 @@ def settle(
     ]
 
 
-def merged(notes: Sequence[Note], settled: Sequence[Note]) -> list[Note]:
-    """All notes by line, one a setting of those that the team's own replaces."""
-    replaced = {note.path for note in settled}
+def merged(notes: Sequence[Note], of_team: Sequence[Note]) -> list[Note]:
+    """All notes by line; those of the team replace the importer's on one path."""
+    replaced = {note.path for note in of_team}
     kept = [note for note in notes if note.path not in replaced]
     last = max((note.line or 0 for note in notes), default=0) + 1
-    return sorted([*kept, *settled], key=lambda note: note.line or last)
+    return sorted([*kept, *of_team], key=lambda note: note.line or last)
 
 
 Found = tuple[str, bool, str, str]
 
 
-def _settle_code(document: dict[str, Any]) -> Found | None:
-    """A folder beside the file is not here."""
+def _drop_local_code(document: dict[str, Any]) -> Found | None:
+    """Remove a folder next to the file, which the site does not have."""
     trial = document.get("trial")
     code = trial.get("code") if isinstance(trial, Mapping) else None
     if not isinstance(trial, Mapping) or not isinstance(code, str) or is_address(code):
         return None
     document["trial"] = {key: trial[key] for key in trial if key != "code"}
-    message = f"The folder {shown(code)} is beside the file and not here."
+    message = f"The folder {shown(code)} is not part of the file."
     return "trial.code", True, message, "Choose its files in the form."
 
 
-def _settle_pool(document: dict[str, Any], team: Team) -> Found | None:
+def _use_team_pool(document: dict[str, Any], team: Team) -> Found | None:
     pools = list(access.pools_for_team(team).values_list("name", flat=True))
     named = document.get("compute")
     name = named.removeprefix("azureml:") if isinstance(named, str) else "default"
@@ -263,14 +261,13 @@ def _settle_pool(document: dict[str, Any], team: Team) -> Found | None:
     if named is None:
         return None
     message = (
-        f"Team {team.name} has no worker pool {shown(name)}; {pools[0]} takes its"
-        " place."
+        f"Team {team.name} has no worker pool {shown(name)}; it becomes {pools[0]}."
     )
     others = listed(pools[1:20], last="or")
-    return "compute", False, message, f"There is {others}, too." if others else ""
+    return "compute", False, message, f"You can also use {others}." if others else ""
 
 
 def _seed(content: Content) -> int:
-    """A seed that does not change between what is shown and what is stored."""
+    """A seed that is the same for the preview and the draft."""
     data = content.data.encode() if isinstance(content.data, str) else content.data
     return int.from_bytes(hashlib.sha256(data).digest()[:4]) >> 1

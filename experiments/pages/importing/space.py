@@ -1,4 +1,4 @@
-"""The space that an import will search: a picture a parameter, and the first draws."""
+"""The search space of an import: a picture per parameter, and the first draws."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DRAWS = 3
 
 @dataclass(frozen=True)
 class ParameterView:
-    """A parameter: its kind and values in words, its condition, and real draws."""
+    """A parameter: its kind, values and condition as text, and a picture of draws."""
 
     name: str
     kind: str
@@ -48,7 +48,7 @@ class ParameterView:
 
 
 def parameter_views(definition: SweepDefinition) -> list[ParameterView]:
-    """Every parameter, those inside nested choices after their choice."""
+    """Every parameter; those inside a nested choice follow it."""
     space = definition.search_space
     base = definition.sampling_algorithm.get("logbase")
     log_base = float(base) if isinstance(base, int | float) else math.e
@@ -86,7 +86,7 @@ def _view(
 
 
 def _branch_words(space: SearchSpace, axis: Axis) -> str:
-    """With which branches a parameter inside a choice counts: `net = conv or dense`."""
+    """The branches that a nested parameter belongs to: `net = conv or dense`."""
     found = []
     for gate in axis.gates:
         outer = space.axes[gate.axis]
@@ -116,7 +116,7 @@ def first_draws(definition: SweepDefinition) -> DrawTable:
 def trials_table(
     definition: SweepDefinition, trials: Sequence[FinishedTrial]
 ) -> DrawTable | None:
-    """Trials with their values; None for none."""
+    """Trials with their values; None without trials."""
     if not trials:
         return None
     params = [trial.params for trial in trials]

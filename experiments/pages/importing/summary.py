@@ -1,4 +1,4 @@
-"""What the import page says about a reading."""
+"""Sentences of the import page about a preview."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCRIPTS = (".py", ".sh", ".jl", ".r", ".R", ".js", ".lua", ".pl", ".m")
 
 
 def lead(preview: ImportPreview) -> str:
-    """The answer in a sentence or two."""
+    """The result in one or two sentences."""
     imported = preview.imported
     if imported is None and preview.parts and not preview.part:
         return f"This holds {counted(len(preview.parts), 'sweep')}: choose one."
@@ -25,7 +25,7 @@ def lead(preview: ImportPreview) -> str:
     name = f"This is {FORMATS[imported.format]}"
     if preview.definition is None:
         problems = counted(len(preview.problems), "problem")
-        what = "it" if preview.faulty else "what it becomes"
+        what = "it" if preview.incomplete else "the result"
         return f"{name}, but {what} has {problems}."
     return " ".join(filter(None, (f"{name}.", _carried(preview), _filled(preview))))
 
@@ -34,33 +34,26 @@ def _carried(preview: ImportPreview) -> str:
     total = preview.imported.settings if preview.imported else 0
     lost = len({note.path for note in preview.notes if note.line is not None})
     if not total:
-        translate = [note for note in preview.notes if note.path]
-        things = counted(len(translate), "thing")
-        verb = "does" if len(translate) == 1 else "do"
-        return f"{things} in it {verb} not carry over as it is." if translate else ""
-    settings = counted(total, "setting")
-    if not lost and total == 1:
-        return "Its one setting carries over as it is."
+        differing = sum(bool(note.path) for note in preview.notes)
+        verb = "is" if differing == 1 else "are"
+        settings = counted(differing, "setting")
+        return f"{settings} {verb} changed or left out." if differing else ""
+    verb = "is" if total == 1 else "are"
     if not lost:
-        return f"All of its {settings} carry over as they are."
-    do = "does" if lost == 1 else "do"
-    return (
-        f"{max(0, total - lost):,} of its {settings} carry over as they are; {lost:,}"
-        f" {do} not."
-    )
+        return f"{counted(total, 'setting')} {verb} imported unchanged."
+    kept = max(0, total - lost)
+    return f"{kept:,} of {counted(total, 'setting')} {verb} imported unchanged."
 
 
 def _filled(preview: ImportPreview) -> str:
-    """About what the content leaves open and a sweep here needs."""
+    """About settings that a sweep here needs and the content does not have."""
     filled = sum(not note.path for note in preview.notes)
-    if not filled:
-        return ""
     verb = "is" if filled == 1 else "are"
-    return f"{counted(filled, 'thing')} that it does not say {verb} filled in."
+    return f"{counted(filled, 'setting')} {verb} filled in." if filled else ""
 
 
 def missing_script(preview: ImportPreview) -> str:
-    """The file that the command names and the document does not hold."""
+    """The file that the command runs, if the document does not have the code."""
     if preview.definition is None or preview.definition.trial.code is not None:
         return ""
     words = split_command(preview.definition.trial.command)
@@ -71,7 +64,7 @@ def missing_script(preview: ImportPreview) -> str:
 
 
 def trials_words(preview: ImportPreview) -> str:
-    """`60, 4 at a time`."""
+    """Such as `60, 4 at a time`."""
     if preview.definition is None:
         return "not known yet"
     limits = preview.definition.limits
@@ -79,7 +72,7 @@ def trials_words(preview: ImportPreview) -> str:
 
 
 def finished_words(preview: ImportPreview) -> Sequence[str]:
-    """What becomes of the trials that have ended elsewhere, in sentences."""
+    """Sentences about the import of finished trials."""
     given = preview.imported.trials if preview.imported else ()
     if not given or preview.definition is None:
         return ()
@@ -91,24 +84,25 @@ def finished_words(preview: ImportPreview) -> Sequence[str]:
         for state, word in words.items()
         if state in states
     ]
-    sentences = [f"{counted(len(given), 'finished trial')} stand in it."]
+    verb = "was" if len(given) == 1 else "were"
+    sentences = [f"{counted(len(given), 'finished trial')} {verb} found."]
     if len(usable) < len(given):
         gone = len(given) - len(usable)
-        verb = "lies" if gone == 1 else "lie"
-        sentences.append(f"{gone:,} of them {verb} outside the space and stay there.")
+        verb = "is" if gone == 1 else "are"
+        sentences.append(f"{gone:,} of them {verb} outside the space and left out.")
     if usable:
         total = limits.max_total_trials + len(usable)
         sentences += [
-            f"{listed(counts)} come along as the first trials of the sweep; samplers"
-            " that learn begin with what they found.",
-            f"The sweep's own {limits.max_total_trials:,} come after them, so its"
-            f" limit becomes {total:,} trials.",
+            f"{listed(counts)} become the first trials of the sweep, and samplers learn"
+            " from them.",
+            f"The sweep's {limits.max_total_trials:,} new trials follow, so its limit"
+            f" becomes {total:,} trials.",
         ]
     return sentences
 
 
 def best_trials(preview: ImportPreview) -> list[FinishedTrial]:
-    """The best of the trials that come along, the best first."""
+    """The best imported trials, best first."""
     if preview.definition is None:
         return []
     loss = preview.definition.objective.loss
@@ -121,11 +115,11 @@ def best_trials(preview: ImportPreview) -> list[FinishedTrial]:
 
 
 def space_words(preview: ImportPreview) -> str:
-    """`4 parameters, 2 of them continuous; 600 draws each, …`."""
+    """Such as `4 parameters, 2 of them continuous; drawn …`."""
     if preview.definition is None:
         return ""
     laws = preview.definition.search_space.parameters.values()
     words = counted(len(laws), "parameter")
     continuous = sum(law.count() is None for law in laws)
     some = f", {continuous} of them continuous" if continuous else ""
-    return f"{words}{some}; drawn by the code that the sweep uses"
+    return f"{words}{some}; drawn with the sweep's own code"

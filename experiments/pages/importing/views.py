@@ -1,4 +1,4 @@
-"""The import page: a sweep of another system, read and shown before a draft is made."""
+"""The import page: it reads a sweep of another system and shows what it becomes."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from experiments.search.formats import FORMATS
 from experiments.sweeps.warm_start import add_finished_trials
 
 CREATE, DOWNLOAD, EDIT = "create", "download", "edit"
-NOTHING = "Paste a sweep, or choose a file."
+EMPTY = "Paste a sweep, or choose a file."
 WIDTH = 76
 
 
 @dataclass(frozen=True)
 class ImportForm:
-    """One request: whose page it is, and what it was sent."""
+    """One request of the page, with its team and experiment."""
 
     request: HttpRequest
     context: FormContext
@@ -56,7 +56,7 @@ class ImportForm:
         sentence: str = "",
         preview: ImportPreview | None = None,
     ) -> HttpResponse:
-        """The page with a reading, or the one to begin with."""
+        """The page with a preview, or the empty form."""
         token = self.request.POST.get("form_token", "")
         values: dict[str, Any] = {
             "context": self.context,
@@ -69,26 +69,26 @@ class ImportForm:
             "preview": preview,
         }
         if preview is not None:
-            values |= reading_context(preview)
+            values |= preview_context(preview)
         template = "experiments/importing/page.html"
         return render(self.request, template, values, status=status)
 
     def read(self, content: Content) -> ImportPreview:
-        # What was said about the last content says nothing about a new file.
-        said = {} if "file" in self.request.FILES else self.request.POST
+        # The format and part on the page belong to the previous content.
+        fields = {} if "file" in self.request.FILES else self.request.POST
         return read_content(
             content,
             self.context.team,
             experiment=self.context.experiment,
-            format=said.get("format", ""),
-            part=said.get("part", ""),
+            format=fields.get("format", ""),
+            part=fields.get("part", ""),
         )
 
 
 @never_cache
 @require_http_methods(["GET", "POST"])
 def sweep_import(request: HttpRequest) -> HttpResponse:
-    """Read what was pasted or chosen; nothing is stored before `do=create`."""
+    """Preview a pasted text or a chosen file; only `do=create` stores anything."""
     form = ImportForm(request, context_for_new(request))
     if not form.context.may_create:
         template, context = "experiments/builder/refused.html", {"team": request.team}  # type: ignore[attr-defined]
@@ -100,8 +100,8 @@ def sweep_import(request: HttpRequest) -> HttpResponse:
     except ContentError as error:
         return form.page(status=422, sentence=str(error))
     if content is None:
-        return form.page(status=422, sentence=NOTHING)
-    # A file that was chosen since is looked at before anything is made of it.
+        return form.page(status=422, sentence=EMPTY)
+    # A new file is previewed before anything else happens to it.
     do = "" if "file" in request.FILES else request.POST.get("do", "")
     if do == EDIT:
         return form.page(text=content.text)
@@ -132,7 +132,7 @@ def _created(form: ImportForm, preview: ImportPreview) -> HttpResponse:
             space = definition.search_space
             add_finished_trials(sweep, space, preview.trials)
     except DefinitionError as error:
-        # A pool or files that the team does not have.
+        # The team lacks a pool or files.
         messages.error(form.request, str(error))
         return form.page(preview=preview, status=422)
     script = summary.missing_script(preview)
@@ -141,8 +141,8 @@ def _created(form: ImportForm, preview: ImportPreview) -> HttpResponse:
     return redirect("sweep_edit", pk=sweep.pk)
 
 
-def reading_context(preview: ImportPreview) -> dict[str, Any]:
-    """What the page shows of a reading."""
+def preview_context(preview: ImportPreview) -> dict[str, Any]:
+    """The template values for a preview."""
     definition = preview.definition
     document = definition.dump() if definition else preview.document
     text = yaml_text(document, width=WIDTH) if document else ""

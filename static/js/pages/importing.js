@@ -22,9 +22,9 @@ function wireFile(input) {
     form.classList.remove("is-over");
     if (!holdsFiles(event) || !event.dataTransfer.files.length) return;
     event.preventDefault();
-    const one = new DataTransfer();
-    one.items.add(event.dataTransfer.files[0]);
-    input.files = one.files;
+    const files = new DataTransfer();
+    files.items.add(event.dataTransfer.files[0]);
+    input.files = files.files;
     form.requestSubmit();
   });
 }

@@ -35,7 +35,7 @@ def send(client: Client, text: str = "", query: str = "", **fields: Any) -> Any:
 
 
 def numbers(line: Any) -> list[int]:
-    return [mark.number for mark in line.marks]
+    return [link.number for link in line.links]
 
 
 def chosen(content: bytes, name: str = "study.db") -> SimpleUploadedFile:
@@ -81,8 +81,7 @@ def test_the_lead_counts_what_carries_over(ada: Client) -> None:
     assert [note.path for note in notes] == ["entity"]
     lead = response.context["lead"]
     assert lead == (
-        "This is a Weights & Biases sweep. 12 of its 13 settings carry over as they"
-        " are; 1 does not."
+        "This is a Weights & Biases sweep. 12 of 13 settings are imported unchanged."
     )
 
 
@@ -240,8 +239,8 @@ def test_problems_of_the_file_and_of_its_ranges_are_numbered_together(
     assert [n for line in lines if line.wrong for n in numbers(line)] == [1, 2]
     first = response.context["preview"].first_note
     assert first == 3 and f'id="note-{first}"' in page(response)
-    assert "Mend it in the form" not in page(response)
-    assert "What could be read of it" in page(response)
+    assert "Fix it in the form" not in page(response)
+    assert "The readable part" in page(response)
 
 
 def test_what_is_no_sweep_is_refused_with_a_sentence(ada: Client) -> None:
@@ -290,12 +289,12 @@ def test_a_new_file_is_shown_before_anything_is_made_of_it(ada: Client) -> None:
 def test_a_broken_field_is_a_sentence(ada: Client, packed: str) -> None:
     response = send(ada, packed=packed)
     assert response.status_code == 422
-    assert "choose it again" in page(response)
+    assert "Choose it again" in page(response)
 
 
 def test_a_packed_file_has_a_limit(ada: Client) -> None:
     bomb = base64.b64encode(zlib.compress(b"\0" * (65 << 20))).decode()
-    assert "choose it again" in page(send(ada, packed=bomb))
+    assert "Choose it again" in page(send(ada, packed=bomb))
 
 
 def test_too_much_text_is_refused_with_its_limit(ada: Client) -> None:
