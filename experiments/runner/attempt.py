@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from subprocess import SubprocessError
 
@@ -77,7 +78,6 @@ class AttemptRun:
         self._worker = worker
         self._signals = signals
         self._folder = AttemptFolder.of(worker.home, spec.attempt)
-        self._opened: Channels | None = None
         self._lease = Lease()
         self._group = cgroup_for(
             spec.attempt,
@@ -89,8 +89,10 @@ class AttemptRun:
         """Run it. Returns DELIVERED, or KEPT if its folder had to stay."""
         try:
             self._run()
-        except StaleAttempt as news:
-            logger.info("attempt %s is over for the site: %s", self._spec.attempt, news)
+        except StaleAttempt as problem:
+            logger.info(
+                "attempt %s is over for the site: %s", self._spec.attempt, problem
+            )
         except (SiteAway, Refused) as problem:
             logger.error(
                 "attempt %s could not be delivered (%s); it is kept in %s",
@@ -108,18 +110,18 @@ class AttemptRun:
             self._folder.create()
             log = OutputLog(self._folder.log, limit=self._spec.log_limit_bytes)
         except OSError as problem:
-            self._report_without_folder(
-                worker_problem("no folder for the attempt", problem)
-            )
+            failure = worker_problem("no folder for the attempt", problem)
+            report = finish_report(failure.outcome)
+            self._retry().call(lambda: self._site.finish(dict(report)))
             return
         try:
             prepared = self._resume(self._prepare(log), log)
             self._confirm_lease()
             tree = self._start(prepared)
         except NotStarted as problem:
-            self._deliver(problem.outcome, log, self._uploads())
+            self._deliver(problem.outcome, log)
         else:
-            self._accompany(tree, log)
+            self._train(tree, log)
 
     def _prepare(self, log: OutputLog) -> Prepared:
         """Get code, interpreter and packages, if the trial needs any."""
@@ -129,7 +131,7 @@ class AttemptRun:
         return Preparation(
             spec,
             folder=self._folder,
-            channels=self._channels(),
+            channels=self._channels,
             log=log,
             home=self._worker.home,
             worker=self._worker.environment,
@@ -143,7 +145,7 @@ class AttemptRun:
         if checkpoint is None:
             return prepared
         earlier = f"the outputs of attempt {checkpoint.attempt}"
-        channels, spec = self._channels(), self._spec
+        channels, spec = self._channels, self._spec
         try:
             CheckpointDownload(
                 checkpoint,
@@ -204,14 +206,20 @@ class AttemptRun:
         except (OSError, ValueError, SubprocessError) as problem:
             raise start_problem(problem, argv, self._folder.work) from problem
 
-    def _accompany(self, tree: ProcessTree, log: OutputLog) -> None:
+    def _train(self, tree: ProcessTree, log: OutputLog) -> None:
         """Watch the training and deliver its results; no process of it stays alive."""
+        beat_seconds = self._spec.heartbeat_seconds
         try:
             logger.info("attempt %s: process %d", self._spec.attempt, tree.pid)
             failpoint("start.training")
-            uploads = self._uploads()
-            upload_thread = self._upload_thread(uploads)
-            heartbeat = self._heartbeat_thread(tree, self._channels())
+            upload_thread = UploadThread(self._uploads, beat_seconds=beat_seconds)
+            heartbeat = HeartbeatThread(
+                self._channels,
+                tree=tree,
+                folder=self._folder,
+                beat_seconds=beat_seconds,
+                wake=self._signals.wake,
+            )
             heartbeat.start()
             upload_thread.start()
             outcome = self._watch(tree, log, heartbeat)
@@ -222,7 +230,7 @@ class AttemptRun:
             raise StaleAttempt(outcome.message)
         failpoint("finish.ended")
         heartbeat.only_beat()
-        self._deliver(outcome, log, uploads)
+        self._deliver(outcome, log)
         heartbeat.finish()
 
     def _is_hurried(self, outcome: AttemptOutcome) -> bool:
@@ -243,68 +251,47 @@ class AttemptRun:
             group=self._group,
         ).until_end()
 
-    def _preparation_heartbeat(self) -> PreparationHeartbeat:
-        beat_seconds = self._spec.heartbeat_seconds
-        return PreparationHeartbeat(
-            self._channels(), signals=self._signals, beat_seconds=beat_seconds
+    def _deliver(self, outcome: AttemptOutcome, log: OutputLog) -> None:
+        retry = self._retry(
+            hurried=outcome.cause == "released",
+            answers=lambda: self._lease.answered_lately(self._spec),
         )
-
-    def _heartbeat_thread(
-        self, tree: ProcessTree, channels: Channels
-    ) -> HeartbeatThread:
-        return HeartbeatThread(
-            channels,
-            tree=tree,
-            folder=self._folder,
-            beat_seconds=self._spec.heartbeat_seconds,
-            wake=self._signals.wake,
-        )
-
-    def _uploads(self) -> OutputUploads:
-        return OutputUploads(
-            self._channels().site,
-            folder=self._folder,
-            limit=self._spec.outputs_limit_bytes,
-            written_now=lambda: writers(processes.descendants(os.getpid())),
-        )
-
-    def _upload_thread(self, uploads: OutputUploads) -> UploadThread:
-        return UploadThread(uploads, beat_seconds=self._spec.heartbeat_seconds)
-
-    def _deliver(
-        self, outcome: AttemptOutcome, log: OutputLog, uploads: OutputUploads
-    ) -> None:
         Delivery(
-            self._channels(),
-            uploads=uploads,
+            self._channels,
+            uploads=self._uploads,
             spec=self._spec,
             folder=self._folder,
             log=log,
-            retry=self._delivery_retry(outcome),
+            retry=retry,
         ).everything(outcome)
 
-    def _report_without_folder(self, problem: NotStarted) -> None:
-        report = finish_report(problem.outcome)
-        site = self._site()
-        self._retry().call(lambda: site.finish(dict(report)))
+    def _retry(
+        self, *, hurried: bool = False, answers: Callable[[], bool] = lambda: True
+    ) -> Retry:
+        seconds = self._worker.give_up_after
+        return Retry(self._signals, seconds=seconds, hurried=hurried, answers=answers)
 
-    def _channels(self) -> Channels:
-        """Made once: they know what has been sent already."""
-        if self._opened is None:
-            self._opened = Channels.open(self._site(), self._folder, self._lease)
-        return self._opened
+    def _preparation_heartbeat(self) -> PreparationHeartbeat:
+        beat_seconds = self._spec.heartbeat_seconds
+        return PreparationHeartbeat(
+            self._channels, signals=self._signals, beat_seconds=beat_seconds
+        )
 
+    @cached_property
     def _site(self) -> Site:
         spec = self._spec
         return Site(spec.url, attempt=spec.attempt, token=spec.runner_token)
 
-    def _retry(self) -> Retry:
-        return Retry(self._signals, seconds=self._worker.give_up_after)
+    @cached_property
+    def _channels(self) -> Channels:
+        """Made once, after the log file: they know what has been sent already."""
+        return Channels.open(self._site, self._folder, self._lease)
 
-    def _delivery_retry(self, outcome: AttemptOutcome) -> Retry:
-        return Retry(
-            self._signals,
-            seconds=self._worker.give_up_after,
-            hurried=outcome.cause == "released",
-            answers=lambda: self._lease.answered_lately(self._spec),
+    @cached_property
+    def _uploads(self) -> OutputUploads:
+        return OutputUploads(
+            self._site,
+            folder=self._folder,
+            limit=self._spec.outputs_limit_bytes,
+            written_now=lambda: writers(processes.descendants(os.getpid())),
         )

@@ -149,20 +149,20 @@ class Machine:
         self.gpus = options["gpus"]
         self.runtime, self.say = runtime, say
         self.supervisor = Supervisor(say=say)
-        self.shown = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
-        shown = f"[{self.shown}]" if ":" in self.shown else self.shown
-        self.local_url = f"http://{shown}:{self.port}"
+        self.local = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        local = f"[{self.local}]" if ":" in self.local else self.local
+        url = os.environ.get("SWEEPSITE_URL") or f"http://{local}:{self.port}"
         self.environment = {
             **os.environ,
             "SWEEPSITE_HOME": str(settings.HOME),
-            "SWEEPSITE_URL": os.environ.get("SWEEPSITE_URL") or self.local_url,
+            "SWEEPSITE_URL": url,
             "PYTHONUNBUFFERED": "1",
         }
         self.environment.pop("SWEEPSITE_WORKER_TOKEN", None)
 
     def run(self) -> None:
         self.supervisor.install_signals()
-        # Our own output is for people; the children have logs of their own.
+        # Our own output is for people; the children have their own logs.
         logging.getLogger("experiments").setLevel(logging.WARNING)
         try:
             self._start()
@@ -279,7 +279,7 @@ class Machine:
     def _site_answers(self) -> bool:
         """Whether the web server gives any answer."""
         try:
-            with socket.create_connection((self.shown, self.port), timeout=5) as site:
+            with socket.create_connection((self.local, self.port), timeout=5) as site:
                 site.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                 return site.recv(5) == b"HTTP/"
         except OSError:
