@@ -66,7 +66,7 @@ def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     address = f"unix://{socket}?db=0"
-    wait_for(lambda: embedded_valkey.is_up(address), "the server", patience=30)
+    wait_for(lambda: embedded_valkey.is_up(address), "the server", timeout=30)
     yield address
     server.terminate()
     server.wait()

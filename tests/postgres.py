@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 def find_binaries() -> Path:
@@ -108,7 +108,7 @@ class Server:
         """SIGTERM waits for its clients, SIGINT sends them away, SIGQUIT is a crash."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT)
 
 
 @contextlib.contextmanager
@@ -137,7 +137,7 @@ def _readable(binaries: Path, folder: Path) -> Path:
 def _wait_until_up(folder: Path) -> None:
     import psycopg
 
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
             psycopg.connect(host=str(folder), user="postgres").close()

@@ -54,9 +54,9 @@ def main() -> None:
         names = {"WITNESS": str(accounts), "SWEEPSITE_PASS_ENVIRONMENT": "WITNESS"}
         usual = {"SWEEPSITE_HEARTBEAT_SECONDS": "10", "SWEEPSITE_LEASE_SECONDS": "60"}
         settings = names | usual
-        RunningSite.patience = START
+        RunningSite.timeout = START
         with running_site(home, slots=wanted.slots, settings=settings) as site:
-            wait_for(lambda: all_slots_wait(site), "slots to start", patience=START)
+            wait_for(lambda: all_slots_wait(site), "slots to start", timeout=START)
             before = cpu_by_kind(site)
             run_sweep(site, wanted)
             after = cpu_by_kind(site)

@@ -113,7 +113,7 @@ def clock_chaos(case: Case) -> list[str]:
         cut = site.submit(endless, trials=short, at_once=1, limits=limits)
         _set_clocks(case, site, (whole, cut))
         for sweep in (whole, cut):
-            site.wait_for_end(sweep, patience=120)
+            site.wait_for_end(sweep, timeout=120)
         problems = case.judged(site, whole)
         lost = Oracle(site, cut).losses() + Oracle(site, whole).losses()
         problems += case.judged(site, cut, budget=short, all_completed=False)
@@ -217,7 +217,7 @@ def _not_lost(case: Case, site: Clocked) -> list[str]:
         lambda: Oracle(site, sweep).losses(), "what ran there to be lost", 6 * LEASE
     )
     case.figures["a host's death is known after"] = round(lost, 1)
-    site.wait_for_end(sweep, patience=120)
+    site.wait_for_end(sweep, timeout=120)
     return Oracle(site, sweep).problems(budget=2)
 
 

@@ -57,12 +57,12 @@ def metric_flood(case: Case) -> list[str]:
         quiet = site.submit(f"{TRAIN} --reports 20 --pause 0.1", trials=6, at_once=2)
         site.wait(lambda: Oracle(site, quiet).attempts, "a trial beside the flood")
         site.keeper.kill(site.hosts[0])
-        site.wait_for_end(quiet, patience=180)
+        site.wait_for_end(quiet, timeout=180)
         problems = case.judged(site, quiet, budget=6)
         reports = sum(trial.reports for trial in Oracle(site, flood).trials)
         began = time.monotonic()
         site.insist("POST", f"/sweeps/{flood}/cancel")
-        site.wait_for_end(flood, patience=90)
+        site.wait_for_end(flood, timeout=90)
         took = time.monotonic() - began
         case.figures |= {
             "reports of the flood": reports,

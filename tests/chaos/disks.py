@@ -104,7 +104,7 @@ def _without_database(
         for _ in range(times):
             time.sleep(case.random.uniform(0.0, 3.0))
             told |= _without_room(disks, visitor, sweep)
-        site.wait_for_end(sweep, patience=120 + reports * case.size / 5)
+        site.wait_for_end(sweep, timeout=120 + reports * case.size / 5)
         case.figures["answers"] = dict(visitor.seen)
         problems = [*visitor.problems, *_judged(case, site, sweep)]
         problems += [f"nobody was told by {x}" for x in {"form", "page"} - told]
@@ -156,7 +156,7 @@ def full_store(case: Case) -> list[str]:
         problems = _refused_code(site)
         site.wait(lambda: site.ended_trials(sweep) >= 2, "two trials to end")
         disk.free()
-        site.wait_for_end(sweep, patience=60 + 6 * case.size)
+        site.wait_for_end(sweep, timeout=60 + 6 * case.size)
         trials = [trial.id for trial in Oracle(site, sweep).trials]
         pages = (visitor.get(f"/trials/{trial}/") for trial in trials)
         case.figures["trials without outputs"] = sum(UNKEPT in p.text for p in pages)
@@ -228,7 +228,7 @@ def full_hosts(case: Case) -> list[str]:
         freed = time.monotonic()
         site.wait(lambda: len(site.training()) >= 2, "both hosts to train again")
         case.figures["both train after"] = round(time.monotonic() - freed, 1)
-        site.wait_for_end(sweep, patience=120 + 12 * case.size)
+        site.wait_for_end(sweep, timeout=120 + 12 * case.size)
         problems = case.judged(site, sweep, budget=4 * case.size)
         if (lost := Oracle(site, sweep).losses().total()) > 4:
             problems.append(f"{lost} attempts were lost")
@@ -264,7 +264,7 @@ def queue_full(case: Case) -> list[str]:
         queue.config_set("maxmemory", "0")
         queue.delete("ballast")
         freed = time.monotonic()
-        site.wait_for_end(sweep, patience=120 + 4 * case.size)
+        site.wait_for_end(sweep, timeout=120 + 4 * case.size)
         case.figures["from room to end"] = round(time.monotonic() - freed, 1)
         problems = [*visitor.problems, *case.judged(site, sweep)]
         if not told:

@@ -33,7 +33,7 @@ from tests.processes.running_site import (
 )
 
 PASSWORD = "only-for-this-test"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 OURS = ("SWEEPSITE_", "DATABASE_URL", "REDIS_URL", "TEST_DATABASE_URL", "DJANGO_")
 SIGN_ON = """
 from experiments.management.commands.setup import ensure_admin
@@ -171,7 +171,7 @@ class Installation:
         for n, name in enumerate(self.hosts):
             command = self._manage("worker", "--slots", str(self.slots))
             self._keep(name, command, self.host_environment(n))
-        self.wait(self._signed_on, "the workers to sign on", 3 * PATIENCE)
+        self.wait(self._signed_on, "the workers to sign on", 3 * TIMEOUT)
 
     def _keep(self, name: str, argv: Sequence[str], given: dict[str, str]) -> None:
         log = self.logs / f"{name}.log"
@@ -187,7 +187,7 @@ class Installation:
             env=self.site_environment(),
             capture_output=True,
             text=True,
-            timeout=3 * PATIENCE,
+            timeout=3 * TIMEOUT,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -228,7 +228,7 @@ class Installation:
     def stop(self) -> None:
         """End all of it, workers first; kill whatever is left of it."""
         self.network.heal()
-        self.keeper.end([n for n in self.keeper.kept if n in self.hosts], patience=12)
+        self.keeper.end([n for n in self.keeper.kept if n in self.hosts], timeout=12)
         self.keeper.close()
         for pid, _ in self.processes():
             os.kill(pid, signal.SIGKILL)
@@ -284,14 +284,14 @@ class Installation:
         self,
         condition: Callable[[], object],
         what: str,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
         pause: float = 0.1,
     ) -> float:
         """Until it is true; the seconds that it took. AssertionError when too many."""
         began = time.monotonic()
         while not condition():
             took = time.monotonic() - began
-            assert took < patience, f"waited {took:.0f} s for {what}\n{self.story()}"
+            assert took < timeout, f"waited {took:.0f} s for {what}\n{self.story()}"
             time.sleep(pause)
         return time.monotonic() - began
 
@@ -364,13 +364,13 @@ class Installation:
         query = f"SELECT state FROM experiments_sweep WHERE id = {sweep}"
         return str(self.database.rows(query)[0][0])
 
-    def wait_for_end(self, sweep: int, patience: float = 120.0) -> float:
+    def wait_for_end(self, sweep: int, timeout: float = 120.0) -> float:
         def ended() -> bool:
             if self.state(sweep) in {"draft", "running", "paused"}:
                 return False
             return not self.live_trials(sweep)
 
-        return self.wait(ended, f"sweep {sweep} to end", patience, pause=0.25)
+        return self.wait(ended, f"sweep {sweep} to end", timeout, pause=0.25)
 
     def crash_database(self, *, away: float = 0.0) -> None:
         assert isinstance(self.database, Postgres)

@@ -91,18 +91,18 @@ class Keeper:
     def release(self, name: str) -> None:
         self.kept[name].held = False
 
-    def end(self, names: Sequence[str], *, patience: float) -> None:
+    def end(self, names: Sequence[str], *, timeout: float) -> None:
         """SIGTERM to all of these, then SIGKILL to what is left."""
         for name in names:
             self.kept[name].held = True
             self.kill(name, signal.SIGTERM)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         for name in names:
             while self.kept[name].pid is not None and time.monotonic() < deadline:
                 time.sleep(TICK)
             self.kill(name)
 
     def close(self) -> None:
-        self.end(list(self.kept), patience=1.0)
+        self.end(list(self.kept), timeout=1.0)
         self._over.set()
         self._thread.join(5)

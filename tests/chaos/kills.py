@@ -28,7 +28,7 @@ def chaos(case: Case) -> list[str]:
         nemesis = Nemesis(site, case.seed)
         nemesis.rage(case.size, every=0.8, sweep=sweep)
         case.figures["kills"] = len(nemesis.killed)
-        site.wait_for_end(sweep, patience=60 + 3 * case.size)
+        site.wait_for_end(sweep, timeout=60 + 3 * case.size)
         case.figures["makespan"] = round(time.monotonic() - began, 1)
         return case.judged(site, sweep)
 
@@ -55,7 +55,7 @@ def _die_at(case: Case, names: list[str]) -> list[str]:
         sweep = site.submit(f"{TRAIN} --reports 4 --pause 0.1", trials=case.size)
         if set(LOSING) & set(names) and len(names) == 1:
             _lose_one(site)
-        site.wait_for_end(sweep, patience=90 + 15 * len(names))
+        site.wait_for_end(sweep, timeout=90 + 15 * len(names))
         problems = case.judged(site, sweep)
         if set(STOPPING) & set(names):
             problems += _stop_one(site, case)
@@ -77,5 +77,5 @@ def _stop_one(site: Installation, case: Case) -> list[str]:
     sweep = site.submit(f"{TRAIN} --reports 600 --pause 0.1", trials=2)
     site.wait(site.training, "a training to cancel")
     site.insist("POST", f"/sweeps/{sweep}/cancel")
-    site.wait_for_end(sweep, patience=60)
+    site.wait_for_end(sweep, timeout=60)
     return case.judged(site, sweep, budget=2, all_completed=False)

@@ -57,8 +57,8 @@ class Nemesis:
         while something trains, or when that takes long."""
         for pause in self._pauses(times, every):
             time.sleep(pause)
-            patience = time.monotonic() + 10
-            while not self.site.training() and time.monotonic() < patience:
+            timeout = time.monotonic() + 10
+            while not self.site.training() and time.monotonic() < timeout:
                 if self.site.state(sweep) != "running":
                     return
                 time.sleep(0.1)

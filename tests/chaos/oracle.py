@@ -140,7 +140,7 @@ class Oracle:
             return {p: a for p, a in self.site.training().items() if a not in live}
 
         try:
-            self.site.wait(lambda: not strays(), "strays to end", patience=15)
+            self.site.wait(lambda: not strays(), "strays to end", timeout=15)
         except AssertionError:
             return [f"I4 process {p} of attempt {a} lives" for p, a in strays().items()]
         return []

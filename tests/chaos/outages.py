@@ -53,7 +53,7 @@ def queue_outage(case: Case) -> list[str]:
         time.sleep(case.size)
         site.network.heal()
         healed = time.monotonic()
-        site.wait_for_end(sweep, patience=120 + 3 * case.size)
+        site.wait_for_end(sweep, timeout=120 + 3 * case.size)
         took = time.monotonic() - healed - 2 * case.size
         case.figures["from heal to end"] = round(time.monotonic() - healed, 1)
         problems = case.judged(site, sweep, budget=4)
@@ -75,7 +75,7 @@ def db_restart(case: Case) -> list[str]:
         for _ in range(case.size):
             time.sleep(case.random.uniform(1.0, 4.0))
             site.crash_database(away=case.random.choice((0.0, 0.0, 1.5)))
-        site.wait_for_end(sweep, patience=240)
+        site.wait_for_end(sweep, timeout=240)
         return case.judged(site, sweep, budget=4 * case.size)
 
 
@@ -88,7 +88,7 @@ def db_away(case: Case) -> list[str]:
         site.wait(lambda: len(site.training()) >= 2, "two trainings")
         time.sleep(8)  # The scheduler's own first lease is over.
         site.crash_database(away=case.size)
-        site.wait_for_end(sweep, patience=60 + 6 * case.size)
+        site.wait_for_end(sweep, timeout=60 + 6 * case.size)
         problems = case.judged(site, sweep, budget=2)
         if case.figures["lost"]:
             problems.append(f"attempts were lost: {case.figures['lost']}")
@@ -105,7 +105,7 @@ def db_locked(case: Case) -> list[str]:
         for seconds in (case.size / 4, case.size):
             _lock(site, seconds)
             time.sleep(case.random.uniform(1.0, 3.0))
-        site.wait_for_end(sweep, patience=180)
+        site.wait_for_end(sweep, timeout=180)
         problems = case.judged(site, sweep, budget=6)
         refused = (site.logs / "access-0.log").read_text().count("] 503 ")
         case.figures["refused"] = refused
@@ -136,7 +136,7 @@ def web_down(case: Case) -> list[str]:
         time.sleep(case.size)
         for name in (*site.webs, *site.schedulers):
             site.keeper.release(name)
-        site.wait_for_end(sweep, patience=60 + 6 * case.size)
+        site.wait_for_end(sweep, timeout=60 + 6 * case.size)
         problems = case.judged(site, sweep, budget=2)
         if case.figures["lost"]:
             problems.append(f"attempts were lost: {case.figures['lost']}")
@@ -154,7 +154,7 @@ def site_away(case: Case) -> list[str]:
         site.keeper.hold("web-0")
         time.sleep(case.size)
         site.keeper.release("web-0")
-        site.wait_for_end(sweep, patience=60 + 6 * case.size)
+        site.wait_for_end(sweep, timeout=60 + 6 * case.size)
         problems = case.judged(site, sweep, budget=2)
         if case.figures["lost"]:
             problems.append(f"attempts were lost: {case.figures['lost']}")

@@ -35,7 +35,7 @@ def power_cut(case: Case) -> list[str]:
             for picture, acked in pictures
             for problem in _problems(case, picture, acked)
         ]
-        site.wait_for_end(sweep, patience=240)
+        site.wait_for_end(sweep, timeout=240)
         problems += case.judged(site, sweep, budget=trials)
     case.figures["pictures"] = len(pictures)
     if not case.figures["cuts that took commits"]:

@@ -64,7 +64,7 @@ def _go_on(
     problems += _let_in(new, after, 401)
     new.wait(lambda: not running & _attempts(new, "running"), "live ones to be lost")
     problems += _let_in(new, before, 409)
-    new.wait_for_end(sweep, patience=60 + 10 * case.size)
+    new.wait_for_end(sweep, timeout=60 + 10 * case.size)
     problems += case.judged(new, sweep)
     lost = _attempts(new, "lost")
     if not running or not running <= lost:

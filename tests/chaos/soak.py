@@ -40,7 +40,7 @@ def soak(case: Case) -> list[str]:
         visitor.log_in()
         before = {name: kept.starts for name, kept in site.keeper.kept.items()}
         sweeps, samples = _samples(site, visitor, seconds=case.size)
-        site.wait_for_end(sweeps[-1], patience=120)
+        site.wait_for_end(sweeps[-1], timeout=120)
         case.figures["trials"] = TRIALS * len(sweeps)
         problems = list(visitor.problems)
         for kind, seen in samples.items():

@@ -74,7 +74,7 @@ def _parted(case: Case, part: Part, *, when_cut_off: str) -> list[str]:
         heal()
         stale = site.wait(lambda: not _alive(cut), "the stale process to end", 30)
         case.figures["stale process gone after"] = round(stale, 1)
-        site.wait_for_end(sweep, patience=120)
+        site.wait_for_end(sweep, timeout=120)
         trial_of = dict(_attempts(site, sweep))
         both = overlaps(runs(site.witness), trial_of)
         case.figures["longest overlap"] = round(max(both.values(), default=0.0), 1)
@@ -113,7 +113,7 @@ def dup_delivery(case: Case) -> list[str]:
         try:
             command = f"{TRAIN} --reports 6 --pause 0.1"
             sweep = site.submit(command, trials=case.size)
-            site.wait_for_end(sweep, patience=60 + 8 * case.size)
+            site.wait_for_end(sweep, timeout=60 + 8 * case.size)
         finally:
             over.set()
             doubler.join()
@@ -140,7 +140,7 @@ def two_brains(case: Case) -> list[str]:
         command = f"{TRAIN} --reports 1 --pause 0"
         sweep = site.submit(command, trials=case.size, at_once=4)
         began = time.monotonic()
-        site.wait_for_end(sweep, patience=60 + 3 * case.size)
+        site.wait_for_end(sweep, timeout=60 + 3 * case.size)
         case.figures["seconds a trial"] = round(
             (time.monotonic() - began) / case.size, 2
         )

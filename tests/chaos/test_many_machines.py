@@ -50,7 +50,7 @@ def test_a_host_that_is_cut_off_and_healed(site: Machines, when_cut_off: str) ->
     assert bool(_alive(cut)) == (when_cut_off == "ride_out")
     site.heal("host-0")
     assert site.wait(lambda: not _alive(cut), "the stale process to end") < 15
-    site.wait_for_end(sweep, patience=240)
+    site.wait_for_end(sweep, timeout=240)
     oracle = Oracle(site, sweep)
     assert oracle.problems(budget=2) == []
     assert oracle.losses().total() == 1

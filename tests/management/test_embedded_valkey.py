@@ -64,7 +64,7 @@ def test_what_was_queued_survives_a_kill(runtime: Path, tmp_path: Path) -> None:
     )
     for start in range(2):
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_for(lambda: embedded_valkey.is_up(url), "the server", patience=30)
+        wait_for(lambda: embedded_valkey.is_up(url), "the server", timeout=30)
         assert stat.S_IMODE(socket.stat().st_mode) == 0o700
         queue = Redis.from_url(url)
         if start == 0:

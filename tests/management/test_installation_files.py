@@ -132,7 +132,7 @@ def guarded_queue(tmp_path: Path) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
     )
     url = f"redis://sweepsite:PASSWORD@127.0.0.1:{port}/0"
-    wait_for(lambda: embedded_valkey.is_up(url), "the server", patience=30)
+    wait_for(lambda: embedded_valkey.is_up(url), "the server", timeout=30)
     yield port
     server.terminate()
     server.wait()

@@ -23,7 +23,7 @@ from experiments.runner.launch import RUNNER
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "tests" / "scripts"
 PASSWORD = "only-for-this-test"
-PATIENCE = 180.0
+TIMEOUT = 180.0
 # Not the shared generator, which property tests set back to a seed.
 CHANCE = random.SystemRandom()
 # Not those that the system gives to whoever connects: it may be some seconds until a
@@ -98,7 +98,7 @@ def new_database(server: str) -> str:
 class RunningSite:
     """One data folder, and the ``up`` that runs on it (if it runs)."""
 
-    patience = PATIENCE
+    timeout = TIMEOUT
 
     def __init__(self, home: Path, *, slots: int = 2, **settings: str) -> None:
         self.home, self.slots, self.port = home, slots, free_port()
@@ -136,7 +136,7 @@ class RunningSite:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_for(self._ready, "up to be ready", self.said, self.patience)
+        wait_for(self._ready, "up to be ready", self.said, self.timeout)
         if not self.token:
             self.token = self.manage(
                 "token", "create", "--user", "admin", "--scope", "admin"
@@ -174,7 +174,7 @@ class RunningSite:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -184,7 +184,7 @@ class RunningSite:
         began = time.monotonic()
         self.up.send_signal(number)
         try:
-            self.up.wait(PATIENCE)
+            self.up.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.up.kill()
             self.up.wait()
@@ -250,7 +250,7 @@ class RunningSite:
         items: list[dict[str, Any]] = answer["items"]
         return items
 
-    def wait_for_end(self, sweep: int, patience: float = PATIENCE) -> dict[str, Any]:
+    def wait_for_end(self, sweep: int, timeout: float = TIMEOUT) -> dict[str, Any]:
         """Until the sweep has ended and no trial of it lives; the sweep."""
 
         def ended() -> bool:
@@ -262,7 +262,7 @@ class RunningSite:
             except (urllib.error.URLError, OSError):
                 return False
 
-        wait_for(ended, f"sweep {sweep} to end", lambda: self.story(sweep), patience)
+        wait_for(ended, f"sweep {sweep} to end", lambda: self.story(sweep), timeout)
         return self.sweep(sweep)
 
     def story(self, sweep: int) -> str:
@@ -301,10 +301,10 @@ def wait_for(
     condition: Callable[[], bool],
     what: str,
     story: Callable[[], str] = str,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
 ) -> None:
     """Look again and again until it is true; fail with the story when it takes long."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"waited for {what}\n{story()}"
         time.sleep(0.05)

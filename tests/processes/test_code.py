@@ -65,7 +65,7 @@ def test_all_trials_run_one_commit_in_one_environment(
         lambda: site.story(sweep),
     )
     repository.commit({"src/train.py": "raise SystemExit('a later version')"})
-    site.wait_for_end(sweep, patience=180)
+    site.wait_for_end(sweep, timeout=180)
     trials = site.trials(sweep)
     assert {row["state"] for row in trials} == {"completed"}, site.story(sweep)
     for row in trials:
@@ -111,7 +111,7 @@ def test_a_runner_that_is_killed_at_its_build_blocks_no_other(
     )
     for runner in site.pids("trial-runner"):
         os.kill(runner, signal.SIGKILL)
-    site.wait_for_end(sweep, patience=180)
+    site.wait_for_end(sweep, timeout=180)
     assert {row["state"] for row in site.trials(sweep)} == {"completed"}
     wait_for(lambda: not site.training(), "everything to be gone", site.said)
 

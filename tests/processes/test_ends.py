@@ -113,7 +113,7 @@ def test_trial_timeout_ends_the_whole_tree(site: RunningSite) -> None:
         limits=limits(1, trial_timeout=1.0),
     )
     assert ends(site, sweep) == [("cancelled", "trial_timeout")]
-    wait_for(lambda: not site.training(), "the tree to be gone", patience=30)
+    wait_for(lambda: not site.training(), "the tree to be gone", timeout=30)
 
 
 def test_cancelling_stops_running_trials_and_leaves_none(site: RunningSite) -> None:
@@ -121,7 +121,7 @@ def test_cancelling_stops_running_trials_and_leaves_none(site: RunningSite) -> N
     wait_for(lambda: len(site.training()) >= 2, "two trials to run")
     assert site.api("POST", f"/sweeps/{sweep}/cancel")["state"] == "cancelled"
     assert set(ends(site, sweep)) == {("cancelled", "user")}
-    wait_for(lambda: not site.training(), "no process to be left", patience=30)
+    wait_for(lambda: not site.training(), "no process to be left", timeout=30)
 
 
 def test_sweep_timeout(site: RunningSite) -> None:

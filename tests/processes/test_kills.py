@@ -100,7 +100,7 @@ def test_a_killed_runner_leaves_no_daemon_and_the_site_hears_of_it_at_once(
         (second,) = site.pids("trial-runner")
         os.kill(second, signal.SIGKILL)
         site.wait_for_end(sweep)
-        wait_for(lambda: not site.training(), "no process to be left", patience=30)
+        wait_for(lambda: not site.training(), "no process to be left", timeout=30)
         assert len(started(witness)) == 4
 
 
@@ -125,7 +125,7 @@ def check_one_end_each(site: RunningSite, sweep: int, witness: Path) -> None:
     assert set(attempts.values()) == {1}, "an attempt ran twice"
     ended = {attempt for word, attempt, *_ in lines if word == "END"}
     assert len(ended) >= TRIALS
-    wait_for(lambda: not site.training(), "no process to be left", patience=30)
+    wait_for(lambda: not site.training(), "no process to be left", timeout=30)
 
 
 def test_a_flushed_queue_costs_only_time(site: RunningSite, tmp_path: Path) -> None:
@@ -144,5 +144,5 @@ def test_killing_the_supervisor_leaves_no_process(
     start(site, tmp_path / "witness")
     site.up.kill()
     site.up.wait()
-    wait_for(lambda: not site.pids(), "all processes to end", patience=30)
-    wait_for(lambda: not site.training(), "all trainings to end", patience=30)
+    wait_for(lambda: not site.pids(), "all processes to end", timeout=30)
+    wait_for(lambda: not site.training(), "all trainings to end", timeout=30)

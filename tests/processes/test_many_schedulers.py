@@ -127,7 +127,7 @@ def test_numbers_are_contiguous_and_the_budget_is_exact(tmp_path: Path) -> None:
                 lambda: site.sweep(sweep)["state"] == "completed",
                 "the sweep to complete",
                 site.said,
-                patience=1500,
+                timeout=1500,
             )
         finally:
             host.stop()

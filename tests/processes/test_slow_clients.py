@@ -20,7 +20,7 @@ from tests.processes.running_site import ROOT, free_port, wait_for
 pytestmark = pytest.mark.processes
 
 LIMIT = 2
-# As the site's, but with less patience: the test has none for ten seconds.
+# As the site's, but shorter, so that the test is quicker.
 SERVED = f"""
 from sweepsite import web_server
 web_server.MAX_STALL = {LIMIT}
@@ -55,7 +55,7 @@ def served(folder: Path, *application: str) -> Iterator[int]:
         start_new_session=True,
     )
     try:
-        wait_for(lambda: answer(port, within=5), "the site", patience=120)
+        wait_for(lambda: answer(port, within=5), "the site", timeout=120)
         yield port
     finally:
         os.killpg(server.pid, signal.SIGKILL)

@@ -30,7 +30,7 @@ class StandInSite:
         self.chunks: dict[str, int] = {}
         self.artifacts: dict[str, bytes] = {}
         self.uploads: list[str] = []
-        self.torn: set[str] = set()
+        self.partial: set[str] = set()
         self.room: int | None = None
         self.checkpoint: dict[str, bytes] = {}
         self.finishes: list[dict[str, Any]] = []
@@ -218,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
             site.artifacts[query["path"]] = body
             site.uploads.append(query["path"])
             if query.get("whole") == "false":
-                site.torn.add(query["path"])
+                site.partial.add(query["path"])
             return 201, {}
         if action == "commit":
             site.commits.append(json.loads(body)["commit"])

@@ -119,7 +119,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     runner = python(runners, script, heartbeat_seconds=5)
     assert runner.wait(timeout=30) == 0
     assert site.artifacts == {"whole.txt": b"whole", "torn.bin": b"half"}
-    assert site.torn == {"torn.bin"}
+    assert site.partial == {"torn.bin"}
     assert "torn.bin was being written at the end" in site.finish["message"]
 
 
@@ -142,7 +142,7 @@ while True:
     site.wait_for(lambda: site.uploads.count("state.txt") >= 3)
     go.touch()
     assert runner.wait(timeout=30) == 0
-    assert site.torn == set()
+    assert site.partial == set()
     assert "state.txt" not in site.finish["message"]
 
 
@@ -165,7 +165,7 @@ time.sleep(600)
     assert runner.wait(timeout=30) == 0
     assert site.artifacts["model.bin"] == b"step 1"
     assert site.artifacts["open.log"] == b"as far as it goes"
-    assert site.torn == set()
+    assert site.partial == set()
     assert "model.bin as it was during its last write" in site.finish["message"]
 
 
@@ -185,7 +185,7 @@ while True: time.sleep(0.01)
     site.stop = {"reason": "user", "message": "stopped by Ada", "grace": 10}
     assert runner.wait(timeout=30) == 0
     assert site.artifacts["model.bin"] == b"part" * 10
-    assert (site.torn, site.finish["exit_code"]) == (set(), 0)
+    assert (site.partial, site.finish["exit_code"]) == (set(), 0)
 
 
 def test_an_upload_under_way_does_not_hold_up_a_shutdown(

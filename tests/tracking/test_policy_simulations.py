@@ -245,7 +245,7 @@ def test_a_site_worker_runs_the_job_with_applications_of_its_own(
 
     with subprocess.Popen(command, cwd=ROOT, env=environment) as worker:
         try:
-            wait_for(lambda: found().ended, "the job's end", patience=120)
+            wait_for(lambda: found().ended, "the job's end", timeout=120)
             assert found().result == {"failed": True}
         finally:
             worker.terminate()

@@ -43,7 +43,7 @@ def test_a_killed_child_is_started_again(supervisor: Supervisor) -> None:
         supervisor.revive()
         return sleeper.alive and sleeper.process.pid != first
 
-    wait_for(revived, "the child to live again", patience=30)
+    wait_for(revived, "the child to live again", timeout=30)
 
 
 def test_a_child_that_ends_again_and_again_is_started_less_and_less_often(
@@ -66,7 +66,7 @@ def add_deaf(supervisor: Supervisor, ready: Path, **fields: object) -> Child:
         f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     )
     deaf = supervisor.add(child(script, **fields))
-    wait_for(ready.exists, "the child to be deaf", patience=30)
+    wait_for(ready.exists, "the child to be deaf", timeout=30)
     return deaf
 
 
@@ -90,7 +90,7 @@ def test_one_deadline_holds_for_all_that_are_deaf(
     took = time.monotonic() - began
     assert [each.process.returncode for each in deaf] == [-signal.SIGKILL] * 3
     moments = 2 * MIN_STOP_SECONDS
-    # Their patience is 90 seconds together.
+    # Their stop_seconds are 90 together.
     assert 1.0 + moments <= took < 30
 
 
@@ -105,7 +105,7 @@ def test_the_last_to_end_has_a_moment_for_it_when_time_is_up(
         f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
     )
     willing = supervisor.add(child(script, ends=1))
-    wait_for(ready.exists, "the child to be ready", patience=30)
+    wait_for(ready.exists, "the child to be ready", timeout=30)
     supervisor.stop(within=0.1)
     assert willing.process.returncode == 7
 
@@ -124,7 +124,7 @@ def test_children_end_in_their_turns(supervisor: Supervisor, tmp_path: Path) -> 
     for turn, name in ((1, "second"), (0, "first")):
         supervisor.add(child(script.replace("NAME", name), ends=turn))
     for name in ("first", "second"):
-        wait_for((tmp_path / f"ready-{name}").exists, f"{name} to run", patience=30)
+        wait_for((tmp_path / f"ready-{name}").exists, f"{name} to run", timeout=30)
     supervisor.stop()
     assert order.read_text() == "first second "
 
@@ -150,4 +150,4 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         except FileNotFoundError:
             return True
 
-    wait_for(gone, "the child to end", patience=30)
+    wait_for(gone, "the child to end", timeout=30)
