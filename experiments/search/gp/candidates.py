@@ -42,8 +42,8 @@ class Candidates:
         cube = self.encoding.cube
         points = rng.random((count, len(cube.axes)))
         for place, ratio in self.encoding.wide.items():
-            sensed = rng.random(count) < 0.5
-            points[sensed, place] = from_log(points[sensed, place], ratio)
+            on_log = rng.random(count) < 0.5
+            points[on_log, place] = from_log(points[on_log, place], ratio)
         return cube.snapped(points)
 
     def near(
@@ -104,9 +104,9 @@ class Candidates:
         ratio = self.encoding.wide.get(place)
         moved = shares + shift
         if ratio is not None:
-            sensed = rng.random(len(shares)) < 0.5
-            logs = to_log(shares[sensed], ratio) + shift[sensed]
-            moved[sensed] = from_log(logs, ratio)
+            on_log = rng.random(len(shares)) < 0.5
+            logs = to_log(shares[on_log], ratio) + shift[on_log]
+            moved[on_log] = from_log(logs, ratio)
         return column.stepped(shares, moved, shift)
 
 

@@ -1,7 +1,4 @@
-"""How the axes of a space are laid out in numbers: snapping, digits and activity.
-
-What the model sees of a configuration: coordinates, categories, linear features.
-"""
+"""A space as a unit cube, and the features that the Gaussian process sees of it."""
 
 from __future__ import annotations
 
@@ -29,19 +26,19 @@ from experiments.search.space.space import NEUTRAL, SearchSpace
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# Up to so many values an axis has a table of its bands' middles.
+# An axis with up to this many values has a table of its bands' middles.
 MAX_TABLED = 10_000
-# An axis with no bounds ends here: about 3.3 standard deviations of a normal law.
+# An axis without bounds ends here: about 3.3 standard deviations of a normal one.
 UNBOUNDED_END = 0.0005
-# A range with up to so many values takes a step of one value where it would not move.
+# A step on an axis with up to this many values moves by at least one value.
 COARSE = 64
-# Continuous axes have no digits; only points of finite axes are told apart by them.
+# Continuous axes have no digits.
 NO_DIGIT = 0
 
 
 @dataclass(frozen=True)
 class CubeAxis:
-    """One axis of the unit cube, of which NEUTRAL stands for `not active`."""
+    """One axis of the unit cube; NEUTRAL means `not active`."""
 
     law: Distribution
 
@@ -65,7 +62,7 @@ class CubeAxis:
 
     @cached_property
     def middles(self) -> Points | None:
-        """The middle of every value's band; None without bands, or for very many."""
+        """The middle of every value's band; None without bands or with very many."""
         if self.partition is None or self.partition.size > MAX_TABLED:
             return None
         middle = self.partition.middle
@@ -73,7 +70,7 @@ class CubeAxis:
 
     @cached_property
     def edges(self) -> Points | None:
-        """Where bands meet, in place of quantiles, which are slower to take."""
+        """The bounds between bands; they are faster than quantiles."""
         if self.middles is None or not isinstance(self.partition, RoundedPartition):
             return None
         return np.cumsum(self.partition.masses())[:-1]
@@ -92,7 +89,7 @@ class CubeAxis:
         return 0.0, 1.0
 
     def snapped(self, shares: Points) -> Points:
-        """The shares at which the values at these shares are encoded."""
+        """The shares moved to the middle of their values' bands."""
         shares = np.clip(shares, *self.ends)
         if self.partition is None:
             if isinstance(self.law, Quantised):
@@ -105,7 +102,7 @@ class CubeAxis:
         return self.middles_of(digits)
 
     def stepped(self, shares: Points, moved: Points, shift: Points) -> Points:
-        """The moved shares snapped; with few values each takes at least one step."""
+        """The moved shares snapped; with few values each moves by at least one."""
         moved = self.snapped(moved)
         if self.middles is None or len(self.middles) > COARSE:
             return moved
@@ -117,7 +114,7 @@ class CubeAxis:
         return self.middles_of(digits)
 
     def other(self, shares: Points, rng: np.random.Generator) -> Points:
-        """Another value for each share, all alike."""
+        """Another value for each share, all equally likely."""
         size = self.size or 1
         steps = rng.integers(1, size, len(shares))
         return self.middles_of((self.digits(shares) + steps) % size)
@@ -131,7 +128,7 @@ class CubeAxis:
         return np.array([self.partition.middle(int(digit)) for digit in digits])
 
     def digits(self, shares: Points) -> NDArray[np.int64]:
-        """The numbers of the values, 0 where there are infinitely many."""
+        """The numbers of the values, 0 if there are infinitely many."""
         if self.partition is None:
             return np.full(len(shares), NO_DIGIT, np.int64)
         if self.edges is not None:
@@ -149,7 +146,7 @@ def _rounded_middles(law: RandomVariable, q: float, shares: Points) -> Points:
 
 @dataclass(frozen=True)
 class UnitCube:
-    """The axes of a space in document order."""
+    """The axes of a space in document order, each from 0 to 1."""
 
     space: SearchSpace
 
@@ -173,9 +170,9 @@ class UnitCube:
         return np.array(sorted((*self.numeric, *self.categorical)), np.int64)
 
     def snapped(self, points: Points) -> tuple[Points, Mask]:
-        """Points moved to what can be drawn, and which of their axes are active.
+        """Points moved to values that can be drawn, and which of their axes are active.
 
-        An axis that is not active is moved to NEUTRAL.
+        Inactive axes are moved to NEUTRAL.
         """
         found = np.empty_like(points)
         for place, column in enumerate(self.axes):
@@ -202,7 +199,7 @@ class UnitCube:
         return digits
 
     def listed(self) -> tuple[Points, Mask] | None:
-        """Every point of a finite space with few enough to list."""
+        """Every point of a finite space; None if there are too many to list."""
         rows = self.space.finite.rows if self.space.is_finite else None
         if rows is None:
             return None
@@ -238,9 +235,9 @@ class UnitCube:
         return {name: place for place, name in enumerate(self.space.axes)}
 
 
-# A linear range whose ends differ by this factor may be meant on a logarithmic scale.
+# A linear range whose ends differ by this factor may be better on a logarithmic scale.
 WIDE_RATIO = 1000.0
-# Choices with the same list: from so many on, how often a value occurs is a feature.
+# With this many choices of the same list, how often a value occurs is a feature.
 MIN_ALIKE = 3
 
 
@@ -268,8 +265,8 @@ class Features:
 class Encoding:
     """Turns points of the unit cube into features.
 
-    An ordered axis is a coordinate from 0 to 1 over its natural range: with `sensed`
-    one that spans orders of magnitude on a linear scale is seen on a logarithmic one.
+    An ordered axis is a coordinate from 0 to 1 over its natural range. With
+    `logarithmic` a linear axis that spans orders of magnitude gets a logarithmic scale.
     """
 
     space: SearchSpace
@@ -280,7 +277,7 @@ class Encoding:
 
     @cached_property
     def wide(self) -> dict[int, float]:
-        """Linear axes that may be logarithmic: the ratio of their ends, by place."""
+        """The ratio of the ends of wide linear axes, by place: orders of magnitude."""
         ratios = {
             place: ratio_of_ends(self.cube.axes[place].law)
             for place in self.cube.numeric
@@ -288,20 +285,20 @@ class Encoding:
         return {place: ratio for place, ratio in ratios.items() if ratio}
 
     def features(
-        self, points: Points, active: Mask, *, sensed: bool = False
+        self, points: Points, active: Mask, *, logarithmic: bool = False
     ) -> Features:
         numeric = list(self.cube.numeric)
         plain = self._scaled(points, active)
-        logarithmic = plain.copy()
+        logs = plain.copy()
         for column, place in enumerate(numeric):
             if place in self.wide:
-                logarithmic[:, column] = to_log(plain[:, column], self.wide[place])
-        logarithmic[~active[:, numeric]] = 0.5
+                logs[:, column] = to_log(plain[:, column], self.wide[place])
+        logs[~active[:, numeric]] = 0.5
         extra = [column for column, place in enumerate(numeric) if place in self.wide]
-        linear = [2 * plain - 1, 2 * logarithmic[:, extra] - 1]
+        linear = [2 * plain - 1, 2 * logs[:, extra] - 1]
         digits = self._categories(points, active)
         linear.append(self._counts(digits, active))
-        coordinates = logarithmic if sensed else plain
+        coordinates = logs if logarithmic else plain
         return Features(coordinates, digits, np.hstack(linear))
 
     def _scaled(self, points: Points, active: Mask) -> Points:
@@ -326,7 +323,7 @@ class Encoding:
         return digits
 
     def _counts(self, digits: NDArray[np.int64], active: Mask) -> Points:
-        """How often each value was chosen by the choices of one and the same list."""
+        """How often each value occurs among the choices of the same list."""
         found = [np.zeros((len(digits), 0))]
         for places, size in self._alike:
             counts = [
@@ -353,7 +350,7 @@ class Encoding:
 
 
 def ratio_of_ends(law: Distribution) -> float | None:
-    """By what the ends of a linear range differ, if that is by orders of magnitude."""
+    """The ratio of the ends of a linear range; None unless it is large."""
     if isinstance(law, FloatRange | IntRange) and not law.log:
         low, high = float(law.low), float(law.high)
     elif isinstance(law, Uniform | QUniform):

@@ -1,7 +1,4 @@
-"""The hyperparameters of the model: the maximum of their posterior density.
-
-Which of many trials the model is conditioned on.
-"""
+"""Fitting the Gaussian process: its hyperparameters, and the trials that it uses."""
 
 from __future__ import annotations
 
@@ -25,16 +22,16 @@ BOUNDS_LINEAR = (-4.0, 3.0)
 BOUNDS_NOISE = (math.log(1e-6), 0.0)
 MAX_ITERATIONS = 25
 MAX_EVALUATIONS = 39
-# The search ends where a step gains less than this share.
+# The search ends when a step gains less than this share.
 MIN_GAIN = 1e-5
-# What the search for the maximum is told where the covariance cannot be factored.
-HOPELESS = 1e10
+# The penalty if the covariance cannot be factored.
+MAX_PENALTY = 1e10
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """A kernel, the variance of the noise, and how badly they explain the outcomes:
-    the negative logarithm of the posterior density."""
+    """A kernel, the variance of the noise, and the penalty: the negative logarithm of
+    their posterior density."""
 
     kernel: Kernel
     noise: float
@@ -72,7 +69,7 @@ class Likelihood:
         above = slope + far * far * decay / 3.0 + linear * self.products
         factor = self._factor(above, 1.0 + linear * self.own + noise)
         if factor is None:
-            return HOPELESS, np.zeros_like(theta)
+            return MAX_PENALTY, np.zeros_like(theta)
         alpha, _ = scipy.linalg.lapack.dpotrs(factor, self.outcomes, lower=1)
         value = 0.5 * self.outcomes @ alpha + np.log(np.diag(factor)).sum()
         inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
@@ -85,7 +82,7 @@ class Likelihood:
         return _penalised(theta, float(value), gradient)
 
     def _factor(self, above: Reals, own: Reals) -> Reals | None:
-        """The lower Cholesky factor; None where rounding leaves none."""
+        """The lower Cholesky factor; None if rounding makes it impossible."""
         count = len(self.outcomes)
         matrix = np.zeros((count, count))
         matrix[self.rows, self.columns] = above
@@ -142,7 +139,7 @@ def fitted(features: Features, outcomes: Reals, extra: Reals) -> Hyperparameters
 
 @dataclass(frozen=True)
 class SubsetSizes:
-    """How many trials are taken: the best, the latest, and others at random."""
+    """How many trials are used: the best, the latest, and others at random."""
 
     best: int
     latest: int
@@ -153,7 +150,7 @@ class SubsetSizes:
         return self.best + self.latest + self.others
 
     def chosen(self, values: Reals, rng: np.random.Generator) -> NDArray[np.int64]:
-        """The rows of the chosen ones of n trials in order; all where they suffice."""
+        """The rows of the chosen trials, in order; all if there are few."""
         count = len(values)
         if count <= self.all:
             return np.arange(count)
@@ -167,5 +164,5 @@ class SubsetSizes:
 
 CONDITIONED = SubsetSizes(best=128, latest=32, others=96)
 FITTED = SubsetSizes(best=64, latest=16, others=48)
-# Where two models are fitted, so that both together cost about as much.
+# Smaller, so that fitting two models costs about as much as one.
 FITTED_TWICE = SubsetSizes(best=48, latest=12, others=36)

@@ -1,7 +1,4 @@
-"""The covariance: Matern 5/2 with a length scale for each axis, and a linear part.
-
-The logarithm of the expected improvement.
-"""
+"""The covariance of the Gaussian process, and the expected improvement."""
 
 from __future__ import annotations
 
@@ -38,15 +35,16 @@ def matern(squares: Reals) -> Reals:
 class Kernel:
     """k = M52(r) + `linear` * sum of products of linear features.
 
-    r^2 is the sum of squared differences of coordinates, and of 1 for every category
-    that differs, each times its axis's weight: one over its squared length scale.
+    M52 is the Matern 5/2 covariance. r^2 is the sum of squared differences of
+    coordinates, and of 1 for every category that differs, each multiplied by the weight
+    of its axis, the inverse of its squared length scale.
     """
 
     weights: Reals
     linear: float
 
     def between(self, one: Features, other: Features) -> Reals:
-        """The covariances of every configuration of one with every one of the other."""
+        """The covariances of all configurations of one with all of the other."""
         most = int(np.max(one.categories, initial=0))
         most = int(np.max(other.categories, initial=most))
         left, right = self._embedded(one, most), self._embedded(other, most)
@@ -83,10 +81,10 @@ MIN_Z = -1e8
 
 
 def log_expected_improvement(means: Reals, deviations: Reals, best: float) -> Reals:
-    """How much lower than `best` an outcome is expected to be, as a logarithm.
+    """The logarithm of the expected improvement on `best`; lower outcomes are better.
 
-    Stays finite where the improvement itself would be 0 in floating point (Ament et
-    al., 2023).
+    It stays finite when the improvement would be 0 in floating point (Ament et al.,
+    2023).
     """
     z = np.maximum((best - means) / deviations, MIN_Z)
     return np.log(deviations) + log_improvement(z)

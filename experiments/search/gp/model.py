@@ -1,7 +1,4 @@
-"""The model of a sweep: fitted to its history, and ready to be asked.
-
-What the model expects of configurations, given the outcomes of some.
-"""
+"""The Gaussian process of a sweep: fitted to its history, it predicts outcomes."""
 
 from __future__ import annotations
 
@@ -31,9 +28,9 @@ MIN_VARIANCE = 1e-12
 class Posterior:
     """A Gaussian process given outcomes (Rasmussen and Williams, 2006, algorithm 2.1).
 
-    The last of `known` may be pending: each counts with the outcome that is expected of
-    it (the kriging believer of Ginsbourger et al., 2010), which leaves all means as
-    they were and narrows the variances.
+    The last of `known` may be pending: each counts with its expected outcome (the
+    kriging believer of Ginsbourger et al., 2010), which does not change the means and
+    narrows the variances.
     """
 
     hyperparameters: Hyperparameters
@@ -49,7 +46,7 @@ class Posterior:
         outcomes: Reals,
         extra: Reals,
     ) -> Posterior:
-        """`outcomes` and `extra` are those of the first of `known`."""
+        """`outcomes` and `extra` belong to the first of `known`."""
         kernel = hyperparameters.kernel
         matrix = kernel.between(known, known)
         matrix[np.diag_indices(len(matrix))] += hyperparameters.noise + JITTER
@@ -81,27 +78,27 @@ class Posterior:
 
 Rows = NDArray[np.int64]
 
-# The least probability of either way of seeing wide axes.
+# The least probability of each scale for wide axes.
 MIN_SHARE = 0.15
-# The latest so many pending trials are believed in.
+# Only this many of the latest pending trials are used.
 MAX_PENDING = 128
 
 
 @dataclass(frozen=True)
 class ScaleView:
-    """A way of seeing the space: wide axes on a logarithmic scale, or as they are."""
+    """The scale of wide axes: logarithmic, or as they are."""
 
     encoding: Encoding
-    sensed: bool
+    logarithmic: bool
 
     def features(self, points: Points, active: Mask) -> Features:
-        return self.encoding.features(points, active, sensed=self.sensed)
+        return self.encoding.features(points, active, logarithmic=self.logarithmic)
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a model is conditioned on: `rows` of a history with an outcome each, and the
-    `pending` ones."""
+    """The conditions of a Gaussian process: `rows` of a history with outcomes, and the
+    `pending` rows."""
 
     rows: Rows
     values: Reals
@@ -119,9 +116,9 @@ class TrainingSet:
         )
 
     def with_reached(self, reached: Reals, ahead: Mask) -> TrainingSet:
-        """With pending trials that are ahead counted as what they have reached.
+        """With the outcome that they have reached for pending trials that are `ahead`.
 
-        They have done better than expected already, and can only end lower.
+        They are better than expected already, and their loss can only become lower.
         """
         return TrainingSet(
             np.append(self.rows, self.pending[ahead]),
@@ -142,9 +139,9 @@ class TrainingSet:
 class GaussianProcess:
     """A Gaussian process over configurations.
 
-    `points` and `active` are those of the trials whose outcomes it is conditioned on,
-    and `means` what it expects of them. `best` is the lowest expectation of any trial,
-    the pending ones included.
+    `points` and `active` belong to the trials with outcomes, and `means` are their
+    expected outcomes. `best` is the lowest expected outcome of any trial, including the
+    pending ones.
     """
 
     view: ScaleView
@@ -164,9 +161,9 @@ class GaussianProcess:
         *,
         likeliest: bool = False,
     ) -> GaussianProcess:
-        """The model of what a history says; it says something of at least one trial.
+        """The Gaussian process of a history with at least one outcome.
 
-        Where there are two ways of seeing the space it is the `likeliest`, or either.
+        If there are two scales, it takes the `likeliest`, or draws one.
         """
         points, active = history.points, history.active
         least = 0.0 if likeliest else MIN_SHARE
@@ -211,13 +208,13 @@ def fits(
     outcomes: Outcomes,
     rng: np.random.Generator,
 ) -> list[Fit]:
-    """The hyperparameters for every way of seeing the space."""
+    """The hyperparameters for each scale."""
     share = FITTED_TWICE if encoding.wide else FITTED
     chosen = share.chosen(outcomes.values, rng)
     rows = outcomes.rows[chosen]
     found = []
-    for sensed in (False, True) if encoding.wide else (False,):
-        view = ScaleView(encoding, sensed)
+    for logarithmic in (False, True) if encoding.wide else (False,):
+        view = ScaleView(encoding, logarithmic)
         features = view.features(points[rows], active[rows])
         fit = fitted(features, outcomes.values[chosen], outcomes.extra[chosen])
         found.append((view, fit))
@@ -225,10 +222,10 @@ def fits(
 
 
 def choose_fit(fits: list[Fit], *, least: float, rng: np.random.Generator) -> Fit:
-    """One of at most two fits: each as often as it is likely, but at least `least`.
+    """One of at most two fits, drawn with its probability, but at least `least`.
 
-    A model that is never used would never see the trials that speak for it: one that
-    takes all small values of a wide axis for one value tries none but the smallest.
+    A scale that is never used never gets the trials that would support it: on a linear
+    scale all small values of a wide axis look the same, and only the smallest is tried.
     With `least` 0 it is the likeliest.
     """
     if len(fits) == 1:

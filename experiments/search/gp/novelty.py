@@ -1,8 +1,8 @@
-"""How likely a configuration is a training of its own.
+"""The probability that a configuration leads to a new training.
 
-A script may round a parameter, ignore it where another one has some value, or snap its
-values to a list of settings: then different configurations are one and the same
-training. Which of the trials so far were such is known from their reports.
+A script may round a parameter, ignore it depending on another one, or snap its values
+to a list. Then different configurations are the same training. Equal reports show which
+trials repeated others.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from experiments.search.gp.encoding import Encoding, Mask, Points
 from experiments.search.gp.kernel import Reals
 from experiments.search.history import UNKNOWN, History
 
-# The latest so many trials are what a configuration may be close to, and from so many
-# of them it is learned.
+# A configuration is compared with this many of the latest trials, and the model learns
+# from this many.
 MAX_COMPARED, MAX_LEARNED = 1024, 256
-# Of the unit cube: nothing is closer than this.
+# Distances in the unit cube count as at least this.
 CLOSEST = 1e-2
-# The precision of the weights' prior, a normal law around 0, for standardised features.
+# The precision of the weights' normal prior around 0, for standardised features.
 PRIOR_PRECISION = 1.0
-# A feature that hardly varied says nothing of where it does.
+# Features that vary less are not scaled up.
 MIN_SCALE = 0.1
 
 
 @dataclass(frozen=True)
 class Novelty:
-    """Learned from the trials that are known to repeat another one, or not to.
+    """A model of which trials repeat another one.
 
-    A logistic regression with a normal prior (Bishop, 2006, section 4.3) on logarithms
-    of two distances, that to the closest earlier trial and that to the closest box
-    around all trials of one training, and on the coordinates, as there are regions
-    where a step of one size leads to more that is new than in others.
+    It is a logistic regression with a normal prior (Bishop, 2006, section 4.3) on the
+    logarithms of two distances, to the closest earlier trial and to the closest box
+    around all trials of one training, and on the coordinates, because in some regions
+    the same step leads to new trainings more often.
     """
 
     encoding: Encoding
@@ -45,14 +45,14 @@ class Novelty:
 
     @classmethod
     def of(cls, encoding: Encoding, history: History) -> Novelty | None:
-        """None while no trial is known to repeat another: all seem to be new."""
+        """None if no trial is known to repeat another."""
         repeats = history.repeats[-MAX_COMPARED:][1:]
         return cls(encoding, history) if repeats.any() else None
 
     def log_chances(self, points: Points, active: Mask) -> Reals:
-        """The logarithms of the probabilities that points are trainings of their own.
+        """The logarithms of the probabilities that points are new trainings.
 
-        `points` and `active` are (n, D); the answer is (n,).
+        `points` and `active` are (n, D), the result is (n,).
         """
         places = self._placed(points, active)
         closest = _squares(places, self._known).min(axis=1)
@@ -88,7 +88,7 @@ class Novelty:
 
     @cached_property
     def _learned(self) -> tuple[Reals, Reals]:
-        """The features of trials as they were when chosen, and 1 for what was new."""
+        """The features of trials when they were chosen, and 1 for the new ones."""
         window = slice(-MAX_COMPARED, None)
         told = self.history.trainings[window] != UNKNOWN
         rows = np.flatnonzero(told)
@@ -111,10 +111,7 @@ class Novelty:
         return self._placed(self.history.points[latest], self.history.active[latest])
 
     def _placed(self, points: Points, active: Mask) -> Reals:
-        """Coordinates, and a corner for every category: two differ by a distance of 1.
-
-        (n, P + the number of all categories and of their absence.)
-        """
+        """Coordinates, and a column per category; two categories have distance 1."""
         features = self.encoding.features(points, active)
         cube = self.encoding.cube
         parts = [features.coordinates]
@@ -130,8 +127,8 @@ class Novelty:
 class Boxes:
     """The smallest boxes around the trials of each training: `low` and `high` (G, F).
 
-    `before` (n,) is the squared distance of each trial to the closest box of those that
-    there were before it, infinite for the first.
+    `before` (n,) is the squared distance of each trial to the closest box of the trials
+    before it, infinite for the first.
     """
 
     low: Reals
@@ -168,7 +165,7 @@ class Boxes:
 
 
 def _features(closest: Reals, boxed: Reals, places: Reals) -> Reals:
-    """The logarithms of two distances, given as squares, beside the places."""
+    """The logarithms of two distances, given as squares, and the places."""
     logs = (np.log(np.sqrt(squares) + CLOSEST) for squares in (closest, boxed))
     return np.column_stack([*logs, places])
 

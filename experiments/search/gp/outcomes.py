@@ -1,4 +1,4 @@
-"""What the model is told of the trials: one number each, and how uncertain it is."""
+"""The outcomes of trials for a model: one number each, and its uncertainty."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from experiments.search.gp.kernel import Reals
 from experiments.search.history import COMPLETED, FAILED, PENDING, History
 
-# Bad outcomes are cut off so many interquartile ranges above the median.
+# Bad outcomes are cut off this many interquartile ranges above the median.
 CUT = 2.0
-# Where a trial that was cut short stands at worst, among those that were not.
+# The worst quantile of the other trials for a trial that was cut short.
 WORST_OF_CUT_SHORT = 0.9
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The trials that say something, by their rows in the history.
+    """The trials with an outcome, by their rows in the history.
 
-    `values` are standardised losses, `extra` the variance of each beyond the noise that
-    all share, in the same units. `location` and `scale` lead back to losses. `pending`
-    are the rows that say nothing yet; `finite` counts the trials with a value.
+    `values` are standardised LOSSES, `extra` the variance of each beyond the common
+    noise, in the same units. `location` and `scale` convert them back. `pending` are
+    the rows without an outcome yet; `finite` counts the trials with a value.
     """
 
     rows: NDArray[np.int64]
@@ -42,19 +42,19 @@ class Outcomes:
         return found
 
     def standardised(self, losses: Reals) -> Reals:
-        """Losses as standardised values; infinite ones stay so."""
+        """Losses as standardised values; infinity stays infinity."""
         with np.errstate(over="ignore"):
             found: Reals = (losses - self.location) / self.scale
         return found
 
 
 def outcomes_of(history: History) -> Outcomes:
-    """What a history says.
+    """The outcomes of a history.
 
-    A completed trial counts with its loss. One that was cut short, or that runs, counts
-    with the loss that is expected of it and the variance of that. Where nothing is
-    expected a trial that was cut short counts as `_bounded` says and one that runs is
-    pending. A failed trial is as bad as the worst value seen.
+    A completed trial counts with its loss. A running one, or one that was cut short,
+    counts with its expected loss and the variance of that. Without an expected loss a
+    running trial is pending, and `_bounded` limits one that was cut short. A failed
+    trial counts as the worst value.
     """
     states, losses = history.states, history.losses
     foreseen = np.isfinite(history.expected) & ~np.isin(states, (COMPLETED, FAILED))
@@ -77,12 +77,12 @@ def _bounded(
     short: NDArray[np.bool_],
     whole: NDArray[np.bool_],
 ) -> tuple[Reals, Reals]:
-    """Losses of trials cut short that say neither too much good nor too much bad.
+    """The losses with those of trials that were cut short limited on both sides.
 
-    What such a trial logged is worse than what it would have come to, and it was ended
-    because it looked no better than others: it counts as no better than the median of
-    the trials that ran on and no worse than their upper tail, with an uncertainty of
-    half the interquartile range.
+    Such a trial reported worse losses than it would have reached, and it was ended
+    because it was not better than others. So it counts as not better than the median of
+    the other trials and not worse than their upper tail, with an uncertainty of half
+    the interquartile range.
     """
     if not short.any() or not whole.any():
         return values, spread

@@ -122,10 +122,10 @@ def test_a_wide_linear_range_is_also_seen_on_a_logarithmic_scale() -> None:
     assert list(encoding.wide) == [0]
     point = space.encode({"decay": 0.01, "x": 500.0})[None]
     plain = encoding.features(point, np.ones((1, 2), bool))
-    sensed = encoding.features(point, np.ones((1, 2), bool), sensed=True)
+    logarithmic = encoding.features(point, np.ones((1, 2), bool), logarithmic=True)
     assert plain.coordinates[0, 0] == pytest.approx(0.01, abs=1e-3)
-    assert sensed.coordinates[0] == pytest.approx([0.5, 0.5])
-    assert sensed.linear.tolist() == plain.linear.tolist()
+    assert logarithmic.coordinates[0] == pytest.approx([0.5, 0.5])
+    assert logarithmic.linear.tolist() == plain.linear.tolist()
     assert plain.linear.shape == (1, 3)
     shares = np.linspace(0, 1, 11)
     assert from_log(to_log(shares, 1e4), 1e4) == pytest.approx(shares)

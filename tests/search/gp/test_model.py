@@ -81,7 +81,7 @@ def wide(loss_at_log: float) -> History:
 
 
 def test_the_likeliest_way_of_seeing_a_wide_range_is_found() -> None:
-    assert model_of(wide(-3.0), likeliest=True).view.sensed
+    assert model_of(wide(-3.0), likeliest=True).view.logarithmic
     linear = History.of(
         WIDE,
         LOSS,
@@ -90,18 +90,19 @@ def test_the_likeliest_way_of_seeing_a_wide_range_is_found() -> None:
             for number, x in enumerate(np.linspace(0.01, 1.0, 16).tolist())
         ],
     )
-    assert not model_of(linear, likeliest=True).view.sensed
+    assert not model_of(linear, likeliest=True).view.logarithmic
 
 
 def test_either_way_is_taken_now_and_then() -> None:
-    def fit(sensed: bool, penalty: float) -> tuple[ScaleView, Hyperparameters]:
+    def fit(logarithmic: bool, penalty: float) -> tuple[ScaleView, Hyperparameters]:
         kernel = Kernel(np.ones(1), 0.1)
-        return ScaleView(Encoding(WIDE), sensed), Hyperparameters(kernel, 0.1, penalty)
+        view = ScaleView(Encoding(WIDE), logarithmic)
+        return view, Hyperparameters(kernel, 0.1, penalty)
 
     fits = [fit(False, 10.0), fit(True, 90.0)]
     rng = np.random.default_rng(1)
-    taken = [choose_fit(fits, least=0.25, rng=rng)[0].sensed for _ in range(400)]
+    taken = [choose_fit(fits, least=0.25, rng=rng)[0].logarithmic for _ in range(400)]
     # 100 are expected, with a standard deviation of 9.
     assert 60 < sum(taken) < 140
-    assert not choose_fit(fits, least=0.0, rng=rng)[0].sensed
-    assert choose_fit(fits[1:], least=0.25, rng=rng)[0].sensed
+    assert not choose_fit(fits, least=0.0, rng=rng)[0].logarithmic
+    assert choose_fit(fits[1:], least=0.25, rng=rng)[0].logarithmic
