@@ -101,7 +101,7 @@ def _never(report: int) -> bool:
 
 
 @dataclass(frozen=True)
-class StudyTrial:
+class SuggestedTrial:
     """A configuration to try: its number from 0, its values and their origin."""
 
     number: int
@@ -181,7 +181,7 @@ class Study:
             for trial in self._trials.values()
         )
 
-    def ask(self) -> StudyTrial | None:
+    def ask(self) -> SuggestedTrial | None:
         """The next trial, which is then running.
 
         None if the space is exhausted, or if a trial has reached the target.
@@ -198,7 +198,7 @@ class Study:
         self._trials[number] = TrialRecord(number, params, "running", None)
         self._history.start(number, suggestion.params)
         self._standings.start(number)
-        return StudyTrial(number, params, suggestion.origin)
+        return SuggestedTrial(number, params, suggestion.origin)
 
     def _expect(self) -> None:
         """Update the losses to expect of trials that did not run to their end."""

@@ -44,7 +44,7 @@ class CommandError(ValueError):
     """A command that cannot be split or filled in."""
 
 
-class Placeholder(NamedTuple):
+class CommandPlaceholder(NamedTuple):
     """`${{group.name}}`; a valid group is search_space or inputs."""
 
     group: str
@@ -54,13 +54,13 @@ class Placeholder(NamedTuple):
         return f"${{{{{self.group}.{self.name}}}}}"
 
 
-Word: TypeAlias = tuple["str | Placeholder", ...]
+Word: TypeAlias = tuple["str | CommandPlaceholder", ...]
 
 
 def words_of(text: str) -> list[Word]:
     """The words as a POSIX shell would split them. Raises CommandError."""
     words: list[Word] = []
-    word: list[str | Placeholder] | None = None
+    word: list[str | CommandPlaceholder] | None = None
     place = 0
     while place < len(text):
         token = TOKEN.match(text, place)
@@ -79,19 +79,23 @@ def words_of(text: str) -> list[Word]:
     return words if word is None else [*words, tuple(word)]
 
 
-def _parts(token: re.Match[str]) -> Iterator[str | Placeholder]:
+def _parts(token: re.Match[str]) -> Iterator[str | CommandPlaceholder]:
     if token["name"] is not None:
         yield _placeholder(token["name"])
     elif token["single"] is not None:
         yield from _quoted(token["single"])
     elif token["double"] is not None:
         for part in _quoted(token["double"]):
-            yield part if isinstance(part, Placeholder) else ESCAPE.sub(_escape, part)
+            yield (
+                part
+                if isinstance(part, CommandPlaceholder)
+                else ESCAPE.sub(_escape, part)
+            )
     else:
         yield token["escaped"] or token["plain"] or ""
 
 
-def _quoted(text: str) -> Iterator[str | Placeholder]:
+def _quoted(text: str) -> Iterator[str | CommandPlaceholder]:
     # The pattern has one group: literals and names alternate.
     for index, piece in enumerate(PLACEHOLDER.split(text)):
         if index % 2:
@@ -100,9 +104,9 @@ def _quoted(text: str) -> Iterator[str | Placeholder]:
             yield piece
 
 
-def _placeholder(inner: str) -> Placeholder:
+def _placeholder(inner: str) -> CommandPlaceholder:
     group, _, name = inner.strip().partition(".")
-    return Placeholder(group, name)
+    return CommandPlaceholder(group, name)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -119,9 +123,9 @@ def _unreadable(text: str, place: int) -> str:
     return f"A quotation mark has no closing one {where}."
 
 
-def is_parameter(part: str | Placeholder) -> TypeGuard[Placeholder]:
+def is_parameter(part: str | CommandPlaceholder) -> TypeGuard[CommandPlaceholder]:
     """Whether a part is a parameter of the search space."""
-    return isinstance(part, Placeholder) and part.group == "search_space"
+    return isinstance(part, CommandPlaceholder) and part.group == "search_space"
 
 
 def names_parameters(words: Iterable[Word]) -> bool:
@@ -150,7 +154,7 @@ def omission_problems(
     for place, name in _touched(words, optional):
         obstacle = _obstacle(words, place)
         if obstacle is not None:
-            example = f"--{name.rpartition('.')[2]} {Placeholder('search_space', name)}"
+            example = f"--{name.rpartition('.')[2]} {CommandPlaceholder('search_space', name)}"
             yield (
                 f"{name} has no value in some trials, and its argument "
                 f"{shown(_text(words[place]))} cannot be left out: {obstacle}. "
@@ -224,10 +228,10 @@ def split_command(text: str) -> list[str]:
     return ["".join(map(str, word)) for word in words_of(text)]
 
 
-def placeholders(text: str) -> tuple[Placeholder, ...]:
+def placeholders(text: str) -> tuple[CommandPlaceholder, ...]:
     """The different placeholders of a command, in order."""
     parts = (part for word in words_of(text) for part in word)
-    return tuple(dict.fromkeys(p for p in parts if isinstance(p, Placeholder)))
+    return tuple(dict.fromkeys(p for p in parts if isinstance(p, CommandPlaceholder)))
 
 
 def render_command(text: str, params: Params, inputs: Params) -> list[str]:
@@ -320,7 +324,7 @@ def command_warnings(text: str, parameters: Iterable[str]) -> Iterator[str]:
         yield f"{match.group()} is not a placeholder; ${{{match.group()}}} is."
 
 
-def _filled(part: str | Placeholder, values: Mapping[str, Params]) -> str:
+def _filled(part: str | CommandPlaceholder, values: Mapping[str, Params]) -> str:
     if isinstance(part, str):
         return part
     value: Any = value_at(values.get(part.group, {}), part.name)
@@ -330,7 +334,7 @@ def _filled(part: str | Placeholder, values: Mapping[str, Params]) -> str:
 
 
 def _placeholder_problems(
-    placeholder: Placeholder, known: Mapping[str, list[str]]
+    placeholder: CommandPlaceholder, known: Mapping[str, list[str]]
 ) -> Iterator[str]:
     if placeholder.group not in GROUPS:
         yield (

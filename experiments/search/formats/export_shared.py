@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from experiments.search.document.command import (
     CommandError,
-    Placeholder,
+    CommandPlaceholder,
     placeholders,
     split_command,
 )
@@ -171,7 +171,7 @@ def note_unused(document: Node, inputs: Mapping[str, object], command: str) -> N
             )
 
 
-def _placeholders(command: str) -> tuple[Placeholder, ...]:
+def _placeholders(command: str) -> tuple[CommandPlaceholder, ...]:
     try:
         return placeholders(command)
     except CommandError:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from experiments.search.document.command import (
     CommandError,
-    Placeholder,
+    CommandPlaceholder,
     command_problems,
     command_warnings,
     placeholders,
@@ -87,9 +87,9 @@ def test_an_open_end_is_an_error(text: str, words: str) -> None:
 def test_placeholders_are_found_once_each_in_order() -> None:
     text = f"a {LR} '${{{{inputs.n}}}} {LR}' ${{{{ search_space.b }}}}"
     assert placeholders(text) == (
-        Placeholder("search_space", "lr"),
-        Placeholder("inputs", "n"),
-        Placeholder("search_space", "b"),
+        CommandPlaceholder("search_space", "lr"),
+        CommandPlaceholder("inputs", "n"),
+        CommandPlaceholder("search_space", "b"),
     )
     assert str(placeholders(text)[0]) == LR
 
