@@ -154,7 +154,8 @@ def omission_problems(
     for place, name in _touched(words, optional):
         obstacle = _obstacle(words, place)
         if obstacle is not None:
-            example = f"--{name.rpartition('.')[2]} {CommandPlaceholder('search_space', name)}"
+            value = CommandPlaceholder("search_space", name)
+            example = f"--{name.rpartition('.')[2]} {value}"
             yield (
                 f"{name} has no value in some trials, and its argument "
                 f"{shown(_text(words[place]))} cannot be left out: {obstacle}. "
