@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,17 @@ LATEST = 16
 Number = TypeVar("Number", bound=np.generic)
 
 
+class OrderedColumn(Generic[Number]):
+    """A column of a `History` in the order of the trials' numbers."""
+
+    def __set_name__(self, owner: type[History], name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, history: History, owner: type[History]) -> NDArray[Number]:
+        column: NDArray[Number] = getattr(history, self._name)[: len(history)]
+        return column if history.is_sorted else column[history.order]
+
+
 class History:
     """The trials of one sweep in the order of their numbers.
 
@@ -50,12 +61,22 @@ class History:
     space or added by hand, has no point. It is only counted in `outside`.
     """
 
+    numbers = OrderedColumn[np.int64]()
+    points = OrderedColumn[np.float64]()
+    active = OrderedColumn[np.bool_]()
+    states = OrderedColumn[np.int8]()
+    losses = OrderedColumn[np.float64]()
+    reports = OrderedColumn[np.int64]()
+    expected = OrderedColumn[np.float64]()
+    spread = OrderedColumn[np.float64]()
+    trainings = OrderedColumn[np.int64]()
+
     def __init__(self, space: SearchSpace, objective: Objective) -> None:
         self.space = space
         self.objective = objective
         self.outside = 0
         self._rows: dict[int, int] = {}
-        self._sorted = True
+        self.is_sorted = True
         axes = len(space.axes)
         self._numbers = np.empty(FIRST_SIZE, np.int64)
         self._points = np.empty((FIRST_SIZE, axes))
@@ -96,7 +117,7 @@ class History:
         if row == len(self._numbers):
             self._grow()
         if row and number < self._numbers[row - 1]:
-            self._sorted = False
+            self.is_sorted = False
         self._rows[number] = row
         self._numbers[row] = number
         self._points[row] = point
@@ -157,42 +178,6 @@ class History:
         return float(self.repeats[-LATEST:].mean()) if len(self) else 0.0
 
     @property
-    def numbers(self) -> NDArray[np.int64]:
-        return self._ordered(self._numbers)
-
-    @property
-    def points(self) -> NDArray[np.float64]:
-        return self._ordered(self._points)
-
-    @property
-    def active(self) -> NDArray[np.bool_]:
-        return self._ordered(self._active)
-
-    @property
-    def states(self) -> NDArray[np.int8]:
-        return self._ordered(self._states)
-
-    @property
-    def losses(self) -> NDArray[np.float64]:
-        return self._ordered(self._losses)
-
-    @property
-    def reports(self) -> NDArray[np.int64]:
-        return self._ordered(self._reports)
-
-    @property
-    def expected(self) -> NDArray[np.float64]:
-        return self._ordered(self._expected)
-
-    @property
-    def spread(self) -> NDArray[np.float64]:
-        return self._ordered(self._spread)
-
-    @property
-    def trainings(self) -> NDArray[np.int64]:
-        return self._ordered(self._trainings)
-
-    @property
     def pending(self) -> NDArray[np.bool_]:
         """Which trials have not ended."""
         pending: NDArray[np.bool_] = self.states == PENDING
@@ -204,9 +189,10 @@ class History:
         failed: NDArray[np.bool_] = self.states == FAILED
         return failed | ~(self.pending | np.isfinite(self.losses))
 
-    def _ordered(self, column: NDArray[Number]) -> NDArray[Number]:
-        rows = column[: len(self)]
-        return rows if self._sorted else rows[np.argsort(self._numbers[: len(self)])]
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The rows in the order of the trials' numbers."""
+        return np.argsort(self._numbers[: len(self)])
 
     def _grow(self) -> None:
         for name, column in vars(self).items():
