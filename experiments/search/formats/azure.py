@@ -84,8 +84,7 @@ RESOURCES = (
 
 def read_azure(source: Node, name: str = "") -> JSONObject:
     """The sweep document of a v2 sweep job."""
-    for mark in ("$schema", "type"):
-        source.take(mark)
+    source.skip(("$schema", "type"))
     document: JSONObject = {}
     if source.path:
         source.log.source_map.put_whole("", source.path)
@@ -164,8 +163,7 @@ def _trial(source: Node, inputs: JSONObject, space: set[str]) -> JSONObject:
         )
         return {"command": command}
     trial = source.mapping("trial", value)
-    for mark in ("$schema", "type"):
-        trial.take(mark)
+    trial.skip(("$schema", "type"))
     document: JSONObject = {}
     if trial.has("command"):
         document["command"] = _command(trial, inputs, space)

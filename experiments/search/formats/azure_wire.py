@@ -189,8 +189,7 @@ PIPELINE = ("component", "services", "source_job_id")
 
 def read_pipeline(source: Node, name: str = "") -> JSONObject:
     """The sweep document of the step with a name, or of the only sweep step."""
-    for mark in ("$schema", "type"):
-        source.take(mark)
+    source.skip(("$schema", "type"))
     steps = dict(source.inner("jobs").entries())
     chosen = _chosen(source, steps, name)
     if not chosen:

@@ -234,8 +234,7 @@ OBJECTIVE = (
 
 def read_katib(source: Node, name: str = "") -> JSONObject:
     """The sweep document of an Experiment."""
-    for mark in ("apiVersion", "kind"):
-        source.take(mark)
+    source.skip(("apiVersion", "kind"))
     source.record_origin("", FIELDS)
     document = _metadata(source.inner("metadata"))
     spec = source.inner("spec")

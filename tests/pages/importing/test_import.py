@@ -1,4 +1,4 @@
-"""The import page: what is read, what is shown, and the draft that comes of it."""
+"""The import page: reading content, the preview, and the draft."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def chosen(content: bytes, name: str = "study.db") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, content)
 
 
-def test_the_page_begins_with_a_field_and_the_formats(ada: Client) -> None:
+def test_the_empty_page_has_a_field_and_the_formats(ada: Client) -> None:
     text = page(ada.get(reverse("sweep_import")))
     assert 'name="text"' in text and 'name="file"' in text
     assert all(name in text for name in ("Azure ML", "Katib", "NNI", "Optuna"))
@@ -59,9 +59,7 @@ def test_the_page_begins_with_a_field_and_the_formats(ada: Client) -> None:
         (samples.study(0.5, 0.7), "an Optuna study"),
     ],
 )
-def test_every_format_is_told_from_its_content(
-    ada: Client, text: str, name: str
-) -> None:
+def test_the_content_decides_the_format(ada: Client, text: str, name: str) -> None:
     response = send(ada, text)
     assert response.status_code == 200
     assert f"This is {name}." in page(response)
@@ -75,7 +73,7 @@ def test_nothing_is_stored_before_the_draft(ada: Client) -> None:
     assert not Trial.objects.exists() and not Event.objects.exists()
 
 
-def test_the_lead_counts_what_carries_over(ada: Client) -> None:
+def test_the_lead_counts_unchanged_settings(ada: Client) -> None:
     response = send(ada, samples.WANDB)
     notes = response.context["preview"].notes
     assert [note.path for note in notes] == ["entity"]
@@ -97,7 +95,7 @@ def test_a_note_has_its_number_on_the_line_of_the_text(ada: Client) -> None:
     assert place in numbers(line)
 
 
-def test_a_change_has_its_number_in_what_it_becomes(ada: Client) -> None:
+def test_a_change_has_its_number_in_the_result(ada: Client) -> None:
     response = send(ada, samples.AZURE)
     notes = response.context["preview"].notes
     place = 1 + [note.path for note in notes].index("compute")
@@ -107,14 +105,14 @@ def test_a_change_has_its_number_in_what_it_becomes(ada: Client) -> None:
     assert 'no worker pool "gpu-cluster"' in notes[place - 1].message
 
 
-def test_a_folder_beside_the_file_is_left_out_with_a_note(ada: Client) -> None:
+def test_a_folder_next_to_the_file_is_left_out_with_a_note(ada: Client) -> None:
     response = send(ada, samples.AZURE)
     (note,) = [n for n in response.context["preview"].notes if n.path == "trial.code"]
     assert note.kind == "left out" and note.line == 3
     assert response.context["missing"] == "fit.py"
 
 
-def test_what_the_site_adds_is_marked(ada: Client) -> None:
+def test_defaults_are_marked(ada: Client) -> None:
     lines = send(ada, samples.WANDB).context["target"].shown
     added = [line.text.strip().partition(":")[0] for line in lines if line.comment]
     assert {"seed", "compute", "max_attempts"} <= set(added)
@@ -139,7 +137,7 @@ def test_the_space_is_shown_with_pictures(ada: Client) -> None:
     assert all(view.picture is not None for view in views.values())
 
 
-def test_a_condition_stands_beside_its_parameter(ada: Client) -> None:
+def test_a_condition_is_shown_with_its_parameter(ada: Client) -> None:
     space = {
         "optimizer": {"type": "choice", "values": ["sgd", "adam"]},
         "momentum": {

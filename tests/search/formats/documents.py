@@ -1,4 +1,4 @@
-"""The table of documents: each with what it becomes, its notes, or its problems.
+"""The table of documents, each with its result and notes, or its problems.
 
 A case is a text, then sections that begin with `===`: `FORMAT becomes` with the sweep
 document as YAML, `notes` with a line each (kind, path, line, sentence), `trials` with a
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "cases"
 
 @dataclass(frozen=True)
 class Case:
-    """One document and what is expected of it."""
+    """One document and its expected result."""
 
     name: str
     text: str
@@ -46,6 +46,6 @@ def read_case(path: Path) -> Case:
 
 
 CASES = [read_case(path) for path in sorted(FOLDER.glob("*/*.case"))]
-# Read well, but wrong as they stand: whoever parses them says so.
+# These are imported; parsing the result reports their mistakes.
 INVALID = ("our_own_with_a_typo", "script_with_a_policy_that_is_no_literal")
 GOOD = [case for case in CASES if not case.problems]

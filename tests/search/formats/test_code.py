@@ -38,4 +38,4 @@ def test_one_with_a_password_is_left_out_without_showing_it() -> None:
     assert parse_document(imported.document).trial.code is None
     (note,) = [n for n in imported.notes if n.path == "trial.code"]
     assert "hunter2" not in str(imported.notes)
-    assert "must not hold" in note.message
+    assert "must not contain" in note.message

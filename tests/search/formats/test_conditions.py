@@ -1,4 +1,4 @@
-"""Conditions of a study's parameters, told from its trials."""
+"""Conditions of a study's parameters, found in its trials."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_values_of_different_types_are_different() -> None:
     assert found["f"]["when"] == {"b": [1]}
 
 
-def test_a_condition_may_be_inside_another() -> None:
+def test_a_condition_may_depend_on_another() -> None:
     found = space(
         trial(a="x", c="p", f=0.5), trial(a="x", c="q"), trial(a="y"), trial(a="z")
     )
@@ -55,7 +55,7 @@ def test_a_condition_may_be_inside_another() -> None:
     assert found["f"]["when"] == {"c": ["p"]}
 
 
-def test_what_nothing_explains_is_noted() -> None:
+def test_a_parameter_without_an_explanation_is_noted() -> None:
     imported = read(trial(a="x", f=0.5), trial(a="x"), trial(a="y"))
     assert "when" not in imported.document["search_space"]["f"]
     (note,) = [note for note in imported.notes if note.path.endswith(".f")]
@@ -66,19 +66,19 @@ def test_what_nothing_explains_is_noted() -> None:
     assert note.alternative == "Add a condition as search_space.f.when."
 
 
-def test_failed_trials_say_nothing_about_what_they_did_not_ask_for() -> None:
+def test_failed_trials_do_not_decide_conditions() -> None:
     found = space(trial(a="x", f=0.5), trial("FAIL", a="x"), trial(a="y"))
     assert found["f"]["when"] == {"a": ["x"]}
 
 
-def test_values_that_no_trial_had_and_other_explanations_are_told() -> None:
+def test_untried_values_and_other_explanations_are_noted() -> None:
     imported = read(trial(a="x", c="p", f=0.5), trial(a="y", c="q"))
     (note,) = [note for note in imported.notes if note.path.endswith(".f")]
     assert "when a is" in note.message
     assert note.alternative == ('No trial had "z" for a. c would explain it too.')
 
 
-def test_finished_trials_lie_in_the_space_with_its_conditions() -> None:
+def test_finished_trials_are_in_the_space_with_its_conditions() -> None:
     trials = [trial(a="x", f=0.5), trial(a="y"), trial(a="z", f=0.25)]
     imported = read(*trials)
     searched = definition_of(imported).search_space

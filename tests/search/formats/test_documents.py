@@ -1,4 +1,4 @@
-"""The table of documents, each against what it is expected to become."""
+"""The table of documents, each with its expected result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_document_becomes_what_is_expected(case: Case):
 
 
 @pytest.mark.parametrize("case", GOOD)
-def test_what_does_not_carry_over_has_its_path_line_and_sentence(case: Case):
+def test_every_change_has_its_path_line_and_sentence(case: Case):
     notes = import_sweep(case.text).notes
     found = [[note.kind, note.path, str(note.line or "-")] for note in notes]
     assert found == [row[:3] for row in case.notes]
@@ -36,20 +36,20 @@ def test_what_does_not_carry_over_has_its_path_line_and_sentence(case: Case):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.trials])
-def test_trials_that_have_ended_come_along(case: Case):
+def test_finished_trials_are_imported(case: Case):
     trials = import_sweep(case.text).trials
     assert [[t.params, t.value, t.state] for t in trials] == case.trials
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_document_says_every_problem_with_its_path(case: Case):
+def test_a_wrong_document_has_every_problem_with_its_path(case: Case):
     with pytest.raises(DefinitionError) as error:
         definition_of(import_sweep(case.text))
     assert [list(problem) for problem in error.value.problems] == case.problems
 
 
 @pytest.mark.parametrize("case", GOOD)
-def test_what_it_becomes_is_a_valid_document(case: Case):
+def test_the_result_is_a_valid_document(case: Case):
     document = import_sweep(case.text).document
     if case.name.endswith(INVALID):
         with pytest.raises(DefinitionError):
@@ -60,7 +60,7 @@ def test_what_it_becomes_is_a_valid_document(case: Case):
 
 
 @pytest.mark.parametrize("case", GOOD)
-def test_a_note_is_about_something_that_is_there(case: Case):
+def test_a_note_is_about_a_line_of_the_text(case: Case):
     for note in import_sweep(case.text).notes:
         assert note.kind in ("left out", "changed")
         assert note.message.endswith(".")
@@ -77,15 +77,14 @@ def _mappings(value: object, path: str = "") -> Iterator[tuple[str, dict]]:
             yield from _mappings(item, f"{path}.{index}")
 
 
-def _is_told(text: str) -> bool:
+def _is_reported(text: str) -> bool:
     """Whether an unknown key is in the document, in a note or in a problem."""
     try:
         imported = import_sweep(text)
     except DefinitionError as error:
         return "zzz" in str(error)
-    # A mapping that is left out as a whole says so at its own path.
-    said = f"{imported.document} {imported.notes}"
-    return "zzz" in said
+    # A mapping that is left out has one note at its path.
+    return "zzz" in f"{imported.document} {imported.notes}"
 
 
 STRANGE = "zzz_unknown"
@@ -98,7 +97,7 @@ YAML_CASES = [
 
 
 @pytest.mark.parametrize("case", YAML_CASES)
-def test_a_key_that_nobody_knows_is_never_lost(case: Case):
+def test_an_unknown_key_is_never_lost(case: Case):
     import json
 
     import yaml
@@ -110,7 +109,7 @@ def test_a_key_that_nobody_knows_is_never_lost(case: Case):
         if any(place == out or place.startswith(f"{out}.") for out in left_out):
             continue
         mapping[STRANGE] = {"zzz": 1}
-        assert _is_told(json.dumps(whole)), f"lost at {place or 'the top'}"
+        assert _is_reported(json.dumps(whole)), f"lost at {place or 'the top'}"
         del mapping[STRANGE]
 
 

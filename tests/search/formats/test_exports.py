@@ -245,9 +245,9 @@ def _mappings(value: object, path: str = "") -> Iterator[tuple[str, dict]]:
 
 
 @pytest.mark.parametrize("format", EXPORTERS)
-def test_a_field_that_nobody_knows_is_never_lost(format: str):
+def test_an_unknown_field_is_never_lost(format: str):
     notes = export_sweep(EVERYTHING, format)[1]
-    # What is below these is left out as a whole, which is noted.
+    # Their notes cover everything inside them.
     whole = tuple(f".{note.path}" for note in notes if note.kind == "left out")
     for place, (path, _) in enumerate(_mappings(EVERYTHING)):
         if path.startswith((*whole, ".search_space.")):
@@ -300,7 +300,7 @@ def test_a_constant_of_wandb_comes_back_as_an_input():
     assert back["inputs"] == {"epochs": 27}
 
 
-def test_a_command_that_names_nothing_gets_its_values_spelled_out():
+def test_a_command_without_placeholders_gets_every_value_as_an_option():
     sweep = {**PLAIN, "trial": {"command": "fit"}}
     job = yaml.safe_load(export_sweep(sweep, "azure")[0])
     assert job["trial"]["command"] == (

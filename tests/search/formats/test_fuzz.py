@@ -1,4 +1,4 @@
-"""No text and no bytes make an import do anything but work, or refuse with reasons."""
+"""Any text or bytes are imported, or refused with reasons, in time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_any_bytes(content: bytes):
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=60), st.sampled_from([*FORMATS]))
-def test_any_text_that_shall_be_of_a_format(text: str, name: str):
+def test_any_text_read_as_a_given_format(text: str, name: str):
     _only_its_own_error("search_space: {" + text, format=name)
     _only_its_own_error("{" + text + "}", format=name)
 
@@ -87,10 +87,10 @@ def test_documents_with_a_value_of_another_kind(document: dict, data: st.DataObj
 
 @settings(max_examples=300)
 @given(st.sampled_from(LOADED), st.data())
-def test_a_key_with_a_letter_too_many_is_told(document: dict, data: st.DataObject):
+def test_a_key_with_an_extra_letter_is_reported(document: dict, data: st.DataObject):
     document = json.loads(json.dumps(document))
-    # A null says nothing under any name, so nothing is lost with it.
-    telling = [(item, _telling(item)) for item in _mappings(document)]
+    # A null has no effect under any name.
+    telling = [(item, _keys_with_values(item)) for item in _mappings(document)]
     inside, keys = data.draw(st.sampled_from([both for both in telling if both[1]]))
     key = data.draw(st.sampled_from(keys))
     place = data.draw(st.integers(0, len(key)))
@@ -108,7 +108,7 @@ def test_a_key_with_a_letter_too_many_is_told(document: dict, data: st.DataObjec
     assert wrong in told or any(_is_around(path, document, inside) for path in outside)
 
 
-def _telling(mapping: dict) -> list[str]:
+def _keys_with_values(mapping: dict) -> list[str]:
     return [key for key, value in mapping.items() if value is not None]
 
 
@@ -120,7 +120,7 @@ def _mappings(value: object) -> list[dict]:
 
 
 def _is_around(path: str, document: object, mapping: dict) -> bool:
-    """Whether a mapping is what a path leads to, or is in it."""
+    """Whether a mapping is at a path or inside it."""
     rest = path
     while rest and not isinstance(document, str | int | float | None):
         keys = range(len(document)) if isinstance(document, list) else [*document]
@@ -215,7 +215,7 @@ def test_hostile_text_is_refused_or_read_within_a_second(name: str):
 
 
 @pytest.mark.parametrize("name", ["aliases", "brackets", "braces", "dashes", "tags"])
-def test_what_is_hostile_is_refused_with_a_reason(name: str):
+def test_hostile_text_is_refused_with_a_reason(name: str):
     with pytest.raises(DefinitionError):
         import_sweep(HOSTILE[name])
 
@@ -238,6 +238,6 @@ def test_a_byte_order_mark_does_no_harm():
     assert import_sweep(b"\xef\xbb\xbf" + text.encode()) == import_sweep(text)
 
 
-def test_a_format_that_nobody_knows_is_refused():
+def test_an_unknown_format_is_refused():
     with pytest.raises(DefinitionError, match="did you mean wandb"):
         import_sweep("a: 1", format="wandbb")

@@ -1,4 +1,4 @@
-"""What an import says beside the document, and the choices that a caller has."""
+"""Notes of an import, and the options of its callers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ jobs:
 """
 
 
-def test_it_says_by_what_the_format_was_recognised():
+def test_an_import_has_the_settings_that_identify_its_format():
     imported = import_sweep(WANDB)
     assert imported.format == "wandb"
     assert imported.recognised_by[0] == "method: bayes"
@@ -51,7 +51,7 @@ def test_a_step_of_a_pipeline_is_chosen_by_its_name():
     assert [note.path for note in imported.notes] == ["jobs.one"]
 
 
-def test_a_text_is_read_as_what_it_shall_be():
+def test_a_text_can_be_read_as_a_given_format():
     with pytest.raises(DefinitionError, match="spec is required"):
         import_sweep(WANDB, format="katib")
     own = TEXTS["azure/plain_with_object_sampling"]
@@ -81,7 +81,7 @@ def test_json_has_lines_too():
     assert [note.line for note in import_sweep(text).notes] == [4]
 
 
-def test_many_problems_are_reported_at_once_but_not_without_end():
+def test_problems_are_reported_together_up_to_a_limit():
     parameters = {f"p{n}": {"distribution": "none"} for n in range(300)}
     text = json.dumps({"method": "random", "program": "a", "parameters": parameters})
     with pytest.raises(DefinitionError) as error:
@@ -105,7 +105,7 @@ def test_a_command_is_split_into_the_words_that_were_joined(words: list[str]):
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=30))
-def test_every_foreign_name_gets_a_valid_one_of_its_own(foreign: list[str]):
+def test_every_foreign_name_gets_a_valid_unique_one(foreign: list[str]):
     log = Log()
     names = Names(log)
     given_names = [names.give(name, name) for name in foreign]
@@ -119,7 +119,7 @@ def test_every_foreign_name_gets_a_valid_one_of_its_own(foreign: list[str]):
 
 
 @given(st.floats(0.1, 50), st.floats(1.1, 200))
-def test_halving_becomes_a_policy_of_this_site(first: float, factor: float):
+def test_successive_halving_becomes_a_valid_policy(first: float, factor: float):
     log = Log()
     policy = asha_policy(Node({}, "rule", log), first, factor)
     assert make_policy(policy, Objective("loss", "minimize")) is not None
@@ -127,9 +127,7 @@ def test_halving_becomes_a_policy_of_this_site(first: float, factor: float):
 
 
 @given(st.floats(0.1, 50), st.floats(1.1, 200), st.floats(0, 500))
-def test_brackets_become_a_policy_of_this_site(
-    first: float, factor: float, last: float
-):
+def test_hyperband_becomes_a_valid_policy(first: float, factor: float, last: float):
     log = Log()
     policy = hyperband_policy(Node({}, "rule", log), first, factor, last)
     assert make_policy(policy, Objective("loss", "minimize")) is not None
@@ -158,5 +156,5 @@ def test_a_note_is_made_once():
         ("1e999", None),
     ],
 )
-def test_digits_are_numbers_and_nothing_else_is(text: object, number: float | None):
+def test_only_digits_are_numbers(text: object, number: float | None):
     assert number_of(text) == number

@@ -1,4 +1,4 @@
-"""By what a document is Azure's, and by what it is ours."""
+"""Which settings make a document Azure's, and which ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN = {
     "limits": {"max_total_trials": 9},
 }
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
-MARKS = [
+AZURE_SETTINGS = [
     {"type": "sweep"},
     {"type": "Sweep"},
     {"$schema": SCHEMA},
@@ -31,16 +31,14 @@ MARKS = [
 ]
 
 
-def test_a_document_without_a_mark_is_ours() -> None:
+def test_a_document_without_azures_settings_is_ours() -> None:
     assert recognise_azure(PLAIN) == []
     assert import_sweep(json.dumps(PLAIN)).format == "sweepsite"
 
 
 @pytest.mark.parametrize("kind", SAMPLERS)
-@pytest.mark.parametrize("mark", MARKS)
-def test_a_document_of_azures_may_name_every_sampler_here(
-    mark: dict, kind: str
-) -> None:
+@pytest.mark.parametrize("mark", AZURE_SETTINGS)
+def test_an_azure_document_may_use_every_sampler_here(mark: dict, kind: str) -> None:
     space = {"x": {"type": "choice", "values": [1, 2]}}
     text = json.dumps(
         {**PLAIN, "search_space": space, **mark, "sampling_algorithm": kind}
@@ -51,13 +49,13 @@ def test_a_document_of_azures_may_name_every_sampler_here(
 
 
 @pytest.mark.parametrize("mark", [{"type": "sweep"}, {"$schema": SCHEMA}])
-def test_a_document_that_says_it_is_azures_may_misspell_all_else(mark: dict) -> None:
+def test_a_document_marked_as_azures_may_misspell_all_other_keys(mark: dict) -> None:
     with pytest.raises(DefinitionError) as error:
         import_sweep(json.dumps({**mark, "trail": {}, "serch_space": {}}))
     assert {"trail", "serch_space"} <= set(error.value.by_path())
 
 
-def test_our_own_document_is_told_which_samplers_there_are() -> None:
+def test_a_problem_of_our_own_document_lists_all_samplers() -> None:
     own = {**PLAIN, "constraints": ["x < 1"], "sampling_algorithm": "zzz"}
     imported = import_sweep(json.dumps(own))
     assert imported.format == "sweepsite" and not imported.notes

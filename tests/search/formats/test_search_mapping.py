@@ -1,4 +1,4 @@
-"""Samplers and policies of every system, there and back."""
+"""Samplers and policies of every system, imported and exported."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def sampling(text: str) -> dict:
 
 
 def policy(text: str) -> dict:
-    """The policy as it was imported; that it is a valid one is found out, too."""
+    """The imported policy, which has to be valid."""
     imported = import_sweep(text)
     definition_of(imported)
     return dict(imported.document.get("early_termination", {}))
@@ -118,7 +118,7 @@ def test_algorithms_of_katib(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["pbt", "enas", "darts", "our-own-service"])
-def test_random_search_stands_in_for_what_nothing_here_comes_near_to(name: str) -> None:
+def test_random_search_replaces_algorithms_that_this_site_lacks(name: str) -> None:
     text = katib(algorithm={"algorithmName": name})
     assert sampling(text)["type"] == "random"
     assert noted(text, "spec.algorithm.algorithmName")
@@ -171,7 +171,7 @@ def test_samplers_of_optuna(name: str, kind: str, same: bool) -> None:
     assert noted(plain, "sampler") is not same
 
 
-def test_a_study_that_names_no_sampler_goes_on_with_optunas_default() -> None:
+def test_a_study_without_a_sampler_gets_optunas_default() -> None:
     assert sampling(optuna())["type"] == "tpe"
     assert policy(optuna()) == {}
 
@@ -281,7 +281,7 @@ def test_pruners_of_optuna(pruner: object, expected: dict) -> None:
     assert policy(optuna(pruner=pruner)) == expected
 
 
-def test_a_pruner_that_nothing_here_comes_near_to_is_left_out() -> None:
+def test_a_pruner_that_this_site_lacks_is_left_out() -> None:
     text = optuna(pruner={"name": "WilcoxonPruner", "p_threshold": 0.1})
     assert policy(text) == {}
     assert noted(text, "pruner") and noted(text, "pruner.p_threshold")
@@ -311,7 +311,7 @@ def test_a_pruner_that_nothing_here_comes_near_to_is_left_out() -> None:
         (optuna(pruner="MedianPrunner"), "pruner", "MedianPruner"),
     ],
 )
-def test_a_misspelt_sampler_or_rule_is_a_problem(
+def test_a_misspelled_sampler_or_rule_is_a_problem(
     text: str, path: str, meant: str
 ) -> None:
     try:
@@ -337,7 +337,7 @@ OURS = parse_document(
     },
     new_seed=lambda: 0,
 ).dump()
-# What comes back as it was; for anything else there is a note.
+# These come back unchanged; others have a note.
 KEPT = {
     "azure": {"random", "grid", "bayesian"},
     "wandb": {"random", "grid", "bayesian"},
@@ -393,7 +393,7 @@ def test_a_policy_comes_back_or_is_noted(format: str, kind: str) -> None:
         assert [path for path in paths if path.startswith("early_termination")]
 
 
-def test_a_rule_for_values_that_are_no_numbers_is_noted() -> None:
+def test_a_rule_for_values_that_are_not_numbers_is_noted() -> None:
     rule = {"type": "median_stopping", "on_missing": "stop"}
     given = parse_document({**OURS, "early_termination": rule})
     for format in ("azure", "katib"):
@@ -401,7 +401,7 @@ def test_a_rule_for_values_that_are_no_numbers_is_noted() -> None:
         assert "early_termination.on_missing" in {note.path for note in notes}
 
 
-def test_brackets_are_one_at_weights_and_biases() -> None:
+def test_hyperband_has_one_bracket_at_weights_and_biases() -> None:
     rule = {"type": "hyperband", "min_resource": 2, "max_resource": 50}
     given = parse_document({**OURS, "early_termination": rule})
     text, notes = export_sweep(given.dump(), "wandb")

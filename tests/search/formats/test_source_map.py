@@ -1,4 +1,4 @@
-"""Names that were meant, and where our fields stand in another system's text."""
+"""Suggestions for misspelled names, and our fields in another system's text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WORDS = st.text("abcde", max_size=7)
         ("maxTrials", ["maxTrialCount", "parallelTrialCount"], "maxTrialCount"),
     ],
 )
-def test_a_misspelt_name_is_known_again(
+def test_a_misspelled_name_gets_a_suggestion(
     name: str, known: list[str], meant: str
 ) -> None:
     assert suggested_name(name, known) == meant
@@ -103,7 +103,7 @@ def test_a_sentence_has_the_names_of_the_text_but_not_in_quotes() -> None:
     ]
 
 
-def test_the_line_is_that_of_the_innermost_field_that_is_there() -> None:
+def test_the_line_is_that_of_the_innermost_known_field() -> None:
     assert source_map().line("parameters.d.max") == 5
     assert source_map().line("parameters.d.min") == 4
     assert source_map().line("trial") is None
@@ -133,7 +133,7 @@ def test_a_problem_of_the_file_does_not_hide_one_of_its_ranges() -> None:
     assert error.value.imported.format == "wandb"
 
 
-def test_what_follows_from_a_problem_is_not_told_again() -> None:
+def test_a_consequence_of_a_problem_is_not_reported() -> None:
     with pytest.raises(InvalidImportError) as error:
         import_sweep(WANDB.replace("d: {min: 3, max: 1}", "d: 3") % "")
     assert list(error.value.by_path()) == ["parameters.d"]
