@@ -171,11 +171,8 @@ class Fields:
     ) -> str | D:
         """Text that is not empty, of up to `most` characters."""
         value = self.raw(key, required=required)
-        if value is None:
-            return default
         if not isinstance(value, str):
-            self.error(key, f"{key} must be text, not {shown(value)}.")
-            return default
+            return self._or_default(key, default, "text", value=value)
         if not value.strip() or len(value) > most or "\0" in value:
             self.error(
                 key,
@@ -189,56 +186,47 @@ class Fields:
     ) -> str:
         """One of the options, in upper or lower case."""
         value = self.raw(key, required=required)
-        if value is None:
-            return default
         if isinstance(value, str) and value.lower() in options:
             return value.lower()
-        self.error(
-            key, f"{key} must be {listed(options, last='or')}, not {shown(value)}."
-        )
-        return default
+        return self._or_default(key, default, listed(options, last="or"), value=value)
 
     def flag(self, key: str, default: bool) -> bool:
         """true or false."""
         value = self.raw(key)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            self.error(key, f"{key} must be true or false, not {shown(value)}.")
-            return default
-        return value
+        if isinstance(value, bool):
+            return value
+        return self._or_default(key, default, "true or false", value=value)
 
     def integer(
         self, key: str, default: D, *, least: int, most: int, required: str = ""
     ) -> int | D:
         """A whole number; `3.0` is one too."""
         value = self.raw(key, required=required)
-        if value is None:
-            return default
         whole = whole_number(value)
-        if whole is None or not least <= whole <= most:
-            self.error(
-                key,
-                f"{key} must be a whole number from {least:,} to {most:,}, "
-                f"not {shown(value)}.",
-            )
-            return default
-        return whole
+        if whole is not None and least <= whole <= most:
+            return whole
+        allowed = f"a whole number from {least:,} to {most:,}"
+        return self._or_default(key, default, allowed, value=value)
 
     def number(
         self, key: str, default: D, *, least: float = -math.inf, required: str = ""
     ) -> float | D:
         """A finite number of its own type: 1 stays an int."""
         value = self.raw(key, required=required)
-        if value is None:
-            return default
-        if not is_number(value) or value < least:
-            bound = "" if math.isinf(least) else f" of at least {least:g}"
-            self.error(
-                key, f"{key} must be a finite number{bound}, not {shown(value)}."
-            )
-            return default
-        return value
+        if is_number(value) and value >= least:
+            return value
+        bound = "" if math.isinf(least) else f" of at least {least:g}"
+        return self._or_default(key, default, f"a finite number{bound}", value=value)
+
+    def must_be(self, key: str, allowed: str, *, value: object) -> None:
+        """Note the problem of a value that is not what it must be."""
+        self.error(key, f"{key} must be {allowed}, not {shown(value)}.")
+
+    def _or_default(self, key: str, default: D, allowed: str, *, value: object) -> D:
+        """The default, after noting the problem of a value that is not left out."""
+        if value is not None:
+            self.must_be(key, allowed, value=value)
+        return default
 
     def entries(self) -> list[tuple[str, object]]:
         """Every field with its value, for a mapping whose names are free."""

@@ -75,17 +75,11 @@ def read_git(document: Fields) -> dict[str, JSONValue]:
     if url and (problem := address_problem(url)):
         document.error("url", problem)
     if ref and (not REF.fullmatch(ref) or ".." in ref or "@{" in ref):
-        document.error(
-            "ref",
-            "ref must be a branch, a tag or a whole commit id, such as main, not "
-            f"{shown(ref)}.",
-        )
+        allowed = "a branch, a tag or a whole commit id, such as main"
+        document.must_be("ref", allowed, value=ref)
     if path and not _is_inside(path):
-        document.error(
-            "path",
-            "path must be a folder inside the repository, such as training/src, not "
-            f"{shown(path)}.",
-        )
+        allowed = "a folder inside the repository, such as training/src"
+        document.must_be("path", allowed, value=path)
     inner = "/".join(part for part in path.split("/") if part not in ("", "."))
     return GitText(url, ref, inner).document()
 
@@ -173,7 +167,7 @@ def _read_mapping(document: Fields) -> Code | None:
     if folder is not None:
         return _read_shared(folder, document)
     if upload is not None and not UPLOAD.fullmatch(upload):
-        document.error("upload", f"upload must be an upload's id, not {shown(upload)}.")
+        document.must_be("upload", "an upload's id", value=upload)
     return None if upload is None else {"upload": upload}
 
 
@@ -202,11 +196,8 @@ def _read_shared(folder: str, document: Fields) -> Code:
     """A folder on the workers, which its pool must allow."""
     parts = folder.strip().split("/")
     if not folder.isprintable() or parts[0] or ".." in parts or not any(parts):
-        document.error(
-            "folder",
-            "folder must be a whole path on the workers without .., such as "
-            f"/srv/code/digits, not {shown(folder)}.",
-        )
+        allowed = "a whole path on the workers without .., such as /srv/code/digits"
+        document.must_be("folder", allowed, value=folder)
     return {"folder": "/" + "/".join(part for part in parts if part not in ("", "."))}
 
 

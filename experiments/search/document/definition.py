@@ -210,10 +210,7 @@ def _read_compute(document: Fields) -> str:
     name = document.text("compute", DEFAULT_NAME, most=200).removeprefix("azureml:")
     if POOL.fullmatch(name):
         return name
-    document.error(
-        "compute",
-        f"compute must name a worker pool, such as default, not {shown(name)}.",
-    )
+    document.must_be("compute", "a worker pool, such as default", value=name)
     return DEFAULT_NAME
 
 

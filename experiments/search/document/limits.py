@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 
 from experiments.search.document.durations import read_seconds, seconds_of
-from experiments.search.fields import Fields, is_number, shown, whole_number
+from experiments.search.fields import Fields, is_number, whole_number
 from experiments.search.records import JSONValue
 
 MIB = 1 << 20
@@ -41,11 +41,8 @@ def read_bytes(document: Fields, key: str, *, least: int) -> int | None:
     size = bytes_of(value) if isinstance(value, str) else whole_number(value)
     if size is None or not least <= size <= MAX_BYTES:
         bound = f"of at least {least:,} bytes" if least > 1 else "above 0"
-        document.error(
-            key,
-            f"{key} must be a size {bound}, such as 512 MB, 8 GiB or a number of "
-            f"bytes, not {shown(value)}.",
-        )
+        allowed = f"a size {bound}, such as 512 MB, 8 GiB or a number of bytes"
+        document.must_be(key, allowed, value=value)
         return None
     return size
 
@@ -167,11 +164,8 @@ def _read_grace(document: Fields) -> float | None:
         return None
     grace = seconds_of(given) if isinstance(given, str) else given
     if not is_number(grace) or not 1 <= grace <= MAX_GRACE:
-        document.error(
-            "stop_grace",
-            f"stop_grace must be from 1 to {MAX_GRACE} seconds, such as 30 s or "
-            f"2 m, not {shown(given)}.",
-        )
+        allowed = f"from 1 to {MAX_GRACE} seconds, such as 30 s or 2 m"
+        document.must_be("stop_grace", allowed, value=given)
         return None
     return grace
 

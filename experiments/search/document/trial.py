@@ -35,11 +35,11 @@ def read_python(trial: Fields) -> str | None:
         return None
     named = named.strip()
     if not named.isprintable() or named.startswith("-"):
-        trial.error(
-            "python",
-            "python must be a command or a path on the workers, such as python3.12 or "
-            f"/opt/torch/bin/python, not {shown(named)}.",
+        allowed = (
+            "a command or a path on the workers, such as python3.12 or "
+            "/opt/torch/bin/python"
         )
+        trial.must_be("python", allowed, value=named)
         return None
     return named
 
