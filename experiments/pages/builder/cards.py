@@ -17,10 +17,9 @@ from experiments.search.wording import counted
 
 @dataclass(frozen=True)
 class Card:
-    """One choice among a few, with a sentence on when to use it.
+    """One choice, with a sentence on when to use it.
 
-    `why` is a further sentence, on this sweep: why it is proposed, or why it is not
-    `fit` for its space.
+    `why` is about this sweep: why it is proposed, or why it does not `fit` its space.
     """
 
     value: str
@@ -31,14 +30,14 @@ class Card:
     fit: bool = True
 
 
-NO_POLICY_CARD = Card(NO_POLICY, "None", "Every trial runs to its end.")
+NO_POLICY_CARD = Card(NO_POLICY, "None", "Every trial runs to the end.")
 
 
 def sampler_cards(
     picked: str, *, proposal: str, sampler_problems: Mapping[str, str]
 ) -> list[Card]:
-    """The samplers, the proposed one with the reason, others with what is against them
-    in this space."""
+    """The samplers: the proposed one with the reason, others with their problem in this
+    space."""
     cards = [
         Card(kind, sampler.title, sampler.advice) for kind, sampler in SAMPLERS.items()
     ]
@@ -53,7 +52,7 @@ def sampler_cards(
 
 
 def policy_cards(picked: str, *, proposed: str, why: str) -> list[Card]:
-    """The policies, the proposed one with the reason."""
+    """The policies: the proposed one with the reason."""
     cards = [
         Card(
             kind,
@@ -68,14 +67,14 @@ def policy_cards(picked: str, *, proposed: str, why: str) -> list[Card]:
 
 
 def _with_picked(cards: list[Card], picked: str) -> list[Card]:
-    """The cards, and one more for a picked value that has none."""
+    """The cards, with one more for a picked value without a card."""
     if picked not in [card.value for card in cards]:
         cards.append(Card(picked, picked[:60], "Not known here."))
     return cards
 
 
 def pool_choices(team: Team, picked: str) -> list[tuple[str, str]]:
-    """Every pool of the team with its slots in words; the picked one in any case."""
+    """The team's pools with their slots in words, and the picked value in any case."""
     pools = [(pool.pool.name, _slot_words(pool)) for pool in team_slots(team).pools]
     if picked not in [name for name, _ in pools]:
         words = "not one of the team's pools" if picked else "choose a pool"

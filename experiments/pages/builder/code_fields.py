@@ -1,4 +1,4 @@
-"""What a trial is made of, as fields: code, its files and script, packages."""
+"""Fields for a trial's code: files, git or a folder, and its requirements."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from experiments.search.wording import counted
 
 FILES, GIT, FOLDER = "files", "git", "folder"
 CODE_KINDS = (FILES, GIT, FOLDER)
-# One line that is the name of a file of the code, rather than a package.
+# One line with the name of a file in the code, rather than a package.
 FILE_NAME = re.compile(r"[^\s=<>~!@\[\];]+\.(?:txt|in|lock)")
-# A list without any package asks for an environment with nothing in it.
+# A list without packages: an empty environment.
 NOTHING = "# no packages"
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_NAMES = 3
@@ -34,7 +34,7 @@ DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
 def code_kind(texts: Mapping[str, str]) -> str:
-    """Which of the sources is picked; without a pick, what there is."""
+    """The picked source of the code; without a pick, the one that has a value."""
     picked = texts.get("code_kind", "")
     if picked in CODE_KINDS:
         return picked
@@ -42,7 +42,7 @@ def code_kind(texts: Mapping[str, str]) -> str:
 
 
 def code_texts(code: object) -> dict[str, str]:
-    """The form's texts for a document's `code`, but for the fields of a repository."""
+    """The form's texts for a document's `code`, without those of a repository."""
     if isinstance(code, str):
         code = {GIT: code} if is_address(code) else {FOLDER: code}
     if not isinstance(code, Mapping):
@@ -57,7 +57,7 @@ def code_texts(code: object) -> dict[str, str]:
 
 
 def repository_of(code: object) -> object:
-    """The mapping of a document's repository, which may stand there as one text."""
+    """The mapping of a document's repository, which may be written as one text."""
     text = code.get("git") if isinstance(code, Mapping) else code
     if isinstance(text, str) and (isinstance(code, Mapping) or is_address(text)):
         return split_address(text).document()
@@ -65,7 +65,7 @@ def repository_of(code: object) -> object:
 
 
 def read_requirements(text: str) -> JSONValue:
-    """One line with a file's name, or a list of lines; None for nothing."""
+    """The name of a file, or a list of packages; None for an empty text."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return None
@@ -105,17 +105,16 @@ class KeptFiles:
 def keep_files(
     team: Team, files: Sequence[UploadedFile[bytes]], *, paths: str, user: User
 ) -> CodeSnapshot:
-    """Keep the files as a snapshot; one archive alone is unpacked.
+    """Store the files as a snapshot; a single archive is unpacked.
 
-    `paths` is a JSON list of the files' paths in their folder, for a browser says no
-    more than their names. Raises CodeError.
+    `paths` is a JSON list of the files' paths in their folder, since a browser sends
+    only names. Raises CodeError.
     """
     size = sum(file.size or 0 for file in files)
     if size > settings.UPLOAD_LIMIT_BYTES:
         raise snapshots.SnapshotError(
-            f"The files take {size / 1e6:.1f} MB; at most"
-            f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB are allowed"
-            " (SWEEPSITE_UPLOAD_MB)."
+            f"The files take {size / 1e6:.1f} MB; the limit is"
+            f" {settings.UPLOAD_LIMIT_BYTES >> 20} MB (SWEEPSITE_UPLOAD_MB)."
         )
     names = _paths(files, paths)
     if len(files) == 1 and str(names[0]).lower().endswith(ARCHIVES):
@@ -124,7 +123,7 @@ def keep_files(
 
 
 def kept_files(team: Team, user: User, digest: str) -> CodeSnapshot | None:
-    """The team's snapshot of that digest, or the only one that begins like it."""
+    """The team's only snapshot whose digest starts so, if the user may see it."""
     digest = digest.strip()
     if not DIGEST.fullmatch(digest):
         return None
@@ -149,15 +148,15 @@ def _contents(
     for name, file in zip(names, files, strict=True):
         if name in contents:
             raise snapshots.SnapshotError(
-                f"Two files have the name {name!r}. Choose their folder, or a zip."
+                f"Two files have the name {name!r}. Choose their folder or an archive."
             )
         contents[name] = file.read()
     return contents
 
 
 def script_of(command: str) -> str:
-    """The first Python file that a command names, as a path inside the code; empty
-    where it names none, or one by its whole path."""
+    """The first Python file in a command, as a path inside the code; empty if it has
+    none, or an absolute path."""
     try:
         words = split_command(command)
     except CommandError:
@@ -169,13 +168,13 @@ def script_of(command: str) -> str:
 
 
 def missing_script(command: str, paths: Collection[str]) -> str:
-    """What to say where the command's script is not among the paths, else nothing."""
+    """The warning if the command's script is not among the paths; otherwise empty."""
     script = script_of(command)
     if not script or script in paths:
         return ""
     return (
-        f"{script} is not among the files; the command runs only if it is on the"
-        " workers."
+        f"{script} is not among the files. The command works only if the workers have"
+        " it."
     )
 
 

@@ -1,4 +1,4 @@
-"""Whose form it is: the team, the draft that is edited, the sweep that is copied."""
+"""The context of a form: its team, the draft it edits or the sweep it copies."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from experiments.sweeps.warnings import gpu_warnings, slack_warnings
 
 @dataclass(frozen=True)
 class FormContext:
-    """Whose form it is. `source` is the sweep that it is a copy of, but for its
-    `early_termination` where that is given.
+    """The team and user of a form. It edits `draft`, or copies `source`, perhaps with
+    another `early_termination`.
     """
 
     team: Team
@@ -57,7 +57,7 @@ class FormContext:
         return access.can_steer(self.user, self.team)
 
     def first_entries(self) -> Entries:
-        """What the form holds when it is opened."""
+        """The entries of a form that is opened."""
         sweep = self.draft or self.source
         if sweep is None:
             name = self.experiment.name if self.experiment else "default"
@@ -78,8 +78,8 @@ class FormContext:
         return document
 
     def adopt_code(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The document with its code kept here: files are stored, and the names of
-        uploads made whole. Raises DefinitionError."""
+        """The document with its files stored, and the full names of uploads. Raises
+        DefinitionError."""
         trial = document.get("trial")
         code = trial.get("code") if isinstance(trial, Mapping) else None
         if not isinstance(trial, Mapping) or not isinstance(code, Mapping):
@@ -106,7 +106,7 @@ class FormContext:
         return found.digest if found else None
 
     def check(self, entries: Entries, *, file_problem: str = "") -> Check:
-        """The whole check of what was entered; the only one that asks the database.
+        """The whole check, with what only the database knows.
 
         `file_problem` says why the files that were chosen last are not stored.
         """
@@ -131,7 +131,7 @@ class FormContext:
     def _slack_warnings(
         self, entries: Entries, document: Mapping[str, Any]
     ) -> list[Problem]:
-        """By trials of the same experiment, or of the sweep that is copied."""
+        """Judged by trials of the same experiment and of the copied sweep."""
         objective = _objective(entries)
         settings = document.get("early_termination")
         if objective is None or settings is None:
@@ -157,7 +157,7 @@ def _pool_problems(
         allowed = listed(names, last="or") if names else "none yet"
         yield Problem(
             "compute",
-            f"The pool must be one of the team {team.name}: {allowed}, not "
+            f"The pool must be one of team {team.name}: {allowed}, not "
             f"{shown(entries.text('compute').strip())}.",
         )
 
@@ -173,16 +173,16 @@ def _code_problems(
     if kind == FILES and code and kept is None:
         yield Problem(
             "trial.code",
-            f"The team {team.name} has no upload {code[:SHORT_DIGEST]}; "
-            "choose the files again.",
+            f"Team {team.name} has no upload {code[:SHORT_DIGEST]}. Choose the files"
+            " again.",
         )
     folder = entries.text("folder").strip()
     if kind == FOLDER and folder and not folder.startswith("/"):
         yield Problem(
             "trial.code.folder",
-            f"{folder} is a folder, which only the command line can pack; choose "
-            "its files here, or name a whole path on the workers, such as "
-            "/srv/code/digits.",
+            f"Only the command line can pack the folder {folder}. Choose its files"
+            " here, or enter an absolute path on the workers, such as"
+            " /srv/code/digits.",
         )
     problem = pool and shared_code_problem(document.get("trial", {}).get("code"), pool)
     if problem:
@@ -190,7 +190,7 @@ def _code_problems(
 
 
 def _script_warnings(entries: Entries, kept: CodeSnapshot | None) -> Iterator[Problem]:
-    """Whether the command's script comes with the files, where they are known."""
+    """A warning if the command's script is not among the files."""
     is_known = kept is not None or not entries.text("code").strip()
     if entries.code_kind != FILES or not is_known:
         return
@@ -201,7 +201,7 @@ def _script_warnings(entries: Entries, kept: CodeSnapshot | None) -> Iterator[Pr
 
 
 def _objective(entries: Entries) -> Objective | None:
-    """What was entered, once that is a metric and a goal."""
+    """The entered objective, once it has a metric and a goal."""
     metric = entries.text("primary_metric").strip()
     goals: Mapping[str, Goal] = {"maximize": "maximize", "minimize": "minimize"}
     goal = goals.get(entries.text("goal"))
@@ -241,28 +241,28 @@ def context_for_new(request: HttpRequest) -> FormContext:
 
 
 def _chosen(queryset: Any, request: HttpRequest, name: str) -> Any:
-    """The row that the address asks for; None when it asks for none."""
+    """The row that the address names, if any."""
     text = request.GET.get(name, "")
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise Http404(f"There is no {name} {text!r}.")
+        raise Http404(f"{name} {text!r} does not exist.")
     return access.found_or_404(queryset, pk=int(text))
 
 
 def _policy(request: HttpRequest, source: Sweep) -> Mapping[str, Any] | None:
-    """The early termination that a copy is to have instead; None for the same."""
+    """The early termination that the copy gets; None for that of its source."""
     try:
         asked = json.loads(request.GET.get("early_termination", "null"))
         policy = make_policy(asked, source.objective)
     except (ValueError, RecursionError, DefinitionError) as error:
-        raise Http404("The address asks for no policy of early termination.") from error
+        raise Http404("The address has no valid early termination policy.") from error
     return policy.settings() if policy is not None else None
 
 
 def _posted_team(request: HttpRequest, user: User) -> Team | None:
-    """The team that the form was opened for, wherever its person has been since."""
+    """The team that the form was opened for, which the user may have left since."""
     slug = request.POST.get("team", "") if request.method == "POST" else ""
     if not slug.isprintable():
-        raise Http404("There is no such team.")
+        raise Http404("No such team.")
     return access.found_or_404(access.teams_for(user), slug=slug) if slug else None

@@ -1,4 +1,4 @@
-"""From what was entered to a sweep document, valid or not."""
+"""From the entries to a sweep document, valid or not."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from experiments.pages.form_fields import (
 from experiments.search.fields import Problem, join, shown
 
 DIGEST_LENGTH = 64
-# Enough to tell snapshots apart, and to be read.
+# Long enough to tell snapshots apart, short enough to read.
 SHORT_DIGEST = 12
-# Mappings whose names are free; the form has the whole of them.
+# Mappings with free names, which the form has completely.
 FREE = frozenset({"search_space", "inputs", "tags"})
 ORDER = (
     "experiment_name",
@@ -41,7 +41,7 @@ ORDER = (
 
 @dataclass(frozen=True)
 class RowPath:
-    """Where in the document a row's problems may be."""
+    """The names under which a row's problems are reported."""
 
     index: int
     names: tuple[str, ...]
@@ -49,9 +49,8 @@ class RowPath:
 
 @dataclass(frozen=True)
 class Composed:
-    """A document, what cannot even be written into one, and the rows' paths.
-
-    `problems` with a path that the document's own check reports, too, replace that.
+    """A document, the problems of texts that cannot be written into it, and the rows'
+    paths. A problem here replaces that of the document's own check with the same path.
     """
 
     document: Mapping[str, Any]
@@ -87,10 +86,9 @@ def compose(entries: Entries) -> Composed:
 
 
 def left_over(document: Mapping[str, Any], composed: Mapping[str, Any]) -> str:
-    """As JSON, what a document has and the form's own document has not.
+    """As JSON, what a document has and the form's own document does not.
 
-    Of a setting that is one of several types the type is kept, too: the rest has a
-    meaning with that type only.
+    A setting with a type keeps the type: the rest has a meaning only with it.
     """
     extra: dict[str, Any] = {}
     for key, value in document.items():
@@ -122,7 +120,7 @@ def _is_rest_of(own: Any, rest: Any) -> bool:
 
 
 def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:
-    """The pairs of lines `name=value`, and a sentence for every line that is none.
+    """The pairs of lines `name=value`, and a sentence for every other line.
 
     `plain` values may be numbers, true and false; others are text.
     """
@@ -140,7 +138,7 @@ def read_pairs(text: str, *, plain: bool) -> tuple[dict[str, Any], list[str]]:
                 f"not {shown(line.strip())}."
             )
         elif name in pairs:
-            faults.append(f"Line {number} gives {name} a second time.")
+            faults.append(f"Line {number} repeats {name}.")
         else:
             pairs[name] = read(value)
     return pairs, faults
@@ -189,8 +187,8 @@ def _space(
 
 
 def _free_key(name: str, taken: Mapping[str, Any]) -> str:
-    """The name, or for a second one of the same name a key that is none yet, so that
-    the rest of its row is checked, too."""
+    """The name, or a free key for a second row with the name, so that the rest of that
+    row is checked too."""
     key, number = name, 2
     while key in taken:
         key, number = f"{name} ({number})", number + 1

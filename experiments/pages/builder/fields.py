@@ -1,5 +1,5 @@
-"""The builder's fields: where each is in the document, how a text becomes a value and
-back, and everything that was entered, as text: nothing is lost.
+"""The builder's fields: their place in the document, how texts become values and back;
+and all entries of a form, as text.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from experiments.pages.form_fields import (
 from experiments.search.fields import is_number
 from experiments.search.records import JSONValue
 
-# More parameters than a sweep may have, so that the document's own limit speaks first.
+# More than a sweep may have, so that the document's own limit is reported.
 MAX_ROWS = 1000
-# The sampler of a new form, and what the page advises.
+# The sampler of a new form, which the page proposes.
 PROPOSED = "auto"
 RUN, OBJECTIVE, SPACE, SAMPLER, TERMINATION, LIMITS = 1, 2, 3, 4, 5, 6
 SECTIONS: Mapping[int, str] = {
@@ -54,22 +54,21 @@ SECTIONS: Mapping[int, str] = {
 
 
 def read_text(text: str) -> JSONValue:
-    """Text on several lines, None for nothing."""
+    """Text of several lines; None for an empty one."""
     return text.replace("\r\n", "\n") if text.strip() else None
 
 
 def read_policy_kind(text: str) -> JSONValue:
-    """The kind of a policy, None for none."""
+    """A policy's type; None for no policy."""
     kind = text.strip()
     return None if kind == NO_POLICY else kind or None
 
 
 @dataclass(frozen=True)
 class DocumentField:
-    """One field of the form, and the field of the document that it is.
+    """A field of the form for one field of the document.
 
-    `picked` and `values`: it means something only while the field of that name holds
-    one of these values.
+    It applies only while the field `picked` has one of `values`.
     """
 
     name: str
@@ -198,7 +197,7 @@ PAIRS: Mapping[str, DocumentField] = {
 RARE_FIELDS = frozenset(
     {"display_name", "description", "tags", "max_attempts", "max_failed_trials"}
 )
-# Fields that only carry something, and lists that are read in their own way.
+# Fields that are read in their own way.
 CARRIED = ("code_kind", "code", "folder", "extra")
 TEXTS = (*FIELDS, *PAIRS, *CARRIED)
 FRESH: Mapping[str, str] = {
@@ -220,7 +219,7 @@ class Entries:
 
     @classmethod
     def fresh(cls, **texts: str) -> Entries:
-        """A new form: usual settings, and one parameter to fill in."""
+        """A new form: usual settings and an empty parameter."""
         return cls({**FRESH, **texts}, (ParameterRow(),))
 
     @classmethod
@@ -236,7 +235,7 @@ class Entries:
 
     @cached_property
     def picks(self) -> Mapping[str, str]:
-        """What is picked where other fields depend on it."""
+        """The picked values that other fields depend on."""
         return {
             "sampler": self.text("sampler") or "random",
             "policy": self.text("policy") or NO_POLICY,
@@ -253,12 +252,12 @@ class Entries:
 
     @property
     def code_kind(self) -> str:
-        """Where the code comes from: files, git or folder."""
+        """The code's source: files, git or folder."""
         return self.picks["code_kind"]
 
     @cached_property
     def log_base(self) -> float:
-        """The base of the logarithms in which log types are given."""
+        """The base of the logarithms of bounds of log types."""
         base = read_number(self.text("logbase")) if self.sampler == "random" else None
         return float(base) if is_number(base) and 1 < base <= 1e6 else math.e
 

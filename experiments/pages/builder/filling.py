@@ -1,4 +1,4 @@
-"""From a sweep document to what the form would hold."""
+"""From a sweep document to the entries of the form."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from experiments.search.space.expressions import parse_space
 from experiments.search.space.source import ExpressionError
 from experiments.search.termination import POLICIES
 
-# The rule of random draws that goes without saying.
+# The default rule of random draws.
 USUAL_RULE = (("sampling_algorithm", "rule"), "random")
 
 
 def entries_of(definition: SweepDefinition) -> Entries:
-    """The form for a valid document."""
+    """The entries for a valid document."""
     document = definition.dump()
     return _with_left_over(_fill(document, exact=False), document)
 
 
 def entries_of_faulty(document: Mapping[str, Any]) -> Entries | None:
-    """The form for a document with problems; None when the form would hide some."""
+    """The entries for a document with problems; None if the form would hide some."""
     filled = _with_left_over(_fill(document, exact=True), document)
     composed, problems = compose(filled), problems_of(document)
     same = problems_of(composed.document) == problems
@@ -43,14 +43,14 @@ def entries_of_faulty(document: Mapping[str, Any]) -> Entries | None:
 
 
 def _with_left_over(entries: Entries, document: Mapping[str, Any]) -> Entries:
-    """The entries, carrying along what the form has no field for."""
+    """The entries, with what the form has no field for."""
     needed = {key: _needed(key, value) for key, value in document.items()}
     needed = {key: value for key, value in needed.items() if value not in (None, {})}
     return entries.with_texts(extra=left_over(needed, compose(entries).document))
 
 
 def _needed(key: str, value: Any) -> Any:
-    """A setting without what says nothing, which the form leaves out on purpose."""
+    """A setting without defaults that the form leaves out."""
     if key == "resources" and value == {"gpus": 0}:
         return None
     if not isinstance(value, Mapping):
@@ -60,7 +60,7 @@ def _needed(key: str, value: Any) -> Any:
 
 
 def problems_of(document: Mapping[str, Any]) -> set[Problem]:
-    """What is wrong with a document."""
+    """The problems of a document."""
     try:
         parse_document(document)
     except DefinitionError as error:
@@ -94,7 +94,7 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
 def space_rows(
     space: object, *, base: float, as_logs: bool
 ) -> tuple[ParameterRow, ...]:
-    """A row for every parameter that can be one."""
+    """A row for every parameter that fits one."""
     if not isinstance(space, Mapping):
         return ()
     rows = (
@@ -118,7 +118,7 @@ def _shown(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
 
 
 def _is_plain(path: tuple[str, ...], value: object, kind: str) -> bool:
-    """Whether a setting that a document spells out needs no text in the form."""
+    """Whether a setting of a document needs no text in the form."""
     if path[0] == "early_termination" and len(path) > 1:
         return is_default(kind, path[1], value)
     return (path, value) == USUAL_RULE
@@ -131,7 +131,7 @@ def _at(document: Any, path: tuple[str, ...]) -> Any:
 
 
 def _by_name(document: Mapping[str, Any], key: str, default: str) -> dict[str, Any]:
-    """A setting that may be its bare name, as a mapping with the name we use."""
+    """A setting that may be just a name, as a mapping with the usual spelling."""
     value = document.get(key) or default
     given = value if isinstance(value, Mapping) else {"type": value}
     name = str(given.get("type", default))
@@ -141,7 +141,7 @@ def _by_name(document: Mapping[str, Any], key: str, default: str) -> dict[str, A
 
 
 def _space_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A space that is written as text, as a mapping, with the sampling it names."""
+    """A space that is written as text, as a mapping with the sampling it names."""
     space = document.get("search_space")
     if not isinstance(space, str):
         return {}
@@ -158,7 +158,7 @@ def _space_of(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _code_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A repository that is written as text, as a mapping."""
+    """The code as a mapping, where a repository is written as text."""
     trial = document.get("trial")
     code = _at(document, ("trial", "code"))
     if not isinstance(trial, Mapping) or code_texts(code)["code_kind"] != GIT:

@@ -1,4 +1,4 @@
-"""One state of the builder's form, and what its buttons do to it without storing."""
+"""A state of the builder's form, and what its buttons change without storing."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
 from experiments.search.fields import DefinitionError, Problem
 
 MAX_REFUSAL = 1000
-# The lowest bound that a repair puts in the place of 0.
+# The lower bound with which a repair replaces 0.
 SMALLEST = "0.000001"
 LINE = re.compile(r"Line (\d{1,7}), column")
 
 
 @dataclass(frozen=True)
 class TextProblem:
-    """What is wrong with a document's text; `line` counts from 1, None if unknown."""
+    """A problem of a document's text; `line` counts from 1, None if unknown."""
 
     line: int | None
     path: str
@@ -45,11 +45,11 @@ class TextProblem:
 
 @dataclass(frozen=True)
 class BuilderForm:
-    """`shows` says whether problems are shown: not before something was sent.
+    """`shows`: whether problems are shown, which they are once the form was sent.
 
-    `yaml` is the document as text while it is edited as text, else None.
-    `file_problem` says why the files that were chosen last are not stored; it stays
-    until others are chosen or all are removed.
+    `yaml` is the document's text while the user edits it, otherwise None.
+    `file_problem` says why the files that were chosen last are not stored, until the
+    user chooses others or removes them.
     """
 
     context: FormContext
@@ -64,17 +64,17 @@ class BuilderForm:
     warnings: Sequence[str] = ()
 
     def checked(self) -> Check:
-        """The check of what was entered."""
+        """The check of the entries."""
         return self.context.check(self.entries, file_problem=self.file_problem)
 
     def asked(self) -> BuilderForm:
-        """The form once it is to become a sweep: everything wrong is shown."""
+        """The form on its way to a sweep, with all problems shown."""
         return replace(self, shows=True)
 
     def with_files(
         self, files: Sequence[UploadedFile[bytes]], paths: str
     ) -> BuilderForm:
-        """Keep files that were sent, whatever else is wrong."""
+        """Store files that were sent, whatever else is wrong."""
         if not files:
             return self
         try:
@@ -108,10 +108,8 @@ class BuilderForm:
         )
 
     def with_yaml_applied(self) -> BuilderForm:
-        """Fill the form from the text, if it can hold all that stands there.
-
-        A text with a problem that the form has no field for stays as it is.
-        """
+        """Fill the form from the text, unless the text has a problem without a field in
+        the form."""
         if self.yaml is None:
             return self
         try:
@@ -133,7 +131,7 @@ class BuilderForm:
 
 
 def _filled(document: Mapping[str, Any]) -> tuple[Entries, Sequence[str]]:
-    """The entries for a document, and what the document's check warns of."""
+    """The entries for a document, and the warnings of its check."""
     try:
         definition = parse_document(document)
     except DefinitionError:
@@ -159,8 +157,8 @@ def posted_form(context: FormContext, data: QueryDict) -> BuilderForm:
 
 def text_problems(text: str, problems: Sequence[Problem]) -> list[TextProblem]:
     """The problems of a document's text with their lines."""
-    # A text that could not be read has problems without a path, and must not be
-    # walked: its aliases may stand for any number of lines.
+    # Unreadable text has problems without a path, and must not be walked: its
+    # aliases may expand to any number of lines.
     lines = lines_by_path(text) if any(problem.path for problem in problems) else {}
     return [
         TextProblem(
@@ -173,21 +171,21 @@ def text_problems(text: str, problems: Sequence[Problem]) -> list[TextProblem]:
 
 
 def _named_line(message: str) -> int | None:
-    """The line that a sentence about unreadable text begins with."""
+    """The line at the start of a sentence about unreadable text."""
     named = LINE.match(message)
     return int(named[1]) if named else None
 
 
 @dataclass(frozen=True)
 class Stepped:
-    """The entries after a step, and the id of the field to go on with."""
+    """The entries after a step, and the id of the field that gets the focus."""
 
     entries: Entries
     focus: str = ""
 
 
 def step(entries: Entries, do: str) -> Stepped:
-    """Carry out `add`, `up:2`, `down:2`, `remove:2` or a repair; others do nothing."""
+    """Do `add`, `up:2`, `down:2`, `remove:2` or a repair; others do nothing."""
     verb, _, rest = do.partition(":")
     if verb == "add" and len(entries.rows) < MAX_ROWS:
         rows = [*entries.rows, ParameterRow()]
@@ -208,7 +206,7 @@ def step(entries: Entries, do: str) -> Stepped:
 
 
 def _index(text: str, entries: Entries) -> int | None:
-    """The number of one of the rows; None for anything else."""
+    """The index of a row; None for anything else."""
     if not text.isascii() or not text.isdigit() or len(text) > 4:
         return None
     return int(text) if int(text) < len(entries.rows) else None

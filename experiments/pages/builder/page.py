@@ -1,4 +1,4 @@
-"""What the builder's templates and scripts are given."""
+"""The context of the builder's templates, and the answers to its scripts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
         "problems": shown,
         "boxes": by_box(shown),
         "warned": by_box(check.warnings),
-        "told": _told(form, check),
+        "left_out": _left_out(form, check),
         "sections": {str(n): n in check.wrong_sections for n in SECTIONS},
         "rows": row_views(form, check, preview),
         "carried": list(read_mapping(entries.text("extra"))),
@@ -71,7 +71,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
         "kind_table": kind_table(),
         **_policy_context(entries),
         "folder_help": folder_words(form.context.pools),
-        "python_hint": "the pool's, else the worker's own",
+        "python_hint": "the pool's, or the worker's own",
         "pools": pool_choices(team, entries.text("compute")),
         "experiments": _experiment_names(team),
         "rare_open": any(problem.field in RARE_FIELDS for problem in shown),
@@ -80,7 +80,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
 
 
 def preview_answer(form: BuilderForm) -> dict[str, Any]:
-    """The same for the page's scripts, which ask while somebody types."""
+    """The check and the preview for the page's scripts, while the user types."""
     if form.yaml is not None:
         return {"yaml_problems": [p.dump() for p in _text_check(form.yaml)]}
     check = form.checked()
@@ -166,7 +166,7 @@ def _left_out_words(preview: Preview) -> str:
 
 
 def _text_check(text: str) -> Sequence[TextProblem]:
-    """What is wrong with the text that is being typed."""
+    """The problems of the YAML text while the user types."""
     try:
         parse_document(load_document(text))
     except DefinitionError as error:
@@ -174,8 +174,8 @@ def _text_check(text: str) -> Sequence[TextProblem]:
     return ()
 
 
-def _told(form: BuilderForm, check: Check) -> list[str]:
-    """What a pasted document had that the form has no place for."""
+def _left_out(form: BuilderForm, check: Check) -> list[str]:
+    """Warnings about the pasted document without a field in the form."""
     placed = {warning.message for warning in check.warnings}
     return [
         sentence
@@ -203,7 +203,7 @@ def _trials_words(check: Check) -> str:
 
 
 def _will_run(definition: SweepDefinition) -> int:
-    """How many trials there will be: a grid ends with its last combination."""
+    """The number of trials; a grid ends with its last combination."""
     limit = definition.limits.max_total_trials
     count = definition.search_space.count()
     is_grid = definition.sampling_algorithm["type"] == "grid"
@@ -211,24 +211,24 @@ def _will_run(definition: SweepDefinition) -> int:
 
 
 def _unused_words(entries: Entries) -> str:
-    """What the command does with the parameters."""
+    """How the command gets the parameters."""
     command = entries.text("command")
     number = sum(not row.is_blank for row in entries.rows)
     if not number or "${{search_space." in command.replace(" ", ""):
         return (
-            "${{search_space.name}} stands for a parameter, ${{inputs.name}} for an"
-            " input. No shell runs it."
+            "${{search_space.name}} is replaced by a parameter, ${{inputs.name}} by"
+            " an input. The command runs without a shell."
         )
     parameters = counted(number, "parameter")
     them = "is" if number == 1 else "are"
-    return f"The {parameters} that it does not name {them} appended as --name value."
+    return f"The {parameters} {them} appended as --name value."
 
 
 def _space_words(entries: Entries, preview: Preview) -> str:
     """`6 parameters, 3 of them continuous`."""
     rows = [row for row in entries.rows if not row.is_blank]
     if not rows:
-        return "Which values shall be tried"
+        return "Which values to try"
     words = counted(len(rows), "parameter")
     axes = preview.space.axes.values()
     endless = (axis.name for axis in axes if axis.distribution.count() is None)

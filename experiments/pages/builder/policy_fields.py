@@ -1,7 +1,5 @@
-"""The settings of early-termination policies as fields of forms, and back.
-
-What a setting is called, what it may be and what it is by default the policies
-themselves declare.
+"""The settings of early termination policies as form fields, made from the policies'
+own declarations, and back.
 """
 
 from __future__ import annotations
@@ -22,9 +20,9 @@ from experiments.search.termination import POLICIES, Policy
 from experiments.search.termination.settings import Setting
 
 NO_POLICY = "none"
-# What is proposed for a fixed number of trials, and for a fixed amount of compute.
+# The proposals for a fixed number of trials, and for a fixed time.
 CAUTIOUS, THRIFTY = "predictive", "asha"
-# The list of policies is read below a key, which takes a line and two columns.
+# The list is read below a key, which takes a line and two columns.
 KEY, INDENT = "policies", "  "
 PLACE = re.compile(r"^Line (\d+), column (\d+)")
 
@@ -33,12 +31,12 @@ Writer: TypeAlias = Callable[[object], str]
 
 
 def read_line(text: str) -> JSONValue:
-    """Text on one line, None for nothing."""
+    """Text on one line; None for an empty one."""
     return text.strip() or None
 
 
 def read_flag(text: str) -> JSONValue:
-    """true for a ticked box; the document leaves out what is not ticked."""
+    """true for a ticked box; otherwise None, which the document leaves out."""
     return True if text == "on" else None
 
 
@@ -47,7 +45,7 @@ def write_flag(value: object) -> str:
 
 
 def read_policies(text: str) -> JSONValue:
-    """The list that a text holds, None for nothing; what is no YAML stays text."""
+    """The list in a text; None for an empty text; unreadable text unchanged."""
     if not text.strip():
         return None
     try:
@@ -57,14 +55,14 @@ def read_policies(text: str) -> JSONValue:
 
 
 def write_policies(value: object) -> str:
-    """The text that `read_policies` reads as these policies, defaults left out."""
+    """The text that `read_policies` reads as these policies, without defaults."""
     if not isinstance(value, list):
         return write_scalar(value)
     return "\n".join(f"- {line_text(trimmed(policy))}" for policy in value)
 
 
 def policies_fault(text: str) -> str:
-    """Why a text cannot be read; empty where it can."""
+    """Why a text cannot be read; empty if it can."""
     try:
         if text.strip():
             _load(text)
@@ -73,7 +71,7 @@ def policies_fault(text: str) -> str:
     return ""
 
 
-# How the text of a control becomes a value, and back.
+# By control: how a text becomes a value, and back.
 CONTROLS: Mapping[str, tuple[Reader, Writer]] = {
     "number": (read_number, write_scalar),
     "check": (read_flag, write_flag),
@@ -84,7 +82,7 @@ CONTROLS: Mapping[str, tuple[Reader, Writer]] = {
 
 @dataclass(frozen=True)
 class PolicyField:
-    """One setting, and the kinds of policies that have it in the form."""
+    """A setting, and the types of policies that show it."""
 
     name: str
     setting: Setting
@@ -92,14 +90,14 @@ class PolicyField:
 
 
 def settings_of(kind: str) -> Mapping[str, Setting]:
-    """What a kind of policy declares; nothing for an unknown kind."""
+    """The declarations of a policy; empty for an unknown one."""
     policy = POLICIES.get(kind)
     return policy.declarations() if policy else {}
 
 
 @cache
 def own_fields() -> tuple[PolicyField, ...]:
-    """The settings that only some policies have, in the order of the registry."""
+    """Settings that only some policies have, in the order of the registry."""
     settings: dict[str, Setting] = {}
     kinds: dict[str, tuple[str, ...]] = {}
     for kind in POLICIES:
@@ -112,7 +110,7 @@ def own_fields() -> tuple[PolicyField, ...]:
 
 @cache
 def common_fields() -> tuple[PolicyField, ...]:
-    """The settings that every policy has; rungs leave no use for a schedule."""
+    """Settings that every policy has; policies with rungs do not show a schedule."""
     scheduled = tuple(k for k, policy in POLICIES.items() if not policy.has_rungs)
     common = Policy.declarations()
     names = (
@@ -130,7 +128,7 @@ def common_fields() -> tuple[PolicyField, ...]:
 
 
 def is_default(kind: str, name: str, value: object) -> bool:
-    """Whether the form leaves a setting empty that a document spells out."""
+    """Whether a setting's value needs no text in the form."""
     setting = settings_of(kind).get(name)
     if setting is None:
         return False
@@ -141,7 +139,7 @@ def is_default(kind: str, name: str, value: object) -> bool:
 
 
 def trimmed(settings: object) -> object:
-    """A policy's mapping without defaults, and those inside it likewise."""
+    """A policy's mapping without defaults, also inside nested policies."""
     if not isinstance(settings, Mapping):
         return settings
     known = settings_of(str(settings.get("type")))
@@ -153,7 +151,7 @@ def trimmed(settings: object) -> object:
 
 
 def option_choices(setting: Setting, picked: str) -> list[tuple[str, str]]:
-    """The options with their words, the default as nothing; what is picked as well."""
+    """The options with their labels, the default as empty text; and the picked one."""
     choices = [
         ("" if setting.is_default(value) else value, words)
         for value, words in setting.options.items()
@@ -164,13 +162,16 @@ def option_choices(setting: Setting, picked: str) -> list[tuple[str, str]]:
 
 
 def proposal(timeout: str) -> tuple[str, str]:
-    """The policy for a sweep with this time limit, as text, and why; empty for none."""
+    """The policy to propose for a time limit, which may be empty, and why."""
     time = timeout.strip()
     if not time:
-        return CAUTIOUS, "Here the number of trials is fixed: lose no good one."
+        return (
+            CAUTIOUS,
+            "The number of trials is fixed, so no good one should be stopped.",
+        )
     return (
         THRIFTY,
-        f"Here the time is fixed, {time[:20]}, and an early end makes room for others.",
+        f"The time is fixed, {time[:20]}, and an early stop makes room for others.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A space that is pasted as text: the article's expressions, or YAML."""
+"""A search space that is pasted as text: expressions, or YAML."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from experiments.search.space.source import ExpressionError
 
 
 class PasteError(ValueError):
-    """Text that is no space, with the sentences that say why."""
+    """The text is not a space; `sentences` say why."""
 
     def __init__(self, sentences: Sequence[str]) -> None:
         super().__init__("\n".join(sentences))
@@ -29,16 +29,15 @@ class PasteError(ValueError):
 
 @dataclass(frozen=True)
 class Pasted:
-    """Rows, and the sampler and the constraints that the text names."""
+    """The rows of a text, and the sampler and constraints that it names."""
 
     rows: Sequence[ParameterRow]
     sampler: str | None
     constraints: Sequence[str] = ()
 
     def put_into(self, entries: Entries) -> Entries:
-        """Rows of the same name are replaced in their place, others come after.
-
-        Constraints come to those that the form carries along.
+        """Replaces rows of the same name in their place, and appends the others.
+        Constraints are added to those of the form.
         """
         new = {row.name_as_read: row for row in self.rows}
         kept = [
@@ -66,14 +65,14 @@ def read_pasted(text: str, *, base: float) -> Pasted:
         parsed = parse_space(space)
         space, sampling = parsed.parameters, sampling or parsed.sampling
     given = space if isinstance(space, Mapping) else {}
-    # Problems with a value show in its row; a value that cannot be a row is refused.
+    # A row shows its value's problems; a value without a row is refused.
     mapping = {converted_name(name): value for name, value in given.items()}
     for name, entry in plan.space.dump().items():
         mapping[name] = _with_condition(entry, mapping.get(name))
     rows = space_rows(mapping, base=base, as_logs=False)
     if not rows or len(rows) < len(given):
         raise PasteError([str(problem) for problem in diagnostics.problems])
-    # They have no field in the form where a mistake could be shown.
+    # Constraints have no field that could show a problem.
     wrong = [
         found for found in diagnostics.problems if found.path.startswith(CONSTRAINTS)
     ]
@@ -83,8 +82,8 @@ def read_pasted(text: str, *, base: float) -> Pasted:
 
 
 def _with_condition(entry: object, given: object) -> object:
-    """The entry, with a condition as it was given: one that is wrong is left out of the
-    space, but shown in its row."""
+    """The entry with its condition as written: the space leaves out a wrong one, which
+    the row should show."""
     if not isinstance(entry, Mapping) or not isinstance(given, Mapping):
         return entry
     return {**entry, "when": given["when"]} if "when" in given else entry
@@ -97,7 +96,7 @@ def _sampler_name(sampling: object) -> str | None:
 
 
 def _texts(constraints: object) -> list[str]:
-    """Constraints as a list; one may stand alone."""
+    """Constraints as a list; a single one may be a text."""
     if isinstance(constraints, str):
         return [constraints]
     if not isinstance(constraints, list):
@@ -106,7 +105,7 @@ def _texts(constraints: object) -> list[str]:
 
 
 def _parts(text: str) -> tuple[Any, Any, Any]:
-    """What stands for the space, the sampling and the constraints in the text."""
+    """The space, the sampling and the constraints in the text."""
     if not text.strip():
         raise PasteError(['Paste a space, such as {"batch_size": choice(16, 32)}.'])
     try:
@@ -125,7 +124,7 @@ def _parts(text: str) -> tuple[Any, Any, Any]:
 
 
 def _document(text: str, error: ExpressionError) -> Mapping[str, object]:
-    """The text as YAML; when it is neither, the sentence of what it looks like."""
+    """The text as YAML. The error is that of the form which the text resembles."""
     try:
         return load_document(text)
     except DefinitionError as other:

@@ -1,4 +1,4 @@
-"""What a row of the search space will give: a picture of real draws, and words."""
+"""A row of the search space as a histogram of real draws, and in words."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class HistogramTick:
 
 @dataclass(frozen=True)
 class HistogramPicture:
-    """Bars and ticks in a box of 150 by 40; `words` say the same without a picture."""
+    """Bars and ticks in a box of 150 by 40; `words` describe the picture."""
 
     bars: Sequence[HistogramBar]
     ticks: Sequence[HistogramTick]
@@ -55,7 +55,7 @@ class HistogramPicture:
 
 
 def law_of(row: ParameterRow, base: float) -> Distribution | None:
-    """The row's distribution; None while something is wrong with it."""
+    """The row's distribution; None while the row has problems."""
     mapping, problems = row.document(base)
     diagnostics = Diagnostics()
     law = read_distribution(mapping, "", diagnostics, log_base=base)
@@ -63,7 +63,7 @@ def law_of(row: ParameterRow, base: float) -> Distribution | None:
 
 
 def picture_of(law: Distribution) -> HistogramPicture:
-    """Real draws from the distribution, counted."""
+    """A histogram of draws from the distribution."""
     drawn = histogram(law, draws=DRAWS)
     bounds = _bounds(law)
     if drawn.scale != "values" and bounds:
@@ -72,7 +72,7 @@ def picture_of(law: Distribution) -> HistogramPicture:
 
 
 def pictures_of(space: SearchSpace) -> Mapping[str, HistogramPicture | None]:
-    """Draws from a whole space for each of its axes; None for what never counted."""
+    """A histogram for each axis of a space; None for one that was never active."""
     pictures: dict[str, HistogramPicture | None] = {}
     for name, drawn in space_histograms(space, draws=DRAWS).items():
         bounds = _bounds(space.axes[name].distribution)
@@ -88,7 +88,7 @@ def _picture(drawn: Histogram) -> HistogramPicture:
 
 
 def _bounds(law: Distribution) -> tuple[str, str] | None:
-    """The ends of what can be drawn, where there are any."""
+    """The bounds of what can be drawn, if there are any."""
     match law:
         case FloatRange() | IntRange():
             low, high = float(law.low), float(law.high)
@@ -118,7 +118,7 @@ def hint_of(row: ParameterRow, law: Distribution | None, base: float) -> str:
 
 
 def summary_of(row: ParameterRow) -> str:
-    """The row's values in a few words, as a closed row of the phone's form shows it."""
+    """The row's values in a few words, for a closed row on a phone."""
     if row.kind == "choice":
         try:
             return write_values(read_values(row.text("values"))) or "no values"
@@ -175,7 +175,7 @@ def _ticks(drawn: Histogram, bars: Sequence[HistogramBar]) -> list[HistogramTick
 
 
 def _value_ticks(drawn: Histogram, bars: Sequence[HistogramBar]) -> list[HistogramTick]:
-    """Every value's label where all fit, else the first and the last."""
+    """Every value's label if all fit, otherwise the first and the last."""
     labels = [_cut(label) for label in drawn.labels]
     step = WIDTH / len(labels)
     if len(labels) <= MAX_LABELS and all(

@@ -1,4 +1,4 @@
-"""One row of the search space's form: its kind, texts as typed, and what they mean.
+"""One row of the search space's form: its kind, the typed texts, and their meaning.
 
 A row has a few fields (low, high, mu, …) that kinds share, so that a text survives when
 the kind is changed. A field is one key of the document.
@@ -27,7 +27,7 @@ from experiments.search.space.expressions import Call, parse_call
 from experiments.search.space.notation import DISTRIBUTIONS
 from experiments.search.space.source import ExpressionError
 
-# What a logarithmic kind's bounds are typed in.
+# The units in which bounds of a logarithmic kind are typed.
 NATURAL, LN = "natural", "ln"
 FIELD_NAMES = ("low", "high", "mu", "sigma", "upper", "step", "values", "probabilities")
 LISTS = ("values", "probabilities")
@@ -59,9 +59,8 @@ STEP = RowField("step", "step", "step")
 
 @dataclass(frozen=True)
 class KindSpec:
-    """One entry of the list of kinds. `log` is the document's field of that name.
-
-    Bounds of an `in_logs` kind are logarithms in the document.
+    """A kind of distribution. `log` is the document's field of that name; bounds of an
+    `in_logs` kind are logarithms in the document.
     """
 
     key: str
@@ -102,7 +101,7 @@ KINDS: Mapping[str, KindSpec] = {
         KindSpec("float-log", "float", (FROM, TO), label="float, log", log=True),
     )
 }
-# Fields that have no meaning there are offered where they hold something all the same.
+# Fields that are shown only if they have a text.
 RARE = frozenset({"probabilities"})
 
 
@@ -113,8 +112,8 @@ def kind_key(type_name: str, *, log: bool) -> str:
 
 @dataclass(frozen=True)
 class ParsedRow:
-    """A row's key in the document, the name that is read from it, its mapping, and by
-    field what is wrong with its texts."""
+    """A row's key and mapping in the document, the name that is read from the key, and
+    the problems of its texts by field."""
 
     key: str
     name: str
@@ -151,7 +150,7 @@ class ParameterRow:
 
     @property
     def spec(self) -> KindSpec:
-        """What the row's kind is; an unknown kind has no fields."""
+        """The row's kind; an unknown kind has no fields."""
         return KINDS.get(self.kind) or KindSpec(self.kind, self.kind, ())
 
     @property
@@ -160,7 +159,7 @@ class ParameterRow:
 
     @property
     def key(self) -> str:
-        """The name that the document has for the row."""
+        """The row's name in the document."""
         return self.name.strip()
 
     @property
@@ -169,7 +168,7 @@ class ParameterRow:
 
     @property
     def carried(self) -> Mapping[str, object]:
-        """What `extra` holds, such as a condition."""
+        """The content of `extra`, such as a condition."""
         return read_mapping(self.extra)
 
     def text(self, name: str) -> str:
@@ -179,7 +178,7 @@ class ParameterRow:
         return replace(self, texts={**self.texts, name: text})
 
     def parsed(self, base: float) -> ParsedRow | None:
-        """The row as the document has it; None for a blank one."""
+        """The row as in the document; None for a blank one."""
         if self.is_blank:
             return None
         mapping, faults = self.document(base)
@@ -187,9 +186,9 @@ class ParameterRow:
         return ParsedRow(self.key, self.name_as_read, mapping, faults)
 
     def document(self, base: float) -> tuple[dict[str, object], dict[str, str]]:
-        """The distribution's mapping, and by field what is wrong with the texts.
+        """The distribution's mapping, and the problems of texts by field.
 
-        Where there is a sentence, the mapping holds the text instead of a value.
+        A text with a problem is in the mapping unchanged.
         """
         mapping: dict[str, object] = {"type": self.spec.type}
         problems: dict[str, str] = {}
@@ -229,10 +228,10 @@ class ParameterRow:
 def row_from(
     name: str, value: object, *, base: float, as_logs: bool
 ) -> ParameterRow | None:
-    """The row for a distribution of a document; None when it cannot be one.
+    """The row for a distribution of a document; None if no row fits.
 
-    `as_logs` leaves the bounds of logarithmic kinds as they stand there. Otherwise they
-    are shown in natural units where those are exact and short.
+    `as_logs` keeps the bounds of logarithmic kinds as logarithms. Otherwise they
+    are shown in natural units if those are exact and short.
     """
     mapping = _mapping(value)
     type_name = str((mapping or {}).get("type", "")).lower()
@@ -252,11 +251,10 @@ def row_from(
 
 
 def logarithm(number: float, base: float) -> float:
-    """The logarithm that a document has for a bound in natural units."""
+    """The logarithm in the document for a bound in natural units."""
     if number <= 0:
         raise ValuesError(
-            "This must be above 0, because the logarithm of 0 has no value, "
-            f"not {shown(number)}. Allowed: any number above 0, such as 0.0001."
+            f"{shown(number)} has no logarithm. Enter a number above 0, such as 0.0001."
         )
     if base in EXACT_LOGARITHMS:
         return EXACT_LOGARITHMS[base](number)
@@ -264,7 +262,7 @@ def logarithm(number: float, base: float) -> float:
 
 
 def natural_text(bound: object, base: float) -> str | None:
-    """The short number whose logarithm is exactly the bound; None if there is none."""
+    """A short number whose logarithm is exactly the bound, if one exists."""
     if not is_number(bound) or abs(bound * math.log(base)) > 700:
         return None
     value = math.exp(bound) if base == math.e else base**bound
@@ -287,7 +285,7 @@ def _in_natural_units(
 
 
 def _mapping(value: object) -> Mapping[str, object] | None:
-    """The mapping form of a distribution that is written in any of the ways."""
+    """A distribution as a mapping, in whichever form it is written."""
     if isinstance(value, Mapping):
         return value
     if isinstance(value, str):

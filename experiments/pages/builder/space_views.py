@@ -39,7 +39,7 @@ class RowInput:
 
 @dataclass(frozen=True)
 class Repair:
-    """A button that makes a wrong row right."""
+    """A button that corrects a row."""
 
     do: str
     words: str
@@ -47,8 +47,8 @@ class Repair:
 
 @dataclass(frozen=True)
 class RowView:
-    """One row of the search space, ready to be drawn. `index` is a number, or a mark
-    in the row that scripts copy."""
+    """One row of the search space, ready to be drawn. `index` is a number, or a
+    placeholder in the row that scripts copy."""
 
     index: int | str
     row: ParameterRow
@@ -63,7 +63,7 @@ class RowView:
 
     @property
     def carried(self) -> Sequence[tuple[str, str]]:
-        """What the row carries along, in words: `when`, `optimizer = sgd`."""
+        """What the row has beyond its fields: `when`, `optimizer = sgd`."""
         return [
             (name, carried_words(value)) for name, value in self.row.carried.items()
         ]
@@ -139,7 +139,7 @@ def _repairs(index: int, row: ParameterRow, check: Check) -> list[Repair]:
 
 
 def carried_words(value: object) -> str:
-    """A condition as people read it, anything else as in a document."""
+    """A condition in words, anything else as in a document."""
     if isinstance(value, Mapping):
         parts = [f"{name} = {carried_words(given)}" for name, given in value.items()]
         return " and ".join(parts)

@@ -239,7 +239,7 @@ ROWS_WRONG = [
     ({"kind": "uniform", "low": "2", "high": "1"}, "high", "above min_value"),
     ({"kind": "uniform", "low": "2"}, "high", "required"),
     ({"kind": "quniform", "low": "0", "high": "1", "step": "0"}, "step", "above 0"),
-    ({"kind": "loguniform", "low": "0", "high": "1"}, "low", "logarithm of 0"),
+    ({"kind": "loguniform", "low": "0", "high": "1"}, "low", "has no logarithm"),
     ({"kind": "loguniform", "low": "0.1", "high": "0.01"}, "high", "which is 0.1"),
     ({"kind": "loguniform", "low": "x", "high": "1"}, "low", "finite number"),
     ({"kind": "loguniform", "low": "-1", "high": "-2", **LOG}, "high", "at least"),

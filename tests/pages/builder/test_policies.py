@@ -99,13 +99,13 @@ def test_a_time_for_the_whole_sweep_changes_what_is_proposed(ada: Client) -> Non
     assert "time is fixed, 2 h" in by_time["asha"]
 
 
-def test_a_new_form_begins_with_the_proposed_policy_and_asks_what_is_fixed(
+def test_a_new_form_begins_with_the_proposed_policy_and_says_what_to_use(
     ada: Client,
 ) -> None:
     html = page(ada.get("/sweeps/new/"))
     assert f'value="{CAUTIOUS}" id="field-policy" checked' in html
-    assert "What is fixed? If it is the number of trials, take Predictive" in html
-    assert "If it is the compute, as a time limit of the whole sweep" in html
+    assert "With a fixed number of trials, use Predictive" in html
+    assert "With a fixed time for the whole sweep (part 6), use ASHA" in html
     assert html.count("the n-th report of the primary metric") == 4
     assert "reports the primary metric" in html
 

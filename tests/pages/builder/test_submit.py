@@ -233,7 +233,7 @@ def test_files_beyond_the_limit_are_refused_with_a_sentence(
 ) -> None:
     settings.UPLOAD_LIMIT_BYTES = 1 << 20
     data = {**form(), "files": [upload("big.bin", b"0" * ((1 << 20) + 1))]}
-    assert "at most 1 MB" in page(send(ada, data))
+    assert "the limit is 1 MB" in page(send(ada, data))
 
 
 def test_a_refusal_stays_until_other_files_are_chosen_or_removed(ada: Client) -> None:
@@ -253,7 +253,7 @@ def test_a_refusal_stays_until_other_files_are_chosen_or_removed(ada: Client) ->
 def test_a_script_that_is_not_among_the_files_is_warned_of(ada: Client) -> None:
     warned = preview(ada, form(command="python train.py"))["warnings"]
     assert [warning["field"] for warning in warned] == ["files"]
-    assert warned[0]["message"].startswith("train.py is not among the files;")
+    assert warned[0]["message"].startswith("train.py is not among the files.")
     assert not preview(ada, form(command="python -m train"))["warnings"]
     assert not preview(ada, form(command="python /opt/train.py"))["warnings"]
     code = snapshots.store_files(physics_team(), {"train.py": b"1"}, user=None).digest
