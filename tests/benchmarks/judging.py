@@ -138,7 +138,7 @@ def measured(
 
 
 def prepare(large: Any, policy: Mapping[str, Any] | None) -> None:
-    """Judge by this policy, and let nobody have been ended by the one before."""
+    """Judge by this policy, as if no trial had been ended before."""
     from experiments.models import Sweep, Trial
 
     Sweep.objects.filter(pk=large.sweep.pk).update(early_termination=policy)

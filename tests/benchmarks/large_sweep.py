@@ -47,7 +47,7 @@ class LargeSweep:
 
 
 def large_sweep(trials: int, reports: int, *, live: int, seed: int = 0) -> LargeSweep:
-    """A sweep of so many trials with so many reports each; ``live`` more run."""
+    """A sweep with this many trials and reports; ``live`` more run."""
     random = np.random.default_rng(seed)
     made = factories.sweep(factories.team())
     Sweep.objects.filter(pk=made.pk).update(

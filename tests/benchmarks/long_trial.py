@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
-    """A running trial beside a completed one, and somebody who may see it."""
+    """A running trial, a completed one, and a user who may see them."""
     from django.db import transaction
 
     from experiments.models import Decision, Sweep
@@ -116,7 +116,7 @@ def _verdicts(trial: Any, count: int) -> Iterator[Any]:
 
 
 def reported(live: Any, *, points: int) -> float:
-    """Seconds for so many further points of another metric, by the thousand."""
+    """Seconds for this many further points of another metric, by the thousand."""
     from django.test import Client
 
     client, began = Client(), time.perf_counter()

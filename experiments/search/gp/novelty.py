@@ -90,11 +90,11 @@ class Novelty:
     def _learned(self) -> tuple[Reals, Reals]:
         """The features of trials when they were chosen, and 1 for the new ones."""
         window = slice(-MAX_COMPARED, None)
-        told = self.history.trainings[window] != UNKNOWN
-        rows = np.flatnonzero(told)
+        known = self.history.trainings[window] != UNKNOWN
+        rows = np.flatnonzero(known)
         rows = rows[rows > 0][-MAX_LEARNED:]
         squares = _squares(self._known[rows], self._known)
-        squares[np.arange(len(told)) >= rows[:, None]] = math.inf
+        squares[np.arange(len(known)) >= rows[:, None]] = math.inf
         new = ~self.history.repeats[window][rows]
         features = _features(
             squares.min(axis=1), self._boxes.before[rows], self._known[rows]

@@ -67,8 +67,8 @@ def outcomes_of(history: History) -> Outcomes:
     finite[pending] = False
     values, spread = _bounded(values, spread, short & finite, finite & ~short)
     rows = np.flatnonzero(finite | (failed & finite.any()))
-    told = np.where(failed, np.max(values[finite], initial=-np.inf), values)[rows]
-    return _standardised(rows, told, spread[rows], pending, int(finite.sum()))
+    found = np.where(failed, np.max(values[finite], initial=-np.inf), values)[rows]
+    return _standardised(rows, found, spread[rows], pending, int(finite.sum()))
 
 
 def _bounded(

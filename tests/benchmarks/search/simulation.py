@@ -88,7 +88,7 @@ class Record:
     runs: list[Run] = field(default_factory=list)
 
     def regret_after(self, reports: int) -> float:
-        """The regret once so many reports were spent; 1 before any trial ended."""
+        """The regret once this many reports were spent; 1 before any trial ended."""
         within = [
             r for r, n in zip(self.regrets, self.spent, strict=True) if n <= reports
         ]
@@ -108,7 +108,7 @@ class Record:
 
 
 def simulate(task: Task, searcher: Searcher, *, seed: int, trials: int) -> Record:
-    """Run so many trials, or as many as the searcher has."""
+    """Run this many trials, or as many as the searcher has."""
     rng, record = np.random.default_rng([7, seed]), Record()
     queue: list[tuple[int, int, Run]] = []
     order, spent, best = itertools.count(), 0, (math.inf, 1.0)

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.search.suggestion_time --trials 1000 5000
     python -m tests.benchmarks.search.suggestion_time --samplers tpe --rounds 200
 
-fills a throw-away SQLite database with a sweep of so many finished trials and four that
-run. In each round one of the four reports and ends, `placing.suggest` chooses the
+fills a throw-away SQLite database with a sweep of this many finished trials and four
+that run. In each round one of the four reports and ends, `placing.suggest` chooses the
 next trial, and that begins. Only `suggest` is timed: first in a process that knows
 nothing of the sweep yet, then the median, the 95th percentile and the longest of the
 rounds; then the 95th percentiles of the processor's time, which other work on the
@@ -88,7 +88,7 @@ def database() -> None:
 
 
 def filled_sweep(sampler: str, trials: int, rng: np.random.Generator) -> Sweep:
-    """A running sweep with so many completed trials, and four that run."""
+    """A running sweep with this many completed trials, and four that run."""
     from django.utils import timezone
 
     from experiments.models import Trial

@@ -69,7 +69,7 @@ def feed(client: Client, sweep: Sweep, **query: Any) -> dict[str, Any]:
 MEDIAN = {"policy": "median_stopping", "delay_evaluation": 2}
 
 
-def test_the_sentence_tells_what_a_setting_ends_saves_and_keeps(
+def test_the_sentence_says_what_a_policy_ends_saves_and_keeps(
     ada: Client, sweep: Sweep
 ) -> None:
     text = page(ada, sweep, **MEDIAN)
@@ -79,14 +79,14 @@ def test_the_sentence_tells_what_a_setting_ends_saves_and_keeps(
     assert "5 complete curves of 6 reports, so the simulation is exact" in text
 
 
-def test_the_sentence_tells_a_lost_best(ada: Client, sweep: Sweep) -> None:
+def test_the_sentence_names_a_lost_best(ada: Client, sweep: Sweep) -> None:
     text = "type: threshold\nupper: 0.85"
     said = page(ada, sweep, policy="yaml", text=text)
     assert "Ends <strong>1 of 5 trials</strong>" in said
     assert "ranked 1st" in said
 
 
-def test_outcomes_stand_side_by_side_with_what_happened(
+def test_outcomes_are_side_by_side_with_what_happened(
     ada: Client, sweep: Sweep
 ) -> None:
     other = json.dumps({"type": "bandit", "slack_factor": 0.05})
@@ -109,7 +109,7 @@ def test_a_setting_is_kept_as_a_column_and_taken_out_again(
     assert "Remove Median stopping, from report 2" in text
 
 
-def test_a_kept_setting_stays_while_it_is_one_s_own_and_afterwards(
+def test_a_kept_setting_stays_a_column_while_it_is_entered_and_afterwards(
     ada: Client, sweep: Sweep
 ) -> None:
     column = {"type": "median_stopping", "delay_evaluation": 2}
@@ -219,7 +219,7 @@ def drawn(client: Client, sweep: Sweep, **query: Any) -> dict[str, Any]:
     raise AssertionError("no trade-off within a minute")
 
 
-def test_the_trade_off_has_a_line_for_every_policy_with_one_s_own_first(
+def test_the_trade_off_has_a_line_for_every_policy_with_the_entered_one_first(
     ada: Client, sweep: Sweep
 ) -> None:
     model = drawn(ada, sweep, **MEDIAN)
@@ -245,7 +245,7 @@ def test_who_would_have_been_ended_is_listed_with_report_and_time(
     assert "2 of 5 trials would have been ended, half of them by report 2." in ended
 
 
-def test_money_and_gpus_are_told_where_there_are_any(ada: Client) -> None:
+def test_money_and_gpu_time_are_shown_if_there_are_any(ada: Client) -> None:
     sweep = recorded_sweep()
     definition = {**sweep.definition, "resources": {"gpus": 2}}
     Sweep.objects.filter(pk=sweep.pk).update(definition=definition)
@@ -256,7 +256,7 @@ def test_money_and_gpus_are_told_where_there_are_any(ada: Client) -> None:
     assert "GPU time saved" in text and "Money saved" in text
 
 
-def test_curves_that_really_ended_early_are_owned_up_to(ada: Client) -> None:
+def test_curves_that_really_ended_early_are_mentioned(ada: Client) -> None:
     sweep = factories.sweep(
         factories.team(),
         document=factories.definition_document(
@@ -346,7 +346,7 @@ def test_a_sweep_that_has_ended_is_not_offered_and_keeps_its_policy(
 
 
 @pytest.mark.parametrize("policy", ["{", "3", '{"type": "x"}', "[" * 5000])
-def test_applying_what_is_no_policy_changes_nothing(
+def test_applying_an_invalid_policy_changes_nothing(
     ada: Client, sweep: Sweep, policy: str
 ) -> None:
     live = recorded_sweep(state="running")
@@ -405,6 +405,6 @@ def test_the_sweep_s_page_leads_here(ada: Client, sweep: Sweep) -> None:
         ({"type": "unheard_of", "charm": 0.5}, "Unheard of, charm 0.5"),
     ],
 )
-def test_policies_are_told_in_few_words(policy: dict[str, Any], name: str) -> None:
+def test_policies_are_described_in_few_words(policy: dict[str, Any], name: str) -> None:
     words = f"{kind_name(policy['type'])}, {settings_words(policy)}"
     assert words == name

@@ -141,7 +141,7 @@ def test_how_often_alike_choices_take_a_value_is_a_feature() -> None:
     assert features.categories.tolist() == [[1, 2, 1, 1]]
 
 
-def test_what_is_not_active_stands_in_the_middle() -> None:
+def test_inactive_axes_are_at_the_centre() -> None:
     space = SearchSpace.parse(CONDITIONAL)
     point = space.encode({"optimizer": "adam", "net": None})
     active = UnitCube(space).activity(point[None])

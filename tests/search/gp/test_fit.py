@@ -59,7 +59,7 @@ def test_an_axis_that_does_not_matter_gets_a_long_scale() -> None:
     assert weights[0] > 20 * max(weights[1:])
 
 
-def test_noise_is_told_from_signal() -> None:
+def test_noise_is_separated_from_signal() -> None:
     features = some_features(100)
     clean = standardised(np.sin(5 * features.coordinates[:, 0]))
     noise = np.random.default_rng(4).standard_normal(100)
@@ -103,7 +103,7 @@ class TestPosterior:
             self.found, self.features, self.outcomes[:count], np.full(count, extra)
         )
 
-    def test_what_is_known_is_expected(self) -> None:
+    def test_known_outcomes_are_expected(self) -> None:
         means, deviations = self.given(30).predicted(self.features)
         assert np.abs(means - self.outcomes).max() < 0.2
         assert deviations.max() < 0.2

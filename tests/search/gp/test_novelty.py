@@ -59,15 +59,13 @@ def test_what_is_close_to_a_trial_is_likely_to_repeat_it() -> None:
     assert beside < 0.3 < apart and beside < apart / 2
 
 
-def test_a_region_where_a_parameter_is_ignored_is_told_from_one_where_it_counts() -> (
-    None
-):
+def test_a_region_where_a_parameter_is_ignored_differs_from_others() -> None:
     history = history_of(SQUARE, lambda p: p["x"] if p["y"] > 0.5 else "one", 40)  # type: ignore[operator]
     low, high = (chance(history, {"x": 0.5, "y": y}) for y in (0.1, 0.9))
     assert low < 0.3 and high > 0.7
 
 
-def test_a_category_where_a_parameter_is_ignored_is_told_from_the_other() -> None:
+def test_a_category_where_a_parameter_is_ignored_differs_from_the_other() -> None:
     history = history_of(
         MIXED, lambda p: p["x"] if p["optimizer"] == "sgd" else "one", 40
     )

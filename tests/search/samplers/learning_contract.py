@@ -30,7 +30,7 @@ class LearningContract(SamplerContract):
         running: int = 4,
         failing: bool = False,
     ) -> list[Mapping[str, JSONValue]]:
-        """Trials of a bowl whose lowest point is at x = 0.52; so many run at a time.
+        """Trials of a bowl whose lowest point is at x = 0.52; this many run at a time.
 
         With `failing` all on the left of it fail.
         """
@@ -63,7 +63,7 @@ class LearningContract(SamplerContract):
             later = [point(params)[0] < 0.5 for params in found[30:]]
             assert sum(later) < 0.25 * len(later)
 
-    def test_sixteen_trials_asked_for_at_once_are_spread(self) -> None:
+    def test_sixteen_trials_requested_at_once_are_spread(self) -> None:
         sampler = self.make(SQUARE)
         history = empty(sampler.space, LOSS)
         for number, params in enumerate(self.run(sampler, 40)):

@@ -170,7 +170,7 @@ class SamplerContract:
                 assert suggestion is not None
                 assert suggestion.params == in_order[number]
 
-    def test_a_sampler_that_is_asked_anew_each_time_goes_on_as_before(self) -> None:
+    def test_a_new_sampler_for_each_trial_changes_nothing(self) -> None:
         for space in self.spaces():
             history = empty(self.make(space).space, LOSS)
             in_order = self.drawn(self.make(space), self.trials)
@@ -234,14 +234,14 @@ class SamplerContract:
         assert self.drawn(sampler, 1, history) == [only]
         assert sampler.suggest(1, history) is None
 
-    def test_dimensions_with_one_value_are_no_hindrance(self) -> None:
+    def test_dimensions_with_one_value_do_not_matter(self) -> None:
         space = {**CONSTANT, **FINITE}
         found = self.drawn(self.make(space), COUNT)
         assert len({json.dumps(params) for params in found}) == COUNT
         assert all(params["three"] == 3 for params in found)
 
     @pytest.mark.parametrize("state", ["failed", "running", "queued", "terminated"])
-    def test_it_lives_with_trials_without_a_value(self, state: str) -> None:
+    def test_it_accepts_trials_without_a_value(self, state: str) -> None:
         for space in self.spaces():
             sampler = self.make(space)
             history = empty(sampler.space, LOSS)
@@ -252,7 +252,7 @@ class SamplerContract:
                 history.update(number, state=state, value=None)
 
     @pytest.mark.parametrize("value", [0.0, 1e308, -1e308, 1e-320, math.pi, math.nan])
-    def test_it_lives_with_equal_and_extreme_values(self, value: float) -> None:
+    def test_it_accepts_equal_and_extreme_values(self, value: float) -> None:
         sampler = self.make()
         history = empty(sampler.space, LOSS)
         for number in range(self.trials):
@@ -261,7 +261,7 @@ class SamplerContract:
             history.start(number, suggestion.params)
             history.update(number, state="completed", value=value)
 
-    def test_it_lives_with_values_of_every_magnitude(self) -> None:
+    def test_it_accepts_values_of_every_magnitude(self) -> None:
         for space in self.spaces():
             sampler = self.make(space)
             history = empty(sampler.space, LOSS)
@@ -273,7 +273,7 @@ class SamplerContract:
                 value = values[number % len(values)]
                 history.update(number, state="completed", value=value)
 
-    def test_it_lives_with_trials_of_every_state(self) -> None:
+    def test_it_accepts_trials_of_every_state(self) -> None:
         for space in self.spaces():
             sampler = self.make(space)
             if sampler.space.is_finite and not sampler.needs_history:
@@ -283,7 +283,7 @@ class SamplerContract:
             if suggestion is not None:
                 assert sampler.space.contains(suggestion.params)
 
-    def test_it_lives_with_trials_from_outside_the_space(self) -> None:
+    def test_it_accepts_trials_from_outside_the_space(self) -> None:
         sampler = self.make()
         history = empty(sampler.space, LOSS)
         history.start(0, {"layers": 77})
@@ -300,7 +300,7 @@ class SamplerContract:
             backwards = sampler.suggest(15, told(sampler.space, rows[::-1]))
             assert forwards == backwards
 
-    def test_thousands_of_trials_are_no_burden(self) -> None:
+    def test_thousands_of_trials_stay_fast(self) -> None:
         for space in (WIDE, BRANCHING) if self.infinite else ():
             sampler = self.make(space)
             history = told(sampler.space, self.random_rows(sampler.space, 3000))

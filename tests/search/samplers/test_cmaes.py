@@ -78,7 +78,7 @@ def test_a_wide_law_needs_no_margin() -> None:
     assert kept.deviations == pytest.approx(law.deviations, rel=1e-6)
 
 
-def test_categories_come_to_what_is_good_and_none_dies_out() -> None:
+def test_categories_converge_and_none_disappears() -> None:
     weights = Weights(8, 1)
     laws = Categories((np.full(4, 0.25), np.full(2, 0.5)))
     active = np.ones((4, 2), np.bool_)

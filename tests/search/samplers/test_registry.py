@@ -16,7 +16,7 @@ from experiments.search.space.space import SearchSpace
 SPACE = SearchSpace.parse({"a": "choice(1, 2)"})
 
 
-def test_every_sampler_stands_under_its_own_name() -> None:
+def test_every_sampler_is_registered_by_its_name() -> None:
     assert {"random", "grid", "sobol", "bayesian"} <= set(SAMPLERS)
     assert SAMPLERS["grid"] is GridSampler and SAMPLERS["random"] is RandomSampler
     assert all(sampler.kind == name for name, sampler in SAMPLERS.items())

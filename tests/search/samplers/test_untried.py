@@ -19,7 +19,7 @@ def untried(kind: str) -> Untried:
 
 
 @pytest.mark.parametrize("kind", ["grid", "sobol", "random"])
-def test_every_other_configuration_comes_once_and_then_no_more(kind: str) -> None:
+def test_every_untried_configuration_comes_exactly_once(kind: str) -> None:
     choices = untried(kind)
     found = []
     while (suggestion := choices.suggest(len(found))) is not None:
@@ -29,7 +29,7 @@ def test_every_other_configuration_comes_once_and_then_no_more(kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["grid", "sobol", "random"])
-def test_a_choice_follows_from_its_number_whoever_asks_and_when(kind: str) -> None:
+def test_a_choice_follows_from_its_number_at_any_time(kind: str) -> None:
     forwards, backwards = untried(kind), untried(kind)
     assert [forwards.suggest(n) for n in range(4)] == [
         backwards.suggest(n) for n in (3, 2, 1, 0)

@@ -117,7 +117,7 @@ def test_an_exempt_trial_is_not_judged_but_counts_for_the_others() -> None:
     assert ends(recorded(curves, starts=starts), bandit) == [0, 2, 0]
 
 
-def test_so_is_it_in_every_order_in_a_sample_and_in_another_process() -> None:
+def test_exempt_trials_stay_exempt_in_every_order_and_sample() -> None:
     curves = random_curves(5, trials=40)
     recording = recorded(curves, starts=list(range(40)), exempt=range(0, 40, 2))
     judge = {"type": "threshold", "value": 0.0}
@@ -129,7 +129,7 @@ def test_so_is_it_in_every_order_in_a_sample_and_in_another_process() -> None:
     assert [n > 0 for n in ends(part, judge)] == (part.numbers % 2 == 1).tolist()
 
 
-def test_words_tell_who_was_to_run_to_its_end() -> None:
+def test_limits_name_exempt_trials() -> None:
     one, two = (recorded([[1.0]] * 3, exempt=range(n)) for n in (1, 2))
     assert limits_in_words(Evaluation(one))[0] == (
         "1 trial was requested to run to its end, so no policy ends it here either."
@@ -139,7 +139,7 @@ def test_words_tell_who_was_to_run_to_its_end() -> None:
     )
 
 
-def test_figures_tell_what_is_saved_and_that_the_best_is_kept() -> None:
+def test_figures_of_a_policy_that_keeps_the_best() -> None:
     curves = [[0.5] * 4, [0.3] * 4, [0.9] * 4, [0.8] * 4]
     evaluation = Evaluation(recorded(curves))
     figures = evaluation.figures(np.array([0, 0, 1, 2]))
@@ -149,7 +149,7 @@ def test_figures_tell_what_is_saved_and_that_the_best_is_kept() -> None:
     assert (figures.ended_rank, figures.ended_best, figures.best_count) == (3, 0, 1)
 
 
-def test_figures_tell_how_far_the_rest_falls_behind_a_lost_best() -> None:
+def test_figures_of_a_policy_that_loses_the_best() -> None:
     curves = [[0.6, 0.5], [0.9, 0.1], [0.7, 0.4]]
     figures = Evaluation(recorded(curves)).figures(np.array([0, 1, 0]))
     assert (figures.best, figures.rank) == (2, 2)
@@ -186,7 +186,7 @@ def test_a_sweep_without_a_finite_value_has_no_best() -> None:
     assert figures.best_count == figures.ended_best == 0
 
 
-def test_words_tell_which_curves_have_no_end_of_their_own() -> None:
+def test_limits_name_trials_that_did_not_run_to_their_end() -> None:
     states = [COMPLETED, FAILED, CANCELLED]
     words = limits_in_words(Evaluation(recorded([[1.0]] * 3, states=states)))
     assert words[0] == "1 failed, 1 cancelled: simulated up to their last report."
@@ -245,7 +245,7 @@ def test_every_kind_without_parts_is_proposed_and_can_be_varied() -> None:
         assert settings in own.members
 
 
-def test_a_family_holds_one_s_own_value_and_no_settings_that_are_refused() -> None:
+def test_a_family_has_its_own_value_and_only_valid_settings() -> None:
     settings = policy({**BANDIT, "slack_factor": 0.07}).settings()
     found = families(settings, None, [], objective=LOSS, longest=30)[0]
     assert 0.07 in [found.value(member) for member in found.members]

@@ -66,7 +66,7 @@ class PolicyContract:
             (5, 10, [10]),
         ],
     )
-    def test_it_is_asked_at_these_reports(
+    def test_it_checks_these_reports(
         self, interval: int | None, delay: int | None, reports: list[int]
     ) -> None:
         policy = self.make(evaluation_interval=interval, delay_evaluation=delay)
@@ -82,7 +82,7 @@ class PolicyContract:
     @given(
         interval=st.integers(0, 7), delay=st.integers(0, 20), report=st.integers(0, 30)
     )
-    def test_the_next_check_is_the_next_report_at_which_it_is_asked(
+    def test_the_next_check_is_the_next_report_that_it_checks(
         self, interval: int, delay: int, report: int
     ) -> None:
         policy = self.make(evaluation_interval=interval, delay_evaluation=delay)
@@ -160,7 +160,7 @@ class PolicyContract:
 
     @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-    def test_a_missing_value_ends_a_trial_when_that_is_asked_for(
+    def test_a_missing_value_ends_a_trial_if_on_missing_says_so(
         self, objective: Objective, value: float
     ) -> None:
         policy = self.make(objective, on_missing="stop")
@@ -199,7 +199,7 @@ class ComparingContract(PolicyContract):
         assert not judged(self.make(objective), curves[leader][:report], twins).stop
 
     @pytest.mark.parametrize("min_rivals", [1, 3])
-    def test_without_enough_rivals_every_trial_goes_on(self, min_rivals: int) -> None:
+    def test_without_enough_rivals_every_trial_continues(self, min_rivals: int) -> None:
         policy = self.make(min_rivals=min_rivals)
         others = {k: [0.9, 0.9, 0.9] for k in range(1, min_rivals)}
         verdict = judged(policy, [0.1, 0.1, 0.1], others)

@@ -183,7 +183,7 @@ def test_its_words() -> None:
         (MINIMIZE, [0.3, 0.3, 0.3], None),
     ],
 )
-def test_a_factor_that_does_not_fit_the_metric_is_told(
+def test_a_factor_that_does_not_fit_the_metric_gets_a_warning(
     objective: Objective, values: list[float], words: str | None
 ) -> None:
     warning = slack_warning(bandit(objective, slack_factor=0.1), values)

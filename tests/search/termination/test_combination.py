@@ -92,7 +92,7 @@ def test_the_verdict_is_that_of_the_rule_which_decided() -> None:
     )
 
 
-def test_all_the_rules_are_told_where_all_decided() -> None:
+def test_all_deciding_rules_are_named() -> None:
     assert judged(combined("any_of", MEDIAN, PATIENCE), RISING, LOW).reason == (
         "Kept at report 3: its best 0.5 against 0.1, the average of trial 1; "
         "its best 0.5 has improved in the last 2 reports."
@@ -119,7 +119,7 @@ def test_the_next_check_of_a_late_combination_is_found_at_once() -> None:
     assert policy.next_check(3) == 10**9
 
 
-def test_combinations_may_stand_in_each_other() -> None:
+def test_combinations_may_be_nested() -> None:
     inner = {"type": "all_of", "policies": ["median_stopping", PATIENCE]}
     policy = combined("any_of", inner, {"type": "threshold", "value": 0.2})
     assert policy.in_words() == (
@@ -151,7 +151,7 @@ def test_a_problem_has_the_path_of_its_rule(policies: object, path: str) -> None
     assert list(caught.value.by_path()) == [f"early_termination.{path}"]
 
 
-def test_combinations_stand_in_one_another_only_so_deep() -> None:
+def test_combinations_are_nested_two_deep_at_most() -> None:
     policy: dict[str, object] = {"type": "median_stopping"}
     for _ in range(2):
         policy = {"type": "any_of", "policies": [policy, {"type": "median_stopping"}]}

@@ -79,7 +79,7 @@ def test_far_rungs_have_an_end() -> None:
     ],
 )
 @pytest.mark.parametrize("objective", [MAXIMIZE, MINIMIZE])
-def test_one_in_three_goes_on(
+def test_one_in_three_continues(
     others: list[float], stop: bool, objective: Objective
 ) -> None:
     sign = 1 if objective is MAXIMIZE else -1
@@ -92,7 +92,7 @@ def test_one_in_three_goes_on(
     values=st.lists(st.floats(0, 1), min_size=1, max_size=40, unique=True),
     factor=st.integers(2, 5),
 )
-def test_a_share_of_all_that_are_there_goes_on(
+def test_a_share_of_all_that_are_there_continues(
     values: list[float], factor: int
 ) -> None:
     policy = asha(reduction_factor=factor)

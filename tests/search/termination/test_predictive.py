@@ -75,7 +75,7 @@ def test_a_trial_far_behind_ends_and_says_what_it_would_have_to_gain() -> None:
 NUMBER = r"\d+(\.\d+)?"
 
 
-def test_its_sentence_tells_what_is_predicted_the_chance_and_what_is_required() -> None:
+def test_its_sentence_has_the_prediction_and_the_required_chance() -> None:
     ended = verdict_on(power_law(1.2)[:8], OTHERS).reason
     assert re.fullmatch(
         rf"Ended after report 8 with {NUMBER}: to beat the best it needs to gain"
@@ -93,13 +93,13 @@ def test_its_sentence_tells_what_is_predicted_the_chance_and_what_is_required() 
     assert middle.endswith("15% was required, as for any average trial.")
 
 
-def test_a_tiny_chance_is_not_told_as_none() -> None:
+def test_a_tiny_chance_is_not_shown_as_zero() -> None:
     verdict = verdict_on([9.0] * 8, OTHERS)
     assert 0 < verdict.facts["chance"] < 0.001
     assert "a chance of below 0.1%, and" in verdict.reason
 
 
-def test_a_trial_among_the_best_at_its_report_goes_on() -> None:
+def test_a_trial_among_the_best_at_its_report_continues() -> None:
     verdict = verdict_on(power_law(0.3)[:8], OTHERS)
     assert not verdict.stop
     assert "among the best 30%" in verdict.reason
@@ -145,7 +145,7 @@ def test_the_first_trials_have_some_reports_and_some_company(
     assert not first_wave([LEADERS[0], [*stuck, stuck[0]]]).stop
 
 
-def test_the_better_half_of_the_first_trials_goes_on() -> None:
+def test_the_better_half_of_the_first_trials_continues() -> None:
     slow = [[1.9] * 7, [1.8] * 7]
     verdict = first_wave([*LEADERS[:2], *slow, [1.9] * 7, [1.7] * 7])
     assert not verdict.stop
@@ -187,7 +187,7 @@ def test_the_last_ranks_need_a_better_chance() -> None:
     assert asked[-0.01][1] == asked[2.0][1]
 
 
-def test_a_chance_of_nothing_ends_nobody() -> None:
+def test_a_chance_of_zero_ends_no_trial() -> None:
     assert not verdict_on(power_law(1.2)[:8], OTHERS, chance=0).stop
     assert not first_wave([*LEADERS, [1.9] * 7], chance=0).stop
 
@@ -232,7 +232,7 @@ def test_shares_are_shares(field: str, value: float) -> None:
     assert list(caught.value.by_path()) == [f"early_termination.{field}"]
 
 
-def test_noisy_curves_that_end_in_nothing_finite_foretell_nothing() -> None:
+def test_noisy_curves_that_end_in_nothing_finite_predict_nothing() -> None:
     rng = np.random.default_rng(1)
     others = [
         [*(float(x) for x in 1 + rng.standard_normal(6)), *[math.nan] * 6]

@@ -9,7 +9,7 @@ from experiments.search.termination import POLICIES, MedianStoppingPolicy, make_
 OBJECTIVE = Objective("accuracy", "maximize")
 
 
-def test_every_policy_stands_under_its_own_name() -> None:
+def test_every_policy_is_registered_by_its_name() -> None:
     assert list(POLICIES)[:3] == ["predictive", "median_stopping", "bandit"]
     assert all(policy.kind == name for name, policy in POLICIES.items())
 
