@@ -24,6 +24,7 @@ from experiments.pages.compare.table import as_text, equal_rows, sections
 from experiments.pages.space import ParameterAxis, axes_of, picture
 from experiments.tracking import ingest
 from tests import factories
+from tests.pages.clients import page
 
 pytestmark = [
     pytest.mark.django_db,
@@ -74,12 +75,6 @@ def compared(*trials: Trial) -> Comparison:
 
 def url(*trials: Trial, more: str = "") -> str:
     return f"/compare/?trials={','.join(str(trial.pk) for trial in trials)}{more}"
-
-
-def page(client: Client, address: str) -> str:
-    response = client.get(address)
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 def test_the_best_is_the_reference_and_comes_first() -> None:

@@ -12,27 +12,15 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import Event, Experiment, Pool, Sweep
 from tests import factories
+from tests.pages.clients import client_of, page
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def team() -> object:
-    return factories.team("Physics", ada="member", vera="viewer")
-
-
-@pytest.fixture
-def ada(client: Client, team: object) -> Client:
-    client.force_login(factories.user("ada"))
-    return client
-
-
-@pytest.fixture
-def vera(team: object) -> Client:
-    client = Client()
-    client.force_login(factories.user("vera"))
-    return client
+def vera(ada: Client) -> Client:
+    return client_of("vera")
 
 
 def filled() -> Experiment:
@@ -45,21 +33,15 @@ def filled() -> Experiment:
     return Experiment.objects.get()
 
 
-def text_of(client: Client, url: str) -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
 def test_an_empty_list_says_what_to_do(ada: Client, vera: Client) -> None:
-    assert "Create one" in text_of(ada, "/experiments/")
-    assert "/experiments/new/" not in text_of(vera, "/experiments/")
+    assert "Create one" in page(ada, "/experiments/")
+    assert "/experiments/new/" not in page(vera, "/experiments/")
 
 
 def test_the_list_has_the_teams_experiments_only(ada: Client) -> None:
     factories.experiment(factories.team(), "digits", question="How far?")
     factories.experiment(factories.team("Chemistry"), "acids")
-    text = text_of(ada, "/experiments/")
+    text = page(ada, "/experiments/")
     assert "digits" in text
     assert "How far?" in text
     assert "acids" not in text
@@ -95,13 +77,13 @@ def test_notes_keep_their_lines_and_are_text(ada: Client) -> None:
     made = factories.experiment(factories.team(), "digits")
     notes = f"first\nsecond {HOSTILE}"
     ada.post(f"/experiments/{made.pk}/notes/", {"notes": notes})
-    text = text_of(ada, made.get_absolute_url())
+    text = page(ada, made.get_absolute_url())
     assert "first<br>second &lt;script&gt;" in text
     assert "<script>alert" not in text
 
 
 def test_the_answer_so_far_stands_beside_the_question(ada: Client) -> None:
-    text = text_of(ada, filled().get_absolute_url())
+    text = page(ada, filled().get_absolute_url())
     for part in ("0.9500", "digits-2/1", ">0.0500<", "digits-1/1", "6 m 10 s"):
         assert part in text
 
@@ -112,14 +94,14 @@ def test_what_early_ends_saved_is_told_as_an_estimate(ada: Client) -> None:
     sweep.trials.filter(state="completed").update(reports=20)
     factories.trial(sweep, state="terminated", value=0.1, elapsed=20.0, reports=5)
     url = experiment.get_absolute_url()
-    assert "about 40 s and 15 reports saved by early ends" in text_of(ada, url)
+    assert "about 40 s and 15 reports saved by early ends" in page(ada, url)
     Pool.objects.update(price_per_hour="90")
     words = "about 40 s, 15 reports and 1.00 in money saved by early ends"
-    assert words in text_of(ada, url)
+    assert words in page(ada, url)
 
 
 def test_best_so_far_is_drawn_against_the_compute_used(ada: Client) -> None:
-    text = text_of(ada, filled().get_absolute_url())
+    text = page(ada, filled().get_absolute_url())
     source = text.split('id="best-model" type="application/json">')[1]
     model = json.loads(source.split("</script>")[0])
     newest = model["series"][0]
@@ -134,7 +116,7 @@ def test_best_so_far_is_drawn_against_the_compute_used(ada: Client) -> None:
 def test_sweeps_without_a_value_are_no_obstacle(ada: Client) -> None:
     sweep = factories.sweep(factories.team(), state="failed")
     factories.trial(sweep, state="failed")
-    text = text_of(ada, sweep.experiment.get_absolute_url())
+    text = page(ada, sweep.experiment.get_absolute_url())
     assert "no value reported" in text
     assert "data-chart=" not in text
 
@@ -146,7 +128,7 @@ def test_sweeps_of_another_metric_are_not_compared(ada: Client) -> None:
     )
     sweep = factories.sweep(factories.team(), document=document)
     factories.trial(sweep, state="completed", value=0.01)
-    text = text_of(ada, experiment.get_absolute_url())
+    text = page(ada, experiment.get_absolute_url())
     assert "Best loss" in text
     assert "Better by" not in text
 
@@ -154,28 +136,28 @@ def test_sweeps_of_another_metric_are_not_compared(ada: Client) -> None:
 def test_archiving_puts_an_experiment_out_of_the_list(ada: Client) -> None:
     made = factories.experiment(factories.team(), "digits")
     ada.post(f"/experiments/{made.pk}/archive/")
-    assert made.get_absolute_url() not in text_of(ada, "/experiments/")
-    assert made.get_absolute_url() in text_of(ada, "/experiments/?archived")
+    assert made.get_absolute_url() not in page(ada, "/experiments/")
+    assert made.get_absolute_url() in page(ada, "/experiments/?archived")
     ada.post(f"/experiments/{made.pk}/archive/", {"restore": "1"})
-    assert made.get_absolute_url() in text_of(ada, "/experiments/")
+    assert made.get_absolute_url() in page(ada, "/experiments/")
 
 
 def test_viewers_read_and_change_nothing(vera: Client) -> None:
     experiment = filled()
     url = experiment.get_absolute_url()
-    text = text_of(vera, url)
+    text = page(vera, url)
     for link in ("edit/", "notes/", "archive/", "New sweep here"):
         assert link not in text
-    for page in (f"{url}edit/", f"{url}notes/", f"{url}archive/", "/experiments/new/"):
-        assert vera.post(page, {"name": "mine"}).status_code == 403
+    for form in (f"{url}edit/", f"{url}notes/", f"{url}archive/", "/experiments/new/"):
+        assert vera.post(form, {"name": "mine"}).status_code == 403
     experiment.refresh_from_db()
     assert experiment.name == "digits"
 
 
 def test_experiments_of_other_teams_do_not_exist(ada: Client) -> None:
     other = factories.experiment(factories.team("Chemistry"), "acids")
-    for page in ("", "edit/", "notes/"):
-        assert ada.get(f"{other.get_absolute_url()}{page}").status_code == 404
+    for path in ("", "edit/", "notes/"):
+        assert ada.get(f"{other.get_absolute_url()}{path}").status_code == 404
     assert ada.post(f"{other.get_absolute_url()}archive/").status_code == 404
 
 
@@ -190,14 +172,14 @@ def test_hostile_names_are_text(ada: Client) -> None:
         name=HOSTILE, question=HOSTILE, tags=[HOSTILE], slug="</script><b>"
     )
     for url in ("/experiments/", experiment.get_absolute_url()):
-        text = text_of(ada, url)
+        text = page(ada, url)
         assert "<script>alert" not in text
         assert "</script><b>" not in text
 
 
 def count_queries(client: Client, url: str) -> int:
     with CaptureQueriesContext(connection) as captured:
-        text_of(client, url)
+        page(client, url)
     return len(captured)
 
 
@@ -234,8 +216,8 @@ def test_the_feed_is_silent_while_nothing_changes(ada: Client) -> None:
 
 def test_the_feed_sends_what_a_trial_changed(ada: Client) -> None:
     experiment = filled()
-    page = text_of(ada, experiment.get_absolute_url())
-    since = page.split('data-since="')[1].split('"')[0]
+    text = page(ada, experiment.get_absolute_url())
+    since = text.split('data-since="')[1].split('"')[0]
     sweep = experiment.sweeps.earliest("number")
     Sweep.objects.filter(pk=sweep.pk).update(state="running")
     factories.trial(sweep, state="completed", value=0.9912)
@@ -247,9 +229,9 @@ def test_the_feed_sends_what_a_trial_changed(ada: Client) -> None:
 
 def test_the_page_polls_only_while_a_sweep_runs(ada: Client) -> None:
     experiment = filled()
-    assert "data-live-page" not in text_of(ada, experiment.get_absolute_url())
+    assert "data-live-page" not in page(ada, experiment.get_absolute_url())
     experiment.sweeps.update(state="running")
-    assert "data-live-page" in text_of(ada, experiment.get_absolute_url())
+    assert "data-live-page" in page(ada, experiment.get_absolute_url())
 
 
 def test_the_feed_is_the_teams_own(client: Client) -> None:

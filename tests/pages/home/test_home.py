@@ -12,15 +12,10 @@ from django.utils import timezone
 
 from experiments.models import Experiment, Sweep, Trial, Worker
 from tests import factories
+from tests.pages.clients import page
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
-
-
-def page(client: Client, url: str = "/") -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 def running_sweep(**fields: object) -> Sweep:
@@ -39,12 +34,12 @@ def test_a_visitor_is_sent_to_the_login(client: Client) -> None:
 
 def test_somebody_without_a_team_is_told_what_to_do(client: Client) -> None:
     client.force_login(factories.user("alone"))
-    assert "You are not in a team yet" in page(client)
+    assert "You are not in a team yet" in page(client, "/")
 
 
 def test_the_first_start_offers_the_demo(ada: Client) -> None:
     factories.worker(factories.pool(factories.team()), slots=3)
-    text = page(ada)
+    text = page(ada, "/")
     assert "Nothing has run here yet" in text
     assert 'action="/demo/"' in text
     assert "3 slots ready" in text
@@ -53,12 +48,12 @@ def test_the_first_start_offers_the_demo(ada: Client) -> None:
 def test_a_viewer_is_not_offered_what_they_may_not_do(client: Client) -> None:
     factories.team("Physics", vera="viewer")
     client.force_login(factories.user("vera"))
-    text = page(client)
+    text = page(client, "/")
     assert "Nothing has run here yet" in text
     assert "/demo/" not in text
     refused = client.post("/demo/")
     assert refused.status_code == 403
-    assert "This is not yours to do" in refused.content.decode()
+    assert "You may not do this" in refused.content.decode()
 
 
 def test_the_demo_starts_with_one_click(ada: Client) -> None:
@@ -71,7 +66,7 @@ def test_the_demo_starts_with_one_click(ada: Client) -> None:
 
 def test_a_running_sweep_shows_progress_and_best_value(ada: Client) -> None:
     sweep = running_sweep(started_at=timezone.now() - timedelta(seconds=60))
-    text = page(ada)
+    text = page(ada, "/")
     assert sweep.label in text
     assert "<strong>3</strong> of 4 trials" in text
     for part in ("2 completed", "1 ended early", "1 running", "0.9000", "trial 1"):
@@ -87,14 +82,14 @@ def test_the_best_of_a_minimized_metric_is_the_lowest(ada: Client) -> None:
     factories.trial(sweep, state="failed", value=0.1)
     for value in (0.5, 0.2, 0.4):
         factories.trial(sweep, state="completed", value=value)
-    text = page(ada)
+    text = page(ada, "/")
     assert "0.2000" in text
     assert "0.1000" not in text
 
 
 def test_slots_show_what_runs_in_them(ada: Client) -> None:
     sweep = running_sweep()
-    text = page(ada)
+    text = page(ada, "/")
     assert f'title="{sweep.label}/3"' in text
     assert "1 of 2 busy" in text
 
@@ -106,7 +101,7 @@ def test_of_other_teams_only_the_name_shows_in_a_slot(ada: Client) -> None:
         secret, document=factories.definition_document(experiment_name="topsecret")
     )
     factories.claim(factories.trial(other), slot=1)
-    text = page(ada)
+    text = page(ada, "/")
     assert "Chemistry" in text
     assert "topsecret" not in text
 
@@ -114,7 +109,7 @@ def test_of_other_teams_only_the_name_shows_in_a_slot(ada: Client) -> None:
 def test_a_silent_worker_is_shown_as_silent(ada: Client) -> None:
     running_sweep()
     Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=41))
-    text = page(ada)
+    text = page(ada, "/")
     assert 'slot-silent">silent' in text
     assert "none ready" in text
 
@@ -123,7 +118,7 @@ def test_a_sweep_without_a_worker_needs_attention(ada: Client) -> None:
     sweep = factories.sweep(factories.team())
     factories.trial(sweep)
     Trial.objects.update(created_at=timezone.now() - timedelta(minutes=41))
-    text = page(ada)
+    text = page(ada, "/")
     assert "has waited 41 m for a slot" in text
     assert "python manage.py worker --pool default" in text
 
@@ -138,7 +133,7 @@ def test_failed_and_paused_sweeps_need_attention(ada: Client) -> None:
         message="long ago",
         ended_at=timezone.now() - timedelta(days=30),
     )
-    text = page(ada)
+    text = page(ada, "/")
     assert "ended: every trial failed" in text
     assert "Out of memory" in text
     assert "paused itself" in text
@@ -149,14 +144,14 @@ def test_hostile_names_are_text(ada: Client) -> None:
     running_sweep(name=HOSTILE)
     factories.sweep(factories.team(), state="failed", name=HOSTILE, message=HOSTILE)
     Experiment.objects.update(name=HOSTILE)
-    text = page(ada)
+    text = page(ada, "/")
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
 
 
 def test_other_teams_do_not_show(ada: Client) -> None:
     factories.sweep(factories.team("Chemistry"), name="not yours")
-    assert "not yours" not in page(ada)
+    assert "not yours" not in page(ada, "/")
 
 
 def test_the_feed_is_silent_while_nothing_changes(ada: Client) -> None:
@@ -177,7 +172,7 @@ def test_the_feed_sends_only_the_parts_that_changed(ada: Client) -> None:
 
 def test_the_page_stands_where_its_feed_goes_on(ada: Client) -> None:
     running_sweep()
-    text = page(ada)
+    text = page(ada, "/")
     since = text.split('data-since="')[1].split('"')[0]
     assert ada.get("/home/feed.json", {"since": since}).json()["parts"] == {}
 
@@ -208,7 +203,7 @@ def test_queries_do_not_grow_with_sweeps_and_trials(ada: Client, url: str) -> No
 def test_what_needs_attention_beyond_the_list_is_counted(ada: Client) -> None:
     for _ in range(10):
         factories.sweep(factories.team(), state="failed", reason="all_failed")
-    text = page(ada)
+    text = page(ada, "/")
     assert text.count("ended: every trial failed") == 6
     assert ">and 4 more</a>" in text
     assert 'Needs attention</h2><span class="chip">10</span>' in text

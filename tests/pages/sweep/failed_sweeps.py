@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.test import Client
-
 from experiments import lifecycle, storage
 from experiments.failures import groups
 from experiments.models import Sweep, Trial
 from tests import factories
+from tests.pages.clients import sweep_page
 
 SPACE = {
     "x": {"type": "uniform", "min_value": 0, "max_value": 1},
     "batch": {"type": "choice", "values": [8, 16, 64, 128]},
 }
-
-
-def client(name: str = "ada") -> Client:
-    made = Client()
-    made.force_login(factories.user(name))
-    return made
 
 
 def sweep(**fields: Any) -> Sweep:
@@ -67,4 +60,4 @@ def oom(made: Sweep) -> Sweep:
 
 
 def text_of(made: Sweep, path: str = "failures/") -> str:
-    return client().get(f"/sweeps/{made.pk}/{path}").content.decode()
+    return sweep_page(made, path)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.http import HttpResponse
-from django.test import Client
 from django.utils.html import escape
 
 from experiments.models import Event, Sweep
 from experiments.pages.form_fields import write_duration
 from experiments.pages.sweep.forms import LimitsForm
 from tests import factories
+from tests.pages.clients import client_of
 
 pytestmark = pytest.mark.django_db
 ACTIONS = ("start", "pause", "resume", "cancel", "archive")
@@ -19,12 +19,6 @@ ACTIONS = ("start", "pause", "resume", "cancel", "archive")
 @pytest.fixture
 def sweep() -> Sweep:
     return factories.sweep(factories.team(ada="member", vic="viewer"))
-
-
-def client_of(name: str, **options: object) -> Client:
-    client = Client(**options)
-    client.force_login(factories.user(name))
-    return client
 
 
 def act(sweep: Sweep, verb: str, *, user: str = "ada") -> int:

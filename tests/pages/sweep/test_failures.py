@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from html import unescape
 from typing import Any
 
@@ -17,7 +15,8 @@ from experiments.pages.sweep.charts import ChartAxis
 from experiments.pages.sweep.failure_comparison import bars_of
 from experiments.scheduling import ask, rounds
 from tests import factories
-from tests.pages.sweep.failed_sweeps import client, oom, run, sweep, text_of
+from tests.pages.clients import client_of, model
+from tests.pages.sweep.failed_sweeps import oom, run, sweep, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -37,22 +36,14 @@ def test_the_card_groups_errors_and_says_what_the_failed_share() -> None:
     assert "Resume with batch &lt; 64" in text
 
 
-def chart_of(text: str) -> dict[str, Any]:
-    """The model of the picture of what the failed share."""
-    found = re.search(r'id="shares-model" type="application/json">(.*?)</script>', text)
-    assert found is not None
-    model: dict[str, Any] = json.loads(found[1])
-    return model
-
-
 def test_what_the_failed_share_is_drawn_on_both_pages() -> None:
     made = oom(sweep())
     for path in ("", "failures/"):
-        page = client().get(f"/sweeps/{made.pk}/{path}").content.decode()
-        model = chart_of(page)
-        assert (model["failed"], model["ran"]) == (6, 12)
-        assert [each["name"] for each in model["parameters"]] == ["batch"]
-        bars = model["parameters"][0]["bars"]
+        page = client_of("ada").get(f"/sweeps/{made.pk}/{path}").content.decode()
+        chart = model(page, "shares-model")
+        assert (chart["failed"], chart["ran"]) == (6, 12)
+        assert [each["name"] for each in chart["parameters"]] == ["batch"]
+        bars = chart["parameters"][0]["bars"]
         assert [(b["tick"], b["failed"], b["ran"]) for b in bars] == [
             ("8", 0, 6),
             ("16", 0, 6),
@@ -62,7 +53,7 @@ def test_what_the_failed_share_is_drawn_on_both_pages() -> None:
         assert 'data-chart="shares"' in page
         assert "batch: 64, 128 in the failed, 8, 16 in those that ran." in page
         assert "vendor/chart.js" in page
-    page = client("eve").get(f"/sweeps/{made.pk}/failures/").content.decode()
+    page = client_of("eve").get(f"/sweeps/{made.pk}/failures/").content.decode()
     assert 'data-chart="shares"' in page
 
 
@@ -71,7 +62,7 @@ def test_where_nothing_tells_there_is_nothing_to_draw() -> None:
     for batch in (8, 16, 64, 128) * 2:
         run(made, batch, "ValueError: boom\n")
         run(made, batch)
-    page = client().get(f"/sweeps/{made.pk}/failures/").content.decode()
+    page = client_of("ada").get(f"/sweeps/{made.pk}/failures/").content.decode()
     assert "Nothing that they share is more than chance." in page
     assert "data-chart" not in page and "vendor/chart.js" not in page
 
@@ -79,9 +70,9 @@ def test_where_nothing_tells_there_is_nothing_to_draw() -> None:
 def test_the_feed_brings_the_picture_as_well() -> None:
     made = oom(sweep())
     Trial.objects.filter(sweep=made).update(value=None)
-    answer = client().get(f"/sweeps/{made.pk}/feed.json").json()
+    answer = client_of("ada").get(f"/sweeps/{made.pk}/feed.json").json()
     assert 'data-chart="shares"' in answer["parts"]["answers"]
-    assert len(chart_of(answer["parts"]["answers"])["parameters"]) == 1
+    assert len(model(answer["parts"]["answers"], "shares-model")["parameters"]) == 1
 
 
 def drawn(name: str, failed: list[Any], ran: list[Any], **axis: Any) -> list[Any]:
@@ -129,7 +120,10 @@ def test_groups_and_logs_can_be_picked() -> None:
     assert "KeyError: &#x27;lr&#x27;</p>" in picked
     assert 'aria-current="true">13</a>' in text_of(made, "failures/?failed=13")
     for query in ("failed=x", "failed=99999999999", "signature=<x>", "failed=0"):
-        assert client().get(f"/sweeps/{made.pk}/failures/?{query}").status_code == 200
+        assert (
+            client_of("ada").get(f"/sweeps/{made.pk}/failures/?{query}").status_code
+            == 200
+        )
 
 
 def test_hostile_logs_names_and_values_stay_text() -> None:
@@ -171,7 +165,7 @@ def test_the_page_costs_as_much_for_many_failures_as_for_few(
     costs = []
     for _ in range(2):
         with django_assert_max_num_queries(45) as queries:
-            client().get(f"/sweeps/{made.pk}/failures/")
+            client_of("ada").get(f"/sweeps/{made.pk}/failures/")
         costs.append(len(queries))
         run(made, 128, "RuntimeError: CUDA out of memory\n", count=8)
     assert costs[0] == costs[1]
@@ -186,7 +180,7 @@ def test_what_is_compared_with_where_nothing_ran_is_an_earlier_sweep() -> None:
 
 def test_leaving_the_region_out_changes_the_space_and_goes_on() -> None:
     made = oom(sweep())
-    answer = client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "exclude"})
+    answer = client_of("ada").post(f"/sweeps/{made.pk}/remedy/", {"remedy": "exclude"})
     assert answer.status_code == 302
     made.refresh_from_db()
     assert made.state == "running"
@@ -196,7 +190,7 @@ def test_leaving_the_region_out_changes_the_space_and_goes_on() -> None:
 def test_of_an_ended_sweep_a_draft_is_made() -> None:
     made = oom(sweep())
     Sweep.objects.filter(pk=made.pk).update(state="failed")
-    answer = client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "exclude"})
+    answer = client_of("ada").post(f"/sweeps/{made.pk}/remedy/", {"remedy": "exclude"})
     draft = Sweep.objects.latest("pk")
     assert answer["Location"] == f"/sweeps/{draft.pk}/edit/"
     assert (draft.state, draft.definition["constraints"]) == ("draft", ["batch < 64"])
@@ -204,7 +198,7 @@ def test_of_an_ended_sweep_a_draft_is_made() -> None:
 
 def test_the_failed_trials_run_again() -> None:
     made = oom(sweep())
-    client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "retry"})
+    client_of("ada").post(f"/sweeps/{made.pk}/remedy/", {"remedy": "retry"})
     made.refresh_from_db()
     factories.worker(made.pool)
     rounds.advance_all()
@@ -216,17 +210,17 @@ def test_the_failed_trials_run_again() -> None:
 def test_going_on_and_choices_that_there_are_not() -> None:
     made = oom(sweep())
     for value in ("", "nosuch", "more_memory"):
-        client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": value})
+        client_of("ada").post(f"/sweeps/{made.pk}/remedy/", {"remedy": value})
         made.refresh_from_db()
         assert made.state == "paused"
-    client().post(f"/sweeps/{made.pk}/remedy/", {"remedy": "resume"})
+    client_of("ada").post(f"/sweeps/{made.pk}/remedy/", {"remedy": "resume"})
     made.refresh_from_db()
     assert made.state == "running"
 
 
 def test_viewers_see_what_failed_and_do_nothing() -> None:
     made = oom(sweep())
-    viewer = client("eve")
+    viewer = client_of("eve")
     page = viewer.get(f"/sweeps/{made.pk}/failures/").content.decode()
     assert "memory ran out" in page
     assert "What to do" not in page
@@ -288,4 +282,4 @@ def advice_in(trial: Trial) -> str:
 
 
 def page_of(trial: Trial) -> str:
-    return unescape(client().get(f"/trials/{trial.pk}/").content.decode())
+    return unescape(client_of("ada").get(f"/trials/{trial.pk}/").content.decode())

@@ -16,6 +16,7 @@ from experiments.models import Sweep, Trial
 from experiments.pages.sweep import views as feeds
 from experiments.pages.sweep.views import FeedToken
 from tests import factories
+from tests.pages.clients import client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -33,9 +34,7 @@ def sweep() -> Sweep:
 
 @pytest.fixture
 def client() -> Client:
-    client = Client()
-    client.force_login(factories.user("ada"))
-    return client
+    return client_of("ada")
 
 
 def feed(client: Client, sweep: Sweep, since: str = "", **query: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from experiments.models import Sweep, Trial
 from experiments.scheduling import rounds
 from tests import factories
 from tests.pages.builder import builder_forms
-from tests.pages.sweep.failed_sweeps import client, sweep, text_of
+from tests.pages.clients import client_of
+from tests.pages.sweep.failed_sweeps import sweep, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +32,7 @@ def tried(made: Sweep, name: str) -> Trial:
 def test_one_configuration_of_a_draft_is_tried_and_the_sweep_waits() -> None:
     made = sweep(state="draft")
     assert "Test one configuration" in text_of(made, "")
-    client().post(f"/sweeps/{made.pk}/preflight/")
+    client_of("ada").post(f"/sweeps/{made.pk}/preflight/")
     made.refresh_from_db()
     assert (made.state, made.preflight["hold"]) == ("running", True)
     assert "Testing one configuration first" in text_of(made, "")
@@ -39,19 +40,19 @@ def test_one_configuration_of_a_draft_is_tried_and_the_sweep_waits() -> None:
     text = text_of(made, "")
     assert "The tested configuration works" in text
     assert "Start all trials" in text
-    client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": "resume"})
+    client_of("ada").post(f"/sweeps/{made.pk}/preflight/", {"remedy": "resume"})
     made.refresh_from_db()
     assert made.state == "running"
 
 
 def test_a_near_miss_becomes_the_metric_with_one_click_and_keeps_its_reports() -> None:
     made = sweep(state="draft")
-    client().post(f"/sweeps/{made.pk}/preflight/")
+    client_of("ada").post(f"/sweeps/{made.pk}/preflight/")
     trial = tried(made, "acc")
     text = text_of(made, "")
     assert "Did you mean acc?" in text
     assert "Use acc as the primary metric" in text
-    client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": "use:acc"})
+    client_of("ada").post(f"/sweeps/{made.pk}/preflight/", {"remedy": "use:acc"})
     made.refresh_from_db()
     trial.refresh_from_db()
     assert (made.state, made.primary_metric) == ("running", "acc")
@@ -65,17 +66,17 @@ def test_a_near_miss_becomes_the_metric_with_one_click_and_keeps_its_reports() -
 
 def test_only_names_that_were_found_can_be_used() -> None:
     made = sweep(state="draft")
-    client().post(f"/sweeps/{made.pk}/preflight/")
+    client_of("ada").post(f"/sweeps/{made.pk}/preflight/")
     tried(made, "acc")
     for value in ("use:loss", "use:", "nosuch"):
-        client().post(f"/sweeps/{made.pk}/preflight/", {"remedy": value})
+        client_of("ada").post(f"/sweeps/{made.pk}/preflight/", {"remedy": value})
     made.refresh_from_db()
     assert (made.state, made.primary_metric) == ("paused", "accuracy")
 
 
 def test_a_running_sweep_cannot_be_tried_first() -> None:
     made = sweep()
-    answer = client().post(f"/sweeps/{made.pk}/preflight/", follow=True)
+    answer = client_of("ada").post(f"/sweeps/{made.pk}/preflight/", follow=True)
     assert "Only a draft can be tested first" in answer.content.decode()
 
 

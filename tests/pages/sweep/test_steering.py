@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from django.http import HttpResponse
-from django.test import Client
 
 from experiments.models import Attempt, Sweep
 from experiments.sweeps import editing
 from tests import factories
+from tests.pages.clients import client_of, sweep_page
 
 pytestmark = pytest.mark.django_db
 
@@ -23,16 +23,6 @@ NARROW = "x: {type: uniform, min_value: 0.5, max_value: 1.0}"
 @pytest.fixture
 def sweep() -> Sweep:
     return factories.sweep(factories.team(ada="member", ben="member", vic="viewer"))
-
-
-def client_of(name: str) -> Client:
-    client = Client()
-    client.force_login(factories.user(name))
-    return client
-
-
-def page(sweep: Sweep, part: str = "", *, user: str = "ada") -> str:
-    return client_of(user).get(f"/sweeps/{sweep.pk}/{part}").content.decode()
 
 
 def post(sweep: Sweep, part: str, user: str = "ada", **data: Any) -> HttpResponse:
@@ -52,7 +42,7 @@ def seen(text: str, form: str) -> str:
 class TestPausing:
     def test_the_page_asks_what_becomes_of_running_trials(self, sweep: Sweep) -> None:
         factories.claim(factories.trial(sweep))
-        for text in (page(sweep), page(sweep, "pause/")):
+        for text in (sweep_page(sweep), sweep_page(sweep, "pause/")):
             assert "1 trial runs now." in text
             assert "Let them finish" in text and "requeue them" in text
 
@@ -61,16 +51,18 @@ class TestPausing:
         post(sweep, "pause", running="finish")
         assert sweep.state == "paused"
         assert Attempt.objects.get().release_requested_at is None
-        assert "Stop and requeue 1 trial" in page(sweep)
+        assert "Stop and requeue 1 trial" in sweep_page(sweep)
         post(sweep, "pause", running="requeue")
         assert Attempt.objects.get().release_requested_at is not None
-        assert "Stopped and queued again: 1 running trial." in page(sweep, "events/")
+        assert "Stopped and queued again: 1 running trial." in sweep_page(
+            sweep, "events/"
+        )
 
     def test_a_paused_sweep_says_who_runs_and_who_waits(self, sweep: Sweep) -> None:
         factories.claim(factories.trial(sweep))
         factories.trial(sweep)
         post(sweep, "pause")
-        assert "paused, 1 still running, 1 waiting" in page(sweep)
+        assert "paused, 1 still running, 1 waiting" in sweep_page(sweep)
 
     def test_the_feed_brings_the_number_of_the_question(self, sweep: Sweep) -> None:
         factories.claim(factories.trial(sweep))
@@ -80,10 +72,10 @@ class TestPausing:
 
 class TestExtending:
     def test_an_ended_sweep_offers_more_and_goes_on(self, sweep: Sweep) -> None:
-        assert "Add more trials" not in page(sweep)
+        assert "Add more trials" not in sweep_page(sweep)
         post(sweep, "cancel")
-        assert "Add more trials" in page(sweep)
-        assert "How many more trials" in page(sweep, "extend/")
+        assert "Add more trials" in sweep_page(sweep)
+        assert "How many more trials" in sweep_page(sweep, "extend/")
         assert post(sweep, "extend", trials="7").status_code == 302
         assert (sweep.state, sweep.max_total_trials) == ("running", 7)
 
@@ -106,12 +98,12 @@ class TestExtending:
 
     def test_what_was_tried_to_the_end_offers_no_more(self, sweep: Sweep) -> None:
         Sweep.objects.update(state="completed", exhausted=True)
-        assert "Add more trials" not in page(sweep)
+        assert "Add more trials" not in sweep_page(sweep)
 
     def test_viewers_may_not(self, sweep: Sweep) -> None:
         post(sweep, "cancel")
         assert post(sweep, "extend", user="vic", trials="3").status_code == 403
-        assert "Add more trials" not in page(sweep, user="vic")
+        assert "Add more trials" not in sweep_page(sweep, user="vic")
 
 
 class TestTheSpace:
@@ -139,7 +131,7 @@ class TestTheSpace:
         assert mark is not None
         answer = self.send(sweep, NARROW, previewed=mark[1])
         assert (answer.status_code, sweep.space_version) == (302, 2)
-        assert "Search space 2" in page(sweep, "settings/")
+        assert "Search space 2" in sweep_page(sweep, "settings/")
 
     def test_another_text_than_the_previewed_one_is_shown_first(
         self, sweep: Sweep
@@ -184,9 +176,11 @@ class TestTheSpace:
 
     def test_viewers_and_ended_sweeps_have_no_form(self, sweep: Sweep) -> None:
         assert self.send(sweep, NARROW, user="vic").status_code == 403
-        assert "Show what would change" not in page(sweep, "settings/", user="vic")
+        assert "Show what would change" not in sweep_page(
+            sweep, "settings/", user="vic"
+        )
         post(sweep, "cancel")
-        assert "Show what would change" not in page(sweep, "settings/")
+        assert "Show what would change" not in sweep_page(sweep, "settings/")
 
     def test_old_trials_are_told_apart_and_axes_have_room_for_them(
         self, sweep: Sweep
@@ -201,7 +195,7 @@ class TestTheSpace:
         for trial, words in ((old, "Search space 1 of 2"), (new, "Search space 2 of")):
             found = client_of("ada").get(trial.get_absolute_url()).content.decode()
             assert words in found
-        model = page(sweep).partition('id="sweep-model"')[2]
+        model = sweep_page(sweep).partition('id="sweep-model"')[2]
         axis = json.loads(model.partition(">")[2].partition("<")[0])["space"][0]
         assert (axis["low"], axis["high"]) == (0.0, 2.0)
 
@@ -209,7 +203,7 @@ class TestTheSpace:
 class TestTwoPeople:
     def test_the_second_sees_what_the_first_changed(self, sweep: Sweep) -> None:
         form = f"/sweeps/{sweep.pk}/settings/"
-        before = seen(page(sweep, "settings/"), form)
+        before = seen(sweep_page(sweep, "settings/"), form)
         limits = {"max_total_trials": 9, "max_concurrent_trials": 2}
         assert post(sweep, "settings", seen=before, **limits).status_code == 302
         mine = {"max_total_trials": 4, "max_concurrent_trials": 3}
@@ -224,13 +218,13 @@ class TestTwoPeople:
         assert (sweep.max_total_trials, sweep.max_concurrent_trials) == (4, 3)
 
     def test_another_forms_changes_are_no_conflict(self, sweep: Sweep) -> None:
-        before = seen(page(sweep, "settings/"), f"/sweeps/{sweep.pk}/settings/")
+        before = seen(sweep_page(sweep, "settings/"), f"/sweeps/{sweep.pk}/settings/")
         post(sweep, "early-termination", policy="type: median_stopping")
         limits = {"max_total_trials": 9, "max_concurrent_trials": 2}
         assert post(sweep, "settings", seen=before, **limits).status_code == 302
 
     def test_policies_and_spaces_are_told_in_words(self, sweep: Sweep) -> None:
-        text = page(sweep, "settings/")
+        text = sweep_page(sweep, "settings/")
         policy = seen(text, f"/sweeps/{sweep.pk}/early-termination/")
         space = seen(text, f"/sweeps/{sweep.pk}/space/")
         post(sweep, "early-termination", policy="type: median_stopping")
@@ -253,9 +247,9 @@ class TestTwoPeople:
 def test_only_what_was_asked_for_is_left(sweep: Sweep) -> None:
     for _ in range(4):
         factories.trial(sweep, state="completed", value=0.5)
-    assert "Exploring at random" in page(sweep)
+    assert "Exploring at random" in sweep_page(sweep)
     sweep.requests.create(params={"x": 0.1}, origin="rerun", source_number=0)
     Sweep.objects.update(max_total_trials=5)
-    text = page(sweep)
+    text = sweep_page(sweep)
     assert "Running 1 requested trial" in text and "Exploring at random" not in text
     assert "The search itself has ended." in text

@@ -8,7 +8,8 @@ from django.test import Client
 from experiments import lifecycle, storage
 from experiments.models import Attempt, Metric, Trial
 from tests import factories
-from tests.pages.trial.trial_pages import MEDIAN, model, page
+from tests.pages.clients import model, page
+from tests.pages.trial.trial_pages import MEDIAN
 
 pytestmark = [
     pytest.mark.django_db,

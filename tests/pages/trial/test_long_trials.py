@@ -13,7 +13,8 @@ from experiments.pages.curves import groups_of, points_of
 from experiments.pages.trial.threshold import threshold_model
 from experiments.tracking.verdicts import checks_of, verdict_sample
 from tests import factories
-from tests.pages.trial.trial_pages import MEDIAN, page
+from tests.pages.clients import page
+from tests.pages.trial.trial_pages import MEDIAN
 
 pytestmark = pytest.mark.django_db
 

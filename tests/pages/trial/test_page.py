@@ -15,7 +15,8 @@ from experiments.models import Artifact, Attempt, Event, Experiment, Trial
 from experiments.pages.curves import groups_of, points_of, stem_of
 from experiments.tracking import ingest
 from tests import factories
-from tests.pages.trial.trial_pages import MEDIAN, judged_trial, model, page
+from tests.pages.clients import model, page
+from tests.pages.trial.trial_pages import MEDIAN, judged_trial
 
 pytestmark = [
     pytest.mark.django_db,

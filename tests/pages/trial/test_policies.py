@@ -9,7 +9,8 @@ from experiments import lifecycle
 from experiments.models import Attempt, Decision, Trial
 from experiments.sweeps.requests import waiting_requests
 from tests import factories
-from tests.pages.trial.trial_pages import judged_trial, model, page
+from tests.pages.clients import model, page
+from tests.pages.trial.trial_pages import judged_trial
 
 pytestmark = [
     pytest.mark.django_db,

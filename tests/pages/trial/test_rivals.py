@@ -10,7 +10,8 @@ from django.test import Client
 
 from experiments.models import Report, Trial
 from tests import factories
-from tests.pages.trial.trial_pages import judged_trial, model, page
+from tests.pages.clients import model, page
+from tests.pages.trial.trial_pages import judged_trial
 
 pytestmark = [
     pytest.mark.django_db,

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-
-from django.test import Client
-
 from experiments import lifecycle
 from experiments.models import Trial
 from tests import factories
 
 MEDIAN = {"type": "median_stopping", "evaluation_interval": 1, "delay_evaluation": 2}
-
-
-def page(client: Client, url: str) -> str:
-    response = client.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def model(html: str, name: str) -> dict[str, object]:
-    found = re.search(rf'<script id="{name}"[^>]*>(.*?)</script>', html, re.DOTALL)
-    assert found is not None
-    loaded: dict[str, object] = json.loads(found[1])
-    return loaded
 
 
 def judged_trial(rivals: int = 3, **changes: object) -> Trial:
