@@ -49,7 +49,7 @@ from experiments.tracking.spaces import search_space, trial_params, version_of
 
 
 @dataclass(frozen=True)
-class ParameterRow:
+class TrialParameter:
     name: str
     is_set: bool
     value: Any
@@ -65,7 +65,7 @@ def parameter_rows(
     axes: Mapping[str, ParameterAxis],
     *,
     best: Trial | None,
-) -> list[ParameterRow]:
+) -> list[TrialParameter]:
     """In the order of the space; parameters that only the trials have come last."""
     own, others = trial_params(trial), trial_params(rival) if rival else None
     names = dict.fromkeys([*axes, *own, *(others or {})])
@@ -83,10 +83,10 @@ def _row(
     others: Mapping[str, Any] | None,
     axis: ParameterAxis | None,
     marked: Sequence[tuple[Trial, str]],
-) -> ParameterRow:
+) -> TrialParameter:
     value = own.get(name, UNSET)
     other = UNSET if others is None else others.get(name, UNSET)
-    return ParameterRow(
+    return TrialParameter(
         name=name,
         is_set=value is not UNSET,
         value=None if value is UNSET else value,
