@@ -1,1 +1,1 @@
-"""Home: what is running, what needs somebody, what is new in the team."""
+"""Home: what runs in the team, what needs attention, what is new."""

@@ -1,4 +1,4 @@
-"""What the charts of a sweep's page draw: the newest trials, and those that led."""
+"""What the charts of a sweep's page draw: the newest trials, and earlier leaders."""
 
 from __future__ import annotations
 

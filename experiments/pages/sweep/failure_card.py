@@ -25,14 +25,13 @@ from experiments.pages.sweep.remedies import Remedy, Situation, remedies
 from experiments.pages.sweep.summary import SweepSummary
 from experiments.search.wording import counted
 
-# The reasons of a pause that failures are behind; after the others a sweep waits for
-# somebody's choice.
+# Pauses because of failures; after the others a sweep waits for a decision.
 FAILURES = frozenset(
     {"max_failed_trials", circuit_breaker.SAME_FAILURE, lifecycle.PREFLIGHT_FAILED}
 )
 PAUSES = FAILURES | {lifecycle.PREFLIGHT_HELD}
 TIMEOUT = "trial_timeout"
-# Of failures without a signature, so many messages are compared.
+# How many messages of failures without a signature are compared.
 MAX_COMPARED = 200
 MAX_LINES, LOG_BYTES = 12, 16 << 10
 MAX_GROUPS, MAX_NUMBERS = 6, 4

@@ -36,7 +36,7 @@ MIN_FOR_FORECAST = 3
 class SweepSummary:
     """One sweep now.
 
-    ``best`` has ended, and a failed sweep has none; ``leader`` stands in while nothing
+    ``best`` has ended, and a failed sweep has none; ``leader`` replaces it while nothing
     has: the best of what runs. ``ranked`` counts the trials that ``best`` was chosen
     from, ``median`` is their median value, and ``since_best`` how many trials ended
     after the best one did. ``requested`` counts those to come that people asked for
@@ -95,7 +95,7 @@ class SweepSummary:
 
     @cached_property
     def to_come(self) -> int:
-        """Trials that have not ended, those that run included."""
+        """Trials that have not ended, running ones included."""
         return self.planned - self.ended
 
     @cached_property
@@ -149,7 +149,7 @@ def forecasts(to_come: Mapping[int, int], *, now: datetime) -> dict[int, str]:
 def sweep_summary(sweep: Sweep, *, now: datetime) -> SweepSummary:
     progress = progress_of([sweep])[sweep.pk]
     if sweep.state == SweepState.FAILED:
-        # What a failed sweep cut off on its way is no answer.
+        # Trials that a failed sweep cut off do not count.
         progress = replace(progress, best=None)
     best = progress.best
     ranked = sweep.trials.ranked(sweep.goal)

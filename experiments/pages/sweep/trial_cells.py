@@ -37,7 +37,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row's texts beside the row itself."""
+    """A row and its texts."""
 
     row: TrialRow
     value: TableCell

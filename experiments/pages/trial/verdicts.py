@@ -31,8 +31,8 @@ class MarginBar:
 class VerdictRow:
     """One verdict, its numbers written with one count of decimals down the table.
 
-    ``rank``: 0 for the rows that are always shown, 1 for those that a phone leaves out,
-    2 for those that only the whole table has.
+    ``rank``: 0 for rows that are always shown, 1 for rows that phones leave out, 2 for
+    rows of the whole table only.
     """
 
     decision: Decision
