@@ -75,32 +75,21 @@ def remove_unused(
     keep: Path | None = None,
     show: Show = no_heartbeat,
 ) -> list[Path]:
-    """Remove environments that were not used for `days`, then the least recently used
-    until the rest fits the limit. Returns what was removed.
+    """Remove environments that are unfinished or were not used for `days`, then the
+    least recently used until the rest fits the limit; never `keep`, nor one that a
+    trial uses or builds now. Returns what was removed.
 
     Calls `show` often, also while it measures and removes large folders.
     """
-    old = time.time() - days * DAY
-    removed = [folder for folder in _folders(root) if _is_useless(folder, old)]
-    removed = [folder for folder in removed if _remove(folder, show)]
-    return removed + make_room(root, limit=limit, keep=keep, show=show)
-
-
-def make_room(
-    root: Path, *, limit: int, keep: Path | None = None, show: Show = no_heartbeat
-) -> list[Path]:
-    """Remove the least recently used until all fit into `limit` bytes; never `keep`,
-    nor one that a trial uses or builds now."""
-    found = sorted(_environments(root, show), key=lambda kept: kept.used_at)
-    size = sum(kept.size for kept in found)
-    removed = []
-    for kept in found:
-        if size <= limit:
-            break
-        if kept.path != keep and _remove(kept.path, show):
-            size -= kept.size
-            removed.append(kept.path)
-    return removed
+    unfinished = [each for each in _folders(root) if not (each / MARK).exists()]
+    removed = [folder for folder in unfinished if _remove(folder, show)]
+    return removed + _clear(
+        list(_environments(root, show)),
+        days=days,
+        limit=limit,
+        min_unused=0.0,
+        remove=lambda each: each.path != keep and _remove(each.path, show),
+    )
 
 
 def size_of(folder: Path, show: Show = no_heartbeat) -> int:
@@ -120,14 +109,6 @@ def _folders(root: Path) -> list[Path]:
     except OSError:
         return []
     return [path for path in found if path.is_dir() and not path.is_symlink()]
-
-
-def _is_useless(folder: Path, old: float) -> bool:
-    """Unused since then, or never finished; a lock protects what is being built."""
-    try:
-        return (folder / MARK).stat().st_mtime < old
-    except OSError:
-        return True
 
 
 def _environments(root: Path, show: Show) -> Iterator[Cached]:
@@ -224,6 +205,7 @@ def _clear(
     days: float,
     limit: int,
     remove: Callable[[Cached], bool],
+    min_unused: float = MIN_UNUSED,
 ) -> list[Path]:
     """Remove what is too old, then the least recently used until the rest fits."""
     now = time.time()
@@ -231,7 +213,7 @@ def _clear(
     removed = []
     for each in sorted(found, key=lambda each: each.used_at):
         is_old = each.used_at < now - days * DAY
-        if each.used_at > now - MIN_UNUSED or not (is_old or size > limit):
+        if each.used_at > now - min_unused or not (is_old or size > limit):
             continue
         if remove(each):
             removed.append(each.path)

@@ -24,7 +24,6 @@ from experiments.runner.venv_cache import (
     clear_code,
     clear_resume,
     clear_shared,
-    make_room,
     remove_unused,
     size_of,
 )
@@ -53,7 +52,7 @@ def test_what_was_not_used_for_long_goes(tmp_path: Path) -> None:
 def test_the_longest_unused_go_until_the_rest_fits(tmp_path: Path) -> None:
     for days in (1, 2, 3):
         environment(tmp_path, f"e{days}", days=days)
-    removed = make_room(tmp_path, limit=150, keep=tmp_path / "e3")
+    removed = remove_unused(tmp_path, days=30, limit=150, keep=tmp_path / "e3")
     assert [folder.name for folder in removed] == ["e2", "e1"]
     assert (tmp_path / "e3").exists()
 
@@ -103,11 +102,11 @@ def test_a_folder_that_pip_fills_meanwhile_does_no_harm(
 def test_the_size_in_the_mark_is_used(tmp_path: Path) -> None:
     folder = environment(tmp_path, "e", days=1, size=10)
     (folder / MARK).write_text('{"bytes": 1000}')
-    assert make_room(tmp_path, limit=1000) == []
-    assert make_room(tmp_path, limit=999) == [folder]
+    assert remove_unused(tmp_path, days=30, limit=1000) == []
+    assert remove_unused(tmp_path, days=30, limit=999) == [folder]
 
 
-def test_measuring_and_removing_give_signs_of_life(tmp_path: Path) -> None:
+def test_heartbeats_continue_while_it_measures_and_removes(tmp_path: Path) -> None:
     folder = environment(tmp_path, "e", days=40)
     for number in range(50):
         (folder / f"module{number}.py").touch()
@@ -133,7 +132,7 @@ def test_a_stop_while_room_is_made_leaves_no_half_environment(tmp_path: Path) ->
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError):
-        make_room(tmp_path, limit=0, show=stop)
+        remove_unused(tmp_path, days=30, limit=0, show=stop)
     assert not (folder / MARK).exists()
     remove_unused(tmp_path, days=30, limit=0)
     assert not folder.exists()
