@@ -15,7 +15,7 @@ def in_time(seconds: float, action: Callable[[], Result]) -> Result:
 
     Only this thread is counted, and the collector rests: it would look at everything
     that the tests before have left. What took too long gets two more tries, for a
-    processor that somebody else slowed down; code that grows too fast fails them all.
+    processor that other processes slowed down; code that grows too fast fails them all.
     """
     took = []
     for _ in range(3):

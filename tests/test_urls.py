@@ -67,7 +67,7 @@ def test_what_is_open_answers(url: str) -> None:
 
 @pytest.mark.parametrize("url", [url for url in ALL if not url.startswith("/api/")])
 def test_no_page_changes_anything_without_a_form_token(url: str) -> None:
-    """Also for somebody who is logged in: another site's form is refused."""
+    """Also for a user who is logged in: another site's form is refused."""
     from tests import factories
 
     client = Client(enforce_csrf_checks=True)

@@ -26,7 +26,7 @@ PASSWORD = "only-for-this-test"
 TIMEOUT = 180.0
 # Not the shared generator, which property tests set back to a seed.
 CHANCE = random.SystemRandom()
-# Not those that the system gives to whoever connects: it may be some seconds until a
+# Not those that the system gives to clients: it may be some seconds until a
 # port's server starts.
 PORTS = range(12_000, 32_000)
 # As many processes of one suite choose from ports of their own.

@@ -84,7 +84,7 @@ def test_a_site_that_is_down_is_no_cut(runners: Any, site: Any) -> None:
     runners.wait_for_word("START")
     site.go_away()
     time.sleep(3.5)
-    assert runners.alive(), "its host refuses, so nobody can take over"
+    assert runners.alive(), "its host refuses, so no other can take over"
     site.come_back()
     site.statuses["*"] = 503
     time.sleep(3.5)
