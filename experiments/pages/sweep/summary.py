@@ -36,12 +36,11 @@ MIN_FOR_FORECAST = 3
 class SweepSummary:
     """One sweep now.
 
-    ``best`` has ended, and a failed sweep has none; ``leader`` replaces it while nothing
-    has: the best of what runs. ``ranked`` counts the trials that ``best`` was chosen
-    from, ``median`` is their median value, and ``since_best`` how many trials ended
-    after the best one did. ``requested`` counts those to come that people asked for
-    beside the sampler's. ``mean_time`` is the mean training time of ended trials and
-    ``running_for`` the times of the running ones so far, all in seconds.
+    ``best`` has ended; a failed sweep has none. ``leader``: the best running trial, while
+    there is no best. ``ranked``: how many trials ``best`` was chosen from, with their
+    ``median`` value. ``since_best``: how many trials ended after the best one.
+    ``requested``: open trials that people requested. ``mean_time`` of ended trials and
+    ``running_for`` of running ones are training times in seconds.
     """
 
     sweep: Sweep
