@@ -80,6 +80,8 @@ RESOURCES = (
     "properties",
     "shm_size",
 )
+CLOUD = ("identity", "queue_settings", "properties", "services")
+REFERENCE = "azureml:"
 
 
 def read_azure(source: Node, name: str = "") -> JSONObject:
@@ -260,10 +262,6 @@ def _leave(source: Node, document: JSONObject) -> None:
         document["resources"] = {"gpus": json_value(resources.take("gpus"))}
     resources.close("the resources of a trial here", also=RESOURCES)
     source.close("a sweep here", also=SWEEP)
-
-
-CLOUD = ("identity", "queue_settings", "properties", "services")
-REFERENCE = "azureml:"
 
 
 def recognise_azure(document: Document) -> list[str]:

@@ -53,6 +53,20 @@ RECORDS = (
     "study_id",
     "user",
 )
+PARENT_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.(\w+)\s*\}\}\s*")
+# A step's own value replaces the pipeline's.
+SHARED = ("experiment_name", "description", "tags", "compute")
+SETTINGS = (
+    "component",
+    "continue_on_step_failure",
+    "continue_run_on_failed_optional_input",
+    "default_compute",
+    "default_datastore",
+    "force_rerun",
+    "on_finalize",
+    "on_init",
+)
+PIPELINE = ("component", "services", "source_job_id")
 
 
 def read_wire(source: Node, name: str = "") -> JSONObject:
@@ -169,22 +183,6 @@ def recognise_wire(document: Mapping[str, object]) -> list[str]:
     """The settings that identify a HyperDrive configuration."""
     keys = ("generator_config", "policy_config", "primary_metric_config")
     return [key for key in keys if key in document]
-
-
-PARENT_INPUT = re.compile(r"\s*\$\{\{\s*parent\.inputs\.(\w+)\s*\}\}\s*")
-# A step's own value replaces the pipeline's.
-SHARED = ("experiment_name", "description", "tags", "compute")
-SETTINGS = (
-    "component",
-    "continue_on_step_failure",
-    "continue_run_on_failed_optional_input",
-    "default_compute",
-    "default_datastore",
-    "force_rerun",
-    "on_finalize",
-    "on_init",
-)
-PIPELINE = ("component", "services", "source_job_id")
 
 
 def read_pipeline(source: Node, name: str = "") -> JSONObject:

@@ -24,6 +24,21 @@ from experiments.search.formats.optuna_storage import MAGIC, MAX_BYTES, opened
 from experiments.search.formats.wandb import read_wandb
 from experiments.search.records import JSONObject
 
+FORMATS: Mapping[str, str] = {
+    "sweepsite": "a sweep document of this site",
+    "azure": "an Azure ML sweep",
+    "wandb": "a Weights & Biases sweep",
+    "katib": "a Katib experiment",
+    "nni": "an NNI experiment",
+    "optuna": "an Optuna study",
+}
+MAX_PARTS = 200
+# Only from a table: a view could run any query.
+STUDIES = (
+    "SELECT substr(study_name, 1, 500) FROM studies WHERE EXISTS (SELECT 1 FROM"
+    " sqlite_master WHERE type = 'table' AND name = 'studies') LIMIT ?"
+)
+
 
 @dataclass(frozen=True)
 class FormatReader:
@@ -133,22 +148,6 @@ FORMAT_READERS = (
     FormatReader("azure", recognise_azure, read_azure),
     FormatReader("sweepsite", _recognise_own, _read_own),
     FormatReader("wandb", _recognise_wandb, read_wandb),
-)
-FORMATS: Mapping[str, str] = {
-    "sweepsite": "a sweep document of this site",
-    "azure": "an Azure ML sweep",
-    "wandb": "a Weights & Biases sweep",
-    "katib": "a Katib experiment",
-    "nni": "an NNI experiment",
-    "optuna": "an Optuna study",
-}
-
-
-MAX_PARTS = 200
-# Only from a table: a view could run any query.
-STUDIES = (
-    "SELECT substr(study_name, 1, 500) FROM studies WHERE EXISTS (SELECT 1 FROM"
-    " sqlite_master WHERE type = 'table' AND name = 'studies') LIMIT ?"
 )
 
 

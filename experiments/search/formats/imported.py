@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 from experiments.search.fields import DefinitionError, Problem, join
 from experiments.search.records import JSONValue, Params
 
+NoteKind: TypeAlias = Literal["left out", "changed"]
+
 
 @dataclass
 class SourceMap:
@@ -103,9 +105,6 @@ def _renamed(message: str, names: Mapping[str, str]) -> str:
     words = "|".join(re.escape(name) for name in names)
     pattern = rf'("(?:[^"\\]|\\.)*")|(?<![\w.])(?:{words})(?!\w)'
     return re.sub(pattern, lambda match: match[1] or names[match[0]], message)
-
-
-NoteKind: TypeAlias = Literal["left out", "changed"]
 
 
 @dataclass(frozen=True)

@@ -24,26 +24,6 @@ COLLECTORS = {
     "Push": "Reports to Katib's client do not reach this site.",
 }
 REPORT = "Report metrics with sweepsite_client: log(accuracy=0.9)."
-
-
-def _leave_collector(spec: Node) -> None:
-    """Note every part of `metricsCollectorSpec`: here trials report their metrics."""
-    collector = spec.inner("collector")
-    kind = collector.text("kind")
-    why = COLLECTORS.get(kind, "There are no metrics collectors here.")
-    collector.leave("kind", why, REPORT)
-    collector.leave("customCollector", "No container runs next to a trial.")
-    collector.close("a sweep here")
-    source = spec.inner("source")
-    wanted = source.inner("filter")
-    wanted.leave("metricsFormat", "Lines are not searched for metrics.", REPORT)
-    wanted.close("a sweep here")
-    source.leave("fileSystemPath", "A trial's files are not searched for metrics.")
-    source.leave("httpGet", "This site does not request metrics from a trial.")
-    source.close("a sweep here")
-    spec.close("a sweep here")
-
-
 ALGORITHMS: Mapping[str, JSONObject] = {
     "random": {"type": "random"},
     "grid": {"type": "grid"},
@@ -78,6 +58,65 @@ INNER = (
     "truncation_threshold",
 )
 RULE, RIVALS, START = "medianstop", "min_trials_required", "start_step"
+LIMITS = {
+    "maxTrialCount": "max_total_trials",
+    "parallelTrialCount": "max_concurrent_trials",
+    "maxFailedTrialCount": "max_failed_trials",
+}
+DEFAULT_PARALLEL = 3
+# Where the fields of our document are in an Experiment.
+FIELDS = {
+    "experiment_name": "metadata.name",
+    "tags": "metadata.labels",
+    "trial": "spec.trialTemplate",
+    "search_space": "spec.parameters",
+    "sampling_algorithm": "spec.algorithm",
+    "sampling_algorithm.type": "spec.algorithm.algorithmName",
+    "objective": "spec.objective",
+    "objective.primary_metric": "spec.objective.objectiveMetricName",
+    "objective.goal": "spec.objective.type",
+    "objective.target": "spec.objective.goal",
+    "early_termination": "spec.earlyStopping",
+    "limits": "spec.maxTrialCount",
+    **{f"limits.{ours}": f"spec.{theirs}" for theirs, ours in LIMITS.items()},
+}
+# Metadata that a cluster adds to every resource.
+METADATA = (
+    "annotations",
+    "creationTimestamp",
+    "finalizers",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+OBJECTIVE = (
+    "type",
+    "goal",
+    "objectiveMetricName",
+    "additionalMetricNames",
+    "metricStrategies",
+)
+
+
+def _leave_collector(spec: Node) -> None:
+    """Note every part of `metricsCollectorSpec`: here trials report their metrics."""
+    collector = spec.inner("collector")
+    kind = collector.text("kind")
+    why = COLLECTORS.get(kind, "There are no metrics collectors here.")
+    collector.leave("kind", why, REPORT)
+    collector.leave("customCollector", "No container runs next to a trial.")
+    collector.close("a sweep here")
+    source = spec.inner("source")
+    wanted = source.inner("filter")
+    wanted.leave("metricsFormat", "Lines are not searched for metrics.", REPORT)
+    wanted.close("a sweep here")
+    source.leave("fileSystemPath", "A trial's files are not searched for metrics.")
+    source.leave("httpGet", "This site does not request metrics from a trial.")
+    source.close("a sweep here")
+    spec.close("a sweep here")
 
 
 class NamedSettings(Node):
@@ -187,49 +226,6 @@ def read_stopping(spec: Node) -> JSONObject:
         "min_rivals": 3 if rivals is None else rivals,
         "delay_evaluation": 4 if start is None else start,
     }
-
-
-LIMITS = {
-    "maxTrialCount": "max_total_trials",
-    "parallelTrialCount": "max_concurrent_trials",
-    "maxFailedTrialCount": "max_failed_trials",
-}
-DEFAULT_PARALLEL = 3
-# Where the fields of our document are in an Experiment.
-FIELDS = {
-    "experiment_name": "metadata.name",
-    "tags": "metadata.labels",
-    "trial": "spec.trialTemplate",
-    "search_space": "spec.parameters",
-    "sampling_algorithm": "spec.algorithm",
-    "sampling_algorithm.type": "spec.algorithm.algorithmName",
-    "objective": "spec.objective",
-    "objective.primary_metric": "spec.objective.objectiveMetricName",
-    "objective.goal": "spec.objective.type",
-    "objective.target": "spec.objective.goal",
-    "early_termination": "spec.earlyStopping",
-    "limits": "spec.maxTrialCount",
-    **{f"limits.{ours}": f"spec.{theirs}" for theirs, ours in LIMITS.items()},
-}
-# Metadata that a cluster adds to every resource.
-METADATA = (
-    "annotations",
-    "creationTimestamp",
-    "finalizers",
-    "generation",
-    "managedFields",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-)
-OBJECTIVE = (
-    "type",
-    "goal",
-    "objectiveMetricName",
-    "additionalMetricNames",
-    "metricStrategies",
-)
 
 
 def read_katib(source: Node, name: str = "") -> JSONObject:

@@ -64,6 +64,19 @@ CONTAINER = (
     "volumeMounts",
     "workingDir",
 )
+SHAPES = ("uniform", "logUniform", "normal", "logNormal", "unknown")
+KINDS = ("double", "int", "discrete", "categorical")
+# From one bound of a normal distribution to the other, in standard deviations.
+SIGMAS = 6
+# Where the fields of our distributions are in Katib.
+FIELDS = {
+    **dict.fromkeys(("low", "min_value", "mu"), "feasibleSpace.min"),
+    **dict.fromkeys(("high", "max_value", "sigma"), "feasibleSpace.max"),
+    **dict.fromkeys(("step", "q"), "feasibleSpace.step"),
+    "log": "feasibleSpace.distribution",
+    "values": "feasibleSpace.list",
+}
+SPACE = ("min", "max", "list", "step", "distribution")
 
 
 def read_template(source: Node, names: Names) -> JSONObject:
@@ -236,21 +249,6 @@ def _leave_resource(trial_spec: Node, container: Node) -> None:
         "Only the container's command and variables are imported, not the rest of "
         f"the resource ({listed(around)}).",
     )
-
-
-SHAPES = ("uniform", "logUniform", "normal", "logNormal", "unknown")
-KINDS = ("double", "int", "discrete", "categorical")
-# From one bound of a normal distribution to the other, in standard deviations.
-SIGMAS = 6
-# Where the fields of our distributions are in Katib.
-FIELDS = {
-    **dict.fromkeys(("low", "min_value", "mu"), "feasibleSpace.min"),
-    **dict.fromkeys(("high", "max_value", "sigma"), "feasibleSpace.max"),
-    **dict.fromkeys(("step", "q"), "feasibleSpace.step"),
-    "log": "feasibleSpace.distribution",
-    "values": "feasibleSpace.list",
-}
-SPACE = ("min", "max", "list", "step", "distribution")
 
 
 def read_parameters(source: Node, names: Names) -> JSONObject:

@@ -94,6 +94,35 @@ ALGORITHM = (
     "includeIntermediateResults",
     "name",
 )
+Numbers: TypeAlias = "list[float]"
+MAX_DEPTH = 6
+# The number of arguments of each type.
+SPACE_ARGUMENTS = {
+    "randint": 2,
+    "uniform": 2,
+    "quniform": 3,
+    "loguniform": 2,
+    "qloguniform": 3,
+    "normal": 2,
+    "qnormal": 3,
+    "lognormal": 2,
+    "qlognormal": 3,
+}
+# All numbers of a distribution are in one list.
+PLACES = {
+    "values": "_value",
+    **dict.fromkeys(("low", "high", "min_value", "max_value"), "_value"),
+    **dict.fromkeys(("mu", "sigma", "q"), "_value"),
+}
+KEYS = ("_type", "_value")
+FIELDS = {
+    "normal": ("mu", "sigma"),
+    "qnormal": ("mu", "sigma", "q"),
+    "lognormal": ("mu", "sigma"),
+    "qlognormal": ("mu", "sigma", "q"),
+    "uniform": ("min_value", "max_value"),
+    "quniform": ("min_value", "max_value", "q"),
+}
 
 
 def read_tuner(source: Node) -> tuple[JSONObject, str, JSONObject]:
@@ -193,37 +222,6 @@ def _algorithm(source: Node, key: str) -> tuple[Node, str, Node]:
     for part in ("codeDir", "codeDirectory", "classFileName", "gpuIndices"):
         algorithm.leave(part, "The search runs on this site, with its algorithms.")
     return algorithm, place, algorithm.inner("classArgs")
-
-
-Numbers: TypeAlias = "list[float]"
-MAX_DEPTH = 6
-# The number of arguments of each type.
-SPACE_ARGUMENTS = {
-    "randint": 2,
-    "uniform": 2,
-    "quniform": 3,
-    "loguniform": 2,
-    "qloguniform": 3,
-    "normal": 2,
-    "qnormal": 3,
-    "lognormal": 2,
-    "qlognormal": 3,
-}
-# All numbers of a distribution are in one list.
-PLACES = {
-    "values": "_value",
-    **dict.fromkeys(("low", "high", "min_value", "max_value"), "_value"),
-    **dict.fromkeys(("mu", "sigma", "q"), "_value"),
-}
-KEYS = ("_type", "_value")
-FIELDS = {
-    "normal": ("mu", "sigma"),
-    "qnormal": ("mu", "sigma", "q"),
-    "lognormal": ("mu", "sigma"),
-    "qlognormal": ("mu", "sigma", "q"),
-    "uniform": ("min_value", "max_value"),
-    "quniform": ("min_value", "max_value", "q"),
-}
 
 
 def read_space(source: Node, names: Names) -> JSONObject:

@@ -41,6 +41,14 @@ SYNONYMS = (
     ("maxvalue", "max", "high", "maximum", "upper"),
     ("environmentvariables", "env", "environment"),
 )
+INTEGER = re.compile(r"[-+]?[0-9]{1,60}")
+NUMBER = re.compile(
+    r"[-+]?(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][-+]?[0-9]{1,4})?"
+)
+MAX_PROBLEMS = 100
+# Unknown names that get a suggestion.
+MAX_COMPARED = 500
+Document: TypeAlias = Mapping[str, object]
 
 
 def suggested_name(name: str, known: Iterable[str]) -> str | None:
@@ -100,18 +108,6 @@ def _is_close(name: str, known: str) -> bool:
 def _plain(name: str) -> str:
     """A name in one spelling: `max_value`, `max-value` and `maxValue` are equal."""
     return name.lower().replace("_", "").replace("-", "")
-
-
-INTEGER = re.compile(r"[-+]?[0-9]{1,60}")
-NUMBER = re.compile(
-    r"[-+]?(?:[0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(?:[eE][-+]?[0-9]{1,4})?"
-)
-MAX_PROBLEMS = 100
-# Unknown names that get a suggestion.
-MAX_COMPARED = 500
-
-
-Document: TypeAlias = Mapping[str, object]
 
 
 @dataclass

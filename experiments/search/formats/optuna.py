@@ -26,6 +26,10 @@ from experiments.search.records import JSONObject, JSONValue
 
 STATES = {"COMPLETE": "completed", "PRUNED": "terminated", "FAIL": "failed"}
 METRIC = "value"
+# The values of Optuna's enumerations.
+STATE_NUMBERS = {1: "COMPLETE", 2: "PRUNED", 3: "FAIL", 0: "RUNNING", 4: "WAITING"}
+RECORDS = ("number", "_trial_id", "trial_id", "datetime_start", "datetime_complete")
+DIRECTION_NUMBERS = {1: "MINIMIZE", 2: "MAXIMIZE"}
 
 
 def sweep_of(study: OptunaStudy, log: Log) -> JSONObject:
@@ -160,12 +164,6 @@ def _objective(study: OptunaStudy, log: Log) -> JSONObject:
         why = "The direction is missing; Optuna's default is minimize."
         direction = mapping.default_goal(log, "", why, "minimize")
     return {"primary_metric": metric, "goal": direction}
-
-
-# The values of Optuna's enumerations.
-STATE_NUMBERS = {1: "COMPLETE", 2: "PRUNED", 3: "FAIL", 0: "RUNNING", 4: "WAITING"}
-RECORDS = ("number", "_trial_id", "trial_id", "datetime_start", "datetime_complete")
-DIRECTION_NUMBERS = {1: "MINIMIZE", 2: "MAXIMIZE"}
 
 
 def read_optuna(source: Node, name: str = "") -> JSONObject:

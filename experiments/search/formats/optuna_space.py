@@ -16,6 +16,25 @@ from experiments.search.formats.nodes import Log, json_value
 from experiments.search.records import JSONObject, JSONValue
 from experiments.search.wording import counted
 
+MAX_JSON_LENGTH = 100_000
+SHORT = {
+    "float": "FloatDistribution",
+    "int": "IntDistribution",
+    "categorical": "CategoricalDistribution",
+}
+FLOATS = (
+    "FloatDistribution",
+    "UniformDistribution",
+    "LogUniformDistribution",
+    "DiscreteUniformDistribution",
+)
+INTS = ("IntDistribution", "IntUniformDistribution", "IntLogUniformDistribution")
+FIELDS = ("low", "high", "log", "step", "q", "choices")
+# A failed trial may have failed before it used all its parameters.
+ENDED = ("COMPLETE", "PRUNED")
+# Pairs of a parameter and another parameter's value.
+MAX_CHECKS = 200_000
+
 
 @dataclass
 class StudyTrial:
@@ -59,22 +78,6 @@ class OptunaStudy:
         for name, path, value in self.all_distributions():
             origins.setdefault(name, (path, value))
         return origins
-
-
-MAX_JSON_LENGTH = 100_000
-SHORT = {
-    "float": "FloatDistribution",
-    "int": "IntDistribution",
-    "categorical": "CategoricalDistribution",
-}
-FLOATS = (
-    "FloatDistribution",
-    "UniformDistribution",
-    "LogUniformDistribution",
-    "DiscreteUniformDistribution",
-)
-INTS = ("IntDistribution", "IntUniformDistribution", "IntLogUniformDistribution")
-FIELDS = ("low", "high", "log", "step", "q", "choices")
 
 
 def is_distribution(value: object) -> bool:
@@ -199,12 +202,6 @@ def _parts(value: object) -> tuple[str, Mapping[str, object]]:
     kind = value.get("type")
     is_short = isinstance(kind, str) and ("choices" in value or "high" in value)
     return (SHORT.get(str(kind), ""), value) if is_short else ("", {})
-
-
-# A failed trial may have failed before it used all its parameters.
-ENDED = ("COMPLETE", "PRUNED")
-# Pairs of a parameter and another parameter's value.
-MAX_CHECKS = 200_000
 
 
 @dataclass(frozen=True)

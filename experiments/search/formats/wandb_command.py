@@ -43,6 +43,11 @@ MAX_ARGUMENTS = 5_000
 MAX_TEXT_LENGTH = 1_000
 # Writes its first argument to a file and then runs the rest.
 WRITER = ["bash", "-c", f'printf %s "$1" > {FILE}; shift; exec "$@"', "-"]
+OPTION = re.compile(
+    r"(-{0,2})([A-Za-z_][\w.-]*)=\$\{\{\s*(search_space|inputs)\.(\w+)\s*\}\}"
+)
+SWEPT = re.compile(r"\$\{\{\s*search_space\.(\w+)\s*\}\}")
+INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
 
 
 @dataclass
@@ -231,13 +236,6 @@ def _text(tree: dict[str, object]) -> str:
             value = _text(item) if isinstance(item, dict) else "{}"
         parts.append(f"{json.dumps(key)}: {value}")
     return "{" + ", ".join(parts) + "}"
-
-
-OPTION = re.compile(
-    r"(-{0,2})([A-Za-z_][\w.-]*)=\$\{\{\s*(search_space|inputs)\.(\w+)\s*\}\}"
-)
-SWEPT = re.compile(r"\$\{\{\s*search_space\.(\w+)\s*\}\}")
-INPUT = re.compile(r"\$\{\{\s*inputs\.(\w+)\s*\}\}")
 
 
 class WandbCommand:

@@ -33,6 +33,7 @@ INVERSE = {**FIELDS, "min_value": "max", "max_value": "min"}
 BOUNDS = ("min_value", "max_value")
 KEYS = ("distribution", "value", "values", "probabilities", "min", "max", "mu", "sigma")
 KNOWN = (*KEYS, "q", "a", "b", "parameters")
+MAX_DEPTH = 8
 
 
 def distribution_of(member: Node, kind: str) -> JSONObject:
@@ -183,9 +184,6 @@ DISTRIBUTIONS: Mapping[str, Callable[[Node], JSONObject]] = {
     "beta": _beta(),
     "q_beta": _beta(stepped=True),
 }
-
-
-MAX_DEPTH = 8
 
 
 @dataclass(frozen=True)
