@@ -1,12 +1,11 @@
-"""A trial's log and the files that it left behind. Nothing here is ever rendered:
-what training scripts write is hostile until proven otherwise.
-"""
+"""A trial's log and output files. They may be hostile: browsers only download them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
 
+from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router, Schema
@@ -15,7 +14,7 @@ from pydantic import Field
 from experiments import access, storage
 from experiments.api.auth import readable_trial, reader
 from experiments.api.errors import ApiError
-from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.pagination import paginate
 from experiments.api.schemas import answers
 from experiments.models import Artifact
 
@@ -28,7 +27,7 @@ DOWNLOAD_HEADERS = {
 
 
 def _binary(content_type: str, meaning: str) -> dict[str, object]:
-    """The description of an answer that is no JSON."""
+    """The description of an answer that is not JSON."""
     schema = {"type": "string", "format": "binary"}
     content = {content_type: {"schema": schema}}
     return {"responses": {200: {"description": meaning, "content": content}}}
@@ -61,18 +60,13 @@ class ArtifactOut(Schema):
     created_at: datetime
 
 
-@router.get("/trials/{trial_id}/artifacts", response=answers(200, Listing[ArtifactOut]))
-def list_artifacts(
-    request: HttpRequest, trial_id: int, limit: Limit = 500, cursor: Cursor = None
-) -> Listing[ArtifactOut]:
+@router.get("/trials/{trial_id}/artifacts", response=answers(200, list[ArtifactOut]))
+@paginate(limit=500)
+def list_artifacts(request: HttpRequest, trial_id: int) -> QuerySet[Artifact]:
     """The files that the trial's last attempt left in its outputs folder."""
     trial = readable_trial(request, trial_id)
-    artifacts = access.artifacts_for(reader(request)).filter(
-        attempt=trial.current_attempt_id
-    )
-    page, following = keyset_page(artifacts, Key("id"), limit=limit, cursor=cursor)
-    items = [ArtifactOut.from_orm(artifact) for artifact in page]
-    return Listing(items=items, next=following)
+    artifacts = access.artifacts_for(reader(request))
+    return artifacts.filter(attempt=trial.current_attempt_id).order_by("id")
 
 
 @router.get(

@@ -1,73 +1,117 @@
-"""Listings: {"items", "next"}, where ``next`` is the cursor of the page after.
+"""Listings: {"items", "next"}, where ``next`` is the cursor of the next page.
 
-A cursor is the place of the last item in the listing's order, not a count: rows that
-come or go meanwhile make no item appear twice or be skipped.
+A cursor is the position of the last item in the listing's order, not a count: no item
+appears twice or is skipped when rows come or go meanwhile.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from django.core.exceptions import ValidationError
 from django.db.models import F, Model, Q, QuerySet
-from ninja import Query, Schema
-from pydantic import Field
+from django.http import HttpRequest
+from ninja import Schema
+from ninja.pagination import PaginationBase
+from ninja.pagination import paginate as ninja_paginate
+from pydantic import Field, create_model
 
 from experiments.api.errors import ApiError
-
-M = TypeVar("M", bound=Model)
-T = TypeVar("T")
 
 # Databases keep whole numbers in 64 bits.
 BEYOND = 2**63
 
-Cursor = Annotated[
-    str | None, Query(max_length=1_000, description="`next` of the page before.")
-]
-Limit = Annotated[int, Query(ge=1, le=500, description="Items a page.")]
+
+class PageIn(PaginationBase.Input):
+    limit: int
+    cursor: Annotated[
+        str | None, Field(max_length=1_000, description="`next` of the page before.")
+    ] = None
 
 
-class Listing(Schema, Generic[T]):
-    items: list[T]
+class PageOut(Schema):
+    items: list[Any]
     next: Annotated[
         str | None, Field(description="Cursor of the next page; null on the last.")
     ] = None
+
+
+class KeysetPagination(PaginationBase):
+    """Pages of the queryset that a view returns, in its order, which must be unique.
+
+    ``rows`` makes a page's items at once, so that a page has a fixed number of queries.
+    """
+
+    Output = PageOut  # type: ignore[assignment]  # ours counts nothing
+
+    def __init__(
+        self,
+        *,
+        rows: Callable[[Sequence[Any]], Sequence[Any]] = list,
+        limit: int = 50,
+        max_limit: int = 500,
+    ) -> None:
+        super().__init__()
+        self._rows = rows
+        field = Field(limit, ge=1, le=max_limit, description="Items a page.")
+        self.Input = create_model("PageIn", __base__=PageIn, limit=(int, field))
+
+    def paginate_queryset(
+        self,
+        queryset: QuerySet[Any],
+        pagination: PageIn,
+        request: HttpRequest,
+        **params: Any,
+    ) -> dict[str, Any]:
+        """Raises ApiError for a cursor of another order."""
+        keys = [_key(name) for name in queryset.query.order_by]
+        if pagination.cursor is not None:
+            values = _values(queryset, keys, pagination.cursor)
+            queryset = queryset.filter(_after(keys, values))
+        ordered = queryset.order_by(*(_ordering(queryset, key) for key in keys))
+        found = list(ordered[: pagination.limit + 1])
+        page = found[: pagination.limit]
+        following = _cursor(keys, page[-1]) if len(found) > len(page) else None
+        return {"items": self._rows(page), "next": following}
+
+
+def paginate(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates a view that returns a queryset; see KeysetPagination."""
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        # Ninja would look for the names of postponed annotations in its own module.
+        view.__annotations__ = get_type_hints(view, include_extras=True)
+        paginated: Callable[..., Any] = ninja_paginate(KeysetPagination, **options)(
+            view
+        )
+        return paginated
+
+    return decorate
 
 
 class Key(NamedTuple):
     """A column to order by; where it may be null, nulls come last."""
 
     column: str
-    descending: bool = False
+    descending: bool
 
 
-def keyset_page(
-    rows: QuerySet[M], *keys: Key, limit: int, cursor: str | None
-) -> tuple[list[M], str | None]:
-    """One page of rows in the order of the keys, and the cursor of the next page.
-
-    The keys together must be unique. Raises ApiError for a cursor of another order.
-    """
-    if cursor is not None:
-        rows = rows.filter(_after(keys, _values(rows, keys, cursor)))
-    found = list(rows.order_by(*(_ordering(rows, key) for key in keys))[: limit + 1])
-    if len(found) <= limit:
-        return found, None
-    return found[:limit], _cursor(keys, found[limit - 1])
+def _key(name: Any) -> Key:
+    return Key(name.lstrip("-"), descending=name.startswith("-"))
 
 
-def _ordering(rows: QuerySet[M], key: Key) -> Any:
+def _ordering(rows: QuerySet[Any], key: Key) -> Any:
     nullable = _field(rows, key).null
     order = F(key.column).desc if key.descending else F(key.column).asc
     return order(nulls_last=True) if nullable else order()
 
 
 def _after(keys: Sequence[Key], values: Sequence[Any]) -> Q:
-    """Equal in the first keys and beyond in the next one, for any number of them."""
+    """Equal in the first keys and beyond in the next one, for any number of keys."""
     beyond, same = Q(pk__in=[]), Q()
     for key, value in zip(keys, values, strict=True):
         if value is None:
@@ -80,7 +124,7 @@ def _after(keys: Sequence[Key], values: Sequence[Any]) -> Q:
     return beyond
 
 
-def _field(rows: QuerySet[M], key: Key) -> Any:
+def _field(rows: QuerySet[Any], key: Key) -> Any:
     return rows.model._meta.get_field(key.column)
 
 
@@ -95,7 +139,7 @@ def _cursor(keys: Sequence[Key], row: Model) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _values(rows: QuerySet[M], keys: Sequence[Key], cursor: str) -> list[Any]:
+def _values(rows: QuerySet[Any], keys: Sequence[Key], cursor: str) -> list[Any]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         order, *texts = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
@@ -111,14 +155,14 @@ def _values(rows: QuerySet[M], keys: Sequence[Key], cursor: str) -> list[Any]:
 
 
 def _value(field: Any, text: Any) -> Any:
-    """What a cursor's text stands for. Raises ValueError or OverflowError for what no
-    database would take."""
+    """The value of a cursor's text. Raises ValueError or OverflowError for values that
+    no database takes."""
     if isinstance(text, str) and "\0" in text:
         raise ValueError(text)
     value = field.to_python(text)
     if isinstance(value, int) and abs(value) >= BEYOND:
         raise OverflowError(value)
     if isinstance(value, datetime):
-        # In some zones the first and last days of the calendar lie outside it.
+        # In some zones the calendar's first and last days are out of range.
         return value.astimezone(UTC)
     return value

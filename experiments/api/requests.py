@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Schema, Status
 from pydantic import ConfigDict, Field
@@ -18,7 +19,7 @@ from experiments.api.auth import (
     steerable_trial,
 )
 from experiments.api.errors import ApiError, Whole
-from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.pagination import paginate
 from experiments.api.schemas import SweepOut, answers, sweep_out
 from experiments.api.trials import router
 from experiments.models import Sweep, Trial, TrialRequest
@@ -178,17 +179,12 @@ def _of_sweep(trial: Trial) -> tuple[Trial, Sweep]:
 # --- those that wait ----------------------------------------------------------------
 
 
-@router.get("/sweeps/{sweep_id}/requests", response=answers(200, Listing[RequestOut]))
-def list_waiting(
-    request: HttpRequest, sweep_id: int, limit: Limit = 50, cursor: Cursor = None
-) -> Listing[RequestOut]:
-    """Trials that were asked for and wait to run, in their order."""
-    sweep = readable_sweep(request, sweep_id)
-    waiting = waiting_requests(sweep).select_related("requested_by")
-    page, following = keyset_page(waiting, Key("id"), limit=limit, cursor=cursor)
-    return Listing(
-        items=[RequestOut.of(trial_request) for trial_request in page], next=following
-    )
+@router.get("/sweeps/{sweep_id}/requests", response=answers(200, list[RequestOut]))
+@paginate(rows=lambda page: [RequestOut.of(row) for row in page])
+def list_waiting(request: HttpRequest, sweep_id: int) -> QuerySet[TrialRequest]:
+    """Requested trials that wait to run, in their order."""
+    waiting = waiting_requests(readable_sweep(request, sweep_id))
+    return waiting.select_related("requested_by").order_by("id")
 
 
 @router.delete("/sweeps/{sweep_id}/requests/{request_id}", response=answers(204, None))

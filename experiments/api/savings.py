@@ -11,7 +11,7 @@ from pydantic import Field
 from experiments import access
 from experiments.api.auth import of_experiment, reader
 from experiments.api.errors import WITHOUT_NUL
-from experiments.api.pagination import Listing
+from experiments.api.pagination import PageOut
 from experiments.api.schemas import answers
 from experiments.sweeps import savings
 
@@ -40,7 +40,8 @@ class MonthlySavingOut(SavingOut):
     name: Annotated[str, Field(description="of the sweep, such as digits-3")]
 
 
-class SavingsOut(Listing[MonthlySavingOut]):
+class SavingsOut(PageOut):
+    items: list[MonthlySavingOut]
     total: SavingOut
 
 

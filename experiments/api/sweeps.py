@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Header, Query, Router, Schema, Status
@@ -30,7 +31,7 @@ from experiments.api.documents import (
     read_body,
 )
 from experiments.api.errors import WITHOUT_NUL, ApiError, Described, Duration, Whole
-from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.pagination import paginate
 from experiments.api.schemas import (
     SweepOut,
     SweepRowOut,
@@ -126,7 +127,13 @@ def _create_once(
     return sweep
 
 
-@router.get("/sweeps", response=answers(200, Listing[SweepRowOut]))
+def _rows(page: Sequence[Sweep]) -> list[SweepRowOut]:
+    progress = progress_of(page)
+    return [SweepRowOut(**sweep_fields(sweep, progress[sweep.pk])) for sweep in page]
+
+
+@router.get("/sweeps", response=answers(200, list[SweepRowOut]))
+@paginate(rows=_rows)
 def list_sweeps(
     request: HttpRequest,
     state: Annotated[list[SweepState] | None, Query()] = None,
@@ -134,21 +141,14 @@ def list_sweeps(
         str | None,
         Query(pattern=WITHOUT_NUL, description="Slug or id of the experiment."),
     ] = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Listing[SweepRowOut]:
+) -> QuerySet[Sweep]:
     """The sweeps of your teams, the newest first."""
     sweeps = access.sweeps_for(reader(request))
     if state:
         sweeps = sweeps.filter(state__in=state)
     if experiment is not None:
         sweeps = sweeps.filter(of_experiment(experiment))
-    page, following = keyset_page(
-        sweeps, Key("id", descending=True), limit=limit, cursor=cursor
-    )
-    progress = progress_of(page)
-    rows = [SweepRowOut(**sweep_fields(sweep, progress[sweep.pk])) for sweep in page]
-    return Listing(items=rows, next=following)
+    return sweeps.order_by("-id")
 
 
 @router.get("/sweeps/{sweep_id}", response=answers(200, SweepOut))

@@ -118,9 +118,11 @@ class TrialOut(TrialRowOut):
     attempt_history: list[AttemptOut]
 
 
-def decision_rows(trial: Trial, decisions: Sequence[Decision]) -> list[DecisionOut]:
-    """In the same order; in one query for all trials that set thresholds. Wants
-    ``attempt`` joined."""
+def decision_rows(decisions: Sequence[Decision]) -> list[DecisionOut]:
+    """One trial's decisions in the same order, with ``attempt`` joined. One query."""
+    if not decisions:
+        return []
+    trial = decisions[0].trial
     objective = trial.sweep.objective if trial.sweep else Objective("", "minimize")
     setters = _setters(trial, decisions)
     return [_decision(decision, objective, setters) for decision in decisions]

@@ -20,7 +20,7 @@ from experiments.api.auth import (
     steerable_trial,
 )
 from experiments.api.errors import WITHOUT_NUL, ApiError
-from experiments.api.pagination import Cursor, Key, Limit, Listing, keyset_page
+from experiments.api.pagination import paginate
 from experiments.api.schemas import Number, TrialRowOut, answers, reported_number
 from experiments.api.trial_rows import (
     DecisionOut,
@@ -37,10 +37,10 @@ router = Router(tags=["trials"])
 own_or_user = [TrialAuth(), UserAuth()]
 
 Sort = Literal["number", "-number", "value", "-value", "started", "-started"]
-COLUMNS = {"number": "number", "value": "value", "started": "started_at"}
 
 
-@router.get("/sweeps/{sweep_id}/trials", response=answers(200, Listing[TrialRowOut]))
+@router.get("/sweeps/{sweep_id}/trials", response=answers(200, list[TrialRowOut]))
+@paginate(rows=trial_rows)
 def list_trials(
     request: HttpRequest,
     sweep_id: int,
@@ -48,17 +48,13 @@ def list_trials(
     sort: Annotated[Sort, Query(description="A minus: descending. Nulls last.")] = (
         "number"
     ),
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Listing[TrialRowOut]:
+) -> QuerySet[Trial]:
     sweep = readable_sweep(request, sweep_id)
     trials = sweep.trials.select_related("sweep__experiment", "current_attempt")
     if state:
         trials = trials.filter(state__in=state)
-    first = Key(COLUMNS[sort.lstrip("-")], descending=sort.startswith("-"))
-    keys = [first] if first.column == "number" else [first, Key("number")]
-    page, following = keyset_page(trials, *keys, limit=limit, cursor=cursor)
-    return Listing(items=trial_rows(page), next=following)
+    order = sort.replace("started", "started_at")
+    return trials.order_by(order, *(() if "number" in sort else ("number",)))
 
 
 @router.get("/trials/{trial_id}", response=answers(200, TrialOut), auth=own_or_user)
@@ -94,8 +90,13 @@ class PointOut(Schema):
 
 @router.get(
     "/trials/{trial_id}/metrics",
-    response=answers(200, Listing[PointOut]),
+    response=answers(200, list[PointOut]),
     auth=own_or_user,
+)
+@paginate(
+    rows=lambda page: [_point_out(point) for point in page],
+    limit=1_000,
+    max_limit=10_000,
 )
 def metrics(
     request: HttpRequest,
@@ -103,13 +104,11 @@ def metrics(
     name: Annotated[
         str | None, Query(pattern=WITHOUT_NUL, description="Only this metric.")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000, description="Points a page.")] = 1_000,
     downsample: Annotated[
         int | None,
         Query(ge=2, le=10_000, description="At most so many points of each metric."),
     ] = None,
-    cursor: Cursor = None,
-) -> Listing[PointOut]:
+) -> QuerySet[MetricPoint]:
     """The points of the trial's last attempt, metric by metric, by step."""
     trial = readable_trial(request, trial_id)
     points = MetricPoint.objects.filter(metric__attempt=trial.current_attempt_id)
@@ -117,13 +116,7 @@ def metrics(
         points = points.filter(metric__name=name)
     if downsample is not None:
         points = _thinned(points, downsample)
-    page, following = keyset_page(
-        points.select_related("metric"),
-        *(Key("metric_id"), Key("step"), Key("ordinal")),
-        limit=limit,
-        cursor=cursor,
-    )
-    return Listing(items=[_point_out(point) for point in page], next=following)
+    return points.select_related("metric").order_by("metric_id", "step", "ordinal")
 
 
 def _thinned(points: QuerySet[MetricPoint], most: int) -> QuerySet[MetricPoint]:
@@ -151,19 +144,11 @@ def _point_out(point: MetricPoint) -> PointOut:
 
 @router.get(
     "/trials/{trial_id}/decisions",
-    response=answers(200, Listing[DecisionOut]),
+    response=answers(200, list[DecisionOut]),
     auth=own_or_user,
 )
-def decisions(
-    request: HttpRequest, trial_id: int, limit: Limit = 500, cursor: Cursor = None
-) -> Listing[DecisionOut]:
+@paginate(rows=decision_rows, limit=500)
+def decisions(request: HttpRequest, trial_id: int) -> QuerySet[Decision]:
     """Every verdict of the early termination policy, *continue* included."""
-    trial: Trial = readable_trial(request, trial_id)
-    page, following = keyset_page(
-        Decision.objects.filter(trial=trial).select_related("attempt"),
-        Key("n"),
-        Key("id"),
-        limit=limit,
-        cursor=cursor,
-    )
-    return Listing(items=decision_rows(trial, page), next=following)
+    trial = readable_trial(request, trial_id)
+    return trial.decisions.select_related("attempt").order_by("n", "id")
