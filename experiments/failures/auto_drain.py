@@ -1,9 +1,6 @@
-"""Hosts that are to blame for failures: all trials fail there, and work elsewhere.
+"""Drains hosts on which trials fail or cannot start, or whose disk is full.
 
-Hosts that cannot start trials: after a few tries in a row they get no more.
-
-One whose disk is full gets none at once, as others would fail there as well; and when
-it tells of room it takes trials again without being asked to.
+A host whose disk was full takes trials again once it has room.
 """
 
 from __future__ import annotations
@@ -30,17 +27,17 @@ from experiments.models.workers import DrainCause
 
 logger = logging.getLogger(__name__)
 
-# So many failures alike on one host, and so many trials that work elsewhere; one is
-# enough where more have failed, or of something that has nothing to do with the values.
-ON_ONE_HOST, MANY_ON_ONE_HOST = 4, 8
-OF_THE_HOST = frozenset({"gpu", "disk"})
+# A host is drained after MIN_FAILURES equal failures if as many trials work elsewhere.
+# One working trial is enough after MANY_FAILURES, or if the values cannot be the cause.
+MIN_FAILURES, MANY_FAILURES = 4, 8
+HOST_ERRORS = frozenset({"gpu", "disk"})
 
 
 def host_to_drain(recent: Sequence[RecentAttempt]) -> list[RecentAttempt] | None:
-    """The failures of a host on which all fail alike, while trials work elsewhere."""
+    """The failures of a host on which all trials fail, if trials work elsewhere."""
     for host in {end.host for end in recent if end.failed and end.host}:
         here = failure_streak([end for end in recent if end.host == host])
-        if len(here) < ON_ONE_HOST - 1:
+        if len(here) < MIN_FAILURES - 1:
             continue
         since = min(end.number for end in here)
         others = [end for end in recent if end.host != host]
@@ -52,9 +49,9 @@ def host_to_drain(recent: Sequence[RecentAttempt]) -> list[RecentAttempt] | None
 
 
 def hosts_are_to_blame(sweep: Sweep) -> bool:
-    """Whether all of the sweep's failures were on hosts that are drained by now, or
-    were taken back since, or on one host, while there is another that is not, or on
-    which a trial trains."""
+    """Whether hosts explain all failures of the sweep: each of these hosts is drained
+    or was taken back, and another host is alive; or it is one host, and a trial trains
+    on another."""
     failed = sweep.trials.own().filter(state=TrialState.FAILED)
     attempts = Attempt.objects.filter(trial__in=failed)
     hosts = Worker.objects.filter(attempts__in=attempts)
@@ -71,39 +68,39 @@ def hosts_are_to_blame(sweep: Sweep) -> bool:
 
 
 def _needed_elsewhere(here: Sequence[RecentAttempt]) -> float:
-    """How many trials have to work elsewhere before the host is to blame."""
+    """How many trials must work elsewhere before the host is drained."""
     known = here[0].known_error
-    if known and (known.always or known.kind in OF_THE_HOST):
+    if known and (known.always or known.kind in HOST_ERRORS):
         return 1
-    if len(here) >= MANY_ON_ONE_HOST:
+    if len(here) >= MANY_FAILURES:
         return 1
-    return ON_ONE_HOST if len(here) >= ON_ONE_HOST else float("inf")
+    return MIN_FAILURES if len(here) >= MIN_FAILURES else float("inf")
 
 
 def drain_host(sweep: Sweep, failures: Sequence[RecentAttempt]) -> None:
-    """Give the host no more work; it can be taken back on the Pools page."""
+    """Drain the host; an admin can take it back on the Pools page."""
     reason = (
         f"The last {len(failures)} trials of {sweep} on this host failed with the same"
-        f" error, and on other hosts they work: {failures[0].error}"
+        f" error, and trials work on other hosts: {failures[0].error}"
     )[:300]
     host = failures[0].host
     alive = Worker.objects.alive().filter(pool=sweep.pool_id, host=host)
-    # In one order, as the rows stay locked until all are drained.
+    # Always in one order: the rows stay locked until all are drained.
     for worker in alive.order_by("pk"):
         if worker.draining_since is None:
             lifecycle.drain_worker(worker, cause=DrainCause.FAILURES, reason=reason)
             logger.warning("worker %s is drained: %s", worker.pk, reason)
 
 
-MOST, WITHIN = 3, timedelta(minutes=10)
-# Free bytes of a host's disk: with less it gets no trial, with more it does again.
+MAX_PROBLEMS, WITHIN = 3, timedelta(minutes=10)
+# Free bytes on a host's disk: it is drained with less, and taken back with more.
 MIN_FREE, ENOUGH_FREE = 32_000_000, 64_000_000
 DISK_FULL = "The host's disk is full"
-ROOM_HELPS = "It takes trials again by itself once there is room."
+ROOM_HELPS = "It takes trials again once it has room."
 
 
 def drain_by_disk_space(worker: Worker, free: int | None) -> None:
-    """Drain a host that tells of no room, or take it back; ``free`` in bytes."""
+    """Drain a host whose disk is full, or take it back; ``free`` in bytes."""
     if free is None:
         return
     if free < MIN_FREE and worker.draining_since is None:
@@ -114,24 +111,26 @@ def drain_by_disk_space(worker: Worker, free: int | None) -> None:
 
 
 def drain_after_problems(worker: Worker, *, disk_full: bool = False) -> bool:
-    """Drain a worker on which several trials in a row could not begin since it was last
+    """Drain a worker on which several trials in a row could not start since it was last
     taken back; one is enough if that trial found a full disk."""
     worker.refresh_from_db(fields=["draining_since"])
     if worker.draining_since is not None:
         return False
-    messages = list(_problems(worker).values_list("message", flat=True)[:MOST])
-    if len(messages) == MOST:
+    messages = list(_problems(worker).values_list("message", flat=True)[:MAX_PROBLEMS])
+    if len(messages) == MAX_PROBLEMS:
         minutes = WITHIN.seconds // 60
-        reason = f"{MOST} trials in {minutes} minutes could not begin: {messages[0]}"
+        reason = (
+            f"{MAX_PROBLEMS} trials in {minutes} minutes could not start: {messages[0]}"
+        )
         return lifecycle.drain_worker(worker, cause=DrainCause.FAILURES, reason=reason)
     if messages and disk_full:
-        reason = f"{DISK_FULL}. {ROOM_HELPS} A trial could not begin: {messages[0]}"
+        reason = f"{DISK_FULL}. {ROOM_HELPS} A trial could not start: {messages[0]}"
         return lifecycle.drain_worker(worker, cause=DrainCause.DISK_FULL, reason=reason)
     return False
 
 
 def _problems(worker: Worker) -> QuerySet[Attempt]:
-    """Those that count, the newest first."""
+    """The attempts that could not start and count, the newest first."""
     attempts = Attempt.objects.filter(worker=worker)
     if worker.undrained_at is not None:
         attempts = attempts.filter(claimed_at__gt=worker.undrained_at)

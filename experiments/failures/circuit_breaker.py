@@ -1,12 +1,9 @@
-"""Stops a sweep whose trials all fail of one thing, and the host that is to blame.
+"""Stops a sweep whose trials all fail with one error, or drains the host.
 
-A bad start: nothing has worked and a handful failed alike within seconds. A bad turn:
-trials worked before, and now every one fails alike. A bad host: they fail on one host
-only. Where failures have values in common, it is the space, and the search goes on:
-samplers learn such a region.
-
-Until one trial has proven itself, only a few are placed at a time, so that a command
-that does not exist costs a handful of trials at any width.
+It fails a sweep whose first trials fail within seconds, pauses one whose trials worked
+before, and drains a host if trials work elsewhere. Where the failed trials share values
+the search continues: samplers learn such a region. Until one trial has worked, only a
+few run at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q
 from experiments import lifecycle
 from experiments.failures import preflight
 from experiments.failures.auto_drain import drain_host, host_to_drain
-from experiments.failures.common_values import shared_values
+from experiments.failures.common_values import HAS_RUN, MAX_COMPARED, shared_values
 from experiments.failures.recent_attempts import (
     PROVEN_AFTER,
     RecentAttempt,
@@ -30,26 +27,25 @@ from experiments.failures.recent_attempts import (
 from experiments.models import Sweep, Trial
 from experiments.models.trials import TRIAL_LIVE, TrialQuerySet, TrialState
 
-# So many trials run at a time until one has reported, or has lived for LIVED seconds.
+# Trials at a time until one has reported or trained for PROVEN_AFTER seconds.
 MAX_UNPROVEN = 4
 # A failure within this many seconds is a fast one.
 FAST = 30.0
-# So many fast failures alike stop a sweep in which nothing has worked; fewer where the
-# error has nothing to do with the values.
-ALIKE, ALIKE_ALWAYS = 5, 3
-# So many failures alike in a row pause a sweep that has worked, if they are no chance;
-# and so many even where they have values in common.
-RUN, MAX_RUN_LENGTH = 5, 30
-CHANCE = 0.001
-MAX_COMPARED = 400
+# Fast equal failures that fail a sweep in which no trial has worked; fewer are enough
+# if the error does not depend on the values.
+MIN_ALIKE, MIN_ALIKE_ALWAYS = 5, 3
+# Equal failures in a row that pause a sweep, unless they are likely by chance; from
+# MAX_STREAK on even if they share values.
+MIN_STREAK, MAX_STREAK = 5, 30
+MAX_CHANCE = 0.001
 BAD_START, SAME_FAILURE = "first_trials_failed", "same_failure"
 
-# What is decided, ready to be done.
+# A decision to carry out; True: no trial may start now.
 Move = Callable[[], bool]
 
 
 def max_live_trials(sweeps: Collection[Sweep]) -> dict[int, int]:
-    """How many trials of each sweep may live at a time now, by its id, in one query."""
+    """By sweep id: how many trials may be live at a time now. One query."""
     limits = {sweep.pk: sweep.max_concurrent_trials for sweep in sweeps}
     limits |= {sweep.pk: 1 for sweep in sweeps if preflight.is_running(sweep)}
     wide = [pk for pk, most in limits.items() if most > MAX_UNPROVEN]
@@ -60,21 +56,15 @@ def max_live_trials(sweeps: Collection[Sweep]) -> dict[int, int]:
 
 
 def _proven() -> TrialQuerySet:
-    """Trials of the outer sweep that have reported, completed, or trained for some
-    seconds."""
-    proven = (
-        Q(reports__gt=0)
-        | Q(state=TrialState.COMPLETED)
-        | Q(current_attempt__elapsed__gte=PROVEN_AFTER)
-    )
+    """The outer sweep's trials that have reported, completed or trained long enough."""
+    proven = HAS_RUN | Q(current_attempt__elapsed__gte=PROVEN_AFTER)
     return Trial.objects.own().filter(proven, sweep=OuterRef("pk"))
 
 
 def tripped(sweep: Sweep, counts: Mapping[str, int]) -> Move | None:
-    """What to do where the sweep's trials all fail of one thing. None: nothing.
+    """What to do if the sweep's trials all fail with one error. None: nothing.
 
-    It only reads, so that it may be asked again once nobody else can change the sweep.
-    Where the sweep is to place no trial now, what is returned gives True.
+    It only reads, so that it can be called again once the sweep is locked.
     """
     if not counts[TrialState.FAILED] and not sweep.on_failure:
         return None
@@ -96,7 +86,7 @@ def _place_nothing() -> bool:
     return True
 
 
-# --- a bad start --------------------------------------------------------------------
+# --- the first trials fail ----------------------------------------------------------
 
 
 def _bad_start(sweep: Sweep, recent: Sequence[RecentAttempt]) -> Move | None:
@@ -104,10 +94,10 @@ def _bad_start(sweep: Sweep, recent: Sequence[RecentAttempt]) -> Move | None:
     alike = _most_alike(fast)
     if not alike or any(end.worked for end in recent) or _has_worked(sweep):
         return None
-    if len(alike) >= ALIKE_ALWAYS and _others_may_work(alike, recent):
+    if len(alike) >= MIN_ALIKE_ALWAYS and _others_may_work(alike, recent):
         return _place_nothing
     known = alike[0].known_error
-    if len(alike) < (ALIKE_ALWAYS if known and known.always else ALIKE):
+    if len(alike) < (MIN_ALIKE_ALWAYS if known and known.always else MIN_ALIKE):
         return None
     message = (
         f"{len(alike)} trials have failed with the same error within seconds of their"
@@ -126,14 +116,13 @@ def _most_alike(ends: Sequence[RecentAttempt]) -> list[RecentAttempt]:
 
 
 def _has_worked(sweep: Sweep) -> bool:
-    worked = Q(reports__gt=0) | Q(state=TrialState.COMPLETED)
-    return sweep.trials.own().filter(worked).exists()
+    return sweep.trials.own().filter(HAS_RUN).exists()
 
 
 def _others_may_work(
     alike: Sequence[RecentAttempt], recent: Sequence[RecentAttempt]
 ) -> bool:
-    """Whether all failed on one host, while a trial has just begun on another."""
+    """Whether all failed on one host, and a trial has just started on another."""
     hosts = {end.host for end in alike}
     return len(hosts) == 1 and any(e.live and e.host not in hosts for e in recent)
 
@@ -144,15 +133,15 @@ def _error_text(end: RecentAttempt) -> str:
     return f"The error of trial {end.number}: {end.error.rstrip('.')}.{likely}"
 
 
-# --- a bad turn ---------------------------------------------------------------------
+# --- trials that worked before fail -------------------------------------------------
 
 
 def _same_failure(sweep: Sweep, recent: Sequence[RecentAttempt]) -> Move | None:
-    """The last to start have all failed alike, although others had worked."""
+    """The newest trials have all failed with one error, although others worked."""
     run = failure_streak(recent)
-    if len(run) < RUN or not _is_no_chance(sweep, run):
+    if len(run) < MIN_STREAK or not _is_unlikely(sweep, run):
         return None
-    if len(run) < MAX_RUN_LENGTH and _is_region(sweep, run):
+    if len(run) < MAX_STREAK and _is_region(sweep, run):
         return None
     message = (
         f"Paused: the last {len(run)} trials all failed with the same error, although"
@@ -162,8 +151,8 @@ def _same_failure(sweep: Sweep, recent: Sequence[RecentAttempt]) -> Move | None:
     return partial(lifecycle.pause_sweep, sweep, reason=SAME_FAILURE, message=message)
 
 
-def _is_no_chance(sweep: Sweep, run: Sequence[RecentAttempt]) -> bool:
-    """Whether so many in a row are more than the failures that there were before."""
+def _is_unlikely(sweep: Sweep, run: Sequence[RecentAttempt]) -> bool:
+    """Whether the streak is unlikely, given how many trials failed before."""
     before = sweep.trials.own().filter(number__lt=min(end.number for end in run))
     ended = before.exclude(state__in=TRIAL_LIVE)
     worked = ended.exclude(state=TrialState.FAILED).count()
@@ -171,25 +160,23 @@ def _is_no_chance(sweep: Sweep, run: Sequence[RecentAttempt]) -> bool:
     if not worked:
         return False
     share = (alike + 0.5) / (alike + worked + 1)
-    return bool(share ** len(run) < CHANCE)
+    return bool(share ** len(run) < MAX_CHANCE)
 
 
 def _is_region(sweep: Sweep, run: Sequence[RecentAttempt]) -> bool:
-    """Whether values that the others do not have explain the failures."""
-    failed, ran = compared_params(sweep, run[0].signature)
+    """Whether values that other trials do not have explain the failures."""
+    failed, ran = _compared_params(sweep, run[0].signature)
     return any(shared.is_significant for shared in shared_values(failed, ran))
 
 
-def compared_params(
+def _compared_params(
     sweep: Sweep, signature: str
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """The newest configurations that failed so, and those that ran."""
+    """The newest configurations that failed with the error, and those that ran."""
     own = sweep.trials.own().order_by("-number")
     failed = own.filter(
         state=TrialState.FAILED, current_attempt__signature=signature
     ).values_list("params", flat=True)
-    ran = own.filter(
-        Q(reports__gt=0) | Q(state=TrialState.COMPLETED),
-    ).exclude(state=TrialState.FAILED)
+    ran = own.filter(HAS_RUN).exclude(state=TrialState.FAILED)
     newest = ran.values_list("params", flat=True)[:MAX_COMPARED]
     return list(failed[:MAX_COMPARED]), list(newest)

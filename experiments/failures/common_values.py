@@ -1,12 +1,8 @@
-"""What the configurations that failed share against those that ran.
+"""Values that failed trials share, compared with trials that ran.
 
-For each parameter the values of both, and whether the difference is more than chance:
-Fisher's exact test for a choice, the two-sample Kolmogorov-Smirnov test for numbers,
-each with a correction for how many parameters and values were looked at. A difference
-that may be chance is told as none.
-
-The values that the trials with one error have in common, compared with the trials
-that ran.
+Fisher's exact test for choices, the two-sample Kolmogorov-Smirnov test for numbers,
+each corrected for the number of parameters and values. A difference that may be chance
+counts as none.
 """
 
 from __future__ import annotations
@@ -27,11 +23,11 @@ from experiments.search.fields import is_number
 from experiments.search.space.distribution import identity
 from experiments.tracking.spaces import flat_params, search_space
 
-# Fewer of either kind than this say nothing.
+# Fewer trials of either kind show nothing.
 MIN_TRIALS = 3
-# The chance that is still taken for one, over all parameters together.
-CHANCE = 0.01
-# How far apart the two sets must be, even where it is surely no chance.
+# For all parameters together.
+MAX_CHANCE = 0.01
+# How far apart the two sets must be, from 0 to 1.
 MIN_DISTANCE = 0.5
 MAX_LISTED = 6
 
@@ -40,7 +36,7 @@ Verdict = Literal["only", "mostly", "same", "no"]
 
 @dataclass(frozen=True)
 class ParameterValues:
-    """The values of one parameter: all of them where they are few, else their range."""
+    """The values of one parameter: all if they are few, else their range."""
 
     listed: tuple[Any, ...]
     low: float | None = None
@@ -52,9 +48,8 @@ class ParameterValues:
 
 @dataclass(frozen=True)
 class SharedValues:
-    """One parameter. ``verdict``: failures have "only" values that no other trial has,
-    or "mostly" others than those that ran, or the one "same" value, or "no" such thing.
-    """
+    """One parameter. ``verdict``: failed trials have "only" values that no other trial
+    has, "mostly" other values, the "same" single value, or "no" such difference."""
 
     name: str
     failed: ParameterValues
@@ -68,7 +63,7 @@ class SharedValues:
 
     @property
     def constraint(self) -> str:
-        """A constraint that leaves the region out; "" where none is clear enough."""
+        """A constraint that excludes the failing values; "" if none is clear."""
         if self.verdict != "only" or not self.name.replace(".", "_").isidentifier():
             return ""
         if None not in (self.failed.low, self.failed.high, self.ran.low, self.ran.high):
@@ -88,7 +83,7 @@ class SharedValues:
 def shared_values(
     failed: Sequence[Mapping[str, Any]], ran: Sequence[Mapping[str, Any]]
 ) -> list[SharedValues]:
-    """Every parameter, those that tell something first."""
+    """Every parameter, significant ones first."""
     names = list(dict.fromkeys(name for row in (*failed, *ran) for name in row))
     found = [_shared(name, failed, ran, of=len(names)) for name in names]
     return sorted(found, key=lambda shared: (not shared.is_significant, shared.chance))
@@ -113,7 +108,7 @@ def _shared(
         return SharedValues(name, *both, "no")
     chance, distance = _difference(ours, others)
     chance = min(1.0, chance * of)
-    if chance > CHANCE or distance < MIN_DISTANCE:
+    if chance > MAX_CHANCE or distance < MIN_DISTANCE:
         return SharedValues(name, *both, "no", chance)
     return SharedValues(
         name, *both, "only" if _apart(ours, others) else "mostly", chance
@@ -137,7 +132,7 @@ def _values(column: Sequence[Any]) -> ParameterValues:
 
 
 def _difference(ours: Sequence[Any], others: Sequence[Any]) -> tuple[float, float]:
-    """The chance of such a difference where there is none, and its size, 0 to 1."""
+    """The chance of such a difference, and its size from 0 to 1."""
     if all(is_number(value) for value in (*ours, *others)):
         test = scipy.stats.ks_2samp(ours, others)
         return float(test.pvalue), float(test.statistic)
@@ -149,7 +144,7 @@ def _difference(ours: Sequence[Any], others: Sequence[Any]) -> tuple[float, floa
 def _choices(
     ours: Sequence[Any], others: Sequence[Any]
 ) -> Iterator[tuple[float, float]]:
-    """For each value: how unlikely its share among the failures is."""
+    """For each value: how likely its share of the failures is, and the difference."""
     mine, theirs = [identity(v) for v in ours], [identity(v) for v in others]
     for value in set(mine) | set(theirs):
         a, b = mine.count(value), theirs.count(value)
@@ -159,7 +154,7 @@ def _choices(
 
 
 def _apart(ours: Sequence[Any], others: Sequence[Any]) -> bool:
-    """Whether no value, or for numbers no part of the range, is in both."""
+    """Whether no value, or for numbers no part of the ranges, is in both."""
     if all(is_number(value) for value in (*ours, *others)):
         return bool(min(ours) > max(others) or max(ours) < min(others))
     return not {identity(v) for v in ours} & {identity(v) for v in others}
@@ -175,10 +170,8 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class FailedValues:
-    """The values of the failed trials and of trials that ran, and what they share.
-
-    The trials that ran are those of `ran_in`: the same sweep, or an earlier one.
-    """
+    """Values of failed trials and of trials that ran in `ran_in`, which is the same
+    sweep or an earlier one."""
 
     failed: Rows
     ran: Rows
@@ -187,7 +180,7 @@ class FailedValues:
 
 
 def compare_failed(sweep: Sweep, group: FailureGroup) -> FailedValues | None:
-    """None where there is nothing to compare."""
+    """None if there are too few trials to compare."""
     failed = _rows(sweep, group.trials_of(sweep))
     ran_in, ran = _trials_that_ran(sweep)
     if len(failed) < 2 or not ran:
@@ -199,7 +192,7 @@ def compare_failed(sweep: Sweep, group: FailureGroup) -> FailedValues | None:
 
 
 def shared_json(found: FailedValues | None) -> list[Mapping[str, Any]]:
-    """The comparison for programs, a row for each parameter."""
+    """The comparison as JSON: a row for each parameter."""
     return [
         {
             "parameter": each.name,
@@ -212,7 +205,7 @@ def shared_json(found: FailedValues | None) -> list[Mapping[str, Any]]:
 
 
 def values_text(values: ParameterValues, *, joint: str = ", ") -> str:
-    """A few values in a row, or the range of many numbers."""
+    """A few values, or the range of many numbers."""
     many = len(values.listed) > MAX_LISTED
     if many and values.low is not None and values.high is not None:
         return f"{number_text(values.low)} \u2013 {number_text(values.high)}"
@@ -230,8 +223,8 @@ def value_text(value: Any) -> str:
 
 
 def _trials_that_ran(sweep: Sweep) -> tuple[Sweep, Rows]:
-    """The trials of the sweep that ran or, where none has, of the newest other sweep of
-    its experiment of which some have."""
+    """The sweep's trials that ran or, without any, those of the newest earlier sweep of
+    its experiment that has some."""
     own = _rows(
         sweep, sweep.trials.own().filter(HAS_RUN).exclude(state=TrialState.FAILED)
     )
@@ -248,7 +241,7 @@ def _trials_that_ran(sweep: Sweep) -> tuple[Sweep, Rows]:
 
 
 def _rows(sweep: Sweep, trials: TrialQuerySet) -> Rows:
-    """Values by parameter, and the host, of the newest of the trials."""
+    """Values by parameter, and the host, of the newest trials."""
     space = search_space(sweep)
     newest = trials.order_by("-number").values_list(
         "params", "current_attempt__worker__host"

@@ -1,7 +1,7 @@
-"""What the failures of a sweep have in common, kept when they happen.
+"""A sweep's failures in groups of one error.
 
-The signature of a failure is worked out once, when its attempt ends; to read the logs
-of ten thousand failures when a page is opened would take too long.
+A failure's signature is stored when its attempt ends: reading ten thousand logs for a
+page would take too long.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from experiments.lifecycle.attempts import Outcome
 from experiments.models import Attempt, Sweep, Trial
 from experiments.models.trials import AttemptState, TrialQuerySet, TrialState
 
-# Reasons of failures that have no signature, in words.
+# Reasons of failures without a signature.
 UNSIGNED = {
     "lost": "Its worker was lost, and no attempt was left",
-    "": "It failed without a word",
+    "": "It failed without a message",
 }
 
 
 def store_signature(attempt: Attempt, outcome: Outcome) -> None:
-    """Keep the signature of a failure that is about to end a running attempt.
+    """Store the signature of a failure that is about to end a running attempt.
 
-    Before it ends, so that whoever sees the failure sees its signature as well.
+    This comes before the end, so that every stored failure has its signature.
     """
     if outcome.cause not in ("exited", "not_started"):
         return
@@ -69,7 +69,7 @@ class FailureGroup:
 
     @property
     def words(self) -> str:
-        """The error, or the reason where there is none."""
+        """The error, or the reason if there is none."""
         return self.error or UNSIGNED.get(self.reason, self.reason.replace("_", " "))
 
 

@@ -1,4 +1,4 @@
-"""The newest attempts of a sweep: how each one ended, or how it stands."""
+"""A sweep's newest attempts and how each one ended or trains."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from experiments.lifecycle.attempts import MIN_STEP
 from experiments.models import Attempt, Sweep, Worker
 from experiments.models.trials import AttemptState, TrialState
 
-# A trial that has trained for so many seconds works, also without a report.
+# A trial that has trained for this many seconds works, even without a report.
 PROVEN_AFTER = 20.0
 LOOK_BACK = timedelta(hours=1)
-# So many numbers are looked back, beside those of the trials that may be running.
+# Older trials than these and the running ones do not count.
 MAX_NUMBERS = 60
 
 
 @dataclass(frozen=True)
 class RecentAttempt:
-    """One attempt: how it ended, or how it stands."""
+    """How one attempt ended, or how it trains now."""
 
     number: int
     signature: str
@@ -45,9 +45,11 @@ class RecentAttempt:
 
 
 def recent_attempts(sweep: Sweep) -> list[RecentAttempt]:
-    """The sweep's newest attempts, the newest trial first; what ended before the sweep
-    was resumed is over and done with, and so are failures of what had begun by then,
-    and those of a host before it was taken back."""
+    """The sweep's newest attempts, the newest trial first.
+
+    Without attempts that ended before the sweep was resumed, failures of attempts that
+    started before then, and failures on a host before it was taken back.
+    """
     since = database_now() - LOOK_BACK
     resumed_at = last_resumed(sweep)
     since = max(since, resumed_at or since)
@@ -57,7 +59,7 @@ def recent_attempts(sweep: Sweep) -> list[RecentAttempt]:
         trial__number__gte=_from(sweep),
     ).exclude(~Q(signature=""), undrained_since())
     if resumed_at is not None:
-        # These began with whatever was wrong before somebody looked at it.
+        # They started before the problem may have been fixed.
         attempts = attempts.exclude(~Q(signature=""), claimed_at__lt=resumed_at)
     rows = attempts.select_related("worker", "trial").only(
         *("signature", "error", "reason", "state", "elapsed", "worker__host"),
@@ -67,8 +69,8 @@ def recent_attempts(sweep: Sweep) -> list[RecentAttempt]:
 
 
 def last_resumed(sweep: Sweep) -> datetime | None:
-    """When the sweep last went on, for what has happened since. None: never, or by a
-    clock that was set back: until it gets there again, nothing would come after it."""
+    """When the sweep was last resumed. None: never, or at a time in the future, since
+    the clock was set back."""
     resumed_at = sweep.resumed_at
     if resumed_at is None or resumed_at > database_now() + MIN_STEP:
         return None
@@ -76,8 +78,8 @@ def last_resumed(sweep: Sweep) -> datetime | None:
 
 
 def undrained_since() -> Exists:
-    """Whether the host of an attempt drained and was taken back after the attempt had
-    begun. All workers of a host are one here: they share what was mended."""
+    """Whether the attempt's host was drained and taken back after the attempt started.
+    All workers of a host count together: they share what was fixed."""
     return Exists(
         Worker.objects.filter(
             pool=OuterRef("worker__pool"),
@@ -88,7 +90,7 @@ def undrained_since() -> Exists:
 
 
 def _from(sweep: Sweep) -> int:
-    """The lowest number that is looked at: those before it are too old."""
+    """The lowest trial number that counts."""
     last = sweep.trials.order_by("-number").values_list("number", flat=True).first()
     return max(0, (last or 0) - MAX_NUMBERS - sweep.max_concurrent_trials)
 
@@ -112,8 +114,8 @@ def _end(attempt: Attempt) -> RecentAttempt:
 
 
 def failure_streak(recent: Sequence[RecentAttempt]) -> list[RecentAttempt]:
-    """Failures alike without another end between them, from the newest on. A trial
-    that has just begun tells nothing yet."""
+    """The newest failures in a row with one signature. Trials that have just started do
+    not count."""
     run: list[RecentAttempt] = []
     for end in recent:
         if end.live and not end.worked:

@@ -1,8 +1,8 @@
-"""What failures have in common: an error in words, with ‹blanks› for what varies.
+"""The signature of a failure: its error with ‹blanks› for what varies. Pure.
 
-Pure. From how a process ended and the end of its log comes one line; two failures with
-equal lines (and, for a Python traceback, the same place in the script) are one failure
-that happened twice. Logs are hostile: lines are cut before any pattern sees them.
+It is one line from a process's end and its log. Failures with equal lines and, for
+Python, the same place in the script count as one. Logs may be hostile: lines are cut
+before a pattern reads them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_BYTES = 32 << 10
 MAX_LINES = 400
 MAX_LINE_LENGTH = 600
 MAX_TEXT_LENGTH = 500
-# An error further away from the end of a log than this is not why the process ended.
+# An error further from the end of the log than this is not why the process ended.
 LINES_AFTER = 40
 SIGKILL = 9
 UNSAID = "It ended without reporting the primary metric"
@@ -46,7 +46,7 @@ ERROR_LIKE = re.compile(
 MEMORY = re.compile(
     r"out of ?memory|MemoryError\b|Cannot allocate memory|bad_alloc|\bOOM\b", re.I
 )
-# The order counts: the first pattern that fits takes the text away from the others.
+# The order counts: earlier patterns replace text before later ones see it.
 BLANKS: Sequence[tuple[re.Pattern[str], str]] = (
     (re.compile(r"\b[a-z][a-z0-9+]{1,9}://[^\s'\"<>]+"), "‹url›"),
     (
@@ -89,7 +89,7 @@ class Signature:
 
     @property
     def digest(self) -> str:
-        """What equal failures share; 16 characters."""
+        """16 characters that equal failures share."""
         both = f"{self.text}\n{self.place}".encode("utf-8", "replace")
         return hashlib.sha256(both).hexdigest()[:16]
 
@@ -145,7 +145,7 @@ def _signature(error: str, params: Mapping[str, Any], place: str = "") -> Signat
 
 
 def log_lines(log: bytes) -> list[str]:
-    """The last lines of a log as text, without ours and without a terminal's signs."""
+    """The last lines of a log, without ours and without control characters."""
     text = log[-MAX_BYTES:].decode("utf-8", "replace").replace("\r\n", "\n")
     rows = text.split("\n")[-MAX_LINES:]
     return [line for row in rows if not (line := _plain(row)).startswith(OURS)]
@@ -199,7 +199,7 @@ def _is_foreign(path: str) -> bool:
 
 
 def _last_error_line(lines: Sequence[str]) -> str:
-    """The last line that sounds like an error, else the last that is not indented."""
+    """The last line that looks like an error, else the last one without indent."""
     said = [line.rstrip() for line in lines if line.strip()][-LINES_AFTER:]
     like = [line for line in said if ERROR_LIKE.search(line)]
     plain = [line for line in said if not line[:1].isspace()]
@@ -218,8 +218,8 @@ def with_blanks(error: str, params: Mapping[str, Any]) -> str:
 
 
 def _without_values(text: str, params: Mapping[str, Any]) -> str:
-    """Texts among the parameters' values, where they stand in quotes or behind ``=`` or
-    an option; numbers are blanks anyway."""
+    """Replaces texts among the parameters' values that are in quotes or follow ``=`` or
+    an option. Numbers become blanks anyway."""
     for value in params.values():
         if isinstance(value, dict):
             text = _without_values(text, value)

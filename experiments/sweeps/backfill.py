@@ -1,13 +1,9 @@
-"""The gaps of a sweep: configurations that it was to try and that have no outcome.
+"""Backfill: runs configurations of a sweep that have no outcome again.
 
-Trials that the infrastructure lost, that failed, that were cancelled with their sweep,
-and those whose rows were deleted. What a policy or a person ended on its own is an
-outcome, and no gap; neither is what an equal configuration has made good since.
-
-Configurations of trials whose rows were deleted, computed again from their numbers.
-
-What random, grid and sobol choose follows from the seed and the number alone. Other
-samplers choose by results, which were other ones then.
+These are trials that the infrastructure lost, that failed, that were cancelled with
+their sweep, or whose rows were deleted. An early stop by a policy or a person is an
+outcome. Deleted configurations are computed again from their numbers where the sampler
+goes by the seed and the number alone (random, grid, sobol).
 """
 
 from __future__ import annotations
@@ -45,14 +41,14 @@ from experiments.tracking.spaces import parsed_space
 
 @dataclass(frozen=True)
 class Recomputed:
-    """`params` is None where they cannot be known; `words` say why, or whence."""
+    """`params` is None if they cannot be computed; `words` say why or how."""
 
     params: Mapping[str, Any] | None
     words: str
 
 
 class Recomputer:
-    """Recomputes configurations of one sweep; rows are read once for all of them."""
+    """Recomputes configurations of one sweep; rows are read once for all."""
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
@@ -62,11 +58,13 @@ class Recomputer:
             words = "Deleted; somebody had asked for it, with these values."
             return Recomputed(self._requested[number], words)
         if number < self._imported:
-            return Recomputed(None, "Deleted; it was imported, so its values are gone.")
+            return Recomputed(None, "Deleted; it was imported, so its values are lost.")
         version = self._version(number)
         sampler = self._sampler(version)
         if sampler is None:
-            return Recomputed(None, "Deleted; its search space no longer reads.")
+            return Recomputed(
+                None, "Deleted; its search space cannot be read any more."
+            )
         if sampler.needs_history:
             return Recomputed(None, _by_results(sampler.kind))
         if version > 1 and sampler.space.is_finite:
@@ -93,7 +91,7 @@ class Recomputer:
 
     @cached_property
     def _unchosen(self) -> list[int]:
-        """Numbers of trials that no sampler chose, but for imported ones, in order."""
+        """Numbers of trials that no sampler chose, without imported ones, in order."""
         there = self.sweep.trials.requested().values_list("number", flat=True)
         return sorted({*there, *self._requested})
 
@@ -101,13 +99,13 @@ class Recomputer:
         return bisect_left(self._unchosen, number) + self._imported
 
     def _version(self, number: int) -> int:
-        """From which of the sweep's spaces the trial was drawn."""
+        """The version of the search space that the trial was drawn from."""
         later = (version for until, version in self._versions if until > number)
         return next(later, self.sweep.space_version)
 
     @cached_property
     def _versions(self) -> list[tuple[int, int]]:
-        """Up to which number each earlier space counted, in order."""
+        """Each earlier version and the number before which it was used, in order."""
         versions = self.sweep.space_versions.order_by("version")
         return list(versions.values_list("until", "version"))
 
@@ -143,21 +141,18 @@ def _by_results(kind: str) -> str:
 BACKFILLED = "backfill requested"
 LOST, FAILED, CANCELLED, DELETED = "lost", "failed", "cancelled", "deleted"
 KINDS = (FAILED, LOST, CANCELLED, DELETED)
-# Why trials are cancelled for their own sake, or because another one was good enough.
-# All else befell them with their sweep, or by loss; where a person cancelled a single
-# trial, that is on record.
+# Reasons of cancelled trials that are outcomes. Others were cancelled with their sweep;
+# events say which trials a person cancelled on their own.
 OUTCOME_REASONS = frozenset({"trial_timeout", "target", lifecycle.POLICY})
 BY_PERSON = "user"
-# What counts as an outcome of an equal configuration.
+# An equal configuration in one of these states needs no backfill.
 OUTCOMES = frozenset({TrialState.COMPLETED, TrialState.TERMINATED, *TRIAL_LIVE})
 
 
 @dataclass(frozen=True)
 class MissingTrial:
-    """`kind` is one of KINDS, `why` a sentence, `trial` the id of its row.
-
-    `params` is None where a deleted configuration cannot be computed again.
-    """
+    """`kind` is one of KINDS, `why` a sentence, `trial` the id of its row. `params` is
+    None if a deleted configuration cannot be computed again."""
 
     number: int
     kind: str
@@ -167,7 +162,7 @@ class MissingTrial:
     state: str = ""
 
     def request(self) -> TrialRequest:
-        """A trial that fills it."""
+        """The trial to request for it."""
         params = self.params or {}
         if self.trial is None:
             return TrialRequest(
@@ -178,14 +173,14 @@ class MissingTrial:
 
 @dataclass(frozen=True)
 class Backfill:
-    """All gaps by number; `unknown` are those that cannot be filled."""
+    """Trials to run again by number; `unknown` ones cannot be computed."""
 
     trials: tuple[MissingTrial, ...]
     unknown: tuple[MissingTrial, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many there are of each kind, the unknown ones left out."""
+        """The number of trials of each kind, without unknown ones."""
         counted = Counter(trial.kind for trial in self.trials)
         return {kind: counted[kind] for kind in KINDS}
 
@@ -200,7 +195,7 @@ class _Row(NamedTuple):
 
 
 def find_backfill(sweep: Sweep) -> Backfill:
-    """The gaps as they are now, in a number of queries that does not grow with them."""
+    """What a backfill would run now. The number of queries is fixed."""
     rows = [_Row(*row) for row in _read(sweep)]
     found = [*_ended_badly(sweep, rows), *_deleted(sweep, rows)]
     known, unknown = [], []
@@ -220,11 +215,8 @@ def find_backfill(sweep: Sweep) -> Backfill:
 
 
 def run_backfill(sweep: Sweep, *, actor: User | None) -> Backfill:
-    """Run all gaps once more, beyond the budget; the answer is what they were.
-
-    Those that are filled already are left out, so asking twice is asking once. Raises
-    NotPossible in states that do not allow it.
-    """
+    """Request all of these trials, beyond the budget. Idempotent: requested ones are
+    left out. Raises NotPossible in states that do not allow it."""
     with transaction.atomic():
         locked(sweep)
         found = find_backfill(sweep)
@@ -289,8 +281,8 @@ def _why(row: _Row) -> str:
 
 
 def _cancelled_alone(sweep: Sweep) -> set[int] | None:
-    """Trials that a person cancelled on their own; None: the sweep never was, so that
-    all were."""
+    """Trials that a person cancelled on their own; None: all of them, as the sweep was
+    never cancelled."""
     events = Event.objects.filter(sweep=sweep)
     verb = f"sweep {SweepState.CANCELLED}"
     if not events.filter(verb=verb, trial=None).exists():
@@ -312,7 +304,7 @@ def _deleted(sweep: Sweep, rows: list[_Row]) -> Iterator[MissingTrial]:
 
 
 def _last_outcomes(rows: list[_Row]) -> dict[str, int]:
-    """By configuration: the largest number of a trial that has, or will have, one."""
+    """By configuration: the highest number of a trial that has or gets an outcome."""
     return {
         identity(json.loads(row.params)): row.number
         for row in rows

@@ -1,4 +1,4 @@
-"""A sweep's text of any known format, and what it would try; nothing is stored."""
+"""Reads a sweep of any known format and shows what it would try. Stores nothing."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from experiments.search.samplers import Sampler, make_sampler
 from experiments.search.space.sampling import InfeasibleError
 
 MAX_CONFIGURATIONS = 10
-# One of them makes a document that nobody recognises one of ours, with mistakes.
+# An unknown document with one of these fields is ours, with mistakes.
 OURS = frozenset({"trial", "search_space", "objective", "limits"})
 
 
 def read_sweep(content: str | bytes, *, part: str = "", format: str = "") -> Imported:
     """A text or file of any known format. Raises DefinitionError.
 
-    `part` names a step or a study where there are several. A document of no known
-    format that has fields of ours is read as ours, so that each mistake is told.
+    `part` names one of several steps or studies. A document of no known format that has
+    our fields is read as ours, so that each mistake is reported.
     """
     try:
         return import_sweep(content, name=part, format=format)
@@ -57,7 +57,7 @@ def _is_ours(content: str | bytes) -> bool:
 
 @dataclass(frozen=True)
 class Checked:
-    """A valid definition, and a look at its search space.
+    """A valid definition and a preview of its search space.
 
     ``combinations`` is None when there are infinitely many, or too many to count with
     the constraints; ``combinations_words`` says which. ``histograms`` are

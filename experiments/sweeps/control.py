@@ -1,7 +1,4 @@
-"""What people do to a sweep after it was created: start, pause, resume, cancel, extend.
-
-What they change of its settings is in edits.py.
-"""
+"""Start, pause, resume, cancel and extend a sweep. Its settings are in editing.py."""
 
 from __future__ import annotations
 
@@ -18,16 +15,16 @@ from experiments.search.fields import DefinitionError, Problem, shown
 
 Action = Literal["start", "pause", "resume", "cancel"]
 
-# What becomes of the trials that run when a sweep is paused.
+# What happens to running trials when a sweep is paused.
 Running = Literal["finish", "requeue"]
 
 
 class NotPossible(Exception):
-    """The sweep's state does not allow it, with a sentence that says what would."""
+    """The sweep's state does not allow it; the message says which state does."""
 
 
 class Step(NamedTuple):
-    """One way to move a sweep: where it leads, and what to say when it cannot."""
+    """One action on a sweep, its target state, and the state that it needs."""
 
     move: Callable[..., bool]
     target: SweepState
@@ -51,10 +48,7 @@ STEPS: Mapping[Action, Step] = {
 
 
 def steer(sweep: Sweep, action: Action, *, actor: User | None) -> Sweep:
-    """Move the sweep, which then says where it is; asking twice is asking once.
-
-    Raises NotPossible when it is somewhere from where no way leads there.
-    """
+    """Carry out the action. Idempotent. Raises NotPossible if the state forbids it."""
     step = STEPS[action]
     if step.move(sweep, actor=actor):
         queues.wake_scheduler()
@@ -66,10 +60,10 @@ def steer(sweep: Sweep, action: Action, *, actor: User | None) -> Sweep:
 
 
 def pause(sweep: Sweep, *, actor: User | None, running: Running = "finish") -> Sweep:
-    """No new trials from now on; running ones finish, or go back to the queue.
+    """Start no new trials; running ones finish or are requeued.
 
-    Also a sweep that is paused already lets its running trials be put back. Raises
-    NotPossible when it is neither running nor paused.
+    A paused sweep can still requeue its running trials. Raises NotPossible for a sweep
+    that is neither running nor paused.
     """
     if running == "finish":
         return steer(sweep, "pause", actor=actor)
@@ -83,8 +77,7 @@ def pause(sweep: Sweep, *, actor: User | None, running: Running = "finish") -> S
 
 
 def trials_to_add(text: str) -> int:
-    """How many more trials a person asks for. Raises DefinitionError for what is no
-    number of trials."""
+    """Parse how many more trials to run. Raises DefinitionError."""
     whole = text.isascii() and text.isdigit() and len(text) < 9
     if not whole or not 1 <= int(text) <= MAX_TRIALS:
         raise DefinitionError([Problem("trials", _no_number(shown(text)))])
@@ -96,11 +89,10 @@ def _no_number(given: str) -> str:
 
 
 def extend(sweep: Sweep, more: int, *, actor: User | None) -> Sweep:
-    """A sweep that has ended goes on for so many more trials, with all it has learnt.
+    """Resume an ended sweep for `more` trials; the sampler keeps what it has learnt.
 
-    A target that was reached, and a time limit that is over, no longer hold. Raises
-    DefinitionError for a number that cannot be, and NotPossible for a sweep that has
-    not ended or has tried all that there is.
+    A reached target and an exceeded time limit are removed. Raises DefinitionError for
+    an invalid number, NotPossible for a sweep that has not ended or is exhausted.
     """
     if not 1 <= more <= MAX_TRIALS:
         raise DefinitionError([Problem("trials", _no_number(str(more)))])
@@ -115,7 +107,7 @@ def extend(sweep: Sweep, more: int, *, actor: User | None) -> Sweep:
 
 
 def extension_refusal(sweep: Sweep, more: int = 1) -> str:
-    """Why the sweep cannot go on for so many more trials; empty where it can."""
+    """Why the sweep cannot run `more` trials; empty if it can."""
     if not sweep.has_ended:
         return (
             f"The sweep {sweep} is {sweep.state}; only one that has ended can be"

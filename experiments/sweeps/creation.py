@@ -27,8 +27,8 @@ def create_sweep(
 ) -> Sweep:
     """A draft of the document, in the given experiment or the one that it names.
 
-    Raises DefinitionError where the document names a pool or code that is not the
-    team's, or a folder that the pool does not allow.
+    Raises DefinitionError for a pool or code that is not the team's, or a folder that
+    the pool does not allow.
     """
     with transaction.atomic():
         columns = sweep_columns(team, definition, user=user)
@@ -82,7 +82,7 @@ def sweep_fields(
 
 
 def sweep_document(sweep: Sweep) -> dict[str, Any]:
-    """The canonical document with what was changed since the sweep was created."""
+    """The canonical document with all changes since the sweep was created."""
     limits = {
         "max_total_trials": sweep.max_total_trials,
         "max_concurrent_trials": sweep.max_concurrent_trials,
@@ -108,7 +108,7 @@ def sweep_document(sweep: Sweep) -> dict[str, Any]:
 def find_or_create_experiment(
     team: Team, name: str, *, user: User | None
 ) -> Experiment:
-    """The team's experiment of that name (or of a name with the same slug)."""
+    """The team's experiment with that name, or with a name of the same slug."""
     slug = slugify(name)[:60] or "experiment"
     experiment, _ = Experiment.objects.get_or_create(
         team=team, slug=slug, defaults={"name": name, "created_by": user}
@@ -147,8 +147,7 @@ def _pool(team: Team, name: str) -> Pool:
 def _code(
     team: Team, definition: SweepDefinition, user: User | None
 ) -> CodeSnapshot | None:
-    """The snapshot that the document's ``code`` stands for. A path is refused: what
-    lies on the server is not the document's to name."""
+    """The snapshot of the document's ``code``. Paths on the server are refused."""
     code: Any = definition.trial.code
     if code is None:
         return None

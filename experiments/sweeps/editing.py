@@ -1,4 +1,4 @@
-"""Changes to a sweep's settings: checked as a whole, and on record with old and new."""
+"""Changes to a sweep's settings, checked as a whole and stored as an event."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ TEXTS = {"display_name": "name", "description": "description", "tags": "tags"}
 POLICY = "early_termination"
 PRIORITY = "priority"
 MAX_NOTES = 100_000
-# An event tells so many changes of a space one by one.
+# An event lists at most this many changes of a search space.
 MAX_SHOWN = 12
-# Columns whose old and new values are too long to be told.
+# Columns whose values are too long for an event's message.
 LONG = ("description", "notes", "tags")
 
 
@@ -61,7 +61,7 @@ class AlreadyStarted(Exception):
 
 
 class Conflict(Exception):
-    """Somebody else has changed the sweep meanwhile, with a sentence that says what."""
+    """Another person has changed the sweep meanwhile; the message says what."""
 
 
 def change_sweep(
@@ -73,10 +73,10 @@ def change_sweep(
 ) -> Sweep:
     """Change limits, priority, early termination, search space, name and words.
 
-    ``changes`` is a part of a sweep document with ``notes`` beside it; what it leaves
-    out stays. The whole is checked like a new document. A new search space counts for
-    new trials. Raises DefinitionError, also for what cannot be changed any more after a
-    sweep's end, and Conflict if `if_version` is not the sweep's version any more.
+    ``changes`` is a part of a sweep document, with ``notes``; other fields stay. The
+    result is checked like a new document. A new search space is for new trials. Raises
+    DefinitionError, also for fields that an ended sweep cannot change, and Conflict if
+    `if_version` is not the sweep's version any more.
     """
     with transaction.atomic():
         sweep.refresh_from_db(from_queryset=Sweep.objects.select_for_update())
@@ -94,7 +94,7 @@ def change_sweep(
 
 
 def _store(sweep: Sweep, columns: dict[str, Any], *, actor: User | None) -> None:
-    """Write changed columns, and the event that tells of them."""
+    """Write changed columns and their event."""
     before = {name: getattr(sweep, name) for name in columns}
     after = dict(columns)
     words: list[str] = []
@@ -108,14 +108,14 @@ def _store(sweep: Sweep, columns: dict[str, Any], *, actor: User | None) -> None
         before |= {name: old.get(name) for name in SPACE}
         after |= {name: new.get(name) for name in SPACE}
     Sweep.objects.filter(pk=sweep.pk).update(**columns, updated_at=Now())
-    told = [name for name in columns if name in before and name != POLICY]
-    words += _change_words(sweep, told, before=before, after=after)
+    listed = [name for name in columns if name in before and name != POLICY]
+    words += _change_words(sweep, listed, before=before, after=after)
     change = {"before": before, "after": after}
     Event.log(CHANGED, " ".join(words), actor=actor, sweep=sweep, data=change)
 
 
 def _new_space(sweep: Sweep, document: Mapping[str, Any]) -> tuple[int, list[str]]:
-    """The number of its first trial, 0 where none was drawn before; and it in words."""
+    """The number of its first trial, 0 for a draft; and the changes in words."""
     until = 0 if sweep.state == SweepState.DRAFT else sweep.next_number()
     old = parsed_space(sweep, space_document(sweep.definition))
     new = parsed_space(sweep, space_document(document))
@@ -129,21 +129,21 @@ def _new_space(sweep: Sweep, document: Mapping[str, Any]) -> tuple[int, list[str
 
 def _change_words(
     sweep: Sweep,
-    told: Sequence[str],
+    listed: Sequence[str],
     *,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
 ) -> Iterator[str]:
-    """What was changed, from what to what."""
-    if told:
-        parts = [field_change(name, before[name], after[name]) for name in told]
+    """Each changed field with its old and new value."""
+    if listed:
+        parts = [field_change(name, before[name], after[name]) for name in listed]
         yield f"{'; '.join(parts)}."
     if POLICY in after:
         yield _policy_change(sweep, before[POLICY], after[POLICY])
 
 
 def field_change(name: str, before: Any, after: Any) -> str:
-    """``max_total_trials: 4 → 9``; of long texts only that they changed."""
+    """``max_total_trials: 4 → 9``; for long texts only that they changed."""
     field = next((field for field, column in TEXTS.items() if column == name), name)
     if name in LONG:
         return f"{field} changed"
@@ -235,7 +235,7 @@ def _draft_conflict(sweep: Sweep, last: Event | None) -> str:
 
 
 def version_of(sweep: Sweep) -> str:
-    """Text that differs as soon as anything that can be changed has been changed."""
+    """A text that differs after any change of the settings."""
     parts = [space_document(sweep.definition), sweep.early_termination, sweep.notes]
     parts += [getattr(sweep, name) for name in (*LIMITS, PRIORITY, *TEXTS.values())]
     text = json.dumps(parts, sort_keys=True, default=str)
@@ -243,9 +243,9 @@ def version_of(sweep: Sweep) -> str:
 
 
 def conflict_words(sweep: Sweep) -> str:
-    """That somebody else was faster, and what was changed last."""
+    """That another person was faster, and the last change."""
     last = sweep.events.exclude(message="").filter(data__has_key="after").first()
-    sentence = f"{sweep} was changed meanwhile, and nothing of this was stored."
+    sentence = f"{sweep} was changed meanwhile, so your change was not stored."
     if last is None:
         return sentence
     who = last.actor.display_name if last.actor else "sweepsite"
@@ -253,7 +253,7 @@ def conflict_words(sweep: Sweep) -> str:
 
 
 def space_after(sweep: Sweep, changes: Mapping[str, Any]) -> SearchSpace:
-    """The space that a change would give the sweep, nothing stored.
+    """The search space that a change would give the sweep. Stores nothing.
 
     Raises DefinitionError as `change_sweep` does.
     """

@@ -14,7 +14,7 @@ from experiments.search.space.space import SearchSpace
 from experiments.tracking.training_time import earlier_by_trial, measured_seconds
 
 CHUNK = 500
-# A spreadsheet takes a text that starts so for a formula, and runs it.
+# A spreadsheet runs a text that starts like this as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 OWN = (
     "number",
@@ -29,10 +29,10 @@ OWN = (
 
 
 def write_csv(sweep: Sweep, file: TextIOBase) -> None:
-    """One row a trial, with ``params.`` and ``metrics.`` columns for all that occur.
+    """One row for each trial, with a column for each parameter and metric.
 
-    What stands inside a nested choice has columns of its own, ``params.choice.inner``,
-    empty in the rows of other branches.
+    Parameters inside a nested choice have their own columns, ``params.choice.inner``,
+    which are empty in rows of other branches.
     """
     params, metrics = _param_names(sweep), _metric_names(sweep)
     writer = csv.writer(file, lineterminator="\n")
@@ -55,7 +55,7 @@ def write_csv(sweep: Sweep, file: TextIOBase) -> None:
 
 
 def cell(value: Any) -> Any:
-    """The value for a table: text is never a formula, what is unknown stays empty."""
+    """The value for a table: text is never a formula, and None stays empty."""
     if value is None or isinstance(value, int | float):
         return value
     text = value.isoformat() if hasattr(value, "isoformat") else str(value)
@@ -63,7 +63,7 @@ def cell(value: Any) -> Any:
 
 
 def flat_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by their addresses: a mapping has one for each of its entries."""
+    """The values by their addresses; a mapping has an address for each entry."""
     flat: dict[str, Any] = {}
     for name, value in params.items():
         if isinstance(value, Mapping) and value:
@@ -75,7 +75,7 @@ def flat_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def param_cell(params: dict[str, Any], name: str) -> Any:
-    """Numbers as they are; everything else as a command line would have it."""
+    """Numbers as they are; other values as on the command line."""
     if name not in params:
         return None
     value = params[name]
@@ -84,9 +84,9 @@ def param_cell(params: dict[str, Any], name: str) -> Any:
 
 
 def _param_names(sweep: Sweep) -> list[str]:
-    """In the order of the search space, and after it of their first use.
+    """In the order of the search space, then of first use.
 
-    A nested choice itself has a column only where it had a value without entries.
+    A nested choice has a column itself only if it had a value without entries.
     """
     used: dict[str, None] = {}
     for params in sweep.trials.values_list("params", flat=True).iterator():

@@ -1,8 +1,8 @@
-"""A sweep's primary metric is changed to a name that its trials report.
+"""Changes a sweep's primary metric to a name that its trials report.
 
-Only while nothing has been compared by the old one. What trials have reported under the
-new name already counts from the first value on, and those that failed only for want of
-the old one have not failed any more.
+This is possible while no trial has reported the old one. Values that were already
+reported under the new name count, and trials that failed only because the old one was
+missing become completed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from experiments.tracking import ingest
 
 
 def refusal_of(sweep: Sweep) -> str:
-    """Why the metric cannot be changed any more; empty where it can."""
+    """Why the metric cannot be changed any more; empty if it can."""
     if sweep.has_ended:
         return f"The sweep {sweep} is {sweep.state}; a copy can have another metric."
     if Report.objects.filter(sweep=sweep).exists():
@@ -33,14 +33,12 @@ def refusal_of(sweep: Sweep) -> str:
 
 
 def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
-    """Compare the sweep's trials by the metric of this name from now on.
-
-    Raises NotPossible, and DefinitionError for what is no name.
-    """
+    """Compare the sweep's trials by this metric from now on. Raises NotPossible, and
+    DefinitionError for an invalid name."""
     before = sweep.primary_metric
     with transaction.atomic():
         lock_sweep(sweep)
-        # None of the running attempts can report meanwhile.
+        # Running attempts cannot report meanwhile.
         attempts = _locked_attempts(sweep, name)
         refusal = refusal_of(sweep)
         if refusal:
@@ -71,8 +69,8 @@ def use_metric(sweep: Sweep, name: str, *, actor: User | None) -> None:
 
 
 def _locked_attempts(sweep: Sweep, name: str) -> list[Attempt]:
-    """The last attempts of trials, running or ended, that have reported the name. Those
-    that have not are locked as well."""
+    """The trials' last attempts that have reported the name. The others are locked as
+    well."""
     current = Attempt.objects.filter(
         trial__sweep=sweep, trial__current_attempt=F("pk")
     ).order_by("pk")

@@ -1,6 +1,6 @@
-"""How far sweeps have come: counts, the best trial, and compute spent and saved.
+"""The progress of sweeps: counts, best trial, compute spent and saved.
 
-Everything is computed for many sweeps at once, in a fixed number of queries.
+For many sweeps at once, in a fixed number of queries.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Compute:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where one sweep stands."""
+    """One sweep's progress; ``share`` is from 0 to 1."""
 
     counts: Mapping[str, int]
     share: float
@@ -73,7 +73,7 @@ class Progress:
 
 
 def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
-    """The progress of each sweep by its id, in four queries however many they are."""
+    """The progress of each sweep by its id, in four queries."""
     ids = [sweep.pk for sweep in sweeps]
     counts, best = counts_by_sweep(ids), _best_trials(ids)
     computes = compute_of(ids)
@@ -89,7 +89,7 @@ def progress_of(sweeps: Sequence[Sweep]) -> dict[int, Progress]:
 
 
 def _share(sweep: Sweep, counts: Mapping[str, int]) -> float:
-    """Ended trials by all that there may be, 0 to 1; 1 for a completed sweep."""
+    """The share of trials that have ended; 1 for a completed sweep."""
     if sweep.state == SweepState.COMPLETED:
         return 1.0
     return min(1.0, _ended(counts) / max(1, sweep.max_total_trials))
@@ -100,7 +100,7 @@ def _ended(counts: Mapping[str, int]) -> int:
 
 
 def counts_by_sweep(ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """How many trials of each sweep are in each state; every state is there."""
+    """By sweep: the number of trials in each state, zeros included."""
     counts = {pk: dict.fromkeys(TrialState.values, 0) for pk in ids}
     rows = Trial.objects.filter(sweep__in=ids).order_by().values("sweep_id", "state")
     for row in rows.annotate(count=Count("pk")):
@@ -129,15 +129,14 @@ def _best_trials(ids: Sequence[int]) -> dict[int, Trial]:
 
 
 def compute_of(ids: Sequence[int]) -> dict[int, Compute]:
-    """Training time by sweep, in two queries however many they are; GPU time is left
-    out."""
+    """Training time by sweep without GPU time, in two queries."""
     spent, saved = _spent(ids), savings.saved_by_sweep(ids)
     return {pk: Compute(spent.get(pk) or 0.0, saved.get(pk, NOTHING)) for pk in ids}
 
 
 def saved_by(trial: Trial, elapsed: float | None, usual: float | None) -> float | None:
-    """What one early end saved, with the ``usual`` time of a completed trial; None
-    when nothing was saved."""
+    """What one early stop saved, given the ``usual`` time of a completed trial; None if
+    nothing."""
     if trial.state != TrialState.TERMINATED or elapsed is None or usual is None:
         return None
     return usual - elapsed if usual > elapsed else None
@@ -162,7 +161,7 @@ def usual_times(ids: Sequence[int]) -> dict[int, float]:
             twice=Window(Count("pk"), partition_by=F("sweep")) - 2 * F("place"),
         )
     )
-    # Of n times in order, the middle one or two are at n/2 <= place <= n/2 + 1.
+    # The median of n values is at n/2 <= place <= n/2 + 1.
     middle = placed.filter(twice__gte=-2, twice__lte=0).order_by()
     times: dict[int, list[float]] = {}
     for sweep_id, took in middle.values_list("sweep", "took"):

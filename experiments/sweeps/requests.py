@@ -1,12 +1,7 @@
-"""Trials that people want beside the sampler's: run again, changed, or made by hand.
+"""Trials that people request: run again, cloned with changes, or added by hand.
 
-They come beyond the budget, and before anything new from the sampler. A sweep that has
-ended goes on for them.
-
-Trials that people want beside the sampler's: which wait, and which are under way.
-
-Each is a row, and so is never lost. They are carried out before the sampler is asked
-for anything new, in the order in which they were asked for.
+Requested trials are rows that run in their order, before the sampler's new trials and
+beyond the budget. A sweep that has ended resumes for them.
 """
 
 from __future__ import annotations

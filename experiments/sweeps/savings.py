@@ -1,12 +1,8 @@
-"""What early termination saved: reports, time, GPU time and money that were not spent.
+"""What early termination saved: reports, time, GPU time and money. An estimate.
 
-An estimate. A trial that the policy ended saved the median of its sweep's completed
-trials minus what it used itself, and never less than nothing; without a completed trial
-nothing is known to be saved. Time is training time, of all attempts at a trial. GPU
-time is that times the GPUs of a trial, money that times the present price of its pool's
-slots. A month is the one, in UTC, in which the trial ended.
-
-What the time of a sweep's trials costs.
+A trial that a policy stopped saved the median of its sweep's completed trials minus
+its own use, at least 0. Time is training time of all attempts. GPU time multiplies it
+by the GPUs of a trial, money by the current price of a slot. A month is in UTC.
 """
 
 from __future__ import annotations
@@ -29,7 +25,7 @@ MONTHS = {
     "postgresql": "to_char(t.ended_at AT TIME ZONE 'UTC', 'YYYY-MM')",
     "sqlite": "strftime('%%Y-%%m', t.ended_at)",
 }
-# Of n in order the middle one or two are at the places from n / 2 to n / 2 + 1.
+# The median of n values is at the places from n / 2 to n / 2 + 1.
 STATEMENT = """
 WITH timed AS (
     SELECT t.*, {trained} AS elapsed
@@ -69,8 +65,8 @@ FROM ended GROUP BY sweep_id, month ORDER BY month, sweep_id
 
 @dataclass(frozen=True)
 class Saving:
-    """What some early ends saved. ``reports`` are those of the primary metric; money
-    is None where no pool has a price."""
+    """What early stops saved. ``reports`` are of the primary metric; money is None
+    without a price."""
 
     trials: int = 0
     reports: float = 0.0
@@ -90,7 +86,7 @@ class Saving:
 
 
 class Row(NamedTuple):
-    """What a sweep's trials of one month saved, GPUs not counted yet."""
+    """What a sweep's trials of one month saved, without GPU time."""
 
     sweep_id: int
     month: str
@@ -99,7 +95,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class MonthlySaving:
-    """What a sweep's trials saved that ended in one month, such as ``2026-11``."""
+    """What a sweep's trials that ended in one month saved, such as ``2026-11``."""
 
     sweep: Sweep
     month: str
@@ -111,7 +107,7 @@ def total(savings: Iterable[Saving]) -> Saving:
 
 
 def saved_by_sweep(ids: Iterable[int]) -> dict[int, Saving]:
-    """What each of these sweeps saved, in one query; GPU time is left out."""
+    """What each of these sweeps saved without GPU time, in one query."""
     found: dict[int, Saving] = {}
     for sweep_id, _, saving in _rows(Sweep.objects.filter(pk__in=list(ids))):
         found[sweep_id] = found.get(sweep_id, Saving()) + saving
@@ -121,7 +117,7 @@ def saved_by_sweep(ids: Iterable[int]) -> dict[int, Saving]:
 def monthly_savings(
     sweeps: QuerySet[Sweep], *, month: str | None = None
 ) -> list[MonthlySaving]:
-    """By month and sweep what was saved, the earliest first; in two queries."""
+    """The savings by month and sweep, the earliest first, in two queries."""
     rows = [row for row in _rows(sweeps) if month in (None, row.month)]
     known = Sweep.objects.select_related("experiment__team").in_bulk(
         {row.sweep_id for row in rows}
@@ -130,7 +126,7 @@ def monthly_savings(
 
 
 def by_month(lines: Iterable[MonthlySaving]) -> dict[str, Saving]:
-    """The sums of each month that has any, the earliest first."""
+    """The sum of each month, the earliest first."""
     sums: dict[str, Saving] = {}
     for line in lines:
         sums[line.month] = sums.get(line.month, Saving()) + line.saving
@@ -175,35 +171,24 @@ def _line(sweep: Sweep, row: Row) -> MonthlySaving:
 
 
 def with_gpus(saving: Saving, sweep: Sweep) -> Saving:
-    """The same of trials of this sweep, their GPUs counted."""
-    gpus = int((sweep.definition.get("resources") or {}).get("gpus") or 0)
-    return replace(saving, gpu_seconds=saving.seconds * gpus)
-
-
-SECONDS_PER_HOUR = 3_600
+    """The same with the GPU time of this sweep's trials."""
+    return replace(saving, gpu_seconds=saving.seconds * sweep.gpus)
 
 
 @dataclass(frozen=True)
 class TrialPrice:
-    """GPUs of one trial, and money for an hour of its slot; None where it has none."""
+    """The GPUs of one trial and the price of an hour of its slot, if any."""
 
     gpus: int
     per_hour: float | None
 
     @classmethod
     def of(cls, sweep: Sweep) -> TrialPrice:
-        resources = sweep.definition.get("resources") or {}
         price = sweep.pool.price_per_hour
-        return cls(
-            int(resources.get("gpus") or 0), None if price is None else float(price)
-        )
+        return cls(sweep.gpus, None if price is None else float(price))
 
     def money(self, seconds: float) -> float | None:
-        return (
-            None
-            if self.per_hour is None
-            else seconds / SECONDS_PER_HOUR * self.per_hour
-        )
+        return None if self.per_hour is None else seconds / HOUR * self.per_hour
 
     def gpu_seconds(self, seconds: float) -> float:
         return seconds * self.gpus

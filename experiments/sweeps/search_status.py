@@ -1,6 +1,6 @@
 """What a sweep's search is doing now, and which trial is likely its best.
 
-Both need every trial, and are computed once for as long as no further trial ends.
+Both read every trial and are cached until another trial ends.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from experiments.search.likely_best import Likely, likely_best
 from experiments.tracking.history import TrialHistory, search_of
 from experiments.tracking.spaces import began_at
 
-# With fewer completed trials a model says too little about the luck of single ones.
+# With fewer completed trials a model cannot tell good trials from lucky ones.
 MIN_COMPLETED = 10
-# Beyond so many trials reading and ranking them all would keep a page waiting; less
-# while they still come in, as each one that ends makes it necessary again.
+# Reading and ranking more trials would make a page slow. A running sweep has a lower
+# limit: each trial that ends makes it necessary again.
 MAX_TRIALS, MAX_WHILE_RUNNING = 5_000, 2_000
 COUNT = 5
-# So many trials tell what the sampler does these days.
+# Of so many of the newest trials the usual origin is shown.
 NEWEST = 8
 
 T = TypeVar("T")
@@ -33,12 +33,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SearchStatus:
-    """`words` is one sentence on what the sampler does, empty where it cannot be told,
-    and `origin` says where most of the newest trials came from.
-
-    `likely` are the likeliest best configurations, the likeliest first; none where the
-    trials are too few, too many or of no value.
-    """
+    """`words`: what the sampler does, in a sentence or empty; `origin`: the usual
+    origin of the newest trials; `likely`: the likely best configurations, best first,
+    if the trials are neither too few nor too many."""
 
     words: str = ""
     origin: str = ""
@@ -46,7 +43,7 @@ class SearchStatus:
 
 
 def search_status(sweep: Sweep, *, tried: int) -> SearchStatus:
-    """The search of a sweep that has tried so many trials."""
+    """The search of a sweep that has `tried` trials."""
     if not 0 < tried <= (MAX_TRIALS if sweep.has_ended else MAX_WHILE_RUNNING):
         return SearchStatus()
     try:
@@ -54,14 +51,13 @@ def search_status(sweep: Sweep, *, tried: int) -> SearchStatus:
             words = _once(search, "words", lambda: _words(search))
             likely = _once(search, "likely", lambda: _likely(search))
     except DefinitionError:
-        # A document of an earlier version, which no sampler reads any more.
+        # A document of an earlier version that cannot be read any more.
         return SearchStatus()
     return SearchStatus(words, _usual_origin(sweep), likely)
 
 
 def _usual_origin(sweep: Sweep) -> str:
-    """The commonest origin of the newest trials of its present search space; of
-    several, that of the newest."""
+    """The most common origin of the newest trials in the current search space."""
     own = sweep.trials.own().filter(number__gte=began_at(sweep))
     newest = own.exclude(pk__in=sweep.trials.requested()).order_by("-number")
     origins = Counter(newest.values_list("origin", flat=True)[:NEWEST])
@@ -86,6 +82,6 @@ def _likely(search: TrialHistory) -> tuple[Likely, ...]:
 
 
 def _completed(history: History) -> int:
-    """How many trials ran to their end and have a value."""
+    """The number of completed trials with a value."""
     valued = np.isfinite(history.losses) & (history.states == COMPLETED)
     return int(valued.sum())

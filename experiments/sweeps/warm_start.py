@@ -1,4 +1,4 @@
-"""Trials that ended elsewhere, as the first trials of a new sweep."""
+"""Imports finished trials of another system as the first trials of a new sweep."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BATCH = 500
 def usable_trials(
     space: SearchSpace, trials: Sequence[FinishedTrial]
 ) -> list[FinishedTrial]:
-    """Those whose values are of the space: samplers learn from these."""
+    """Trials whose values the space contains: samplers learn from these."""
     return list(_usable(space, trials))
 
 
@@ -43,11 +43,10 @@ def _usable(
 def add_finished_trials(
     sweep: Sweep, space: SearchSpace, trials: Sequence[FinishedTrial]
 ) -> int:
-    """Put trials at the head of a draft without any; the answer is how many.
+    """Add trials to a draft that has none, and return how many.
 
-    They have numbers from 0 and no attempts. The sweep's own trials come after them, so
-    max_total_trials grows by their number. Asking twice is asking once. Raises
-    DefinitionError when that makes more trials than a sweep may have.
+    They have numbers from 0 and no attempts; max_total_trials grows by their number.
+    Idempotent. Raises DefinitionError if the sweep would have too many trials.
     """
     usable = usable_trials(space, trials)
     if not usable or sweep.state != SweepState.DRAFT or sweep.trials.exists():

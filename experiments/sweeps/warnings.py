@@ -1,7 +1,4 @@
-"""Whether a bandit's slack factor suits the values that trials have recorded.
-
-Whether any host of a pool could run trials that ask for so many GPUs.
-"""
+"""Warnings about a sweep that is valid: its slack factor, and the GPUs of its pool."""
 
 from __future__ import annotations
 
@@ -22,18 +19,15 @@ from experiments.search.termination import (
 from experiments.search.termination.combination import Combination
 from experiments.search.wording import counted
 
-# The latest so many values tell how large the metric is.
+# The newest values show how large the metric is.
 MAX_VALUES = 1000
 
 
 def slack_warnings(
     settings: object, objective: Objective, trials: QuerySet[Trial]
 ) -> list[Problem]:
-    """What recorded values of the same metric say against a policy's slack factor.
-
-    `trials` are the ones to learn from; those of another metric or goal are left out.
-    One query where there is a slack factor to doubt, and none where there is not.
-    """
+    """Whether a policy's slack factor suits the values in `trials` of the same metric
+    and goal. One query if the policy has a slack factor, else none."""
     bandit, path = _bandit(settings, objective)
     if bandit is None:
         return []
@@ -52,16 +46,16 @@ def slack_warnings(
 
 
 def own_slack_warning(sweep: Sweep) -> str:
-    """What the sweep's own values say against its slack factor; empty for nothing."""
+    """A warning about the sweep's slack factor by its own values; empty for none."""
     if not sweep.early_termination:
         return ""
     own = sweep.trials.all()
-    doubts = slack_warnings(sweep.early_termination, sweep.objective, own)
-    return doubts[0].message if doubts else ""
+    found = slack_warnings(sweep.early_termination, sweep.objective, own)
+    return found[0].message if found else ""
 
 
 def _bandit(settings: object, objective: Objective) -> tuple[BanditPolicy | None, str]:
-    """The first bandit with a slack factor, and the field it stands in."""
+    """The first bandit with a slack factor, and its field."""
     if not isinstance(settings, dict):
         return None, ""
     try:
@@ -87,8 +81,8 @@ FIELD = "resources.gpus"
 
 
 def gpu_warnings(pool: Pool | None, gpus: object) -> list[Problem]:
-    """A warning where no worker that is there now has enough GPUs: a sweep may be
-    started before its hosts. Nothing where `gpus` is no number of them."""
+    """A warning if no live worker has enough GPUs. It is not an error: hosts may start
+    after the sweep."""
     if pool is None or type(gpus) is not int or gpus < 1:
         return []
     hosts = list(Worker.objects.alive().filter(pool=pool).order_by("name"))

@@ -46,7 +46,7 @@ def test_three_troubles_in_a_row_drain_the_host(sweep: Sweep, worker: Worker) ->
         assert auto_drain.drain_after_problems(worker) is drained
     worker.refresh_from_db()
     assert worker.drain_reason == (
-        "3 trials in 10 minutes could not begin: no room: disk full"
+        "3 trials in 10 minutes could not start: no room: disk full"
     )
     assert not auto_drain.drain_after_problems(worker), "drained once"
 
@@ -133,7 +133,7 @@ def test_trials_that_find_no_room_although_there_is_some_drain_it_for_good(
         assert auto_drain.drain_after_problems(worker, disk_full=True)
         auto_drain.drain_by_disk_space(worker, 100 * MB)
     assert worker.draining_since is not None
-    assert worker.drain_reason.startswith("3 trials in 10 minutes could not begin")
+    assert worker.drain_reason.startswith("3 trials in 10 minutes could not start")
 
 
 def test_a_host_that_tells_of_little_room_drains_before_a_trial_fails_there(
@@ -143,8 +143,8 @@ def test_a_host_that_tells_of_little_room_drains_before_a_trial_fails_there(
     assert worker.draining_since is None
     auto_drain.drain_by_disk_space(worker, 32 * MB - 1)
     assert worker.drain_reason == (
-        "The host's disk is full: 32 MB are free. It takes trials again by itself once"
-        " there is room."
+        "The host's disk is full: 32 MB are free. It takes trials again once it"
+        " has room."
     )
 
 

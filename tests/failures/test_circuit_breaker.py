@@ -100,7 +100,7 @@ class TestStart:
         made = sweep()
         schedule(made, fate=fail)
         assert made.state == "failed"
-        assert made.trials.filter(state="failed").count() == circuit_breaker.ALIKE
+        assert made.trials.filter(state="failed").count() == circuit_breaker.MIN_ALIKE
         assert made.trials.count() <= 10
 
     def test_different_errors_and_slow_ones_are_no_breaker(self) -> None:
@@ -159,7 +159,7 @@ class TestTurn:
             made, fate=lambda t: fail(t, "OSError: [Errno 28] No space left on device")
         )
         assert (made.state, made.reason) == ("paused", "same_failure")
-        assert made.trials.filter(state="failed").count() == circuit_breaker.RUN
+        assert made.trials.filter(state="failed").count() == circuit_breaker.MIN_STREAK
         assert "the disk is full" in made.message
         lifecycle.resume_sweep(made)
         schedule(made, fate=work, most=6)
@@ -172,14 +172,14 @@ class TestTurn:
         for trial in made.trials.filter(state="queued"):
             take(trial)
         before = list(made.trials.filter(state="running").order_by("number"))
-        assert len(before) >= 2 * circuit_breaker.RUN
-        for trial in before[: circuit_breaker.RUN]:
+        assert len(before) >= 2 * circuit_breaker.MIN_STREAK
+        for trial in before[: circuit_breaker.MIN_STREAK]:
             fail(trial)
         rounds.advance_all()
         made.refresh_from_db()
         assert (made.state, made.reason) == ("paused", "same_failure")
         lifecycle.resume_sweep(made)
-        for trial in before[circuit_breaker.RUN :]:
+        for trial in before[circuit_breaker.MIN_STREAK :]:
             fail(trial)
         rounds.advance_all()
         made.refresh_from_db()
@@ -187,7 +187,7 @@ class TestTurn:
         schedule(made, fate=fail)
         assert (made.state, made.reason) == ("paused", "same_failure")
         failed = made.trials.filter(state="failed").count()
-        assert failed >= len(before) + circuit_breaker.RUN
+        assert failed >= len(before) + circuit_breaker.MIN_STREAK
 
     def test_one_failure_in_three_is_none(self) -> None:
         made = sweep(wide=2)
@@ -216,7 +216,7 @@ class TestAtOneMoment:
     def about_to_pause(self) -> Sweep:
         made = sweep(wide=2)
         schedule(made, fate=work, most=12)
-        for _ in range(circuit_breaker.RUN):
+        for _ in range(circuit_breaker.MIN_STREAK):
             rounds.advance_all()
             trial = made.trials.live().order_by("number").first()
             if trial.state == "queued":
