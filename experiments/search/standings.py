@@ -292,6 +292,9 @@ class StandingEvidence(Evidence):
     def losses(self) -> NDArray[np.float64]:
         return np.array(self._curve.losses)
 
+    def best_at(self, report: int) -> float:
+        return self._curve.bests[report - 1]
+
     @property
     def finished(self) -> Finished:
         return self._standings.finished(self.number)

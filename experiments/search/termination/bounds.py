@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from experiments.search.fields import Fields, shown
 from experiments.search.termination.evidence import (
     Evidence,
@@ -192,7 +190,7 @@ class PatiencePolicy(Policy):
     def ruling(self, evidence: Evidence, rivals: Rivals) -> Ruling:
         if evidence.report <= self.patience:
             return CONTINUES
-        before = float(np.min(evidence.losses()[: -self.patience]))
+        before = evidence.best_at(evidence.report - self.patience)
         if math.isinf(before):
             return Ruling(stop=evidence.own.silent)
         limit = before - self.min_delta

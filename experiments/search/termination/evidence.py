@@ -168,6 +168,10 @@ class Evidence(ABC):
     def losses(self) -> NDArray[np.float64]:
         """The trial's own losses, report by report; their length is `report`."""
 
+    def best_at(self, report: int) -> float:
+        """The trial's own best loss up to an earlier report, from 1."""
+        return float(np.min(self.losses()[:report]))
+
     @property
     @abstractmethod
     def rivals(self) -> Rivals:
