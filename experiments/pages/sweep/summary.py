@@ -36,7 +36,7 @@ MIN_FOR_FORECAST = 3
 class SweepSummary:
     """One sweep now.
 
-    ``best`` has ended; a failed sweep has none. ``leader``: the best running trial while
+    ``best`` has ended; a failed sweep has none. ``leader``: the best running one while
     there is no best. ``ranked``: how many trials ``best`` was chosen from, with their
     ``median`` value. ``since_best``: how many trials ended after the best one.
     ``requested``: open trials that people requested. ``mean_time`` of ended trials and
