@@ -130,7 +130,7 @@ def parts_feed(
 
 
 @dataclass(frozen=True)
-class Question:
+class Confirmation:
     """What components/confirm_body.html asks before something is lost."""
 
     confirm_id: str
@@ -147,7 +147,9 @@ class Question:
     reason_error: str = ""
 
 
-def ask(request: HttpRequest, question: Question, *, status: int = 200) -> HttpResponse:
+def ask(
+    request: HttpRequest, question: Confirmation, *, status: int = 200
+) -> HttpResponse:
     """The question as its own page, for browsers without scripts."""
     context = {"question": question}
     return render(request, "components/question_page.html", context, status=status)

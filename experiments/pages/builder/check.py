@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 from experiments.models import CodeSnapshot
@@ -17,7 +16,7 @@ from experiments.pages.builder.fields import (
     SPACE,
     Entries,
 )
-from experiments.pages.builder.space_rows import ParameterRow
+from experiments.pages.builder.space_rows import SpaceRow
 from experiments.search.document.definition import SweepDefinition, parse_document
 from experiments.search.fields import DefinitionError, Problem
 from experiments.search.space.document import NAME
@@ -44,6 +43,12 @@ LABELS: Mapping[str, tuple[str, int]] = {
     "files": ("files", RUN),
     "space": ("search space", SPACE),
     **{name: (each.label, each.section) for name, each in {**FIELDS, **PAIRS}.items()},
+}
+# Fields by their path, then those with free names and whole parts by their prefix.
+EXACT: Mapping[str, str] = {each.dotted: name for name, each in FIELDS.items()}
+PREFIXES: Mapping[str, str] = {
+    **{each.dotted: name for name, each in PAIRS.items()},
+    **PARTS,
 }
 
 
@@ -197,10 +202,10 @@ def _placed(problem: Problem, composed: Composed, entries: Entries) -> FieldProb
 
 def _field_of(path: str) -> str:
     """The field for a path of the document; "document" for one without a field."""
-    exact = (name for name, each in FIELDS.items() if path == each.dotted)
-    pairs = (name for name, each in PAIRS.items() if _inside(path, each.dotted))
-    parts = (name for part, name in PARTS.items() if _inside(path, part))
-    return next(chain(exact, pairs, parts), "document")
+    if path in EXACT:
+        return EXACT[path]
+    found = (name for prefix, name in PREFIXES.items() if _inside(path, prefix))
+    return next(found, "document")
 
 
 def _inside(path: str, prefix: str) -> bool:
@@ -220,7 +225,7 @@ def _rows_with(path: str, row_paths: Sequence[RowPath]) -> Iterator[tuple[int, s
         yield index, inner
 
 
-def _row_field(row: ParameterRow, inner: str) -> tuple[str, str]:
+def _row_field(row: SpaceRow, inner: str) -> tuple[str, str]:
     """The row's field for the rest of a path, and its label; without one the name or
     the kind."""
     key = inner.partition(".")[0]

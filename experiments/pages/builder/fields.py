@@ -28,7 +28,7 @@ from experiments.pages.builder.policy_fields import (
     own_fields,
     read_line,
 )
-from experiments.pages.builder.space_rows import ParameterRow
+from experiments.pages.builder.space_rows import SpaceRow
 from experiments.pages.form_fields import (
     read_duration,
     read_number,
@@ -215,19 +215,19 @@ class Entries:
     """The texts by field, and the search space's rows in order."""
 
     texts: Mapping[str, str] = field(default_factory=dict)
-    rows: Sequence[ParameterRow] = ()
+    rows: Sequence[SpaceRow] = ()
 
     @classmethod
     def fresh(cls, **texts: str) -> Entries:
         """A new form: usual settings and an empty parameter."""
-        return cls({**FRESH, **texts}, (ParameterRow(),))
+        return cls({**FRESH, **texts}, (SpaceRow(),))
 
     @classmethod
     def from_post(cls, data: QueryDict) -> Entries:
         indices = data.getlist("row")[:MAX_ROWS]
         return cls(
             {name: data.get(name, "") for name in TEXTS},
-            tuple(ParameterRow.from_post(data, index) for index in indices),
+            tuple(SpaceRow.from_post(data, index) for index in indices),
         )
 
     def text(self, name: str) -> str:
@@ -264,10 +264,10 @@ class Entries:
     def with_texts(self, **texts: str) -> Entries:
         return replace(self, texts={**self.texts, **texts})
 
-    def with_rows(self, rows: Sequence[ParameterRow]) -> Entries:
+    def with_rows(self, rows: Sequence[SpaceRow]) -> Entries:
         return replace(self, rows=tuple(rows))
 
-    def with_row(self, index: int, row: ParameterRow) -> Entries:
+    def with_row(self, index: int, row: SpaceRow) -> Entries:
         return self.with_rows(
             [row if place == index else old for place, old in enumerate(self.rows)]
         )

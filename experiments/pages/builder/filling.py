@@ -11,7 +11,7 @@ from experiments.pages.builder.code_fields import GIT, code_texts, repository_of
 from experiments.pages.builder.document import compose, left_over
 from experiments.pages.builder.fields import FIELDS, PAIRS, Entries
 from experiments.pages.builder.policy_fields import NO_POLICY, is_default
-from experiments.pages.builder.space_rows import ParameterRow, row_from
+from experiments.pages.builder.space_rows import SpaceRow, row_from
 from experiments.pages.form_fields import write_plain, write_quoted
 from experiments.search.document.definition import (
     DEFAULT_NAME,
@@ -91,9 +91,7 @@ def _fill(document: Mapping[str, Any], *, exact: bool) -> Entries:
     return Entries({**texts, **code_texts(_at(whole, ("trial", "code")))}, rows)
 
 
-def space_rows(
-    space: object, *, base: float, as_logs: bool
-) -> tuple[ParameterRow, ...]:
+def space_rows(space: object, *, base: float, as_logs: bool) -> tuple[SpaceRow, ...]:
     """A row for every parameter that fits one."""
     if not isinstance(space, Mapping):
         return ()

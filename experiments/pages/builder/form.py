@@ -18,7 +18,7 @@ from experiments.pages.builder.document import compose
 from experiments.pages.builder.fields import MAX_ROWS, Entries
 from experiments.pages.builder.filling import entries_of, entries_of_faulty
 from experiments.pages.builder.space_paste import PasteError, read_pasted
-from experiments.pages.builder.space_rows import NATURAL, ParameterRow
+from experiments.pages.builder.space_rows import NATURAL, SpaceRow
 from experiments.search.document.definition import parse_document
 from experiments.search.document.loading import load_document
 from experiments.search.document.yaml import line_of, lines_by_path, yaml_text
@@ -188,7 +188,7 @@ def step(entries: Entries, do: str) -> Stepped:
     """Do `add`, `up:2`, `down:2`, `remove:2` or a repair; others do nothing."""
     verb, _, rest = do.partition(":")
     if verb == "add" and len(entries.rows) < MAX_ROWS:
-        rows = [*entries.rows, ParameterRow()]
+        rows = [*entries.rows, SpaceRow()]
         return Stepped(entries.with_rows(rows), f"row-{len(rows) - 1}-name")
     if verb == "nofiles":
         return Stepped(entries.with_texts(code=""), "field-files")

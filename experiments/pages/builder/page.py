@@ -28,7 +28,7 @@ from experiments.pages.builder.policy_fields import (
     settings_of,
 )
 from experiments.pages.builder.preview import Preview, preview_of
-from experiments.pages.builder.space_rows import KINDS, ParameterRow
+from experiments.pages.builder.space_rows import KINDS, SpaceRow
 from experiments.pages.builder.space_views import (
     RowView,
     by_box,
@@ -66,7 +66,7 @@ def page_context(form: BuilderForm, check: Check, *, token: str) -> dict[str, An
         "sections": {str(n): n in check.wrong_sections for n in SECTIONS},
         "rows": row_views(form, check, preview),
         "carried": list(read_mapping(entries.text("extra"))),
-        "template_row": row_view("__row__", ParameterRow(), frozenset()),
+        "template_row": row_view("__row__", SpaceRow(), frozenset()),
         "kinds": list(KINDS.values()),
         "kind_table": kind_table(),
         **_policy_context(entries),

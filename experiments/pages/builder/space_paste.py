@@ -8,7 +8,7 @@ from typing import Any
 
 from experiments.pages.builder.fields import Entries
 from experiments.pages.builder.filling import space_rows
-from experiments.pages.builder.space_rows import ParameterRow
+from experiments.pages.builder.space_rows import SpaceRow
 from experiments.pages.form_fields import read_mapping, write_mapping
 from experiments.search.document.loading import load_document
 from experiments.search.document.plan import read_plan
@@ -31,7 +31,7 @@ class PasteError(ValueError):
 class Pasted:
     """The rows of a text, and the sampler and constraints that it names."""
 
-    rows: Sequence[ParameterRow]
+    rows: Sequence[SpaceRow]
     sampler: str | None
     constraints: Sequence[str] = ()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiments.formatting import number_text
-from experiments.pages.builder.space_rows import ParameterRow
+from experiments.pages.builder.space_rows import SpaceRow
 from experiments.pages.form_fields import (
     ValuesError,
     read_number,
@@ -54,7 +54,7 @@ class HistogramPicture:
     words: str
 
 
-def law_of(row: ParameterRow, base: float) -> Distribution | None:
+def law_of(row: SpaceRow, base: float) -> Distribution | None:
     """The row's distribution; None while the row has problems."""
     mapping, problems = row.document(base)
     diagnostics = Diagnostics()
@@ -101,7 +101,7 @@ def _bounds(law: Distribution) -> tuple[str, str] | None:
     return significant(low), significant(high)
 
 
-def hint_of(row: ParameterRow, law: Distribution | None, base: float) -> str:
+def hint_of(row: SpaceRow, law: Distribution | None, base: float) -> str:
     """Bounds in the other unit: logarithms for natural ones, values for logarithms."""
     if law is None or not isinstance(law, Logarithmic):
         return ""
@@ -117,7 +117,7 @@ def hint_of(row: ParameterRow, law: Distribution | None, base: float) -> str:
     return f"{name} {bounds[0]} to {bounds[1]}"
 
 
-def summary_of(row: ParameterRow) -> str:
+def summary_of(row: SpaceRow) -> str:
     """The row's values in a few words, for a closed row on a phone."""
     if row.kind == "choice":
         try:

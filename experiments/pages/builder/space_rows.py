@@ -122,7 +122,7 @@ class ParsedRow:
 
 
 @dataclass(frozen=True)
-class ParameterRow:
+class SpaceRow:
     """A parameter as entered. `texts` has a text for every field, used or not.
 
     `extra` is JSON: what the document says of the parameter beyond these fields.
@@ -135,7 +135,7 @@ class ParameterRow:
     extra: str = ""
 
     @classmethod
-    def from_post(cls, data: QueryDict, index: str) -> ParameterRow:
+    def from_post(cls, data: QueryDict, index: str) -> SpaceRow:
         return cls(
             name=data.get(f"row-{index}-name", ""),
             kind=data.get(f"row-{index}-kind", "choice"),
@@ -174,7 +174,7 @@ class ParameterRow:
     def text(self, name: str) -> str:
         return self.texts.get(name, "")
 
-    def with_text(self, name: str, text: str) -> ParameterRow:
+    def with_text(self, name: str, text: str) -> SpaceRow:
         return replace(self, texts={**self.texts, name: text})
 
     def parsed(self, base: float) -> ParsedRow | None:
@@ -227,7 +227,7 @@ class ParameterRow:
 
 def row_from(
     name: str, value: object, *, base: float, as_logs: bool
-) -> ParameterRow | None:
+) -> SpaceRow | None:
     """The row for a distribution of a document; None if no row fits.
 
     `as_logs` keeps the bounds of logarithmic kinds as logarithms. Otherwise they
@@ -237,7 +237,7 @@ def row_from(
     type_name = str((mapping or {}).get("type", "")).lower()
     if mapping is None or type_name not in DISTRIBUTIONS:
         return None
-    row = ParameterRow(name, kind_key(type_name, log=mapping.get("log") is True), LN)
+    row = SpaceRow(name, kind_key(type_name, log=mapping.get("log") is True), LN)
     own = {"type", "log", *(field.key for field in row.spec.fields)}
     extra = {key: given for key, given in mapping.items() if key not in own}
     texts = {
@@ -275,8 +275,8 @@ def natural_text(bound: object, base: float) -> str | None:
 
 
 def _in_natural_units(
-    row: ParameterRow, mapping: Mapping[str, object], base: float
-) -> ParameterRow:
+    row: SpaceRow, mapping: Mapping[str, object], base: float
+) -> SpaceRow:
     low = natural_text(mapping.get("min_value"), base)
     high = natural_text(mapping.get("max_value"), base)
     if low is None or high is None:

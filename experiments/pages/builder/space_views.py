@@ -9,7 +9,7 @@ from typing import Any
 from experiments.pages.builder.check import Check, FieldProblem
 from experiments.pages.builder.form import SMALLEST, BuilderForm
 from experiments.pages.builder.preview import NO_PREVIEW, Preview, RowPreview
-from experiments.pages.builder.space_rows import FIELD_NAMES, KINDS, RARE, ParameterRow
+from experiments.pages.builder.space_rows import FIELD_NAMES, KINDS, RARE, SpaceRow
 from experiments.pages.form_fields import read_number
 from experiments.search.fields import is_number, shown
 
@@ -51,7 +51,7 @@ class RowView:
     placeholder in the row that scripts copy."""
 
     index: int | str
-    row: ParameterRow
+    row: SpaceRow
     boxes: Sequence[RowInput]
     name_wrong: bool = False
     kind_wrong: bool = False
@@ -99,7 +99,7 @@ def row_views(form: BuilderForm, check: Check, preview: Preview) -> list[RowView
 
 
 def row_view(
-    index: int | str, row: ParameterRow, wrong: frozenset[str], **more: Any
+    index: int | str, row: SpaceRow, wrong: frozenset[str], **more: Any
 ) -> RowView:
     used = {field.name: field for field in row.spec.fields}
     boxes = [
@@ -123,7 +123,7 @@ def row_view(
     )
 
 
-def _repairs(index: int, row: ParameterRow, check: Check) -> list[Repair]:
+def _repairs(index: int, row: SpaceRow, check: Check) -> list[Repair]:
     box = f"row-{index}"
     wrong = f"{box}-low" in check.wrong_fields
     low, high = (read_number(row.text(end)) for end in ("low", "high"))

@@ -11,7 +11,7 @@ from django.urls import reverse
 from experiments.code.folders import FoldersField
 from experiments.models import Pool, Worker
 from experiments.pages.form_fields import PriceField
-from experiments.pages.frame import Question
+from experiments.pages.frame import Confirmation
 from experiments.pages.pools.page import PoolsPage
 
 # Words that follow /pools/ in other addresses.
@@ -64,7 +64,7 @@ class NewPoolForm(PoolForm):
         return name
 
 
-def host_questions(page: PoolsPage) -> Sequence[Question]:
+def host_questions(page: PoolsPage) -> Sequence[Confirmation]:
     """An admin's dialogs: forget a silent host, drain another."""
     if not page.user.is_superuser:
         return ()
@@ -77,10 +77,10 @@ def host_questions(page: PoolsPage) -> Sequence[Question]:
     ]
 
 
-def drain_question(worker: Worker, *, running: int, reason: str = "") -> Question:
+def drain_question(worker: Worker, *, running: int, reason: str = "") -> Confirmation:
     """``running``: trials that run there; ``reason``: as typed, and checked."""
     trials = "1 trial that runs" if running == 1 else f"{running} trials that run"
-    return Question(
+    return Confirmation(
         confirm_id=f"drain-{worker.pk}",
         title=f"Drain host {worker.name}?",
         text="It gets no new trials until it is allowed to take them again.",
@@ -103,8 +103,8 @@ def drain_question(worker: Worker, *, running: int, reason: str = "") -> Questio
     )
 
 
-def forget_question(worker: Worker) -> Question:
-    return Question(
+def forget_question(worker: Worker) -> Confirmation:
+    return Confirmation(
         confirm_id=f"forget-{worker.pk}",
         title=f"Forget host {worker.name}?",
         text="It leaves this page. Its trials are retried on other slots.",

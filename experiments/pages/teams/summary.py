@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from experiments import access
 from experiments.models import Experiment, Membership, Sweep, Team, User
-from experiments.pages.frame import Question
+from experiments.pages.frame import Confirmation
 from experiments.pages.teams.forms import ROLES, PersonForm
 from experiments.pages.teams.tokens import TokenForm, token_questions
 from experiments.scheduling.occupancy import team_slots
@@ -81,12 +81,12 @@ class Member:
         return self.membership.user
 
     @property
-    def removal(self) -> Question:
+    def removal(self) -> Confirmation:
         return removal_question(self.team, self.user)
 
 
-def removal_question(team: Team, person: User) -> Question:
-    return Question(
+def removal_question(team: Team, person: User) -> Confirmation:
+    return Confirmation(
         confirm_id=f"remove-{person.pk}",
         title=f"Remove {person.username} from team {team.name}?",
         text=f"{person.display_name} no longer sees this team and its experiments.",

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from experiments import access
 from experiments.db.clock import database_now
 from experiments.models import ApiToken, Event, User
-from experiments.pages.frame import Question, ask
+from experiments.pages.frame import Confirmation, ask
 from experiments.tokens import new_token
 
 
@@ -36,13 +36,13 @@ def tokens_of(user: User) -> Sequence[ApiToken]:
     return list(user.api_tokens.filter(revoked_at=None).order_by("-pk"))
 
 
-def token_questions(user: User) -> list[tuple[ApiToken, Question]]:
+def token_questions(user: User) -> list[tuple[ApiToken, Confirmation]]:
     return [(token, revocation_question(token)) for token in tokens_of(user)]
 
 
-def revocation_question(token: ApiToken) -> Question:
+def revocation_question(token: ApiToken) -> Confirmation:
     used = token.last_used_at
-    return Question(
+    return Confirmation(
         confirm_id=f"revoke-{token.pk}",
         title=f"Revoke token “{token.name or token.prefix}”?",
         text=f"Programs that still use {token.prefix}… are refused from now on. You"
