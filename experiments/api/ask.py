@@ -1,4 +1,4 @@
-"""The next trial of a sweep, for processes that this site does not launch."""
+"""Ask-and-tell: the next trial of a sweep for a process of the user's own."""
 
 from __future__ import annotations
 

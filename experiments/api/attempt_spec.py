@@ -1,9 +1,4 @@
-"""What a worker needs to run one attempt: argv, environment, code and limits.
-
-What an attempt's specification says of code, interpreter and packages.
-
-Which commit a sweep's trials run, as its first runner tells it.
-"""
+"""The specification of an attempt for its runner: command, environment, code."""
 
 from __future__ import annotations
 

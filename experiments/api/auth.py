@@ -1,12 +1,8 @@
-"""Who is calling: one authenticator for each kind of token.
+"""Who calls the API, and what they may reach.
 
-Tokens come in the Authorization header only and never as a cookie, so that no other
-site can make a browser call the API.
-
-Who calls, and what they may reach: the first line of every route.
-
-What somebody may not see is a 404, so that its existence does not leak; what they see
-and may not change is a 403.
+Tokens come in the Authorization header and never in a cookie, so no other site can make
+a browser call the API. Rows that a caller may not see are a 404, which does not reveal
+them; rows that they see but may not change are a 403.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One shape for every refusal: {"error": {"code", "message", "fields"}}.
+"""Every error has one shape: {"error": {"code", "message", "fields"}}.
 
-Bodies and query texts as programs send them, and what of them cannot be kept.
+Also the types of request fields, and what of a body no database can store.
 """
 
 from __future__ import annotations

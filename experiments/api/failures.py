@@ -1,4 +1,4 @@
-"""Failures of a sweep by their signatures, and one configuration tried first."""
+"""A sweep's failures by signature, and its pre-flight."""
 
 from __future__ import annotations
 
@@ -54,9 +54,8 @@ class FailuresOut(Schema):
 
 @router.get("/sweeps/{sweep_id}/failures", response=answers(200, FailuresOut))
 def failures(request: HttpRequest, sweep_id: int) -> FailuresOut:
-    """What the sweep's trials fail of, and what those that fail alike share.
-
-    The shared values are those of the most frequent error.
+    """The sweep's errors, and the values that trials with the most frequent error
+    share.
     """
     sweep = readable_sweep(request, sweep_id)
     groups = failure_groups(sweep)

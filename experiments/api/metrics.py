@@ -1,5 +1,5 @@
-"""What comes from a training process: metric points, and the end of a trial that
-somebody else's process runs.
+"""Reports of a training process, and the end of a trial that one of the user's own
+processes runs.
 """
 
 from __future__ import annotations

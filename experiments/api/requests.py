@@ -1,6 +1,4 @@
-"""Trials beside the sampler's: run again, changed, made by hand, backfilled; and the
-queue of these.
-"""
+"""Trials that people request, backfill, and the queue of both."""
 
 from __future__ import annotations
 

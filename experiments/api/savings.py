@@ -63,7 +63,7 @@ def list_savings(
 ) -> SavingsOut:
     """What early termination saved, by month and sweep, the earliest first.
 
-    Only sweeps of your teams with trials that a policy ended; all on one page.
+    Sweeps of your teams with trials that a policy stopped, all on one page.
     """
     sweeps = access.sweeps_for(reader(request)).select_related(None)
     if team is not None:

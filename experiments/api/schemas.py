@@ -1,8 +1,7 @@
-"""Sweeps and trials as they are answered. Times are ISO 8601 in UTC, durations seconds.
+"""Sweeps, trials and metric points in the API.
 
-Numbers that JSON does not have are the texts NaN, Infinity and -Infinity.
-
-Metric points on the wire: their schema, and the reply that may say stop.
+Times are ISO 8601 in UTC, durations are seconds. Numbers that JSON lacks are the texts
+NaN, Infinity and -Infinity.
 """
 
 from __future__ import annotations

@@ -182,9 +182,9 @@ class LimitsIn(Schema):
 
 
 class SweepIn(LimitsIn):
-    """A part of a sweep document; what is left out stays as it is.
+    """A part of a sweep document; other fields stay.
 
-    The limits may stand under ``limits``, as in a document, or beside it.
+    Limits may be under ``limits``, as in a document, or at the top level.
     """
 
     limits: LimitsIn | None = None
@@ -219,10 +219,10 @@ class SweepIn(LimitsIn):
 def change(request: HttpRequest, sweep_id: int, body: SweepIn) -> SweepOut:
     """Change limits, priority, early termination, search space, name and words.
 
-    Also while the sweep runs. A new search space, or new constraints, count for new
-    trials: those that there are keep their values, and the sampler goes on learning
-    from those that the new space could have drawn. A sweep that has ended keeps all but
-    its name, description, tags and notes.
+    This also works while the sweep runs. A new search space or new constraints are for
+    new trials: existing trials keep their values, and the sampler keeps learning from
+    those that the new space contains. An ended sweep can only change its name,
+    description, tags and notes.
     """
     sweep = steerable_sweep(request, sweep_id)
     try:
@@ -258,17 +258,17 @@ class PauseIn(Schema):
     running: Annotated[
         control.Running,
         Field(
-            description="What becomes of running trials: they `finish`, or are stopped"
-            " with grace and put back into the queue (`requeue`)."
+            description="What happens to running trials: they `finish`, or are stopped"
+            " with grace and queued again (`requeue`)."
         ),
     ] = "finish"
 
 
 @router.post("/sweeps/{sweep_id}/pause", response=answers(200, SweepOut))
 def pause(request: HttpRequest, sweep_id: int, body: PauseIn | None = None) -> SweepOut:
-    """No new trials from now on; running ones go on to their end, or are put back.
+    """Start no new trials; running ones finish or are requeued.
 
-    A sweep that is paused already can still put its running trials back.
+    A paused sweep can still requeue its running trials.
     """
     running = (body or PauseIn()).running
     return _moved(request, sweep_id, partial(control.pause, running=running))
@@ -293,10 +293,9 @@ class ExtendIn(Schema):
 
 @router.post("/sweeps/{sweep_id}/extend", response=answers(200, SweepOut))
 def extend(request: HttpRequest, sweep_id: int, body: ExtendIn) -> SweepOut:
-    """A sweep that has ended goes on for so many more trials.
+    """Resume an ended sweep for more trials.
 
-    The sampler goes on with everything that it has learnt. A target that was reached,
-    and a time limit that is over, no longer hold; the time for which the sweep lay
-    still does not count.
+    The sampler keeps what it has learnt. A reached target and an exceeded time limit
+    are removed; idle time does not count.
     """
     return _moved(request, sweep_id, partial(control.extend, more=body.trials))

@@ -1,7 +1,4 @@
-"""Rows of trials with what belongs to them, in a fixed number of queries.
-
-One trial as it is answered, with what early termination makes of it.
-"""
+"""Trials in the API with their metrics and verdicts, in a fixed number of queries."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _archive(request: HttpRequest) -> bytes:
 
 
 def _length(request: HttpRequest) -> int:
-    """What the caller says; a body without a length would be read as an empty one."""
+    """The header's length; a body without one would be read as empty."""
     text = request.headers.get("Content-Length", "")
     if not (text.isascii() and text.isdigit()):
         raise ApiError(
@@ -100,7 +100,7 @@ def _length(request: HttpRequest) -> int:
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:
-    """The body, in pieces: what the length promised is not taken on trust."""
+    """The body in pieces, as the header may be wrong."""
     body = bytearray()
     while piece := request.read(CHUNK):
         body += piece

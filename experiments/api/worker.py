@@ -1,7 +1,7 @@
-"""The workers' side of the site: sign on, claim attempts, and report on them.
+"""The API for workers: they sign on, claim attempts and report on them.
 
-A pool's credential opens /hello to /claim; an attempt's own runner token everything
-below /attempts/{id}. Whatever an attempt sends is refused once it does not count.
+A pool's token opens /hello to /claim, an attempt's runner token the routes below
+/attempts/{id}. Requests for an attempt that is not running any more are refused.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class StuckIn(SlotIn):
 
 @api.post("/hello", auth=pool_auth)
 def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
-    """A worker process starts. Whatever its predecessor of this name ran is dead."""
+    """A worker process starts. Attempts of its predecessor with this name are lost."""
     check_protocol(request)
     pool = _pool(request)
     body.check_devices()
@@ -105,7 +105,7 @@ def hello(request: HttpRequest, body: HelloIn) -> dict[str, Any]:
 
 
 def _drain(worker: Worker) -> dict[str, Any]:
-    """Whether it gets no more trials, and why."""
+    """Whether the worker is draining, and why."""
     drains = worker.draining_since is not None
     return {"drain": drains, "drain_reason": worker.drain_reason if drains else ""}
 
@@ -146,7 +146,7 @@ class DrainIn(WorkerIn):
 
 @api.post("/drain", auth=pool_auth)
 def drain(request: HttpRequest, body: DrainIn) -> dict[str, Any]:
-    """The host itself asks for no more trials."""
+    """The host requests no more trials."""
     check_protocol(request)
     worker = _worker(request, body.worker)
     lifecycle.drain_worker(worker, cause=DrainCause.HOST, reason=body.reason)
@@ -156,8 +156,8 @@ def drain(request: HttpRequest, body: DrainIn) -> dict[str, Any]:
 
 @api.post("/slots/stuck", auth=pool_auth)
 def slot_stuck(request: HttpRequest, body: StuckIn) -> dict[str, Any]:
-    """Processes of a trial cannot be killed: the host gets no more trials until
-    somebody has looked."""
+    """Processes of a trial cannot be killed: the host is drained until a person takes
+    it back."""
     check_protocol(request)
     worker = _worker(request, body.worker)
     lifecycle.drain_worker(
@@ -171,8 +171,7 @@ def slot_stuck(request: HttpRequest, body: StuckIn) -> dict[str, Any]:
 
 @api.post("/slots/idle", auth=pool_auth)
 def slot_idle(request: HttpRequest, body: SlotIn) -> dict[str, Any]:
-    """A slot's process has just started, so nothing runs in the slot: evidence that
-    whatever was running there is dead."""
+    """A slot's process has just started, so attempts that ran in the slot are lost."""
     check_protocol(request)
     worker = _worker(request, body.worker)
     lost = _lose(Attempt.objects.filter(worker=worker, slot=body.slot))
@@ -206,7 +205,7 @@ def _lose(attempts: Any) -> list[int]:
         if lifecycle.lose_attempt(
             attempt,
             reason="worker_died",
-            message="The worker process that ran it ended without a word.",
+            message="The worker process that ran it ended unexpectedly.",
         )
     ]
     if lost:
@@ -273,7 +272,7 @@ def metrics(request: HttpRequest, attempt_id: int, body: PointsIn) -> ReplyOut:
 def log(
     request: HttpRequest, attempt_id: int, seq: Annotated[int, Query(ge=0)]
 ) -> dict[str, int]:
-    """Add the next chunk; one that was added before changes nothing."""
+    """Add the next chunk. Idempotent."""
     chunk = request.body
     if len(chunk) > MAX_LOG_CHUNK:
         raise ApiError(413, "too_large", f"At most {MAX_LOG_CHUNK} bytes a chunk.")
@@ -284,14 +283,14 @@ def log(
             before = storage.log_size(attempt_id)
             return {"next": _add_to_log(attempt, seq, chunk)}
     except DatabaseError:
-        # It comes again, and would stand there twice.
+        # It is sent again and would be stored twice.
         if before is not None:
             storage.cut_log(attempt_id, before)
         raise
 
 
 def _add_to_log(attempt: Attempt, seq: int, chunk: bytes) -> int:
-    """The number of the chunk that comes next."""
+    """The number of the next chunk."""
     if seq != attempt.log_chunks:
         return attempt.log_chunks
     with artifacts.disk_full_told():
@@ -320,7 +319,7 @@ class AttemptFinishIn(Schema):
 def finish(
     request: HttpRequest, attempt_id: int, body: AttemptFinishIn
 ) -> dict[str, str]:
-    """The end. Said twice, the second time is answered like the first."""
+    """End the attempt. Idempotent."""
     attempt = calling_attempt(request)
     outcome = lifecycle.Outcome(**body.dict(exclude={"unkilled"}))
     groups.store_signature(attempt, outcome)

@@ -1,4 +1,4 @@
-"""What a worker tells of itself and of its host when it signs on, and at each beat."""
+"""What a worker sends about itself and its host when it signs on and at heartbeats."""
 
 from __future__ import annotations
 
