@@ -35,13 +35,6 @@ class PolicyFamily:
     field: str
     members: tuple[Settings, ...]
 
-    def value(self, member: Settings) -> float:
-        """The varied setting of a member."""
-        value = member[self.field]
-        if isinstance(value, int | float):
-            return float(value)
-        raise TypeError(f"{self.field} of {self.kind} is not a number: {value!r}")
-
 
 def varied_fields(settings: Settings) -> list[str]:
     """The settings of a policy that are numbers, its own before its schedule."""

@@ -240,7 +240,7 @@ def test_every_kind_without_parts_is_proposed_and_can_be_varied() -> None:
         field = main_field(settings)
         assert field in varied_fields(settings)
         own = families(settings, field, [], objective=LOSS, longest=30)[0]
-        values = [own.value(member) for member in own.members]
+        values = [member[own.field] for member in own.members]
         assert values == sorted(set(values)) and len(values) > 1
         assert settings in own.members
 
@@ -248,10 +248,10 @@ def test_every_kind_without_parts_is_proposed_and_can_be_varied() -> None:
 def test_a_family_has_its_own_value_and_only_valid_settings() -> None:
     settings = policy({**BANDIT, "slack_factor": 0.07}).settings()
     found = families(settings, None, [], objective=LOSS, longest=30)[0]
-    assert 0.07 in [found.value(member) for member in found.members]
+    assert 0.07 in [member[found.field] for member in found.members]
     halving = policy({"type": "asha", "reduction_factor": 100}).settings()
     found = families(halving, None, [], objective=LOSS, longest=30)[0]
-    assert max(found.value(member) for member in found.members) == 100
+    assert max(member[found.field] for member in found.members) == 100
 
 
 def test_a_family_of_a_policy_without_numbers_is_left_out() -> None:
