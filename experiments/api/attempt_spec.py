@@ -45,7 +45,7 @@ def _code(sweep: Sweep, attempt: Attempt) -> dict[str, Any] | None:
 
 
 def _python_of_pool(template: dict[str, Any], attempt: Attempt) -> str:
-    """The pool's interpreter, unless the sweep chooses one by a PATH of its own."""
+    """The pool's interpreter, unless the sweep chooses one by its own PATH."""
     has_path = "PATH" in (template.get("environment_variables") or {})
     return "" if has_path else attempt.pool.python
 

@@ -46,8 +46,8 @@ FormatName = Annotated[
     Query(
         alias="format",
         pattern=WITHOUT_NUL,
-        description="sweepsite, azure, wandb, katib, nni or optuna, if the body shall"
-        " be read as that; else it is told from the content.",
+        description="sweepsite, azure, wandb, katib, nni or optuna, to read the body as"
+        " that; else the content decides.",
     ),
 ]
 PartName = Annotated[

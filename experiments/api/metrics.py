@@ -56,7 +56,7 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     auth=training_or_user,
 )
 def heartbeat(request: HttpRequest, trial_id: int) -> ReplyOut:
-    """Say that a trial goes on whose process this site did not launch.
+    """Send a heartbeat for an asked trial.
 
     Reports say so, too: this is for processes that report seldom. The answer may ask to
     stop. 409 ``stale_attempt``, as for reports.

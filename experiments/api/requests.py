@@ -57,7 +57,7 @@ class TrialIn(Schema):
 
 
 class RequestOut(Schema):
-    """A trial that somebody wants and that has not started yet."""
+    """A requested trial that has not started yet."""
 
     id: int
     sweep: int

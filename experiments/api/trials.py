@@ -106,7 +106,7 @@ def metrics(
     ] = None,
     downsample: Annotated[
         int | None,
-        Query(ge=2, le=10_000, description="At most so many points of each metric."),
+        Query(ge=2, le=10_000, description="The most points of each metric."),
     ] = None,
 ) -> QuerySet[MetricPoint]:
     """The points of the trial's last attempt, metric by metric, by step."""
@@ -120,7 +120,7 @@ def metrics(
 
 
 def _thinned(points: QuerySet[MetricPoint], most: int) -> QuerySet[MetricPoint]:
-    """Of each metric every k-th point and the last one, at most so many."""
+    """Of each metric every k-th point and the last one, at most `most`."""
     placed = points.annotate(
         place=Window(
             RowNumber(),

@@ -1,7 +1,7 @@
 """One configuration runs before all others: does the command start, does the metric
 come under its name, how long does a report take.
 
-The sweep's own first trial is the probe, and goes on as trial 0 when it has proven
+The sweep's own first trial is the probe, and continues as trial 0 when it has proven
 itself: no work is lost. While it has not, it runs alone. A script that is slow and
 silent is no failure; a metric under almost the right name is one.
 
@@ -26,9 +26,9 @@ from experiments.models.trials import AttemptState, TrialState
 from experiments.search.fields import is_number, listed
 from experiments.search.wording import is_later_phase, similar_names
 
-# One report proves a metric when no second one has come for so many seconds.
+# One report is enough if no second one comes for this many seconds.
 SECOND_REPORT_WITHIN = 20.0
-# So many seconds of training are waited for the first one.
+# The first report may take this many seconds of training.
 FIRST_REPORT_WITHIN = 60.0
 MAX_NAMES = 20
 GOOD_ENDS = frozenset({TrialState.COMPLETED, TrialState.TERMINATED})
@@ -181,7 +181,7 @@ def _without_a_report(seen: Probe) -> ProbeResult:
     if not close:
         message = (
             f"Trial {probe.number} has trained for {seen.trained:.0f} s and not"
-            f" reported {metric} yet; the sweep goes on."
+            f" reported {metric} yet; the sweep continues."
         )
         return ProbeResult("passed", message, "unseen")
     meant = " or ".join(close)

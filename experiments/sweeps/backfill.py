@@ -55,7 +55,7 @@ class Recomputer:
 
     def configuration(self, number: int) -> Recomputed:
         if number in self._requested:
-            words = "Deleted; somebody had asked for it, with these values."
+            words = "Deleted; a person had requested it with these values."
             return Recomputed(self._requested[number], words)
         if number < self._imported:
             return Recomputed(None, "Deleted; it was imported, so its values are lost.")

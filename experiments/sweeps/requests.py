@@ -39,7 +39,7 @@ def next_request(sweep: Sweep) -> TrialRequest | None:
 
 
 def has_open_requests(sweep: Sweep) -> bool:
-    """Whether a trial that somebody asked for waits or runs."""
+    """Whether a requested trial waits or runs."""
     return sweep.trials.live().requested().exists() or waiting_requests(sweep).exists()
 
 
@@ -55,9 +55,9 @@ def imported_before(sweep: Sweep, number: int) -> int:
     return sweep.trials.filter(origin=Origin.IMPORTED, number__lt=number).next_number()
 
 
-# So many trials may be asked to run again at once.
+# Trials that one request may run again.
 MAX_AT_ONCE = 100
-# Sentences name so many trials; the event's data has all.
+# Sentences name at most this many trials; the event's data has all.
 MAX_NAMED = 20
 RUN_AGAIN = "trials to run again"
 ADDED = "trial added by hand"
@@ -84,7 +84,7 @@ def refusal_of(sweep: Sweep) -> str:
 
 
 def room_refusal(sweep: Sweep, more: int) -> str:
-    """Why the sweep has no room for so many more trials; empty where it has."""
+    """Why the sweep has no room for `more` trials; empty if it has."""
     if sweep.max_total_trials + more > MAX_TRIALS:
         return f"A sweep has at most {MAX_TRIALS:,} trials, and {sweep} has no room."
     return ""
@@ -111,7 +111,7 @@ def run_again(
             sweep,
             _repetitions(sweep, numbers, to_end=to_end),
             verb=RUN_AGAIN,
-            message=f"{trials_named(numbers)} shall run once more{how}, with the same"
+            message=f"{trials_named(numbers)} will run again{how}, with the same"
             " values.",
             data={"trials": list(numbers)} | ({"to_end": True} if to_end else {}),
             actor=actor,
@@ -183,7 +183,7 @@ def trials_named(numbers: Sequence[int]) -> str:
     return f"{noun} {listed(names)}"
 
 
-# --- with values of somebody's own ------------------------------------------------
+# --- with given values -------------------------------------------------------------
 
 
 def add_trial(
@@ -194,7 +194,7 @@ def add_trial(
     clone_of: int | None = None,
     to_end: bool = False,
 ) -> Added:
-    """Try a configuration that somebody has put together, also one outside the space.
+    """Request a trial with these values, which may be outside the search space.
 
     ``clone_of`` is the number of the trial whose values were changed. Raises
     NotPossible in states that do not allow it, DefinitionError for wrong values.
@@ -239,11 +239,11 @@ def space_of(sweep: Sweep) -> SearchSpace:
 
 
 def _added_words(clone_of: int | None, given: CheckedParams, *, to_end: bool) -> str:
-    what = "A trial with values of its own"
+    what = "A trial with given values"
     if clone_of is not None:
         what = f"Trial {clone_of} with changed values"
     how = " and not end early" if to_end else ""
-    words = f"{what} shall run{how}."
+    words = f"{what} will run{how}."
     return " ".join([words, *(f"Outside the search space: {s}" for s in given.outside)])
 
 

@@ -167,7 +167,7 @@ def test_what_somebody_asked_for_is_known_whatever_the_sampler() -> None:
     run_to_the_end(made)
     made.trials.get(number=0).delete()
     (gap,) = backfill.find_backfill(made).trials
-    assert gap.params == {"x": 0.125} and "asked for it" in gap.why
+    assert gap.params == {"x": 0.125} and "had requested it" in gap.why
 
 
 def test_imported_ones_shift_what_is_computed() -> None:

@@ -187,7 +187,7 @@ def test_who_asked_and_for_what_is_on_record() -> None:
     again(made, 2, 0)
     event = Event.objects.get(sweep=made, verb=requests.RUN_AGAIN)
     assert event.actor == factories.user("ada")
-    assert event.message == "Trials 2 and 0 shall run once more, with the same values."
+    assert event.message == "Trials 2 and 0 will run again, with the same values."
 
 
 def test_asking_twice_at_once_is_asking_once() -> None:
