@@ -1,7 +1,7 @@
-"""Who may see and do what. Every query on behalf of somebody starts here.
+"""Who may see and do what. Every query for a person starts here.
 
-Viewers read, members also create and steer sweeps, admins also manage people. A
-superuser may do everything in every team. What somebody may not see does not exist.
+Viewers read, members also create and control sweeps, admins also manage people. A
+superuser may do everything in every team. What you may not see answers with a 404.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ADMINS = (Role.ADMIN,)
 
 
 def viewer(request: HttpRequest) -> User:
-    """The person who is logged in; PermissionDenied for anybody else."""
+    """The logged-in user. Raises PermissionDenied if there is none."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
@@ -51,7 +51,7 @@ def teams_for(user: User, *, roles: tuple[Role, ...] = READERS) -> QuerySet[Team
 
 
 def _within(queryset: QuerySet[M], path: str, user: User) -> QuerySet[M]:
-    """The rows whose team, found along ``path``, the user may read."""
+    """The rows of teams that the user may read; ``path`` is the lookup of the team."""
     if user.is_superuser and user.is_active:
         return queryset
     return queryset.filter(Q(**{f"{path}__in": teams_for(user).values("pk")}))
@@ -100,7 +100,7 @@ def pools_for(user: User) -> QuerySet[Pool]:
 
 
 def can_steer(user: User, team: Team) -> bool:
-    """Whether the user may create, change and stop sweeps of the team."""
+    """Whether the user may create, change and stop the team's sweeps."""
     return teams_for(user, roles=STEERERS).filter(pk=team.pk).exists()
 
 
@@ -110,9 +110,9 @@ def can_manage(user: User, team: Team) -> bool:
 
 
 def found_or_404(queryset: QuerySet[M], **lookup: object) -> M:
-    """The one row, or a 404 that does not tell absence from lack of access."""
+    """The row, or a 404 that is the same for missing rows and missing access."""
     found = queryset.filter(**lookup).first()
     if found is None:
         name = queryset.model._meta.verbose_name
-        raise Http404(f"There is no such {name}, or it is not yours to see.")
+        raise Http404(f"There is no such {name}, or you may not see it.")
     return found

@@ -1,4 +1,4 @@
-"""The Django application: sweeps, their trials, and what runs and shows them."""
+"""The Django application."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Numbers, durations and times in words, by the same rules as static/js/format.js:
-a value reads the same before and after scripts take over.
+"""Numbers, durations, times and sources of code as text.
 
-Where a sweep's code comes from, as pages and the API say it.
+The rules are those of static/js/format.js, so that scripts do not change what a page
+shows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 def number_text(value: object, digits: int = 4) -> str:
-    """Whole numbers whole, others with 4 significant digits, a dash for none."""
+    """Integers in full, others with 4 significant digits, a dash for None."""
     if value is None or value == "":
         return "\u2013"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -33,18 +33,18 @@ def number_text(value: object, digits: int = 4) -> str:
     if abs(value) < 1e15 and float(value).is_integer():
         return _minus(str(int(value)))
     if isinstance(value, int):
-        # One of hundreds of digits is more than a float holds.
+        # It may be too large for a float.
         return _significant(Decimal(value), digits)
     return _significant(value, digits)
 
 
 def texts(values: Iterable[Any], text: Callable[[Any], str]) -> list[str]:
-    """The texts of a whole column."""
+    """The texts of a column."""
     return [text(value) for value in values]
 
 
 def metric_text(value: float | None, digits: int = 4) -> str:
-    """A metric's value, which keeps its digits where it happens to be whole."""
+    """A metric's value, with its decimals even if it is a whole number."""
     if value is None or value == 0 or not math.isfinite(value):
         return number_text(value)
     return _significant(float(value), digits)
@@ -53,7 +53,7 @@ def metric_text(value: float | None, digits: int = 4) -> str:
 def distinct_texts(
     one: float | None, other: float | None, *, digits: int = 4
 ) -> tuple[str, str]:
-    """Two values of a metric with some digits, or up to 6 where they look alike."""
+    """Two values of a metric, with up to 6 digits until they differ."""
     texts = metric_text(one, digits), metric_text(other, digits)
     if texts[0] != texts[1] or one == other or digits == 6:
         return texts
@@ -66,7 +66,7 @@ def signed_text(value: float | None, digits: int = 4) -> str:
 
 
 def parameter_text(value: Any, digits: int = 4) -> str:
-    """A parameter's value as people write it: text bare, what is no number as JSON."""
+    """A parameter's value: text as it is, numbers as numbers, anything else as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -75,7 +75,7 @@ def parameter_text(value: Any, digits: int = 4) -> str:
 
 
 def exact_text(value: object) -> str:
-    """The shortest text that reads back as the same number."""
+    """The shortest text that is parsed as the same number."""
     return "" if value is None else str(value)
 
 
@@ -112,8 +112,7 @@ def duration_text(seconds: float | timedelta | None) -> str:
 
 
 def exact_duration_text(seconds: float) -> str:
-    """``1 d 4 h``, ``1 h 30 m``, ``0.5 s``: what search/durations.py reads as the same
-    seconds; for a duration of 0 or more."""
+    """``1 d 4 h``, ``1 h 30 m``, ``0.5 s``: as a duration in a document."""
     seconds = exact(seconds)
     if not seconds.is_integer():
         return f"{seconds:.{DECIMALS}f}".rstrip("0") + " s"
@@ -162,8 +161,8 @@ SHORT_COMMIT = 12
 
 
 def code_of(sweep: Sweep) -> dict[str, Any] | None:
-    """`kind` is files, git or folder; None where the command runs what the workers
-    have. Costs no query."""
+    """`kind` is files, git or folder; None if the command uses what the workers have.
+    Needs no query."""
     code = sweep.definition.get("trial", {}).get("code")
     if not isinstance(code, dict):
         return None
@@ -179,8 +178,8 @@ def code_of(sweep: Sweep) -> dict[str, Any] | None:
 
 
 def code_words(sweep: Sweep) -> str:
-    """One line, such as `commit 3f2a… (main) of https://…/project.git, folder src`; of
-    files nothing, for their list says more."""
+    """One line, such as `commit 3f2a… (main) of https://…/project.git, folder src`.
+    Empty for files, which pages list."""
     code = code_of(sweep)
     if code is None or code["kind"] == "files":
         return ""
@@ -196,7 +195,7 @@ def code_words(sweep: Sweep) -> str:
 
 
 def packages_words(sweep: Sweep) -> str:
-    """Its own interpreter and packages, where the document names any."""
+    """The interpreter and packages that the document names; empty for none."""
     trial = sweep.definition.get("trial", {})
     words = [f"Python {trial['python']}"] if trial.get("python") else []
     wanted = trial.get("requirements")

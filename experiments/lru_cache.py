@@ -1,4 +1,4 @@
-"""A cache for one process that drops what has not been used for longest."""
+"""A cache for one process that drops the least recently used values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ V = TypeVar("V")
 
 
 class LruCache(Generic[K, V]):
-    """Values by key, up to `max_size` in all; the newest is kept however large it is.
+    """Values by key, up to `max_size` in sum; the newest stays even if it is larger.
 
-    `size` says how much of it a value takes. Threads may share one cache.
+    `size` measures a value. Threads may share a cache.
     """
 
     def __init__(self, max_size: int, *, size: Callable[[V], int] = lambda _: 1):

@@ -1,7 +1,7 @@
-"""Files in the data folder: code archives, logs and outputs.
+"""Files in the data folder: code archives, logs, outputs and recordings.
 
-No text from outside ever becomes part of a path: archives and outputs are named by
-their SHA-256, folders by a row's number.
+No input from users becomes part of a path: archives and outputs are named by their
+SHA-256, folders by a row's id.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from django.conf import settings
 
-# What the system says of a disk that takes nothing more.
+# The errors of a full disk.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_WORDS = tuple(os.strerror(number) for number in sorted(NO_ROOM))
-# When a log outgrows its limit, a quarter of it stays as the head, half as the tail.
-# Copies of what the database holds, up to about 40 MB each.
+# Recordings copy what is in the database, up to about 40 MB each.
 MAX_RECORDINGS = 10
+# A log over its limit keeps a quarter of the limit as its head, half as its tail.
 LEFT_OUT = b"\n[sweepsite: %d bytes of the log left out here]\n"
 
 
@@ -54,7 +53,7 @@ def recording_path(sweep_id: int, mark: str) -> Path:
 
 
 def keep_recording(sweep_id: int, mark: str, content: bytes) -> None:
-    """Keep the reports of a sweep for simulations; the oldest recordings go."""
+    """Store a sweep's reports for simulations; the oldest recordings are deleted."""
     path = recording_path(sweep_id, mark)
     write_whole(path, [content])
     found = sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)
@@ -63,8 +62,8 @@ def keep_recording(sweep_id: int, mark: str, content: bytes) -> None:
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
-    """Write a file so that it is there whole or not at all, also after a power cut once
-    this has returned; its size and SHA-256."""
+    """Write a file completely or not at all, also if the power fails; returns its size
+    and SHA-256."""
     digest, size = hashlib.sha256(), 0
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
     try:
@@ -83,8 +82,8 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:
 
 
 def flush_names(folder: Path) -> None:
-    """Have the names in a folder outlast a power cut: a file that is flushed under a
-    name that is not may be gone after one."""
+    """Flush a folder: after a power failure a flushed file may be lost if its name was
+    not flushed."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -97,12 +96,11 @@ def flush_names(folder: Path) -> None:
 
 
 def append_log(attempt_id: int, chunk: bytes, *, first: bool = False) -> None:
-    """Add all of it to an attempt's log, or nothing; the middle of a log that outgrows
-    its limit is cut out. Raises OSError when there is no room.
+    """Append a chunk to an attempt's log completely, or raise OSError. A log over its
+    limit loses its middle.
 
-    The ``first`` chunk takes the place of whatever is there: a chunk that was not
-    committed, or the log of another attempt, where the database was restored to a
-    time before that one and its number is given again.
+    The ``first`` chunk replaces an existing file: an uncommitted chunk, or the log of
+    an attempt that had the same id before the database was restored.
     """
     path, limit = log_path(attempt_id), settings.LOG_LIMIT_BYTES
     with path.open("wb" if first else "ab", buffering=0) as file:
@@ -119,7 +117,7 @@ def append_log(attempt_id: int, chunk: bytes, *, first: bool = False) -> None:
 
 
 def log_size(attempt_id: int) -> int:
-    """The bytes of an attempt's log that are kept."""
+    """The size of an attempt's log in bytes."""
     try:
         return log_path(attempt_id).stat().st_size
     except FileNotFoundError:
@@ -127,7 +125,7 @@ def log_size(attempt_id: int) -> int:
 
 
 def cut_log(attempt_id: int, size: int) -> None:
-    """Take back what was added to an attempt's log beyond so many bytes."""
+    """Cut an attempt's log to this size, if it is longer."""
     if log_size(attempt_id) > size:
         os.truncate(log_path(attempt_id), size)
 
@@ -139,39 +137,36 @@ def _shorten(path: Path, limit: int) -> None:
     try:
         write_whole(path, (head, gap, tail))
     except OSError as problem:
-        # All that was to be kept is; the next chunk tries again.
+        # Nothing is lost; the next chunk tries again.
         if problem.errno not in NO_ROOM:
             raise
 
 
 def read_log(attempt_id: int, *, last: int | None = None) -> bytes:
-    """The log's bytes, or the last ones of it; empty when there is none."""
-    path = Path(settings.HOME) / "store" / "attempts" / str(attempt_id) / "log"
+    """The log, or its last bytes; empty if there is none."""
     try:
-        with path.open("rb") as file:
+        with (_attempt_folder(attempt_id) / "log").open("rb") as file:
             if last is not None:
-                _seek_from_end(file, last)
+                file.seek(max(0, file.seek(0, os.SEEK_END) - last))
             return file.read()
     except FileNotFoundError:
         return b""
 
 
-def _seek_from_end(file: BinaryIO, last: int) -> None:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - last))
+def _attempt_folder(attempt_id: int) -> Path:
+    """Where its files are, which may not exist."""
+    return Path(settings.HOME, "store", "attempts", str(attempt_id))
 
 
 def attempt_bytes(attempt_ids: Iterable[int]) -> int:
-    """How much the logs and outputs of these attempts take."""
-    root = Path(settings.HOME) / "store" / "attempts"
-    files = (path for pk in attempt_ids for path in (root / str(pk)).rglob("*"))
+    """The size of the logs and outputs of these attempts."""
+    files = (path for pk in attempt_ids for path in _attempt_folder(pk).rglob("*"))
     return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def delete_attempt_files(attempt_ids: Iterable[int]) -> None:
-    root = Path(settings.HOME) / "store" / "attempts"
     for pk in attempt_ids:
-        shutil.rmtree(root / str(pk), ignore_errors=True)
+        shutil.rmtree(_attempt_folder(pk), ignore_errors=True)
 
 
 def delete_recordings(sweep_id: int) -> None:

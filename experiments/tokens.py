@@ -1,6 +1,6 @@
-"""Secrets that are shown once: how they look, and how they are kept and compared.
+"""Tokens: secrets that are shown once, made of ``kind_`` and 43 random characters.
 
-A token is ``kind_`` and 43 random characters (256 bits). Only its SHA-256 is stored.
+Only their SHA-256 is stored.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Kind = Literal["swp", "wrk", "run", "trl"]
 
 
 class Token(NamedTuple):
-    """``secret`` goes to its owner and nowhere else; the rest may be stored."""
+    """Only the owner gets the ``secret``; store the rest."""
 
     secret: str
     prefix: str
@@ -25,7 +25,7 @@ def new_token(kind: Kind) -> Token:
 
 
 def token_of(kind: Kind, text: str) -> Token:
-    """The token with these 43 characters, which nobody must be able to guess."""
+    """The token with these 43 characters, which must be impossible to guess."""
     secret = f"{kind}_{text}"
     return Token(secret, secret[:8], token_digest(secret))
 
@@ -35,5 +35,5 @@ def token_digest(secret: str) -> str:
 
 
 def same_digest(secret: str, digest: str) -> bool:
-    """Whether the secret has this digest, in constant time; never for an empty one."""
+    """Whether the secret has this digest, in constant time; False for an empty one."""
     return bool(digest) and secrets.compare_digest(token_digest(secret), digest)

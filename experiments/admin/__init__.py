@@ -1,4 +1,4 @@
-"""Django's own administration, for staff: every table, most of them only to read."""
+"""Django's admin, for staff: every table, most of them read-only."""
 
 from __future__ import annotations
 

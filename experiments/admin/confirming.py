@@ -1,4 +1,4 @@
-"""Actions that ask before they delete: a page that counts what will be lost."""
+"""Deletions that first show what they remove."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from experiments import access
 from experiments.formatting import bytes_text
 from experiments.sweeps.deletion import DeletionSize, StillRunning
 
-# The page sends every row's number back, and a form has only so many fields.
+# The page sends back the ids of all rows, and Django limits a form's fields.
 MAX_ROWS = 1000
 
 

@@ -50,7 +50,7 @@ class TeamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return int(team.people)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only teams without experiments: deleting those would leave files behind."""
+        """Only teams without experiments: others would leave files behind."""
         allowed = super().has_delete_permission(request, obj)
         return allowed and obj is not None and not obj.experiments.exists()
 
@@ -76,7 +76,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return access.viewer(request).has_perm("experiments.change_apitoken")
 
-    @admin.action(description="Revoke the chosen tokens", permissions=["revoke"])
+    @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         tokens = list(queryset.filter(revoked_at=None))
         queryset.filter(revoked_at=None).update(revoked_at=Now())

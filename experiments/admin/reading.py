@@ -1,4 +1,4 @@
-"""What machines write, people only read here."""
+"""Tables that machines write and people only read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from django.http import HttpRequest
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows can be looked at; nobody adds, changes or deletes them by hand.
+    """Nobody adds, changes or deletes rows by hand."""
 
-    Large tables are not counted as a whole for every page.
-    """
-
+    # Counting a large table for each page is slow.
     show_full_result_count = False
     list_per_page = 50
 

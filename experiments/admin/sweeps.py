@@ -30,7 +30,7 @@ def _sweep_rows(size: DeletionSize) -> list[tuple[str, object]]:
 DELETE_SWEEPS = Deletion(
     action="delete_with_files",
     title="Delete sweeps with their trials and files?",
-    warning="This cannot be undone. Sweeps that still run are refused: cancel first.",
+    warning="You cannot undo this. Cancel sweeps that still run first.",
     measure=deletion.sweeps_size,
     request=deletion.request_sweep_deletion,
     rows=_sweep_rows,
@@ -50,7 +50,7 @@ class ExperimentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only empty ones: deleting others would leave files behind."""
+        """Only empty experiments: others would leave files behind."""
         allowed = super().has_delete_permission(request, obj)
         if not allowed or obj is None:
             return False
@@ -94,34 +94,34 @@ class SweepAdmin(ReadOnlyAdmin):
     def has_erase_permission(self, request: HttpRequest) -> bool:
         return access.viewer(request).has_perm("experiments.delete_sweep")
 
-    @admin.action(description="Cancel the chosen sweeps", permissions=["steer"])
+    @admin.action(description="Cancel the selected sweeps", permissions=["steer"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
         sweeps = queryset.select_related("experiment")
         won = sum(
             lifecycle.cancel_sweep(s, actor=access.viewer(request)) for s in sweeps
         )
         queues.wake_scheduler()
-        told = f"{won} sweeps cancelled; their running trials are asked to stop."
-        self.message_user(request, told, messages.SUCCESS)
+        text = f"{won} sweeps cancelled. Their running trials will stop."
+        self.message_user(request, text, messages.SUCCESS)
 
-    @admin.action(description="Archive the chosen sweeps", permissions=["steer"])
+    @admin.action(description="Archive the selected sweeps", permissions=["steer"])
     def archive(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
         over = queryset.exclude(state__in=deletion.ACTIVE).filter(archived_at=None)
         left = queryset.filter(state__in=deletion.ACTIVE).count()
-        done = _put_away(over, request, verb="sweep archived", archived_at=Now())
+        done = _set_archived(over, request, verb="sweep archived", archived_at=Now())
         self.message_user(request, f"{done} sweeps archived.", messages.SUCCESS)
         if left:
-            told = f"{left} were left where they are: they are not over yet."
-            self.message_user(request, told, messages.WARNING)
+            text = f"{left} sweeps have not ended and were not archived."
+            self.message_user(request, text, messages.WARNING)
 
-    @admin.action(description="Bring the chosen sweeps back", permissions=["steer"])
+    @admin.action(description="Restore the selected sweeps", permissions=["steer"])
     def restore(self, request: HttpRequest, queryset: QuerySet[Sweep]) -> None:
         away = queryset.filter(archived_at__isnull=False)
-        done = _put_away(away, request, verb="sweep restored", archived_at=None)
-        self.message_user(request, f"{done} sweeps are back.", messages.SUCCESS)
+        done = _set_archived(away, request, verb="sweep restored", archived_at=None)
+        self.message_user(request, f"{done} sweeps restored.", messages.SUCCESS)
 
     @admin.action(
-        description="Delete the chosen sweeps with their files", permissions=["erase"]
+        description="Delete the selected sweeps with their files", permissions=["erase"]
     )
     def delete_with_files(
         self, request: HttpRequest, queryset: QuerySet[Sweep]
@@ -129,7 +129,7 @@ class SweepAdmin(ReadOnlyAdmin):
         return DELETE_SWEEPS.run(self, request, queryset)
 
 
-def _put_away(
+def _set_archived(
     sweeps: QuerySet[Sweep], request: HttpRequest, *, verb: str, archived_at: Any
 ) -> int:
     rows = list(sweeps.select_related("experiment"))

@@ -1,7 +1,4 @@
-"""Trials, their attempts and their output files.
-
-What training processes reported, and what policies made of it.
-"""
+"""Trials, attempts, output files, metrics, reports and decisions."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ def _file_rows(size: DeletionSize) -> list[tuple[str, object]]:
 DELETE_FILES = Deletion(
     action="delete_files",
     title="Delete outputs and logs of these trials?",
-    warning="Parameters and metrics stay. This cannot be undone. Trials that still run"
+    warning="You cannot undo this. Parameters and metrics stay. Trials that still run"
     " are refused.",
     measure=deletion.trial_files_size,
     request=deletion.request_file_deletion,

@@ -20,7 +20,7 @@ from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToke
 
 
 class AdminPoolForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Its folders are checked as on the page of the pool."""
+    """Checks folders as the pool's page does."""
 
     folders = FoldersField(required=False, label="Allowed code folders")
 
@@ -34,7 +34,7 @@ class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     filter_horizontal = ("teams",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A pool's name is the name of its queue, on which workers listen."""
+        """A pool's name is that of its queue, so it never changes."""
         return ("name",) if obj else ()
 
 
@@ -50,7 +50,7 @@ class WorkerTokenAdmin(ReadOnlyAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return access.viewer(request).has_perm("experiments.change_workertoken")
 
-    @admin.action(description="Revoke the chosen credentials", permissions=["revoke"])
+    @admin.action(description="Revoke the selected credentials", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[WorkerToken]) -> None:
         tokens = list(queryset.filter(revoked_at=None).select_related("pool"))
         queryset.filter(revoked_at=None).update(revoked_at=Now())
@@ -62,13 +62,13 @@ class WorkerTokenAdmin(ReadOnlyAdmin):
             )
             for token in tokens
         )
-        told = f"{len(tokens)} credentials revoked."
-        self.message_user(request, told, messages.SUCCESS)
+        text = f"{len(tokens)} credentials revoked."
+        self.message_user(request, text, messages.SUCCESS)
 
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    """Drained and forgotten on the page of the pools."""
+    """Drain or remove hosts on the pool's page."""
 
     list_display = (
         *("name", "pool", "host", "slots", "version"),

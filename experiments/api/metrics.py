@@ -45,9 +45,9 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     """
     attempt = _attempt(request, trial_id)
     # Of one that a worker launched, its runner tells that it lives.
-    outside = not attempt.runner_token_digest
+    asked = not attempt.runner_token_digest
     points = [p.point() for p in body.points]
-    return ReplyOut.of(ingest.record(attempt.pk, points, outside=outside))
+    return ReplyOut.of(ingest.record(attempt.pk, points, is_heartbeat=asked))
 
 
 @router.post(

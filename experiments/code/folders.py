@@ -1,18 +1,15 @@
-"""Folders of training code: those on this machine, as files to keep in a snapshot, and
-those on a pool's hosts that sweeps may use.
+"""Folders of training code: on this machine, uploaded as a snapshot, and on
+workers, if a pool allows them.
 
-Everybody who may submit a sweep can read a pool's folders. So a folder is refused that
-holds keys, the system's settings or the site's own data.
-
-Code that lies on the workers' own disks: only in folders that a pool allows.
-
-The rule here is one of names. The worker looks again, with every link resolved.
+Everybody who can submit a sweep can read a pool's folders. So folders with keys, system
+settings or the site's own data are refused. These checks compare paths; the worker
+checks again with all links resolved.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,19 +29,20 @@ from experiments.search.fields import DefinitionError, Problem, cut, shown
 MAX_FOLDERS = 50
 MAX_LENGTH = 1_000
 MAX_SHOWN = 200
-# Refused with all that is in them.
+FILE = "file://"
+# Refused with everything in them.
 SYSTEM = ("/etc", "/proc", "/sys", "/dev", "/boot", "/run", "/var/run", "/var/log")
-# Refused as a whole; a folder in them may be named.
+# Refused themselves; folders in them are allowed.
 WHOLE: Mapping[str, str] = {
     "/": "would open every file of the hosts",
     "/root": "is the home of the hosts\N{RIGHT SINGLE QUOTATION MARK} administrator",
-    "/home": "holds everybody\N{RIGHT SINGLE QUOTATION MARK}s own files",
+    "/home": "holds the files of all users",
     **dict.fromkeys(("/usr", "/var", "/var/lib"), "holds the system itself"),
 }
-# Each folder right in these is refused as a whole as well; one in it may be named.
+# Folders directly in these are refused themselves; folders in those are allowed.
 HOMES: Mapping[str, str] = {
-    "/root": "lies right in the administrator\N{RIGHT SINGLE QUOTATION MARK}s home",
-    "/home": "is the whole home of somebody",
+    "/root": "is directly in the administrator\N{RIGHT SINGLE QUOTATION MARK}s home",
+    "/home": "is a home folder",
 }
 
 
@@ -55,7 +53,7 @@ def refused(sentence: str) -> DefinitionError:
 def with_stored_code(
     document: Mapping[str, Any], folder: Path, team: Team, *, user: User | None
 ) -> dict[str, Any]:
-    """The document with the files of its ``code`` folder kept as an upload."""
+    """The document, with the files of its ``code`` folder uploaded."""
     try:
         snapshot = snapshots.store_files(team, read_folder(folder), user=user)
     except SnapshotError as error:
@@ -67,10 +65,10 @@ def with_stored_code(
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
-    """Relative POSIX path to content of every file that is not left out.
+    """Content by relative POSIX path, for all files that are not left out.
 
-    Links to files are followed, links to folders are not. Raises DefinitionError for
-    what is no folder, or too large.
+    Follows links to files, not to folders. Raises DefinitionError if it is not a
+    folder, or too large.
     """
     if not folder.is_dir():
         raise refused(f"There is no folder {str(folder)!r}.")
@@ -94,7 +92,7 @@ def _sizes(folder: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _check(folder: Path, sizes: dict[Path, int]) -> None:
-    """Look at names and sizes before anything is read into memory."""
+    """Check the number and sizes of files before reading them."""
     if len(sizes) > MAX_FILES:
         raise refused(
             f"{folder} has {len(sizes):,} files; at most {MAX_FILES:,} are allowed."
@@ -113,7 +111,7 @@ def _check(folder: Path, sizes: dict[Path, int]) -> None:
 
 
 class FoldersField(forms.CharField):
-    """Absolute folders, one a line; a list of them inside."""
+    """Absolute folders, one per line; the value is a list."""
 
     widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono"})
 
@@ -137,32 +135,32 @@ class FoldersField(forms.CharField):
                 raise ValidationError(why)
 
     def run_validators(self, value: Any) -> None:
-        """None of a text's: the value is a list by now."""
+        """Those of CharField expect a text; this value is a list."""
 
 
 def tidy(line: str) -> str:
-    """A whole path without doubled and trailing slashes; the rest as it is."""
+    """An absolute path without doubled and trailing slashes; other lines unchanged."""
     if not line.startswith("/") or ".." in line.split("/"):
         return line
     return str(PurePosixPath("/", line.lstrip("/")))
 
 
 def refusal(folder: str) -> str:
-    """The sentence that says why sweeps may not run code from it; empty: they may."""
+    """Why sweeps may not run code from this folder; empty if they may."""
     if not folder.startswith("/") or ".." in folder.split("/"):
         return (
-            f"{shown(folder)} is no whole path. Write one from the root on, without"
-            " \N{LEFT DOUBLE QUOTATION MARK}..\N{RIGHT DOUBLE QUOTATION MARK}, such as"
-            " /srv/code."
+            f"{shown(folder)} is not an absolute path without"
+            " \N{LEFT DOUBLE QUOTATION MARK}..\N{RIGHT DOUBLE QUOTATION MARK}. Use one"
+            " such as /srv/code."
         )
     if len(folder) > MAX_LENGTH:
         return (
-            f"{cut(folder)} has {len(folder):,} characters; a path may have up to"
-            f" {MAX_LENGTH:,}."
+            f"{cut(folder)} has {len(folder):,} characters; at most {MAX_LENGTH:,} are"
+            " allowed."
         )
     if not folder.isprintable():
-        return f"{shown(folder)} has characters that cannot be shown. Leave them out."
-    # Where this is one of the pool's hosts, links may lead somewhere else.
+        return f"{shown(folder)} has unprintable characters. Remove them."
+    # On the pool's hosts, links may point elsewhere.
     real = os.path.realpath(folder)
     why = _why(PurePosixPath(folder)) or _why(PurePosixPath(real))
     leads = f" (a link to {cut(real, most=MAX_SHOWN)})" if real != folder else ""
@@ -173,12 +171,12 @@ def _why(folder: PurePosixPath) -> str:
     advice = "Name a folder that holds code only, such as /srv/code."
     if (words := WHOLE.get(str(folder))) is not None:
         return f"{words}, and sweeps could read it all. {advice}"
-    if _inside(folder, SYSTEM):
+    if any(folder.is_relative_to(each) for each in SYSTEM):
         return f"belongs to the system, and sweeps could read its secrets. {advice}"
     if (words := HOMES.get(str(folder.parent))) is not None:
         return (
-            f"{words}, where keys and passwords may be kept, and sweeps could read it"
-            f" all. Name a folder in it that holds code only, such as"
+            f"{words}, which may hold keys and passwords that sweeps could read."
+            f" Name a folder in it that holds code only, such as"
             f" {cut(str(folder / 'code'), most=MAX_SHOWN)}."
         )
     if secret_part(folder):
@@ -193,17 +191,10 @@ def _why(folder: PurePosixPath) -> str:
     return ""
 
 
-def _inside(folder: PurePosixPath, closed: Sequence[str]) -> bool:
-    return any(folder.is_relative_to(each) for each in closed)
-
-
-FILE = "file://"
-
-
 def with_shared_code(definition: SweepDefinition, pool: Pool) -> SweepDefinition:
-    """The definition, with a plain path that the pool allows written as a folder.
+    """The definition, in which a path that the pool allows becomes a folder.
 
-    Raises DefinitionError where it names a folder that the pool does not allow.
+    Raises DefinitionError if it names a folder that the pool does not allow.
     """
     code: Any = definition.trial.code
     if isinstance(code, str) and is_allowed(code, pool):
@@ -217,7 +208,7 @@ def with_shared_code(definition: SweepDefinition, pool: Pool) -> SweepDefinition
 
 
 def shared_code_problem(code: object, pool: Pool) -> Problem | None:
-    """What is wrong with a document's `code`, as far as that is the pool's to say."""
+    """The problem if a document's `code` is a folder that the pool does not allow."""
     if not isinstance(code, dict):
         return None
     if isinstance(code.get("folder"), str):
@@ -230,7 +221,7 @@ def shared_code_problem(code: object, pool: Pool) -> Problem | None:
 
 
 def is_allowed(path: str, pool: Pool) -> bool:
-    """Whether a path is one of the pool's folders, or inside one, by its name."""
+    """Whether a path is one of the pool's folders or inside one, by its text."""
     wanted = PurePosixPath(path)
     if not wanted.is_absolute() or ".." in wanted.parts or not path.isprintable():
         return False
@@ -248,6 +239,6 @@ def _problem(path: str, folder: str, pool: Pool) -> Problem | None:
     allowed = ", ".join(str(each) for each in pool.folders) or "none yet"
     return Problem(
         path,
-        f"{folder} does not lie in a folder that the pool {pool.name} allows; allowed"
-        f" are: {allowed}. An admin may add it to the pool.",
+        f"{folder} is not in a folder that pool {pool.name} allows: {allowed}. An admin"
+        " can add it to the pool.",
     )

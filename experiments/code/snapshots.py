@@ -1,10 +1,8 @@
-"""Code snapshots: a training script's files as one archive, kept once per content.
+"""Code snapshots: a training script's files as one archive, stored once per content.
 
-An archive from outside is read in memory, checked name by name, and packed anew in a
-fixed order with fixed times: equal files give equal bytes, and so one snapshot.
-
-A few kilobytes can unpack to gigabytes, through contents and through headers alike.
-So nothing here is unpacked before its size is known or the reading of it is bounded.
+An uploaded archive is read in memory, checked, and packed again in a fixed order with
+fixed times, so that equal files give equal bytes and one snapshot. A few kilobytes can
+unpack to gigabytes, in contents and in headers, so every read has a limit.
 """
 
 from __future__ import annotations
@@ -31,9 +29,9 @@ FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 MAX_NAME_LENGTH = 500
 SHOWN_LETTERS = 200
 CHUNK = 1 << 20
-# What a tar archive may take beyond the contents of its files.
+# What a tar archive may contain besides the contents of its files.
 TAR_ROOM = 16 << 20
-# What the headers of one member may take: its name, owner and attributes.
+# The headers of one member may take this much: its name, owner and attributes.
 HEADER_ROOM = 128 << 10
 ZIP_ENTRY = b"PK\x01\x02"
 ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -43,9 +41,8 @@ COMPRESSIONS: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
     b"\xfd7zXZ\x00": lzma.LZMAFile,
     b"\x5d\x00\x00": lzma.LZMAFile,
 }
-# What the readers raise for bytes that are damaged, each from another depth.
-# A RecursionError (a RuntimeError) comes from headers upon headers, a MemoryError from
-# a dictionary size that no archive of the allowed size needs.
+# What the readers raise for damaged archives. Nested headers cause a RecursionError (a
+# RuntimeError), absurd dictionary sizes a MemoryError.
 DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -62,13 +59,13 @@ DAMAGE = (
 
 
 class SnapshotError(ValueError):
-    """Files that cannot be kept, with a sentence that says which and why."""
+    """Files that cannot be stored; the message says which and why."""
 
 
 def store_files(
     team: Team, files: Mapping[str, bytes], *, user: User | None
 ) -> CodeSnapshot:
-    """Keep these files (relative POSIX path to content) as a snapshot of the team."""
+    """Store these files (content by relative POSIX path) as a snapshot of the team."""
     checked = {safe_path(name): content for name, content in files.items()}
     if not checked:
         raise SnapshotError(
@@ -91,7 +88,7 @@ def store_files(
             "created_by": user,
         },
     )
-    # The row first: whoever deletes files looks for rows that still need them.
+    # The row first: deletion keeps the files of existing rows.
     path = storage.code_path(digest)
     if not path.exists():
         storage.write_whole(path, (archive,))
@@ -104,7 +101,7 @@ def store_archive(team: Team, data: bytes, *, user: User | None) -> CodeSnapshot
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive whose bytes depend on names and contents alone."""
+    """A zip archive whose bytes depend only on names and contents."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -116,7 +113,7 @@ def pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def _check_folders(names: Iterable[str]) -> None:
-    """No path may be a file and a folder at once: no disk could hold it."""
+    """Refuse a path that is both a file and a folder."""
     known = set(names)
     for name in known:
         parts = name.split("/")
@@ -124,15 +121,15 @@ def _check_folders(names: Iterable[str]) -> None:
             folder = "/".join(parts[:depth])
             if folder in known:
                 raise SnapshotError(
-                    f"{_shown(folder)} is a file and also the folder of {_shown(name)};"
-                    " one of the two needs another name."
+                    f"{_shown(folder)} is a file and also the folder of {_shown(name)}."
+                    " Rename one of them."
                 )
 
 
 def _unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file of a zip or tar archive, folders left out.
+    """Name and content of each file of a zip or tar archive, without folders.
 
-    Raises CodeError for what is damaged, too large, a link or a special file.
+    Raises SnapshotError for damaged or too large archives, links and special files.
     """
     if zipfile.is_zipfile(io.BytesIO(data)):
         kind, reader = "The zip archive cannot be read", _from_zip
@@ -148,7 +145,7 @@ def _unpacked(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def safe_path(name: str) -> str:
-    """The path in plain form, or a CodeError if it could leave its folder."""
+    """The normalised path. Raises SnapshotError if it could leave its folder."""
     if len(name) > MAX_NAME_LENGTH:
         raise SnapshotError(
             f"The file name {_shown(name)} has {len(name):,} characters; at most"
@@ -160,7 +157,7 @@ def safe_path(name: str) -> str:
         or path.startswith(("/", "../"))
         or path in {".", ".."}
         or ":" in path.split("/")[0]
-        # Halves of surrogate pairs stand for bytes that were not UTF-8.
+        # Lone surrogates stand for bytes that were not UTF-8.
         or any(letter < " " or "\ud800" <= letter <= "\udfff" for letter in path)
     )
     if bad:
@@ -172,7 +169,7 @@ def safe_path(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name as sentences show it: in quotes, and never at full length if long."""
+    """A name for messages: quoted, and cut if it is long."""
     cut = name[:SHOWN_LETTERS]
     return repr(cut) if cut == name else f"{cut!r}..."
 
@@ -189,13 +186,13 @@ def _check_size(size: int) -> None:
 def _check_count(count: int) -> None:
     if count > MAX_FILES:
         raise SnapshotError(
-            f"The archive has more than {MAX_FILES:,} files and folders, which is"
-            " the most that is allowed."
+            f"The archive has more than {MAX_FILES:,} files and folders, the most that"
+            " is allowed."
         )
 
 
 def _from_zip(data: bytes) -> Iterator[tuple[str, bytes]]:
-    # Before the reader makes an object of each; what the end record says may be a lie.
+    # Counted before the reader makes objects; the end record may be wrong.
     _check_count(data.count(ZIP_ENTRY))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = [info for info in archive.infolist() if not info.is_dir()]
@@ -211,12 +208,12 @@ def _from_zip(data: bytes) -> Iterator[tuple[str, bytes]]:
                     " archive may store its files or deflate them."
                 )
             with archive.open(info) as file:
-                # With a length, so that no more is inflated than was announced.
+                # With a length, so that no more is inflated than declared.
                 yield safe_path(info.filename), file.read(info.file_size)
 
 
 class _Metered(io.BytesIO):
-    """Bytes of which only so many may be read until more room is given."""
+    """Bytes of which only ``room`` may be read."""
 
     room = 0
 
@@ -237,7 +234,7 @@ def _from_tar(data: bytes) -> Iterator[tuple[str, bytes]]:
     count = total = 0
     with tarfile.open(fileobj=source, mode="r:") as archive:
         while (member := archive.next()) is not None:
-            # Members are not looked up again, and each may carry many attributes.
+            # Members are not needed again, and each may have many attributes.
             archive.members.clear()  # type: ignore[attr-defined]
             count += 1
             _check_count(count)
@@ -259,7 +256,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _plain_tar(data: bytes) -> _Metered:
-    """The archive without its compression, refused where it grows too large."""
+    """The uncompressed archive. Raises SnapshotError if it is too large."""
     makers = (make for magic, make in COMPRESSIONS.items() if data.startswith(magic))
     make = next(makers, None)
     if make is None:

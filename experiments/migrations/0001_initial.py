@@ -64,9 +64,9 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.SlugField(max_length=60, unique=True)),
-                ('price_per_hour', models.DecimalField(blank=True, decimal_places=4, help_text='In your currency, such as 1.2. Empty: time is not counted as money.', max_digits=10, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='price of one slot for an hour')),
-                ('python', models.CharField(blank=True, help_text="A command or a path on its hosts, such as /opt/torch/bin/python. Empty: the worker's own.", max_length=300, verbose_name='Python of its trials')),
-                ('folders', models.JSONField(blank=True, default=list, help_text='Folders of its hosts from which sweeps may run code where it lies.', verbose_name='allowed code folders')),
+                ('price_per_hour', models.DecimalField(blank=True, decimal_places=4, help_text='In your currency, such as 1.2. Leave empty to show no costs.', max_digits=10, null=True, validators=[django.core.validators.MinValueValidator(0)], verbose_name='price of one slot for an hour')),
+                ('python', models.CharField(blank=True, help_text="A command or a path on its hosts, such as /opt/torch/bin/python. Leave empty for the worker's own.", max_length=300, verbose_name='Python of its trials')),
+                ('folders', models.JSONField(blank=True, default=list, help_text='Folders on its hosts whose code sweeps may run.', verbose_name='allowed code folders')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
             ],
             options={
@@ -164,7 +164,7 @@ class Migration(migrations.Migration):
             name='Membership',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('viewer', 'viewer: reads'), ('member', 'member: creates and steers sweeps'), ('admin', 'admin: also manages people')], default='member', max_length=10)),
+                ('role', models.CharField(choices=[('viewer', 'viewer: views'), ('member', 'member: runs sweeps'), ('admin', 'admin: also manages people')], default='member', max_length=10)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
             ],

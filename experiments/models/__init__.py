@@ -1,4 +1,4 @@
-"""The nouns of sweepsite as tables. Writes that change a state are in lifecycle.py."""
+"""The tables. Only lifecycle/ changes states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who did what: rows that are added and never changed."""
+"""The audit log: who did what. Rows never change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.models.trials import Trial
 
 
 class Event(models.Model):
-    """One thing that happened. Without an actor, the system did it."""
+    """Something that happened. Without an actor, the system did it."""
 
     team = models.ForeignKey(Team, models.CASCADE, null=True, blank=True)
     actor = models.ForeignKey(User, models.SET_NULL, null=True, blank=True)
@@ -45,7 +45,7 @@ class Event(models.Model):
         trial: Trial | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> Event:
-        """Record that something happened; the team is that of its sweep or trial."""
+        """Add an event. Its team is that of the trial or sweep."""
         about = trial or sweep
         return cls.objects.create(
             team_id=about.experiment.team_id if about else team and team.pk,

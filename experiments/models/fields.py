@@ -18,8 +18,8 @@ else:
 
 
 class OrderedJSONField(_TextField):
-    """JSON that keeps the order of its keys: a grid walks its parameters in the order
-    of the document, and PostgreSQL's jsonb would sort them."""
+    """JSON that keeps the order of its keys: a grid enumerates parameters in the
+    document's order, and PostgreSQL's jsonb would sort them."""
 
     def from_db_value(
         self, value: str | None, expression: object, connection: BaseDatabaseWrapper

@@ -1,8 +1,6 @@
-"""What a training process reported, and what the policy made of it.
+"""Metrics, reports, the policy's decisions and output files.
 
-Numbers are in the metric's own sign. SQLite has no NaN, so NULL stands for it.
-
-Files that training processes leave behind.
+Numbers are in the metric's own sign. NULL stands for NaN, which SQLite lacks.
 """
 
 from __future__ import annotations
@@ -37,9 +35,9 @@ class Metric(models.Model):
 
 
 class MetricPoint(models.Model):
-    """One value at one step. The first value sent for a step is the one that counts.
+    """One value at one step. The first value for a step counts.
 
-    ``ordinal`` tells points of one step apart for protocols that allow several.
+    ``ordinal`` numbers the points of a step, for protocols that allow several.
     """
 
     metric = models.ForeignKey(Metric, models.CASCADE, related_name="points")
@@ -63,12 +61,12 @@ class Report(models.Model):
     """The n-th report of the primary metric by a trial: what policies compare.
 
     ``value`` is in the metric's own sign. ``best_loss`` and ``mean_loss`` are LOSSES,
-    lower is better, over the finite values of the first n reports; infinity while
-    there is none, so that an index puts such a trial last. When an attempt is lost, its
-    trial's reports are removed; the next one takes over those before its first step.
+    lower is better, over the finite values of the first n reports. Without any they
+    are infinity, which an index puts last. When an attempt is lost, its reports are
+    deleted; the next attempt takes over those before its first step.
     """
 
-    # Without indexes of their own: those below begin with them.
+    # No indexes of their own: those below begin with these columns.
     sweep = models.ForeignKey(
         Sweep, models.CASCADE, related_name="reports", db_index=False
     )
@@ -104,9 +102,8 @@ class Report(models.Model):
 class RankBlock(models.Model):
     """How many of a sweep's n-th reports have a loss in (``low``, ``high``].
 
-    The blocks of one sweep, n and measure share out all numbers from minus infinity to
-    infinity, a few hundred reports each: who is at which place is found by adding up
-    blocks and looking into one of them. Kept up by ranks.py.
+    The blocks of one sweep, n and measure cover all numbers, with a few hundred reports
+    each. To find a rank, add up blocks and read one of them. See ranks.py.
     """
 
     class Measure(models.IntegerChoices):
@@ -134,7 +131,7 @@ class RankBlock(models.Model):
 
 
 class Decision(models.Model):
-    """One verdict of the early termination policy with its inputs, *continue* too."""
+    """One verdict of the policy (stop or continue), with its inputs."""
 
     trial = models.ForeignKey(Trial, models.CASCADE, related_name="decisions")
     attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="decisions")
@@ -148,8 +145,7 @@ class Decision(models.Model):
     facts = models.JSONField(default=dict)
     stop = models.BooleanField()
     reason = models.TextField()
-    # The parts of the reason: its clause, the own best before it, what the limit is.
-    # Clause and limit have marks: see search/termination/evidence.py.
+    # Parts of the reason; for their marks see search/termination/evidence.py.
     clause = models.TextField(blank=True)
     named_best = models.CharField(max_length=40, blank=True)
     limit_words = models.TextField(blank=True)
@@ -167,18 +163,18 @@ class Decision(models.Model):
 
     @property
     def policy_words(self) -> str:
-        """The policy's name to start a sentence with, such as ``Median stopping``."""
+        """The policy's name, such as ``Median stopping``."""
         return self.policy.replace("_", " ").capitalize()
 
 
 class Artifact(models.Model):
-    """One file of an attempt's outputs folder. Its bytes are in the data folder."""
+    """One file of an attempt's outputs folder, stored in the data folder."""
 
     attempt = models.ForeignKey(Attempt, models.CASCADE, related_name="artifacts")
     path = models.CharField(max_length=500)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
-    # False: it was being written when its process died, so no later attempt gets it.
+    # False: its process died while writing it, so no later attempt gets it.
     whole = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -1,14 +1,12 @@
-"""How a sweep's n-th reports share out over the blocks of their losses.
+"""Counts of a sweep's n-th reports in blocks of their losses, to find ranks quickly.
 
-An index finds a loss quickly, but not a place: "the 5,000th of 10,000" would walk over
-5,000 entries. So the entries are counted in blocks, kept up as reports come and go, and
-a place is found by a sum over some dozens of blocks and a look into one of them.
+An index finds a loss, but not a rank: for "the 5,000th of 10,000" it scans 5,000
+entries. Here a rank is a sum over some dozens of blocks and a look into one of them.
 
-A report is counted at the end of the transaction that stores it, under a lock on all
-blocks of its n: the row of the first one. Under that lock a block's count is the number
-of its reports that can be seen, so that one which has grown too large can be cut by
-what is there. The locks are taken then and only then, in the order of n, so nobody
-waits in a circle.
+A report is counted at the end of the transaction that stores it, with a lock on the
+first block of its n. With that lock a block's count is the number of its visible
+reports, so a large block can be cut. Locks are taken only then, in the order of n, so
+that there are no deadlocks.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from django.db.models import Count, F, Q, QuerySet
 from experiments.db.prepared import Placeholder, Select, Update
 from experiments.models import RankBlock, Report, Trial
 
-# A block is cut once it has this many reports, into pieces of half as many.
+# A block with this many reports is cut into pieces of half as many.
 MAX_ENTRIES = 256
 PIECE = MAX_ENTRIES // 2
 # Conditions in one statement.
@@ -42,7 +40,7 @@ class Entry(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A row of RankBlock: so many reports have a loss in (low, high]."""
+    """A row of RankBlock: the count of reports with a loss in (low, high]."""
 
     pk: int
     sweep_id: int
@@ -54,11 +52,11 @@ class Block(NamedTuple):
 
     @property
     def is_untouched(self) -> bool:
-        """Whether it has just been made, and nobody has counted what is there."""
+        """Whether it is new, and nobody has counted its reports."""
         return not self.count and self.low == -math.inf and self.high == math.inf
 
 
-# Almost always a report comes alone, and so only blocks of one n are asked for.
+# Reports mostly come alone, so these read the blocks of one n.
 BLOCKS_OF_N = Select(lambda: _in_order(_of_n()).values_list(*Block._fields))
 HOLDING = Select(
     lambda: _in_order(
@@ -86,7 +84,7 @@ GATE = Select(lambda: _gates().filter(sweep=Placeholder("sweep"), n=Placeholder(
 
 
 def _gates() -> QuerySet[RankBlock, int]:
-    """The first blocks, which stand for all of their n; locked as they are read."""
+    """The first block of each n, whose lock stands for all blocks of that n."""
     gates = RankBlock.objects.select_for_update()
     first = gates.filter(measure=Measure.BEST, low=-math.inf)
     return first.order_by("n").values_list("n", flat=True)
@@ -109,7 +107,7 @@ def entries_of(reports: Iterable[Report]) -> list[Entry]:
 
 
 def count_in(sweep_id: int, reports: Sequence[Report]) -> None:
-    """Count new reports, each of another n, as the last thing of their transaction."""
+    """Count new reports, each of another n. Call it last in their transaction."""
     for start in range(0, len(reports), BATCH // 2):
         _count_in(sweep_id, entries_of(reports[start : start + BATCH // 2]))
 
@@ -135,7 +133,7 @@ def _rows(blocks: Iterable[Block]) -> QuerySet[RankBlock]:
 
 
 def count_out(trial: Trial) -> None:
-    """Take a trial's reports out of the counts, before they are deleted."""
+    """Uncount a trial's reports. Call it before they are deleted."""
     reports = list(Report.objects.filter(trial=trial).order_by("n"))
     for start in range(0, len(reports), BATCH // 2):
         entries = entries_of(reports[start : start + BATCH // 2])
@@ -147,9 +145,8 @@ def count_out(trial: Trial) -> None:
 def blocks_of(report: Report) -> list[Block]:
     """The blocks of the other trials' n-th reports, by measure and loss.
 
-    Reports that were stored before there were blocks are one block, until the first
-    report is counted. It is not stored here: that would take a lock before those of
-    smaller n.
+    Without blocks, all reports count as one. It is not stored here: that would take a
+    lock before those of smaller n.
     """
     found = _blocks(report.sweep_id, report.n)
     if not all(block.is_untouched for block in found):
@@ -168,14 +165,13 @@ def _blocks(sweep_id: int, n: int) -> list[Block]:
 
 
 def _held(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
-    """The blocks of these entries. Nobody else changes a block of the same n until the
-    transaction ends."""
+    """The blocks of these entries, locked until the transaction ends."""
     numbers = {entry.n for entry in entries}
     if connection.features.has_select_for_update:
         _lock(sweep_id, numbers)
     found = _found(sweep_id, entries)
     if len(found) < len(entries):
-        # On SQLite, which lets one writer in at a time and needs no lock.
+        # On SQLite, which has only one writer and needs no lock.
         _open_columns(sweep_id, numbers - {block.n for block in found})
         found = _found(sweep_id, entries)
     return found
@@ -198,8 +194,8 @@ def _found(sweep_id: int, entries: Sequence[Entry]) -> list[Block]:
 
 
 def _lock(sweep_id: int, numbers: set[int]) -> None:
-    """Lock the first block of each n; where there is none yet, make it. A trial reports
-    from 1 on, so what is missing comes after all that is there."""
+    """Lock the first block of each n, or create it. Missing ones have the highest n, as
+    trials report from 1 on."""
     missing = numbers - _locked(sweep_id, numbers)
     if missing:
         _open_columns(sweep_id, missing)
@@ -214,7 +210,7 @@ def _locked(sweep_id: int, numbers: set[int]) -> set[int]:
 
 
 def _open_columns(sweep_id: int, numbers: Iterable[int]) -> None:
-    """A block for all losses; whoever comes second waits for the first."""
+    """Create a block for all losses; a second creator waits for the first."""
     RankBlock.objects.bulk_create(
         (
             RankBlock(
@@ -228,7 +224,7 @@ def _open_columns(sweep_id: int, numbers: Iterable[int]) -> None:
 
 
 def _count_afresh(blocks: Sequence[Block]) -> list[Block]:
-    """Count what is there, this transaction's own report included."""
+    """Count stored reports, with those of this transaction."""
     if not blocks:
         return []
     reports = Report.objects.filter(
@@ -242,7 +238,7 @@ def _count_afresh(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _cut(block: Block) -> None:
-    """Share a locked block out over pieces. Equal losses stay together."""
+    """Cut a locked block into pieces. Equal losses stay together."""
     column = COLUMNS[Measure(block.measure)]
     losses = list(within(block).values_list(column, flat=True))
     pieces: list[RankBlock] = []
@@ -263,8 +259,8 @@ def _cut(block: Block) -> None:
 
 
 def cuts(losses: Sequence[float]) -> list[tuple[float, int]]:
-    """Where to cut sorted losses: the highest loss of each piece but the last, and how
-    many losses there are up to it."""
+    """Where to cut sorted losses: the highest loss of each piece but the last, and the
+    number of losses up to it."""
     ends: list[tuple[float, int]] = []
     place = PIECE
     while place < len(losses):

@@ -1,4 +1,4 @@
-"""Experiments, the sweeps in them and the code that their trials run."""
+"""Experiments, sweeps, code snapshots and earlier search spaces."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from experiments.models.teams import Team, User
 from experiments.models.workers import Pool
 from experiments.search.records import Objective
 
-# Who makes things on whose behalf nobody logs in.
+# The creator of what a command made without a user.
 COMMAND_LINE = "command line"
 
 
 class Created:
-    """Something that was made by a person, or by a command without one."""
+    """A row that a user or a command created."""
 
     created_by: Any
 
     @property
     def creator(self) -> str:
-        """Who made it, as pages name them."""
+        """The creator's name for pages."""
         return self.created_by.display_name if self.created_by else COMMAND_LINE
 
 
 class Experiment(Created, models.Model):
-    """A team's shared question, with the sweeps that look for its answer."""
+    """A team's question, and the sweeps that answer it."""
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="experiments")
     name = models.CharField(max_length=200)
@@ -67,7 +67,7 @@ class Experiment(Created, models.Model):
 
 
 class CodeSnapshot(models.Model):
-    """Files of a training script, kept once per content as one zip archive."""
+    """The files of a training script, stored once per content as a zip archive."""
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="code_snapshots")
     digest = models.CharField(max_length=64)
@@ -102,17 +102,17 @@ SWEEP_ENDS = frozenset({SweepState.COMPLETED, SweepState.CANCELLED, SweepState.F
 
 
 class SweepManager(models.Manager["Sweep"]):
-    """All but those that somebody has deleted, and that the job has not removed yet."""
+    """All sweeps except those that wait to be deleted."""
 
     def get_queryset(self) -> models.QuerySet[Sweep]:
         return super().get_queryset().filter(deletion_requested_at=None)
 
 
 class Sweep(Created, models.Model):
-    """One search: its document, its limits, and where it stands.
+    """One search: its document, limits and state.
 
-    ``definition`` is the canonical sweep document as it was started. What may change
-    while the sweep runs has columns of its own, which then say more than the document.
+    ``definition`` is the canonical sweep document. What may change while the sweep runs
+    also has columns, which take precedence.
     """
 
     experiment = models.ForeignKey(Experiment, models.CASCADE, related_name="sweeps")
@@ -138,9 +138,9 @@ class Sweep(Created, models.Model):
     timeout = models.FloatField("timeout, seconds", null=True, blank=True)
     trial_timeout = models.FloatField("trial timeout, seconds", null=True, blank=True)
     priority = models.SmallIntegerField(default=0)
-    # False: its trials are asked for and run by processes of somebody else.
+    # False: its trials are ask-and-tell, run by programs of the user.
     launches = models.BooleanField(default=True)
-    # The git commit that all of its trials run, once the first has looked it up.
+    # The git commit that all of its trials run, as the first one found it.
     code_commit = models.CharField(max_length=64, blank=True)
     preflight = models.JSONField(null=True, blank=True)
     space_version = models.PositiveIntegerField(default=1)
@@ -159,7 +159,7 @@ class Sweep(Created, models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     resumed_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
-    # While it had ended, before it went on again; no part of its time.
+    # Between an end and its reopening; does not count towards the timeout.
     idle = models.FloatField("idle, seconds", default=0)
     archived_at = models.DateTimeField(null=True, blank=True)
     deletion_requested_at = models.DateTimeField(null=True, blank=True)
@@ -192,7 +192,7 @@ class Sweep(Created, models.Model):
 
     @property
     def gpus(self) -> int:
-        """How many GPUs of one host each trial asks for; 0: what its slot has."""
+        """How many GPUs of one host each trial needs; 0: those of its slot."""
         return int((self.definition.get("resources") or {}).get("gpus") or 0)
 
     @property
@@ -206,32 +206,32 @@ class Sweep(Created, models.Model):
 
     @property
     def on_failure(self) -> int:
-        """How often a trial whose script has failed by itself may try again."""
+        """How often a trial is retried after its script has failed."""
         return int(self.definition.get("retries", {}).get("on_failure", 0))
 
     @property
     def when_cut_off(self) -> str:
-        """Whether a training stops whose worker cannot reach the site for a lease."""
+        """What a training does if its worker cannot reach the site for a lease."""
         return str(self.definition.get("retries", {}).get("when_cut_off", "stop"))
 
     @property
     def stop_grace(self) -> float:
-        """Seconds from SIGTERM to SIGKILL for a trial that is asked to stop."""
+        """Seconds from SIGTERM to SIGKILL for a trial that has to stop."""
         given = self.definition.get("limits", {}).get("stop_grace")
         return float(settings.GRACE_SECONDS if given is None else given)
 
     @property
     def outputs_limit(self) -> int:
-        """Most bytes of outputs that are kept of one attempt."""
+        """At most this many bytes of an attempt's outputs are stored."""
         own = self.definition.get("resources", {}).get("outputs")
-        most: int = settings.OUTPUTS_LIMIT_BYTES
-        return most if own is None else min(int(own), most)
+        limit: int = settings.OUTPUTS_LIMIT_BYTES
+        return limit if own is None else min(int(own), limit)
 
     def took(self, now: datetime) -> timedelta | None:
-        """How long it has been going, until its end or now; None for a draft.
+        """How long it has run, until its end or now; None for a draft.
 
-        Pauses count, but not the time between an end and its going on. Never negative,
-        as it would be after the clock was set back.
+        Pauses count; the time between an end and a reopening does not. Never negative,
+        even if the clock was set back.
         """
         if self.started_at is None:
             return None
@@ -240,13 +240,13 @@ class Sweep(Created, models.Model):
 
     @property
     def deadline(self) -> datetime | None:
-        """When its timeout is over; None without one."""
+        """When its timeout ends; None without one."""
         if self.timeout is None or self.started_at is None:
             return None
         return self.started_at + timedelta(seconds=self.timeout + self.idle)
 
     def next_number(self) -> int:
-        """The number of its next trial; the first is 0, and none is used twice."""
+        """The number of its next trial; the first is 0."""
         return self.trials.all().next_number()
 
     def get_absolute_url(self) -> str:
@@ -254,10 +254,10 @@ class Sweep(Created, models.Model):
 
 
 class SpaceVersion(models.Model):
-    """A search space that a sweep had before it was changed while running.
+    """An earlier search space of a sweep that was changed while running.
 
-    ``document`` holds the search space and its constraints, ``until`` the number of the
-    first trial that was drawn from the next version.
+    ``document`` has the space and its constraints. The trial number ``until`` is the
+    first one drawn from the next version.
     """
 
     sweep = models.ForeignKey(Sweep, models.CASCADE, related_name="space_versions")

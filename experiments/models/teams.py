@@ -1,4 +1,4 @@
-"""People: users, the teams they share work in, their roles and their API tokens."""
+"""Users, teams, roles and API tokens."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from experiments.tokens import token_digest
 
 
 class User(AbstractUser):
-    """A person or a service account. Whoever is superuser sees every team."""
+    """A person or a service account. Superusers see every team."""
 
     @property
     def initials(self) -> str:
-        """One or two capitals for the round mark in the top bar."""
+        """One or two capital letters for the avatar in the top bar."""
         words = self.get_full_name().split() or [self.username]
         letters = words[0][:2] if len(words) == 1 else words[0][0] + words[-1][0]
         return letters.upper()
@@ -25,7 +25,7 @@ class User(AbstractUser):
 
 
 class Team(models.Model):
-    """A group of people who see and steer the same experiments."""
+    """People who share experiments."""
 
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(max_length=60, unique=True)
@@ -43,8 +43,8 @@ class Membership(models.Model):
     """One person's role in one team."""
 
     class Role(models.TextChoices):
-        VIEWER = "viewer", "viewer: reads"
-        MEMBER = "member", "member: creates and steers sweeps"
+        VIEWER = "viewer", "viewer: views"
+        MEMBER = "member", "member: runs sweeps"
         ADMIN = "admin", "admin: also manages people"
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships")
@@ -64,7 +64,7 @@ class Membership(models.Model):
 
 
 class ApiToken(models.Model):
-    """A person's key to the HTTP API. Only the hash of its secret is kept."""
+    """A person's key to the HTTP API. Only the hash of its secret is stored."""
 
     class Scope(models.TextChoices):
         READ = "read"
@@ -85,7 +85,7 @@ class ApiToken(models.Model):
 
     @classmethod
     def use(cls, secret: str) -> ApiToken | None:
-        """The valid token with this secret and its user; it is noted as used now."""
+        """The valid token with this secret, marked as used now."""
         valid = cls.objects.select_related("user").filter(
             digest=token_digest(secret), revoked_at=None, user__is_active=True
         )

@@ -1,7 +1,4 @@
-"""Trials, and the attempts at running them.
-
-Trials that people want beside those that the sampler chooses.
-"""
+"""Trials, attempts at running them, and people's requests for more trials."""
 
 from __future__ import annotations
 
@@ -28,14 +25,14 @@ class TrialState(models.TextChoices):
 
 TRIAL_LIVE = frozenset({TrialState.QUEUED, TrialState.RUNNING})
 TRIAL_ENDS = frozenset(set(TrialState) - TRIAL_LIVE)
-# A failed trial's numbers are kept, but it is never the best.
+# A failed trial is never the best.
 TRIAL_RANKED = frozenset(
     {TrialState.COMPLETED, TrialState.TERMINATED, TrialState.CANCELLED}
 )
 
 
 class Origin(models.TextChoices):
-    """Where a trial's values come from. Samplers use the first seven themselves."""
+    """Where a trial's values come from. Samplers name the first seven."""
 
     RANDOM = "random"
     GRID = "grid"
@@ -44,9 +41,9 @@ class Origin(models.TextChoices):
     MODEL = "model"
     EXPLORATION = "exploration"
     CENTRE = "centre"
-    # It ended elsewhere, before its sweep began.
+    # It ran elsewhere, before its sweep began.
     IMPORTED = "imported"
-    # A person asked for it.
+    # Requested by a person.
     RERUN = "rerun", "re-run of"
     RETRY = "retry", "retry of"
     CLONE = "clone", "clone of"
@@ -62,7 +59,7 @@ REQUESTED = frozenset(
 class Configuration(models.Model):
     """Values to try, and where they come from.
 
-    ``source_number`` is the trial that these values repeat, change or replace.
+    ``source_number`` is the trial whose values these repeat, change or replace.
     """
 
     params = OrderedJSONField(default=dict)
@@ -76,12 +73,12 @@ class Configuration(models.Model):
 
     @property
     def is_requested(self) -> bool:
-        """Whether a person asked for it; the sampler did not choose it."""
+        """Whether a person requested it, and no sampler chose it."""
         return self.origin in REQUESTED
 
     @property
     def repeats(self) -> int | None:
-        """The number of the trial whose values it runs again unchanged."""
+        """The number of the trial that it runs again with the same values."""
         again = self.origin in (Origin.RERUN, Origin.RETRY)
         return self.source_number if again else None
 
@@ -97,15 +94,15 @@ class Configuration(models.Model):
 
 class TrialQuerySet(models.QuerySet["Trial"]):
     def own(self) -> TrialQuerySet:
-        """Those that the sweep itself has tried."""
+        """Without imported trials."""
         return self.exclude(origin=Origin.IMPORTED)
 
     def requested(self) -> TrialQuerySet:
-        """Those that people asked for; the sampler did not choose them."""
+        """Those that people requested."""
         return self.filter(origin__in=REQUESTED)
 
     def next_number(self) -> int:
-        """One more than the highest number among them; 0 where there are none."""
+        """One more than the highest number; 0 if there are no trials."""
         last = self.aggregate(last=models.Max("number"))["last"]
         return 0 if last is None else int(last) + 1
 
@@ -113,13 +110,13 @@ class TrialQuerySet(models.QuerySet["Trial"]):
         return self.filter(state__in=TRIAL_LIVE)
 
     def best_first(self, goal: str) -> TrialQuerySet:
-        """By value, the better first, without a value last, then by number."""
+        """By value, best first, those without a value last; then by number."""
         value = models.F("value")
         order = value.desc if goal == "maximize" else value.asc
         return self.order_by(order(nulls_last=True), "number")
 
     def ranked(self, goal: str) -> TrialQuerySet:
-        """The trials that may be the best, the best first."""
+        """The trials that can be the best, best first."""
         ended = self.filter(state__in=TRIAL_RANKED, value__isnull=False)
         return ended.best_first(goal)
 
@@ -162,7 +159,7 @@ class Trial(Configuration):
         "Attempt", models.SET_NULL, null=True, blank=True, related_name="+"
     )
 
-    # Kept by ingest.py at every report of the primary metric, in its own sign.
+    # Updated by ingest.py at each report of the primary metric, in its own sign.
     reports = models.PositiveIntegerField(default=0)
     value = models.FloatField(null=True, blank=True)
     value_report = models.PositiveIntegerField(null=True, blank=True)
@@ -207,10 +204,9 @@ class Trial(Configuration):
 
     @property
     def label(self) -> str:
-        """The name to say, such as ``digits-3/17``."""
-        return (
-            f"{self.sweep.label if self.sweep else self.experiment.slug}/{self.number}"
-        )
+        """Its name, such as ``digits-3/17``."""
+        parent = self.sweep.label if self.sweep else self.experiment.slug
+        return f"{parent}/{self.number}"
 
     @property
     def has_ended(self) -> bool:
@@ -232,8 +228,8 @@ class AttemptState(models.TextChoices):
 
 
 class Attempt(models.Model):
-    """One try at running a trial. Whatever a worker sends names its attempt, and is
-    refused once the attempt is no longer running: the attempt is the fencing token."""
+    """One attempt at running a trial. It is the fencing token: everything that a worker
+    sends names its attempt, and is refused once that no longer runs."""
 
     trial = models.ForeignKey(Trial, models.CASCADE, related_name="attempts")
     n = models.PositiveIntegerField()
@@ -242,24 +238,24 @@ class Attempt(models.Model):
     )
     reason = models.CharField(max_length=40, blank=True)
     message = models.TextField(blank=True)
-    # Outputs that could not be kept, and why.
+    # Which outputs could not be stored, and why.
     not_kept = models.TextField(blank=True)
     pool = models.ForeignKey(Pool, models.PROTECT, related_name="attempts")
     worker = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="attempts"
     )
     slot = models.PositiveIntegerField(null=True, blank=True)
-    # How many slots it takes, and the devices that it was given.
+    # How many slots it takes, and the indexes of its GPUs.
     slots = models.PositiveIntegerField(default=1)
     gpus = models.JSONField(default=list, blank=True)
     # The host that was last notified of it, while it is queued.
     dispatched_to = models.ForeignKey(
         Worker, models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    # What its runner does now, in words, such as "builds the environment".
+    # What its runner does before training, such as "builds the environment".
     phase = models.CharField(max_length=100, blank=True)
     pid = models.PositiveIntegerField(null=True, blank=True)
-    # What the process calls itself that asked for the trial, where no worker runs it.
+    # The name of the program that asked for the trial, if no worker runs it.
     client = models.CharField(max_length=200, blank=True)
     trial_token_digest = models.CharField(max_length=64, blank=True)
     runner_token_digest = models.CharField(max_length=64, blank=True)
@@ -273,14 +269,14 @@ class Attempt(models.Model):
     release_requested_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
-    # The earlier attempt (its n) whose outputs it began with, and how many files.
+    # The n of the attempt whose outputs it continues from, and how many files.
     resumed_from = models.PositiveIntegerField(null=True, blank=True)
     resumed_files = models.PositiveIntegerField(default=0)
     elapsed = models.FloatField("training time, seconds", null=True, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     signal = models.IntegerField(null=True, blank=True)
     peak_memory = models.PositiveBigIntegerField(null=True, blank=True)
-    # Of a failure: its error with ‹blanks› for what varies, and what equal ones share.
+    # Of a failure: its error with ‹blanks› for what varies, and the group's key.
     error = models.CharField(max_length=500, blank=True)
     signature = models.CharField(max_length=16, blank=True)
     log_chunks = models.PositiveIntegerField(default=0)
@@ -303,7 +299,7 @@ class Attempt(models.Model):
 
 class TrialRequestQuerySet(models.QuerySet["TrialRequest"]):
     def waiting(self) -> TrialRequestQuerySet:
-        """Those that are neither begun nor withdrawn."""
+        """Those that have not begun and were not withdrawn."""
         return self.filter(begun_at=None, withdrawn_at=None)
 
 

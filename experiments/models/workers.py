@@ -1,7 +1,4 @@
-"""Where trials run: pools, the worker processes in them and their credentials.
-
-Who schedules: the scheduler processes, and when each last went round.
-"""
+"""Pools, workers with their credentials, and scheduler processes."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from django.db.models.functions import Now
 from experiments.models.teams import Team, User
 from experiments.tokens import Token, new_token
 
-# A worker signs on every ten seconds; three missed signs make it silent.
+# A worker sends a heartbeat every ten seconds; it is silent after three missed ones.
 SILENT_AFTER = timedelta(seconds=35)
 
 
@@ -31,20 +28,20 @@ class Pool(models.Model):
         null=True,
         blank=True,
         validators=[MinValueValidator(0)],
-        help_text="In your currency, such as 1.2. Empty: time is not counted as money.",
+        help_text="In your currency, such as 1.2. Leave empty to show no costs.",
     )
     python = models.CharField(
         "Python of its trials",
         max_length=300,
         blank=True,
         help_text="A command or a path on its hosts, such as /opt/torch/bin/python."
-        " Empty: the worker's own.",
+        " Leave empty for the worker's own.",
     )
     folders = models.JSONField(
         "allowed code folders",
         default=list,
         blank=True,
-        help_text="Folders of its hosts from which sweeps may run code where it lies.",
+        help_text="Folders on its hosts whose code sweeps may run.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -55,10 +52,8 @@ class Pool(models.Model):
         return self.name
 
     def slots_for(self, gpus: int) -> int:
-        """The fewest slots in which one of its hosts gives a trial so many GPUs.
-
-        Without such a host, as many as there are GPUs.
-        """
+        """The fewest slots for which a host gives a trial this many GPUs; without such
+        a host, one for each GPU."""
         if not gpus:
             return 1
         hosts = self.workers.filter(stopped_at=None)
@@ -67,7 +62,7 @@ class Pool(models.Model):
 
 
 class WorkerToken(models.Model):
-    """The credential of one pool's workers. Only the hash of its secret is kept."""
+    """The credential of a pool's workers. Only the hash of its secret is stored."""
 
     pool = models.ForeignKey(Pool, models.CASCADE, related_name="tokens")
     prefix = models.CharField(max_length=12)
@@ -82,7 +77,7 @@ class WorkerToken(models.Model):
 
     @classmethod
     def issue(cls, pool: Pool, *, by: User | None = None) -> Token:
-        """Another credential for the pool's workers; its secret is shown only now."""
+        """A new credential for the pool's workers. Its secret is shown only now."""
         token = new_token("wrk")
         cls.objects.create(
             pool=pool, prefix=token.prefix, digest=token.digest, created_by=by
@@ -94,16 +89,16 @@ class DrainCause(models.TextChoices):
     """Why a host gets no more trials."""
 
     PERSON = "person"
-    # The host asks for it, or cannot end what runs in it.
+    # The host asked for it, or cannot stop its processes.
     HOST = "host"
     FAILURES = "failures"
-    # Until the host has room again.
+    # Until the host's disk has room again.
     DISK_FULL = "disk_full", "disk full"
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> WorkerQuerySet:
-        """Workers that have sent a heartbeat lately, by the database's clock."""
+        """Workers with a recent heartbeat, by the database's clock."""
         return self.filter(
             stopped_at=None, seen_at__gte=Now() - models.Value(SILENT_AFTER)
         )
@@ -121,13 +116,13 @@ class Worker(models.Model):
     # The devices in the order of the slots: {"index": 0, "name": "…"}.
     gpus = models.JSONField(default=list, blank=True)
     gpus_per_slot = models.PositiveIntegerField(default=1)
-    # What it told of its host: processors, memory and free disk, in bytes.
+    # Facts about its host: processors, and memory and free disk in bytes.
     facts = models.JSONField(default=dict, blank=True)
     draining_since = models.DateTimeField(null=True, blank=True)
     drain_cause = models.CharField(max_length=10, choices=DrainCause, blank=True)
     # A sentence, or what a person wrote.
     drain_reason = models.CharField(max_length=300, blank=True)
-    # Taken back after a drain: what failed on it before counts against it no more.
+    # The end of its last drain: earlier failures no longer count against it.
     undrained_at = models.DateTimeField(null=True, blank=True)
     version = models.CharField(max_length=30, blank=True)
     python = models.CharField(max_length=30, blank=True)
@@ -148,7 +143,7 @@ class Worker(models.Model):
         return f"{self.name} in {self.pool}"
 
     def slots_for(self, gpus: int) -> int | None:
-        """How many of its slots a trial of so many GPUs takes; None: it has too few."""
+        """How many of its slots a trial with this many GPUs takes; None: too few."""
         if not gpus:
             return 1
         need = -(-gpus // self.gpus_per_slot)
@@ -171,7 +166,7 @@ class Worker(models.Model):
 
 
 class SchedulerProcess(models.Model):
-    """One ``scheduler`` command. Kept here, so that flushing the queue forgets none."""
+    """One ``scheduler`` command. In the database, so a flushed queue loses none."""
 
     host = models.CharField(max_length=100)
     pid = models.PositiveIntegerField()

@@ -1,7 +1,4 @@
-"""Template filters: numbers, durations and times in words. Loaded everywhere.
-
-A sweep's code in words, for templates.
-"""
+"""Template filters for numbers, durations, times and code, built in everywhere."""
 
 from __future__ import annotations
 
@@ -14,11 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from experiments import formatting
-from experiments.formatting import code_words, packages_words
 
 register = template.Library()
-
-
 FILTERS: dict[str, Callable[..., str]] = {
     "number": formatting.number_text,
     "metric": formatting.metric_text,
@@ -28,6 +22,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "filesize_text": formatting.bytes_text,
     "duration": formatting.duration_text,
     "parameter": formatting.parameter_text,
+    "code_words": formatting.code_words,
+    "packages_words": formatting.packages_words,
 }
 for name, text in FILTERS.items():
     register.filter(name, text)
@@ -35,7 +31,7 @@ for name, text in FILTERS.items():
 
 @register.filter
 def ago(moment: datetime | None) -> str:
-    """A <time> in relative words; the exact time on hover, kept fresh by scripts."""
+    """A <time> such as ``2 s ago``, which scripts update; the exact time on hover."""
     if moment is None:
         return "\u2013"
     return format_html(
@@ -48,7 +44,7 @@ def ago(moment: datetime | None) -> str:
 
 @register.filter
 def clock(moment: datetime | None) -> str:
-    """The time of day in the viewer's zone, the whole time on hover."""
+    """The time of day in the viewer's time zone; date and time on hover."""
     if moment is None:
         return "\u2013"
     local = timezone.localtime(moment)
@@ -64,7 +60,3 @@ def clock(moment: datetime | None) -> str:
 def item(mapping: Any, key: object) -> Any:
     """``mapping[key]``, or None."""
     return mapping.get(key)
-
-
-register.filter("code_words", code_words)
-register.filter("packages_words", packages_words)

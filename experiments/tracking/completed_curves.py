@@ -1,4 +1,4 @@
-"""The trials of a sweep that ran to their end, with their curves, as rows have them."""
+"""The completed trials of a sweep, with their curves."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Curve = NDArray[np.float64]
 
 
 class Completed(NamedTuple):
-    """A completed trial. Nothing of it changes any more, so it names its curve; the
-    time tells apart rows that came to have one id."""
+    """A completed trial. It no longer changes, so it is the key of its curve; the time
+    tells apart rows that got the same id after a restore."""
 
     pk: int
     number: int
@@ -45,7 +45,7 @@ COMPLETED = Select(
             reports__gt=0,
         )
         .order_by("-number")
-        # The time only tells rows apart: as text it need not be read as one.
+        # The time is only a part of the key, so it is not parsed.
         .values_list("pk", "number", "reports", "value", Cast("ended_at", TextField()))[
             :MAX_FINISHED
         ]
@@ -54,7 +54,7 @@ COMPLETED = Select(
 
 
 def _best_first(order: str) -> Select:
-    # Those that ended elsewhere have no curves to compare with.
+    # Imported trials have no curves.
     own = Trial.objects.own().filter(sweep=Placeholder("sweep"), value__isnull=False)
     others = own.exclude(pk=Placeholder("trial")).order_by(order)
     return Select(lambda: others.values_list("value")[:1])
@@ -64,7 +64,7 @@ HIGHEST, LOWEST = _best_first("-value"), _best_first("value")
 
 
 class Derived(NamedTuple):
-    """What was worked out of some curves, and how many numbers these have."""
+    """What was computed from some curves, and how many numbers these have."""
 
     answer: object
     numbers: int
@@ -72,12 +72,12 @@ class Derived(NamedTuple):
 
 # Numbers, of 8 bytes each: 256 curves of 10,000 reports fit.
 CURVES: LruCache[Completed, Curve] = LruCache(4_000_000, size=len)
-# Every answer holds about as many numbers as its curves, or twice as many.
+# An answer holds once or twice as many numbers as its curves.
 DERIVED: LruCache[Hashable, Derived] = LruCache(8_000_000, size=attrgetter("numbers"))
 
 
 class StoredFinished(Finished):
-    """The completed trials beside one that is judged, and so is not among them."""
+    """The completed trials, to be compared with one that is judged."""
 
     def __init__(self, trial: Trial, objective: Objective) -> None:
         self._trial = trial
@@ -127,7 +127,7 @@ class StoredFinished(Finished):
 def read_curves(
     trials: Sequence[Completed], objective: Objective
 ) -> dict[Completed, Curve]:
-    """The losses of completed trials, read in one query and kept."""
+    """The losses of completed trials, read in one query and cached."""
     if not trials:
         return {}
     losses: dict[int, list[float]] = defaultdict(list)

@@ -1,13 +1,9 @@
-"""The trials of sweeps as samplers see them, kept between suggestions.
+"""The trials of sweeps as samplers see them, cached between suggestions.
 
-Reading and encoding every trial for every suggestion would take longer than to choose.
-So each process keeps what it has read of a few sweeps, and before each use reads what
-has changed since: rows that it has not seen, rows that lived when it saw them last, and
-rows with a later time of change. The numbers of rows in each state and the sums of
-their ids are then compared with the database's. Whatever does not fit, a row that is
-gone or other values than before, makes it read everything anew.
-
-What is kept is only a copy: with or without it the history is the same.
+Reading and encoding all trials takes longer than a suggestion. So each process caches a
+few sweeps, and before each use reads only new rows, rows that were live, and rows that
+changed later. Then it compares, for each state, the number of rows and the sum of their
+ids with the database. On any difference, such as a deleted row, it reads everything.
 """
 
 from __future__ import annotations
@@ -47,15 +43,15 @@ from experiments.search.space.changes import known_params
 from experiments.tracking.completed_curves import StoredFinished
 from experiments.tracking.spaces import untried
 
-# A transaction may commit a little after the time that it stamped on its rows.
+# A transaction may commit a little later than the time in its rows.
 OVERLAP = timedelta(seconds=2)
-# Sweeps that one process keeps.
+# Sweeps that one process caches.
 MAX_KEPT = 16
-# Trials that one query names, and conditions in it at most: SQLite limits both.
-MAX_REQUESTED = 200
-# A trial may change between the two queries; seldom twice in a row.
+# Trials, and conditions, in one query: SQLite limits both.
+BATCH = 200
+# A trial may change between the two queries, but rarely twice.
 ATTEMPTS = 3
-# The params as text: of rows that were read before they need not be parsed again.
+# The params as text: those of known rows are not parsed again.
 COLUMNS = (
     *("pk", "number", "state", "value", "reports"),
     Cast("params", TextField()),
@@ -64,7 +60,7 @@ COLUMNS = (
 
 
 class HistoryRow(NamedTuple):
-    """A trial as it was read last; of its params only a hash."""
+    """A trial as last read, with a hash of its params."""
 
     number: int
     state: str
@@ -74,11 +70,11 @@ class HistoryRow(NamedTuple):
 
 
 class Outdated(Exception):
-    """What is kept cannot be brought up to date: it has to be read anew."""
+    """The cache cannot be updated: everything has to be read again."""
 
 
 class KnownRows:
-    """The trials as they were read last, with totals that show whether any is missing.
+    """The trials as last read, with totals that show whether any is missing.
 
     `last` is the highest number, `stamp` the time of the latest change.
     """
@@ -105,12 +101,12 @@ class KnownRows:
                 self._sums[state] += change * pk
 
     def tallies(self) -> dict[str, tuple[int, int]]:
-        """How many rows are in each state, and the sum of their ids."""
+        """The number of rows in each state, and the sum of their ids."""
         return {s: (n, self._sums[s]) for s, n in self._counts.items() if n}
 
 
 class Forecasts:
-    """Tells a history what to expect of trials that were cut short or still run."""
+    """Gives a history forecasts for trials that ended early or still run."""
 
     def __init__(self, sweep: Sweep, history: History) -> None:
         self._sweep = sweep
@@ -121,7 +117,7 @@ class Forecasts:
         self._beginnings: dict[int, Beginning] = {}
 
     def forget_beginning(self, pk: int) -> None:
-        """Even where a row is equal its reports may be those of another attempt."""
+        """The reports may be those of another attempt, even if the row is the same."""
         self._beginnings.pop(pk, None)
 
     def refresh(self, rows: Mapping[int, HistoryRow]) -> None:
@@ -143,7 +139,7 @@ class Forecasts:
         self._expectations.refresh(gain_model, self._cuts, begun)
 
     def _begun(self, rows: Mapping[int, HistoryRow]) -> Mapping[int, Beginning]:
-        """How trials began, by their numbers; those that changed are asked anew."""
+        """How trials began, by number; those that changed are read again."""
         enough = {
             pk: row.number for pk, row in rows.items() if row.reports >= MIN_EQUAL
         }
@@ -158,7 +154,7 @@ class Forecasts:
         return self._objective.loss(math.nan if row.value is None else row.value)
 
     def _read_cuts(self, rows: Mapping[int, HistoryRow]) -> None:
-        """Where these trials, by their ids, stand and stood at half of their way."""
+        """Read the losses of these trials, by id, now and at half of their reports."""
         halves = {pk: later_half(row.reports) for pk, row in rows.items()}
         before = _best_losses(halves)
         for pk, row in rows.items():
@@ -167,10 +163,9 @@ class Forecasts:
 
 
 class TrialHistory:
-    """One sweep's definition, sampler and trials; only used by one thread at a time.
+    """One sweep's definition, sampler and trials. Only one thread uses it at a time.
 
-    `kept` is for what follows from the ended trials and is dear to compute; it is
-    emptied whenever one more has ended, or one has changed or is gone.
+    `kept` caches what is computed from ended trials; it is cleared when these change.
     """
 
     def __init__(self, sweep: Sweep) -> None:
@@ -183,25 +178,23 @@ class TrialHistory:
         self._clear()
 
     def is_of(self, sweep: Sweep) -> bool:
-        """Whether the sweep is this one and searches for the same in the same space."""
+        """Whether this is the sweep, with the same objective and search space."""
         return self._mark == _mark_of(sweep)
 
     @property
     def sampler(self) -> Sampler:
-        """The sampler, for the trials that the sweep may have now."""
+        """The sampler, for the sweep's present budget."""
         budget = self.sweep.max_total_trials
         if budget not in self._samplers:
-            settings, space = (
-                self.definition.sampling_algorithm,
-                self.definition.search_space,
-            )
+            settings = self.definition.sampling_algorithm
+            space = self.definition.search_space
             self._samplers = {budget: make_sampler(settings, space, budget=budget)}
         return self._samplers[budget]
 
     @property
     def begins_anew(self) -> bool:
-        """Whether its sampler starts over in a space that has changed: one that goes
-        by numbers through finitely many configurations, and skips what was tried."""
+        """Whether its sampler starts over in a changed space: one that enumerates a
+        finite space, and skips what was tried."""
         changed = self.sweep.space_version > 1 and not self.sampler.needs_history
         return changed and self.definition.search_space.is_finite
 
@@ -235,7 +228,7 @@ class TrialHistory:
         self._forecasts = Forecasts(self.sweep, self.history)
 
     def _changed(self) -> Iterable[tuple[Any, ...]]:
-        """Rows that may differ from what is kept, some of them more than once."""
+        """Rows that may have changed, some of them twice."""
         trials = self.sweep.trials.order_by()
         if self._known.stamp is None:
             return _read(trials.order_by("number"))
@@ -248,7 +241,7 @@ class TrialHistory:
                 Q(pk__in=live),
             )
         )
-        # Joined with OR, the database would look through all trials of the sweep.
+        # With OR the database would scan all trials of the sweep.
         parts = (new, lived) if live else (new,)
         return sorted(later.union(*parts, all=True), key=itemgetter(1))
 
@@ -270,7 +263,7 @@ class TrialHistory:
             known.stamp = max(stamp, known.stamp or stamp)
 
     def _start(self, number: int, params: dict[str, Any]) -> None:
-        """In a space that has changed, trials count that it could have drawn."""
+        """After a change of the space, only trials inside the new one count."""
         if self.sweep.space_version > 1:
             space = self.definition.search_space
             params = known_params(space, params)
@@ -286,15 +279,12 @@ class TrialHistory:
 
 
 def _best_losses(reports: Mapping[int, int]) -> dict[int, float]:
-    """The best loss of trials, by their ids, after so many reports each.
-
-    After a restart a large sweep asks for all of its trials: a part of them a query.
-    """
+    """The best loss of each trial, by id, up to the given report; in batches."""
     found: dict[int, float] = {}
     by_report = sorted(reports.items(), key=itemgetter(1))
-    for start in range(0, len(by_report), MAX_REQUESTED):
-        part = groupby(by_report[start : start + MAX_REQUESTED], key=itemgetter(1))
-        # Each trial with its own report: all with all would be a product of the two.
+    for start in range(0, len(by_report), BATCH):
+        part = groupby(by_report[start : start + BATCH], key=itemgetter(1))
+        # Each trial with its own report: two IN conditions would match their product.
         there = (Q(n=n, trial__in=[pk for pk, _ in some]) for n, some in part)
         rows = Report.objects.filter(reduce(or_, there)).order_by()
         found.update(rows.values_list("trial_id", "best_loss"))
@@ -302,11 +292,11 @@ def _best_losses(reports: Mapping[int, int]) -> dict[int, float]:
 
 
 def _beginnings(pks: Collection[int]) -> dict[int, Beginning]:
-    """How trials began, by their ids."""
+    """How trials began, by id."""
     reports: dict[int, list[float | None]] = {pk: [] for pk in pks}
     asked = sorted(pks)
-    for start in range(0, len(asked), MAX_REQUESTED):
-        part = asked[start : start + MAX_REQUESTED]
+    for start in range(0, len(asked), BATCH):
+        part = asked[start : start + BATCH]
         rows = Report.objects.filter(n__lte=MIN_EQUAL, trial__in=part).order_by("n")
         for pk, value in rows.values_list("trial_id", "value"):
             reports[pk].append(value)
@@ -318,8 +308,7 @@ def _read(trials: TrialQuerySet) -> Iterable[tuple[Any, ...]]:
 
 
 def _mark_of(sweep: Sweep) -> tuple[Any, ...]:
-    """What differs between sweeps, and after a change; taken when the sweep is read, as
-    its row may be read anew."""
+    """Identifies a sweep, and changes with its objective, space or document."""
     return sweep.created_at, sweep.space_version, sweep.objective, sweep.definition
 
 
@@ -336,10 +325,9 @@ def _kept_search(sweep: Sweep) -> tuple[threading.Lock, TrialHistory]:
 
 @contextmanager
 def search_of(sweep: Sweep) -> Iterator[TrialHistory]:
-    """The sweep's search, up to date, for the length of a with statement.
+    """The sweep's history, up to date and locked, for a with statement.
 
-    Other threads that want the same sweep's wait. Raises DefinitionError for a document
-    that no longer reads.
+    Raises DefinitionError for a document that can no longer be parsed.
     """
     lock, search = _kept_search(sweep)
     with lock:
@@ -349,5 +337,5 @@ def search_of(sweep: Sweep) -> Iterator[TrialHistory]:
 
 
 def forget_all() -> None:
-    """Keep nothing: the next use of each sweep reads it anew."""
+    """Clear the cache."""
     _searches.clear()

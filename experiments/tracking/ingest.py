@@ -1,8 +1,8 @@
-"""The way in for metric points: the hot path of the whole application.
+"""Storing reported metric points: the hot path of the application.
 
-One short transaction a batch: lock the attempt and see that it is still the one that
-counts, store the points that are new, number the reports of the primary metric, let
-the policy judge them, and answer whether to go on.
+One short transaction for each batch: lock the attempt and check that it still counts,
+store the new points, number the reports of the primary metric, let the policy judge
+them, and reply whether to continue or stop.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from experiments.runner.failpoints import failpoint
 from experiments.tracking.judging import judge
 
 MAX_NAMES = 1_000
-# So many points of an earlier attempt go over to the one that resumes it.
+# An attempt takes over this many points of the one that it resumes.
 MAX_CARRIED = 100_000
 STATISTICS = ("count", "last_step", "last_value", "low", "high")
 STANDING = ("reports", "last_value", "value", "value_report")
 
-# What a report asks and writes. The columns that are not named take time to read.
+# The statements of a report. They name their columns, as reading others takes time.
 LOCKED_ATTEMPT = SelectObject(
     lambda: (
         Attempt.objects.select_for_update()
@@ -64,7 +64,7 @@ METRIC = SelectObject(
     Metric,
     *("attempt", "name", *STATISTICS),
 )
-STANDS = SelectObject(
+REPORT = SelectObject(
     lambda: Report.objects.filter(trial=Placeholder("trial"), n=Placeholder("n")),
     Report,
     *("n", "best_loss", "mean_loss", "finite"),
@@ -91,7 +91,7 @@ class AttemptNotRunning(Exception):
 
 
 class TooManyMetrics(Exception):
-    """The attempt would report more different names than are allowed."""
+    """The attempt would have more metric names than allowed."""
 
 
 @dataclass(frozen=True)
@@ -106,30 +106,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Reply:
-    """Whether the training process is asked to stop, and why, in words."""
+    """Whether the training process has to stop, and why."""
 
     stop: bool
     reason: str = ""
 
 
-def record(attempt_id: int, points: Sequence[Point], *, outside: bool = False) -> Reply:
+def record(
+    attempt_id: int, points: Sequence[Point], *, is_heartbeat: bool = False
+) -> Reply:
     """Store a batch; sending it again changes nothing.
 
-    `outside` where no worker tells that the process lives: the report then says so.
-    Raises StaleAttempt or TooManyMetrics.
+    With `is_heartbeat` the report renews the heartbeat, as no worker does. Raises
+    AttemptNotRunning or TooManyMetrics.
     """
     with transaction.atomic():
         attempt = LOCKED_ATTEMPT.first(pk=attempt_id)
         if attempt is None:
-            raise _stale(attempt_id)
-        # Read after the lock: what was joined to it may be older than the wait for it.
+            raise _not_running(attempt_id)
+        # Read after the lock: a join may return what it was before the wait.
         trial = _trial(attempt)
         new = _store(attempt, points)
         failpoint("report.stored")
         if trial.sweep is not None:
             name = trial.sweep.primary_metric
             own = [point for point in new if point.name == name]
-            # What the attempt takes over was judged before; it is ranked like the rest.
+            # Points that the attempt takes over are judged already, but not ranked.
             carried = _number_reports(trial, _points_before(trial, attempt, own))
             if carried:
                 _take_over_verdicts(attempt, carried)
@@ -137,7 +139,7 @@ def record(attempt_id: int, points: Sequence[Point], *, outside: bool = False) -
             judge(trial, attempt, reports)
             failpoint("report.judged")
             ranks.count_in(trial.sweep.pk, [*carried, *reports])
-        if outside:
+        if is_heartbeat:
             lifecycle.ask_heartbeat(attempt)
     failpoint("report.committed")
     return _reply(trial, attempt)
@@ -147,16 +149,15 @@ def _trial(attempt: Attempt) -> Trial:
     """The attempt's trial with its sweep."""
     trial = TRIAL.first(pk=attempt.trial_id)
     if trial is None:
-        raise _stale(attempt.pk)
+        raise _not_running(attempt.pk)
     return trial
 
 
 def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list[Point]:
-    """What the attempt that this one resumed reported of the primary metric before the
-    step at which this one goes on; all of its metrics become this attempt's as well.
+    """Take over the points that the resumed attempt reported before this one's first
+    step; returns those of the primary metric.
 
-    A curve that began anew would be compared with the beginnings of others. A script
-    that does not go on but starts over begins with the first step again.
+    So the curve is whole, and its reports are compared with the same ones of others.
     """
     if not own or trial.reports or attempt.resumed_from is None:
         return []
@@ -175,10 +176,10 @@ def _points_before(trial: Trial, attempt: Attempt, own: Sequence[Point]) -> list
 
 
 def _take_over_verdicts(attempt: Attempt, carried: Sequence[Report]) -> None:
-    """The verdicts on reports that the attempt takes over become its own.
+    """Take over the verdicts on the reports that the attempt takes over.
 
-    Another one may have resumed from the same attempt before and have been lost: what
-    it took over is older than it is, and is the first of what there is for its n.
+    Another attempt may have resumed the same one and was lost: then the first verdict
+    for each n counts.
     """
     start = attempt.resumed_from or 0
     taken = Q(attempt__n__gt=start, created_at__lt=F("attempt__claimed_at"))
@@ -192,8 +193,8 @@ def _take_over_verdicts(attempt: Attempt, carried: Sequence[Report]) -> None:
 
 
 def count_reported(attempt: Attempt) -> None:
-    """Number the points that were stored under a name which is the primary metric's by
-    now. In the caller's transaction, with the attempt locked."""
+    """Number stored points as reports, after their metric became the primary one. Needs
+    a transaction with the attempt locked."""
     trial = _trial(attempt)
     if trial.sweep is None:
         return
@@ -213,32 +214,32 @@ def _reply(trial: Trial, attempt: Attempt) -> Reply:
 
 
 def locked_attempt(attempt_id: int) -> Attempt:
-    """The attempt, locked for the rest of the transaction, if it still counts.
+    """The attempt, locked until the transaction ends. Raises AttemptNotRunning.
 
-    Whoever takes over must update this row first, and so waits or comes before us.
+    Another attempt can take over only after it has updated this row.
     """
     attempts = Attempt.objects.select_for_update()
     try:
         return attempts.get(pk=attempt_id, state=AttemptState.RUNNING)
     except Attempt.DoesNotExist as error:
-        raise _stale(attempt_id) from error
+        raise _not_running(attempt_id) from error
 
 
-def _stale(attempt_id: int) -> AttemptNotRunning:
+def _not_running(attempt_id: int) -> AttemptNotRunning:
     return AttemptNotRunning(
-        f"Attempt {attempt_id} has ended or another one has taken over."
+        f"Attempt {attempt_id} has ended, or another one has taken over."
     )
 
 
 def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
     """Insert the points that are new, and return them.
 
-    A point is known by its step and its time: the same again is a repetition, another
-    time at the same step a further report. Without a time the first of a step counts.
+    The same step and time is a repetition; another time at the same step is a further
+    report. Without a time, the first point of a step counts.
     """
     metrics = _metrics(attempt, {point.name for point in points})
     known = _known_times(metrics, points)
-    # To ask the clock is a query, and scripts mostly say when.
+    # Reading the clock is a query, and most scripts send the time.
     now = cache(database_now)
     new: list[Point] = []
     rows: list[MetricPoint] = []
@@ -257,7 +258,7 @@ def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
         times.append(row.time)
         rows.append(row)
         new.append(point)
-    # By far the most frequent; a statement for many takes longer to put together.
+    # By far the most frequent case, and a statement for many rows takes longer.
     if len(rows) == 1:
         NEW_POINT.run(rows[0])
     else:
@@ -267,7 +268,7 @@ def _store(attempt: Attempt, points: Sequence[Point]) -> list[Point]:
 
 
 def _metrics(attempt: Attempt, names: set[str]) -> dict[str, Metric]:
-    """The attempt's series of these names, made where they are new."""
+    """The attempt's metrics of these names; new ones are created."""
     found = {metric.name: metric for metric in _found_metrics(attempt, names)}
     missing = sorted(names - found.keys())
     if missing:
@@ -296,8 +297,8 @@ def _found_metrics(attempt: Attempt, names: set[str]) -> Iterable[Metric]:
 def _known_times(
     metrics: dict[str, Metric], points: Sequence[Point]
 ) -> dict[tuple[int, int], list[datetime]]:
-    """When each metric was reported at the steps of these points. A step beyond all
-    that a metric has needs no look."""
+    """The times of stored points, by metric and step. Steps after a metric's last one
+    need no query."""
     seen = [point for point in points if _may_be_known(metrics[point.name], point)]
     known: dict[tuple[int, int], list[datetime]] = defaultdict(list)
     if not seen:
@@ -332,7 +333,7 @@ def _summarise(metrics: dict[str, Metric], points: Iterable[Point]) -> None:
 
 
 def _count_in(metric: Metric, point: Point) -> None:
-    """Change the metric's statistics by one more point."""
+    """Add a point to the metric's statistics."""
     metric.count += 1
     if metric.last_step is None or point.step >= metric.last_step:
         metric.last_step, metric.last_value = point.step, _stored(point.value)
@@ -343,10 +344,10 @@ def _count_in(metric: Metric, point: Point) -> None:
 
 
 def _number_reports(trial: Trial, points: Sequence[Point]) -> list[Report]:
-    """Rows for new reports of the primary metric, in the order they arrived."""
+    """Store new reports of the primary metric, in the order of arrival."""
     if not points:
         return []
-    last = STANDS.first(trial=trial.pk, n=trial.reports) if trial.reports else None
+    last = REPORT.first(trial=trial.pk, n=trial.reports) if trial.reports else None
     reports: list[Report] = []
     for point in points:
         last = _next_report(trial, last, point)
@@ -376,14 +377,14 @@ def _next_report(trial: Trial, last: Report | None, point: Point) -> Report:
     if math.isfinite(loss):
         before = report.mean_loss if report.finite else 0.0
         report.finite += 1
-        # Each part is divided on its own: a sum of large losses may overflow.
+        # Divided before they are added: a sum of large losses may overflow.
         report.mean_loss = before + (loss / report.finite - before / report.finite)
         report.best_loss = min(report.best_loss, loss)
     return report
 
 
 def _keep_standing(trial: Trial, reports: Sequence[Report]) -> None:
-    """Copy what lists show onto the trial's own row."""
+    """Copy what lists show to the trial's row."""
     last = reports[-1]
     trial.reports, trial.last_value = last.n, last.value
     best = _best_value(trial, last)

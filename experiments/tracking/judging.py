@@ -1,4 +1,4 @@
-"""Early termination of live trials: ask the policy at a report, keep its verdict."""
+"""Early termination of live trials: the policy judges each report."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ OWN_VALUES = Select(
 
 
 def judge(trial: Trial, attempt: Attempt, reports: Iterable[Report]) -> None:
-    """Judge new reports of a trial in their order, until one ends it.
+    """Judge new reports of a trial in order, until one ends it.
 
     Runs in the transaction that stores the reports, so the reply can say stop, and
-    before they are counted in (ranks.py): what is counted are the rivals.
+    before ranks.py counts them: until then it counts only rivals.
     """
     sweep = trial.sweep
     if sweep is None or trial.stop_reason or trial.runs_to_end:
@@ -87,12 +87,12 @@ def _keep(verdict: Verdict, *, trial: Trial, attempt: Attempt, policy: Policy) -
 
 
 def stored_facts(verdict: Verdict) -> dict[str, float]:
-    """The policy's own numbers; JSON has none but finite ones."""
+    """The policy's own numbers; JSON has only finite ones."""
     return {name: fact for name, fact in verdict.facts.items() if math.isfinite(fact)}
 
 
 class StoredEvidence(Evidence):
-    """A stored report among those of the sweep's other trials."""
+    """A stored report, to be compared with those of other trials."""
 
     def __init__(self, report: Report, trial: Trial, objective: Objective) -> None:
         self._stored = report

@@ -1,7 +1,7 @@
-"""Simulations of other policies on a sweep, for people who wait.
+"""Simulations of other policies on a sweep, for people who wait for the answer.
 
-A small one is done while the request waits. A larger one is a job on the site's queue:
-the page asks again and again, and every time the job is gone it is put there again.
+A small one runs in the request. A larger one is a job on the site's queue: the page
+polls, and enqueues a lost job again.
 """
 
 from __future__ import annotations
@@ -33,46 +33,51 @@ from experiments.search.simulation.judging import (
 )
 from experiments.search.simulation.recording import sample
 from experiments.search.termination import Policy, make_policy
-from experiments.tracking.recordings import Mark, Shelf, load_recording, mark_of
+from experiments.tracking.recordings import (
+    Mark,
+    RecordingCache,
+    load_recording,
+    mark_of,
+)
 
 logger = logging.getLogger(__name__)
 
 Settings = Mapping[str, Any]
 Answer = NDArray[np.int64] | Average
 
-# What is read and judged while the request waits: this many reports, this many seconds.
+# At most this many reports are simulated in the request, for this many seconds.
 MAX_QUICK_REPORTS = 50_000
 MAX_QUICK_SECONDS = 0.4
-# A request waits this long for the first answer before it shows the progress.
+# A request waits this long for a job before it shows the progress.
 PATIENCE = 0.8
-LOOK_EVERY = 0.05
-# Seconds between two reports of the job's progress.
-PACE = 0.25
+POLL_SECONDS = 0.05
+# Seconds between two reports of a job's progress.
+PROGRESS_SECONDS = 0.25
 MAX_ANSWERS = 300
 KEEP_RESULTS, KEEP_READING = 3_600, 60
 # Reports judged for a trade-off, over all of its policies and orders.
 MAX_TRADE_OFF_REPORTS = 3_000_000
 MAX_ORDERS = 20
 
-_shelf = Shelf()
+_recordings = RecordingCache()
 _answers: LruCache[str, Answer] = LruCache(MAX_ANSWERS)
 _enqueued: LruCache[str, bool] = LruCache(MAX_ANSWERS)
 
 
 class TooLong(Exception):
-    """Not done within the time that a request may take."""
+    """It takes longer than a request may."""
 
 
 class Abandoned(Exception):
-    """Nobody asks for the answer any more."""
+    """Nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True)
 class Question:
     """Policies to simulate on a sweep as it was at its mark.
 
-    `orders` is 0 for the order that was recorded, else how many shuffled ones are
-    averaged, on trials with at most `reports` reports together.
+    `orders` is 0 for the recorded order of trials, or how many shuffled ones are
+    averaged, on trials with at most `reports` reports in sum.
     """
 
     mark: Mark
@@ -95,7 +100,7 @@ class Question:
         return cls(mark, sweep.objective, texts, orders, reports)
 
     def key(self, *policies: str) -> str:
-        """The name under which the answers for these policies are kept."""
+        """The key of the answers for these policies."""
         parts = (*self.mark, astuple(self.objective), policies)
         text = json.dumps((*parts, self.orders, self.reports))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -117,10 +122,10 @@ class Question:
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """The answers in the order of the policies; None for those that are not done.
+    """The answers in the order of the policies; None for missing ones.
 
-    `done` is the share that is done of these, `problem` a sentence when it failed, and
-    `busy` a sentence about what the simulation waits for.
+    `done` is the share of the work that is done, `problem` says why it failed, and
+    `busy` what it waits for.
     """
 
     answers: Sequence[Answer | None]
@@ -134,18 +139,18 @@ class SimulationResult:
 
 
 def mark_named(sweep: Sweep, text: str) -> Mark:
-    """The mark that reads like this, if its recording is at hand or being read; else
-    the sweep's mark now. So a page stays with the data that it began with."""
+    """The mark with this text if its recording is stored or being read, or else the
+    sweep's mark now. So a page keeps the data that it began with."""
     named = Mark.named(sweep.pk, text)
-    if named is not None and (_is_at_hand(named) or _is_being_read(sweep, named)):
+    if named is not None and (_is_stored(named) or _is_being_read(sweep, named)):
         return named
     return mark_of(sweep)
 
 
-def _is_at_hand(mark: Mark) -> bool:
+def _is_stored(mark: Mark) -> bool:
     return (
-        _shelf.get(mark) is not None
-        or storage.recording_path(*mark[:1], str(mark)).exists()
+        _recordings.get(mark) is not None
+        or storage.recording_path(mark.sweep, str(mark)).exists()
     )
 
 
@@ -154,12 +159,12 @@ def _is_being_read(sweep: Sweep, mark: Mark) -> bool:
 
 
 def recording_of(sweep: Sweep, mark: Mark) -> Recording | None:
-    """The recording, if it is at hand or read in no time."""
-    found = _shelf.get(mark) or _stored(mark)
+    """The recording, if it is stored or small."""
+    found = _recordings.get(mark) or _stored(mark)
     if found is None and mark.reports <= MAX_QUICK_REPORTS:
         found = load_recording(sweep)
     if found is not None:
-        _shelf.put(mark, found)
+        _recordings.put(mark, found)
     return found
 
 
@@ -180,24 +185,24 @@ def _store(mark: Mark, recording: Recording) -> None:
 def read(
     sweep: Sweep, mark: Mark, *, keep: float
 ) -> tuple[Recording | None, SimulationResult]:
-    """The recording, or None and how far the reading is.
+    """The recording, or None and the progress of reading it.
 
-    A job that is not asked for again within `keep` seconds is dropped.
+    The job stops unless somebody calls this again within `keep` seconds.
     """
     found = recording_of(sweep, mark)
     if found is not None:
         return found, SimulationResult(())
-    told = _run_job(Question.of(sweep, mark, ()), patience=PATIENCE, keep=keep)
-    return recording_of(sweep, mark), told
+    result = _run_job(Question.of(sweep, mark, ()), patience=PATIENCE, keep=keep)
+    return recording_of(sweep, mark), result
 
 
 def ask(
     sweep: Sweep, question: Question, *, patience: float = PATIENCE, keep: float
 ) -> SimulationResult:
-    """The answers, or how far they are after `patience` seconds; see `read`."""
+    """The answers, or the progress after `patience` seconds; see `read`."""
     recording = recording_of(sweep, question.mark)
     if recording is not None:
-        # Not while a job works on them: it is known by what was missing.
+        # Not while a job works on them: its id depends on what was missing.
         if not _enqueued.get(question.job_id(*question.missing())):
             _answer_now(question, recording)
         if not question.missing():
@@ -207,7 +212,7 @@ def ask(
 
 
 def _answer_now(question: Question, recording: Recording) -> None:
-    """Answer as much as is answered in no time."""
+    """Simulate in the request as much as time allows."""
     missing = question.missing()
     reports = len(missing) * recording.size * max(1, question.orders)
     if not missing or reports > MAX_QUICK_REPORTS * 2:
@@ -225,7 +230,7 @@ def _answer_now(question: Question, recording: Recording) -> None:
 
 
 def _run_job(question: Question, *, patience: float, keep: float) -> SimulationResult:
-    """Have the missing answers worked out on the site's queue, and wait a little."""
+    """Enqueue a job for the missing answers, and wait a little for it."""
     missing, mark = question.missing(), question.mark
     job_id = question.job_id(*missing)
     words = (mark.sweep, str(mark), json.dumps(missing))
@@ -234,7 +239,7 @@ def _run_job(question: Question, *, patience: float, keep: float) -> SimulationR
         site_jobs.SIMULATE,
         *(*words, question.orders, question.reports),
         job_id=job_id,
-        # A reading's result is a file, which goes when others are newer.
+        # The result of reading is a file, which newer ones replace.
         keep=KEEP_RESULTS if missing else KEEP_READING,
         wanted=keep,
     )
@@ -243,7 +248,7 @@ def _run_job(question: Question, *, patience: float, keep: float) -> SimulationR
         found = job()
         _enqueued.put(job_id, True)
         while not found.ended and time.monotonic() < deadline:
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_SECONDS)
             found = job()
     except QueueBusy as busy:
         return SimulationResult(question.known(), 0.0, busy=str(busy))
@@ -273,7 +278,7 @@ def _encoded(answer: Answer) -> list[Any]:
 def simulate(
     sweep_id: int, mark_text: str, policies: str, orders: int, reports: int
 ) -> dict[str, Any] | None:
-    """The job: the answers, which RQ keeps for a while; None when nobody waits."""
+    """The job: the answers, which RQ keeps for a while; None if nobody waits."""
     try:
         sweep, mark = Sweep.objects.get(pk=sweep_id), Mark.named(sweep_id, mark_text)
         if mark is None:
@@ -288,7 +293,7 @@ def simulate(
         logger.info("simulation of sweep %s: nobody waits for it", sweep_id)
         return None
     except Exception:
-        # Whatever it was: the page shows it, and does not ask again.
+        # The page shows the failure and does not ask again.
         logger.exception("simulation of sweep %s failed", sweep_id)
         return {"failed": True}
 
@@ -302,12 +307,12 @@ def _read_for_job(sweep: Sweep, mark: Mark) -> Recording:
 
 
 def _paced(unit: float) -> Progress:
-    """Report the progress in this unit now and then; raises Abandoned."""
+    """Reports progress in this unit now and then; raises Abandoned."""
     last = 0.0
 
     def report(done: float) -> None:
         nonlocal last
-        if time.monotonic() - last >= PACE:
+        if time.monotonic() - last >= PROGRESS_SECONDS:
             last = time.monotonic()
             if not site_jobs.report_progress(min(1.0, done * unit)):
                 raise Abandoned
@@ -338,7 +343,7 @@ def _policy(text: str, objective: Objective) -> Policy:
 
 
 def trade_off_size(mark: Mark, policies: int) -> tuple[int, int]:
-    """How many orders of the trials a trade-off can afford, and how many reports."""
+    """How many orders of the trials and how many reports a trade-off can afford."""
     share = MAX_TRADE_OFF_REPORTS // max(1, policies)
     orders = min(MAX_ORDERS, max(1, share // max(1, mark.reports)))
     return orders, min(share, mark.reports)

@@ -1,4 +1,4 @@
-"""A sweep's reports as arrays for simulations: read in one pass, and cached."""
+"""A sweep's reports as arrays, for simulations: read in one pass, and cached."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_REPORTS_KEPT = 4_000_000
 
 
 class Mark(NamedTuple):
-    """What a recording is of: it changes whenever a trial of the sweep does."""
+    """The key of a recording, which changes whenever a trial of the sweep does."""
 
     sweep: int
     trials: int
@@ -36,20 +36,20 @@ class Mark(NamedTuple):
 
     @classmethod
     def named(cls, sweep: int, text: str) -> Mark | None:
-        """The mark that reads like this; None for any other text."""
+        """The mark with this text; None if it is not valid."""
         parts = re.fullmatch(
             r"(\d{1,15})\.(\d{1,15})\.(\d{1,15}\.\d{6})?", text, re.ASCII
         )
-        return (
-            cls(sweep, int(parts[1]), int(parts[2]), parts[3] or "") if parts else None
-        )
+        if parts is None:
+            return None
+        return cls(sweep, int(parts[1]), int(parts[2]), parts[3] or "")
 
     def __str__(self) -> str:
         return f"{self.trials}.{self.reports}.{self.changed}"
 
 
 def mark_of(sweep: Sweep) -> Mark:
-    """The sweep's mark now: one query over its trials, whatever they reported."""
+    """The sweep's mark now, by one query over its trials."""
     facts = _trials(sweep).aggregate(
         trials=Count("pk"), reports=Sum("reports"), changed=Max("updated_at")
     )
@@ -59,18 +59,17 @@ def mark_of(sweep: Sweep) -> Mark:
 
 
 def load_recording(
-    sweep: Sweep, pulse: Callable[[float], None] = lambda reports: None
+    sweep: Sweep, progress: Callable[[float], None] = lambda reports: None
 ) -> Recording:
-    """All that the sweep's trials have reported so far, in the order of arrival.
+    """All reports of the sweep's own trials so far, in the order of arrival.
 
-    Trials that ended elsewhere, and those that never reported, are not in it. `pulse`
-    is told from time to time how many reports were read; it may raise.
+    It calls `progress` now and then with the number of reports read; that may raise.
     """
     ids, numbers, columns = _columns(sweep)
     chunks = [np.empty((0, 4))]
     for chunk in _chunks(sweep):
         chunks.append(chunk)
-        pulse(len(chunks) * CHUNK)
+        progress(len(chunks) * CHUNK)
     reports = np.concatenate(chunks)
     reports = reports[np.argsort(reports[:, 0], kind="stable")]
     places, known = _places(ids, reports[:, 1])
@@ -116,16 +115,15 @@ def _columns(
     numbers = np.array([row[1] for row in rows], np.int64)
     table = np.array([(CODES[row[2]], *row[3:]) for row in rows], float)
     state, claimed, ended, seconds, before = table.reshape(-1, 5).T
-    # The attempts before the last are as if it had begun so much sooner.
+    # The time of earlier attempts counts as if the last one had begun sooner.
     columns = np.stack((state, claimed - before, ended, seconds + before), axis=1)
     return ids, numbers, columns
 
 
 def _chunks(sweep: Sweep) -> Iterator[NDArray[np.float64]]:
-    """Id, trial, value and time of every report; NaN for a value that was none.
+    """Id, trial, value and time of every report; NaN for a missing value.
 
-    They come straight from the driver: to be carried through the ORM would take a
-    million rows three times as long.
+    Read from the driver: through the ORM a million rows take three times as long.
     """
     names = ("pk", "trial_id", "value", Epoch("time"))
     query = Report.objects.filter(sweep=sweep).order_by().values_list(*names).query
@@ -152,7 +150,7 @@ def _starts(
     places: NDArray[np.int32],
     times: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """When each trial was claimed; where that is not known, its first report."""
+    """When each trial was claimed, or its first report if that is unknown."""
     first = np.full(len(claimed), np.inf)
     np.minimum.at(first, places, times)
     return np.where(np.isfinite(claimed), claimed, first)
@@ -176,9 +174,9 @@ def _ended_at(
     places: NDArray[np.int32],
     times: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """How many reports had arrived when each trial ended; -1 for those that live.
+    """How many reports had arrived when each trial ended; -1 for live trials.
 
-    Clocks differ a little: a trial's own reports came before its end in any case.
+    Clocks differ a little, but a trial's own reports always precede its end.
     """
     arrived = np.searchsorted(np.maximum.accumulate(times), ended, side="right")
     own = np.zeros(len(ended), np.int64)
@@ -197,13 +195,13 @@ def _stopped_after(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _exempt(sweep: Sweep, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which trials no policy judged, as whoever asked for them wished."""
+    """Which trials no policy may end, as their requests say."""
     exempt = set(_trials(sweep).filter(runs_to_end=True).values_list("pk", flat=True))
     return np.array([pk in exempt for pk in ids.tolist()], np.bool_)
 
 
-class Shelf(LruCache[Mark, Recording]):
-    """The recordings that were asked for last, by their marks."""
+class RecordingCache(LruCache[Mark, Recording]):
+    """The recordings used last, by mark."""
 
     def __init__(self) -> None:
         least = MAX_REPORTS_KEPT // MAX_KEPT

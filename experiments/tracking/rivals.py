@@ -1,6 +1,6 @@
-"""The trials that a stored report is compared with: an index answers every question.
+"""The trials that a stored report is compared with, found by indexes.
 
-The cost of a question does not depend on how many trials or reports the sweep has.
+A comparison costs the same however many trials and reports the sweep has.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _others() -> QuerySet[Report]:
 
 
 def _inside(column: str) -> QuerySet[Report]:
-    """Those of one block."""
+    """The reports of one block."""
     bounds = {
         f"{column}__gt": Placeholder("low"),
         f"{column}__lte": Placeholder("high"),
@@ -38,7 +38,7 @@ def _inside(column: str) -> QuerySet[Report]:
 
 def _count_below(column: str) -> Select:
     lower = _inside(column).filter(**{f"{column}__lt": Placeholder("loss")})
-    # Grouped by what is one number: the ORM's own count() asks at once.
+    # Grouped by a constant: the ORM's count() would run the query at once.
     counts = lower.order_by().values("n").annotate(rows=Count("pk"))
     return Select(lambda: counts.values_list("rows"))
 
@@ -56,8 +56,8 @@ LEADER = Select(
     )
 )
 RUNNING = Select(
-    # By the sweep of the trial: by that of the report, SQLite would look through all of
-    # the reports instead of through the trials that run.
+    # By the trial's sweep: by the report's, SQLite scans all reports instead of the
+    # running trials.
     lambda: (
         Report.objects.filter(
             n=Placeholder("n"),
@@ -88,7 +88,7 @@ class StoredOrder:
         return sum(block.count for block in self._blocks)
 
     def below(self, loss: float) -> int:
-        """How many are strictly lower."""
+        """How many losses are strictly lower."""
         count = 0
         for block in self._blocks:
             if block.high >= loss:
@@ -99,7 +99,7 @@ class StoredOrder:
         return count
 
     def at(self, place: int, count: int = 1) -> list[Ranked]:
-        """Those at ``count`` places from this one on, counted from 0."""
+        """The trials at ``count`` places from this one on; places count from 0."""
         found: list[Ranked] = []
         first = 0
         for block in self._blocks:
@@ -110,9 +110,8 @@ class StoredOrder:
         return found if len(found) == count else self._walked(place, count)
 
     def _walked(self, place: int, count: int) -> list[Ranked]:
-        """The same by walking over the rows: a trial that starts over in between may
-        leave fewer rows than were counted. A trial that is gone has no value.
-        """
+        """The same by scanning rows: a trial that starts over meanwhile may leave
+        fewer rows than were counted. A deleted trial has no value."""
         others = Report.objects.filter(
             sweep=self._report.sweep_id, n=self._report.n
         ).exclude(number=self._report.number)
@@ -131,7 +130,7 @@ class StoredOrder:
 
 
 class StoredRivals(Rivals):
-    """The sweep's other trials, cut at the n-th report, as rows have them."""
+    """The sweep's other trials, up to the n-th report."""
 
     def __init__(self, report: Report, own: Standing) -> None:
         self._report = report
@@ -141,7 +140,7 @@ class StoredRivals(Rivals):
 
     @cached_property
     def _blocks(self) -> Sequence[Block]:
-        """Of both orders, in one query."""
+        """The blocks of both orders, in one query."""
         return ranks.blocks_of(self._report)
 
     @cached_property
@@ -164,7 +163,7 @@ class StoredRivals(Rivals):
         return self._leader
 
     def ranked_by_mean(self, place: int, count: int) -> list[Ranked]:
-        # The policy and its words ask for the same ones.
+        # The policy and its sentence need the same ones.
         if (place, count) not in self._by_place:
             self._by_place[place, count] = self._by_mean.at(place, count)
         return self._by_place[place, count]
@@ -179,7 +178,7 @@ class StoredRivals(Rivals):
 
     @cached_property
     def _running(self) -> Rivals:
-        """All of them are read: a sweep runs only a limited number at a time."""
+        """Reads all of them: a sweep runs only a limited number at a time."""
         report = self._report
         standings = RUNNING.rows(**_where(report))
         rung = Rung({number for number, *_ in standings} | {report.number})

@@ -1,9 +1,7 @@
-"""The search spaces that a sweep has had: which one counts for which trial.
+"""A sweep's search spaces, present and earlier, and configurations as flat values.
 
-A sweep's space may be changed while it runs. Old trials keep their values; new ones are
-drawn from the new space, from the trial `began_at` on.
-
-A sweep's search space, and configurations as rows of plain values.
+A space can be changed while its sweep runs. Existing trials keep their values; trials
+from the number `began_at` on are drawn from the new space.
 """
 
 from __future__ import annotations
@@ -28,24 +26,45 @@ from experiments.search.wording import counted
 # The fields of a document that make up its space.
 SPACE = ("search_space", "constraints")
 MAX_COUNTED = 5_000
+# Feeds need the same few spaces again and again, and parsing one may take a while.
+MAX_KEPT = 32
 
 
 def space_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a sweep document that a space version keeps."""
+    """The part of a sweep document that a space version stores."""
     return {name: document[name] for name in SPACE if document.get(name)}
 
 
 def parsed_space(sweep: Sweep, document: Mapping[str, Any]) -> SearchSpace | None:
-    """The space of such a part; None for one that is not read any more."""
-    base = log_base(sweep.definition.get("sampling_algorithm"))
+    """The space of such a part; None if this version can no longer parse it."""
+    settings = sweep.definition.get("sampling_algorithm")
+    base = log_base(settings if isinstance(settings, dict) else None)
+    parts = [document.get(name) for name in SPACE]
+    return _parsed(json.dumps(parts, default=str), base)
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _parsed(text: str, base: float) -> SearchSpace | None:
+    space, constraints = json.loads(text)
     try:
-        return SearchSpace.parse(
-            document.get("search_space"),
-            log_base=base,
-            constraints=document.get("constraints"),
-        )
+        return SearchSpace.parse(space, log_base=base, constraints=constraints)
     except DefinitionError:
         return None
+
+
+def search_space(sweep: Sweep | None) -> SearchSpace:
+    """The sweep's present space; an empty one if it can no longer be parsed."""
+    found = parsed_space(sweep, sweep.definition) if sweep is not None else None
+    return found or SearchSpace({})
+
+
+def earlier_spaces(sweep: Sweep | None) -> list[SearchSpace]:
+    """The spaces that the sweep had before, the last one first."""
+    if sweep is None or sweep.space_version == 1:
+        return []
+    versions = sweep.space_versions.order_by("-version")
+    documents = versions.values_list("document", flat=True)
+    return [parsed_space(sweep, each) or SearchSpace({}) for each in documents]
 
 
 def began_at(sweep: Sweep) -> int:
@@ -57,7 +76,7 @@ def began_at(sweep: Sweep) -> int:
 
 
 def version_of(sweep: Sweep, number: int) -> int:
-    """From which of the sweep's spaces, from 1, the trial of a number was drawn."""
+    """The version, from 1, of the space from which the trial of a number was drawn."""
     if sweep.space_version == 1:
         return 1
     later = sweep.space_versions.filter(until__gt=number).order_by("version").first()
@@ -65,7 +84,7 @@ def version_of(sweep: Sweep, number: int) -> int:
 
 
 def keep_version(sweep: Sweep, *, until: int, changed_by: Any) -> None:
-    """Keep the space as it is now; another one counts from the trial `until` on."""
+    """Store the present space; trials from `until` on are drawn from another one."""
     SpaceVersion.objects.create(
         sweep=sweep,
         version=sweep.space_version,
@@ -76,63 +95,26 @@ def keep_version(sweep: Sweep, *, until: int, changed_by: Any) -> None:
 
 
 def untried(sweep: Sweep, sampler: Sampler, *, before: int) -> Untried:
-    """The sampler's choices without what the trials below a number have tried."""
+    """The sampler's choices without those of trials below a number."""
     params = sweep.trials.filter(number__lt=before).values_list("params", flat=True)
     tried = (identity(known_params(sampler.space, each)) for each in params.iterator())
     return Untried(sampler, frozenset(tried))
 
 
 def no_longer_counted(sweep: Sweep, space: SearchSpace) -> tuple[int, int]:
-    """How many of the sweep's trials another space could not have drawn, of how many.
-
-    Only the newest MAX_COUNTED are looked at.
-    """
+    """How many of the sweep's newest MAX_COUNTED trials lie outside another space, and
+    how many were counted."""
     newest = sweep.trials.order_by("-number")[:MAX_COUNTED]
     params = list(newest.values_list("params", flat=True))
     outside = sum(not is_valid_in(space, each) for each in params)
     return outside, len(params)
 
 
-# Feeds ask for the same few spaces again and again, and counting one may take a while.
-MAX_KEPT = 32
-
-
-def search_space(sweep: Sweep | None) -> SearchSpace:
-    """The parsed search space; an empty one for a document that no longer reads."""
-    definition = sweep.definition if sweep is not None else {}
-    settings = definition.get("sampling_algorithm")
-    base = log_base(settings if isinstance(settings, dict) else None)
-    parts = (definition.get("search_space"), definition.get("constraints"))
-    return _parsed(json.dumps(parts), base)
-
-
-def earlier_spaces(sweep: Sweep | None) -> list[SearchSpace]:
-    """Those that it had before, the last one first; some of its trials are of them."""
-    if sweep is None or sweep.space_version == 1:
-        return []
-    settings = sweep.definition.get("sampling_algorithm")
-    base = log_base(settings if isinstance(settings, dict) else None)
-    documents = sweep.space_versions.order_by("-version").values_list(
-        "document", flat=True
-    )
-    parts = ((each.get("search_space"), each.get("constraints")) for each in documents)
-    return [_parsed(json.dumps(each), base) for each in parts]
-
-
-@lru_cache(maxsize=MAX_KEPT)
-def _parsed(text: str, base: float) -> SearchSpace:
-    space, constraints = json.loads(text)
-    try:
-        return SearchSpace.parse(space, log_base=base, constraints=constraints)
-    except DefinitionError:
-        return SearchSpace({})
-
-
 def flat_params(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with a value for each active axis, in the order of the space.
 
-    The parameters of a nested choice's branch stand beside the choice, which itself is
-    shown as the branch's label. What the space does not allow stays as it is.
+    A nested choice becomes its branch's label, and the branch's parameters follow as
+    values of their own. Values outside the space stay as they are.
     """
     return flat_configurations(space, [params])[0]
 
@@ -140,7 +122,7 @@ def flat_params(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, Any]
 def flat_configurations(
     space: SearchSpace, configurations: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The same of many configurations."""
+    """The same for many configurations."""
     if not any(axis.branches for axis in space.axes.values()):
         return [dict(params) for params in configurations]
     return [_flat(space, params) for params in configurations]
@@ -179,8 +161,8 @@ def _shown(axis: Axis, value: JSONValue) -> JSONValue:
 
 
 def _label(branch: Branch) -> str:
-    """``conv`` for a branch with one text, ``kind conv, bias true`` for more; what has
-    no constants is told by its parameters."""
+    """``conv`` for a branch with one text, ``kind conv, bias true`` for more; a branch
+    without constants is named by its parameters."""
     match list(branch.constants.values()):
         case [str(only)] if only:
             return only

@@ -1,7 +1,6 @@
-"""How long trials trained: the seconds of all their attempts.
+"""How long trials trained: the sum over their attempts, as each of them took a slot.
 
-A trial that was lost, put back or retried has several attempts; each that ran took a
-slot, so what the trial took is their sum. An attempt that never trained has no seconds.
+An attempt that never trained has no seconds.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ TIMES = (
 
 
 def trained() -> Subquery:
-    """For queries of trials: the measured seconds of all attempts; NULL for none."""
+    """For queries of trials: the measured seconds of all attempts, or NULL."""
     return _sum(Attempt.objects.filter(trial=OuterRef("pk")))
 
 
 def earlier() -> Subquery:
-    """The same of the attempts before the current one."""
+    """The same for the attempts before the current one."""
     attempts = Attempt.objects.filter(trial=OuterRef("pk"))
     return _sum(attempts.exclude(pk=OuterRef("current_attempt")))
 
@@ -41,7 +40,7 @@ def _sum(attempts: QuerySet[Attempt]) -> Subquery:
 
 
 def earlier_by_trial(trial_ids: Iterable[int]) -> Mapping[int, float]:
-    """The seconds of the attempts before the current one, by trial; in one query."""
+    """The seconds of the attempts before the current one, by trial, in one query."""
     attempts = Attempt.objects.filter(
         trial__in=list(trial_ids), elapsed__isnull=False
     ).exclude(trial__current_attempt=F("pk"))
@@ -50,21 +49,21 @@ def earlier_by_trial(trial_ids: Iterable[int]) -> Mapping[int, float]:
 
 
 def attempt_seconds(attempt: Attempt | None, now: datetime) -> float | None:
-    """How long the attempt's training has taken, or has taken so far."""
+    """How long the attempt has trained so far."""
     if attempt is None or attempt.claimed_at is None:
         return None
-    # While it is prepared its runner tells of no training yet.
+    # While the runner prepares, `elapsed` is not of this training yet.
     prepared = bool(attempt.phase) and attempt.ended_at is None
     if attempt.elapsed is None or prepared:
         return _between(attempt.claimed_at, attempt.ended_at or now)
     if attempt.ended_at is not None:
         return attempt.elapsed
-    return attempt.elapsed + _since_told(attempt, now)
+    return attempt.elapsed + _since_heartbeat(attempt, now)
 
 
-def _since_told(attempt: Attempt, now: datetime) -> float:
-    """Seconds since the runner measured last. No more than a lease, in which it does
-    so again: what is more comes of a clock that was set."""
+def _since_heartbeat(attempt: Attempt, now: datetime) -> float:
+    """Seconds since the runner last measured, at most a lease: more comes from a clock
+    that was changed."""
     since = _between(attempt.heartbeat_at or now, now)
     return min(since, settings.LEASE_SECONDS) if attempt.runner_token_digest else since
 
@@ -76,11 +75,10 @@ def _between(start: datetime, end: datetime) -> float:
 def seconds_by_trial(
     trials: Sequence[Trial], now: datetime
 ) -> Mapping[int, float | None]:
-    """How long each trial's training has taken, or has taken so far, in one query;
-    None before it has begun."""
+    """How long each trial has trained so far, in one query; None before it began."""
     earlier = earlier_by_trial(trial.pk for trial in trials)
     return {
-        trial.pk: _together(
+        trial.pk: _sum_of_known(
             earlier.get(trial.pk), attempt_seconds(trial.current_attempt, now)
         )
         for trial in trials
@@ -88,13 +86,13 @@ def seconds_by_trial(
 
 
 def measured_seconds(trial: Trial, earlier: Mapping[int, float]) -> float | None:
-    """How long its training has taken, as far as runners have measured it. ``earlier``
-    as earlier_by_trial() has it."""
+    """How long the trial trained, as measured by runners. ``earlier`` comes from
+    earlier_by_trial()."""
     attempt = trial.current_attempt
-    return _together(earlier.get(trial.pk), attempt.elapsed if attempt else None)
+    return _sum_of_known(earlier.get(trial.pk), attempt.elapsed if attempt else None)
 
 
-def _together(earlier: float | None, current: float | None) -> float | None:
-    """The sum of what is known; None where nothing is."""
+def _sum_of_known(earlier: float | None, current: float | None) -> float | None:
+    """The sum of those that are known; None if none is."""
     known = [seconds for seconds in (earlier, current) if seconds is not None]
     return sum(known) if known else None

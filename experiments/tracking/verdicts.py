@@ -1,6 +1,4 @@
-"""The early termination policy's verdicts on an attempt: which are read, how close the
-trial came to its end, and what they say as a whole.
-"""
+"""The policy's verdicts on an attempt, and how close the trial came to its end."""
 
 from __future__ import annotations
 
@@ -15,16 +13,16 @@ from django.db.models.functions import Cast, Mod, RowNumber
 from experiments.models import Attempt, Decision
 from experiments.search.records import Objective
 
-# The fact of a policy that judges by the chance that the trial becomes the best.
+# The fact of policies that judge by the chance that the trial becomes the best.
 CHANCE = "chance"
-# Of more verdicts than these, half are spread evenly and half are the last ones.
+# Of more verdicts than this, half are spread evenly and half are the last ones.
 MAX_READ = 1_000
 
 
 @dataclass(frozen=True)
 class VerdictSample:
-    """``decisions`` in the order of reports; always with the first, the last ones, what
-    ended the trial and where it was closest. ``count``, ``passed``: of all."""
+    """``decisions`` in the order of reports, with the first, the last, the closest and
+    the one that ended the trial. ``count`` and ``passed`` are of all."""
 
     decisions: Sequence[Decision]
     count: int
@@ -52,13 +50,13 @@ def verdict_sample(attempt: Attempt | None, objective: Objective) -> VerdictSamp
 
 
 def _spread(own: QuerySet[Decision], stride: int) -> QuerySet[Decision]:
-    """Every so many-th, from the first on: however often the policy looked."""
+    """The first decision and every ``stride``-th after it."""
     numbered = own.annotate(place=Window(RowNumber(), order_by="n"))
     return numbered.annotate(off=Mod(F("place") - 1, Value(stride))).filter(off=0)
 
 
 def _closest(own: QuerySet[Decision], objective: Objective) -> Sequence[Decision]:
-    """The passed verdict with the least to spare, else that with the least chance."""
+    """The passed verdict with the smallest margin, or else the smallest chance."""
     passed = own.filter(stop=False)
     by_chance = passed.filter(facts__has_key=CHANCE)
     gap = F("threshold") - F("value")
@@ -71,10 +69,9 @@ def _closest(own: QuerySet[Decision], objective: Objective) -> Sequence[Decision
 
 
 def margin_of(decision: Decision, objective: Objective) -> float | None:
-    """How much better the own best was than the threshold; below 0 it ended there.
+    """How much better the trial's best was than the threshold; below 0 it ended there.
 
-    None where the own best is not what was held against the threshold: where a chance
-    decided, and at a bound that the latest report has missed.
+    None if the policy compared something else: a chance, or the latest report.
     """
     if decision.value is None or decision.threshold is None or CHANCE in decision.facts:
         return None
@@ -84,9 +81,8 @@ def margin_of(decision: Decision, objective: Objective) -> float | None:
 
 @dataclass(frozen=True)
 class Checks:
-    """What the verdicts say as a whole, of which ``passed`` did not end the trial;
-    ``closest`` is the passed one with the smallest ``spare``, or where chances decided
-    the smallest ``chance``."""
+    """The verdicts in sum. ``passed`` of them did not end the trial; ``closest`` is the
+    passed one with the smallest margin ``spare``, or the smallest ``chance``."""
 
     passed: int
     closest: Decision | None
@@ -99,7 +95,7 @@ class Checks:
 def checks_of(
     decisions: Sequence[Decision], objective: Objective, *, passed: int
 ) -> Checks:
-    """``passed``: so many of all, where ``decisions`` are only the telling ones."""
+    """``decisions`` may be a sample; ``passed`` of all did not end the trial."""
     those = [decision for decision in decisions if not decision.stop]
     margins = [
         (margin, -decision.n, decision)

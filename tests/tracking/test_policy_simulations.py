@@ -59,7 +59,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 def forget() -> None:
     """What another process of the site does not know."""
     for cache in (
-        policy_simulations._shelf,
+        policy_simulations._recordings,
         policy_simulations._answers,
         policy_simulations._enqueued,
     ):

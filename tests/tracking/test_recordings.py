@@ -13,7 +13,12 @@ from experiments.models import Decision, Report, Sweep, Trial
 from experiments.search.history import COMPLETED, PENDING, TERMINATED
 from experiments.search.simulation import Evaluation, simulate
 from experiments.search.termination import make_policy
-from experiments.tracking.recordings import Mark, Shelf, load_recording, mark_of
+from experiments.tracking.recordings import (
+    Mark,
+    RecordingCache,
+    load_recording,
+    mark_of,
+)
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -178,7 +183,7 @@ def test_the_mark_changes_with_every_report() -> None:
 
 
 def test_a_shelf_keeps_what_was_wanted_last() -> None:
-    shelf, sweep = Shelf(), judged_sweep(None)
+    shelf, sweep = RecordingCache(), judged_sweep(None)
     mark, empty = mark_of(sweep), load_recording(sweep)
     marks = [mark._replace(reports=k) for k in range(6)]
     for each in marks:
