@@ -1,6 +1,6 @@
-"""Rows for tests, made in the ways the application makes them.
+"""Rows for tests, made as the application makes them.
 
-Names are looked up before they are made, so ``user("ada")`` is one person in a test.
+``user("ada")`` is the same person each time in a test.
 """
 
 from __future__ import annotations

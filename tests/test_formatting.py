@@ -45,7 +45,7 @@ PAGES = (
 
 
 @pytest.mark.django_db
-def test_pages_with_a_value_that_is_kept_already(
+def test_pages_with_a_huge_stored_value(
     client: Client, settings: Any, tmp_path: Path
 ) -> None:
     settings.HOME = tmp_path

@@ -117,7 +117,7 @@ def test_clearing_away_an_abandoned_job_calls_nothing_that_it_names(
     assert CALLED == ["foreign"]
 
 
-def test_the_admin_pages_read_jobs_that_call_nobody(redis: Redis) -> None:
+def test_the_admin_pages_read_jobs_without_callbacks(redis: Redis) -> None:
     from django_rq import get_queue
 
     assert get_queue("default").job_class is queues.GuardedJob

@@ -1,6 +1,6 @@
 """Background jobs of the site itself: simulations and deletions, on their own queue.
 
-An emptied queue or a killed worker only delays them: whoever needs a job asks again.
+A flushed queue or a killed worker only delays them: the caller ensures a job again.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def ensure_job(
 ) -> SiteJob:
     """The progress of the job with this id, which is enqueued if there is none.
 
-    Its result is kept for `keep` seconds. A job that reports its progress is told to
-    stop unless it is ensured again every `wanted` seconds. Raises QueueBusy.
+    Its result is kept for `keep` seconds. A job that reports its progress can stop if
+    nobody ensures it again within `wanted` seconds. Raises QueueBusy.
     """
     try:
         queue = site_queue()

@@ -204,7 +204,7 @@ class TestInsert:
 @pytest.mark.skipif(
     "connection.vendor == 'sqlite'", reason="SQLite has no server to lose"
 )
-def test_a_connection_that_was_lost_is_made_anew() -> None:
+def test_a_lost_connection_is_opened_again() -> None:
     """At the next request, as for the ORM's own statements."""
     teams = Select(
         lambda: Team.objects.filter(pk=Placeholder("pk")).values_list("name")

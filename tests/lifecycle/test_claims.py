@@ -1,4 +1,4 @@
-"""Claims on hosts with GPUs: which devices an attempt gets, and that nobody shares."""
+"""Claims on hosts with GPUs: attempts never share a GPU."""
 
 from __future__ import annotations
 

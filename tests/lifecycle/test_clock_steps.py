@@ -1,8 +1,7 @@
-"""The database's clock is set to another time while trials run: nobody is taken for
-dead, and nobody who died for alive.
+"""The database's clock is changed while trials run: live attempts stay, dead ones are
+lost.
 
-The statements' own clock cannot be set in a test, so what they wrote before is moved
-instead: an hour forward of the clock is an hour back of all that was noted.
+A test cannot change the database's clock, so it moves the stored times instead.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ BEGUN = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class Clocks:
-    """A monotonic clock, and the database's, which goes with it until it is set."""
+    """A monotonic clock and the database's, which agree until one is set."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -66,7 +65,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Clocks:
 
 
 @pytest.mark.parametrize("by", [HOUR, -HOUR, 30.0, -30.0])
-def test_a_clock_that_is_set_is_noticed_once(clocks: Clocks, by: float) -> None:
+def test_a_changed_clock_is_noticed_once(clocks: Clocks, by: float) -> None:
     steps = Steps()
     assert not steps.seen()
     clocks.now += 3
@@ -78,7 +77,7 @@ def test_a_clock_that_is_set_is_noticed_once(clocks: Clocks, by: float) -> None:
     assert not steps.seen()
 
 
-def test_an_answer_that_comes_late_is_no_step(clocks: Clocks) -> None:
+def test_a_late_answer_is_not_a_change(clocks: Clocks) -> None:
     steps = Steps()
     for delay in (0.0, 20.0, 0.0, 20.0, 20.0, 0.0):
         clocks.delay = delay
@@ -93,10 +92,10 @@ def test_an_answer_that_comes_late_is_no_step(clocks: Clocks) -> None:
         *[(4, 1.5, False), (4, 2.5, True)],
     ],
 )
-def test_only_what_matters_beside_a_lease_is_a_step(
+def test_only_changes_that_matter_to_a_lease_count(
     clocks: Clocks, settings: Any, lease: int, by: float, is_one: bool
 ) -> None:
-    """A clock that is put right again and again leaves leases undisturbed."""
+    """Frequent small corrections do not disturb leases."""
     settings.LEASE_SECONDS = lease
     steps = Steps()
     steps.seen()
@@ -111,7 +110,7 @@ def test_only_what_matters_beside_a_lease_is_a_step(
 
 @pytest.fixture
 def running(clocks: Clocks) -> list[Attempt]:
-    """Attempts on hosts of their own."""
+    """Attempts on three hosts."""
     made = factories.sweep(factories.team())
     attempts = []
     for name in ("a", "b", "c"):
@@ -125,7 +124,7 @@ def running(clocks: Clocks) -> list[Attempt]:
 
 @pytest.fixture
 def rounds(running: list[Attempt], clocks: Clocks, settings: Any) -> Rounds:
-    """A scheduler that has gone on undisturbed for longer than a lease."""
+    """A scheduler that has run undisturbed for longer than a lease."""
     made = Rounds()
     go_on(made, clocks, settings.LEASE_SECONDS + 10, running)
     return made
@@ -134,7 +133,7 @@ def rounds(running: list[Attempt], clocks: Clocks, settings: Any) -> Rounds:
 def go_on(
     rounds: Rounds, clocks: Clocks, seconds: float, alive: Sequence[Attempt] = ()
 ) -> None:
-    """However long it takes, those that are alive are heard before every round."""
+    """Rounds for these seconds; live attempts send a heartbeat before each."""
     for _ in range(int(seconds / 5)):
         clocks.now += 5
         for attempt in alive:
@@ -143,7 +142,7 @@ def go_on(
 
 
 def set_clock(clocks: Clocks, by: float) -> None:
-    """All that was noted before is now so much older, or of the future."""
+    """Stored times become older, or lie in the future."""
     clocks.set_by += by
     moved = timedelta(seconds=by)
     Attempt.objects.update(heartbeat_at=F("heartbeat_at") - moved)
@@ -161,7 +160,7 @@ def beat(attempt: Attempt) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
-def test_nobody_is_lost_because_another_one_is_heard_first(
+def test_an_early_heartbeat_of_one_does_not_lose_the_others(
     rounds: Rounds, running: list[Attempt], clocks: Clocks, settings: Any, by: float
 ) -> None:
     set_clock(clocks, by)
@@ -173,7 +172,7 @@ def test_nobody_is_lost_because_another_one_is_heard_first(
 
 
 @pytest.mark.django_db
-def test_nor_when_it_is_set_in_the_middle_of_a_round(
+def test_a_change_during_a_round_loses_none(
     rounds: Rounds,
     running: list[Attempt],
     clocks: Clocks,
@@ -197,7 +196,7 @@ def test_nor_when_it_is_set_in_the_middle_of_a_round(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
-def test_who_died_is_lost_none_the_less(
+def test_a_dead_attempt_is_still_lost(
     rounds: Rounds, running: list[Attempt], clocks: Clocks, settings: Any, by: float
 ) -> None:
     set_clock(clocks, by)
@@ -210,7 +209,7 @@ def test_who_died_is_lost_none_the_less(
 
 
 @pytest.mark.django_db
-def test_a_host_that_is_gone_does_not_seem_alive_for_an_hour(
+def test_a_dead_host_does_not_seem_alive_for_an_hour(
     rounds: Rounds, running: list[Attempt], clocks: Clocks
 ) -> None:
     set_clock(clocks, -HOUR)
@@ -221,7 +220,7 @@ def test_a_host_that_is_gone_does_not_seem_alive_for_an_hour(
 
 
 @pytest.mark.django_db
-def test_what_was_renewed_is_told_once(
+def test_the_log_counts_renewed_rows_once(
     rounds: Rounds, clocks: Clocks, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Three attempts, and the three workers that run them."""
@@ -231,10 +230,10 @@ def test_what_was_renewed_is_told_once(
 
 
 @pytest.mark.django_db
-def test_a_step_counts_until_signs_were_renewed(
+def test_a_change_counts_until_heartbeats_are_renewed(
     rounds: Rounds, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database was away just when the step was seen."""
+    """The database was down when the change was seen."""
     tries: list[str] = []
 
     def renew() -> None:
@@ -249,7 +248,7 @@ def test_a_step_counts_until_signs_were_renewed(
 
 
 @pytest.mark.django_db
-def test_a_bell_of_the_future_is_rung_again(
+def test_a_dispatch_of_the_future_is_repeated(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notified: list[int] = []
@@ -271,7 +270,7 @@ def sweep() -> Sweep:
 
 
 @pytest.mark.django_db
-def test_a_process_that_the_site_did_not_start_may_be_silent_as_before(
+def test_asked_trials_may_be_silent_as_long_as_before(
     sweep: Sweep, clocks: Clocks, settings: Any
 ) -> None:
     Sweep.objects.update(launches=False)
@@ -307,10 +306,10 @@ def test_a_trial_s_time_is_what_its_runner_says(sweep: Sweep, settings: Any) -> 
 
 
 @pytest.mark.django_db
-def test_the_time_of_a_process_that_no_worker_runs_goes_on(
+def test_the_time_of_an_asked_trial_does_not_jump(
     sweep: Sweep, clocks: Clocks, settings: Any
 ) -> None:
-    """Forward or back, a step is no time in which it trained."""
+    """A change, forward or back, is not training time."""
     Sweep.objects.update(launches=False, trial_timeout=600)
     sweep.refresh_from_db()
     claim = ask.ask(sweep)
@@ -331,15 +330,15 @@ def test_the_time_of_a_process_that_no_worker_runs_goes_on(
 
 
 @pytest.mark.django_db
-def test_nothing_takes_less_than_no_time(sweep: Sweep) -> None:
+def test_a_sweep_never_takes_negative_time(sweep: Sweep) -> None:
     ended = datetime.now(UTC)
     sweep.started_at, sweep.ended_at = ended + timedelta(hours=1), ended
     assert sweep.took(ended) == timedelta()
 
 
 @pytest.mark.django_db
-def test_a_sweep_that_went_on_in_the_future_has_its_breakers(sweep: Sweep) -> None:
-    """By a clock that was set back since."""
+def test_a_sweep_resumed_in_the_future_keeps_its_breakers(sweep: Sweep) -> None:
+    """The clock was set back since."""
     trial = factories.reported_trial(sweep, [0.5])
     failure = lifecycle.Outcome(cause="exited", exit_code=1, message="Broken.")
     assert trial.current_attempt is not None

@@ -1,5 +1,5 @@
-"""A sweep's end while somebody else begins a trial of it, requests for one or changes a
-limit: whatever comes between the scheduler's first look and the end counts."""
+"""A sweep's end while another process starts a trial, requests one or changes a limit:
+everything that happens before the end counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def sweep(*states: str, total: int = 3, **changes: Any) -> Sweep:
-    """A sweep whose first trials have ended so."""
+    """A sweep whose first trials are in these states."""
     limits = {"max_total_trials": total, "max_concurrent_trials": 2}
     document = factories.definition_document(limits=limits, **changes)
     made = factories.sweep(factories.team(ada="member"), document=document)
@@ -71,7 +71,7 @@ def test_a_sweep_that_runs_no_more_gets_no_trial(end: str) -> None:
     assert made.trials.count() == 1
 
 
-def test_who_asks_when_the_sweep_has_just_completed_is_told_so(
+def test_asking_a_sweep_that_has_just_completed_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = sweep("completed", "completed")
@@ -129,7 +129,7 @@ def test_a_request_that_comes_as_the_target_is_seen_keeps_the_sweep_going(
     assert made.state == "running"
 
 
-def test_a_budget_lowered_below_what_was_wished_for_has_room_for_it() -> None:
+def test_a_lowered_budget_is_raised_for_waiting_requests() -> None:
     made = sweep("completed", "completed", total=2)
     factories.worker(made.pool)
     request_trial(made)

@@ -1,4 +1,4 @@
-"""What is kept of a sweep's trials is always what a fresh look would find."""
+"""The cached history of trials always equals a fresh one."""
 
 from __future__ import annotations
 
@@ -209,9 +209,7 @@ def test_a_row_that_changed_long_ago_is_not_read_again(
     assert [number for _, number, *_ in search._changed()] == [19]
 
 
-def test_what_is_kept_serves_one_sweep_only_as_long_as_it_searches_for_the_same() -> (
-    None
-):
+def test_a_cached_history_is_for_one_sweep_with_one_objective_and_space() -> None:
     made = sweep()
     factories.trial(made, state="completed", value=0.5, params={"x": 0.5})
     with search_of(made) as first:
@@ -285,7 +283,7 @@ def test_what_is_expected_of_trials_cut_short_follows_from_the_rows() -> None:
     assert same(again, fresh(made))
 
 
-def test_where_trials_stood_is_asked_a_part_of_them_a_query(
+def test_standings_are_read_in_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(histories, "MAX_REQUESTED", 3)
@@ -329,7 +327,7 @@ def test_trials_that_repeat_others_report_by_report_are_known() -> None:
     assert same(look(search), fresh(made))
 
 
-def test_how_trials_began_is_asked_of_those_that_changed() -> None:
+def test_beginnings_are_read_only_for_changed_trials() -> None:
     made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
     search = TrialHistory(made)
     for final in (0.1, 0.2):
@@ -347,7 +345,7 @@ def test_how_trials_began_is_asked_of_those_that_changed() -> None:
     assert len(asked) == 1 and f"({live.pk})" in asked[0]
 
 
-def test_a_trial_that_starts_over_begins_anew() -> None:
+def test_a_trial_that_starts_over_has_a_new_beginning() -> None:
     made = sweep(sampling_algorithm={"type": "bayesian", "seed": 1})
     curves = [[final + 1 / n for n in range(1, 9)] for final in (0.1, 0.2, 0.3)]
     for curve in curves:

@@ -1,4 +1,4 @@
-"""Simulations that somebody waits for: at once, or as jobs of the site's queue."""
+"""Simulations: in the request, or as jobs on the site's queue."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_page_stays_with_the_mark_that_it_began_with(sweep: Sweep) -> None:
 
 
 @pytest.mark.usefixtures("redis", "slow")
-def test_what_fails_in_the_job_is_told_in_a_sentence(sweep: Sweep) -> None:
+def test_a_failed_job_has_a_message(sweep: Sweep) -> None:
     question = question_of(sweep, {"type": "no such"})
     asked_anyway = policy_simulations._run_job(question, patience=0, keep=60)
     assert not asked_anyway.problem
@@ -168,7 +168,7 @@ def test_too_many_jobs_at_one_time_are_refused(
 
 
 @pytest.mark.usefixtures("redis", "slow")
-def test_work_that_nobody_asks_for_again_is_dropped(sweep: Sweep) -> None:
+def test_a_job_that_nobody_waits_for_stops(sweep: Sweep) -> None:
     question = question_of(sweep, MEDIAN)
     asked(sweep, question, keep=0.001)
     work()

@@ -1,4 +1,4 @@
-"""What a trial took: the seconds of all its attempts, wherever they are told."""
+"""How long trials trained: the sum over their attempts, wherever it is shown."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_the_time_of_a_trial_grows_while_it_is_prepared(sweep: Sweep) -> None:
 
 
 def test_means_and_charts_of_a_sweep_count_all_attempts(sweep: Sweep) -> None:
-    assert sweep_summary(sweep, now=timezone.now()).took == 33
+    assert sweep_summary(sweep, now=timezone.now()).mean_time == 33
     Trial.objects.filter(sweep=sweep, number=2).update(value=0.9)
     points = best_by_compute([sweep.pk], goal="maximize")[sweep.pk]
     assert points == [(20, 0.5), (120, 0.9)]
