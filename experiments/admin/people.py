@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Count, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from experiments import access
-from experiments.admin.reading import ReadOnlyAdmin
-from experiments.models import ApiToken, Event, Membership, Team, User
+from experiments.admin.base import TokenAdmin
+from experiments.models import ApiToken, Membership, Team, User
 
 
 class UserMemberships(admin.TabularInline):  # type: ignore[type-arg]
@@ -65,25 +63,8 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ReadOnlyAdmin):
+class ApiTokenAdmin(TokenAdmin):
     list_display = ("user", "name", "prefix", "scope", "last_used_at", "revoked_at")
     list_filter = ("scope", ("revoked_at", admin.EmptyFieldListFilter))
     list_select_related = ("user",)
     search_fields = ("name", "prefix", "user__username")
-    exclude = ("digest",)
-    actions = ("revoke",)
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return access.viewer(request).has_perm("experiments.change_apitoken")
-
-    @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
-        tokens = list(queryset.filter(revoked_at=None))
-        queryset.filter(revoked_at=None).update(revoked_at=Now())
-        Event.objects.bulk_create(
-            Event(
-                actor=access.viewer(request), verb="token revoked", message=str(token)
-            )
-            for token in tokens
-        )
-        self.message_user(request, f"{len(tokens)} tokens revoked.", messages.SUCCESS)

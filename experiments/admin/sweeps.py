@@ -10,8 +10,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 
 from experiments import access, lifecycle, queues
-from experiments.admin.confirming import Deletion, size_row
-from experiments.admin.reading import ReadOnlyAdmin
+from experiments.admin.base import Deletion, ReadOnlyAdmin, size_row
 from experiments.formatting import bytes_text
 from experiments.models import CodeSnapshot, Event, Experiment, Sweep
 from experiments.sweeps import deletion

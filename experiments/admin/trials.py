@@ -7,8 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from experiments import access
-from experiments.admin.confirming import Deletion, size_row
-from experiments.admin.reading import ReadOnlyAdmin
+from experiments.admin.base import Deletion, ReadOnlyAdmin, size_row
 from experiments.formatting import bytes_text
 from experiments.models import (
     Artifact,

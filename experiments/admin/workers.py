@@ -8,13 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.db.models.functions import Now
+from django.contrib import admin
 from django.http import HttpRequest
 
-from experiments import access
-from experiments.admin.reading import ReadOnlyAdmin
+from experiments.admin.base import ReadOnlyAdmin, TokenAdmin
 from experiments.code.folders import FoldersField
 from experiments.models import Event, Pool, SchedulerProcess, Worker, WorkerToken
 
@@ -39,31 +36,11 @@ class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(WorkerToken)
-class WorkerTokenAdmin(ReadOnlyAdmin):
+class WorkerTokenAdmin(TokenAdmin):
     list_display = ("pool", "prefix", "created_by", "last_used_at", "revoked_at")
     list_filter = ("pool", ("revoked_at", admin.EmptyFieldListFilter))
     list_select_related = ("pool", "created_by")
     search_fields = ("prefix", "pool__name")
-    exclude = ("digest",)
-    actions = ("revoke",)
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return access.viewer(request).has_perm("experiments.change_workertoken")
-
-    @admin.action(description="Revoke the selected credentials", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[WorkerToken]) -> None:
-        tokens = list(queryset.filter(revoked_at=None).select_related("pool"))
-        queryset.filter(revoked_at=None).update(revoked_at=Now())
-        Event.objects.bulk_create(
-            Event(
-                actor=access.viewer(request),
-                verb="credential revoked",
-                message=str(token),
-            )
-            for token in tokens
-        )
-        text = f"{len(tokens)} credentials revoked."
-        self.message_user(request, text, messages.SUCCESS)
 
 
 @admin.register(Worker)

@@ -15,28 +15,3 @@ from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sw
 from experiments.models.teams import ApiToken, Membership, Team, User
 from experiments.models.trials import Attempt, Trial, TrialRequest
 from experiments.models.workers import Pool, SchedulerProcess, Worker, WorkerToken
-
-__all__ = [
-    "ApiToken",
-    "Artifact",
-    "Attempt",
-    "CodeSnapshot",
-    "Decision",
-    "Event",
-    "Experiment",
-    "Membership",
-    "Metric",
-    "MetricPoint",
-    "Pool",
-    "RankBlock",
-    "Report",
-    "SchedulerProcess",
-    "SpaceVersion",
-    "Sweep",
-    "Team",
-    "Trial",
-    "TrialRequest",
-    "User",
-    "Worker",
-    "WorkerToken",
-]

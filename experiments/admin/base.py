@@ -1,4 +1,4 @@
-"""Deletions that first show what they remove."""
+"""What admin pages share: read-only tables, tokens, deletions that ask first."""
 
 from __future__ import annotations
 
@@ -9,15 +9,55 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from experiments import access
 from experiments.formatting import bytes_text
+from experiments.models import Event
 from experiments.sweeps.deletion import DeletionSize, StillRunning
 
 # The page sends back the ids of all rows, and Django limits a form's fields.
 MAX_ROWS = 1000
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Nobody adds, changes or deletes rows by hand."""
+
+    # Counting a large table for each page is slow.
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class TokenAdmin(ReadOnlyAdmin):
+    """Tokens can be revoked; their hashes are not shown."""
+
+    exclude = ("digest",)
+    actions = ("revoke",)
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        name = f"experiments.change_{self.opts.model_name}"
+        return access.viewer(request).has_perm(name)
+
+    @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        valid = queryset.filter(revoked_at=None)
+        tokens = list(valid)
+        valid.update(revoked_at=Now())
+        for token in tokens:
+            Event.log("token revoked", str(token), actor=access.viewer(request))
+        text = f"{len(tokens)} tokens revoked."
+        self.message_user(request, text, messages.SUCCESS)
 
 
 @dataclass(frozen=True)
