@@ -286,7 +286,7 @@ def test_what_is_expected_of_trials_cut_short_follows_from_the_rows() -> None:
 def test_standings_are_read_in_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(histories, "MAX_REQUESTED", 3)
+    monkeypatch.setattr(histories, "BATCH", 3)
     made = sweep()
     curves = [[0.9, 0.8, 0.7], [0.6], [0.5, 0.4], [0.3, 0.2], [0.1, 0.05, 0.01]]
     trials = [factories.reported_trial(made, curve) for curve in curves]

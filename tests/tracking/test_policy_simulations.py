@@ -163,7 +163,7 @@ def test_a_failed_job_has_a_message(sweep: Sweep) -> None:
 def test_too_many_jobs_at_one_time_are_refused(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queues, "MAX_SITE_JOBS", 0)
+    monkeypatch.setattr(site_jobs, "MAX_WAITING", 0)
     assert "Other jobs wait" in asked(sweep, question_of(sweep, MEDIAN)).busy
 
 
