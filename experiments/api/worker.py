@@ -250,7 +250,7 @@ def heartbeat(
 
 
 def _stop_of(attempt: Attempt) -> dict[str, Any] | None:
-    """The wish that it ends, if there is one: for good, or to be queued again."""
+    """The request to stop, if there is one: for good, or to be queued again."""
     trial = attempt.trial
     if trial.stop_reason:
         reason, message = trial.stop_reason, trial.stop_message

@@ -20,7 +20,7 @@ PREFLIGHT_FAILED, PREFLIGHT_HELD = "preflight_failed", "preflight"
 def start_preflight(sweep: Sweep, *, hold: bool, actor: User | None = None) -> bool:
     """Start a draft with one trial; the others follow when it has passed.
 
-    With ``hold`` the sweep is then paused, so that somebody looks at the findings.
+    With ``hold`` the sweep is then paused, so that somebody looks at the result.
     """
     return move_sweep(
         sweep,

@@ -169,8 +169,8 @@ def _running(
     """Running attempts with all of their slots; the view is at the first one."""
     state: SlotState = "silent" if silent else "running"
     for attempt in attempts:
-        seats = _seats(worker, attempt)
-        yield seats, SlotView(min(seats), len(seats), state, attempt, attempt.gpus)
+        taken = _slots_taken(worker, attempt)
+        yield taken, SlotView(min(taken), len(taken), state, attempt, attempt.gpus)
 
 
 def _rest(
@@ -188,5 +188,5 @@ def _rest(
         yield SlotView(slot, 1, "silent" if silent else state, None, devices)
 
 
-def _seats(worker: Worker, attempt: Attempt) -> set[int]:
+def _slots_taken(worker: Worker, attempt: Attempt) -> set[int]:
     return worker.slots_of(attempt.gpus) or {attempt.slot or 0}

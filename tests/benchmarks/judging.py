@@ -97,13 +97,13 @@ class Measure:
 
 def other_policies() -> Iterator[dict[str, Any]]:
     """Those kinds that need no settings, beside the ones that are named above."""
+    from experiments.search import termination
     from experiments.search.fields import DefinitionError
     from experiments.search.records import Objective
-    from experiments.search.termination import POLICIES as KINDS
     from experiments.search.termination import make_policy
 
     named = {policy["type"] for policy in POLICIES if policy}
-    for kind in sorted(KINDS.keys() - named):
+    for kind in sorted(termination.POLICIES.keys() - named):
         try:
             make_policy({"type": kind}, Objective("accuracy", "maximize"))
         except DefinitionError:

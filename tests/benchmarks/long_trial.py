@@ -65,7 +65,7 @@ def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
     from experiments.models import Decision, Sweep
     from experiments.tokens import new_token
     from tests import factories
-    from tests.benchmarks import large_sweep as stored
+    from tests.benchmarks import large_sweep
 
     team = factories.team(ada="member")
     sweep = factories.sweep(team)
@@ -75,23 +75,25 @@ def long_trial(points: int, *, verdicts: int) -> tuple[Any, Any]:
     with transaction.atomic():
         trial = _stored(sweep, values, token)
         Decision.objects.bulk_create(_verdicts(trial, verdicts), batch_size=2_000)
-    stored.analyse()
-    return stored.LiveTrial(trial, token), factories.user("ada")
+    large_sweep.analyse()
+    return large_sweep.LiveTrial(trial, token), factories.user("ada")
 
 
 def _stored(sweep: Any, values: Any, token: Any) -> Any:
     """The running one of two trials with these values."""
     from experiments.models import MetricPoint, Report
-    from tests.benchmarks import large_sweep as stored
+    from tests.benchmarks import large_sweep
 
     points = values.shape[1]
-    rows = stored.make_trials(sweep, [100, points], values, {1: token})
-    stored.insert(
-        Report, stored.REPORT_COLUMNS, stored.report_rows(sweep, rows, values)
+    rows = large_sweep.make_trials(sweep, [100, points], values, {1: token})
+    large_sweep.insert(
+        Report, large_sweep.REPORT_COLUMNS, large_sweep.report_rows(sweep, rows, values)
     )
-    metrics = stored.make_metrics(rows)
-    stored.insert(
-        MetricPoint, stored.POINT_COLUMNS, stored.point_rows(metrics, rows, values)
+    metrics = large_sweep.make_metrics(rows)
+    large_sweep.insert(
+        MetricPoint,
+        large_sweep.POINT_COLUMNS,
+        large_sweep.point_rows(metrics, rows, values),
     )
     return rows[1]
 

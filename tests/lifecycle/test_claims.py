@@ -18,7 +18,7 @@ from tests import factories
 from tests.scheduling.test_dispatch import end, host, start, sweep
 
 
-def seats(
+def chosen_devices(
     slot: int, gpus: int, taken: set[int], *, slots: int = 4, per_slot: int = 1
 ) -> list[int]:
     worker = Worker(
@@ -46,13 +46,13 @@ def seats(
 def test_devices_lie_close_together_with_the_slot_s_own(
     slot: int, gpus: int, taken: set[int], devices: list[int]
 ) -> None:
-    assert seats(slot, gpus, taken) == devices
+    assert chosen_devices(slot, gpus, taken) == devices
 
 
 def test_a_slot_of_two_devices_gives_both_unless_one_is_asked_for() -> None:
-    assert seats(1, 0, set(), slots=2, per_slot=2) == [12, 13]
-    assert seats(1, 1, set(), slots=2, per_slot=2) == [12]
-    assert seats(0, 3, set(), slots=2, per_slot=2) == [10, 11, 12]
+    assert chosen_devices(1, 0, set(), slots=2, per_slot=2) == [12, 13]
+    assert chosen_devices(1, 1, set(), slots=2, per_slot=2) == [12]
+    assert chosen_devices(0, 3, set(), slots=2, per_slot=2) == [10, 11, 12]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_slot_of_two_devices_gives_both_unless_one_is_asked_for() -> None:
 )
 def test_too_little_room_is_told(gpus: int, taken: set[int], words: str) -> None:
     with pytest.raises(lifecycle.NoRoom, match=words):
-        seats(0, gpus, taken)
+        chosen_devices(0, gpus, taken)
 
 
 @pytest.mark.django_db

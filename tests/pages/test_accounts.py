@@ -1,4 +1,4 @@
-"""Accounts: logging in with a brake, the password, the viewer's own page."""
+"""Accounts: the pause after failed logins, the password, the viewer's own page."""
 
 from __future__ import annotations
 

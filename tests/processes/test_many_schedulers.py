@@ -55,9 +55,9 @@ class Host:
         while not self.stopping:
             if slot == 0:
                 insist(self.connection, "beat", {"worker": self.worker})
-            bell = queue.blpop(keys, timeout=1)
-            if isinstance(bell, list | tuple):
-                self._run(int(bell[1].decode().rpartition("-")[2]), slot)
+            job = queue.blpop(keys, timeout=1)
+            if isinstance(job, list | tuple):
+                self._run(int(job[1].decode().rpartition("-")[2]), slot)
 
     def _run(self, attempt: int, slot: int) -> None:
         body = {"worker": self.worker, "slot": slot}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from experiments.management.commands import worker as command
+from experiments.management.commands.worker import WorkerHost
 from experiments.runner import cleanup
 from experiments.runner.cleanup import Housekeeping
 
@@ -77,7 +77,7 @@ def test_the_parent_of_the_slots_looks_after_it(
 ) -> None:
     looks: list[object] = []
     monkeypatch.setattr(Housekeeping, "look", lambda keeper: looks.append(keeper))
-    host = command.WorkerHost.__new__(command.WorkerHost)
+    host = WorkerHost.__new__(WorkerHost)
     host.wants_drain, host.next_beat = False, time.monotonic() + 60
     host.housekeeping = Housekeeping(Path("anywhere"))
     host._check()

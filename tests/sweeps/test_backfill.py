@@ -32,7 +32,7 @@ def ended(made: Sweep, state: str, reason: str = "", **fields: Any) -> Trial:
 
 
 @pytest.fixture
-def torn() -> Sweep:
+def stopped() -> Sweep:
     """One trial of every fate, cancelled at last."""
     made = sweep(total=12, at_once=1)
     ended(made, "completed", value=0.5)  # 0
@@ -54,14 +54,16 @@ def torn() -> Sweep:
     return made
 
 
-def test_exactly_what_was_lost_failed_or_cancelled_with_the_sweep(torn: Sweep) -> None:
-    assert found(torn) == [
+def test_exactly_what_was_lost_failed_or_cancelled_with_the_sweep(
+    stopped: Sweep,
+) -> None:
+    assert found(stopped) == [
         (1, "failed"),
         (2, "lost"),
         (6, "cancelled"),
         (8, "cancelled"),
     ]
-    result = backfill.find_backfill(torn)
+    result = backfill.find_backfill(stopped)
     assert result.counts == {"failed": 1, "lost": 1, "cancelled": 2, "deleted": 0}
     assert result.trials[1].why == "Its host died."
 
@@ -72,36 +74,36 @@ def test_a_person_who_cancels_single_trials_leaves_nothing_to_backfill() -> None
     assert found(made) == []
 
 
-def test_they_run_once_more_and_asking_twice_is_asking_once(torn: Sweep) -> None:
-    filled = backfill.run_backfill(torn, actor=factories.user("ada"))
+def test_they_run_once_more_and_asking_twice_is_asking_once(stopped: Sweep) -> None:
+    filled = backfill.run_backfill(stopped, actor=factories.user("ada"))
     assert len(filled.trials) == 4
-    assert backfill.run_backfill(torn, actor=None).trials == ()
-    assert torn.requests.count() == 4
-    assert (torn.state, torn.max_total_trials) == ("running", 15)
-    run_to_the_end(torn)
-    assert [t.origin_text for t in torn.trials.order_by("number")][11:] == [
+    assert backfill.run_backfill(stopped, actor=None).trials == ()
+    assert stopped.requests.count() == 4
+    assert (stopped.state, stopped.max_total_trials) == ("running", 15)
+    run_to_the_end(stopped)
+    assert [t.origin_text for t in stopped.trials.order_by("number")][11:] == [
         "retry of 1",
         "retry of 2",
         "re-run of 6",
         "re-run of 8",
     ]
-    assert found(torn) == [] and torn.state == "completed"
-    event = torn.events.get(verb=backfill.BACKFILLED)
+    assert found(stopped) == [] and stopped.state == "completed"
+    event = stopped.events.get(verb=backfill.BACKFILLED)
     assert event.actor == factories.user("ada")
     assert event.message == (
         "Backfill: 1 failed, 1 lost, 2 cancelled. Trials 1, 2, 6 and 8 will run again."
     )
 
 
-def test_a_gap_that_fails_again_is_one_gap_still(torn: Sweep) -> None:
-    backfill.run_backfill(torn, actor=None)
+def test_one_that_fails_again_is_still_one(stopped: Sweep) -> None:
+    backfill.run_backfill(stopped, actor=None)
     rounds.advance_all()
-    trial = torn.trials.live().get()
+    trial = stopped.trials.live().get()
     claim = factories.claim(trial)
     outcome = lifecycle.Outcome(cause="exited", exit_code=1, message="Again.")
     lifecycle.finish_attempt(claim.attempt, outcome)
-    run_to_the_end(torn)
-    assert found(torn) == [(1, "failed")]
+    run_to_the_end(stopped)
+    assert found(stopped) == [(1, "failed")]
 
 
 def test_what_ran_before_does_not_make_good_what_failed_after() -> None:
@@ -192,11 +194,11 @@ def test_a_draft_has_none_to_fill() -> None:
 
 
 def test_the_number_of_queries_does_not_grow_with_the_trials(
-    torn: Sweep, django_assert_max_num_queries: Any
+    stopped: Sweep, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(20):
-        ended(torn, "failed")
-    for trial in [ended(torn, "completed") for _ in range(21)][:20]:
+        ended(stopped, "failed")
+    for trial in [ended(stopped, "completed") for _ in range(21)][:20]:
         trial.delete()
     with django_assert_max_num_queries(9):
-        assert len(backfill.find_backfill(torn).trials) == 44
+        assert len(backfill.find_backfill(stopped).trials) == 44

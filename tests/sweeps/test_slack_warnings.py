@@ -35,7 +35,7 @@ def sweep_of(values: tuple[float, ...], policy: dict[str, Any] | None = None) ->
 
 def test_values_near_zero_or_below_speak_against_a_factor() -> None:
     near = slack_warnings(BANDIT, LOSS, sweep_of(NEAR_ZERO).trials.all())
-    assert [doubt.path for doubt in near] == ["early_termination.slack_factor"]
+    assert [warning.path for warning in near] == ["early_termination.slack_factor"]
     assert "slack_amount" in near[0].message
     negative = slack_warnings(BANDIT, LOSS, sweep_of((-5.0, -4.5, -4.0)).trials.all())
     assert "negative" in negative[0].message
@@ -44,8 +44,8 @@ def test_values_near_zero_or_below_speak_against_a_factor() -> None:
 
 def test_a_factor_inside_a_combination_is_doubted_in_its_field() -> None:
     inside = {"type": "any_of", "policies": [{"type": "asha"}, BANDIT]}
-    doubts = slack_warnings(inside, LOSS, sweep_of(NEAR_ZERO).trials.all())
-    assert [doubt.path for doubt in doubts] == ["early_termination.policies"]
+    warnings = slack_warnings(inside, LOSS, sweep_of(NEAR_ZERO).trials.all())
+    assert [warning.path for warning in warnings] == ["early_termination.policies"]
 
 
 @pytest.mark.parametrize(

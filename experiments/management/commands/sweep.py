@@ -175,8 +175,8 @@ class Command(BaseCommand):
                 )
                 start(sweep, actor=user)
                 transaction.on_commit(queues.wake_scheduler)
-        doubts = gpu_warnings(sweep.pool, sweep.gpus)
-        warnings = (*definition.warnings, *doubts)
+        gpu_notes = gpu_warnings(sweep.pool, sweep.gpus)
+        warnings = (*definition.warnings, *gpu_notes)
         for warning in (*note_lines(imported), *map(str, warnings)):
             self.stderr.write(f"warning: {warning}", str)
         if number:
@@ -326,8 +326,8 @@ def pool_lines(definition: SweepDefinition) -> list[str]:
     if definition.compute in names:
         pool = Pool.objects.get(name=definition.compute)
         problem = shared_code_problem(definition.trial.code, pool)
-        doubts = gpu_warnings(pool, definition.resources.gpus)
-        return [str(each) for each in (problem, *doubts) if each]
+        gpu_notes = gpu_warnings(pool, definition.resources.gpus)
+        return [str(each) for each in (problem, *gpu_notes) if each]
     known = listed(names[:MAX_NAMED]) or "none yet"
     return [
         f"compute: There is no worker pool {shown(definition.compute)} on this site;"

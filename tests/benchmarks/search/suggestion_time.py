@@ -4,7 +4,7 @@
     python -m tests.benchmarks.search.suggestion_time --samplers tpe --rounds 200
 
 fills a throw-away SQLite database with a sweep of this many finished trials and four
-that run. In each round one of the four reports and ends, `placing.suggest` chooses the
+that run. In each round one of the four reports and ends, `dispatch.suggest` chooses the
 next trial, and that begins. Only `suggest` is timed: first in a process that knows
 nothing of the sweep yet, then the median, the 95th percentile and the longest of the
 rounds; then the 95th percentiles of the processor's time, which other work on the
@@ -126,11 +126,11 @@ def filled_sweep(sampler: str, trials: int, rng: np.random.Generator) -> Sweep:
 
 
 def measured(sampler: str, trials: int, rounds: int) -> Times:
-    from experiments.tracking import history as histories
+    from experiments.tracking import history
 
     rng = np.random.default_rng(1)
     made = filled_sweep(sampler, trials, rng)
-    histories.forget_all()
+    history.forget_all()
     times = Times()
     times.first, *_ = one_round(made, rng)
     for _ in range(rounds):
@@ -145,15 +145,15 @@ def one_round(made: Sweep, rng: np.random.Generator) -> tuple[float, float, floa
     """Seconds that a suggestion took, those of the processor in it, and those that a
     reading takes right after it."""
     from experiments.models import Trial
-    from experiments.scheduling import dispatch as placing
-    from experiments.tracking import history as histories
+    from experiments.scheduling import dispatch
+    from experiments.tracking import history
 
     _end_one(made, rng)
     number = made.trials.count()
     busy, started = time.process_time(), time.perf_counter()
-    suggestion = placing.suggest(made, number)
+    suggestion = dispatch.suggest(made, number)
     busy, suggested = time.process_time() - busy, time.perf_counter()
-    with histories.search_of(made):
+    with history.search_of(made):
         read = time.perf_counter()
     if suggestion is None:
         raise RuntimeError("the space has no end, but the sampler found one")

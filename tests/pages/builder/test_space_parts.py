@@ -164,8 +164,8 @@ def test_a_pasted_condition_is_kept_right_or_wrong(which: str) -> None:
 def test_a_pasted_condition_that_is_wrong_is_told(client: Client) -> None:
     text = PASTED.replace("WHICH", "unknown")
     sent = form([], do="paste", paste=text)
-    sheet = member(client).post(reverse("sweep_create"), sent).context["form"]
-    assert any("when" in problem.path for problem in sheet.checked().problems)
+    made = member(client).post(reverse("sweep_create"), sent).context["form"]
+    assert any("when" in problem.path for problem in made.checked().problems)
 
 
 def test_the_answer_to_scripts_counts_with_conditions(client: Client) -> None:

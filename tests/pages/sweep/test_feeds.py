@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from experiments import lifecycle
 from experiments.models import Sweep, Trial
-from experiments.pages.sweep import views as feeds
+from experiments.pages.sweep import views
 from experiments.pages.sweep.views import FeedToken
 from tests import factories
 from tests.pages.clients import client_of
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def no_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes of a moment ago would otherwise still count as new."""
-    monkeypatch.setattr(feeds, "OVERLAP", timezone.timedelta(0))
+    monkeypatch.setattr(views, "OVERLAP", timezone.timedelta(0))
 
 
 @pytest.fixture
