@@ -32,7 +32,7 @@ router = Router(tags=["sweeps"])
 
 MAX_POLICIES = 8
 # Seconds that a call waits for the answer, and for the next call.
-PATIENCE, KEEP = 10.0, 60.0
+MAX_WAIT, KEEP = 10.0, 60.0
 
 
 class SimulationIn(Schema):
@@ -121,7 +121,7 @@ def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> Simulat
     question = Question.of(sweep, mark, [settings for settings, _ in policies])
     recording, told = read(sweep, mark, keep=KEEP)
     if recording is not None:
-        told = ask(sweep, question, keep=KEEP, patience=PATIENCE)
+        told = ask(sweep, question, keep=KEEP, wait=MAX_WAIT)
     if told.busy:
         raise ApiError(409, "busy", f"{told.busy} Send the same again in a minute.")
     if told.problem:

@@ -49,7 +49,7 @@ Answer = NDArray[np.int64] | Average
 MAX_QUICK_REPORTS = 50_000
 MAX_QUICK_SECONDS = 0.4
 # A request waits this long for a job before it shows the progress.
-PATIENCE = 0.8
+MAX_WAIT = 0.8
 POLL_SECONDS = 0.05
 # Seconds between two reports of a job's progress.
 PROGRESS_SECONDS = 0.25
@@ -192,14 +192,14 @@ def read(
     found = recording_of(sweep, mark)
     if found is not None:
         return found, SimulationResult(())
-    result = _run_job(Question.of(sweep, mark, ()), patience=PATIENCE, keep=keep)
+    result = _run_job(Question.of(sweep, mark, ()), wait=MAX_WAIT, keep=keep)
     return recording_of(sweep, mark), result
 
 
 def ask(
-    sweep: Sweep, question: Question, *, patience: float = PATIENCE, keep: float
+    sweep: Sweep, question: Question, *, wait: float = MAX_WAIT, keep: float
 ) -> SimulationResult:
-    """The answers, or the progress after `patience` seconds; see `read`."""
+    """The answers, or the progress after `wait` seconds; see `read`."""
     recording = recording_of(sweep, question.mark)
     if recording is not None:
         # Not while a job works on them: its id depends on what was missing.
@@ -208,7 +208,7 @@ def ask(
         if not question.missing():
             return SimulationResult(question.known())
         _store(question.mark, recording)
-    return _run_job(question, patience=patience, keep=keep)
+    return _run_job(question, wait=wait, keep=keep)
 
 
 def _answer_now(question: Question, recording: Recording) -> None:
@@ -229,7 +229,7 @@ def _answer_now(question: Question, recording: Recording) -> None:
         logger.debug("a simulation of sweep %s takes longer", question.mark.sweep)
 
 
-def _run_job(question: Question, *, patience: float, keep: float) -> SimulationResult:
+def _run_job(question: Question, *, wait: float, keep: float) -> SimulationResult:
     """Enqueue a job for the missing answers, and wait a little for it."""
     missing, mark = question.missing(), question.mark
     job_id = question.job_id(*missing)
@@ -243,7 +243,7 @@ def _run_job(question: Question, *, patience: float, keep: float) -> SimulationR
         keep=KEEP_RESULTS if missing else KEEP_READING,
         wanted=keep,
     )
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + wait
     try:
         found = job()
         _enqueued.put(job_id, True)

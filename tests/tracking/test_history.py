@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from experiments import lifecycle
 from experiments.models import Sweep, Trial
 from experiments.search.history import PENDING, TERMINATED, UNKNOWN, History
-from experiments.tracking import history as histories
+from experiments.tracking import history
 from experiments.tracking.history import TrialHistory, search_of
 from tests import factories
 
@@ -36,7 +36,7 @@ LONG_AGO = timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> None:
-    histories.forget_all()
+    history.forget_all()
 
 
 def sweep(**changes: Any) -> Sweep:
@@ -246,7 +246,7 @@ def test_what_was_computed_is_forgotten_when_a_trial_ends() -> None:
 
 
 def test_one_process_keeps_the_searches_used_last() -> None:
-    made = [sweep() for _ in range(histories.MAX_KEPT + 1)]
+    made = [sweep() for _ in range(history.MAX_KEPT + 1)]
     with search_of(made[0]) as first, search_of(made[1]) as second:
         pass
     for each in made[2:]:
@@ -286,18 +286,18 @@ def test_what_is_expected_of_trials_cut_short_follows_from_the_rows() -> None:
 def test_standings_are_read_in_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(histories, "BATCH", 3)
+    monkeypatch.setattr(history, "BATCH", 3)
     made = sweep()
     curves = [[0.9, 0.8, 0.7], [0.6], [0.5, 0.4], [0.3, 0.2], [0.1, 0.05, 0.01]]
     trials = [factories.reported_trial(made, curve) for curve in curves]
     wanted = dict(zip((trial.pk for trial in trials), (3, 1, 1, 2, 2), strict=True))
     with CaptureQueriesContext(connection) as queries:
-        found = histories._best_losses(wanted)
+        found = history._best_losses(wanted)
     expected = [-0.9, -0.6, -0.5, -0.3, -0.1]
     assert [found[trial.pk] for trial in trials] == pytest.approx(expected)
     assert len(queries) == 2
-    assert histories._best_losses({}) == {}
-    assert histories._best_losses({trials[1].pk: 2}) == {}
+    assert history._best_losses({}) == {}
+    assert history._best_losses({trials[1].pk: 2}) == {}
 
 
 def test_trials_that_repeat_others_report_by_report_are_known() -> None:

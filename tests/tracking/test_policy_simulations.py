@@ -79,7 +79,7 @@ def question_of(sweep: Sweep, *policies: dict[str, Any], **more: int) -> Questio
 
 
 def asked(sweep: Sweep, question: Question, *, keep: float = 60) -> SimulationResult:
-    return ask(sweep, question, patience=0, keep=keep)
+    return ask(sweep, question, wait=0, keep=keep)
 
 
 def ended(told: SimulationResult) -> list[Any]:
@@ -126,7 +126,7 @@ def test_a_large_sweep_is_read_by_a_job(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policy_simulations, "MAX_QUICK_REPORTS", 0)
-    monkeypatch.setattr(policy_simulations, "PATIENCE", 0)
+    monkeypatch.setattr(policy_simulations, "MAX_WAIT", 0)
     mark = mark_of(sweep)
     found, told = read(sweep, mark, keep=60)
     assert found is None and told.done == 0
@@ -151,10 +151,10 @@ def test_a_page_stays_with_the_mark_that_it_began_with(sweep: Sweep) -> None:
 @pytest.mark.usefixtures("redis", "slow")
 def test_a_failed_job_has_a_message(sweep: Sweep) -> None:
     question = question_of(sweep, {"type": "no such"})
-    asked_anyway = policy_simulations._run_job(question, patience=0, keep=60)
+    asked_anyway = policy_simulations._run_job(question, wait=0, keep=60)
     assert not asked_anyway.problem
     work()
-    told = policy_simulations._run_job(question, patience=0, keep=60)
+    told = policy_simulations._run_job(question, wait=0, keep=60)
     assert told.problem == "The simulation failed; the server's log says why."
     assert not told.complete
 
