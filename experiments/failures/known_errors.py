@@ -170,8 +170,8 @@ KNOWN_ERRORS: Sequence[KnownError] = (
         r"JSONDecodeError|UnicodeDecodeError|UnicodeEncodeError|codec can't",
         "encoding",
         "a text does not have the format that the script expects",
-        "Check the file or the value that the log names: it is not JSON, or has another"
-        " encoding than the script expects. PYTHONIOENCODING=utf-8 may help.",
+        "Check the file or the value that the log names: it is not JSON, or not in the"
+        " encoding that the script expects. PYTHONIOENCODING=utf-8 may help.",
     ),
 )
 

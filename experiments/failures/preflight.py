@@ -268,7 +268,7 @@ class Preflight:
             return PreflightCheck("good", f"{metric} was first reported after {after}.")
         seen = listed(self.names) if self.names else "no metric at all"
         mark: Mark = "open" if self.state == "passed" else "wrong"
-        text = f"{metric} was not seen; the trial reported {seen}."
+        text = f"{metric} was not reported; the trial reported {seen}."
         if self.similar_names:
             text += f" Did you mean {' or '.join(self.similar_names)}?"
         return PreflightCheck(mark, text)
@@ -304,8 +304,8 @@ class Preflight:
         whole = duration_text(seconds * -(-trials // slots))
         policy = " Early termination makes it shorter."
         return (
-            f"The whole takes {verb} {whole}: {basis}, {trials:,} trials, {slots} at a"
-            f" time.{policy if self.sweep.early_termination else ''}"
+            f"The whole sweep takes {verb} {whole}: {basis}, {trials:,} trials,"
+            f" {slots} at a time.{policy if self.sweep.early_termination else ''}"
         )
 
     def _slots(self) -> int:

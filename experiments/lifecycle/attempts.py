@@ -315,7 +315,7 @@ def renew_future_heartbeats() -> None:
     )
     if renewed:
         logger.warning(
-            "%d heartbeats and dispatches of the future are set to now", renewed
+            "set %d heartbeats and dispatches to now: they were later", renewed
         )
 
 
@@ -326,4 +326,4 @@ def renew_ask_heartbeats() -> None:
     )
     renewed = asked.update(heartbeat_at=Now())
     if renewed:
-        logger.warning("%d asked trials count as alive now", renewed)
+        logger.warning("set the heartbeats of %d ask-and-tell trials to now", renewed)

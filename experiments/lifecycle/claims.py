@@ -52,7 +52,7 @@ def allocate_slots(worker: Worker, slot: int, *, gpus: int) -> SlotAllocation:
     Worker.objects.filter(pk=worker.pk).update(seen_at=Now())
     worker.refresh_from_db()
     if worker.draining_since is not None:
-        raise NoRoom(f"Host {worker.name} drains: {worker.drain_reason}")
+        raise NoRoom(f"Host {worker.name} is draining: {worker.drain_reason}")
     if not worker.gpus and not gpus:
         return SlotAllocation(1, [])
     return choose_slots(worker, slot, gpus=gpus, taken=taken_slots(worker))
@@ -299,7 +299,9 @@ def _begin(attempt: Attempt, client: str) -> AskClaim:
         updated_at=Now(),
     )
     found = Attempt.objects.select_related("trial__sweep__experiment")
-    logger.info("trial %s attempt %s asked for", attempt.trial_id, attempt.n)
+    logger.info(
+        "trial %s attempt %s claimed by ask-and-tell", attempt.trial_id, attempt.n
+    )
     return AskClaim(found.get(pk=attempt.pk), token)
 
 

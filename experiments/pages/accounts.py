@@ -95,7 +95,7 @@ class LoginView(views.LoginView):
 
     def _blocked(self, wait: int) -> HttpResponse:
         form = BlockedForm(
-            f"{MAX_FAILURES} logins with this name failed here. Try again in"
+            f"There were {MAX_FAILURES} failed logins with this name. Try again in"
             f" {duration_text(wait)}."
         )
         response = self.render_to_response(self.get_context_data(form=form))

@@ -200,8 +200,8 @@ def _lost(failure: Failure) -> Sequence[Sentence]:
     count = failure.trial.attempts.filter(state="lost").count()
     times = "once" if count == 1 else f"{count} times"
     return (
-        f"A worker that ran it went away {times}. Look at the host's memory and at the"
-        " worker's own log.",
+        f"Its worker was lost {times}. Look at the host's memory and at the worker's "
+        " own log.",
         "retries.max_attempts in the sweep limits how often a trial is tried.",
     )
 
@@ -234,9 +234,9 @@ ADVICE: Mapping[str, Callable[[Failure], Sequence[Sentence]]] = {
         " archive."
     ),
     "environment": _always(
-        "The packages of trial.requirements could not be installed; pip's own lines"
-        " are in the trial's log. A corrected list is tried at once, the same one"
-        " after a minute."
+        "The packages of trial.requirements could not be installed; the trial's"
+        " log has pip's output. A corrected list is tried immediately; the same list is"
+        " tried again after a minute."
     ),
     "python_missing": _always(
         "Install that Python on the pool's workers, or name another one as"
@@ -253,8 +253,8 @@ def _output_elsewhere(failure: Failure) -> str:
     attempt = failure.attempt
     client = f" ({attempt.client})" if attempt and attempt.client else ""
     return (
-        "This site did not start the process and has no output of it. Look where it was"
-        f" started{client}: its last lines usually name what failed."
+        "This site did not start the process, so it has no output from it. Look"
+        f" where it was started{client}: its last lines usually name what failed."
     )
 
 

@@ -80,7 +80,9 @@ def test_a_quick_trial_that_ends_well_has_passed() -> None:
     lifecycle.finish_attempt(trial.current_attempt, outcome)
     assert after(made).preflight["state"] == "passed"
     told = Preflight(made, made.preflight).estimate()
-    assert told == "The whole takes about 15 s: 3 s a trial, 20 trials, 4 at a time."
+    assert told == (
+        "The whole sweep takes about 15 s: 3 s a trial, 20 trials, 4 at a time."
+    )
 
 
 def test_a_failure_pauses_the_sweep_before_anything_else_runs() -> None:
@@ -175,8 +177,8 @@ def test_the_estimate_says_how_it_was_made() -> None:
     facts = {"per_report": 4.0, "reports": 2, "names": ["accuracy"]}
     passed = {"state": "passed", "facts": facts}
     assert Preflight(made, passed).estimate() == (
-        "The whole takes about 10 m 00 s: 30 reports a trial (inputs.epochs), 4 s each,"
-        " 20 trials, 4 at a time."
+        "The whole sweep takes about 10 m 00 s: 30 reports a trial (inputs.epochs),"
+        " 4 s each, 20 trials, 4 at a time."
     )
     other = started()
     assert (

@@ -64,7 +64,7 @@ def test_ten_failures_shut_the_door_for_a_while(
     response = log_in(client, name)
     assert response.status_code == 429
     assert 590 <= int(response["Retry-After"]) <= 601
-    assert "10 logins with this name failed here" in response.content.decode()
+    assert "There were 10 failed logins with this name" in response.content.decode()
     assert "_auth_user_id" not in client.session
 
 

@@ -43,7 +43,7 @@ def test_trials_of_two_gpus_see_two_and_a_drained_host_gets_no_more(
         )
         os.kill(host, signal.SIGUSR1)
         log = home / "logs" / "worker.log"
-        wait_for(lambda: "this host drains" in log.read_text(), "the drain", site.said)
+        wait_for(lambda: "host is draining" in log.read_text(), "the drain", site.said)
         more = site.submit(trial=trial, limits=limits)
         wait_for(lambda: bool(site.trials(more)), "a trial to wait", site.said)
         assert {trial["state"] for trial in site.trials(more)} == {"queued"}

@@ -90,7 +90,7 @@ def locked_folder(home: Path) -> Iterator[None]:
         if not _taken(lock):
             lock.seek(0)
             raise CommandError(
-                f"sweepsite runs on {home} already (process {lock.read().strip()})."
+                f"sweepsite already runs on {home} (process {lock.read().strip()})."
                 " Stop it first, or set SWEEPSITE_HOME to another folder."
             )
         # They may be left from one that was killed.

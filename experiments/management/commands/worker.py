@@ -161,7 +161,7 @@ class WorkerHost:
     def _next_name(self) -> None:
         name = next(self.names, None)
         if name is None:
-            raise CommandError("1000 workers of this host's name run already.")
+            raise CommandError("1000 workers already run under this host's name.")
         self.name = name
 
     def run(self) -> None:
@@ -290,9 +290,9 @@ class WorkerHost:
         """Log when the site begins or ends the drain of this host."""
         drains = str(answer.get("drain_reason") or "") if answer.get("drain") else ""
         if drains and drains != self.drains:
-            logger.warning("this host drains: it gets no more trials. %s", drains)
+            logger.warning("this host is draining and gets no more trials: %s", drains)
         elif self.drains and not drains:
-            logger.warning("this host no longer drains: it gets trials again")
+            logger.warning("this host is no longer draining and gets trials again")
         self.drains = drains
 
     def _slot_process(self, slot: int) -> Child:

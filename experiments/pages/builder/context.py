@@ -256,7 +256,9 @@ def _policy(request: HttpRequest, source: Sweep) -> Mapping[str, Any] | None:
         asked = json.loads(request.GET.get("early_termination", "null"))
         policy = make_policy(asked, source.objective)
     except (ValueError, RecursionError, DefinitionError) as error:
-        raise Http404("The address has no valid early termination policy.") from error
+        raise Http404(
+            "The early termination policy in the address is not valid."
+        ) from error
     return policy.settings() if policy is not None else None
 
 

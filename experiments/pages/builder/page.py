@@ -162,7 +162,7 @@ def _left_out_words(preview: Preview) -> str:
     names = preview.left_out
     if not preview.draws or not names:
         return ""
-    return f"{listed(names)} {'joins' if len(names) == 1 else 'join'} when valid."
+    return f"{listed(names)} {'appears' if len(names) == 1 else 'appear'} once valid."
 
 
 def _text_check(text: str) -> Sequence[TextProblem]:

@@ -167,11 +167,12 @@ def proposal(timeout: str) -> tuple[str, str]:
     if not time:
         return (
             CAUTIOUS,
-            "The number of trials is fixed, so no good one should be stopped.",
+            "The number of trials is fixed, so good ones must not be stopped.",
         )
     return (
         THRIFTY,
-        f"The time is fixed, {time[:20]}, and an early stop makes room for others.",
+        f"The time is fixed ({time[:20]}), so each early stop makes room for another"
+        " trial.",
     )
 
 

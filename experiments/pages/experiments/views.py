@@ -80,8 +80,8 @@ class ExperimentForm(forms.ModelForm):  # type: ignore[type-arg]
         taken = Experiment.objects.filter(team=self.instance.team, slug=slug).first()
         if taken is not None:
             raise ValidationError(
-                f"The team has an experiment {taken.name!r} with sweeps {slug}-1 and so"
-                f" on. Choose another name, such as {slug[:56]}-2."
+                f"The team's experiment {taken.name!r} already names its sweeps"
+                f" {slug}-1 and so on. Choose another name, such as {slug[:56]}-2."
             )
         self.instance.slug = slug
         return name

@@ -78,8 +78,8 @@ def sent_content(request: HttpRequest) -> Content | None:
         if (file.size or 0) > MAX_BYTES:
             raise ContentError(
                 f"The file has {(file.size or 0) / 1e6:.0f} MB; up to"
-                f" {MAX_BYTES >> 20} MB are allowed, and {MAX_TEXT / 1e6:.0f} MB of"
-                " text."
+                f" {MAX_BYTES >> 20} MB are allowed, or {MAX_TEXT / 1e6:.0f} MB if it"
+                " is text."
             )
         return _content(file.read(), (file.name or "")[:MAX_NAME])
     name = request.POST.get("name", "")[:MAX_NAME]
@@ -260,9 +260,7 @@ def _use_team_pool(document: dict[str, Any], team: Team) -> Found | None:
     document["compute"] = pools[0]
     if named is None:
         return None
-    message = (
-        f"Team {team.name} has no worker pool {shown(name)}; it becomes {pools[0]}."
-    )
+    message = f"Team {team.name} has no worker pool {shown(name)}; {pools[0]} is used."
     others = listed(pools[1:20], last="or")
     return "compute", False, message, f"You can also use {others}." if others else ""
 

@@ -99,7 +99,7 @@ def drain_question(worker: Worker, *, running: int, reason: str = "") -> Confirm
         reason_error=""
         if len(reason) <= MAX_REASON
         else f"The reason has {len(reason):,} characters; up to {MAX_REASON} are"
-        " allowed. Shorten it. The host does not drain yet.",
+        " allowed. Shorten it. The host is not draining yet.",
     )
 
 

@@ -98,7 +98,7 @@ def _ask_again(request: HttpRequest, sweep: Sweep) -> HttpResponse:
     ids = numbers_in(request.GET.getlist("trials"))[:MAX_SHOWN]
     trials = list(sweep.trials.filter(pk__in=ids).order_by("number"))
     if not trials:
-        messages.error(request, "Tick the trials to run again first.")
+        messages.error(request, "Select the trials to run again first.")
         return redirect("sweep_trials", sweep.pk)
     return _question(request, sweep, trials, back=sweep)
 
@@ -253,7 +253,7 @@ def remove_waiting(request: HttpRequest, pk: int) -> HttpResponse:
     trial_request = sweep.requests.filter(pk=wanted).first()
     try:
         if trial_request is None:
-            raise NotPossible(f"No such trial of {sweep} waits to run.")
+            raise NotPossible(f"This trial of {sweep} is not waiting to run.")
         requests.withdraw(trial_request, actor=access.viewer(request))
         messages.success(request, "Withdrew the requested trial; it will not run.")
     except NotPossible as error:

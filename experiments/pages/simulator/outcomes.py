@@ -188,7 +188,7 @@ def _best_words(sweep: Sweep, figures: Figures, evaluation: Evaluation) -> str:
     reached = metric_text(objective.value(figures.loss))
     best = metric_text(objective.value(float(evaluation.finals.min())))
     place = ordinal(figures.rank)
-    return f"loses the best: it reaches {reached}, the {place}, instead of {best}"
+    return f"loses the best: {reached} (ranked {place}) remains instead of {best}"
 
 
 def _lost_words(figures: Figures) -> str:

@@ -24,8 +24,8 @@ from experiments.tracking.recordings import Mark
 # These kinds are drawn only if entered: bounds have no usual range.
 APART = ("threshold", "patience")
 LESS_SAVED = (
-    "Trials that were really ended early are assumed to continue if the policy does not"
-    " end them, so the lines show less savings than there would be."
+    "A trial that was really ended early is assumed to continue if a policy does not"
+    " end it, so the lines understate the savings."
 )
 
 

@@ -96,7 +96,7 @@ def chart_note(tried: int) -> str:
         return ""
     return (
         f"The newest {MAX_TRIALS} of {tried:,} trials, and earlier ones that were"
-        " the best in their time."
+        " the best at the time."
     )
 
 

@@ -276,5 +276,8 @@ def _why_no_best(sweep: Sweep) -> str:
         )
     if sweep.has_ended:
         cut = counted(count, "trial")
-        return f"{cut} had reported {metric} when the sweep was stopped; none is best."
+        return (
+            f"{cut} had reported {metric} when the sweep was stopped; none counts as"
+            " the best."
+        )
     return f"{counted(count, 'running trial')} reported {metric} so far."

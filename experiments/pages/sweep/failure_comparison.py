@@ -135,7 +135,7 @@ def _usable(sweep: Sweep, shared: SharedValues) -> str:
 
 def _foot(sweep: Sweep, telling: Sequence[SharedValues], *, compared: bool) -> str:
     if not telling:
-        return "Nothing that they share is more than chance." if compared else ""
+        return "No shared value explains the failures." if compared else ""
     first = telling[0]
     if first.name == HOST:
         return "The cause is the host, not the values."

@@ -277,7 +277,9 @@ class SpaceForm(SeenForm):
             changes = self._changes()
             self.preview = self._preview(editing.space_after(self.sweep, changes))
             if not self.preview.lines:
-                self.add_error(None, "This is the present search space.")
+                self.add_error(
+                    None, "Nothing changes: this is the sweep's search space now."
+                )
             if not self.preview.lines or previewed != self.preview.mark:
                 return False
             editing.change_sweep(self.sweep, changes, actor=actor)

@@ -95,7 +95,7 @@ def _more_time(now: Situation) -> Offer:
     timed_out = now.group is None or now.group.reason == "trial_timeout"
     if limit is None or not timed_out:
         return None
-    text = f"Twice the {duration_text(limit)} until now, for trials that start later."
+    text = f"Twice the current {duration_text(limit)}, for trials that start later."
     if now.ended:
         text = f"Makes a draft with twice the limit of {duration_text(limit)}."
     return f"Give each trial {duration_text(2 * limit)}", text, ""

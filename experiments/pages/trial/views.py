@@ -148,9 +148,11 @@ def trial_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     message = f"Cancelled by {user.display_name}."
     if lifecycle.cancel_trial(trial, actor=user, message=message):
         queues.wake_scheduler()
-        messages.success(request, f"Trial {trial.number} is asked to stop.")
+        messages.success(request, f"Asked trial {trial.number} to stop.")
     else:
-        messages.info(request, f"Trial {trial.number} had ended or was stopping.")
+        messages.info(
+            request, f"Trial {trial.number} had already ended or was stopping."
+        )
     return redirect(trial)
 
 

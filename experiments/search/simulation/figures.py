@@ -228,9 +228,9 @@ def limits_in_words(evaluation: Evaluation) -> list[str]:
     if others:
         found.append(f"{others}: simulated up to their last report.")
     found.append(
-        "Reports come in the order in which they really came. A trial does not start"
-        " earlier because another one ends earlier, and the sampler does not learn from"
-        " the ends: the trials that it would have tried instead are not known."
+        "Reports come in the order in which they really arrived. When a policy ends a"
+        " trial, no other trial starts earlier, and the sampler learns nothing from it:"
+        " which trials it would have tried instead is not known."
     )
     return found
 

@@ -33,7 +33,7 @@ class BanditPolicy(ComparingPolicy):
     kind: ClassVar[str] = "bandit"
     title: ClassVar[str] = "Bandit"
     use: ClassVar[str] = "too far from the best"
-    advice: ClassVar[str] = "Ends what is far from the best. Needs a known slack."
+    advice: ClassVar[str] = "Ends trials far from the best. You choose how far."
 
     slack_factor: float = declared(
         NumberSetting(

@@ -51,7 +51,7 @@ class ThresholdPolicy(Policy):
     title: ClassVar[str] = "Threshold"
     use: ClassVar[str] = "misses a fixed value"
     advice: ClassVar[str] = (
-        "Ends what misses a value that you know: diverged, or below the baseline."
+        "Ends trials that miss a value you know, such as a baseline, or that diverge."
     )
 
     min_rivals: int = min_rivals(0)
@@ -164,7 +164,8 @@ class PatiencePolicy(Policy):
     title: ClassVar[str] = "Patience"
     use: ClassVar[str] = "does not improve"
     advice: ClassVar[str] = (
-        "Ends what has stopped improving, good or bad. For trials without an end."
+        "Ends trials that no longer improve, good or bad. For trials without a fixed"
+        " length."
     )
 
     min_rivals: int = min_rivals(0)

@@ -15,7 +15,7 @@ from experiments.search.termination.settings import PoliciesSetting, declared
 
 # A combination may contain combinations, at most this deep.
 MAX_DEPTH = 2
-TOO_DEEP = f"Combinations may be nested {MAX_DEPTH} deep, not deeper."
+TOO_DEEP = f"Combinations may be nested at most {MAX_DEPTH} deep."
 # Schedules that have not met after this many steps never meet, or too late to matter.
 MAX_STEPS = 10_000
 
@@ -162,7 +162,7 @@ class AllOf(Combination):
 
     kind: ClassVar[str] = "all_of"
     title: ClassVar[str] = "All of several"
-    advice: ClassVar[str] = "Ends a trial only where several rules agree."
+    advice: ClassVar[str] = "Ends a trial only when several rules agree."
 
     def together(self, answers: Iterable[bool]) -> bool:
         return all(answers)

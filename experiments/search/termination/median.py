@@ -22,7 +22,7 @@ class MedianStoppingPolicy(ComparingPolicy):
     title: ClassVar[str] = "Median stopping"
     use: ClassVar[str] = "worse than the typical trial"
     advice: ClassVar[str] = (
-        "Ends what is worse than the typical trial. Cautious from report 5 or so."
+        "Ends trials worse than the typical one. Cautious if it starts at report 5."
     )
 
     def limit(self, evidence: Evidence, rivals: Rivals) -> LossLimit:

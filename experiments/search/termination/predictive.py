@@ -123,7 +123,7 @@ class PredictivePolicy(Policy):
     title: ClassVar[str] = "Predictive"
     use: ClassVar[str] = "unlikely to win"
     advice: ClassVar[str] = (
-        "Ends what is unlikely to become the best, judging by completed trials."
+        "Ends trials that are unlikely to become the best, judging by completed ones."
     )
 
     chance: float = declared(
@@ -142,7 +142,7 @@ class PredictivePolicy(Policy):
         ShareSetting(
             label="Always kept: the best share",
             default=0.3,
-            help="Of the trials at this report; nothing is predicted for these.",
+            help="The best of the trials at this report are never ended.",
             phrase="best {} continue",
             slider=(0.0, 1.0, 0.05),
             usual=(0.1, 0.2, 0.3, 0.4, 0.5),

@@ -80,7 +80,7 @@ def test_nothing_ticked_leads_back_with_words(
     ada: Client, sweep: Sweep, trials: str
 ) -> None:
     asked = ada.get(f"/sweeps/{sweep.pk}/again/", {"trials": trials}, follow=True)
-    assert asked.status_code == 200 and "Tick the trials" in text_of(asked)
+    assert asked.status_code == 200 and "Select the trials" in text_of(asked)
     sent = ada.post(f"/sweeps/{sweep.pk}/again/", {"trials": trials}, follow=True)
     assert sent.status_code == 200 and origins(sweep) == []
 

@@ -63,7 +63,7 @@ def test_where_nothing_tells_there_is_nothing_to_draw() -> None:
         run(made, batch, "ValueError: boom\n")
         run(made, batch)
     page = client_of("ada").get(f"/sweeps/{made.pk}/failures/").content.decode()
-    assert "Nothing that they share is more than chance." in page
+    assert "No shared value explains the failures." in page
     assert "data-chart" not in page and "vendor/chart.js" not in page
 
 

@@ -154,7 +154,7 @@ class TestTheSpace:
             (
                 "x: {type: uniform, min_value: 0, max_value: 1}",
                 "",
-                "the present search space",
+                "Nothing changes",
             ),
         ],
     )

@@ -124,7 +124,7 @@ def test_a_member_cancels_a_trial_after_a_question(ada: Client) -> None:
     assert 'data-dialog-open="cancel-trial"' in html
     assert "Its reports are kept" in page(ada, f"/trials/{trial.pk}/cancel/")
     response = ada.post(f"/trials/{trial.pk}/cancel/", follow=True)
-    assert "is asked to stop" in response.content.decode()
+    assert "Asked trial" in response.content.decode()
     trial.refresh_from_db()
     assert trial.stop_reason == "user"
     event = Event.objects.get(trial=trial)

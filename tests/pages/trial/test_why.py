@@ -156,7 +156,7 @@ def test_a_line_of_the_log_that_names_the_cause_comes_first() -> None:
     trial = finish(factories.reported_trial(sweep_with(None), [0.5]), exit_code=1)
     line = LogLine([Span("ModuleNotFoundError: No module named 'torch'")])
     steps = advice(Failure(trial, [line, LogLine([Span("exit code 1")], ours=True)]))
-    assert steps[0].startswith("Is torch a file of your own? Then add it")
+    assert steps[0].startswith("If torch is a file of yours, add it")
     assert len(steps) == 2 and steps[1].startswith("Run the command of the trial")
 
 
@@ -251,7 +251,7 @@ def test_a_lost_trial_says_how_often() -> None:
     found = why(trial)
     assert "its worker was lost" in found.lead
     assert "No heartbeat for 60 s." in found.notes
-    assert "went away once" in found.advice[0]
+    assert "was lost once" in found.advice[0]
 
 
 def test_the_short_table_keeps_the_first_the_closest_and_the_last() -> None:
