@@ -32,6 +32,11 @@ READ_ONLY = (Attempt, Artifact, Decision, Event, MetricPoint, Sweep, Trial)
 OURS = [model for model in admin.site._registry if model.__module__.startswith("exp")]
 
 
+@pytest.fixture(autouse=True)
+def own_data_folder(settings: Any, tmp_path: Path) -> None:
+    settings.HOME = tmp_path
+
+
 @pytest.fixture
 def root() -> Client:
     person = factories.user("root", is_staff=True, is_superuser=True)

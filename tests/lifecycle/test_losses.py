@@ -172,9 +172,9 @@ class TestWords:
     @pytest.mark.parametrize(
         ("end", "words"),
         [
-            ({"cause": "exited", "exit_code": 1}, "the one before failed"),
-            ({"cause": "stopped"}, "put back by a pause"),
-            ({"cause": "released"}, "the one before was lost"),
+            ({"cause": "exited", "exit_code": 1}, "the previous one failed"),
+            ({"cause": "stopped"}, "the previous one was stopped by a pause"),
+            ({"cause": "released"}, "the previous one was lost"),
         ],
     )
     def test_a_trial_that_waits_again_says_why(
