@@ -1,4 +1,4 @@
-"""Imports go one way: a room imports only the rooms listed before it."""
+"""Imports go one way: a package imports only the packages listed before it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "experiments"
 
-# The rooms of experiments/, from the bottom up.
-ROOMS = (
+# The packages of experiments/, from the bottom up.
+PACKAGES = (
     *("search", "runner", "client", "demo", "db", "lru_cache", "tokens"),
     "models",
     *("access", "formatting", "storage", "queues", "code"),
@@ -19,13 +19,13 @@ ROOMS = (
     *("templatetags", "api", "pages", "admin", "management", "apps"),
 )
 PURE = {"search", "runner", "client"}
-# These import no other room at their own end of the list, so each can be read alone.
+# These import no other package at their own end of the list, so each can be read alone.
 APART = {
     "workers": {"runner", "queues"},
-    "pages": set(ROOMS) - {"api", "workers", "admin", "management"},
-    "admin": set(ROOMS) - {"api", "pages", "management"},
-    "management": set(ROOMS) - {"api", "pages", "admin"},
-    "api": set(ROOMS) - {"workers", "pages", "admin", "management"},
+    "pages": set(PACKAGES) - {"api", "workers", "admin", "management"},
+    "admin": set(PACKAGES) - {"api", "pages", "management"},
+    "management": set(PACKAGES) - {"api", "pages", "admin"},
+    "api": set(PACKAGES) - {"workers", "pages", "admin", "management"},
 }
 FRAMEWORKS = {"django", "rq", "django_rq", "redis", "ninja"}
 MAX_LINES = 400
@@ -49,29 +49,31 @@ def imports(path: Path) -> set[str]:
     return names
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def allowed_rooms(room: str) -> set[str]:
-    before = set(ROOMS[: ROOMS.index(room)])
-    return {room} | (set() if room in PURE else before & APART.get(room, before))
+def allowed_packages(package: str) -> set[str]:
+    before = set(PACKAGES[: PACKAGES.index(package)])
+    return {package} | (
+        set() if package in PURE else before & APART.get(package, before)
+    )
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_module_imports_only_rooms_before_its_own(path: Path) -> None:
-    room = room_of(path)
-    if room == "__init__":
+def test_a_module_imports_only_packages_before_its_own(path: Path) -> None:
+    package = package_of(path)
+    if package == "__init__":
         return
-    assert room in ROOMS, f"{room} has no place: add it to ROOMS"
+    assert package in PACKAGES, f"{package} has no place: add it to PACKAGES"
     used = {name.split(".")[1] for name in imports(path) if "experiments." in name}
-    wrong = used - allowed_rooms(room)
+    wrong = used - allowed_packages(package)
     assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("room", sorted(PURE))
-def test_pure_rooms_import_no_framework(room: str) -> None:
-    for path in modules(folder=ROOT / room):
+@pytest.mark.parametrize("package", sorted(PURE))
+def test_pure_packages_import_no_framework(package: str) -> None:
+    for path in modules(folder=ROOT / package):
         roots = {name.split(".")[0] for name in imports(path)}
         assert not roots & FRAMEWORKS, f"{path} imports {roots & FRAMEWORKS}"
 

@@ -52,11 +52,11 @@ def find_team(slug: str | None, user: User | None) -> Team:
     if slug is not None:
         team = teams.filter(slug=slug).first()
         if team is None:
-            raise CommandError(f"There is no team {slug!r} to submit to; only {names}.")
+            raise CommandError(f"There is no team {slug!r}. Teams: {names}.")
         return team
     found = list(teams[:2])
     if len(found) != 1:
-        raise CommandError(f"Name the team with --team SLUG; there are: {names}.")
+        raise CommandError(f"Choose a team with --team SLUG. Teams: {names}.")
     return found[0]
 
 
@@ -73,8 +73,8 @@ def find_sweep(name: str) -> Sweep:
             ids = ", ".join(str(sweep.pk) for sweep in found)
             raise CommandError(f"Several sweeps are called {name}; use an id: {ids}.")
     raise CommandError(
-        f"There is no sweep {name!r}; names are ids and labels such as digits-3, see"
-        " manage.py sweep list."
+        f"There is no sweep {name!r}. Use an id or a name such as digits-3;"
+        " `manage.py sweep list` shows them."
     )
 
 

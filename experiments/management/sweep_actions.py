@@ -19,10 +19,10 @@ from experiments.sweeps.control import NotPossible
 
 STEPS = {
     "start": "start a draft",
-    "pause": "no new trials; running ones finish, or go back to the queue",
-    "resume": "continue a paused sweep",
+    "pause": "start no new trials; running ones finish, or return to the queue",
+    "resume": "resume a paused sweep",
     "cancel": "end a sweep; running trials are asked to stop",
-    "extend": "continue a sweep that has ended with more trials",
+    "extend": "resume an ended sweep for more trials",
 }
 
 BACKFILL = "backfill"
@@ -32,12 +32,12 @@ def add_steps(actions: _SubParsersAction[Any]) -> None:
     for action, meaning in STEPS.items():
         step = actions.add_parser(action, help=meaning)
         step.add_argument("id", metavar="ID", help="such as 7 or digits-3")
-        step.add_argument("--user", metavar="NAME", help="the user who does it")
+        step.add_argument("--user", metavar="NAME", help="the user to act as")
         if action == "pause":
             step.add_argument(
                 "--requeue",
                 action="store_true",
-                help="stop running trials with grace and put them back into the queue",
+                help="stop running trials, with time to save, and requeue them",
             )
         if action == "extend":
             step.add_argument("trials", metavar="N", type=int, help="how many more")
@@ -70,7 +70,7 @@ def add_backfill(actions: _SubParsersAction[Any]) -> None:
     parser = actions.add_parser(BACKFILL, help=words)
     parser.add_argument("id", metavar="ID", help="such as 7 or digits-3")
     parser.add_argument("--dry-run", action="store_true", help="only list the trials")
-    parser.add_argument("--user", metavar="NAME", help="the user who does it")
+    parser.add_argument("--user", metavar="NAME", help="the user to act as")
 
 
 def run_backfill(options: dict[str, Any]) -> Iterator[str]:

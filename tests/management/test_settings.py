@@ -203,6 +203,6 @@ def test_an_up_waits_for_who_only_looks_and_yields_to_another_one(
 
         monkeypatch.setattr("experiments.management.commands.up.time.sleep", done)
         with locked_folder(tmp_path):
-            words = rf"runs on {tmp_path} already \(process {os.getpid()}\)"
+            words = rf"already runs on {tmp_path} \(process {os.getpid()}\)"
             with pytest.raises(CommandError, match=words), locked_folder(tmp_path):
                 pytest.fail("two on one folder")

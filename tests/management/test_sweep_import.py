@@ -63,9 +63,9 @@ def test_check_takes_a_storage_file(run: Run, tmp_path: Path) -> None:
     samples.storage(tmp_path / "two.db", "wine", "beer")
     ran = run("sweep", "check", tmp_path / "two.db")
     assert ran.code == 1 and "beer" in ran.err
-    assert "Choose one by --part, such as --part wine.\n" in ran.err
+    assert "Choose one with --part, such as --part wine.\n" in ran.err
     ran = run("sweep", "check", tmp_path / "two.db", "--part", "ale")
-    assert ran.code == 1 and "Choose one by --part" in ran.err
+    assert ran.code == 1 and "Choose one with --part" in ran.err
     ran = run("sweep", "check", tmp_path / "two.db", "--part", "beer")
     assert ran.code == 0 and "display_name: beer" in ran.out
 

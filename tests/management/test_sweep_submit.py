@@ -95,7 +95,7 @@ def test_several_teams_need_a_name(run: Run, file: Path) -> None:
         (["--team", "biology"], "no team 'biology'"),
         (["--user", "bob"], "no user 'bob'"),
         (["--user", "vera"], "--team SLUG"),
-        (["--user", "ada", "--team", "chemistry"], "only physics"),
+        (["--user", "ada", "--team", "chemistry"], "Teams: physics"),
     ],
 )
 def test_names_that_do_not_fit_are_refused_in_one_line(

@@ -80,27 +80,27 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         submit = actions.add_parser("submit", help="create a sweep and start it")
         submit.add_argument(
-            "--experiment", metavar="NAME", help="instead of the file's"
+            "--experiment", metavar="NAME", help="use this experiment, not the file's"
         )
-        submit.add_argument("--no-start", action="store_true", help="leave it a draft")
-        submit.add_argument("--watch", action="store_true", help="until it has ended")
+        submit.add_argument("--no-start", action="store_true", help="create a draft")
+        submit.add_argument("--watch", action="store_true", help="show its progress")
         submit.add_argument(
-            "--try-first", action="store_true", help="one trial alone before the others"
+            "--try-first", action="store_true", help="test one configuration first"
         )
-        submit.add_argument("--team", metavar="SLUG", help="if there are several")
-        submit.add_argument("--user", metavar="NAME", help="the user who does it")
-        check = actions.add_parser("check", help="check a document, store nothing")
+        submit.add_argument("--team", metavar="SLUG", help="needed with several teams")
+        submit.add_argument("--user", metavar="NAME", help="the user to act as")
+        check = actions.add_parser("check", help="check a document, create nothing")
         for reading in (submit, check):
             reading.add_argument(
                 "file",
                 metavar="FILE",
-                help="a sweep document, or one of Azure ML, W&B, Katib, NNI or Optuna",
+                help="a sweep document, or a file of Azure ML, W&B, Katib, NNI, Optuna",
             )
             reading.add_argument(
                 "--format",
                 choices=FORMATS,
                 default="",
-                help="the file's format; default: found from its content",
+                help="the file's format; by default, its content decides",
             )
             reading.add_argument(
                 "--part",
@@ -110,11 +110,11 @@ class Command(BaseCommand):
             )
         add_steps(actions)
         add_backfill(actions)
-        actions.add_parser("list", help="the newest sweeps")
+        actions.add_parser("list", help="list the newest sweeps")
         for action, meaning in (
-            ("show", "a sweep's state and results"),
-            ("best", "its best trial"),
-            ("export", "its document, or its trials (csv)"),
+            ("show", "show a sweep's state and results"),
+            ("best", "show its best trial"),
+            ("export", "print its document, or its trials (csv)"),
         ):
             reading = actions.add_parser(action, help=meaning)
             reading.add_argument("id", metavar="ID", help="such as 7 or digits-3")
@@ -143,7 +143,7 @@ class Command(BaseCommand):
                 raise
             raise CommandError(
                 f"There is no installation in {settings.HOME} yet. Set SWEEPSITE_HOME"
-                " (or DATABASE_URL) to the one that runs, or start one with"
+                " (or DATABASE_URL) to an existing one, or start one with"
                 " `python manage.py up`."
             ) from error
 
@@ -151,7 +151,7 @@ class Command(BaseCommand):
 
     def do_submit(self, options: dict[str, Any]) -> None:
         if options["watch"] and options["no_start"]:
-            raise CommandError("A draft does not run; leave out --no-start or --watch.")
+            raise CommandError("Nothing to watch. Leave out --no-start or --watch.")
         user = find_user(options["user"]) if options["user"] else None
         team = find_team(options["team"], user)
         imported = read_file(options)
@@ -261,7 +261,7 @@ class Command(BaseCommand):
             "message": sweep.message,
             "failures": failures_line(sweep),
             "pre-flight": preflight_line(sweep),
-            "compute spent": f"{progress.spent:.0f} s",
+            "compute used": f"{progress.spent:.0f} s",
             "compute saved": f"{progress.saved:.0f} s (estimate)",
         }
         for name, value in facts.items():
@@ -308,7 +308,7 @@ def read_file(options: dict[str, Any]) -> Imported:
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
     if len(content) > MAX_BYTES:
-        raise CommandError(f"{path} is too large; {MAX_BYTES >> 20} MB are allowed.")
+        raise CommandError(f"{path} is larger than {MAX_BYTES >> 20} MB.")
     part = options["part"]
     try:
         return read_sweep(content, part=part, format=options["format"])
@@ -316,7 +316,7 @@ def read_file(options: dict[str, Any]) -> Imported:
         parts = parts_of(content)
         if len(parts) < 2 or part in parts:
             raise
-        hint = f"Choose one by --part, such as --part {shlex.quote(parts[0])}."
+        hint = f"Choose one with --part, such as --part {shlex.quote(parts[0])}."
         raise DefinitionError([*error.problems, Problem("", hint)]) from error
 
 

@@ -16,8 +16,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        create = actions.add_parser("create", help="make a token and print its secret")
-        create.add_argument("--user", required=True, help="whose token: a user's name")
+        create = actions.add_parser("create", help="create one and print its secret")
+        create.add_argument("--user", required=True, help="the user who owns it")
         create.add_argument("--name", default="", help="what the token is for")
         create.add_argument(
             "--scope", choices=ApiToken.Scope.values, default=ApiToken.Scope.WRITE
@@ -34,8 +34,8 @@ class Command(BaseCommand):
             digest=token.digest,
         )
         self.stderr.write(
-            f"A token of scope {options['scope']} for {user.username}; keep it, it is"
-            " not shown again:",
+            f"An API token for {user.username}, scope {options['scope']}. Copy it now;"
+            " it is not shown again:",
             str,
         )
         self.stdout.write(token.secret)

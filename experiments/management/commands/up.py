@@ -46,14 +46,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--port", type=int, default=8000, help="default 8000")
         parser.add_argument(
-            "--slots", type=int, help="trials at one time; default 2, or one per GPU"
+            "--slots", type=int, help="trials at a time; default 2, or one per GPU"
         )
         parser.add_argument(
             "--gpus",
             default="none",
-            help="auto (those of nvidia-smi), indexes such as 0,1, or none",
+            help="auto (all that nvidia-smi lists), numbers such as 0,1, or none",
         )
         parser.add_argument("--demo", action="store_true", help="run the demo sweep")
 

@@ -15,14 +15,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        create = actions.add_parser("create", help="make one and print its secret")
+        create = actions.add_parser("create", help="create one and print its secret")
         create.add_argument("--pool", required=True, help="the pool's name")
 
     def handle(self, *args: Any, **options: Any) -> None:
         pool = find_pool(options["pool"])
         token = WorkerToken.issue(pool)
         self.stderr.write(
-            f"A credential for workers of pool {pool.name}; set it as"
+            f"A credential for workers of pool {pool.name}. Set it as"
             " SWEEPSITE_WORKER_TOKEN. It is not shown again:",
             str,
         )

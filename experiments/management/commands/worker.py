@@ -52,12 +52,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--pool", default="default", help="the worker pool's name")
         parser.add_argument(
-            "--slots", type=int, help="trials at one time; default 1, or one per GPU"
+            "--slots", type=int, help="trials at a time; default 1, or one per GPU"
         )
         parser.add_argument(
             "--gpus",
             default="none",
-            help="auto (those of nvidia-smi), indexes such as 0,1, or none",
+            help="auto (all that nvidia-smi lists), numbers such as 0,1, or none",
         )
         parser.add_argument(
             "--gpus-per-slot", type=int, default=1, help="GPUs of each slot"
