@@ -43,11 +43,11 @@ def put_artifact(
     """
     size = int(request.headers.get("Content-Length") or 0)
     _check_room(running_attempt(request), path, size)
-    with disk_full_told():
+    with answering_disk_full():
         target = storage.output_path(attempt_id, sha256)
     incoming = target.with_name(f".{uuid.uuid4().hex}")
     try:
-        with disk_full_told():
+        with answering_disk_full():
             body = iter(lambda: request.read(1 << 20), b"")
             size, digest = storage.write_whole(incoming, body)
         if digest != sha256:
@@ -98,7 +98,7 @@ def resume_file(
 
 
 @contextmanager
-def disk_full_told() -> Iterator[None]:
+def answering_disk_full() -> Iterator[None]:
     """A full disk of the site is answered as such: sending again would not help."""
     try:
         yield

@@ -110,7 +110,7 @@ def _limits(sweep: Sweep) -> dict[str, int]:
     """What one trial may take of its host, under the names that a runner knows."""
     given = sweep.definition.get("resources", {})
     names = {"memory": "memory_bytes", "open_files": "open_files"}
-    return {told: int(given[name]) for name, told in names.items() if given.get(name)}
+    return {key: int(given[name]) for name, key in names.items() if given.get(name)}
 
 
 def _environment(trial: Trial, sweep: Sweep, *, token: str) -> dict[str, str]:

@@ -129,7 +129,7 @@ class TrialAuth(HttpBearer):
         trial, digest = _named_in_path(request, "trial_id"), token_digest(token)
         if request.method != "GET":
             return TRAINING.first(trial=trial, digest=digest)
-        # Reading ends with the attempt; a late report is told so by its own code.
+        # Reading ends with the attempt; a late report gets an error of its own.
         attempts = Attempt.objects.select_related("trial__sweep__experiment")
         return attempts.filter(
             trial=trial, trial_token_digest=digest, state=AttemptState.RUNNING

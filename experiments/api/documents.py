@@ -31,7 +31,7 @@ YAML_TYPES = frozenset(
 # Python that uses Azure's SDK is text, an Optuna storage is a file.
 TEXT_TYPES = frozenset({"text/plain", "text/x-python"})
 FILE_TYPES = frozenset({"application/octet-stream", "application/vnd.sqlite3"})
-# The body is read by hand, so the description of the API is told about it here.
+# The body is read by hand, so it is described here for openapi.json.
 DOCUMENT_BODY = {
     "requestBody": {
         "required": True,

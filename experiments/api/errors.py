@@ -40,9 +40,13 @@ def add_error_handlers(api: NinjaAPI) -> None:
 
     def handle(kind: type[Exception], refusal: Callable[[Any], ApiError]) -> None:
         def answer(request: HttpRequest, error: Any) -> HttpResponse:
-            told = refusal(error)
-            body = {"code": told.code, "message": str(told), "fields": told.fields}
-            return api.create_response(request, {"error": body}, status=told.status)
+            found = refusal(error)
+            body = {
+                "code": found.code,
+                "message": str(found),
+                "fields": found.fields,
+            }
+            return api.create_response(request, {"error": body}, status=found.status)
 
         api.add_exception_handler(kind, answer)
 
@@ -83,8 +87,8 @@ def _not_found(error: Http404) -> ApiError:
     return ApiError(404, "not_found", str(error) or "There is nothing here.")
 
 
-def _refused(error: HttpError) -> ApiError:
-    return ApiError(error.status_code, "refused", str(error))
+def _found(error: HttpError) -> ApiError:
+    return ApiError(error.status_code, "found", str(error))
 
 
 REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
@@ -96,7 +100,7 @@ REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     AuthenticationError: _unauthorized,
     PermissionDenied: _forbidden,
     Http404: _not_found,
-    HttpError: _refused,
+    HttpError: _found,
 }
 
 
@@ -120,14 +124,14 @@ NAMES: Mapping[type, str] = {list: "a list", dict: "a mapping", type(None): "nul
 
 def only(words: str, *kinds: type) -> BeforeValidator:
     """Refuse other kinds of JSON in one sentence with what is allowed. True and false
-    are no numbers: Python counts them among those, people and JSON do not."""
+    are not numbers, although Python counts them as such."""
 
     def checked(value: object) -> object:
         if isinstance(value, kinds) and not isinstance(value, bool):
             return value
         named = NAMES.get(type(value)) or json.dumps(value)[:60]
-        told = {"value": named, "words": words}
-        raise PydanticCustomError("kind", "is {value}; allowed are {words}", told)
+        parts = {"value": named, "words": words}
+        raise PydanticCustomError("kind", "is {value}; allowed are {words}", parts)
 
     return BeforeValidator(checked)
 

@@ -44,7 +44,7 @@ def report(request: HttpRequest, trial_id: int, body: PointsIn) -> ReplyOut:
     process that reports should end itself.
     """
     attempt = _attempt(request, trial_id)
-    # Of one that a worker launched, its runner tells that it lives.
+    # For a trial that a worker launched, its runner sends the heartbeats.
     asked = not attempt.runner_token_digest
     points = [p.point() for p in body.points]
     return ReplyOut.of(ingest.record(attempt.pk, points, is_heartbeat=asked))
@@ -106,7 +106,7 @@ def _launched(what: str) -> ApiError:
     return ApiError(
         409,
         "launched",
-        f"This trial was launched by a worker, whose runner tells {what}; this is for"
+        f"This trial was launched by a worker, whose runner reports {what}; this is for"
         " trials that run elsewhere.",
     )
 

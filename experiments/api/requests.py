@@ -142,7 +142,7 @@ def clone(request: HttpRequest, trial_id: int, body: TrialIn) -> Status[AddedOut
 def add_by_hand(request: HttpRequest, sweep_id: int, body: TrialIn) -> Status[AddedOut]:
     """Try a configuration of one's own, beyond the budget and before anything new.
 
-    Values beyond a range are allowed, and told in ``outside``; samplers do not learn
+    Values beyond a range are allowed, and listed in ``outside``; samplers do not learn
     from them. Values of a wrong kind are refused by name.
     """
     sweep = steerable_sweep(request, sweep_id)

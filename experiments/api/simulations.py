@@ -119,19 +119,19 @@ def simulate(request: HttpRequest, sweep_id: int, body: SimulationIn) -> Simulat
     policies = _policies(sweep, body)
     mark = mark_named(sweep, body.mark)
     question = Question.of(sweep, mark, [settings for settings, _ in policies])
-    recording, told = read(sweep, mark, keep=KEEP)
+    recording, result = read(sweep, mark, keep=KEEP)
     if recording is not None:
-        told = ask(sweep, question, keep=KEEP, wait=MAX_WAIT)
-    if told.busy:
-        raise ApiError(409, "busy", f"{told.busy} Send the same again in a minute.")
-    if told.problem:
-        raise ApiError(409, "simulation_failed", told.problem)
+        result = ask(sweep, question, keep=KEEP, wait=MAX_WAIT)
+    if result.busy:
+        raise ApiError(409, "busy", f"{result.busy} Send the same again in a minute.")
+    if result.problem:
+        raise ApiError(409, "simulation_failed", result.problem)
     out = _Out(sweep, recording) if recording is not None else None
-    answers_found = told.answers or [None] * len(policies)
+    answers_found = result.answers or [None] * len(policies)
     return SimulationOut(
         mark=str(mark),
-        done=recording is not None and told.complete,
-        progress=told.done,
+        done=recording is not None and result.complete,
+        progress=result.done,
         happened=out.happened() if out else None,
         outcomes=[
             out.outcome(answer, *policy) if out and answer is not None else None

@@ -293,7 +293,7 @@ def _add_to_log(attempt: Attempt, seq: int, chunk: bytes) -> int:
     """The number of the next chunk."""
     if seq != attempt.log_chunks:
         return attempt.log_chunks
-    with artifacts.disk_full_told():
+    with artifacts.answering_disk_full():
         storage.append_log(attempt.pk, chunk, first=seq == 0)
     Attempt.objects.filter(pk=attempt.pk).update(
         log_chunks=seq + 1, log_bytes=F("log_bytes") + len(chunk)

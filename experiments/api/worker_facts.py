@@ -46,8 +46,8 @@ class HelloIn(Schema):
 
     def columns(self) -> dict[str, Any]:
         """The columns of its Worker, but for the name."""
-        told: dict[str, Any] = self.dict(exclude={"name"})
-        return {**told, "facts": known(told["facts"])}
+        values: dict[str, Any] = self.dict(exclude={"name"})
+        return {**values, "facts": known(values["facts"])}
 
     def check_devices(self) -> None:
         """Refuse one whose slots need more GPUs than it has."""
@@ -73,5 +73,5 @@ def known(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def renewed_facts(worker: Worker, beat: WorkerBeatIn) -> dict[str, Any]:
-    """The facts of a worker with what its beat has told anew."""
+    """The facts of a worker with the new ones of its heartbeat."""
     return {**worker.facts, **known({"disk_free": beat.disk_free})}

@@ -223,7 +223,7 @@ class _Metered(io.BytesIO):
         if self.room < 0:
             raise SnapshotError(
                 "The tar archive has a header of more than"
-                f" {HEADER_ROOM >> 10} KB, such as a file name of that length."
+                f" {HEADER_ROOM >> 10} kB, such as a file name of that length."
             )
         return super().read(size)
 

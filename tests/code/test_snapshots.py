@@ -147,7 +147,7 @@ def test_a_header_within_the_limit_is_not_read_either(
     team: Team, compress: Callable[[bytes], bytes]
 ) -> None:
     bomb = compress(longname(8 << 20))
-    assert most_memory(team, bomb, "header of more than 128 KB") < 30 << 20
+    assert most_memory(team, bomb, "header of more than 128 kB") < 30 << 20
 
 
 def test_attributes_of_all_members_are_stored_once(team: Team) -> None:
