@@ -87,8 +87,8 @@ def _not_found(error: Http404) -> ApiError:
     return ApiError(404, "not_found", str(error) or "There is nothing here.")
 
 
-def _found(error: HttpError) -> ApiError:
-    return ApiError(error.status_code, "found", str(error))
+def _refused(error: HttpError) -> ApiError:
+    return ApiError(error.status_code, "refused", str(error))
 
 
 REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
@@ -100,7 +100,7 @@ REFUSALS: Mapping[type[Exception], Callable[[Any], ApiError]] = {
     AuthenticationError: _unauthorized,
     PermissionDenied: _forbidden,
     Http404: _not_found,
-    HttpError: _found,
+    HttpError: _refused,
 }
 
 
