@@ -219,9 +219,8 @@ def _unused_words(entries: Entries) -> str:
             "${{search_space.name}} is replaced by a parameter, ${{inputs.name}} by"
             " an input. The command runs without a shell."
         )
-    parameters = counted(number, "parameter")
-    them = "is" if number == 1 else "are"
-    return f"The {parameters} {them} appended as --name value."
+    parameters = "parameter is" if number == 1 else f"{number} parameters are"
+    return f"The {parameters} appended as --name value."
 
 
 def _space_words(entries: Entries, preview: Preview) -> str:

@@ -64,7 +64,7 @@ def cost_rows(comparison: Comparison) -> Iterator[ComparedRow]:
             ComparedCell(duration_text(e.saved), tone="terminated" if e.saved else "")
             for e in entrants
         ]
-        yield ComparedRow("saved by early end", cells, aside="dashed: not run")
+        yield ComparedRow("saved by ending early", cells, aside="dashed: not run")
     peaks = [_peak(entrant) for entrant in entrants]
     if any(peaks):
         yield _cost_row("peak memory", peaks, bytes_text)

@@ -146,7 +146,7 @@ def chance_to_improve(ranked: int, more: int) -> float:
 def _settled(chance: float) -> str:
     if chance <= SETTLED:
         return "Settled"
-    return "Close to settled" if chance <= NEARLY else "Not settled yet"
+    return "Nearly settled" if chance <= NEARLY else "Not settled yet"
 
 
 def _since_best(summary: SweepSummary) -> str:

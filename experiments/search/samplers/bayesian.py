@@ -42,7 +42,7 @@ class BayesianSampler(Sampler):
     kind: ClassVar[str] = "bayesian"
     title: ClassVar[str] = "Bayesian"
     advice: ClassVar[str] = (
-        "A model of every result proposes. Best for 20 to 1,000 trials."
+        "A model of all results proposes each trial. Best for 20 to 1,000 trials."
     )
     needs_history: ClassVar[bool] = True
 

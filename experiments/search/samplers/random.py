@@ -33,7 +33,7 @@ class RandomSampler(Sampler):
     kind: ClassVar[str] = "random"
     title: ClassVar[str] = "Random"
     advice: ClassVar[str] = (
-        "Independent draws: the yardstick, and good for very many trials."
+        "Independent draws. A baseline, and good for very many trials."
     )
     needs_history: ClassVar[bool] = False
 

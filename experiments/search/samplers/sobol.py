@@ -179,7 +179,7 @@ class SobolSampler(Sampler):
     kind: ClassVar[str] = "sobol"
     title: ClassVar[str] = "Sobol"
     advice: ClassVar[str] = (
-        "Random, but spread evenly. For a first look below 50 trials."
+        "Random, but spread evenly. For a first look with fewer than 50 trials."
     )
     needs_history: ClassVar[bool] = False
 
