@@ -10,6 +10,7 @@ from django.db import close_old_connections
 
 from experiments.models import Sweep, Trial
 from experiments.models.sweeps import SweepState
+from experiments.models.trials import TrialState
 from experiments.sweeps.progress import Progress, progress_of
 
 BAR = 20
@@ -22,7 +23,9 @@ def progress_line(sweep: Sweep, progress: Progress) -> str:
     filled = round(BAR * progress.share)
     bar = "#" * filled + "-" * (BAR - filled)
     counts = progress.counts
-    trials = ", ".join(f"{counts[s]} {s}" for s in STATES if counts[s])
+    trials = ", ".join(
+        f"{counts[s]} {TrialState(s).label.lower()}" for s in STATES if counts[s]
+    )
     parts = [
         f"{sweep} {sweep.state} [{bar}] {progress.ended}/{sweep.max_total_trials}",
         trials,

@@ -19,7 +19,7 @@ FINAL_STATES = ("completed", "terminated", "cancelled", "failed")
 
 @dataclass(frozen=True)
 class Objective:
-    """The metric to optimise. Inside the search a lower number is always better.
+    """The metric to optimize. Inside the search a lower number is always better.
 
     `target` is in the metric's own sign: a trial that reaches it completes the sweep.
     """

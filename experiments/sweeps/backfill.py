@@ -241,7 +241,7 @@ def run_backfill(sweep: Sweep, *, actor: User | None) -> Backfill:
 
 def counts_in_words(counts: Mapping[str, int]) -> str:
     """``2 failed, 1 deleted``."""
-    return ", ".join(f"{n:,} {kind}" for kind, n in counts.items() if n) or "none"
+    return ", ".join(f"{n:,} {kind}" for kind, n in counts.items() if n) or "no trials"
 
 
 def _read(sweep: Sweep) -> Iterator[tuple[Any, ...]]:

@@ -19,7 +19,9 @@ def test_trials_are_listed_and_then_queued_once(run: Run) -> None:
     ran = run("sweep", "backfill", sweep.pk, "--user", "ada")
     assert ran.out.endswith("digits-1: 1 failed; 1 will run.\n")
     assert sweep.requests.get().requested_by == factories.user("ada")
-    assert run("sweep", "backfill", "digits-1").out == "digits-1: none; 0 will run.\n"
+    assert (
+        run("sweep", "backfill", "digits-1").out == "digits-1: no trials; 0 will run.\n"
+    )
     assert sweep.requests.count() == 1
 
 

@@ -275,7 +275,9 @@ class Command(BaseCommand):
             raise CommandError(
                 f"No ended trial of {sweep} has a value of {sweep.primary_metric} yet."
             )
-        self.stdout.write(f"{trial.label} (id {trial.pk}) {trial.state}")
+        self.stdout.write(
+            f"{trial.label} (id {trial.pk}) {trial.get_state_display().lower()}"
+        )
         self.stdout.write(f"{sweep.primary_metric}: {trial.value!r}")
         self.stdout.write(json.dumps(trial.params, ensure_ascii=False))
 
