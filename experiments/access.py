@@ -73,7 +73,12 @@ def trials_for(user: User) -> QuerySet[Trial]:
 
 
 def artifacts_for(user: User) -> QuerySet[Artifact]:
-    return _within(Artifact.objects.all(), "attempt__trial__experiment__team", user)
+    """Output files of the user's teams, without those that wait to be deleted."""
+    kept = Artifact.objects.filter(
+        attempt__trial__files_deletion_requested_at=None,
+        attempt__trial__sweep__deletion_requested_at=None,
+    )
+    return _within(kept, "attempt__trial__experiment__team", user)
 
 
 def code_for(user: User) -> QuerySet[CodeSnapshot]:

@@ -56,9 +56,16 @@ def keep_recording(sweep_id: int, mark: str, content: bytes) -> None:
     """Store a sweep's reports for simulations; the oldest recordings are deleted."""
     path = recording_path(sweep_id, mark)
     write_whole(path, [content])
-    found = sorted(path.parent.glob("*.npz"), key=lambda kept: kept.stat().st_mtime)
-    for old in found[:-MAX_RECORDINGS]:
+    for old in sorted(path.parent.glob("*.npz"), key=_modified)[:-MAX_RECORDINGS]:
         old.unlink(missing_ok=True)
+
+
+def _modified(path: Path) -> float:
+    """Zero for a file that another process has just deleted."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> tuple[int, str]:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from django.db import transaction
@@ -192,6 +193,13 @@ def _marked_sweeps() -> QuerySet[Sweep]:
 def _marked_trials() -> QuerySet[Trial]:
     marked = Trial.objects.filter(files_deletion_requested_at__isnull=False)
     return marked.filter(files_deleted_at=None).order_by("pk")
+
+
+def late_deletions(before: datetime) -> int:
+    """How many sweeps and trials were marked before this time and are not deleted."""
+    sweeps = _marked_sweeps().filter(deletion_requested_at__lt=before)
+    trials = _marked_trials().filter(files_deletion_requested_at__lt=before)
+    return sweeps.count() + trials.count()
 
 
 def delete_requested() -> None:

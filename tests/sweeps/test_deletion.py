@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from redis import Redis
 from rq import SimpleWorker
@@ -246,3 +247,15 @@ def test_a_job_with_arguments_of_a_stranger_is_refused(redis: Redis) -> None:
     job = site_jobs.site_queue().enqueue_call(site_jobs.DELETE, args=(1,))
     with pytest.raises(workers.RefusedJob):
         workers.site_worker().refuse_foreign(job)
+
+
+@pytest.mark.django_db
+def test_files_that_wait_to_be_deleted_are_out_of_reach() -> None:
+    trial = factories.trial(factories.sweep(factories.team(ada="viewer")))
+    factories.claim(trial)
+    attempt = trial.current_attempt
+    Artifact.objects.create(attempt=attempt, path="model.npz", size=1, sha256="0" * 64)
+    ada = factories.user("ada")
+    assert access.artifacts_for(ada).count() == 1
+    Trial.objects.filter(pk=trial.pk).update(files_deletion_requested_at=Now())
+    assert access.artifacts_for(ada).count() == 0

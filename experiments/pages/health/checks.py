@@ -184,6 +184,13 @@ def _work_issues(work: Work) -> Iterator[HealthIssue]:
     for pool in work.pools:
         if pool.waiting and not pool.usable:
             yield _no_worker(pool, work)
+    if n := work.late_deletions:
+        yield HealthIssue(
+            f"{counted(n, 'deletion')} waiting for over 5 minutes",
+            "The site's own worker deletes files and runs long simulations. It does not"
+            " run, or it cannot keep up.",
+            "`manage.py up` starts it. Elsewhere, run: python manage.py worker --site",
+        )
     if work.lost_hour >= MAX_LOST:
         yield HealthIssue(
             f"{work.lost_hour} attempts were lost in the last hour",

@@ -24,9 +24,11 @@ from experiments.models.sweeps import SweepState
 from experiments.models.trials import TRIAL_ENDS, AttemptState
 from experiments.pages.health.disk import Database, Disk, database, fullest_disk
 from experiments.queues import QueueFacts
+from experiments.sweeps.deletion import late_deletions
 
 PACKAGES = ("rq", "redis", "django-rq", "numpy", "scipy", "gunicorn")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MAX_DELETION_WAIT = timedelta(minutes=5)
 LOSS_WORDS = {
     "silent": "its host stopped responding",
     "worker_died": "its worker process died",
@@ -80,6 +82,7 @@ class Work:
     ended: Mapping[str, int]
     losses: Sequence[Loss]
     schedulers: Sequence[SchedulerProcess]
+    late_deletions: int
     now: datetime = field(repr=False)
 
     @property
@@ -134,6 +137,7 @@ def work(now: datetime) -> Work:
         ended=_counts(Trial, sorted(TRIAL_ENDS)),
         losses=_losses(now),
         schedulers=list(SchedulerProcess.objects.all()),
+        late_deletions=late_deletions(now - MAX_DELETION_WAIT),
         now=now,
     )
 

@@ -125,10 +125,12 @@ def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileRe
     own: QuerySet[Artifact] = access.artifacts_for(access.viewer(request))
     artifact = access.found_or_404(own, pk=artifact_pk, attempt__trial=trial)
     target = storage.output_path(artifact.attempt_id, artifact.sha256)
-    if not target.exists():
-        raise Http404("The file was removed to free space.")
+    try:
+        content = target.open("rb")
+    except FileNotFoundError:
+        raise Http404("The file was removed to free space.") from None
     response = FileResponse(
-        target.open("rb"),
+        content,
         as_attachment=True,
         filename=posixpath.basename(artifact.path),
         content_type="application/octet-stream",

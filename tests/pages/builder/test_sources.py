@@ -60,7 +60,7 @@ def test_a_folder_of_the_pool_is_stored(ada: Client) -> None:
 
 def test_a_folder_outside_names_those_that_are_allowed(ada: Client) -> None:
     fields = form(code_kind="folder", folder="/srv/codes/x")
-    assert "allowed are: /srv/code." in problems(ada, fields)["folder"]
+    assert "pool default allows: /srv/code." in problems(ada, fields)["folder"]
 
 
 def test_python_and_requirements_are_stored_and_come_back(ada: Client) -> None:

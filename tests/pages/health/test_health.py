@@ -482,3 +482,21 @@ def test_a_real_queue_tells_of_itself(settings: Any, queue_url: str) -> None:
     assert found.server.startswith(("Valkey ", "Redis "))
     assert found.memory > 100_000
     assert found.policy == "noeviction"
+
+
+@pytest.mark.django_db
+class TestLateDeletions:
+    def page(self, client: Client, *, minutes: int) -> str:
+        sweep = factories.sweep(factories.team(), state="completed")
+        marked = database_now() - timedelta(minutes=minutes)
+        Sweep.objects.filter(pk=sweep.pk).update(deletion_requested_at=marked)
+        client.force_login(factories.user("root", is_staff=True, is_superuser=True))
+        return client.get("/health/").content.decode()
+
+    def test_a_site_worker_that_does_not_delete_is_named(self, client: Client) -> None:
+        page = self.page(client, minutes=6)
+        assert "1 deletion waiting for over 5 minutes" in page
+        assert "manage.py worker --site" in page
+
+    def test_a_new_deletion_is_not_an_issue(self, client: Client) -> None:
+        assert "waiting for over 5 minutes" not in self.page(client, minutes=4)

@@ -87,7 +87,7 @@ def test_the_sites_own_data_is_refused(tmp_path: Path, settings: Any) -> None:
 
 def test_a_link_to_a_home_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ada").symlink_to("/home/ada")
-    assert "(a link to /home/ada) is the whole home" in refused(str(tmp_path / "ada"))
+    assert "(a link to /home/ada) is a home folder" in refused(str(tmp_path / "ada"))
 
 
 def test_a_link_to_the_systems_folders_is_refused(tmp_path: Path) -> None:
