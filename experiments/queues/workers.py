@@ -11,7 +11,9 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
@@ -97,6 +99,12 @@ class SiteWorker(GuardedWorker):
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return SITE_HEARTBEAT_SECONDS
+
+    def handle_warm_shutdown_request(self) -> None:
+        # The queue may have died with the supervisor: saying goodbye must not wait
+        # for it.
+        self.connection.set_retry(Retry(NoBackoff(), 0))
+        super().handle_warm_shutdown_request()
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         import django

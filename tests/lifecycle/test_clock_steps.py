@@ -226,7 +226,7 @@ def test_the_log_counts_renewed_rows_once(
     """Three attempts, and the three workers that run them."""
     set_clock(clocks, -HOUR)
     go_on(rounds, clocks, 15)
-    assert caplog.text.count("6 heartbeats and dispatches of the future") == 1
+    assert caplog.text.count("set 6 heartbeats and dispatches to now") == 1
 
 
 @pytest.mark.django_db
