@@ -147,7 +147,11 @@ def test_a_worker_takes_it_from_the_queue_at_once(requested: Sweep) -> None:
     assert site_jobs.site_queue().job_ids == []
 
 
-def test_a_flushed_queue_only_delays(requested: Sweep, redis: Redis) -> None:
+def test_a_flushed_queue_only_delays(
+    requested: Sweep, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = "experiments.management.commands.scheduler"
+    monkeypatch.setattr(f"{scheduler}.close_old_connections", lambda: None)
     redis.flushall()
     Rounds().round()
     assert site_jobs.site_queue().job_ids == ["deletion"]

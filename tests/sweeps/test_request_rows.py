@@ -250,7 +250,7 @@ def test_those_that_ask_at_one_moment_get_different_trials_and_keep_the_limit() 
     given: list[int] = []
     most: list[int] = []
 
-    def ask(place: int) -> None:
+    def ask_at_once(place: int) -> None:
         for _ in range(200):
             try:
                 claim = ask.ask(made_again(made), client=f"host-{place}")
@@ -263,7 +263,7 @@ def test_those_that_ask_at_one_moment_get_different_trials_and_keep_the_limit() 
             outcome = lifecycle.Outcome(cause="exited", exit_code=1)
             lifecycle.finish_attempt(claim.attempt, outcome)
 
-    at_once(6, ask)
+    at_once(6, ask_at_once)
     assert sorted(given) == list(range(30))
     assert max(most) <= 4
 
@@ -279,11 +279,11 @@ def test_one_client_that_asks_twice_at_one_moment_has_one_trial() -> None:
     made = sweep(total=30, at_once=8, trial=None, launches=False)
     given: list[str] = []
 
-    def ask(_: int) -> None:
+    def ask_at_once(_: int) -> None:
         claim = ask.ask(made_again(made), client="host-1")
         given.append(claim.token.secret)
 
-    at_once(6, ask)
+    at_once(6, ask_at_once)
     assert len(given) == 6 and len(set(given)) == 1
     assert made.trials.count() == 1
 
