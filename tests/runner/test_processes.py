@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -25,7 +26,9 @@ def family() -> Iterator[subprocess.Popen[str]]:
     ) as shell:
         yield shell
         for pid in (*processes.descendants(shell.pid), shell.pid):
-            os.kill(pid, 9)
+            # A child that a test has killed may be gone between the list and here.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
 
 
 def child_of(shell: subprocess.Popen[str]) -> int:
