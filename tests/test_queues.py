@@ -35,6 +35,65 @@ def test_a_job_that_lost_its_place_in_the_queue_is_enqueued_again(redis: Redis) 
     assert queues.pool_queue("default").job_ids == ["attempt-7"]
 
 
+class TestAJobThatASlotHas:
+    """It has left the queue, and its attempt waits until the slot has claimed it."""
+
+    @pytest.fixture
+    def slot(self, redis: Redis) -> workers.SlotWorker:
+        return workers.slot_worker("default", name="host-2-1-4711")
+
+    @pytest.fixture
+    def taken(self, slot: workers.SlotWorker) -> Job:
+        queues.notify(7, "default")
+        taken = slot.dequeue_job_and_maintain_ttl(timeout=1)
+        assert taken is not None
+        return taken[0]
+
+    def test_it_is_not_enqueued_again(
+        self, slot: workers.SlotWorker, taken: Job
+    ) -> None:
+        slot.prepare_execution(taken)
+        assert queues.notify(7, "default", restarted="host-2-0")
+        assert queues.pool_queue("default").job_ids == []
+
+    def test_it_is_when_the_slot_has_restarted(
+        self, slot: workers.SlotWorker, taken: Job
+    ) -> None:
+        slot.prepare_execution(taken)
+        queues.notify(7, "default", restarted="host-2-1")
+        assert queues.pool_queue("default").job_ids == ["attempt-7"]
+
+    def test_it_is_when_its_worker_sends_no_heartbeats(
+        self, slot: workers.SlotWorker, taken: Job, redis: Redis
+    ) -> None:
+        execution = slot.prepare_execution(taken)
+        assert 0 < redis.pttl(execution.key) <= 65_000
+        redis.delete(execution.key)
+        queues.notify(7, "default")
+        assert queues.pool_queue("default").job_ids == ["attempt-7"]
+
+    @pytest.mark.parametrize("lost", ["rq:job:attempt-7", "rq:execution:attempt-7:*"])
+    def test_it_ends_well_although_the_queue_has_lost_its_keys(
+        self,
+        slot: workers.SlotWorker,
+        taken: Job,
+        redis: Redis,
+        monkeypatch: pytest.MonkeyPatch,
+        lost: str,
+    ) -> None:
+        """Another slot had the same job and ended first, or was killed long ago."""
+        execution = slot.prepare_execution(taken)
+
+        def lose(attempt: int) -> None:
+            redis.delete(*redis.keys(lost))
+
+        monkeypatch.setattr(queues.RUN_ATTEMPT, lose)
+        queue = queues.pool_queue("default")
+        assert slot.perform_job(taken, queue, execution)
+        left = {key.decode() for key in redis.keys("*attempt-7*")}
+        assert left == set()
+
+
 def test_waking_ends_the_schedulers_wait_and_calls_do_not_pile_up(
     redis: Redis,
 ) -> None:

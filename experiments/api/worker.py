@@ -175,7 +175,7 @@ def slot_idle(request: HttpRequest, body: SlotIn) -> dict[str, Any]:
     check_protocol(request)
     worker = _worker(request, body.worker)
     lost = _lose(Attempt.objects.filter(worker=worker, slot=body.slot))
-    dispatch.notify_again(worker)
+    dispatch.notify_again(worker, body.slot)
     return {"lost": lost}
 
 

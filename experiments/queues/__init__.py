@@ -15,13 +15,17 @@ from typing import Any
 from django.conf import settings
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.client import Pipeline
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from rq import Queue
+from rq.exceptions import InvalidJobOperation
+from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
+from rq.utils import as_text
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,15 @@ class GuardedJob(Job):
     ) -> None:
         """Send nothing: URLs from the queue are not trusted."""
 
+    def delete(self, pipeline: Pipeline | None = None, **options: bool) -> None:
+        """Also if its hash is gone, or that of an execution whose worker was killed:
+        RQ raises then."""
+        try:
+            super().delete(pipeline=pipeline, **options)
+        except (InvalidJobOperation, ValueError):
+            registry = ExecutionRegistry(self.id, self.connection)
+            (pipeline or self.connection).delete(self.key, registry.key)
+
 
 @functools.cache
 def shared_connection() -> Redis:
@@ -74,14 +87,15 @@ def queue_name(pool: str, worker: int | None = None) -> str:
     return pool if worker is None else f"{pool}@{worker}"
 
 
-def notify(attempt_id: int, name: str) -> bool:
-    """Enqueue an attempt under that name (see queue_name), once. False: the queue does
-    not answer."""
+def notify(attempt_id: int, name: str, *, restarted: str = "") -> bool:
+    """Enqueue an attempt under that name (see queue_name), unless its job waits there
+    or a slot has it. No job of the slot that has just restarted counts: its name is
+    without the process id. False: the queue does not answer."""
     job_id = f"attempt-{attempt_id}"
     try:
         queue = pool_queue(name)
         # A job's hash can outlive its place in the queue.
-        if queue.get_job_position(job_id) is None:
+        if queue.get_job_position(job_id) is None and not _runs(job_id, restarted):
             queue.enqueue_call(
                 RUN_ATTEMPT,
                 args=(attempt_id,),
@@ -94,6 +108,17 @@ def notify(attempt_id: int, name: str) -> bool:
         logger.warning("no worker was notified of attempt %s: %s", attempt_id, error)
         return False
     return True
+
+
+def _runs(job_id: str, restarted: str) -> bool:
+    """Whether a slot has the job. Its worker renews an execution while it is alive."""
+    connection = shared_connection()
+    for found in connection.zrange(ExecutionRegistry(job_id, connection).key, 0, -1):
+        key = Execution(str(as_text(found)), job_id, connection).key
+        name = connection.hget(key, "worker_name")
+        if name and as_text(name).rpartition("-")[0] != restarted:
+            return True
+    return False
 
 
 def wake_scheduler() -> None:

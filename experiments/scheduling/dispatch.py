@@ -183,17 +183,17 @@ def notify_waiting() -> None:
             dispatch.drop(sweep)
 
 
-def notify_again(worker: Worker) -> None:
-    """Notify a worker that has just started of the attempts dispatched to it.
+def notify_again(worker: Worker, slot: int) -> None:
+    """Notify a worker whose slot has just started of the attempts dispatched to it.
 
     The process that took the job may have died before its claim. Jobs that are still
-    in the queue are not doubled.
+    in the queue, or that another slot has taken, are not doubled.
     """
     promised = Attempt.objects.filter(state=AttemptState.QUEUED, dispatched_to=worker)
     name = queues.queue_name(worker.pool.name, worker.pk)
     oldest = promised.order_by("dispatched_at").values_list("pk", flat=True)
     for pk in oldest[:MAX_NOTIFIED_AGAIN]:
-        if not queues.notify(pk, name):
+        if not queues.notify(pk, name, restarted=f"{worker.name}-{slot}"):
             return
 
 

@@ -25,7 +25,7 @@ def notified(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """The sent that were notified: the queue itself is not running here."""
     sent: list[tuple[int, str]] = []
     monkeypatch.setattr(
-        "experiments.queues.notify", lambda *job: bool(sent.append(job)) or True
+        "experiments.queues.notify", lambda *job, **_: bool(sent.append(job)) or True
     )
     return sent
 
@@ -396,9 +396,9 @@ class TestHostsThatBeginAnew:
         begun = Attempt.objects.get(pk=mine[0][0])
         start(begun.trial, first)
         notified.clear()
-        dispatch.notify_again(first)
+        dispatch.notify_again(first, 0)
         assert notified == mine[1:]
-        dispatch.notify_again(other)
+        dispatch.notify_again(other, 0)
         assert len(notified) == 3
 
     def test_it_does_not_wait_for_a_queue_that_is_away(
@@ -409,7 +409,7 @@ class TestHostsThatBeginAnew:
         rounds.advance_all()
         tried: list[int] = []
         monkeypatch.setattr(
-            "experiments.queues.notify", lambda pk, name: bool(tried.append(pk))
+            "experiments.queues.notify", lambda pk, *_, **__: bool(tried.append(pk))
         )
-        dispatch.notify_again(worker)
+        dispatch.notify_again(worker, 0)
         assert len(tried) == 1
