@@ -57,11 +57,16 @@ class GuardedJob(Job):
     ) -> None:
         """Send nothing: URLs from the queue are not trusted."""
 
-    def delete(self, pipeline: Pipeline | None = None, **options: bool) -> None:
+    def delete(
+        self,
+        pipeline: Pipeline | None = None,
+        remove_from_queue: bool = True,
+        delete_dependents: bool = False,
+    ) -> None:
         """Also if its hash is gone, or that of an execution whose worker was killed:
         RQ raises then."""
         try:
-            super().delete(pipeline=pipeline, **options)
+            super().delete(pipeline, remove_from_queue, delete_dependents)
         except (InvalidJobOperation, ValueError):
             registry = ExecutionRegistry(self.id, self.connection)
             (pipeline or self.connection).delete(self.key, registry.key)
@@ -113,8 +118,8 @@ def notify(attempt_id: int, name: str, *, restarted: str = "") -> bool:
 def _runs(job_id: str, restarted: str) -> bool:
     """Whether a slot has the job. Its worker renews an execution while it is alive."""
     connection = shared_connection()
-    for found in connection.zrange(ExecutionRegistry(job_id, connection).key, 0, -1):
-        key = Execution(str(as_text(found)), job_id, connection).key
+    for found in ExecutionRegistry(job_id, connection).get_execution_ids():
+        key = Execution(found, job_id, connection).key
         name = connection.hget(key, "worker_name")
         if name and as_text(name).rpartition("-")[0] != restarted:
             return True
