@@ -198,11 +198,8 @@ class UnitCube:
         digits[~active] = INACTIVE
         return digits
 
-    def listed(self) -> tuple[Points, Mask] | None:
-        """Every point of a finite space; None if there are too many to list."""
-        rows = self.space.finite.rows if self.space.is_finite else None
-        if rows is None:
-            return None
+    def points_of(self, rows: Rows) -> tuple[Points, Mask]:
+        """The points of a finite space's rows, and which of their axes are active."""
         points = np.full(rows.shape, NEUTRAL)
         active = np.zeros(rows.shape, np.bool_)
         for source, axis in enumerate(self.space.layout.order):

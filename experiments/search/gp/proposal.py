@@ -17,7 +17,8 @@ DRAWS = 512
 CENTRES, NEIGHBOURS, SPREAD = 8, 32, 0.15
 STARTS, ROUNDS, STEPS = 4, 5, 40
 FIRST_SCALE, SHRINKING = 0.1, 0.6
-# Of a finite space with up to this many configurations all are scored.
+# Of a finite space with up to this many configurations all are scored. As many are
+# drawn if constraints leave so few that a search would miss them.
 MAX_LISTED = 2048
 # A proposal differs by more than this from every pending trial in some coordinate.
 PENDING_DISTANCE = 0.02
@@ -92,13 +93,22 @@ class AcquisitionSearch:
         return None
 
     def _listed(self) -> ScoredPoints | None:
+        """All configurations, or some where a search would hardly find an allowed one.
+
+        None if there are too many, and a search finds enough.
+        """
         cube = self.model.view.encoding.cube
         space = cube.space
         # With constraints, counting the configurations has already listed them.
-        if not space.is_finite or (space.count() or MAX_LISTED + 1) > MAX_LISTED:
+        count = space.count()
+        if not count or (count > MAX_LISTED and space.rejection_problem is None):
             return None
-        listed = cube.listed()
-        return None if listed is None else self._scored(*listed, spread=False)
+        rows = space.finite.rows
+        if rows is None:
+            return None
+        if count > MAX_LISTED:
+            rows = space.finite.drawn_rows(self.rng, MAX_LISTED)
+        return self._scored(*cube.points_of(rows), spread=False)
 
     def _found(self) -> ScoredPoints:
         scored = self._scored(*self._drawn())

@@ -194,9 +194,9 @@ class TpeSampler(Sampler):
         for _ in range(MAX_ROUNDS):
             yield contrast.drawn(CANDIDATES, rng)
             if count is not None and count <= MAX_LISTED:
-                listed = self._cube.listed()
-                if listed is not None:
-                    yield listed
+                rows = self.space.finite.rows
+                if rows is not None:
+                    yield self._cube.points_of(rows)
                 return
 
     @cached_property

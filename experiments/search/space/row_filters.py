@@ -12,10 +12,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.search.space.choice import Choice
 from experiments.search.space.conditions import Axis, Mask
 from experiments.search.space.constraints import Constraint
 from experiments.search.space.distribution import identity
 from experiments.search.space.evaluation import Column, column_of, met_at_once
+from experiments.search.space.intervals import Interval, may_be_met
 from experiments.search.space.layout import Layout, Values
 
 Rows = NDArray[np.int64]
@@ -79,14 +81,43 @@ class RowFilter:
         if not len(rows) or place not in self.places:
             return rows
         number = self.places.index(place) + 1
+        digits = rows[:, self.places[:number]]
         if self._table is not None:
-            digits = rows[:, self.places[:number]]
-            kept: Rows = rows[self._possible(number)[tuple(digits.T)]]
-            return kept
-        if number < len(self.places):
-            return rows
-        tested: Rows = rows[self._tested(rows[:, self.places])]
-        return tested
+            passes = self._possible(number)[tuple(digits.T)]
+        elif number == len(self.places):
+            passes = self._tested(digits)
+        else:
+            passes = self._promising(digits)
+        kept: Rows = rows[passes]
+        return kept
+
+    def _promising(self, digits: Rows) -> Mask:
+        """Which rows may pass, by digits of the first axes and ranges of the others."""
+        if self.constraint is None or not self._ranges:
+            return np.ones(len(digits), np.bool_)
+        known = dict(self._ranges)
+        for place, column in zip(self.places, digits.T, strict=False):
+            name = self.layout.order[place].name
+            values = self.columns.of(place, column) if name in known else None
+            if values is not None:
+                known[name] = Interval(values, values)
+        self.work += WORK_OF_CALL + len(digits) // ROWS_AT_ONCE
+        return may_be_met(self.constraint.tree, known, len(digits))
+
+    @cached_property
+    def _ranges(self) -> dict[str, Interval]:
+        """The lowest and highest values of axes with numbers, if all are active."""
+        axes = {place: self.layout.order[place] for place in self.places}
+        if self._needs_python or any(axis.gates for axis in axes.values()):
+            return {}
+        found = {}
+        for (place, axis), size in zip(axes.items(), self._sizes, strict=True):
+            is_sorted = not isinstance(axis.distribution, Choice)
+            digits = np.array([0, size - 1]) if is_sorted else np.arange(size)
+            values = self.columns.of(place, digits)
+            if values is not None and values.dtype == np.float64:
+                found[axis.name] = Interval(values.min(), values.max())
+        return found
 
     def _possible(self, number: int) -> Mask:
         """Which digits of the first axes pass with some digits of the others."""

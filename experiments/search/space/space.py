@@ -202,12 +202,17 @@ class SearchSpace:
 
     def infeasibility(self) -> str | None:
         """Why (almost) no configuration meets the constraints; None if enough do."""
-        problem = self.rejection.problem() if self.constraints else None
+        problem = self.rejection_problem
         if problem is None or not self.is_finite:
             return problem
         if self.count() == 0:
             return "No configuration meets all constraints."
         return problem if self.finite.rows is None else None
+
+    @cached_property
+    def rejection_problem(self) -> str | None:
+        """Why random draws hardly ever meet the constraints; None if they do."""
+        return self.rejection.problem() if self.constraints else None
 
     def dump(self) -> dict[str, JSONValue]:
         """The mapping form of every parameter, conditions included."""

@@ -37,9 +37,9 @@ def test_a_snapped_point_is_where_its_configuration_is_encoded(
 
 def test_every_point_of_a_finite_space_is_listed_once() -> None:
     space = SearchSpace.parse(CONDITIONAL, constraints=RULES)
-    listed = UnitCube(space).listed()
-    assert listed is not None
-    points, active = listed
+    rows = space.finite.rows
+    assert rows is not None
+    points, active = UnitCube(space).points_of(rows)
     count = space.count()
     assert count is not None and len(points) == count
     expected = [space.configuration(index) for index in range(count)]

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -81,6 +81,15 @@ suggestion = sampler.suggest(given["number"], told(sampler.space, given["values"
 print(json.dumps([suggestion.params, suggestion.origin]))
 """
 ROOT = Path(__file__).parents[3]
+
+
+@cache
+def weights(number: int, step: int, total: int = 100) -> SearchSpace:
+    """Weights of up to 100 that add up to a total: very few of the combinations."""
+    names = [f"w{place}" for place in range(number)]
+    rule = f"{' + '.join(names)} == {total}"
+    law = f"quniform(0, 100, {step})"
+    return SearchSpace.parse(dict.fromkeys(names, law), constraints=[rule])
 
 
 def sampler_of(
@@ -226,6 +235,13 @@ class SamplerContract:
                 history.update(number - 4, state=state, value=float(number % 6))
         assert len(found) == COUNT
         assert sampler.suggest(COUNT, history) is None
+
+    def test_a_space_of_which_very_little_is_allowed_is_searched(self) -> None:
+        settings = {"type": self.kind, "seed": 7}
+        sampler = make_sampler(settings, weights(8, step=10))
+        found = self.drawn(sampler, 20)
+        assert all(sum(params.values()) == 100 for params in found)  # type: ignore[arg-type]
+        assert len(set(map(json.dumps, found))) == len(found)
 
     def test_a_space_of_one_point_has_one_trial(self) -> None:
         sampler = self.make(CONSTANT)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.search.fields import DefinitionError
+from experiments.search.samplers import make_sampler
 from experiments.search.space import counting
 from experiments.search.space.constraints import parse_constraint
 from experiments.search.space.distribution import Distribution
 from experiments.search.space.sampling import Batch, RejectionSampling
 from experiments.search.space.space import SearchSpace
 from tests.in_time import in_time
+from tests.search.samplers.sampler_contract import weights
 from tests.search.strategies import CONDITIONAL_SPACES, DISTRIBUTIONS
 
 TEN = dict.fromkeys("abcdefghijkl", "int(1, 10)")
@@ -131,7 +135,7 @@ def test_sums_of_many_parameters_are_estimated() -> None:
 
 
 def test_where_no_draw_is_allowed_a_limit_is_known() -> None:
-    space = constrained(TEN, [f"{WHOLE_SUM} == 12"])
+    space = constrained(TEN, [f"max({', '.join(TEN)}) == 1"])
     assert space is not None and space.count() is None
     assert space.count_words() == "at most 1,000,000,000,000"
     # The grid finds it all the same.
@@ -155,6 +159,60 @@ def test_what_is_allowed_of_a_million_is_found(rule: str, count: int) -> None:
     assert space.configuration(count - 1)
     with pytest.raises(IndexError):
         space.configuration(count)
+
+
+@pytest.mark.parametrize(
+    ("number", "step", "count"),
+    # To spread 20 steps over six weights, or 10 over eight.
+    [(6, 5, math.comb(25, 5)), (8, 10, math.comb(17, 7))],
+)
+def test_weights_with_a_sum_are_counted_and_walked(
+    number: int, step: int, count: int
+) -> None:
+    space = in_time(3, lambda: weights(number, step))
+    assert space.count() == count
+    first, last = space.configuration(0), space.configuration(count - 1)
+    assert list(first.values()) == [0] * (number - 1) + [100]
+    assert list(last.values()) == [100] + [0] * (number - 1)
+    rows = space.finite.rows
+    assert rows is not None and len(np.unique(rows, axis=0)) == count
+    # One by one, as where there are too many to list.
+    assert space.finite.enumerated(count - 1) == space.finite.of_row(rows[-1])
+    sampler = make_sampler({"type": "random", "seed": 1}, space)
+    drawn = [sampler.suggest(trial) for trial in range(500)]
+    assert all(sum(one.params.values()) == 100 for one in drawn if one)  # type: ignore[arg-type]
+    assert len({str(one) for one in drawn}) == 500
+
+
+def test_weights_that_cannot_have_a_sum_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="No configuration meets all"):
+        weights(6, step=5, total=103)
+
+
+def test_a_long_sum_is_walked_from_both_sides() -> None:
+    # Almost 17 million million combinations.
+    names = [f"w{place}" for place in range(10)]
+    total = " + ".join(names)
+    for rules in ([f"{total} >= 990"], [f"985 < {total}"], [f"1000 - ({total}) < 15"]):
+        space = constrained(dict.fromkeys(names, "quniform(0, 100, 5)"), rules)
+        assert space is not None
+        # No or one weight one or two steps lower, or two weights one step lower.
+        assert in_time(1, space.count) == 1 + 10 + 10 + 45
+
+
+@pytest.mark.parametrize(
+    ("rule", "count"),
+    [
+        ("abs(a + b + c + d + e + f - 1) <= 0.000001", math.comb(25, 5)),
+        ("a * b * c * d * e * f > 0.951", 1),
+        ("a / (b + 1) + c - d - e - f >= 1.99", 1),
+        ("-a - b - c - d - e - f >= 0 or a + b + c + d + e + f >= 6", 2),
+    ],
+)
+def test_other_constraints_are_bounded_too(rule: str, count: int) -> None:
+    document = dict.fromkeys("abcdef", "float(0, 1, step=0.05)")
+    space = constrained(document, [rule])
+    assert space is not None and in_time(2, space.count) == count
 
 
 def test_parts_that_are_not_tied_together_are_counted_apart() -> None:
