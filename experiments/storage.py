@@ -19,6 +19,11 @@ from django.conf import settings
 # The errors of a full disk.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_WORDS = tuple(os.strerror(number) for number in sorted(NO_ROOM))
+# For files from training code: browsers must neither run nor embed them.
+DOWNLOAD_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; base-uri 'none';"
+    " object-src 'none'; frame-ancestors 'none'"
+}
 # Recordings copy what is in the database, up to about 40 MB each.
 MAX_RECORDINGS = 10
 # A log over its limit keeps a quarter of the limit as its head, half as its tail.

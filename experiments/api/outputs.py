@@ -20,11 +20,6 @@ from experiments.models import Artifact
 
 router = Router(tags=["outputs"])
 
-DOWNLOAD_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-}
-
 
 def _binary(content_type: str, meaning: str) -> dict[str, object]:
     """The description of an answer that is not JSON."""
@@ -48,7 +43,7 @@ def log(
     attempt = trial.current_attempt_id
     text = b"" if attempt is None else storage.read_log(attempt, last=last)
     return HttpResponse(
-        text, content_type="text/plain; charset=utf-8", headers=DOWNLOAD_HEADERS
+        text, content_type="text/plain; charset=utf-8", headers=storage.DOWNLOAD_HEADERS
     )
 
 
@@ -90,5 +85,5 @@ def download(request: HttpRequest, trial_id: int, artifact_id: int) -> HttpRespo
         as_attachment=True,
         filename=artifact.path.rsplit("/", 1)[-1],
         content_type="application/octet-stream",
-        headers=DOWNLOAD_HEADERS,
+        headers=storage.DOWNLOAD_HEADERS,
     )

@@ -1,5 +1,5 @@
-"""What all pages share: the viewer's teams and time zone, live updates by parts, the
-page's sweep, questions, and static files.
+"""What all pages share: the viewer's teams, live updates by parts, the page's sweep,
+questions, and static files.
 
 A page that updates itself consists of parts. It carries a token that its feed gets back
 as ``?since=``: a mark of the rows it shows, then a digest of each part. While the mark
@@ -12,13 +12,11 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -72,28 +70,6 @@ def current_team(request: HttpRequest) -> Team | None:
     if not isinstance(user, User):
         return None
     return choose_team(request, access.teams_for(user))
-
-
-COOKIE = "timezone"
-
-
-class ViewerTimeZoneMiddleware:
-    """Shows times in the viewer's zone, which theme.js stores in a cookie."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        name = request.COOKIES.get(COOKIE, "")
-        try:
-            zone = ZoneInfo(name) if name else None
-        except (KeyError, ValueError, OSError):
-            zone = None
-        if zone is None:
-            timezone.deactivate()
-        else:
-            timezone.activate(zone)
-        return self.get_response(request)
 
 
 def digest(text: str) -> str:

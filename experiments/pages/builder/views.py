@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
@@ -30,7 +29,6 @@ START, SAVE = "start", "save"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
-@never_cache
 @require_http_methods(["GET", "POST"])
 def sweep_create(request: HttpRequest) -> HttpResponse:
     """A new sweep: empty, in an experiment, or a copy of another one."""
@@ -40,7 +38,6 @@ def sweep_create(request: HttpRequest) -> HttpResponse:
     return _work(request, context)
 
 
-@never_cache
 @require_http_methods(["GET", "POST"])
 def sweep_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change or start a draft."""

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.text import slugify
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import access
@@ -170,7 +169,6 @@ def _detail(request: HttpRequest, experiment: Experiment) -> dict[str, Any]:
 
 
 @require_GET
-@never_cache
 def experiment_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts that have changed ``?since=``, as HTML, and the chart's model; final
     when no sweep of the page is running."""

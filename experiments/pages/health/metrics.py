@@ -15,7 +15,6 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from experiments.models import ApiToken
@@ -75,7 +74,6 @@ def _number(value: float) -> str:
 
 
 @require_safe
-@never_cache
 @login_not_required
 def metrics(request: HttpRequest) -> HttpResponse:
     """The state of the installation, for those who may read it."""

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import path
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from experiments import queues
@@ -54,7 +53,6 @@ def _database_answers() -> bool:
 
 
 @require_GET
-@never_cache
 def health(request: HttpRequest) -> HttpResponse:
     must_be_admin(request)
     mark, parts = moment(), rendered_parts()
@@ -63,7 +61,6 @@ def health(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def health_feed(request: HttpRequest) -> JsonResponse:
     must_be_admin(request)
     return parts_feed(request, moment(), rendered_parts)

@@ -14,7 +14,6 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import path
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from experiments import access, queues
@@ -154,7 +153,6 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def home_feed(request: HttpRequest) -> JsonResponse:
     team = current_team(request)
     if team is None:

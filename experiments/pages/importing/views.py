@@ -10,7 +10,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from experiments.pages.builder.context import FormContext, context_for_new, new_token
@@ -85,7 +84,6 @@ class ImportForm:
         )
 
 
-@never_cache
 @require_http_methods(["GET", "POST"])
 def sweep_import(request: HttpRequest) -> HttpResponse:
     """Preview a pasted text or a chosen file; only `do=create` stores anything."""

@@ -16,7 +16,6 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import access, lifecycle
@@ -55,7 +54,6 @@ def page_of(request: HttpRequest, pools: Sequence[Pool]) -> PoolsPage:
 
 
 @require_GET
-@never_cache
 def pool_page(request: HttpRequest, name: str = "") -> HttpResponse:
     mark = moment()
     page = page_of(request, pools_of(request, name))
@@ -75,7 +73,6 @@ def pool_page(request: HttpRequest, name: str = "") -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def pool_feed(request: HttpRequest) -> JsonResponse:
     """The parts that have changed, of all pools or of one ``?pool=``."""
     pools = pools_of(request, request.GET.get("pool", ""))
@@ -112,7 +109,6 @@ def team_count(pools: Sequence[Pool]) -> int:
 
 
 @require_GET
-@never_cache
 def pool_start(request: HttpRequest, name: str) -> HttpResponse:
     pool = pools_of(request, name)[0]
     return show_start(request, pool)
@@ -153,7 +149,6 @@ def pool_of(name: str) -> Pool:
 
 
 @require_http_methods(["GET", "POST"])
-@never_cache
 def host_drain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     admin, worker = must_be_admin(request), host_of(name, pk)
     reason = request.POST.get("reason", "").replace("\0", "").strip()
@@ -181,7 +176,6 @@ def host_undrain(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@never_cache
 def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
     admin, worker = must_be_admin(request), host_of(name, pk)
     if request.method != "POST":
@@ -198,7 +192,6 @@ def host_forget(request: HttpRequest, name: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-@never_cache
 def pool_token(request: HttpRequest, name: str) -> HttpResponse:
     """Create a token for the pool's workers, and show it this once."""
     admin, pool = must_be_admin(request), pool_of(name)

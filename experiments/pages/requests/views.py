@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
@@ -55,7 +54,6 @@ def _number(text: str) -> int:
 
 
 @require_http_methods(GET_OR_POST)
-@never_cache
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Run trials again with the same values; GET with the ids of ticked ones asks
     first."""
@@ -67,7 +65,6 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(GET_OR_POST)
-@never_cache
 def trial_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Run one trial again, from its page."""
     trial = access.found_or_404(access.trials_for(access.viewer(request)), pk=pk)
@@ -128,14 +125,12 @@ def _question(
 
 
 @require_http_methods(GET_OR_POST)
-@never_cache
 def add(request: HttpRequest, pk: int) -> HttpResponse:
     """A trial with values from an empty form."""
     return _by_hand(request, sweep_to_steer(request, pk), None)
 
 
 @require_http_methods(GET_OR_POST)
-@never_cache
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
     """A trial with another trial's values, changed."""
     trial = access.found_or_404(
@@ -203,7 +198,6 @@ def _form_page(
 
 
 @require_http_methods(GET_OR_POST)
-@never_cache
 def backfill_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Lists configurations without an outcome; POST runs them."""
     sweep = sweep_to_steer(request, pk)

@@ -10,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryD
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import path, reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from experiments import access
@@ -32,7 +31,6 @@ PARTS = ("facts", "actions", "answer", "outcomes", "ended", "limits")
 
 
 @require_GET
-@never_cache
 def simulator(request: HttpRequest, pk: int) -> HttpResponse:
     """The whole page; a long simulation shows its progress, and the page asks again."""
     given = ComparisonInput.read(sweep_to_read(request, pk), request.GET)
@@ -41,7 +39,6 @@ def simulator(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The page's parts for the entered policy."""
     given = ComparisonInput.read(sweep_to_read(request, pk), request.GET)
@@ -63,7 +60,6 @@ def simulator_feed(request: HttpRequest, pk: int) -> JsonResponse:
 
 
 @require_GET
-@never_cache
 def trade_off_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The data of the trade-off's chart, or its progress."""
     sweep = sweep_to_read(request, pk)

@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from experiments import access, lifecycle, queues
@@ -28,7 +27,6 @@ NO_CHOICE = "Choose what to do. The choices may have changed since you loaded th
 
 
 @require_GET
-@never_cache
 def failures(request: HttpRequest, pk: int) -> HttpResponse:
     """The sweep's failures, also while it runs."""
     sweep, now = sweep_to_read(request, pk), database_now()

@@ -17,7 +17,6 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import path
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from experiments import access
@@ -84,7 +83,6 @@ def frame_mark(sweep: Sweep, *, steers: bool) -> str:
 
 
 @require_GET
-@never_cache
 def sweep_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """What has changed on a sweep's page ``?since=`` the last answer."""
     sweep = sweep_to_read(request, pk)
@@ -175,7 +173,6 @@ EVENTS_A_PAGE = 100
 
 
 @require_GET
-@never_cache
 def overview(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
     summary = sweep_summary(sweep, now=database_now())
@@ -195,7 +192,6 @@ def overview(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def trials(request: HttpRequest, pk: int) -> HttpResponse:
     sweep = sweep_to_read(request, pk)
     summary = sweep_summary(sweep, now=database_now())

@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
@@ -59,7 +58,6 @@ def revocation_question(token: ApiToken) -> Confirmation:
 
 
 @require_POST
-@never_cache
 def token_create(request: HttpRequest) -> HttpResponse:
     """Create a token. Only this answer contains its secret."""
     user = access.viewer(request)

@@ -10,7 +10,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from experiments import access
@@ -31,7 +30,6 @@ def managed_team(request: HttpRequest, slug: str) -> tuple[Team, User]:
 
 
 @require_POST
-@never_cache
 def member_add(request: HttpRequest, slug: str) -> HttpResponse:
     team, actor = managed_team(request, slug)
     form = PersonForm(request.POST, team=team)

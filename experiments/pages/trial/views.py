@@ -13,12 +13,10 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseBase,
     JsonResponse,
 )
 from django.shortcuts import redirect, render
 from django.urls import path
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from experiments import access, lifecycle, queues, storage
@@ -31,12 +29,6 @@ from experiments.pages.trial.detail import (
     neighbours,
 )
 from experiments.pages.trial.page import page_context, rendered_parts, run_tabs
-
-# For files from training code: browsers must not run them or guess their type.
-HOSTILE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-}
 
 
 def _trials(user: User) -> QuerySet[Trial]:
@@ -58,7 +50,6 @@ def _context(request: HttpRequest, detail: TrialDetail) -> dict[str, Any]:
 
 
 @require_GET
-@never_cache
 def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
     trial = _trial(request, pk)
     mark = mark_of(trial)
@@ -76,7 +67,6 @@ def trial_detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 def trial_feed(request: HttpRequest, pk: int) -> JsonResponse:
     """The parts of the page that have changed ``?since=``, as HTML, and its charts."""
     trial = _trial(request, pk)
@@ -106,17 +96,12 @@ def trial_log(request: HttpRequest, pk: int) -> HttpResponse:
     if attempt is None:
         raise Http404("This attempt does not exist.")
     name = f"{trial.label.replace('/', '-')}-attempt-{attempt.n}.log"
-    response = HttpResponse(
-        storage.read_log(attempt.pk), content_type="text/plain; charset=utf-8"
+    attachment = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(
+        storage.read_log(attempt.pk),
+        content_type="text/plain; charset=utf-8",
+        headers=storage.DOWNLOAD_HEADERS | attachment,
     )
-    _distrust(response)
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
-
-
-def _distrust(response: HttpResponseBase) -> None:
-    for name, value in HOSTILE_HEADERS.items():
-        response[name] = value
 
 
 @require_GET
@@ -129,14 +114,13 @@ def artifact_download(request: HttpRequest, pk: int, artifact_pk: int) -> FileRe
         content = target.open("rb")
     except FileNotFoundError:
         raise Http404("The file was removed to free space.") from None
-    response = FileResponse(
+    return FileResponse(
         content,
         as_attachment=True,
         filename=posixpath.basename(artifact.path),
         content_type="application/octet-stream",
+        headers=storage.DOWNLOAD_HEADERS,
     )
-    _distrust(response)
-    return response
 
 
 @require_http_methods(["GET", "POST"])
