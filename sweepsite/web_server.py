@@ -11,13 +11,13 @@ import struct
 from pathlib import Path
 from typing import Any
 
-# A client that stalls during a request or an answer holds one of the few threads: its
-# connection is closed after this many seconds.
+# A client that stalls during a large body or an answer holds one of the few threads:
+# its connection is closed after this many seconds. See also web_worker.
 MAX_STALL = 10
 
 chdir = str(Path(__file__).resolve().parents[1])
 wsgi_app = "sweepsite.wsgi"
-worker_class = "gthread"
+worker_class = "sweepsite.web_worker.CollectingWorker"
 workers = 1
 threads = 8
 keepalive = 30

@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,17 @@ pytestmark = pytest.mark.processes
 LIMIT = 2
 # As the site's, but shorter, so that the test is quicker.
 SERVED = f"""
-from sweepsite import web_server
-web_server.MAX_STALL = {LIMIT}
+from sweepsite import web_server, web_worker
+web_server.MAX_STALL = web_worker.MAX_STALL = {LIMIT}
 from sweepsite.web_server import *
 """
 # An application that answers with a file, as the site's downloads are answered.
 FILER = """
 def filer(environ, start_response):
+    if environ["PATH_INFO"] == "/upload":
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Length", "7")])
+        return [b"%7d" % len(body)]
     if environ["PATH_INFO"] != "/file":
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
@@ -36,8 +41,24 @@ def filer(environ, start_response):
     return environ["wsgi.file_wrapper"](open("{path}", "rb"))
 """
 HALF = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
+
+
+def upload_head(size: int) -> bytes:
+    return (
+        "POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        f"Content-Length: {size}\r\n\r\n"
+    ).encode()
+
+
 READER = b"GET /file HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 LARGE = 64 << 20
+SMALL_BODY, LARGE_BODY = 2_000, 600_000
+# 15 clients stop in their heads, 15 in small bodies, 10 in large ones.
+TRICKLES = [
+    *[HALF] * 15,
+    *[upload_head(SMALL_BODY)] * 15,
+    *[upload_head(LARGE_BODY)] * 10,
+]
 
 
 @contextmanager
@@ -103,6 +124,43 @@ def test_others_do_not_wait_for_clients_that_say_no_more(port: int) -> None:
         for line in stalled:
             while line.recv(10_000):
                 pass
+
+
+def trickle(lines: list[socket.socket]) -> list[socket.socket]:
+    """Send a byte on each; those that the site has not closed."""
+    left = []
+    for line in lines:
+        with suppress(OSError):
+            line.sendall(b"x")
+            left.append(line)
+    return left
+
+
+def test_nobody_waits_for_forty_clients_that_send_a_byte_now_and_then(
+    files_port: int,
+) -> None:
+    with ExitStack() as stack:
+        lines = [connected(files_port, stack) for _ in TRICKLES]
+        for line, head in zip(lines, TRICKLES, strict=True):
+            line.sendall(head)
+        until = time.monotonic() + 60
+        while lines and time.monotonic() < until:
+            # Much less than a second, unless the machine is busy.
+            assert answer(files_port, within=5).startswith(b"HTTP/1.1 200 ")
+            lines = trickle(lines)
+            time.sleep(LIMIT / 8)
+    assert not lines, "the site never closes some of them"
+
+
+def test_a_slow_upload_that_proceeds_is_accepted(files_port: int) -> None:
+    with ExitStack() as stack:
+        line = connected(files_port, stack)
+        line.sendall(upload_head(LARGE_BODY))
+        for _ in range(30):
+            line.sendall(b"x" * (LARGE_BODY // 30))
+            time.sleep(LIMIT / 15)
+        with line.makefile("rb") as said:
+            assert said.read().endswith(str(LARGE_BODY).encode())
 
 
 def test_others_do_not_wait_for_clients_that_read_no_more(files_port: int) -> None:

@@ -1,0 +1,190 @@
+"""gunicorn's worker with threads, in which slow clients hold no thread.
+
+The main loop collects a request until its head and a small body are complete. Only then
+a thread gets it. A large body streams through a thread, and only half of the threads
+take one at a time, so that pages and reports always find a thread. Each step has a
+deadline as a whole: a client that sends a byte a second is cut off.
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+# Seconds for a whole head, and for the first bytes of a body.
+MAX_STALL = 10.0
+# A body must arrive at this rate after its first seconds, in bytes a second.
+MIN_RATE = 1_000
+MAX_HEAD = 64 << 10
+MAX_SMALL_BODY = 64 << 10
+# Seconds that a large body waits for a thread.
+MAX_WAIT = 60.0
+READ = 128 << 10
+END_OF_HEAD = b"\r\n\r\n"
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
+# The client sends no body before an answer, or does not say how long it is.
+STREAMED = re.compile(rb"\r\n(expect|transfer-encoding):", re.IGNORECASE)
+
+
+class MeteredSocket(socket.socket):
+    """Ends a transfer whose sender keeps a thread waiting for too long in sum."""
+
+    waited, received = 0.0, 0
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        if self.waited > MAX_STALL + self.received / MIN_RATE:
+            raise BlockingIOError("the request arrives too slowly")
+        began = time.monotonic()
+        data = super().recv(size, flags)
+        self.waited += time.monotonic() - began
+        self.received += len(data)
+        return data
+
+
+@dataclass
+class Arrival:
+    """A request of which the main loop has a part."""
+
+    conn: TConn
+    data: bytearray
+    head: int = 0  # its length, once it is complete
+    length: int | None = None  # of the body; None: it streams
+    polled: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        body = max(0, len(self.data) - self.head) if self.head else 0
+        return self.began + MAX_STALL + body / MIN_RATE
+
+    @property
+    def is_small(self) -> bool:
+        return self.length is not None and self.length <= MAX_SMALL_BODY
+
+    def read_head(self) -> bool:
+        """Whether the head is complete."""
+        end = self.data.find(END_OF_HEAD)
+        if not self.head and end >= 0:
+            self.head, self.began = end + len(END_OF_HEAD), time.monotonic()
+            head = bytes(self.data[: self.head])
+            found = LENGTH.search(head)
+            if not STREAMED.search(head):
+                self.length = int(found[1]) if found else 0
+        return self.head > 0
+
+
+class CollectingWorker(ThreadWorker):  # type: ignore[misc]
+    """A connection is in `collecting`, then perhaps in `queued`, and with a thread
+    perhaps in `streaming`."""
+
+    def init_process(self) -> None:
+        self.collecting: dict[int, Arrival] = {}
+        self.queued: deque[Arrival] = deque()
+        self.streaming: set[TConn] = set()
+        super().init_process()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Called for a new connection, and for each further request on it."""
+        if self.cfg.is_ssl:
+            super().enqueue_req(conn)
+            return
+        rest = b""
+        if conn.initialized:
+            rest = conn.parser.unreader.take_buffered()
+        else:
+            conn.sock = MeteredSocket(fileno=conn.sock.detach())
+        conn.sock.setblocking(False)
+        arrival = Arrival(conn, bytearray(rest))
+        self.collecting[id(conn)] = arrival
+        # Most requests are here already, and the poller's own steps take time.
+        self.on_bytes(arrival)
+        if id(conn) in self.collecting:
+            arrival.polled = True
+            self.poller.register(
+                conn.sock, selectors.EVENT_READ, partial(self.on_bytes, arrival)
+            )
+
+    def on_bytes(self, arrival: Arrival, sock: Any = None) -> None:
+        try:
+            data = arrival.conn.sock.recv(READ)
+        except BlockingIOError:
+            data = None
+        except OSError:
+            data = b""
+        if data == b"":
+            self.drop(arrival)
+            return
+        arrival.data += data or b""
+        self.advance(arrival)
+
+    def advance(self, arrival: Arrival) -> None:
+        if not arrival.read_head():
+            if len(arrival.data) > MAX_HEAD:
+                self.drop(arrival, "431 Request Header Fields Too Large")
+        elif not arrival.is_small:
+            self.leave(arrival)
+            self.queued.append(arrival)
+            self.start_streaming()
+        elif len(arrival.data) >= arrival.head + (arrival.length or 0):
+            self.leave(arrival)
+            self.hand_over(arrival)
+
+    def leave(self, arrival: Arrival) -> None:
+        """The main loop reads no more of it."""
+        del self.collecting[id(arrival.conn)]
+        if arrival.polled:
+            self.poller.unregister(arrival.conn.sock)
+
+    def start_streaming(self) -> None:
+        while self.queued and len(self.streaming) < max(1, self.cfg.threads // 2):
+            arrival = self.queued.popleft()
+            self.streaming.add(arrival.conn)
+            self.hand_over(arrival)
+
+    def hand_over(self, arrival: Arrival) -> None:
+        conn = arrival.conn
+        conn.sock.waited, conn.sock.received = 0.0, 0
+        conn.data_ready = True
+        conn.init()
+        conn.parser.unreader.unread(bytes(arrival.data))
+        super().enqueue_req(conn)
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        self.streaming.discard(conn)
+        self.start_streaming()
+        super().finish_request(conn, fs)
+
+    def murder_pending(self) -> None:
+        """Drop what takes too long; the main loop calls this every second."""
+        now = time.monotonic()
+        for arrival in list(self.collecting.values()):
+            if now > arrival.deadline or not (self.alive or arrival.data):
+                self.drop(arrival, "408 Request Timeout" if arrival.data else "")
+        while self.queued and now > self.queued[0].began + MAX_WAIT:
+            self.refuse(self.queued.popleft(), "503 Service Unavailable")
+
+    def drop(self, arrival: Arrival, status: str = "") -> None:
+        self.leave(arrival)
+        self.refuse(arrival, status)
+
+    def refuse(self, arrival: Arrival, status: str) -> None:
+        """Close the connection, after a short answer if there is a status."""
+        sock = arrival.conn.sock
+        if status:
+            sock.setblocking(False)
+            lines = (f"HTTP/1.1 {status}", "Connection: close", "Content-Length: 0")
+            retry = ["Retry-After: 5"] * status.startswith("503")
+            # It may be gone already.
+            with suppress(OSError):
+                sock.send("\r\n".join([*lines, *retry, "", ""]).encode())
+        self.nr_conns -= 1
+        arrival.conn.close()
