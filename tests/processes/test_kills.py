@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,39 @@ def test_a_flushed_queue_costs_only_time(site: RunningSite, tmp_path: Path) -> N
     Redis.from_url((site.home / "redis_url").read_text()).flushall()
     site.wait_for_end(sweep)
     check_one_end_each(site, sweep, witness)
+
+
+def remove_the_socket(site: RunningSite) -> None:
+    (site.home / "queue.sock").unlink()
+
+
+def freeze(site: RunningSite) -> None:
+    os.kill(site.pids("valkey-server")[0], signal.SIGSTOP)
+
+
+def remove_all_files(site: RunningSite) -> None:
+    shutil.rmtree(site.home / "queue")
+    remove_the_socket(site)
+
+
+@pytest.mark.parametrize("fault", [remove_the_socket, freeze, remove_all_files])
+def test_a_queue_that_nobody_can_reach_is_restarted(
+    site: RunningSite, fault: Callable[[RunningSite], None], tmp_path: Path
+) -> None:
+    witness = tmp_path / "witness"
+    sweep = start(site, witness)
+    before = site.pids("valkey-server")
+    fault(site)
+    began = time.monotonic()
+    wait_for(
+        lambda: bool(set(site.pids("valkey-server")) - set(before)),
+        "another queue",
+        site.said,
+    )
+    print(f"restarted after {time.monotonic() - began:.1f} s")
+    site.wait_for_end(sweep)
+    check_one_end_each(site, sweep, witness)
+    assert "queue has not answered for" in site.said()
 
 
 def test_killing_the_supervisor_leaves_no_process(

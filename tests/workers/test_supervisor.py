@@ -151,3 +151,46 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
             return True
 
     wait_for(gone, "the child to end", timeout=30)
+
+
+def test_a_child_that_stops_answering_is_started_again(
+    supervisor: Supervisor,
+) -> None:
+    answers = True
+    quiet = supervisor.add(
+        child(SLEEP, answers=lambda: answers, max_silence=0.4, stop_seconds=0.5)
+    )
+    first = quiet.process.pid
+    wait_until = time.monotonic() + 1
+    while time.monotonic() < wait_until:
+        supervisor.revive()
+    assert quiet.process.pid == first
+    os.kill(first, signal.SIGSTOP)
+    answers = False
+
+    def revived() -> bool:
+        supervisor.revive()
+        return quiet.alive and quiet.process.pid != first
+
+    wait_for(revived, "a new child", timeout=30)
+
+
+def test_a_child_that_cannot_start_is_tried_again(supervisor: Supervisor) -> None:
+    problems = [OSError("no memory"), OSError("no memory")]
+
+    def prepare() -> None:
+        if problems:
+            raise problems.pop()
+
+    unlucky = child(SLEEP)
+    supervisor.add(unlucky)
+    unlucky.prepare = prepare
+    unlucky.process.kill()
+    unlucky.process.wait()
+
+    def revived() -> bool:
+        supervisor.revive()
+        return unlucky.alive
+
+    wait_for(revived, "the child to live", timeout=30)
+    assert not problems

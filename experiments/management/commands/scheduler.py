@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -44,6 +45,9 @@ class Command(BaseCommand):
         while not self.stopping:
             started = time.monotonic()
             loop.round()
+            # 'up' restarts a scheduler that no longer does it.
+            with suppress(OSError):
+                (settings.HOME / "scheduler_round").touch()
             if (
                 not queues.wait_for_wake(connection, seconds=ROUND_SECONDS)
                 and not self.stopping

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,13 +21,18 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from experiments.management import embedded_valkey
+from experiments.management.embedded_valkey import EmbeddedQueue, NoServer
 from experiments.tokens import new_token
 from experiments.workers.host import DeviceError, chosen_devices, slots_of
 from experiments.workers.supervisor import Child, Supervisor, end_with
 
 MAX_QUEUE_WAIT = 20.0
 MAX_SITE_WAIT = 30.0
+# Seconds without an answer before a restart. A site waits for a slow database, and a
+# round for a sampler.
+MAX_QUEUE_SILENCE, MAX_SITE_SILENCE, MAX_SCHEDULER_SILENCE = 6.0, 60.0, 180.0
+# In the data folder.
+ROUND_FILE = "scheduler_round"
 # Other commands hold the lock for a moment, to see whether ``up`` runs.
 LOCK_TRIES, LOCK_PAUSE = 20, 0.02
 # Files of the data folder with the addresses of what runs, for other commands.
@@ -61,9 +65,9 @@ class Command(BaseCommand):
         if not 1 <= options["port"] <= 65_535:
             raise CommandError("--port must be from 1 to 65535, such as 8000.")
         options["slots"] = slots_for(options["slots"], gpus=options["gpus"])
-        with locked_folder(settings.HOME), runtime_folder(settings.HOME) as runtime:
+        with locked_folder(settings.HOME):
             check_port(options["host"], options["port"])
-            Machine(options, runtime=runtime, say=self._say).run()
+            Machine(options, say=self._say).run()
 
     def _say(self, text: str) -> None:
         self.stdout.write(text)
@@ -116,15 +120,6 @@ def remove_address_files(home: Path) -> None:
         (home / name).unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def runtime_folder(home: Path) -> Iterator[Path]:
-    folder = embedded_valkey.runtime_folder(home)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def check_port(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -141,14 +136,15 @@ def check_port(host: str, port: int) -> None:
 class Machine:
     """The processes of one installation, in the order in which they start."""
 
-    def __init__(
-        self, options: dict[str, Any], *, runtime: Path, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, options: dict[str, Any], *, say: Callable[[str], None]) -> None:
         self.host, self.port = options["host"], options["port"]
         self.slots, self.demo = options["slots"], options["demo"]
         self.gpus = options["gpus"]
-        self.runtime, self.say = runtime, say
+        self.say = say
         self.supervisor = Supervisor(say=say)
+        self.queue = None
+        if not os.environ.get("REDIS_URL"):
+            self.queue = EmbeddedQueue(settings.HOME, say=say)
         self.local = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
         local = f"[{self.local}]" if ":" in self.local else self.local
         url = os.environ.get("SWEEPSITE_URL") or f"http://{local}:{self.port}"
@@ -170,6 +166,8 @@ class Machine:
         finally:
             self.say("Stopping running trials, then everything else …")
             self.supervisor.stop()
+            if self.queue is not None:
+                self.queue.remove_socket()
             remove_address_files(settings.HOME)
             self.say("Stopped. Trials that were running start again next time.")
 
@@ -181,10 +179,15 @@ class Machine:
         token = new_token("wrk").secret
         news = self._prepare(token)
         self._start_site()
-        if not os.environ.get("REDIS_URL"):
-            url = self.environment["REDIS_URL"]
-            self._wait(lambda: embedded_valkey.is_up(url), "queue", MAX_QUEUE_WAIT)
-        self._add("scheduler", "scheduler")
+        if self.queue is not None:
+            self._wait(self.queue.answers, "queue", MAX_QUEUE_WAIT)
+        rounds = RoundFile(settings.HOME / ROUND_FILE)
+        self._add(
+            "scheduler",
+            "scheduler",
+            answers=rounds.has_moved,
+            max_silence=MAX_SCHEDULER_SILENCE,
+        )
         self._add("site", "worker", "--site")
         self._start_workers(token)
         self._wait(self._site_answers, "web", MAX_SITE_WAIT)
@@ -215,18 +218,21 @@ class Machine:
 
     def _start_queue(self) -> None:
         """A server behind a private socket, unless REDIS_URL names one."""
-        if os.environ.get("REDIS_URL"):
+        if self.queue is None:
             return
         try:
-            binary = embedded_valkey.find_binary()
-        except embedded_valkey.NoServer as error:
+            command = self.queue.command()
+        except NoServer as error:
             raise CommandError(str(error)) from error
-        server = self.runtime / "queue.sock"
-        self.environment["REDIS_URL"] = f"unix://{server}"
-        (settings.HOME / "redis_url").write_text(self.environment["REDIS_URL"])
-        data = settings.HOME / "queue"
-        command = embedded_valkey.server_command(binary, socket=server, data=data)
-        self._add_child("queue", command)
+        self.environment["REDIS_URL"] = self.queue.url
+        (settings.HOME / "redis_url").write_text(self.queue.url)
+        self._add_child(
+            "queue",
+            command,
+            prepare=self.queue.prepare,
+            answers=self.queue.answers,
+            max_silence=MAX_QUEUE_SILENCE,
+        )
 
     def _start_site(self) -> None:
         served = str(settings.BASE_DIR / "sweepsite" / "web_server.py")
@@ -234,7 +240,11 @@ class Machine:
         argv += ["--workers", "1", "--log-level", "warning"]
         host = f"[{self.host}]" if ":" in self.host else self.host
         self._add_child(
-            "web", [*argv, "--bind", f"{host}:{self.port}"], stop_seconds=4.0
+            "web",
+            [*argv, "--bind", f"{host}:{self.port}"],
+            stop_seconds=4.0,
+            answers=self._site_answers,
+            max_silence=MAX_SITE_SILENCE,
         )
 
     def _start_workers(self, token: str) -> None:
@@ -244,21 +254,16 @@ class Machine:
             self._add("worker", "worker", *slots, stop_seconds=10.0)
             self.environment.pop("SWEEPSITE_WORKER_TOKEN")
 
-    def _add(self, name: str, *command: str, stop_seconds: float = 3.0) -> None:
+    def _add(self, name: str, *command: str, **fields: Any) -> None:
         manage = str(settings.BASE_DIR / "manage.py")
-        self._add_child(
-            name, [sys.executable, manage, *command], stop_seconds=stop_seconds
-        )
+        self._add_child(name, [sys.executable, manage, *command], **fields)
 
-    def _add_child(
-        self, name: str, argv: list[str], *, stop_seconds: float = 3.0
-    ) -> None:
+    def _add_child(self, name: str, argv: list[str], **fields: Any) -> None:
         if self.supervisor.stopping:
             return
         environment = {**COMPUTING.get(name, {}), **self.environment}
-        child = Child(name, argv, environment, stop_seconds=stop_seconds)
+        child = Child(name, argv, environment, ends=ENDS[name], **fields)
         child.log = settings.HOME / "logs" / f"{name}.log"
-        child.ends = ENDS[name]
         self.supervisor.add(child)
 
     # --- waiting ------------------------------------------------------------------
@@ -278,9 +283,29 @@ class Machine:
 
     def _site_answers(self) -> bool:
         """Whether the web server gives any answer."""
+        host = next(iter(settings.ALLOWED_HOSTS), "*").replace("*", "localhost")
+        request = f"GET /healthz HTTP/1.0\r\nHost: {host.lstrip('.')}\r\n\r\n"
         try:
-            with socket.create_connection((self.local, self.port), timeout=5) as site:
-                site.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            with socket.create_connection((self.local, self.port), timeout=2) as site:
+                site.sendall(request.encode())
                 return site.recv(5) == b"HTTP/"
         except OSError:
             return False
+
+
+class RoundFile:
+    """The file that a scheduler touches in each round."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._seen = path, 0
+
+    def has_moved(self) -> bool:
+        """Whether there was a round since the last call."""
+        before, self._seen = self._seen, self._time()
+        return self._seen != before
+
+    def _time(self) -> int:
+        try:
+            return self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0

@@ -60,6 +60,7 @@ class HealthIssue:
 def health_issues(found: InstallationStatus) -> Sequence[HealthIssue]:
     issues = [
         *_queue_issues(found.queue),
+        *_damaged_queue(found.damaged_queue),
         *_scheduler_issues(found.work),
         *_disk_issues(found.disk),
         *_database_issues(found.database),
@@ -94,6 +95,17 @@ def _queue_issues(queue: QueueFacts | None) -> Iterator[HealthIssue]:
             f"Its maxmemory-policy is {queue.policy}: when its memory is full, it"
             " deletes keys.",
             "Set maxmemory-policy to noeviction on the server.",
+        )
+
+
+def _damaged_queue(folder: str) -> Iterator[HealthIssue]:
+    if folder:
+        yield HealthIssue(
+            "The queue's files were damaged",
+            f"The queue did not start with them, so they were moved to {folder} and it"
+            " started empty. The scheduler dispatched the waiting trials again; nothing"
+            " is lost.",
+            "Check the disk, then delete that folder. This notice ends after 7 days.",
         )
 
 

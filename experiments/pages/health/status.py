@@ -29,6 +29,9 @@ from experiments.sweeps.deletion import late_deletions
 PACKAGES = ("rq", "redis", "django-rq", "numpy", "scipy", "gunicorn")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MAX_DELETION_WAIT = timedelta(minutes=5)
+# Folders that management/embedded_valkey.py makes, with the time after this.
+DAMAGED = "queue-damaged-"
+DAMAGED_SHOWN_FOR = timedelta(days=7)
 LOSS_WORDS = {
     "silent": "its host stopped responding",
     "worker_died": "its worker process died",
@@ -214,12 +217,14 @@ def _count_attempts(pools: Mapping[int, PoolWork], now: datetime) -> None:
 
 @dataclass(frozen=True)
 class InstallationStatus:
-    """``queue`` is None while it does not answer."""
+    """``queue`` is None while it does not answer. ``damaged_queue``: the folder with
+    files of the embedded queue that were set aside in the last days; empty: none."""
 
     work: Work
     queue: QueueFacts | None
     database: Database
     disk: Disk
+    damaged_queue: str = ""
 
 
 def installation_status() -> InstallationStatus:
@@ -230,6 +235,7 @@ def installation_status() -> InstallationStatus:
         queue=queues.facts({pool.name: _queues_of(pool) for pool in done.pools}),
         database=database(),
         disk=fullest_disk(),
+        damaged_queue=damaged_queue(datetime.now()),
     )
 
 
@@ -246,6 +252,14 @@ def queue_is_embedded() -> bool:
         return file.read_text().strip() == settings.REDIS_URL
     except OSError:
         return False
+
+
+def damaged_queue(now: datetime) -> str:
+    """Which queue files were set aside in the last days: the newest folder's path."""
+    oldest = f"{DAMAGED}{now - DAMAGED_SHOWN_FOR:%Y%m%d-%H%M%S}"
+    found = (str(path) for path in Path(settings.HOME).glob(f"{DAMAGED}*"))
+    newest = max(found, default="")
+    return newest if Path(newest).name >= oldest else ""
 
 
 def queue_address() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +14,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from redis import Redis
 
 from experiments import queues
 from experiments.db.clock import database_now
+from experiments.management.embedded_valkey import EmbeddedQueue
 from experiments.models import Attempt, SchedulerProcess, Sweep, Worker
 from experiments.pages.health import checks, disk
 from experiments.pages.health.checks import health_issues
@@ -482,6 +484,36 @@ def test_a_real_queue_tells_of_itself(settings: Any, queue_url: str) -> None:
     assert found.server.startswith(("Valkey ", "Redis "))
     assert found.memory > 100_000
     assert found.policy == "noeviction"
+
+
+def test_an_open_connection_is_no_proof_that_the_queue_can_be_reached(
+    redis: Redis,
+) -> None:
+    socket = Path(redis.connection_pool.connection_kwargs["path"])
+    assert queues.notify(1, "default") and queues.answers()
+    moved = socket.rename(socket.with_name("elsewhere"))
+    try:
+        assert redis.ping() and queues.notify(2, "default")
+        assert not queues.answers()
+        assert queues.facts({}) is None
+    finally:
+        moved.rename(socket)
+
+
+@pytest.mark.parametrize(("days", "is_named"), [(1, True), (8, False)])
+def test_a_queue_that_was_set_aside_is_named_for_some_days(
+    root: Client, queue: None, settings: Any, tmp_path: Path, days: int, is_named: bool
+) -> None:
+    settings.HOME = tmp_path
+    embedded = EmbeddedQueue(tmp_path, say=lambda text: None)
+    for _ in range(3):
+        embedded.prepare()
+    (made,) = tmp_path.glob("queue-damaged-*")
+    then = datetime.now() - timedelta(days=days)
+    aside = made.rename(tmp_path / f"queue-damaged-{then:%Y%m%d-%H%M%S}")
+    text = root.get("/health/").content.decode()
+    assert ("files were damaged" in text) is is_named
+    assert (str(aside) in text) is is_named
 
 
 @pytest.mark.django_db
