@@ -1,9 +1,12 @@
 """gunicorn's worker with threads, in which slow clients hold no thread.
 
 The main loop collects a request until its head and a small body are complete. Only then
-a thread gets it. A large body streams through a thread, and only half of the threads
-take one at a time, so that pages and reports always find a thread. Each step has a
-deadline as a whole: a client that sends a byte a second is cut off.
+a thread gets it. Each step has a deadline as a whole: a client that sends a byte a
+second is cut off.
+
+A large body streams through a thread, and a password takes a processor for half a
+second. Such requests queue for some of the threads, so that pages and reports always
+find another one.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ import selectors
 import socket
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -26,13 +31,18 @@ MAX_STALL = 10.0
 MIN_RATE = 1_000
 MAX_HEAD = 64 << 10
 MAX_SMALL_BODY = 64 << 10
-# Seconds that a large body waits for a thread.
+# The share of the threads for large bodies, and for passwords.
+BODIES, PASSWORDS = 1 / 2, 1 / 4
+# Seconds that such a request waits for a thread.
 MAX_WAIT = 60.0
 READ = 128 << 10
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
 # The client sends no body before an answer, or does not say how long it is.
 STREAMED = re.compile(rb"\r\n(expect|transfer-encoding):", re.IGNORECASE)
+# Requests that check or set a password; a path may be encoded, or follow a host.
+POST = re.compile(rb"POST (?:https?://[^/\s]*)?(/\S*)", re.IGNORECASE)
+PASSWORD = re.compile(rb"/(login|settings/password|admin/\w+/user)/")
 
 
 class MeteredSocket(socket.socket):
@@ -70,6 +80,15 @@ class Arrival:
     def is_small(self) -> bool:
         return self.length is not None and self.length <= MAX_SMALL_BODY
 
+    @property
+    def is_complete(self) -> bool:
+        return self.is_small and len(self.data) >= self.head + (self.length or 0)
+
+    @property
+    def has_password(self) -> bool:
+        found = POST.match(self.data)
+        return bool(found and PASSWORD.match(unquote_to_bytes(bytes(found[1]))))
+
     def read_head(self) -> bool:
         """Whether the head is complete."""
         end = self.data.find(END_OF_HEAD)
@@ -82,14 +101,33 @@ class Arrival:
         return self.head > 0
 
 
-class CollectingWorker(ThreadWorker):  # type: ignore[misc]
-    """A connection is in `collecting`, then perhaps in `queued`, and with a thread
-    perhaps in `streaming`."""
+@dataclass
+class Lane:
+    """Requests of one kind, which some of the threads take one after another."""
 
+    threads: int
+    queued: deque[Arrival] = field(default_factory=deque)
+    busy: set[TConn] = field(default_factory=set)
+
+    def ready(self) -> Iterator[Arrival]:
+        """Those that may have a thread now."""
+        while self.queued and len(self.busy) < self.threads:
+            arrival = self.queued.popleft()
+            self.busy.add(arrival.conn)
+            yield arrival
+
+    def late(self) -> Iterator[Arrival]:
+        """Those that have waited for too long."""
+        while self.queued and time.monotonic() > self.queued[0].began + MAX_WAIT:
+            yield self.queued.popleft()
+
+
+class CollectingWorker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         self.collecting: dict[int, Arrival] = {}
-        self.queued: deque[Arrival] = deque()
-        self.streaming: set[TConn] = set()
+        self.bodies, self.passwords = (
+            Lane(max(1, int(self.cfg.threads * share))) for share in (BODIES, PASSWORDS)
+        )
         super().init_process()
 
     def enqueue_req(self, conn: TConn) -> None:
@@ -131,10 +169,10 @@ class CollectingWorker(ThreadWorker):  # type: ignore[misc]
             if len(arrival.data) > MAX_HEAD:
                 self.drop(arrival, "431 Request Header Fields Too Large")
         elif not arrival.is_small:
-            self.leave(arrival)
-            self.queued.append(arrival)
-            self.start_streaming()
-        elif len(arrival.data) >= arrival.head + (arrival.length or 0):
+            self.queue(arrival, self.bodies)
+        elif arrival.is_complete and arrival.has_password:
+            self.queue(arrival, self.passwords)
+        elif arrival.is_complete:
             self.leave(arrival)
             self.hand_over(arrival)
 
@@ -144,10 +182,14 @@ class CollectingWorker(ThreadWorker):  # type: ignore[misc]
         if arrival.polled:
             self.poller.unregister(arrival.conn.sock)
 
-    def start_streaming(self) -> None:
-        while self.queued and len(self.streaming) < max(1, self.cfg.threads // 2):
-            arrival = self.queued.popleft()
-            self.streaming.add(arrival.conn)
+    def queue(self, arrival: Arrival, lane: Lane) -> None:
+        self.leave(arrival)
+        arrival.began = time.monotonic()
+        lane.queued.append(arrival)
+        self.start(lane)
+
+    def start(self, lane: Lane) -> None:
+        for arrival in lane.ready():
             self.hand_over(arrival)
 
     def hand_over(self, arrival: Arrival) -> None:
@@ -159,8 +201,9 @@ class CollectingWorker(ThreadWorker):  # type: ignore[misc]
         super().enqueue_req(conn)
 
     def finish_request(self, conn: TConn, fs: Any) -> None:
-        self.streaming.discard(conn)
-        self.start_streaming()
+        for lane in (self.bodies, self.passwords):
+            lane.busy.discard(conn)
+            self.start(lane)
         super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
@@ -169,8 +212,9 @@ class CollectingWorker(ThreadWorker):  # type: ignore[misc]
         for arrival in list(self.collecting.values()):
             if now > arrival.deadline or not (self.alive or arrival.data):
                 self.drop(arrival, "408 Request Timeout" if arrival.data else "")
-        while self.queued and now > self.queued[0].began + MAX_WAIT:
-            self.refuse(self.queued.popleft(), "503 Service Unavailable")
+        for lane in (self.bodies, self.passwords):
+            for arrival in lane.late():
+                self.refuse(arrival, "503 Service Unavailable")
 
     def drop(self, arrival: Arrival, status: str = "") -> None:
         self.leave(arrival)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sweepsite import web_server
+from sweepsite import web_server, web_worker
 from tests.processes.running_site import ROOT, free_port, wait_for
 
 pytestmark = pytest.mark.processes
@@ -29,7 +29,21 @@ from sweepsite.web_server import *
 """
 # An application that answers with a file, as the site's downloads are answered.
 FILER = """
+import threading, time
+busy, most = set(), 0
+
+def password(start_response):
+    global most
+    busy.add(threading.get_ident())
+    most = max(most, len(busy))
+    time.sleep(0.3)
+    busy.discard(threading.get_ident())
+    start_response("200 OK", [("Content-Length", "7")])
+    return [b"%7d" % most]
+
 def filer(environ, start_response):
+    if environ["PATH_INFO"] == "/login/":
+        return password(start_response)
     if environ["PATH_INFO"] == "/upload":
         body = environ["wsgi.input"].read()
         start_response("200 OK", [("Content-Length", "7")])
@@ -161,6 +175,19 @@ def test_a_slow_upload_that_proceeds_is_accepted(files_port: int) -> None:
             time.sleep(LIMIT / 15)
         with line.makefile("rb") as said:
             assert said.read().endswith(str(LARGE_BODY).encode())
+
+
+def test_many_passwords_queue_for_some_of_the_threads(files_port: int) -> None:
+    with ExitStack() as stack:
+        lines = [connected(files_port, stack) for _ in range(20)]
+        for line, path in zip(
+            lines, [b"/login/", b"http://h/%6cogin/"] * 10, strict=True
+        ):
+            line.sendall(upload_head(4).replace(b"/upload", path) + b"name")
+        assert answer(files_port, within=5).startswith(b"HTTP/1.1 200 ")
+        said = [stack.enter_context(line.makefile("rb")).read() for line in lines]
+    share = int(web_server.threads * web_worker.PASSWORDS)
+    assert {each[-1:] for each in said} == {str(share).encode()}
 
 
 def test_others_do_not_wait_for_clients_that_read_no_more(files_port: int) -> None:
