@@ -9,6 +9,7 @@ import secrets
 import sys
 import tempfile
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -354,8 +355,11 @@ if HTTPS:
 # Not in a cookie of their own.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 CSRF_FAILURE_VIEW = "experiments.pages.errors.csrf_failure"
-SESSION_COOKIE_AGE = 12 * 3600
-SESSION_SAVE_EVERY_REQUEST = False
+SESSION_ENGINE = "experiments.pages.sessions"
+SESSION_COOKIE_AGE = env_int("SWEEPSITE_SESSION_HOURS", 12, low=1, high=720) * 3600
+SESSION_IDLE = timedelta(
+    minutes=env_int("SWEEPSITE_SESSION_IDLE_MINUTES", 240, low=5, high=43_200)
+)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if env_bool("SWEEPSITE_BEHIND_PROXY", default=False):

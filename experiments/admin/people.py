@@ -1,4 +1,4 @@
-"""People, teams, memberships and API tokens."""
+"""People with their sessions, teams, memberships and API tokens."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
+from experiments import access
 from experiments.admin.base import TokenAdmin
-from experiments.models import ApiToken, Membership, Team, User
+from experiments.models import (
+    ApiToken,
+    BrowserSession,
+    Event,
+    Membership,
+    Team,
+    User,
+)
 
 
 class UserMemberships(admin.TabularInline):  # type: ignore[type-arg]
@@ -29,6 +37,18 @@ class TeamMemberships(admin.TabularInline):  # type: ignore[type-arg]
 class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     inlines = (UserMemberships,)
     list_display = ("username", "first_name", "last_name", "email", "is_staff")
+    actions = ("end_sessions",)
+
+    @admin.action(
+        description="End the sessions of the selected users", permissions=["change"]
+    )
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for person in queryset:
+            rows = BrowserSession.valid_for(person)
+            ended, _ = rows.exclude(pk=request.session.session_key).delete()
+            text = f"{ended} of {person.username}"
+            Event.log("sessions ended", text, actor=access.viewer(request))
+            self.message_user(request, f"Ended {ended} sessions of {person.username}.")
 
 
 @admin.register(Team)

@@ -12,6 +12,12 @@ from experiments.models.metrics import (
     Report,
 )
 from experiments.models.sweeps import CodeSnapshot, Experiment, SpaceVersion, Sweep
-from experiments.models.teams import ApiToken, Membership, Team, User
+from experiments.models.teams import (
+    ApiToken,
+    BrowserSession,
+    Membership,
+    Team,
+    User,
+)
 from experiments.models.trials import Attempt, Trial, TrialRequest
 from experiments.models.workers import Pool, SchedulerProcess, Worker, WorkerToken

@@ -1,10 +1,12 @@
-"""Users, teams, roles and API tokens."""
+"""Users, their logins, teams, roles and API tokens."""
 
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from experiments.tokens import token_digest
 
@@ -22,6 +24,34 @@ class User(AbstractUser):
     @property
     def display_name(self) -> str:
         return self.get_full_name() or self.username
+
+
+class BrowserSession(AbstractBaseSession):
+    """A browser's login, with the data of its session. Its key is the cookie."""
+
+    user = models.ForeignKey(
+        User, models.CASCADE, null=True, related_name="browser_sessions"
+    )
+    # A new password changes it, and with it no older session is valid.
+    auth_digest = models.CharField(max_length=128, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    browser = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    @property
+    def public_id(self) -> str:
+        """A name for pages, which does not reveal the key."""
+        return token_digest(self.session_key)[:16]
+
+    @classmethod
+    def valid_for(cls, user: User) -> models.QuerySet[BrowserSession]:
+        """The sessions in which the user is logged in, the last used first."""
+        current = user.get_session_auth_hash()
+        digests = (current, *user.get_session_auth_fallback_hash())
+        return cls.objects.filter(
+            user=user, auth_digest__in=digests, expire_date__gt=timezone.now()
+        ).order_by("-seen_at")
 
 
 class Team(models.Model):

@@ -24,12 +24,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.decorators import method_decorator
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from experiments import access
 from experiments.db.clock import database_now
 from experiments.formatting import duration_text
-from experiments.models import Event, User
+from experiments.models import BrowserSession, Event, User
+from experiments.pages.sessions import note_login
 from experiments.pages.teams import tokens
 from experiments.pages.teams.tokens import TokenForm, token_questions
 
@@ -80,6 +81,7 @@ def log_failure(request: HttpRequest, name: str) -> None:
 
 def log_login(request: HttpRequest, user: User) -> None:
     address = address_of(request)
+    note_login(request, address=address)
     Event.log("logged in", f"from {address}", actor=user, data={"address": address})
 
 
@@ -123,6 +125,16 @@ def admin_login(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(request.GET.get("next", ""))
 
 
+class LogoutView(views.LogoutView):
+    """Django's, which also logs it."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if isinstance(request.user, User):
+            Event.log("logged out", f"from {address_of(request)}", actor=request.user)
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        return response
+
+
 class BlockedForm(AuthenticationForm):
     """The empty login form with the reason why it was not checked."""
 
@@ -163,6 +175,8 @@ def profile(request: HttpRequest) -> HttpResponse:
         "memberships": user.memberships.select_related("team").order_by("team__name"),
         "tokens": token_questions(user),
         "token_form": TokenForm(),
+        "sessions": BrowserSession.valid_for(user),
+        "this_session": request.session.session_key,
         "back": request.path,
     }
     status = 422 if form.errors else 200
@@ -170,11 +184,41 @@ def profile(request: HttpRequest) -> HttpResponse:
     return render(request, template, context, status=status)
 
 
+@require_POST
+def sessions_end(request: HttpRequest) -> HttpResponse:
+    """End one of the viewer's sessions, or all others, after their password."""
+    user = access.viewer(request)
+    problem = _wrong_password(request, user)
+    if problem:
+        messages.error(request, f"No session was ended. {problem}")
+        return redirect("profile")
+    others = BrowserSession.valid_for(user).exclude(pk=request.session.session_key)
+    chosen = request.POST.get("end", "")
+    keys = [row.pk for row in others if chosen in ("others", row.public_id)]
+    BrowserSession.objects.filter(pk__in=keys).delete()
+    Event.log("sessions ended", f"{len(keys)} of their own", actor=user)
+    ended = "1 session" if len(keys) == 1 else f"{len(keys)} sessions"
+    messages.success(request, f"Ended {ended}.")
+    return redirect("profile")
+
+
+def _wrong_password(request: HttpRequest, user: User) -> str:
+    """Why the typed password does not count; empty if it is right."""
+    wait = seconds_to_wait(request, user.username)
+    if wait:
+        return f"Too many wrong passwords. Try again in {duration_text(wait)}."
+    if user.check_password(request.POST.get("password", "")):
+        return ""
+    log_failure(request, user.username)
+    return "The password is not correct."
+
+
 urlpatterns = [
     path("login/", LoginView.as_view(), name="login"),
     path("admin/login/", admin_login),
-    path("logout/", views.LogoutView.as_view(), name="logout"),
+    path("logout/", LogoutView.as_view(), name="logout"),
     path("settings/", profile, name="profile"),
+    path("settings/sessions/end/", sessions_end, name="sessions_end"),
     path("settings/password/", PasswordChangeView.as_view(), name="password_change"),
     path(
         "settings/password/done/",

@@ -1,5 +1,5 @@
-"""What every answer gets: security headers, no copy in caches, and a log line where a
-person was refused."""
+"""What every answer gets: security headers, no copy in caches, a log line where a
+person was refused, and a later end of the session."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.security import SecurityMiddleware
 
 from experiments.pages.accounts import address_of
+from experiments.pages.sessions import note_use
 
 logger = logging.getLogger(__name__)
 HTTPS_ONLY = "Use https. Plain http is refused so that tokens are never sent openly."
@@ -35,6 +36,7 @@ class AnswerMiddleware(SecurityMiddleware):
     ) -> HttpResponseBase:
         """Static files have a Cache-Control of their own; all else is private."""
         response.headers.setdefault("Cache-Control", "no-store")
+        note_use(request)
         if response.status_code in (403, 404):
             _log_refusal(request, response.status_code)
         return super().process_response(request, response)  # type: ignore[arg-type]
