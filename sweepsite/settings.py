@@ -72,6 +72,7 @@ def bad_url(name: str, text: str, why: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(f"{name} is {shown!r}; {why.rstrip('.')}.")
 
 
+MIN_KEY_LENGTH = 32
 # It works without an installation, so it must not make a data folder.
 CHECKS_ONLY = sys.argv[1:3] == ["sweep", "check"]
 
@@ -90,22 +91,43 @@ def home_folder() -> Path:
     return folder.resolve()
 
 
-def secret_key(folder: Path) -> str:
-    """SWEEPSITE_SECRET_KEY, or one that is made at the first start and kept."""
+def secret_keys(folder: Path) -> list[str]:
+    """The key that signs, then older ones whose signatures still count.
+
+    The first is SWEEPSITE_SECRET_KEY, or the first line of a file that is made at the
+    first start.
+    """
     given = os.environ.get("SWEEPSITE_SECRET_KEY", "")
-    if given:
-        if len(given) < 32:
-            raise ImproperlyConfigured(
-                f"SWEEPSITE_SECRET_KEY has {len(given)} characters; at least 32 are"
-                " needed."
-            )
-        return given
+    older = os.environ.get("SWEEPSITE_SECRET_KEY_FALLBACKS", "").split(",")
+    return [
+        *([_long_enough(given, "SWEEPSITE_SECRET_KEY")] if given else _kept(folder)),
+        *(_long_enough(k, "SWEEPSITE_SECRET_KEY_FALLBACKS") for k in older if k),
+    ]
+
+
+def _kept(folder: Path) -> list[str]:
     path = folder / "secret_key"
     if CHECKS_ONLY and not path.exists():
-        return secrets.token_urlsafe(50)
+        return [secrets.token_urlsafe(50)]
     if not path.exists():
         _make_secret_key(path)
-    return path.read_text()
+    keys = path.read_text().split()
+    if not keys or min(map(len, keys)) < MIN_KEY_LENGTH:
+        raise ImproperlyConfigured(
+            f"{path} is damaged: a key needs at least {MIN_KEY_LENGTH} characters."
+            " Restore it from a backup, or delete it: then a new key is made, and"
+            " everyone must log in again."
+        )
+    return keys
+
+
+def _long_enough(key: str, name: str) -> str:
+    if len(key) < MIN_KEY_LENGTH:
+        raise ImproperlyConfigured(
+            f"{name} has a key of {len(key)} characters; at least {MIN_KEY_LENGTH} are"
+            " needed."
+        )
+    return key
 
 
 def _make_secret_key(path: Path) -> None:
@@ -212,7 +234,7 @@ def database(folder: Path) -> dict[str, Any]:
 
 
 HOME = home_folder()
-SECRET_KEY = secret_key(HOME)
+SECRET_KEY, *SECRET_KEY_FALLBACKS = secret_keys(HOME)
 DEBUG = env_bool("SWEEPSITE_DEBUG", default=False)
 SITE_URL = site_url(HOME)
 ALLOWED_HOSTS = [

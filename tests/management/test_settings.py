@@ -15,8 +15,8 @@ import pytest
 from django.core.management.base import CommandError
 from django.db.utils import ConnectionHandler
 
-from experiments.management.commands.up import locked_folder
-from sweepsite.settings import database, redis_url, secret_key, site_url
+from experiments.management.commands.up import check_transport, locked_folder
+from sweepsite.settings import database, redis_url, secret_keys, site_url
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +43,7 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("SWEEPSITE_LOG_MB", "-1"),
         ("SWEEPSITE_DEBUG", "perhaps"),
         ("SWEEPSITE_SECRET_KEY", "short"),
+        ("SWEEPSITE_SECRET_KEY_FALLBACKS", "short"),
         ("SWEEPSITE_LOG_LEVEL", "foo"),
         ("SWEEPSITE_URL", "sweeps.example.org"),
         ("SWEEPSITE_URL", "http://[abc"),
@@ -66,7 +67,7 @@ def test_a_bad_value_is_named_in_one_line(
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert name in done.stderr
-    if name != "SWEEPSITE_SECRET_KEY":
+    if "SECRET_KEY" not in name:
         assert value in done.stderr
 
 
@@ -112,7 +113,7 @@ def test_all_that_start_at_once_have_the_same_secret_key(
 
     def start(folder: Path) -> str:
         barrier.wait(10)
-        return secret_key(folder)
+        return secret_keys(folder)[0]
 
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -206,3 +207,23 @@ def test_an_up_waits_for_who_only_looks_and_yields_to_another_one(
             words = rf"already runs on {tmp_path} \(process {os.getpid()}\)"
             with pytest.raises(CommandError, match=words), locked_folder(tmp_path):
                 pytest.fail("two on one folder")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "sweeps"])
+def test_up_serves_no_network_over_plain_http_unless_allowed(
+    host: str,
+) -> None:
+    with pytest.raises(CommandError, match="--allow-http"):
+        check_transport(host, "http://sweeps.example.org")
+    check_transport(host, "https://sweeps.example.org")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_up_serves_this_machine_over_http(host: str) -> None:
+    check_transport(host, "")
+
+
+def test_up_refuses_a_network_before_anything_starts(tmp_path: Path) -> None:
+    done = manage("up", "--host", "0.0.0.0", SWEEPSITE_HOME=str(tmp_path))
+    assert done.returncode == 1 and "unencrypted" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]

@@ -1,11 +1,17 @@
-"""token create and worker-token create: secrets that are printed once."""
+"""token, worker-token and secret-key: secrets that are printed once, and replaced."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from typing import Any
 
-from experiments.models import ApiToken, WorkerToken
+import pytest
+from django.core import signing
+from django.core.exceptions import ImproperlyConfigured
+
+from experiments.models import ApiToken, Event, WorkerToken
 from experiments.tokens import token_digest
+from sweepsite.settings import secret_keys
 from tests import factories
 from tests.management.conftest import Run
 
@@ -54,3 +60,59 @@ def test_an_unknown_pool_is_refused_with_those_there_are(run: Run) -> None:
     factories.pool(factories.team())
     ran = run("worker-token", "create", "--pool", "gpu")
     assert ran.code == 1 and "Pools: default" in ran.err
+
+
+@pytest.mark.parametrize("command", ["token", "worker-token"])
+def test_a_second_token_works_beside_the_first_until_that_is_revoked(
+    run: Run, command: str
+) -> None:
+    factories.user("ada")
+    factories.pool(factories.team())
+    owner = ("--user", "ada") if command == "token" else ("--pool", "default")
+    model = ApiToken if command == "token" else WorkerToken
+    for _ in range(2):
+        run(command, "create", *owner)
+    old, new = model.objects.order_by("pk")
+    listed = run(command, "list").out.splitlines()
+    assert [line.split()[0] for line in listed] == [str(old.pk), str(new.pk)]
+    assert "never used" in listed[0]
+    assert run(command, "revoke", str(old.pk)).code == 0
+    assert [t.pk for t in model.objects.filter(revoked_at=None)] == [new.pk]
+    again = run(command, "revoke", str(old.pk))
+    assert again.err == f"No valid token has the number {old.pk}."
+    assert Event.objects.filter(verb="token revoked").count() == 1
+
+
+def test_a_new_secret_key_keeps_old_signatures_until_these_are_forgotten(
+    run: Run, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SWEEPSITE_SECRET_KEY")
+    settings.HOME.mkdir()
+    settings.SECRET_KEY, *_ = secret_keys(settings.HOME)
+    signed = signing.dumps("ada")
+    assert "12 hours" in run("secret-key", "rotate").out
+    keys = secret_keys(settings.HOME)
+    assert len(keys) == 2 and keys[1] == settings.SECRET_KEY
+    settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS = keys
+    assert signing.loads(signed) == "ada"
+    run("secret-key", "forget")
+    assert secret_keys(settings.HOME) == keys[:1]
+    settings.SECRET_KEY_FALLBACKS = []
+    with pytest.raises(signing.BadSignature):
+        signing.loads(signed)
+    assert (settings.HOME / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_a_secret_key_from_the_environment_is_replaced_there(run: Run) -> None:
+    ran = run("secret-key", "rotate")
+    assert ran.code == 1 and "SWEEPSITE_SECRET_KEY_FALLBACKS" in ran.err
+
+
+@pytest.mark.parametrize("content", ["", "\n", "short"])
+def test_a_damaged_secret_key_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.delenv("SWEEPSITE_SECRET_KEY")
+    (tmp_path / "secret_key").write_text(content)
+    with pytest.raises(ImproperlyConfigured, match="secret_key is damaged"):
+        secret_keys(tmp_path)

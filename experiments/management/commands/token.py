@@ -1,4 +1,4 @@
-"""``manage.py token create``: a person's key to the HTTP API."""
+"""``manage.py token``: people's keys to the HTTP API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from experiments.management.lookups import find_user
+from experiments.management.token_actions import add_list_and_revoke, run_on_tokens
 from experiments.models import ApiToken
 from experiments.tokens import new_token
 
@@ -22,8 +23,13 @@ class Command(BaseCommand):
         create.add_argument(
             "--scope", choices=ApiToken.Scope.values, default=ApiToken.Scope.WRITE
         )
+        add_list_and_revoke(actions)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["action"] != "create":
+            tokens = ApiToken.objects.select_related("user")
+            self.stdout.write(run_on_tokens(tokens, options))
+            return
         user = find_user(options["user"])
         token = new_token("swp")
         ApiToken.objects.create(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import logging
 import os
 import socket
@@ -60,10 +61,17 @@ class Command(BaseCommand):
             help="auto (all that nvidia-smi lists), numbers such as 0,1, or none",
         )
         parser.add_argument("--demo", action="store_true", help="run the demo sweep")
+        parser.add_argument(
+            "--allow-http",
+            action="store_true",
+            help="with --host: accept passwords and tokens unencrypted from a network",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["port"] <= 65_535:
             raise CommandError("--port must be from 1 to 65535, such as 8000.")
+        if not options["allow_http"]:
+            check_transport(options["host"], os.environ.get("SWEEPSITE_URL", ""))
         options["slots"] = slots_for(options["slots"], gpus=options["gpus"])
         with locked_folder(settings.HOME):
             check_port(options["host"], options["port"])
@@ -72,6 +80,20 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def check_transport(host: str, url: str) -> None:
+    """Refuse to serve a network over plain http."""
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    if host != "localhost" and not url.startswith("https://"):
+        raise CommandError(
+            f"--host {host} would accept passwords and tokens unencrypted from the"
+            " network. Put a proxy with TLS before the site and set SWEEPSITE_URL to"
+            " its https address (docs/installation.md has examples for nginx and"
+            " Caddy), or add --allow-http if you trust everyone on that network."
+        )
 
 
 def slots_for(slots: int | None, *, gpus: str) -> int:
