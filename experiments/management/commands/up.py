@@ -167,7 +167,7 @@ class Machine:
         self.queue = None
         if not os.environ.get("REDIS_URL"):
             self.queue = EmbeddedQueue(settings.HOME, say=say)
-        self.local = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        self.local = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
         local = f"[{self.local}]" if ":" in self.local else self.local
         url = os.environ.get("SWEEPSITE_URL") or f"http://{local}:{self.port}"
         self.environment = {

@@ -1,0 +1,43 @@
+"""What goes into a log cannot forge another line of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from sweepsite.logs import MAX_MESSAGE_LENGTH, LineFormatter
+from sweepsite.settings import LOGGING
+
+
+def line(message: str, *, error: Any = None) -> str:
+    record = logging.LogRecord("web", 30, "x.py", 1, "%s", (message,), error)
+    record.created, record.msecs = 0.25, 250.0
+    formatter = LineFormatter(LOGGING["formatters"]["line"]["format"])
+    return formatter.format(record)
+
+
+def test_a_line_has_its_time_in_utc() -> None:
+    assert line("hello") == "1970-01-01T00:00:00.250Z WARNING web: hello"
+
+
+@pytest.mark.parametrize(
+    "bad", ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\x00"]
+)
+def test_control_characters_are_escaped(bad: str) -> None:
+    text = line(f"user ada{bad}2026 ERROR forged")
+    assert bad[0] not in text and "\\" in text
+
+
+def test_a_long_message_is_cut_and_says_so() -> None:
+    text = line("x" * 10_000)
+    assert text.endswith("… (8000 more characters)")
+    assert len(text) < MAX_MESSAGE_LENGTH + 100
+
+
+def test_a_traceback_follows() -> None:
+    error = ValueError("wrong")
+    assert line("a mistake", error=(ValueError, error, None)).endswith(
+        "web: a mistake\nValueError: wrong"
+    )
